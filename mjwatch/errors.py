@@ -1,0 +1,97 @@
+"""Every error that mjwatch raises itself, with plain data and a line for the person who reads it.
+
+::
+
+    MjwatchError                 message (what is wrong) and mend (what to do); becomes one line in the CLI
+    ├── ConfigError              config, keys or folders are not usable
+    ├── PromptFileError          a prompt file can't be read as prompts
+    ├── JournalError             the journal can't be opened, read or committed
+    ├── PictureError             bytes that are no picture we can work with
+    ├── OutboxError              a folder could not be published; worth another try
+    ├── DaemonError              another daemon owns this inbox, or none runs where one is needed
+    └── WireError                talking to Discord failed; the subclass says how far the request got
+        ├── NotReachedError      it did not reach Discord: safe to repeat
+        ├── UnansweredError      it may have reached Discord: its fate is unknown, never repeat blindly
+        ├── AnsweredNoError      Discord answered no: carries the model.Refusal that says what follows
+        └── DownloadError        a picture could not be fetched whole; worth another try
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mjwatch.model import Refusal
+
+
+class MjwatchError(Exception):
+    """What is wrong in one line, and what a person can do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def __str__(self) -> str:
+        """Both halves as one line: ``what is wrong: what to do``."""
+        return f"{self.message} ({self.mend})" if self.mend else self.message
+
+
+class ConfigError(MjwatchError):
+    """The configuration, a key or a folder is not usable."""
+
+    exit_code = 3
+
+
+class PromptFileError(MjwatchError):
+    """A file that can't be read as prompts; it becomes one rejected job."""
+
+
+class JournalError(MjwatchError):
+    """The journal can't be opened, read or committed."""
+
+    exit_code = 3
+
+
+class PictureError(MjwatchError):
+    """Bytes that are not a picture, or not one that can be worked with."""
+
+
+class OutboxError(MjwatchError):
+    """A folder could not be published; nothing of it is visible, and it is worth another try."""
+
+
+class DaemonError(MjwatchError):
+    """Another daemon owns this inbox, or none runs where one is needed."""
+
+    exit_code = 3
+
+
+class WireError(MjwatchError):
+    """Talking to Discord failed; the subclass says how far the request got."""
+
+
+class NotReachedError(WireError):
+    """The request did not reach Discord (no connection was made): safe to repeat."""
+
+
+class UnansweredError(WireError):
+    """The request may have reached Discord, but no usable answer came: its fate is unknown."""
+
+
+class AnsweredNoError(WireError):
+    """Discord answered, and the answer was no. The request was not executed."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.title or refusal.detail, refusal.detail if refusal.title else "")
+        self.refusal = refusal
+
+
+class DownloadError(WireError):
+    """A picture could not be fetched whole. ``gone``: the URL is expired, forged or deleted (403, 404)."""
+
+    def __init__(self, message: str, mend: str = "", *, gone: bool = False) -> None:
+        super().__init__(message, mend)
+        self.gone = gone
