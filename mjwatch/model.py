@@ -40,8 +40,9 @@ class RefusalClass(StrEnum):
 class Refusal:
     """A no, from an HTTP answer or from a message of the bot.
 
-    ``cls`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more can
-    be submitted until a person has done something. ``retry_after``: seconds to wait, where the answer said so.
+    ``cls`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more
+    can be submitted until a person has done something. ``retry_after``: seconds to wait, if the answer
+    said so.
     """
 
     cls: RefusalClass | None

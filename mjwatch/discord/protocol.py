@@ -111,7 +111,7 @@ def close_verdict(code: int | None) -> CloseVerdict:
 
 
 def snowflake(unix_ms: int, low_bits: int = 0) -> str:
-    """A snowflake for this time in milliseconds since 1970; ``low_bits`` (22 of them) keep two of one ms apart."""
+    """A snowflake for this time in milliseconds since 1970; 22 ``low_bits`` keep two of one ms apart."""
     return str((unix_ms - DISCORD_EPOCH_MS) << 22 | (low_bits & 0x3FFFFF))
 
 
