@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mjwatch.model import Job, Prompt, Refusal, Result
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayReady:
@@ -57,3 +59,270 @@ class GatewayStopped:
 
 
 GatewayEvent = GatewayReady | GatewayResumed | GatewayDispatch | GatewayDown | GatewayStopped
+
+
+# What happens to one job. jobs/job.py has the table of what each of them does in each state.
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The loop has chosen this queued job to be sent now, as the attempt with this nonce.
+
+    ``anchor`` is the newest message known in the channel: what is not newer can't be this job's.
+    """
+
+    nonce: str
+    session_id: str
+    anchor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Discord answered the POST with 204: the command was executed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The POST did not reach Discord: it was not executed, and may be repeated."""
+
+    reason: str
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The fate of the POST is unknown."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Discord or the bot said no. ``executed`` is False where nothing was run and so nothing was paid for."""
+
+    refusal: Refusal
+    executed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionSeen:
+    """The gateway named the interaction that our nonce became."""
+
+    interaction_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionFailed:
+    """Discord says that the application did not answer the interaction in time; it may run all the same."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldByBot:
+    """Midjourney took the job but lets it wait ("Job queued"): it starts later, in a message of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The bot's start message: the job waits or runs there."""
+
+    message_id: str
+    interaction_id: str | None = None
+    job_uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A sign of life in the start message: the bot's own percentage, and the job's uuid once it shows."""
+
+    percent: int | None
+    job_uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The final message. From here on the slot is free."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The start message was deleted; a final may still follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """The time in ``job.due`` has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The job's folder is in the outbox, whole and durable. ``folder`` is relative to the outbox."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSaved:
+    """Pictures or folder could not be saved. ``final``: another try can't help."""
+
+    reason: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """A person wants the job cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """A person wants the job to be run again, and takes it on them that it may have run before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The program was started again and found the job in its journal."""
+
+
+JobEvent = (
+    Chosen
+    | Accepted
+    | NotSent
+    | Unanswered
+    | Refused
+    | InteractionSeen
+    | InteractionFailed
+    | HeldByBot
+    | Started
+    | Progressed
+    | Finished
+    | Vanished
+    | Overdue
+    | Published
+    | NotSaved
+    | CancelAsked
+    | RetryAsked
+    | Restarted
+)
+
+
+# What goes into the queue besides the gateway's events.
+
+
+@dataclass(frozen=True, slots=True)
+class ForJob:
+    """A worker's event for one job."""
+
+    job_id: str
+    event: JobEvent
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettled:
+    """A prompt file is complete and was read. ``path`` is relative to the inbox, with slashes."""
+
+    path: str
+    data: bytes
+    mtime: float
+    identity: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InboxScanned:
+    """A full scan of the inbox has ended; ``waiting`` files have not settled yet."""
+
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptGiven:
+    """A prompt that comes from Python or the CLI instead of a file, under an id that its giver chose."""
+
+    job_id: str
+    prompt: Prompt
+    stem: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRead:
+    """Messages of the channel, oldest first, as REST gives them. ``complete``: read up to the newest one."""
+
+    messages: tuple[Mapping[str, Any], ...]
+    newest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryUnread:
+    """The history could not be read; the loop asks again after a while."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsPerson:
+    """Nothing more may be sent until a person has acted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A signal, or the end of a drain: put everything down and end."""
+
+
+LoopEvent = (
+    GatewayEvent
+    | ForJob
+    | FileSettled
+    | InboxScanned
+    | PromptGiven
+    | HistoryRead
+    | HistoryUnread
+    | NeedsPerson
+    | StopAsked
+)
+
+
+# Effects: what the loop wants done outside. worker.py does them and answers with an event.
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """POST the job's command, once, with the nonce of its present attempt."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Fetch the result's pictures, split them, publish the job's folder."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Publish the folder of a job that has no pictures: failed, rejected or cancelled."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """Take an accepted prompt file out of the inbox, if it is still the one that was read."""
+
+    path: str
+    identity: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHistory:
+    """Read the channel's messages after this id; None asks for the newest message's id alone."""
+
+    after: str | None
+
+
+Effect = Submit | Collect | Answer | RemoveFile | ReadHistory

@@ -84,3 +84,111 @@ class Prompt:
     command: str = "imagine"
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     label: str | None = None
+
+
+class State(StrEnum):
+    """Where a job is in its life; jobs/job.py has the table of what leads where."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    COLLECTING = "collecting"
+    DONE = "done"
+    IN_DOUBT = "in_doubt"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+ENDED = frozenset({State.DONE, State.FAILED, State.REJECTED, State.CANCELLED})
+"""States that are an answer; a job in one of them is closed once its folder is published."""
+
+IN_FLIGHT = frozenset({State.SUBMITTING, State.SUBMITTED, State.RUNNING})
+"""States in which a job holds one of Midjourney's slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a job came from: a file in the inbox, or None of it for a prompt given by CLI or Python.
+
+    ``path`` is relative to the inbox, with slashes; ``mtime`` in seconds since 1970; ``index`` counts the
+    jobs of one file from 0.
+    """
+
+    path: str
+    sha256: str
+    mtime: float
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The bot's final message for a job, and by which evidence it was taken for this job's."""
+
+    message_id: Snowflake
+    matched_by: str
+    job_uuid: str | None
+    echoed: str | None
+    pictures: tuple[RemotePicture, ...]
+    buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of a job's history: when (seconds since 1970) and what, in words."""
+
+    at: float
+    event: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One prompt on its way to one folder. All times are seconds since 1970.
+
+    ``due`` is when the loop must look at the job again: not before it for a queued one, a time limit for
+    one in flight, the next try for one that could not be saved. ``tries`` counts failed tries of the present
+    step. ``nonces`` are those of all attempts, the present one last. ``vanished``: when its start message
+    was deleted while no final had come.
+    """
+
+    id: str
+    prompt: Prompt
+    accepted: float
+    state: State = State.QUEUED
+    source: Source | None = None
+    priority: int = 0
+    due: float | None = None
+    tries: int = 0
+    nonces: tuple[str, ...] = ()
+    session_id: str | None = None
+    anchor: Snowflake | None = None
+    interaction_id: Snowflake | None = None
+    message_id: Snowflake | None = None
+    job_uuid: str | None = None
+    percent: int | None = None
+    held_by_bot: bool = False
+    vanished: float | None = None
+    submitted: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    published: float | None = None
+    folder: str | None = None
+    result: Result | None = None
+    refusal: Refusal | None = None
+    history: tuple[Note, ...] = ()
+
+    @property
+    def nonce(self) -> str | None:
+        """The nonce of the present attempt."""
+        return self.nonces[-1] if self.nonces else None
+
+    @property
+    def open(self) -> bool:
+        """Whether anything is left to do for it."""
+        return self.state not in ENDED or self.published is None
+
+    def __repr__(self) -> str:
+        """A status line: ``<Job 7k3f9a2m running 46% attempt 1>``."""
+        percent = f" {self.percent}%" if self.percent is not None else ""
+        return f"<Job {self.id} {self.state}{percent} attempt {len(self.nonces)}>"
