@@ -267,6 +267,11 @@ def _collect_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> 
     return job, (ev.Collect(job),)
 
 
+def _collect_sooner(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
+    # Without a due time it is being collected at this moment: a second Collect would race the first.
+    return (job, ()) if job.due is None else _collect_again(job, event, now, limits)
+
+
 def _answer_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
     job = replace(job, due=None)
     return job, ((ev.Answer(job),) if job.published is None else ())
@@ -290,6 +295,10 @@ def _retry(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
     return replace(job, state=State.QUEUED, finished=None), ()
 
 
+def _ignore(*kinds: type[ev.JobEvent]) -> dict[type[ev.JobEvent], Row]:
+    return {kind: Row(_stay) for kind in kinds}
+
+
 _SIGNS: dict[type[ev.JobEvent], Row] = {
     ev.InteractionSeen: Row(_interaction, (State.SUBMITTED,)),
     ev.HeldByBot: Row(_held, (State.SUBMITTED,)),
@@ -297,13 +306,10 @@ _SIGNS: dict[type[ev.JobEvent], Row] = {
     ev.Progressed: Row(_progress, (State.RUNNING,)),
     ev.Finished: Row(_finish, (State.COLLECTING,)),
 }
-_LATE: dict[type[ev.JobEvent], Row] = {
-    kind: Row(_stay)
-    for kind in (
-        *(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Refused, ev.InteractionSeen, ev.HeldByBot),
-        *(ev.InteractionFailed, ev.Started, ev.Progressed, ev.Vanished),
-    )
-}
+_LATE = _ignore(
+    *(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
+    *(ev.HeldByBot, ev.Started, ev.Progressed, ev.Vanished),
+)
 _ANSWERED: dict[type[ev.JobEvent], Row] = {
     ev.Published: Row(_publish_answer),
     ev.NotSaved: Row(_answer_not_saved),
@@ -317,14 +323,16 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.Chosen: Row(_choose, (State.SUBMITTING,)),
         ev.CancelAsked: Row(_cancel, (State.CANCELLED,)),
         **_SIGNS,  # an earlier attempt turns out to have been executed
-        ev.Accepted: Row(_stay),
-        ev.Refused: Row(_stay),
-        ev.Unanswered: Row(_stay),
-        ev.InteractionFailed: Row(_stay),
-        ev.Vanished: Row(_stay),
-        ev.Overdue: Row(_stay),
-        ev.RetryAsked: Row(_stay),
-        ev.Restarted: Row(_stay),
+        **_ignore(
+            ev.Accepted,
+            ev.Refused,
+            ev.Unanswered,
+            ev.InteractionFailed,
+            ev.Vanished,
+            ev.Overdue,
+            ev.RetryAsked,
+            ev.Restarted,
+        ),
     },
     State.SUBMITTING: {
         **_SIGNS,
@@ -334,65 +342,55 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.Unanswered: Row(_unanswered, (State.SUBMITTED, State.IN_DOUBT)),
         ev.InteractionFailed: Row(_doubt, (State.IN_DOUBT,)),
         ev.Refused: Row(_refuse, (State.SUBMITTED, State.QUEUED, State.FAILED)),
-        ev.Vanished: Row(_stay),
-        ev.Overdue: Row(_stay),
         ev.CancelAsked: Row(_cancel_too_late),
-        ev.RetryAsked: Row(_stay),
         ev.Restarted: Row(_restarted_while_sending, (State.IN_DOUBT,)),
+        **_ignore(ev.Vanished, ev.Overdue, ev.RetryAsked),
     },
     State.SUBMITTED: {
         **_SIGNS,
         ev.InteractionSeen: Row(_interaction),
         ev.HeldByBot: Row(_held),
-        ev.Accepted: Row(_stay),
-        ev.NotSent: Row(_stay),
-        ev.Unanswered: Row(_stay),
         ev.InteractionFailed: Row(_doubt, (State.IN_DOUBT,)),
         ev.Refused: Row(_refuse, (State.QUEUED, State.FAILED)),
-        ev.Vanished: Row(_stay),
         ev.Overdue: Row(_overdue_submitted, (State.IN_DOUBT,)),
         ev.CancelAsked: Row(_cancel_too_late),
-        ev.RetryAsked: Row(_stay),
-        ev.Restarted: Row(_stay),
+        **_ignore(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Vanished, ev.RetryAsked, ev.Restarted),
     },
     State.RUNNING: {
         ev.InteractionSeen: Row(_interaction),
-        ev.HeldByBot: Row(_stay),
         ev.Started: Row(_start),
         ev.Progressed: Row(_progress),
         ev.Finished: Row(_finish, (State.COLLECTING,)),
-        ev.Accepted: Row(_stay),
-        ev.NotSent: Row(_stay),
-        ev.Unanswered: Row(_stay),
-        ev.InteractionFailed: Row(_stay),
         ev.Refused: Row(_refuse, (State.FAILED,)),
         ev.Vanished: Row(_vanish),
         ev.Overdue: Row(_overdue_running, (State.IN_DOUBT, State.FAILED)),
         ev.CancelAsked: Row(_cancel_too_late),
-        ev.RetryAsked: Row(_stay),
-        ev.Restarted: Row(_stay),
+        **_ignore(
+            ev.HeldByBot,
+            ev.Accepted,
+            ev.NotSent,
+            ev.Unanswered,
+            ev.InteractionFailed,
+            ev.RetryAsked,
+            ev.Restarted,
+        ),
     },
     State.COLLECTING: {
         **_LATE,
-        ev.Finished: Row(_stay),
         ev.Published: Row(_publish_done, (State.DONE,)),
         ev.NotSaved: Row(_not_saved, (State.FAILED,)),
         ev.Overdue: Row(_collect_again),
         ev.CancelAsked: Row(_cancel_too_late),
-        ev.RetryAsked: Row(_collect_again),
+        ev.RetryAsked: Row(_collect_sooner),
         ev.Restarted: Row(_collect_again),
+        **_ignore(ev.Finished),
     },
     State.IN_DOUBT: {
         **_SIGNS,
-        ev.Accepted: Row(_stay),
-        ev.Unanswered: Row(_stay),
-        ev.InteractionFailed: Row(_stay),
         ev.Refused: Row(_refuse, (State.QUEUED, State.FAILED)),
-        ev.Vanished: Row(_stay),
-        ev.Overdue: Row(_stay),
         ev.CancelAsked: Row(_cancel, (State.CANCELLED,)),
         ev.RetryAsked: Row(_retry, (State.QUEUED,)),
-        ev.Restarted: Row(_stay),
+        **_ignore(ev.Accepted, ev.Unanswered, ev.InteractionFailed, ev.Vanished, ev.Overdue, ev.Restarted),
     },
     State.FAILED: {
         **_LATE,
@@ -409,12 +407,8 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
     State.REJECTED: {**_ANSWERED, ev.RetryAsked: Row(_stay)},
     State.DONE: {
         **_LATE,
-        ev.Finished: Row(_stay),
-        ev.Published: Row(_stay),
-        ev.NotSaved: Row(_stay),
-        ev.Overdue: Row(_stay),
-        ev.CancelAsked: Row(_stay),
-        ev.RetryAsked: Row(_stay),
-        ev.Restarted: Row(_stay),
+        **_ignore(
+            ev.Finished, ev.Published, ev.NotSaved, ev.Overdue, ev.CancelAsked, ev.RetryAsked, ev.Restarted
+        ),
     },
 }

@@ -1,0 +1,140 @@
+"""The durable memory: jobs, attempts, taken files and the gateway's session, in one SQLite file.
+
+WAL with ``synchronous=FULL``: what is committed survives a power cut. One writer (the loop); any number of
+readers (the CLI) open it read-only. The partial index on open jobs keeps every look-up that the loop and the
+CLI make independent of how many jobs are done.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.jobs.reader import SCHEMA_VERSION, JournalReader, TakenFile, check_version, translated
+from mjwatch.jobs.record import dump_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from mjwatch.model import Job
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL, mtime REAL NOT NULL,
+    taken REAL NOT NULL, content BLOB NOT NULL);
+CREATE INDEX files_by_content ON files (sha256, path);
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, open INTEGER NOT NULL,
+    priority INTEGER NOT NULL, due REAL, twin TEXT NOT NULL, job_uuid TEXT, result_message TEXT,
+    accepted REAL NOT NULL, file INTEGER REFERENCES files (id), body TEXT NOT NULL);
+CREATE INDEX jobs_open ON jobs (state, priority DESC, number, due, twin) WHERE open = 1;
+CREATE INDEX jobs_by_uuid ON jobs (job_uuid) WHERE job_uuid IS NOT NULL;
+CREATE INDEX jobs_by_result ON jobs (result_message) WHERE result_message IS NOT NULL;
+CREATE INDEX jobs_by_file ON jobs (file) WHERE file IS NOT NULL;
+CREATE TABLE attempts (
+    nonce TEXT PRIMARY KEY, job TEXT NOT NULL, session TEXT, anchor TEXT, at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX attempts_by_time ON attempts (at);
+"""
+
+
+class Journal(JournalReader):
+    """The one writer's view. What SQLite can't do raises JournalError, and then nothing was changed."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the journal, making it where it is not there. Refuses one of a newer version, untouched."""
+        self.path = path
+        with translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _prepare(self) -> None:
+        version = check_version(self._db, self.path)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        if version == 0:
+            with self._transaction():
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with translated(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    # ---- writing: each call is one durable transaction
+
+    def accept(self, file: TakenFile | None, jobs: Sequence[tuple[Job, str]], now: float) -> None:
+        """Store a taken file with its jobs and their twin keys: from here on the inbox's copy may go."""
+        with self._transaction():
+            file_id = None
+            if file is not None:
+                cursor = self._db.execute(
+                    "INSERT INTO files (path, sha256, mtime, taken, content) VALUES (?, ?, ?, ?, ?)",
+                    (file.path, file.sha256, file.mtime, now, file.content),
+                )
+                file_id = cursor.lastrowid
+            for job, twin in jobs:
+                self._db.execute(
+                    "INSERT INTO jobs (id, state, open, priority, due, twin, job_uuid, result_message,"
+                    " accepted, file, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        job.id,
+                        *_columns(job)[:4],
+                        twin,
+                        *_columns(job)[4:],
+                        job.accepted,
+                        file_id,
+                        dump_job(job),
+                    ),
+                )
+
+    def update(self, job: Job, attempt_at: float | None = None, meta: dict[str, Any] | None = None) -> None:
+        """Store a job's step; with ``attempt_at`` also its new attempt, with ``meta`` the session's place."""
+        with self._transaction():
+            state, is_open, priority, due, uuid, result = _columns(job)
+            self._db.execute(
+                "UPDATE jobs SET state=?, open=?, priority=?, due=?, job_uuid=?, result_message=?, body=?"
+                " WHERE id=?",
+                (state, is_open, priority, due, uuid, result, dump_job(job), job.id),
+            )
+            if attempt_at is not None:
+                self._db.execute(
+                    "INSERT INTO attempts (nonce, job, session, anchor, at) VALUES (?, ?, ?, ?, ?)",
+                    (job.nonce, job.id, job.session_id, job.anchor, attempt_at),
+                )
+            self._put_meta(meta or {})
+
+    def remember(self, meta: dict[str, Any]) -> None:
+        """Store small facts by key: the gateway's session, the newest message seen, why sending is paused."""
+        with self._transaction():
+            self._put_meta(meta)
+
+    def _put_meta(self, meta: dict[str, Any]) -> None:
+        for key, value in meta.items():
+            self._db.execute(
+                "INSERT INTO meta (key, value) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET value=excluded.value",
+                (key, json.dumps(value)),
+            )
+
+
+def _columns(job: Job) -> tuple[str, int, int, float | None, str | None, str | None]:
+    result = None if job.result is None else job.result.message_id
+    return (job.state, int(job.open), job.priority, job.due, job.job_uuid, result)

@@ -1,0 +1,186 @@
+"""Reading the journal: what the loop and the CLI ask of it, without ever writing or blocking the writer."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.errors import JournalError
+from mjwatch.jobs.record import load_job
+from mjwatch.model import Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TakenFile:
+    """A prompt file as it was accepted. ``path`` is relative to the inbox, with slashes."""
+
+    path: str
+    sha256: str
+    mtime: float
+    content: bytes
+
+
+class JournalReader:
+    """A read-only view for the CLI, beside a running daemon or without one."""
+
+    def __init__(self, path: Path) -> None:
+        """Open for reading. Raises JournalError where there is no journal yet."""
+        self.path = path
+        if not path.exists():
+            raise JournalError(f"there is no journal at {path} yet", "start the service with `mjwatch run`")
+        with translated(path):
+            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
+            try:
+                check_version(self._db, path)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def recall(self, key: str) -> Any:
+        """A fact stored with ``remember``, or None."""
+        row = self._one("SELECT value FROM meta WHERE key=?", key)
+        return None if row is None else json.loads(row[0])
+
+    def live_jobs(self) -> list[Job]:
+        """All jobs that are open and not queued, oldest first."""
+        rows = self._all("SELECT body FROM jobs WHERE open=1 AND state<>'queued' ORDER BY number")
+        return [load_job(row[0]) for row in rows]
+
+    def next_queued(self, now: float, blocked_twins: Collection[str]) -> Job | None:
+        """The queued job to send next: priority, then order of arrival; due, and no twin of a blocked one."""
+        marks = ",".join("?" * len(blocked_twins))
+        row = self._one(
+            "SELECT body FROM jobs WHERE open=1 AND state='queued' AND (due IS NULL OR due<=?)"
+            f" AND twin NOT IN ({marks}) ORDER BY priority DESC, number LIMIT 1",
+            now,
+            *blocked_twins,
+        )
+        return None if row is None else load_job(row[0])
+
+    def next_queued_due(self, now: float) -> float | None:
+        """When the next of the queued jobs that wait for a time may be sent."""
+        row = self._one("SELECT MIN(due) FROM jobs WHERE open=1 AND state='queued' AND due>?", now)
+        return None if row is None else row[0]
+
+    def job(self, job_id: str) -> Job | None:
+        """One job by its id."""
+        row = self._one("SELECT body FROM jobs WHERE id=?", job_id)
+        return None if row is None else load_job(row[0])
+
+    def owner_of(self, *, job_uuid: str | None = None, message_id: str | None = None) -> str | None:
+        """The id of the job, open or long closed, that this Midjourney job or final message belongs to."""
+        row = self._one("SELECT id FROM jobs WHERE job_uuid=? LIMIT 1", job_uuid) if job_uuid else None
+        if row is None and message_id:
+            row = self._one("SELECT id FROM jobs WHERE result_message=? LIMIT 1", message_id)
+        return None if row is None else str(row[0])
+
+    def file_of(self, job_id: str) -> TakenFile | None:
+        """The prompt file that a job came from, byte for byte."""
+        row = self._one(
+            "SELECT path, sha256, mtime, content FROM files WHERE id=(SELECT file FROM jobs WHERE id=?)",
+            job_id,
+        )
+        return None if row is None else TakenFile(*row)
+
+    def taken_mtimes(self, path: str, sha256: str) -> list[float]:
+        """The modification times under which this very content was taken at this path before."""
+        rows = self._all("SELECT mtime FROM files WHERE sha256=? AND path=?", sha256, path)
+        return [float(row[0]) for row in rows]
+
+    def attempts_since(self, time: float) -> list[float]:
+        """The times of all attempts after this one, oldest first."""
+        rows = self._all("SELECT at FROM attempts WHERE at>? ORDER BY at", time)
+        return [float(row[0]) for row in rows]
+
+    def open_count(self, state: State) -> int:
+        """How many open jobs are in this state."""
+        row = self._one("SELECT COUNT(*) FROM jobs WHERE open=1 AND state=?", state)
+        return 0 if row is None else int(row[0])
+
+    def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        with translated(self.path):
+            row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
+            return row
+
+    def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with translated(self.path):
+            return self._db.execute(query, values).fetchall()
+
+    def listed(self, state: State | None, limit: int) -> list[Job]:
+        """The newest jobs first; ``state`` filters."""
+        where = "WHERE state=?" if state else ""
+        values = (state, limit) if state else (limit,)
+        rows = self._all(f"SELECT body FROM jobs {where} ORDER BY number DESC LIMIT ?", *values)
+        return [load_job(row[0]) for row in rows]
+
+    def open_counts(self) -> dict[State, int]:
+        """How many jobs are open, by state."""
+        rows = self._all("SELECT state, COUNT(*) FROM jobs WHERE open=1 GROUP BY state")
+        return {State(state): count for state, count in rows}
+
+    def matching_ids(self, prefix: str) -> list[str]:
+        """Ids of jobs that begin with this text, at most ten."""
+        upper = prefix + "\uffff"
+        return [
+            row[0] for row in self._all("SELECT id FROM jobs WHERE id>=? AND id<? LIMIT 10", prefix, upper)
+        ]
+
+    def jobs_of_file(self, path: str, sha256: str) -> list[Job]:
+        """The jobs of the newest taken file with this path and content."""
+        rows = self._all(
+            "SELECT body FROM jobs WHERE file=(SELECT MAX(id) FROM files WHERE path=? AND sha256=?)"
+            " ORDER BY number",
+            path,
+            sha256,
+        )
+        return [load_job(row[0]) for row in rows]
+
+
+def check_version(db: sqlite3.Connection, path: Path) -> int:
+    """The schema version of this file, 0 for a new one; refuses one that is newer than this program."""
+    with closing(db.execute("PRAGMA user_version")) as cursor:
+        version = int(cursor.fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise JournalError(
+            f"the journal {path} was written by a newer mjwatch (version {version}, this one knows"
+            f" {SCHEMA_VERSION})",
+            "install that version again; nothing was changed",
+        )
+    return version
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's and the system's errors into JournalError, with what a person can do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise JournalError(f"the journal {path} can't be used: {error}", _mend(error)) from error
+    except OSError as error:
+        raise JournalError(f"the journal {path} can't be used: {error.strerror or error}") from error
+
+
+def _mend(error: sqlite3.DatabaseError) -> str:
+    words = str(error)
+    if "malformed" in words or "not a database" in words:
+        return (
+            "it is damaged: put it aside together with its -wal file, or restore a copy; nothing was changed"
+        )
+    if "full" in words:
+        return "make room on its disk"
+    if "readonly" in words or "unable to open" in words:
+        return "check that this user may write to its folder"
+    return ""
