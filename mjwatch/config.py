@@ -232,12 +232,12 @@ def find_config(path: Path | None, environ: Mapping[str, str]) -> Path:
     named = path or (Path(environ["MJWATCH_CONFIG"]) if environ.get("MJWATCH_CONFIG") else None)
     if named is not None:
         named = _absolute(named, Path.cwd(), environ)
-        if not named.exists():
+        if not _is_there(named):
             raise ConfigError(f"there is no configuration file {named}", "`mjwatch init` makes one")
         return named
     places = (user_config(environ), SYSTEM_CONFIG)
     for place in places:
-        if place.exists():
+        if _is_there(place):
             return place
     looked = " and ".join(str(place) for place in places)
     raise ConfigError(
@@ -266,6 +266,13 @@ def config_template(values: Mapping[str, Mapping[str, object]] | None = None) ->
     given = values or {}
     tables = [render_table(name, kind, given.get(name, {})) for name, kind in SECTIONS.items()]
     return "\n".join([head, *tables])
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return True  # reading it will say so, which tells more than "there is none"
 
 
 def _parse(source: Path) -> dict[str, Any]:
