@@ -42,7 +42,7 @@ class Refusal:
 
     ``cls`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more
     can be submitted until a person has done something. ``retry_after``: seconds to wait, if the answer
-    said so.
+    said so. ``advice``: what the person can do, in plain words; may be empty.
     """
 
     cls: RefusalClass | None
@@ -50,6 +50,7 @@ class Refusal:
     detail: str
     needs_human: bool = False
     retry_after: float | None = None
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,127 @@
+"""The grammar of the bot's message text: lead, bold prompt, label, mention, and the brackets after it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mjwatch.midjourney.reading import Action, Mode, Status
+
+_TAIL = re.compile(r"(?P<before>[^<\n]{0,60})<@!?(?P<user>\d+)>(?P<after>.*)", re.DOTALL)
+_IMAGE = re.compile(r"\bimage #(\d{1,2})\b", re.IGNORECASE)
+_WEBSITE = re.compile(r"\[?\(Open on website[^()]*\)(?:\]\([^()]*\))?", re.IGNORECASE)
+_BRACKETS = re.compile(r"\(([^()]*)\)")
+_PERCENT = re.compile(r"(\d{1,3})\s*%")
+_FOOTER = "\n-# "
+
+_LEADS: tuple[tuple[str, Action], ...] = (
+    ("making variations", Action.VARIATION),
+    ("upscaling", Action.UPSCALE),
+    ("rerolling", Action.REROLL),
+    ("creating video", Action.VIDEO),
+    ("animating", Action.VIDEO),
+    ("remixing", Action.REMIX),
+    ("zooming", Action.ZOOM),
+    ("panning", Action.PAN),
+)
+_LABELS: tuple[tuple[str, Action], ...] = (
+    ("variations", Action.VARIATION),
+    ("remix", Action.REMIX),
+    ("pan ", Action.PAN),
+    ("zoom out", Action.ZOOM),
+    ("upscal", Action.UPSCALE),  # Upscaling while it runs, Upscaled when done
+)
+_STATUSES = {"waiting to start": Status.WAITING, "stopped": Status.STOPPED, "paused": Status.PAUSED}
+_MODES = {"fast": Mode.FAST, "relaxed": Mode.RELAXED, "relax": Mode.RELAXED, "turbo": Mode.TURBO}
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The text of a job's message, taken apart. ``action`` is what lead or label say, if there is one.
+
+    ``stealth`` is None where no mode stands, since then nothing says that the job is public.
+    """
+
+    prompt: str | None
+    user_id: str | None = None
+    action: Action | None = None
+    image_index: int | None = None
+    percent: int | None = None
+    status: Status | None = None
+    mode: Mode | None = None
+    stealth: bool | None = None
+    single: bool = False
+    """The label of one finished picture: ``Image #N`` or ``Upscaled``."""
+
+
+def read_content(content: str) -> Echo | None:
+    r"""Takes the text of a job's message apart; None if it is not one (a notice, an error).
+
+    ``[<lead> ]**<prompt>** - [<label> by |Image #N ]<@user> [website] [(status)] [(mode[, stealth])]
+    [\n-# footer]``, as recorded 2023-03 to 2026-06. The prompt may itself hold anything of this, so it
+    is read from the end: what counts is the last ``** - `` with a mention behind it.
+    """
+    start = content.find("**")
+    end = content.rfind("** - ")
+    while start >= 0 and end >= start + 2:
+        tail = _TAIL.fullmatch(content, end + 5)
+        if tail is not None:
+            return _echo(content[:start], content[start + 2 : end], tail)
+        end = content.rfind("** - ", 0, end)
+    return _start_without_mention(content)
+
+
+def _echo(lead: str, prompt: str, tail: re.Match[str]) -> Echo:
+    before, after = tail["before"], tail["after"].partition(_FOOTER)[0]
+    image = _IMAGE.search(before) or _IMAGE.search(lead)
+    words = _bracketed(after)
+    percent = next((min(int(m[1]), 100) for w in words if (m := _PERCENT.fullmatch(w))), None)
+    mode = next((_MODES[word] for word in words if word in _MODES), None)
+    return Echo(
+        prompt=prompt,
+        user_id=tail["user"],
+        action=_action(lead, _LEADS) or _action(before, _LABELS) or _image_action(before),
+        image_index=int(image[1]) if image else None,
+        percent=percent,
+        status=_status(words, lead, percent),
+        mode=mode,
+        stealth="stealth" in words if mode or "stealth" in words else None,
+        single=before.lower().lstrip().startswith("upscaled") or _image_action(before) is not None,
+    )
+
+
+def _bracketed(after: str) -> list[str]:
+    """The words in brackets behind the mention, in lower case: ``(35%) (fast, stealth)`` gives three."""
+    brackets = _BRACKETS.findall(_WEBSITE.sub(" ", after))
+    return [word.strip().lower() for bracket in brackets for word in bracket.split(",")]
+
+
+def _status(words: list[str], lead: str, percent: int | None) -> Status | None:
+    named = next((_STATUSES[word] for word in words if word in _STATUSES), None)
+    if named or percent is not None:
+        return named or Status.RUNNING
+    return Status.WAITING if _action(lead, _LEADS) else None
+
+
+def _action(text: str, table: tuple[tuple[str, Action], ...]) -> Action | None:
+    text = text.lower().lstrip()
+    return next((action for start, action in table if text.startswith(start)), None)
+
+
+def _image_action(before: str) -> Action | None:
+    return Action.UPSCALE if _IMAGE.search(before) else None
+
+
+def _start_without_mention(content: str) -> Echo | None:
+    """The first words of a button's job: ``Animating...``, or a lead and the prompt without a mention."""
+    lead, opened, rest = content.strip().partition("**")
+    action = _action(lead, _LEADS)
+    if action is None or (opened and not rest.endswith("**")) or "\n" in lead:
+        return None
+    image = _IMAGE.search(lead)
+    return Echo(
+        prompt=rest[:-2] if opened else None,
+        action=action,
+        image_index=int(image[1]) if image else None,
+        status=Status.WAITING,
+    )

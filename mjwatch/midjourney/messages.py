@@ -1,0 +1,236 @@
+"""Reads messages of the Midjourney bot: from a gateway event or the channel's history to a Reading.
+
+What is known of the wire was recorded from 2023-03 to 2026-06 and has changed several times in between:
+whatever is missing, new or of another type must not stop the reading.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.discord.protocol import FLAG_EPHEMERAL, MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID
+from mjwatch.midjourney.info import read_info
+from mjwatch.midjourney.loose import id_of, list_of, number_of, object_of, text_of
+from mjwatch.midjourney.parts import Parts, footer_of
+from mjwatch.midjourney.reading import Action, Kind, Mode, Reading, Status
+from mjwatch.midjourney.refusals import Notice, Outcome, judge_embed, judge_text, stopped
+from mjwatch.prompts.links import only_links
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mjwatch.model import Refusal
+
+__all__ = ["BOTS", "Action", "Kind", "Mode", "Reading", "Status", "read_message"]
+
+BOTS = frozenset({MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID})
+
+_MESSAGES = ("MESSAGE_CREATE", "MESSAGE_UPDATE", "REST")
+_DELETES = ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK")
+_COMMANDS = ("imagine", "blend", "describe", "shorten", "info", "settings", "show")
+_VIDEO = re.compile(r"(?:^|\s)--video\b")
+_INFORMS = Notice(Outcome.INFORMS)
+
+
+def read_message(event: str, payload: Mapping[str, Any], bots: frozenset[str] = BOTS) -> Reading:
+    """Reads one message. Never raises: what is not understood is of kind OTHER or NOTICE.
+
+    ``event`` is the dispatch's name, or ``REST`` for an element of the channel's history; ``payload`` what
+    stands under ``d``. ``bots`` are the applications whose messages count.
+    """
+    payload = object_of(payload)
+    parts = Parts(payload)
+    if event in _DELETES:
+        return _deleted(event, payload)
+    if event.startswith("INTERACTION_"):
+        nonce, interaction = id_of(payload.get("nonce")), id_of(payload.get("id"))
+        return Reading(event=event, kind=Kind.OTHER, nonce=nonce, interaction_id=interaction)
+    if event not in _MESSAGES or not _from_bot(parts, bots):
+        return _from_somebody(event, payload)
+    return _from_the_bot(event, parts)
+
+
+def _deleted(event: str, payload: Mapping[str, Any]) -> Reading:
+    ids = (id_of(one) for one in (payload.get("id"), *list_of(payload.get("ids"))))
+    return Reading(
+        event=event,
+        kind=Kind.DELETED,
+        message_id=id_of(payload.get("id")),
+        channel_id=id_of(payload.get("channel_id")),
+        guild_id=id_of(payload.get("guild_id")),
+        deleted_ids=tuple(one for one in ids if one is not None),
+    )
+
+
+def _from_somebody(event: str, payload: Mapping[str, Any]) -> Reading:
+    return Reading(
+        event=event,
+        kind=Kind.OTHER,
+        message_id=id_of(payload.get("id")),
+        channel_id=id_of(payload.get("channel_id")),
+        guild_id=id_of(payload.get("guild_id")),
+        author_id=id_of(object_of(payload.get("author")).get("id")),
+    )
+
+
+def _from_bot(parts: Parts, bots: frozenset[str]) -> bool:
+    """By author; where a partial update has none, by application, or else by what only the bot writes."""
+    author = id_of(object_of(parts.payload.get("author")).get("id"))
+    applications = {id_of(parts.payload.get(key)) for key in ("application_id", "webhook_id")}
+    if author in bots or applications & bots:
+        return True
+    if author is not None or applications != {None}:
+        return False
+    return bool(parts.custom_ids) or parts.echo is not None or parts.command in _COMMANDS
+
+
+def _from_the_bot(event: str, parts: Parts) -> Reading:
+    payload, echo = parts.payload, parts.echo
+    notice = _judge(parts)
+    kind = _kind(event, parts, notice)
+    return Reading(
+        event=event,
+        kind=kind,
+        message_id=id_of(payload.get("id")),
+        channel_id=id_of(payload.get("channel_id")),
+        guild_id=id_of(payload.get("guild_id")),
+        author_id=id_of(object_of(payload.get("author")).get("id")),
+        application_id=id_of(payload.get("application_id")) or id_of(payload.get("webhook_id")),
+        timestamp=parts.timestamp,
+        edited=payload.get("edited_timestamp") is not None,
+        flags=parts.flags,
+        ephemeral=bool(parts.flags & FLAG_EPHEMERAL),
+        nonce=id_of(payload.get("nonce")),
+        interaction_id=id_of(parts.interaction.get("id")),
+        command=parts.command,
+        invoker_id=id_of(object_of(parts.interaction.get("user")).get("id")),
+        reply_to=parts.reply_to,
+        content=parts.content,
+        prompt=echo.prompt if echo else parts.footer_prompt,
+        user_id=echo.user_id if echo else None,
+        percent=echo.percent if echo else None,
+        status=echo.status if echo else None,
+        mode=echo.mode if echo else None,
+        stealth=echo.stealth if echo else None,
+        action=_action(kind, parts),
+        image_index=echo.image_index if echo else None,
+        job_uuid=parts.job_uuid,
+        final=parts.final,
+        images=parts.images,
+        buttons=parts.buttons,
+        error=_error(kind, parts, notice),
+        info=read_info(_descriptions(parts)) if kind is Kind.INFO else None,
+        text=_text(kind, parts),
+    )
+
+
+def _judge(parts: Parts) -> Notice:
+    """What the embeds, or the text where it is not that of a job, do to the job."""
+    judged = (
+        judge_embed(
+            text_of(embed.get("title")),
+            text_of(embed.get("description")),
+            number_of(embed.get("color")),
+            footer_of(embed),
+            parts.timestamp,
+        )
+        for embed in parts.embeds
+    )
+    decided = next((notice for notice in judged if notice.outcome is not Outcome.INFORMS), None)
+    return decided or (judge_text(parts.content) if parts.echo is None else _INFORMS)
+
+
+def _kind(event: str, parts: Parts, notice: Notice) -> Kind:
+    if parts.final:
+        return Kind.BUTTON_USED if event == "MESSAGE_UPDATE" else _finished(parts)
+    answered = _answered(parts)
+    if answered is not None:
+        return answered
+    if notice.outcome is not Outcome.INFORMS:
+        return Kind.REFUSED if notice.outcome is Outcome.REFUSED else Kind.QUEUED
+    if parts.echo is not None:
+        return _running(parts.echo.status)
+    return Kind.STARTED if parts.empty and event != "MESSAGE_UPDATE" else Kind.NOTICE
+
+
+def _finished(parts: Parts) -> Kind:
+    types = (image.content_type or "" for image in parts.images)
+    if any(one.of_video for one in parts.custom_ids) or any(one.startswith("video/") for one in types):
+        return Kind.VIDEO
+    if parts.echo is not None and parts.echo.single:
+        return Kind.SINGLE
+    if any(one.of_grid for one in parts.custom_ids):
+        return Kind.RESULT
+    of_one = any(one.action not in (None, Action.REROLL) for one in parts.custom_ids)
+    return Kind.SINGLE if of_one else Kind.RESULT
+
+
+def _answered(parts: Parts) -> Kind | None:
+    """The commands whose answer is text in an embed, each known by something of its own."""
+    description = _descriptions(parts)
+    if any(text_of(embed.get("title")).lower().startswith("your info") for embed in parts.embeds):
+        return Kind.INFO
+    if any(one.verb.startswith("promptanalyzer") for one in parts.custom_ids):
+        return Kind.SHORTEN
+    if any(one.verb.startswith("picread") for one in parts.custom_ids):
+        return Kind.DESCRIBE
+    if "**shortened prompts**" in description.lower():
+        return Kind.SHORTEN
+    return Kind.DESCRIBE if parts.command == "describe" and "1\ufe0f\u20e3" in description else None
+
+
+def _running(status: Status | None) -> Kind:
+    if status is Status.STOPPED:
+        return Kind.REFUSED
+    return Kind.STARTED if status is Status.WAITING else Kind.PROGRESS
+
+
+def _error(kind: Kind, parts: Parts, notice: Notice) -> Refusal | None:
+    if kind is not Kind.REFUSED:
+        return None
+    return notice.refusal or stopped(parts.content)
+
+
+def _text(kind: Kind, parts: Parts) -> str | None:
+    if kind not in (Kind.INFO, Kind.DESCRIBE, Kind.SHORTEN, Kind.NOTICE, Kind.QUEUED):
+        return None
+    return _descriptions(parts) or parts.content or None
+
+
+def _descriptions(parts: Parts) -> str:
+    return "\n\n".join(filter(None, (text_of(embed.get("description")) for embed in parts.embeds)))
+
+
+def _action(kind: Kind, parts: Parts) -> Action | None:
+    """What was asked for, where the message tells it.
+
+    A reply without a label is an imagine if it replies to the job's own progress message, a reroll if to
+    a finished grid; which one it is, only the message replied to can tell.
+    """
+    echo = parts.echo
+    if echo is None:
+        return _of_command(parts.command) if kind in (Kind.REFUSED, Kind.QUEUED, Kind.STARTED) else None
+    if echo.action is not None:
+        return echo.action
+    prompt = echo.prompt or ""
+    if any(one.of_video for one in parts.custom_ids) or (parts.reply_to and _VIDEO.search(prompt)):
+        return Action.VIDEO
+    if parts.command:
+        return _of_command(parts.command)
+    if parts.reply_to and not _replies_to_progress(parts):
+        return Action.REROLL if _replies_to_grid(parts) else None
+    return Action.BLEND if only_links(prompt) else Action.IMAGINE
+
+
+def _of_command(command: str | None) -> Action | None:
+    return {"imagine": Action.IMAGINE, "blend": Action.BLEND}.get(command or "")
+
+
+def _replies_to_grid(parts: Parts) -> bool:
+    return parts.replied is not None and any(one.of_grid for one in parts.replied.custom_ids)
+
+
+def _replies_to_progress(parts: Parts) -> bool:
+    replied = parts.replied
+    return replied is not None and not replied.final and replied.echo is not None
