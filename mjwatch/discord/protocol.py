@@ -110,6 +110,25 @@ def close_verdict(code: int | None) -> CloseVerdict:
     return CloseVerdict.RESUME if code is None else _VERDICTS.get(code, CloseVerdict.RESUME)
 
 
+_WORDS: dict[int, str] = {
+    CloseCode.UNKNOWN_ERROR: "something went wrong on Discord's side",
+    CloseCode.NOT_AUTHENTICATED: "the session was invalidated",
+    CloseCode.AUTHENTICATION_FAILED: "Discord does not accept the token (a new password makes a new one)",
+    CloseCode.RATE_LIMITED: "too much was sent",
+    CloseCode.SESSION_TIMED_OUT: "the session timed out",
+    CloseCode.INVALID_API_VERSION: "this version of the gateway is no longer spoken; mjwatch needs an update",
+    CloseCode.TOO_MANY_SESSIONS: "the account has too many open sessions; log out some of its other clients",
+}
+
+
+def close_words(code: int | None) -> str:
+    """One line for a person about a close of the gateway; None means that no close frame came."""
+    if code is None:
+        return "the connection to the gateway was lost"
+    words = _WORDS.get(code)
+    return f"the gateway closed the connection with {code}" + (f": {words}" if words else "")
+
+
 def snowflake(unix_ms: int, low_bits: int = 0) -> str:
     """A snowflake for this time in milliseconds since 1970; 22 ``low_bits`` keep two of one ms apart."""
     return str((unix_ms - DISCORD_EPOCH_MS) << 22 | (low_bits & 0x3FFFFF))

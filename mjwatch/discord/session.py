@@ -1,0 +1,329 @@
+"""The gateway protocol as a user session speaks it: what to answer, when, and what a close means.
+
+Sans I/O: no socket, no thread, no clock. A connection tells the session what happened and asks what to do::
+
+    connected(now)                   a WebSocket to url() is open
+    receive(payload, now)            one gateway message came in
+    tick(now)                        next_deadline() has passed (calling it more often does no harm)
+    closed(code, now)                the connection ended: when to connect again, or why not to
+    -> events_received()             what the rest of the program should hear
+    -> payloads_to_send()            what to send now
+    -> close_wanted                  why to end this connection, with a close code that keeps the session
+
+Sources: discord-api-docs "Gateway" for the life of a connection, discord-userdoccers for user sessions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from mjwatch.discord import payloads
+from mjwatch.discord.backoff import LEAST_WAIT, Backoff, GiveUp, Reconnect
+from mjwatch.discord.budget import SendBudget
+from mjwatch.discord.heartbeat import Heartbeat
+from mjwatch.discord.hosts import token_may_go_to
+from mjwatch.discord.payloads import Payload, ResumeState
+from mjwatch.discord.protocol import API_VERSION, CloseCode, CloseVerdict, Opcode, close_verdict, close_words
+from mjwatch.events import (
+    GatewayDispatch,
+    GatewayDown,
+    GatewayEvent,
+    GatewayReady,
+    GatewayResumed,
+    GatewayStopped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+GATEWAY_URL = "wss://gateway.discord.gg"
+
+RESUMABLE_CLOSE: Final = CloseCode.UNKNOWN_ERROR
+"""4000, the code to close with ourselves: after a 1000 or 1001 from the client the session is gone."""
+
+HELLO_TIMEOUT = 60.0
+IDENTIFY_INTERVAL = 5.0
+"""Seconds between two IDENTIFYs; a faster one is answered by op 9 (discord-api-docs, max_concurrency)."""
+TRIES_AT_RESUME_URL = 3
+"""Connections that end before HELLO, after which the base URL is tried: the named node may be gone."""
+
+
+class Phase(Enum):
+    """Where a connection stands."""
+
+    OFFLINE = "offline"
+    AWAITING_HELLO = "awaiting hello"
+    IDENTIFYING = "identifying"
+    RESUMING = "resuming"
+    UP = "up"
+
+
+class GatewaySession:
+    """One user session over any number of connections. Not thread-safe: one thread drives it.
+
+    ``wanted(name, data)`` picks the dispatches that become events, the rest is only counted;
+    ``allowed(url)`` says which of the URLs that the gateway names may see the token;
+    ``random()`` returns numbers in [0, 1). All times are seconds of one monotonic clock.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        random: Callable[[], float],
+        gateway_url: str = GATEWAY_URL,
+        properties: Mapping[str, str] | None = None,
+        resume: ResumeState | None = None,
+        wanted: Callable[[str, Mapping[str, Any]], bool] = lambda _name, _data: True,
+        allowed: Callable[[str], bool] = token_may_go_to,
+    ) -> None:
+        self._token = token
+        self._random = random
+        self._gateway_url = gateway_url
+        self._properties = payloads.client_properties() if properties is None else dict(properties)
+        self._wanted = wanted
+        self._allowed = allowed
+        self._subscriptions: dict[str, str] = {}
+
+        self._resume = resume
+        self._seq = resume.seq if resume else None
+        self._backoff = Backoff(random)
+        self._identified_at: float | None = None
+        self._wait_at_least = 0.0
+        self._losses_before_hello = 0
+        self.ignored: Counter[str] = Counter()
+        """How many dispatches of each name came that nobody wanted."""
+
+        self._events: list[GatewayEvent] = []
+        self._reset_connection()
+
+    def __repr__(self) -> str:
+        """A status line, without the token."""
+        state = self._resume
+        about = f"{state.session_id} seq {state.seq}" if state else "no session"
+        return f"<GatewaySession {self.phase.value}, {about}>"
+
+    def _reset_connection(self) -> None:
+        """Forget all that belongs to one connection only."""
+        self.phase = Phase.OFFLINE
+        self.close_wanted: str | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._beat_asked = False
+        self._budget = SendBudget()
+        self._outgoing: deque[Payload] = deque()
+        self._hello_deadline: float | None = None
+        self._up_since: float | None = None
+        self._now = 0.0
+
+    @property
+    def resume_state(self) -> ResumeState | None:
+        """What resumes this session. Its ``seq`` counts what was received, handled by anybody or not."""
+        return self._resume
+
+    def url(self) -> str:
+        """The URL to connect to next: where the session lives, or the configured gateway."""
+        base = self._gateway_url
+        state = self._resume
+        if (
+            state
+            and self._losses_before_hello < TRIES_AT_RESUME_URL
+            and self._allowed(state.resume_gateway_url)
+        ):
+            base = state.resume_gateway_url
+        return f"{base.partition('?')[0].rstrip('/')}/?v={API_VERSION}&encoding=json&compress=zlib-stream"
+
+    def subscribe(self, guild_id: str, channel_id: str) -> None:
+        """Ask for the messages of this channel, now if the session is up, and after each new IDENTIFY."""
+        payloads.encode(payloads.guild_subscription(guild_id, channel_id))
+        self._subscriptions[guild_id] = channel_id
+        if self.phase is Phase.UP:
+            self._outgoing.append(payloads.guild_subscription(guild_id, channel_id))
+
+    def connected(self, now: float) -> None:
+        """A WebSocket is open; HELLO comes next."""
+        self._reset_connection()
+        self._now = now
+        self.phase = Phase.AWAITING_HELLO
+        self._hello_deadline = now + HELLO_TIMEOUT
+
+    def receive(self, payload: Mapping[str, Any], now: float) -> None:
+        """One message of the gateway, decoded. Ops and names that are not known are passed over."""
+        self._now = now
+        op, data = payload.get("op"), payload.get("d")
+        if op == Opcode.DISPATCH:
+            self._on_dispatch(payload.get("t"), data, payload.get("s"))
+        elif op == Opcode.HELLO:
+            self._on_hello(data)
+        elif op == Opcode.HEARTBEAT:
+            self._beat_asked = True
+        elif op == Opcode.HEARTBEAT_ACK and self._heartbeat:
+            self._heartbeat.acknowledged()
+        elif op == Opcode.RECONNECT:
+            self.close_wanted = "the gateway asks to reconnect"
+        elif op == Opcode.INVALID_SESSION:
+            self._on_invalid_session(resumable=data is True)
+
+    def tick(self, now: float) -> None:
+        """Time has passed: notice a silent gateway."""
+        self._now = now
+        if self._hello_deadline is not None and now >= self._hello_deadline:
+            self.close_wanted = "the gateway did not say hello"
+        elif self._heartbeat and self._heartbeat.is_dead(now):
+            self.close_wanted = "the gateway no longer answers heartbeats"
+
+    def next_deadline(self) -> float | None:
+        """When ``tick`` and ``payloads_to_send`` must be called next; None: whenever something comes."""
+        deadlines = []
+        if self._hello_deadline is not None:
+            deadlines.append(self._hello_deadline)
+        if self._heartbeat:
+            may_beat = self._budget.allows(self._now, heartbeat=True)
+            deadlines.append(
+                self._heartbeat.due if may_beat else max(self._heartbeat.due, self._budget.free_at())
+            )
+        if self._outgoing and not self._budget.allows(self._now):
+            deadlines.append(self._budget.free_at())
+        return min(deadlines, default=None)
+
+    def events_received(self) -> list[GatewayEvent]:
+        """What happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def payloads_to_send(self) -> list[Payload]:
+        """What to send at the time of the last verb: a due heartbeat first, the rest as the budget allows."""
+        if self.close_wanted or self.phase is Phase.OFFLINE:
+            return []
+        ready = self._due_heartbeat()
+        while self._outgoing and self._budget.allows(self._now):
+            self._budget.spend(self._now)
+            ready.append(self._outgoing.popleft())
+        return ready
+
+    def closed(
+        self, code: int | None, now: float, *, reason: str = "", wait: float = 0.0
+    ) -> Reconnect | GiveUp:
+        """The connection ended, or could not be made. Says what to do, and leaves the same as an event.
+
+        ``code`` is that of the gateway's close frame, None where none came; ``reason`` overrides the words
+        for it; ``wait`` is the least delay in seconds.
+        """
+        reason = reason or self.close_wanted or close_words(code)
+        verdict = CloseVerdict.RESUME if self.close_wanted else close_verdict(code)
+        self._note_loss(now)
+        if verdict is CloseVerdict.STOP:
+            self._events.append(GatewayStopped(reason, code))
+            return GiveUp(reason, code)
+        if verdict in (CloseVerdict.IDENTIFY, CloseVerdict.WAIT_AND_IDENTIFY):
+            self._forget_session()
+        delay = max(self._backoff.next_delay(), wait, self._wait_at_least, LEAST_WAIT.get(verdict, 0.0))
+        delay = max(delay, self._until_identify_allowed(now))
+        self._wait_at_least = 0.0
+        self._events.append(GatewayDown(reason, delay))
+        return Reconnect(delay, reason)
+
+    def _note_loss(self, now: float) -> None:
+        """Keep what the next connection needs to know of this one, and forget the rest."""
+        if self._up_since is not None:
+            self._backoff.was_up_for(now - self._up_since)
+        said_hello = self._heartbeat is not None
+        self._losses_before_hello = 0 if said_hello else self._losses_before_hello + 1
+        self._reset_connection()
+
+    def _until_identify_allowed(self, now: float) -> float:
+        if self._resume is not None or self._identified_at is None:
+            return 0.0
+        return self._identified_at + IDENTIFY_INTERVAL - now
+
+    def _on_hello(self, data: object) -> None:
+        interval = data.get("heartbeat_interval") if isinstance(data, dict) else None
+        self._heartbeat = Heartbeat(interval, self._now, self._random())
+        self._hello_deadline = None
+        if self.phase is not Phase.AWAITING_HELLO:
+            return
+        if self._resume:
+            self.phase = Phase.RESUMING
+            self._outgoing.append(payloads.resume(self._token, self._resume))
+        else:
+            self.phase = Phase.IDENTIFYING
+            self._identified_at = self._now
+            self._outgoing.append(payloads.identify(self._token, self._properties))
+
+    def _on_invalid_session(self, *, resumable: bool) -> None:
+        """Op 9. Third-party clients wait 1-5 s before the next try; after an IDENTIFY it means "too fast"."""
+        self._wait_at_least = 1.0 + 4.0 * self._random()
+        if self.phase is Phase.IDENTIFYING:
+            self._wait_at_least += IDENTIFY_INTERVAL
+        if not resumable:
+            self._forget_session()
+        self.close_wanted = "the gateway says that the session is " + (
+            "interrupted" if resumable else "invalid"
+        )
+
+    def _on_dispatch(self, name: object, data: object, seq: object) -> None:
+        self._note_seq(seq)
+        if name == "READY":
+            self._on_ready(data if isinstance(data, dict) else {})
+        elif name == "RESUMED":
+            self._on_resumed()
+        elif isinstance(name, str) and isinstance(data, dict) and self._wanted(name, data):
+            self._events.append(GatewayDispatch(name, data, self._seq or 0))
+        else:
+            self.ignored[str(name)] += 1
+
+    def _note_seq(self, seq: object) -> None:
+        if not isinstance(seq, int) or isinstance(seq, bool) or seq <= (self._seq or 0):
+            return
+        self._seq = seq
+        if self._resume:
+            self._resume = ResumeState(self._resume.session_id, seq, self._resume.resume_gateway_url)
+
+    def _on_ready(self, data: Mapping[str, Any]) -> None:
+        ready = payloads.read_ready(data)
+        if ready is None:
+            self.close_wanted = "the gateway's READY has no session id"
+            return
+        self._resume = ResumeState(ready.session_id, self._seq or 0, ready.resume_gateway_url)
+        self._come_up()
+        for guild_id, channel_id in self._subscriptions.items():
+            self._outgoing.append(payloads.guild_subscription(guild_id, channel_id))
+        self._events.append(
+            GatewayReady(
+                session_id=ready.session_id,
+                resume_gateway_url=ready.resume_gateway_url,
+                user_id=ready.user_id,
+                user_name=ready.user_name,
+                guild_ids=ready.guild_ids,
+                private_channel_ids=ready.private_channel_ids,
+                seq=self._resume.seq,
+                required_action=ready.required_action,
+            )
+        )
+
+    def _on_resumed(self) -> None:
+        if self._resume is None:
+            return
+        self._come_up()
+        self._events.append(GatewayResumed(self._resume.session_id, self._resume.seq))
+
+    def _come_up(self) -> None:
+        self.phase = Phase.UP
+        self._up_since = self._now
+
+    def _forget_session(self) -> None:
+        self._resume = None
+        self._seq = None
+
+    def _due_heartbeat(self) -> list[Payload]:
+        """The heartbeat that is due or asked for by op 1, if the budget allows; at most one."""
+        beat = self._heartbeat
+        scheduled = beat is not None and self._now >= beat.due
+        if not (scheduled or self._beat_asked) or not self._budget.allows(self._now, heartbeat=True):
+            return []
+        self._beat_asked = False
+        if beat and scheduled:
+            beat.beat(self._now)
+        self._budget.spend(self._now)
+        return [payloads.heartbeat(self._seq)]
