@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tomli
-
 from mjwatch.errors import ConfigError
 from mjwatch.keys import Keys, Secret, parse_channel_address, read_keys
 from mjwatch.settings import (
@@ -28,6 +26,7 @@ from mjwatch.settings import (
     hosts,
     kinds,
     number,
+    parse_toml,
     read_table,
     render_table,
     setting,
@@ -277,12 +276,12 @@ def _is_there(path: Path) -> bool:
 
 def _parse(source: Path) -> dict[str, Any]:
     try:
-        return tomli.loads(source.read_bytes().decode("utf-8-sig"))
+        return parse_toml(source.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{source} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"{source} is not valid TOML: {error}", "text values stand in quotes") from error
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+import tomli
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 T = TypeVar("T")
 
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _USERINFO = re.compile(r"//[^/@]*@")
 _SHOWN = 60
@@ -106,7 +108,7 @@ def address(*schemes: str, optional: bool = False) -> Kind:
 
 
 def hosts() -> Kind:
-    """A list of host names in lower case, without scheme, port or path."""
+    """A list of hosts in lower case, each ``host`` or ``host:port``, without scheme and path."""
 
     def read(value: object) -> tuple[str, ...]:
         if not isinstance(value, list):
@@ -134,6 +136,18 @@ def discord_id() -> Kind:
 def is_snowflake(text: str) -> bool:
     """Whether this can be a Discord id: plain digits that fit in 64 bits, not 0."""
     return text.isascii() and text.isdigit() and len(text) <= 20 and 0 < int(text) < 1 << 64
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """TOML to a table. Raises ValueError with the line and column, and what is wrong there."""
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ValueError("a number in it is too long") from error
 
 
 def read_table(cls: type[T], table: Mapping[str, object]) -> tuple[T, list[str]]:

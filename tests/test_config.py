@@ -56,7 +56,7 @@ def test_values_of_the_file_win_over_defaults(tmp_path: Path) -> None:
         """
         [discord]
         api_url = "http://127.0.0.1:8080/api/v9/"
-        cdn_hosts = ["Pictures.Example.org", "127.0.0.1"]
+        cdn_hosts = ["Pictures.Example.org", "127.0.0.1:8080"]
         [pace]
         delay = 0
         max_in_flight = 15
@@ -65,7 +65,7 @@ def test_values_of_the_file_win_over_defaults(tmp_path: Path) -> None:
         """,
     )
     assert config.discord.api_url == "http://127.0.0.1:8080/api/v9"
-    assert config.discord.cdn_hosts == ("pictures.example.org", "127.0.0.1")
+    assert config.discord.cdn_hosts == ("pictures.example.org", "127.0.0.1:8080")
     assert config.pace.delay == 0.0
     assert isinstance(config.pace.delay, float)
     assert config.pace.max_in_flight == 15

@@ -1,0 +1,149 @@
+"""Midjourney's parameters: found in a prompt's text, made out of a table, and looked over for slips."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from mjwatch.errors import PromptFileError
+from mjwatch.settings import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mjwatch.model import ParameterValue
+
+_IN_TEXT = re.compile(r"(?<!\S)(?:--|—)(?P<name>[A-Za-z][\w-]*)(?P<value>(?:\s+(?!(?:--|—)[A-Za-z])\S+)*)")
+"""A parameter with its value; the bot reads an em dash as two hyphens (recorded by several clients)."""
+_EN_DASH = re.compile("(?<!\\S)\N{EN DASH}+(?P<name>[A-Za-z][\\w-]*)")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_RATIO = re.compile(r"[1-9]\d*:[1-9]\d*")
+
+_ALIASES = {
+    "aspect": "ar",
+    "c": "chaos",
+    "p": "profile",
+    "q": "quality",
+    "r": "repeat",
+    "s": "stylize",
+    "v": "version",
+    "w": "weird",
+}
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "chaos": (0, 100),
+    "iw": (0, 3),
+    "stylize": (0, 1000),
+    "weird": (0, 3000),
+}
+_QUALITIES = ("0.25", ".25", "0.5", ".5", "1", "2", "4")
+
+
+def canonical(name: str) -> str:
+    """The one name of a parameter that has several, in lower case."""
+    return _ALIASES.get(name.lower(), name.lower())
+
+
+def found_in(text: str) -> Iterator[tuple[str, str]]:
+    """Each parameter in a prompt's text, in order: its canonical name and its value ("" for a flag)."""
+    for match in _IN_TEXT.finditer(text):
+        yield canonical(match["name"]), match["value"].strip()
+
+
+def read_parameters(table: Mapping[str, object]) -> dict[str, ParameterValue]:
+    """A ``[parameters]`` table with its values checked and its lists joined. Raises PromptFileError."""
+    read: dict[str, ParameterValue] = {}
+    seen: dict[str, str] = {}
+    for name, value in table.items():
+        if not _NAME.fullmatch(name):
+            raise PromptFileError(
+                f"{shown(name)} is no name of a parameter", 'write it without hyphens in front: ar = "16:9"'
+            )
+        twin = seen.setdefault(canonical(name), name)
+        if twin != name:
+            raise PromptFileError(f"{twin} and {name} are the same parameter", "leave one of them out")
+        read[name] = _value(name, value)
+    return read
+
+
+def render(parameters: Mapping[str, ParameterValue]) -> str:
+    """Parameters as Midjourney reads them: ``--ar 16:9 --tile``; a false one is left out."""
+    parts = [
+        f"--{name}" if value is True else f"--{name} {_number(value) if isinstance(value, float) else value}"
+        for name, value in parameters.items()
+        if value is not False
+    ]
+    return " ".join(parts)
+
+
+def slips(text: str) -> list[str]:
+    """A line for each parameter that Midjourney will probably refuse; unknown ones pass."""
+    lines = [
+        f"{match[0]} begins with a long dash, which Midjourney does not take for a parameter:"
+        f" write --{match['name']}"
+        for match in _EN_DASH.finditer(text)
+    ]
+    for name, value in found_in(text):
+        wanted = _out_of_range(name, value)
+        if wanted:
+            lines.append(f"--{name} {value}: Midjourney takes {wanted}")
+    return lines
+
+
+def _out_of_range(name: str, value: str) -> str | None:
+    """What is wanted, where a known parameter's value is not that."""
+    if name in _RANGES:
+        low, high = _RANGES[name]
+        return None if _within(value, low, high) else f"a number from {low:g} to {high:g}"
+    if name == "ar":
+        return None if _RATIO.fullmatch(value) else "two whole numbers such as 16:9"
+    if name == "quality":
+        return None if value in _QUALITIES else "0.25, 0.5, 1, 2 or 4"
+    return None
+
+
+def _within(value: str, low: float, high: float) -> bool:
+    try:
+        return low <= float(value) <= high
+    except ValueError:
+        return False
+
+
+def _value(name: str, value: object) -> ParameterValue:
+    if isinstance(value, list):
+        if not value or any(isinstance(item, bool | list) for item in value):
+            raise _unfit(name, value)
+        # Midjourney separates the things that it shall not draw by commas, and all other lists by blanks.
+        return (", " if name == "no" else " ").join(str(_scalar(name, item)) for item in value)
+    return _scalar(name, value)
+
+
+def _scalar(name: str, value: object) -> ParameterValue:
+    if isinstance(value, str):
+        text = " ".join(value.split())
+        if not text:
+            raise PromptFileError(
+                f"the parameter {name} is empty", f"write {name} = true if it takes no value"
+            )
+        if _IN_TEXT.search(text):
+            raise PromptFileError(
+                f"the value of {name} holds another parameter: {shown(text)}", "give each a line of its own"
+            )
+        return text
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise _unfit(name, value)
+
+
+def _unfit(name: str, value: object) -> PromptFileError:
+    example = '"16:9"' if canonical(name) == "ar" else '"…"'
+    return PromptFileError(
+        f"the parameter {name} is {shown(value)}, but must be text, a number, true, false or a list",
+        f"for example {name} = {example}",
+    )
+
+
+def _number(value: float) -> str:
+    """A float without an exponent, as people write it."""
+    text = repr(value)
+    return f"{value:.10f}".rstrip("0").rstrip(".") if "e" in text else text
