@@ -239,16 +239,19 @@ class InboxScanned:
 
 @dataclass(frozen=True, slots=True)
 class PromptGiven:
-    """A prompt that comes from Python or the CLI instead of a file, under an id that its giver chose."""
+    """A prompt that comes from Python or the CLI instead of a file, under an id that its giver chose.
+
+    ``path`` is the file name that it would have had in the inbox.
+    """
 
     job_id: str
     prompt: Prompt
-    stem: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRead:
-    """Messages of the channel, oldest first, as REST gives them. ``complete``: read up to the newest one."""
+    """Messages of the channel, oldest first, as REST gives them; ``newest`` is the newest one's id."""
 
     messages: tuple[Mapping[str, Any], ...]
     newest: str | None

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DAY = 86_400.0
 
@@ -21,14 +26,34 @@ class Pace:
     jitter: float = 4.0
     max_per_day: int = 200
 
-    def next_time(self, last: float | None, chance: float) -> float:
-        """The earliest time of the next submission; ``chance`` is a random number from 0 to 1."""
-        return float("-inf") if last is None else last + self.delay + self.jitter * chance
 
-    def has_slot(self, in_flight: int) -> bool:
-        """Whether one more may be in flight at Midjourney."""
-        return in_flight < self.max_in_flight
+class Throttle:
+    """Keeps to a pace: knows what was sent in the last day and when the next may go. Times in seconds."""
 
-    def day_is_spent(self, sent_in_the_last_day: int) -> bool:
-        """Whether the cap of rolling 24 hours is reached."""
-        return 0 < self.max_per_day <= sent_in_the_last_day
+    def __init__(self, pace: Pace, sent_before: Iterable[float] = ()) -> None:
+        """``sent_before``: the times of earlier submissions, oldest first."""
+        self._pace = pace
+        self._sent = deque(sent_before)
+        self._next_time = float("-inf")
+
+    def may_send(self, now: float, in_flight: int) -> bool:
+        """Whether one more may be sent now, with so many in flight at Midjourney already."""
+        return in_flight < self._pace.max_in_flight and now >= self.next_time(now)
+
+    def next_time(self, now: float) -> float:
+        """The earliest time for the next one, slots aside; minus infinity where nothing was sent yet."""
+        while self._sent and self._sent[0] <= now - DAY:
+            self._sent.popleft()
+        if 0 < self._pace.max_per_day <= len(self._sent):
+            return self._sent[0] + DAY
+        return self._next_time
+
+    def sent(self, now: float, chance: float) -> None:
+        """One was sent now; ``chance``, from 0 to 1, is the share of the jitter added to the pause."""
+        self._sent.append(now)
+        self._next_time = now + self._pace.delay + self._pace.jitter * chance
+
+    def sent_today(self, now: float) -> int:
+        """How many were sent in the last 24 hours."""
+        self.next_time(now)
+        return len(self._sent)

@@ -1,0 +1,378 @@
+"""The loop: one queue, one owner of all jobs. Event in, step, journal, effects out.
+
+Whoever learns something (watcher, gateway, workers, signals) puts an event into the queue with ``put``. Only
+the thread that runs ``run`` touches jobs, so that jobs need no locks.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from typing import TYPE_CHECKING, Any
+
+from mjwatch import events as ev
+from mjwatch.errors import JournalError
+from mjwatch.jobs.intake import given_job, is_same_delivery, make_jobs, sha256
+from mjwatch.jobs.job import IllegalEventError, Limits, step
+from mjwatch.jobs.pacing import DAY, Pace, Throttle, backoff
+from mjwatch.jobs.reader import TakenFile
+from mjwatch.midjourney.echo import normalise
+from mjwatch.model import IN_FLIGHT, Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mjwatch.jobs.journal import Journal
+    from mjwatch.midjourney.following import Follower
+
+log = logging.getLogger("mjwatch")
+
+JOURNAL_PAUSE = 5.0
+"""Seconds between two tries to commit when the journal can't be written."""
+
+LONGEST_WAIT = 60.0
+
+
+class Engine:
+    """Owns all jobs from their acceptance to their folder in the outbox.
+
+    ``perform`` takes an effect and returns at once; what came of it arrives as an event. ``clock`` gives
+    seconds since 1970, ``chance`` a number from 0 to 1; ``new_nonce`` and ``new_id`` never give one twice.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        follower: Follower,
+        perform: Callable[[ev.Effect], None],
+        *,
+        pace: Pace,
+        limits: Limits,
+        max_jobs_per_file: int,
+        clock: Callable[[], float],
+        chance: Callable[[], float],
+        new_nonce: Callable[[], str],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._journal = journal
+        self._follower = follower
+        self._perform = perform
+        self._pace = pace
+        self._limits = limits
+        self._max_jobs_per_file = max_jobs_per_file
+        self._clock = clock
+        self._chance = chance
+        self._new_nonce = new_nonce
+        self._new_id = new_id
+        self._queue: queue.SimpleQueue[ev.LoopEvent] = queue.SimpleQueue()
+        self._jobs: dict[str, Job] = {}
+        self._throttle = Throttle(pace)
+        self._session: dict[str, Any] | None = None
+        self._online = False
+        self._anchored = False
+        self._history_tries = 0
+        self._history_due: float | None = None
+        self._journal_due: float | None = None
+        self.stopping = False
+        self.files_waiting: int | None = None
+        self.paused: str | None = None
+
+    # ---- the outside
+
+    def put(self, event: ev.LoopEvent) -> None:
+        """Hand in an event; from any thread."""
+        self._queue.put(event)
+
+    def load(self) -> None:
+        """Take up what the journal holds: every open job is told that the program was restarted."""
+        now = self._clock()
+        self._session = self._journal.recall("gateway")
+        self._follower.newest = self._journal.recall("newest")
+        self.paused = self._journal.recall("paused")
+        self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
+        self._jobs = {job.id: job for job in self._journal.live_jobs()}
+        for job_id in list(self._jobs):
+            self._step(job_id, ev.Restarted())
+
+    def run(self, finished: Callable[[], bool] = lambda: False) -> None:
+        """Handle events until asked to stop, or until ``finished`` says so between two events."""
+        while not self.stopping and not finished():
+            self._turn_safely()
+            try:
+                event = self._queue.get(timeout=self._wait())
+            except queue.Empty:
+                continue
+            self._handle_safely(event)
+        self._remember_place()
+
+    def settled(self) -> bool:
+        """Whether all that was in the inbox has its answer; jobs in doubt wait for a person, so don't count."""
+        if self.files_waiting != 0 or not self._queue.empty():
+            return False
+        return not self._journal.open_count(State.QUEUED) and all(
+            job.state is State.IN_DOUBT for job in self._jobs.values()
+        )
+
+    def job(self, job_id: str) -> Job | None:
+        """The job as it stands, open or closed."""
+        return self._jobs.get(job_id) or self._journal.job(job_id)
+
+    # ---- one event
+
+    def _handle_safely(self, event: ev.LoopEvent) -> None:
+        """Handle it, again and again while the journal can't commit: nothing is sent on a lost commit."""
+        while not self.stopping:
+            try:
+                self._handle(event)
+            except JournalError as error:
+                log.error("%s; trying again in %.0f s", error, JOURNAL_PAUSE)
+                self._wait_for_stop(JOURNAL_PAUSE)
+            else:
+                return
+
+    def _wait_for_stop(self, seconds: float) -> None:
+        """Sleep on the queue; what arrives meanwhile keeps its place behind the event that is being tried."""
+        kept: list[ev.LoopEvent] = []
+        end = self._clock() + seconds
+        while not self.stopping and (left := end - self._clock()) > 0:
+            try:
+                event = self._queue.get(timeout=left)
+            except queue.Empty:
+                break
+            self.stopping = isinstance(event, ev.StopAsked)
+            kept.append(event)
+        for event in kept:
+            self._queue.put(event)
+
+    def _handle(self, event: ev.LoopEvent) -> None:
+        match event:
+            case ev.ForJob():
+                self._step(event.job_id, event.event)
+            case ev.GatewayDispatch():
+                self._follow(self._follower.dispatch(event, self._jobs))
+                self._note_seq(event.seq)
+            case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayStopped():
+                self._gateway(event)
+            case ev.FileSettled():
+                self._accept_file(event)
+            case ev.PromptGiven():
+                self._accept_prompt(event)
+            case _:
+                self._handle_other(event)
+
+    def _handle_other(
+        self, event: ev.InboxScanned | ev.HistoryRead | ev.HistoryUnread | ev.NeedsPerson | ev.StopAsked
+    ) -> None:
+        match event:
+            case ev.InboxScanned():
+                self.files_waiting = event.waiting
+            case ev.HistoryRead():
+                self._history_read(event)
+            case ev.HistoryUnread():
+                self._history_unread(event)
+            case ev.NeedsPerson():
+                self._pause(event.reason)
+            case ev.StopAsked():
+                self.stopping = True
+
+    # ---- jobs
+
+    def _step(self, job_id: str, event: ev.JobEvent) -> None:
+        job = self.job(job_id)
+        if job is None:
+            log.warning("an event for job %s, which is not in the journal: %s", job_id, type(event).__name__)
+            return
+        try:
+            moved, effects = step(job, event, self._clock(), self._limits)
+        except IllegalEventError as error:
+            log.error("%s; it was ignored", error)
+            return
+        if isinstance(event, ev.Refused) and event.refusal.needs_human:
+            self._pause(event.refusal.title or event.refusal.detail)
+        if moved is not job:
+            attempt_at = self._clock() if isinstance(event, ev.Chosen) else None
+            self._journal.update(moved, attempt_at=attempt_at, meta=self._place())
+            self._keep(moved)
+            if moved.history != job.history:
+                log.info("%s %s", moved.id, moved.history[-1].event)
+        for effect in effects:
+            self._perform(effect)
+
+    def _keep(self, job: Job) -> None:
+        if job.open:
+            self._jobs[job.id] = job
+        else:
+            self._jobs.pop(job.id, None)
+
+    def _follow(self, pairs: list[tuple[str | None, ev.JobEvent]]) -> None:
+        for job_id, event in pairs:
+            if job_id is not None:
+                self._step(job_id, event)
+            elif isinstance(event, ev.Refused):
+                self._pause(event.refusal.title or event.refusal.detail)
+        if pairs:
+            self._follow(self._follower.held_again(self._jobs))
+
+    def _pause(self, reason: str) -> None:
+        if self.paused is None:
+            log.error("paused, nothing more is sent until a person has acted: %s", reason)
+            self._journal.remember({"paused": reason})
+            self.paused = reason
+
+    # ---- the inbox
+
+    def _accept_file(self, file: ev.FileSettled) -> None:
+        now = self._clock()
+        digest = sha256(file.data)
+        if not is_same_delivery(file.mtime, self._journal.taken_mtimes(file.path, digest)):
+            jobs = make_jobs(file, now, self._new_id, self._max_jobs_per_file)
+            self._accept(TakenFile(file.path, digest, file.mtime, file.data), jobs, now)
+            log.info("%s taken: %s", file.path, ", ".join(job.id for job in jobs))
+        else:
+            log.info("%s was delivered again unchanged; removed, not run", file.path)
+        self._perform(ev.RemoveFile(file.path, file.identity))
+
+    def _accept_prompt(self, given: ev.PromptGiven) -> None:
+        now = self._clock()
+        data = given.prompt.text.encode()
+        job = given_job(given.job_id, given.prompt, given.path, now)
+        if self._journal.job(job.id) is None:
+            self._accept(TakenFile(given.path, sha256(data), now, data), [job], now)
+
+    def _accept(self, file: TakenFile, jobs: list[Job], now: float) -> None:
+        self._journal.accept(file, [(job, normalise(job.prompt.text)) for job in jobs], now)
+        for job in jobs:
+            if job.state is State.REJECTED:
+                self._keep(job)
+                self._perform(ev.Answer(job))
+
+    # ---- the gateway and the history
+
+    def _gateway(
+        self, event: ev.GatewayReady | ev.GatewayResumed | ev.GatewayDown | ev.GatewayStopped
+    ) -> None:
+        match event:
+            case ev.GatewayReady():
+                self._ready(event)
+            case ev.GatewayResumed():
+                self._online = True
+                self._note_seq(event.seq)
+                self._anchored = self._anchored or self._follower.newest is not None
+                log.info("gateway: session resumed")
+                if not self._anchored:
+                    self._read_history()
+            case ev.GatewayDown():
+                self._online = False
+                log.warning("gateway: %s; again in %.0f s", event.reason, event.retry_in)
+            case ev.GatewayStopped():
+                self._online = False
+                self._pause(event.reason)
+
+    def _ready(self, event: ev.GatewayReady) -> None:
+        """A new session: what happened since the last one is in the history only."""
+        self._online = True
+        self._anchored = False
+        self._follower.me = event.user_id
+        self._session = {
+            "session_id": event.session_id,
+            "resume_gateway_url": event.resume_gateway_url,
+            "seq": event.seq,
+            "user_id": event.user_id,
+        }
+        self._journal.remember({"gateway": self._session})
+        log.info("gateway: ready as %s", event.user_name)
+        if event.required_action:
+            self._pause(f"Discord wants something of the account: {event.required_action}")
+        self._read_history()
+
+    def _read_history(self) -> None:
+        self._history_due = None
+        self._perform(ev.ReadHistory(self._follower.newest))
+
+    def _history_read(self, event: ev.HistoryRead) -> None:
+        self._history_tries = 0
+        self._anchored = True
+        self._follower.see(event.newest)
+        self._follow(self._follower.history(event.messages, self._jobs))
+
+    def _history_unread(self, event: ev.HistoryUnread) -> None:
+        wait = backoff(self._history_tries)
+        self._history_tries += 1
+        self._history_due = self._clock() + wait
+        log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
+
+    def _note_seq(self, seq: int) -> None:
+        if self._session is not None:
+            self._session = {**self._session, "seq": self._follower.safe_seq(seq)}
+
+    def _place(self) -> dict[str, Any]:
+        return {"gateway": self._session, "newest": self._follower.newest}
+
+    def _remember_place(self) -> None:
+        try:
+            self._journal.remember(self._place())
+        except JournalError as error:
+            log.error("%s", error)
+
+    # ---- what time brings
+
+    def _turn_safely(self) -> None:
+        now = self._clock()
+        if self._journal_due is not None and now < self._journal_due:
+            return
+        self._journal_due = None
+        try:
+            self._turn(now)
+        except JournalError as error:
+            log.error("%s; nothing is sent meanwhile", error)
+            self._journal_due = now + JOURNAL_PAUSE
+
+    def _turn(self, now: float) -> None:
+        for job in [job for job in self._jobs.values() if job.due is not None and job.due <= now]:
+            if job.state is not State.QUEUED:
+                self._step(job.id, ev.Overdue())
+        if self._history_due is not None and self._history_due <= now and self._online:
+            self._read_history()
+        if self._may_send(now):
+            self._send_next(now)
+
+    def _may_send(self, now: float) -> bool:
+        """One POST at a time; the gateway up, the channel's newest message known, a free slot, and the pace."""
+        states = [job.state for job in self._jobs.values() if job.state in IN_FLIGHT]
+        ready = self._online and self._anchored and self.paused is None and State.SUBMITTING not in states
+        return ready and self._throttle.may_send(now, len(states))
+
+    def _send_next(self, now: float) -> None:
+        job = self._journal.next_queued(now, self._blocked_twins())
+        if job is None or self._session is None:
+            return
+        self._jobs[job.id] = job
+        chosen = ev.Chosen(self._new_nonce(), self._session["session_id"], self._follower.newest)
+        self._step(job.id, chosen)
+        self._throttle.sent(now, self._chance())
+
+    def _blocked_twins(self) -> set[str]:
+        """The prompts that must wait because an equal one is out and its pictures could not be told apart."""
+        return {
+            normalise(job.prompt.text)
+            for job in self._jobs.values()
+            if (job.state in IN_FLIGHT or job.state is State.IN_DOUBT)
+            and job.job_uuid is None
+            and not (self._follower.references_seen and job.message_id is not None)
+        }
+
+    def _wait(self) -> float:
+        """Seconds until time itself brings something."""
+        now = self._clock()
+        times = [
+            job.due for job in self._jobs.values() if job.due is not None and job.state is not State.QUEUED
+        ]
+        times += [time for time in (self._history_due, self._journal_due) if time is not None]
+        times += [time for time in (self._throttle.next_time(now), self._queued_due(now)) if time > now]
+        return min(max(0.0, min(times, default=now + LONGEST_WAIT) - now), LONGEST_WAIT)
+
+    def _queued_due(self, now: float) -> float:
+        try:
+            return self._journal.next_queued_due(now) or 0.0
+        except JournalError:
+            return now + JOURNAL_PAUSE

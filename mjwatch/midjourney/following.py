@@ -1,0 +1,167 @@
+"""Turns what the gateway and the channel's history say into events for jobs, and holds what is unclear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mjwatch import events as ev
+from mjwatch.midjourney.matching import Match, Strangers, Unclear, match, match_history
+from mjwatch.midjourney.messages import read_message
+from mjwatch.midjourney.reading import Kind, Reading
+from mjwatch.model import Job, Refusal, RefusalClass, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+MESSAGE_EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK"})
+INTERACTION_EVENTS = frozenset(
+    {"INTERACTION_CREATE", "INTERACTION_SUCCESS", "INTERACTION_FAILURE", "INTERACTION_IFRAME_MODAL_CREATE"}
+)
+HELD_AT_MOST = 100
+
+JobEvents = list[tuple[str | None, ev.JobEvent]]
+"""Events with the job they are for; None for a refusal that concerns the account and no job of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A final that could be more than one job's, kept until it is clear whose. ``seq`` is its dispatch's."""
+
+    reading: Reading
+    seq: int | None
+
+
+class Follower:
+    """Follows one channel. ``owner_of(job_uuid=, message_id=)`` names the job, also a closed one, or None."""
+
+    def __init__(self, channel_id: str, owner_of: Callable[..., str | None]) -> None:
+        self._channel_id = channel_id
+        self._owner_of = owner_of
+        self._strangers = Strangers()
+        self._held: list[Held] = []
+        self.me: str | None = None
+        self.newest: str | None = None
+        self.references_seen = False
+        """Whether a final was seen to reply to its own start message: then ids tell equal prompts apart."""
+
+    def wanted(self, name: str, data: Mapping[str, Any]) -> bool:
+        """Whether this dispatch concerns us; all others need not leave the gateway's thread."""
+        if name in INTERACTION_EVENTS:
+            return True
+        return name in MESSAGE_EVENTS and data.get("channel_id") == self._channel_id
+
+    def dispatch(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> JobEvents:
+        """What this dispatch means for which job."""
+        if event.name in INTERACTION_EVENTS:
+            return _interaction(event, jobs.values())
+        reading = read_message(event.name, event.data)
+        if event.name == "MESSAGE_CREATE":
+            self.see(reading.message_id)
+        return self._assign(reading, event.seq, jobs)
+
+    def see(self, message_id: str | None) -> None:
+        """Remember the newest message of the channel: the anchor of the next attempt."""
+        if message_id and message_id.isdecimal() and int(message_id) > int(self.newest or 0):
+            self.newest = message_id
+
+    def history(self, messages: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job]) -> JobEvents:
+        """What a stretch of the channel's history, read after a gap, means for which job."""
+        readings = [read_message("REST", message) for message in messages]
+        for reading in readings:
+            self.see(reading.message_id)
+        fresh = [reading for reading in readings if self._closed_owner(reading, jobs) is None]
+        found = match_history(fresh, list(jobs.values()), self._strangers, self.me)
+        return [pair for match_, reading in found for pair in self._events(match_, reading, jobs)]
+
+    def held_again(self, jobs: Mapping[str, Job]) -> JobEvents:
+        """What has become clear of the finals that were held; ask after every event that moved a job."""
+        held, self._held = self._held, []
+        return [pair for one in held for pair in self._assign(one.reading, one.seq, jobs)]
+
+    def safe_seq(self, seq: int) -> int:
+        """The place from which a resumed session must replay so that nothing that is held gets lost."""
+        return min([seq, *(one.seq - 1 for one in self._held if one.seq is not None)])
+
+    def _assign(self, reading: Reading, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
+        owner = self._closed_owner(reading, jobs)
+        if owner is not None:
+            return [(owner, _finished(reading, "job uuid"))]
+        found = match(reading, jobs.values(), self._strangers, self.me)
+        if isinstance(found, Match):
+            return self._events(found, reading, jobs)
+        if isinstance(found, Unclear) and reading.kind in {Kind.RESULT, Kind.STARTED}:
+            self._held = [*self._held, Held(reading, seq)][-HELD_AT_MOST:]
+        elif found is None:
+            self._strangers.note(reading)
+        if reading.error is not None and reading.error.needs_human:
+            return [(None, ev.Refused(reading.error))]
+        return []
+
+    def _closed_owner(self, reading: Reading, jobs: Mapping[str, Job]) -> str | None:
+        if reading.kind is not Kind.RESULT:
+            return None
+        owner = self._owner_of(job_uuid=reading.job_uuid, message_id=reading.message_id)
+        return None if owner in jobs else owner
+
+    def _events(self, found: Match, reading: Reading, jobs: Mapping[str, Job]) -> JobEvents:
+        job = jobs[found.job_id]
+        if (
+            reading.kind is Kind.RESULT
+            and reading.reply_to is not None
+            and reading.reply_to == job.message_id
+        ):
+            self.references_seen = True
+        return [(job.id, event) for event in _job_events(reading, job, found.by)]
+
+
+def _job_events(reading: Reading, job: Job, by: str) -> Iterable[ev.JobEvent]:
+    match reading.kind:
+        case Kind.STARTED if reading.message_id:
+            yield ev.Started(reading.message_id, reading.interaction_id, reading.job_uuid)
+        case Kind.PROGRESS:
+            if job.message_id is None and reading.message_id:
+                yield ev.Started(reading.message_id, reading.interaction_id, reading.job_uuid)
+            yield ev.Progressed(reading.percent, reading.job_uuid)
+        case Kind.RESULT:
+            yield _finished(reading, by)
+        case Kind.QUEUED:
+            yield ev.HeldByBot()
+        case Kind.REFUSED if reading.error is not None:
+            yield ev.Refused(reading.error)
+        case Kind.DELETED:
+            yield ev.Vanished()
+        case _:
+            pass
+
+
+def _finished(reading: Reading, by: str) -> ev.Finished:
+    result = Result(
+        message_id=reading.message_id or "",
+        matched_by=by,
+        job_uuid=reading.job_uuid,
+        echoed=reading.prompt,
+        pictures=reading.images,
+        buttons=reading.buttons,
+    )
+    return ev.Finished(result)
+
+
+def _interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> JobEvents:
+    nonce, interaction_id = event.data.get("nonce"), event.data.get("id")
+    owner = next((job for job in jobs if nonce is not None and str(nonce) in job.nonces), None)
+    if owner is None or str(nonce) != owner.nonce or not isinstance(interaction_id, str):
+        return []
+    if event.name == "INTERACTION_FAILURE":
+        code = event.data.get("reason_code")
+        return [
+            (owner.id, ev.InteractionFailed(f"Midjourney did not answer Discord in time (reason {code})"))
+        ]
+    if event.name == "INTERACTION_IFRAME_MODAL_CREATE":
+        return [(owner.id, ev.Refused(_person_wanted()))]
+    return [(owner.id, ev.InteractionSeen(interaction_id))]
+
+
+def _person_wanted() -> Refusal:
+    detail = "Midjourney opened a check that a person must do: run a command in Discord by hand and follow it"
+    return Refusal(RefusalClass.ACCOUNT, "Action required to continue", detail, needs_human=True)

@@ -1,0 +1,242 @@
+"""Which job a message of the bot belongs to: by ids where there are any, never by a guess.
+
+The order of evidence, and why it is this one:
+
+- **nonce**: ours, echoed on the interaction's events and on the first answer (recorded 2023-03, 2024-12).
+- **message**: a change or the deletion of the start message.
+- **reference**: the final replies to the start message (recorded 2026-06).
+- **job uuid**: in a preview's file name, later in the final's buttons (recorded 2023-09 to 2026-06).
+- **interaction**: the id that the gateway gave our nonce.
+- **text**: the prompt as echoed, and only for the one job that nothing else could own.
+
+An id that both sides know and that differs is a veto, whatever else agrees. A final's nonce is no veto: since
+2025 finals may carry one that is not the client's.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mjwatch.midjourney.echo import could_be_same
+from mjwatch.midjourney.reading import Action, Kind, Reading
+from mjwatch.model import Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_FINALS = frozenset({Kind.RESULT, Kind.SINGLE, Kind.VIDEO})
+_WAITING = frozenset({State.SUBMITTING, State.SUBMITTED, State.RUNNING, State.IN_DOUBT})
+_OWN_ACTIONS = frozenset({None, Action.IMAGINE})
+STRANGERS_KEPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The job that it is, and by which evidence."""
+
+    job_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """More than one could own it, or the ids disagree: hold it until more is known."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A job of the same channel that is not ours: started by hand, or by another program."""
+
+    message_id: str
+    prompt: str
+    job_uuid: str | None = None
+
+
+class Strangers:
+    """The strangers' jobs that have not ended, the oldest forgotten first."""
+
+    def __init__(self) -> None:
+        self._by_message: OrderedDict[str, Stranger] = OrderedDict()
+
+    def note(self, reading: Reading) -> None:
+        """Learn from a message that is nobody's of ours."""
+        known = self._by_message.get(reading.message_id or "")
+        if known is not None and reading.job_uuid:
+            self._by_message[known.message_id] = replace(known, job_uuid=reading.job_uuid)
+        elif known is None and reading.kind in {Kind.STARTED, Kind.PROGRESS} and reading.message_id:
+            stranger = Stranger(reading.message_id, reading.prompt or "", reading.job_uuid)
+            self._by_message[reading.message_id] = stranger
+            if len(self._by_message) > STRANGERS_KEPT:
+                self._by_message.popitem(last=False)
+
+    def end(self, reading: Reading) -> bool:
+        """Whether this final is a stranger's by its ids; that stranger is done then."""
+        for stranger in self._by_message.values():
+            by_reference = reading.reply_to == stranger.message_id
+            if by_reference or (reading.job_uuid and reading.job_uuid == stranger.job_uuid):
+                del self._by_message[stranger.message_id]
+                return True
+        return False
+
+    def could_own(self, reading: Reading) -> bool:
+        """Whether a stranger's job may be behind this message, by its text."""
+        return any(
+            could_be_same(stranger.prompt, reading.prompt or "")
+            and (not stranger.job_uuid or not reading.job_uuid or stranger.job_uuid == reading.job_uuid)
+            for stranger in self._by_message.values()
+        )
+
+    def __len__(self) -> int:
+        return len(self._by_message)
+
+
+def match(
+    reading: Reading, jobs: Iterable[Job], strangers: Strangers, me: str | None = None
+) -> Match | Unclear | None:
+    """The job that this message is about; Unclear to hold it; None when it is nobody's of ours.
+
+    ``me`` is the id of the account that sends: what names somebody else in its mention is not ours.
+    """
+    if me is not None and any(who not in {None, me} for who in (reading.user_id, reading.invoker_id)):
+        return None
+    agreeing: dict[str, str] = {}
+    possible: list[Job] = []
+    for job in jobs:
+        evidence = _compare(reading, job)
+        if any(not agrees for _, agrees in evidence):
+            continue
+        if evidence:
+            agreeing[job.id] = evidence[0][0]
+        possible.append(job)
+    if len(agreeing) == 1:
+        return Match(*next(iter(agreeing.items())))
+    if agreeing:
+        return Unclear(f"its ids point to {len(agreeing)} jobs: {', '.join(sorted(agreeing))}")
+    if reading.kind in _FINALS and strangers.end(reading):
+        return None
+    return _by_text(reading, possible, strangers)
+
+
+def match_history(
+    readings: Sequence[Reading], jobs: Sequence[Job], strangers: Strangers, me: str | None = None
+) -> list[tuple[Match, Reading]]:
+    """Match what was read from the channel's history, where no nonce is and strangers' starts are gone.
+
+    By ids as ever. By text only where, of all the readings that no id gives to anybody, exactly one fits
+    exactly one job.
+    """
+    found: list[tuple[Match, Reading]] = []
+    owned: set[str] = set()
+    rest: list[Reading] = []
+    for reading in readings:
+        by_ids = match(replace(reading, prompt=None), jobs, strangers, me)
+        if isinstance(by_ids, Match):
+            found.append((by_ids, reading))
+            owned.add(by_ids.job_id)
+        elif reading.kind is Kind.RESULT and (me is None or reading.user_id in {None, me}):
+            rest.append(reading)
+    left = [job for job in jobs if job.id not in owned]
+    fits = {job.id: [r for r in rest if _text_fits(r, job)] for job in left}
+    for job in left:
+        if len(fits[job.id]) == 1:
+            reading = fits[job.id][0]
+            rivals = [other for other in left if reading in fits[other.id]]
+            if len(rivals) == 1 and not strangers.could_own(reading):
+                found.append((Match(job.id, "text"), reading))
+    return found
+
+
+def _text_fits(reading: Reading, job: Job) -> bool:
+    return (
+        job.state in _WAITING
+        and all(agrees for _, agrees in _compare(reading, job))
+        and could_be_same(job.prompt.text, reading.prompt or "")
+    )
+
+
+def _compare(reading: Reading, job: Job) -> list[tuple[str, bool]]:
+    """Every id that both sides know, and whether it agrees; the strongest first."""
+    final = reading.kind in _FINALS
+    evidence = [
+        ("nonce", _nonce(reading, job, final)),
+        ("message", _message(reading, job)),
+        ("reference", _reference(reading, job)),
+        ("job uuid", _same(reading.job_uuid, job.job_uuid)),
+        ("interaction", _same(reading.interaction_id, job.interaction_id)),
+        ("place", _plausible(reading, job, final)),
+    ]
+    return [(by, agrees) for by, agrees in evidence if agrees is not None]
+
+
+def _same(one: str | None, other: str | None) -> bool | None:
+    return None if one is None or other is None else one == other
+
+
+def _nonce(reading: Reading, job: Job, final: bool) -> bool | None:
+    if reading.nonce is None or not job.nonces:
+        return None
+    if reading.nonce in job.nonces:
+        return True
+    return None if final else False
+
+
+def _message(reading: Reading, job: Job) -> bool | None:
+    if job.message_id is None:
+        return None
+    if job.message_id == reading.message_id or job.message_id in reading.deleted_ids:
+        return True
+    return False if reading.kind in {Kind.PROGRESS, Kind.DELETED} else None
+
+
+def _reference(reading: Reading, job: Job) -> bool | None:
+    if reading.reply_to is None or reading.kind in {Kind.STARTED, Kind.PROGRESS}:
+        return None
+    if job.message_id is not None:
+        return reading.reply_to == job.message_id
+    # What it replies to is older than the job: a reroll of an old grid, say.
+    return False if _not_newer(reading.reply_to, job.anchor) else None
+
+
+def _plausible(reading: Reading, job: Job, final: bool) -> bool | None:
+    """False where the message can't be about a job of this kind, or is older than it."""
+    wrong_kind = reading.action not in _OWN_ACTIONS or (final and reading.kind is not Kind.RESULT)
+    too_old = reading.kind is not Kind.DELETED and _not_newer(reading.message_id, job.anchor)
+    return False if wrong_kind or too_old else None
+
+
+def _not_newer(message_id: str | None, anchor: str | None) -> bool:
+    if message_id is None or anchor is None:
+        return False
+    return message_id.isdecimal() and anchor.isdecimal() and int(message_id) <= int(anchor)
+
+
+def _by_text(reading: Reading, possible: list[Job], strangers: Strangers) -> Match | Unclear | None:
+    if reading.prompt is None or not _may_go_by_text(reading):
+        return None
+    fitting = [job for job in possible if _is_waiting_for(reading, job)]
+    fitting = [job for job in fitting if could_be_same(job.prompt.text, reading.prompt)]
+    if not fitting:
+        return None
+    if len(fitting) > 1:
+        return Unclear(f"{len(fitting)} jobs have this prompt")
+    if strangers.could_own(reading):
+        return Unclear("somebody else's job in this channel has this prompt")
+    return Match(fitting[0].id, "text")
+
+
+def _may_go_by_text(reading: Reading) -> bool:
+    if reading.kind is Kind.RESULT:
+        return True
+    # A start or a refusal that carries a nonce or an interaction names its owner, and none of ours is it.
+    nameless = reading.nonce is None and reading.interaction_id is None
+    return nameless and reading.kind in {Kind.STARTED, Kind.REFUSED, Kind.QUEUED}
+
+
+def _is_waiting_for(reading: Reading, job: Job) -> bool:
+    if job.state not in _WAITING:
+        return False
+    return reading.kind is Kind.RESULT or job.message_id is None
