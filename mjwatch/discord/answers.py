@@ -1,0 +1,225 @@
+"""What an HTTP answer of Discord means for the job that asked and for all others; pure.
+
+Decided by status and numeric code only: the messages beside them come in the account's language. Sources:
+discord-userdoccers "Errors", "Rate Limits" and "Captcha handling"; answers to ``POST /interactions`` as
+recorded 2023-2026.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final
+
+from mjwatch.model import Refusal, RefusalClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+NOT_READY_WAIT = 5.0
+"""Seconds until an index that Discord is still building is worth another try, where it names none."""
+
+_STALE_VERSION = "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION"
+_BUTTON_GONE = "COMPONENT_VALIDATION_FAILED"
+_INVALID_FORM: Final = 50035
+_UNKNOWN_MESSAGE: Final = 10008
+
+_WRONG_TOKEN = "Discord does not accept the token; put the account's current one into authToken.key"
+_BY_CODE: dict[int, tuple[RefusalClass, str]] = {
+    10002: (RefusalClass.CONFIG, "Discord knows no such application; check [midjourney] application_id"),
+    10003: (
+        RefusalClass.CONFIG,
+        "Discord knows no such channel; check the channel id, and the guild id with it",
+    ),
+    10004: (
+        RefusalClass.CONFIG,
+        "Discord knows no such guild, or the account is not in it; check the guild id",
+    ),
+    10005: (RefusalClass.CONFIG, "the Midjourney bot is not in this guild; invite it, or use another guild"),
+    10062: (RefusalClass.CONFIG, "Discord knows no such interaction; check guild and channel id"),
+    50001: (
+        RefusalClass.CONFIG,
+        "the account has no access to this channel; check channel id and membership",
+    ),
+    50013: (RefusalClass.CONFIG, "the account may not use commands in this channel; ask the guild's owner"),
+    40001: (RefusalClass.ACCOUNT, _WRONG_TOKEN),
+    50014: (RefusalClass.ACCOUNT, _WRONG_TOKEN),
+    40002: (RefusalClass.ACCOUNT, "Discord wants the account verified; open Discord and follow what it asks"),
+    40333: (
+        RefusalClass.ACCOUNT,
+        "Discord's edge blocked the request; open Discord, and look at proxy or VPN",
+    ),
+    20016: (RefusalClass.RETRY, "the channel's slow mode is on"),
+    20028: (RefusalClass.RETRY, "the channel has reached its limit of messages for now"),
+    40004: (RefusalClass.RETRY, "Discord has switched off sending for the moment"),
+    40006: (RefusalClass.RETRY, "Discord has switched off this feature for the moment"),
+    40043: (RefusalClass.RETRY, "Discord could not deliver the command to the bot"),
+    130000: (RefusalClass.TRANSIENT, "Discord is overloaded"),
+    200000: (RefusalClass.MODERATION, "the guild's AutoMod objects to the words of this prompt"),
+    240000: (RefusalClass.MODERATION, "Discord's link filter objects to a link in this prompt"),
+}
+_NEEDS_A_PERSON = frozenset({RefusalClass.ACCOUNT, RefusalClass.CONFIG})
+
+
+def read_answer(status: int, headers: Mapping[str, str], body: object) -> Refusal | None:
+    """What this answer refuses, or None where it is fine.
+
+    ``body`` is the decoded JSON, or the text (or None) where it was none. A 5xx reads as transient; whether a
+    request that may not be repeated has been executed then is for the caller to doubt.
+    """
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    code = _number(fields.get("code"))
+    if status == 202 and code is not None and 110_000 <= int(code) < 120_000:
+        return _retry(headers, fields, "Discord is still preparing the answer", default=NOT_READY_WAIT)
+    if 200 <= status < 300:
+        return None
+    if status == 400 and "captcha_key" in fields:
+        return _refuse(
+            RefusalClass.ACCOUNT, "Discord asks for a captcha; open Discord and run a command by hand"
+        )
+    if status == 401:
+        return _refuse(RefusalClass.ACCOUNT, _WRONG_TOKEN)
+    if status == 429:
+        return _rate_limited(headers, body)
+    if code is not None:
+        known = _by_code(status, int(code), headers, fields)
+        if known:
+            return known
+    return _by_status(status, headers, "" if code is None else f", code {int(code)}")
+
+
+def _by_code(status: int, code: int, headers: Mapping[str, str], fields: Mapping[str, Any]) -> Refusal | None:
+    if code == _INVALID_FORM:
+        return _invalid_form(fields)
+    if code == _UNKNOWN_MESSAGE:
+        return _unknown_message(status)
+    if code not in _BY_CODE:
+        return None
+    cls, detail = _BY_CODE[code]
+    if cls is RefusalClass.RETRY:
+        return _retry(headers, fields, detail)
+    return _refuse(cls, detail)
+
+
+def _invalid_form(fields: Mapping[str, Any]) -> Refusal:
+    """50035: some field of the request is not as it should be; the inner codes say which and why."""
+    faults = list(_faults(fields.get("errors"), ""))
+    codes = {code for _, code in faults}
+    if _STALE_VERSION in codes:
+        return _refuse(RefusalClass.STALE_VERSION, "the command has a new version")
+    if _BUTTON_GONE in codes:
+        return _refuse(
+            RefusalClass.USER, "this button no longer works; read the message again for what it offers"
+        )
+    named = ", ".join(f"{path or 'request'}: {code}" for path, code in faults[:3]) or "no field named"
+    return _refuse(
+        RefusalClass.USER, f"Discord takes the request for malformed ({named}); check the prompt's length"
+    )
+
+
+def _faults(errors: object, path: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Where the ``_errors`` lists stand in the nested ``errors``, and the codes in them."""
+    if not isinstance(errors, dict) or depth > 12:
+        return
+    for key, value in errors.items():
+        if key == "_errors" and isinstance(value, list):
+            yield from ((path, _word(item.get("code"))) for item in value if isinstance(item, dict))
+        else:
+            yield from _faults(value, f"{path}.{_word(key)}" if path else _word(key), depth + 1)
+
+
+def _unknown_message(status: int) -> Refusal:
+    """10008: on a 403 it is how Discord hides a block against abuse (discord-userdoccers, "Errors")."""
+    if status == 403:
+        return _refuse(
+            RefusalClass.ACCOUNT, "Discord blocks what the account sends; leave it alone for some hours"
+        )
+    return _refuse(RefusalClass.USER, "the message with this button is gone")
+
+
+def _rate_limited(headers: Mapping[str, str], body: object) -> Refusal:
+    """429. Cloudflare answers without JSON; where it names no time, trying again makes it worse."""
+    if isinstance(body, dict):
+        scope = _header(headers, "x-ratelimit-scope")
+        everywhere = body.get("global") is True or scope == "global"
+        who = (
+            "for all requests"
+            if everywhere
+            else "for everybody here"
+            if scope == "shared"
+            else "for this request"
+        )
+        return _retry(headers, body, f"Discord's rate limit {who}")
+    if _number(_header(headers, "retry-after")) is None:
+        return _refuse(
+            RefusalClass.ACCOUNT, "Cloudflare has blocked this address for a while; wait an hour at least"
+        )
+    return _retry(headers, {}, "Cloudflare's rate limit for this address")
+
+
+def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
+    """The answer has no code that we know."""
+    about = f"HTTP {status}{suffix}"
+    if status >= 500:
+        return Refusal(
+            RefusalClass.TRANSIENT,
+            None,
+            f"Discord has trouble ({about})",
+            retry_after=_retry_after(headers, {}),
+        )
+    if status == 403:
+        return _refuse(
+            RefusalClass.ACCOUNT, f"Discord forbids it ({about}); open Discord and look what it says"
+        )
+    if status == 404:
+        return _refuse(
+            RefusalClass.CONFIG, f"there is nothing at this address ({about}); check [discord] api_url"
+        )
+    if 300 <= status < 400:
+        return _refuse(RefusalClass.CONFIG, f"redirects are not followed ({about}); check [discord] api_url")
+    if status == 408:
+        return _refuse(RefusalClass.TRANSIENT, f"the request took too long to arrive ({about})")
+    return _refuse(None, f"Discord refuses the request ({about})")
+
+
+def _refuse(cls: RefusalClass | None, detail: str) -> Refusal:
+    return Refusal(cls, None, detail, needs_human=cls in _NEEDS_A_PERSON)
+
+
+def _retry(
+    headers: Mapping[str, str], fields: Mapping[str, Any], detail: str, default: float | None = None
+) -> Refusal:
+    seconds = _retry_after(headers, fields)
+    seconds = default if seconds is None else seconds
+    words = detail if seconds is None else f"{detail}; it asks to wait {seconds:.1f} s"
+    return Refusal(RefusalClass.RETRY, None, words, retry_after=seconds)
+
+
+def _retry_after(headers: Mapping[str, str], fields: Mapping[str, Any]) -> float | None:
+    """Seconds to wait. The body is finer, but Cloudflare gives milliseconds there: the header tells."""
+    in_header = _number(_header(headers, "retry-after"))
+    in_body = _number(fields.get("retry_after"))
+    if in_body is None:
+        return in_header
+    if in_header is not None and in_body >= 100 and abs(in_body / 1000 - in_header) <= 1:
+        return in_body / 1000
+    return in_body
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+def _number(value: object) -> float | None:
+    """A finite number that is not negative, also from its text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) and number >= 0 else None
+
+
+def _word(value: object) -> str:
+    """A code or field name of the answer, made safe to show."""
+    return "".join(char for char in str(value)[:60] if char.isprintable())

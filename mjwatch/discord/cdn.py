@@ -1,0 +1,101 @@
+"""Downloads pictures from Discord's CDN: whole, bounded in size and time, and without the token."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+from mjwatch.discord.hosts import host_of, picture_may_come_from
+from mjwatch.discord.network import USER_AGENT
+from mjwatch.discord.transport import Timeout, Transport
+from mjwatch.errors import DownloadError, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from requests import Response
+
+LARGEST_PICTURE = 64 * 1024 * 1024
+
+
+class CDN:
+    """Fetches from the listed hosts only; its session never knew the token. Usable from any thread."""
+
+    def __init__(
+        self,
+        hosts: Collection[str],
+        *,
+        proxy: str = "",
+        user_agent: str = USER_AGENT,
+        timeout: Timeout = (10.0, 30.0),
+        max_bytes: int = LARGEST_PICTURE,
+        deadline: float = 120.0,
+    ) -> None:
+        """``deadline`` is in seconds for a whole download, ``timeout`` for its steps."""
+        self._hosts = tuple(hosts)
+        self._max_bytes = max_bytes
+        self._deadline = deadline
+        self._transport = Transport(proxy=proxy, user_agent=user_agent, timeout=timeout)
+
+    def __repr__(self) -> str:
+        return f"<CDN {', '.join(self._hosts)}>"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def fetch(self, url: str, size: int | None = None) -> bytes:
+        """The bytes behind the URL, of which ``size`` are expected if given.
+
+        Raises DownloadError; ``gone`` where a newly signed URL is needed (403, 404).
+        """
+        host = host_of(url)
+        if not picture_may_come_from(url, self._hosts):
+            raise DownloadError(f"pictures are not fetched from {host}", "see [discord] cdn_hosts")
+        try:
+            # What is compressed on the way has no length that could be checked.
+            response = self._transport.send("GET", url, headers={"Accept-Encoding": "identity"})
+            with response:
+                _check_answer(response, host)
+                data = self._transport.read_body(response, limit=self._max_bytes, seconds=self._deadline)
+        except DownloadError:
+            raise
+        except WireError as error:
+            raise DownloadError(f"a download from {host} failed: {error}") from None
+        _check_whole(data, response, size)
+        return data
+
+
+def _check_answer(response: Response, host: str) -> None:
+    status = response.status_code
+    if status in (403, 404):
+        raise DownloadError(f"{host} no longer has the picture at this address (HTTP {status})", gone=True)
+    if status != 200:
+        raise DownloadError(f"{host} answers a download with HTTP {status}")
+
+
+def _check_whole(data: bytes, response: Response, size: int | None) -> None:
+    """Length and, where the CDN tells it, MD5 (Google Cloud Storage's ``X-Goog-Hash``) must agree."""
+    if not data:
+        raise DownloadError("a download is empty")
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise DownloadError("a download is compressed although it was not to be")
+    told = response.headers.get("Content-Length", "")
+    for length in (size, int(told) if told.isdecimal() else None):
+        if length is not None and length != len(data):
+            raise DownloadError(f"a download has {len(data)} bytes and should have {length}")
+    digest = _told_md5(response.headers.get("X-Goog-Hash", ""))
+    if digest and digest != hashlib.md5(data, usedforsecurity=False).digest():
+        raise DownloadError("a download does not have the checksum that was told")
+
+
+def _told_md5(header: str) -> bytes | None:
+    for part in header.split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "md5":
+            try:
+                return base64.b64decode(value, validate=True)
+            except ValueError:
+                return None
+    return None

@@ -1,0 +1,88 @@
+"""The application commands that a channel offers, as Discord's command index tells them; kept in memory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.errors import AnsweredNoError
+from mjwatch.model import Refusal, RefusalClass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+CHAT_INPUT = 1
+"""The type of a slash command; context menu commands may bear the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationCommand:
+    """One slash command. ``id`` is stable, ``version`` changes whenever the command is registered again."""
+
+    id: str
+    version: str
+    name: str
+    application_id: str
+    options: tuple[Mapping[str, Any], ...] = ()
+
+
+class CommandIndex:
+    """Remembers each index that was fetched, until told to forget. ``fetch(route)`` returns the decoded answer.
+
+    Guild channels have their guild's index, the direct messages with a bot their channel's
+    (discord-userdoccers, "Application command index").
+    """
+
+    def __init__(self, fetch: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._indexes: dict[str, tuple[ApplicationCommand, ...]] = {}
+        self._fetched_at: float | None = None
+
+    def find(
+        self, name: str, application_id: str, guild_id: str | None, channel_id: str
+    ) -> ApplicationCommand:
+        """The command of this name of this application. Raises AnsweredNoError where there is none."""
+        route = f"/guilds/{guild_id}" if guild_id else f"/channels/{channel_id}"
+        if route not in self._indexes:
+            self._fetched_at = self._clock()
+            self._indexes[route] = tuple(_commands(self._fetch(f"{route}/application-command-index")))
+        for command in self._indexes[route]:
+            if command.name == name and command.application_id == application_id:
+                return command
+        del self._indexes[route]  # so that the next one to ask sees a bot that was invited meanwhile
+        raise AnsweredNoError(_not_offered(name, guild_id))
+
+    def forget(self, floor: float) -> bool:
+        """Fetch anew next time, unless the last fetch is less than ``floor`` seconds ago: then False."""
+        if self._fetched_at is not None and self._clock() - self._fetched_at < floor:
+            return False
+        self._indexes.clear()
+        return True
+
+
+def _commands(index: object) -> Iterator[ApplicationCommand]:
+    """The slash commands of an index; what does not look like one is passed over."""
+    listed = index.get("application_commands") if isinstance(index, dict) else None
+    for item in listed if isinstance(listed, list) else []:
+        if not isinstance(item, dict) or item.get("type", CHAT_INPUT) != CHAT_INPUT:
+            continue
+        if all(isinstance(item.get(key), str) for key in ("id", "version", "name", "application_id")):
+            options = item.get("options")
+            yield ApplicationCommand(
+                id=item["id"],
+                version=item["version"],
+                name=item["name"],
+                application_id=item["application_id"],
+                options=tuple(options) if isinstance(options, list) else (),
+            )
+
+
+def _not_offered(name: str, guild_id: str | None) -> Refusal:
+    place = "this guild" if guild_id else "these direct messages"
+    detail = (
+        f"the bot's command /{name} is not offered in {place}: check that the bot is there, "
+        "that the account may use its commands, and [midjourney] application_id"
+    )
+    return Refusal(RefusalClass.CONFIG, None, detail, needs_human=True)
