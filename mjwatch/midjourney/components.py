@@ -43,6 +43,27 @@ def texts(components: object) -> str:
     return "\n".join(text_of(c.get("content")) for c in walk(components) if c.get("type") == _TEXT)
 
 
+def as_embed(components: object) -> Mapping[str, Any] | None:
+    """The text displays as an embed: a heading is its title, small print (``-# ``) its footer.
+
+    None without text displays. No notice of the bot in this form was recorded yet; a container's accent
+    colour stands for the embed's.
+    """
+    lines = texts(components).splitlines()
+    if not lines:
+        return None
+    title = lines[0].strip("#* ") if lines[0].startswith(("#", "**")) else ""
+    small = [line.removeprefix("-# ") for line in lines if line.startswith("-# ")]
+    body = [line for line in lines[1 if title else 0 :] if not line.startswith("-# ")]
+    colours = (number_of(component.get("accent_color")) for component in walk(components))
+    return {
+        "title": title,
+        "description": "\n".join(body),
+        "footer": {"text": "\n".join(small)},
+        "color": next((colour for colour in colours if colour is not None), None),
+    }
+
+
 def pictures(components: object) -> tuple[RemotePicture, ...]:
     """The pictures in galleries, thumbnails and files of Components V2, in order."""
     media = (c.get(key) for c in walk(components) for key in ("media", "file"))

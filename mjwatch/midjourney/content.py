@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mjwatch.midjourney.reading import Action, Mode, Status
 
@@ -12,6 +12,7 @@ _IMAGE = re.compile(r"\bimage #(\d{1,2})\b", re.IGNORECASE)
 _WEBSITE = re.compile(r"\[?\(Open on website[^()]*\)(?:\]\([^()]*\))?", re.IGNORECASE)
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _PERCENT = re.compile(r"(\d{1,3})\s*%")
+_DOTS = re.compile(r"(?:\.\.\.|\u2026)\s*(?:\([^()]*\)\s*)*$")
 _FOOTER = "\n-# "
 
 _LEADS: tuple[tuple[str, Action], ...] = (
@@ -39,7 +40,8 @@ _MODES = {"fast": Mode.FAST, "relaxed": Mode.RELAXED, "relax": Mode.RELAXED, "tu
 class Echo:
     """The text of a job's message, taken apart. ``action`` is what lead or label say, if there is one.
 
-    ``stealth`` is None where no mode stands, since then nothing says that the job is public.
+    ``status`` is None in finals and where only a lead stands. ``stealth`` is None where no mode stands,
+    since then nothing says that the job is public.
     """
 
     prompt: str | None
@@ -50,6 +52,8 @@ class Echo:
     status: Status | None = None
     mode: Mode | None = None
     stealth: bool | None = None
+    lead: bool = False
+    """It begins as the start of a button's job does: ``Rerolling **…**``."""
     single: bool = False
     """The label of one finished picture: ``Image #N`` or ``Upscaled``."""
 
@@ -68,26 +72,21 @@ def read_content(content: str) -> Echo | None:
         if tail is not None:
             return _echo(content[:start], content[start + 2 : end], tail)
         end = content.rfind("** - ", 0, end)
-    return _start_without_mention(content)
+    return _without_mention(content)
 
 
 def _echo(lead: str, prompt: str, tail: re.Match[str]) -> Echo:
     before, after = tail["before"], tail["after"].partition(_FOOTER)[0]
-    image = _IMAGE.search(before) or _IMAGE.search(lead)
-    words = _bracketed(after)
-    percent = next((min(int(m[1]), 100) for w in words if (m := _PERCENT.fullmatch(w))), None)
-    mode = next((_MODES[word] for word in words if word in _MODES), None)
-    return Echo(
+    led, image = _action(lead, _LEADS), _IMAGE.search(before)
+    told = Echo(
         prompt=prompt,
         user_id=tail["user"],
-        action=_action(lead, _LEADS) or _action(before, _LABELS) or _image_action(before),
-        image_index=int(image[1]) if image else None,
-        percent=percent,
-        status=_status(words, lead, percent),
-        mode=mode,
-        stealth="stealth" in words if mode or "stealth" in words else None,
-        single=before.lower().lstrip().startswith("upscaled") or _image_action(before) is not None,
+        action=led or _action(before, _LABELS) or (Action.UPSCALE if image else None),
+        image_index=_index(image or _IMAGE.search(lead)),
+        lead=led is not None,
+        single=image is not None or before.lower().lstrip().startswith("upscaled"),
     )
+    return _with_brackets(told, after)
 
 
 def _bracketed(after: str) -> list[str]:
@@ -96,11 +95,18 @@ def _bracketed(after: str) -> list[str]:
     return [word.strip().lower() for bracket in brackets for word in bracket.split(",")]
 
 
-def _status(words: list[str], lead: str, percent: int | None) -> Status | None:
-    named = next((_STATUSES[word] for word in words if word in _STATUSES), None)
-    if named or percent is not None:
-        return named or Status.RUNNING
-    return Status.WAITING if _action(lead, _LEADS) else None
+def _with_brackets(echo: Echo, after: str) -> Echo:
+    words = _bracketed(after)
+    percent = next((min(int(m[1]), 100) for w in words if (m := _PERCENT.fullmatch(w))), None)
+    running = Status.RUNNING if percent is not None else None
+    mode = next((_MODES[word] for word in words if word in _MODES), None)
+    return replace(
+        echo,
+        percent=percent,
+        status=next((_STATUSES[word] for word in words if word in _STATUSES), running),
+        mode=mode,
+        stealth="stealth" in words if mode or "stealth" in words else None,
+    )
 
 
 def _action(text: str, table: tuple[tuple[str, Action], ...]) -> Action | None:
@@ -108,20 +114,17 @@ def _action(text: str, table: tuple[tuple[str, Action], ...]) -> Action | None:
     return next((action for start, action in table if text.startswith(start)), None)
 
 
-def _image_action(before: str) -> Action | None:
-    return Action.UPSCALE if _IMAGE.search(before) else None
+def _index(image: re.Match[str] | None) -> int | None:
+    return int(image[1]) if image else None
 
 
-def _start_without_mention(content: str) -> Echo | None:
-    """The first words of a button's job: ``Animating...``, or a lead and the prompt without a mention."""
+def _without_mention(content: str) -> Echo | None:
+    """The first words of a button's job: a lead and the prompt without a mention, or ``Animating...``."""
     lead, opened, rest = content.strip().partition("**")
+    prompt, closed, after = rest.rpartition("**")
     action = _action(lead, _LEADS)
-    if action is None or (opened and not rest.endswith("**")) or "\n" in lead:
+    if action is None or "\n" in lead or not (closed if opened else _DOTS.search(lead)):
         return None
-    image = _IMAGE.search(lead)
-    return Echo(
-        prompt=rest[:-2] if opened else None,
-        action=action,
-        image_index=int(image[1]) if image else None,
-        status=Status.WAITING,
-    )
+    image = _index(_IMAGE.search(lead))
+    started = Echo(prompt if opened else None, action=action, image_index=image, lead=True)
+    return _with_brackets(started, after if opened else lead)

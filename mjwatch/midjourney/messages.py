@@ -20,7 +20,8 @@ from mjwatch.prompts.links import only_links
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.model import Refusal
+    from mjwatch.midjourney.content import Echo
+    from mjwatch.model import Refusal, RemotePicture
 
 __all__ = ["BOTS", "Action", "Kind", "Mode", "Reading", "Status", "read_message"]
 
@@ -110,7 +111,7 @@ def _from_the_bot(event: str, parts: Parts) -> Reading:
         prompt=echo.prompt if echo else parts.footer_prompt,
         user_id=echo.user_id if echo else None,
         percent=echo.percent if echo else None,
-        status=echo.status if echo else None,
+        status=Status.WAITING if kind is Kind.STARTED and echo else echo.status if echo else None,
         mode=echo.mode if echo else None,
         stealth=echo.stealth if echo else None,
         action=_action(kind, parts),
@@ -150,7 +151,7 @@ def _kind(event: str, parts: Parts, notice: Notice) -> Kind:
     if notice.outcome is not Outcome.INFORMS:
         return Kind.REFUSED if notice.outcome is Outcome.REFUSED else Kind.QUEUED
     if parts.echo is not None:
-        return _running(parts.echo.status)
+        return _running(parts.echo, parts.images)
     return Kind.STARTED if parts.empty and event != "MESSAGE_UPDATE" else Kind.NOTICE
 
 
@@ -180,10 +181,12 @@ def _answered(parts: Parts) -> Kind | None:
     return Kind.DESCRIBE if parts.command == "describe" and "1\ufe0f\u20e3" in description else None
 
 
-def _running(status: Status | None) -> Kind:
-    if status is Status.STOPPED:
+def _running(echo: Echo, images: tuple[RemotePicture, ...]) -> Kind:
+    """Without a word on its status, the text of a button's job is its start, any other one goes on."""
+    if echo.status is Status.STOPPED:
         return Kind.REFUSED
-    return Kind.STARTED if status is Status.WAITING else Kind.PROGRESS
+    only_lead = echo.status is None and echo.lead and not images
+    return Kind.STARTED if echo.status is Status.WAITING or only_lead else Kind.PROGRESS
 
 
 def _error(kind: Kind, parts: Parts, notice: Notice) -> Refusal | None:

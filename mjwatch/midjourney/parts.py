@@ -41,9 +41,14 @@ class Parts:
 
     @cached_property
     def embeds(self) -> list[Mapping[str, Any]]:
-        """The bot's own embeds; those that Discord makes of links have other types than rich."""
+        """The bot's own embeds; those that Discord makes of links have other types than rich.
+
+        A notice in Components V2 is read as the embed that it replaces.
+        """
         embeds = objects_of(self.payload.get("embeds"))
-        return [embed for embed in embeds if embed.get("type", "rich") == "rich"]
+        own = [embed for embed in embeds if embed.get("type", "rich") == "rich"]
+        drawn = None if own or self.echo else components.as_embed(self.payload.get("components"))
+        return [drawn] if drawn else own
 
     @cached_property
     def buttons(self) -> tuple[Button, ...]:
@@ -128,7 +133,7 @@ class Parts:
     @property
     def empty(self) -> bool:
         """Whether nothing is said yet: the first answer to a command, which an update will fill."""
-        nothing = not (self.content or self.embeds or self.buttons or self.images)
+        nothing = not (self.content or self.embeds or self.payload.get("components") or self.images)
         return bool(self.flags & FLAG_LOADING) or (nothing and bool(self.interaction))
 
     @cached_property
