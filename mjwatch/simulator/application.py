@@ -1,0 +1,108 @@
+"""Puts the pretend Discord together: one web application with REST, gateway, CDN and control."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+
+from .bot import MidjourneyBot
+from .cdn import Cdn, Uploads
+from .commands import CommandIndex
+from .control import Control
+from .delivery import Delivery
+from .faults import Faults
+from .gateway import GatewayConnection
+from .handshake import Handshake
+from .history import History
+from .jobs import Studio
+from .messages import MessageForms
+from .mint import SnowflakeMint
+from .pictures import Pictures
+from .posting import InteractionPost
+from .profiles import profile_for
+from .rest import RestApi, discord_errors
+from .sessions import Sessions
+from .signing import Signer
+from .witness import Witness
+
+if TYPE_CHECKING:
+    from .options import SimulatorOptions
+
+
+class Part(Protocol):
+    """Something with addresses."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """The addresses and their handlers."""
+
+
+BODY_MAX = 32 * 1024 * 1024
+
+
+class PretendDiscord:
+    """Every part of the simulator, wired."""
+
+    def __init__(self, options: SimulatorOptions) -> None:
+        profile = profile_for(options)
+        mint = SnowflakeMint()
+        self.faults, self.witness, self.sessions = Faults(), Witness(), Sessions()
+        self._history, self._pictures, self._signer = History(), Pictures(), Signer(profile.url_lifetime)
+        index = CommandIndex(mint)
+        self._handshake = Handshake(self.sessions, self.faults, self.witness, options.heartbeat_interval)
+        studio = Studio(
+            profile=profile,
+            forms=MessageForms(profile, mint),
+            delivery=Delivery(self._history, self.sessions, self._signer),
+            pictures=self._pictures,
+            faults=self.faults,
+            seconds_per_job=options.seconds_per_job,
+            grid=options.grid,
+        )
+        self._bot = MidjourneyBot(studio, self.sessions, self.witness, options)
+        self._rest = RestApi(
+            index, self._history, self._signer, self.faults, read_history=options.read_history
+        )
+        self._parts: list[Part] = [
+            self._rest,
+            InteractionPost(self._bot, index, self._history, self.faults, self.witness),
+            Cdn(self._pictures, self._signer, self.faults, self.witness),
+            Uploads(self._pictures, self._signer, mint, self.witness),
+            Control(self.witness, self.faults, self.sessions, index, self._bot, self._history),
+        ]
+
+    def listens_on(self, host: str) -> None:
+        """Say under which `address:port` everything is reached."""
+        self._signer.base_url = f"http://{host}"
+        self._rest.gateway_url = f"ws://{host}"
+        self._handshake.resume_url = f"ws://{host}/resume"
+
+    def web_application(self) -> web.Application:
+        """The application that serves it."""
+        app = web.Application(middlewares=[discord_errors], client_max_size=BODY_MAX)
+        for part in self._parts:
+            app.add_routes(part.routes())
+        app.router.add_get("/", self._gateway)
+        app.router.add_get("/resume", self._gateway)
+        app.on_shutdown.append(self._shut_down)
+        return app
+
+    async def _gateway(self, request: web.Request) -> web.StreamResponse:
+        if "Upgrade" not in request.headers:
+            raise web.HTTPNotFound
+        if request.query.get("encoding", "json") != "json" or request.query.get("compress") == "zstd-stream":
+            raise web.HTTPBadRequest(text="the simulator speaks encoding=json, plain or compress=zlib-stream")
+        # permessage-deflate must be refused: curl-based clients offer it, but can't read it.
+        socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, timeout=2.0)
+        await socket.prepare(request)
+        connection = GatewayConnection(request, socket, self._handshake)
+        if self.faults.take("gateway_cut"):
+            connection.cut()
+        await connection.serve()
+        return socket
+
+    async def _shut_down(self, _app: web.Application) -> None:
+        for link in self.sessions.links():
+            link.cut()
+        await self._bot.close()
+        self._pictures.close()

@@ -1,0 +1,113 @@
+"""The control address, /_sim: what happened, what shall go wrong, and a fresh start."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from mjwatch.discord.protocol import Opcode
+
+from .answers import json_answer
+from .faults import FaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .bot import MidjourneyBot
+    from .commands import CommandIndex
+    from .faults import Armed, Faults
+    from .history import History
+    from .sessions import Sessions
+    from .witness import Witness
+
+RECONNECT = f'{{"t":null,"s":null,"op":{int(Opcode.RECONNECT)},"d":null}}'
+
+
+class Control:
+    """Handlers for tests and people; reached over loopback only, and by no web page."""
+
+    def __init__(
+        self,
+        witness: Witness,
+        faults: Faults,
+        sessions: Sessions,
+        index: CommandIndex,
+        bot: MidjourneyBot,
+        history: History,
+    ) -> None:
+        self._witness = witness
+        self._faults = faults
+        self._sessions = sessions
+        self._bot = bot
+        self._history = history
+        self._at_once: dict[str, Callable[[], None]] = {
+            "stale_version": index.bump,
+            "gateway_cut": self._cut_all,
+            "gateway_reconnect": self._reconnect_all,
+        }
+
+    def routes(self) -> list[web.RouteDef]:
+        """The addresses below /_sim."""
+        return [
+            web.get("/_sim/state", self.state),
+            web.get("/_sim/faults", self.show_faults),
+            web.post("/_sim/faults", self.arm),
+            web.post("/_sim/reset", self.reset),
+        ]
+
+    async def state(self, request: web.Request) -> web.Response:
+        """What has been posted and executed, and counts."""
+        _check_caller(request)
+        return json_answer(self._witness.body())
+
+    async def show_faults(self, request: web.Request) -> web.Response:
+        """Every fault with a line of description, and those that are armed."""
+        _check_caller(request)
+        return json_answer(self._faults.body())
+
+    async def arm(self, request: web.Request) -> web.Response:
+        """Arm a fault, or a list of them."""
+        _check_caller(request)
+        try:
+            asked = await request.json()
+            armed = [self._faults.arm(one) for one in (asked if isinstance(asked, list) else [asked])]
+        except ValueError as error:
+            reason = str(error) if isinstance(error, FaultError) else "the body is not JSON"
+            return json_answer({"error": reason}, 400)
+        for fault in armed:
+            self._act(fault)
+        return json_answer(self._faults.body())
+
+    async def reset(self, request: web.Request) -> web.Response:
+        """Forget faults, jobs, messages and counts; sessions and command versions stay."""
+        _check_caller(request)
+        self._bot.reset()
+        self._faults.clear()
+        self._witness.clear()
+        self._history.clear()
+        return json_answer(self._witness.body())
+
+    def _act(self, fault: Armed) -> None:
+        act = self._at_once.get(fault.name)
+        if act is not None:
+            self._faults.take(fault.name)
+            act()
+
+    def _cut_all(self) -> None:
+        for link in self._sessions.links():
+            link.cut()
+
+    def _reconnect_all(self) -> None:
+        for link in self._sessions.links():
+            link.send(RECONNECT)
+
+
+def _check_caller(request: web.Request) -> None:
+    try:
+        local = ipaddress.ip_address(request.remote or "").is_loopback
+    except ValueError:
+        local = False
+    if not local or "Origin" in request.headers:
+        raise web.HTTPForbidden(text="control is for programs on this machine")

@@ -1,0 +1,126 @@
+"""IDENTIFY and RESUME: who may begin a session, and what a session is told first."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from mjwatch.discord.protocol import CloseCode, Opcode
+
+from . import ready
+from .identity import GUILD_ID, USER_ID, Json, account_of
+
+if TYPE_CHECKING:
+    from .faults import Faults
+    from .gateway import GatewayConnection
+    from .sessions import Session, Sessions
+    from .witness import Witness
+
+
+class GatewayError(Exception):
+    """The client broke a rule: close with this code."""
+
+    def __init__(self, code: CloseCode) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+class Handshake:
+    """Begins and resumes sessions for the gateway's connections."""
+
+    def __init__(
+        self, sessions: Sessions, faults: Faults, witness: Witness, heartbeat_interval: float
+    ) -> None:
+        self.sessions = sessions
+        self.heartbeat_interval = heartbeat_interval
+        self.resume_url = ""
+        """`resume_gateway_url`; known once the simulator listens."""
+        self._faults = faults
+        self._witness = witness
+
+    def ignores_heartbeat(self) -> bool:
+        """Whether a fault swallows this heartbeat."""
+        return self._faults.take("heartbeat_ignored") is not None
+
+    def identify(self, connection: GatewayConnection, data: Json) -> Session | None:
+        """Begin a session and tell it READY; None if the client must try again (op 9)."""
+        account = _account(data)
+        if not isinstance(data.get("properties"), dict):
+            raise GatewayError(CloseCode.DECODE_ERROR)
+        if account != USER_ID and not isinstance(data.get("intents"), int):
+            raise GatewayError(CloseCode.INVALID_INTENTS)
+        if self.sessions.too_many(account):
+            raise GatewayError(CloseCode.TOO_MANY_SESSIONS)
+        self._witness.identifies += 1
+        if self._faults.take("identify_limited"):
+            connection.send_op(Opcode.INVALID_SESSION, False)
+            return None
+        capabilities, intents = data.get("capabilities"), data.get("intents")
+        session = self.sessions.begin(
+            account,
+            capabilities if isinstance(capabilities, int) else 0,
+            intents if isinstance(intents, int) else None,
+        )
+        self.sessions.attach(session, connection)
+        self._welcome(session)
+        return session
+
+    def resume(self, connection: GatewayConnection, data: Json) -> Session | None:
+        """Replay what the session missed; None if it can't be resumed (op 9)."""
+        account = _account(data)
+        if self._faults.take("gateway_invalid_session_resumable"):
+            connection.send_op(Opcode.INVALID_SESSION, True)
+            return None
+        session, seq = self.sessions.find(data.get("session_id")), data.get("seq")
+        if session is None or session.account != account or not isinstance(seq, int):
+            connection.send_op(Opcode.INVALID_SESSION, False)
+            return None
+        if seq > session.seq:
+            self.sessions.end(session)
+            raise GatewayError(CloseCode.INVALID_SEQ)
+        if self._faults.take("gateway_invalid_session") or not session.can_replay_from(seq):
+            self.sessions.end(session)
+            connection.send_op(Opcode.INVALID_SESSION, False)
+            return None
+        self._replay(session, connection, seq)
+        return session
+
+    def send_members(self, session: Session, request: Json) -> None:
+        """Answer op 8 with the guild's few members in one chunk."""
+        members = ready.guild(v2=False, with_members=True)["members"]
+        chunk = {
+            "guild_id": GUILD_ID,
+            "members": members,
+            "chunk_index": 0,
+            "chunk_count": 1,
+            "not_found": [],
+            "presences": [],
+            "nonce": request.get("nonce"),
+        }
+        session.dispatch("GUILD_MEMBERS_CHUNK", json.dumps(chunk))
+
+    def _welcome(self, session: Session) -> None:
+        if session.account != USER_ID:
+            session.dispatch("READY", json.dumps(ready.bot_ready(session, self.resume_url)))
+            session.dispatch("GUILD_CREATE", json.dumps(ready.guild(v2=False, with_members=True)))
+            return
+        session.dispatch("READY", json.dumps(ready.ready(session, self.resume_url)))
+        if session.capabilities & ready.PRIORITIZED_READY_PAYLOAD:
+            session.dispatch("READY_SUPPLEMENTAL", json.dumps(ready.ready_supplemental()))
+
+    def _replay(self, session: Session, connection: GatewayConnection, seq: int) -> None:
+        if session.link is not None:
+            session.link.close(CloseCode.UNKNOWN_ERROR)
+        self._witness.resumes += 1
+        self.sessions.attach(session, connection)
+        for text in session.missed_since(seq):
+            connection.send(text)
+        session.dispatch("RESUMED", json.dumps({"_trace": []}))
+
+
+def _account(data: Json) -> str:
+    token = data.get("token")
+    account = account_of(token) if isinstance(token, str) else None
+    if account is None:
+        raise GatewayError(CloseCode.AUTHENTICATION_FAILED)
+    return account

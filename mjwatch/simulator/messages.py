@@ -1,0 +1,149 @@
+"""The Midjourney bot's messages, in the shape that the profile's year gave them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mjwatch.discord.protocol import FLAG_EPHEMERAL
+
+from .identity import BOT_ID, GLOBAL_NAME, USER_ID, Channel, Json, midjourney, user
+from .mint import SnowflakeMint, timestamp_of
+
+if TYPE_CHECKING:
+    from .interactions import Interaction
+    from .profiles import Profile
+
+BUTTON, ROW = 2, 1
+SECONDARY, PRIMARY, DANGER, LINK = 2, 1, 4, 5
+REPLY = 19
+
+
+class MessageForms:
+    """Writes message bodies as they are kept: no nonce, no guild, attachments with paths for addresses."""
+
+    def __init__(self, profile: Profile, mint: SnowflakeMint) -> None:
+        self._profile = profile
+        self._mint = mint
+
+    def response(
+        self,
+        interaction: Interaction,
+        content: str,
+        *,
+        flags: int = 0,
+        embeds: list[Json] | None = None,
+        components: list[Json] | None = None,
+    ) -> Json:
+        """The first answer to an interaction; looks like a webhook's message."""
+        message = self._message(interaction.channel, content, mentioned=not flags & FLAG_EPHEMERAL)
+        message |= {"type": self._profile.response_type, "flags": flags, "embeds": embeds or []}
+        message |= {"components": components or [], "webhook_id": BOT_ID, "application_id": BOT_ID}
+        about = {"id": interaction.id, "type": 2, "name": interaction.command, "user": self._person(user())}
+        message["interaction"] = about
+        if self._profile.metadata:
+            owners = {"0": interaction.channel.guild_id or "0"}
+            message["position"] = 0
+            message["interaction_metadata"] = {
+                **about,
+                "command_type": 1,
+                "authorizing_integration_owners": owners,
+            }
+        return message
+
+    def post(self, channel: Channel, content: str, *, reply_to: str | None = None) -> Json:
+        """An ordinary message of the bot, such as a final: no interaction, no webhook."""
+        message = self._message(channel, content, mentioned=True)
+        if reply_to is None:
+            return message
+        reference: Json = {"type": 0, "channel_id": channel.id, "message_id": reply_to}
+        if channel.guild_id is not None:
+            reference["guild_id"] = channel.guild_id
+        return {**message, "type": REPLY, "message_reference": reference}
+
+    def rows(self, *rows: list[Json]) -> list[Json]:
+        """Action rows of buttons, numbered where the year did that."""
+        numbers = iter(range(1, 100))
+        numbered = self._profile.numbered_components
+
+        def with_id(component: Json) -> Json:
+            return {"type": component["type"], "id": next(numbers), **component} if numbered else component
+
+        shown = []
+        for row in rows:
+            outer = with_id({"type": ROW})
+            shown.append({**outer, "components": [with_id(button) for button in row]})
+        return shown
+
+    def attachment(self, path: str, attachment_id: str, size: tuple[int, int], length: int) -> Json:
+        """An attachment by its path at the CDN."""
+        filename = path.rpartition("/")[2]
+        body: Json = {
+            "id": attachment_id,
+            "filename": filename,
+            "size": length,
+            "url": path,
+            "proxy_url": path,
+            "width": size[0],
+            "height": size[1],
+            "content_type": f"image/{filename.rpartition('.')[2]}",
+        }
+        if self._profile.metadata:
+            body |= {"content_scan_version": 1, "placeholder": "", "placeholder_version": 1}
+        return body
+
+    def next_id(self) -> str:
+        """An id for something that a message will hold."""
+        return self._mint.next()
+
+    def _message(self, channel: Channel, content: str, *, mentioned: bool) -> Json:
+        message_id = self._mint.next()
+        return {
+            "type": 0,
+            "tts": False,
+            "timestamp": timestamp_of(message_id),
+            "pinned": False,
+            "mentions": [self._person(user())] if mentioned else [],
+            "mention_roles": [],
+            "mention_everyone": False,
+            "id": message_id,
+            "flags": 0,
+            "embeds": [],
+            "edited_timestamp": None,
+            "content": content,
+            "components": [],
+            "channel_id": channel.id,
+            "author": self._person(midjourney()),
+            "attachments": [],
+        }
+
+    def _person(self, person: Json) -> Json:
+        if self._profile.name != "2023":
+            return person
+        early = ("username", "id", "discriminator", "avatar", "bot")
+        display_name = GLOBAL_NAME if person["id"] == USER_ID else None
+        shown = {name: person[name] for name in early if name in person}
+        flags = 65536 if person["id"] == BOT_ID else 0
+        return {**shown, "public_flags": flags, "display_name": display_name, "avatar_decoration": None}
+
+
+def button(label: str | None, custom_id: str, *, emoji: str | None = None, style: int = SECONDARY) -> Json:
+    """A button that sends an interaction."""
+    body: Json = {"type": BUTTON, "style": style, "custom_id": custom_id}
+    if label is not None:
+        body["label"] = label
+    if emoji is not None:
+        body["emoji"] = {"name": emoji}
+    return body
+
+
+def link_button(url: str) -> Json:
+    """The unlabelled link to the website (its label is a zero-width space)."""
+    return {"type": BUTTON, "style": LINK, "label": "\u200b", "url": url}
+
+
+def embed(title: str, description: str, color: int, footer: str | None = None) -> Json:
+    """A rich embed; footers are cut at Discord's 2048 characters."""
+    body: Json = {"type": "rich", "title": title, "description": description, "color": color}
+    if footer is not None:
+        body["footer"] = {"text": footer[:2048]}
+    return {**body, "content_scan_version": 0}

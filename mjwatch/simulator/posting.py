@@ -1,0 +1,98 @@
+"""POST /interactions: read, checked, answered, and only then left to the bot."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from . import refusals
+from .answers import empty_answer, refused, reset_connection
+from .identity import USER_ID
+from .interactions import checked, nonce_of, prompt_of
+from .rest import API, account
+from .witness import Executed
+
+if TYPE_CHECKING:
+    from .bot import MidjourneyBot
+    from .commands import CommandIndex
+    from .faults import Faults
+    from .history import History
+    from .refusals import ApiError
+    from .witness import Witness
+
+
+class InteractionPost:
+    """The handler of the one request that costs something."""
+
+    def __init__(
+        self, bot: MidjourneyBot, index: CommandIndex, history: History, faults: Faults, witness: Witness
+    ) -> None:
+        self._bot = bot
+        self._index = index
+        self._history = history
+        self._faults = faults
+        self._witness = witness
+
+    def routes(self) -> list[web.RouteDef]:
+        """Its address."""
+        return [web.post(f"{API}/interactions", self.post)]
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Execute an interaction: 204, or Discord's error; faults may hide which of them it was."""
+        if account(request) != USER_ID:
+            raise refusals.coded(403, 20001, "Bots cannot use this endpoint")
+        body = await _body(request)
+        nonce, prompt = nonce_of(body), prompt_of(body)
+        try:
+            reset = self._execute(body, prompt)
+        except refusals.ApiError as refusal:
+            self._witness.posted(nonce, refusal.status)
+            return refused(refusal)
+        self._witness.posted(nonce, None if reset else 204)
+        return reset_connection(request) if reset else empty_answer()
+
+    def _execute(self, body: object, prompt: str) -> bool:
+        """Run it; True if the client is to see a reset connection. Raises `ApiError`, executed or not."""
+        if (refusal := self._refusal_before(prompt)) is not None:
+            raise refusal
+        if self._faults.take("post_reset", prompt):
+            return True
+        interaction = checked(body, self._index, self._history)
+        executed = Executed(
+            nonce=interaction.nonce,
+            command=interaction.command,
+            prompt=interaction.option("prompt"),
+            custom_id=interaction.custom_id,
+        )
+        self._bot.execute(interaction, executed)
+        if self._faults.take("post_500_executed", prompt):
+            raise refusals.server_error()
+        if armed := self._faults.take("post_429_executed", prompt):
+            raise refusals.rate_limited(float(armed.details.get("retry_after", 0.2)))
+        return self._faults.take("post_reset_executed", prompt) is not None
+
+    def _refusal_before(self, prompt: str) -> ApiError | None:
+        if self._faults.take("unauthorized", prompt):
+            return refusals.unauthorized()
+        if self._faults.take("captcha", prompt):
+            return refusals.captcha()
+        if armed := self._faults.take("post_429", prompt):
+            return refusals.rate_limited(float(armed.details.get("retry_after", 0.2)))
+        if self._faults.take("post_500", prompt):
+            return refusals.server_error()
+        return None
+
+
+async def _body(request: web.Request) -> object:
+    """The body: JSON itself, or the `payload_json` part of a multipart form."""
+    if request.content_type == "multipart/form-data":
+        text = (await request.post()).get("payload_json", "")
+    else:
+        text = await request.text()
+    try:
+        body: object = json.loads(text if isinstance(text, str) else "")
+    except ValueError:
+        raise refusals.coded(400, 50109, "The request body contains invalid JSON.") from None
+    return body

@@ -1,0 +1,103 @@
+"""Discord's own error answers, as values: an HTTP status and a JSON body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .identity import Json
+
+
+class ApiError(Exception):
+    """A request that Discord answers with an error."""
+
+    def __init__(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
+        super().__init__(f"{status} {body}")
+        self.status = status
+        self.body = body
+        self.headers = headers or {}
+
+
+def coded(status: int, code: int, message: str) -> ApiError:
+    """An error with one of Discord's JSON error codes."""
+    return ApiError(status, {"message": message, "code": code})
+
+
+def unauthorized() -> ApiError:
+    """The token opens nothing."""
+    return coded(401, 0, "401: Unauthorized")
+
+
+def not_found() -> ApiError:
+    """No such address."""
+    return coded(404, 0, "404: Not Found")
+
+
+def unknown_channel(status: int = 404) -> ApiError:
+    """No such channel; POST /interactions was recorded to say it with 400."""
+    return coded(status, 10003, "Unknown Channel")
+
+
+def unknown_guild(status: int = 404) -> ApiError:
+    """No such guild, or the account is not in it."""
+    return coded(status, 10004, "Unknown Guild")
+
+
+def invalid_form(path: str, code: str, message: str) -> ApiError:
+    """50035 with the offending field, e.g. ``path`` "data.version"; an empty path is the body itself."""
+    errors: Json = {"_errors": [{"code": code, "message": message}]}
+    for name in reversed([part for part in path.split(".") if part]):
+        errors = {name: errors}
+    return ApiError(400, {"message": "Invalid Form Body", "code": 50035, "errors": errors})
+
+
+def required(path: str) -> ApiError:
+    """A field is missing."""
+    return invalid_form(path, "BASE_TYPE_REQUIRED", "This field is required")
+
+
+def too_long(path: str, limit: int) -> ApiError:
+    """A text is longer than allowed."""
+    return invalid_form(path, "BASE_TYPE_MAX_LENGTH", f"Must be {limit} or fewer in length.")
+
+
+def not_a_snowflake(path: str, value: object) -> ApiError:
+    """An id that is not a number."""
+    return invalid_form(path, "NUMBER_TYPE_COERCE", f'Value "{value}" is not snowflake.')
+
+
+def stale_version() -> ApiError:
+    """The command was registered anew since its version was read (recorded 2023-06 and since)."""
+    return invalid_form(
+        "data",
+        "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION",
+        "This command is outdated, please try again in a few minutes",
+    )
+
+
+def captcha() -> ApiError:
+    """A person must solve a captcha (discord-userdoccers, captcha handling)."""
+    body: Json = {
+        "captcha_key": ["captcha-required"],
+        "captcha_service": "hcaptcha",
+        "captcha_sitekey": "00000000-0000-0000-0000-000000000000",
+        "captcha_rqdata": "simulated",
+        "captcha_rqtoken": "simulated",
+    }
+    return ApiError(400, body)
+
+
+def rate_limited(retry_after: float) -> ApiError:
+    """429 with what user accounts are told: a float in the body, whole seconds in the header."""
+    body: Json = {
+        "global": False,
+        "message": "The resource is being rate limited.",
+        "retry_after": retry_after,
+    }
+    headers = {"Retry-After": str(max(1, round(retry_after))), "X-RateLimit-Scope": "user"}
+    return ApiError(429, body, headers)
+
+
+def server_error() -> ApiError:
+    """500: nobody knows whether it was done."""
+    return coded(500, 0, "500: Internal Server Error")

@@ -1,0 +1,82 @@
+"""What Midjourney makes of a prompt before it echoes it (recorded 2023-09 to 2026-06)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .profiles import Profile
+
+ECHO_LIMIT = 1700
+"""Characters of a prompt that still fit a message of 2000 with its mention and link."""
+
+_BLANKS = re.compile(r"[ \t]+")
+_URL = re.compile(r"<?(https?://[^\s<>]+)>?")
+_PARAMETER = re.compile(r"(?:^|(?<=\s))--(?=[A-Za-z])")
+_EN_DASH_PARAMETER = re.compile(r"(?:^|\s)(\u2013[A-Za-z]\S*(?:\s+[^\s\u2013-]\S*)?)")
+_ORDER = ("chaos", "c", "ar", "aspect", "niji", "v", "version", "no", "style", "stylize", "s")
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def rewritten(prompt: str, profile: Profile) -> str:
+    """The prompt as the bot echoes it: dashes, blanks, links and parameters in the bot's own way."""
+    text = _BLANKS.sub(" ", prompt.replace("—", "--")).strip()
+    words, parameters = split_parameters(_URL.sub(lambda found: _short_link(found.group(1)), text))
+    ordered = sorted((_spelled(*pair, profile) for pair in parameters), key=_rank)
+    tail = " ".join(f"--{name} {value}".strip() for name, value in ordered)
+    return f"{words} {tail}".strip()
+
+
+def echoed(text: str) -> str:
+    """A rewritten prompt, cut to what fits a message."""
+    return text if len(text) <= ECHO_LIMIT else text[:ECHO_LIMIT].rstrip() + "..."
+
+
+def split_parameters(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """The words before the first parameter, and the parameters as (name, value)."""
+    head, *rest = _PARAMETER.split(text)
+    pairs = [part.strip().partition(" ") for part in rest]
+    return head.strip(), [(name, value.strip()) for name, _, value in pairs]
+
+
+def unrecognized_parameters(prompt: str) -> str | None:
+    """Parameters written with an en dash, as the bot lists them in its refusal; None if there are none."""
+    found = [word for match in _EN_DASH_PARAMETER.findall(prompt) for word in match.split()]
+    return ", ".join(found) or None
+
+
+def filename_slug(text: str) -> str:
+    """The prompt's part of a result's file name: Latin letters and digits, at most 50; may be empty."""
+    words, _ = split_parameters(text)
+    return "_".join(re.findall(r"[A-Za-z0-9]+", words))[:50]
+
+
+def _short_link(url: str) -> str:
+    if url.startswith("https://s.mj.run/"):
+        return f"<{url}>"
+    return f"<https://s.mj.run/{_code(url, 11)}>"
+
+
+def _spelled(name: str, value: str, profile: Profile) -> tuple[str, str]:
+    if name in ("v", "version") and value.isdigit() and int(value) >= 6:
+        return "v", f"{value}.0"
+    if name == "style" and value == "raw" and profile.raw_for_style:
+        return "raw", ""
+    if name in ("p", "personalize", "profile") and re.fullmatch(r"m\d{10,}", value):
+        return name, _code(value, 7).lower()
+    return name, value
+
+
+def _rank(pair: tuple[str, str]) -> int:
+    return _ORDER.index(pair[0]) if pair[0] in _ORDER else len(_ORDER)
+
+
+def _code(text: str, length: int) -> str:
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest())
+    letters = ""
+    while len(letters) < length:
+        number, digit = divmod(number, 36)
+        letters += _BASE36[digit]
+    return letters

@@ -1,0 +1,92 @@
+"""The simulator's door: checks the address, listens, says so, and ends cleanly when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from .workspace import configured_port, make_workspace
+
+if TYPE_CHECKING:
+    from .options import SimulatorOptions
+
+DEFAULT_BIND = "127.0.0.1"
+MISSING = "the simulator needs aiohttp: pip install 'mjwatch[demo]'"
+
+
+def run_simulator(options: SimulatorOptions) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. Writes `listening on ADDRESS:PORT` when it is ready."""
+    try:
+        import aiohttp  # noqa: F401
+    except ModuleNotFoundError:
+        print(MISSING, file=sys.stderr)  # noqa: T201
+        return 1
+    try:
+        return asyncio.run(_serve(options))
+    except OSError as error:
+        print(f"the simulator can't listen: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+async def _serve(options: SimulatorOptions) -> int:
+    # aiohttp is an optional dependency, so all that imports it comes after the check for it.
+    from aiohttp import web
+
+    from .application import PretendDiscord
+
+    listener = _listener(options)
+    address, port = listener.getsockname()[:2]
+    host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    discord = PretendDiscord(options)
+    discord.listens_on(host)
+    if options.workspace is not None:
+        make_workspace(options.workspace, host)
+    runner = web.AppRunner(discord.web_application(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        stop = _stop_signal()
+        print(f"listening on {host}", flush=True)  # noqa: T201
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+    return 0
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
+def _listener(options: SimulatorOptions) -> socket.socket:
+    address = options.bind or DEFAULT_BIND
+    if options.port == 0 and options.workspace is not None:
+        known = configured_port(options.workspace)
+        if known is not None:
+            with contextlib.suppress(OSError):
+                return _bound(address, known)
+    return _bound(address, options.port)
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener

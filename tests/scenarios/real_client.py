@@ -1,0 +1,114 @@
+"""discord.py-self against the simulator: connect, be cut, resume, run /imagine in guild and DM, get the grids.
+
+Run as a program of its own (`real_client.py HOST:PORT TOKEN GUILD CHANNEL DM`); prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import aiohttp
+import discord
+import yarl
+from discord import gateway, http, utils
+
+HOST, TOKEN, GUILD, CHANNEL, DM = sys.argv[1:]
+
+http.Route.BASE = f"http://{HOST}/api/v9"
+gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(f"ws://{HOST}/")
+
+
+async def _headers(cls: Any, session: Any, proxy: Any = None, proxy_auth: Any = None) -> Any:
+    properties = {"browser_user_agent": "simulated", "client_build_number": 1}
+    return cls(
+        platform="Linux",
+        major_version=136,
+        super_properties=properties,
+        encoded_super_properties="e30=",
+        extra_gateway_properties={},
+    )
+
+
+utils.Headers.default = classmethod(_headers)
+
+
+class Watcher(discord.Client):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(chunk_guilds_at_startup=False)
+        self.resumed = asyncio.Event()
+        self.finals: list[Any] = []
+        self.nonces: list[Any] = []
+        self.arrived = asyncio.Event()
+
+    async def on_resumed(self) -> None:
+        self.resumed.set()
+
+    async def on_message(self, message: Any) -> None:
+        if message.nonce is not None:
+            self.nonces.append(message.nonce)
+        if message.attachments and message.components:
+            self.finals.append(message)
+            self.arrived.set()
+
+    async def final(self) -> Any:
+        while not self.finals:
+            self.arrived.clear()
+            await self.arrived.wait()
+        return self.finals.pop(0)
+
+
+async def imagine(client: Watcher, channel: Any, prompt: str) -> dict[str, Any]:
+    """Find the command in the index, run it, wait for the grid and download it."""
+    commands = await channel.application_commands()
+    command = next(one for one in commands if one.name == "imagine")
+    interaction = await command(channel, prompt=prompt)
+    final = await client.final()
+    data = await download(final.attachments[0].url)
+    return {
+        "successful": interaction.successful,
+        "nonce_came_back": interaction.nonce in client.nonces,
+        "content": final.content,
+        "bytes": len(data),
+        "size": final.attachments[0].size,
+        "buttons": sum(len(row.children) for row in final.components),
+        "in_history": any([message.id == final.id async for message in channel.history(limit=5)]),
+    }
+
+
+async def download(url: str) -> bytes:
+    """The picture, asked for without any login."""
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return await response.read()
+
+
+async def control(fault: str) -> None:
+    """Arm a fault."""
+    async with aiohttp.ClientSession() as session:
+        await session.post(f"http://{HOST}/_sim/faults", json={"fault": fault})
+
+
+async def main() -> None:
+    """The whole story."""
+    client = Watcher()
+    outcome: dict[str, Any] = {}
+    await client.login(TOKEN)
+    running = asyncio.create_task(client.connect())
+    await client.wait_until_ready()
+    outcome["user"] = str(client.user.id) if client.user else None
+    channel, dm = client.get_channel(int(CHANNEL)), client.get_channel(int(DM))
+    outcome["guild"] = await imagine(client, channel, "a red cat")
+    await control("gateway_cut")
+    await client.resumed.wait()
+    outcome["resumed"] = True
+    outcome["dm"] = await imagine(client, dm, "a blue  dog --v 7")
+    await client.close()
+    await asyncio.wait([running])
+    print(json.dumps(outcome))
+
+
+asyncio.run(asyncio.wait_for(main(), 60))
