@@ -7,6 +7,7 @@ recorded 2023-2026.
 
 from __future__ import annotations
 
+import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,9 +64,10 @@ _NEEDS_A_PERSON = frozenset({RefusalClass.ACCOUNT, RefusalClass.CONFIG})
 def read_answer(status: int, headers: Mapping[str, str], body: object) -> Refusal | None:
     """What this answer refuses, or None where it is fine.
 
-    ``body`` is the decoded JSON, or the text (or None) where it was none. A 5xx reads as transient; whether a
+    ``body`` is the answer's JSON, decoded or not, or whatever else came. A 5xx reads as transient; whether a
     request that may not be repeated has been executed then is for the caller to doubt.
     """
+    body = decoded(body)
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     code = _number(fields.get("code"))
     if status == 202 and code is not None and 110_000 <= int(code) < 120_000:
@@ -85,6 +87,16 @@ def read_answer(status: int, headers: Mapping[str, str], body: object) -> Refusa
         if known:
             return known
     return _by_status(status, headers, "" if code is None else f", code {int(code)}")
+
+
+def decoded(body: object) -> object:
+    """The JSON in the text or bytes of an answer, None where there is none; anything else as it is."""
+    if not isinstance(body, str | bytes):
+        return body
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _by_code(status: int, code: int, headers: Mapping[str, str], fields: Mapping[str, Any]) -> Refusal | None:

@@ -28,7 +28,7 @@ class ApplicationCommand:
 
 
 class CommandIndex:
-    """Remembers each index that was fetched, until told to forget. ``fetch(route)`` returns the decoded answer.
+    """Remembers each index until told to forget. ``fetch(route)`` returns the decoded answer.
 
     Guild channels have their guild's index, the direct messages with a bot their channel's
     (discord-userdoccers, "Application command index").

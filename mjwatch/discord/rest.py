@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.discord.answers import read_answer
+from mjwatch.discord.answers import decoded, read_answer
 from mjwatch.discord.commands import ApplicationCommand, CommandIndex
 from mjwatch.discord.hosts import host_of, token_may_go_to
 from mjwatch.discord.network import USER_AGENT, proxy_for
@@ -14,8 +13,6 @@ from mjwatch.errors import AnsweredNoError, ConfigError, UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
-
-    from requests import Response
 
 API_URL = "https://discord.com/api/v9"
 
@@ -96,7 +93,7 @@ class DiscordREST:
         if status == 204:
             response.close()
             return
-        body = self._body(response)
+        body = decoded(self._transport.read_body(response))
         refusal = read_answer(status, response.headers, body)
         if refusal is None or status < 200 or 300 <= status < 400 or status == 408 or status >= 500:
             raise UnansweredError(f"Discord's answer leaves open whether the command ran (HTTP {status})")
@@ -132,19 +129,11 @@ class DiscordREST:
     def _read(self, method: str, route: str, **options: Any) -> object:
         """The decoded answer of a call that changes nothing."""
         response = self._transport.send(method, self._api_url + route, **options)
-        body = self._body(response)
+        body = decoded(self._transport.read_body(response))
         refusal = read_answer(response.status_code, response.headers, body)
         if refusal:
             raise AnsweredNoError(refusal)
         return body
-
-    def _body(self, response: Response) -> object:
-        """The JSON of an answer, else its text."""
-        data = self._transport.read_body(response)
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError):
-            return data.decode(errors="replace")
 
 
 def _object(body: object) -> dict[str, Any]:

@@ -23,9 +23,10 @@ from mjwatch.discord import payloads
 from mjwatch.discord.backoff import LEAST_WAIT, Backoff, GiveUp, Reconnect
 from mjwatch.discord.budget import SendBudget
 from mjwatch.discord.heartbeat import Heartbeat
-from mjwatch.discord.hosts import token_may_go_to
+from mjwatch.discord.hosts import host_of, token_may_go_to
 from mjwatch.discord.payloads import Payload, ResumeState
 from mjwatch.discord.protocol import API_VERSION, CloseCode, CloseVerdict, Opcode, close_verdict, close_words
+from mjwatch.errors import ConfigError
 from mjwatch.events import (
     GatewayDispatch,
     GatewayDown,
@@ -65,7 +66,8 @@ class GatewaySession:
 
     ``wanted(name, data)`` picks the dispatches that become events, the rest is only counted;
     ``allowed(url)`` says which of the URLs that the gateway names may see the token;
-    ``random()`` returns numbers in [0, 1). All times are seconds of one monotonic clock.
+    ``random()`` returns numbers in [0, 1). All times are seconds of one monotonic clock. Raises ConfigError
+    where ``gateway_url`` itself is not allowed.
     """
 
     def __init__(
@@ -79,6 +81,11 @@ class GatewaySession:
         wanted: Callable[[str, Mapping[str, Any]], bool] = lambda _name, _data: True,
         allowed: Callable[[str], bool] = token_may_go_to,
     ) -> None:
+        if not allowed(gateway_url):
+            raise ConfigError(
+                f"the token may not be sent to {host_of(gateway_url)}",
+                "name the host in [discord] allow_hosts if it is really yours",
+            )
         self._token = token
         self._random = random
         self._gateway_url = gateway_url
