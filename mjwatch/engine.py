@@ -83,6 +83,10 @@ class Engine:
         """Hand in an event; from any thread."""
         self._queue.put(event)
 
+    def forget_session(self) -> None:
+        """The gateway's session was ended for good: the next start begins a new one."""
+        self._session = None
+
     def load(self) -> None:
         """Take up what the journal holds: every open job is told that the program was restarted."""
         now = self._clock()
@@ -103,10 +107,18 @@ class Engine:
             except queue.Empty:
                 continue
             self._handle_safely(event)
-        self._remember_place()
+
+    def finish(self) -> None:
+        """Take in what came in last, once all others have stopped, and remember the place in the stream."""
+        try:
+            while not self._queue.empty():
+                self._handle(self._queue.get_nowait())
+            self._journal.remember(self._place())
+        except JournalError as error:
+            log.error("%s", error)
 
     def settled(self) -> bool:
-        """Whether all that was in the inbox has its answer; jobs in doubt wait for a person, so don't count."""
+        """Whether all that was in the inbox has its answer; jobs in doubt wait for a person."""
         if self.files_waiting != 0 or not self._queue.empty():
             return False
         return not self._journal.open_count(State.QUEUED) and all(
@@ -263,7 +275,6 @@ class Engine:
                     self._read_history()
             case ev.GatewayDown():
                 self._online = False
-                log.warning("gateway: %s; again in %.0f s", event.reason, event.retry_in)
             case ev.GatewayStopped():
                 self._online = False
                 self._pause(event.reason)
@@ -308,12 +319,6 @@ class Engine:
     def _place(self) -> dict[str, Any]:
         return {"gateway": self._session, "newest": self._follower.newest}
 
-    def _remember_place(self) -> None:
-        try:
-            self._journal.remember(self._place())
-        except JournalError as error:
-            log.error("%s", error)
-
     # ---- what time brings
 
     def _turn_safely(self) -> None:
@@ -337,7 +342,7 @@ class Engine:
             self._send_next(now)
 
     def _may_send(self, now: float) -> bool:
-        """One POST at a time; the gateway up, the channel's newest message known, a free slot, and the pace."""
+        """One POST at a time, gateway up, the channel's newest message known, a slot free, and the pace."""
         states = [job.state for job in self._jobs.values() if job.state in IN_FLIGHT]
         ready = self._online and self._anchored and self.paused is None and State.SUBMITTING not in states
         return ready and self._throttle.may_send(now, len(states))

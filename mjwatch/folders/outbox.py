@@ -26,7 +26,7 @@ FILE_MODE, FOLDER_MODE = 0o644, 0o755
 
 
 class Outbox:
-    """One outbox folder. Staging is in the state folder if a rename from there works, else beside the jobs."""
+    """One outbox folder. Staging is in the state folder if a rename from there works, else beside jobs."""
 
     def __init__(self, root: Path, state: Path) -> None:
         """Make both folders where they are missing, and try which staging place a rename works from."""

@@ -1,0 +1,186 @@
+"""Builds every object and joins them, for the daemon, the Python API and the CLI; it knows all rooms."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+from mjwatch.discord.cdn import CDN
+from mjwatch.discord.connection import WebsocketConnection
+from mjwatch.discord.hosts import host_of, token_may_go_to
+from mjwatch.discord.payloads import ResumeState
+from mjwatch.discord.protocol import snowflake
+from mjwatch.discord.rest import DiscordREST
+from mjwatch.discord.session import GatewaySession
+from mjwatch.engine import Engine
+from mjwatch.errors import ConfigError
+from mjwatch.events import InboxScanned
+from mjwatch.folders.inbox import Inbox
+from mjwatch.folders.manifest import Place
+from mjwatch.folders.outbox import Outbox
+from mjwatch.host.lock import daemon_lock
+from mjwatch.jobs.intake import ID_ALPHABET
+from mjwatch.jobs.job import Limits
+from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.pacing import Pace
+from mjwatch.jobs.reader import JournalReader, TakenFile
+from mjwatch.midjourney.following import Follower
+from mjwatch.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mjwatch.config import Config
+    from mjwatch.keys import Keys
+
+JOURNAL_FILE = "journal.sqlite3"
+
+STOP_PATIENCE = 15.0
+"""Seconds that a POST or a folder that is being written gets to end before the program does."""
+
+
+class Runtime:
+    """A whole mjwatch in this process. Use ``with``: it takes the lock, starts, and stops all cleanly."""
+
+    def __init__(self, config: Config, keys: Keys, *, watch_inbox: bool = True) -> None:
+        """Without ``watch_inbox`` only prompts that are given to the engine run; prompt files stay."""
+        self.config = config
+        self._keys = keys
+        self._watch_inbox = watch_inbox
+        self._stack = ExitStack()
+        self.comes_back = True
+        """Whether the gateway's session is to be resumed by a later start."""
+
+    def __enter__(self) -> Runtime:
+        with ExitStack() as stack:
+            self._build(stack)
+            self._stack = stack.pop_all()
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._stop()
+        finally:
+            self._stack.close()
+
+    def run(self, finished: Callable[[], bool] = lambda: False) -> None:
+        """Run the loop in this thread until it is asked to stop or ``finished`` says so."""
+        self.engine.run(finished)
+
+    def _build(self, stack: ExitStack) -> None:
+        config, keys = self.config, self._keys
+        problems = config.folder_problems()
+        if problems:
+            raise ConfigError("; ".join(problems))
+        stack.enter_context(daemon_lock(config.state.path))
+        journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
+        outbox = Outbox(config.outbox.path, config.state.path)
+        outbox.sweep()
+        follower = Follower(keys.channel_id, journal.owner_of)
+        token, proxy, allow = keys.token.reveal(), config.discord.proxy, config.discord.allow_hosts
+        self.rest = stack.enter_context(
+            closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))
+        )
+        cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
+        self._inbox = Inbox(
+            config.inbox.path,
+            lambda event: self.engine.put(event),
+            settle=config.inbox.settle,
+            settle_incomplete=config.inbox.settle_incomplete,
+            scan_interval=config.inbox.scan_interval,
+        )
+        self._worker = Worker(
+            lambda event: self.engine.put(event),
+            rest=self.rest,
+            cdn=cdn,
+            outbox=outbox,
+            place=Place(keys.guild_id, keys.channel_id),
+            application_id=config.midjourney.application_id,
+            picture_format=config.outbox.format,
+            keep_grid=config.outbox.keep_grid,
+            remove_file=self._inbox.remove,
+            file_of=lambda job_id: _file_of(config.state.path / JOURNAL_FILE, job_id),
+        )
+        self.engine = _engine(config, journal, follower, self._worker)
+        self.engine.load()
+        self._connection = self._gateway(journal, follower)
+
+    def _gateway(self, journal: Journal, follower: Follower) -> WebsocketConnection:
+        config = self.config.discord
+        if not token_may_go_to(config.gateway_url, config.allow_hosts):
+            raise ConfigError(
+                f"the token may not be sent to {host_of(config.gateway_url)}",
+                "name the host in [discord] allow_hosts if it is really yours",
+            )
+        session = GatewaySession(
+            self._keys.token.reveal(),
+            random=random.random,
+            gateway_url=config.gateway_url,
+            resume=_resume_state(journal),
+            wanted=follower.wanted,
+            allowed=lambda url: token_may_go_to(url, config.allow_hosts),
+        )
+        if self._keys.guild_id is not None:
+            session.subscribe(self._keys.guild_id, self._keys.channel_id)
+        return WebsocketConnection(session, self.engine.put, proxy=config.proxy)
+
+    def _start(self) -> None:
+        self._worker.start()
+        self._connection.start()
+        if self._watch_inbox:
+            self._inbox.start()
+        else:
+            self.engine.put(InboxScanned(0))
+
+    def _stop(self) -> None:
+        """Outermost first, so that what the workers still end is journaled."""
+        if self._watch_inbox:
+            self._inbox.stop()
+        self._worker.stop(STOP_PATIENCE)
+        self._connection.stop(resumable=self.comes_back)
+        if not self.comes_back:
+            self.engine.forget_session()
+        self.engine.finish()
+
+
+def _engine(config: Config, journal: Journal, follower: Follower, worker: Worker) -> Engine:
+    pace = config.pace
+    return Engine(
+        journal,
+        follower,
+        worker.perform,
+        pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
+        limits=Limits(start_timeout=pace.start_timeout, silence_timeout=pace.silence_timeout),
+        max_jobs_per_file=pace.max_jobs_per_file,
+        clock=time.time,
+        chance=random.random,
+        new_nonce=new_nonce,
+        new_id=new_id,
+    )
+
+
+def new_nonce() -> str:
+    """A nonce as Discord's own clients make them: a snowflake of now, its low bits by chance."""
+    return snowflake(time.time_ns() // 1_000_000, secrets.randbits(22))
+
+
+def new_id() -> str:
+    """A job's id: eight letters and digits that are easily read aloud."""
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(8))
+
+
+def _file_of(journal: Path, job_id: str) -> TakenFile | None:
+    with closing(JournalReader(journal)) as reader:
+        return reader.file_of(job_id)
+
+
+def _resume_state(journal: Journal) -> ResumeState | None:
+    known = journal.recall("gateway")
+    if not isinstance(known, dict):
+        return None
+    return ResumeState(str(known["session_id"]), int(known["seq"]), str(known["resume_gateway_url"]))
