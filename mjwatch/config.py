@@ -185,7 +185,17 @@ class Config:
         Raises ConfigError where there is none, or with one line for each problem in it.
         """
         source = find_config(path, environ)
-        document = _parse(source)
+        return cls.from_toml(_read(source), source, environ=environ)
+
+    @classmethod
+    def from_toml(cls, text: str, source: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
+        """The configuration that this text is, when it stands in the file ``source``. Raises ConfigError."""
+        try:
+            document = parse_toml(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"{source} is not valid TOML: {error}", "text values stand in quotes"
+            ) from error
         problems = list(_unknown(document))
         sections: dict[str, Any] = {}
         for name, kind in SECTIONS.items():
@@ -196,7 +206,7 @@ class Config:
             else:
                 problems.append(f"{name} is {shown(table)}, but must be a section: [{name}]")
         if problems:
-            raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems))
+            raise ConfigError.together([ConfigError(f"{source}: {problem}") for problem in problems])
         state_given = "path" in document.get("state", {})
         return _with_absolute_paths(cls(source=source, **sections), state_given, environ)
 
@@ -274,15 +284,13 @@ def _is_there(path: Path) -> bool:
         return True  # reading it will say so, which tells more than "there is none"
 
 
-def _parse(source: Path) -> dict[str, Any]:
+def _read(source: Path) -> str:
     try:
-        return parse_toml(source.read_bytes().decode("utf-8-sig"))
+        return source.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"{source} can't be read: {error.strerror}") from error
+        raise ConfigError(f"{source} can't be read: {error.strerror}", "check its owner and mode") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
-    except ValueError as error:
-        raise ConfigError(f"{source} is not valid TOML: {error}", "text values stand in quotes") from error
 
 
 def _unknown(document: Mapping[str, Any]) -> Iterator[str]:

@@ -21,6 +21,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mjwatch.model import Refusal
 
 
@@ -40,9 +42,18 @@ class MjwatchError(Exception):
 
 
 class ConfigError(MjwatchError):
-    """The configuration, a key or a folder is not usable."""
+    """The configuration, a key or a folder is not usable. ``parts``: each error, where there are several."""
 
     exit_code = 3
+
+    def __init__(self, message: str, mend: str = "", parts: tuple[ConfigError, ...] = ()) -> None:
+        super().__init__(message, mend)
+        self.parts = parts
+
+    @classmethod
+    def together(cls, errors: Sequence[ConfigError]) -> ConfigError:
+        """One error that tells all of these, a line for each; a single one is itself."""
+        return errors[0] if len(errors) == 1 else cls("\n".join(map(str, errors)), parts=tuple(errors))
 
 
 class PromptFileError(MjwatchError):

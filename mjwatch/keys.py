@@ -84,26 +84,23 @@ def read_keys(folder: Path, environ: Mapping[str, str] = os.environ) -> Keys:
 
     Raises ConfigError with one line for each key that is missing or not usable.
     """
-    problems: list[str] = []
+    problems: list[ConfigError] = []
 
     def attempt(read: Callable[[Path, Mapping[str, str]], str | None]) -> str | None:
         try:
             return read(folder, environ)
         except ConfigError as error:
-            problems.append(str(error))
+            problems.append(error)
             return None
 
     token, guild, channel = attempt(_read_token), attempt(_read_guild), attempt(_read_channel)
     if channel and not is_snowflake(channel):
         address_guild, channel = parse_channel_address(channel)
         if guild not in (None, address_guild or DIRECT_MESSAGES):
-            problems.append(
-                f"the guild id is {guild}, but the channel's address names {address_guild or DIRECT_MESSAGES}"
-                f" (one of them is wrong; {folder / GUILD_FILE} may be left out)"
-            )
+            problems.append(_contradiction(folder, guild, address_guild))
         guild = address_guild
     if problems or token is None or channel is None:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError.together(problems)
     return Keys(Secret(token), None if guild == DIRECT_MESSAGES else guild, channel)
 
 
@@ -182,6 +179,13 @@ def _read_channel(folder: Path, environ: Mapping[str, str]) -> str:
                 f"put the address from the browser there, whole: {_ADDRESS_FORM}",
             ) from error
     return text
+
+
+def _contradiction(folder: Path, guild: str | None, address_guild: str | None) -> ConfigError:
+    return ConfigError(
+        f"the guild id is {guild}, but the channel's address names {address_guild or DIRECT_MESSAGES}",
+        f"one of them is wrong; {folder / GUILD_FILE} may be left out",
+    )
 
 
 def _first(source: _Source, folder: Path, environ: Mapping[str, str]) -> tuple[str, str]:

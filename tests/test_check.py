@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch.errors import AnsweredNoError, ConfigError, NotReachedError, UnansweredError
+from mjwatch.host import probe
+from mjwatch.host.check import CheckResult, CheckState, run_checks
+from mjwatch.model import Refusal, RefusalClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mjwatch.config import Config, Keys
+
+TOKEN = "invented.token-of_a-test"
+GUILD = "111111111111111111"
+CHANNEL = "222222222222222222"
+BOT = "936929561302675456"
+
+NEVER_ROOT = pytest.mark.skipif(hasattr(os, "getuid") and os.getuid() == 0, reason="root may write anywhere")
+
+
+class FakeAPI:
+    """Discord as it is meant to be, but for the answers that a test changes to others or to errors."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers: dict[str, Any] = {
+            "me": {"id": "333333333333333333", "username": "sam"},
+            "channel": {"id": CHANNEL, "type": 0, "guild_id": GUILD, "name": "pictures"},
+            "command": object(),
+            **answers,
+        }
+        self.asked: list[tuple[str, ...]] = []
+        self.closed = False
+
+    def me(self) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._answer("me")
+        return answer
+
+    def channel(self, channel_id: str) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._answer("channel", channel_id)
+        return answer
+
+    def command(self, name: str, application_id: str, guild_id: str | None, channel_id: str) -> object:
+        return self._answer("command", name, application_id, guild_id or "@me", channel_id)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _answer(self, name: str, *arguments: str) -> Any:
+        self.asked.append((name, *arguments))
+        answer = self.answers[name]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A workspace in which everything is right: config.toml, keys for a guild's channel, folders."""
+    for name in ("inbox", "outbox", "state", "keys", "inotify"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "keys").chmod(0o700)
+    (tmp_path / "config.toml").write_text("", encoding="utf-8")
+    write_keys(tmp_path, authToken=TOKEN, API_guild_id=GUILD, API_channel_id=CHANNEL)
+    (tmp_path / "inotify" / "max_user_watches").write_text("65536\n", encoding="ascii")
+    return tmp_path
+
+
+def write_keys(place: Path, **keys: str) -> None:
+    for stem, text in keys.items():
+        path = place / "keys" / f"{stem}.key"
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+
+
+def check(place: Path, api: FakeAPI | ConfigError | None = None) -> dict[str, CheckResult]:
+    """The results by name; every one that is not fine must say what to do, and none may show the token."""
+
+    def connect(_config: Config, keys: Keys) -> FakeAPI:
+        assert keys.token.reveal() == TOKEN
+        if isinstance(api, ConfigError):
+            raise api
+        return api or FakeAPI()
+
+    results = run_checks(place / "config.toml", connect=connect, environ={}, inotify=place / "inotify")
+    for result in results:
+        assert TOKEN not in repr(result)
+        assert bool(result.mend) == (result.state in (CheckState.WARN, CheckState.FAIL))
+    if isinstance(api, FakeAPI) and api.asked:
+        assert api.closed
+    return {result.name: result for result in results}
+
+
+def states(results: dict[str, CheckResult]) -> dict[str, str]:
+    return {name: str(result.state) for name, result in results.items() if result.state is not CheckState.OK}
+
+
+def refusal(cls: RefusalClass, advice: str = "") -> AnsweredNoError:
+    return AnsweredNoError(Refusal(cls, None, "Discord says no", advice=advice))
+
+
+def test_a_workspace_that_is_right_passes_every_check(place: Path) -> None:
+    api = FakeAPI()
+    results = check(place, api)
+    assert states(results) == {}
+    assert list(results) == [
+        "configuration",
+        "keys",
+        "inbox",
+        "outbox",
+        "state",
+        "staging",
+        "inotify",
+        "token",
+        "channel",
+        "command",
+    ]
+    assert "sam" in results["token"].detail
+    assert api.asked == [("me",), ("channel", CHANNEL), ("command", "imagine", BOT, GUILD, CHANNEL)]
+
+
+def test_nothing_is_left_behind_by_the_probes(place: Path) -> None:
+    check(place)
+    assert [list((place / name).iterdir()) for name in ("inbox", "outbox", "state")] == [[], [], []]
+
+
+def test_a_broken_configuration_is_told_line_by_line_and_the_rest_is_skipped(place: Path) -> None:
+    (place / "config.toml").write_text("[pace]\ndelay = -1\n[odd]\n", encoding="utf-8")
+    results = run_checks(place / "config.toml", connect=lambda _config, _keys: FakeAPI(), environ={})
+    assert [r.detail.split(": ")[1] for r in results if r.state is CheckState.FAIL] == [
+        'unknown section "odd"',
+        "[pace] delay is -1, but must be a number from 0 to 3600",
+    ]
+    assert {r.state for r in results if r.name != "configuration"} == {CheckState.SKIPPED}
+
+
+def test_missing_keys_skip_what_needs_them_but_not_the_folders(place: Path) -> None:
+    for path in (place / "keys").iterdir():
+        path.unlink()
+    results = check(place)
+    assert states(results) == {"keys": "fail", "token": "skipped", "channel": "skipped", "command": "skipped"}
+    assert results["inbox"].state is CheckState.OK
+
+
+def test_each_key_that_is_missing_or_open_to_others_has_its_own_line(place: Path) -> None:
+    (place / "keys/authToken.key").chmod(0o644)
+    (place / "keys/API_channel_id.key").unlink()
+    results = run_checks(place / "config.toml", connect=lambda _config, _keys: FakeAPI(), environ={})
+    lines = [result for result in results if result.name == "keys"]
+    assert [line.state for line in lines] == [CheckState.FAIL, CheckState.FAIL]
+    assert lines[0].mend == f"chmod 600 {place / 'keys/authToken.key'}"
+    assert "discord.com/channels/" in lines[1].mend
+
+
+def test_a_key_folder_that_others_may_change_is_a_warning(place: Path) -> None:
+    (place / "keys").chmod(0o777)
+    results = check(place)
+    assert states(results) == {"keys": "warn"}
+    assert results["keys"].mend == f"chmod 700 {place / 'keys'}"
+
+
+def test_folders_that_are_not_there_yet_will_be_made(place: Path) -> None:
+    (place / "config.toml").write_text('[outbox]\npath = "a/b/outbox"\n', encoding="utf-8")
+    results = check(place)
+    assert states(results) == {"staging": "skipped"}
+    assert results["outbox"].detail.endswith("will be made")
+    assert not (place / "a").exists()
+
+
+def test_a_file_where_a_folder_should_be_fails(place: Path) -> None:
+    (place / "outbox").rmdir()
+    (place / "outbox").write_text("", encoding="utf-8")
+    results = check(place)
+    assert states(results) == {"outbox": "fail", "staging": "skipped"}
+    assert "not a folder" in results["outbox"].detail
+
+
+def test_folders_within_each_other_fail(place: Path) -> None:
+    (place / "config.toml").write_text(
+        '[outbox]\npath = "inbox/out"\n[state]\npath = "inbox/s"\n', encoding="utf-8"
+    )
+    results = run_checks(place / "config.toml", connect=lambda _config, _keys: FakeAPI(), environ={})
+    lines = [result for result in results if result.name == "folders"]
+    assert [line.state for line in lines] == [CheckState.FAIL, CheckState.FAIL]
+    assert all("config.toml" in line.mend for line in lines)
+
+
+@NEVER_ROOT
+def test_a_folder_that_may_not_be_written_to_fails(place: Path) -> None:
+    (place / "inbox").chmod(0o500)
+    assert states(check(place))["inbox"] == "fail"
+
+
+def test_a_write_that_the_system_refuses_is_told_in_its_words(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    results = check(place)
+    assert states(results) == {"inbox": "fail", "outbox": "fail", "state": "fail"}
+    assert results["inbox"].detail.endswith("Permission denied")
+
+
+def test_a_file_that_can_be_made_but_not_renamed_is_removed_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr("pathlib.Path.rename", refuse)
+    assert probe.writable(place / "inbox") == "Operation not permitted"
+    assert list((place / "inbox").iterdir()) == []
+
+
+def test_state_on_another_file_system_is_a_warning(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, target: Path) -> None:
+        if path.parent != target.parent:
+            raise OSError(18, "Invalid cross-device link")
+        os.rename(path, target)  # noqa: PTH104  the method itself is what is replaced
+
+    monkeypatch.setattr("pathlib.Path.rename", refuse)
+    results = check(place)
+    assert states(results) == {"staging": "warn"}
+    assert ".mjwatch-staging" in results["staging"].mend
+    assert list((place / "state").iterdir()) == []
+
+
+def test_an_inbox_with_more_folders_than_watches_is_a_warning(place: Path) -> None:
+    (place / "inotify/max_user_watches").write_text("4", encoding="ascii")
+    (place / "inbox/a/b").mkdir(parents=True)
+    results = check(place)
+    assert states(results) == {"inotify": "warn"}
+    assert results["inotify"].detail == "3 folders to watch, 4 watches allowed"
+
+
+def test_a_system_without_inotify_skips_that_check(place: Path) -> None:
+    (place / "inotify/max_user_watches").unlink()
+    assert states(check(place)) == {"inotify": "skipped"}
+
+
+@pytest.mark.parametrize(
+    "error", [NotReachedError("no connection to h"), UnansweredError("h did not answer in time")]
+)
+def test_an_unreachable_api_is_one_failure_and_the_rest_is_skipped(place: Path, error: Exception) -> None:
+    results = check(place, FakeAPI(me=error))
+    assert states(results) == {"token": "fail", "channel": "skipped", "command": "skipped"}
+    assert "can't be reached at https://discord.com/api/v9" in results["token"].detail
+
+
+def test_an_address_that_must_not_see_the_token_fails_without_a_request(place: Path) -> None:
+    results = check(place, ConfigError("the token may not be sent to example.org", "see allow_hosts"))
+    assert states(results) == {"token": "fail", "channel": "skipped", "command": "skipped"}
+    assert results["token"].mend == "see allow_hosts"
+
+
+def test_a_token_that_discord_refuses_ends_the_asking(place: Path) -> None:
+    api = FakeAPI(me=refusal(RefusalClass.ACCOUNT))
+    results = check(place, api)
+    assert states(results) == {"token": "fail", "channel": "skipped", "command": "skipped"}
+    assert "authToken.key" in results["token"].mend
+    assert api.asked == [("me",)]
+
+
+def test_trouble_that_passes_is_a_warning_and_advice_is_handed_on(place: Path) -> None:
+    assert states(check(place, FakeAPI(command=refusal(RefusalClass.RETRY)))) == {"command": "warn"}
+    told = check(place, FakeAPI(channel=refusal(RefusalClass.CONFIG, "join the guild")))
+    assert states(told) == {"channel": "fail"}
+    assert told["channel"].mend == "join the guild"
+
+
+def test_a_command_that_is_not_offered_fails(place: Path) -> None:
+    results = check(place, FakeAPI(command=refusal(RefusalClass.CONFIG)))
+    assert states(results) == {"command": "fail"}
+    assert "/imagine" in results["command"].mend
+
+
+@pytest.mark.parametrize(
+    ("guild", "channel", "told"),
+    [
+        (GUILD, {"guild_id": "444444444444444444"}, "write 444444444444444444 into API_guild_id.key"),
+        ("", {"guild_id": GUILD}, f"write {GUILD} into API_guild_id.key"),
+        (GUILD, {"type": 1, "recipients": [{"id": BOT}]}, "remove API_guild_id.key"),
+        ("", {"type": 1, "recipients": [{"id": "5", "username": "kim"}]}, "address from the browser"),
+        ("", {"type": 3, "recipients": [{"id": BOT}, {"id": "5"}]}, "address from the browser"),
+        ("", {"type": 1}, "address from the browser"),
+    ],
+)
+def test_a_channel_that_is_somewhere_else_fails_with_the_cure(
+    place: Path, guild: str, channel: dict[str, Any], told: str
+) -> None:
+    write_keys(place, API_guild_id=guild)
+    results = check(place, FakeAPI(channel={"id": CHANNEL, **channel}))
+    assert states(results) == {"channel": "fail"}
+    assert told in results["channel"].mend
+
+
+def test_the_direct_messages_with_the_bot_are_fine_without_a_guild(place: Path) -> None:
+    write_keys(place, API_guild_id="")
+    recipients = [{"id": BOT, "username": "Midjourney Bot"}]
+    api = FakeAPI(channel={"id": CHANNEL, "type": 1, "recipients": recipients})
+    results = check(place, api)
+    assert states(results) == {}
+    assert results["channel"].detail == "direct messages with Midjourney Bot"
+    assert api.asked[-1] == ("command", "imagine", BOT, "@me", CHANNEL)
