@@ -82,8 +82,9 @@ class PretendDiscord:
         app = web.Application(middlewares=[discord_errors], client_max_size=BODY_MAX)
         for part in self._parts:
             app.add_routes(part.routes())
-        app.router.add_get("/", self._gateway)
-        app.router.add_get("/resume", self._gateway)
+        # Clients put a slash between the address that READY names and their query.
+        for path in ("/", "/resume", "/resume/"):
+            app.router.add_get(path, self._gateway)
         app.on_shutdown.append(self._shut_down)
         return app
 

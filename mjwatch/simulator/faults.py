@@ -39,6 +39,7 @@ CATALOGUE: dict[str, str] = {
     "moderated": "the progress message is deleted at some percent and no final comes",
 }
 
+_NUMBERS = ("retry_after", "seconds")
 _KEYS = frozenset({"fault", "count", "match"})
 
 
@@ -102,4 +103,6 @@ def _parsed(request: object) -> Armed:
     count, match = request.get("count", 1), request.get("match", "")
     if not isinstance(count, int) or count < 1 or not isinstance(match, str):
         raise FaultError("count is a number from 1, match is a text")
+    if not all(isinstance(details.get(key, 0), int | float) for key in _NUMBERS):
+        raise FaultError(f"{' and '.join(_NUMBERS)} are numbers of seconds")
     return Armed(name, count, match, details)

@@ -122,7 +122,7 @@ class GatewayConnection:
         self._count_event()
         payload = _decoded(data)
         opcode = payload.get("op")
-        if opcode not in _RECEIVED:
+        if not isinstance(opcode, int) or opcode not in _RECEIVED:
             raise GatewayError(CloseCode.UNKNOWN_OPCODE)
         if opcode in (Opcode.HEARTBEAT, Opcode.QOS_HEARTBEAT):
             if not self._handshake.ignores_heartbeat():

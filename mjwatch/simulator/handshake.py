@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import CloseCode, Opcode
 
 from . import ready
 from .identity import GUILD_ID, USER_ID, Json, account_of
+from .sessions import encoded
 
 if TYPE_CHECKING:
     from .faults import Faults
@@ -97,16 +97,16 @@ class Handshake:
             "presences": [],
             "nonce": request.get("nonce"),
         }
-        session.dispatch("GUILD_MEMBERS_CHUNK", json.dumps(chunk))
+        session.dispatch("GUILD_MEMBERS_CHUNK", encoded(chunk))
 
     def _welcome(self, session: Session) -> None:
         if session.account != USER_ID:
-            session.dispatch("READY", json.dumps(ready.bot_ready(session, self.resume_url)))
-            session.dispatch("GUILD_CREATE", json.dumps(ready.guild(v2=False, with_members=True)))
+            session.dispatch("READY", encoded(ready.bot_ready(session, self.resume_url)))
+            session.dispatch("GUILD_CREATE", encoded(ready.guild(v2=False, with_members=True)))
             return
-        session.dispatch("READY", json.dumps(ready.ready(session, self.resume_url)))
+        session.dispatch("READY", encoded(ready.ready(session, self.resume_url)))
         if session.capabilities & ready.PRIORITIZED_READY_PAYLOAD:
-            session.dispatch("READY_SUPPLEMENTAL", json.dumps(ready.ready_supplemental()))
+            session.dispatch("READY_SUPPLEMENTAL", encoded(ready.ready_supplemental()))
 
     def _replay(self, session: Session, connection: GatewayConnection, seq: int) -> None:
         if session.link is not None:
@@ -115,7 +115,7 @@ class Handshake:
         self.sessions.attach(session, connection)
         for text in session.missed_since(seq):
             connection.send(text)
-        session.dispatch("RESUMED", json.dumps({"_trace": []}))
+        session.dispatch("RESUMED", encoded({"_trace": []}))
 
 
 def _account(data: Json) -> str:

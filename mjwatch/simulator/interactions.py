@@ -66,11 +66,12 @@ def nonce_of(body: object) -> object:
     return body.get("nonce") if isinstance(body, dict) else None
 
 
-def prompt_of(body: object) -> str:
-    """The prompt in a request body that may be malformed; empty if there is none."""
+def text_of(body: object) -> str:
+    """What faults are matched with, in a body that may be malformed: the options' texts and the custom_id."""
     data = body.get("data") if isinstance(body, dict) else None
-    options = data.get("options") if isinstance(data, dict) else None
-    values = [option.get("value") for option in _objects(options)]
+    if not isinstance(data, dict):
+        return ""
+    values = [data.get("custom_id"), *(option.get("value") for option in _objects(data.get("options")))]
     return " ".join(value for value in values if isinstance(value, str))
 
 

@@ -10,8 +10,8 @@ from aiohttp import web
 from . import refusals
 from .answers import empty_answer, refused, reset_connection
 from .identity import USER_ID
-from .interactions import checked, nonce_of, prompt_of
-from .rest import API, account
+from .interactions import checked, nonce_of, text_of
+from .rest import API, INTERACTIONS, account
 from .witness import Executed
 
 if TYPE_CHECKING:
@@ -37,27 +37,26 @@ class InteractionPost:
 
     def routes(self) -> list[web.RouteDef]:
         """Its address."""
-        return [web.post(f"{API}/interactions", self.post)]
+        return [web.post(f"{API}{INTERACTIONS}", self.post)]
 
     async def post(self, request: web.Request) -> web.Response:
         """Execute an interaction: 204, or Discord's error; faults may hide which of them it was."""
-        if account(request) != USER_ID:
-            raise refusals.coded(403, 20001, "Bots cannot use this endpoint")
-        body = await _body(request)
-        nonce, prompt = nonce_of(body), prompt_of(body)
+        body: object = None
         try:
-            reset = self._execute(body, prompt)
+            _check_account(request)
+            body = await _body(request)
+            reset = self._execute(body, text_of(body))
         except refusals.ApiError as refusal:
-            self._witness.posted(nonce, refusal.status)
+            self._witness.posted(nonce_of(body), refusal.status)
             return refused(refusal)
-        self._witness.posted(nonce, None if reset else 204)
+        self._witness.posted(nonce_of(body), None if reset else 204)
         return reset_connection(request) if reset else empty_answer()
 
-    def _execute(self, body: object, prompt: str) -> bool:
+    def _execute(self, body: object, text: str) -> bool:
         """Run it; True if the client is to see a reset connection. Raises `ApiError`, executed or not."""
-        if (refusal := self._refusal_before(prompt)) is not None:
+        if (refusal := self._refusal_before(text)) is not None:
             raise refusal
-        if self._faults.take("post_reset", prompt):
+        if self._faults.take("post_reset", text):
             return True
         interaction = checked(body, self._index, self._history)
         executed = Executed(
@@ -67,32 +66,41 @@ class InteractionPost:
             custom_id=interaction.custom_id,
         )
         self._bot.execute(interaction, executed)
-        if self._faults.take("post_500_executed", prompt):
+        if self._faults.take("post_500_executed", text):
             raise refusals.server_error()
-        if armed := self._faults.take("post_429_executed", prompt):
+        if armed := self._faults.take("post_429_executed", text):
             raise refusals.rate_limited(float(armed.details.get("retry_after", 0.2)))
-        return self._faults.take("post_reset_executed", prompt) is not None
+        return self._faults.take("post_reset_executed", text) is not None
 
-    def _refusal_before(self, prompt: str) -> ApiError | None:
-        if self._faults.take("unauthorized", prompt):
+    def _refusal_before(self, text: str) -> ApiError | None:
+        if self._faults.take("unauthorized", text):
             return refusals.unauthorized()
-        if self._faults.take("captcha", prompt):
+        if self._faults.take("captcha", text):
             return refusals.captcha()
-        if armed := self._faults.take("post_429", prompt):
+        if armed := self._faults.take("post_429", text):
             return refusals.rate_limited(float(armed.details.get("retry_after", 0.2)))
-        if self._faults.take("post_500", prompt):
+        if self._faults.take("post_500", text):
             return refusals.server_error()
         return None
 
 
+def _check_account(request: web.Request) -> None:
+    if not account(request):
+        raise refusals.unauthorized()
+    if account(request) != USER_ID:
+        raise refusals.coded(403, 20001, "Bots cannot use this endpoint")
+
+
 async def _body(request: web.Request) -> object:
     """The body: JSON itself, or the `payload_json` part of a multipart form."""
-    if request.content_type == "multipart/form-data":
-        text = (await request.post()).get("payload_json", "")
-    else:
-        text = await request.text()
     try:
+        if request.content_type == "multipart/form-data":
+            text = (await request.post()).get("payload_json", "")
+        else:
+            text = await request.text()
         body: object = json.loads(text if isinstance(text, str) else "")
+        # A lone surrogate is an escape that JSON allows and no UTF-8 can carry back.
+        json.dumps(body, ensure_ascii=False).encode()
     except ValueError:
         raise refusals.coded(400, 50109, "The request body contains invalid JSON.") from None
     return body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import signal
 import socket
 import sys
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 from .workspace import configured_port, make_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from .options import SimulatorOptions
 
 DEFAULT_BIND = "127.0.0.1"
@@ -20,20 +23,21 @@ MISSING = "the simulator needs aiohttp: pip install 'mjwatch[demo]'"
 
 def run_simulator(options: SimulatorOptions) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Writes `listening on ADDRESS:PORT` when it is ready."""
-    try:
-        import aiohttp  # noqa: F401
-    except ModuleNotFoundError:
+    if importlib.util.find_spec("aiohttp") is None:
         print(MISSING, file=sys.stderr)  # noqa: T201
         return 1
     try:
-        return asyncio.run(_serve(options))
+        asyncio.run(_run(options))
     except OSError as error:
         print(f"the simulator can't listen: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    return 0
 
 
-async def _serve(options: SimulatorOptions) -> int:
-    # aiohttp is an optional dependency, so all that imports it comes after the check for it.
+@contextlib.asynccontextmanager
+async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
+    """Run the simulator within this event loop; gives its `address:port`. Raises OSError."""
+    # aiohttp is an optional dependency: nothing that imports it may be imported with this module.
     from aiohttp import web
 
     from .application import PretendDiscord
@@ -43,18 +47,23 @@ async def _serve(options: SimulatorOptions) -> int:
     host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     discord = PretendDiscord(options)
     discord.listens_on(host)
-    if options.workspace is not None:
-        make_workspace(options.workspace, host)
     runner = web.AppRunner(discord.web_application(), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
     try:
+        if options.workspace is not None:
+            make_workspace(options.workspace, host)
+        await runner.setup()
         await web.SockSite(runner, listener).start()
-        stop = _stop_signal()
-        print(f"listening on {host}", flush=True)  # noqa: T201
-        await stop.wait()
+        yield host
     finally:
         await runner.cleanup()
-    return 0
+        listener.close()
+
+
+async def _run(options: SimulatorOptions) -> None:
+    stop = _stop_signal()
+    async with serving(options) as host:
+        print(f"listening on {host}", flush=True)  # noqa: T201
+        await stop.wait()
 
 
 def _stop_signal() -> asyncio.Event:

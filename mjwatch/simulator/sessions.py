@@ -25,6 +25,11 @@ GUILD_MESSAGES_INTENT = 1 << 9
 DIRECT_MESSAGES_INTENT = 1 << 12
 
 
+def encoded(data: object) -> str:
+    """JSON as Discord writes it: compact, in plain UTF-8."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
 class Link(Protocol):
     """What a session needs of the connection that carries it."""
 
@@ -120,18 +125,18 @@ class Sessions:
     def to_session(self, session_id: str, event: str, data: Json) -> None:
         """Dispatch to one session; an unknown id means that nobody hears it."""
         if (session := self.find(session_id)) is not None:
-            session.dispatch(event, json.dumps(data))
+            session.dispatch(event, encoded(data))
 
     def to_channel(self, channel: Channel, event: str, data: Json) -> None:
         """Dispatch a message event to everybody who hears this channel."""
-        text = json.dumps(data)
+        text = encoded(data)
         for session in list(self._sessions.values()):
             if session.hears_messages_in(channel):
                 session.dispatch(event, text)
 
     def to_user(self, session_id: str, event: str, data: Json) -> None:
         """Dispatch something ephemeral: to the session named if it lives, else to all of the user's."""
-        text = json.dumps(data)
+        text = encoded(data)
         named = self.find(session_id)
         for session in [named] if named is not None else list(self._of(USER_ID)):
             session.dispatch(event, text)

@@ -1,4 +1,4 @@
-"""discord.py-self against the simulator: connect, be cut, resume, run /imagine in guild and DM, get the grids.
+"""discord.py-self against the simulator: connect, be cut, resume, run /imagine in guild and DM.
 
 Run as a program of its own (`real_client.py HOST:PORT TOKEN GUILD CHANNEL DM`); prints one JSON object.
 """
@@ -32,7 +32,7 @@ async def _headers(cls: Any, session: Any, proxy: Any = None, proxy_auth: Any = 
     )
 
 
-utils.Headers.default = classmethod(_headers)
+setattr(utils.Headers, "default", classmethod(_headers))  # noqa: B010 - mypy forbids the plain assignment
 
 
 class Watcher(discord.Client):

@@ -1,0 +1,183 @@
+"""A small client for the simulator's own tests, written without any of the service's code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_TOKEN
+from mjwatch.simulator.options import SimulatorOptions
+from mjwatch.simulator.server import serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+Json = dict[str, Any]
+
+HANG = 20
+"""Seconds after which a test is taken to hang."""
+
+
+class Gateway:
+    """One gateway connection of a test."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, *, compressed: bool) -> None:
+        self.socket = socket
+        self._inflate = zlib.decompressobj() if compressed else None
+        self.seq: int | None = None
+        self.session_id = ""
+        self.resume_url = ""
+        self.dispatches: list[Json] = []
+
+    async def send(self, op: int, data: object) -> None:
+        await self.socket.send_str(json.dumps({"op": op, "d": data}))
+
+    async def receive(self) -> Json:
+        message = await self.socket.receive()
+        if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED):
+            raise ConnectionError(self.socket.close_code)
+        assert (message.type is aiohttp.WSMsgType.BINARY) == (self._inflate is not None)
+        data = message.data if self._inflate is None else self._inflate.decompress(message.data)
+        payload: Json = json.loads(data)
+        if payload["op"] == 0:
+            self.seq = payload["s"]
+            self.dispatches.append(payload)
+        return payload
+
+    async def op(self, number: int) -> Json:
+        while (payload := await self.receive())["op"] != number:
+            pass
+        return payload
+
+    async def event(self, name: str, fits: Callable[[Json], object] = lambda data: True) -> Json:
+        while (payload := await self.receive())["t"] != name or not fits(payload["d"]):
+            pass
+        found: Json = payload["d"]
+        return found
+
+    async def final(self) -> Json:
+        return await self.event("MESSAGE_CREATE", lambda message: message["attachments"])
+
+    async def identify(self, token: str = USER_TOKEN, **fields: object) -> Json:
+        await self.send(2, {"token": token, "properties": {"os": "Linux"}, **fields})
+        ready = await self.event("READY")
+        self.session_id, self.resume_url = ready["session_id"], ready["resume_gateway_url"]
+        return ready
+
+    async def resume(self, other: Gateway, seq: int | None = None) -> None:
+        wanted = other.seq if seq is None else seq
+        await self.send(6, {"token": USER_TOKEN, "session_id": other.session_id, "seq": wanted})
+
+    async def close_code(self) -> int | None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await self.receive()
+        return self.socket.close_code
+
+
+class Client:
+    """REST and gateway of one pretend person."""
+
+    def __init__(self, http: aiohttp.ClientSession, host: str) -> None:
+        self.http = http
+        self.host = host
+        self.token = USER_TOKEN
+        self._nonces = 0
+
+    async def call(self, method: str, path: str, **kwargs: Any) -> tuple[int, Any]:
+        headers = {"Authorization": self.token} if path.startswith("/api/") else {}
+        async with self.http.request(
+            method, f"http://{self.host}{path}", headers=headers, **kwargs
+        ) as answer:
+            text = await answer.text()
+            if text:
+                assert answer.headers["Content-Type"] == "application/json"
+            return answer.status, json.loads(text) if text else None
+
+    async def download(self, url: str, **kwargs: Any) -> tuple[int, bytes]:
+        async with self.http.get(url, **kwargs) as answer:
+            return answer.status, await answer.read()
+
+    async def state(self) -> Any:
+        return (await self.call("GET", "/_sim/state"))[1]
+
+    async def fault(self, name: str, **fields: object) -> None:
+        status, _ = await self.call("POST", "/_sim/faults", json={"fault": name, **fields})
+        assert status == 200
+
+    async def command(self, name: str) -> Json:
+        _, index = await self.call("GET", f"/api/v9/guilds/{GUILD_ID}/application-command-index")
+        found: Json = next(one for one in index["application_commands"] if one["name"] == name)
+        return found
+
+    async def body(self, prompt: str = "a red cat", session_id: str = "none", **changes: object) -> Json:
+        command = await self.command("imagine")
+        self._nonces += 1
+        data = {
+            "id": command["id"],
+            "version": command["version"],
+            "name": "imagine",
+            "type": 1,
+            "options": [{"type": 3, "name": "prompt", "value": prompt}],
+            "attachments": [],
+        }
+        return {
+            "type": 2,
+            "application_id": BOT_ID,
+            "guild_id": GUILD_ID,
+            "channel_id": CHANNEL_ID,
+            "session_id": session_id,
+            "nonce": f"90000000000000{self._nonces:05}",
+            "data": data,
+            **changes,
+        }
+
+    async def post(self, body: object) -> tuple[int, Any]:
+        return await self.call("POST", "/api/v9/interactions", json=body)
+
+    async def imagine(self, prompt: str, gateway: Gateway, *, dm: bool = False) -> Json:
+        place = {"guild_id": None, "channel_id": DM_CHANNEL_ID} if dm else {}
+        body = await self.body(prompt, gateway.session_id, **place)
+        assert await self.post(body) == (204, None)
+        return body
+
+    async def info(self, gateway: Gateway) -> Json:
+        command = await self.command("info")
+        data = {"id": command["id"], "version": command["version"], "name": "info", "type": 1, "options": []}
+        body = await self.body("", gateway.session_id, data=data)
+        assert await self.post(body) == (204, None)
+        return body
+
+    async def history(self, channel: str = CHANNEL_ID, **query: object) -> list[Json]:
+        params = {name: str(value) for name, value in query.items()}
+        status, page = await self.call("GET", f"/api/v9/channels/{channel}/messages", params=params)
+        assert status == 200
+        assert isinstance(page, list)
+        return page
+
+    @contextlib.asynccontextmanager
+    async def gateway(self, url: str = "", *, compress: bool = False) -> AsyncIterator[Gateway]:
+        query = "/?v=9&encoding=json" + ("&compress=zlib-stream" if compress else "")
+        socket = await self.http.ws_connect((url or f"ws://{self.host}") + query, autoclose=False)
+        try:
+            yield Gateway(socket, compressed=compress)
+        finally:
+            await socket.close(code=4000)
+
+
+@contextlib.asynccontextmanager
+async def simulated(**options: Any) -> AsyncIterator[Client]:
+    """A simulator with quick, small jobs, and a client for it."""
+    chosen = SimulatorOptions(**{"seconds_per_job": 0.05, "grid": 64, "seed": 1, **options})
+    async with serving(chosen) as host, aiohttp.ClientSession() as http:
+        yield Client(http, host)
+
+
+def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a test's story; only a hang ends it early."""
+    asyncio.run(asyncio.wait_for(story(), HANG))
