@@ -81,6 +81,14 @@ def test_a_key_that_is_there_with_another_value_stops_everything(tmp_path: Path)
     assert tree(tmp_path) == {"keys", "keys/authToken.key"}
 
 
+def test_a_key_file_that_is_no_text_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/API_channel_id.key").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="is no text"):
+        write_configuration(tmp_path, ADDRESS, TOKEN, environ={})
+    assert (tmp_path / "keys/API_channel_id.key").read_bytes() == b"\xff\xfe\x00"
+
+
 def test_keys_and_folders_that_are_there_alike_are_kept(tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
     (tmp_path / "inbox/cat.txt").write_text("a cat\n", encoding="utf-8")

@@ -65,8 +65,10 @@ def _is_there(path: Path, content: str) -> bool:
         present = path.read_text(encoding="utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is there already, but can't be read", "move it away first") from error
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}", "choose another folder") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is there already and is no text", "move it away first") from error
     if present != content:
         raise ConfigError(f"{path} is there already with another value", "move it away first, or edit it")
     return True
