@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 _TOKEN = re.compile(r"\S+")
-_LINK = re.compile(r"""[<("'\[]*(?P<url>https?://[^\s<>"]+)>?[)\]"'.,;:!?]*""", re.IGNORECASE)
+_LINK = re.compile(r"""[<("'\[]*(?P<url>https?://[^\s<>"]++)>?[)\]"'.,;:!?]*+""", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?:--|\u2014)(\w+)")
 _TAKES_LINKS = frozenset({"sref", "cref", "oref", "iref", "p", "profile", "end"})
 """Parameters with several values, links among them; others are only trusted with what follows at once."""
