@@ -91,7 +91,7 @@ class DiscordREST:
         response = self._transport.send("POST", f"{self._api_url}/interactions", json=dict(payload))
         status = response.status_code
         if status == 204:
-            response.close()
+            self._transport.release(response)
             return
         body = decoded(self._transport.read_body(response))
         refusal = read_answer(status, response.headers, body)

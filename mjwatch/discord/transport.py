@@ -7,6 +7,7 @@ hold headers, and with them the token.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import time
@@ -164,6 +165,11 @@ class Transport:
                 if self._clock() > until:
                     raise UnansweredError(f"an answer took longer than {seconds:.0f} s")
         return b"".join(pieces)
+
+    def release(self, response: Response) -> None:
+        """Keep the connection of an answer that has no body. What may still be wrong with it is not told."""
+        with contextlib.suppress(UnansweredError):
+            self.read_body(response, limit=0)
 
     def close(self) -> None:
         """Close all connections."""
