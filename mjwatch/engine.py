@@ -73,6 +73,10 @@ class Engine:
         self._history_tries = 0
         self._history_due: float | None = None
         self._journal_due: float | None = None
+        self.on_change: Callable[[Job], None] = lambda job: None
+        """Told of every job that has moved, from the loop's own thread."""
+        self.only: str | None = None
+        """If set, no other queued job than this one is sent."""
         self.stopping = False
         self.files_waiting: int | None = None
         self.paused: str | None = None
@@ -215,6 +219,7 @@ class Engine:
             self._jobs[job.id] = job
         else:
             self._jobs.pop(job.id, None)
+        self.on_change(job)
 
     def _follow(self, pairs: list[tuple[str | None, ev.JobEvent]]) -> None:
         for job_id, event in pairs:
@@ -257,6 +262,8 @@ class Engine:
             if job.state is State.REJECTED:
                 self._keep(job)
                 self._perform(ev.Answer(job))
+            else:
+                self.on_change(job)
 
     # ---- the gateway and the history
 
@@ -348,7 +355,7 @@ class Engine:
         return ready and self._throttle.may_send(now, len(states))
 
     def _send_next(self, now: float) -> None:
-        job = self._journal.next_queued(now, self._blocked_twins())
+        job = self._journal.next_queued(now, self._blocked_twins(), only=self.only)
         if job is None or self._session is None:
             return
         self._jobs[job.id] = job

@@ -26,7 +26,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL, mtime REAL NOT NULL,
     taken REAL NOT NULL, content BLOB NOT NULL);
-CREATE INDEX files_by_content ON files (sha256, path);
+CREATE INDEX files_by_path ON files (path, sha256);
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, open INTEGER NOT NULL,
     priority INTEGER NOT NULL, due REAL, twin TEXT NOT NULL, job_uuid TEXT, result_message TEXT,

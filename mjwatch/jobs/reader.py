@@ -59,14 +59,18 @@ class JournalReader:
         rows = self._all("SELECT body FROM jobs WHERE open=1 AND state<>'queued' ORDER BY number")
         return [load_job(row[0]) for row in rows]
 
-    def next_queued(self, now: float, blocked_twins: Collection[str]) -> Job | None:
-        """The queued job to send next: priority, then order of arrival; due, and no twin of a blocked one."""
+    def next_queued(self, now: float, blocked_twins: Collection[str], only: str | None = None) -> Job | None:
+        """The queued job to send next: priority, then order of arrival; due, and no twin of a blocked one.
+
+        ``only``: no other job than the one with this id.
+        """
         marks = ",".join("?" * len(blocked_twins))
         row = self._one(
             "SELECT body FROM jobs WHERE open=1 AND state='queued' AND (due IS NULL OR due<=?)"
-            f" AND twin NOT IN ({marks}) ORDER BY priority DESC, number LIMIT 1",
+            f" AND twin NOT IN ({marks}){' AND id=?' if only else ''} ORDER BY priority DESC, number LIMIT 1",
             now,
             *blocked_twins,
+            *([only] if only else []),
         )
         return None if row is None else load_job(row[0])
 
@@ -139,7 +143,7 @@ class JournalReader:
         ]
 
     def jobs_of_file(self, path: str, sha256: str) -> list[Job]:
-        """The jobs of the newest taken file with this path and content."""
+        """The jobs of the file with this name and content that was taken last."""
         rows = self._all(
             "SELECT body FROM jobs WHERE file=(SELECT MAX(id) FROM files WHERE path=? AND sha256=?)"
             " ORDER BY number",
