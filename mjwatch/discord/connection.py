@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.backoff import GiveUp, Reconnect
+from mjwatch.discord.network import proxy_for
 from mjwatch.discord.payloads import encode
 from mjwatch.discord.protocol import CloseCode
 from mjwatch.discord.session import RESUMABLE_CLOSE, GatewaySession, Phase
@@ -47,7 +48,7 @@ class WebsocketConnection:
     """Keeps a gateway session connected from a thread named "gateway".
 
     ``put`` is called from that thread with each event. ``proxy`` is an ``http://`` URL, or empty for the
-    environment's.
+    environment's; one of another kind raises ConfigError.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class WebsocketConnection:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        proxy_for(session.url(), proxy)
         self._session = session
         self._put = put
         self._proxy = proxy
@@ -162,7 +164,7 @@ class WebsocketConnection:
             readable = wire.wait(self._sleep_time())
             if suspend.jumped():
                 raise LostError("the machine was asleep")
-            message = wire.read() if readable else None
+            message = wire.read(self._sleep_time()) if readable else None
             if message is not None:
                 session.receive(message, self._clock())
             session.tick(self._clock())

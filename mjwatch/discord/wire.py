@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 15.0
 IO_TIMEOUT = 3.0
-"""Seconds that one read or write may take before the loop looks at its deadlines again."""
+"""Seconds that one write may take, and the longest that a read is waited for in the midst of a frame."""
+SHORTEST_READ = 0.05
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait for the other side's close frame. Closing at once could lose our own to a reset."""
 
@@ -100,7 +101,6 @@ class Wire:
         except (WebSocketException, OSError, ValueError) as error:
             self._socket.shutdown()  # type: ignore[no-untyped-call]
             raise _lost(error, url) from None
-        self._socket.settimeout(IO_TIMEOUT)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._selector.register(waker, selectors.EVENT_READ)
@@ -113,9 +113,11 @@ class Wire:
         ready = self._selector.select(seconds)
         return any(key.fileobj is self._socket for key, _ in ready)
 
-    def read(self) -> Mapping[str, Any] | None:
-        """The next gateway message; None while it is not whole. Raises LostError, also at a close frame."""
-        self._socket.read_until = time.monotonic() + IO_TIMEOUT
+    def read(self, seconds: float = IO_TIMEOUT) -> Mapping[str, Any] | None:
+        """The next gateway message; None if it is not whole in time. Raises LostError, also at a close."""
+        patience = min(IO_TIMEOUT, max(SHORTEST_READ, seconds))
+        self._socket.settimeout(patience)
+        self._socket.read_until = time.monotonic() + patience
         try:
             opcode, frame = self._socket.recv_data_frame(True)
             return self._decode(opcode, frame.data)
@@ -126,7 +128,7 @@ class Wire:
 
     def send(self, text: str) -> None:
         """Send one text message. Raises LostError."""
-        self._socket.read_until = float("inf")
+        self._socket.settimeout(IO_TIMEOUT)
         try:
             self._socket.send_text(text)
         except (WebSocketException, OSError) as error:
