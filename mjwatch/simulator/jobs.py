@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from .grids import Picture, grid_size, preview_size
@@ -39,6 +39,23 @@ class Studio:
     grid: int
 
 
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """What faults do to one job."""
+
+    no_start: bool
+    no_progress: bool
+    moderated: bool
+    no_preview: bool
+    preview_without_uuid: bool
+    duplicate_dispatch: bool
+
+    @classmethod
+    def taken(cls, faults: Faults, prompt: str) -> Quirks:
+        """Use up the armed faults that fit this prompt."""
+        return cls(**{quirk.name: faults.take(quirk.name, prompt) is not None for quirk in fields(cls)})
+
+
 @dataclass(slots=True)
 class Job:
     """A job that has its slot."""
@@ -54,7 +71,7 @@ class Job:
     progress: Json | None = None
     """The progress message, once it exists."""
     _preview: str | None = None
-    _twice: bool = False
+    _quirks: Quirks = field(init=False)
     _ended_badly: bool = False
 
     @property
@@ -68,17 +85,13 @@ class Job:
         ``answers``: the start message answers the interaction. A job that waited in the queue starts with an
         ordinary message, without nonce and interaction (assumed: clients are known to lose such jobs).
         """
-        take = self.studio.faults.take
-        self._twice = take("duplicate_dispatch", self.prompt) is not None
-        quiet = take("no_start", self.prompt) is not None
-        if not quiet:
+        self._quirks = Quirks.taken(self.studio.faults, self.prompt)
+        if not self._quirks.no_start:
             self._start(answers=answers)
-        still = quiet or take("no_progress", self.prompt) is not None
-        moderated = take("moderated", self.prompt) is not None
         final = asyncio.create_task(self._render_final())
         try:
-            await self._pass_time(still=still, stop_early=moderated)
-            if moderated or self.late_notice is not None:
+            await self._pass_time()
+            if self._quirks.moderated or self.late_notice is not None:
                 self._end_badly()
                 return False
             await self._finish(await final)
@@ -90,17 +103,18 @@ class Job:
         content = f"**{self.echo}** - <@{USER_ID}> (Waiting to start)"
         if answers:
             self.progress = self.studio.forms.response(self.interaction, content)
-            self.studio.delivery.create(self.progress, self.interaction, twice=self._twice)
+            self.studio.delivery.create(
+                self.progress, self.interaction, twice=self._quirks.duplicate_dispatch
+            )
         else:
             self.progress = self.studio.forms.post(self.interaction.channel, content)
-            self.studio.delivery.create(self.progress, twice=self._twice)
+            self.studio.delivery.create(self.progress, twice=self._quirks.duplicate_dispatch)
 
-    async def _pass_time(self, *, still: bool, stop_early: bool) -> None:
+    async def _pass_time(self) -> None:
         length = self.studio.seconds_per_job * self.rng.uniform(0.6, 1.4)
         steps = sorted(self.rng.sample(range(1, 19), 3))
         percents = [0, *(5 * step + self.rng.randint(0, 4) for step in steps)]
-        if stop_early:
-            percents = percents[:-1]
+        still = self._quirks.no_start or self._quirks.no_progress
         for percent in percents:
             await asyncio.sleep(length / (len(percents) + 1))
             if not still:
@@ -109,18 +123,14 @@ class Job:
 
     async def _show(self, percent: int) -> None:
         assert self.progress is not None
-        if percent >= 20 and self._has_previews():
+        if percent >= 20 and not self._quirks.no_preview:
             await self._attach_preview()
         self.progress["content"] = f"**{self.echo}** - <@{USER_ID}> ({percent}%) ({MODES[self.mode]})"
-        self.studio.delivery.update(self.progress, twice=self._twice)
-
-    def _has_previews(self) -> bool:
-        return self.studio.faults.take("no_preview", self.prompt) is None
+        self.studio.delivery.update(self.progress, twice=self._quirks.duplicate_dispatch)
 
     async def _attach_preview(self) -> None:
         assert self.progress is not None
-        plain = self.studio.faults.take("preview_without_uuid", self.prompt) is not None
-        named = self.studio.profile.uuid_in_preview and not plain
+        named = self.studio.profile.uuid_in_preview and not self._quirks.preview_without_uuid
         filename = f"{self.uuid}_grid_0.webp" if named else "grid_0.webp"
         size = preview_size(grid_size(self.prompt, self.studio.grid))
         self._drop_preview()
@@ -166,7 +176,7 @@ class Job:
         self.progress["embeds"] = self.late_notice.embeds("imagine", self.prompt)
         self.progress["attachments"] = []
         self._drop_preview()
-        self.studio.delivery.update(self.progress, twice=self._twice)
+        self.studio.delivery.update(self.progress, twice=self._quirks.duplicate_dispatch)
 
     def _post_final(self, attachment: Json) -> None:
         profile = self.studio.profile
@@ -176,7 +186,7 @@ class Job:
         message = self.studio.forms.post(self.interaction.channel, content, reply_to=reply_to)
         message["attachments"] = [attachment]
         message["components"] = grid_buttons(self.studio.forms, profile, self.uuid)
-        self.studio.delivery.create(message, twice=self._twice)
+        self.studio.delivery.create(message, twice=self._quirks.duplicate_dispatch)
 
     def _website(self) -> str:
         if self.studio.profile.format != "webp":
@@ -188,7 +198,7 @@ class Job:
 
     def _delete_progress(self) -> None:
         if self.progress is not None:
-            self.studio.delivery.delete(self.progress, twice=self._twice)
+            self.studio.delivery.delete(self.progress, twice=self._quirks.duplicate_dispatch)
             self._drop_preview()
 
     def _moment(self) -> float:

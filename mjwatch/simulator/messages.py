@@ -53,6 +53,8 @@ class MessageForms:
     def post(self, channel: Channel, content: str, *, reply_to: str | None = None) -> Json:
         """An ordinary message of the bot, such as a final: no interaction, no webhook."""
         message = self._message(channel, content, mentioned=True)
+        if self._profile.name == "2023":
+            message["referenced_message"] = None
         if reply_to is None:
             return message
         reference: Json = {"type": 0, "channel_id": channel.id, "message_id": reply_to}

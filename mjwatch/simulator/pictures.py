@@ -44,9 +44,9 @@ class ByteCache:
 class Pictures:
     """What the CDN has, by path."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache_bytes: int = CACHE_MAX) -> None:
         self._pictures: OrderedDict[str, Picture] = OrderedDict()
-        self._rendered = ByteCache(CACHE_MAX)
+        self._rendered = ByteCache(cache_bytes)
         self._uploads = ByteCache(UPLOADS_MAX)
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="render")
 

@@ -95,10 +95,12 @@ async def _body(request: web.Request) -> object:
     """The body: JSON itself, or the `payload_json` part of a multipart form."""
     try:
         if request.content_type == "multipart/form-data":
-            text = (await request.post()).get("payload_json", "")
+            part = (await request.post()).get("payload_json", "")
+            # A part with a content type of its own comes as bytes.
+            text = part if isinstance(part, str | bytes | bytearray) else ""
         else:
             text = await request.text()
-        body: object = json.loads(text if isinstance(text, str) else "")
+        body: object = json.loads(text)
         # A lone surrogate is an escape that JSON allows and no UTF-8 can carry back.
         json.dumps(body, ensure_ascii=False).encode()
     except ValueError:

@@ -1,0 +1,112 @@
+"""The control address: state, faults, reset, and who may use it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mjwatch.simulator.faults import CATALOGUE, FaultError, Faults
+
+from .harness import play, simulated
+
+
+def test_the_state_is_the_record_of_what_ran() -> None:
+    async def story() -> None:
+        async with simulated() as client, client.gateway() as gateway:
+            await gateway.identify()
+            body = await client.imagine("a red cat", gateway)
+            final = await gateway.final()
+            await client.download(final["attachments"][0]["url"])
+            state = await client.state()
+            (executed,) = state["interactions"]
+            assert executed.pop("at") > 1_700_000_000
+            assert executed.pop("job_uuid") in final["content"]
+            assert executed == {
+                "nonce": body["nonce"],
+                "command": "imagine",
+                "prompt": "a red cat",
+                "custom_id": None,
+                "outcome": "done",
+            }
+            (post,) = state["posts"]
+            assert (post["nonce"], post["status"]) == (body["nonce"], 204)
+            counts = {name: state[name] for name in state if name not in ("interactions", "posts")}
+            assert counts == {"identifies": 1, "resumes": 0, "downloads": 1, "cdn_with_authorization": 0}
+
+    play(story)
+
+
+def test_reset_forgets_all_but_the_sessions() -> None:
+    async def story() -> None:
+        async with simulated(seconds_per_job=5) as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.imagine("a red cat", gateway)
+            await gateway.event("MESSAGE_CREATE")
+            await client.fault("cdn_404")
+            await client.call("POST", "/_sim/reset")
+            state = await client.state()
+            assert state["interactions"] == state["posts"] == []
+            assert state["identifies"] == 0
+            assert (await client.call("GET", "/_sim/faults"))[1]["armed"] == []
+            assert await client.history() == []
+            await client.info(gateway)
+            info = await gateway.event("MESSAGE_UPDATE", lambda message: message["embeds"])
+            assert "**Running Jobs**:               None" in info["embeds"][0]["description"]
+
+    play(story)
+
+
+def test_faults_are_listed_with_a_line_each_and_armed_by_object_or_list() -> None:
+    async def story() -> None:
+        async with simulated() as client:
+            many = [{"fault": "post_429", "count": 2}, {"fault": "refuse:Blocked", "match": "x"}]
+            status, body = await client.call("POST", "/_sim/faults", json=many)
+            assert status == 200
+            assert body["faults"] == CATALOGUE
+            assert body["armed"] == [
+                {"fault": "post_429", "count": 2, "match": ""},
+                {"fault": "refuse", "count": 1, "match": "x", "title": "Blocked"},
+            ]
+            status, body = await client.call("POST", "/_sim/faults", json={"fault": "nonsense"})
+            assert status == 400
+            assert "nonsense" in body["error"]
+
+    play(story)
+
+
+def test_web_pages_may_not_use_the_control_address() -> None:
+    async def story() -> None:
+        async with simulated() as client:
+            url = f"http://{client.host}/_sim/state"
+            async with client.http.get(url, headers={"Origin": "http://example.invalid"}) as answer:
+                assert answer.status == 403
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        None,
+        [],
+        {},
+        {"fault": 7},
+        {"fault": "nonsense"},
+        {"fault": "post_429", "count": 0},
+        {"fault": "post_429", "count": "2"},
+        {"fault": "post_429", "match": 1},
+        {"fault": "post_429", "retry_after": "soon"},
+    ],
+)
+def test_a_fault_that_is_not_understood_is_an_error(request_body: object) -> None:
+    with pytest.raises(FaultError):
+        Faults().arm(request_body)
+
+
+def test_a_fault_is_used_up_by_its_matches_only() -> None:
+    faults = Faults()
+    faults.arm({"fault": "no_start", "count": 2, "match": "cat"})
+    assert faults.take("no_start", "a dog") is None
+    assert faults.take("no_progress", "a cat") is None
+    assert faults.take("no_start", "a cat") is not None
+    assert faults.take("no_start", "another cat") is not None
+    assert faults.take("no_start", "a third cat") is None

@@ -1,0 +1,63 @@
+"""What the bot makes of prompts, by year."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mjwatch.simulator.profiles import PROFILES
+from mjwatch.simulator.rewriting import echoed, filename_slug, rewritten, unrecognized_parameters
+
+P2024, P2026 = PROFILES["2024"], PROFILES["2026"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "echo"),
+    [
+        ("  a   red\tcat ", "a red cat"),
+        ("a red cat \u2014v 7", "a red cat --v 7.0"),
+        ("a red cat --v 5.2", "a red cat --v 5.2"),
+        ("a red cat --v 7 --style raw --no hats, shoes", "a red cat --v 7.0 --no hats, shoes --raw"),
+        ("a red cat --s 250 --ar 16:9", "a red cat --ar 16:9 --s 250"),
+        ("a red cat --tile", "a red cat --tile"),
+        ("a red--cat -- dog", "a red--cat -- dog"),
+        ("--v 7", "--v 7.0"),
+    ],
+)
+def test_a_prompt_is_echoed_in_the_bots_own_way(prompt: str, echo: str) -> None:
+    assert rewritten(prompt, P2026) == echo
+
+
+def test_raw_keeps_its_old_spelling_in_older_years() -> None:
+    assert rewritten("x --style raw --v 6 --ar 16:9", P2024) == "x --ar 16:9 --v 6.0 --style raw"
+
+
+def test_links_and_profile_codes_are_shortened_alike_each_time() -> None:
+    prompt = "https://example.invalid/a.png a cat <https://example.invalid/b.png> --p m6207768150323941526"
+    echo = rewritten(prompt, P2026)
+    pattern = r"<https://s\.mj\.run/\w{11}> a cat <https://s\.mj\.run/\w{11}> --p [a-z0-9]{7}"
+    assert re.fullmatch(pattern, echo)
+    assert rewritten(prompt, P2026) == echo
+
+
+@given(st.text())
+def test_rewriting_takes_any_text_and_says_the_same_of_its_own_echo(prompt: str) -> None:
+    once = rewritten(prompt, P2026)
+    assert "\u2014" not in once
+    assert len(echoed(once)) <= 1703
+
+
+def test_a_file_name_holds_the_latin_words_before_the_parameters() -> None:
+    assert filename_slug("[947] A lighthouse, and a sailboat quarrelled. --s 750") == (
+        "947_A_lighthouse_and_a_sailboat_quarrelled"
+    )
+    assert filename_slug("x" * 80) == "x" * 50
+    assert filename_slug("灯台と帆船 --v 7") == ""
+
+
+def test_parameters_with_an_en_dash_are_listed_as_the_bot_lists_them() -> None:
+    assert unrecognized_parameters("a cat \u2013v 5 \u2013tile") == "\u2013v, 5, \u2013tile"
+    assert unrecognized_parameters("1990\u20132000, a range") is None

@@ -1,0 +1,108 @@
+"""The simulator as a program: its line, its workspace, its end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mjwatch.simulator import server
+from mjwatch.simulator.__main__ import main
+from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID, USER_TOKEN
+from mjwatch.simulator.options import SimulatorOptions
+from mjwatch.simulator.workspace import configured_port, make_workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+    command = [sys.executable, "-m", "mjwatch.simulator", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def _stop(process: subprocess.Popen[str], number: signal.Signals) -> int:
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    return process.returncode
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_listens_makes_a_workspace_and_ends_cleanly(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    process, line = _start("--workspace", str(tmp_path / "try"))
+    host = line.removeprefix("listening on ")
+    config = tomllib.loads((tmp_path / "try/config.toml").read_text())
+    assert _stop(process, number) == 0
+    assert host.startswith("127.0.0.1:")
+    assert config["discord"] == {
+        "api_url": f"http://{host}/api/v9",
+        "gateway_url": f"ws://{host}",
+        "cdn_hosts": [host],
+    }
+    assert config["pace"] == {"max_in_flight": 12, "delay": 0, "jitter": 0, "max_per_day": 0}
+    again, line_again = _start("--workspace", str(tmp_path / "try"))
+    assert _stop(again, number) == 0
+    assert line_again == line
+
+
+def test_a_workspace_is_made_whole_and_only_its_config_follows_the_port(tmp_path: Path) -> None:
+    make_workspace(tmp_path, "127.0.0.1:5000")
+    keys = tmp_path / "keys"
+    assert (keys / "authToken.key").read_text().strip() == USER_TOKEN
+    assert stat.S_IMODE((keys / "authToken.key").stat().st_mode) == 0o600
+    assert (keys / "API_guild_id.key").read_text().strip() == GUILD_ID
+    assert (keys / "API_channel_id.key").read_text().strip() == CHANNEL_ID
+    assert all((tmp_path / name).is_dir() for name in ("inbox", "outbox", "state"))
+    (keys / "API_channel_id.key").write_text("mine")
+    (tmp_path / "config.toml").write_text((tmp_path / "config.toml").read_text() + "# mine\n")
+    make_workspace(tmp_path, "127.0.0.1:5000")
+    assert (tmp_path / "config.toml").read_text().endswith("# mine\n")
+    make_workspace(tmp_path, "127.0.0.1:6000")
+    assert configured_port(tmp_path) == 6000
+    assert (keys / "API_channel_id.key").read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["", "[discord]", "not toml", "[discord]\napi_url = 7", "discord = 1"])
+def test_a_config_without_a_port_is_no_obstacle(tmp_path: Path, text: str) -> None:
+    assert configured_port(tmp_path) is None
+    (tmp_path / "config.toml").write_text(text)
+    assert configured_port(tmp_path) is None
+
+
+def test_a_port_that_is_taken_is_one_line_and_another_if_the_workspace_allows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert server.run_simulator(SimulatorOptions(port=port)) == 1
+        assert "can't listen" in capsys.readouterr().err
+        make_workspace(tmp_path, f"127.0.0.1:{port}")
+        process, line = _start("--workspace", str(tmp_path))
+        assert _stop(process, signal.SIGTERM) == 0
+        assert line.startswith("listening on 127.0.0.1:")
+        assert not line.endswith(f":{port}")
+
+
+def test_without_aiohttp_one_line_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["--port", "0"]) == 1
+    assert capsys.readouterr().err == "the simulator needs aiohttp: pip install 'mjwatch[demo]'\n"
+
+
+def test_the_door_is_imported_without_aiohttp() -> None:
+    code = "import sys; import mjwatch.simulator.__main__; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
