@@ -153,9 +153,9 @@ class Client:
         assert await self.post(body) == (204, None)
         return body
 
-    async def history(self, channel: str = CHANNEL_ID, **query: object) -> list[Json]:
+    async def history(self, **query: int) -> list[Json]:
         params = {name: str(value) for name, value in query.items()}
-        status, page = await self.call("GET", f"/api/v9/channels/{channel}/messages", params=params)
+        status, page = await self.call("GET", f"/api/v9/channels/{CHANNEL_ID}/messages", params=params)
         assert status == 200
         assert isinstance(page, list)
         return page

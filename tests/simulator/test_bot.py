@@ -261,7 +261,7 @@ def test_faults_can_double_dispatches_and_hide_the_uuid() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("duplicate_dispatch")
-            await client.fault("preview_without_uuid", count=9)
+            await client.fault("preview_without_uuid")
             await client.imagine("a red cat", gateway)
             first, second = await gateway.final(), await gateway.final()
             assert first == second

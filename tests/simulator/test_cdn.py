@@ -142,7 +142,8 @@ def test_an_upload_is_put_without_a_login_and_can_be_dropped() -> None:
             assert (await client.call("DELETE", dropped))[0] == 404
             too_big = {"files": [{"id": "0", "filename": "ref.png", "file_size": 11 << 20}]}
             assert (await client.call("POST", path, json=too_big))[1]["code"] == 40005
-            for wrong in ({}, {"files": []}, {"files": ["x"]}, {"files": [{"filename": "x"}]}):
+            wrongs: list[Json] = [{}, {"files": []}, {"files": ["x"]}, {"files": [{"filename": "x"}]}]
+            for wrong in wrongs:
                 assert (await client.call("POST", path, json=wrong))[0] == 400
 
     play(story)

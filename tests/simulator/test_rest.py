@@ -101,7 +101,7 @@ def test_messages_are_paged_as_discord_pages_them() -> None:
             while len(await client.history()) > 5:
                 pass
 
-            async def ids(**query: object) -> list[int]:
+            async def ids(**query: int) -> list[int]:
                 return [int(message["id"]) for message in await client.history(**query)]
 
             assert await ids() == finals[::-1]

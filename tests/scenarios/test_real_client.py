@@ -1,0 +1,47 @@
+"""A real library as the judge of the simulator: discord.py-self 2.1.0, in a process of its own.
+
+It knows Discord and nothing of this project; what it can't do here, the simulator got wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mjwatch.simulator.identity import CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
+
+STORY = Path(__file__).with_name("real_client.py")
+HANG = 90
+
+
+@pytest.mark.parametrize("profile", ["2023", "2024", "2026"])
+def test_a_real_client_is_cut_resumes_and_gets_its_pictures_in_guild_and_dm(profile: str) -> None:
+    simulate = [sys.executable, "-m", "mjwatch.simulator", "--seconds-per-job", "0.4", "--grid", "128"]
+    with subprocess.Popen([*simulate, "--profile", profile], stdout=subprocess.PIPE, text=True) as simulator:
+        assert simulator.stdout is not None
+        host = simulator.stdout.readline().strip().removeprefix("listening on ")
+        story = [sys.executable, str(STORY), host, USER_TOKEN, GUILD_ID, CHANNEL_ID, DM_CHANNEL_ID]
+        environment = {**os.environ, "NO_PROXY": "127.0.0.1,localhost"}
+        try:
+            told = subprocess.run(
+                story, capture_output=True, text=True, timeout=HANG, env=environment, check=False
+            )
+        finally:
+            simulator.terminate()
+    assert told.returncode == 0, told.stderr
+    outcome = json.loads(told.stdout.splitlines()[-1])
+    assert outcome["user"] == USER_ID
+    assert outcome["resumed"]
+    for place, echo in (("guild", "a red cat"), ("dm", "a blue dog --v 7.0")):
+        ran = outcome[place]
+        assert ran["content"].startswith(f"**{echo}** - <@{USER_ID}>")
+        assert ran["successful"]
+        assert ran["nonce_came_back"]
+        assert ran["in_history"]
+        assert ran["bytes"] == ran["size"]
+        assert ran["buttons"] >= 9
