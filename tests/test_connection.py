@@ -108,6 +108,15 @@ def test_a_session_comes_up_and_its_dispatches_arrive() -> None:
     assert not one.connection.connected
 
 
+def test_the_token_reaches_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with gateway_server(then(welcome, closing(4000)), resume) as server, client(server) as one:
+        while not isinstance(one.next(), GatewayResumed):
+            pass
+        assert server.received[0]["d"]["token"] == TOKEN
+        assert TOKEN not in caplog.text + repr(one.connection)
+
+
 def test_uncompressed_and_split_messages_are_read_too() -> None:
     async def talk(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         await peer.send_text(json.dumps({"op": 0, "t": "A", "s": 2, "d": {"x": 1}}))

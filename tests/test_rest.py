@@ -120,6 +120,13 @@ def test_a_redirect_is_not_followed(api: Api) -> None:
     assert len(api.server.requests) == 1
 
 
+@pytest.mark.parametrize("location", ["http://[bad", "https://exa mple.org/\x00", "//", "javascript:1"])
+def test_a_redirect_to_nonsense_is_no_accident(api: Api, location: str) -> None:
+    api.answer("/users/@me", Answer(302, headers={"Location": location}))
+    with pytest.raises((AnsweredNoError, NotReachedError, UnansweredError)):
+        api.rest.me()
+
+
 # Interactions
 
 

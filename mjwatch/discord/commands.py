@@ -45,13 +45,15 @@ class CommandIndex:
     ) -> ApplicationCommand:
         """The command of this name of this application. Raises AnsweredNoError where there is none."""
         route = f"/guilds/{guild_id}" if guild_id else f"/channels/{channel_id}"
-        if route not in self._indexes:
+        commands = self._indexes.get(route)
+        if commands is None:
             self._fetched_at = self._clock()
-            self._indexes[route] = tuple(_commands(self._fetch(f"{route}/application-command-index")))
-        for command in self._indexes[route]:
+            commands = tuple(_commands(self._fetch(f"{route}/application-command-index")))
+            self._indexes[route] = commands
+        for command in commands:
             if command.name == name and command.application_id == application_id:
                 return command
-        del self._indexes[route]  # so that the next one to ask sees a bot that was invited meanwhile
+        self._indexes.pop(route, None)  # the next one to ask sees a bot that was invited meanwhile
         raise AnsweredNoError(_not_offered(name, guild_id))
 
     def forget(self, floor: float) -> bool:

@@ -46,11 +46,20 @@ def ca_bundle() -> str:
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Verifies certificates and names. Trusts the system's store too, for company proxies that live there."""
+    """Verifies certificates and names, for HTTP and the gateway alike.
+
+    Trusts the system's store beside ``ca_bundle``: a company's own authority may be in either. Raises
+    ConfigError where the environment names a bundle that can't be read.
+    """
     context = ssl.create_default_context()
     bundle = ca_bundle()
-    is_folder = Path(bundle).is_dir()
-    context.load_verify_locations(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
+    try:
+        if Path(bundle).is_dir():
+            context.load_verify_locations(capath=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+    except OSError as error:
+        raise ConfigError(f"no certificates can be read from {bundle}", "see REQUESTS_CA_BUNDLE") from error
     return context
 
 

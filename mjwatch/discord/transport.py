@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
 from mjwatch.discord.hosts import host_of
-from mjwatch.discord.network import USER_AGENT, ca_bundle, proxy_for
+from mjwatch.discord.network import USER_AGENT, proxy_for, tls_context
 from mjwatch.errors import NotReachedError, UnansweredError, WireError
 
 if TYPE_CHECKING:
@@ -71,16 +71,22 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Gives every pool connections that tell the phases apart. requests turns urllib3's retries off."""
+    """Connections that tell the phases apart and trust what the gateway trusts.
+
+    requests turns urllib3's own retries off, so that no POST is ever repeated.
+    """
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, ssl_context=tls_context(), **kwargs)
         _use_phased_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager = super().proxy_manager_for(proxy, ssl_context=tls_context(), **kwargs)
         _use_phased_pools(manager)
         return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave the certificates to the context, which would else load the same bundle again and again."""
 
 
 def _use_phased_pools(manager: PoolManager) -> None:
@@ -122,7 +128,6 @@ class Transport:
         self._session.trust_env = (
             False  # proxies and certificates are ours to choose, and ~/.netrc is not read
         )
-        self._session.verify = ca_bundle()
         self._session.auth = _Credentials(token)
         self._session.headers["User-Agent"] = user_agent
         for scheme in ("https://", "http://"):
@@ -146,7 +151,7 @@ class Transport:
                 proxies={"http": proxy, "https": proxy} if proxy else None,
                 **options,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError, ValueError) as error:
             raise _translate(error, url) from None
         finally:
             self._used_at = self._clock()
@@ -188,7 +193,7 @@ def _next_piece(response: Response) -> bytes:
         raise UnansweredError(f"an answer broke off ({type(error).__name__})") from None
 
 
-def _translate(error: requests.RequestException, url: str) -> WireError:
+def _translate(error: Exception, url: str) -> WireError:
     """The same by phase; anything that is not surely before the first byte sent counts as unanswered."""
     host = host_of(url)
     if isinstance(error, ValueError):  # InvalidURL, InvalidHeader and their like
