@@ -1,0 +1,44 @@
+"""The simulator is another program, and its page tells the truth."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from mjwatch.simulator.__main__ import _parser
+from mjwatch.simulator.faults import CATALOGUE
+from mjwatch.simulator.identity import BOT_TOKEN, USER_TOKEN
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/simulator.md").read_text(encoding="utf-8")
+
+
+def _imported(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 1, f"{file} reaches out of the simulator"
+    return {name for name in names if name.partition(".")[0] == "mjwatch"}
+
+
+def test_of_the_service_it_knows_only_discords_numbers() -> None:
+    files = sorted((ROOT / "mjwatch/simulator").glob("*.py"))
+    assert len(files) > 20
+    assert set().union(*(_imported(file) for file in files)) == {"mjwatch.discord.protocol"}
+
+
+def test_the_page_lists_every_fault_with_its_line() -> None:
+    for name, line in CATALOGUE.items():
+        assert f"| `{name}` | {line} |" in PAGE
+
+
+def test_the_page_names_every_option_and_both_tokens() -> None:
+    options = {option for action in _parser()._actions for option in action.option_strings}
+    for option in options - {"-h", "--help"}:
+        assert f"`{option}" in PAGE
+    assert USER_TOKEN in PAGE
+    assert BOT_TOKEN in PAGE
