@@ -1,3 +1,41 @@
-"""Drop prompt files into a folder, get Midjourney pictures and a manifest in another."""
+"""Drop prompt files into a folder, get Midjourney pictures and a manifest in another.
+
+The names in ``__all__`` are loaded when they are first used, so that importing the package loads nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mjwatch.api import MidjourneyAPI
+    from mjwatch.config import Config
+    from mjwatch.folders.manifest import load_manifest
+    from mjwatch.pictures.split import split_grid
+    from mjwatch.prompts.promptfile import read_prompt_file
+
+__all__ = ["Config", "MidjourneyAPI", "load_manifest", "read_prompt_file", "split_grid"]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Config": "mjwatch.config",
+    "MidjourneyAPI": "mjwatch.api",
+    "load_manifest": "mjwatch.folders.manifest",
+    "read_prompt_file": "mjwatch.prompts.promptfile",
+    "split_grid": "mjwatch.pictures.split",
+}
+
+if not TYPE_CHECKING:  # a type checker would take every name for known
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
