@@ -161,10 +161,11 @@ class WebsocketConnection:
             self._hand_over()
             if session.close_wanted:
                 raise LostError(session.close_wanted)
-            readable = wire.wait(self._sleep_time())
+            patience = self._sleep_time()
+            readable = wire.wait(patience)
             if suspend.jumped():
                 raise LostError("the machine was asleep")
-            message = wire.read(self._sleep_time()) if readable else None
+            message = wire.read(patience) if readable else None
             if message is not None:
                 session.receive(message, self._clock())
             session.tick(self._clock())
