@@ -159,9 +159,13 @@ class Overdue:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The job's folder is in the outbox, whole and durable. ``folder`` is relative to the outbox."""
+    """The job's folder is in the outbox, whole and durable. ``folder`` is relative to the outbox.
+
+    ``failed``: it is the answer of a job without pictures.
+    """
 
     folder: str
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,7 @@ class Worker:
             folder = self._outbox.publish(job, files | {FILE_NAME: dump_manifest(manifest)}, failed=failed)
         except (OutboxError, JournalError) as error:
             return ev.NotSaved(str(error))
-        return ev.Published(folder)
+        return ev.Published(folder, failed)
 
 
 def _picture(stem: str, data: bytes, index: int) -> PictureFile:

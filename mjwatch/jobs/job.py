@@ -98,6 +98,7 @@ def _choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
         vanished=None,
         refusal=None,
         submitted=now,
+        started=None,
     )
     return job, (ev.Submit(job),)
 
@@ -126,7 +127,7 @@ def _doubt(job: Job, event: ev.Unanswered | ev.InteractionFailed, now: float, li
 
 
 def _restarted_while_sending(job: Job, event: ev.Restarted, now: float, limits: Limits) -> Moved:
-    return _doubt(job, ev.Unanswered("mjwatch was stopped while it was being sent"), now, limits)
+    return _unanswered(job, ev.Unanswered("mjwatch was stopped while it was being sent"), now, limits)
 
 
 def _refuse(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
@@ -137,7 +138,8 @@ def _refuse(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
     waits = refusal.needs_human or refusal.cls is RefusalClass.RETRY
     if not event.executed:
         waits = waits or refusal.cls in {RefusalClass.STALE_VERSION, RefusalClass.TRANSIENT}
-    if not waits or job.state is State.RUNNING:
+    # A job that had started is paid for; sending it again is a person's decision.
+    if not waits or job.started is not None:
         return _fail(job, refusal, now)
     pause = limits.queue_full_pause if event.executed else backoff(job.tries)
     wait = pause if refusal.retry_after is None else refusal.retry_after
@@ -240,6 +242,8 @@ def _finish(job: Job, event: ev.Finished, now: float, limits: Limits) -> Moved:
 
 
 def _publish_done(job: Job, event: ev.Published, now: float, limits: Limits) -> Moved:
+    if event.failed:
+        return job, ()  # the folder of a failure that a late result or a retry has overtaken
     job = _note(
         job, now, "published", state=State.DONE, published=now, folder=event.folder, due=None, tries=0
     )
@@ -306,6 +310,8 @@ _SIGNS: dict[type[ev.JobEvent], Row] = {
     ev.Progressed: Row(_progress, (State.RUNNING,)),
     ev.Finished: Row(_finish, (State.COLLECTING,)),
 }
+_OVERTAKEN = _ignore(ev.Published, ev.NotSaved)
+"""An answer that was still being published when a person asked to retry."""
 _LATE = _ignore(
     *(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
     *(ev.HeldByBot, ev.Started, ev.Progressed, ev.Vanished),
@@ -323,6 +329,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.Chosen: Row(_choose, (State.SUBMITTING,)),
         ev.CancelAsked: Row(_cancel, (State.CANCELLED,)),
         **_SIGNS,  # an earlier attempt turns out to have been executed
+        **_OVERTAKEN,
         **_ignore(
             ev.Accepted,
             ev.Refused,
@@ -336,6 +343,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
     },
     State.SUBMITTING: {
         **_SIGNS,
+        **_OVERTAKEN,
         ev.InteractionSeen: Row(_interaction),
         ev.Accepted: Row(_accept, (State.SUBMITTED,)),
         ev.NotSent: Row(_not_sent, (State.SUBMITTED, State.QUEUED)),
@@ -343,11 +351,12 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.InteractionFailed: Row(_doubt, (State.IN_DOUBT,)),
         ev.Refused: Row(_refuse, (State.SUBMITTED, State.QUEUED, State.FAILED)),
         ev.CancelAsked: Row(_cancel_too_late),
-        ev.Restarted: Row(_restarted_while_sending, (State.IN_DOUBT,)),
+        ev.Restarted: Row(_restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT)),
         **_ignore(ev.Vanished, ev.Overdue, ev.RetryAsked),
     },
     State.SUBMITTED: {
         **_SIGNS,
+        **_OVERTAKEN,
         ev.InteractionSeen: Row(_interaction),
         ev.HeldByBot: Row(_held),
         ev.InteractionFailed: Row(_doubt, (State.IN_DOUBT,)),
@@ -357,6 +366,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         **_ignore(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Vanished, ev.RetryAsked, ev.Restarted),
     },
     State.RUNNING: {
+        **_OVERTAKEN,
         ev.InteractionSeen: Row(_interaction),
         ev.Started: Row(_start),
         ev.Progressed: Row(_progress),
@@ -387,6 +397,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
     },
     State.IN_DOUBT: {
         **_SIGNS,
+        **_OVERTAKEN,
         ev.Refused: Row(_refuse, (State.QUEUED, State.FAILED)),
         ev.CancelAsked: Row(_cancel, (State.CANCELLED,)),
         ev.RetryAsked: Row(_retry, (State.QUEUED,)),
