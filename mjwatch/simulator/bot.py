@@ -136,7 +136,7 @@ class MidjourneyBot:
         armed = self._studio.faults.take("refuse", prompt)
         if armed is None:
             return notice_for(prompt)
-        return notice_named(str(armed.details.get("title", "Banned prompt")))
+        return notice_named(armed.text("title", "Banned prompt"))
 
     def _refuse(self, interaction: Interaction, notice: Notice) -> None:
         forms = self._studio.forms

@@ -68,10 +68,19 @@ class Cdn:
         if request.method == "GET":
             self._witness.downloads += 1
         headers = _headers(path, data)
+        return await self._sent(request, data, headers, prompt)
+
+    async def _sent(
+        self, request: web.Request, data: bytes, headers: dict[str, str], prompt: str
+    ) -> web.StreamResponse:
+        if armed := self._faults.take("cdn_error", prompt):
+            return web.Response(status=int(armed.number("status", 503)), text="error")
+        if self._faults.take("cdn_corrupt", prompt):
+            return web.Response(body=_damaged(data), headers=headers)
         if self._faults.take("cdn_truncated", prompt):
             return await _truncated(request, data, headers)
         if armed := self._faults.take("cdn_slow", prompt):
-            return await _dripped(request, data, headers, float(armed.details.get("seconds", 5)))
+            return await _dripped(request, data, headers, armed.number("seconds", 5))
         return web.Response(body=data, headers=headers)
 
     async def copy(self, request: web.Request) -> web.StreamResponse:
@@ -168,6 +177,11 @@ def _headers(path: str, data: bytes) -> dict[str, str]:
         "X-Goog-Hash": f"md5={md5}",
         "Cache-Control": "public, max-age=31536000",
     }
+
+
+def _damaged(data: bytes) -> bytes:
+    third = len(data) // 3
+    return data[:third] + bytes(third) + data[2 * third :]
 
 
 def _etag(data: bytes) -> str:

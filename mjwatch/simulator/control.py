@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from mjwatch.discord.protocol import Opcode
+from mjwatch.discord.protocol import CloseCode, Opcode
 
 from .answers import json_answer
 from .faults import FaultError
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from .sessions import Sessions
     from .witness import Witness
 
-RECONNECT = f'{{"t":null,"s":null,"op":{int(Opcode.RECONNECT)},"d":null}}'
+
+_ENDS_SESSION = frozenset({4003, 4004, 4006, 4007, 4009})
+"""Close codes after which a client must begin anew (discord-api-docs, gateway close event codes)."""
 
 
 class Control:
@@ -42,10 +44,12 @@ class Control:
         self._sessions = sessions
         self._bot = bot
         self._history = history
-        self._at_once: dict[str, Callable[[], None]] = {
-            "stale_version": index.bump,
+        self._at_once: dict[str, Callable[[Armed], None]] = {
+            "stale_version": lambda _: index.bump(),
             "gateway_cut": self._cut_all,
-            "gateway_reconnect": self._reconnect_all,
+            "gateway_reconnect": lambda _: self._send_all(Opcode.RECONNECT),
+            "gateway_heartbeat": lambda _: self._send_all(Opcode.HEARTBEAT),
+            "gateway_close": self._close_all,
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -93,15 +97,23 @@ class Control:
         act = self._at_once.get(fault.name)
         if act is not None:
             self._faults.take(fault.name)
-            act()
+            act(fault)
 
-    def _cut_all(self) -> None:
+    def _cut_all(self, _fault: Armed) -> None:
         for link in self._sessions.links():
             link.cut()
 
-    def _reconnect_all(self) -> None:
+    def _close_all(self, fault: Armed) -> None:
+        code = int(fault.number("code", CloseCode.UNKNOWN_ERROR))
+        for session in self._sessions.connected():
+            if session.link is not None:
+                session.link.close(code)
+            if code in _ENDS_SESSION:
+                self._sessions.end(session)
+
+    def _send_all(self, opcode: Opcode) -> None:
         for link in self._sessions.links():
-            link.send(RECONNECT)
+            link.send_op(opcode, None)
 
 
 def _check_caller(request: web.Request) -> None:

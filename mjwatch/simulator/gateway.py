@@ -40,7 +40,7 @@ _ENDED_BY = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
 
 @dataclass(frozen=True, slots=True)
 class _CloseFrame:
-    code: CloseCode
+    code: int
 
 
 class GatewayConnection:
@@ -55,6 +55,7 @@ class GatewayConnection:
         self._received: deque[float] = deque(maxlen=EVENTS_MAX)
         self._session: Session | None = None
         self._closing = False
+        self._split = handshake.faults.take("gateway_split") is not None
 
     def send(self, text: str) -> None:
         """Queue one gateway message."""
@@ -64,7 +65,7 @@ class GatewayConnection:
         """Queue a message that is no dispatch."""
         self.send(json.dumps({"t": None, "s": None, "op": int(opcode), "d": data}))
 
-    def close(self, code: CloseCode) -> None:
+    def close(self, code: int) -> None:
         """Close with this code once everything queued is out."""
         self._closing = True
         self._outbox.put_nowait(_CloseFrame(code))
@@ -77,8 +78,7 @@ class GatewayConnection:
     async def serve(self) -> None:
         """Talk until the connection ends, whoever ends it."""
         writer = asyncio.create_task(self._write())
-        interval = int(self._handshake.heartbeat_interval * 1000)
-        self.send_op(Opcode.HELLO, {"heartbeat_interval": interval, "_trace": ['["simulator",{}]']})
+        await self._greet()
         try:
             await self._read()
         except GatewayError as reason:
@@ -88,11 +88,20 @@ class GatewayConnection:
             self._leave_session()
             writer.cancel()
 
+    async def _greet(self) -> None:
+        if self._handshake.faults.take("reconnect_first"):
+            self.send_op(Opcode.RECONNECT, None)
+            return
+        if armed := self._handshake.faults.take("hello_late"):
+            await asyncio.sleep(armed.number("seconds", 1))
+        interval = int(self._handshake.heartbeat_interval * 1000)
+        self.send_op(Opcode.HELLO, {"heartbeat_interval": interval, "_trace": ['["simulator",{}]']})
+
     async def _write(self) -> None:
         try:
             while isinstance(item := await self._outbox.get(), str):
                 await self._send_now(item)
-            await self._socket.close(code=item.code, message=item.code.name.encode())
+            await self._socket.close(code=item.code)
         except ConnectionError:
             self.cut()
 
@@ -101,7 +110,9 @@ class GatewayConnection:
             await self._socket.send_str(text)
             return
         packed = self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
-        await self._socket.send_bytes(packed)
+        step = max(1, len(packed) // 3) if self._split else len(packed)
+        for start in range(0, len(packed), step):
+            await self._socket.send_bytes(packed[start : start + step])
 
     async def _read(self) -> None:
         tolerance = self._handshake.heartbeat_interval * HEARTBEATS_MISSED
@@ -125,7 +136,7 @@ class GatewayConnection:
         if not isinstance(opcode, int) or opcode not in _RECEIVED:
             raise GatewayError(CloseCode.UNKNOWN_OPCODE)
         if opcode in (Opcode.HEARTBEAT, Opcode.QOS_HEARTBEAT):
-            if not self._handshake.ignores_heartbeat():
+            if not self._handshake.faults.take("heartbeat_ignored"):
                 self.send_op(Opcode.HEARTBEAT_ACK, None)
             return True
         if len(data) > PAYLOAD_MAX and opcode != Opcode.IDENTIFY:

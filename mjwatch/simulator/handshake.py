@@ -35,12 +35,8 @@ class Handshake:
         self.heartbeat_interval = heartbeat_interval
         self.resume_url = ""
         """`resume_gateway_url`; known once the simulator listens."""
-        self._faults = faults
+        self.faults = faults
         self._witness = witness
-
-    def ignores_heartbeat(self) -> bool:
-        """Whether a fault swallows this heartbeat."""
-        return self._faults.take("heartbeat_ignored") is not None
 
     def identify(self, connection: GatewayConnection, data: Json) -> Session | None:
         """Begin a session and tell it READY; None if the client must try again (op 9)."""
@@ -52,7 +48,7 @@ class Handshake:
         if self.sessions.too_many(account):
             raise GatewayError(CloseCode.TOO_MANY_SESSIONS)
         self._witness.identifies += 1
-        if self._faults.take("identify_limited"):
+        if self.faults.take("identify_limited"):
             connection.send_op(Opcode.INVALID_SESSION, False)
             return None
         capabilities, intents = data.get("capabilities"), data.get("intents")
@@ -68,7 +64,7 @@ class Handshake:
     def resume(self, connection: GatewayConnection, data: Json) -> Session | None:
         """Replay what the session missed; None if it can't be resumed (op 9)."""
         account = _account(data)
-        if self._faults.take("gateway_invalid_session_resumable"):
+        if self.faults.take("gateway_invalid_session_resumable"):
             connection.send_op(Opcode.INVALID_SESSION, True)
             return None
         session, seq = self.sessions.find(data.get("session_id")), data.get("seq")
@@ -78,7 +74,7 @@ class Handshake:
         if seq > session.seq:
             self.sessions.end(session)
             raise GatewayError(CloseCode.INVALID_SEQ)
-        if self._faults.take("gateway_invalid_session") or not session.can_replay_from(seq):
+        if self.faults.take("gateway_invalid_session") or not session.can_replay_from(seq):
             self.sessions.end(session)
             connection.send_op(Opcode.INVALID_SESSION, False)
             return None
@@ -104,7 +100,12 @@ class Handshake:
             session.dispatch("READY", encoded(ready.bot_ready(session, self.resume_url)))
             session.dispatch("GUILD_CREATE", encoded(ready.guild(v2=False, with_members=True)))
             return
-        session.dispatch("READY", encoded(ready.ready(session, self.resume_url)))
+        body = ready.ready(session, self.resume_url)
+        if armed := self.faults.take("required_action"):
+            body["required_action"] = armed.text("action", "AGREEMENTS")
+        if armed := self.faults.take("ready_large"):
+            body["notes"] = {USER_ID: "\u00e9" * int(armed.number("megabytes", 8) * 500_000)}
+        session.dispatch("READY", encoded(body))
         if session.capabilities & ready.PRIORITIZED_READY_PAYLOAD:
             session.dispatch("READY_SUPPLEMENTAL", encoded(ready.ready_supplemental()))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
 
 from .grids import Picture, lossy_copy, render
 
@@ -13,22 +15,24 @@ CACHE_MAX = 128 * 1024 * 1024
 UPLOADS_MAX = 128 * 1024 * 1024
 PICTURES_MAX = 100_000
 
+Name = TypeVar("Name", bound=Hashable)
 
-class ByteCache:
+
+class ByteCache(Generic[Name]):
     """Bytes by name, the least recently used forgotten beyond a bound."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._total = 0
-        self._items: OrderedDict[str, bytes] = OrderedDict()
+        self._items: OrderedDict[Name, bytes] = OrderedDict()
 
-    def get(self, name: str) -> bytes | None:
+    def get(self, name: Name) -> bytes | None:
         """The bytes under this name, if they are still here."""
         if name in self._items:
             self._items.move_to_end(name)
         return self._items.get(name)
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: Name, data: bytes) -> None:
         """Keep these bytes."""
         self.drop(name)
         self._items[name] = data
@@ -36,7 +40,7 @@ class ByteCache:
         while self._total > self._limit and len(self._items) > 1:
             self.drop(next(iter(self._items)))
 
-    def drop(self, name: str) -> None:
+    def drop(self, name: Name) -> None:
         """Forget these bytes."""
         self._total -= len(self._items.pop(name, b""))
 
@@ -46,21 +50,22 @@ class Pictures:
 
     def __init__(self, cache_bytes: int = CACHE_MAX) -> None:
         self._pictures: OrderedDict[str, Picture] = OrderedDict()
-        self._rendered = ByteCache(cache_bytes)
-        self._uploads = ByteCache(UPLOADS_MAX)
+        self._rendered: ByteCache[Picture] = ByteCache(cache_bytes)
+        self._uploads: ByteCache[str] = ByteCache(UPLOADS_MAX)
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="render")
 
     async def add(self, path: str, picture: Picture) -> int:
-        """Render a picture and put it under this path; its size in bytes."""
+        """Put a picture under this path; its size in bytes."""
         self._pictures[path] = picture
         if len(self._pictures) > PICTURES_MAX:
             self.remove(next(iter(self._pictures)))
-        return len(await self._render(path, picture))
+        return len(await self.render_ahead(picture))
 
     def remove(self, path: str) -> None:
         """Take a picture away, as previews go with their message."""
-        self._pictures.pop(path, None)
-        self._rendered.drop(path)
+        picture = self._pictures.pop(path, None)
+        if picture is not None:
+            self._rendered.drop(picture)
 
     def prompt_of(self, path: str) -> str:
         """The prompt that the picture under this path was made for; empty if there is none."""
@@ -72,7 +77,15 @@ class Pictures:
         if (uploaded := self._uploads.get(path)) is not None:
             return uploaded
         picture = self._pictures.get(path)
-        return None if picture is None else await self._render(path, picture)
+        return None if picture is None else await self.render_ahead(picture)
+
+    async def render_ahead(self, picture: Picture) -> bytes:
+        """The picture's bytes, rendered beside the event loop if they are not known."""
+        if (cached := self._rendered.get(picture)) is not None:
+            return cached
+        data = await asyncio.get_running_loop().run_in_executor(self._executor, render, picture)
+        self._rendered.put(picture, data)
+        return data
 
     async def lossy(self, data: bytes) -> bytes:
         """The resizing proxy's copy of a picture."""
@@ -89,10 +102,3 @@ class Pictures:
     def close(self) -> None:
         """Stop rendering."""
         self._executor.shutdown(cancel_futures=True)
-
-    async def _render(self, path: str, picture: Picture) -> bytes:
-        if (cached := self._rendered.get(path)) is not None:
-            return cached
-        data = await asyncio.get_running_loop().run_in_executor(self._executor, render, picture)
-        self._rendered.put(path, data)
-        return data

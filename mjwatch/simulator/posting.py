@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -45,10 +46,15 @@ class InteractionPost:
         try:
             _check_account(request)
             body = await _body(request)
+            if self._faults.take("post_429_html", text_of(body)):
+                self._witness.posted(nonce_of(body), 429)
+                return web.Response(status=429, text="error code: 1015", content_type="text/html")
             reset = self._execute(body, text_of(body))
         except refusals.ApiError as refusal:
             self._witness.posted(nonce_of(body), refusal.status)
             return refused(refusal)
+        if armed := self._faults.take("post_slow", text_of(body)):
+            await asyncio.sleep(armed.number("seconds", 1))
         self._witness.posted(nonce_of(body), None if reset else 204)
         return reset_connection(request) if reset else empty_answer()
 
@@ -69,7 +75,7 @@ class InteractionPost:
         if self._faults.take("post_500_executed", text):
             raise refusals.server_error()
         if armed := self._faults.take("post_429_executed", text):
-            raise refusals.rate_limited(float(armed.details.get("retry_after", 0.2)))
+            raise refusals.rate_limited(armed.number("retry_after", 0.2))
         return self._faults.take("post_reset_executed", text) is not None
 
     def _refusal_before(self, text: str) -> ApiError | None:
@@ -78,7 +84,10 @@ class InteractionPost:
         if self._faults.take("captcha", text):
             return refusals.captcha()
         if armed := self._faults.take("post_429", text):
-            return refusals.rate_limited(float(armed.details.get("retry_after", 0.2)))
+            return refusals.rate_limited(armed.number("retry_after", 0.2))
+        if armed := self._faults.take("post_error", text):
+            code, status = int(armed.number("code", 0)), int(armed.number("status", 400))
+            return refusals.coded(status, code, armed.text("message", "Simulated error"))
         if self._faults.take("post_500", text):
             return refusals.server_error()
         return None

@@ -158,23 +158,33 @@ class RestApi:
     async def guild_index(self, request: web.Request) -> web.Response:
         """The commands that can be used in the guild."""
         _check_guild(request)
-        return json_answer(self._index.body())
+        return self._index_answer()
 
     async def channel_index(self, request: web.Request) -> web.Response:
         """The commands of a private channel; guild channels have theirs at the guild."""
         channel = _channel(request)
         if channel.guild_id is not None:
             raise refusals.coded(400, 50024, "Cannot execute action on this channel type")
-        return json_answer(self._index.body())
+        return self._index_answer()
 
     async def application_index(self, request: web.Request) -> web.Response:
         """The commands of one application."""
         if request.match_info["application_id"] != BOT_ID:
             raise refusals.coded(404, 10002, "Unknown Application")
-        return json_answer(self._index.body())
+        return self._index_answer()
 
     async def command_index(self, _request: web.Request) -> web.Response:
         """The commands of the account's own applications: Midjourney can be installed by users."""
+        return self._index_answer()
+
+    def _index_answer(self) -> web.Response:
+        if armed := self._faults.take("index_202"):
+            waiting = {
+                "message": "Not ready",
+                "code": 110000,
+                "retry_after": armed.number("retry_after", 0.2),
+            }
+            return json_answer(waiting, 202)
         return json_answer(self._index.body())
 
     async def channel(self, request: web.Request) -> web.Response:

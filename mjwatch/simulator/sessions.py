@@ -13,7 +13,7 @@ from .identity import USER_ID, Channel, Json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mjwatch.discord.protocol import CloseCode
+    from mjwatch.discord.protocol import Opcode
 
 REPLAY_KEPT = 3000
 """Dispatches that a session can replay; Discord's own number is unknown."""
@@ -36,7 +36,10 @@ class Link(Protocol):
     def send(self, text: str) -> None:
         """Queue one gateway message."""
 
-    def close(self, code: CloseCode) -> None:
+    def send_op(self, opcode: Opcode, data: object) -> None:
+        """Queue a message that is no dispatch."""
+
+    def close(self, code: int) -> None:
         """Close with this code once everything queued is out."""
 
     def cut(self) -> None:
@@ -114,8 +117,12 @@ class Sessions:
         self._sessions.pop(session.id, None)
         session.link = None
 
+    def connected(self) -> list[Session]:
+        """The sessions that a connection carries now."""
+        return [session for session in self._sessions.values() if session.link is not None]
+
     def links(self) -> list[Link]:
-        """The connections that carry a session now."""
+        """Those connections."""
         return [session.link for session in self._sessions.values() if session.link is not None]
 
     def too_many(self, account: str) -> bool:

@@ -9,6 +9,8 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
+from mjwatch.discord.protocol import FLAG_COMPONENTS_V2
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -59,11 +61,19 @@ class Signer:
 
     def signed_message(self, message: Json) -> Json:
         """The message with fresh addresses in place of the paths that it is kept with."""
-        attachments = [
-            {**kept, "url": self.url(kept["url"]), "proxy_url": self.proxy_url(kept["url"])}
-            for kept in message["attachments"]
-        ]
-        return {**message, "attachments": attachments}
+        signed = {**message, "attachments": [self._signed(kept) for kept in message["attachments"]]}
+        if message["flags"] & FLAG_COMPONENTS_V2:
+            signed["components"] = [self._signed_component(kept) for kept in message["components"]]
+        return signed
+
+    def _signed(self, media: Json) -> Json:
+        return {**media, "url": self.url(media["url"]), "proxy_url": self.proxy_url(media["url"])}
+
+    def _signed_component(self, component: Json) -> Json:
+        if "items" not in component:
+            return component
+        items = [{**item, "media": self._signed(item["media"])} for item in component["items"]]
+        return {**component, "items": items}
 
     def _mac(self, path: str, expires: int, issued: int) -> str:
         text = f"{path}\n{expires:x}\n{issued:x}"

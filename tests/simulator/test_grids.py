@@ -71,7 +71,7 @@ def test_a_picture_that_fell_out_of_the_cache_is_rendered_again() -> None:
 
 
 def test_the_cache_is_bounded_by_bytes_and_keeps_what_was_used_last() -> None:
-    cache = ByteCache(10)
+    cache: ByteCache[str] = ByteCache(10)
     cache.put("a", b"12345")
     cache.put("b", b"12345")
     assert cache.get("a") == b"12345"
