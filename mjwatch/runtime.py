@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.discord.cdn import CDN
 from mjwatch.discord.connection import WebsocketConnection
-from mjwatch.discord.hosts import host_of, token_may_go_to
+from mjwatch.discord.hosts import token_may_go_to
 from mjwatch.discord.payloads import ResumeState
 from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.rest import DiscordREST
@@ -112,11 +112,6 @@ class Runtime:
 
     def _gateway(self, journal: Journal, follower: Follower) -> WebsocketConnection:
         config = self.config.discord
-        if not token_may_go_to(config.gateway_url, config.allow_hosts):
-            raise ConfigError(
-                f"the token may not be sent to {host_of(config.gateway_url)}",
-                "name the host in [discord] allow_hosts if it is really yours",
-            )
         session = GatewaySession(
             self._keys.token.reveal(),
             random=random.random,

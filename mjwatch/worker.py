@@ -48,6 +48,9 @@ INDEX_FLOOR = 30.0
 """Seconds between two readings of the command index; it is large, and Discord limits it."""
 
 HISTORY_PAGE = 100
+BEGINNING = "0"
+"""Stands for the newest message of a channel that has none: what is after it is everything."""
+
 HISTORY_PAGES = 50
 
 
@@ -175,7 +178,7 @@ class Worker:
         try:
             if after is None:
                 newest = self._rest.channel(channel).get("last_message_id")
-                return ev.HistoryRead((), newest if isinstance(newest, str) else None)
+                return ev.HistoryRead((), newest if isinstance(newest, str) else BEGINNING)
             messages: list[dict[str, object]] = []
             for _ in range(HISTORY_PAGES):
                 page = self._rest.history(channel, after, HISTORY_PAGE)

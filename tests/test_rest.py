@@ -289,10 +289,11 @@ def test_the_index_is_read_once_until_it_is_to_be_forgotten(api: Api) -> None:
     api.answer(path, old, new)
     assert [api.rest.command("imagine", APPLICATION, "7", "70").version for _ in range(3)] == ["1"] * 3
     assert len(api.server.requests) == 1
-    assert api.rest.forget_commands(floor=300) is False
-    assert api.rest.command("imagine", APPLICATION, "7", "70").version == "1"
-    assert api.rest.forget_commands(floor=0) is True
+    assert api.rest.forget_commands(floor=300) is True
     assert api.rest.command("imagine", APPLICATION, "7", "70").version == "2"
+    assert api.rest.forget_commands(floor=300) is False
+    assert api.rest.command("imagine", APPLICATION, "7", "70").version == "2"
+    assert len(api.server.requests) == 2
 
 
 @pytest.mark.parametrize("body", [{"application_commands": []}, {"application_commands": None}, [], "x"])

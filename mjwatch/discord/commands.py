@@ -38,7 +38,7 @@ class CommandIndex:
         self._fetch = fetch
         self._clock = clock
         self._indexes: dict[str, tuple[ApplicationCommand, ...]] = {}
-        self._fetched_at: float | None = None
+        self._forgotten_at: float | None = None
 
     def find(
         self, name: str, application_id: str, guild_id: str | None, channel_id: str
@@ -47,7 +47,6 @@ class CommandIndex:
         route = f"/guilds/{guild_id}" if guild_id else f"/channels/{channel_id}"
         commands = self._indexes.get(route)
         if commands is None:
-            self._fetched_at = self._clock()
             commands = tuple(_commands(self._fetch(f"{route}/application-command-index")))
             self._indexes[route] = commands
         for command in commands:
@@ -57,9 +56,11 @@ class CommandIndex:
         raise AnsweredNoError(_not_offered(name, guild_id))
 
     def forget(self, floor: float) -> bool:
-        """Fetch anew next time, unless the last fetch is less than ``floor`` seconds ago: then False."""
-        if self._fetched_at is not None and self._clock() - self._fetched_at < floor:
+        """Fetch anew next time, unless it was told so less than ``floor`` seconds ago: then False."""
+        now = self._clock()
+        if self._forgotten_at is not None and now - self._forgotten_at < floor:
             return False
+        self._forgotten_at = now
         self._indexes.clear()
         return True
 

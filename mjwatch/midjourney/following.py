@@ -61,8 +61,10 @@ class Follower:
         return self._assign(reading, event.seq, jobs)
 
     def see(self, message_id: str | None) -> None:
-        """Remember the newest message of the channel: the anchor of the next attempt."""
-        if message_id and message_id.isdecimal() and int(message_id) > int(self.newest or 0):
+        """Remember the newest message of the channel ("0": there is none): the anchor of the next attempt."""
+        if message_id is None or not message_id.isdecimal():
+            return
+        if self.newest is None or int(message_id) > int(self.newest):
             self.newest = message_id
 
     def history(self, messages: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job]) -> JobEvents:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 _FINALS = frozenset({Kind.RESULT, Kind.SINGLE, Kind.VIDEO})
 _WAITING = frozenset({State.SUBMITTING, State.SUBMITTED, State.RUNNING, State.IN_DOUBT})
-_OWN_ACTIONS = frozenset({None, Action.IMAGINE})
+_OWN_ACTIONS = frozenset({None, Action.IMAGINE, Action.BLEND})
+"""Blend too: a final whose prompt is nothing but links reads as one, also when it was an imagine."""
+
 STRANGERS_KEPT = 200
 
 

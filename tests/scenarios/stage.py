@@ -1,0 +1,172 @@
+"""The stage for scenarios: a simulator and mjwatch as real processes, and the witness's account of both."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+HANG = 120.0
+"""Seconds after which something that should have happened never will."""
+
+MJWATCH = [sys.executable, "-X", "dev", "-W", "error", "-m", "mjwatch"]
+
+
+def wait_until(happened: Callable[[], Any], what: str, patience: float = HANG) -> Any:
+    """Wait for a condition; it fails the test if it hangs."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        found = happened()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"never happened: {what}")
+
+
+@dataclass
+class Stage:
+    """One workspace with its simulator."""
+
+    folder: Path
+    address: str
+    daemons: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "inbox"
+
+    @property
+    def outbox(self) -> Path:
+        return self.folder / "outbox"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.toml"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "mjwatch.log").read_text()
+
+    def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """A CLI verb, to its end."""
+        command = [*MJWATCH, "--config", str(self.config), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=HANG, input=stdin, check=False, env=environment()
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The daemon, in the background; ended with the stage."""
+        with (self.folder / "mjwatch.log").open("a") as log:
+            daemon = subprocess.Popen(
+                [*MJWATCH, "--config", str(self.config), "run", *arguments],
+                stdout=log,
+                stderr=log,
+                text=True,
+                env=environment(),
+            )
+        self.daemons.append(daemon)
+        return daemon
+
+    def start_ready(self) -> subprocess.Popen[str]:
+        """The daemon, once its gateway session is up."""
+        sessions = self.log.count("gateway: ready") if (self.folder / "mjwatch.log").exists() else 0
+        daemon = self.start()
+        wait_until(lambda: self.log.count("gateway: ready") > sessions, "the gateway's READY")
+        return daemon
+
+    def stop(self, daemon: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
+        daemon.send_signal(number)
+        return daemon.wait(timeout=HANG)
+
+    def drain(self) -> None:
+        """Do all that is in the inbox, then end."""
+        code = self.start("--drain").wait(timeout=HANG * 2)
+        assert code == 0, self.log
+
+    def drop(self, name: str, text: str) -> None:
+        """A prompt file that arrives whole."""
+        path = self.inbox / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def set(self, section: str, **settings: object) -> None:
+        """Change the configuration that the simulator wrote."""
+        lines = self.config.read_text().splitlines()
+        at = lines.index(f"[{section}]")
+        for key, value in settings.items():
+            own = [n for n, line in enumerate(lines) if n > at and line.split("=")[0].strip() == key]
+            if own:
+                del lines[own[0]]
+            lines.insert(at + 1, f"{key} = {json.dumps(value)}")
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def state(self) -> dict[str, Any]:
+        """What the simulator saw: the witness."""
+        with urllib.request.urlopen(f"http://{self.address}/_sim/state", timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def fault(self, **wish: object) -> None:
+        request = urllib.request.Request(
+            f"http://{self.address}/_sim/faults",
+            data=json.dumps(wish).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status in {200, 204}
+
+    def manifests(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in sorted(self.outbox.glob("**/manifest.json"))]
+
+    def folders(self) -> dict[str, Path]:
+        """The job's folders, by job id."""
+        return {
+            json.loads(path.read_text())["job"]: path.parent
+            for path in sorted(self.outbox.glob("**/manifest.json"))
+        }
+
+    def check_witness(self) -> None:
+        """Nothing was executed twice, every picture is its own job's, and the token went to no CDN."""
+        executed = {str(entry["nonce"]): entry for entry in self.state()["interactions"]}
+        done = [manifest for manifest in self.manifests() if manifest["state"] == "done"]
+        assert len({manifest["discord"]["job_uuid"] for manifest in done}) == len(done)
+        for manifest in done:
+            assert executed[manifest["discord"]["nonce"]]["job_uuid"] == manifest["discord"]["job_uuid"]
+        assert len(executed) == len(self.state()["interactions"])
+        assert self.state().get("cdn_with_authorization", 0) == 0
+
+
+def environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    return kept | {"NO_PROXY": "127.0.0.1,localhost", "PYTHONFAULTHANDLER": "1"}
+
+
+@contextmanager
+def staged(folder: Path, *options: str) -> Iterator[Stage]:
+    """A simulator with a workspace, for as long as the block lasts; its processes end with it."""
+    command = [*MJWATCH, "simulate", "--workspace", str(folder), "--grid", "128", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as simulator:
+        stage: Stage | None = None
+        try:
+            line = simulator.stdout.readline() if simulator.stdout else ""
+            assert line.startswith("listening on 127.0.0.1:"), line
+            stage = Stage(folder, line.split()[-1])
+            yield stage
+        finally:
+            for daemon in stage.daemons if stage else ():
+                if daemon.poll() is None:
+                    daemon.kill()
+                    daemon.wait(timeout=HANG)
+            simulator.send_signal(signal.SIGTERM)
+            assert simulator.wait(timeout=HANG) == 0

@@ -1,0 +1,197 @@
+"""The main job end to end: files into pictures, in real processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from hashlib import sha256
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from mjwatch.pictures.split import split_grid
+from tests.scenarios.stage import Stage, staged, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_files_dropped_in_every_way_come_out_as_four_pictures_each(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.txt"
+    elsewhere.write_text("a moved lighthouse\n")
+    with staged(tmp_path / "w", "--seconds-per-job", "0.3") as stage:
+        daemon = stage.start_ready()
+        stage.drop("plain.txt", "a plain lighthouse\nat dawn\n")
+        shutil.move(elsewhere, stage.inbox / "moved.txt")
+        stage.drop("clients/acme/wide.toml", 'prompt = "a train"\n[parameters]\nar = "16:9"\ntile = true\n')
+        stage.drop("two.toml", '[[jobs]]\nprompt = "one bird"\n[[jobs]]\nprompt = "two birds"\n')
+        submitted = stage.run("submit", "a submitted lighthouse --ar 3:2", "--wait")
+        assert submitted.returncode == 0, submitted.stderr
+        wait_until(lambda: len(stage.manifests()) == 6, "six folders")
+        assert stage.stop(daemon) == 0
+        assert not list(stage.inbox.rglob("*.t*"))
+        for manifest in stage.manifests():
+            assert manifest["state"] == "done"
+            assert len(manifest["images"]) == 4
+        stage.check_witness()
+        wide = next(m for m in stage.manifests() if m["source"]["path"] == "clients/acme/wide.toml")
+        assert wide["prompt"]["submitted"] == "a train --ar 16:9 --tile"
+        assert wide["images"][0]["width"] > wide["images"][0]["height"]
+
+
+def test_every_file_is_what_the_manifest_says_and_the_pictures_are_the_grids_quadrants(
+    tmp_path: Path,
+) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024") as stage:
+        stage.drop("cat.txt", "a cat\n")
+        stage.drain()
+        (folder,) = stage.folders().values()
+        manifest = json.loads((folder / "manifest.json").read_text())
+        listed = [*manifest["images"], manifest["grid"], *manifest["files"]]
+        assert {entry["file"] for entry in listed} | {"manifest.json"} == {p.name for p in folder.iterdir()}
+        for entry in listed:
+            data = (folder / entry["file"]).read_bytes()
+            assert (len(data), sha256(data).hexdigest()) == (entry["bytes"], entry["sha256"])
+        grid = Image.open(BytesIO((folder / manifest["grid"]["file"]).read_bytes()))
+        tile = Image.open(folder / manifest["images"][3]["file"])
+        width, height = grid.size
+        assert grid.crop((width // 2, height // 2, width, height)).tobytes() == tile.tobytes()
+        assert (folder / "cat.txt").read_text() == "a cat\n"
+
+
+@pytest.mark.parametrize(
+    ("profile", "delete"), [(p, d) for p in ("2024", "2026") for d in ("before", "after", "missing")]
+)
+def test_equal_prompts_never_swap_pictures(tmp_path: Path, profile: str, delete: str) -> None:
+    options = ("--seconds-per-job", "0.5", "--profile", profile, "--delete", delete)
+    with staged(tmp_path / "w", *options) as stage:
+        for number in range(60):
+            stage.drop(f"cat{number}.ready.txt", "a cat on a mat\n")
+        stage.drain()
+        assert len(stage.manifests()) == 60
+        stage.check_witness()
+
+
+@pytest.mark.parametrize("delete", ["before", "after", "missing"])
+def test_equal_prompts_run_one_by_one_where_no_id_tells_them_apart(tmp_path: Path, delete: str) -> None:
+    options = ("--seconds-per-job", "0.1", "--profile", "2023", "--delete", delete)
+    with staged(tmp_path / "w", *options) as stage:
+        for number in range(60):
+            stage.drop(f"cat{number}.ready.txt", "a cat on a mat\n")
+        stage.drain()
+        assert len(stage.manifests()) == 60
+        stage.check_witness()
+        assert {manifest["discord"]["matched_by"] for manifest in stage.manifests()} == {"text"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_and_the_next_start_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "2") as stage:
+        daemon = stage.start()
+        for name in ("a", "b", "c"):
+            stage.drop(f"{name}.ready.txt", f"a picture of {name}\n")
+        wait_until(lambda: len(stage.state()["interactions"]) == 3, "three jobs at work")
+        assert stage.stop(daemon, number) == 0, stage.log
+        stage.drain()
+        assert [manifest["state"] for manifest in stage.manifests()] == ["done"] * 3
+        assert len(stage.state()["interactions"]) == 3
+        assert stage.state()["resumes"] == 1
+        stage.check_witness()
+
+
+def test_a_cut_gateway_is_resumed_and_what_ended_meanwhile_is_delivered(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "1") as stage:
+        daemon = stage.start()
+        for number in range(6):
+            stage.drop(f"p{number}.ready.txt", f"picture number {number}\n")
+        wait_until(lambda: len(stage.state()["interactions"]) == 6, "six jobs at work")
+        stage.fault(fault="gateway_cut", count=1)
+        wait_until(lambda: len(stage.manifests()) == 6, "six folders")
+        assert stage.stop(daemon) == 0
+        assert stage.state()["resumes"] >= 1
+        stage.check_witness()
+
+
+def test_a_lost_session_is_made_good_from_the_history(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "1") as stage:
+        daemon = stage.start()
+        for number in range(4):
+            stage.drop(f"p{number}.ready.txt", f"picture number {number}\n")
+        wait_until(lambda: len(stage.state()["interactions"]) == 4, "four jobs at work")
+        stage.fault(fault="gateway_invalid_session", count=1)
+        stage.fault(fault="gateway_cut", count=1)
+        wait_until(lambda: len(stage.manifests()) == 4, "four folders")
+        assert stage.stop(daemon) == 0
+        assert stage.state()["identifies"] >= 2
+        stage.check_witness()
+
+
+def test_a_stale_command_version_is_read_anew_and_the_job_runs(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+        daemon = stage.start()
+        stage.drop("first.ready.txt", "the first\n")
+        wait_until(lambda: len(stage.manifests()) == 1, "the first folder")
+        stage.fault(fault="stale_version", count=1)
+        stage.drop("second.ready.txt", "the second\n")
+        wait_until(lambda: len(stage.manifests()) == 2, "the second folder")
+        assert stage.stop(daemon) == 0
+        assert [manifest["state"] for manifest in stage.manifests()] == ["done", "done"]
+        assert [post["status"] for post in stage.state()["posts"]] == [204, 400, 204]
+
+
+def test_direct_messages_work_as_a_guild_channel_does(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+        use_direct_messages(stage)
+        stage.drop("cat.txt", "a cat in private\n")
+        stage.drain()
+        (manifest,) = stage.manifests()
+        assert manifest["state"] == "done"
+        assert manifest["discord"]["guild_id"] is None
+
+
+def use_direct_messages(stage: Stage) -> None:
+    from mjwatch.simulator.identity import DM_CHANNEL_ID
+
+    (stage.folder / "keys" / "API_guild_id.key").unlink()
+    (stage.folder / "keys" / "API_channel_id.key").write_text(DM_CHANNEL_ID + "\n")
+
+
+def test_a_prompt_file_that_cannot_be_used_is_answered_and_disturbs_nothing(tmp_path: Path) -> None:
+    bad = {
+        "broken.toml": b'prompt = "a cat\n',
+        "unknown.toml": b'promt = "a cat"\n',
+        "wrong.toml": b"prompt = 7\n",
+        "long.txt": b"word " * 1400 + b"\n",
+        "latin.txt": b"caf\xe9 on a table\n",
+    }
+    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+        for name, data in bad.items():
+            (stage.inbox / name).write_bytes(data)
+        stage.drop("good.txt", "a good cat\n")
+        stage.drain()
+        by_name = {manifest["source"]["path"]: manifest for manifest in stage.manifests()}
+        assert by_name["good.txt"]["state"] == "done"
+        for name, data in bad.items():
+            manifest = by_name[name]
+            assert manifest["state"] == "rejected"
+            assert manifest["error"]["title"]
+            folder = stage.folders()[manifest["job"]]
+            assert folder.is_relative_to(stage.outbox / "_failed")
+            assert (folder / name).read_bytes() == data
+            assert manifest["error"]["title"] in (folder / "ERROR.md").read_text()
+        assert len(stage.state()["posts"]) == 1
+        assert "Traceback" not in stage.log
+
+
+def test_split_on_the_command_line_gives_the_same_pictures(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024") as stage:
+        stage.drop("cat.txt", "a cat\n")
+        stage.drain()
+        (folder,) = stage.folders().values()
+        done = stage.run("split", str(folder / "cat_grid.png"), "--out", str(tmp_path / "out"))
+        assert done.returncode == 0, done.stderr
+        tiles = split_grid((folder / "cat_grid.png").read_bytes())
+        assert [(tmp_path / "out" / f"cat_grid_{n}.png").read_bytes() for n in (1, 2, 3, 4)] == tiles
