@@ -44,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="make this folder, with config, keys, inbox and outbox for this simulator",
     )
+    add(
+        "--scenario",
+        type=Path,
+        help="a JSON list of faults, armed at the start or `after` some seconds",
+    )
     add("--seed", type=int, help="fixes the job lengths and orders drawn at random")
     add("--max-running", type=int, default=defaults.max_running, help="jobs at once (default: %(default)s)")
     add("--max-queued", type=int, default=defaults.max_queued, help="jobs that wait (default: %(default)s)")

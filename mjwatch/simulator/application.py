@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
@@ -28,6 +29,7 @@ from .witness import Witness
 
 if TYPE_CHECKING:
     from .options import SimulatorOptions
+    from .scenario import Scenario
 
 
 class Part(Protocol):
@@ -63,12 +65,13 @@ class PretendDiscord:
         self._rest = RestApi(
             index, self._history, self._signer, self.faults, read_history=options.read_history
         )
+        self._control = Control(self.witness, self.faults, self.sessions, index, self._bot, self._history)
         self._parts: list[Part] = [
             self._rest,
             InteractionPost(self._bot, index, self._history, self.faults, self.witness),
             Cdn(self._pictures, self._signer, self.faults, self.witness),
             Uploads(self._pictures, self._signer, mint, self.witness),
-            Control(self.witness, self.faults, self.sessions, index, self._bot, self._history),
+            self._control,
         ]
 
     def listens_on(self, host: str) -> None:
@@ -76,6 +79,14 @@ class PretendDiscord:
         self._signer.base_url = f"http://{host}"
         self._rest.gateway_url = f"ws://{host}"
         self._handshake.resume_url = f"ws://{host}/resume"
+
+    def play(self, scenario: Scenario) -> None:
+        """Arm what a scenario asks for, each part in its time. Raises FaultError."""
+        for delay, fault in scenario.parts:
+            if delay:
+                asyncio.get_running_loop().call_later(delay, self._control.apply, fault)
+            else:
+                self._control.apply(fault)
 
     def web_application(self) -> web.Application:
         """The application that serves it."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .witness import Witness
 
 
+_GOES_ON = frozenset({"stale_version", "gateway_cut"})
+"""Faults that act at once and, with a count, on later occasions too."""
 _ENDS_SESSION = frozenset({4003, 4004, 4006, 4007, 4009})
 """Close codes after which a client must begin anew (discord-api-docs, gateway close event codes)."""
 
@@ -75,14 +77,16 @@ class Control:
         """Arm a fault, or a list of them."""
         _check_caller(request)
         try:
-            asked = await request.json()
-            armed = [self._faults.arm(one) for one in (asked if isinstance(asked, list) else [asked])]
+            self.apply(await request.json())
         except ValueError as error:
             reason = str(error) if isinstance(error, FaultError) else "the body is not JSON"
             return json_answer({"error": reason}, 400)
-        for fault in armed:
-            self._act(fault)
         return json_answer(self._faults.body())
+
+    def apply(self, asked: object) -> None:
+        """Arm what is asked for, an object or a list; some faults act at once. Raises FaultError."""
+        for fault in [self._faults.arm(one) for one in (asked if isinstance(asked, list) else [asked])]:
+            self._act(fault)
 
     async def reset(self, request: web.Request) -> web.Response:
         """Forget faults, jobs, messages and counts; sessions and command versions stay."""
@@ -95,9 +99,12 @@ class Control:
 
     def _act(self, fault: Armed) -> None:
         act = self._at_once.get(fault.name)
-        if act is not None:
-            self._faults.take(fault.name)
-            act(fault)
+        if act is None:
+            return
+        self._faults.take(fault.name)
+        if fault.name not in _GOES_ON:
+            self._faults.disarm(fault.name)
+        act(fault)
 
     def _cut_all(self, _fault: Armed) -> None:
         for link in self._sessions.links():

@@ -20,7 +20,7 @@ CATALOGUE: dict[str, str] = {
     "post_reset_executed": "the connection is reset after the command was taken",
     "captcha": "POST /interactions: 400 with captcha_key; not executed",
     "unauthorized": "POST /interactions: 401; not executed",
-    "stale_version": "at once: every command gets a new version; POSTs are stale until the index is read",
+    "stale_version": "at once: new versions, so that the next POST is stale; count: later ones are anyway",
     "gateway_cut": "at once: every gateway connection is dropped; count: also later ones as they open",
     "gateway_reconnect": "at once: op 7 to every connection",
     "gateway_close": "at once: every connection is closed by the server (key `code`, default 4000)",
@@ -57,7 +57,7 @@ CATALOGUE: dict[str, str] = {
 }
 
 _NUMBERS = ("retry_after", "seconds", "status", "code", "megabytes")
-_KEYS = frozenset({"fault", "count", "match"})
+_KEYS = frozenset({"fault", "count", "match", "after"})
 
 
 @dataclass(slots=True)
@@ -104,6 +104,10 @@ class Faults:
                 return armed
         return None
 
+    def disarm(self, name: str) -> None:
+        """Forget this fault."""
+        self._armed = [armed for armed in self._armed if armed.name != name]
+
     def clear(self) -> None:
         """Disarm all."""
         self._armed.clear()
@@ -114,6 +118,11 @@ class Faults:
             {"fault": one.name, "count": one.count, "match": one.match, **one.details} for one in self._armed
         ]
         return {"faults": CATALOGUE, "armed": armed}
+
+
+def check_fault(request: object) -> None:
+    """Raises FaultError if this is no request for a fault."""
+    _parsed(request)
 
 
 def _parsed(request: object) -> Armed:

@@ -13,7 +13,7 @@ from .finals import as_components_v2, final_content, final_message, grid_buttons
 from .grids import Picture, grid_size, preview_size
 from .identity import USER_ID, USERNAME, Json
 from .quirks import Quirks
-from .rewriting import echoed, filename_slug, rewritten, split_parameters
+from .rewriting import echoed, filename_stem, rewritten, split_parameters
 
 if TYPE_CHECKING:
     from random import Random
@@ -151,7 +151,7 @@ class Job:
         return self.studio.forms.attachment(path, attachment_id, picture.size, length)
 
     async def _finish(self, picture: Picture) -> None:
-        filename = f"{USERNAME}_{filename_slug(self.echo)}_{self.uuid}.{picture.format}"
+        filename = f"{filename_stem(USERNAME, self.echo)}_{self.uuid}.{picture.format}"
         attachment = await self._attached(filename, picture)
         if self.studio.profile.delete == "before":
             self._delete_progress()

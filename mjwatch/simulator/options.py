@@ -42,5 +42,7 @@ class SimulatorOptions:
     """Seconds, told to the client in HELLO."""
     url_lifetime: float | None = None
     """Seconds until a signed CDN address expires."""
+    scenario: Path | None = None
+    """A JSON file with a list of faults to arm at the start, or `after` some seconds."""
     read_history: bool = True
     """False: the user lacks READ_MESSAGE_HISTORY, so message lists are empty."""

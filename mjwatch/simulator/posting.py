@@ -88,6 +88,8 @@ class InteractionPost:
         if armed := self._faults.take("post_error", text):
             code, status = int(armed.number("code", 0)), int(armed.number("status", 400))
             return refusals.coded(status, code, armed.text("message", "Simulated error"))
+        if self._faults.take("stale_version", text):
+            return refusals.stale_version()
         if self._faults.take("post_500", text):
             return refusals.server_error()
         return None

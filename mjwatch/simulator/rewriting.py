@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 ECHO_LIMIT = 1700
 """Characters of a prompt that still fit a message of 2000 with its mention and link."""
 
+STEM_LIMIT = 63
+
 _BLANKS = re.compile(r"[ \t]+")
 _URL = re.compile(r"<?(https?://[^\s<>]+)>?")
 _PARAMETER = re.compile(r"(?:^|(?<=\s))--(?=[A-Za-z])")
@@ -47,10 +49,14 @@ def unrecognized_parameters(prompt: str) -> str | None:
     return ", ".join(found) or None
 
 
-def filename_slug(text: str) -> str:
-    """The prompt's part of a result's file name: Latin letters and digits, at most 50; may be empty."""
-    words, _ = split_parameters(text)
-    return "_".join(re.findall(r"[A-Za-z0-9]+", words))[:50]
+def filename_stem(username: str, text: str) -> str:
+    """What stands before the uuid in a result's file name: the user, the prompt's Latin words; cut at 63.
+
+    Parameters, links and other letters are left out, so that nothing may be left of a prompt.
+    """
+    words, _ = split_parameters(_URL.sub("", text))
+    plain = re.sub(r"[^A-Za-z0-9. -]", "", words)
+    return f"{username}_{'_'.join(plain.split())}"[:STEM_LIMIT]
 
 
 def _short_link(url: str) -> str:

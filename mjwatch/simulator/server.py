@@ -10,6 +10,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from .faults import FaultError
+from .scenario import read_scenario
 from .workspace import configured_port, make_workspace
 
 if TYPE_CHECKING:
@@ -28,20 +30,21 @@ def run_simulator(options: SimulatorOptions) -> int:
         return 1
     try:
         asyncio.run(_run(options))
-    except OSError as error:
-        print(f"the simulator can't listen: {error}", file=sys.stderr)  # noqa: T201
+    except (OSError, FaultError) as error:
+        print(f"the simulator can't start: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 
 
 @contextlib.asynccontextmanager
 async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
-    """Run the simulator within this event loop; gives its `address:port`. Raises OSError."""
+    """Run the simulator within this event loop; gives its `address:port`. Raises OSError, FaultError."""
     # aiohttp is an optional dependency: nothing that imports it may be imported with this module.
     from aiohttp import web
 
     from .application import PretendDiscord
 
+    scenario = read_scenario(options.scenario) if options.scenario is not None else None
     listener = _listener(options)
     address, port = listener.getsockname()[:2]
     host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -52,6 +55,8 @@ async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
         if options.workspace is not None:
             make_workspace(options.workspace, host)
         await runner.setup()
+        if scenario is not None:
+            discord.play(scenario)
         await web.SockSite(runner, listener).start()
         yield host
     finally:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.simulator.profiles import PROFILES
-from mjwatch.simulator.rewriting import echoed, filename_slug, rewritten, unrecognized_parameters
+from mjwatch.simulator.rewriting import echoed, filename_stem, rewritten, unrecognized_parameters
 
 P2024, P2026 = PROFILES["2024"], PROFILES["2026"]
 
@@ -51,11 +51,12 @@ def test_rewriting_takes_any_text_and_says_the_same_of_its_own_echo(prompt: str)
 
 
 def test_a_file_name_holds_the_latin_words_before_the_parameters() -> None:
-    assert filename_slug("[947] A lighthouse, and a sailboat quarrelled. --s 750") == (
-        "947_A_lighthouse_and_a_sailboat_quarrelled"
+    stem = filename_stem("ada", "<https://s.mj.run/x> [947] A light, and a sail-boat quarrelled. --s 750")
+    assert stem == "ada_947_A_light_and_a_sail-boat_quarrelled."
+    assert filename_stem("u7719052846", "a dusty 1960s model railway yard waking late as 3D puppets") == (
+        "u7719052846_a_dusty_1960s_model_railway_yard_waking_late_as_3D_"
     )
-    assert filename_slug("x" * 80) == "x" * 50
-    assert filename_slug("灯台と帆船 --v 7") == ""
+    assert filename_stem("ada", "灯台と帆船 --v 7") == "ada_"
 
 
 def test_parameters_with_an_en_dash_are_listed_as_the_bot_lists_them() -> None:

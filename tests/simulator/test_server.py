@@ -87,7 +87,7 @@ def test_a_port_that_is_taken_is_one_line_and_another_if_the_workspace_allows(
         taken.listen()
         port = taken.getsockname()[1]
         assert server.run_simulator(SimulatorOptions(port=port)) == 1
-        assert "can't listen" in capsys.readouterr().err
+        assert "can't start" in capsys.readouterr().err
         make_workspace(tmp_path, f"127.0.0.1:{port}")
         process, line = _start("--workspace", str(tmp_path))
         assert _stop(process, signal.SIGTERM) == 0
