@@ -1,0 +1,71 @@
+# What can be done with a clone. Needs make and Python 3.11 or newer; everything else comes from the package
+# index into .venv. `make demo` first, then `make test`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CANDIDATES := python3.13 python3.12 python3.11 python3
+DEMO := demo-$(shell date +%Y%m%d-%H%M%S)
+
+# Tests talk to loopback only; a proxy in the environment would be asked for it.
+export NO_PROXY := 127.0.0.1,localhost
+export no_proxy := 127.0.0.1,localhost
+
+.PHONY: help demo test test-real bench diagram format clean
+
+help:
+	@echo "make demo       a simulator, some prompt files, and the folders that they become"
+	@echo "make test       format, lint, types and tests"
+	@echo "make test-real  tests that need a real program beside Python"
+	@echo "make bench      measure"
+	@echo "make diagram    draw the state diagram in docs/architecture.md anew"
+	@echo "make format     format the code"
+	@echo "make clean      remove what these targets have made"
+
+demo: $(VENV)/.demo
+	$(BIN)/mjwatch demo $(DEMO)
+
+test: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not real"
+
+# pytest ends with 5 where it finds no test; that is no failure, but it must not look like a success either.
+test-real: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m real || { code=$$?; \
+	  [ $$code -eq 5 ] && echo "No test needs a real program yet: nothing was tested here." || exit $$code; }
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+diagram: $(VENV)/.demo
+	$(BIN)/python -c "from pathlib import Path; from mjwatch.jobs.diagram import with_diagram; \
+	page = Path('docs/architecture.md'); page.write_text(with_diagram(page.read_text('utf-8')), 'utf-8')"
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) demo-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The package is installed in place, so that a change in the code needs no second installation.
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(BIN)/python:
+	@for candidate in $(CANDIDATES); do \
+	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "making $(VENV) with $$($$candidate --version)"; \
+	    exec $$candidate -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "mjwatch needs Python 3.11 or newer; none of $(CANDIDATES) is. Install one and try again." >&2; \
+	exit 1

@@ -1,0 +1,188 @@
+"""The documents say what is so: links lead somewhere, verbs exist, examples are read as told."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer.main
+
+import mjwatch
+from mjwatch.cli.app import app
+from mjwatch.folders.manifest import PictureFile, Place, build_manifest, dump_manifest
+from mjwatch.jobs.intake import given_job
+from mjwatch.midjourney.matching import __doc__ as matching_doc
+from mjwatch.model import Prompt, RefusalClass
+from mjwatch.prompts.promptfile import read_prompt_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "keys" / "README.md"])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+_COMMAND = re.compile(r"(?:^|[\s`/(])mjwatch((?: --?[\w-]+(?: (?!-)\S+)?)*?) ([a-z]+)((?: [^`\n]*)?)")
+
+
+def _text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def _prose(text: str) -> str:
+    return _FENCE.sub("", text)
+
+
+def _code(text: str) -> Iterator[str]:
+    """Everything that is set as code: fences, indented blocks, and spans within a line."""
+    yield from (block for kind, block in _FENCE.findall(text) if kind not in {"mermaid", "submitted"})
+    prose = _prose(text)
+    yield from re.findall(r"^    .+$", prose, re.MULTILINE)
+    yield from re.findall(r"`([^`\n]+)`", prose)
+
+
+def _anchors(text: str) -> set[str]:
+    """The anchors that a page's headings get: lower case, blanks to hyphens, other marks dropped."""
+    heads = re.findall(r"^#+ (.+)$", _prose(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+def _commands() -> dict[str, set[str]]:
+    """The verbs, and the options that each takes."""
+    group: Any = typer.main.get_command(app)
+    return {
+        name: {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        for name, command in group.commands.items()
+    }
+
+
+def _shown_commands(text: str) -> list[tuple[str, str]]:
+    """Every ``mjwatch VERB ...`` that is set as code: the verb, and what follows it."""
+    found = []
+    for code in _code(text):
+        for line in code.splitlines():
+            bare = line.strip().removeprefix("$ ")
+            if match := _COMMAND.match(f" {bare}"):
+                found.append((match[2], match[3]))
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_relative_link_and_anchor_leads_somewhere(name: str) -> None:
+    page = ROOT / name
+    for link in _LINK.findall(_prose(_text(name))):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{name}: {link}"
+        if anchor:
+            assert anchor in _anchors(target.read_text(encoding="utf-8")), f"{name}: {link}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_verb_and_option_that_is_shown_exists(name: str) -> None:
+    known = _commands()
+    for verb, rest in _shown_commands(_text(name)):
+        assert verb in known, f"{name}: mjwatch {verb}"
+        for option in re.findall(r"(?<=\s)--[a-z][a-z-]*", re.sub(r'"[^"]*"', "", rest)):
+            assert option in known[verb], f"{name}: mjwatch {verb} {option}"
+
+
+def test_the_commands_in_the_documents_are_found_at_all() -> None:
+    assert {verb for verb, _ in _shown_commands(_text("README.md"))} >= {"init", "check", "run", "submit"}
+    everywhere = {verb for name in NAMES for verb, _ in _shown_commands(_text(name))}
+    assert everywhere >= set(_commands()) - {"split", "explain"}
+
+
+def test_the_readme_warns_and_then_names_the_two_commands_before_all_others() -> None:
+    before, _, after = _text("README.md").partition("    make demo")
+    assert before.count("\n") < 24
+    assert "    " not in before
+    assert "Discord's terms forbid" in before
+    assert "Either may block or end the" in before
+    assert after.split("\n")[1].startswith("    make test")
+
+
+def test_the_changelog_tells_every_verb() -> None:
+    unreleased = _text("CHANGELOG.md")
+    assert [verb for verb in _commands() if f"`{verb}`" not in unreleased] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_make_target_that_is_shown_exists(name: str) -> None:
+    targets = re.findall(r"^([a-z-]+):", _text("Makefile"), re.MULTILINE)
+    for code in _code(_text(name)):
+        for target in re.findall(r"^\s*make ([a-z-]+)", code, re.MULTILINE):
+            assert target in targets, f"{name}: make {target}"
+
+
+# ---- examples
+
+
+def _prompt_files() -> list[tuple[str, str, str]]:
+    """File name, content, and what the page says is submitted."""
+    page = _text("docs/prompt-files.md")
+    pattern = r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```\n\n```submitted\n(.*?)^```$"
+    return re.findall(pattern, page, re.MULTILINE | re.DOTALL)
+
+
+def test_every_code_block_of_the_page_on_prompt_files_is_such_an_example() -> None:
+    blocks = _FENCE.findall(_text("docs/prompt-files.md"))
+    assert len(blocks) == 2 * len(_prompt_files()) > 10
+
+
+@pytest.mark.parametrize(("name", "content", "submitted"), _prompt_files(), ids=lambda part: part[:16])
+def test_a_prompt_file_on_the_page_submits_what_the_page_says(
+    name: str, content: str, submitted: str
+) -> None:
+    found = read_prompt_file(content.encode(), name)
+    assert [prompt.text for prompt in found.prompts] == submitted.splitlines()
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_python_examples_parse_and_import_names_that_exist(name: str) -> None:
+    for kind, block in _FENCE.findall(_text(name)):
+        if kind != "python":
+            continue
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module == "mjwatch":
+                assert {alias.name for alias in node.names} <= set(mjwatch.__all__)
+
+
+def test_the_page_on_the_manifest_names_every_key() -> None:
+    job = given_job("7k3f9a2m", Prompt("a red kite"), "kite.txt", 1_800_000_000.0)
+    manifest = build_manifest(job, Place(None, "1"), [], {}, 1_800_000_000.0)
+    page = _text("docs/manifest.md")
+    inner = [key for table in ("source", "discord", "times") for key in manifest[table]]
+    missing = [key for key in [*manifest, *inner] if f"`{key}`" not in page and f"`{key}." not in page]
+    assert missing == []
+    assert [cls for cls in RefusalClass if f"`{cls}`" not in page] == []
+
+
+def test_the_example_that_tells_whether_a_folder_has_arrived_does_so(tmp_path: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(next(block for kind, block in _FENCE.findall(_text("docs/manifest.md")) if kind == "python"), names)
+    picture = PictureFile("kite_1.png", b"pixels", 1, 2, 2, "png")
+    job = given_job("7k3f9a2m", Prompt("a red kite"), "kite.txt", 1_800_000_000.0)
+    manifest = build_manifest(job, Place(None, "1"), [picture], {"kite.txt": b"a red kite"}, 1_800_000_000.0)
+    (tmp_path / "manifest.json").write_bytes(dump_manifest(manifest))
+    (tmp_path / "kite.txt").write_bytes(b"a red kite")
+    assert not names["arrived"](tmp_path)
+    (tmp_path / "kite_1.png").write_bytes(b"pix")
+    assert not names["arrived"](tmp_path)
+    (tmp_path / "kite_1.png").write_bytes(b"pixels")
+    assert names["arrived"](tmp_path)
+
+
+def test_the_pages_name_every_kind_of_evidence() -> None:
+    kinds = re.findall(r"^- \*\*([a-z ]+)\*\*", matching_doc or "", re.MULTILINE)
+    assert len(kinds) == 6
+    for name in ("docs/manifest.md", "docs/how-it-works.md"):
+        assert [kind for kind in kinds if f"`{kind}`" not in _text(name)] == []
