@@ -94,11 +94,15 @@ class Follower:
             return self._events(found, reading, jobs)
         if isinstance(found, Unclear) and reading.kind in {Kind.RESULT, Kind.STARTED}:
             self._held = [*self._held, Held(reading, seq)][-HELD_AT_MOST:]
-        elif found is None:
+        elif found is None and self._may_be_mine(reading):
             self._strangers.note(reading)
         if reading.error is not None and reading.error.needs_human:
             return [(None, ev.Refused(reading.error))]
         return []
+
+    def _may_be_mine(self, reading: Reading) -> bool:
+        """Whether this account may have started it by hand: other people's jobs name them instead."""
+        return all(who in {None, self.me} for who in (reading.user_id, reading.invoker_id))
 
     def _closed_owner(self, reading: Reading, jobs: Mapping[str, Job]) -> str | None:
         if reading.kind is not Kind.RESULT:

@@ -1,0 +1,343 @@
+"""The loop: pace, slots, twins, journal before effect, recovery; with a fake worker and a fake clock."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch import events as ev
+from mjwatch.engine import Engine
+from mjwatch.errors import JournalError
+from mjwatch.jobs.job import Limits
+from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.pacing import Pace
+from mjwatch.midjourney.following import Follower
+from mjwatch.model import Job, Prompt, Refusal, RefusalClass, State
+from tests.shapes import CHANNEL, ME, UUID_A, UUID_B, create, progress, result, started, update
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+READY = ev.GatewayReady("session-1", "ws://127.0.0.1:1/resume", ME, "ada", frozenset(), frozenset(), 1)
+FAST = Pace(max_in_flight=3, delay=0.0, jitter=0.0, max_per_day=0)
+
+
+@dataclass
+class House:
+    """An engine on a real journal, whose effects are kept and whose clock stands still."""
+
+    journal: Journal
+    pace: Pace = FAST
+    now: float = 10_000.0
+    effects: list[ev.Effect] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        ids, nonces = itertools.count(1), itertools.count(1)
+        self.engine = Engine(
+            self.journal,
+            Follower(CHANNEL, self.journal.owner_of),
+            self.effects.append,
+            pace=self.pace,
+            limits=Limits(),
+            max_jobs_per_file=100,
+            clock=lambda: self.now,
+            chance=lambda: 0.5,
+            new_nonce=lambda: f"nonce-{next(nonces)}",
+            new_id=lambda: f"job{next(ids):05}",
+        )
+
+    def feed(self, *events: ev.LoopEvent) -> list[ev.Effect]:
+        """Let the loop handle these; the effects that it handed out."""
+        before = len(self.effects)
+        for event in (*events, ev.StopAsked()):
+            self.engine.put(event)
+        self.engine.stopping = False
+        self.engine.run()
+        self.engine._turn_safely()  # what time brings after the last event
+        return self.effects[before:]
+
+    def online(self) -> None:
+        self.feed(READY, ev.HistoryRead((), "500"))
+
+    def drop(self, name: str, text: str, mtime: float = 900.0) -> list[ev.Effect]:
+        return self.feed(ev.FileSettled(name, text.encode(), mtime, (1, 2, 3, 4, 5)))
+
+    def submits(self) -> list[ev.Submit]:
+        return [effect for effect in self.effects if isinstance(effect, ev.Submit)]
+
+    def job(self, job_id: str = "job00001") -> Job:
+        found = self.engine.job(job_id)
+        assert found is not None
+        return found
+
+    def accept_all(self) -> None:
+        """The worker says that each POST was answered with 204."""
+        for submit in self.submits():
+            if self.job(submit.job.id).state is State.SUBMITTING:
+                self.feed(ev.ForJob(submit.job.id, ev.Accepted()))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        yield House(journal)
+
+
+def test_nothing_is_sent_before_the_gateway_is_up_and_the_channel_is_known(house: House) -> None:
+    house.drop("cat.txt", "a cat\n")
+    assert house.submits() == []
+    assert house.feed(READY) == [ev.ReadHistory(None)]
+    assert house.submits() == []
+    house.feed(ev.HistoryRead((), "500"))
+    (submit,) = house.submits()
+    assert (submit.job.nonce, submit.job.session_id, submit.job.anchor) == ("nonce-1", "session-1", "500")
+
+
+def test_a_file_is_removed_only_after_it_is_in_the_journal(house: House) -> None:
+    (effect,) = house.drop("cat.txt", "a cat\n")
+    assert effect == ev.RemoveFile("cat.txt", (1, 2, 3, 4, 5))
+    file = house.journal.file_of("job00001")
+    assert file is not None
+    assert file.content == b"a cat\n"
+
+
+def test_the_same_delivery_of_a_file_is_removed_and_not_run(house: House) -> None:
+    house.drop("cat.txt", "a cat\n", mtime=900.0)
+    (effect,) = house.drop("cat.txt", "a cat\n", mtime=901.5)
+    assert isinstance(effect, ev.RemoveFile)
+    assert house.journal.open_count(State.QUEUED) == 1
+    house.drop("cat.txt", "a cat\n", mtime=950.0)
+    assert house.journal.open_count(State.QUEUED) == 2
+
+
+def test_one_post_is_in_flight_at_a_time_and_only_so_many_jobs(house: House) -> None:
+    house.online()
+    for number in range(5):
+        house.drop(f"{number}.txt", f"picture {number}\n")
+    assert len(house.submits()) == 1
+    house.accept_all()
+    assert len(house.submits()) == 2
+    house.accept_all()
+    house.accept_all()
+    assert len(house.submits()) == 3
+    house.feed(create(started("600", "picture 0", nonce="nonce-1")), create(result("700", "picture 0")))
+    assert len(house.submits()) == 4
+
+
+def test_a_slot_is_free_on_the_result_and_not_only_after_saving(house: House) -> None:
+    house.online()
+    for number in range(4):
+        house.drop(f"{number}.txt", f"picture {number}\n")
+        house.accept_all()
+    effects = house.feed(create(result("700", "picture 0")))
+    assert [type(effect) for effect in effects] == [ev.Collect, ev.Submit]
+
+
+def test_the_pace_is_kept(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "j")) as journal:
+        house = House(journal, Pace(max_in_flight=9, delay=4.0, jitter=2.0, max_per_day=2))
+        house.online()
+        for number in range(3):
+            house.drop(f"{number}.txt", f"picture {number}\n")
+        house.accept_all()
+        assert len(house.submits()) == 1
+        house.now += 4.9
+        house.feed()
+        assert len(house.submits()) == 1
+        house.now += 0.2
+        house.feed()
+        assert len(house.submits()) == 2
+        house.accept_all()
+        house.now += 3600.0
+        house.feed()
+        assert len(house.submits()) == 2
+        house.now += 86_400.0
+        house.feed()
+        assert len(house.submits()) == 3
+
+
+def test_a_twin_waits_until_the_first_ones_uuid_is_known(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.drop("b.txt", "a red cat --ar 3:2\n")
+    house.drop("c.txt", "a blue dog\n")
+    house.accept_all()
+    assert [submit.job.prompt.text for submit in house.submits()] == ["a red cat", "a blue dog"]
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")))
+    assert len(house.submits()) == 2
+    house.feed(update(progress("600", uuid=UUID_A)))
+    assert house.submits()[-1].job.prompt.text == "a red cat --ar 3:2"
+
+
+def test_twins_run_side_by_side_once_replies_are_seen_to_tell_them_apart(house: House) -> None:
+    house.online()
+    for name in ("a", "b", "c"):
+        house.drop(f"{name}.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")), create(result("700", reply_to="600")))
+    house.accept_all()
+    assert len(house.submits()) == 2
+    house.feed(create(started("701", nonce="nonce-2")))
+    assert len(house.submits()) == 3
+
+
+def test_a_job_in_doubt_keeps_its_twins_back(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.drop("b.txt", "a red cat\n")
+    house.feed(ev.ForJob("job00001", ev.Unanswered("timeout")))
+    assert house.job().state is State.IN_DOUBT
+    assert len(house.submits()) == 1
+    house.feed(ev.ForJob("job00001", ev.CancelAsked()))
+    assert len(house.submits()) == 2
+
+
+def test_a_final_that_is_unclear_waits_for_the_one_that_makes_it_clear(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")))
+    house.feed(create(started("601", nonce="by-hand")))
+    assert [e for e in house.feed(create(result("700", uuid=UUID_B))) if isinstance(e, ev.Collect)] == []
+    effects = house.feed(update(progress("600", uuid=UUID_B)))
+    (collect,) = [effect for effect in effects if isinstance(effect, ev.Collect)]
+    assert collect.job.result is not None
+    assert collect.job.result.message_id == "700"
+
+
+def test_what_needs_a_person_stops_the_sending_and_keeps_the_queue(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.drop("b.txt", "a blue dog\n")
+    captcha = Refusal(RefusalClass.ACCOUNT, None, "Discord wants a captcha", needs_human=True)
+    house.feed(ev.ForJob("job00001", ev.Refused(captcha, executed=False)))
+    house.now += 3600.0
+    house.feed()
+    assert len(house.submits()) == 1
+    assert house.engine.paused == "Discord wants a captcha"
+    assert house.job().state is State.QUEUED
+    assert house.journal.recall("paused") == "Discord wants a captcha"
+
+
+def test_a_result_of_a_job_that_failed_is_delivered_late(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")), update(progress("600", uuid=UUID_A)))
+    house.feed(ev.ForJob("job00001", ev.Refused(Refusal(RefusalClass.TRANSIENT, "Sorry", ""))))
+    house.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001")))
+    effects = house.feed(create(result("700", uuid=UUID_A)))
+    assert [type(effect) for effect in effects] == [ev.Collect]
+
+
+def test_after_a_restart_everything_open_is_taken_up_where_it_was(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "j")) as journal:
+        house = House(journal)
+        house.online()
+        for number in range(3):
+            house.drop(f"{number}.txt", f"picture {number}\n")
+            house.accept_all()
+        house.feed(create(result("700", "picture 0")))
+        house.drop("3.txt", "picture 3\n")
+        assert house.job("job00004").state is State.SUBMITTING
+        house.engine.finish()
+    with closing(Journal(tmp_path / "j")) as journal:
+        house = House(journal)
+        house.engine.load()
+        (effect,) = house.effects
+        assert isinstance(effect, ev.Collect)
+        assert effect.job.id == "job00001"
+        assert house.job("job00002").state is State.SUBMITTED
+        assert house.job("job00004").state is State.IN_DOUBT
+        assert house.feed(ev.GatewayResumed("session-1", 9)) == []
+
+
+def test_a_new_session_reads_the_history_from_the_newest_message_that_was_seen(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")), ev.GatewayDown("lost", 1.0))
+    assert house.feed(READY) == [ev.ReadHistory("600")]
+    effects = house.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
+    assert [type(effect) for effect in effects] == [ev.Collect]
+
+
+def test_a_history_that_cannot_be_read_is_asked_for_again_and_nothing_is_sent_meanwhile(house: House) -> None:
+    house.feed(READY, ev.HistoryUnread("HTTP 500"))
+    house.drop("a.txt", "a red cat\n")
+    assert house.submits() == []
+    house.now += 2.1
+    assert house.feed() == [ev.ReadHistory(None)]
+
+
+def test_a_lost_commit_sends_nothing_and_the_event_is_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.online()
+    full = [JournalError("the disk is full")] * 2
+    update_ = house.journal.update
+
+    def unwilling(*arguments: Any, **named: Any) -> None:
+        if full:
+            raise full.pop()
+        update_(*arguments, **named)
+
+    monkeypatch.setattr(house.journal, "update", unwilling)
+    monkeypatch.setattr("mjwatch.engine.JOURNAL_PAUSE", 0.0)
+    house.drop("a.txt", "a red cat\n")
+    assert house.submits() == []
+    house.feed()
+    house.feed()
+    assert len(house.submits()) == 1
+    full.append(JournalError("the disk is full"))
+    house.feed(ev.ForJob("job00001", ev.Accepted()))
+    assert house.job().state is State.SUBMITTED
+
+
+def test_a_rejected_file_is_one_answered_job(house: House) -> None:
+    effects = house.drop("bad.toml", "promt = 1\n")
+    assert [type(effect) for effect in effects] == [ev.Answer, ev.RemoveFile]
+    assert house.job().state is State.REJECTED
+    house.feed(ev.ForJob("job00001", ev.Published("_failed/bad-job00001")))
+    assert house.journal.live_jobs() == []
+
+
+def test_a_prompt_given_from_python_is_taken_once(house: House) -> None:
+    given = ev.PromptGiven("given001", Prompt("a red cat"), "a-red-cat.txt")
+    house.feed(given, given)
+    assert house.journal.open_count(State.QUEUED) == 1
+    assert house.job("given001").prompt.text == "a red cat"
+
+
+def test_all_is_settled_only_when_every_job_has_its_folder(house: House) -> None:
+    house.online()
+    assert not house.engine.settled()
+    house.feed(ev.InboxScanned(0))
+    assert house.engine.settled()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    assert not house.engine.settled()
+    house.feed(create(result("700")))
+    assert not house.engine.settled()
+    house.feed(ev.ForJob("job00001", ev.Published("a-job00001")))
+    assert house.engine.settled()
+    house.feed(ev.InboxScanned(1))
+    assert not house.engine.settled()
+
+
+def test_the_place_in_the_stream_is_remembered_with_each_step(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.feed(create(started("600", nonce="nonce-1"), seq=17))
+    house.feed(update(progress("600", uuid=UUID_A), seq=18))
+    place = house.journal.recall("gateway")
+    assert place["seq"] == 17  # 18 is remembered with the next step, or at the end
+    house.engine.finish()
+    assert house.journal.recall("gateway")["seq"] == 18
+    assert house.journal.recall("newest") == "600"
