@@ -61,7 +61,7 @@ class PretendDiscord:
             seconds_per_job=options.seconds_per_job,
             grid=options.grid,
         )
-        self._bot = MidjourneyBot(studio, self.sessions, self.witness, options)
+        self._bot = MidjourneyBot(studio, self.sessions, self._history, self.witness, options)
         self._rest = RestApi(
             index, self._history, self._signer, self.faults, read_history=options.read_history
         )

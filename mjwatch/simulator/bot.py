@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING
 
-from .account import Account
-from .jobs import Job, mode_of
-from .notices import JOB_QUEUED, QUEUE_FULL, Notice, notice_for, notice_named
-from .slots import Place, Slots
+from .finals import with_button_used
+from .notices import notice_for, notice_named
+from .plans import plan_for_button, plan_for_prompt, uuid_in
+from .slots import Slots
+from .workshop import Workshop
 
 if TYPE_CHECKING:
+    from .history import History
     from .identity import Json
     from .interactions import Interaction
     from .jobs import Studio
+    from .notices import Notice
     from .options import SimulatorOptions
+    from .plans import Plan
     from .sessions import Sessions
     from .witness import Executed, Witness
 
@@ -29,23 +34,40 @@ ANSWER_LIMIT = 3.0
 """Seconds that Discord waits for a bot before it says INTERACTION_FAILURE."""
 REASON_TIMEOUT = 2
 
-Answer = Callable[["Interaction", "Executed"], Awaitable[None]]
+Answer = Callable[["Interaction", "Executed"], Coroutine[Any, Any, None]]
+
+_SPEEDS = {
+    "fast": "Done! Your jobs now use fast-hours. You can always switch back with /relax",
+    "relax": "Done! Your jobs now do not consume fast-hours, but might take a little longer. "
+    "You can always switch back with /fast",
+    "turbo": "Done! Your jobs now use turbo mode. You can always switch back with /fast",
+}
 
 
 class MidjourneyBot:
-    """Answers interactions, runs jobs."""
+    """Answers interactions, has jobs made."""
 
     def __init__(
-        self, studio: Studio, sessions: Sessions, witness: Witness, options: SimulatorOptions
+        self,
+        studio: Studio,
+        sessions: Sessions,
+        history: History,
+        witness: Witness,
+        options: SimulatorOptions,
     ) -> None:
         self._studio = studio
         self._sessions = sessions
+        self._history = history
         self._witness = witness
         self._options = options
         self._rng = Random(options.seed)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._answers: dict[str | None, Answer] = {"imagine": self._imagine, "info": self._info}
-        self._begin_anew()
+        self._answers: dict[str | None, Answer] = {
+            "imagine": self._imagine,
+            "info": self._info,
+            **dict.fromkeys(_SPEEDS, self._switch_speed),
+        }
+        self._workshop = self._new_workshop()
 
     def execute(self, interaction: Interaction, executed: Executed) -> None:
         """Take an accepted interaction; everything else happens by and by."""
@@ -57,11 +79,7 @@ class MidjourneyBot:
         """Forget every job."""
         for task in self._tasks:
             task.cancel()
-        self._begin_anew()
-
-    def _begin_anew(self) -> None:
-        self._slots = Slots(self._options.max_running, self._options.max_queued)
-        self._account = Account()
+        self._workshop = self._new_workshop()
 
     async def close(self) -> None:
         """Stop all work."""
@@ -69,15 +87,20 @@ class MidjourneyBot:
         self.reset()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _new_workshop(self) -> Workshop:
+        slots = Slots(self._options.max_running, self._options.max_queued)
+        return Workshop(self._studio, slots, self._rng, self._refuse)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _answer(self, interaction: Interaction, executed: Executed) -> None:
         about = _about(interaction)
         self._sessions.to_session(interaction.session_id, "INTERACTION_CREATE", about)
-        answer = self._answers.get(interaction.command)
+        answer = self._answers.get(interaction.command) or self._answer_to_press(interaction)
         if answer is None:
             executed.outcome = "refused"
             await asyncio.sleep(min(ANSWER_LIMIT, self._options.seconds_per_job))
@@ -85,14 +108,29 @@ class MidjourneyBot:
             self._sessions.to_session(interaction.session_id, "INTERACTION_FAILURE", failure)
             return
         await asyncio.sleep(min(ANSWER_TIME, self._options.seconds_per_job / 10) * self._rng.uniform(0.5, 1))
-        early = self._rng.random() < 0.5
-        if early:
+        # The first message and INTERACTION_SUCCESS come in either order.
+        if self._rng.random() < 0.5:
             self._succeed(interaction, about)
-        answering = asyncio.ensure_future(answer(interaction, executed))
-        if not early:
-            await asyncio.sleep(0)
-            self._succeed(interaction, about)
+            await answer(interaction, executed)
+            return
+        answering = self._spawn(answer(interaction, executed))
+        await asyncio.sleep(0)
+        self._succeed(interaction, about)
         await answering
+
+    def _answer_to_press(self, interaction: Interaction) -> Answer | None:
+        if interaction.custom_id is None or interaction.message_id is None:
+            return None
+        if interaction.custom_id.startswith("MJ::CancelJob::"):
+            return self._cancel
+        if interaction.custom_id.startswith("MJ::BOOKMARK::"):
+            return self._rate
+        parent = self._workshop.plan_of(uuid_in(interaction.custom_id))
+        if parent is None:
+            return None
+        profile, target = self._studio.profile, interaction.message_id
+        plan = plan_for_button(interaction.custom_id, parent, target, profile)
+        return None if plan is None else partial(self._press, plan)
 
     def _succeed(self, interaction: Interaction, about: Json) -> None:
         if self._studio.faults.take("success_never", interaction.option("prompt") or "") is None:
@@ -103,34 +141,46 @@ class MidjourneyBot:
         if self._studio.faults.take("silent", prompt):
             return
         notice = self._notice(prompt)
-        slots = self._slots
-        place = Place.NOWHERE if notice and not notice.late else slots.take()
-        if place is Place.NOWHERE:
+        if notice is not None and not notice.late:
             executed.outcome = "refused"
-            self._refuse(interaction, notice or QUEUE_FULL)
+            self._refuse(interaction, notice)
             return
-        if place is Place.WAITING:
-            executed.outcome = "queued"
-            self._refuse(interaction, JOB_QUEUED)
-            await slots.turn()
-        mode = mode_of(prompt, self._account.mode)
-        job = Job(self._studio, interaction, prompt, mode, Random(self._rng.random()), notice)
-        try:
-            await self._run(job, executed, answers=place is Place.RUNNING)
-        finally:
-            slots.give_back()
-        await job.clear_up()
+        mode = self._workshop.account.mode
+        plan = plan_for_prompt(prompt, self._studio.profile, mode, self._studio.grid)
+        await self._workshop.make(interaction, executed, plan, notice)
 
-    async def _run(self, job: Job, executed: Executed, *, answers: bool) -> None:
-        executed.outcome, executed.job_uuid = "running", job.uuid
-        account = self._account
-        account.running[job.uuid] = f"https://www.midjourney.com/jobs/{job.uuid}"
-        try:
-            done = await job.run(answers=answers)
-        finally:
-            del account.running[job.uuid]
-        executed.outcome = "done" if done else "refused"
-        account.images += 4 if done else 0
+    async def _press(self, plan: Plan, interaction: Interaction, executed: Executed) -> None:
+        message = self._history.of(interaction.channel.id).get(int(plan.reply_to or 0))
+        if message is not None:
+            self._studio.delivery.update(with_button_used(message, interaction.custom_id or ""))
+        await self._workshop.make(interaction, executed, plan)
+
+    async def _cancel(self, interaction: Interaction, executed: Executed) -> None:
+        stopped = self._workshop.cancel(uuid_in(interaction.custom_id or ""))
+        executed.outcome = "done" if stopped else "refused"
+
+    async def _rate(self, interaction: Interaction, executed: Executed) -> None:
+        channel, target = interaction.channel, interaction.message_id
+        link = f"https://discord.com/channels/{channel.guild_id or '@me'}/{channel.id}/{target}"
+        words = f"You have successfully rated [this job]({link}) with \U0001f60d"
+        self._studio.delivery.create(self._studio.forms.post(channel, words, reply_to=target))
+        executed.outcome = "done"
+
+    async def _switch_speed(self, interaction: Interaction, executed: Executed) -> None:
+        speed = interaction.command or "fast"
+        self._workshop.account.mode = speed
+        message = self._studio.forms.response(interaction, _SPEEDS[speed], flags=FLAG_EPHEMERAL)
+        self._studio.delivery.create(message, interaction)
+        executed.outcome = "done"
+
+    async def _info(self, interaction: Interaction, executed: Executed) -> None:
+        message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
+        self._studio.delivery.create(message, interaction)
+        await asyncio.sleep(min(ANSWER_TIME, self._options.seconds_per_job / 10))
+        message["flags"] = FLAG_EPHEMERAL
+        message["embeds"] = [self._workshop.account.body(self._workshop.slots.waiting)]
+        self._studio.delivery.update(message, interaction)
+        executed.outcome = "done"
 
     def _notice(self, prompt: str) -> Notice | None:
         armed = self._studio.faults.take("refuse", prompt)
@@ -144,19 +194,10 @@ class MidjourneyBot:
             interaction,
             notice.text if notice.title is None else "",
             flags=FLAG_EPHEMERAL,
-            embeds=notice.embeds(interaction.command or "", interaction.option("prompt") or ""),
+            embeds=notice.embeds(interaction.command or "imagine", interaction.option("prompt") or ""),
             components=forms.rows(notice.row()) if notice.buttons else [],
         )
         self._studio.delivery.create(message, interaction)
-
-    async def _info(self, interaction: Interaction, executed: Executed) -> None:
-        message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
-        self._studio.delivery.create(message, interaction)
-        await asyncio.sleep(min(ANSWER_TIME, self._options.seconds_per_job / 10))
-        message["flags"] = FLAG_EPHEMERAL
-        message["embeds"] = [self._account.body(self._slots.waiting)]
-        self._studio.delivery.update(message, interaction)
-        executed.outcome = "done"
 
 
 def _about(interaction: Interaction) -> Json:

@@ -1,4 +1,4 @@
-"""One picture job as the world sees it: its messages from "Waiting to start" to the final grid."""
+"""One picture job as the world sees it: its messages from "Waiting to start" to the result."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_LOADING
 
-from .finals import as_components_v2, final_content, final_message, grid_buttons
-from .grids import Picture, grid_size, preview_size
-from .identity import USER_ID, USERNAME, Json
+from .finals import as_components_v2, grid_buttons, single_buttons, website_link
+from .grids import Picture, preview_size
+from .identity import USERNAME, Json
+from .messages import DANGER, button
 from .quirks import Quirks
-from .rewriting import echoed, filename_stem, rewritten, split_parameters
+from .rewriting import filename_stem
 
 if TYPE_CHECKING:
     from random import Random
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from .messages import MessageForms
     from .notices import Notice
     from .pictures import Pictures
+    from .plans import Plan
     from .profiles import Profile
 
-MODES = {"fast": "fast", "relax": "relaxed", "turbo": "turbo"}
+UPSCALE_TIME = 0.5
+"""Seconds until U1-U4 are answered (recorded 2026-06)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,7 @@ class Job:
 
     studio: Studio
     interaction: Interaction
-    prompt: str
-    """As submitted."""
-    mode: str
+    plan: Plan
     rng: Random
     late_notice: Notice | None = None
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -60,29 +61,27 @@ class Job:
     _quirks: Quirks = field(default_factory=Quirks)
     _ended_badly: bool = False
 
-    @property
-    def echo(self) -> str:
-        """The prompt as the bot writes it."""
-        return echoed(rewritten(self.prompt, self.studio.profile))
-
     async def run(self, *, answers: bool) -> bool:
         """From the first message to the last; False if it ended without a picture.
 
         ``answers``: the start message answers the interaction. A job that waited in the queue starts with an
         ordinary message, without nonce and interaction (assumed: clients are known to lose such jobs).
         """
-        self._quirks = Quirks.taken(self.studio.faults, self.prompt)
+        self._quirks = Quirks.taken(self.studio.faults, self.plan.prompt)
+        if self.plan.at_once:
+            await asyncio.sleep(min(UPSCALE_TIME, self.studio.seconds_per_job / 10))
+            await self._finish()
+            return True
         if not self._quirks.no_start:
             await self._start(answers=answers)
-        picture = self._grid()
-        rendering = asyncio.create_task(self.studio.pictures.render_ahead(picture))
+        rendering = asyncio.create_task(self.studio.pictures.render_ahead(self._picture()))
         try:
             await self._pass_time()
             if self._quirks.moderated or self.late_notice is not None:
                 self._end_badly()
                 return False
             await rendering
-            await self._finish(picture)
+            await self._finish()
             return True
         finally:
             rendering.cancel()
@@ -93,21 +92,37 @@ class Job:
             await asyncio.sleep(self._moment())
             self._delete_progress()
 
+    def stop(self) -> None:
+        """A person has cancelled the job."""
+        self._ended_badly = True
+        if self.progress is not None:
+            self.progress |= {"content": self.plan.stopped(), "components": [], "attachments": []}
+            self._drop_preview()
+            self.studio.delivery.update(self.progress, manner=self._quirks.manner)
+
     async def _start(self, *, answers: bool) -> None:
-        content = f"**{self.echo}** - <@{USER_ID}> (Waiting to start)"
+        content, buttons = self.plan.waiting(), self._cancel_button()
         forms, delivery, manner = self.studio.forms, self.studio.delivery, self._quirks.manner
         if not answers:
-            self.progress = forms.post(self.interaction.channel, content)
+            self.progress = forms.post(self.interaction.channel, content, reply_to=self.plan.reply_to)
+            self.progress["components"] = buttons
             delivery.create(self.progress, manner=manner)
         elif self._quirks.loading_first:
             self.progress = forms.response(self.interaction, "", flags=FLAG_LOADING)
             delivery.create(self.progress, self.interaction, manner)
             await asyncio.sleep(self._moment())
-            self.progress |= {"content": content, "flags": 0}
+            self.progress |= {"content": content, "components": buttons, "flags": 0}
             delivery.update(self.progress, manner=manner)
         else:
-            self.progress = forms.response(self.interaction, content)
+            self.progress = forms.response(self.interaction, content, components=buttons)
             delivery.create(self.progress, self.interaction, manner)
+
+    def _cancel_button(self) -> list[Json]:
+        """Jobs of buttons can be cancelled by a button; it tells their uuid from the start."""
+        if self.plan.reply_to is None:
+            return []
+        cancel = button("Cancel Job", f"MJ::CancelJob::ByJobid::{self.uuid}", style=DANGER)
+        return self.studio.forms.rows([cancel])
 
     async def _pass_time(self) -> None:
         length = self.studio.seconds_per_job * self.rng.uniform(0.6, 1.4)
@@ -115,23 +130,23 @@ class Job:
         percents = [0, *(5 * step + self.rng.randint(0, 4) for step in steps)]
         for percent in percents:
             await asyncio.sleep(length / (len(percents) + 1))
-            if self._quirks.shows_progress:
-                await self._show(percent)
+            if self.progress is not None and self._quirks.shows_progress:
+                await self._show(percent, self.progress)
         await asyncio.sleep(length / (len(percents) + 1))
 
-    async def _show(self, percent: int) -> None:
-        assert self.progress is not None
+    async def _show(self, percent: int, progress: Json) -> None:
         if percent >= 20 and not self._quirks.no_preview:
-            await self._attach_preview(self.progress)
-        self.progress["content"] = f"**{self.echo}** - <@{USER_ID}> ({percent}%) ({MODES[self.mode]})"
-        self.studio.delivery.update(self.progress, manner=self._quirks.manner)
+            await self._attach_preview(progress)
+        progress["content"] = self.plan.running(percent)
+        self.studio.delivery.update(progress, manner=self._quirks.manner)
 
     async def _attach_preview(self, progress: Json) -> None:
         named = self.studio.profile.uuid_in_preview and not self._quirks.preview_without_uuid
         filename = f"{self.uuid}_grid_0.webp" if named else "grid_0.webp"
-        size = preview_size(grid_size(self.prompt, self.studio.grid))
+        size = preview_size(self.plan.size)
         self._drop_preview()
-        attachment = await self._attached(filename, Picture(self.uuid, self.prompt, size, "webp"))
+        preview = Picture(self.uuid, self.plan.prompt, size, "webp", self.plan.tiles)
+        attachment = await self._attached(filename, preview)
         self._preview = attachment["url"]
         progress["attachments"] = [attachment]
 
@@ -140,9 +155,9 @@ class Job:
             self.studio.pictures.remove(self._preview)
             self._preview = None
 
-    def _grid(self) -> Picture:
-        size = grid_size(self.prompt, self.studio.grid)
-        return Picture(self.uuid, self.prompt, size, self.studio.profile.format)
+    def _picture(self) -> Picture:
+        shown = self.plan.picture_of or self.uuid
+        return Picture(shown, self.plan.prompt, self.plan.size, self.studio.profile.format, self.plan.tiles)
 
     async def _attached(self, filename: str, picture: Picture) -> Json:
         attachment_id = self.studio.forms.next_id()
@@ -150,33 +165,43 @@ class Job:
         length = await self.studio.pictures.add(path, picture)
         return self.studio.forms.attachment(path, attachment_id, picture.size, length)
 
-    async def _finish(self, picture: Picture) -> None:
-        filename = f"{filename_stem(USERNAME, self.echo)}_{self.uuid}.{picture.format}"
+    async def _finish(self) -> None:
+        picture = self._picture()
+        filename = f"{filename_stem(USERNAME, self.plan.echo)}_{self.uuid}.{picture.format}"
         attachment = await self._attached(filename, picture)
-        if self.studio.profile.delete == "before":
+        if self.studio.profile.delete == "before" and self.progress is not None:
             self._delete_progress()
             await asyncio.sleep(self._moment())
         self._post_final(attachment)
 
     def _post_final(self, attachment: Json) -> None:
         studio = self.studio
-        content = final_content(studio.profile, self.echo, self.uuid, MODES[self.mode])
-        reply_to = self.progress["id"] if self.progress is not None else None
-        message = final_message(studio.forms, studio.profile, self.interaction.channel, content, reply_to)
+        content = self.plan.finished(website_link(studio.profile, self.uuid))
+        message = studio.forms.post(self.interaction.channel, content, reply_to=self._reply_to())
+        buttons = grid_buttons if len(self.plan.tiles) == 4 else single_buttons
         message["attachments"] = [attachment]
-        message["components"] = grid_buttons(studio.forms, studio.profile, self.uuid)
+        message["components"] = buttons(studio.forms, studio.profile, self.uuid)
         if self._quirks.components_v2:
             message = as_components_v2(message)
         studio.delivery.create(message, manner=self._quirks.manner)
         if self._quirks.final_edited:
             studio.delivery.update(message, manner=self._quirks.manner)
 
+    def _reply_to(self) -> str | None:
+        """Buttons' results reply to the button's message, prompts' (lately) to their progress message."""
+        if self.plan.reply_to is not None:
+            return self.plan.reply_to
+        if self.progress is None or not self.studio.profile.reference_on_final:
+            return None
+        replied: str = self.progress["id"]
+        return replied
+
     def _end_badly(self) -> None:
         self._ended_badly = True
         if self.late_notice is None or self.progress is None:
             self._delete_progress()
             return
-        self.progress["embeds"] = self.late_notice.embeds("imagine", self.prompt)
+        self.progress["embeds"] = self.late_notice.embeds("imagine", self.plan.prompt)
         self.progress["attachments"] = []
         self._drop_preview()
         self.studio.delivery.update(self.progress, manner=self._quirks.manner)
@@ -188,9 +213,3 @@ class Job:
 
     def _moment(self) -> float:
         return min(0.3, self.studio.seconds_per_job / 10)
-
-
-def mode_of(prompt: str, account_mode: str) -> str:
-    """The speed that a prompt asks for, else the account's."""
-    _, parameters = split_parameters(prompt)
-    return next((name for name, _ in parameters if name in MODES), account_mode)

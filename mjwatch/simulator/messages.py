@@ -38,17 +38,26 @@ class MessageForms:
         message = self._message(interaction.channel, content, mentioned=not flags & FLAG_EPHEMERAL)
         message |= {"type": self._profile.response_type, "flags": flags, "embeds": embeds or []}
         message |= {"components": components or [], "webhook_id": BOT_ID, "application_id": BOT_ID}
-        about = {"id": interaction.id, "type": 2, "name": interaction.command, "user": self._person(user())}
-        message["interaction"] = about
+        if interaction.message_id is not None:
+            message |= {"type": REPLY, **_reference(interaction.channel, interaction.message_id)}
+        else:
+            message["interaction"] = self._about(interaction)
         if self._profile.metadata:
-            owners = {"0": interaction.channel.guild_id or "0"}
-            message["position"] = 0
-            message["interaction_metadata"] = {
-                **about,
-                "command_type": 1,
-                "authorizing_integration_owners": owners,
-            }
+            message |= {"position": 0, "interaction_metadata": self._metadata(interaction)}
         return message
+
+    def _about(self, interaction: Interaction) -> Json:
+        person = self._person(user())
+        if interaction.message_id is not None:
+            return {"id": interaction.id, "type": 3, "user": person}
+        return {"id": interaction.id, "type": 2, "name": interaction.command, "user": person}
+
+    def _metadata(self, interaction: Interaction) -> Json:
+        about = self._about(interaction)
+        about["authorizing_integration_owners"] = {"0": interaction.channel.guild_id or "0"}
+        if interaction.message_id is not None:
+            return {**about, "interacted_message_id": interaction.message_id}
+        return {**about, "command_type": 1}
 
     def post(self, channel: Channel, content: str, *, reply_to: str | None = None) -> Json:
         """An ordinary message of the bot, such as a final: no interaction, no webhook."""
@@ -57,10 +66,7 @@ class MessageForms:
             message["referenced_message"] = None
         if reply_to is None:
             return message
-        reference: Json = {"type": 0, "channel_id": channel.id, "message_id": reply_to}
-        if channel.guild_id is not None:
-            reference["guild_id"] = channel.guild_id
-        return {**message, "type": REPLY, "message_reference": reference}
+        return {**message, "type": REPLY, **_reference(channel, reply_to)}
 
     def rows(self, *rows: list[Json]) -> list[Json]:
         """Action rows of buttons, numbered where the year did that."""
@@ -126,6 +132,13 @@ class MessageForms:
         shown = {name: person[name] for name in early if name in person}
         flags = 65536 if person["id"] == BOT_ID else 0
         return {**shown, "public_flags": flags, "display_name": display_name, "avatar_decoration": None}
+
+
+def _reference(channel: Channel, message_id: str) -> Json:
+    reference: Json = {"type": 0, "channel_id": channel.id, "message_id": message_id}
+    if channel.guild_id is not None:
+        reference["guild_id"] = channel.guild_id
+    return {"message_reference": reference}
 
 
 def button(label: str | None, custom_id: str, *, emoji: str | None = None, style: int = SECONDARY) -> Json:

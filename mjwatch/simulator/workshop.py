@@ -1,0 +1,100 @@
+"""Where jobs are made: their slots, the ones that run, and what is known of those that are done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from random import Random
+from typing import TYPE_CHECKING
+
+from .account import Account
+from .jobs import Job
+from .notices import JOB_QUEUED, QUEUE_FULL
+from .slots import Place, Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .interactions import Interaction
+    from .jobs import Studio
+    from .notices import Notice
+    from .plans import Plan
+    from .witness import Executed
+
+    Refuse = Callable[[Interaction, Notice], None]
+
+PLANS_KEPT = 20_000
+"""Finished jobs whose buttons still work."""
+
+
+class Workshop:
+    """Makes jobs, so many at once."""
+
+    def __init__(self, studio: Studio, slots: Slots, rng: Random, refuse: Refuse) -> None:
+        self.account = Account()
+        self.slots = slots
+        self._studio = studio
+        self._rng = rng
+        self._refuse = refuse
+        self._running: dict[str, tuple[Job, asyncio.Task[bool]]] = {}
+        self._done: OrderedDict[str, Plan] = OrderedDict()
+
+    def plan_of(self, job_uuid: str | None) -> Plan | None:
+        """The plan of a finished job."""
+        return self._done.get(job_uuid or "")
+
+    async def make(
+        self, interaction: Interaction, executed: Executed, plan: Plan, late_notice: Notice | None = None
+    ) -> None:
+        """Make this now or when a slot is free; refuse it if too many wait. U1-U4 need no slot."""
+        job = Job(self._studio, interaction, plan, Random(self._rng.random()), late_notice)
+        if plan.at_once:
+            await self._run(job, executed, answers=True)
+            return
+        place = self.slots.take()
+        if place is Place.NOWHERE:
+            executed.outcome = "refused"
+            self._refuse(interaction, QUEUE_FULL)
+            return
+        if place is Place.WAITING:
+            executed.outcome = "queued"
+            self._refuse(interaction, JOB_QUEUED)
+            await self.slots.turn()
+        try:
+            await self._run(job, executed, answers=place is Place.RUNNING)
+        finally:
+            self.slots.give_back()
+        await job.clear_up()
+
+    def cancel(self, job_uuid: str | None) -> bool:
+        """Stop a running job; False if there is none of this uuid."""
+        running = self._running.get(job_uuid or "")
+        if running is None:
+            return False
+        job, task = running
+        job.stop()
+        task.cancel()
+        return True
+
+    async def _run(self, job: Job, executed: Executed, *, answers: bool) -> None:
+        executed.outcome, executed.job_uuid = "running", job.uuid
+        task = asyncio.create_task(job.run(answers=answers))
+        self._running[job.uuid] = job, task
+        self.account.running[job.uuid] = f"https://www.midjourney.com/jobs/{job.uuid}"
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            del self._running[job.uuid], self.account.running[job.uuid]
+        if task.cancelled():
+            executed.outcome = "cancelled"
+            return
+        executed.outcome = "done" if task.result() else "refused"
+        if task.result():
+            self._remember(job)
+
+    def _remember(self, job: Job) -> None:
+        self.account.images += len(job.plan.tiles)
+        self._done[job.uuid] = job.plan
+        if len(self._done) > PLANS_KEPT:
+            self._done.popitem(last=False)
