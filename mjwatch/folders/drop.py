@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mjwatch.errors import OutboxError
+from mjwatch.errors import MjwatchError
+from mjwatch.folders.durable import durable_copy, durable_folder, fsync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,21 +21,35 @@ def drop_file(inbox: Path, stem: str, suffix: str, data: bytes, taken: Callable[
     """Drop it as ``<stem>.ready<suffix>``, or ``<stem>-2.ready<suffix>`` and so on; the name that it got.
 
     ``taken(name)`` says whether this content was accepted under that name before: dropped there once more,
-    it would look like a second delivery of the same file.
+    it would look like a second delivery of the same file. On return the file survives a power cut. Raises
+    MjwatchError where the inbox can't be written.
     """
     temporary = inbox / f".~mjwatch-{uuid.uuid4().hex}.tmp"
     try:
-        inbox.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        durable_folder(inbox)
+        durable_copy(temporary, data)
         for number in range(1, TRIES):
-            name = f"{stem}{f'-{number}' if number > 1 else ''}.ready{suffix}"
+            name = _name(stem, number, suffix)
             if not taken(name) and _move(temporary, inbox / name):
+                fsync_folder(inbox)
                 return name
     except OSError as error:
-        raise OutboxError(f"{inbox} can't be written: {error.strerror}", "see `mjwatch check`") from error
+        raise MjwatchError(
+            f"nothing can be put into the inbox {inbox}: {error.strerror}", "see `mjwatch check`"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
-    raise OutboxError(f"{inbox} has {TRIES} files named {stem} already")
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    raise MjwatchError(f"{inbox} has {TRIES} files named {stem} already")
+
+
+def _name(stem: str, number: int, suffix: str) -> str:
+    """A name that the inbox takes: it leaves names alone that begin as temporary and hidden ones do."""
+    stem = stem.lstrip("._~# ") or "prompt"
+    base, dot, kind = stem.rpartition(".")
+    if kind.lower() != "list":  # moods.list.txt is a list of prompts, moods.list-2.txt is not
+        base, dot, kind = stem, "", ""
+    return f"{base}{f'-{number}' if number > 1 else ''}{dot}{kind}.ready{suffix}"
 
 
 def _move(source: Path, target: Path) -> bool:

@@ -7,44 +7,48 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import threading
 import time
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from mjwatch.errors import ConfigError
 from mjwatch.events import FileSettled, InboxScanned
-from mjwatch.folders.settling import Identity, Settling, is_prompt_name
-from mjwatch.prompts.promptfile import looks_incomplete
+from mjwatch.folders.listing import Listing, identity_of
+from mjwatch.folders.removal import remove_taken, restore_aside
+from mjwatch.folders.settling import Identity, Settling, is_prompt_name, may_hold_prompts
+from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
 log = logging.getLogger("mjwatch.inbox")
 
-MAX_BYTES = 64 * 1024
-GATHER = 0.02
-"""Seconds to gather events before a scan, so that a burst of them costs one."""
+BREATH, LONGEST_BREATH = 0.02, 1.0
+"""Seconds between two scans: as long as the last one took, so that a burst of events takes half a core."""
 
 POLL = 5.0
 """Seconds between scans where the folder can't be watched."""
 
-ASIDE_PREFIX = ".~mjwatch-"
-
-_QUIET_EVENTS = frozenset({"opened", "closed_no_write"})
+_LEAVING = frozenset({"opened", "closed_no_write", "deleted"})
+"""Events after which nothing new can be there: somebody reads, or a name is gone."""
 
 
 class _Bell(FileSystemEventHandler):
-    """Rings for every change in the inbox that is not just somebody reading."""
+    """Rings when a prompt file may have come or changed, or a folder that may hold some."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type not in _QUIET_EVENTS:
+        if event.event_type in _LEAVING or (event.is_directory and event.event_type == "modified"):
+            return
+        name = PurePath(os.fsdecode(event.dest_path or event.src_path)).name
+        if may_hold_prompts(name) if event.is_directory else is_prompt_name(name):
             self._ring()
 
 
@@ -63,8 +67,10 @@ class Inbox:
         self._root = root
         self._put = put
         self._interval = scan_interval
+        self._listing = Listing(root)
         self._settling = Settling(settle, settle_incomplete)
         self._handed: dict[str, Identity] = {}
+        self._failing = False
         self._changed = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
@@ -72,8 +78,12 @@ class Inbox:
         self._watched = False
 
     def start(self) -> None:
-        """Begin to watch and scan. The folder is made where it is missing."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        """Begin to watch and scan. The folder is made where it is missing. Raises ConfigError if it can't."""
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"the inbox {self._root} can't be made: {error.strerror}") from error
+        restore_aside(self._root)
         self._observer.schedule(_Bell(self._changed.set), str(self._root), recursive=True)
         try:
             self._observer.start()
@@ -97,39 +107,46 @@ class Inbox:
         return self._thread.is_alive()
 
     def remove(self, path: str, identity: tuple[int, ...]) -> bool:
-        """Take out an accepted file if it is still the one that was read; a newer one is put back.
+        """Take out an accepted file if it is still the one that was read; a newer one stays or is put back.
 
-        False where it could not be removed (no right to): then it is remembered and not taken again.
+        False where it stays although it was taken: it can't be removed, or was too large to be read whole.
+        Then it is told once, remembered, and not taken again as long as it looks the same. Any thread may
+        call this.
         """
-        full = self._root / path
-        aside = full.with_name(f"{ASIDE_PREFIX}{os.getpid()}-{threading.get_ident()}.tmp")
+        if identity[2] > MAX_BYTES:
+            log.warning("%s is too large and was not read whole; it is left in the inbox", path)
+            return False
         try:
-            full.rename(aside)
-        except FileNotFoundError:
-            return True
+            if remove_taken(self._root / path, identity):
+                return True
         except OSError as error:
             log.warning("%s was taken but can't be removed: %s", path, error.strerror)
             return False
-        if _identity(aside.lstat())[:4] == identity[:4]:  # a rename changes the ctime
-            aside.unlink()
-            return True
-        if full.exists():
-            log.warning("%s changed again and again; the older copy is kept as %s", path, aside.name)
-        else:
-            aside.rename(full)
-            self._changed.set()
+        log.info("%s has changed since it was taken; the new one is a request of its own", path)
+        self._changed.set()
         return True
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._changed.clear()
-            try:
-                self._scan()
-            except OSError as error:
-                log.error("the inbox %s can't be read: %s", self._root, error.strerror)
+            began = time.monotonic()
+            self._scan_safely()
+            self._stop.wait(min(max(BREATH, time.monotonic() - began), LONGEST_BREATH))
             self._changed.wait(self._wait())
-            if self._changed.is_set():
-                self._stop.wait(GATHER)
+
+    def _scan_safely(self) -> None:
+        try:
+            self._scan()
+        except OSError as error:
+            if not self._failing:
+                log.error("the inbox %s can't be read: %s", self._root, error.strerror)
+            self._failing = True
+        except Exception:  # a thread's top: one file that trips us must not end the watch over all others
+            log.exception("the inbox could not be scanned in an unforeseen way")
+        else:
+            if self._failing:
+                log.info("the inbox %s can be read again", self._root)
+            self._failing = False
 
     def _wait(self) -> float:
         interval = self._interval if self._watched else min(POLL, self._interval)
@@ -140,33 +157,17 @@ class Inbox:
         """One full look at the folder, then everything that is due."""
         now = time.monotonic()
         present: dict[str, Identity] = {}
-        for path, identity in self._files():
+        for path, identity in self._listing.files():
             present[path] = identity
             if self._handed.get(path) != identity:
                 self._settling.see(path, identity, now)
         self._settling.keep_only(present)
         self._handed = {p: i for p, i in self._handed.items() if p in present}
         for path, identity in self._settling.due(now):
+            if self._stop.is_set():
+                return
             self._take(path, identity)
         self._put(InboxScanned(len(self._settling)))
-
-    def _files(self) -> Iterator[tuple[str, Identity]]:
-        folders = [self._root]
-        while folders:
-            folder = folders.pop()
-            try:
-                with os.scandir(folder) as entries:
-                    found = sorted(entries, key=lambda entry: entry.name)
-            except OSError:
-                # A subfolder may vanish; a root that can't be read must not look like an empty inbox.
-                if folder == self._root:
-                    raise
-                continue
-            for entry in found:
-                if entry.name[0] not in "._~#@" and entry.is_dir(follow_symlinks=False):
-                    folders.append(Path(entry.path))
-                elif is_prompt_name(entry.name) and (identity := _regular(entry)) is not None:
-                    yield Path(entry.path).relative_to(self._root).as_posix(), identity
 
     def _take(self, path: str, identity: Identity) -> None:
         """Read it twice alike and hand it on; anything else means: not yet."""
@@ -174,42 +175,36 @@ class Inbox:
         try:
             data = _read(self._root / path, identity)
             same = data is not None and data == _read(self._root / path, identity)
+        except FileNotFoundError:
+            self._settling.taken(path)
         except OSError as error:
-            log.warning("%s can't be read: %s", path, error.strerror)
-            self._settling.changed(path, now)
-            return
-        if data is None or not same:
-            self._settling.changed(path, now)
-            return
-        if looks_incomplete(data, path) and self._settling.unfinished(path):
-            return
+            if self._settling.unreadable(path, now):
+                log.warning("%s can't be read and is left: %s", path, error.strerror)
+        else:
+            if data is None or not same:
+                self._settling.changed(path, now)
+            elif not (looks_incomplete(data, path) and self._settling.unfinished(path)):
+                self._hand_on(path, data, identity)
+
+    def _hand_on(self, path: str, data: bytes, identity: Identity) -> None:
         self._settling.taken(path)
         self._handed[path] = identity
         self._put(FileSettled(path, data, identity[3] / 1e9, identity))
 
 
-def _identity(found: os.stat_result) -> Identity:
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
-def _regular(entry: os.DirEntry[str]) -> Identity | None:
-    try:
-        found = entry.stat(follow_symlinks=False)
-    except OSError:
-        return None
-    return _identity(found) if stat.S_ISREG(found.st_mode) else None
-
-
 def _read(path: Path, identity: Identity) -> bytes | None:
-    """The whole file if it is, before and after, the one that was seen; else None. Never follows a link."""
+    """The file if it is, before and after, the one that was seen, else None. Never follows a link.
+
+    Of a file that is too large for a prompt file comes only so much that it shows.
+    """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags)
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
     try:
-        if _identity(os.fstat(descriptor)) != identity:
+        if identity_of(os.fstat(descriptor)) != identity:
             return None
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)
-        same = _identity(os.fstat(descriptor)) == identity
+        same = identity_of(os.fstat(descriptor)) == identity
     finally:
         os.close(descriptor)
     return data if same else None

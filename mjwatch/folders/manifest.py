@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import mjwatch
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "mjwatch/manifest/1"
 FILE_NAME = "manifest.json"
+
+_FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
+"""The years 1 and 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,9 @@ def build_manifest(
 
 
 def dump_manifest(manifest: dict[str, Any]) -> bytes:
-    """The manifest as the bytes of its file."""
-    return (json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
+    """The manifest as the bytes of its file: UTF-8 and nothing that strict readers refuse."""
+    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False, indent=2)
+    return (text + "\n").encode("utf-8", "replace")
 
 
 def load_manifest(path: Path) -> dict[str, Any]:
@@ -93,18 +98,29 @@ def load_manifest(path: Path) -> dict[str, Any]:
     path = path / FILE_NAME if path.is_dir() else path
     try:
         manifest = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OutboxError(f"{path} can't be read as a manifest: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         raise OutboxError(f"{path} is not a manifest of mjwatch ({SCHEMA})")
     return manifest
 
 
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of manifests, as it ships with the package."""
+    text = files("mjwatch.folders").joinpath("manifest.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
 def iso(time: float | None) -> str | None:
-    """A time in seconds since 1970 as ISO 8601 in UTC with milliseconds; None stays None."""
+    """A time in seconds since 1970 as ISO 8601 in UTC with milliseconds; None stays None.
+
+    A file may carry a time that no calendar has; it becomes the nearest one that has a date.
+    """
     if time is None:
         return None
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = datetime.fromtimestamp(min(max(time, _FIRST), _LAST), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def may_retry(refusal: Refusal) -> bool:

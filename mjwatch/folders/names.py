@@ -8,21 +8,38 @@ import unicodedata
 MAX_BYTES = 100
 """UTF-8 bytes that a name's stem may have, so that id, number and suffix still fit everywhere."""
 
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+_FORBIDDEN = re.compile(
+    r'[<>:"/\\|?*'
+    "\u2028\u2029"  # line breaks
+    "\u202a-\u202e\u2066-\u2069"  # turn the direction of writing: a name could show as another one
+    "]"
+)
+_NO_CHARACTERS = frozenset({"Cc", "Cs", "Cn"})
+"""Unicode categories: controls, half pairs (bytes that are no UTF-8), unassigned (macOS refuses them)."""
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?=\.|$)", re.IGNORECASE)
+_ONEDRIVE = re.compile(r"(?<=_vti)_|^~(?=\$)", re.IGNORECASE)
+"""OneDrive refuses ``_vti_`` in a name and ``~$`` before it."""
 
 
 def safe_name(name: str, max_bytes: int = MAX_BYTES) -> str:
     """Make a name safe: forbidden characters become ``_``, no trailing dot or blank, NFC, cut to size.
 
-    Bytes that are no UTF-8 (surrogates, as Python reads them from the file system) become ``_`` too.
+    Bytes that are no UTF-8 (surrogates, as Python reads them from the file system) become ``_`` too, and a
+    name that Windows keeps for itself gets a ``_`` behind it. Never empty.
     """
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\ufffd", "_")
-    text = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", text))
-    text = cut(text, max_bytes).rstrip(". ").lstrip(" ")
-    if not text or text.strip(".") == "":
-        return "_"
-    return f"_{text}" if _RESERVED.fullmatch(text) else text
+    text = "".join("_" if unicodedata.category(char) in _NO_CHARACTERS else char for char in name)
+    text = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", text)).lstrip(" ")
+    text = cut(_ONEDRIVE.sub("-", text), max_bytes).rstrip(". ")
+    if reserved := _RESERVED.match(text):
+        text = cut(f"{reserved[1]}_{text[reserved.end() :]}", max_bytes).rstrip(". ")
+    return text or "_"
+
+
+def safe_file_name(name: str) -> str:
+    """The same for a file, whose suffix is kept however long the name is."""
+    stem, dot, suffix = name.rpartition(".")
+    return f"{safe_name(stem)}.{safe_name(suffix, 10)}" if dot else safe_name(name)
 
 
 def slug(prompt: str, max_bytes: int = 40) -> str:

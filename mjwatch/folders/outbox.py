@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import uuid
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import OutboxError
+from mjwatch.folders.durable import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
 from mjwatch.folders.manifest import FILE_NAME
-from mjwatch.folders.names import safe_name
+from mjwatch.folders.names import safe_file_name, safe_name
 from mjwatch.folders.settling import without_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from mjwatch.model import Job
 
+log = logging.getLogger("mjwatch.outbox")
+
 FAILED = "_failed"
 STAGING = ".mjwatch-staging"
-FILE_MODE, FOLDER_MODE = 0o644, 0o755
+_PROBE = ".mjwatch-probe-"
+_OURS = frozenset({FAILED, "_gallery", "index.html", "status.json"})
+"""What else lies at the top of an outbox: no folder of the inbox may be mistaken for it."""
+
+_MOST_NAMES = 9
 
 
 class Outbox:
@@ -31,56 +40,77 @@ class Outbox:
     def __init__(self, root: Path, state: Path) -> None:
         """Make both folders where they are missing, and try which staging place a rename works from."""
         self._root = root
-        with _translated("the outbox can't be used"):
-            root.mkdir(parents=True, exist_ok=True)
-            self._staging = _staging_place(root, state / "staging")
+        self._state_staging = state / "staging"
+        with _translated(f"the outbox {root} can't be used"):
+            durable_folder(root)
+            self._staging = _staging_place(root, self._state_staging)
 
     def publish(self, job: Job, files: Mapping[str, bytes], *, failed: bool = False) -> str:
         """Publish these files, ``manifest.json`` among them, as the job's folder; its path in the outbox.
 
-        Idempotent: a folder that holds this job's manifest already counts as published. Raises OutboxError;
-        then nothing of it is visible.
+        Idempotent: a folder that holds this job's manifest already counts as published, and after an
+        OutboxError it may be tried again. What is visible is always whole. A success takes the folder away
+        in which the job was published as failed before.
         """
         relative = self.folder_of(job, failed=failed)
-        target = self._root / relative
         with _translated(f"{relative} can't be published"):
-            if self._holds(target, job.id):
-                return str(relative)
-            staged = self._stage(files)
-            try:
-                _make_parents(target.parent, self._root)
-                staged.rename(target)
-            except BaseException:
-                shutil.rmtree(staged, ignore_errors=True)
-                raise
-            _fsync_folder(target.parent)
-            if not failed:
-                self._withdraw(self._root / self.folder_of(job, failed=True), job.id)
-        return str(relative)
+            published = self._published(relative, job.id)
+            if published is None:
+                published = self._free(relative)
+                self._put(published, files)
+            fsync_folder((self._root / published).parent)
+        if not failed:
+            self._withdraw(job)
+        return str(published)
 
     def folder_of(self, job: Job, *, failed: bool) -> PurePosixPath:
         """Where the job's folder belongs: ``clients/acme/cat-7k3f9a2m`` for ``clients/acme/cat.txt``."""
-        parents = PurePosixPath(job.source.path).parent.parts if job.source else ()
-        folder = PurePosixPath(*([FAILED] if failed else []), *(safe_name(part) for part in parents))
-        return folder / f"{stem_of(job)}-{job.id}"
+        source = PurePosixPath(job.source.path if job.source else "")
+        parents = [safe_name(part) for part in source.parent.parts]
+        if parents and parents[0].casefold() in _OURS:
+            parents[0] += "_"
+        return PurePosixPath(*([FAILED] if failed else []), *parents, f"{stem_of(job)}-{job.id}")
 
     def sweep(self) -> None:
         """Remove what a crash left in staging. Only while no other process stages there."""
-        if self._staging.is_dir():
-            for left in self._staging.iterdir():
+        for staging in (self._state_staging, self._root / STAGING):
+            for left in staging.iterdir() if staging.is_dir() else ():
                 shutil.rmtree(left, ignore_errors=True)
+        for probe in self._root.glob(f"{_PROBE}*"):
+            with suppress(OSError):
+                probe.rmdir()
 
-    def _holds(self, folder: Path, job_id: str) -> bool:
+    def _published(self, relative: PurePosixPath, job_id: str) -> PurePosixPath | None:
+        """The folder that holds this job's manifest."""
+        for path in _names(relative):
+            try:
+                manifest = json.loads((self._root / path / FILE_NAME).read_bytes())
+            except (OSError, ValueError):
+                if not (self._root / path).exists():
+                    return None  # names are given out in order
+                continue
+            if isinstance(manifest, dict) and manifest.get("job") == job_id:
+                return path
+        return None
+
+    def _free(self, relative: PurePosixPath) -> PurePosixPath:
+        """The first name that nobody has: a folder that somebody has tampered with is left as it is."""
+        for path in _names(relative):
+            if not os.path.lexists(self._root / path):
+                return path
+        raise OutboxError(f"{relative} and the names after it are taken", "clear them away")
+
+    def _put(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
+        target = self._root / relative
+        if not target.parent.resolve().is_relative_to(self._root.resolve()):
+            raise OutboxError(f"{relative.parent} leads out of the outbox", "remove that link")
+        staged = self._stage(files)
         try:
-            manifest = json.loads((folder / FILE_NAME).read_bytes())
-        except (OSError, ValueError):
-            return False
-        return isinstance(manifest, dict) and manifest.get("job") == job_id
-
-    def _withdraw(self, folder: Path, job_id: str) -> None:
-        """A late result replaces the failure that was published before it."""
-        if self._holds(folder, job_id):
-            shutil.rmtree(folder, ignore_errors=True)
+            durable_folder(target.parent)
+            staged.rename(target)
+        except BaseException:
+            shutil.rmtree(staged, ignore_errors=True)
+            raise
 
     def _stage(self, files: Mapping[str, bytes]) -> Path:
         self._staging.mkdir(parents=True, exist_ok=True)
@@ -89,23 +119,45 @@ class Outbox:
         try:
             staged.chmod(FOLDER_MODE)
             for name, data in files.items():
-                _write_durably(staged / name, data)
-            _fsync_folder(staged)
+                if PurePath(name).name != name:
+                    raise OutboxError(f"{name!r} is no name for a file")
+                durable_copy(staged / name, data)
+            fsync_folder(staged)
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
             raise
         return staged
 
+    def _withdraw(self, job: Job) -> None:
+        """A late result replaces the failure that was published before it, at once and whole."""
+        failure = self._published(self.folder_of(job, failed=True), job.id)
+        if failure is None:
+            return
+        aside = self._staging / uuid.uuid4().hex
+        try:
+            self._staging.mkdir(parents=True, exist_ok=True)
+            (self._root / failure).rename(aside)
+        except OSError as error:
+            log.warning("%s has pictures now, but %s can't be removed: %s", job.id, failure, error.strerror)
+        else:
+            shutil.rmtree(aside, ignore_errors=True)
+
 
 def stem_of(job: Job) -> str:
     """The name that the job's folder and pictures begin with: its prompt file's, less suffix and marker."""
-    return safe_name(Path(prompt_file_name(job)).stem)
+    return prompt_file_name(job).rpartition(".")[0]
 
 
 def prompt_file_name(job: Job) -> str:
     """The prompt file's name in the outbox."""
     name = PurePosixPath(job.source.path).name if job.source else "prompt.txt"
-    return safe_name(without_marker(name))
+    return safe_file_name(without_marker(name))
+
+
+def _names(relative: PurePosixPath) -> Iterator[PurePosixPath]:
+    yield relative
+    for number in range(2, _MOST_NAMES + 1):
+        yield relative.with_name(f"{relative.name}-{number}")
 
 
 def _staging_place(root: Path, preferred: Path) -> Path:
@@ -113,7 +165,7 @@ def _staging_place(root: Path, preferred: Path) -> Path:
 
     Tried and not computed: under systemd's bind mounts a rename can fail although the device is the same.
     """
-    probe, arrived = preferred / uuid.uuid4().hex, root / f".mjwatch-probe-{uuid.uuid4().hex}"
+    probe, arrived = preferred / uuid.uuid4().hex, root / f"{_PROBE}{uuid.uuid4().hex}"
     try:
         probe.mkdir(parents=True)
         probe.rename(arrived)
@@ -123,34 +175,6 @@ def _staging_place(root: Path, preferred: Path) -> Path:
         return root / STAGING
     arrived.rmdir()
     return preferred
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    path.chmod(FILE_MODE)  # whatever the umask is: the far end of a sync must be able to read it
-
-
-def _make_parents(folder: Path, root: Path) -> None:
-    """Make missing folders one by one, each durable in its parent."""
-    if folder == root or folder.is_dir():
-        return
-    _make_parents(folder.parent, root)
-    folder.mkdir(exist_ok=True)
-    _fsync_folder(folder.parent)
-
-
-def _fsync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows can't open a folder; its renames are durable with the volume's log
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from mjwatch.folders.manifest import iso
 from mjwatch.model import RefusalClass, State
 
 if TYPE_CHECKING:
-    from mjwatch.model import Job
+    from mjwatch.model import Job, Refusal
 
 _HEADLINES = {
     State.REJECTED: "This prompt file could not be used",
@@ -31,22 +32,41 @@ _ADVICE: dict[RefusalClass | None, str] = {
 
 def failure_page(job: Job) -> str:
     """The page for a job that failed, was rejected or cancelled, in Markdown."""
-    refusal = job.refusal
     lines = [f"# {_HEADLINES.get(job.state, 'This job has no pictures')}", ""]
     if job.source is not None:
-        lines += [f"- File: `{_plain(job.source.path)}`"]
+        lines += [f"- File: `{_line(job.source.path).replace('`', '_')}`"]
     lines += [f"- Job: `{job.id}`", f"- When: {iso(job.finished or job.accepted)}", ""]
-    if refusal is not None:
-        lines += ["## Why", ""]
-        lines += [f"**{_plain(refusal.title)}**", ""] if refusal.title else []
-        lines += [_plain(refusal.detail), ""] if refusal.detail else []
+    if job.refusal is not None:
+        lines += _why(job.refusal)
     if job.prompt.text:
-        lines += ["## The prompt", "", *(f"    {line}" for line in _plain(job.prompt.text).splitlines()), ""]
+        lines += ["## The prompt", "", *(f"    {line}" for line in _plain(job.prompt.text).split("\n")), ""]
     if job.state is not State.CANCELLED:
-        lines += ["## What to do", "", _ADVICE[refusal.cls if refusal else None], ""]
+        lines += ["## What to do", "", _advice(job.refusal), ""]
     return "\n".join(lines)
 
 
+def _why(refusal: Refusal) -> list[str]:
+    lines = ["## Why", ""]
+    lines += [f"**{_line(refusal.title)}**", ""] if refusal.title else []
+    lines += [_plain(refusal.detail), ""] if refusal.detail else []
+    return lines
+
+
+def _advice(refusal: Refusal | None) -> str:
+    if refusal is None:
+        return _ADVICE[None]
+    return _plain(refusal.advice) or _ADVICE[refusal.cls]
+
+
+def _line(text: str) -> str:
+    return " ".join(_plain(text).split("\n"))
+
+
 def _plain(text: str) -> str:
-    """Without control characters, so that the page can be shown in a terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    """Without what could play tricks on a terminal or a reader: controls, half pairs, turned writing."""
+    return "".join(char if char == "\n" or _harmless(char) else "\ufffd" for char in text)
+
+
+def _harmless(char: str) -> bool:
+    turns = unicodedata.bidirectional(char) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    return not turns and unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container
 
 Identity = tuple[int, int, int, int, int]
 """Device, inode, size, mtime and ctime in nanoseconds."""
@@ -22,15 +22,21 @@ EMPTY_PATIENCE = 6.0
 """An empty file, or one whose mtime is 1970 (an rsync that was cut off leaves that), waits this many times
 as long as one that merely looks unfinished."""
 
+AGAIN = 0.05
+"""Seconds until a file that changed while it was read is looked at again, if it has no longer wait anyway."""
+
+_FOREIGN_FOLDERS = frozenset({"$recycle.bin", "system volume information", "lost+found"})
+
 _CONFLICT_COPIES = re.compile(
     r".*\.sync-conflict-\d{8}-\d{6}(-[A-Z2-7]{7})?\.(txt|toml)"  # Syncthing
     r"|.* \((.*)?(conflicted|conflicting) copy.*\)\.(txt|toml)"  # Dropbox, Nextcloud, maestral
     r"|.*_conflict-\d{8}-\d{6}\.(txt|toml)"  # ownCloud
     r"|.* \((selective sync|case|unicode encoding) conflict.*\)\.(txt|toml)"  # Dropbox
+    r"|.* \(case clash from .*\)\.(txt|toml)"  # Nextcloud
     r"|.* \(conflict( #\d+)?_on_.*\)\.(txt|toml)"  # Unison
     r"|.*\.conflict\.(txt|toml)"  # Resilio
     r"|.*~\d{8}-\d{6}\.(txt|toml)",  # Syncthing's versions
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -39,6 +45,11 @@ def is_prompt_name(name: str) -> bool:
     if not name.lower().endswith(SUFFIXES) or name[0] in "._~#":
         return False
     return not is_conflict_copy(name)
+
+
+def may_hold_prompts(folder: str) -> bool:
+    """Whether a folder of this name is looked into; those of tools, systems and storage boxes are not."""
+    return folder[:1] not in "._~#@" and folder.lower() not in _FOREIGN_FOLDERS
 
 
 def is_conflict_copy(name: str) -> bool:
@@ -53,15 +64,19 @@ def says_ready(name: str) -> bool:
 
 def without_marker(name: str) -> str:
     """The name without its ``.ready.`` marker."""
-    first, *middle, last = name.split(".")
-    return ".".join([first, *(part for part in middle if part.lower() != "ready"), last])
+    first, *rest = name.split(".")
+    marks = [part for part in rest[:-1] if part.lower() != "ready"]
+    return ".".join([first, *marks, *rest[-1:]])
 
 
 @dataclass(slots=True)
 class _Sight:
+    """One look of a file: since when it looks so, and how long it must; ``held``: it could not be read."""
+
     identity: Identity
     since: float
     patience: float
+    held: bool = False
 
 
 class Settling:
@@ -81,34 +96,47 @@ class Settling:
     def _first_patience(self, path: str, identity: Identity) -> float:
         _, _, size, mtime_ns, _ = identity
         if size == 0 or 0 <= mtime_ns < 1_000_000_000:
-            return self._incomplete * EMPTY_PATIENCE
-        return 0.0 if says_ready(path.rpartition("/")[2]) else self._settle
+            return self._long
+        return 0.0 if _arrived_whole(path) else self._settle
 
-    def keep_only(self, paths: Iterable[str]) -> None:
+    @property
+    def _long(self) -> float:
+        return self._incomplete * EMPTY_PATIENCE
+
+    def keep_only(self, paths: Container[str]) -> None:
         """Forget all files but these: they are gone."""
-        present = set(paths)
-        self._sights = {path: sight for path, sight in self._sights.items() if path in present}
+        self._sights = {path: sight for path, sight in self._sights.items() if path in paths}
 
     def due(self, now: float) -> list[tuple[str, Identity]]:
         """Files that have been quiet for long enough to be read."""
-        return [(p, s.identity) for p, s in self._sights.items() if now - s.since >= s.patience]
+        return [(p, s.identity) for p, s in self._sights.items() if now >= s.since + s.patience]
 
     def changed(self, path: str, now: float) -> None:
         """It changed while it was read: begin again."""
-        sight = self._sights.get(path)
-        if sight is not None:
-            sight.since = now
+        sight = self._sights[path]
+        sight.since = now
+        sight.patience = max(sight.patience, AGAIN)
+
+    def unreadable(self, path: str, now: float) -> bool:
+        """It can't be read: try again after a long while, or when it looks different. Whether that is new."""
+        sight = self._sights[path]
+        new = not sight.held
+        sight.since, sight.patience, sight.held = now, max(self._long, AGAIN), True
+        return new
 
     def unfinished(self, path: str) -> bool:
-        """Its content looks unfinished: whether to wait longer. False: it had its longer while, take it."""
+        """Its content looks unfinished: whether to wait longer. False: it had its longer while, take it.
+
+        A file that arrived whole by a rename does not wait: what it holds is what was meant.
+        """
         sight = self._sights[path]
-        if sight.patience >= self._incomplete:
+        if sight.patience >= self._incomplete or _arrived_whole(path):
             return False
         sight.patience = self._incomplete
         return True
 
     def taken(self, path: str) -> None:
-        """It was handed on; nothing is left to watch over."""
+        """It was handed on, or is gone; nothing is left to watch over."""
         self._sights.pop(path, None)
 
     def next_due(self) -> float | None:
@@ -116,4 +144,9 @@ class Settling:
         return min((s.since + s.patience for s in self._sights.values()), default=None)
 
     def __len__(self) -> int:
-        return len(self._sights)
+        """How many files may still be taken; one that can't be read is told of, and not waited for."""
+        return sum(not sight.held for sight in self._sights.values())
+
+
+def _arrived_whole(path: str) -> bool:
+    return says_ready(path.rpartition("/")[2])

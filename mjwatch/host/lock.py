@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ FILE_NAME = "daemon.lock"
 PATIENCE = 2.0
 """Seconds to wait for the lock: `mjwatch status` may hold it for a moment, to see whether anybody does."""
 
+ASKING = 0.2
+"""Seconds after which a lock that others hold is an owner's, where askers must take it to ask (Windows)."""
+
 
 @contextmanager
 def daemon_lock(state: Path) -> Iterator[None]:
@@ -31,7 +35,8 @@ def daemon_lock(state: Path) -> Iterator[None]:
         message = f"another mjwatch already works with {state}"
         raise DaemonError(message, "see `mjwatch status`; stop it first") from None
     except OSError as error:
-        raise DaemonError(f"the state folder {state} can't be used: {error.strerror}") from error
+        message = f"the state folder {state} can't be used: {error.strerror or error}"
+        raise DaemonError(message, "this user must be able to write there") from error
     try:
         yield
     finally:
@@ -39,19 +44,40 @@ def daemon_lock(state: Path) -> Iterator[None]:
 
 
 def daemon_runs(state: Path) -> bool:
-    """Whether a process owns this state folder now."""
-    if not (state / FILE_NAME).exists():
+    """Whether a process owns this state folder now. Raises DaemonError where that can't be seen.
+
+    Who may read the lock's file may ask: several askers at once don't take each other for the owner.
+    """
+    try:
+        descriptor = os.open(state / FILE_NAME, os.O_RDONLY)
+    except FileNotFoundError:
         return False
-    lock = FileLock(state / FILE_NAME)
-    end = time.monotonic() + 0.2
-    while True:
+    except OSError as error:
+        message = f"the state folder {state} can't be read: {error.strerror}"
+        raise DaemonError(message, "ask as the user that the service runs as") from error
+    try:
+        return _is_locked(descriptor, state / FILE_NAME)
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+
+    def _is_locked(descriptor: int, path: Path) -> bool:
+        lock = FileLock(path)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=ASKING, poll_interval=0.02)
         except Timeout:
             return True
-        except OSError:
-            if time.monotonic() > end:
-                return False
-            continue
         lock.release()
         return False
+
+else:
+    import fcntl
+
+    def _is_locked(descriptor: int, path: Path) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False  # closing the file lets it go

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
-from mjwatch.prompts.promptfile import read_prompt_file
+from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ def make_jobs(file: FileSettled, now: float, new_id: Callable[[], str], max_jobs
     """The jobs of a file; one rejected job, with the reason in words, where it can't be read as prompts."""
     source = Source(file.path, sha256(file.data), file.mtime)
     try:
+        _check_size(file)
         found = read_prompt_file(file.data, file.path.rpartition("/")[2], max_jobs=max_jobs)
     except PromptFileError as error:
         return [_rejected(source, error, now, new_id())]
@@ -42,6 +43,16 @@ def make_jobs(file: FileSettled, now: float, new_id: Callable[[], str], max_jobs
         )
         for index, prompt in enumerate(found.prompts)
     ]
+
+
+def _check_size(file: FileSettled) -> None:
+    """Of a file that is too large only the beginning was read; the file itself says how large it is."""
+    size = file.identity[2]
+    if size > MAX_BYTES:
+        raise PromptFileError(
+            f"the file has {size:,} bytes, but prompt files have {MAX_BYTES:,} at most",
+            "it was not read whole and is left in the inbox: take it away, or split it",
+        )
 
 
 def given_job(job_id: str, prompt: Prompt, path: str, now: float) -> Job:

@@ -12,7 +12,14 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.jobs.reader import SCHEMA_VERSION, JournalReader, TakenFile, check_version, translated
+from mjwatch.jobs.reader import (
+    SCHEMA_VERSION,
+    JournalReader,
+    TakenFile,
+    check_version,
+    stored_path,
+    translated,
+)
 from mjwatch.jobs.record import dump_job
 
 if TYPE_CHECKING:
@@ -21,24 +28,28 @@ if TYPE_CHECKING:
 
     from mjwatch.model import Job
 
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE files (
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL, mtime REAL NOT NULL,
-    taken REAL NOT NULL, content BLOB NOT NULL);
-CREATE INDEX files_by_path ON files (path, sha256);
-CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, open INTEGER NOT NULL,
-    priority INTEGER NOT NULL, due REAL, twin TEXT NOT NULL, job_uuid TEXT, result_message TEXT,
-    accepted REAL NOT NULL, file INTEGER REFERENCES files (id), body TEXT NOT NULL);
-CREATE INDEX jobs_open ON jobs (state, priority DESC, number, due, twin) WHERE open = 1;
-CREATE INDEX jobs_by_uuid ON jobs (job_uuid) WHERE job_uuid IS NOT NULL;
-CREATE INDEX jobs_by_result ON jobs (result_message) WHERE result_message IS NOT NULL;
-CREATE INDEX jobs_by_file ON jobs (file) WHERE file IS NOT NULL;
-CREATE TABLE attempts (
-    nonce TEXT PRIMARY KEY, job TEXT NOT NULL, session TEXT, anchor TEXT, at REAL NOT NULL) WITHOUT ROWID;
-CREATE INDEX attempts_by_time ON attempts (at);
-"""
+_SCHEMA = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    # A path that is no UTF-8 is kept as its bytes.
+    """CREATE TABLE files (
+        id INTEGER PRIMARY KEY, path NOT NULL, sha256 TEXT NOT NULL, mtime REAL NOT NULL,
+        taken REAL NOT NULL, content BLOB NOT NULL)""",
+    "CREATE INDEX files_by_path ON files (path, sha256)",
+    """CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, open INTEGER NOT NULL,
+        priority INTEGER NOT NULL, due REAL, twin TEXT NOT NULL, job_uuid TEXT, result_message TEXT,
+        accepted REAL NOT NULL, file INTEGER REFERENCES files (id), body TEXT NOT NULL)""",
+    "CREATE INDEX jobs_open ON jobs (state, priority DESC, number, due, twin) WHERE open = 1",
+    "CREATE INDEX jobs_due ON jobs (due) WHERE open = 1 AND state = 'queued' AND due IS NOT NULL",
+    "CREATE INDEX jobs_by_state ON jobs (state)",
+    "CREATE INDEX jobs_by_uuid ON jobs (job_uuid) WHERE job_uuid IS NOT NULL",
+    "CREATE INDEX jobs_by_result ON jobs (result_message) WHERE result_message IS NOT NULL",
+    "CREATE INDEX jobs_by_file ON jobs (file) WHERE file IS NOT NULL",
+    """CREATE TABLE attempts (
+        nonce TEXT PRIMARY KEY, job TEXT NOT NULL, session TEXT, anchor TEXT, at REAL NOT NULL)
+        WITHOUT ROWID""",
+    "CREATE INDEX attempts_by_time ON attempts (at)",
+)
 
 
 class Journal(JournalReader):
@@ -49,6 +60,8 @@ class Journal(JournalReader):
         self.path = path
         with translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                JournalReader(path, empty_too=True).close()  # even to open it for writing would change it
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
             try:
                 self._prepare()
@@ -57,12 +70,12 @@ class Journal(JournalReader):
                 raise
 
     def _prepare(self) -> None:
-        version = check_version(self._db, self.path)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
-        if version == 0:
+        self._db.execute("PRAGMA fullfsync=ON")  # macOS: to the platter, not only to the drive's cache
+        if check_version(self._db, self.path) == 0:
             with self._transaction():
-                for statement in _SCHEMA.split(";\n"):
+                for statement in _SCHEMA:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
@@ -87,32 +100,23 @@ class Journal(JournalReader):
             if file is not None:
                 cursor = self._db.execute(
                     "INSERT INTO files (path, sha256, mtime, taken, content) VALUES (?, ?, ?, ?, ?)",
-                    (file.path, file.sha256, file.mtime, now, file.content),
+                    (stored_path(file.path), file.sha256, file.mtime, now, file.content),
                 )
                 file_id = cursor.lastrowid
             for job, twin in jobs:
                 self._db.execute(
-                    "INSERT INTO jobs (id, state, open, priority, due, twin, job_uuid, result_message,"
-                    " accepted, file, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        job.id,
-                        *_columns(job)[:4],
-                        twin,
-                        *_columns(job)[4:],
-                        job.accepted,
-                        file_id,
-                        dump_job(job),
-                    ),
+                    "INSERT INTO jobs (state, open, priority, due, job_uuid, result_message, body, id, twin,"
+                    " accepted, file) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*_columns(job), job.id, twin, job.accepted, file_id),
                 )
 
     def update(self, job: Job, attempt_at: float | None = None, meta: dict[str, Any] | None = None) -> None:
         """Store a job's step; with ``attempt_at`` also its new attempt, with ``meta`` the session's place."""
         with self._transaction():
-            state, is_open, priority, due, uuid, result = _columns(job)
             self._db.execute(
                 "UPDATE jobs SET state=?, open=?, priority=?, due=?, job_uuid=?, result_message=?, body=?"
                 " WHERE id=?",
-                (state, is_open, priority, due, uuid, result, dump_job(job), job.id),
+                (*_columns(job), job.id),
             )
             if attempt_at is not None:
                 self._db.execute(
@@ -135,6 +139,7 @@ class Journal(JournalReader):
             )
 
 
-def _columns(job: Job) -> tuple[str, int, int, float | None, str | None, str | None]:
+def _columns(job: Job) -> tuple[str | int | float | None, ...]:
+    """What is kept of a job beside its body, to find it by, and the body."""
     result = None if job.result is None else job.result.message_id
-    return (job.state, int(job.open), job.priority, job.due, job.job_uuid, result)
+    return (job.state, int(job.open), job.priority, job.due, job.job_uuid, result, dump_job(job))

@@ -34,7 +34,8 @@ class Throttle:
         """``sent_before``: the times of earlier submissions, oldest first."""
         self._pace = pace
         self._sent = deque(sent_before)
-        self._next_time = float("-inf")
+        # A restart is no reason to hurry.
+        self._next_time = self._sent[-1] + pace.delay if self._sent else float("-inf")
 
     def may_send(self, now: float, in_flight: int) -> bool:
         """Whether one more may be sent now, with so many in flight at Midjourney already."""
@@ -42,11 +43,19 @@ class Throttle:
 
     def next_time(self, now: float) -> float:
         """The earliest time for the next one, slots aside; minus infinity where nothing was sent yet."""
+        self._mind_the_clock(now)
         while self._sent and self._sent[0] <= now - DAY:
             self._sent.popleft()
-        if 0 < self._pace.max_per_day <= len(self._sent):
-            return self._sent[0] + DAY
+        cap = self._pace.max_per_day
+        if 0 < cap <= len(self._sent):
+            return max(self._next_time, self._sent[-cap] + DAY)
         return self._next_time
+
+    def _mind_the_clock(self, now: float) -> None:
+        """Where the clock was set back, what was sent "later" counts as sent now."""
+        if self._sent and self._sent[-1] > now:
+            self._sent = deque(min(time, now) for time in self._sent)
+            self._next_time = min(self._next_time, now + self._pace.delay + self._pace.jitter)
 
     def sent(self, now: float, chance: float) -> None:
         """One was sent now; ``chance``, from 0 to 1, is the share of the jitter added to the pause."""

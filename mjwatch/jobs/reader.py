@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
+_DAMAGED = "it is damaged: put it aside together with its -wal file, or restore a copy; nothing was changed"
+
 
 @dataclass(frozen=True, slots=True)
 class TakenFile:
@@ -32,15 +34,19 @@ class TakenFile:
 class JournalReader:
     """A read-only view for the CLI, beside a running daemon or without one."""
 
-    def __init__(self, path: Path) -> None:
-        """Open for reading. Raises JournalError where there is no journal yet."""
+    def __init__(self, path: Path, *, empty_too: bool = False) -> None:
+        """Open for reading. Raises JournalError where there is no journal yet.
+
+        ``empty_too``: one in which nothing was stored yet is let pass.
+        """
         self.path = path
-        if not path.exists():
-            raise JournalError(f"there is no journal at {path} yet", "start the service with `mjwatch run`")
         with translated(path):
-            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
+            if not path.exists():
+                raise _no_journal(path)
+            self._db = _open_read_only(path)
             try:
-                check_version(self._db, path)
+                if check_version(self._db, path) == 0 and not empty_too:
+                    raise _no_journal(path)
             except BaseException:
                 self._db.close()
                 raise
@@ -56,8 +62,8 @@ class JournalReader:
 
     def live_jobs(self) -> list[Job]:
         """All jobs that are open and not queued, oldest first."""
-        rows = self._all("SELECT body FROM jobs WHERE open=1 AND state<>'queued' ORDER BY number")
-        return [load_job(row[0]) for row in rows]
+        states = ",".join(f"'{state}'" for state in State if state is not State.QUEUED)
+        return self._jobs(f"SELECT body FROM jobs WHERE open=1 AND state IN ({states}) ORDER BY number")
 
     def next_queued(self, now: float, blocked_twins: Collection[str], only: str | None = None) -> Job | None:
         """The queued job to send next: priority, then order of arrival; due, and no twin of a blocked one.
@@ -65,14 +71,14 @@ class JournalReader:
         ``only``: no other job than the one with this id.
         """
         marks = ",".join("?" * len(blocked_twins))
-        row = self._one(
+        found = self._jobs(
             "SELECT body FROM jobs WHERE open=1 AND state='queued' AND (due IS NULL OR due<=?)"
             f" AND twin NOT IN ({marks}){' AND id=?' if only else ''} ORDER BY priority DESC, number LIMIT 1",
             now,
             *blocked_twins,
             *([only] if only else []),
         )
-        return None if row is None else load_job(row[0])
+        return found[0] if found else None
 
     def next_queued_due(self, now: float) -> float | None:
         """When the next of the queued jobs that wait for a time may be sent."""
@@ -81,8 +87,8 @@ class JournalReader:
 
     def job(self, job_id: str) -> Job | None:
         """One job by its id."""
-        row = self._one("SELECT body FROM jobs WHERE id=?", job_id)
-        return None if row is None else load_job(row[0])
+        found = self._jobs("SELECT body FROM jobs WHERE id=?", job_id) if job_id.isascii() else []
+        return found[0] if found else None
 
     def owner_of(self, *, job_uuid: str | None = None, message_id: str | None = None) -> str | None:
         """The id of the job, open or long closed, that this Midjourney job or final message belongs to."""
@@ -97,11 +103,11 @@ class JournalReader:
             "SELECT path, sha256, mtime, content FROM files WHERE id=(SELECT file FROM jobs WHERE id=?)",
             job_id,
         )
-        return None if row is None else TakenFile(*row)
+        return None if row is None else TakenFile(_path_of(row[0]), *row[1:])
 
     def taken_mtimes(self, path: str, sha256: str) -> list[float]:
         """The modification times under which this very content was taken at this path before."""
-        rows = self._all("SELECT mtime FROM files WHERE sha256=? AND path=?", sha256, path)
+        rows = self._all("SELECT mtime FROM files WHERE sha256=? AND path=?", sha256, stored_path(path))
         return [float(row[0]) for row in rows]
 
     def attempts_since(self, time: float) -> list[float]:
@@ -114,6 +120,41 @@ class JournalReader:
         row = self._one("SELECT COUNT(*) FROM jobs WHERE open=1 AND state=?", state)
         return 0 if row is None else int(row[0])
 
+    def listed(self, state: State | None, limit: int) -> list[Job]:
+        """The newest jobs first; ``state`` filters."""
+        where = "WHERE state=?" if state else ""
+        values = (state, limit) if state else (limit,)
+        return self._jobs(f"SELECT body FROM jobs {where} ORDER BY number DESC LIMIT ?", *values)
+
+    def open_counts(self) -> dict[State, int]:
+        """How many jobs are open, by state."""
+        rows = self._all("SELECT state, COUNT(*) FROM jobs WHERE open=1 GROUP BY state")
+        return {State(state): count for state, count in rows}
+
+    def matching_ids(self, prefix: str) -> list[str]:
+        """Ids of jobs that begin with this text, at most ten."""
+        if not prefix.isascii():
+            return []
+        rows = self._all("SELECT id FROM jobs WHERE id>=? AND id<? LIMIT 10", prefix, prefix + "\x7f")
+        return [row[0] for row in rows]
+
+    def jobs_of_file(self, path: str, sha256: str) -> list[Job]:
+        """The jobs of the file with this name and content that was taken last."""
+        return self._jobs(
+            "SELECT body FROM jobs WHERE file=(SELECT MAX(id) FROM files WHERE path=? AND sha256=?)"
+            " ORDER BY number",
+            stored_path(path),
+            sha256,
+        )
+
+    def _jobs(self, query: str, *values: object) -> list[Job]:
+        try:
+            return [load_job(row[0]) for row in self._all(query, *values)]
+        except (ValueError, KeyError, TypeError) as error:
+            raise JournalError(
+                f"a job in the journal {self.path} can't be read: {error}", _DAMAGED
+            ) from error
+
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         with translated(self.path):
             row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
@@ -123,34 +164,42 @@ class JournalReader:
         with translated(self.path):
             return self._db.execute(query, values).fetchall()
 
-    def listed(self, state: State | None, limit: int) -> list[Job]:
-        """The newest jobs first; ``state`` filters."""
-        where = "WHERE state=?" if state else ""
-        values = (state, limit) if state else (limit,)
-        rows = self._all(f"SELECT body FROM jobs {where} ORDER BY number DESC LIMIT ?", *values)
-        return [load_job(row[0]) for row in rows]
 
-    def open_counts(self) -> dict[State, int]:
-        """How many jobs are open, by state."""
-        rows = self._all("SELECT state, COUNT(*) FROM jobs WHERE open=1 GROUP BY state")
-        return {State(state): count for state, count in rows}
+def stored_path(path: str) -> str | bytes:
+    """A path as the journal keeps it: text, or bytes where a name in it is no UTF-8."""
+    raw = path.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
-    def matching_ids(self, prefix: str) -> list[str]:
-        """Ids of jobs that begin with this text, at most ten."""
-        upper = prefix + "\uffff"
-        return [
-            row[0] for row in self._all("SELECT id FROM jobs WHERE id>=? AND id<? LIMIT 10", prefix, upper)
-        ]
 
-    def jobs_of_file(self, path: str, sha256: str) -> list[Job]:
-        """The jobs of the file with this name and content that was taken last."""
-        rows = self._all(
-            "SELECT body FROM jobs WHERE file=(SELECT MAX(id) FROM files WHERE path=? AND sha256=?)"
-            " ORDER BY number",
-            path,
-            sha256,
-        )
-        return [load_job(row[0]) for row in rows]
+def _path_of(stored: str | bytes) -> str:
+    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogateescape")
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    """Open it, also where this user may not write beside it, which readers of a live journal must.
+
+    A journal that nobody has open has no -wal file, and can be read as it stands.
+    """
+    try:
+        return _connect(path, "mode=ro")
+    except sqlite3.OperationalError:
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        return _connect(path, "mode=ro&immutable=1")
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?{options}"
+    db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0)
+    try:
+        db.execute("PRAGMA schema_version").close()  # the first look is what fails
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> int:
@@ -177,14 +226,16 @@ def translated(path: Path) -> Iterator[None]:
         raise JournalError(f"the journal {path} can't be used: {error.strerror or error}") from error
 
 
+def _no_journal(path: Path) -> JournalError:
+    return JournalError(f"there is no journal at {path} yet", "start the service with `mjwatch run`")
+
+
 def _mend(error: sqlite3.DatabaseError) -> str:
     words = str(error)
     if "malformed" in words or "not a database" in words:
-        return (
-            "it is damaged: put it aside together with its -wal file, or restore a copy; nothing was changed"
-        )
+        return _DAMAGED
     if "full" in words:
         return "make room on its disk"
     if "readonly" in words or "unable to open" in words:
-        return "check that this user may write to its folder"
-    return ""
+        return "this user must be able to write to its folder; ask as the user that the service runs as"
+    return "another program has it open" if "locked" in words else ""

@@ -21,8 +21,8 @@ from mjwatch.model import (
 
 
 def dump_job(job: Job) -> str:
-    """The whole job as one line of JSON."""
-    return json.dumps(asdict(job), ensure_ascii=False, separators=(",", ":"))
+    """The whole job as one line of JSON, in ASCII: file names that are no UTF-8 come through as they are."""
+    return json.dumps(asdict(job), separators=(",", ":"))
 
 
 def load_job(text: str) -> Job:

@@ -1,0 +1,56 @@
+"""Lets tests about permissions mean something where they run as root, who may do everything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOBODY = 65534
+
+
+@contextmanager
+def unprivileged() -> Iterator[Path]:
+    """Without root's rights in all threads of this process; gives a folder of one's own to try things in.
+
+    pytest's own temporary folder can't be used, since only root may look into it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="mjwatch-test-"))
+    try:
+        with _as_nobody(folder):
+            yield folder
+    finally:
+        _unlock(folder)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _as_nobody(folder: Path) -> Iterator[None]:
+    if sys.platform != "linux" or os.getuid() != 0:
+        yield
+        return
+    groups = os.getgroups()
+    os.chown(folder, NOBODY, NOBODY)
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, 0)
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        os.setgroups(groups)
+
+
+def _unlock(folder: Path) -> None:
+    folder.chmod(0o700)
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            _unlock(entry)
