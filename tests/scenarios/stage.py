@@ -164,7 +164,7 @@ def staged(folder: Path, *options: str) -> Iterator[Stage]:
             stage = Stage(folder, line.split()[-1])
             yield stage
         finally:
-            for daemon in stage.daemons if stage else ():
+            for daemon in () if stage is None else stage.daemons:
                 if daemon.poll() is None:
                     daemon.kill()
                     daemon.wait(timeout=HANG)
