@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp import web
 
 from .bot import MidjourneyBot
-from .cdn import Cdn, Uploads
+from .cdn import Cdn
 from .commands import CommandIndex
 from .control import Control
 from .delivery import Delivery
@@ -16,6 +16,7 @@ from .faults import Faults
 from .gateway import GatewayConnection
 from .handshake import Handshake
 from .history import History
+from .interactions import Checks
 from .jobs import Studio
 from .messages import MessageForms
 from .mint import SnowflakeMint
@@ -25,6 +26,7 @@ from .profiles import profile_for
 from .rest import RestApi, discord_errors
 from .sessions import Sessions
 from .signing import Signer
+from .uploads import Uploads
 from .witness import Witness
 
 if TYPE_CHECKING:
@@ -62,15 +64,16 @@ class PretendDiscord:
             grid=options.grid,
         )
         self._bot = MidjourneyBot(studio, self.sessions, self._history, self.witness, options)
+        uploads = Uploads(self._pictures, self._signer, mint, self.witness)
         self._rest = RestApi(
             index, self._history, self._signer, self.faults, read_history=options.read_history
         )
         self._control = Control(self.witness, self.faults, self.sessions, index, self._bot, self._history)
         self._parts: list[Part] = [
             self._rest,
-            InteractionPost(self._bot, index, self._history, self.faults, self.witness),
+            InteractionPost(self._bot, Checks(index, self._history, uploads), self.faults, self.witness),
             Cdn(self._pictures, self._signer, self.faults, self.witness),
-            Uploads(self._pictures, self._signer, mint, self.witness),
+            uploads,
             self._control,
         ]
 

@@ -9,10 +9,11 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING
+from mjwatch.discord.protocol import FLAG_EPHEMERAL
 
+from .desk import ANSWER_TIME, Desk
 from .finals import with_button_used
-from .notices import notice_for, notice_named
+from .notices import UNKNOWN_JOB, notice_for, notice_named
 from .plans import plan_for_button, plan_for_prompt, uuid_in
 from .slots import Slots
 from .workshop import Workshop
@@ -28,20 +29,11 @@ if TYPE_CHECKING:
     from .sessions import Sessions
     from .witness import Executed, Witness
 
-ANSWER_TIME = 0.4
-"""Seconds until the bot answers, at most (recorded: 0.2 to 0.9)."""
 ANSWER_LIMIT = 3.0
 """Seconds that Discord waits for a bot before it says INTERACTION_FAILURE."""
 REASON_TIMEOUT = 2
 
 Answer = Callable[["Interaction", "Executed"], Coroutine[Any, Any, None]]
-
-_SPEEDS = {
-    "fast": "Done! Your jobs now use fast-hours. You can always switch back with /relax",
-    "relax": "Done! Your jobs now do not consume fast-hours, but might take a little longer. "
-    "You can always switch back with /fast",
-    "turbo": "Done! Your jobs now use turbo mode. You can always switch back with /fast",
-}
 
 
 class MidjourneyBot:
@@ -62,12 +54,7 @@ class MidjourneyBot:
         self._options = options
         self._rng = Random(options.seed)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._answers: dict[str | None, Answer] = {
-            "imagine": self._imagine,
-            "info": self._info,
-            **dict.fromkeys(_SPEEDS, self._switch_speed),
-        }
-        self._workshop = self._new_workshop()
+        self._open()
 
     def execute(self, interaction: Interaction, executed: Executed) -> None:
         """Take an accepted interaction; everything else happens by and by."""
@@ -79,7 +66,7 @@ class MidjourneyBot:
         """Forget every job."""
         for task in self._tasks:
             task.cancel()
-        self._workshop = self._new_workshop()
+        self._open()
 
     async def close(self) -> None:
         """Stop all work."""
@@ -87,9 +74,20 @@ class MidjourneyBot:
         self.reset()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _new_workshop(self) -> Workshop:
+    def _open(self) -> None:
         slots = Slots(self._options.max_running, self._options.max_queued)
-        return Workshop(self._studio, slots, self._rng, self._refuse)
+        self._workshop = Workshop(self._studio, slots, self._rng, self._refuse)
+        self._desk = Desk(self._studio, self._workshop)
+        self._answers: dict[str | None, Answer] = {
+            "imagine": self._imagine,
+            "blend": self._blend,
+            "show": self._show,
+            "info": self._desk.info,
+            "settings": self._desk.settings,
+            "shorten": self._desk.shorten,
+            "describe": self._desk.describe,
+            **dict.fromkeys(("fast", "relax", "turbo"), self._desk.speed),
+        }
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -124,7 +122,7 @@ class MidjourneyBot:
         if interaction.custom_id.startswith("MJ::CancelJob::"):
             return self._cancel
         if interaction.custom_id.startswith("MJ::BOOKMARK::"):
-            return self._rate
+            return self._desk.rate
         parent = self._workshop.plan_of(uuid_in(interaction.custom_id))
         if parent is None:
             return None
@@ -137,7 +135,16 @@ class MidjourneyBot:
             self._sessions.to_session(interaction.session_id, "INTERACTION_SUCCESS", about)
 
     async def _imagine(self, interaction: Interaction, executed: Executed) -> None:
-        prompt = interaction.option("prompt") or ""
+        await self._picture(interaction, executed, interaction.option("prompt") or "")
+
+    async def _blend(self, interaction: Interaction, executed: Executed) -> None:
+        paths = [interaction.option(f"image{n}") for n in range(1, 6)]
+        links = [f"https://cdn.discordapp.com{path}" for path in paths if path is not None]
+        await self._picture(
+            interaction, executed, " ".join([*links, interaction.option("dimensions") or ""]).strip()
+        )
+
+    async def _picture(self, interaction: Interaction, executed: Executed, prompt: str) -> None:
         if self._studio.faults.take("silent", prompt):
             return
         notice = self._notice(prompt)
@@ -149,6 +156,19 @@ class MidjourneyBot:
         plan = plan_for_prompt(prompt, self._studio.profile, mode, self._studio.grid)
         await self._workshop.make(interaction, executed, plan, notice)
 
+    async def _show(self, interaction: Interaction, executed: Executed) -> None:
+        """The result of a known job once more, as an ordinary message."""
+        result = self._workshop.result_of(interaction.option("job_id") or "")
+        message = result and self._history.of(result["channel_id"]).get(int(result["id"]))
+        if not message:
+            executed.outcome = "refused"
+            self._refuse(interaction, UNKNOWN_JOB)
+            return
+        shown = self._studio.forms.post(interaction.channel, message["content"])
+        kept = ("attachments", "components", "flags")
+        self._studio.delivery.create({**shown, **{name: message[name] for name in kept}})
+        executed.outcome = "done"
+
     async def _press(self, plan: Plan, interaction: Interaction, executed: Executed) -> None:
         message = self._history.of(interaction.channel.id).get(int(plan.reply_to or 0))
         if message is not None:
@@ -158,29 +178,6 @@ class MidjourneyBot:
     async def _cancel(self, interaction: Interaction, executed: Executed) -> None:
         stopped = self._workshop.cancel(uuid_in(interaction.custom_id or ""))
         executed.outcome = "done" if stopped else "refused"
-
-    async def _rate(self, interaction: Interaction, executed: Executed) -> None:
-        channel, target = interaction.channel, interaction.message_id
-        link = f"https://discord.com/channels/{channel.guild_id or '@me'}/{channel.id}/{target}"
-        words = f"You have successfully rated [this job]({link}) with \U0001f60d"
-        self._studio.delivery.create(self._studio.forms.post(channel, words, reply_to=target))
-        executed.outcome = "done"
-
-    async def _switch_speed(self, interaction: Interaction, executed: Executed) -> None:
-        speed = interaction.command or "fast"
-        self._workshop.account.mode = speed
-        message = self._studio.forms.response(interaction, _SPEEDS[speed], flags=FLAG_EPHEMERAL)
-        self._studio.delivery.create(message, interaction)
-        executed.outcome = "done"
-
-    async def _info(self, interaction: Interaction, executed: Executed) -> None:
-        message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
-        self._studio.delivery.create(message, interaction)
-        await asyncio.sleep(min(ANSWER_TIME, self._options.seconds_per_job / 10))
-        message["flags"] = FLAG_EPHEMERAL
-        message["embeds"] = [self._workshop.account.body(self._workshop.slots.waiting)]
-        self._studio.delivery.update(message, interaction)
-        executed.outcome = "done"
 
     def _notice(self, prompt: str) -> Notice | None:
         armed = self._studio.faults.take("refuse", prompt)

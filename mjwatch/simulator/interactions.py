@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mjwatch.discord.protocol import (
     INTERACTION_COMMAND,
@@ -13,14 +13,16 @@ from mjwatch.discord.protocol import (
 )
 
 from . import refusals
-from .commands import ATTACHMENT, STRING, Command, CommandIndex
+from .command_options import checked_options, objects
 from .identity import BOT_ID, CHANNELS, Channel, Json
 
 if TYPE_CHECKING:
+    from .commands import Command, CommandIndex
     from .history import History
 
 NONCE_MAX = 25
-OPTION_MAX = 6000
+SNOWFLAKE_MAX = 20
+"""Digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Interaction:
     channel: Channel
     command: str | None = None
     options: tuple[tuple[str, object], ...] = ()
-    attachments: tuple[Json, ...] = ()
+    """(name, value); the value of an attachment is the CDN path of what was uploaded."""
     custom_id: str | None = None
     message_id: str | None = None
     id: str = ""
@@ -43,22 +45,79 @@ class Interaction:
         return value if isinstance(value, str) else None
 
 
-def checked(body: object, index: CommandIndex, history: History) -> Interaction:
-    """The interaction that this request body asks for. Raises `ApiError` with Discord's answer."""
-    if not isinstance(body, dict):
-        raise refusals.invalid_form("", "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
-    kind = body.get("type")
-    _check_envelope(body, kind)
-    channel = _checked_channel(body)
-    session_id, nonce = body["session_id"], body.get("nonce")
-    if kind == INTERACTION_COMMAND:
-        command, options = _checked_command(body["data"], index)
-        attachments = tuple(_objects(body["data"].get("attachments")))
-        return Interaction(nonce, session_id, channel, command.name, options, attachments)
-    if kind == INTERACTION_COMPONENT:
-        custom_id, message_id = _checked_component(body, channel, history)
-        return Interaction(nonce, session_id, channel, custom_id=custom_id, message_id=message_id)
-    return Interaction(nonce, session_id, channel, custom_id=str(body["data"].get("custom_id")))
+class UploadedFiles(Protocol):
+    """Knows which files have been uploaded."""
+
+    def path_of(self, uploaded_filename: object) -> str | None:
+        """The CDN path of a file that was uploaded; None if it never came."""
+
+
+class Checks:
+    """Checks request bodies against what there is."""
+
+    def __init__(self, index: CommandIndex, history: History, uploads: UploadedFiles) -> None:
+        self._index = index
+        self._history = history
+        self._uploads = uploads
+
+    def checked(self, body: object) -> Interaction:
+        """The interaction that this request body asks for. Raises `ApiError` with Discord's answer."""
+        if not isinstance(body, dict):
+            message = "Only dictionaries may be used in a DictType"
+            raise refusals.invalid_form("", "DICT_TYPE_CONVERT", message)
+        kind = body.get("type")
+        _check_envelope(body, kind)
+        channel = _checked_channel(body)
+        session_id, nonce, data = body["session_id"], body.get("nonce"), body["data"]
+        if kind == INTERACTION_COMMAND:
+            command = self._checked_command(data)
+            options = checked_options(data.get("options", []), command, self._files(data))
+            return Interaction(nonce, session_id, channel, command.name, options)
+        if kind == INTERACTION_COMPONENT:
+            custom_id = self._checked_custom_id(body, channel)
+            message_id = str(body["message_id"])
+            return Interaction(nonce, session_id, channel, custom_id=custom_id, message_id=message_id)
+        return Interaction(nonce, session_id, channel, custom_id=str(data.get("custom_id")))
+
+    def _checked_command(self, data: Json) -> Command:
+        for name in ("id", "version"):
+            _check_snowflake(data, name, "data.")
+        if not isinstance(data.get("name"), str):
+            raise refusals.required("data.name")
+        command = self._index.find(str(data["id"]))
+        if command is None:
+            raise refusals.coded(404, 10063, "Unknown application command")
+        if str(data["version"]) != self._index.version(command):
+            raise refusals.stale_version()
+        if data["name"] != command.name:
+            raise refusals.bad_choice("data.name")
+        if data.get("type", 1) != 1:
+            raise refusals.bad_choice("data.type")
+        return command
+
+    def _files(self, data: Json) -> dict[str, str]:
+        """The paths of the uploads that come along, by the id that options name them by."""
+        files = {}
+        for position, attachment in enumerate(objects(data.get("attachments"))):
+            path = self._uploads.path_of(attachment.get("uploaded_filename"))
+            if path is None:
+                where = f"data.attachments.{position}.uploaded_filename"
+                raise refusals.invalid_form(where, "ATTACHMENT_NOT_FOUND", "The attachment was not found.")
+            files[str(attachment.get("id"))] = path
+        return files
+
+    def _checked_custom_id(self, body: Json, channel: Channel) -> str:
+        _check_snowflake(body, "message_id")
+        custom_id = body["data"].get("custom_id")
+        if not isinstance(custom_id, str):
+            raise refusals.required("data.custom_id")
+        message = self._history.of(channel.id).get(int(body["message_id"]))
+        if message is None:
+            raise refusals.coded(404, 10008, "Unknown Message")
+        if custom_id not in _custom_ids(message["components"]):
+            code = "COMPONENT_VALIDATION_FAILED"
+            raise refusals.invalid_form("data.custom_id", code, "Component validation failed")
+        return custom_id
 
 
 def nonce_of(body: object) -> object:
@@ -71,13 +130,13 @@ def text_of(body: object) -> str:
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, dict):
         return ""
-    values = [data.get("custom_id"), *(option.get("value") for option in _objects(data.get("options")))]
+    values = [data.get("custom_id"), *(option.get("value") for option in objects(data.get("options")))]
     return " ".join(value for value in values if isinstance(value, str))
 
 
 def _check_envelope(body: Json, kind: object) -> None:
     if kind not in (INTERACTION_COMMAND, INTERACTION_COMPONENT, INTERACTION_MODAL):
-        raise refusals.required("type") if kind is None else _bad_choice("type")
+        raise refusals.required("type") if kind is None else refusals.bad_choice("type")
     for name in ("application_id", "channel_id"):
         _check_snowflake(body, name)
     if not isinstance(body.get("session_id"), str) or not body["session_id"]:
@@ -108,70 +167,6 @@ def _checked_channel(body: Json) -> Channel:
     return channel
 
 
-def _checked_command(data: Json, index: CommandIndex) -> tuple[Command, tuple[tuple[str, object], ...]]:
-    for name in ("id", "version"):
-        _check_snowflake(data, name, "data.")
-    if not isinstance(data.get("name"), str):
-        raise refusals.required("data.name")
-    command = index.find(str(data["id"]))
-    if command is None:
-        raise refusals.coded(404, 10063, "Unknown application command")
-    if str(data["version"]) != index.version(command):
-        raise refusals.stale_version()
-    if data["name"] != command.name:
-        raise _bad_choice("data.name")
-    if data.get("type", 1) != 1:
-        raise _bad_choice("data.type")
-    return command, _checked_options(data.get("options", []), command)
-
-
-def _checked_options(given: object, command: Command) -> tuple[tuple[str, object], ...]:
-    if not isinstance(given, list) or len(_objects(given)) != len(given):
-        raise refusals.invalid_form(
-            "data.options", "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType"
-        )
-    known = {option.name: option for option in command.options}
-    values: list[tuple[str, object]] = []
-    for position, option in enumerate(given):
-        name, path = option.get("name"), f"data.options.{position}"
-        if name not in known:
-            raise _bad_choice(f"{path}.name")
-        if known[name].type in (STRING, ATTACHMENT):
-            _check_value(option.get("value"), known[name].type, f"{path}.value")
-        values.append((name, option.get("value")))
-    missing = [option.name for option in command.options if option.required and option.type != 1]
-    for name in missing:
-        if name not in dict(values):
-            raise refusals.required(f"data.options.{len(given)}.value")
-    return tuple(values)
-
-
-def _check_value(value: object, kind: int, path: str) -> None:
-    if kind == ATTACHMENT:
-        if not isinstance(value, str | int):
-            raise refusals.required(path)
-        return
-    if not isinstance(value, str) or not value.strip():
-        raise refusals.required(path)
-    if len(value) > OPTION_MAX:
-        raise refusals.too_long(path, OPTION_MAX)
-
-
-def _checked_component(body: Json, channel: Channel, history: History) -> tuple[str, str]:
-    _check_snowflake(body, "message_id")
-    custom_id = body["data"].get("custom_id")
-    if not isinstance(custom_id, str):
-        raise refusals.required("data.custom_id")
-    message = history.of(channel.id).get(int(body["message_id"]))
-    if message is None:
-        raise refusals.coded(404, 10008, "Unknown Message")
-    if custom_id not in _custom_ids(message["components"]):
-        raise refusals.invalid_form(
-            "data.custom_id", "COMPONENT_VALIDATION_FAILED", "Component validation failed"
-        )
-    return custom_id, str(body["message_id"])
-
-
 def _custom_ids(components: list[Json]) -> set[str]:
     found = {component.get("custom_id", "") for component in components}
     for component in components:
@@ -183,13 +178,6 @@ def _check_snowflake(body: Json, name: str, prefix: str = "") -> None:
     value = body.get(name)
     if value is None or value == "":
         raise refusals.required(prefix + name)
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).isdecimal():
+    text = "" if isinstance(value, bool) or not isinstance(value, str | int) else str(value)
+    if not text.isdecimal() or len(text) > SNOWFLAKE_MAX:
         raise refusals.not_a_snowflake(prefix + name, value)
-
-
-def _objects(value: object) -> list[Json]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _bad_choice(path: str) -> refusals.ApiError:
-    return refusals.invalid_form(path, "BASE_TYPE_CHOICES", "Value is not one of the choices.")

@@ -57,6 +57,8 @@ class Job:
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     progress: Json | None = None
     """The progress message, once it exists."""
+    result: Json = field(default_factory=dict)
+    """`id` and `channel_id` of the result's message, once it exists."""
     _preview: str | None = None
     _quirks: Quirks = field(default_factory=Quirks)
     _ended_badly: bool = False
@@ -184,6 +186,7 @@ class Job:
         if self._quirks.components_v2:
             message = as_components_v2(message)
         studio.delivery.create(message, manner=self._quirks.manner)
+        self.result = {name: message[name] for name in ("id", "channel_id")}
         if self._quirks.final_edited:
             studio.delivery.update(message, manner=self._quirks.manner)
 

@@ -156,9 +156,13 @@ def link_button(url: str) -> Json:
     return {"type": BUTTON, "style": LINK, "label": "\u200b", "url": url}
 
 
-def embed(title: str, description: str, color: int, footer: str | None = None) -> Json:
+def embed(title: str | None, description: str, color: int | None, footer: str | None = None) -> Json:
     """A rich embed; footers are cut at Discord's 2048 characters."""
-    body: Json = {"type": "rich", "title": title, "description": description, "color": color}
+    body: Json = {"type": "rich", "description": description}
+    if title is not None:
+        body["title"] = title
+    if color is not None:
+        body["color"] = color
     if footer is not None:
         body["footer"] = {"text": footer[:2048]}
     return {**body, "content_scan_version": 0}

@@ -58,6 +58,7 @@ BANNED_PROMPT = Notice(
     f"The word `{BANNED_WORD}` is banned. Circumventing this filter to violate our rules may result in "
     "your access being revoked.",
 )
+UNKNOWN_JOB = Notice("Invalid request", "No job with this id was found.")
 _APPEAL = (("Appeal", "MJ::Prompts::Appeal::s1mUl4t3dAb"),)
 _PENDING = (("Acknowledge", "MJ::Moderation::Acknowledge"), ("Resubmit", "MJ::Moderation::Resubmit"))
 

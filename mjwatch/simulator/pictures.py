@@ -95,6 +95,12 @@ class Pictures:
         """Keep what a client sent."""
         self._uploads.put(path, data)
 
+    def copy_upload(self, path: str, copy: str) -> None:
+        """Put what a client sent under another path too."""
+        data = self._uploads.get(path)
+        if data is not None:
+            self._uploads.put(copy, data)
+
     def remove_upload(self, path: str) -> None:
         """Forget what a client sent."""
         self._uploads.drop(path)

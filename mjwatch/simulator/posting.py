@@ -11,15 +11,14 @@ from aiohttp import web
 from . import refusals
 from .answers import empty_answer, refused, reset_connection
 from .identity import USER_ID
-from .interactions import checked, nonce_of, text_of
+from .interactions import nonce_of, text_of
 from .rest import API, INTERACTIONS, account
 from .witness import Executed
 
 if TYPE_CHECKING:
     from .bot import MidjourneyBot
-    from .commands import CommandIndex
     from .faults import Faults
-    from .history import History
+    from .interactions import Checks
     from .refusals import ApiError
     from .witness import Witness
 
@@ -27,12 +26,9 @@ if TYPE_CHECKING:
 class InteractionPost:
     """The handler of the one request that costs something."""
 
-    def __init__(
-        self, bot: MidjourneyBot, index: CommandIndex, history: History, faults: Faults, witness: Witness
-    ) -> None:
+    def __init__(self, bot: MidjourneyBot, checks: Checks, faults: Faults, witness: Witness) -> None:
         self._bot = bot
-        self._index = index
-        self._history = history
+        self._checks = checks
         self._faults = faults
         self._witness = witness
 
@@ -64,7 +60,7 @@ class InteractionPost:
             raise refusal
         if self._faults.take("post_reset", text):
             return True
-        interaction = checked(body, self._index, self._history)
+        interaction = self._checks.checked(body)
         executed = Executed(
             nonce=interaction.nonce,
             command=interaction.command,

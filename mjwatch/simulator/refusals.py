@@ -61,6 +61,11 @@ def too_long(path: str, limit: int) -> ApiError:
     return invalid_form(path, "BASE_TYPE_MAX_LENGTH", f"Must be {limit} or fewer in length.")
 
 
+def bad_choice(path: str) -> ApiError:
+    """A value that is none of those allowed."""
+    return invalid_form(path, "BASE_TYPE_CHOICES", "Value is not one of the choices.")
+
+
 def not_a_snowflake(path: str, value: object) -> ApiError:
     """An id that is not a number."""
     return invalid_form(path, "NUMBER_TYPE_COERCE", f'Value "{value}" is not snowflake.')

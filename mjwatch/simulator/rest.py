@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -25,6 +26,7 @@ from .identity import (
     own_user,
     text_channel,
 )
+from .interactions import SNOWFLAKE_MAX
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -246,13 +248,13 @@ def _page(history: ChannelHistory, anchor: str, number: int | None, limit: int) 
 
 def _limit(request: web.Request) -> int:
     text = request.query.get("limit", "50")
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= 100:
         raise refusals.invalid_form("limit", "NUMBER_TYPE_MAX", "int value should be between 1 and 100.")
     return int(text)
 
 
 def _snowflake(text: str, name: str) -> int:
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > SNOWFLAKE_MAX:
         raise refusals.not_a_snowflake(name, text)
     return int(text)
 

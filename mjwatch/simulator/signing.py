@@ -62,12 +62,18 @@ class Signer:
     def signed_message(self, message: Json) -> Json:
         """The message with fresh addresses in place of the paths that it is kept with."""
         signed = {**message, "attachments": [self._signed(kept) for kept in message["attachments"]]}
+        signed["embeds"] = [self._signed_embed(kept) for kept in message["embeds"]]
         if message["flags"] & FLAG_COMPONENTS_V2:
             signed["components"] = [self._signed_component(kept) for kept in message["components"]]
         return signed
 
     def _signed(self, media: Json) -> Json:
         return {**media, "url": self.url(media["url"]), "proxy_url": self.proxy_url(media["url"])}
+
+    def _signed_embed(self, embed: Json) -> Json:
+        image: Json = embed.get("image", {})
+        own = image.get("url", "").startswith("/")
+        return {**embed, "image": self._signed(image)} if own else embed
 
     def _signed_component(self, component: Json) -> Json:
         if "items" not in component:

@@ -15,6 +15,7 @@ from .slots import Place, Slots
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .identity import Json
     from .interactions import Interaction
     from .jobs import Studio
     from .notices import Notice
@@ -37,11 +38,17 @@ class Workshop:
         self._rng = rng
         self._refuse = refuse
         self._running: dict[str, tuple[Job, asyncio.Task[bool]]] = {}
-        self._done: OrderedDict[str, Plan] = OrderedDict()
+        self._done: OrderedDict[str, tuple[Plan, Json]] = OrderedDict()
 
     def plan_of(self, job_uuid: str | None) -> Plan | None:
         """The plan of a finished job."""
-        return self._done.get(job_uuid or "")
+        done = self._done.get(job_uuid or "")
+        return done[0] if done else None
+
+    def result_of(self, job_uuid: str) -> Json | None:
+        """Where a finished job's result is: `id` and `channel_id` of its message."""
+        done = self._done.get(job_uuid)
+        return done[1] if done else None
 
     async def make(
         self, interaction: Interaction, executed: Executed, plan: Plan, late_notice: Notice | None = None
@@ -95,6 +102,6 @@ class Workshop:
 
     def _remember(self, job: Job) -> None:
         self.account.images += len(job.plan.tiles)
-        self._done[job.uuid] = job.plan
+        self._done[job.uuid] = job.plan, job.result
         if len(self._done) > PLANS_KEPT:
             self._done.popitem(last=False)

@@ -217,8 +217,8 @@ def test_a_command_that_nobody_answers_fails_by_timeout() -> None:
     async def story() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
-            settings = await client.command("settings")
-            data = {name: settings[name] for name in ("id", "version", "name")}
+            invite = await client.command("invite")
+            data = {name: invite[name] for name in ("id", "version", "name")}
             body = await client.body("", gateway.session_id, data=data)
             assert (await client.post(body))[0] == 204
             failure = await gateway.event("INTERACTION_FAILURE")

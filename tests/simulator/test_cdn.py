@@ -82,7 +82,7 @@ def test_a_signature_expires_and_every_reading_signs_anew() -> None:
     assert signer.is_valid(path, query)
     now += 86_401
     assert not signer.is_valid(path, query)
-    message: Json = {"flags": 0, "attachments": [{"url": path, "proxy_url": path}]}
+    message: Json = {"flags": 0, "embeds": [], "attachments": [{"url": path, "proxy_url": path}]}
     (attachment,) = signer.signed_message(message)["attachments"]
     assert urlsplit(attachment["url"]).path == path
     assert message["attachments"][0]["url"] == path
