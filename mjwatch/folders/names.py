@@ -44,7 +44,7 @@ def safe_file_name(name: str) -> str:
 
 def slug(prompt: str, max_bytes: int = 40) -> str:
     """A short name for a prompt that came without a file: its first words, lower case, joined by ``-``."""
-    words = re.sub(r"https?://\S+|--\S+", " ", prompt)
+    words = re.sub(r"https?://\S+|(^|\s)--.*", " ", prompt, flags=re.DOTALL)  # parameters come last
     text = re.sub(r"[^\w]+", "-", unicodedata.normalize("NFC", words).lower()).strip("-_")
     return safe_name(cut(text, max_bytes).strip("-_") or "prompt")
 

@@ -119,7 +119,7 @@ class Outbox:
         try:
             staged.chmod(FOLDER_MODE)
             for name, data in files.items():
-                if PurePath(name).name != name:
+                if PurePath(name).name != name or name in {"", ".."}:
                     raise OutboxError(f"{name!r} is no name for a file")
                 durable_copy(staged / name, data)
             fsync_folder(staged)

@@ -56,6 +56,7 @@ def start_logging(secrets: Collection[str], level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("mjwatch").setLevel(level)
+    logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_farewell)
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # an error of the log itself would show the record's arguments
     sys.excepthook = _log_unhandled

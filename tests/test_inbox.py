@@ -1,0 +1,560 @@
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import shutil
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mjwatch.errors import ConfigError
+from mjwatch.events import FileSettled, InboxScanned
+from mjwatch.folders import inbox as inbox_module
+from mjwatch.folders import removal
+from mjwatch.folders.inbox import Inbox
+from mjwatch.folders.removal import ASIDE_PREFIX
+from tests.unprivileged import unprivileged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+HANG = 20.0
+"""Seconds after which a test is stuck."""
+
+SETTLE, INCOMPLETE = 0.05, 0.3
+
+
+class Running:
+    """An inbox that runs, and what it has put."""
+
+    def __init__(self, root: Path, **times: float) -> None:
+        self.root = root
+        self.events: queue.Queue[FileSettled | InboxScanned] = queue.Queue()
+        times = {"settle": SETTLE, "settle_incomplete": INCOMPLETE, "scan_interval": 0.03, **times}
+        self.inbox = Inbox(root, self.events.put, **times)
+
+    def settled(self) -> FileSettled:
+        """The next file."""
+        while True:
+            event = self.events.get(timeout=HANG)
+            if isinstance(event, FileSettled):
+                return event
+
+    def settled_names(self, count: int) -> list[str]:
+        return sorted(self.settled().path for _ in range(count))
+
+    def scans(self, count: int = 2) -> list[FileSettled | InboxScanned]:
+        """Everything up to the so many-th scan from now that found nothing left to wait for."""
+        while not self.events.empty():
+            self.events.get_nowait()
+        seen: list[FileSettled | InboxScanned] = []
+        while count:
+            seen.append(self.events.get(timeout=HANG))
+            count -= seen[-1] == InboxScanned(0)
+        return seen
+
+
+@contextmanager
+def running(root: Path, **times: float) -> Iterator[Running]:
+    it = Running(root, **times)
+    it.inbox.start()
+    try:
+        yield it
+    finally:
+        it.inbox.stop()
+        assert not it.inbox.alive
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "inbox"
+
+
+def move_in(file: Path, text: str = "a cat\n") -> Path:
+    """As careful programs do: written elsewhere, renamed in."""
+    aside = file.parent.parent / f"aside-{file.name}"
+    aside.write_text(text)
+    return aside.rename(file)
+
+
+# ---- arriving
+
+
+def test_what_lies_there_at_the_start_is_taken_whole(root: Path) -> None:
+    root.mkdir()
+    (root / "cat.txt").write_bytes(b"a cat\r\n")
+    os.utime(root / "cat.txt", (1_577_836_800, 1_577_836_800))
+    with running(root) as it:
+        file = it.settled()
+    assert (file.path, file.data, file.mtime) == ("cat.txt", b"a cat\r\n", 1_577_836_800)
+    assert file.identity[:2] == ((root / "cat.txt").stat().st_dev, (root / "cat.txt").stat().st_ino)
+
+
+def test_the_folder_is_made_where_it_is_missing(root: Path) -> None:
+    with running(root / "deep") as it:
+        assert it.events.get(timeout=HANG) == InboxScanned(0)
+    assert (root / "deep").is_dir()
+
+
+def test_a_folder_that_can_not_be_made_is_told_as_one_line(root: Path) -> None:
+    root.write_text("not a folder")
+    with pytest.raises(ConfigError, match="can't be made"):
+        Running(root / "inbox").inbox.start()
+
+
+@pytest.mark.parametrize("how", ["copy", "move", "link", "replace"])
+def test_however_a_file_arrives_events_hasten_the_scan(root: Path, how: str) -> None:
+    root.mkdir()
+    other = root.parent / "other.txt"
+    other.write_text("a cat\n")
+    with running(root, scan_interval=3600) as it:
+        assert it.events.get(timeout=HANG) == InboxScanned(0)
+        if how == "copy":
+            shutil.copy(other, root / "cat.txt")
+        elif how == "move":
+            other.rename(root / "cat.txt")
+        elif how == "link":
+            os.link(other, root / "cat.txt")
+        else:
+            (root / "sedA1b2C3").write_text("a cat\n")
+            (root / "sedA1b2C3").rename(root / "cat.txt")
+        assert it.settled().path == "cat.txt"
+        assert it.events.get(timeout=HANG) == InboxScanned(0)
+
+
+def test_without_any_event_the_scan_finds_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_observer: object) -> None:
+        raise OSError(28, "inotify watch limit reached")
+
+    monkeypatch.setattr("watchdog.observers.api.BaseObserver.start", refuse)
+    with running(root) as it:
+        move_in(root / "cat.txt")
+        assert it.settled().path == "cat.txt"
+
+
+def test_a_file_written_in_pieces_is_one_prompt(root: Path) -> None:
+    with running(root, settle=0.3, settle_incomplete=HANG) as it:
+        for piece in ("a cat", " on a", " wall\n"):
+            with (root / "cat.txt").open("a") as file:
+                file.write(piece)
+            it.events.get(timeout=HANG)  # a scan has seen it so
+        assert it.settled().data == b"a cat on a wall\n"
+        assert it.scans() == [InboxScanned(0)] * 2
+
+
+def test_text_without_a_final_newline_is_taken_after_the_longer_wait(root: Path) -> None:
+    root.mkdir()
+    (root / "cat.txt").write_text("a cat")
+    (root / "dog.txt").write_text("a dog\n")
+    with running(root) as it:
+        assert [it.settled().path, it.settled().path] == ["dog.txt", "cat.txt"]
+
+
+def test_an_empty_file_is_handed_on_in_the_end(root: Path) -> None:
+    root.mkdir()
+    (root / "cat.txt").touch()
+    with running(root, settle_incomplete=0.02) as it:
+        assert it.settled().data == b""
+
+
+def test_a_ready_file_is_taken_at_once(root: Path) -> None:
+    with running(root, settle=3600, settle_incomplete=3600) as it:
+        move_in(root / "slow.txt")
+        move_in(root / "cat.ready.txt", "a cat")
+        assert it.settled().path == "cat.ready.txt"
+
+
+def test_subfolders_are_looked_into_also_when_they_are_moved_in_whole(root: Path) -> None:
+    tree = root.parent / "clients"
+    (tree / "acme/deep").mkdir(parents=True)
+    (tree / "acme/cat.txt").write_text("a cat\n")
+    (tree / "acme/deep/dog.toml").write_text('prompt = "a dog"\n')
+    with running(root, scan_interval=3600) as it:
+        assert it.events.get(timeout=HANG) == InboxScanned(0)
+        tree.rename(root / "clients")
+        assert it.settled_names(2) == ["clients/acme/cat.txt", "clients/acme/deep/dog.toml"]
+
+
+def test_an_old_name_with_new_content_is_taken_again_but_nothing_is_taken_twice(root: Path) -> None:
+    with running(root) as it:
+        move_in(root / "cat.txt", "a cat\n")
+        assert it.settled().data == b"a cat\n"
+        assert it.scans(3) == [InboxScanned(0)] * 3
+        move_in(root / "cat.txt", "two cats\n")
+        assert it.settled().data == b"two cats\n"
+        assert it.scans(3) == [InboxScanned(0)] * 3
+
+
+def test_two_hundred_files_at_once_are_each_taken_once(root: Path) -> None:
+    names = [f"{number}.txt" for number in range(200)]
+    with running(root) as it:
+        for name in names:
+            (root / name).write_text(f"cat {name}\n")
+        assert it.settled_names(200) == sorted(names)
+        assert it.scans() == [InboxScanned(0)] * 2
+
+
+def test_every_scan_says_how_many_files_are_awaited(root: Path) -> None:
+    root.mkdir()
+    (root / "cat.txt").write_text("a cat\n")
+    with running(root, settle=3600) as it:
+        assert it.events.get(timeout=HANG) == InboxScanned(1)
+
+
+# ---- left alone
+
+
+def test_nothing_but_regular_files_with_the_right_names_is_taken(root: Path, tmp_path: Path) -> None:
+    root.mkdir()
+    (tmp_path / "secret").write_text("a secret\n")
+    (root / "link.txt").symlink_to(tmp_path / "secret")
+    (root / "dangling.txt").symlink_to(tmp_path / "nothing")
+    (root / "folder.txt").mkdir()
+    os.mkfifo(root / "pipe.txt")
+    with socket.socket(socket.AF_UNIX) as endpoint:
+        endpoint.bind(str(root / "socket.txt"))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/cat.txt").write_text("a cat\n")
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    for name in ("_later/cat.txt", ".stversions/cat.txt", "@eaDir/cat.txt"):
+        (root / name).parent.mkdir()
+        (root / name).write_text("a cat\n")
+    for name in ("_defaults.toml", ".cat.txt", "cat.txt~", "cat.png", "cat (conflicting copy).txt"):
+        (root / name).write_text("a cat\n")
+    (root / "folder.txt/inside.txt").write_text("a cat\n")
+    with running(root) as it:
+        assert it.settled().path == "folder.txt/inside.txt"
+        assert it.scans() == [InboxScanned(0)] * 2
+
+
+def test_somebody_reading_does_not_wake_it(root: Path) -> None:
+    root.mkdir()
+    (root / "cat.png").write_bytes(b"no prompt")
+    with running(root, scan_interval=3600) as it:
+        assert it.events.get(timeout=HANG) == InboxScanned(0)
+        (root / "cat.png").read_bytes()
+        (root / "cat.png").write_bytes(b"and what is no prompt file does not, either")
+        move_in(root / "cat.txt")
+        assert it.events.get(timeout=HANG) == InboxScanned(1)
+
+
+# ---- what can't be read
+
+
+def test_an_inbox_that_can_not_be_read_is_not_an_empty_one(
+    root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = events_of(monkeypatch, inbox_module.log, "error")
+    with running(root, settle=3600) as it:
+        move_in(root / "cat.txt")
+        while it.events.get(timeout=HANG) != InboxScanned(1):
+            pass
+        root.rename(root.parent / "unmounted")
+        told.get(timeout=HANG)
+        while not it.events.empty():
+            assert it.events.get_nowait() == InboxScanned(1)
+        (root.parent / "unmounted").rename(root)
+        assert it.events.get(timeout=HANG) == InboxScanned(1)
+    assert [r.levelno for r in caplog.records if r.name == "mjwatch.inbox"] == [logging.ERROR, logging.INFO]
+
+
+def events_of(
+    monkeypatch: pytest.MonkeyPatch, logger: logging.Logger, method: str
+) -> queue.Queue[tuple[object, ...]]:
+    """What is logged by this method from now on, to be waited for."""
+    calls: queue.Queue[tuple[object, ...]] = queue.Queue()
+    original: Callable[..., None] = getattr(logger, method)
+
+    def note(*arguments: object) -> None:
+        original(*arguments)
+        calls.put(arguments)
+
+    monkeypatch.setattr(logger, method, note)
+    return calls
+
+
+def test_unreadable_files_and_folders_are_told_once_and_stop_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with unprivileged() as folder:
+        root = folder / "inbox"
+        (root / "closed").mkdir(parents=True)
+        (root / "closed/dog.txt").write_text("a dog\n")
+        (root / "closed").chmod(0)
+        (root / "cat.txt").write_text("a cat\n")
+        (root / "cat.txt").chmod(0)
+        with running(root, settle_incomplete=0.01) as it:
+            move_in(root / "bird.txt")
+            assert it.settled().path == "bird.txt"
+            assert it.scans(5) == [InboxScanned(0)] * 5
+            (root / "cat.txt").chmod(0o644)
+            assert it.settled().path == "cat.txt"
+            (root / "closed").chmod(0o755)
+            assert it.settled().path == "closed/dog.txt"
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == [
+        "the folder closed/ in the inbox can't be read: Permission denied",
+        "cat.txt can't be read and is left: Permission denied",
+    ]
+
+
+def test_an_inbox_without_any_rights_is_told_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = events_of(monkeypatch, inbox_module.log, "error")
+    with unprivileged() as folder:
+        root = folder / "inbox"
+        root.mkdir()
+        (root / "cat.txt").write_text("a cat\n")
+        root.chmod(0)
+        with running(root) as it:
+            told.get(timeout=HANG)
+            assert it.events.empty()
+            root.chmod(0o755)
+            assert it.settled().path == "cat.txt"
+
+
+def test_a_file_that_is_rewritten_while_it_is_read_is_read_again_later(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = inbox_module._read
+    rewritten = threading.Event()
+
+    def read(path: Path, identity: tuple[int, int, int, int, int]) -> bytes | None:
+        if not rewritten.is_set():
+            rewritten.set()
+            path.write_text("two cats\n")
+        return original(path, identity)
+
+    monkeypatch.setattr(inbox_module, "_read", read)
+    with running(root) as it:
+        move_in(root / "cat.txt", "a cat\n")
+        assert it.settled().data == b"two cats\n"
+        assert it.scans() == [InboxScanned(0)] * 2
+
+
+def test_content_that_changes_behind_the_file_systems_back_is_not_taken(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = iter([b"a c\n", b"a cat\n", b"a cat\n", b"a cat\n"])  # as through a memory map
+    monkeypatch.setattr(inbox_module, "_read", lambda path, identity: next(versions))
+    with running(root) as it:
+        move_in(root / "cat.txt")
+        assert it.settled().data == b"a cat\n"
+
+
+def test_a_file_that_is_deleted_while_it_is_read_is_forgotten(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = inbox_module._read
+    deleted = threading.Event()
+
+    def read(path: Path, identity: tuple[int, int, int, int, int]) -> bytes | None:
+        if path.name == "cat.txt":
+            path.unlink()
+            deleted.set()
+        return original(path, identity)
+
+    monkeypatch.setattr(inbox_module, "_read", read)
+    with running(root) as it:
+        move_in(root / "cat.txt")
+        assert deleted.wait(HANG)
+        assert it.scans() == [InboxScanned(0)] * 2
+    assert [record for record in caplog.records if record.name.startswith("mjwatch")] == []
+
+
+def test_an_error_that_nobody_foresaw_does_not_end_the_watch(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    once = iter([RuntimeError("a bug")])
+
+    def looks_incomplete(data: bytes, name: str) -> bool:
+        for error in once:
+            raise error
+        return False
+
+    monkeypatch.setattr(inbox_module, "looks_incomplete", looks_incomplete)
+    with running(root) as it:
+        move_in(root / "cat.txt")
+        assert it.settled().path == "cat.txt"
+    assert "RuntimeError: a bug" in caplog.text
+
+
+# ---- a file that is too large
+
+
+def test_a_file_that_is_too_large_is_read_in_part_and_left_where_it_is(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root.mkdir()
+    (root / "big.txt").write_bytes(b"x" * 10_000_000)
+    with running(root) as it:
+        file = it.settled()
+        assert len(file.data) == 65_537
+        assert file.identity[2] == 10_000_000
+        assert not it.inbox.remove(file.path, file.identity)
+        assert it.scans(3) == [InboxScanned(0)] * 3
+    assert (root / "big.txt").stat().st_size == 10_000_000
+    assert "left in the inbox" in caplog.text
+
+
+# ---- removal
+
+
+@pytest.fixture
+def taken(root: Path) -> Iterator[tuple[Running, FileSettled]]:
+    """A running inbox and a file that it handed on."""
+    with running(root) as it:
+        move_in(root / "cat.txt")
+        yield it, it.settled()
+
+
+def left(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir())
+
+
+def test_a_taken_file_is_removed(root: Path, taken: tuple[Running, FileSettled]) -> None:
+    it, file = taken
+    assert it.inbox.remove(file.path, file.identity)
+    assert left(root) == []
+    assert it.inbox.remove(file.path, file.identity)  # gone is removed
+
+
+def test_a_newer_file_in_its_place_stays_and_is_taken(root: Path, taken: tuple[Running, FileSettled]) -> None:
+    it, file = taken
+    move_in(root / "cat.txt", "two cats\n")
+    assert it.inbox.remove(file.path, file.identity)
+    newer = it.settled()
+    assert newer.data == b"two cats\n"
+    assert it.inbox.remove(newer.path, newer.identity)
+    assert left(root) == []
+
+
+def rename_after(path: Path, action: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let somebody act between our look at this file and our rename of it."""
+    original = type(path).rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if self == path and target.name.startswith(ASIDE_PREFIX):
+            action()
+        return original(self, target)
+
+    monkeypatch.setattr(type(path), "rename", rename)
+
+
+def test_a_file_replaced_between_look_and_rename_is_put_back(
+    root: Path, taken: tuple[Running, FileSettled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it, file = taken
+    rename_after(root / "cat.txt", lambda: move_in(root / "cat.txt", "two cats\n"), monkeypatch)
+    assert it.inbox.remove(file.path, file.identity)
+    assert left(root) == ["cat.txt"]
+    assert it.settled().data == b"two cats\n"
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_putting_back_replaces_nothing(root: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.mkdir()
+    file = root / "cat.txt"
+    file.write_text("newest\n")
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    aside = root / f"{ASIDE_PREFIX}0123abcd-cat.txt"
+    aside.write_text("older\n")
+    removal.restore_aside(root)
+    assert file.read_text() == "newest\n"
+    assert left(root) == ["cat.txt"]
+
+
+def no_links(*_arguments: object, **_options: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_what_a_crash_left_aside_is_put_back_at_the_next_start(
+    root: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "clients").mkdir(parents=True)
+    (root / "clients" / f"{ASIDE_PREFIX}0123abcd-cat-1.txt").write_text("a cat\n")
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    with running(root) as it:
+        assert it.settled().path == "clients/cat-1.txt"
+    assert left(root / "clients") == ["cat-1.txt"]
+
+
+def test_a_link_that_looks_like_one_of_ours_is_not_put_back(root: Path, tmp_path: Path) -> None:
+    root.mkdir()
+    (tmp_path / "secret").write_text("a secret\n")
+    (root / f"{ASIDE_PREFIX}0123abcd-cat.txt").symlink_to(tmp_path / "secret")
+    with running(root) as it:
+        assert it.scans() == [InboxScanned(0)] * 2
+    assert not (root / "cat.txt").exists()
+
+
+def test_a_name_with_no_room_for_another_before_it_is_removed_too(root: Path) -> None:
+    name = "ä" * 125 + ".txt"
+    with running(root) as it:
+        (root / name).write_text("a cat\n")
+        file = it.settled()
+        assert it.inbox.remove(file.path, file.identity)
+    assert left(root) == []
+
+
+def test_a_name_that_is_no_utf_8_comes_through(root: Path) -> None:
+    root.mkdir()
+    (root / "caf\udce9.txt").write_text("a cat\n")
+    with running(root) as it:
+        file = it.settled()
+        assert file.path == "caf\udce9.txt"
+        assert it.inbox.remove(file.path, file.identity)
+    assert left(root) == []
+
+
+def test_a_file_that_may_not_be_removed_is_told_and_not_taken_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with unprivileged() as folder:
+        root = folder / "inbox"
+        root.mkdir()
+        (root / "cat.txt").write_text("a cat\n")
+        root.chmod(0o500)
+        with running(root) as it:
+            file = it.settled()
+            assert not it.inbox.remove(file.path, file.identity)
+            assert it.scans(3) == [InboxScanned(0)] * 3
+        assert left(root) == ["cat.txt"]
+    assert "cat.txt was taken but can't be removed: Permission denied" in caplog.text
+
+
+def test_a_file_that_can_be_renamed_but_not_removed_is_where_it_was(
+    root: Path, taken: tuple[Running, FileSettled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it, file = taken
+    original, refused = type(root).unlink, iter([True])
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if next(refused, False):
+            raise PermissionError(1, "Operation not permitted")
+        original(path, missing_ok)
+
+    monkeypatch.setattr(type(root), "unlink", unlink)
+    assert not it.inbox.remove(file.path, file.identity)
+    assert left(root) == ["cat.txt"]
+
+
+def test_many_threads_may_remove_at_once(root: Path) -> None:
+    with running(root) as it:
+        for number in range(40):
+            (root / f"{number}.txt").write_text("a cat\n")
+        files = [it.settled() for _ in range(40)]
+        threads = [threading.Thread(target=it.inbox.remove, args=(f.path, f.identity)) for f in files]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(HANG)
+        assert left(root) == []
+        assert it.scans() == [InboxScanned(0)] * 2
