@@ -7,14 +7,17 @@ the thread that runs ``run`` touches jobs, so that jobs need no locks.
 from __future__ import annotations
 
 import logging
+import math
 import queue
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
+from mjwatch.discord.stream import Stream
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import given_job, is_same_delivery, make_jobs, sha256
 from mjwatch.jobs.job import IllegalEventError, Limits, step
-from mjwatch.jobs.pacing import DAY, Pace, Throttle, backoff
+from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.jobs.reader import TakenFile
 from mjwatch.midjourney.echo import normalise
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -31,6 +34,14 @@ JOURNAL_PAUSE = 5.0
 """Seconds between two tries to commit when the journal can't be written."""
 
 LONGEST_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why Discord can't be used at the moment, and when it is tried again (seconds since 1970)."""
+
+    reason: str
+    next_try: float
 
 
 class Engine:
@@ -65,13 +76,10 @@ class Engine:
         self._new_nonce = new_nonce
         self._new_id = new_id
         self._queue: queue.SimpleQueue[ev.LoopEvent] = queue.SimpleQueue()
+        self._first: deque[ev.LoopEvent] = deque()  # taken out of the queue, but not handled yet
         self._jobs: dict[str, Job] = {}
         self._throttle = Throttle(pace)
-        self._session: dict[str, Any] | None = None
-        self._online = False
-        self._anchored = False
-        self._history_tries = 0
-        self._history_due: float | None = None
+        self._stream = Stream()
         self._journal_due: float | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
         """Told of every job that has moved, from the loop's own thread."""
@@ -80,6 +88,9 @@ class Engine:
         self.stopping = False
         self.files_waiting: int | None = None
         self.paused: str | None = None
+        self.trouble: Trouble | None = None
+        self.on_trouble: Callable[[Trouble], None] = lambda trouble: None
+        """Told of each try to use Discord that has failed, from the loop's own thread."""
 
     # ---- the outside
 
@@ -91,12 +102,22 @@ class Engine:
         """The gateway's session was ended for good: the next start begins a new one."""
         self._session = None
 
+    def go_on(self) -> None:
+        """A person says that what the sending was paused for is mended."""
+        if self.paused is not None:
+            log.info("going on; it was paused: %s", self.paused)
+            self._journal.remember({"paused": None})
+            self.paused = None
+
     def load(self) -> None:
         """Take up what the journal holds: every open job is told that the program was restarted."""
         now = self._clock()
-        self._session = self._journal.recall("gateway")
+        self._stream = Stream(self._journal.recall("gateway"))
+        self._follower.me = self._stream.user_id
         self._follower.newest = self._journal.recall("newest")
         self.paused = self._journal.recall("paused")
+        if self._journal.recall("trouble") is not None:
+            self._journal.remember({"trouble": None})
         self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
         self._jobs = {job.id: job for job in self._journal.live_jobs()}
         for job_id in list(self._jobs):
@@ -106,24 +127,30 @@ class Engine:
         """Handle events until asked to stop, or until ``finished`` says so between two events."""
         while not self.stopping and not finished():
             self._turn_safely()
-            try:
-                event = self._queue.get(timeout=self._wait())
-            except queue.Empty:
-                continue
-            self._handle_safely(event)
+            event = self._next(self._wait())
+            if event is not None:
+                self._handle_safely(event)
 
     def finish(self) -> None:
         """Take in what came in last, once all others have stopped, and remember the place in the stream."""
         try:
-            while not self._queue.empty():
-                self._handle(self._queue.get_nowait())
-            self._journal.remember(self._place())
+            while (event := self._next(0.0)) is not None:
+                self._handle(event)
+            self._journal.remember(self._meta())
         except JournalError as error:
             log.error("%s", error)
 
+    def _next(self, patience: float) -> ev.LoopEvent | None:
+        if self._first:
+            return self._first.popleft()
+        try:
+            return self._queue.get(timeout=patience)
+        except queue.Empty:
+            return None
+
     def settled(self) -> bool:
         """Whether all that was in the inbox has its answer; jobs in doubt wait for a person."""
-        if self.files_waiting != 0 or not self._queue.empty():
+        if self.files_waiting != 0 or self._first or not self._queue.empty():
             return False
         return not self._journal.open_count(State.QUEUED) and all(
             job.state is State.IN_DOUBT for job in self._jobs.values()
@@ -136,37 +163,31 @@ class Engine:
     # ---- one event
 
     def _handle_safely(self, event: ev.LoopEvent) -> None:
-        """Handle it, again and again while the journal can't commit: nothing is sent on a lost commit."""
-        while not self.stopping:
-            try:
-                self._handle(event)
-            except JournalError as error:
-                log.error("%s; trying again in %.0f s", error, JOURNAL_PAUSE)
-                self._wait_for_stop(JOURNAL_PAUSE)
-            else:
-                return
+        """Handle it; if the journal can't commit, it stays the first in the queue and all else waits."""
+        try:
+            self._handle(event)
+        except JournalError as error:
+            log.error("%s; trying again in %.0f s", error, JOURNAL_PAUSE)
+            self._pause_for_journal()
+            self._first.appendleft(event)
 
-    def _wait_for_stop(self, seconds: float) -> None:
-        """Sleep on the queue; what arrives meanwhile keeps its place behind the event that is being tried."""
-        kept: list[ev.LoopEvent] = []
-        end = self._clock() + seconds
+    def _pause_for_journal(self) -> None:
+        """Wait a while, but not longer than until somebody asks to stop; what arrives keeps its order."""
+        end = self._clock() + JOURNAL_PAUSE
         while not self.stopping and (left := end - self._clock()) > 0:
             try:
                 event = self._queue.get(timeout=left)
             except queue.Empty:
-                break
+                return
             self.stopping = isinstance(event, ev.StopAsked)
-            kept.append(event)
-        for event in kept:
-            self._queue.put(event)
+            self._first.append(event)
 
     def _handle(self, event: ev.LoopEvent) -> None:
         match event:
             case ev.ForJob():
                 self._step(event.job_id, event.event)
             case ev.GatewayDispatch():
-                self._follow(self._follower.dispatch(event, self._jobs))
-                self._note_seq(event.seq)
+                self._dispatch(event)
             case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayStopped():
                 self._gateway(event)
             case ev.FileSettled():
@@ -207,7 +228,7 @@ class Engine:
             self._pause(event.refusal.title or event.refusal.detail)
         if moved is not job:
             attempt_at = self._clock() if isinstance(event, ev.Chosen) else None
-            self._journal.update(moved, attempt_at=attempt_at, meta=self._place())
+            self._journal.update(moved, attempt_at=attempt_at, meta=self._meta())
             self._keep(moved)
             if moved.history != job.history:
                 log.info("%s %s", moved.id, moved.history[-1].event)
@@ -267,64 +288,56 @@ class Engine:
 
     # ---- the gateway and the history
 
+    def _dispatch(self, event: ev.GatewayDispatch) -> None:
+        self._follow(self._follower.dispatch(event, self._jobs))
+        self._stream.saw(self._follower.safe_seq(event.seq))
+        if self._follower.missed_something(event):
+            log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
+            self._perform(ev.Subscribe())
+            self._stream.missed_something(self._clock())
+
     def _gateway(
         self, event: ev.GatewayReady | ev.GatewayResumed | ev.GatewayDown | ev.GatewayStopped
     ) -> None:
+        now = self._clock()
         match event:
             case ev.GatewayReady():
-                self._ready(event)
+                self._follower.me = event.user_id
+                self._stream.ready(event, now)
+                self._journal.remember(self._meta())
+                log.info("gateway: ready as %s", event.user_name)
+                if event.required_action:
+                    self._pause(f"Discord wants something of the account: {event.required_action}")
             case ev.GatewayResumed():
-                self._online = True
-                self._note_seq(event.seq)
-                self._anchored = self._anchored or self._follower.newest is not None
+                self._stream.resumed(event, now)
                 log.info("gateway: session resumed")
-                if not self._anchored:
-                    self._read_history()
             case ev.GatewayDown():
-                self._online = False
+                self._stream.lost()
             case ev.GatewayStopped():
-                self._online = False
+                self._stream.lost()
                 self._pause(event.reason)
 
-    def _ready(self, event: ev.GatewayReady) -> None:
-        """A new session: what happened since the last one is in the history only."""
-        self._online = True
-        self._anchored = False
-        self._follower.me = event.user_id
-        self._session = {
-            "session_id": event.session_id,
-            "resume_gateway_url": event.resume_gateway_url,
-            "seq": event.seq,
-            "user_id": event.user_id,
-        }
-        self._journal.remember({"gateway": self._session})
-        log.info("gateway: ready as %s", event.user_name)
-        if event.required_action:
-            self._pause(f"Discord wants something of the account: {event.required_action}")
-        self._read_history()
-
     def _read_history(self) -> None:
-        self._history_due = None
-        self._perform(ev.ReadHistory(self._follower.newest))
+        """Ask for all that is newer than the last message seen, and than the oldest attempt in question."""
+        open_jobs = [
+            job for job in self._jobs.values() if job.state in IN_FLIGHT or job.state is State.IN_DOUBT
+        ]
+        places = [place for place in (self._follower.newest, *(job.anchor for job in open_jobs)) if place]
+        starts = tuple(job.message_id for job in open_jobs if job.message_id is not None)
+        self._perform(ev.ReadHistory(min(places, key=int, default=None), starts))
 
     def _history_read(self, event: ev.HistoryRead) -> None:
-        self._history_tries = 0
-        self._anchored = True
         self._follower.see(event.newest)
         self._follow(self._follower.history(event.messages, self._jobs))
+        self._follow(self._follower.reread(event.reread, self._jobs))
+        self._stream.history_read(self._clock(), complete=event.complete)
 
     def _history_unread(self, event: ev.HistoryUnread) -> None:
-        wait = backoff(self._history_tries)
-        self._history_tries += 1
-        self._history_due = self._clock() + wait
+        wait = self._stream.history_unread(self._clock())
         log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
 
-    def _note_seq(self, seq: int) -> None:
-        if self._session is not None:
-            self._session = {**self._session, "seq": self._follower.safe_seq(seq)}
-
-    def _place(self) -> dict[str, Any]:
-        return {"gateway": self._session, "newest": self._follower.newest}
+    def _meta(self) -> dict[str, Any]:
+        return {"gateway": self._stream.place(), "newest": self._follower.newest}
 
     # ---- what time brings
 
@@ -343,7 +356,9 @@ class Engine:
         for job in [job for job in self._jobs.values() if job.due is not None and job.due <= now]:
             if job.state is not State.QUEUED:
                 self._step(job.id, ev.Overdue())
-        if self._history_due is not None and self._history_due <= now and self._online:
+        for job_id in [job.id for job in self._jobs.values() if (self._proof_time(job) or now + 1) <= now]:
+            self._step(job_id, ev.ProvenUnsent())
+        if self._stream.wants_history(now):
             self._read_history()
         if self._may_send(now):
             self._send_next(now)
@@ -351,17 +366,25 @@ class Engine:
     def _may_send(self, now: float) -> bool:
         """One POST at a time, gateway up, the channel's newest message known, a slot free, and the pace."""
         states = [job.state for job in self._jobs.values() if job.state in IN_FLIGHT]
-        ready = self._online and self._anchored and self.paused is None and State.SUBMITTING not in states
+        ready = self._stream.open and self.paused is None and State.SUBMITTING not in states
         return ready and self._throttle.may_send(now, len(states))
 
     def _send_next(self, now: float) -> None:
         job = self._journal.next_queued(now, self._blocked_twins(), only=self.only)
-        if job is None or self._session is None:
+        session_id = self._stream.session_id
+        if job is None or session_id is None:
             return
         self._jobs[job.id] = job
-        chosen = ev.Chosen(self._new_nonce(), self._session["session_id"], self._follower.newest)
+        chosen = ev.Chosen(self._new_nonce(), session_id, self._follower.newest)
         self._step(job.id, chosen)
         self._throttle.sent(now, self._chance())
+
+    def _proof_time(self, job: Job) -> float | None:
+        """When its session's silence will have shown that this doubtful POST was not executed."""
+        if job.state is not State.IN_DOUBT or job.doubted is None:
+            return None
+        unbroken = self._stream.unbroken_since(job.session_id)
+        return None if unbroken is None else max(unbroken, job.doubted) + self._limits.quiet_time
 
     def _blocked_twins(self) -> set[str]:
         """The prompts that must wait because an equal one is out and its pictures could not be told apart."""
@@ -379,7 +402,8 @@ class Engine:
         times = [
             job.due for job in self._jobs.values() if job.due is not None and job.state is not State.QUEUED
         ]
-        times += [time for time in (self._history_due, self._journal_due) if time is not None]
+        times += [time for job in self._jobs.values() if (time := self._proof_time(job)) is not None]
+        times += [time for time in (self._stream.next_time(), self._journal_due) if time is not None]
         times += [time for time in (self._throttle.next_time(now), self._queued_due(now)) if time > now]
         return min(max(0.0, min(times, default=now + LONGEST_WAIT) - now), LONGEST_WAIT)
 
