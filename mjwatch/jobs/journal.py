@@ -17,6 +17,7 @@ from mjwatch.jobs.reader import (
     JournalReader,
     TakenFile,
     check_version,
+    refuse_newer,
     stored_path,
     translated,
 )
@@ -61,7 +62,7 @@ class Journal(JournalReader):
         with translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                JournalReader(path, empty_too=True).close()  # even to open it for writing would change it
+                refuse_newer(path)  # to open it for writing would change it
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
             try:
                 self._prepare()

@@ -34,18 +34,15 @@ class TakenFile:
 class JournalReader:
     """A read-only view for the CLI, beside a running daemon or without one."""
 
-    def __init__(self, path: Path, *, empty_too: bool = False) -> None:
-        """Open for reading. Raises JournalError where there is no journal yet.
-
-        ``empty_too``: one in which nothing was stored yet is let pass.
-        """
+    def __init__(self, path: Path) -> None:
+        """Open for reading. Raises JournalError where there is no journal yet."""
         self.path = path
         with translated(path):
             if not path.exists():
                 raise _no_journal(path)
             self._db = _open_read_only(path)
             try:
-                if check_version(self._db, path) == 0 and not empty_too:
+                if check_version(self._db, path) == 0:
                     raise _no_journal(path)
             except BaseException:
                 self._db.close()
@@ -82,7 +79,9 @@ class JournalReader:
 
     def next_queued_due(self, now: float) -> float | None:
         """When the next of the queued jobs that wait for a time may be sent."""
-        row = self._one("SELECT MIN(due) FROM jobs WHERE open=1 AND state='queued' AND due>?", now)
+        row = self._one(
+            "SELECT MIN(due) FROM jobs INDEXED BY jobs_due WHERE open=1 AND state='queued' AND due>?", now
+        )
         return None if row is None else row[0]
 
     def job(self, job_id: str) -> Job | None:
@@ -186,9 +185,19 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     try:
         return _connect(path, "mode=ro")
     except sqlite3.OperationalError:
-        if path.with_name(path.name + "-wal").exists():
+        if _is_in_use(path):
             raise
         return _connect(path, "mode=ro&immutable=1")
+
+
+def refuse_newer(path: Path) -> None:
+    """Check the version without so much as a -wal file made. Only where nobody else may begin to write."""
+    with closing(_connect(path, "mode=ro" if _is_in_use(path) else "mode=ro&immutable=1")) as db:
+        check_version(db, path)
+
+
+def _is_in_use(path: Path) -> bool:
+    return path.with_name(path.name + "-wal").exists()
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:

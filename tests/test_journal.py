@@ -1,0 +1,530 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mjwatch.errors import JournalError
+from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.reader import SCHEMA_VERSION, JournalReader, TakenFile, check_version, stored_path
+from mjwatch.jobs.record import dump_job, load_job
+from mjwatch.model import Job, State
+from tests.made_jobs import RESULT, made_job, text, wild_jobs
+from tests.unprivileged import unprivileged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = 1_770_000_000.0
+FILE = TakenFile("clients/acme/cat.txt", "ab" * 32, 1_769_999_999.5, b"a cat\n")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state/journal.sqlite3"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    with closing(Journal(path)) as journal:
+        yield journal
+
+
+def accept(journal: Journal, *jobs: Job, twins: str = "") -> None:
+    journal.accept(None, [(job, twins[n : n + 1] or job.id) for n, job in enumerate(jobs)], NOW)
+
+
+def next_id(journal: Journal, now: float = NOW, blocked: Any = (), only: str | None = None) -> str | None:
+    job = journal.next_queued(now, blocked, only=only)
+    return None if job is None else job.id
+
+
+# ---- keeping
+
+
+@given(job=wild_jobs)
+def test_every_field_of_a_job_comes_back_as_it_was(job: Job) -> None:
+    line = dump_job(job)
+    assert load_job(line) == job
+    assert line.isascii()
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("line", ["", "{}", "[]", "null", '{"state": "queued"}', "{", '{"state": "flying"}'])
+def test_what_is_no_job_is_refused(line: str) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        load_job(line)
+
+
+def test_a_file_its_jobs_and_their_order_are_kept(path: Path, journal: Journal) -> None:
+    jobs = [made_job(f"job{number}") for number in range(3)]
+    journal.accept(FILE, [(job, "twin") for job in jobs], NOW)
+    journal.close()
+    with closing(Journal(path)) as again:
+        assert [again.job(job.id) for job in jobs] == jobs
+        assert again.file_of("job2") == FILE
+        assert again.jobs_of_file(FILE.path, FILE.sha256) == jobs
+        assert again.taken_mtimes(FILE.path, FILE.sha256) == [FILE.mtime]
+
+
+def test_names_that_are_no_utf_8_are_kept(journal: Journal) -> None:
+    name = "caf\udce9/\udcff猫.txt"
+    file = replace(FILE, path=name)
+    job = made_job(path=name)
+    journal.accept(file, [(job, "twin")], NOW)
+    assert journal.file_of(job.id) == file
+    assert journal.job(job.id) == job
+    assert journal.taken_mtimes(name, file.sha256) == [file.mtime]
+    assert journal.jobs_of_file(name, file.sha256) == [job]
+    assert journal.taken_mtimes("caf\\udce9/\\udcff猫.txt", file.sha256) == []
+
+
+@given(name=text)
+def test_a_path_is_stored_as_text_or_as_its_bytes(name: str) -> None:
+    try:
+        name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return  # no file system gives such a name
+    stored = stored_path(name)
+    assert (stored if isinstance(stored, bytes) else stored.encode()) == name.encode(
+        "utf-8", "surrogateescape"
+    )
+
+
+def test_a_step_is_stored_with_its_attempt_and_the_place_in_the_stream(journal: Journal) -> None:
+    accept(journal, made_job("job1"))
+    job = made_job("job1", state=State.SUBMITTING, nonces=("5",), session_id="s", anchor="4")
+    journal.update(job, attempt_at=NOW + 1, meta={"newest": "4", "gateway": {"seq": 7}})
+    assert journal.job("job1") == job
+    assert journal.attempts_since(NOW) == [NOW + 1]
+    assert (journal.recall("newest"), journal.recall("gateway")) == ("4", {"seq": 7})
+    assert journal.recall("nothing") is None
+
+
+def test_small_facts_are_replaced(journal: Journal) -> None:
+    journal.remember({"paused": "a captcha", "newest": "1"})
+    journal.remember({"paused": None})
+    assert (journal.recall("paused"), journal.recall("newest")) == (None, "1")
+
+
+def test_a_nonce_is_never_stored_twice_and_nothing_of_such_a_step_is_kept(journal: Journal) -> None:
+    accept(journal, made_job("job1"), made_job("job2"))
+    journal.update(made_job("job1", nonces=("5",)), attempt_at=NOW)
+    with pytest.raises(JournalError):
+        journal.update(
+            made_job("job2", state=State.SUBMITTING, nonces=("5",)), attempt_at=NOW, meta={"newest": "9"}
+        )
+    assert journal.job("job2") == made_job("job2")
+    assert journal.recall("newest") is None
+    journal.remember({"newest": "1"})  # and no transaction is left open
+
+
+def test_of_a_file_with_a_job_that_is_there_already_nothing_is_kept(journal: Journal) -> None:
+    accept(journal, made_job("job1"))
+    with pytest.raises(JournalError):
+        journal.accept(FILE, [(made_job("job2"), ""), (made_job("job1"), "")], NOW)
+    assert journal.job("job2") is None
+    assert journal.taken_mtimes(FILE.path, FILE.sha256) == []
+
+
+# ---- finding
+
+
+def test_the_next_one_is_by_priority_then_by_arrival(journal: Journal) -> None:
+    accept(journal, made_job("a"), made_job("b", priority=5), made_job("c", priority=5), made_job("d"))
+    order = []
+    while (job := journal.next_queued(NOW, ())) is not None:
+        order.append(job.id)
+        journal.update(replace(job, state=State.SUBMITTING))
+    assert order == ["b", "c", "a", "d"]
+
+
+def test_a_job_that_is_not_due_lets_others_pass(journal: Journal) -> None:
+    accept(journal, made_job("a", due=NOW + 9), made_job("b", due=NOW + 5), made_job("c", due=NOW - 1))
+    assert next_id(journal) == "c"
+    assert next_id(journal, NOW + 9) == "a"
+    assert journal.next_queued_due(NOW) == NOW + 5
+    assert journal.next_queued_due(NOW + 9) is None
+
+
+def test_twins_of_blocked_jobs_wait(journal: Journal) -> None:
+    accept(journal, *(made_job(name) for name in "abc"), twins="xxy")
+    assert next_id(journal, blocked={"x"}) == "c"
+    assert next_id(journal, blocked={"x", "y"}) is None
+    assert next_id(journal, blocked=[str(number) for number in range(1000)]) == "a"
+
+
+def test_one_job_alone_can_be_asked_for(journal: Journal) -> None:
+    accept(journal, made_job("a", priority=9), made_job("b"))
+    assert next_id(journal, only="b") == "b"
+    assert next_id(journal, only="x") is None
+
+
+def test_open_jobs_are_counted_and_listed_by_state(journal: Journal) -> None:
+    done = made_job("d", state=State.DONE, published=NOW)
+    failed = made_job("f", state=State.FAILED)  # open until its folder is published
+    accept(journal, made_job("q"), made_job("r", state=State.RUNNING), done, failed, made_job("p"))
+    assert journal.open_counts() == {State.QUEUED: 2, State.RUNNING: 1, State.FAILED: 1}
+    assert (journal.open_count(State.QUEUED), journal.open_count(State.DONE)) == (2, 0)
+    assert [job.id for job in journal.live_jobs()] == ["r", "f"]
+    assert [job.id for job in journal.listed(None, 3)] == ["p", "f", "d"]
+    assert [job.id for job in journal.listed(State.DONE, 3)] == ["d"]
+    journal.update(replace(failed, published=NOW))
+    assert [job.id for job in journal.live_jobs()] == ["r"]
+
+
+def test_a_job_is_found_by_what_discord_and_midjourney_call_it_also_when_it_is_long_done(
+    journal: Journal,
+) -> None:
+    done = made_job("d", state=State.DONE, published=NOW, job_uuid=RESULT.job_uuid, result=RESULT)
+    accept(journal, done, made_job("q"))
+    assert journal.owner_of(job_uuid=RESULT.job_uuid) == "d"
+    assert journal.owner_of(job_uuid="other", message_id=RESULT.message_id) == "d"
+    assert journal.owner_of(job_uuid="other", message_id="1") is None
+    assert journal.owner_of() is None
+
+
+def test_ids_are_found_by_their_beginning(journal: Journal) -> None:
+    accept(journal, made_job("abc23456"), made_job("abd23456"), made_job("zzz23456"))
+    assert journal.matching_ids("ab") == ["abc23456", "abd23456"]
+    assert journal.matching_ids("zzz") == ["zzz23456"]
+    assert [journal.matching_ids(odd) for odd in ("x", "%", "\udce9", "ä")] == [[], [], [], []]
+    assert journal.job("\udce9") is None
+
+
+def test_of_equal_files_the_one_taken_last_counts(journal: Journal) -> None:
+    for number in range(2):
+        file = replace(FILE, mtime=FILE.mtime + number * 60)
+        journal.accept(file, [(made_job(f"job{number}"), "")], NOW)
+    assert [job.id for job in journal.jobs_of_file(FILE.path, FILE.sha256)] == ["job1"]
+    assert journal.taken_mtimes(FILE.path, FILE.sha256) == [FILE.mtime, FILE.mtime + 60]
+    assert journal.jobs_of_file("other.txt", FILE.sha256) == []
+    assert journal.file_of("nobody") is None
+
+
+@given(
+    jobs=st.lists(st.tuples(st.integers(-3, 3), st.sampled_from([None, 1.0, 5.0]), st.sampled_from("xyz"))),
+    now=st.sampled_from([0.0, 1.0, 9.0]),
+    blocked=st.sets(st.sampled_from("xyz")),
+)
+def test_the_next_one_is_the_one_that_a_plain_search_would_find(
+    jobs: list[tuple[int, float | None, str]], now: float, blocked: set[str]
+) -> None:
+    made = [
+        (made_job(f"job{number}", priority=priority, due=due), twin)
+        for number, (priority, due, twin) in enumerate(jobs)
+    ]
+    free = [job for job, twin in made if twin not in blocked and (job.due is None or job.due <= now)]
+    with closing(memory_journal()) as journal:
+        journal.accept(None, made, NOW)
+        found = journal.next_queued(now, blocked)
+        assert found == max(free, key=lambda job: job.priority, default=None)
+        later = [job.due for job, _ in made if job.due is not None and job.due > now]
+        assert journal.next_queued_due(now) == min(later, default=None)
+
+
+def memory_journal() -> Journal:
+    return Journal(Path(":memory:"))
+
+
+# ---- speed: what is asked often touches an index on open jobs, however many are done
+
+
+class Plans:
+    """How SQLite answers what a reader asks."""
+
+    def __init__(self, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[str] = []
+        original = JournalReader._all
+
+        def explain(reader: JournalReader, query: str, *values: object) -> list[tuple[Any, ...]]:
+            with closing(sqlite3.connect(reader.path)) as db:
+                self.seen += [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+            return original(reader, query, *values)
+
+        def one(reader: JournalReader, query: str, *values: object) -> tuple[Any, ...] | None:
+            rows = explain(reader, query, *values)
+            return rows[0] if rows else None
+
+        monkeypatch.setattr(JournalReader, "_all", explain)
+        monkeypatch.setattr(JournalReader, "_one", one)
+
+    def used(self) -> list[str]:
+        """The indexes used since the last time; fails where a whole table was read."""
+        seen, self.seen = self.seen, []
+        assert not [plan for plan in seen if "SCAN" in plan and "INDEX" not in plan]
+        return [plan.split("INDEX ")[1].split()[0] for plan in seen if "INDEX " in plan]
+
+
+@pytest.fixture
+def plans(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> Plans:
+    """In a journal with 100,000 jobs that are done."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+            " INSERT INTO jobs (id, state, open, priority, twin, job_uuid, result_message, accepted, body)"
+            " SELECT 'd' || i, 'done', 0, 0, '', 'u' || i, 'm' || i, i, '{}' FROM n"
+        )
+    accept(journal, *(made_job(f"q{number}", due=NOW + number) for number in range(20)))
+    return Plans(journal, monkeypatch)
+
+
+def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, plans: Plans) -> None:
+    journal.next_queued(NOW, {"x", "y"})
+    assert plans.used() == ["jobs_open"]
+    journal.next_queued_due(NOW)
+    assert plans.used() == ["jobs_due"]
+    journal.live_jobs()
+    journal.open_count(State.QUEUED)
+    journal.open_counts()
+    assert plans.used() == ["jobs_open"] * 3
+    journal.listed(State.FAILED, 20)
+    assert plans.used() == ["jobs_by_state"]
+    journal.owner_of(job_uuid="other", message_id="other")
+    assert plans.used() == ["jobs_by_uuid", "jobs_by_result"]
+    journal.taken_mtimes("a", "b")
+    journal.jobs_of_file("a", "b")
+    assert plans.used() == ["files_by_path", "jobs_by_file", "files_by_path"]
+    journal.attempts_since(NOW)
+    assert plans.used() == ["attempts_by_time"]
+    journal.next_queued(NOW, (), only="q1")
+    journal.job("q1")
+    journal.matching_ids("q1")
+    assert plans.used() == ["sqlite_autoindex_jobs_1"] * 3  # of the ids
+    journal.file_of("q1")
+    assert plans.used()[-1] == "sqlite_autoindex_jobs_1"
+    assert len(journal.listed(State.QUEUED, 20)) == 20
+
+
+def test_the_newest_jobs_are_read_from_the_end(journal: Journal, plans: Plans) -> None:
+    newest = journal.listed(None, 20)
+    assert len(plans.seen) == 1  # backwards by number: no sorting
+    assert [job.id for job in newest] == [f"q{number}" for number in range(19, -1, -1)]
+
+
+# ---- durable
+
+
+def test_what_is_committed_survives_a_power_cut(journal: Journal) -> None:
+    pragmas = {name: journal._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode",)}
+    pragmas |= {n: journal._db.execute(f"PRAGMA {n}").fetchone()[0] for n in ("synchronous", "fullfsync")}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "fullfsync": 1}
+
+
+def test_what_is_committed_survives_a_killed_process(path: Path) -> None:
+    code = """
+        import os, sys
+        from pathlib import Path
+        from mjwatch.jobs.journal import Journal
+        journal = Journal(Path(sys.argv[1]))
+        journal.remember({"newest": "1"})
+        journal._db.execute("BEGIN IMMEDIATE")
+        journal._put_meta({"newest": "2"})
+        os.kill(os.getpid(), 9)
+    """
+    found = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(path)], timeout=60, check=False)
+    assert found.returncode == -9
+    with closing(JournalReader(path)) as reader:
+        assert reader.recall("newest") == "1"
+    with closing(Journal(path)) as journal:
+        assert journal.recall("newest") == "1"
+
+
+def test_a_disk_that_is_full_changes_nothing_and_is_told(journal: Journal) -> None:
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(JournalError, match=r"disk is full \(make room on its disk\)"):
+        journal.accept(replace(FILE, content=b"x" * 60_000), [(made_job("job1"), "")], NOW)
+    assert journal.job("job1") is None
+    journal._db.execute("PRAGMA max_page_count=1000000")
+    journal.accept(FILE, [(made_job("job1"), "")], NOW)
+
+
+# ---- refused
+
+
+def closed_with_version(path: Path, version: int, *, in_wal: bool) -> dict[str, bytes]:
+    """A journal of that version, as a crash leaves it if ``in_wal``; its bytes."""
+    Journal(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(f"PRAGMA user_version={version}")
+        crashed = contents(path)
+    for name, data in crashed.items() if in_wal else ():
+        (path.parent / name).write_bytes(data)
+    return contents(path)
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {found.name: found.read_bytes() for found in path.parent.iterdir() if "-shm" not in found.name}
+
+
+@pytest.mark.parametrize("in_wal", [False, True], ids=["closed cleanly", "with a -wal file"])
+@pytest.mark.parametrize("opened", [Journal, JournalReader])
+def test_a_newer_journal_is_refused_and_not_a_byte_of_it_changes(
+    path: Path, opened: type[Journal | JournalReader], in_wal: bool
+) -> None:
+    before = closed_with_version(path, SCHEMA_VERSION + 1, in_wal=in_wal)
+    assert len(before) == 1 + in_wal
+    with pytest.raises(JournalError, match="written by a newer mjwatch") as caught:
+        opened(path)
+    assert "install that version" in caught.value.mend
+    after = contents(path)
+    if opened is JournalReader and not in_wal:
+        assert after.pop(f"{path.name}-wal") == b""  # SQLite makes it to read, and nothing is in it
+    assert after == before
+
+
+@pytest.mark.parametrize("opened", [Journal, JournalReader])
+@pytest.mark.parametrize("data", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_journal_is_refused_with_what_to_do(
+    path: Path, opened: type[Journal | JournalReader], data: bytes
+) -> None:
+    path.parent.mkdir()
+    path.write_bytes(data)
+    with pytest.raises(JournalError) as caught:
+        opened(path)
+    assert caught.value.mend
+    assert path.read_bytes() == data
+
+
+def test_damage_inside_is_found_when_it_is_read(path: Path, journal: Journal) -> None:
+    accept(journal, *(made_job(f"job{number}") for number in range(200)))
+    journal.close()
+    data = bytearray(path.read_bytes())
+    data[8192:-4096] = b"\xff" * (len(data) - 12288)
+    path.write_bytes(data)
+    with closing(JournalReader(path)) as reader, pytest.raises(JournalError) as caught:
+        reader.listed(None, 500)
+    assert "damaged" in caught.value.mend
+
+
+def test_a_job_whose_record_is_no_job_is_told_as_damage(path: Path, journal: Journal) -> None:
+    accept(journal, made_job("job1"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE jobs SET body='{}'")
+    with pytest.raises(JournalError, match="damaged"):
+        journal.job("job1")
+
+
+def test_a_foreign_database_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE jobs (id)")
+    with pytest.raises(JournalError, match="already exists"):
+        Journal(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("jobs",)]
+
+
+def test_no_journal_yet_is_told_as_that(path: Path) -> None:
+    with pytest.raises(JournalError, match=r"no journal at .* yet"):
+        JournalReader(path)
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(JournalError, match=r"no journal at .* yet"):
+        JournalReader(path)
+    with closing(Journal(path)) as journal:
+        assert journal.listed(None, 1) == []
+
+
+@pytest.mark.parametrize("name", ["a b?mode=rw#x.sqlite3", "100%.sqlite3", "caf\udce9.sqlite3", "猫.sqlite3"])
+def test_the_path_may_be_any(tmp_path: Path, name: str) -> None:
+    with closing(Journal(tmp_path / name)) as journal:
+        journal.remember({"newest": "1"})
+        with closing(JournalReader(tmp_path / name)) as reader:
+            assert reader.recall("newest") == "1"
+
+
+# ---- two at once
+
+
+def test_a_reader_never_writes(path: Path, journal: Journal) -> None:
+    with closing(JournalReader(path)) as reader, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader._db.execute("DELETE FROM jobs")
+
+
+def test_readers_are_never_locked_out_by_the_writer_nor_the_writer_by_them(path: Path) -> None:
+    Journal(path).close()
+    done = threading.Event()
+    seen: list[int] = []
+    errors: list[JournalError] = []
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                with closing(JournalReader(path)) as reader:
+                    seen.append(len(reader.listed(None, 100)))
+        except JournalError as error:
+            errors.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for thread in readers:
+        thread.start()
+    for number in range(20):
+        with closing(Journal(path)) as journal:  # opening and closing is when SQLite locks most
+            accept(journal, made_job(f"job{number}"))
+    done.set()
+    for thread in readers:
+        thread.join(20)
+    assert errors == []
+    assert max(seen) > 0
+
+
+def test_a_writer_that_waits_in_vain_is_told_that_another_program_is_in_the_way(
+    path: Path, journal: Journal
+) -> None:
+    journal._db.execute("PRAGMA busy_timeout=1")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match="another program has it open"):
+            journal.remember({"newest": "1"})
+        other.execute("ROLLBACK")
+    journal.remember({"newest": "1"})
+
+
+def test_a_journal_can_be_read_without_the_right_to_write_beside_it() -> None:
+    with unprivileged() as folder:
+        path = folder / "state/journal.sqlite3"
+        with closing(Journal(path)) as journal:
+            accept(journal, made_job("job1"))
+            path.parent.chmod(0o500)
+            with closing(JournalReader(path)) as reader:  # beside a daemon
+                assert [job.id for job in reader.listed(None, 9)] == ["job1"]
+            path.parent.chmod(0o700)
+        path.parent.chmod(0o500)
+        with closing(JournalReader(path)) as reader:  # without one
+            assert [job.id for job in reader.listed(None, 9)] == ["job1"]
+
+
+def test_a_journal_that_a_crash_left_needs_the_right_to_write_and_says_so() -> None:
+    with unprivileged() as folder:
+        path = folder / "state/journal.sqlite3"
+        closed_with_version(path, SCHEMA_VERSION, in_wal=True)
+        path.with_name(path.name + "-shm").unlink(missing_ok=True)
+        path.parent.chmod(0o500)
+        with pytest.raises(JournalError, match="must be able to write to its folder"):
+            JournalReader(path)
+
+
+def test_a_journal_in_a_folder_that_may_not_be_looked_into_is_told() -> None:
+    with unprivileged() as folder:
+        path = folder / "state/journal.sqlite3"
+        Journal(path).close()
+        path.parent.chmod(0)
+        for opened in (Journal, JournalReader):
+            with pytest.raises(JournalError, match="Permission denied"):
+                opened(path)
+
+
+def test_the_version_of_the_schema_is_written_down(path: Path, journal: Journal) -> None:
+    assert check_version(journal._db, path) == SCHEMA_VERSION == 1
