@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
+_FROM_JOBS = "FROM jobs WHERE open=1"
+_FROM_OPEN = "FROM jobs INDEXED BY jobs_open WHERE open=1"
+"""SQLite would rather take the index on all states, and go through every job that is done."""
+
 _DAMAGED = "it is damaged: put it aside together with its -wal file, or restore a copy; nothing was changed"
 
 
@@ -60,7 +64,7 @@ class JournalReader:
     def live_jobs(self) -> list[Job]:
         """All jobs that are open and not queued, oldest first."""
         states = ",".join(f"'{state}'" for state in State if state is not State.QUEUED)
-        return self._jobs(f"SELECT body FROM jobs WHERE open=1 AND state IN ({states}) ORDER BY number")
+        return self._jobs(f"SELECT body {_FROM_OPEN} AND state IN ({states}) ORDER BY number")
 
     def next_queued(self, now: float, blocked_twins: Collection[str], only: str | None = None) -> Job | None:
         """The queued job to send next: priority, then order of arrival; due, and no twin of a blocked one.
@@ -69,8 +73,9 @@ class JournalReader:
         """
         marks = ",".join("?" * len(blocked_twins))
         found = self._jobs(
-            "SELECT body FROM jobs WHERE open=1 AND state='queued' AND (due IS NULL OR due<=?)"
-            f" AND twin NOT IN ({marks}){' AND id=?' if only else ''} ORDER BY priority DESC, number LIMIT 1",
+            f"SELECT body {_FROM_JOBS if only else _FROM_OPEN} AND state='queued'"
+            f" AND (due IS NULL OR due<=?) AND twin NOT IN ({marks}){' AND id=?' if only else ''}"
+            " ORDER BY priority DESC, number LIMIT 1",
             now,
             *blocked_twins,
             *([only] if only else []),
@@ -116,7 +121,7 @@ class JournalReader:
 
     def open_count(self, state: State) -> int:
         """How many open jobs are in this state."""
-        row = self._one("SELECT COUNT(*) FROM jobs WHERE open=1 AND state=?", state)
+        row = self._one(f"SELECT COUNT(*) {_FROM_OPEN} AND state=?", state)
         return 0 if row is None else int(row[0])
 
     def listed(self, state: State | None, limit: int) -> list[Job]:
@@ -127,7 +132,7 @@ class JournalReader:
 
     def open_counts(self) -> dict[State, int]:
         """How many jobs are open, by state."""
-        rows = self._all("SELECT state, COUNT(*) FROM jobs WHERE open=1 GROUP BY state")
+        rows = self._all(f"SELECT state, COUNT(*) {_FROM_OPEN} GROUP BY state")
         return {State(state): count for state, count in rows}
 
     def matching_ids(self, prefix: str) -> list[str]:
