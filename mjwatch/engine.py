@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import queue
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from mjwatch.model import IN_FLIGHT, Job, State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mjwatch.discord.payloads import ResumeState
     from mjwatch.jobs.journal import Journal
     from mjwatch.midjourney.following import Follower
 
@@ -98,9 +100,13 @@ class Engine:
         """Hand in an event; from any thread."""
         self._queue.put(event)
 
+    def resume_state(self) -> ResumeState | None:
+        """Where the gateway's session of an earlier start can be resumed."""
+        return self._stream.resume_state()
+
     def forget_session(self) -> None:
         """The gateway's session was ended for good: the next start begins a new one."""
-        self._session = None
+        self._stream.forget()
 
     def go_on(self) -> None:
         """A person says that what the sending was paused for is mended."""
@@ -304,18 +310,30 @@ class Engine:
             case ev.GatewayReady():
                 self._follower.me = event.user_id
                 self._stream.ready(event, now)
+                self._tell_trouble(None)
                 self._journal.remember(self._meta())
                 log.info("gateway: ready as %s", event.user_name)
                 if event.required_action:
                     self._pause(f"Discord wants something of the account: {event.required_action}")
             case ev.GatewayResumed():
                 self._stream.resumed(event, now)
+                self._tell_trouble(None)
                 log.info("gateway: session resumed")
             case ev.GatewayDown():
                 self._stream.lost()
+                self._tell_trouble(Trouble(event.reason, now + event.retry_in))
             case ev.GatewayStopped():
                 self._stream.lost()
+                self._tell_trouble(Trouble(event.reason, math.inf))
                 self._pause(event.reason)
+
+    def _tell_trouble(self, trouble: Trouble | None) -> None:
+        if trouble is None and self.trouble is None:
+            return
+        self.trouble = trouble
+        self._journal.remember({"trouble": None if trouble is None else trouble.reason})
+        if trouble is not None:
+            self.on_trouble(trouble)
 
     def _read_history(self) -> None:
         """Ask for all that is newer than the last message seen, and than the oldest attempt in question."""

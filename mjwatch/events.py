@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ class Unanswered:
     """The fate of the POST is unknown."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenUnsent:
+    """It is shown that the POST of unknown fate was not executed: its session stayed silent about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +201,7 @@ JobEvent = (
     | Accepted
     | NotSent
     | Unanswered
+    | ProvenUnsent
     | Refused
     | InteractionSeen
     | InteractionFailed
@@ -255,10 +261,16 @@ class PromptGiven:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRead:
-    """Messages of the channel, oldest first, as REST gives them; ``newest`` is the newest one's id."""
+    """Messages of the channel, oldest first, as REST gives them; ``newest`` is the newest one's id.
+
+    ``reread`` has the start messages that were asked for, as they are now; None for one that is gone (or
+    hidden). Not ``complete``: there is more after ``newest``.
+    """
 
     messages: tuple[Mapping[str, Any], ...]
     newest: str | None
+    reread: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,9 +339,18 @@ class RemoveFile:
 
 @dataclass(frozen=True, slots=True)
 class ReadHistory:
-    """Read the channel's messages after this id; None asks for the newest message's id alone."""
+    """Read the channel's messages after this id; None asks for the newest message's id alone.
+
+    ``reread``: start messages of jobs at work, whose changes a history of new messages does not show.
+    """
 
     after: str | None
+    reread: tuple[str, ...] = ()
 
 
-Effect = Submit | Collect | Answer | RemoveFile | ReadHistory
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Ask the gateway once more for the channel's messages."""
+
+
+Effect = Submit | Collect | Answer | RemoveFile | ReadHistory | Subscribe

@@ -150,7 +150,7 @@ class Job:
     ``due`` is when the loop must look at the job again: not before it for a queued one, a time limit for
     one in flight, the next try for one that could not be saved. ``tries`` counts failed tries of the present
     step. ``nonces`` are those of all attempts, the present one last. ``vanished``: when its start message
-    was deleted while no final had come.
+    was deleted while no final had come. ``doubted``: since when it is unknown whether its POST was executed.
     """
 
     id: str
@@ -170,6 +170,7 @@ class Job:
     percent: int | None = None
     held_by_bot: bool = False
     vanished: float | None = None
+    doubted: float | None = None
     submitted: float | None = None
     started: float | None = None
     finished: float | None = None

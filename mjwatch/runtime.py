@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from mjwatch.discord.cdn import CDN
 from mjwatch.discord.connection import WebsocketConnection
 from mjwatch.discord.hosts import token_may_go_to
-from mjwatch.discord.payloads import ResumeState
 from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
@@ -103,29 +102,34 @@ class Runtime:
             application_id=config.midjourney.application_id,
             picture_format=config.outbox.format,
             keep_grid=config.outbox.keep_grid,
+            subscribe=self._subscribe,
             remove_file=self._inbox.remove,
             file_of=lambda job_id: _file_of(config.state.path / JOURNAL_FILE, job_id),
         )
         self.engine = _engine(config, journal, follower, self._worker)
         self.engine.load()
-        self._connection = self._gateway(journal, follower)
+        self._connection = self._gateway(follower)
 
-    def _gateway(self, journal: Journal, follower: Follower) -> WebsocketConnection:
+    def _gateway(self, follower: Follower) -> WebsocketConnection:
         config = self.config.discord
         session = GatewaySession(
             self._keys.token.reveal(),
             random=random.random,
             gateway_url=config.gateway_url,
-            resume=_resume_state(journal),
+            resume=self.engine.resume_state(),
             wanted=follower.wanted,
             allowed=lambda url: token_may_go_to(url, config.allow_hosts),
         )
-        if self._keys.guild_id is not None:
-            session.subscribe(self._keys.guild_id, self._keys.channel_id)
         return WebsocketConnection(session, self.engine.put, proxy=config.proxy)
+
+    def _subscribe(self) -> None:
+        """A guild's messages come to those who ask for them; direct messages always do."""
+        if self._keys.guild_id is not None:
+            self._connection.subscribe(self._keys.guild_id, self._keys.channel_id)
 
     def _start(self) -> None:
         self._worker.start()
+        self._subscribe()
         self._connection.start()
         if self._watch_inbox:
             self._inbox.start()
@@ -172,10 +176,3 @@ def new_id() -> str:
 def _file_of(journal: Path, job_id: str) -> TakenFile | None:
     with closing(JournalReader(journal)) as reader:
         return reader.file_of(job_id)
-
-
-def _resume_state(journal: Journal) -> ResumeState | None:
-    known = journal.recall("gateway")
-    if not isinstance(known, dict):
-        return None
-    return ResumeState(str(known["session_id"]), int(known["seq"]), str(known["resume_gateway_url"]))

@@ -6,7 +6,8 @@ import logging
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from mjwatch import events as ev
 from mjwatch.errors import (
@@ -68,6 +69,7 @@ class Worker:
         application_id: str,
         picture_format: str,
         keep_grid: bool,
+        subscribe: Callable[[], None],
         remove_file: Callable[[str, tuple[int, ...]], object],
         file_of: Callable[[str], TakenFile | None],
     ) -> None:
@@ -79,18 +81,22 @@ class Worker:
         self._application_id = application_id
         self._format = picture_format
         self._keep_grid = keep_grid
+        self._subscribe = subscribe
         self._remove_file = remove_file
         self._file_of = file_of
         self._sending: queue.SimpleQueue[ev.Effect | None] = queue.SimpleQueue()
-        self._collecting: queue.SimpleQueue[ev.Effect | None] = queue.SimpleQueue()
+        # A queue a collector, chosen by the job: its failure's folder and a late result must not overtake.
+        self._collecting: list[queue.SimpleQueue[ev.Effect | None]] = [
+            queue.SimpleQueue() for _ in range(COLLECTORS)
+        ]
         # Whole splits one after another, each on all cores: the peak of memory is one grid's, not four.
         self._split_turn = threading.Lock()
         self._threads = [
             threading.Thread(target=self._run, args=(self._sending,), name="sender", daemon=True)
         ]
         self._threads += [
-            threading.Thread(target=self._run, args=(self._collecting,), name=f"collector-{n}", daemon=True)
-            for n in range(1, COLLECTORS + 1)
+            threading.Thread(target=self._run, args=(effects,), name=f"collector-{n}", daemon=True)
+            for n, effects in enumerate(self._collecting, 1)
         ]
 
     def start(self) -> None:
@@ -103,11 +109,9 @@ class Worker:
 
         What was not begun is not done: the journal knows it, and the next start hands it out again.
         """
-        for waiting in (self._sending, self._collecting):
-            _drain(waiting)
-        self._sending.put(None)
-        for _ in range(COLLECTORS):
-            self._collecting.put(None)
+        for effects in (self._sending, *self._collecting):
+            _drain(effects)
+            effects.put(None)
         end = time.monotonic() + patience
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
@@ -115,8 +119,13 @@ class Worker:
 
     def perform(self, effect: ev.Effect) -> None:
         """Take an effect; returns at once."""
-        sending = isinstance(effect, ev.Submit | ev.ReadHistory)
-        (self._sending if sending else self._collecting).put(effect)
+        match effect:
+            case ev.Submit() | ev.ReadHistory() | ev.Subscribe():
+                self._sending.put(effect)
+            case ev.Collect() | ev.Answer():
+                self._collecting[crc32(effect.job.id.encode()) % COLLECTORS].put(effect)
+            case ev.RemoveFile():
+                self._collecting[crc32(effect.path.encode("utf-8", "replace")) % COLLECTORS].put(effect)
 
     def _run(self, effects: queue.SimpleQueue[ev.Effect | None]) -> None:
         while (effect := effects.get()) is not None:
@@ -140,7 +149,10 @@ class Worker:
                 self._remove_file(effect.path, effect.identity)
                 return None
             case ev.ReadHistory():
-                return self._read_history(effect.after)
+                return self._read_history(effect)
+            case ev.Subscribe():
+                self._subscribe()
+                return None
 
     # ---- sending
 
@@ -173,26 +185,33 @@ class Worker:
             return ev.Refused(refusal, executed=False)
         return ev.Accepted()
 
-    def _read_history(self, after: str | None) -> ev.LoopEvent:
+    def _read_history(self, effect: ev.ReadHistory) -> ev.LoopEvent:
         channel = self._place.channel_id
         try:
-            if after is None:
+            if effect.after is None:
                 newest = self._rest.channel(channel).get("last_message_id")
                 return ev.HistoryRead((), newest if isinstance(newest, str) else BEGINNING)
-            messages: list[dict[str, object]] = []
-            for _ in range(HISTORY_PAGES):
-                page = self._rest.history(channel, after, HISTORY_PAGE)
-                messages += page
-                if len(page) < HISTORY_PAGE:
-                    break
-                after = str(page[-1]["id"])
+            reread = {start: self._rest.message(channel, start) for start in effect.reread}
+            messages, complete = self._pages(effect.after)
         except AnsweredNoError as error:
             if error.refusal.needs_human:
-                return ev.NeedsPerson(error.refusal.detail)
+                self._put(ev.NeedsPerson(error.refusal.detail))
             return ev.HistoryUnread(str(error))
         except WireError as error:
             return ev.HistoryUnread(str(error))
-        return ev.HistoryRead(tuple(messages), str(messages[-1]["id"]) if messages else None)
+        newest = str(messages[-1]["id"]) if messages else None
+        return ev.HistoryRead(tuple(messages), newest, reread, complete)
+
+    def _pages(self, after: str) -> tuple[list[dict[str, Any]], bool]:
+        """The messages after this id, up to so many pages; whether that is all."""
+        messages: list[dict[str, Any]] = []
+        for _ in range(HISTORY_PAGES):
+            page = self._rest.history(self._place.channel_id, after, HISTORY_PAGE)
+            messages += page
+            if len(page) < HISTORY_PAGE:
+                return messages, True
+            after = str(page[-1]["id"])
+        return messages, False
 
     # ---- saving
 

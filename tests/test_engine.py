@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -35,9 +36,10 @@ class House:
     pace: Pace = FAST
     now: float = 10_000.0
     effects: list[ev.Effect] = field(default_factory=list)
+    first_nonce: int = 1
 
     def __post_init__(self) -> None:
-        ids, nonces = itertools.count(1), itertools.count(1)
+        ids, nonces = itertools.count(1), itertools.count(self.first_nonce)
         self.engine = Engine(
             self.journal,
             Follower(CHANNEL, self.journal.owner_of),
@@ -248,14 +250,81 @@ def test_after_a_restart_everything_open_is_taken_up_where_it_was(tmp_path: Path
         assert house.job("job00004").state is State.SUBMITTING
         house.engine.finish()
     with closing(Journal(tmp_path / "j")) as journal:
-        house = House(journal)
+        house = House(journal, first_nonce=100)
         house.engine.load()
         (effect,) = house.effects
         assert isinstance(effect, ev.Collect)
         assert effect.job.id == "job00001"
         assert house.job("job00002").state is State.SUBMITTED
         assert house.job("job00004").state is State.IN_DOUBT
-        assert house.feed(ev.GatewayResumed("session-1", 9)) == []
+        assert house.feed(ev.GatewayResumed("session-1", 9)) == [ev.ReadHistory("500")]
+        house.feed(ev.HistoryRead((), None))
+        assert house.submits() == []
+        house.now += 60.1
+        house.feed()
+        (submit,) = house.submits()
+        assert submit.job.id == "job00004"
+
+
+def test_the_silence_of_a_lost_session_proves_nothing(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")), ev.GatewayDown("lost", 1.0))
+    house.feed(dataclasses.replace(READY, session_id="session-2"), ev.HistoryRead((), None))
+    house.now += 3600.0
+    house.feed()
+    assert house.job().state is State.IN_DOUBT
+    assert len(house.submits()) == 1
+
+
+def test_a_session_that_was_cut_must_be_quiet_after_its_replay(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")), ev.GatewayDown("lost", 1.0))
+    house.now += 59.0
+    house.feed(ev.GatewayResumed("session-1", 9))
+    house.now += 59.0
+    house.feed()
+    assert house.job().state is State.IN_DOUBT
+    house.now += 1.5
+    house.feed()
+    assert len(house.submits()) == 2
+    assert house.submits()[1].job.nonce != house.submits()[0].job.nonce
+
+
+def test_a_doubtful_post_that_was_executed_is_found_by_its_nonce(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
+    house.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3))
+    house.now += 120.0
+    house.feed()
+    assert house.job().state is State.SUBMITTED
+    assert len(house.submits()) == 1
+
+
+def test_messages_that_do_not_reach_us_are_asked_for(house: House) -> None:
+    house.online()
+    data = {"guild_id": "1", "updated_channels": [{"id": CHANNEL, "last_message_id": "501"}]}
+    effects = house.feed(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 3))
+    assert effects == [ev.Subscribe(), ev.ReadHistory("500")]
+    house.feed(ev.HistoryRead((result("501"),), "501"))
+    assert house.feed(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 4)) == []
+
+
+def test_a_start_message_deleted_in_a_gap_is_noticed_if_the_history_can_be_read(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.drop("b.txt", "a blue dog\n")
+    house.accept_all()
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")), create(started("601", "a blue dog", nonce="nonce-2")))
+    house.feed(ev.GatewayDown("lost", 1.0), READY)
+    house.feed(ev.HistoryRead((), None, {"600": None, "601": None}))
+    assert house.job().vanished is None
+    house.feed(ev.HistoryRead((), None, {"600": None, "601": started("601", "a blue dog")}))
+    assert house.job().vanished is not None
+    assert house.job("job00002").vanished is None
 
 
 def test_a_new_session_reads_the_history_from_the_newest_message_that_was_seen(house: House) -> None:
@@ -263,7 +332,7 @@ def test_a_new_session_reads_the_history_from_the_newest_message_that_was_seen(h
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
     house.feed(create(started("600", nonce="nonce-1")), ev.GatewayDown("lost", 1.0))
-    assert house.feed(READY) == [ev.ReadHistory("600")]
+    assert house.feed(READY) == [ev.ReadHistory("500", ("600",))]
     effects = house.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
     assert [type(effect) for effect in effects] == [ev.Collect]
 

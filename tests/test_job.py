@@ -42,6 +42,7 @@ EVENTS: tuple[ev.JobEvent, ...] = (
     ev.NotSent("no route"),
     ev.NotSent("the index is read anew", retry_after=0.0),
     ev.Unanswered("it timed out"),
+    ev.ProvenUnsent(),
     *(
         ev.Refused(refusal, executed)
         for refusal in (QUEUE_FULL, RATE_LIMIT, BAD_PROMPT, CAPTCHA, STALE)
@@ -77,6 +78,7 @@ def _traits(job: Job) -> tuple[object, ...]:
         job.job_uuid,
         job.due,
         job.vanished,
+        job.doubted,
         job.result,
         job.published,
     )
@@ -179,12 +181,20 @@ def test_doubt_leads_to_in_doubt_and_nowhere_else() -> None:
             assert (moved.state, effects, moved.due) == (State.IN_DOUBT, (), None)
 
 
-def test_only_a_no_or_a_person_leads_back_to_the_queue() -> None:
+def test_only_a_no_a_proof_or_a_person_leads_back_to_the_queue() -> None:
     ways = {
         (state, kind) for state, rows in TABLE.items() for kind, row in rows.items() if State.QUEUED in row.to
     }
-    assert {kind for _, kind in ways} == {ev.NotSent, ev.Refused, ev.RetryAsked}
+    assert {kind for _, kind in ways} == {ev.NotSent, ev.Refused, ev.RetryAsked, ev.ProvenUnsent}
     assert {state for state, kind in ways if kind is ev.NotSent} == {State.SUBMITTING}
+
+
+def test_the_silence_of_a_session_proves_nothing_of_a_job_that_was_submitted() -> None:
+    silent = _do(ev.Chosen("9001", "session-a", "100"), ev.Accepted(), ev.Overdue())
+    assert (silent.state, silent.doubted) == (State.IN_DOUBT, None)
+    assert step(silent, ev.ProvenUnsent(), NOW, LIMITS) == (silent, ())
+    unanswered = _do(ev.Chosen("9001", "session-a", "100"), ev.Unanswered("it timed out"))
+    assert step(unanswered, ev.ProvenUnsent(), NOW, LIMITS)[0].state is State.QUEUED
 
 
 def test_time_alone_never_takes_a_job_out_of_doubt() -> None:

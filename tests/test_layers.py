@@ -22,13 +22,13 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "pure core": (
         *("prompts.*", "midjourney.*", "folders.settling", "folders.names"),
         *("jobs.job", "jobs.pacing", "jobs.intake", "jobs.record", "jobs.diagram"),
-        *("discord.protocol", "discord.session", "discord.payloads", "discord.heartbeat"),
+        *("discord.protocol", "discord.session", "discord.stream", "discord.payloads", "discord.heartbeat"),
         *("discord.backoff", "discord.budget", "discord.inflate", "discord.answers", "discord.hosts"),
     ),
     "shells": ("discord.*", "jobs.*", "folders.*", "pictures.*", "host.*"),
     "where they meet": ("worker", "engine"),
     "the builder": ("runtime",),
-    "a service, a library": ("daemon", "api"),
+    "a service, a library": ("daemon", "oneshot", "api"),
     "doors": ("cli.*", "__main__"),
 }
 
@@ -40,7 +40,15 @@ IMPURE = {
 """What the pure core must not import: no I/O, no clock, no thread, no chance."""
 
 # The loop waits for nothing but its journal: it knows values, the pure core and that one shell.
-ENGINE_MAY_IMPORT = ("errors", "model", "events", "jobs.*", "midjourney.*")
+ENGINE_MAY_IMPORT = (
+    "errors",
+    "model",
+    "events",
+    "jobs.*",
+    "midjourney.*",
+    "discord.stream",
+    "discord.payloads",
+)
 
 # The simulator is another program, so that it can't share our misreadings. It has one thing of ours; and only
 # the verbs that start it know it: its options, and the server that they are handed to.

@@ -163,3 +163,14 @@ def test_from_the_history_two_fitting_results_are_not_guessed_between() -> None:
 @pytest.mark.parametrize("echo", ["a red cat --v 7.0 --raw", "a  red   cat", "a red cat --s 750 --niji 5"])
 def test_what_the_bot_makes_of_a_prompt_is_still_the_prompt(echo: str) -> None:
     assert found(read(result("700", prompt=echo)), a_job(text="a red cat --v 7 --style raw")) is not None
+
+
+def test_from_the_history_a_start_and_its_own_final_are_one_job_of_the_bot() -> None:
+    final = read(result("700", uuid=UUID_A, reply_to="600"), "REST")
+    readings = [read(progress("600", uuid=UUID_A), "REST"), final]
+    assert match_history(readings, [a_job()], Strangers(), ME) == [(Match("jobaaaaa", "text"), final)]
+
+
+def test_from_the_history_a_job_still_at_work_is_found_by_its_start() -> None:
+    start = read(started("600"), "REST")
+    assert match_history([start], [a_job()], Strangers(), ME) == [(Match("jobaaaaa", "text"), start)]

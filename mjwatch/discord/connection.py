@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import socket
 import threading
 import time
@@ -71,6 +72,7 @@ class WebsocketConnection:
         self._stop_code: int = RESUMABLE_CLOSE
         self._wire: Wire | None = None
         self._waker: socket.socket | None = None
+        self._subscriptions: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._waker_lock = threading.Lock()  # keeps stop() off a waker that the thread is closing
 
     def __repr__(self) -> str:
@@ -107,6 +109,11 @@ class WebsocketConnection:
         if thread.is_alive() and wire is not None:
             wire.abort()
             thread.join(STOP_PATIENCE)
+
+    def subscribe(self, guild_id: str, channel_id: str) -> None:
+        """Ask for the channel's messages, now and after each new IDENTIFY; from any thread."""
+        self._subscriptions.put((guild_id, channel_id))
+        self._wake()
 
     def _wake(self) -> None:
         with self._waker_lock:
@@ -156,6 +163,8 @@ class WebsocketConnection:
         suspend = SuspendWatch(self._clock, self._wall)
         session = self._session
         while not self._stopping.is_set():
+            while not self._subscriptions.empty():
+                session.subscribe(*self._subscriptions.get_nowait())
             for payload in session.payloads_to_send():
                 wire.send(encode(payload))
             self._hand_over()

@@ -41,10 +41,14 @@ class IllegalEventError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a job may stay silent, in seconds, before it is looked into."""
+    """How long a job may stay silent, in seconds, before it is looked into.
+
+    ``quiet_time``: how long its own session must be silent about a POST to show that it was not executed.
+    """
 
     start_timeout: float = 900.0
     silence_timeout: float = 3600.0
+    quiet_time: float = 60.0
     vanish_grace: float = 60.0
     queue_full_pause: float = 60.0
 
@@ -96,6 +100,7 @@ def _choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
         percent=None,
         held_by_bot=False,
         vanished=None,
+        doubted=None,
         refusal=None,
         submitted=now,
         started=None,
@@ -119,7 +124,15 @@ def _not_sent(job: Job, event: ev.NotSent, now: float, limits: Limits) -> Moved:
 def _unanswered(job: Job, event: ev.Unanswered, now: float, limits: Limits) -> Moved:
     if job.interaction_id is not None:
         return _accept(job, ev.Accepted(), now, limits)
-    return _doubt(job, event, now, limits)
+    return replace(_doubt(job, event, now, limits)[0], doubted=now), ()
+
+
+def _proven_unsent(job: Job, event: ev.ProvenUnsent, now: float, limits: Limits) -> Moved:
+    # Only the fate of the POST can be proven so; a job that was silent after its 204 was executed.
+    if job.doubted is None:
+        return job, ()
+    words = "found out: it was not executed, so it is sent again"
+    return _note(job, now, words, state=State.QUEUED, due=None, doubted=None, tries=job.tries + 1), ()
 
 
 def _doubt(job: Job, event: ev.Unanswered | ev.InteractionFailed, now: float, limits: Limits) -> Moved:
@@ -159,6 +172,7 @@ def _fail(job: Job, refusal: Refusal, now: float) -> Moved:
 def _interaction(job: Job, event: ev.InteractionSeen, now: float, limits: Limits) -> Moved:
     if job.state in {State.SUBMITTING, State.SUBMITTED, State.RUNNING}:
         return replace(job, interaction_id=event.interaction_id), ()
+    job = replace(job, doubted=None)
     words = f"found: it became interaction {event.interaction_id}"
     due = now + limits.start_timeout
     return _note(job, now, words, state=State.SUBMITTED, interaction_id=event.interaction_id, due=due), ()
@@ -167,7 +181,7 @@ def _interaction(job: Job, event: ev.InteractionSeen, now: float, limits: Limits
 def _held(job: Job, event: ev.HeldByBot, now: float, limits: Limits) -> Moved:
     due = now + limits.silence_timeout
     words = "Midjourney lets it wait for a free slot"
-    return _note(job, now, words, state=State.SUBMITTED, held_by_bot=True, due=due, tries=0), ()
+    return _note(job, now, words, state=State.SUBMITTED, held_by_bot=True, due=due, tries=0, doubted=None), ()
 
 
 def _start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
@@ -182,6 +196,7 @@ def _start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
         started=job.started or now,
         vanished=None,
         held_by_bot=False,
+        doubted=None,
         due=now + limits.silence_timeout,
         tries=0,
     )
@@ -195,6 +210,7 @@ def _progress(job: Job, event: ev.Progressed, now: float, limits: Limits) -> Mov
         percent=job.percent if event.percent is None else event.percent,
         job_uuid=event.job_uuid or job.job_uuid,
         started=job.started or now,
+        doubted=None,
         due=now + limits.silence_timeout,
     )
     return job, ()
@@ -235,6 +251,7 @@ def _finish(job: Job, event: ev.Finished, now: float, limits: Limits) -> Moved:
         finished=now,
         published=None,
         refusal=None,
+        doubted=None,
         due=None,
         tries=0,
     )
@@ -292,7 +309,7 @@ def _cancel_too_late(job: Job, event: ev.CancelAsked, now: float, limits: Limits
 
 def _retry(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
     """Fetch again what was rendered already; render again only what was not."""
-    job = _note(job, now, "asked to retry", published=None, tries=0, due=None, refusal=None)
+    job = _note(job, now, "asked to retry", published=None, tries=0, due=None, refusal=None, doubted=None)
     if job.result is not None:
         job = replace(job, state=State.COLLECTING)
         return job, (ev.Collect(job),)
@@ -401,6 +418,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.Refused: Row(_refuse, (State.QUEUED, State.FAILED)),
         ev.CancelAsked: Row(_cancel, (State.CANCELLED,)),
         ev.RetryAsked: Row(_retry, (State.QUEUED,)),
+        ev.ProvenUnsent: Row(_proven_unsent, (State.QUEUED,)),
         **_ignore(ev.Accepted, ev.Unanswered, ev.InteractionFailed, ev.Vanished, ev.Overdue, ev.Restarted),
     },
     State.FAILED: {

@@ -18,6 +18,13 @@ MESSAGE_EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE"
 INTERACTION_EVENTS = frozenset(
     {"INTERACTION_CREATE", "INTERACTION_SUCCESS", "INTERACTION_FAILURE", "INTERACTION_IFRAME_MODAL_CREATE"}
 )
+PASSIVE_EVENTS = {
+    "PASSIVE_UPDATE_V1": "channels",
+    "PASSIVE_UPDATE_V2": "updated_channels",
+    "CHANNEL_UNREAD_UPDATE": "channel_unread_updates",
+}
+"""What a session that is not subscribed to a guild gets in place of messages, and where the channels are
+listed in it (discord-userdoccers, gateway events)."""
 HELD_AT_MOST = 100
 
 JobEvents = list[tuple[str | None, ev.JobEvent]]
@@ -47,7 +54,7 @@ class Follower:
 
     def wanted(self, name: str, data: Mapping[str, Any]) -> bool:
         """Whether this dispatch concerns us; all others need not leave the gateway's thread."""
-        if name in INTERACTION_EVENTS:
+        if name in INTERACTION_EVENTS or name in PASSIVE_EVENTS:
             return True
         return name in MESSAGE_EVENTS and data.get("channel_id") == self._channel_id
 
@@ -55,6 +62,8 @@ class Follower:
         """What this dispatch means for which job."""
         if event.name in INTERACTION_EVENTS:
             return _interaction(event, jobs.values())
+        if event.name in PASSIVE_EVENTS:
+            return []
         reading = read_message(event.name, event.data)
         if event.name == "MESSAGE_CREATE":
             self.see(reading.message_id)
@@ -66,6 +75,30 @@ class Follower:
             return
         if self.newest is None or int(message_id) > int(self.newest):
             self.newest = message_id
+
+    def missed_something(self, event: ev.GatewayDispatch) -> bool:
+        """Whether a passive update shows a newer message in the channel than any that came."""
+        channels = event.data.get(PASSIVE_EVENTS.get(event.name, ""), ())
+        for channel in channels if isinstance(channels, list | tuple) else ():
+            if isinstance(channel, dict) and channel.get("id") == self._channel_id:
+                last = str(channel.get("last_message_id"))
+                return last.isdecimal() and int(last) > int(self.newest or 0)
+        return False
+
+    def reread(self, messages: Mapping[str, Mapping[str, Any] | None], jobs: Mapping[str, Job]) -> JobEvents:
+        """What has become of start messages, read again after a gap.
+
+        A missing one was deleted only if another one shows that the history can be read at all.
+        """
+        pairs: JobEvents = []
+        readable = any(message is not None for message in messages.values())
+        for message_id, message in messages.items():
+            if message is not None:
+                pairs += self._assign(read_message("REST", message), None, jobs)
+            elif readable:
+                gone = {"id": message_id, "channel_id": self._channel_id}
+                pairs += self._assign(read_message("MESSAGE_DELETE", gone), None, jobs)
+        return pairs
 
     def history(self, messages: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job]) -> JobEvents:
         """What a stretch of the channel's history, read after a gap, means for which job."""
@@ -131,14 +164,19 @@ def _job_events(reading: Reading, job: Job, by: str) -> Iterable[ev.JobEvent]:
             yield ev.Progressed(reading.percent, reading.job_uuid)
         case Kind.RESULT:
             yield _finished(reading, by)
-        case Kind.QUEUED:
+        case Kind.QUEUED if _of_present_attempt(reading, job):
             yield ev.HeldByBot()
-        case Kind.REFUSED if reading.error is not None:
+        case Kind.REFUSED if reading.error is not None and _of_present_attempt(reading, job):
             yield ev.Refused(reading.error)
         case Kind.DELETED:
             yield ev.Vanished()
         case _:
             pass
+
+
+def _of_present_attempt(reading: Reading, job: Job) -> bool:
+    """A refusal that comes late for an earlier attempt says nothing of the present one."""
+    return reading.nonce is None or reading.nonce == job.nonce
 
 
 def _finished(reading: Reading, by: str) -> ev.Finished:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _FINALS = frozenset({Kind.RESULT, Kind.SINGLE, Kind.VIDEO})
+_IN_HISTORY = frozenset({Kind.RESULT, Kind.STARTED, Kind.PROGRESS})
 _WAITING = frozenset({State.SUBMITTING, State.SUBMITTED, State.RUNNING, State.IN_DOUBT})
 _OWN_ACTIONS = frozenset({None, Action.IMAGINE, Action.BLEND})
 """Blend too: a final whose prompt is nothing but links reads as one, also when it was an imagine."""
@@ -128,8 +129,8 @@ def match_history(
 ) -> list[tuple[Match, Reading]]:
     """Match what was read from the channel's history, where no nonce is and strangers' starts are gone.
 
-    By ids as ever. By text only where, of all the readings that no id gives to anybody, exactly one fits
-    exactly one job.
+    By ids as ever. By text only where, of all the bot's jobs that no id gives to anybody, exactly one fits
+    exactly one of ours.
     """
     found: list[tuple[Match, Reading]] = []
     owned: set[str] = set()
@@ -139,16 +140,30 @@ def match_history(
         if isinstance(by_ids, Match):
             found.append((by_ids, reading))
             owned.add(by_ids.job_id)
-        elif reading.kind is Kind.RESULT and (me is None or reading.user_id in {None, me}):
+        elif reading.kind in _IN_HISTORY and (me is None or reading.user_id in {None, me}):
             rest.append(reading)
     left = [job for job in jobs if job.id not in owned]
-    fits = {job.id: [r for r in rest if _text_fits(r, job)] for job in left}
-    for job in left:
-        if len(fits[job.id]) == 1:
-            reading = fits[job.id][0]
-            rivals = [other for other in left if reading in fits[other.id]]
-            if len(rivals) == 1 and not strangers.could_own(reading):
-                found.append((Match(job.id, "text"), reading))
+    return found + _one_to_one(_by_bot_job(rest), left, strangers)
+
+
+def _by_bot_job(readings: Sequence[Reading]) -> list[Reading]:
+    """One reading for each job of the bot's: of a start message and its own final the final counts."""
+    finals = [reading for reading in readings if reading.kind is Kind.RESULT]
+    ended = {reading.reply_to for reading in finals} | {reading.job_uuid for reading in finals}
+    ended.discard(None)
+    starts = (reading for reading in readings if reading.kind is not Kind.RESULT)
+    return finals + [start for start in starts if not {start.message_id, start.job_uuid} & ended]
+
+
+def _one_to_one(
+    readings: Sequence[Reading], jobs: Sequence[Job], strangers: Strangers
+) -> list[tuple[Match, Reading]]:
+    fits = {job.id: [reading for reading in readings if _text_fits(reading, job)] for job in jobs}
+    found = []
+    for job_id, fitting in fits.items():
+        rivals = [other for other in fits.values() if any(reading in other for reading in fitting)]
+        if len(fitting) == 1 and len(rivals) == 1 and not strangers.could_own(fitting[0]):
+            found.append((Match(job_id, "text"), fitting[0]))
     return found
 
 
@@ -156,6 +171,7 @@ def _text_fits(reading: Reading, job: Job) -> bool:
     return (
         job.state in _WAITING
         and all(agrees for _, agrees in _compare(reading, job))
+        and (reading.kind is Kind.RESULT or job.message_id is None)
         and could_be_same(job.prompt.text, reading.prompt or "")
     )
 
