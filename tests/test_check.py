@@ -9,6 +9,7 @@ from mjwatch.errors import AnsweredNoError, ConfigError, NotReachedError, Unansw
 from mjwatch.host import probe
 from mjwatch.host.check import CheckResult, CheckState, run_checks
 from mjwatch.model import Refusal, RefusalClass
+from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +21,6 @@ TOKEN = "invented.token-of_a-test"
 GUILD = "111111111111111111"
 CHANNEL = "222222222222222222"
 BOT = "936929561302675456"
-
-NEVER_ROOT = pytest.mark.skipif(hasattr(os, "getuid") and os.getuid() == 0, reason="root may write anywhere")
 
 
 class FakeAPI:
@@ -61,6 +60,10 @@ class FakeAPI:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
+    return furnished(tmp_path)
+
+
+def furnished(tmp_path: Path) -> Path:
     """A workspace in which everything is right: config.toml, keys for a guild's channel, folders."""
     for name in ("inbox", "outbox", "state", "keys", "inotify"):
         (tmp_path / name).mkdir()
@@ -190,10 +193,11 @@ def test_folders_within_each_other_fail(place: Path) -> None:
     assert all("config.toml" in line.mend for line in lines)
 
 
-@NEVER_ROOT
-def test_a_folder_that_may_not_be_written_to_fails(place: Path) -> None:
-    (place / "inbox").chmod(0o500)
-    assert states(check(place))["inbox"] == "fail"
+def test_a_folder_that_may_not_be_written_to_fails() -> None:
+    with unprivileged() as folder:
+        place = furnished(folder)
+        (place / "inbox").chmod(0o500)
+        assert states(check(place)) == {"inbox": "fail"}
 
 
 def test_a_write_that_the_system_refuses_is_told_in_its_words(

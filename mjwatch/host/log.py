@@ -64,7 +64,7 @@ def start_logging(secrets: Collection[str], level: int = logging.INFO) -> None:
 
 
 def _is_no_farewell(record: logging.LogRecord) -> bool:
-    """watchdog 7.1 logs an error for events that come in while it is being stopped."""
+    """Watchdog 7.1 logs an error for events that come in while it is being stopped."""
     return "called when the thread is inactive" not in record.getMessage()
 
 

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mjwatch.errors import DaemonError
+from mjwatch.host import lock
+from mjwatch.host.lock import FILE_NAME, daemon_lock, daemon_runs
+from tests.unprivileged import unprivileged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OWNER = """
+import sys
+from pathlib import Path
+from mjwatch.host.lock import daemon_lock
+with daemon_lock(Path(sys.argv[1])):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def owner(state: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that owns this state folder."""
+    command = [sys.executable, "-c", OWNER, str(state)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mine\n"
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 0.05)
+
+
+def test_one_folder_has_one_owner(tmp_path: Path) -> None:
+    with owner(tmp_path) as process:
+        assert daemon_runs(tmp_path)
+        with pytest.raises(DaemonError, match="another mjwatch already works with"), daemon_lock(tmp_path):
+            pass
+        process.communicate()
+    assert not daemon_runs(tmp_path)
+    with daemon_lock(tmp_path):
+        assert daemon_runs(tmp_path)
+    assert not daemon_runs(tmp_path)
+
+
+def test_a_killed_owner_owns_nothing(tmp_path: Path) -> None:
+    with owner(tmp_path) as process:
+        process.kill()
+        assert process.wait(20) == -signal.SIGKILL
+    assert (tmp_path / FILE_NAME).exists()
+    assert not daemon_runs(tmp_path)
+    with daemon_lock(tmp_path):
+        pass
+
+
+def test_another_folder_is_another_matter(tmp_path: Path) -> None:
+    with daemon_lock(tmp_path / "one"), daemon_lock(tmp_path / "two"):
+        assert daemon_runs(tmp_path / "one")
+    assert not daemon_runs(tmp_path / "three")
+    assert not (tmp_path / "three").exists()
+
+
+def test_an_error_inside_lets_the_folder_go(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), daemon_lock(tmp_path):
+        raise RuntimeError
+    assert not daemon_runs(tmp_path)
+
+
+def test_those_who_ask_never_take_each_other_for_the_owner(tmp_path: Path) -> None:
+    with daemon_lock(tmp_path):
+        pass
+    answers: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: answers.extend(daemon_runs(tmp_path) for _ in range(200)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert answers == [False] * 800
+
+
+def test_who_starts_is_not_kept_out_by_those_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 20.0)
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            daemon_runs(tmp_path)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(5):
+            with daemon_lock(tmp_path):
+                pass
+    finally:
+        done.set()
+        asking.join(20)
+
+
+def test_who_may_only_read_can_ask(tmp_path: Path) -> None:
+    with unprivileged() as folder:
+        state = folder / "state"
+        with daemon_lock(state):
+            (state / FILE_NAME).chmod(0o444)
+            state.chmod(0o555)
+            assert daemon_runs(state)
+        assert not daemon_runs(state)
+
+
+def test_rights_that_are_missing_are_told_in_words() -> None:
+    with unprivileged() as folder:
+        state = folder / "state"
+        with daemon_lock(state):
+            pass
+        (state / FILE_NAME).chmod(0)
+        state.chmod(0o500)
+        with pytest.raises(DaemonError, match="can't be used: Permission denied"), daemon_lock(state):
+            pass
+        state.chmod(0)
+        with pytest.raises(DaemonError, match="can't be read: Permission denied"):
+            daemon_runs(state)
+
+
+def test_a_file_where_the_folder_belongs_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    with pytest.raises(DaemonError, match="can't be used"), daemon_lock(tmp_path / "state"):
+        pass
