@@ -260,7 +260,7 @@ def test_an_inbox_that_can_not_be_read_is_not_an_empty_one(
             assert it.events.get_nowait() == InboxScanned(1)
         (root.parent / "unmounted").rename(root)
         assert it.events.get(timeout=HANG) == InboxScanned(1)
-    assert [r.levelno for r in caplog.records if r.name == "mjwatch.inbox"] == [logging.ERROR, logging.INFO]
+    assert [r.levelno for r in caplog.records if r.name == "mjwatch.inbox"] == [logging.ERROR]
 
 
 def events_of(
