@@ -154,6 +154,8 @@ class MidjourneyBot:
             return
         mode = self._workshop.account.mode
         plan = plan_for_prompt(prompt, self._studio.profile, mode, self._studio.grid)
+        if self._studio.faults.take("foreign_twin", prompt):
+            self._spawn(self._workshop.make_for_stranger(interaction, plan))
         await self._workshop.make(interaction, executed, plan, notice)
 
     async def _show(self, interaction: Interaction, executed: Executed) -> None:

@@ -45,6 +45,7 @@ CATALOGUE: dict[str, str] = {
     "no_start": "no start message and no progress; the final comes",
     "no_progress": "a start message, then nothing until the final",
     "loading_first": "the job starts with a LOADING message that is edited into the start",
+    "foreign_twin": "a stranger's job with the same prompt runs beside this one in the channel",
     "silent": "INTERACTION_SUCCESS, then nothing at all, ever",
     "preview_without_uuid": "previews are named plainly grid_0.webp",
     "no_preview": "progress without pictures, as when progress images are disabled",

@@ -19,6 +19,7 @@ USER_ID = "1111000000000000001"
 GUILD_ID = "1111000000000000002"
 CHANNEL_ID = "1111000000000000003"
 DM_CHANNEL_ID = "1111000000000000004"
+STRANGER_ID = "1111000000000000005"
 LISTENER_ID = "1111000000000000007"
 BOT_ID = MIDJOURNEY_APPLICATION_ID
 
@@ -68,6 +69,17 @@ def user() -> Json:
         "clan": None,
         "primary_guild": None,
     }
+
+
+def username(user_id: str) -> str:
+    """The name of the person or the stranger."""
+    name: str = (user() if user_id == USER_ID else stranger())["username"]
+    return name
+
+
+def stranger() -> Json:
+    """Another member of the guild, who also uses Midjourney."""
+    return {**user(), "id": STRANGER_ID, "username": "bob.simulated", "global_name": "Bob"}
 
 
 def own_user() -> Json:

@@ -14,7 +14,7 @@ from mjwatch.discord.protocol import (
 
 from . import refusals
 from .command_options import checked_options, objects
-from .identity import BOT_ID, CHANNELS, Channel, Json
+from .identity import BOT_ID, CHANNELS, USER_ID, Channel, Json
 
 if TYPE_CHECKING:
     from .commands import Command, CommandIndex
@@ -38,6 +38,7 @@ class Interaction:
     custom_id: str | None = None
     message_id: str | None = None
     id: str = ""
+    user_id: str = USER_ID
 
     def option(self, name: str) -> str | None:
         """The text of this option."""

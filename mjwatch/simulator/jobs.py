@@ -11,7 +11,7 @@ from mjwatch.discord.protocol import FLAG_LOADING
 
 from .finals import as_components_v2, grid_buttons, single_buttons, website_link
 from .grids import Picture, preview_size
-from .identity import USERNAME, Json
+from .identity import Json, username
 from .messages import DANGER, button
 from .quirks import Quirks
 from .rewriting import filename_stem
@@ -106,7 +106,7 @@ class Job:
         content, buttons = self.plan.waiting(), self._cancel_button()
         forms, delivery, manner = self.studio.forms, self.studio.delivery, self._quirks.manner
         if not answers:
-            self.progress = forms.post(self.interaction.channel, content, reply_to=self.plan.reply_to)
+            self.progress = self._post(content, self.plan.reply_to)
             self.progress["components"] = buttons
             delivery.create(self.progress, manner=manner)
         elif self._quirks.loading_first:
@@ -169,7 +169,9 @@ class Job:
 
     async def _finish(self) -> None:
         picture = self._picture()
-        filename = f"{filename_stem(USERNAME, self.plan.echo)}_{self.uuid}.{picture.format}"
+        filename = (
+            f"{filename_stem(username(self.plan.user_id), self.plan.echo)}_{self.uuid}.{picture.format}"
+        )
         attachment = await self._attached(filename, picture)
         if self.studio.profile.delete == "before" and self.progress is not None:
             self._delete_progress()
@@ -179,7 +181,7 @@ class Job:
     def _post_final(self, attachment: Json) -> None:
         studio = self.studio
         content = self.plan.finished(website_link(studio.profile, self.uuid))
-        message = studio.forms.post(self.interaction.channel, content, reply_to=self._reply_to())
+        message = self._post(content, self._reply_to())
         buttons = grid_buttons if len(self.plan.tiles) == 4 else single_buttons
         message["attachments"] = [attachment]
         message["components"] = buttons(studio.forms, studio.profile, self.uuid)
@@ -189,6 +191,10 @@ class Job:
         self.result = {name: message[name] for name in ("id", "channel_id")}
         if self._quirks.final_edited:
             studio.delivery.update(message, manner=self._quirks.manner)
+
+    def _post(self, content: str, reply_to: str | None) -> Json:
+        channel, mentioned = self.interaction.channel, self.plan.user_id
+        return self.studio.forms.post(channel, content, reply_to=reply_to, mentioned=mentioned)
 
     def _reply_to(self) -> str | None:
         """Buttons' results reply to the button's message, prompts' (lately) to their progress message."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
 
-from .identity import BOT_ID, GLOBAL_NAME, USER_ID, Channel, Json, midjourney, user
+from .identity import BOT_ID, USER_ID, Channel, Json, midjourney, stranger, user
 from .mint import SnowflakeMint, timestamp_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class MessageForms:
         components: list[Json] | None = None,
     ) -> Json:
         """The first answer to an interaction; looks like a webhook's message."""
-        message = self._message(interaction.channel, content, mentioned=not flags & FLAG_EPHEMERAL)
+        mentioned = None if flags & FLAG_EPHEMERAL else interaction.user_id
+        message = self._message(interaction.channel, content, mentioned)
         message |= {"type": self._profile.response_type, "flags": flags, "embeds": embeds or []}
         message |= {"components": components or [], "webhook_id": BOT_ID, "application_id": BOT_ID}
         if interaction.message_id is not None:
@@ -47,7 +48,7 @@ class MessageForms:
         return message
 
     def _about(self, interaction: Interaction) -> Json:
-        person = self._person(user())
+        person = self._person(_user(interaction.user_id))
         if interaction.message_id is not None:
             return {"id": interaction.id, "type": 3, "user": person}
         return {"id": interaction.id, "type": 2, "name": interaction.command, "user": person}
@@ -59,9 +60,11 @@ class MessageForms:
             return {**about, "interacted_message_id": interaction.message_id}
         return {**about, "command_type": 1}
 
-    def post(self, channel: Channel, content: str, *, reply_to: str | None = None) -> Json:
+    def post(
+        self, channel: Channel, content: str, *, reply_to: str | None = None, mentioned: str = USER_ID
+    ) -> Json:
         """An ordinary message of the bot, such as a final: no interaction, no webhook."""
-        message = self._message(channel, content, mentioned=True)
+        message = self._message(channel, content, mentioned)
         if self._profile.name == "2023":
             message["referenced_message"] = None
         if reply_to is None:
@@ -103,14 +106,14 @@ class MessageForms:
         """An id for something that a message will hold."""
         return self._mint.next()
 
-    def _message(self, channel: Channel, content: str, *, mentioned: bool) -> Json:
+    def _message(self, channel: Channel, content: str, mentioned: str | None) -> Json:
         message_id = self._mint.next()
         return {
             "type": 0,
             "tts": False,
             "timestamp": timestamp_of(message_id),
             "pinned": False,
-            "mentions": [self._person(user())] if mentioned else [],
+            "mentions": [self._person(_user(mentioned))] if mentioned else [],
             "mention_roles": [],
             "mention_everyone": False,
             "id": message_id,
@@ -128,10 +131,14 @@ class MessageForms:
         if self._profile.name != "2023":
             return person
         early = ("username", "id", "discriminator", "avatar", "bot")
-        display_name = GLOBAL_NAME if person["id"] == USER_ID else None
+        display_name = person["global_name"]
         shown = {name: person[name] for name in early if name in person}
         flags = 65536 if person["id"] == BOT_ID else 0
         return {**shown, "public_flags": flags, "display_name": display_name, "avatar_decoration": None}
+
+
+def _user(user_id: str) -> Json:
+    return user() if user_id == USER_ID else stranger()
 
 
 def _reference(channel: Channel, message_id: str) -> Json:

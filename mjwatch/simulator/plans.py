@@ -37,6 +37,7 @@ class Plan:
     """Stands before the mention from the first percent on, e.g. `Variations (Strong) by `."""
     reply_to: str | None = None
     """The message whose button was pressed."""
+    user_id: str = USER_ID
     picture_of: str | None = None
     """The job whose tile is shown again, for U1-U4."""
 
@@ -47,21 +48,21 @@ class Plan:
 
     def waiting(self) -> str:
         """The content of the start message."""
-        return f"{self.lead}**{self.echo}** - <@{USER_ID}> (Waiting to start)"
+        return f"{self.lead}**{self.echo}** - <@{self.user_id}> (Waiting to start)"
 
     def running(self, percent: int) -> str:
         """The content at some percent."""
-        return f"**{self.echo}** - {self.label}<@{USER_ID}> ({percent}%) ({MODES[self.mode]})"
+        return f"**{self.echo}** - {self.label}<@{self.user_id}> ({percent}%) ({MODES[self.mode]})"
 
     def stopped(self) -> str:
         """The content after a person has cancelled the job."""
-        return f"**{self.echo}** - {self.label}<@{USER_ID}> (Stopped)"
+        return f"**{self.echo}** - {self.label}<@{self.user_id}> (Stopped)"
 
     def finished(self, website: str) -> str:
         """The content of the result; ``website`` is the link with a blank before it, or nothing."""
         if self.at_once:
-            return f"**{self.echo}** - Image #{self.tiles[0]} <@{USER_ID}>"
-        return f"**{self.echo}** - {self.label}<@{USER_ID}>{website} ({MODES[self.mode]})"
+            return f"**{self.echo}** - Image #{self.tiles[0]} <@{self.user_id}>"
+        return f"**{self.echo}** - {self.label}<@{self.user_id}>{website} ({MODES[self.mode]})"
 
 
 def plan_for_prompt(prompt: str, profile: Profile, account_mode: str, edge: int) -> Plan:

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID
+from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID, STRANGER_ID, USER_ID
 
 from .harness import play, simulated
 
@@ -180,5 +180,28 @@ def test_a_start_can_be_loading_first_and_a_final_edited_without_a_change() -> N
             final = await gateway.final()
             edited = await gateway.event("MESSAGE_UPDATE", lambda message: message["id"] == final["id"])
             assert edited["components"] == final["components"]
+
+    play(story)
+
+
+def test_a_stranger_can_have_the_same_prompt_at_the_same_time() -> None:
+    async def story() -> None:
+        async with simulated(profile="2024") as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.fault("foreign_twin")
+            body = await client.imagine("a red cat", gateway)
+            first, second = await gateway.final(), await gateway.final()
+            owners = {final["mentions"][0]["id"]: final for final in (first, second)}
+            starts = {
+                one["d"]["interaction"]["user"]["id"]: one["d"]
+                for one in gateway.dispatches
+                if one["t"] == "MESSAGE_CREATE" and "Waiting" in one["d"]["content"]
+            }
+            assert set(owners) == set(starts) == {USER_ID, STRANGER_ID}
+            assert starts[USER_ID]["nonce"] == body["nonce"]
+            assert "nonce" not in starts[STRANGER_ID]
+            assert f"<@{STRANGER_ID}>" in owners[STRANGER_ID]["content"]
+            (executed,) = (await client.state())["interactions"]
+            assert executed["job_uuid"] in owners[USER_ID]["attachments"][0]["filename"]
 
     play(story)
