@@ -3,42 +3,64 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.config import Config, load_keys
-from mjwatch.errors import DaemonError, MjwatchError
-from mjwatch.events import PromptGiven
+from mjwatch.errors import DaemonError, MjwatchError, OutboxError, PausedError, UnreachableError
 from mjwatch.folders.drop import drop_file
-from mjwatch.folders.manifest import FILE_NAME, load_manifest
+from mjwatch.folders.manifest import load_manifest
 from mjwatch.folders.names import slug
-from mjwatch.host.lock import daemon_runs
+from mjwatch.host.lock import daemon_lock, daemon_runs
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.reader import JournalReader
-from mjwatch.model import Job, State
-from mjwatch.prompts.promptfile import read_prompt_file
-from mjwatch.runtime import JOURNAL_FILE, Runtime, new_id
+from mjwatch.jobs.reason import reason
+from mjwatch.model import Job, Prompt, State
+from mjwatch.oneshot import Listener, answered, prompt_file, run_one
+from mjwatch.prompts.compose import compose
+from mjwatch.runtime import JOURNAL_FILE, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = [
+    "Dropped",
+    "JobFailedError",
+    "MidjourneyAPI",
+    "PausedError",
+    "Pictures",
+    "StoppedError",
+    "UnreachableError",
+]
+
 POLL = 0.2
 """Seconds between two looks into the journal while a daemon works on a job."""
+
+_delivering = threading.Lock()
 
 
 class JobFailedError(MjwatchError):
     """The job ended without pictures; ``job`` has the reason."""
 
     def __init__(self, job: Job) -> None:
-        refusal = job.refusal
-        words = (refusal.title or refusal.detail) if refusal else f"it is {job.state}"
-        mend = refusal.detail if refusal and refusal.title else ""
-        super().__init__(f"job {job.id} got no pictures: {words}", mend)
+        why, mend = reason(job)
+        super().__init__(
+            f"job {job.id} got no pictures: {why}", mend or f"`mjwatch show {job.id}` tells its history"
+        )
         self.job = job
-        self.exit_code = 4 if refusal is not None and refusal.needs_human else 1
+        needs_human = job.refusal is not None and job.refusal.needs_human
+        self.exit_code = 4 if needs_human or job.state is State.IN_DOUBT else 1
+
+
+class StoppedError(DaemonError):
+    """The daemon that was waited for has stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("the daemon has stopped; the prompt is kept", "start it: `mjwatch run`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +94,8 @@ class MidjourneyAPI:
         if not isinstance(config, Config):
             config = Config.load(None if config is None else Path(config))
         self.config = config
-        self._journal = config.state.path / JOURNAL_FILE
+        self._state = config.state.path
+        self._journal = self._state / JOURNAL_FILE
 
     def imagine(
         self,
@@ -80,30 +103,34 @@ class MidjourneyAPI:
         download_path: Path | str | None = None,
         *,
         on_change: Callable[[Job], None] = lambda job: None,
+        on_trouble: Callable[[str], None] = lambda why: None,
     ) -> Pictures:
         """Submit one prompt and wait for its pictures.
 
         The job's folder appears in the outbox as ever; with ``download_path`` its files are copied there too
-        (into a folder of their own if another job's are there already). ``on_change`` is told of each step.
-        Raises JobFailedError, PromptFileError for a prompt that can't be used, ConfigError, DaemonError.
+        (into a folder of their own if files of their names are there already). ``on_change`` is told of each
+        step, ``on_trouble`` of why Discord can't be used for a while.
+
+        Raises PromptFileError for a prompt that can't be used, JobFailedError for one that got no pictures,
+        PausedError, UnreachableError, ConfigError, DaemonError. Without a daemon a prompt that was not sent
+        is taken back before any of them is raised, so that the caller may simply try again.
         """
-        found = read_prompt_file(prompt.encode() + b"\n", "prompt.txt").prompts[0]
-        if daemon_runs(self.config.state.path):
-            job = self.wait(self.submit(found.text), on_change)[0]
-        else:
-            job = self._run_here(new_id(), PromptGiven("", found, f"{slug(prompt)}.txt"), on_change)
+        given, _ = compose(prompt)
+        listener = Listener(on_change, on_trouble)
+        job: Job | None = None
+        while job is None:
+            way = self._through_daemon if daemon_runs(self._state) else self._run_here
+            job = way(given, listener)
         if job.state is not State.DONE or job.folder is None:
             raise JobFailedError(job)
-        return _deliver(self.config.outbox.path / job.folder, job, download_path)
+        return _deliver(self.config.outbox.path / job.folder, download_path)
 
     def submit(self, text: str) -> Dropped:
-        """Drop a prompt into the inbox. Returns at once."""
-        data = text.encode() + b"\n"
-        read_prompt_file(data, "prompt.txt")
-        return self.submit_file(slug(text), ".txt", data)
+        """Drop a prompt into the inbox. Returns at once. Raises PromptFileError, OutboxError."""
+        return self._drop(compose(text)[0])
 
     def submit_file(self, stem: str, suffix: str, data: bytes) -> Dropped:
-        """Drop a whole prompt file into the inbox. Returns at once."""
+        """Drop a whole prompt file into the inbox. Returns at once. Raises OutboxError."""
         digest = sha256(data)
 
         def taken(name: str) -> bool:
@@ -114,69 +141,102 @@ class MidjourneyAPI:
 
         return Dropped(drop_file(self.config.inbox.path, stem, suffix, data, taken), digest)
 
-    def wait(self, dropped: Dropped, on_change: Callable[[Job], None] = lambda job: None) -> list[Job]:
+    def wait(
+        self,
+        dropped: Dropped,
+        on_change: Callable[[Job], None] = lambda job: None,
+        on_trouble: Callable[[str], None] = lambda why: None,
+    ) -> list[Job]:
         """Wait until a daemon has answered all jobs of this file (those in doubt count as answered).
 
-        Raises PausedError where a person is needed first, DaemonError where the daemon has stopped.
+        Raises PausedError where a person is needed first, StoppedError where the daemon has stopped.
         """
         seen: dict[str, Job] = {}
+        told: str | None = None
         while True:
-            jobs, paused = self._look(dropped)
+            jobs, paused, trouble = self._look(dropped)
             for job in jobs:
                 if seen.get(job.id) != job:
                     seen[job.id] = job
                     on_change(job)
-            if jobs and all(not job.open or job.state is State.IN_DOUBT for job in jobs):
+            if jobs and all(map(answered, jobs)):
                 return jobs
-            if paused is not None:
+            stuck = not jobs or trouble or any(job.state is State.QUEUED for job in jobs)
+            if paused is not None and stuck:
                 raise PausedError(paused)
-            if not daemon_runs(self.config.state.path):
-                raise DaemonError("the daemon has stopped; the prompt is kept", "start it: `mjwatch run`")
+            if trouble is not None and trouble != told:
+                on_trouble(trouble)
+            told = trouble
+            if not daemon_runs(self._state):
+                raise StoppedError
             time.sleep(POLL)
 
-    def _look(self, dropped: Dropped) -> tuple[list[Job], str | None]:
+    # ---- the two ways
+
+    def _through_daemon(self, given: Prompt, listener: Listener) -> Job | None:
+        """The job's answer; None if whoever ran has ended without taking the prompt."""
+        dropped = self._drop(given)
+        while True:
+            try:
+                return self.wait(dropped, listener.changed, listener.trouble)[0]
+            except StoppedError:
+                if self._take_back(dropped):
+                    return None
+                if not daemon_runs(self._state):
+                    raise
+
+    def _drop(self, prompt: Prompt) -> Dropped:
+        return self.submit_file(slug(prompt.text), *prompt_file(prompt))
+
+    def _look(self, dropped: Dropped) -> tuple[list[Job], str | None, str | None]:
+        """The file's jobs as they stand, why sending is paused, and why Discord can't be used."""
         if not self._journal.exists():
-            return [], None
+            return [], None, None
         with closing(JournalReader(self._journal)) as reader:
-            return reader.jobs_of_file(dropped.name, dropped.sha256), reader.recall("paused")
+            jobs = reader.jobs_of_file(dropped.name, dropped.sha256)
+            return jobs, reader.recall("paused"), reader.recall("trouble")
 
-    def _run_here(self, job_id: str, given: PromptGiven, on_change: Callable[[Job], None]) -> Job:
-        with Runtime(self.config, load_keys(self.config), watch_inbox=False) as runtime:
-            engine = runtime.engine
-            engine.only = job_id
-            engine.on_change = lambda job: on_change(job) if job.id == job_id else None
-            engine.put(PromptGiven(job_id, given.prompt, given.path))
+    def _take_back(self, dropped: Dropped) -> bool:
+        """Remove the file from the inbox, under the lock, so that no daemon can be taking it just now."""
+        try:
+            with daemon_lock(self._state):
+                if self._look(dropped)[0]:
+                    return False
+                (self.config.inbox.path / dropped.name).unlink(missing_ok=True)
+                return True
+        except DaemonError:
+            return False
 
-            def ended() -> bool:
-                job = engine.job(job_id)
-                return job is not None and (
-                    not job.open or job.state is State.IN_DOUBT or bool(engine.paused)
-                )
-
-            runtime.run(ended)
-            runtime.comes_back = not engine.settled()
-            job = engine.job(job_id)
-            if engine.paused is not None and (job is None or job.open):
-                raise PausedError(engine.paused)
-        if job is None:
-            raise DaemonError("it was stopped before the prompt was taken")
-        return job
-
-
-class PausedError(DaemonError):
-    """Sending is paused until a person has acted; the prompt is kept."""
-
-    exit_code = 4
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"nothing is sent until a person has acted: {why}")
+    def _run_here(self, given: Prompt, listener: Listener) -> Job | None:
+        """The job's answer; None if another process was faster to take the lock."""
+        keys = load_keys(self.config)
+        with ExitStack() as stack:
+            try:
+                runtime = stack.enter_context(Runtime(self.config, keys, watch_inbox=False))
+            except DaemonError:
+                if daemon_runs(self._state):
+                    return None
+                raise
+            return run_one(runtime, given, listener)
 
 
-def _deliver(folder: Path, job: Job, download_path: Path | str | None) -> Pictures:
+def _deliver(folder: Path, download_path: Path | str | None) -> Pictures:
     if download_path is not None:
         target = Path(download_path).expanduser()
-        target = target / folder.name if (target / FILE_NAME).exists() else target
-        shutil.copytree(folder, target, dirs_exist_ok=True)
-        folder = target
+        try:
+            with _delivering:
+                folder = _copy(folder, target)
+        except OSError as error:
+            raise OutboxError(
+                f"the pictures are in {folder}, but can't be copied to {target}: {error.strerror or error}",
+                "copy them from there",
+            ) from error
     manifest = load_manifest(folder)
     return Pictures(folder, tuple(folder / image["file"] for image in manifest["images"]), manifest)
+
+
+def _copy(folder: Path, target: Path) -> Path:
+    """Copy its files into ``target``, or into a folder of their own there, and replace nothing."""
+    if any((target / path.name).exists() for path in folder.iterdir()):
+        target = target / folder.name
+    return shutil.copytree(folder, target, dirs_exist_ok=True)

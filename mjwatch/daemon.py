@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mjwatch.config import Config
     from mjwatch.keys import Keys
 
+log = logging.getLogger("mjwatch")
+
 NEEDS_PERSON = 4
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -21,10 +24,13 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def run_daemon(config: Config, keys: Keys, *, drain: bool = False) -> int:
     """Run until a signal, or with ``drain`` until all that is there has its answer. Returns the exit code.
 
-    4: a drain that ended because a person is needed, with the queue kept.
+    4: a drain that ended because a person is needed, with the queue kept. A start is a person's word that
+    what the sending was paused for is mended; if it is not, it is paused again.
     """
     with Runtime(config, keys) as runtime:
         engine = runtime.engine
+        engine.go_on()
+        log.info("watching %s; pictures go to %s", config.inbox.path, config.outbox.path)
 
         def ask_to_stop(number: int, frame: FrameType | None) -> None:
             engine.put(StopAsked())
@@ -33,6 +39,7 @@ def run_daemon(config: Config, keys: Keys, *, drain: bool = False) -> int:
         try:
             runtime.run(lambda: drain and (engine.settled() or engine.paused is not None))
             runtime.comes_back = not (drain and engine.settled())
+            log.info("stopping")
             return NEEDS_PERSON if drain and engine.paused is not None else 0
         finally:
             for number, handler in before.items():

@@ -9,6 +9,8 @@
     ├── PictureError             bytes that are no picture we can work with
     ├── OutboxError              a folder could not be published; worth another try
     ├── DaemonError              another daemon owns this inbox, or none runs where one is needed
+    │   └── PausedError          nothing is sent until a person has acted
+    ├── UnreachableError         Discord could not be reached; the prompt was not sent and is taken back
     └── WireError                talking to Discord failed; the subclass says how far the request got
         ├── NotReachedError      it did not reach Discord: safe to repeat
         ├── UnansweredError      it may have reached Discord: its fate is unknown, never repeat blindly
@@ -78,6 +80,27 @@ class DaemonError(MjwatchError):
     """Another daemon owns this inbox, or none runs where one is needed."""
 
     exit_code = 3
+
+
+class PausedError(DaemonError):
+    """Sending is paused until a person has acted."""
+
+    exit_code = 4
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"nothing is sent until a person has acted: {why}", "see to that, then start `mjwatch run` anew"
+        )
+
+
+class UnreachableError(MjwatchError):
+    """Discord could not be reached, so a prompt was taken back: it was not sent."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"Discord can't be reached, the prompt was not sent: {why}",
+            "check the network and [discord] in the configuration, then try again",
+        )
 
 
 class WireError(MjwatchError):

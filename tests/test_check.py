@@ -272,8 +272,13 @@ def test_a_token_that_discord_refuses_ends_the_asking(place: Path) -> None:
     assert api.asked == [("me",)]
 
 
-def test_trouble_that_passes_is_a_warning_and_advice_is_handed_on(place: Path) -> None:
+def test_a_rate_limit_is_a_warning_a_discord_in_trouble_a_failure_and_advice_is_handed_on(
+    place: Path,
+) -> None:
     assert states(check(place, FakeAPI(command=refusal(RefusalClass.RETRY)))) == {"command": "warn"}
+    trouble = check(place, FakeAPI(command=refusal(RefusalClass.TRANSIENT)))
+    assert states(trouble) == {"command": "fail"}
+    assert trouble["command"].mend == "try again in a few minutes"
     told = check(place, FakeAPI(channel=refusal(RefusalClass.CONFIG, "join the guild")))
     assert states(told) == {"channel": "fail"}
     assert told["channel"].mend == "join the guild"

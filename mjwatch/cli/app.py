@@ -33,8 +33,9 @@ def options(
     config: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="Configuration file; else $MJWATCH_CONFIG, ~/.config/mjwatch/config.toml or"
-            " /etc/mjwatch/config.toml."
+            " /etc/mjwatch/config.toml.",
         ),
     ] = None,
     version: Annotated[

@@ -5,27 +5,30 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
-from mjwatch.cli.output import plain
+from mjwatch.cli.output import INTERRUPTED, echo_json, plain
 from mjwatch.cli.progress import JobProgress
 from mjwatch.config import Config, load_keys
 from mjwatch.errors import MjwatchError
 from mjwatch.folders.manifest import FILE_NAME, load_manifest
-from mjwatch.runtime import Runtime
+from mjwatch.jobs.reader import JournalReader
+from mjwatch.jobs.reason import reason
+from mjwatch.model import Job, State
+from mjwatch.runtime import JOURNAL_FILE, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mjwatch.model import Job
-
 START_PATIENCE = 30.0
 """Seconds that the simulator gets to say that it listens."""
+
+PICTURES = 4
+"""Pictures that a grid is split into."""
 
 PROMPT_FILES = {
     "lighthouse.txt": "a lighthouse keeper mending nets at dawn,\nfilm still\n",
@@ -36,29 +39,49 @@ PROMPT_FILES = {
 }
 
 
-def run_demo(folder: Path) -> int:
+def run_demo(folder: Path, *, as_json: bool = False) -> int:
     """Run it in this folder, and tell where things are. 0 if every job became four pictures."""
-    if find_spec("aiohttp") is None:
-        raise MjwatchError("the demo's simulator needs aiohttp", "pip install 'mjwatch[demo]'")
     folder = folder.absolute()
-    jobs: dict[str, Job] = {}
-    with _simulator(folder):
-        config = Config.load(folder / "config.toml")
+    progress = JobProgress()
+    try:
+        with _simulator(folder):
+            config = Config.load(folder / "config.toml")
+            _refuse_unfinished(config)
+            _drop_files(config.inbox.path)
+            if not as_json:
+                typer.echo(f"{len(PROMPT_FILES)} prompt files in {plain(config.inbox.path)}")
+            with progress, Runtime(config, load_keys(config)) as runtime:
+                runtime.comes_back = False
+                runtime.engine.on_change = progress.update
+                runtime.engine.on_trouble = lambda trouble: progress.trouble(trouble.reason)
+                runtime.run(lambda: runtime.engine.settled() or runtime.engine.paused is not None)
+    except KeyboardInterrupt:
+        typer.echo(f"mjwatch: the demo was stopped; remove {plain(folder)} or give another folder", err=True)
+        return INTERRUPTED
+    (_echo_json if as_json else _tell)(config.outbox.path, progress.jobs)
+    return 0 if progress.jobs and all(_is_good(config.outbox.path, job) for job in progress.jobs) else 1
+
+
+def _refuse_unfinished(config: Config) -> None:
+    """The jobs of a demo that was stopped are lost with its simulator: nobody would ever answer them."""
+    journal = config.state.path / JOURNAL_FILE
+    if not journal.exists():
+        return
+    with closing(JournalReader(journal)) as reader:
+        if reader.open_counts():
+            raise MjwatchError(
+                f"{config.source.parent} has the rest of a demo that was stopped", "give another folder"
+            )
+
+
+def _drop_files(inbox: Path) -> None:
+    try:
         for name, text in PROMPT_FILES.items():
-            path = config.inbox.path / name
+            path = inbox / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        typer.echo(f"{len(PROMPT_FILES)} prompt files in {plain(config.inbox.path)}")
-        with JobProgress() as progress, Runtime(config, load_keys(config)) as runtime:
-
-            def changed(job: Job) -> None:
-                jobs[job.id] = job
-                progress.update(job)
-
-            runtime.engine.on_change = changed
-            runtime.run(lambda: runtime.engine.settled() or runtime.engine.paused is not None)
-            runtime.comes_back = False
-    return _tell(config.outbox.path, list(jobs.values()))
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MjwatchError(f"{inbox} can't be written: {error.strerror}", "give another folder") from error
 
 
 @contextmanager
@@ -66,7 +89,8 @@ def _simulator(workspace: Path) -> Iterator[None]:
     """A simulator as a process of its own, for as long as the block lasts."""
     command = [sys.executable, "-m", "mjwatch", "simulate", "--port", "0", "--workspace", str(workspace)]
     command += ["--seconds-per-job", "3", "--grid", "1024"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # In a session of its own, so that a Ctrl-C ends us first and the simulator after us.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         watchdog = threading.Timer(START_PATIENCE, process.kill)
         watchdog.start()
         try:
@@ -80,16 +104,41 @@ def _simulator(workspace: Path) -> Iterator[None]:
             process.terminate()
 
 
-def _tell(outbox: Path, jobs: list[Job]) -> int:
-    good = 0
+def _tell(outbox: Path, jobs: list[Job]) -> None:
     for job in jobs:
-        if job.folder is None or not (outbox / job.folder / FILE_NAME).exists():
-            typer.echo(f"{job.id} {job.state}: {plain(job.refusal.detail if job.refusal else 'no folder')}")
+        if not _is_good(outbox, job):
+            typer.echo(f"\n{plain(job.prompt.text)}\n  {job.state}: {plain(reason(job)[0] or 'no pictures')}")
             continue
-        manifest = load_manifest(outbox / job.folder)
-        good += manifest["state"] == "done" and len(manifest["images"]) == 4
         typer.echo(f"\n{plain(job.prompt.text)}")
-        for name in [*(image["file"] for image in manifest["images"]), FILE_NAME]:
-            typer.echo(f"  {plain(outbox / job.folder / name)}")
+        for name in _files(outbox, job):
+            typer.echo(f"  {plain(name)}")
+    good = sum(_is_good(outbox, job) for job in jobs)
     typer.echo(f"\n{good} of {len(jobs)} jobs became four pictures each.")
-    return 0 if jobs and good == len(jobs) else 1
+
+
+def _echo_json(outbox: Path, jobs: list[Job]) -> None:
+    echo_json(
+        [
+            {
+                "job": job.id,
+                "state": job.state,
+                "prompt": job.prompt.text,
+                "folder": str(outbox / job.folder) if job.folder else None,
+                "files": [str(name) for name in _files(outbox, job)],
+                "error": reason(job)[0] or None,
+            }
+            for job in jobs
+        ]
+    )
+
+
+def _files(outbox: Path, job: Job) -> list[Path]:
+    """The job's pictures and its manifest; nothing if it has no folder."""
+    if job.folder is None:
+        return []
+    folder = outbox / job.folder
+    return [*(folder / image["file"] for image in load_manifest(folder)["images"]), folder / FILE_NAME]
+
+
+def _is_good(outbox: Path, job: Job) -> bool:
+    return job.state is State.DONE and len(_files(outbox, job)) == PICTURES + 1

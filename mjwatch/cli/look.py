@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.output import echo_json, echo_table, local_time, plain
+from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, echo_table, local_time, plain
 from mjwatch.errors import MjwatchError
-from mjwatch.model import Job, State
+from mjwatch.jobs.reason import reason
+from mjwatch.model import Job, State  # noqa: TC001 - Typer reads the annotations at run time
 
 if TYPE_CHECKING:
     from mjwatch.config import Config
     from mjwatch.jobs.reader import JournalReader
 
-Json = Annotated[bool, typer.Option("--json", help="Show it as JSON.")]
-
-NEEDS_PERSON = 4
+FACTS = ("job", "state", "source", "prompt", "echoed", "job_uuid", "matched_by", "folder", "error", "mend")
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show what the service does: jobs by state, what runs, today's spending, why it is paused."""
+    """Show what the service does.
+
+    Jobs by state, what runs, today's spending, what waits in the inbox, and why it is paused, if it is.
+    """
     config = _config(context)
     facts = _status(config)
     if as_json:
@@ -37,36 +39,54 @@ def _status(config: Config) -> dict[str, Any]:
     from mjwatch.host.lock import daemon_runs
     from mjwatch.jobs.pacing import DAY
 
-    journal = config.state.path / "journal.sqlite3"
     facts: dict[str, Any] = {
         "daemon": daemon_runs(config.state.path),
         "paused": None,
+        "trouble": None,
         "jobs": {},
         "live": [],
         "sent_in_24h": 0,
         "max_per_day": config.pace.max_per_day,
         "inbox": str(config.inbox.path),
+        "waiting_in_inbox": _waiting(config),
         "outbox": str(config.outbox.path),
     }
-    if not journal.exists():
+    reader = _reader(config)
+    if reader is None:
         return facts
-    with closing(_reader(config)) as reader:
+    with closing(reader):
         facts["paused"] = reader.recall("paused")
+        facts["trouble"] = reader.recall("trouble") if facts["daemon"] else None
         facts["jobs"] = {str(state): count for state, count in reader.open_counts().items()}
         facts["live"] = [_brief(job) for job in reader.live_jobs()]
         facts["sent_in_24h"] = len(reader.attempts_since(time.time() - DAY))
     return facts
 
 
+def _waiting(config: Config) -> int | None:
+    """How many prompt files lie in the inbox; None if it can't be read."""
+    from mjwatch.folders.listing import Listing
+
+    try:
+        return sum(1 for _ in Listing(config.inbox.path).files())
+    except OSError:
+        return None
+
+
 def _echo_status(facts: dict[str, Any]) -> None:
     typer.echo(f"daemon   {'runs' if facts['daemon'] else 'does not run (start it: `mjwatch run`)'}")
     if facts["paused"] is not None:
         typer.echo(f"paused   {plain(facts['paused'])}")
+    if facts["trouble"] is not None:
+        typer.echo(f"trouble  {plain(facts['trouble'])}")
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
-    typer.echo(f"jobs     {counts or 'nothing to do'}")
+    typer.echo(f"jobs     {counts or 'none at work'}")
     cap = facts["max_per_day"] or "no cap"
     typer.echo(f"sent     {facts['sent_in_24h']} in the last 24 hours (cap: {cap})")
-    typer.echo(f"inbox    {plain(facts['inbox'])}")
+    files = {None: " (not there, or not readable)", 0: "", 1: " (1 prompt file waits)"}.get(
+        facts["waiting_in_inbox"], f" ({facts['waiting_in_inbox']} prompt files wait)"
+    )
+    typer.echo(f"inbox    {plain(facts['inbox'])}{files}")
     typer.echo(f"outbox   {plain(facts['outbox'])}")
     if facts["live"]:
         typer.echo("")
@@ -81,10 +101,16 @@ def list_jobs(
     as_json: Json = False,
 ) -> None:
     """List jobs, the newest first."""
-    with closing(_reader(_config(context))) as reader:
-        jobs = reader.listed(state, limit)
+    reader = _reader(_config(context))
+    jobs: list[Job] = []
+    if reader is not None:
+        with closing(reader):
+            jobs = reader.listed(state, limit)
     if as_json:
         echo_json([_brief(job) for job in jobs])
+        return
+    if not jobs:
+        typer.echo("No jobs yet." if state is None else f"No job is {state}.", err=True)
         return
     rows = [
         (job.id, str(job.state), _percent(_brief(job)), local_time(job.accepted), plain(job.prompt.text, 32))
@@ -100,23 +126,21 @@ def show(
 ) -> None:
     """Show all that is known of one job, with its history."""
     config = _config(context)
-    with closing(_reader(config)) as reader:
+    reader = _reader(config)
+    if reader is None:
+        raise _unknown(job)
+    with closing(reader):
         found = _find(reader, job)
     if as_json:
         echo_json(_whole(found, config))
         return
     facts = _whole(found, config)
-    for key in ("job", "state", "source", "prompt", "echoed", "job_uuid", "matched_by", "folder", "error"):
+    for key in FACTS:
         if facts[key]:
             typer.echo(f"{key:<11}{plain(facts[key])}")
     typer.echo("")
     for note in found.history:
         typer.echo(f"{local_time(note.at)}  {plain(note.event)}")
-    if found.state is State.IN_DOUBT:
-        typer.echo(
-            "\nWhether Midjourney runs it is not known, so it is not sent again. Look into the channel;"
-        )
-        typer.echo("if its pictures come, they are published all the same.")
 
 
 def _config(context: typer.Context) -> Config:
@@ -125,20 +149,26 @@ def _config(context: typer.Context) -> Config:
     return Config.load(context.obj)
 
 
-def _reader(config: Config) -> JournalReader:
+def _reader(config: Config) -> JournalReader | None:
+    """The journal, or None where nothing has run yet."""
     from mjwatch.jobs.reader import JournalReader
 
-    return JournalReader(config.state.path / "journal.sqlite3")
+    journal = config.state.path / "journal.sqlite3"
+    return JournalReader(journal) if journal.exists() else None
 
 
 def _find(reader: JournalReader, prefix: str) -> Job:
-    ids = reader.matching_ids(prefix)
+    ids = reader.matching_ids(prefix) if prefix else []
     job = reader.job(prefix) or (reader.job(ids[0]) if len(ids) == 1 else None)
     if job is None and ids:
-        raise MjwatchError(f"{len(ids)} jobs begin with {plain(prefix)}: {', '.join(ids)}", "give more of it")
+        raise MjwatchError(f"several jobs begin with {prefix}: {', '.join(ids)}", "give more of it")
     if job is None:
-        raise MjwatchError(f"there is no job {plain(prefix)}", "`mjwatch list` shows the jobs")
+        raise _unknown(prefix)
     return job
+
+
+def _unknown(prefix: str) -> MjwatchError:
+    return MjwatchError(f'there is no job "{prefix}"', "`mjwatch list` shows the jobs")
 
 
 def _percent(brief: dict[str, Any]) -> str:
@@ -158,7 +188,7 @@ def _brief(job: Job) -> dict[str, Any]:
 
 
 def _whole(job: Job, config: Config) -> dict[str, Any]:
-    refusal = job.refusal
+    why, mend = reason(job)
     return _brief(job) | {
         "folder": str(config.outbox.path / job.folder) if job.folder else None,
         "echoed": job.result.echoed if job.result else None,
@@ -167,6 +197,7 @@ def _whole(job: Job, config: Config) -> dict[str, Any]:
         "nonces": job.nonces,
         "interaction_id": job.interaction_id,
         "message_id": job.message_id,
-        "error": " - ".join(part for part in (refusal.title, refusal.detail) if part) if refusal else None,
+        "error": why or None,
+        "mend": mend or None,
         "history": [{"at": note.at, "event": note.event} for note in job.history],
     }

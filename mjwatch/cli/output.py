@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import json
-import sys
+import unicodedata
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+INTERRUPTED = 130
+NEEDS_PERSON = 4
+
+Json = Annotated[bool, typer.Option("--json", help="Show the answer as JSON.")]
+
 
 def plain(text: object, width: int | None = None) -> str:
-    """Text that a terminal can show as it is: control characters escaped, cut to ``width`` if given."""
+    """Text that a terminal can show as it is: control characters escaped, cut to so many columns if given."""
     shown = "".join(char if char.isprintable() else _escaped(char) for char in str(text))
-    if width is not None and len(shown) > width:
-        shown = shown[: max(0, width - 1)] + "…"
-    return shown.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(
-        sys.stdout.encoding or "utf-8", "replace"
-    )
+    return shown if width is None else _cut(shown, width)
 
 
 def _escaped(char: str) -> str:
-    return {"\n": " ", "\t": " "}.get(char) or char.encode("unicode_escape").decode("ascii")
+    return " " if char in "\n\t" else char.encode("unicode_escape").decode("ascii")
+
+
+def _cut(text: str, width: int) -> str:
+    if columns(text) <= width:
+        return text
+    while columns(text) > width - 1:
+        text = text[:-1]
+    return text.rstrip() + "…"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal this takes: two for a wide East Asian character, none for an accent."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
 
 
 def echo_json(value: Any) -> None:

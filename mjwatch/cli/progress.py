@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
 import typer
 
 from mjwatch.cli.output import plain
+from mjwatch.jobs.reason import reason
 from mjwatch.model import ENDED, Job, State
 
 if TYPE_CHECKING:
@@ -15,18 +17,24 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-WIDTH = 30
+NAME_WIDTH = 30
+BAR_WIDTH = 20
+LINES_KEPT_FREE = 4
+"""Lines of the terminal that no bar takes."""
 
 
 class JobProgress:
     """Give it every change of a job. Use ``with``. Writes to standard error, so that output can be piped."""
 
     def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
         self._bars: dict[str, TaskID] = {}
         self._told: dict[str, str] = {}
         self._progress = _rich_progress() if sys.stderr.isatty() else None
 
     def __enter__(self) -> JobProgress:
+        # What is worth telling is told here; without a handler the log would write warnings between the bars.
+        logging.getLogger("mjwatch").addHandler(logging.NullHandler())
         if self._progress is not None:
             self._progress.start()
         return self
@@ -37,35 +45,65 @@ class JobProgress:
         if self._progress is not None:
             self._progress.stop()
 
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs as they were shown last, in the order in which they came."""
+        return list(self._jobs.values())
+
     def update(self, job: Job) -> None:
         """Show how this job stands."""
+        self._jobs[job.id] = job
         if self._progress is None:
-            self._tell(job)
-            return
-        if job.id not in self._bars:
-            self._bars[job.id] = self._progress.add_task(plain(_name(job), WIDTH), total=100, state="")
-        self._progress.update(self._bars[job.id], completed=_percent(job), state=_state(job))
+            self._line(job.id, f"{job.id} {_words(job)}  {plain(_name(job), NAME_WIDTH)}")
+        else:
+            self._bar(self._progress, job)
 
-    def _tell(self, job: Job) -> None:
-        line = f"{job.id} {_state(job)}"
-        if job.state is State.RUNNING and job.percent is not None:
-            line += f" {job.percent}%"
-        if self._told.get(job.id) != line:
-            self._told[job.id] = line
-            typer.echo(f"{line}  {plain(_name(job), WIDTH)}", err=True)
+    def trouble(self, why: str) -> None:
+        """Say once why nothing moves."""
+        if self._progress is None:
+            self._line("", f"waiting: {plain(why)}")
+        elif self._told.get("") != why:
+            self._told[""] = why
+            self._progress.console.print(f"waiting: {plain(why)}", markup=False, highlight=False)
+
+    def _line(self, about: str, line: str) -> None:
+        if self._told.get(about) != line:
+            self._told[about] = line
+            typer.echo(line, err=True)
+
+    def _bar(self, progress: Progress, job: Job) -> None:
+        if job.id not in self._bars:
+            self._bars[job.id] = progress.add_task(plain(_name(job), NAME_WIDTH), total=100, state="")
+        progress.update(self._bars[job.id], completed=_percent(job), state=plain(_state(job)))
+        self._make_room(progress)
+
+    def _make_room(self, progress: Progress) -> None:
+        """Where there are more jobs than lines, those at work come first, then those that wait."""
+        room = max(1, progress.console.height - LINES_KEPT_FREE)
+        if len(self._jobs) <= room:
+            return
+        ranked = sorted(self._jobs.values(), key=_rank)
+        shown = {job.id for job in ranked[:room]}
+        for job_id, bar in self._bars.items():
+            progress.update(bar, visible=job_id in shown)
 
 
 def _rich_progress() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
 
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[state]}", markup=False),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=BAR_WIDTH),
+        TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
     )
-    return Progress(*columns, console=Console(stderr=True))
+    return Progress(*columns, console=Console(stderr=True, emoji=False))
+
+
+def _rank(job: Job) -> int:
+    return 2 if job.state in ENDED else 1 if job.state is State.QUEUED else 0
 
 
 def _name(job: Job) -> str:
@@ -73,10 +111,22 @@ def _name(job: Job) -> str:
 
 
 def _percent(job: Job) -> int:
-    return 100 if job.state in ENDED or job.state is State.COLLECTING else job.percent or 0
+    return 100 if job.state in {State.COLLECTING, State.DONE} else job.percent or 0
 
 
 def _state(job: Job) -> str:
     if job.state is State.SUBMITTED and job.held_by_bot:
-        return "waiting at Midjourney"
+        return "waits at Midjourney"
+    if job.state is State.QUEUED and job.tries:
+        return "to be sent again"
     return {State.COLLECTING: "saving", State.IN_DOUBT: "in doubt"}.get(job.state, str(job.state))
+
+
+def _words(job: Job) -> str:
+    """State, percentage and, where something is in the way, what."""
+    if job.state is State.RUNNING and job.percent is not None:
+        return f"running {job.percent}%"
+    why = reason(job)[0]
+    if job.state is State.QUEUED and job.tries and job.history:
+        why = job.history[-1].event
+    return f"{_state(job)}: {plain(why)}" if why else _state(job)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mjwatch.cli.output import echo_json, plain
-from mjwatch.errors import ConfigError
+from mjwatch.cli.output import Json, echo_json, plain
 
 if TYPE_CHECKING:
     from mjwatch.config import Config
@@ -20,16 +19,19 @@ WARNING = """\
 mjwatch drives your own Discord account by a program. Discord's and Midjourney's terms forbid that; either
 may block the account for it, at any pace. It is your decision and your risk.
 """
-TOKEN_QUESTION = "The account's token (nothing is shown; leave it empty to put it into its file later)"
-
-Json = Annotated[bool, typer.Option("--json", help="Show the answer as JSON.")]
+CHANNEL_QUESTION = "Address of the channel (copy it from the browser's address bar)"
+TOKEN_QUESTION = "The account's token (not shown; leave it empty to put it into its file later)"
 
 
 def run(
     context: typer.Context,
     drain: Annotated[bool, typer.Option("--drain", help="Do what is there, then end.")] = False,
 ) -> None:
-    """Watch the inbox until stopped (Ctrl-C, SIGTERM); a later start goes on where this one ended."""
+    """Watch the inbox until stopped.
+
+    Ctrl-C and SIGTERM end it cleanly; the next start goes on where this one ended, and takes it that what the
+    sending was paused for is mended.
+    """
     from mjwatch.config import Config, load_keys
     from mjwatch.daemon import run_daemon
     from mjwatch.host.log import start_logging
@@ -41,7 +43,11 @@ def run(
 
 
 def check(context: typer.Context, as_json: Json = False) -> None:
-    """Check configuration, keys, folders and, where Discord can be reached, token, channel and command."""
+    """Check whether everything is in place.
+
+    Configuration, keys, folders and, where Discord can be reached, token, channel and the bot's command. Each
+    line that fails says how to mend it.
+    """
     from mjwatch.discord.rest import DiscordREST
     from mjwatch.host.check import CheckState, run_checks
 
@@ -65,10 +71,14 @@ def check(context: typer.Context, as_json: Json = False) -> None:
 
 def init(
     folder: Annotated[
-        Path | None, typer.Option(help="Folder for config, keys, inbox and outbox; else ~/.config/mjwatch.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder for config, keys, inbox and outbox; else ~/.config/mjwatch."
+        ),
     ] = None,
     channel: Annotated[
-        str | None, typer.Option(help="The channel's address in Discord: https://discord.com/channels/...")
+        str | None,
+        typer.Option(metavar="URL", help="The channel's address: https://discord.com/channels/..."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: the risk is understood.")] = False,
 ) -> None:
@@ -76,17 +86,40 @@ def init(
     from mjwatch.config import user_config
     from mjwatch.host.setup import write_configuration
 
+    folder = (folder or user_config().parent).absolute()
+    _refuse_second(folder)
+    if yes and channel is None:
+        raise typer.BadParameter("--yes asks nothing, so it must be given.", param_hint="--channel")
     typer.echo(WARNING)
     if not yes:
         typer.confirm("Go on?", abort=True)
     if channel is None:
-        if yes:
-            raise ConfigError("--yes asks nothing, so the channel must be given", "add --channel ADDRESS")
-        channel = typer.prompt("Address of the channel (copy it from the browser's address bar)")
+        channel = typer.prompt(CHANNEL_QUESTION, value_proc=_channel)
     token = None if yes else typer.prompt(TOKEN_QUESTION, default="", hide_input=True, show_default=False)
-    made = write_configuration(folder or user_config().parent, channel, token or None)
-    for path in made:
+    for path in write_configuration(folder, channel, token or None):
         typer.echo(f"made {plain(path)}")
     if not token:
-        typer.echo("The token is still missing: keys/README.md says where it goes.")
-    typer.echo("Next: `mjwatch check`, then `mjwatch run`.")
+        typer.echo(f"The token is still missing: {plain(folder / 'keys' / 'authToken.key')}, with mode 600.")
+    usual = folder == user_config().parent.absolute()
+    mjwatch = "mjwatch" if usual else f"mjwatch --config {plain(folder / 'config.toml')}"
+    typer.echo(f"Next: `{mjwatch} check`, then `{mjwatch} run`.")
+
+
+def _refuse_second(folder: Path) -> None:
+    """Say so before anything is asked, rather than after."""
+    from mjwatch.errors import ConfigError
+
+    if (folder / "config.toml").exists():
+        raise ConfigError(f"{folder / 'config.toml'} is there already", "edit it, or give another --folder")
+
+
+def _channel(answer: str) -> str:
+    """The address, if it is one; else typer asks again."""
+    from mjwatch.errors import ConfigError
+    from mjwatch.keys import parse_channel_address
+
+    try:
+        parse_channel_address(answer)
+    except ConfigError as error:
+        raise typer.BadParameter(f"{plain(error.message)} - {error.mend}") from error
+    return answer

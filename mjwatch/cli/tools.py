@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from mjwatch.cli.output import echo_json, plain
+from mjwatch.cli.output import Json, echo_json, plain
 from mjwatch.errors import MjwatchError
 from mjwatch.simulator.options import DeleteOrder, PictureFormat, ProfileName, SimulatorOptions
 
 
 def split(
-    image: Annotated[str, typer.Argument(help="A 2x2 grid: a file, or an https address.")],
+    image: Annotated[
+        str, typer.Argument(metavar="IMAGE|URL", help="A 2x2 grid: a file, or an https address.")
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the four pictures; else beside the file.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the four pictures; else beside the file."),
     ] = None,
     picture_format: Annotated[
-        str, typer.Option("--format", help="auto, png, webp or jpeg; auto loses nothing.")
+        Literal["auto", "png", "webp", "jpeg"],
+        typer.Option("--format", help="What the pictures become; auto loses nothing."),
     ] = "auto",
+    as_json: Json = False,
 ) -> None:
     """Split a 2x2 grid into its four pictures, pixel for pixel."""
     from mjwatch.folders.names import safe_name
@@ -29,16 +35,21 @@ def split(
 
     data, stem, beside = _grid(image)
     folder = out or beside
-    tiles = split_grid(data, picture_format)
+    made = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for number, tile in enumerate(tiles, 1):
-            kind = image_facts(tile)[0]
+        for number, tile in enumerate(split_grid(data, picture_format), 1):
+            kind, width, height = image_facts(tile)
             path = folder / f"{safe_name(stem)}_{number}.{'jpg' if kind == 'jpeg' else kind}"
             path.write_bytes(tile)
-            typer.echo(plain(path))
+            made.append({"file": str(path), "width": width, "height": height, "format": kind})
     except OSError as error:
-        raise MjwatchError(f"{plain(folder)} can't be written: {error.strerror}") from error
+        raise MjwatchError(f"{folder} can't be written: {error.strerror}", "give another --out") from error
+    if as_json:
+        echo_json(made)
+        return
+    for picture in made:
+        typer.echo(plain(picture["file"]))
 
 
 def _grid(image: str) -> tuple[bytes, str, Path]:
@@ -56,12 +67,13 @@ def _grid(image: str) -> tuple[bytes, str, Path]:
     try:
         return path.read_bytes(), path.stem, path.parent
     except OSError as error:
-        raise MjwatchError(f"{plain(path)} can't be read: {error.strerror}") from error
+        raise MjwatchError(f"{path} can't be read: {error.strerror}", "check its name") from error
 
 
 def explain(
     file: Annotated[
-        str, typer.Argument(help="A Discord message, event or HTTP answer as JSON; - for stdin.")
+        str,
+        typer.Argument(metavar="FILE|-", help="A Discord message, event or answer as JSON; - for stdin."),
     ],
 ) -> None:
     """Show how mjwatch reads a Discord message, as one JSON object."""
@@ -71,10 +83,14 @@ def explain(
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         document = json.loads(data)
     except OSError as error:
-        raise MjwatchError(f"{plain(file)} can't be read: {error.strerror}") from error
+        raise MjwatchError(f"{file} can't be read: {error.strerror}", "check its name") from error
     except (ValueError, RecursionError) as error:
-        raise MjwatchError(f"{plain(file)} is not JSON: {plain(error)}") from error
+        raise MjwatchError(f"{_named(file)} is not JSON: {error}", "give one message or event") from error
     echo_json(read(document))
+
+
+def _named(file: str) -> str:
+    return "standard input" if file == "-" else file
 
 
 def simulate(
@@ -91,12 +107,32 @@ def simulate(
     ] = None,
     workspace: Annotated[
         Path | None,
-        typer.Option(help="Make a folder with config, keys, inbox and outbox for this simulator."),
+        typer.Option(
+            metavar="DIR", help="Make a folder with config, keys, inbox and outbox for this simulator."
+        ),
     ] = None,
-    bind: Annotated[str | None, typer.Option(help="Listen on this address instead of 127.0.0.1.")] = None,
+    bind: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Listen there instead of on 127.0.0.1.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Makes lengths and orders repeatable.")] = None,
+    scenario: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Faults to arm, as a JSON list.")
+    ] = None,
+    max_running: Annotated[int, typer.Option(min=1, help="Jobs that run at once.")] = 12,
+    max_queued: Annotated[int, typer.Option(min=0, help="Jobs that may wait for a free slot.")] = 10,
+    heartbeat_interval: Annotated[float, typer.Option(min=0.1, help="Seconds, as HELLO tells them.")] = 41.25,
+    url_lifetime: Annotated[
+        float | None, typer.Option(min=0.0, help="Seconds until a picture's address expires.")
+    ] = None,
+    no_history: Annotated[
+        bool, typer.Option("--no-history", help="Lists of messages are empty, as without the right.")
+    ] = False,
 ) -> None:
-    """Run a pretend Discord with a pretend Midjourney on this machine, for trying things out."""
+    """Run a pretend Discord with a pretend Midjourney.
+
+    On this machine, for trying things out; it reaches nothing else.
+    """
+    _need_aiohttp()
     from mjwatch.simulator.server import run_simulator
 
     options = SimulatorOptions(
@@ -109,16 +145,32 @@ def simulate(
         format=picture_format,
         workspace=workspace,
         seed=seed,
+        scenario=scenario,
+        max_running=max_running,
+        max_queued=max_queued,
+        heartbeat_interval=heartbeat_interval,
+        url_lifetime=url_lifetime,
+        read_history=not no_history,
     )
     raise typer.Exit(run_simulator(options))
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to put the demo's inbox and outbox.")] = Path(
-        "mjwatch-demo"
-    ),
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to put the demo's inbox and outbox.")
+    ] = Path("mjwatch-demo"),
+    as_json: Json = False,
 ) -> None:
-    """Run the main job end to end on the built-in simulator, and show where the pictures are."""
+    """Turn some prompt files into pictures on the simulator.
+
+    The whole way, from an inbox to an outbox, with nothing but this machine; shows where the pictures are.
+    """
+    _need_aiohttp()
     from mjwatch.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(folder))
+    raise typer.Exit(run_demo(folder, as_json=as_json))
+
+
+def _need_aiohttp() -> None:
+    if find_spec("aiohttp") is None:
+        raise MjwatchError("the simulator needs aiohttp", "pip install 'mjwatch[demo]'")

@@ -93,7 +93,7 @@ _ONLINE = ("token", "channel", "command")
 
 def _keys_found(config: Config, keys: Keys) -> CheckResult:
     where = f"guild {keys.guild_id}" if keys.guild_id else "direct messages"
-    detail = f"token, {where}, channel {keys.channel_id}"
+    detail = f"{where}, channel {keys.channel_id}"
     folder = config.keys.path
     if os.name == "posix" and folder.is_dir() and folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return CheckResult(
@@ -178,14 +178,16 @@ def _asked(name: str, config: Config, ask: Callable[[], CheckResult]) -> CheckRe
         refusal = error.refusal
         passing = refusal.cls in (RefusalClass.RETRY, RefusalClass.TRANSIENT)
         mend = refusal.advice or ("try again in a few minutes" if passing else _MENDS[name])
-        return CheckResult(name, CheckState.WARN if passing else CheckState.FAIL, refusal.detail, mend)
+        # Who is told to wait is let in; a Discord that has trouble has told nothing about the token.
+        state = CheckState.WARN if refusal.cls is RefusalClass.RETRY else CheckState.FAIL
+        return CheckResult(name, state, refusal.detail, mend)
     except WireError as error:
         detail = f"Discord can't be reached at {config.discord.api_url}: {error.message}"
         return _fail(name, detail, error.mend or "check the network, and api_url and proxy in [discord]")
 
 
 _MENDS = {
-    "token": "write the account's token into authToken.key; a changed password makes the old one useless",
+    "token": "a changed password makes a new token: keys/README.md says how it gets into authToken.key",
     "channel": "write the channel's address from the browser into API_channel_id.key",
     "command": "open the channel in Discord and type /imagine: what is not offered there can't be used here",
 }

@@ -1,0 +1,105 @@
+"""One prompt from its submission to its answer in this process, where no daemon runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mjwatch.errors import DaemonError, MjwatchError, PausedError, UnreachableError
+from mjwatch.events import CancelAsked, ForJob, PromptGiven
+from mjwatch.folders.names import slug
+from mjwatch.model import Job, Prompt, State
+from mjwatch.runtime import Runtime, new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mjwatch.engine import Engine
+
+PATIENCE = 30.0
+"""Seconds that a prompt which nobody else keeps waits for a Discord that can't be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who wants to know: ``changed`` is told of each step of a job, ``trouble`` of why it must wait."""
+
+    changed: Callable[[Job], None] = lambda job: None
+    trouble: Callable[[str], None] = lambda why: None
+
+
+def prompt_file(prompt: Prompt) -> tuple[str, bytes]:
+    """Suffix and content of a prompt file that says just this."""
+    data = f"{prompt.text}\n".encode()
+    if not prompt.text.startswith("#"):
+        return ".txt", data
+    # As a line of text it could be taken for a comment. JSON's way to write a text is one of TOML's too.
+    return ".toml", f"prompt = {json.dumps(prompt.text, ensure_ascii=False)}\n".encode()
+
+
+def run_one(runtime: Runtime, given: Prompt, listener: Listener) -> Job:
+    """Run this prompt and no other queued one. Returns the job as it ended, or in doubt.
+
+    Raises PausedError and UnreachableError where it could not be sent; it is cancelled then.
+    """
+    engine, job_id = runtime.engine, new_id()
+    if engine.paused is not None:
+        raise PausedError(engine.paused)
+    engine.only = job_id
+    engine.on_change = lambda job: listener.changed(job) if job.id == job_id else None
+    engine.on_trouble = lambda trouble: listener.trouble(trouble.reason)
+    engine.put(PromptGiven(job_id, given, f"{slug(given.text)}.txt"))
+    limit = time.time() + PATIENCE
+    try:
+        runtime.run(lambda: _is_over(engine, job_id, limit))
+    except KeyboardInterrupt:
+        _withdraw(runtime, job_id)
+        raise
+    _withdraw(runtime, job_id)
+    runtime.comes_back = not engine.settled()
+    job = engine.job(job_id)
+    if job is None:
+        raise DaemonError("it was stopped before the prompt was taken", "try again")
+    if job.state is State.CANCELLED or not answered(job):
+        raise _obstacle(engine)
+    return job
+
+
+def _is_over(engine: Engine, job_id: str, limit: float) -> bool:
+    """Whether the job has its answer, or will have none while this goes on."""
+    job = engine.job(job_id)
+    if job is None or answered(job):
+        return job is not None
+    if job.state is State.QUEUED and engine.paused is not None:
+        return True
+    return engine.trouble is not None and (
+        engine.trouble.next_try > limit if job.state is State.QUEUED else engine.paused is not None
+    )
+
+
+def _withdraw(runtime: Runtime, job_id: str) -> None:
+    """Cancel the job if it was not sent, so that no later start sends what nobody waits for any more."""
+    engine = runtime.engine
+
+    def is_settled() -> bool:
+        job = engine.job(job_id)
+        if job is None or job.state is State.QUEUED:
+            return False
+        return not job.open or job.state is not State.CANCELLED
+
+    if not is_settled():
+        engine.put(ForJob(job_id, CancelAsked()))
+        runtime.run(is_settled)
+
+
+def answered(job: Job) -> bool:
+    """Whether nothing more is to be waited for; a job in doubt waits for a person."""
+    return not job.open or job.state is State.IN_DOUBT
+
+
+def _obstacle(engine: Engine) -> MjwatchError:
+    if engine.paused is not None:
+        return PausedError(engine.paused)
+    return UnreachableError(engine.trouble.reason if engine.trouble else "it was stopped")
