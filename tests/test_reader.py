@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.reader import JournalReader, TakenFile
+from mjwatch.model import Job, State
+from tests.made_jobs import RESULT, made_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = 1_770_000_000.0
+FILE = TakenFile("clients/acme/cat.txt", "ab" * 32, 1_769_999_999.5, b"a cat\n")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state/journal.sqlite3"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    with closing(Journal(path)) as journal:
+        yield journal
+
+
+def accept(journal: Journal, *jobs: Job, twins: str = "") -> None:
+    journal.accept(None, [(job, twins[n : n + 1] or job.id) for n, job in enumerate(jobs)], NOW)
+
+
+def next_id(journal: Journal, now: float = NOW, blocked: Any = (), only: str | None = None) -> str | None:
+    job = journal.next_queued(now, blocked, only=only)
+    return None if job is None else job.id
+
+
+def test_the_next_one_is_by_priority_then_by_arrival(journal: Journal) -> None:
+    accept(journal, made_job("a"), made_job("b", priority=5), made_job("c", priority=5), made_job("d"))
+    order = []
+    while (job := journal.next_queued(NOW, ())) is not None:
+        order.append(job.id)
+        journal.update(replace(job, state=State.SUBMITTING))
+    assert order == ["b", "c", "a", "d"]
+
+
+def test_a_job_that_is_not_due_lets_others_pass(journal: Journal) -> None:
+    accept(journal, made_job("a", due=NOW + 9), made_job("b", due=NOW + 5), made_job("c", due=NOW - 1))
+    assert next_id(journal) == "c"
+    assert next_id(journal, NOW + 9) == "a"
+    assert journal.next_queued_due(NOW) == NOW + 5
+    assert journal.next_queued_due(NOW + 9) is None
+
+
+def test_twins_of_blocked_jobs_wait(journal: Journal) -> None:
+    accept(journal, *(made_job(name) for name in "abc"), twins="xxy")
+    assert next_id(journal, blocked={"x"}) == "c"
+    assert next_id(journal, blocked={"x", "y"}) is None
+    assert next_id(journal, blocked=[str(number) for number in range(1000)]) == "a"
+
+
+def test_one_job_alone_can_be_asked_for(journal: Journal) -> None:
+    accept(journal, made_job("a", priority=9), made_job("b"))
+    assert next_id(journal, only="b") == "b"
+    assert next_id(journal, only="x") is None
+
+
+def test_open_jobs_are_counted_and_listed_by_state(journal: Journal) -> None:
+    done = made_job("d", state=State.DONE, published=NOW)
+    failed = made_job("f", state=State.FAILED)  # open until its folder is published
+    accept(journal, made_job("q"), made_job("r", state=State.RUNNING), done, failed, made_job("p"))
+    assert journal.open_counts() == {State.QUEUED: 2, State.RUNNING: 1, State.FAILED: 1}
+    assert (journal.open_count(State.QUEUED), journal.open_count(State.DONE)) == (2, 0)
+    assert [job.id for job in journal.live_jobs()] == ["r", "f"]
+    assert [job.id for job in journal.listed(None, 3)] == ["p", "f", "d"]
+    assert [job.id for job in journal.listed(State.DONE, 3)] == ["d"]
+    journal.update(replace(failed, published=NOW))
+    assert [job.id for job in journal.live_jobs()] == ["r"]
+
+
+def test_a_job_is_found_by_what_discord_and_midjourney_call_it_also_when_it_is_long_done(
+    journal: Journal,
+) -> None:
+    done = made_job("d", state=State.DONE, published=NOW, job_uuid=RESULT.job_uuid, result=RESULT)
+    accept(journal, done, made_job("q"))
+    assert journal.owner_of(job_uuid=RESULT.job_uuid) == "d"
+    assert journal.owner_of(job_uuid="other", message_id=RESULT.message_id) == "d"
+    assert journal.owner_of(job_uuid="other", message_id="1") is None
+    assert journal.owner_of() is None
+
+
+def test_ids_are_found_by_their_beginning(journal: Journal) -> None:
+    accept(journal, made_job("abc23456"), made_job("abd23456"), made_job("zzz23456"))
+    assert journal.matching_ids("ab") == ["abc23456", "abd23456"]
+    assert journal.matching_ids("zzz") == ["zzz23456"]
+    assert [journal.matching_ids(odd) for odd in ("x", "%", "\udce9", "ä")] == [[], [], [], []]
+    assert journal.job("\udce9") is None
+
+
+def test_of_equal_files_the_one_taken_last_counts(journal: Journal) -> None:
+    for number in range(2):
+        file = replace(FILE, mtime=FILE.mtime + number * 60)
+        journal.accept(file, [(made_job(f"job{number}"), "")], NOW)
+    assert [job.id for job in journal.jobs_of_file(FILE.path, FILE.sha256)] == ["job1"]
+    assert journal.taken_mtimes(FILE.path, FILE.sha256) == [FILE.mtime, FILE.mtime + 60]
+    assert journal.jobs_of_file("other.txt", FILE.sha256) == []
+    assert journal.file_of("nobody") is None
+
+
+@given(
+    jobs=st.lists(st.tuples(st.integers(-3, 3), st.sampled_from([None, 1.0, 5.0]), st.sampled_from("xyz"))),
+    now=st.sampled_from([0.0, 1.0, 9.0]),
+    blocked=st.sets(st.sampled_from("xyz")),
+)
+def test_the_next_one_is_the_one_that_a_plain_search_would_find(
+    jobs: list[tuple[int, float | None, str]], now: float, blocked: set[str]
+) -> None:
+    made = [
+        (made_job(f"job{number}", priority=priority, due=due), twin)
+        for number, (priority, due, twin) in enumerate(jobs)
+    ]
+    free = [job for job, twin in made if twin not in blocked and (job.due is None or job.due <= now)]
+    with closing(memory_journal()) as journal:
+        journal.accept(None, made, NOW)
+        found = journal.next_queued(now, blocked)
+        assert found == max(free, key=lambda job: job.priority, default=None)
+        later = [job.due for job, _ in made if job.due is not None and job.due > now]
+        assert journal.next_queued_due(now) == min(later, default=None)
+
+
+def memory_journal() -> Journal:
+    return Journal(Path(":memory:"))
+
+
+# ---- speed: what is asked often touches an index on open jobs, however many are done
+
+
+class Plans:
+    """How SQLite answers what a reader asks."""
+
+    def __init__(self, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[str] = []
+        original = JournalReader._all
+
+        def explain(reader: JournalReader, query: str, *values: object) -> list[tuple[Any, ...]]:
+            with closing(sqlite3.connect(reader.path)) as db:
+                self.seen += [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+            return original(reader, query, *values)
+
+        def one(reader: JournalReader, query: str, *values: object) -> tuple[Any, ...] | None:
+            rows = explain(reader, query, *values)
+            return rows[0] if rows else None
+
+        monkeypatch.setattr(JournalReader, "_all", explain)
+        monkeypatch.setattr(JournalReader, "_one", one)
+
+    def used(self) -> list[str]:
+        """The indexes used since the last time; fails where a whole table was read."""
+        seen, self.seen = self.seen, []
+        assert not [plan for plan in seen if "SCAN" in plan and "INDEX" not in plan]
+        return [plan.split("INDEX ")[1].split()[0] for plan in seen if "INDEX " in plan]
+
+
+@pytest.fixture
+def plans(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> Plans:
+    """In a journal with 100,000 jobs that are done."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+            " INSERT INTO jobs (id, state, open, priority, twin, job_uuid, result_message, accepted, body)"
+            " SELECT 'd' || i, 'done', 0, 0, '', 'u' || i, 'm' || i, i, '{}' FROM n"
+        )
+    accept(journal, *(made_job(f"q{number}", due=NOW + number) for number in range(20)))
+    return Plans(journal, monkeypatch)
+
+
+def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, plans: Plans) -> None:
+    journal.next_queued(NOW, {"x", "y"})
+    assert plans.used() == ["jobs_open"]
+    journal.next_queued_due(NOW)
+    assert plans.used() == ["jobs_due"]
+    journal.live_jobs()
+    journal.open_count(State.QUEUED)
+    journal.open_counts()
+    assert plans.used() == ["jobs_open"] * 3
+    journal.listed(State.FAILED, 20)
+    assert plans.used() == ["jobs_by_state"]
+    journal.owner_of(job_uuid="other", message_id="other")
+    assert plans.used() == ["jobs_by_uuid", "jobs_by_result"]
+    journal.taken_mtimes("a", "b")
+    journal.jobs_of_file("a", "b")
+    assert plans.used() == ["files_by_path", "jobs_by_file", "files_by_path"]
+    journal.attempts_since(NOW)
+    assert plans.used() == ["attempts_by_time"]
+    journal.next_queued(NOW, (), only="q1")
+    journal.job("q1")
+    journal.matching_ids("q1")
+    assert plans.used() == ["sqlite_autoindex_jobs_1"] * 3  # of the ids
+    journal.file_of("q1")
+    assert plans.used()[-1] == "sqlite_autoindex_jobs_1"
+    assert len(journal.listed(State.QUEUED, 20)) == 20
+
+
+def test_the_newest_jobs_are_read_from_the_end(journal: Journal, plans: Plans) -> None:
+    newest = journal.listed(None, 20)
+    assert len(plans.seen) == 1  # backwards by number: no sorting
+    assert [job.id for job in newest] == [f"q{number}" for number in range(19, -1, -1)]
