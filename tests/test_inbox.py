@@ -6,80 +6,24 @@ import queue
 import shutil
 import socket
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mjwatch.errors import ConfigError
-from mjwatch.events import FileSettled, InboxScanned
+from mjwatch.events import InboxScanned
 from mjwatch.folders import inbox as inbox_module
-from mjwatch.folders import removal
-from mjwatch.folders.inbox import Inbox
-from mjwatch.folders.removal import ASIDE_PREFIX
+from tests.running_inbox import HANG, Running, move_in, running
 from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
-
-HANG = 20.0
-"""Seconds after which a test is stuck."""
-
-SETTLE, INCOMPLETE = 0.05, 0.3
-
-
-class Running:
-    """An inbox that runs, and what it has put."""
-
-    def __init__(self, root: Path, **times: float) -> None:
-        self.root = root
-        self.events: queue.Queue[FileSettled | InboxScanned] = queue.Queue()
-        times = {"settle": SETTLE, "settle_incomplete": INCOMPLETE, "scan_interval": 0.03, **times}
-        self.inbox = Inbox(root, self.events.put, **times)
-
-    def settled(self) -> FileSettled:
-        """The next file."""
-        while True:
-            event = self.events.get(timeout=HANG)
-            if isinstance(event, FileSettled):
-                return event
-
-    def settled_names(self, count: int) -> list[str]:
-        return sorted(self.settled().path for _ in range(count))
-
-    def scans(self, count: int = 2) -> list[FileSettled | InboxScanned]:
-        """Everything up to the so many-th scan from now that found nothing left to wait for."""
-        while not self.events.empty():
-            self.events.get_nowait()
-        seen: list[FileSettled | InboxScanned] = []
-        while count:
-            seen.append(self.events.get(timeout=HANG))
-            count -= seen[-1] == InboxScanned(0)
-        return seen
-
-
-@contextmanager
-def running(root: Path, **times: float) -> Iterator[Running]:
-    it = Running(root, **times)
-    it.inbox.start()
-    try:
-        yield it
-    finally:
-        it.inbox.stop()
-        assert not it.inbox.alive
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "inbox"
-
-
-def move_in(file: Path, text: str = "a cat\n") -> Path:
-    """As careful programs do: written elsewhere, renamed in."""
-    aside = file.parent.parent / f"aside-{file.name}"
-    aside.write_text(text)
-    return aside.rename(file)
 
 
 # ---- arriving
@@ -399,162 +343,3 @@ def test_a_file_that_is_too_large_is_read_in_part_and_left_where_it_is(
         assert it.scans(3) == [InboxScanned(0)] * 3
     assert (root / "big.txt").stat().st_size == 10_000_000
     assert "left in the inbox" in caplog.text
-
-
-# ---- removal
-
-
-@pytest.fixture
-def taken(root: Path) -> Iterator[tuple[Running, FileSettled]]:
-    """A running inbox and a file that it handed on."""
-    with running(root) as it:
-        move_in(root / "cat.txt")
-        yield it, it.settled()
-
-
-def left(root: Path) -> list[str]:
-    return sorted(path.name for path in root.iterdir())
-
-
-def test_a_taken_file_is_removed(root: Path, taken: tuple[Running, FileSettled]) -> None:
-    it, file = taken
-    assert it.inbox.remove(file.path, file.identity)
-    assert left(root) == []
-    assert it.inbox.remove(file.path, file.identity)  # gone is removed
-
-
-def test_a_newer_file_in_its_place_stays_and_is_taken(root: Path, taken: tuple[Running, FileSettled]) -> None:
-    it, file = taken
-    move_in(root / "cat.txt", "two cats\n")
-    assert it.inbox.remove(file.path, file.identity)
-    newer = it.settled()
-    assert newer.data == b"two cats\n"
-    assert it.inbox.remove(newer.path, newer.identity)
-    assert left(root) == []
-
-
-def rename_after(path: Path, action: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let somebody act between our look at this file and our rename of it."""
-    original = type(path).rename
-
-    def rename(self: Path, target: Path) -> Path:
-        if self == path and target.name.startswith(ASIDE_PREFIX):
-            action()
-        return original(self, target)
-
-    monkeypatch.setattr(type(path), "rename", rename)
-
-
-def test_a_file_replaced_between_look_and_rename_is_put_back(
-    root: Path, taken: tuple[Running, FileSettled], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    it, file = taken
-    rename_after(root / "cat.txt", lambda: move_in(root / "cat.txt", "two cats\n"), monkeypatch)
-    assert it.inbox.remove(file.path, file.identity)
-    assert left(root) == ["cat.txt"]
-    assert it.settled().data == b"two cats\n"
-
-
-@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
-def test_putting_back_replaces_nothing(root: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    root.mkdir()
-    file = root / "cat.txt"
-    file.write_text("newest\n")
-    if not links:
-        monkeypatch.setattr(os, "link", no_links)
-    aside = root / f"{ASIDE_PREFIX}0123abcd-cat.txt"
-    aside.write_text("older\n")
-    removal.restore_aside(root)
-    assert file.read_text() == "newest\n"
-    assert left(root) == ["cat.txt"]
-
-
-def no_links(*_arguments: object, **_options: object) -> None:
-    raise PermissionError(1, "Operation not permitted")
-
-
-@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
-def test_what_a_crash_left_aside_is_put_back_at_the_next_start(
-    root: Path, links: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (root / "clients").mkdir(parents=True)
-    (root / "clients" / f"{ASIDE_PREFIX}0123abcd-cat-1.txt").write_text("a cat\n")
-    if not links:
-        monkeypatch.setattr(os, "link", no_links)
-    with running(root) as it:
-        assert it.settled().path == "clients/cat-1.txt"
-    assert left(root / "clients") == ["cat-1.txt"]
-
-
-def test_a_link_that_looks_like_one_of_ours_is_not_put_back(root: Path, tmp_path: Path) -> None:
-    root.mkdir()
-    (tmp_path / "secret").write_text("a secret\n")
-    (root / f"{ASIDE_PREFIX}0123abcd-cat.txt").symlink_to(tmp_path / "secret")
-    with running(root) as it:
-        assert it.scans() == [InboxScanned(0)] * 2
-    assert not (root / "cat.txt").exists()
-
-
-def test_a_name_with_no_room_for_another_before_it_is_removed_too(root: Path) -> None:
-    name = "ä" * 125 + ".txt"
-    with running(root) as it:
-        (root / name).write_text("a cat\n")
-        file = it.settled()
-        assert it.inbox.remove(file.path, file.identity)
-    assert left(root) == []
-
-
-def test_a_name_that_is_no_utf_8_comes_through(root: Path) -> None:
-    root.mkdir()
-    (root / "caf\udce9.txt").write_text("a cat\n")
-    with running(root) as it:
-        file = it.settled()
-        assert file.path == "caf\udce9.txt"
-        assert it.inbox.remove(file.path, file.identity)
-    assert left(root) == []
-
-
-def test_a_file_that_may_not_be_removed_is_told_and_not_taken_again(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    with unprivileged() as folder:
-        root = folder / "inbox"
-        root.mkdir()
-        (root / "cat.txt").write_text("a cat\n")
-        root.chmod(0o500)
-        with running(root) as it:
-            file = it.settled()
-            assert not it.inbox.remove(file.path, file.identity)
-            assert it.scans(3) == [InboxScanned(0)] * 3
-        assert left(root) == ["cat.txt"]
-    assert "cat.txt was taken but can't be removed: Permission denied" in caplog.text
-
-
-def test_a_file_that_can_be_renamed_but_not_removed_is_where_it_was(
-    root: Path, taken: tuple[Running, FileSettled], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    it, file = taken
-    original, refused = type(root).unlink, iter([True])
-
-    def unlink(path: Path, missing_ok: bool = False) -> None:
-        if next(refused, False):
-            raise PermissionError(1, "Operation not permitted")
-        original(path, missing_ok)
-
-    monkeypatch.setattr(type(root), "unlink", unlink)
-    assert not it.inbox.remove(file.path, file.identity)
-    assert left(root) == ["cat.txt"]
-
-
-def test_many_threads_may_remove_at_once(root: Path) -> None:
-    with running(root) as it:
-        for number in range(40):
-            (root / f"{number}.txt").write_text("a cat\n")
-        files = [it.settled() for _ in range(40)]
-        threads = [threading.Thread(target=it.inbox.remove, args=(f.path, f.identity)) for f in files]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(HANG)
-        assert left(root) == []
-        assert it.scans() == [InboxScanned(0)] * 2
