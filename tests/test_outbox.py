@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.errors import OutboxError
-from mjwatch.folders.manifest import FILE_NAME
+from mjwatch.folders.manifest import FILE_NAME, iso
 from mjwatch.folders.outbox import FAILED, STAGING, Outbox, prompt_file_name, stem_of
 from tests.made_jobs import made_job
 from tests.unprivileged import unprivileged
@@ -381,3 +382,15 @@ def test_pictures_and_prompt_file_are_named_after_the_file_that_came(path: str, 
 
 def test_a_job_without_a_file_has_a_name_too(outbox: Outbox) -> None:
     assert outbox.publish(made_job(path=None), files()) == "prompt-7k3f9a2m"
+
+
+def test_a_job_that_failed_again_shows_the_second_reason(outbox: Outbox, root: Path) -> None:
+    def answer(finished: float, why: bytes) -> dict[str, bytes]:
+        told = json.dumps({"job": JOB.id, "times": {"finished": iso(finished)}}).encode()
+        return {"ERROR.md": why, FILE_NAME: told}
+
+    first, second = replace(JOB, finished=1000.0), replace(JOB, finished=2000.0)
+    for job, why in ((first, b"first"), (first, b"again"), (second, b"second")):
+        folder = outbox.publish(job, answer(job.finished or 0, why), failed=True)
+        assert (root / folder / "ERROR.md").read_bytes() == (b"second" if why == b"second" else b"first")
+    assert len(list((root / FAILED).rglob(FILE_NAME))) == 1

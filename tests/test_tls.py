@@ -2,36 +2,30 @@
 
 import base64
 import hashlib
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 
 from mjwatch.discord.network import tls_context
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.wire import LostError, Wire
 from mjwatch.errors import NotReachedError
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-        "-subj /CN=loopback -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem"
-    )
-    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True, timeout=30)
-    both = folder / "both.pem"
-    both.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
+    """A certificate for 127.0.0.1 of an authority of its own, with key and authority in one file."""
+    authority = trustme.CA()
+    leaf = authority.issue_cert("127.0.0.1")
+    both = tmp_path_factory.mktemp("tls") / "both.pem"
+    parts = (leaf.private_key_and_cert_chain_pem.bytes(), authority.cert_pem.bytes())
+    both.write_bytes(b"".join(parts))
     return both
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import OutboxError
 from mjwatch.folders.durable import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
-from mjwatch.folders.manifest import FILE_NAME
+from mjwatch.folders.manifest import FILE_NAME, iso
 from mjwatch.folders.names import safe_file_name, safe_name
 from mjwatch.folders.settling import without_marker
 
@@ -55,6 +55,9 @@ class Outbox:
         relative = self.folder_of(job, failed=failed)
         with _translated(f"{relative} can't be published"):
             published = self._published(relative, job.id)
+            if published is not None and failed and not self._is_present_answer(published, job):
+                self._withdraw(job)  # it was retried and failed again: the page must tell of this time
+                published = None
             if published is None:
                 published = self._free(relative)
                 self._put(published, files)
@@ -92,6 +95,10 @@ class Outbox:
             if isinstance(manifest, dict) and manifest.get("job") == job_id:
                 return path
         return None
+
+    def _is_present_answer(self, published: PurePosixPath, job: Job) -> bool:
+        manifest = json.loads((self._root / published / FILE_NAME).read_bytes())
+        return bool(manifest.get("times", {}).get("finished") == iso(job.finished))
 
     def _free(self, relative: PurePosixPath) -> PurePosixPath:
         """The first name that nobody has: a folder that somebody has tampered with is left as it is."""
