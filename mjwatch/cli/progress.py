@@ -126,7 +126,7 @@ def _words(job: Job) -> str:
     """State, percentage and, where something is in the way, what."""
     if job.state is State.RUNNING and job.percent is not None:
         return f"running {job.percent}%"
-    why = reason(job)[0]
+    why = "" if job.state is State.CANCELLED else reason(job)[0]
     if job.state is State.QUEUED and job.tries and job.history:
         why = job.history[-1].event
     return f"{_state(job)}: {plain(why)}" if why else _state(job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run time
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from mjwatch.keys import Keys
 
 WARNING = """\
-mjwatch drives your own Discord account by a program. Discord's and Midjourney's terms forbid that; either
-may block the account for it, at any pace. It is your decision and your risk.
+mjwatch drives your own Discord account by a program. Discord's and Midjourney's
+terms forbid that; either may block the account for it, at any pace. It is your
+decision and your risk.
 """
-CHANNEL_QUESTION = "Address of the channel (copy it from the browser's address bar)"
+CHANNEL_QUESTION = "The channel's address, from the browser's address bar"
 TOKEN_QUESTION = "The account's token (not shown; leave it empty to put it into its file later)"
 
 
@@ -101,7 +103,7 @@ def init(
     if not token:
         typer.echo(f"The token is still missing: {plain(folder / 'keys' / 'authToken.key')}, with mode 600.")
     usual = folder == user_config().parent.absolute()
-    mjwatch = "mjwatch" if usual else f"mjwatch --config {plain(folder / 'config.toml')}"
+    mjwatch = "mjwatch" if usual else f"mjwatch --config {quote(plain(folder / 'config.toml'))}"
     typer.echo(f"Next: `{mjwatch} check`, then `{mjwatch} run`.")
 
 
