@@ -11,7 +11,7 @@ import typer
 from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, echo_table, local_time, plain
 from mjwatch.errors import MjwatchError
 from mjwatch.jobs.reason import reason
-from mjwatch.model import Job, State  # noqa: TC001 - Typer reads the annotations at run time
+from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
     from mjwatch.config import Config
@@ -96,8 +96,10 @@ def _echo_status(facts: dict[str, Any]) -> None:
 
 def list_jobs(
     context: typer.Context,
-    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    state: Annotated[
+        State | None, typer.Option(metavar="STATE", help=f"Only jobs that are {', '.join(State)}.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="How many, the newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List jobs, the newest first."""
@@ -121,7 +123,7 @@ def list_jobs(
 
 def show(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(help="The job's id, or its beginning.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or its beginning.")],
     as_json: Json = False,
 ) -> None:
     """Show all that is known of one job, with its history."""

@@ -12,7 +12,15 @@ import typer
 
 from mjwatch.cli.output import Json, echo_json, plain
 from mjwatch.errors import MjwatchError
-from mjwatch.simulator.options import DeleteOrder, PictureFormat, ProfileName, SimulatorOptions
+from mjwatch.simulator.options import (
+    DELETE_ORDERS,
+    PICTURE_FORMATS,
+    PROFILE_NAMES,
+    DeleteOrder,
+    PictureFormat,
+    ProfileName,
+    SimulatorOptions,
+)
 
 
 def split(
@@ -25,7 +33,9 @@ def split(
     ] = None,
     picture_format: Annotated[
         Literal["auto", "png", "webp", "jpeg"],
-        typer.Option("--format", help="What the pictures become; auto loses nothing."),
+        typer.Option(
+            "--format", metavar="auto|png|webp|jpeg", help="What the pictures become; auto loses nothing."
+        ),
     ] = "auto",
     as_json: Json = False,
 ) -> None:
@@ -94,16 +104,30 @@ def _named(file: str) -> str:
 
 
 def simulate(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
-    seconds_per_job: Annotated[float, typer.Option(min=0.0, help="The middle of a job's length.")] = 8.0,
-    grid: Annotated[int, typer.Option(min=16, max=4096, help="Edge of a square grid in pixels.")] = 2048,
-    profile: Annotated[ProfileName, typer.Option(help="The year whose messages it sends.")] = "2026",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 0,
+    seconds_per_job: Annotated[
+        float, typer.Option(metavar="S", min=0.0, help="The middle of a job's length, in seconds.")
+    ] = 8.0,
+    grid: Annotated[
+        int, typer.Option(metavar="N", min=16, max=4096, help="Edge of a square grid in pixels.")
+    ] = 2048,
+    profile: Annotated[
+        ProfileName, typer.Option(metavar="|".join(PROFILE_NAMES), help="The year whose messages it sends.")
+    ] = "2026",
     delete: Annotated[
-        DeleteOrder | None, typer.Option(help="When a job's start message is deleted; else as the profile.")
+        DeleteOrder | None,
+        typer.Option(
+            metavar="|".join(DELETE_ORDERS),
+            help="When a job's start message is deleted; else as the profile.",
+        ),
     ] = None,
     picture_format: Annotated[
         PictureFormat | None,
-        typer.Option("--format", help="Format of the grids; else as the profile has it."),
+        typer.Option(
+            "--format",
+            metavar="|".join(PICTURE_FORMATS),
+            help="Format of the grids; else as the profile has it.",
+        ),
     ] = None,
     workspace: Annotated[
         Path | None,
@@ -114,15 +138,21 @@ def simulate(
     bind: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Listen there instead of on 127.0.0.1.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Makes lengths and orders repeatable.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Makes lengths and orders repeatable.")
+    ] = None,
     scenario: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Faults to arm, as a JSON list.")
     ] = None,
-    max_running: Annotated[int, typer.Option(min=1, help="Jobs that run at once.")] = 12,
-    max_queued: Annotated[int, typer.Option(min=0, help="Jobs that may wait for a free slot.")] = 10,
-    heartbeat_interval: Annotated[float, typer.Option(min=0.1, help="Seconds, as HELLO tells them.")] = 41.25,
+    max_running: Annotated[int, typer.Option(metavar="N", min=1, help="Jobs that run at once.")] = 12,
+    max_queued: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Jobs that may wait for a free slot.")
+    ] = 10,
+    heartbeat_interval: Annotated[
+        float, typer.Option(metavar="S", min=0.1, help="Seconds, as HELLO tells them.")
+    ] = 41.25,
     url_lifetime: Annotated[
-        float | None, typer.Option(min=0.0, help="Seconds until a picture's address expires.")
+        float | None, typer.Option(metavar="S", min=0.0, help="Seconds until a picture's address expires.")
     ] = None,
     no_history: Annotated[
         bool, typer.Option("--no-history", help="Lists of messages are empty, as without the right.")
