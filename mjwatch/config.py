@@ -154,6 +154,11 @@ class Pace:
     silence_timeout: float = setting(
         3600.0, number(1, 7 * _DAY), "The same for a job that had begun and then fell silent."
     )
+    quiet_time: float = setting(
+        60.0,
+        number(5, 3600),
+        "Seconds that Discord must say nothing of a POST whose fate is unknown, before it is sent again.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

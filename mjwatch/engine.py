@@ -155,12 +155,16 @@ class Engine:
             return None
 
     def settled(self) -> bool:
-        """Whether all that was in the inbox has its answer; jobs in doubt wait for a person."""
+        """Whether all that was in the inbox has its answer, or is in doubt as only a person can settle it."""
         if self.files_waiting != 0 or self._first or not self._queue.empty():
             return False
         return not self._journal.open_count(State.QUEUED) and all(
-            job.state is State.IN_DOUBT for job in self._jobs.values()
+            job.state is State.IN_DOUBT and not self._may_be_found_out(job) for job in self._jobs.values()
         )
+
+    def _may_be_found_out(self, job: Job) -> bool:
+        """Whether the history that is still unread, or its session's silence, may settle this doubt."""
+        return not self._stream.open or self._proof_time(job) is not None
 
     def job(self, job_id: str) -> Job | None:
         """The job as it stands, open or closed."""

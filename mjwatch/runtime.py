@@ -154,7 +154,7 @@ def _engine(config: Config, journal: Journal, follower: Follower, worker: Worker
         follower,
         worker.perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
-        limits=Limits(start_timeout=pace.start_timeout, silence_timeout=pace.silence_timeout),
+        limits=Limits(pace.start_timeout, pace.silence_timeout, pace.quiet_time),
         max_jobs_per_file=pace.max_jobs_per_file,
         clock=time.time,
         chance=random.random,

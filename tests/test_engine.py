@@ -400,6 +400,20 @@ def test_all_is_settled_only_when_every_job_has_its_folder(house: House) -> None
     assert not house.engine.settled()
 
 
+def test_all_is_not_settled_while_a_doubt_may_still_be_found_out(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.feed(ev.InboxScanned(0), ev.ForJob("job00001", ev.Unanswered("it was reset")))
+    assert house.job().state is State.IN_DOUBT
+    assert not house.engine.settled()  # the session's silence will tell
+    house.feed(ev.GatewayDown("cut", 1.0))
+    assert not house.engine.settled()
+    house.feed(dataclasses.replace(READY, session_id="session-2"))
+    assert not house.engine.settled()  # the history may show it
+    house.feed(ev.HistoryRead((), "500"))
+    assert house.engine.settled()
+
+
 def test_the_place_in_the_stream_is_remembered_with_each_step(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
