@@ -20,7 +20,7 @@ HEAD = """\
 This page is made by `make cli-page` from what `mjwatch --help` and `mjwatch VERB --help` say.
 
 Exit codes: 0 fine, 1 the job or the check failed, 2 usage, 3 no daemon runs or nothing is configured, 4 a
-person is needed, 130 Ctrl-C. What went wrong is told on standard error, in one line that says what to do about
+person is needed, 130 Ctrl-C. What went wrong is told on standard error, in a line that says what to do about
 it; answers go to standard output, with `--json` as one JSON document. Text from prompts and from the bot is
 shown with its control characters escaped.
 

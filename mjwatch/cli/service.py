@@ -80,7 +80,10 @@ def init(
     ] = None,
     channel: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The channel's address: https://discord.com/channels/..."),
+        typer.Option(
+            metavar="URL",
+            help="The channel's address, from the browser: https://discord.com/channels/GUILD/CHANNEL.",
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: the risk is understood.")] = False,
 ) -> None:
