@@ -24,6 +24,11 @@ def json_answer(body: object, status: int = 200, headers: dict[str, str] | None 
     )
 
 
+def html_answer(status: int, page: str) -> web.Response:
+    """A page that some machine before the API answers with: no JSON, and no Via."""
+    return web.Response(status=status, text=page, content_type="text/html")
+
+
 def empty_answer() -> web.Response:
     """204 without a body."""
     return web.Response(status=204, headers=VIA)

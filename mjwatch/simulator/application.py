@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
+from .answers import reset_connection
 from .bot import MidjourneyBot
 from .cdn import Cdn
 from .commands import CommandIndex
@@ -24,6 +25,7 @@ from .pictures import Pictures
 from .posting import InteractionPost
 from .profiles import profile_for
 from .rest import RestApi, discord_errors
+from .rest_faults import rest_faults
 from .sessions import Sessions
 from .signing import Signer
 from .uploads import Uploads
@@ -93,7 +95,9 @@ class PretendDiscord:
 
     def web_application(self) -> web.Application:
         """The application that serves it."""
-        app = web.Application(middlewares=[discord_errors], client_max_size=BODY_MAX)
+        app = web.Application(
+            middlewares=[discord_errors, rest_faults(self.faults)], client_max_size=BODY_MAX
+        )
         for part in self._parts:
             app.add_routes(part.routes())
         # Clients put a slash between the address that READY names and their query.
@@ -107,6 +111,8 @@ class PretendDiscord:
             raise web.HTTPNotFound
         if request.query.get("encoding", "json") != "json" or request.query.get("compress") == "zstd-stream":
             raise web.HTTPBadRequest(text="the simulator speaks encoding=json, plain or compress=zlib-stream")
+        if self.sessions.closed:
+            return reset_connection(request)
         # permessage-deflate must be refused: curl-based clients offer it, but can't read it.
         socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, timeout=2.0)
         await socket.prepare(request)

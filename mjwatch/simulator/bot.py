@@ -13,12 +13,14 @@ from mjwatch.discord.protocol import FLAG_EPHEMERAL
 
 from .desk import ANSWER_TIME, Desk
 from .finals import with_button_used
+from .identity import BOT_ID
 from .notices import UNKNOWN_JOB, notice_for, notice_named
 from .plans import plan_for_button, plan_for_prompt, uuid_in
 from .slots import Slots
 from .workshop import Workshop
 
 if TYPE_CHECKING:
+    from .faults import Armed
     from .history import History
     from .identity import Json
     from .interactions import Interaction
@@ -99,13 +101,15 @@ class MidjourneyBot:
         about = _about(interaction)
         self._sessions.to_session(interaction.session_id, "INTERACTION_CREATE", about)
         answer = self._answers.get(interaction.command) or self._answer_to_press(interaction)
-        if answer is None:
+        failed = self._studio.faults.take("interaction_failed", _text(interaction))
+        if answer is None or failed is not None:
             executed.outcome = "refused"
             await asyncio.sleep(min(ANSWER_LIMIT, self._options.seconds_per_job))
-            failure = {**about, "reason_code": REASON_TIMEOUT}
-            self._sessions.to_session(interaction.session_id, "INTERACTION_FAILURE", failure)
+            self._fail(interaction, failed)
             return
         await asyncio.sleep(min(ANSWER_TIME, self._options.seconds_per_job / 10) * self._rng.uniform(0.5, 1))
+        if await self._answered_oddly(answer, interaction, executed):
+            return
         # The first message and INTERACTION_SUCCESS come in either order.
         if self._rng.random() < 0.5:
             self._succeed(interaction, about)
@@ -115,6 +119,30 @@ class MidjourneyBot:
         await asyncio.sleep(0)
         self._succeed(interaction, about)
         await answering
+
+    async def _answered_oddly(self, answer: Answer, interaction: Interaction, executed: Executed) -> bool:
+        """Answer as a fault wants it; False if there is none."""
+        faults, text = self._studio.faults, _text(interaction)
+        if armed := faults.take("interaction_failed_executed", text):
+            self._fail(interaction, armed)
+            await answer(interaction, executed)
+            return True
+        if faults.take("captcha_iframe", text):
+            executed.outcome = "refused"
+            self._sessions.to_session(
+                interaction.session_id, "INTERACTION_IFRAME_MODAL_CREATE", _captcha(interaction)
+            )
+            return True
+        if faults.take("success_late", text):
+            await answer(interaction, executed)
+            self._succeed(interaction, _about(interaction))
+            return True
+        return False
+
+    def _fail(self, interaction: Interaction, armed: Armed | None) -> None:
+        reason = REASON_TIMEOUT if armed is None else int(armed.number("reason", REASON_TIMEOUT))
+        failure = {**_about(interaction), "reason_code": reason}
+        self._sessions.to_session(interaction.session_id, "INTERACTION_FAILURE", failure)
 
     def _answer_to_press(self, interaction: Interaction) -> Answer | None:
         if interaction.custom_id is None or interaction.message_id is None:
@@ -182,10 +210,12 @@ class MidjourneyBot:
         executed.outcome = "done" if stopped else "refused"
 
     def _notice(self, prompt: str) -> Notice | None:
-        armed = self._studio.faults.take("refuse", prompt)
-        if armed is None:
-            return notice_for(prompt)
-        return notice_named(armed.text("title", "Banned prompt"))
+        if armed := self._studio.faults.take("refuse", prompt):
+            notice = notice_named(armed.text("title", "Banned prompt"))
+            return replace(notice, text=armed.text("text", notice.text))
+        if armed := self._studio.faults.take("refuse_by_reply", prompt):
+            return replace(notice_named(armed.text("title", "Banned prompt")), late=True, by_reply=True)
+        return notice_for(prompt)
 
     def _refuse(self, interaction: Interaction, notice: Notice) -> None:
         forms = self._studio.forms
@@ -197,6 +227,23 @@ class MidjourneyBot:
             components=forms.rows(notice.row()) if notice.buttons else [],
         )
         self._studio.delivery.create(message, interaction)
+
+
+def _text(interaction: Interaction) -> str:
+    """What faults are matched with."""
+    return interaction.option("prompt") or interaction.custom_id or ""
+
+
+def _captcha(interaction: Interaction) -> Json:
+    return {
+        **_about(interaction),
+        "application": {"id": BOT_ID, "name": "Midjourney Bot"},
+        "channel_id": interaction.channel.id,
+        "custom_id": f"MJ::iframe::{interaction.id}",
+        "iframe_path": f"/captcha/embedded/{interaction.id}",
+        "modal_size": 2,
+        "title": "Action required to continue",
+    }
 
 
 def _about(interaction: Interaction) -> Json:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import web
+
+from .cdn_faults import spoiled
 
 if TYPE_CHECKING:
     from .faults import Faults
@@ -24,7 +25,6 @@ _TYPES = {
     "jpeg": "image/jpeg",
     "gif": "image/gif",
 }
-_DRIPS = 20
 
 
 class Cdn:
@@ -58,20 +58,8 @@ class Cdn:
         if request.method == "GET":
             self._witness.downloads += 1
         headers = _headers(path, data)
-        return await self._sent(request, data, headers, prompt)
-
-    async def _sent(
-        self, request: web.Request, data: bytes, headers: dict[str, str], prompt: str
-    ) -> web.StreamResponse:
-        if armed := self._faults.take("cdn_error", prompt):
-            return web.Response(status=int(armed.number("status", 503)), text="error")
-        if self._faults.take("cdn_corrupt", prompt):
-            return web.Response(body=_damaged(data), headers=headers)
-        if self._faults.take("cdn_truncated", prompt):
-            return await _truncated(request, data, headers)
-        if armed := self._faults.take("cdn_slow", prompt):
-            return await _dripped(request, data, headers, armed.number("seconds", 5))
-        return web.Response(body=data, headers=headers)
+        odd = await spoiled(self._faults, prompt, request, data, headers)
+        return web.Response(body=data, headers=headers) if odd is None else odd
 
     async def copy(self, request: web.Request) -> web.StreamResponse:
         """What the resizing proxy makes of it: smaller and lossy."""
@@ -104,32 +92,6 @@ def _headers(path: str, data: bytes) -> dict[str, str]:
     }
 
 
-def _damaged(data: bytes) -> bytes:
-    third = len(data) // 3
-    return data[:third] + bytes(third) + data[2 * third :]
-
-
 def etag(data: bytes) -> str:
     """The ETag of these bytes."""
     return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
-
-
-async def _truncated(request: web.Request, data: bytes, headers: dict[str, str]) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**headers, "Content-Length": str(len(data))})
-    await response.prepare(request)
-    await response.write(data[: len(data) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return response
-
-
-async def _dripped(
-    request: web.Request, data: bytes, headers: dict[str, str], seconds: float
-) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**headers, "Content-Length": str(len(data))})
-    await response.prepare(request)
-    step = max(1, len(data) // _DRIPS)
-    for start in range(0, len(data), step):
-        await response.write(data[start : start + step])
-        await asyncio.sleep(seconds / _DRIPS)
-    return response

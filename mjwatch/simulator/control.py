@@ -11,6 +11,8 @@ from mjwatch.discord.protocol import CloseCode, Opcode
 
 from .answers import json_answer
 from .faults import FaultError
+from .noise import DISPATCHES, UNKNOWN_OPCODES
+from .sessions import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,11 @@ class Control:
         self._history = history
         self._at_once: dict[str, Callable[[Armed], None]] = {
             "stale_version": lambda _: index.bump(),
-            "gateway_cut": self._cut_all,
+            "gateway_cut": lambda _: self._cut_all(),
+            "gateway_cut_midframe": lambda _: self._cut_all(midframe=True),
+            "gateway_down": self._go_down,
+            "gateway_noise": lambda _: self._make_noise(),
+            "gateway_garbage": lambda _: self._say_all('{"op":0,'),
             "gateway_reconnect": lambda _: self._send_all(Opcode.RECONNECT),
             "gateway_heartbeat": lambda _: self._send_all(Opcode.HEARTBEAT),
             "gateway_close": self._close_all,
@@ -106,9 +112,26 @@ class Control:
             self._faults.disarm(fault.name)
         act(fault)
 
-    def _cut_all(self, _fault: Armed) -> None:
+    def _cut_all(self, *, midframe: bool = False) -> None:
         for link in self._sessions.links():
-            link.cut()
+            link.cut(midframe=midframe)
+
+    def _go_down(self, fault: Armed) -> None:
+        self._sessions.close_for(fault.number("seconds", 5))
+        self._cut_all()
+        if fault.details.get("lose_session"):
+            self._sessions.end_all()
+
+    def _make_noise(self) -> None:
+        for text in UNKNOWN_OPCODES:
+            self._say_all(text)
+        for session in self._sessions.connected():
+            for event, data in DISPATCHES:
+                session.dispatch(event, encoded(data))
+
+    def _say_all(self, text: str) -> None:
+        for link in self._sessions.links():
+            link.send(text)
 
     def _close_all(self, fault: Armed) -> None:
         code = int(fault.number("code", CloseCode.UNKNOWN_ERROR))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -25,8 +26,18 @@ class Manner(Enum):
     ONCE = auto()
     TWICE = auto()
     """Every dispatch is doubled."""
+    UNTOLD = auto()
+    """Not at all; only the history has it."""
+    SWAPPED = auto()
+    """Every second event overtakes the one before it."""
     PASSIVE = auto()
     """As in a guild that the session is not subscribed to: only that something is new in the channel."""
+
+
+HELD_FOR = 1.0
+"""Seconds that an event waits to be overtaken."""
+
+_Told = tuple["Channel", str, Json]
 
 
 class Delivery:
@@ -36,6 +47,7 @@ class Delivery:
         self._history = history
         self._sessions = sessions
         self._signer = signer
+        self._held: _Told | None = None
 
     def create(
         self, message: Json, interaction: Interaction | None = None, manner: Manner = Manner.ONCE
@@ -54,14 +66,19 @@ class Delivery:
         self._keep(message)
         self._announce("MESSAGE_UPDATE", message, interaction, manner)
 
-    def delete(self, message: Json, manner: Manner = Manner.ONCE) -> None:
-        """Delete a message that all could see."""
+    def delete(self, message: Json, manner: Manner = Manner.ONCE, *, bulk: bool = False) -> None:
+        """Delete a message; ``bulk``: as one of many, with another event."""
         channel = CHANNELS[message["channel_id"]]
         self._history.of(channel.id).remove(int(message["id"]))
-        body: Json = {"id": message["id"], "channel_id": channel.id}
+        body: Json = {"ids": [message["id"]]} if bulk else {"id": message["id"]}
+        body["channel_id"] = channel.id
         if channel.guild_id is not None:
             body["guild_id"] = channel.guild_id
-        self._tell(channel, "MESSAGE_DELETE", body, manner)
+        event = "MESSAGE_DELETE_BULK" if bulk else "MESSAGE_DELETE"
+        if message["flags"] & FLAG_EPHEMERAL:
+            self._sessions.to_user("", event, body)
+        else:
+            self._tell(channel, event, body, manner)
 
     def _keep(self, message: Json) -> None:
         if not message["flags"] & FLAG_EPHEMERAL:
@@ -80,9 +97,31 @@ class Delivery:
     def _tell(self, channel: Channel, event: str, body: Json, manner: Manner) -> None:
         if manner is Manner.PASSIVE and channel.guild_id is not None:
             self._sessions.to_channel(channel, "PASSIVE_UPDATE_V2", self._passive_update(channel))
+        elif manner is Manner.SWAPPED:
+            self._tell_swapped((channel, event, body))
+        elif manner is not Manner.UNTOLD:
+            self._say(channel, event, body)
+            if manner is Manner.TWICE:
+                self._say(channel, event, body)
+
+    def _say(self, channel: Channel, event: str, body: Json) -> None:
+        passive = None if channel.guild_id is None else self._passive_update(channel)
+        self._sessions.to_channel(channel, event, body, passive)
+
+    def _tell_swapped(self, told: _Told) -> None:
+        if self._held is None:
+            self._held = told
+            asyncio.get_running_loop().call_later(HELD_FOR, self._release, told)
             return
-        for _ in range(2 if manner is Manner.TWICE else 1):
-            self._sessions.to_channel(channel, event, body)
+        held, self._held = self._held, None
+        self._say(*told)
+        self._say(*held)
+
+    def _release(self, told: _Told) -> None:
+        """Say what nothing has overtaken."""
+        if self._held is told:
+            self._held = None
+            self._say(*told)
 
     def _passive_update(self, channel: Channel) -> Json:
         newest = self._history.of(channel.id).before(None, 1)

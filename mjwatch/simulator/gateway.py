@@ -35,6 +35,7 @@ _RECEIVED = _KNOWN - {
     Opcode.HELLO,
     Opcode.HEARTBEAT_ACK,
 }
+_SUBSCRIBES = frozenset({Opcode.GUILD_SUBSCRIPTIONS, Opcode.GUILD_SUBSCRIPTIONS_BULK})
 _ENDED_BY = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
 
 
@@ -70,10 +71,14 @@ class GatewayConnection:
         self._closing = True
         self._outbox.put_nowait(_CloseFrame(code))
 
-    def cut(self) -> None:
-        """Drop the TCP connection at once."""
-        if self._request.transport is not None:
-            self._request.transport.abort()
+    def cut(self, *, midframe: bool = False) -> None:
+        """Drop the TCP connection at once, or after the beginning of a message of 4 KB."""
+        transport = self._request.transport
+        if transport is not None and midframe:
+            transport.write(b"\x82\x7e\x10\x00" + bytes(100))
+            transport.close()
+        elif transport is not None:
+            transport.abort()
 
     async def serve(self) -> None:
         """Talk until the connection ends, whoever ends it."""
@@ -154,6 +159,8 @@ class GatewayConnection:
             self._session = begin(self, data)
         elif self._session is None:
             raise GatewayError(CloseCode.NOT_AUTHENTICATED)
+        elif opcode in _SUBSCRIBES:
+            self._session.subscribed = True
         elif opcode == Opcode.REQUEST_GUILD_MEMBERS and isinstance(data, dict):
             self._handshake.send_members(self._session, data)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mjwatch.discord.protocol import CloseCode, Opcode
 
 from . import ready
-from .identity import GUILD_ID, USER_ID, Json, account_of
+from .identity import GUILD_ID, NEW_USER_TOKEN, USER_ID, Json, account_of
 from .sessions import encoded
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class GatewayError(Exception):
-    """The client broke a rule: close with this code."""
+    """The client broke a rule, or a fault says so: close with this code."""
 
-    def __init__(self, code: CloseCode) -> None:
-        super().__init__(code.name)
+    def __init__(self, code: int) -> None:
+        super().__init__(f"close {code}")
         self.code = code
 
 
@@ -48,15 +48,19 @@ class Handshake:
         if self.sessions.too_many(account):
             raise GatewayError(CloseCode.TOO_MANY_SESSIONS)
         self._witness.identifies += 1
-        if self.faults.take("identify_limited"):
-            connection.send_op(Opcode.INVALID_SESSION, False)
-            return None
+        if armed := self.faults.take("identify_closed"):
+            raise GatewayError(int(armed.number("code", CloseCode.TOO_MANY_SESSIONS)))
+        for name, resumable in (("identify_limited", False), ("identify_limited_resumable", True)):
+            if self.faults.take(name):
+                connection.send_op(Opcode.INVALID_SESSION, resumable)
+                return None
         capabilities, intents = data.get("capabilities"), data.get("intents")
         session = self.sessions.begin(
             account,
             capabilities if isinstance(capabilities, int) else 0,
             intents if isinstance(intents, int) else None,
         )
+        session.subscribed = self.faults.take("unsubscribed") is None
         self.sessions.attach(session, connection)
         self._welcome(session)
         return session
@@ -103,6 +107,8 @@ class Handshake:
         body = ready.ready(session, self.resume_url)
         if armed := self.faults.take("required_action"):
             body["required_action"] = armed.text("action", "AGREEMENTS")
+        if self.faults.take("ready_auth_token"):
+            body["auth_token"] = NEW_USER_TOKEN
         if armed := self.faults.take("ready_large"):
             body["notes"] = {USER_ID: "\u00e9" * int(armed.number("megabytes", 8) * 500_000)}
         session.dispatch("READY", encoded(body))
@@ -114,8 +120,10 @@ class Handshake:
             session.link.close(CloseCode.UNKNOWN_ERROR)
         self._witness.resumes += 1
         self.sessions.attach(session, connection)
+        times = 2 if self.faults.take("replay_twice") else 1
         for text in session.missed_since(seq):
-            connection.send(text)
+            for _ in range(times):
+                connection.send(text)
         session.dispatch("RESUMED", encoded({"_trace": []}))
 
 

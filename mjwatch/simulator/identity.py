@@ -12,6 +12,8 @@ Json = dict[str, Any]
 
 USER_TOKEN = "SIMULATED.not-a-real-token.for-loopback-only"
 """The person's token; it opens nothing but this simulator."""
+NEW_USER_TOKEN = "SIMULATED.a-newer-token.for-loopback-only"
+"""What READY may tell the client to use from now on; the older one goes on working."""
 BOT_TOKEN = "MTExMTAwMDAwMDAwMDAwMDAwNw.simulated.bot-token"
 """Of an ordinary bot that sits in the same guild, for bot libraries; hikari wants the id in base64 first."""
 
@@ -45,7 +47,7 @@ CHANNELS: dict[str, Channel] = {
 
 def account_of(authorization: str | None) -> str | None:
     """The id of the account that an Authorization header or a gateway token names; None if nobody's."""
-    if authorization == USER_TOKEN:
+    if authorization in (USER_TOKEN, NEW_USER_TOKEN):
         return USER_ID
     if authorization in (BOT_TOKEN, f"Bot {BOT_TOKEN}"):
         return LISTENER_ID

@@ -79,7 +79,7 @@ class Job:
         rendering = asyncio.create_task(self.studio.pictures.render_ahead(self._picture()))
         try:
             await self._pass_time()
-            if self._quirks.moderated or self.late_notice is not None:
+            if self._quirks.moderated or self._quirks.stopped or self.late_notice is not None:
                 self._end_badly()
                 return False
             await rendering
@@ -103,20 +103,21 @@ class Job:
             self.studio.delivery.update(self.progress, manner=self._quirks.manner)
 
     async def _start(self, *, answers: bool) -> None:
-        content, buttons = self.plan.waiting(), self._cancel_button()
+        content, buttons = self.plan.waiting() + self._quirks.small_print, self._cancel_button()
         forms, delivery, manner = self.studio.forms, self.studio.delivery, self._quirks.manner
         if not answers:
             self.progress = self._post(content, self.plan.reply_to)
-            self.progress["components"] = buttons
+            self.progress |= {"components": buttons, "flags": self._quirks.flags}
             delivery.create(self.progress, manner=manner)
         elif self._quirks.loading_first:
-            self.progress = forms.response(self.interaction, "", flags=FLAG_LOADING)
+            self.progress = forms.response(self.interaction, "", flags=FLAG_LOADING | self._quirks.flags)
             delivery.create(self.progress, self.interaction, manner)
             await asyncio.sleep(self._moment())
-            self.progress |= {"content": content, "components": buttons, "flags": 0}
+            self.progress |= {"content": content, "components": buttons, "flags": self._quirks.flags}
             delivery.update(self.progress, manner=manner)
         else:
-            self.progress = forms.response(self.interaction, content, components=buttons)
+            flags = self._quirks.flags
+            self.progress = forms.response(self.interaction, content, components=buttons, flags=flags)
             delivery.create(self.progress, self.interaction, manner)
 
     def _cancel_button(self) -> list[Json]:
@@ -139,7 +140,8 @@ class Job:
     async def _show(self, percent: int, progress: Json) -> None:
         if percent >= 20 and not self._quirks.no_preview:
             await self._attach_preview(progress)
-        progress["content"] = self.plan.running(percent)
+        status = "paused" if self._quirks.paused and percent % 2 else f"{percent}%"
+        progress["content"] = self.plan.running(status) + self._quirks.small_print
         self.studio.delivery.update(progress, manner=self._quirks.manner)
 
     async def _attach_preview(self, progress: Json) -> None:
@@ -163,7 +165,8 @@ class Job:
 
     async def _attached(self, filename: str, picture: Picture) -> Json:
         attachment_id = self.studio.forms.next_id()
-        path = f"/attachments/{self.interaction.channel.id}/{attachment_id}/{filename}"
+        kind = "ephemeral-attachments" if self._quirks.ephemeral_job else "attachments"
+        path = f"/{kind}/{self.interaction.channel.id}/{attachment_id}/{filename}"
         length = await self.studio.pictures.add(path, picture)
         return self.studio.forms.attachment(path, attachment_id, picture.size, length)
 
@@ -176,21 +179,29 @@ class Job:
         if self.studio.profile.delete == "before" and self.progress is not None:
             self._delete_progress()
             await asyncio.sleep(self._moment())
-        self._post_final(attachment)
+        for _ in range(2 if self._quirks.final_twice else 1):
+            self._post_final(attachment)
 
     def _post_final(self, attachment: Json) -> None:
-        studio = self.studio
-        content = self.plan.finished(website_link(studio.profile, self.uuid))
+        delivery, quirks = self.studio.delivery, self._quirks
+        message = self._final(attachment)
+        answered = self.interaction if quirks.nonce_on_final else None
+        delivery.create(message, answered, quirks.final_manner)
+        self.result = {name: message[name] for name in ("id", "channel_id")}
+        if quirks.final_edited:
+            delivery.update(message, manner=quirks.final_manner)
+
+    def _final(self, attachment: Json) -> Json:
+        forms, profile = self.studio.forms, self.studio.profile
+        content = self.plan.finished(website_link(profile, self.uuid)) + self._quirks.small_print
         message = self._post(content, self._reply_to())
         buttons = grid_buttons if len(self.plan.tiles) == 4 else single_buttons
-        message["attachments"] = [attachment]
-        message["components"] = buttons(studio.forms, studio.profile, self.uuid)
-        if self._quirks.components_v2:
-            message = as_components_v2(message)
-        studio.delivery.create(message, manner=self._quirks.manner)
-        self.result = {name: message[name] for name in ("id", "channel_id")}
-        if self._quirks.final_edited:
-            studio.delivery.update(message, manner=self._quirks.manner)
+        message |= {"attachments": [attachment], "flags": self._quirks.flags}
+        message["components"] = buttons(forms, profile, self.uuid)
+        if self._quirks.nonce_on_final:
+            answer = forms.response(self.interaction, content)
+            message |= {name: answer[name] for name in answer if name.startswith("interaction")}
+        return as_components_v2(message) if self._quirks.components_v2 else message
 
     def _post(self, content: str, reply_to: str | None) -> Json:
         channel, mentioned = self.interaction.channel, self.plan.user_id
@@ -207,17 +218,26 @@ class Job:
 
     def _end_badly(self) -> None:
         self._ended_badly = True
-        if self.late_notice is None or self.progress is None:
+        if self._quirks.stopped:
+            self.stop()
+        elif self.late_notice is None or self.progress is None:
             self._delete_progress()
-            return
-        self.progress["embeds"] = self.late_notice.embeds("imagine", self.plan.prompt)
-        self.progress["attachments"] = []
+        else:
+            self._notify(self.late_notice, self.progress)
+
+    def _notify(self, notice: Notice, progress: Json) -> None:
+        embeds, delivery = notice.embeds("imagine", self.plan.prompt), self.studio.delivery
         self._drop_preview()
-        self.studio.delivery.update(self.progress, manner=self._quirks.manner)
+        if notice.by_reply:
+            delivery.create({**self._post("", progress["id"]), "embeds": embeds}, manner=self._quirks.manner)
+            return
+        progress |= {"embeds": embeds, "attachments": []}
+        delivery.update(progress, manner=self._quirks.manner)
 
     def _delete_progress(self) -> None:
         if self.progress is not None:
-            self.studio.delivery.delete(self.progress, self._quirks.manner)
+            quirks = self._quirks
+            self.studio.delivery.delete(self.progress, quirks.manner, bulk=quirks.delete_bulk)
             self._drop_preview()
 
     def _moment(self) -> float:

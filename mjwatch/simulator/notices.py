@@ -32,6 +32,8 @@ class Notice:
     """(label, custom_id)"""
     late: bool = False
     """It comes as an edit of the progress message, after the job has started."""
+    by_reply: bool = False
+    """If late: as a plain message that replies to the progress message."""
 
     def embeds(self, command: str, prompt: str) -> list[Json]:
         """The notice as embeds; the footer holds what was asked for."""

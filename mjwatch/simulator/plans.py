@@ -50,9 +50,9 @@ class Plan:
         """The content of the start message."""
         return f"{self.lead}**{self.echo}** - <@{self.user_id}> (Waiting to start)"
 
-    def running(self, percent: int) -> str:
-        """The content at some percent."""
-        return f"**{self.echo}** - {self.label}<@{self.user_id}> ({percent}%) ({MODES[self.mode]})"
+    def running(self, status: str) -> str:
+        """The content at some percent, such as ``status`` "35%"."""
+        return f"**{self.echo}** - {self.label}<@{self.user_id}> ({status}) ({MODES[self.mode]})"
 
     def stopped(self) -> str:
         """The content after a person has cancelled the job."""

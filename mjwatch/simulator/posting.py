@@ -12,6 +12,7 @@ from . import refusals
 from .answers import empty_answer, refused, reset_connection
 from .identity import USER_ID
 from .interactions import nonce_of, text_of
+from .post_faults import spoiled_after, spoiled_before
 from .rest import API, INTERACTIONS, account
 from .witness import Executed
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from .bot import MidjourneyBot
     from .faults import Faults
     from .interactions import Checks
-    from .refusals import ApiError
     from .witness import Witness
 
 
@@ -42,24 +42,21 @@ class InteractionPost:
         try:
             _check_account(request)
             body = await _body(request)
-            if self._faults.take("post_429_html", text_of(body)):
-                self._witness.posted(nonce_of(body), 429)
-                return web.Response(status=429, text="error code: 1015", content_type="text/html")
-            reset = self._execute(body, text_of(body))
+            answer = self._execute(body, text_of(body))
         except refusals.ApiError as refusal:
             self._witness.posted(nonce_of(body), refusal.status)
             return refused(refusal)
         if armed := self._faults.take("post_slow", text_of(body)):
             await asyncio.sleep(armed.number("seconds", 1))
-        self._witness.posted(nonce_of(body), None if reset else 204)
-        return reset_connection(request) if reset else empty_answer()
+        self._witness.posted(nonce_of(body), None if answer is None else answer.status)
+        return reset_connection(request) if answer is None else answer
 
-    def _execute(self, body: object, text: str) -> bool:
-        """Run it; True if the client is to see a reset connection. Raises `ApiError`, executed or not."""
-        if (refusal := self._refusal_before(text)) is not None:
-            raise refusal
+    def _execute(self, body: object, text: str) -> web.Response | None:
+        """Run it; None if the client is to see a reset connection. Raises `ApiError` for a wrong body."""
+        if (spoiled := spoiled_before(self._faults, text)) is not None:
+            return spoiled
         if self._faults.take("post_reset", text):
-            return True
+            return None
         interaction = self._checks.checked(body)
         executed = Executed(
             nonce=interaction.nonce,
@@ -68,27 +65,9 @@ class InteractionPost:
             custom_id=interaction.custom_id,
         )
         self._bot.execute(interaction, executed)
-        if self._faults.take("post_500_executed", text):
-            raise refusals.server_error()
-        if armed := self._faults.take("post_429_executed", text):
-            raise refusals.rate_limited(armed.number("retry_after", 0.2))
-        return self._faults.take("post_reset_executed", text) is not None
-
-    def _refusal_before(self, text: str) -> ApiError | None:
-        if self._faults.take("unauthorized", text):
-            return refusals.unauthorized()
-        if self._faults.take("captcha", text):
-            return refusals.captcha()
-        if armed := self._faults.take("post_429", text):
-            return refusals.rate_limited(armed.number("retry_after", 0.2))
-        if armed := self._faults.take("post_error", text):
-            code, status = int(armed.number("code", 0)), int(armed.number("status", 400))
-            return refusals.coded(status, code, armed.text("message", "Simulated error"))
-        if self._faults.take("stale_version", text):
-            return refusals.stale_version()
-        if self._faults.take("post_500", text):
-            return refusals.server_error()
-        return None
+        if (spoiled := spoiled_after(self._faults, text)) is not None:
+            return spoiled
+        return None if self._faults.take("post_reset_executed", text) else empty_answer()
 
 
 def _check_account(request: web.Request) -> None:

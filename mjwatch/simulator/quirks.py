@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from mjwatch.discord.protocol import FLAG_EPHEMERAL
+
 from .delivery import Manner
 
 if TYPE_CHECKING:
@@ -25,6 +27,15 @@ class Quirks:
     passive_only: bool = False
     components_v2: bool = False
     final_edited: bool = False
+    final_twice: bool = False
+    final_lost: bool = False
+    nonce_on_final: bool = False
+    paused: bool = False
+    footer: bool = False
+    ephemeral_job: bool = False
+    out_of_order: bool = False
+    delete_bulk: bool = False
+    stopped: bool = False
 
     @classmethod
     def taken(cls, faults: Faults, prompt: str) -> Quirks:
@@ -36,7 +47,24 @@ class Quirks:
         """How the gateway tells of the job's messages."""
         if self.passive_only:
             return Manner.PASSIVE
+        if self.out_of_order:
+            return Manner.SWAPPED
         return Manner.TWICE if self.duplicate_dispatch else Manner.ONCE
+
+    @property
+    def final_manner(self) -> Manner:
+        """How the gateway tells of the result."""
+        return Manner.UNTOLD if self.final_lost else self.manner
+
+    @property
+    def flags(self) -> int:
+        """The flags of the job's messages."""
+        return FLAG_EPHEMERAL if self.ephemeral_job else 0
+
+    @property
+    def small_print(self) -> str:
+        """What stands below every content."""
+        return "\n-# Create, explore, and organize on the website" if self.footer else ""
 
     @property
     def shows_progress(self) -> bool:

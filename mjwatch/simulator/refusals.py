@@ -92,15 +92,25 @@ def captcha() -> ApiError:
     return ApiError(400, body)
 
 
-def rate_limited(retry_after: float) -> ApiError:
+def rate_limited(retry_after: float, scope: str = "user") -> ApiError:
     """429 with what user accounts are told: a float in the body, whole seconds in the header."""
-    body: Json = {
-        "global": False,
-        "message": "The resource is being rate limited.",
-        "retry_after": retry_after,
-    }
-    headers = {"Retry-After": str(max(1, round(retry_after))), "X-RateLimit-Scope": "user"}
-    return ApiError(429, body, headers)
+    everywhere = scope == "global"
+    message = "You are being rate limited." if everywhere else "The resource is being rate limited."
+    body: Json = {"global": everywhere, "message": message, "retry_after": retry_after}
+    headers = {"Retry-After": str(max(1, round(retry_after))), "X-RateLimit-Scope": scope}
+    return ApiError(429, body, headers | ({"X-RateLimit-Global": "true"} if everywhere else {}))
+
+
+def rate_limited_in_ms(retry_after: float) -> ApiError:
+    """429 whose body counts in milliseconds while its header counts in seconds (met by discord.py-self)."""
+    seconds = max(1, round(retry_after))
+    body: Json = {"global": False, "message": "You are being rate limited.", "retry_after": seconds * 1000}
+    return ApiError(429, body, {"Retry-After": str(seconds)})
+
+
+def not_ready(retry_after: float) -> ApiError:
+    """202: the answer is still being made; no error, but answered alike."""
+    return ApiError(202, {"message": "Not ready", "code": 110000, "retry_after": retry_after})
 
 
 def server_error() -> ApiError:

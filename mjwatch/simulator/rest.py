@@ -181,12 +181,7 @@ class RestApi:
 
     def _index_answer(self) -> web.Response:
         if armed := self._faults.take("index_202"):
-            waiting = {
-                "message": "Not ready",
-                "code": 110000,
-                "retry_after": armed.number("retry_after", 0.2),
-            }
-            return json_answer(waiting, 202)
+            raise refusals.not_ready(armed.number("retry_after", 0.2))
         return json_answer(self._index.body())
 
     async def channel(self, request: web.Request) -> web.Response:

@@ -42,8 +42,8 @@ class Link(Protocol):
     def close(self, code: int) -> None:
         """Close with this code once everything queued is out."""
 
-    def cut(self) -> None:
-        """Drop the TCP connection at once."""
+    def cut(self, *, midframe: bool = False) -> None:
+        """Drop the TCP connection at once, or in the middle of a message."""
 
 
 class Session:
@@ -56,6 +56,8 @@ class Session:
         self.seq = 0
         self.link: Link | None = None
         self.detached_at = 0.0
+        self.subscribed = True
+        """Else the guild's messages are told by PASSIVE_UPDATE_V2 only."""
         self._intents = intents
         self._replay: deque[tuple[int, str]] = deque(maxlen=REPLAY_KEPT)
 
@@ -89,6 +91,21 @@ class Sessions:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
+        self._closed_until = 0.0
+
+    def close_for(self, seconds: float) -> None:
+        """Let no connection in for some seconds."""
+        self._closed_until = self._clock() + seconds
+
+    @property
+    def closed(self) -> bool:
+        """Whether connections are kept out."""
+        return self._clock() < self._closed_until
+
+    def end_all(self) -> None:
+        """No session there is can be resumed any more."""
+        for session in list(self._sessions.values()):
+            self.end(session)
 
     def begin(self, account: str, capabilities: int, intents: int | None) -> Session:
         """A new session."""
@@ -134,12 +151,19 @@ class Sessions:
         if (session := self.find(session_id)) is not None:
             session.dispatch(event, encoded(data))
 
-    def to_channel(self, channel: Channel, event: str, data: Json) -> None:
-        """Dispatch a message event to everybody who hears this channel."""
+    def to_channel(self, channel: Channel, event: str, data: Json, passive: Json | None = None) -> None:
+        """Dispatch a message event to everybody who hears this channel.
+
+        ``passive``: PASSIVE_UPDATE_V2 for those who are not subscribed to its guild.
+        """
         text = encoded(data)
         for session in list(self._sessions.values()):
-            if session.hears_messages_in(channel):
+            if not session.hears_messages_in(channel):
+                continue
+            if session.subscribed or passive is None:
                 session.dispatch(event, text)
+            else:
+                session.dispatch("PASSIVE_UPDATE_V2", encoded(passive))
 
     def to_user(self, session_id: str, event: str, data: Json) -> None:
         """Dispatch something ephemeral: to the session named if it lives, else to all of the user's."""

@@ -65,12 +65,16 @@ class Workshop:
             executed.outcome = "refused"
             self._refuse(interaction, QUEUE_FULL)
             return
-        if place is Place.WAITING:
+        held = self._studio.faults.take("queued", plan.prompt)
+        waits = place is Place.WAITING or held is not None
+        if waits:
             executed.outcome = "queued"
             self._refuse(interaction, JOB_QUEUED)
+        if place is Place.WAITING:
             await self.slots.turn()
         try:
-            await self._run(job, executed, answers=place is Place.RUNNING)
+            await asyncio.sleep(held.number("seconds", 1) if held else 0)
+            await self._run(job, executed, answers=not waits)
         finally:
             self.slots.give_back()
         await job.clear_up()

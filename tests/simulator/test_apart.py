@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 from mjwatch.simulator.__main__ import _parser
-from mjwatch.simulator.faults import CATALOGUE
+from mjwatch.simulator.catalogue import CATALOGUE
 from mjwatch.simulator.identity import BOT_TOKEN, USER_TOKEN
 
 ROOT = Path(__file__).parents[2]
@@ -42,3 +42,8 @@ def test_the_page_names_every_option_and_both_tokens() -> None:
         assert f"`{option}" in PAGE
     assert USER_TOKEN in PAGE
     assert BOT_TOKEN in PAGE
+
+
+def test_every_fault_is_tried_by_a_test_of_the_simulator() -> None:
+    tests = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
+    assert [name for name in CATALOGUE if f'"{name}' not in tests] == []

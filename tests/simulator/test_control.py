@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mjwatch.simulator.faults import CATALOGUE, FaultError, Faults
+from mjwatch.simulator.catalogue import CATALOGUE
+from mjwatch.simulator.faults import FaultError, Faults
 
 from .harness import play, simulated
 

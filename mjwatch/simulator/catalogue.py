@@ -1,0 +1,115 @@
+"""The catalogue of faults: each by its name, with the line that people are shown."""
+
+from __future__ import annotations
+
+_POST = {
+    "post_error": "POST /interactions: any error, by the keys `status`, `code`, `message`; not executed",
+    "post_429": "POST /interactions: 429 with retry_after (keys `retry_after`, default 0.2, and `scope`: "
+    "user, shared or global, default user); not executed",
+    "post_429_ms": "POST /interactions: 429 as Cloudflare gives it, its retry_after in milliseconds (key "
+    "`retry_after` in seconds, default 1); not executed",
+    "post_429_html": "POST /interactions: 429 as a firewall gives it, in HTML and without retry_after",
+    "post_429_executed": "POST /interactions: 429 as by post_429, but the command runs",
+    "post_slow": "the answer to POST /interactions comes late (key `seconds`, default 1); the command runs",
+    "post_500": "POST /interactions: 500; not executed",
+    "post_500_executed": "POST /interactions: 500, but the command runs",
+    "post_html": "POST /interactions: an HTML page (key `status`, default 503); not executed",
+    "post_html_executed": "POST /interactions: the same page, but the command runs",
+    "post_202": "POST /interactions: 202 with code 110000 and retry_after; not executed",
+    "post_reset": "POST /interactions: the connection is reset before anything happens",
+    "post_reset_executed": "the connection is reset after the command was taken",
+    "captcha": "POST /interactions: 400 with captcha_key; not executed",
+    "unauthorized": "POST /interactions: 401; not executed",
+    "stale_version": "at once: new versions, so that the next POST is stale; count: later ones are anyway",
+}
+
+_REST = {
+    "rest_error": "another REST request: any error, by the keys `status`, `code`, `message`",
+    "rest_429": "another REST request: 429, with the keys of post_429",
+    "rest_202": "another REST request: 202 with code 110000 and retry_after",
+    "rest_html": "another REST request: an HTML page (key `status`, default 503)",
+    "rest_slow": "another REST request: its answer comes late (key `seconds`, default 1)",
+    "rest_reset": "another REST request: its connection is reset",
+    "index_202": "the next command index is not ready: 202 with code 110000 and retry_after",
+    "history_empty": "the next message list is empty, as without READ_MESSAGE_HISTORY",
+}
+
+_GATEWAY = {
+    "gateway_cut": "at once: every gateway connection is dropped; count: also later ones as they open",
+    "gateway_cut_midframe": "at once: every gateway connection is dropped in the middle of a message",
+    "gateway_down": "at once: every gateway connection is dropped and none is let in for some seconds (key "
+    "`seconds`, default 5); with `lose_session` true the sessions are gone too",
+    "gateway_reconnect": "at once: op 7 to every connection",
+    "gateway_close": "at once: every connection is closed by the server (key `code`, default 4000)",
+    "gateway_heartbeat": "at once: op 1 to every connection, which must be answered by a heartbeat",
+    "gateway_noise": "at once: opcodes and dispatches that no client knows, and known ones in odd shapes",
+    "gateway_garbage": "at once: a message that is not JSON to every connection",
+    "gateway_split": "the next zlib-stream connection gets each message in several WebSocket messages",
+    "hello_late": "the next connection gets HELLO late (key `seconds`, default 1)",
+    "reconnect_first": "the next connection gets op 7 in place of HELLO",
+    "ready_large": "the next READY has some megabytes (key `megabytes`, default 8)",
+    "ready_auth_token": "the next READY carries a new token for the account, which opens everything too",
+    "required_action": "the next READY says that the account is limited (key `action`, default AGREEMENTS)",
+    "gateway_invalid_session": "the next RESUME is answered by op 9 false",
+    "gateway_invalid_session_resumable": "the next RESUME is answered by op 9 true",
+    "replay_twice": "the next RESUME replays every dispatch twice",
+    "identify_limited": "the next IDENTIFY is answered by op 9 false",
+    "identify_limited_resumable": "the next IDENTIFY is answered by op 9 true",
+    "identify_closed": "the next IDENTIFY is closed (key `code`, default 4015, too many sessions)",
+    "unsubscribed": "the next session hears of the guild's messages by PASSIVE_UPDATE_V2 only, until it "
+    "subscribes by op 37",
+    "heartbeat_ignored": "the next heartbeat gets no ACK",
+}
+
+_CDN = {
+    "cdn_404": "the next download: 404, as for an expired address",
+    "cdn_truncated": "the next download ends in the middle",
+    "cdn_wrong_length": "the next download is shorter than its attachment says, and a whole answer",
+    "cdn_206": "the next download: 206 with the second half, whatever was asked for",
+    "cdn_corrupt": "the next download has the right length and a damaged middle",
+    "cdn_not_image": "the next download is an HTML page, with status 200",
+    "cdn_bomb": "the next download is a small file that says it is an enormous picture (key `edge`, "
+    "default 60000 pixels)",
+    "cdn_huge": "the next download hardly ends: megabytes (key `megabytes`, default 512), length not told",
+    "cdn_redirect": "the next download: 302 to another host (key `location`)",
+    "cdn_error": "the next download: a status of its own (key `status`, default 503)",
+    "cdn_reset": "the next download: the connection is reset",
+    "cdn_slow": "the next download drips for some seconds (key `seconds`, default 5)",
+}
+
+_JOB = {
+    "interaction_failed": "INTERACTION_FAILURE (key `reason`, default 2), and nothing runs",
+    "interaction_failed_executed": "INTERACTION_FAILURE (key `reason`, default 2), but the job runs",
+    "captcha_iframe": "INTERACTION_IFRAME_MODAL_CREATE with a captcha in place of an answer; nothing runs",
+    "success_never": "no INTERACTION_SUCCESS",
+    "success_late": "INTERACTION_SUCCESS after everything else",
+    "silent": "INTERACTION_SUCCESS, then nothing at all, ever",
+    "refuse": "the bot refuses with the notice named by `title` (also written `refuse:<title>`; key `text` "
+    "for other words)",
+    "refuse_by_reply": "the job starts, then the notice named by `title` comes as a plain reply to the "
+    "progress message, and no final",
+    "queued": '"Job queued", and after some seconds (key `seconds`, default 1) a start without nonce',
+    "no_start": "no start message and no progress; the final comes",
+    "no_progress": "a start message, then nothing until the final",
+    "loading_first": "the job starts with a LOADING message that is edited into the start",
+    "foreign_twin": "a stranger's job with the same prompt runs beside this one in the channel",
+    "preview_without_uuid": "previews are named plainly grid_0.webp",
+    "no_preview": "progress without pictures, as when progress images are disabled",
+    "paused": "half of the progress says (paused) in place of a percent",
+    "footer": "every content has a line of small print at its end",
+    "ephemeral_job": "all messages of the job are ephemeral, the final too: no history has them",
+    "components_v2": "the final has its picture in components alone: no content, no attachments",
+    "final_edited": "the final is edited at once without a visible change",
+    "final_twice": "the bot posts the result in two messages",
+    "final_lost": "the gateway does not tell of the final; the history has it",
+    "nonce_on_final": "the final answers the interaction as the start does: nonce and interaction are in it",
+    "passive_only": "the job's messages are told by PASSIVE_UPDATE_V2 only, as in an unsubscribed guild",
+    "duplicate_dispatch": "every message event of the job is sent twice",
+    "out_of_order": "every second message event of the job overtakes the one before it",
+    "delete_bulk": "messages of the job are deleted by MESSAGE_DELETE_BULK",
+    "moderated": "the progress message is deleted at some percent and no final comes",
+    "stopped": "somebody stops the job: its progress message says (Stopped) and no final comes",
+}
+
+CATALOGUE: dict[str, str] = {**_POST, **_REST, **_GATEWAY, **_CDN, **_JOB}
+"""Every fault by its name."""
