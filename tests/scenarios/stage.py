@@ -79,11 +79,15 @@ class Stage:
         return daemon
 
     def start_ready(self) -> subprocess.Popen[str]:
-        """The daemon, once its gateway session is up."""
-        sessions = self.log.count("gateway: ready") if (self.folder / "mjwatch.log").exists() else 0
+        """The daemon, once its gateway session is up, a new one or the one before."""
+        before = self._sessions()
         daemon = self.start()
-        wait_until(lambda: self.log.count("gateway: ready") > sessions, "the gateway's READY")
+        wait_until(lambda: self._sessions() > before, "the gateway's READY or RESUMED")
         return daemon
+
+    def _sessions(self) -> int:
+        log = self.log if (self.folder / "mjwatch.log").exists() else ""
+        return log.count("gateway: ready") + log.count("gateway: session resumed")
 
     def stop(self, daemon: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
         daemon.send_signal(number)

@@ -1,0 +1,201 @@
+"""The command line and the Python API as a person uses them: real processes, a real simulator."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch import MidjourneyAPI
+from mjwatch.api import JobFailedError, Pictures
+from mjwatch.model import State
+from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, staged, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One simulator for all; no daemon runs when a test begins or ends."""
+    with staged(tmp_path_factory.mktemp("cli") / "w", "--seconds-per-job", "0.6") as stage:
+        yield stage
+
+
+def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
+    """A verb in the background; `end` ends it."""
+    return subprocess.Popen(
+        [*MJWATCH, "--config", str(stage.config), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+
+
+def interrupt(verb: subprocess.Popen[str]) -> tuple[str, str]:
+    """Ctrl-C; what it had said on both outputs."""
+    verb.send_signal(signal.SIGINT)
+    return verb.communicate(timeout=HANG)
+
+
+def said(verb: subprocess.Popen[str], word: str) -> str:
+    """Wait for a line with this word on standard error."""
+    assert verb.stderr is not None
+    lines = []
+    for line in verb.stderr:
+        lines.append(line)
+        if word in line:
+            return line
+    raise AssertionError(f"{word!r} never came: {lines}")
+
+
+def test_imagine_gives_four_pictures_and_a_manifest_without_a_daemon(stage: Stage, tmp_path: Path) -> None:
+    done = stage.run("imagine", "# a [bold]red[/bold] cat", "--out", str(tmp_path / "out"), "--json")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads(done.stdout)
+    assert manifest["prompt"]["submitted"] == "# a [bold]red[/bold] cat"
+    assert manifest["folder"] == str(tmp_path / "out")
+    assert (tmp_path / "out" / "manifest.json").exists()
+    assert len([image for image in manifest["images"] if (tmp_path / "out" / image["file"]).exists()]) == 4
+    lines = done.stderr.splitlines()
+    assert lines[0].endswith(" queued  # a [bold]red[/bold] cat")
+    assert " running " in "".join(lines)
+    assert lines[-1].endswith(" done  # a [bold]red[/bold] cat")
+
+
+def test_a_refused_prompt_tells_its_reason_in_every_way(stage: Stage) -> None:
+    for _ in range(3):
+        stage.fault(fault="refuse", title="Banned prompt detected", match="nasty")
+    done = stage.run("imagine", "a nasty cat")
+    assert (done.returncode, done.stdout) == (1, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("mjwatch: job ")
+    assert "got no pictures: Banned prompt detected: The word" in last
+    done = stage.run("imagine", "a nasty cat", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["title"] == "Banned prompt detected"
+    with pytest.raises(JobFailedError, match="Banned prompt detected") as failed:
+        MidjourneyAPI(stage.config).imagine("a nasty cat")
+    assert failed.value.job.state is State.FAILED
+
+
+def test_the_api_works_from_threads_of_its_own_into_one_folder(stage: Stage, tmp_path: Path) -> None:
+    found: list[Pictures] = []
+
+    def ask(prompt: str) -> None:
+        found.append(MidjourneyAPI(stage.config).imagine(prompt, tmp_path / "out"))
+
+    threads = [threading.Thread(target=ask, args=(f"cat number {number}",)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=HANG)
+    assert len(found) == 2
+    assert len({picture for pictures in found for picture in pictures.pictures}) == 8
+    assert all(picture.stat().st_size for pictures in found for picture in pictures.pictures)
+    assert {pictures.manifest["prompt"]["submitted"] for pictures in found} == {
+        "cat number 1",
+        "cat number 2",
+    }
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_ctrl_c_in_imagine_is_one_line_and_a_sent_job_is_fetched_later(stage: Stage) -> None:
+    verb = begin(stage, "imagine", "an interrupted cat")
+    said(verb, " submitted")
+    out, err = interrupt(verb)
+    assert (verb.returncode, out) == (130, "")
+    assert err.splitlines()[-1].endswith("was sent, and `mjwatch run` fetches its pictures")
+    stage.drain()
+    (manifest,) = [one for one in stage.manifests() if one["prompt"]["submitted"] == "an interrupted cat"]
+    assert manifest["state"] == "done"
+    stage.check_witness()
+
+
+def test_a_daemon_serves_submit_imagine_and_the_api_and_shows_how_it_goes(
+    stage: Stage, tmp_path: Path
+) -> None:
+    daemon = stage.start_ready()
+    try:
+        stage.fault(fault="silent", match="silent")
+        waiting = begin(stage, "submit", "a silent cat", "--wait")
+        said(waiting, " submitted")
+        done = stage.run("submit", "a twice submitted dog")
+        assert stage.run("submit", "a twice submitted dog").stdout != done.stdout
+        assert len(MidjourneyAPI(stage.config).imagine("a bird", tmp_path).pictures) == 4
+        wait_until(lambda: len(dogs(stage)) == 2, "both dogs")
+        status = json.loads(stage.run("status", "--json").stdout)
+        assert status["daemon"] is True
+        assert [(job["state"], job["prompt"]) for job in status["live"]] == [("submitted", "a silent cat")]
+        out, err = interrupt(waiting)
+        assert (waiting.returncode, out) == (130, "")
+        assert err == "mjwatch: no longer waiting; the daemon goes on with it\n"
+    finally:
+        assert stage.stop(daemon) == 0
+
+
+def dogs(stage: Stage) -> list[dict[str, Any]]:
+    return [one for one in stage.manifests() if one["prompt"]["submitted"] == "a twice submitted dog"]
+
+
+def test_submit_and_wait_tells_each_jobs_folder_and_reason(stage: Stage, tmp_path: Path) -> None:
+    daemon = stage.start_ready()
+    try:
+        stage.fault(fault="refuse", title="Banned prompt detected", match="nasty")
+        file = tmp_path / "two.list.txt"
+        file.write_text("a nasty fox\na good fox\n")
+        done = stage.run("submit", str(file), "--wait")
+    finally:
+        assert stage.stop(daemon) == 0
+    assert done.returncode == 1
+    failed, why, good = done.stdout.splitlines()
+    assert failed.split()[1] == "failed"
+    assert why.strip().startswith("Banned prompt detected: The word")
+    assert good.split()[1] == "done"
+    assert str(stage.outbox) in good
+
+
+def test_a_reader_that_stops_reading_is_no_error(stage: Stage) -> None:
+    command = " ".join(
+        [*MJWATCH, "--config", str(stage.config), "list", "--limit", "1000", "|", "head", "-1"]
+    )
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, timeout=HANG, check=False, env=environment()
+    )
+    assert (done.stdout.split()[:1], done.stderr) == (["JOB"], "")
+
+
+def test_a_terminal_that_lacks_letters_gets_their_numbers(stage: Stage) -> None:
+    command = [*MJWATCH, "--config", str(stage.config), "submit", "漢字"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        timeout=HANG,
+        check=False,
+        env=environment() | {"PYTHONIOENCODING": "latin-1"},
+    )
+    assert done.returncode == 0
+    assert done.stdout.strip().endswith(rb"\u6f22\u5b57.ready.txt")
+    next(stage.inbox.glob("漢字*")).unlink()
+
+
+def test_a_stopped_demo_leaves_no_simulator_and_says_what_to_do(tmp_path: Path) -> None:
+    command = [*MJWATCH, "demo", str(tmp_path / "demo")]
+    verb = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    said(verb, " running")
+    _, err = interrupt(verb)
+    assert verb.returncode == 130
+    assert err.splitlines()[-1].startswith("mjwatch: the demo was stopped; remove ")
+    again = subprocess.run(
+        command, capture_output=True, text=True, timeout=HANG, env=environment(), check=False
+    )
+    assert again.returncode == 1
+    assert "has the rest of a demo that was stopped" in again.stderr
