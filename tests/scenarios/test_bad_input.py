@@ -1,0 +1,256 @@
+"""What a person can get wrong, and a Discord that can't be used: a clear line, an exit code, no traceback."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mjwatch import MidjourneyAPI, oneshot
+from mjwatch.errors import UnreachableError
+from tests.scenarios.stage import HANG, Stage, staged, wait_until
+from tests.scenarios.test_cli import begin, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+TOKEN = "authToken.key"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("bad") / "w", "--seconds-per-job", "0.3") as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(simulated: Stage, tmp_path: Path) -> Iterator[Stage]:
+    """A workspace of its own at the shared simulator."""
+    stage = Stage(tmp_path / "w", simulated.address)
+    (stage.folder / "keys").mkdir(parents=True)
+    stage.config.write_text(simulated.config.read_text())
+    for key in (simulated.folder / "keys").iterdir():
+        (stage.folder / "keys" / key.name).write_text(key.read_text())
+        (stage.folder / "keys" / key.name).chmod(0o600)
+    try:
+        yield stage
+    finally:
+        for daemon in stage.daemons:
+            if daemon.poll() is None:
+                daemon.kill()
+                daemon.wait(timeout=HANG)
+
+
+def write(stage: Stage, name: str, text: str) -> None:
+    (stage.folder / name).write_text(text)
+
+
+CONFIGS: dict[str, tuple[Callable[[Stage], object], str]] = {
+    "broken TOML": (lambda stage: write(stage, "config.toml", '[inbox\npath = "x"\n'), "is not valid TOML"),
+    "an unknown key": (
+        lambda stage: stage.set("pace", jiter=1),
+        'unknown key "jiter" (did you mean jitter?)',
+    ),
+    "a wrong type": (
+        lambda stage: stage.set("pace", jitter="much"),
+        'jitter is "much", but must be a number',
+    ),
+    "no file": (lambda stage: stage.config.unlink(), "there is no configuration file"),
+}
+
+KEYS: dict[str, tuple[Callable[[Stage], object], str]] = {
+    "a token that others can read": (
+        lambda stage: (stage.folder / "keys" / TOKEN).chmod(0o644),
+        "can be read or changed by others (mode 0644) - chmod 600",
+    ),
+    "a missing token": (
+        lambda stage: (stage.folder / "keys" / TOKEN).unlink(),
+        "there is no Discord token",
+    ),
+    "a missing channel": (
+        lambda stage: (stage.folder / "keys" / "API_channel_id.key").unlink(),
+        "there is no channel id",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_a_configuration_that_is_wrong_is_one_line_for_every_verb(stage: Stage, case: str) -> None:
+    spoil, words = CONFIGS[case]
+    spoil(stage)
+    for verb in (("run",), ("submit", "a cat"), ("imagine", "a cat")):
+        done = stage.run(*verb)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
+        assert words in done.stderr
+    done = stage.run("check")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert words in done.stdout
+    assert "to mend it: " in done.stdout
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_a_key_that_is_wrong_is_one_line_and_a_file_can_still_be_dropped(stage: Stage, case: str) -> None:
+    spoil, words = KEYS[case]
+    spoil(stage)
+    for verb in (("run",), ("imagine", "a cat")):
+        done = stage.run(*verb)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
+        assert words in done.stderr
+    assert stage.run("submit", "a cat").returncode == 0
+    failed = [line for line in json.loads(stage.run("check", "--json").stdout) if line["state"] == "fail"]
+    assert [line["name"] for line in failed] == ["keys"]
+    assert failed[0]["mend"]
+
+
+def test_a_wrong_guild_pauses_and_once_mended_a_start_goes_on(stage: Stage) -> None:
+    guild = stage.folder / "keys" / "API_guild_id.key"
+    right = guild.read_text()
+    guild.write_text("1111000000000000099\n")
+    check = stage.run("check")
+    assert check.returncode == 1
+    assert f"write {right.strip()} into API_guild_id.key" in check.stdout
+    done = stage.run("imagine", "a cat")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "no such guild" in done.stderr.splitlines()[-1]
+    stage.drop("cat.txt", "a lost cat\n")
+    assert stage.start("--drain").wait(timeout=HANG) == 4
+    status = stage.run("status")
+    assert status.returncode == 4
+    assert "no such guild" in status.stdout
+    guild.write_text(right)
+    stage.drain()
+    states = {manifest["prompt"]["submitted"]: manifest["state"] for manifest in stage.manifests()}
+    assert states == {"a cat": "cancelled", "a lost cat": "done"}
+
+
+def test_with_a_wrong_token_the_service_stays_up_paused_and_says_why(stage: Stage) -> None:
+    (stage.folder / "keys" / TOKEN).write_text("aaaa.bbbb.cccc\n")
+    assert "does not accept the token" in stage.run("check").stdout
+    daemon = stage.start()
+    wait_until(lambda: "paused, nothing more is sent" in stage.log, "the pause")
+    done = stage.run("submit", "a cat", "--wait")
+    assert done.returncode == 4
+    assert "does not accept the token" in done.stderr.splitlines()[-1]
+    assert stage.run("imagine", "a dog").returncode == 4
+    assert stage.run("status").returncode == 4
+    assert stage.stop(daemon) == 0
+    assert stage.start("--drain").wait(timeout=HANG) == 4
+    done = stage.run("imagine", "a dog")
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert "Traceback" not in stage.log
+    assert "aaaa.bbbb.cccc" not in stage.log
+
+
+# ---- a Discord that can't be used
+
+
+@contextmanager
+def answering(status: int, kind: str, body: bytes) -> Iterator[str]:
+    """A server that has this one answer for everything; gives its address."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def nothing() -> Iterator[str]:
+    """An address where nothing listens."""
+    yield "127.0.0.1:9"
+
+
+def point(stage: Stage, address: str) -> None:
+    stage.config.write_text(stage.config.read_text().replace(stage.address, address))
+
+
+BROKEN: dict[str, Callable[[], AbstractContextManager[str]]] = {
+    "nothing listens": nothing,
+    "it has trouble": lambda: answering(500, "text/plain", b"oops"),
+    "it is a web page": lambda: answering(200, "text/html", b"<html><title>Sign in</title></html>"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_an_unreachable_discord_fails_the_check_and_is_waited_for_by_imagine_aloud(
+    stage: Stage, case: str
+) -> None:
+    with BROKEN[case]() as address:
+        point(stage, address)
+        check = stage.run("check")
+        assert check.returncode == 1
+        assert "fail    token" in check.stdout
+        assert "Traceback" not in check.stdout + check.stderr
+        verb = begin(stage, "imagine", "a cat")
+        said(verb, "waiting: ")
+        verb.send_signal(signal.SIGINT)
+        out, err = verb.communicate(timeout=HANG)
+    assert (verb.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "mjwatch: stopped; the prompt was not sent"
+    assert [manifest["state"] for manifest in stage.manifests()] == ["cancelled"]
+
+
+def test_a_name_that_cannot_be_resolved_is_told(stage: Stage) -> None:
+    hosts = ["api.mjwatch.invalid", "gateway.mjwatch.invalid"]
+    stage.set("discord", api_url=f"https://{hosts[0]}/v9", gateway_url=f"wss://{hosts[1]}", allow_hosts=hosts)
+    check = stage.run("check")
+    assert check.returncode == 1
+    assert "no connection to api.mjwatch.invalid" in check.stdout
+    verb = begin(stage, "imagine", "a cat")
+    assert "can't be resolved" in said(verb, "waiting: ")
+    verb.send_signal(signal.SIGINT)
+    verb.communicate(timeout=HANG)
+    assert verb.returncode == 130
+
+
+def test_an_api_call_gives_up_and_takes_the_prompt_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oneshot, "PATIENCE", 0.0)
+    point(stage, "127.0.0.1:9")
+    told: list[str] = []
+    with pytest.raises(UnreachableError, match="the prompt was not sent: no connection"):
+        MidjourneyAPI(stage.config).imagine("a cat", on_trouble=told.append)
+    assert told
+    assert [manifest["state"] for manifest in stage.manifests()] == ["cancelled"]
+
+
+def test_the_service_keeps_trying_and_says_so_where_one_looks(stage: Stage, simulated: Stage) -> None:
+    point(stage, "127.0.0.1:9")
+    daemon = stage.start()
+    wait_until(lambda: stage.log.count("no connection") > 1, "two tries")
+    assert daemon.poll() is None
+    verb = begin(stage, "submit", "a patient cat", "--wait")
+    said(verb, "waiting: ")
+    status = json.loads(stage.run("status", "--json").stdout)
+    assert "no connection" in status["trouble"]
+    assert status["paused"] is None
+    verb.send_signal(signal.SIGINT)
+    verb.communicate(timeout=HANG)
+    assert stage.stop(daemon) == 0
+    stage.config.write_text(stage.config.read_text().replace("127.0.0.1:9", simulated.address))
+    stage.drain()
+    assert [manifest["state"] for manifest in stage.manifests()] == ["done"]
+    assert json.loads(stage.run("status", "--json").stdout)["trouble"] is None
