@@ -17,7 +17,7 @@ PAGE = Path(__file__).with_name("cli.md")
 HEAD = """\
 # The command line
 
-This page is made by `make cli-page` from what `mjwatch --help` and `mjwatch VERB --help` say.
+This page is made by `docs/make_cli.py` from what `mjwatch --help` and `mjwatch VERB --help` say.
 
 Exit codes: 0 fine, 1 the job or the check failed, 2 usage, 3 no daemon runs or nothing is configured, 4 a
 person is needed, 130 Ctrl-C. What went wrong is told on standard error, in a line that says what to do about

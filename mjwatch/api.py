@@ -20,8 +20,7 @@ from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.reader import JournalReader
 from mjwatch.jobs.reason import reason
 from mjwatch.model import Job, Prompt, State
-from mjwatch.oneshot import Listener, answered, prompt_file, run_one
-from mjwatch.prompts.compose import compose
+from mjwatch.oneshot import Listener, answered, prompt_file, read_words, run_one
 from mjwatch.runtime import JOURNAL_FILE, Runtime
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class MidjourneyAPI:
         PausedError, UnreachableError, ConfigError, DaemonError. Without a daemon a prompt that was not sent
         is taken back before any of them is raised, so that the caller may simply try again.
         """
-        given, _ = compose(prompt)
+        given = read_words(prompt)
         listener = Listener(on_change, on_trouble)
         job: Job | None = None
         while job is None:
@@ -127,7 +126,7 @@ class MidjourneyAPI:
 
     def submit(self, text: str) -> Dropped:
         """Drop a prompt into the inbox. Returns at once. Raises PromptFileError, OutboxError."""
-        return self._drop(compose(text)[0])
+        return self._drop(read_words(text))
 
     def submit_file(self, stem: str, suffix: str, data: bytes) -> Dropped:
         """Drop a whole prompt file into the inbox. Returns at once. Raises OutboxError."""

@@ -11,6 +11,7 @@ from mjwatch.errors import DaemonError, MjwatchError, PausedError, UnreachableEr
 from mjwatch.events import CancelAsked, ForJob, PromptGiven
 from mjwatch.folders.names import slug
 from mjwatch.model import Job, Prompt, State
+from mjwatch.prompts.compose import compose
 from mjwatch.runtime import Runtime, new_id
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ class Listener:
 
     changed: Callable[[Job], None] = lambda job: None
     trouble: Callable[[str], None] = lambda why: None
+
+
+def read_words(text: str) -> Prompt:
+    """The prompt that these words are, as a prompt file of them would be read. Raises PromptFileError."""
+    return compose(text.replace("\ufeff", ""))[0]
 
 
 def prompt_file(prompt: Prompt) -> tuple[str, bytes]:

@@ -21,8 +21,7 @@ from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import TakenFile
 from mjwatch.jobs.reason import reason
 from mjwatch.model import Job, Note, Refusal, RefusalClass, State
-from mjwatch.oneshot import PATIENCE, _is_over, prompt_file
-from mjwatch.prompts.compose import compose
+from mjwatch.oneshot import PATIENCE, _is_over, prompt_file, read_words
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.shapes import a_job
 
@@ -52,7 +51,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
     for words in (text, f"# {text}", f'#{text}"\\'):
         try:
-            prompt = compose(words)[0]
+            prompt = read_words(words)
         except PromptFileError:
             continue
         suffix, data = prompt_file(prompt)

@@ -90,8 +90,7 @@ def imagine(
 def _prompt_file(argument: str) -> tuple[str, str, bytes]:
     """Stem, suffix and content of the prompt file that this argument means."""
     from mjwatch.folders.names import safe_name, slug
-    from mjwatch.oneshot import prompt_file
-    from mjwatch.prompts.compose import compose
+    from mjwatch.oneshot import prompt_file, read_words
 
     if argument == "-":
         data = sys.stdin.buffer.read()
@@ -106,7 +105,7 @@ def _prompt_file(argument: str) -> tuple[str, str, bytes]:
         raise PromptFileError(
             f"{path} is no prompt file", "prompt files end in .txt or .toml; words can be piped in: submit -"
         )
-    prompt = compose(argument)[0]
+    prompt = read_words(argument)
     return slug(prompt.text), *prompt_file(prompt)
 
 
