@@ -40,7 +40,7 @@ def run_daemon(config: Config, keys: Keys, *, drain: bool = False) -> int:
             runtime.run(lambda: drain and (engine.settled() or engine.paused is not None))
             runtime.comes_back = not (drain and engine.settled())
             log.info("stopping")
-            return NEEDS_PERSON if drain and engine.paused is not None else 0
+            return NEEDS_PERSON if drain and (engine.paused is not None or engine.in_doubt()) else 0
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

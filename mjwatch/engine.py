@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 import math
-import queue
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.discord.stream import Stream
 from mjwatch.errors import JournalError
-from mjwatch.jobs.intake import given_job, is_same_delivery, make_jobs, sha256
+from mjwatch.jobs.acceptance import Acceptance
+from mjwatch.jobs.doubt import Silence
+from mjwatch.jobs.intray import InTray
 from mjwatch.jobs.job import IllegalEventError, Limits, step
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.jobs.reader import TakenFile
 from mjwatch.midjourney.echo import normalise
 from mjwatch.model import IN_FLIGHT, Job, State
 
@@ -50,7 +49,8 @@ class Engine:
     """Owns all jobs from their acceptance to their folder in the outbox.
 
     ``perform`` takes an effect and returns at once; what came of it arrives as an event. ``clock`` gives
-    seconds since 1970, ``chance`` a number from 0 to 1; ``new_nonce`` and ``new_id`` never give one twice.
+    seconds since 1970, ``ticks`` seconds that no change of the clock touches, ``chance`` a number from 0 to
+    1; ``new_nonce`` and ``new_id`` never give one twice.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Engine:
         limits: Limits,
         max_jobs_per_file: int,
         clock: Callable[[], float],
+        ticks: Callable[[], float],
         chance: Callable[[], float],
         new_nonce: Callable[[], str],
         new_id: Callable[[], str],
@@ -72,16 +73,16 @@ class Engine:
         self._perform = perform
         self._pace = pace
         self._limits = limits
-        self._max_jobs_per_file = max_jobs_per_file
         self._clock = clock
+        self._ticks = ticks
         self._chance = chance
         self._new_nonce = new_nonce
-        self._new_id = new_id
-        self._queue: queue.SimpleQueue[ev.LoopEvent] = queue.SimpleQueue()
-        self._first: deque[ev.LoopEvent] = deque()  # taken out of the queue, but not handled yet
+        self._acceptance = Acceptance(journal, new_id, max_jobs_per_file)
+        self._tray = InTray(ticks)
         self._jobs: dict[str, Job] = {}
         self._throttle = Throttle(pace)
         self._stream = Stream()
+        self._silence = Silence(limits.quiet_time)
         self._journal_due: float | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
         """Told of every job that has moved, from the loop's own thread."""
@@ -98,7 +99,7 @@ class Engine:
 
     def put(self, event: ev.LoopEvent) -> None:
         """Hand in an event; from any thread."""
-        self._queue.put(event)
+        self._tray.put(event)
 
     def resume_state(self) -> ResumeState | None:
         """Where the gateway's session of an earlier start can be resumed."""
@@ -120,6 +121,7 @@ class Engine:
         now = self._clock()
         self._stream = Stream(self._journal.recall("gateway"))
         self._follower.me = self._stream.user_id
+        self._follower.caught_up = False
         self._follower.newest = self._journal.recall("newest")
         self.paused = self._journal.recall("paused")
         if self._journal.recall("trouble") is not None:
@@ -131,40 +133,45 @@ class Engine:
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
         """Handle events until asked to stop, or until ``finished`` says so between two events."""
-        while not self.stopping and not finished():
+        while not self.stopping and not self._is_finished(finished):
             self._turn_safely()
-            event = self._next(self._wait())
+            event = self._tray.take(self._wait())
             if event is not None:
                 self._handle_safely(event)
+
+    def _is_finished(self, finished: Callable[[], bool]) -> bool:
+        try:
+            return finished()
+        except JournalError as error:
+            log.error("%s", error)
+            return False
 
     def finish(self) -> None:
         """Take in what came in last, once all others have stopped, and remember the place in the stream."""
         try:
-            while (event := self._next(0.0)) is not None:
+            while (event := self._tray.take(0.0)) is not None:
                 self._handle(event)
             self._journal.remember(self._meta())
         except JournalError as error:
             log.error("%s", error)
 
-    def _next(self, patience: float) -> ev.LoopEvent | None:
-        if self._first:
-            return self._first.popleft()
-        try:
-            return self._queue.get(timeout=patience)
-        except queue.Empty:
-            return None
-
     def settled(self) -> bool:
-        """Whether all that was in the inbox has its answer, or is in doubt as only a person can settle it."""
-        if self.files_waiting != 0 or self._first or not self._queue.empty():
+        """Whether all that was in the inbox has its answer, or waits for a person's word."""
+        if self.files_waiting != 0 or not self._tray.empty:
             return False
-        return not self._journal.open_count(State.QUEUED) and all(
-            job.state is State.IN_DOUBT and not self._may_be_found_out(job) for job in self._jobs.values()
-        )
+        sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
+        if not all(self._waits_for_person(job) for job in sent):
+            return False
+        return not self._journal.any_queued(self._blocked_twins())
 
-    def _may_be_found_out(self, job: Job) -> bool:
-        """Whether the history that is still unread, or its session's silence, may settle this doubt."""
-        return not self._stream.open or self._proof_time(job) is not None
+    def in_doubt(self) -> bool:
+        """Whether a job waits for a person's word."""
+        return any(job.state is State.IN_DOUBT for job in self._jobs.values())
+
+    def _waits_for_person(self, job: Job) -> bool:
+        """Whether neither an unread history nor its session's silence can settle this doubt any more."""
+        settles_itself = not self._stream.open or (job.doubted is not None and self._hears_of(job))
+        return job.state is State.IN_DOUBT and not settles_itself
 
     def job(self, job_id: str) -> Job | None:
         """The job as it stands, open or closed."""
@@ -178,32 +185,26 @@ class Engine:
             self._handle(event)
         except JournalError as error:
             log.error("%s; trying again in %.0f s", error, JOURNAL_PAUSE)
-            self._pause_for_journal()
-            self._first.appendleft(event)
-
-    def _pause_for_journal(self) -> None:
-        """Wait a while, but not longer than until somebody asks to stop; what arrives keeps its order."""
-        end = self._clock() + JOURNAL_PAUSE
-        while not self.stopping and (left := end - self._clock()) > 0:
-            try:
-                event = self._queue.get(timeout=left)
-            except queue.Empty:
-                return
-            self.stopping = isinstance(event, ev.StopAsked)
-            self._first.append(event)
+            self._tray.put_back(event)
+            self.stopping = self._tray.sleep(JOURNAL_PAUSE, ev.StopAsked) or self.stopping
+        except Exception:  # the loop's top: one event that nobody foresaw must not end the service
+            log.exception("%s could not be handled; it is passed over", type(event).__name__)
 
     def _handle(self, event: ev.LoopEvent) -> None:
         match event:
             case ev.ForJob():
-                self._step(event.job_id, event.event)
+                self._for_job(event)
             case ev.GatewayDispatch():
                 self._dispatch(event)
             case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayStopped():
                 self._gateway(event)
+            case ev.GatewayAlive():
+                self._gateway_alive(event)
             case ev.FileSettled():
-                self._accept_file(event)
+                jobs, effects = self._acceptance.file(event, self._clock())
+                self._welcome(jobs, effects)
             case ev.PromptGiven():
-                self._accept_prompt(event)
+                self._welcome(self._acceptance.prompt(event, self._clock()), [])
             case _:
                 self._handle_other(event)
 
@@ -223,6 +224,22 @@ class Engine:
                 self.stopping = True
 
     # ---- jobs
+
+    def _for_job(self, event: ev.ForJob) -> None:
+        job = self.job(event.job_id)
+        if job is not None and event.nonce not in {None, job.nonce}:
+            log.warning("%s: %s came for an attempt that is over", job.id, type(event.event).__name__)
+            return
+        self._step(event.job_id, event.event)
+
+    def _welcome(self, jobs: list[Job], effects: list[ev.Effect]) -> None:
+        for job in jobs:
+            if job.state is State.QUEUED:
+                self.on_change(job)
+            else:
+                self._keep(job)
+        for effect in effects:
+            self._perform(effect)
 
     def _step(self, job_id: str, event: ev.JobEvent) -> None:
         job = self.job(job_id)
@@ -246,6 +263,8 @@ class Engine:
             self._perform(effect)
 
     def _keep(self, job: Job) -> None:
+        if job.state is State.CANCELLED and job.nonces and job.result is None:
+            self._follower.remember_cancelled(job)
         if job.open:
             self._jobs[job.id] = job
         else:
@@ -259,7 +278,16 @@ class Engine:
             elif isinstance(event, ev.Refused):
                 self._pause(event.refusal.title or event.refusal.detail)
         if pairs:
-            self._follow(self._follower.held_again(self._jobs))
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """See whose the held messages are by now; each is let go once that is committed."""
+        while (found := self._follower.held_again(self._jobs)) is not None:
+            held, pairs = found
+            for job_id, event in pairs:
+                if job_id is not None:
+                    self._step(job_id, event)
+            self._follower.holding.release(held)
 
     def _pause(self, reason: str) -> None:
         if self.paused is None:
@@ -267,40 +295,14 @@ class Engine:
             self._journal.remember({"paused": reason})
             self.paused = reason
 
-    # ---- the inbox
-
-    def _accept_file(self, file: ev.FileSettled) -> None:
-        now = self._clock()
-        digest = sha256(file.data)
-        if not is_same_delivery(file.mtime, self._journal.taken_mtimes(file.path, digest)):
-            jobs = make_jobs(file, now, self._new_id, self._max_jobs_per_file)
-            self._accept(TakenFile(file.path, digest, file.mtime, file.data), jobs, now)
-            log.info("%s taken: %s", file.path, ", ".join(job.id for job in jobs))
-        else:
-            log.info("%s was delivered again unchanged; removed, not run", file.path)
-        self._perform(ev.RemoveFile(file.path, file.identity))
-
-    def _accept_prompt(self, given: ev.PromptGiven) -> None:
-        now = self._clock()
-        data = given.prompt.text.encode()
-        job = given_job(given.job_id, given.prompt, given.path, now)
-        if self._journal.job(job.id) is None:
-            self._accept(TakenFile(given.path, sha256(data), now, data), [job], now)
-
-    def _accept(self, file: TakenFile, jobs: list[Job], now: float) -> None:
-        self._journal.accept(file, [(job, normalise(job.prompt.text)) for job in jobs], now)
-        for job in jobs:
-            if job.state is State.REJECTED:
-                self._keep(job)
-                self._perform(ev.Answer(job))
-            else:
-                self.on_change(job)
-
     # ---- the gateway and the history
 
     def _dispatch(self, event: ev.GatewayDispatch) -> None:
+        held = len(self._follower.holding)
         self._follow(self._follower.dispatch(event, self._jobs))
-        self._stream.saw(self._follower.safe_seq(event.seq))
+        self._stream.saw(self._follower.holding.safe_seq(event.seq))
+        if len(self._follower.holding) > held:
+            log.info("a message may be one of several jobs'; it is held until that is clear")
         if self._follower.missed_something(event):
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ev.Subscribe())
@@ -313,6 +315,8 @@ class Engine:
         match event:
             case ev.GatewayReady():
                 self._follower.me = event.user_id
+                self._follower.new_session()
+                self._silence.interrupted()
                 self._stream.ready(event, now)
                 self._tell_trouble(None)
                 self._journal.remember(self._meta())
@@ -324,6 +328,7 @@ class Engine:
                 self._tell_trouble(None)
                 log.info("gateway: session resumed")
             case ev.GatewayDown():
+                self._silence.interrupted()
                 self._stream.lost()
                 self._tell_trouble(Trouble(event.reason, now + event.retry_in))
             case ev.GatewayStopped():
@@ -339,51 +344,82 @@ class Engine:
         if trouble is not None:
             self.on_trouble(trouble)
 
+    def _gateway_alive(self, event: ev.GatewayAlive) -> None:
+        """It has answered, behind all that it had said: what was silent until here was not executed."""
+        for job_id in self._silence.proven(self._ticks()):
+            job = self._jobs.get(job_id)
+            if job is not None and job.session_id == event.session_id and self._hears_of(job):
+                self._step(job_id, ev.ProvenUnsent())
+
+    def _hears_of(self, job: Job) -> bool:
+        return self._stream.hears(job.session_id)
+
     def _read_history(self) -> None:
         """Ask for all that is newer than the last message seen, and than the oldest attempt in question."""
-        open_jobs = [
-            job for job in self._jobs.values() if job.state in IN_FLIGHT or job.state is State.IN_DOUBT
-        ]
-        places = [place for place in (self._follower.newest, *(job.anchor for job in open_jobs)) if place]
-        starts = tuple(job.message_id for job in open_jobs if job.message_id is not None)
-        self._perform(ev.ReadHistory(min(places, key=int, default=None), starts))
+        asked = [job for job in self._jobs.values() if job.state in IN_FLIGHT or job.state is State.IN_DOUBT]
+        places = [place for place in (self._follower.newest, *(job.anchor for job in asked)) if place]
+        after = self._stream.cursor or min(places, key=int, default=None)
+        starts = tuple(job.message_id for job in asked if job.message_id is not None)
+        self._perform(ev.ReadHistory(after, () if self._stream.cursor else starts))
 
     def _history_read(self, event: ev.HistoryRead) -> None:
         self._follower.see(event.newest)
-        self._follow(self._follower.history(event.messages, self._jobs))
+        self._follow(self._follower.history(event.messages, self._jobs, self._may_be_found_by_text(event)))
         self._follow(self._follower.reread(event.reread, self._jobs))
-        self._stream.history_read(self._clock(), complete=event.complete)
+        self._stream.history_read(self._clock(), upto=event.newest, complete=event.complete)
+        self._follower.caught_up = self._follower.caught_up or event.complete
+        self._look_again()
+
+    def _may_be_found_by_text(self, event: ev.HistoryRead) -> set[str]:
+        """Not in a part of the history, nor where the session itself will tell what became of the POST."""
+        if not event.complete or self._stream.cursor is not None:
+            return set()
+        return {job.id for job in self._jobs.values() if job.doubted is None or not self._hears_of(job)}
 
     def _history_unread(self, event: ev.HistoryUnread) -> None:
         wait = self._stream.history_unread(self._clock())
         log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
 
     def _meta(self) -> dict[str, Any]:
-        return {"gateway": self._stream.place(), "newest": self._follower.newest}
+        newest = self._follower.holding.safe_newest(self._follower.newest)
+        return {"gateway": self._stream.place(), "newest": newest}
 
     # ---- what time brings
 
     def _turn_safely(self) -> None:
-        now = self._clock()
-        if self._journal_due is not None and now < self._journal_due:
+        if self._journal_due is not None and self._ticks() < self._journal_due:
             return
         self._journal_due = None
         try:
-            self._turn(now)
+            self._turn(self._clock())
         except JournalError as error:
             log.error("%s; nothing is sent meanwhile", error)
-            self._journal_due = now + JOURNAL_PAUSE
+            self._journal_due = self._ticks() + JOURNAL_PAUSE
 
     def _turn(self, now: float) -> None:
-        for job in [job for job in self._jobs.values() if job.due is not None and job.due <= now]:
-            if job.state is not State.QUEUED:
-                self._step(job.id, ev.Overdue())
-        for job_id in [job.id for job in self._jobs.values() if (self._proof_time(job) or now + 1) <= now]:
-            self._step(job_id, ev.ProvenUnsent())
+        for job in [job for job in self._jobs.values() if self._limit(job) <= now]:
+            held = self._follower.holding.has_result_like(job.prompt.text)
+            self._step(job.id, ev.Overdue(result_held=held))
+        doubtful = [
+            job for job in self._jobs.values() if job.state is State.IN_DOUBT and job.doubted is not None
+        ]
+        self._silence.watch([job.id for job in doubtful if self._hears_of(job)], self._ticks())
+        if self._silence.wants_probe(self._ticks()):
+            self._perform(ev.Probe())
         if self._stream.wants_history(now):
             self._read_history()
         if self._may_send(now):
             self._send_next(now)
+
+    def _limit(self, job: Job) -> float:
+        """When ``Overdue`` is due. What Midjourney says can be late only while we hear it."""
+        if job.due is None or job.state is State.QUEUED:
+            return math.inf
+        if job.state not in IN_FLIGHT:
+            return job.due
+        if not self._stream.open:
+            return math.inf
+        return max(job.due, self._stream.open_since + self._limits.vanish_grace)
 
     def _may_send(self, now: float) -> bool:
         """One POST at a time, gateway up, the channel's newest message known, a slot free, and the pace."""
@@ -401,13 +437,6 @@ class Engine:
         self._step(job.id, chosen)
         self._throttle.sent(now, self._chance())
 
-    def _proof_time(self, job: Job) -> float | None:
-        """When its session's silence will have shown that this doubtful POST was not executed."""
-        if job.state is not State.IN_DOUBT or job.doubted is None:
-            return None
-        unbroken = self._stream.unbroken_since(job.session_id)
-        return None if unbroken is None else max(unbroken, job.doubted) + self._limits.quiet_time
-
     def _blocked_twins(self) -> set[str]:
         """The prompts that must wait because an equal one is out and its pictures could not be told apart."""
         return {
@@ -420,14 +449,15 @@ class Engine:
 
     def _wait(self) -> float:
         """Seconds until time itself brings something."""
-        now = self._clock()
-        times = [
-            job.due for job in self._jobs.values() if job.due is not None and job.state is not State.QUEUED
-        ]
-        times += [time for job in self._jobs.values() if (time := self._proof_time(job)) is not None]
-        times += [time for time in (self._stream.next_time(), self._journal_due) if time is not None]
+        now, ticks = self._clock(), self._ticks()
+        if self._journal_due is not None:
+            return min(max(0.0, self._journal_due - ticks), JOURNAL_PAUSE)
+        times = [self._limit(job) for job in self._jobs.values()]
+        times += [time for time in (self._stream.next_time(),) if time is not None]
         times += [time for time in (self._throttle.next_time(now), self._queued_due(now)) if time > now]
-        return min(max(0.0, min(times, default=now + LONGEST_WAIT) - now), LONGEST_WAIT)
+        waits = [time - now for time in times]
+        waits += [time - ticks for time in (self._silence.next_time(),) if time is not None]
+        return min(max(0.0, min(waits, default=LONGEST_WAIT)), LONGEST_WAIT)
 
     def _queued_due(self, now: float) -> float:
         try:

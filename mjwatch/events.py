@@ -58,7 +58,14 @@ class GatewayStopped:
     code: int | None
 
 
-GatewayEvent = GatewayReady | GatewayResumed | GatewayDispatch | GatewayDown | GatewayStopped
+@dataclass(frozen=True, slots=True)
+class GatewayAlive:
+    """The gateway has answered a probe: all that it said to this session before is in the queue already."""
+
+    session_id: str
+
+
+GatewayEvent = GatewayReady | GatewayResumed | GatewayDispatch | GatewayAlive | GatewayDown | GatewayStopped
 
 
 # What happens to one job. jobs/job.py has the table of what each of them does in each state.
@@ -159,7 +166,12 @@ class Vanished:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """The time in ``job.due`` has come."""
+    """The time in ``job.due`` has come.
+
+    ``result_held``: a result lies here that may be the job's own and may be another's.
+    """
+
+    result_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +236,11 @@ JobEvent = (
 
 @dataclass(frozen=True, slots=True)
 class ForJob:
-    """A worker's event for one job."""
+    """A worker's event for one job. ``nonce``: the attempt that it is about, if it is about one."""
 
     job_id: str
     event: JobEvent
+    nonce: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,8 +362,13 @@ class ReadHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """Have the gateway show that it is there; GatewayAlive follows, or the connection is found dead."""
+
+
+@dataclass(frozen=True, slots=True)
 class Subscribe:
     """Ask the gateway once more for the channel's messages."""
 
 
-Effect = Submit | Collect | Answer | RemoveFile | ReadHistory | Subscribe
+Effect = Submit | Collect | Answer | RemoveFile | ReadHistory | Probe | Subscribe

@@ -103,6 +103,7 @@ class Runtime:
             picture_format=config.outbox.format,
             keep_grid=config.outbox.keep_grid,
             subscribe=self._subscribe,
+            probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
             file_of=lambda job_id: _file_of(config.state.path / JOURNAL_FILE, job_id),
         )
@@ -157,6 +158,7 @@ def _engine(config: Config, journal: Journal, follower: Follower, worker: Worker
         limits=Limits(pace.start_timeout, pace.silence_timeout, pace.quiet_time),
         max_jobs_per_file=pace.max_jobs_per_file,
         clock=time.time,
+        ticks=time.monotonic,
         chance=random.random,
         new_nonce=new_nonce,
         new_id=new_id,

@@ -29,7 +29,7 @@ from mjwatch.model import Refusal, RefusalClass
 from mjwatch.pictures.split import image_facts, split_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mjwatch.discord.cdn import CDN
     from mjwatch.discord.rest import DiscordREST
@@ -55,6 +55,9 @@ BEGINNING = "0"
 HISTORY_PAGES = 50
 
 
+STOPPED = ev.NotSent("mjwatch was stopped before it was sent", retry_after=0.0)
+
+
 class Worker:
     """Threads that do effects: one "sender", so that one POST is in flight; some "collector-n"."""
 
@@ -70,6 +73,7 @@ class Worker:
         picture_format: str,
         keep_grid: bool,
         subscribe: Callable[[], None],
+        probe: Callable[[], None],
         remove_file: Callable[[str, tuple[int, ...]], object],
         file_of: Callable[[str], TakenFile | None],
     ) -> None:
@@ -82,6 +86,8 @@ class Worker:
         self._format = picture_format
         self._keep_grid = keep_grid
         self._subscribe = subscribe
+        self._probe = probe
+        self._stopping = threading.Event()
         self._remove_file = remove_file
         self._file_of = file_of
         self._sending: queue.SimpleQueue[ev.Effect | None] = queue.SimpleQueue()
@@ -107,10 +113,13 @@ class Worker:
     def stop(self, patience: float) -> bool:
         """End the threads after what they do now; False if that takes longer than so many seconds.
 
-        What was not begun is not done: the journal knows it, and the next start hands it out again.
+        What was not begun is not done: a POST is told as not sent, the rest is handed out by the next start.
         """
+        self._stopping.set()
         for effects in (self._sending, *self._collecting):
-            _drain(effects)
+            for effect in _drained(effects):
+                if isinstance(effect, ev.Submit):
+                    self._put(ev.ForJob(effect.job.id, STOPPED, effect.job.nonce))
             effects.put(None)
         end = time.monotonic() + patience
         for thread in self._threads:
@@ -120,6 +129,8 @@ class Worker:
     def perform(self, effect: ev.Effect) -> None:
         """Take an effect; returns at once."""
         match effect:
+            case ev.Probe():
+                self._probe()  # not behind a POST that hangs
             case ev.Submit() | ev.ReadHistory() | ev.Subscribe():
                 self._sending.put(effect)
             case ev.Collect() | ev.Answer():
@@ -140,7 +151,7 @@ class Worker:
     def _do(self, effect: ev.Effect) -> ev.LoopEvent | None:
         match effect:
             case ev.Submit():
-                return ev.ForJob(effect.job.id, self._submit(effect.job))
+                return ev.ForJob(effect.job.id, self._submit(effect.job), effect.job.nonce)
             case ev.Collect():
                 return ev.ForJob(effect.job.id, self._collect(effect.job))
             case ev.Answer():
@@ -152,6 +163,9 @@ class Worker:
                 return self._read_history(effect)
             case ev.Subscribe():
                 self._subscribe()
+                return None
+            case ev.Probe():
+                self._probe()
                 return None
 
     # ---- sending
@@ -168,6 +182,8 @@ class Worker:
             return ev.Refused(error.refusal, executed=False)
         except WireError as error:
             return ev.NotSent(f"the command index can't be read: {error}")
+        if self._stopping.is_set():
+            return STOPPED
         target = Target(channel, job.session_id or "", self._application_id, guild)
         return self._post(packet.assemble(command, target, job.nonce or ""))
 
@@ -281,10 +297,10 @@ def _picture(stem: str, data: bytes, index: int) -> PictureFile:
     return PictureFile(f"{stem}.{suffix}", data, index, width, height, kind)
 
 
-def _drain(effects: queue.SimpleQueue[ev.Effect | None]) -> None:
+def _drained(effects: queue.SimpleQueue[ev.Effect | None]) -> Iterator[ev.Effect | None]:
     while True:
         try:
-            effects.get_nowait()
+            yield effects.get_nowait()
         except queue.Empty:
             return
 
@@ -293,7 +309,8 @@ def _unforeseen(effect: ev.Effect, error: Exception) -> ev.LoopEvent | None:
     words = error.message if isinstance(error, MjwatchError) else type(error).__name__
     match effect:
         case ev.Submit():
-            return ev.ForJob(effect.job.id, ev.Unanswered(f"a fault in mjwatch while sending: {words}"))
+            doubt = ev.Unanswered(f"a fault in mjwatch while sending: {words}")
+            return ev.ForJob(effect.job.id, doubt, effect.job.nonce)
         case ev.Collect() | ev.Answer():
             return ev.ForJob(effect.job.id, ev.NotSaved(f"a fault in mjwatch while saving: {words}"))
         case ev.ReadHistory():

@@ -59,15 +59,15 @@ def test_different_prompts_stay_different(one: str, other: str) -> None:
 
 
 def test_a_long_echo_may_have_been_cut() -> None:
-    whole = "kelp " * 300 + "forest --ar 3:2"
-    assert could_be_same(whole, whole[:1000])
-    assert could_be_same(whole, whole[:1003] + "...")
-    assert could_be_same(whole, whole[:1000].rstrip() + "\u2026")
-    assert not could_be_same(whole, "x" + whole[:1000])
+    whole = "kelp " * 400 + "forest --ar 3:2"
+    assert could_be_same(whole, whole[:1900])
+    assert could_be_same(whole, whole[:1903] + "...")
+    assert could_be_same(whole, whole[:1900].rstrip() + "\u2026")
+    assert not could_be_same(whole, "x" + whole[:1900])
 
 
 def test_a_short_echo_is_never_taken_for_a_cut_one() -> None:
-    whole = "k" * 400
+    whole = "k" * 2000
     assert not could_be_same(whole, whole[: CUT_AT_LEAST - 1])
     assert could_be_same(whole, whole[:CUT_AT_LEAST])
 

@@ -18,7 +18,7 @@ from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.pacing import Pace
 from mjwatch.midjourney.following import Follower
 from mjwatch.model import Job, Prompt, Refusal, RefusalClass, State
-from tests.shapes import CHANNEL, ME, UUID_A, UUID_B, create, progress, result, started, update
+from tests.shapes import CHANNEL, ME, UUID_A, UUID_B, create, delete, progress, result, started, update
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,7 @@ class House:
             limits=Limits(),
             max_jobs_per_file=100,
             clock=lambda: self.now,
+            ticks=lambda: self.now,
             chance=lambda: 0.5,
             new_nonce=lambda: f"nonce-{next(nonces)}",
             new_id=lambda: f"job{next(ids):05}",
@@ -261,9 +262,213 @@ def test_after_a_restart_everything_open_is_taken_up_where_it_was(tmp_path: Path
         house.feed(ev.HistoryRead((), None))
         assert house.submits() == []
         house.now += 60.1
-        house.feed()
+        assert house.feed() == [ev.Probe()]
+        house.feed(ev.GatewayAlive("session-1"))
         (submit,) = house.submits()
         assert submit.job.id == "job00004"
+
+
+def test_silence_proves_nothing_until_the_gateway_has_answered(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
+    house.now += 3600.0
+    assert house.feed() == [ev.Probe()]
+    assert house.feed() == []
+    assert len(house.submits()) == 1
+    # What the gateway had said before its answer comes before it.
+    said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3)
+    house.feed(said, ev.GatewayAlive("session-1"))
+    assert house.job().state is State.SUBMITTED
+    assert len(house.submits()) == 1
+
+
+def test_the_answer_of_another_session_proves_nothing(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
+    house.now += 61.0
+    house.feed(ev.GatewayAlive("session-0"))
+    assert house.job().state is State.IN_DOUBT
+
+
+def test_an_outcome_of_an_attempt_that_is_over_changes_nothing(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    slow_down = Refusal(RefusalClass.RETRY, "Slow Down!", "", retry_after=0.0)
+    house.feed(ev.ForJob("job00001", ev.Refused(slow_down)))
+    assert [submit.job.nonce for submit in house.submits()] == ["nonce-1", "nonce-2"]
+    house.feed(ev.ForJob("job00001", ev.Unanswered("the first POST timed out"), "nonce-1"))
+    assert house.job().state is State.SUBMITTING
+    house.feed(ev.ForJob("job00001", ev.Accepted(), "nonce-2"))
+    assert house.job().state is State.SUBMITTED
+
+
+def test_a_long_history_is_read_on_from_where_it_ended(house: House) -> None:
+    house.online()
+    house.feed(ev.GatewayDown("lost", 1.0), READY)
+    house.feed(ev.HistoryRead((), "5000", complete=False))
+    house.now += 2.1
+    assert house.feed() == [ev.ReadHistory("5000")]
+    house.drop("a.txt", "a red cat\n")
+    assert house.submits() == []
+    house.feed(ev.HistoryRead((), "6000"))
+    assert len(house.submits()) == 1
+
+
+def test_while_the_journal_fails_the_loop_sleeps(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.now += 100_000.0
+
+    def full(*arguments: Any, **named: Any) -> None:
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(house.journal, "update", full)
+    house.engine._turn_safely()
+    assert 0.0 < house.engine._wait() <= 5.0
+
+
+def test_a_held_result_survives_a_lost_commit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")), create(started("601", nonce="by-hand")))
+    house.feed(create(result("700", uuid=UUID_B), seq=7))
+    failures = [JournalError("locked")]
+    update_ = house.journal.update
+
+    def unwilling(job: Job, **named: Any) -> None:
+        if job.state is State.COLLECTING and failures:
+            raise failures.pop()
+        update_(job, **named)
+
+    monkeypatch.setattr(house.journal, "update", unwilling)
+    monkeypatch.setattr("mjwatch.engine.JOURNAL_PAUSE", 0.0)
+    house.feed(update(progress("600", uuid=UUID_B), seq=8))
+    assert failures == []
+    assert house.job().state is State.COLLECTING
+
+
+def test_a_start_missed_in_a_gap_does_not_make_our_job_a_stranger(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(ev.GatewayDown("lost", 1.0), READY)
+    house.feed(update(progress("600", uuid=UUID_A)), create(result("700", uuid=UUID_A)))
+    effects = house.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
+    assert [type(effect) for effect in effects] == [ev.Collect]
+
+
+def test_a_nameless_start_is_not_taken_for_a_job_that_midjourney_does_not_hold(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600")), update(progress("600", uuid=UUID_B)))
+    assert house.job().job_uuid is None
+    house.feed(create(started("601", nonce="nonce-1")), update(progress("601", uuid=UUID_A)))
+    assert (house.job().message_id, house.job().job_uuid) == ("601", UUID_A)
+
+
+def test_no_time_limit_runs_out_while_nothing_can_be_heard(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")), delete("600"), ev.GatewayDown("lost", 1.0))
+    house.now += 7200.0
+    house.feed()
+    assert house.job().state is State.RUNNING
+    house.feed(ev.GatewayResumed("session-1", 9))
+    assert house.job().state is State.RUNNING
+    house.now += 61.0
+    house.feed()
+    assert house.job().state is State.FAILED
+
+
+def test_a_final_found_after_its_job_failed_is_delivered_by_the_start_it_replies_to(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")), delete("600"))
+    house.now += 61.0
+    house.feed()
+    house.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001", failed=True)))
+    effects = house.feed(create(result("700", uuid=UUID_A, reply_to="600")))
+    assert [type(effect) for effect in effects] == [ev.Collect]
+
+
+def test_a_job_done_by_hand_does_not_block_the_same_prompt(house: House) -> None:
+    house.online()
+    house.feed(create(started("600", nonce="by-hand")), create(result("601", uuid=UUID_B)))
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("602", nonce="nonce-1")))
+    effects = house.feed(create(result("603", uuid=UUID_A)))
+    assert [type(effect) for effect in effects] == [ev.Collect]
+
+
+def test_a_vanished_job_whose_result_may_lie_here_is_in_doubt_and_not_failed(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")), create(started("601", nonce="by-hand")))
+    house.feed(create(result("700", uuid=UUID_A)), delete("600"))
+    house.now += 61.0
+    house.feed()
+    assert house.job().state is State.IN_DOUBT
+
+
+def test_a_drain_does_not_wait_for_the_twin_of_a_hopeless_doubt(house: House) -> None:
+    house.online()
+    house.feed(ev.InboxScanned(0))
+    house.drop("a.txt", "a red cat\n")
+    house.drop("b.txt", "a red cat --ar 3:2\n")
+    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")), ev.GatewayDown("lost", 1.0))
+    assert not house.engine.settled()
+    house.feed(dataclasses.replace(READY, session_id="session-2"), ev.HistoryRead((), None))
+    assert house.engine.settled()
+    assert house.engine.in_doubt()
+
+
+def test_a_put_back_job_whose_post_had_run_after_all_is_found_after_a_restart(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "j")) as journal:
+        house = House(journal)
+        house.online()
+        house.drop("a.txt", "a red cat\n")
+        limited = Refusal(RefusalClass.RETRY, None, "rate limited", retry_after=500.0)
+        house.feed(ev.ForJob("job00001", ev.Refused(limited, executed=False)))
+        house.engine.finish()
+    with closing(Journal(tmp_path / "j")) as journal:
+        house = House(journal, first_nonce=100)
+        house.engine.load()
+        house.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "8", "nonce": "nonce-1"}, 3))
+        assert house.job().state is State.SUBMITTED
+
+
+def test_a_start_of_an_earlier_attempt_is_not_booked_on_the_present_one(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    slow_down = Refusal(RefusalClass.RETRY, "Slow Down!", "", retry_after=0.0)
+    house.feed(ev.ForJob("job00001", ev.Refused(slow_down)))
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")))
+    assert house.job().message_id is None
+    house.feed(create(started("601", nonce="nonce-2")))
+    assert house.job().message_id == "601"
+
+
+def test_an_event_that_nobody_foresaw_does_not_end_the_loop(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*arguments: Any) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(house.engine._follower, "dispatch", broken)
+    house.feed(create(result("700")))
+    assert "could not be handled" in caplog.text
+    house.drop("a.txt", "a red cat\n")
+    assert house.job().state is State.QUEUED
 
 
 def test_the_silence_of_a_lost_session_proves_nothing(house: House) -> None:
@@ -288,6 +493,7 @@ def test_a_session_that_was_cut_must_be_quiet_after_its_replay(house: House) -> 
     assert house.job().state is State.IN_DOUBT
     house.now += 1.5
     house.feed()
+    house.feed(ev.GatewayAlive("session-1"))
     assert len(house.submits()) == 2
     assert house.submits()[1].job.nonce != house.submits()[0].job.nonce
 

@@ -25,8 +25,9 @@ from tests.shapes import (
 
 
 def a_follower(closed: dict[str, str] | None = None) -> Follower:
-    def owner_of(*, job_uuid: str | None, message_id: str | None) -> str | None:
-        return (closed or {}).get(job_uuid or "") or (closed or {}).get(message_id or "")
+    def owner_of(*, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
+        known = closed or {}
+        return known.get(job_uuid or "") or known.get(message_id or "") or known.get(start_id or "")
 
     follower = Follower(CHANNEL, owner_of)
     follower.me = ME
@@ -114,13 +115,30 @@ def test_an_unclear_final_is_held_and_given_out_once_it_is_clear() -> None:
     follower = a_follower()
     one, two = a_job("jobone"), a_job("jobtwo")
     assert follower.dispatch(create(result("700", uuid=UUID_A), seq=41), by_id(one, two)) == []
-    assert follower.safe_seq(50) == 40
-    assert follower.held_again(by_id(one, two)) == []
-    ((job_id, event),) = follower.held_again(by_id(one, a_job("jobtwo", job_uuid=UUID_B)))
+    assert follower.holding.safe_seq(50) == 40
+    assert follower.holding.safe_newest("800") == "699"
+    assert follower.held_again(by_id(one, two)) is None
+    clear = by_id(one, a_job("jobtwo", job_uuid=UUID_B))
+    found = follower.held_again(clear)
+    assert found is not None
+    held, ((job_id, event),) = found
     assert job_id == "jobone"
     assert isinstance(event, ev.Finished)
-    assert follower.safe_seq(50) == 50
-    assert follower.held_again(by_id(one)) == []
+    assert follower.held_again(clear) == found
+    follower.holding.release(held)
+    assert follower.holding.safe_seq(50) == 50
+    assert follower.held_again(clear) is None
+
+
+def test_while_a_gap_is_unread_only_ids_decide() -> None:
+    follower = a_follower()
+    follower.new_session()
+    assert follower.dispatch(create(result("700", uuid=UUID_A)), by_id(a_job())) == []
+    assert len(follower.holding) == 1
+    ((job_id, _),) = follower.dispatch(create(result("701", uuid=UUID_B)), by_id(a_job(job_uuid=UUID_B)))
+    assert job_id == "jobaaaaa"
+    follower.caught_up = True
+    assert follower.held_again(by_id(a_job())) is not None
 
 
 def test_a_replayed_final_of_a_closed_job_is_not_given_to_its_twin() -> None:

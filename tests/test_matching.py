@@ -174,3 +174,11 @@ def test_from_the_history_a_start_and_its_own_final_are_one_job_of_the_bot() -> 
 def test_from_the_history_a_job_still_at_work_is_found_by_its_start() -> None:
     start = read(started("600"), "REST")
     assert match_history([start], [a_job()], Strangers(), ME) == [(Match("jobaaaaa", "text"), start)]
+    assert match_history([start], [a_job()], Strangers(), ME, by_text=()) == []
+
+
+def test_a_long_prompt_that_begins_like_another_one_is_still_its_own() -> None:
+    text = "a red cat " * 150
+    one, two = a_job("jobone", text=text), a_job("jobtwo", text=text + "and a dog")
+    assert found(read(result("700", prompt=text + "and a dog")), one, two) == Match("jobtwo", "text")
+    assert found(read(result("700", prompt=text.strip())), one, two) == Match("jobone", "text")

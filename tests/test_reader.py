@@ -174,8 +174,9 @@ def plans(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
-            " INSERT INTO jobs (id, state, open, priority, twin, job_uuid, result_message, accepted, body)"
-            " SELECT 'd' || i, 'done', 0, 0, '', 'u' || i, 'm' || i, i, '{}' FROM n"
+            " INSERT INTO jobs (id, state, open, priority, twin, job_uuid, start_message, result_message,"
+            " attempts, accepted, body)"
+            " SELECT 'd' || i, 'done', 0, 0, '', 'u' || i, 's' || i, 'm' || i, 1, i, '{}' FROM n"
         )
     accept(journal, *(made_job(f"q{number}", due=NOW + number) for number in range(20)))
     return Plans(journal, monkeypatch)
@@ -189,11 +190,12 @@ def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, 
     journal.live_jobs()
     journal.open_count(State.QUEUED)
     journal.open_counts()
-    assert plans.used() == ["jobs_open"] * 3
+    journal.any_queued({"x"})
+    assert plans.used() == ["jobs_open", "jobs_put_back", *["jobs_open"] * 3]
     journal.listed(State.FAILED, 20)
     assert plans.used() == ["jobs_by_state"]
-    journal.owner_of(job_uuid="other", message_id="other")
-    assert plans.used() == ["jobs_by_uuid", "jobs_by_result"]
+    journal.owner_of(job_uuid="other", message_id="other", start_id="other")
+    assert plans.used() == ["jobs_by_uuid", "jobs_by_result", "jobs_by_start"]
     journal.taken_mtimes("a", "b")
     journal.jobs_of_file("a", "b")
     assert plans.used() == ["files_by_path", "jobs_by_file", "files_by_path"]

@@ -73,6 +73,7 @@ class WebsocketConnection:
         self._wire: Wire | None = None
         self._waker: socket.socket | None = None
         self._subscriptions: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._probing = threading.Event()
         self._waker_lock = threading.Lock()  # keeps stop() off a waker that the thread is closing
 
     def __repr__(self) -> str:
@@ -113,6 +114,11 @@ class WebsocketConnection:
     def subscribe(self, guild_id: str, channel_id: str) -> None:
         """Ask for the channel's messages, now and after each new IDENTIFY; from any thread."""
         self._subscriptions.put((guild_id, channel_id))
+        self._wake()
+
+    def probe(self) -> None:
+        """Have the gateway show that it is there: GatewayAlive follows; from any thread."""
+        self._probing.set()
         self._wake()
 
     def _wake(self) -> None:
@@ -165,6 +171,9 @@ class WebsocketConnection:
         while not self._stopping.is_set():
             while not self._subscriptions.empty():
                 session.subscribe(*self._subscriptions.get_nowait())
+            if self._probing.is_set():
+                self._probing.clear()
+                session.probe()
             for payload in session.payloads_to_send():
                 wire.send(encode(payload))
             self._hand_over()

@@ -20,15 +20,35 @@ class Heartbeat:
         self.interval = _interval(interval_ms)
         self.due = now + self.interval * random_share
         self._unanswered = False
+        self._sent = 0
+        self._answers = 0
+        self.asked = False
+        """Whether a beat is wanted out of turn: by the other side (op 1), or as a probe of it."""
+        self._probe_wanted = False
+        self._probe: int | None = None
 
-    def acknowledged(self) -> None:
-        """The other side answered (op 11)."""
+    def probe(self) -> None:
+        """Send a beat out of turn; its own answer shows that all that was said before has reached us."""
+        self.asked = self._probe_wanted = True
+
+    def acknowledged(self) -> bool:
+        """The other side answered (op 11); whether that answers the last probe."""
         self._unanswered = False
+        self._answers += 1
+        if self._probe is None or self._answers < self._probe:
+            return False
+        self._probe = None
+        return True
 
-    def beat(self, now: float) -> None:
-        """A scheduled beat goes out now."""
-        self._unanswered = True
-        self.due = now + self.interval
+    def goes_out(self, now: float) -> None:
+        """A beat goes out now, a scheduled one if one is due."""
+        self._sent += 1
+        self.asked = False
+        if self._probe_wanted:
+            self._probe, self._probe_wanted = self._sent, False
+        if now >= self.due:
+            self._unanswered = True
+            self.due = now + self.interval
 
     def is_dead(self, now: float) -> bool:
         """Whether it is time for the next beat while the last one is still unanswered."""

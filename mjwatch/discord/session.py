@@ -28,6 +28,7 @@ from mjwatch.discord.payloads import Payload, ResumeState
 from mjwatch.discord.protocol import API_VERSION, CloseCode, CloseVerdict, Opcode, close_verdict, close_words
 from mjwatch.errors import ConfigError
 from mjwatch.events import (
+    GatewayAlive,
     GatewayDispatch,
     GatewayDown,
     GatewayEvent,
@@ -44,7 +45,8 @@ GATEWAY_URL = "wss://gateway.discord.gg"
 RESUMABLE_CLOSE: Final = CloseCode.UNKNOWN_ERROR
 """4000, the code to close with ourselves: after a 1000 or 1001 from the client the session is gone."""
 
-HELLO_TIMEOUT = 60.0
+BEGIN_TIMEOUT = 60.0
+"""Seconds for HELLO, and then for each step towards READY or RESUMED."""
 IDENTIFY_INTERVAL = 5.0
 """Seconds between two IDENTIFYs; a faster one is answered by op 9 (discord-api-docs, max_concurrency)."""
 TRIES_AT_RESUME_URL = 3
@@ -117,10 +119,9 @@ class GatewaySession:
         self.phase = Phase.OFFLINE
         self.close_wanted: str | None = None
         self._heartbeat: Heartbeat | None = None
-        self._beat_asked = False
         self._budget = SendBudget()
         self._outgoing: deque[Payload] = deque()
-        self._hello_deadline: float | None = None
+        self._begin_deadline: float | None = None
         self._up_since: float | None = None
         self._now = 0.0
 
@@ -148,12 +149,17 @@ class GatewaySession:
         if self.phase is Phase.UP:
             self._outgoing.append(payloads.guild_subscription(guild_id, channel_id))
 
+    def probe(self) -> None:
+        """Ask for a sign of life now: GatewayAlive comes behind all that was said before it."""
+        if self.phase is Phase.UP and self._heartbeat:
+            self._heartbeat.probe()
+
     def connected(self, now: float) -> None:
         """A WebSocket is open; HELLO comes next."""
         self._reset_connection()
         self._now = now
         self.phase = Phase.AWAITING_HELLO
-        self._hello_deadline = now + HELLO_TIMEOUT
+        self._begin_deadline = now + BEGIN_TIMEOUT
 
     def receive(self, payload: Mapping[str, Any], now: float) -> None:
         """One message of the gateway, decoded. Ops and names that are not known are passed over."""
@@ -163,10 +169,8 @@ class GatewaySession:
             self._on_dispatch(payload.get("t"), data, payload.get("s"))
         elif op == Opcode.HELLO:
             self._on_hello(data)
-        elif op == Opcode.HEARTBEAT:
-            self._beat_asked = True
-        elif op == Opcode.HEARTBEAT_ACK and self._heartbeat:
-            self._heartbeat.acknowledged()
+        elif op in (Opcode.HEARTBEAT, Opcode.HEARTBEAT_ACK):
+            self._on_heartbeat(op)
         elif op == Opcode.RECONNECT:
             self.close_wanted = "the gateway asks to reconnect"
         elif op == Opcode.INVALID_SESSION:
@@ -175,16 +179,17 @@ class GatewaySession:
     def tick(self, now: float) -> None:
         """Time has passed: notice a silent gateway."""
         self._now = now
-        if self._hello_deadline is not None and now >= self._hello_deadline:
-            self.close_wanted = "the gateway did not say hello"
+        if self._begin_deadline is not None and now >= self._begin_deadline:
+            wanted = "say hello" if self.phase is Phase.AWAITING_HELLO else "begin the session"
+            self.close_wanted = f"the gateway did not {wanted}"
         elif self._heartbeat and self._heartbeat.is_dead(now):
             self.close_wanted = "the gateway no longer answers heartbeats"
 
     def next_deadline(self) -> float | None:
         """When ``tick`` and ``payloads_to_send`` must be called next; None: whenever something comes."""
         deadlines = []
-        if self._hello_deadline is not None:
-            deadlines.append(self._hello_deadline)
+        if self._begin_deadline is not None:
+            deadlines.append(self._begin_deadline)
         if self._heartbeat:
             may_beat = self._budget.allows(self._now, heartbeat=True)
             deadlines.append(
@@ -247,9 +252,9 @@ class GatewaySession:
     def _on_hello(self, data: object) -> None:
         interval = data.get("heartbeat_interval") if isinstance(data, dict) else None
         self._heartbeat = Heartbeat(interval, self._now, self._random())
-        self._hello_deadline = None
         if self.phase is not Phase.AWAITING_HELLO:
             return
+        self._begin_deadline = self._now + BEGIN_TIMEOUT
         if self._resume:
             self.phase = Phase.RESUMING
             self._outgoing.append(payloads.resume(self._token, self._resume))
@@ -257,6 +262,15 @@ class GatewaySession:
             self.phase = Phase.IDENTIFYING
             self._identified_at = self._now
             self._outgoing.append(payloads.identify(self._token, self._properties))
+
+    def _on_heartbeat(self, op: object) -> None:
+        beat = self._heartbeat
+        if beat is None:
+            return
+        if op == Opcode.HEARTBEAT:
+            beat.asked = True
+        elif beat.acknowledged() and self._resume and self.phase is Phase.UP:
+            self._events.append(GatewayAlive(self._resume.session_id))
 
     def _on_invalid_session(self, *, resumable: bool) -> None:
         """Op 9. Third-party clients wait 1-5 s before the next try; after an IDENTIFY it means "too fast"."""
@@ -271,6 +285,8 @@ class GatewaySession:
 
     def _on_dispatch(self, name: object, data: object, seq: object) -> None:
         self._note_seq(seq)
+        if self._begin_deadline is not None:
+            self._begin_deadline = self._now + BEGIN_TIMEOUT
         if name == "READY":
             self._on_ready(data if isinstance(data, dict) else {})
         elif name == "RESUMED":
@@ -317,6 +333,7 @@ class GatewaySession:
 
     def _come_up(self) -> None:
         self.phase = Phase.UP
+        self._begin_deadline = None
         self._up_since = self._now
 
     def _forget_session(self) -> None:
@@ -326,11 +343,10 @@ class GatewaySession:
     def _due_heartbeat(self) -> list[Payload]:
         """The heartbeat that is due or asked for by op 1, if the budget allows; at most one."""
         beat = self._heartbeat
-        scheduled = beat is not None and self._now >= beat.due
-        if not (scheduled or self._beat_asked) or not self._budget.allows(self._now, heartbeat=True):
+        if beat is None or not (beat.asked or self._now >= beat.due):
             return []
-        self._beat_asked = False
-        if beat and scheduled:
-            beat.beat(self._now)
+        if not self._budget.allows(self._now, heartbeat=True):
+            return []
+        beat.goes_out(self._now)
         self._budget.spend(self._now)
         return [payloads.heartbeat(self._seq)]

@@ -14,6 +14,8 @@ from mjwatch.jobs.pacing import backoff
 if TYPE_CHECKING:
     from mjwatch.events import GatewayReady, GatewayResumed
 
+PAUSE_BETWEEN_STRETCHES = 2.0
+
 ASK_AGAIN_AT_MOST = 60.0
 """Seconds between two readings of the history because a passive update showed a message that never came."""
 
@@ -32,8 +34,10 @@ class Stream:
     def __init__(self, remembered: Any = None) -> None:
         """``remembered`` is what ``place`` gave to the journal before the last stop."""
         self._place = _Place(**remembered) if isinstance(remembered, dict) else None
-        self._up_since: float | None = None
+        self._up = False
         self._caught_up = False
+        self._open_since = 0.0
+        self._cursor: str | None = None
         self._ask_at: float | None = None
         self._asking = False
         self._tries = 0
@@ -52,25 +56,37 @@ class Stream:
     @property
     def open(self) -> bool:
         """Whether a prompt may be sent: the session is up, and nothing before it is unread."""
-        return self._up_since is not None and self._caught_up
+        return self._up and self._caught_up
+
+    @property
+    def open_since(self) -> float:
+        """Since when it is open, if it is."""
+        return self._open_since
+
+    @property
+    def cursor(self) -> str | None:
+        """Where an incomplete reading of the history goes on."""
+        return self._cursor
 
     def ready(self, event: GatewayReady, now: float) -> None:
         """A new session: what happened before it is in the history only."""
         self._place = _Place(event.session_id, event.resume_gateway_url, event.seq, event.user_id)
-        self._up_since = now
+        self._up = True
         self._caught_up = False
+        self._cursor = None
         self._ask(now)
 
     def resumed(self, event: GatewayResumed, now: float) -> None:
         """The session goes on, and the replay has ended; the first time after a start all is read even so."""
         self.saw(event.seq)
-        self._up_since = now
+        self._up = True
+        self._open_since = now
         if not self._caught_up:
             self._ask(now)
 
     def lost(self) -> None:
         """The connection is gone."""
-        self._up_since = None
+        self._up = False
         self._asking = False
 
     def forget(self) -> None:
@@ -95,21 +111,23 @@ class Stream:
 
     def wants_history(self, now: float) -> bool:
         """Whether to read the history now; true once, then it is being read."""
-        due = self._up_since is not None and self._ask_at is not None and self._ask_at <= now
+        due = self._up and self._ask_at is not None and self._ask_at <= now
         if not due or self._asking:
             return False
         self._asking = True
         self._ask_at = None
         return True
 
-    def history_read(self, now: float, *, complete: bool) -> None:
-        """A stretch of the history was handled; an incomplete one is gone on with at once."""
+    def history_read(self, now: float, *, upto: str | None, complete: bool) -> None:
+        """A stretch of the history, up to this message, was handled; an incomplete one goes on from there."""
         self._asking = False
         self._tries = 0
-        if complete:
+        self._cursor = None if complete else upto
+        if not complete:
+            self._ask(now + PAUSE_BETWEEN_STRETCHES)
+        elif not self._caught_up:
             self._caught_up = True
-        else:
-            self._ask(now)
+            self._open_since = now
 
     def history_unread(self, now: float) -> float:
         """It could not be read: the seconds until the next try."""
@@ -119,16 +137,13 @@ class Stream:
         self._ask_at = now + wait
         return wait
 
-    def unbroken_since(self, session_id: str | None) -> float | None:
-        """Since when all that is said to this session reaches us; None: it is not the present one, or down.
-
-        What was said to it before was replayed when it was resumed.
-        """
-        return self._up_since if session_id is not None and session_id == self.session_id else None
+    def hears(self, session_id: str | None) -> bool:
+        """Whether all that is said to this session reaches us; what was said before was replayed."""
+        return self._up and session_id is not None and session_id == self.session_id
 
     def next_time(self) -> float | None:
         """When to ask for the history next."""
-        return None if self._asking or self._up_since is None else self._ask_at
+        return None if self._asking or not self._up else self._ask_at
 
     def place(self) -> dict[str, Any] | None:
         """For the journal: what a later start needs to resume."""

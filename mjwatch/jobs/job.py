@@ -110,7 +110,7 @@ def _choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
 
 def _accept(job: Job, event: ev.Accepted, now: float, limits: Limits) -> Moved:
     due = now + limits.start_timeout
-    return _note(job, now, "submitted", state=State.SUBMITTED, due=due, tries=0), ()
+    return _note(job, now, "submitted", state=State.SUBMITTED, due=due, tries=0, doubted=None), ()
 
 
 def _not_sent(job: Job, event: ev.NotSent, now: float, limits: Limits) -> Moved:
@@ -192,7 +192,7 @@ def _start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
         state=State.RUNNING,
         message_id=event.message_id,
         interaction_id=event.interaction_id or job.interaction_id,
-        job_uuid=event.job_uuid or job.job_uuid,
+        job_uuid=event.job_uuid or (job.job_uuid if job.message_id in {None, event.message_id} else None),
         started=job.started or now,
         vanished=None,
         held_by_bot=False,
@@ -228,6 +228,10 @@ def _overdue_submitted(job: Job, event: ev.Overdue, now: float, limits: Limits) 
 def _overdue_running(job: Job, event: ev.Overdue, now: float, limits: Limits) -> Moved:
     if job.vanished is None:
         return _doubt(job, ev.Unanswered("no sign of life from Midjourney for too long"), now, limits)
+    if event.result_held:
+        return _doubt(
+            job, ev.Unanswered("a result is here that may be its own or another job's"), now, limits
+        )
     detail = (
         "Midjourney deleted the job's message and sent no pictures. That is how it stops a job whose content"
         " it objects to, or which was cancelled in Discord."
@@ -349,6 +353,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         **_OVERTAKEN,
         **_ignore(
             ev.Accepted,
+            ev.NotSent,
             ev.Refused,
             ev.Unanswered,
             ev.InteractionFailed,
@@ -419,7 +424,8 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.CancelAsked: Row(_cancel, (State.CANCELLED,)),
         ev.RetryAsked: Row(_retry, (State.QUEUED,)),
         ev.ProvenUnsent: Row(_proven_unsent, (State.QUEUED,)),
-        **_ignore(ev.Accepted, ev.Unanswered, ev.InteractionFailed, ev.Vanished, ev.Overdue, ev.Restarted),
+        ev.Accepted: Row(_accept, (State.SUBMITTED,)),
+        **_ignore(ev.NotSent, ev.Unanswered, ev.InteractionFailed, ev.Vanished, ev.Overdue, ev.Restarted),
     },
     State.FAILED: {
         **_LATE,

@@ -38,13 +38,16 @@ _SCHEMA = (
     "CREATE INDEX files_by_path ON files (path, sha256)",
     """CREATE TABLE jobs (
         number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, open INTEGER NOT NULL,
-        priority INTEGER NOT NULL, due REAL, twin TEXT NOT NULL, job_uuid TEXT, result_message TEXT,
-        accepted REAL NOT NULL, file INTEGER REFERENCES files (id), body TEXT NOT NULL)""",
+        priority INTEGER NOT NULL, due REAL, twin TEXT NOT NULL, job_uuid TEXT, start_message TEXT,
+        result_message TEXT, attempts INTEGER NOT NULL, accepted REAL NOT NULL,
+        file INTEGER REFERENCES files (id), body TEXT NOT NULL)""",
     "CREATE INDEX jobs_open ON jobs (state, priority DESC, number, due, twin) WHERE open = 1",
     "CREATE INDEX jobs_due ON jobs (due) WHERE open = 1 AND state = 'queued' AND due IS NOT NULL",
     "CREATE INDEX jobs_by_state ON jobs (state)",
     "CREATE INDEX jobs_by_uuid ON jobs (job_uuid) WHERE job_uuid IS NOT NULL",
     "CREATE INDEX jobs_by_result ON jobs (result_message) WHERE result_message IS NOT NULL",
+    "CREATE INDEX jobs_by_start ON jobs (start_message) WHERE start_message IS NOT NULL",
+    "CREATE INDEX jobs_put_back ON jobs (number) WHERE open = 1 AND state = 'queued' AND attempts > 0",
     "CREATE INDEX jobs_by_file ON jobs (file) WHERE file IS NOT NULL",
     """CREATE TABLE attempts (
         nonce TEXT PRIMARY KEY, job TEXT NOT NULL, session TEXT, anchor TEXT, at REAL NOT NULL)
@@ -106,8 +109,9 @@ class Journal(JournalReader):
                 file_id = cursor.lastrowid
             for job, twin in jobs:
                 self._db.execute(
-                    "INSERT INTO jobs (state, open, priority, due, job_uuid, result_message, body, id, twin,"
-                    " accepted, file) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO jobs (state, open, priority, due, job_uuid, start_message, result_message,"
+                    " attempts, body, id, twin, accepted, file)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (*_columns(job), job.id, twin, job.accepted, file_id),
                 )
 
@@ -115,8 +119,8 @@ class Journal(JournalReader):
         """Store a job's step; with ``attempt_at`` also its new attempt, with ``meta`` the session's place."""
         with self._transaction():
             self._db.execute(
-                "UPDATE jobs SET state=?, open=?, priority=?, due=?, job_uuid=?, result_message=?, body=?"
-                " WHERE id=?",
+                "UPDATE jobs SET state=?, open=?, priority=?, due=?, job_uuid=?, start_message=?,"
+                " result_message=?, attempts=?, body=? WHERE id=?",
                 (*_columns(job), job.id),
             )
             if attempt_at is not None:
@@ -143,4 +147,5 @@ class Journal(JournalReader):
 def _columns(job: Job) -> tuple[str | int | float | None, ...]:
     """What is kept of a job beside its body, to find it by, and the body."""
     result = None if job.result is None else job.result.message_id
-    return (job.state, int(job.open), job.priority, job.due, job.job_uuid, result, dump_job(job))
+    ids = (job.job_uuid, job.message_id, result)
+    return (job.state, int(job.open), job.priority, job.due, *ids, len(job.nonces), dump_job(job))

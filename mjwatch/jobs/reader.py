@@ -62,9 +62,22 @@ class JournalReader:
         return None if row is None else json.loads(row[0])
 
     def live_jobs(self) -> list[Job]:
-        """All jobs that are open and not queued, oldest first."""
+        """All jobs that are open and were ever sent or answered, oldest first.
+
+        A queued one that was put back is among them: its earlier attempt may yet turn out to have run.
+        """
         states = ",".join(f"'{state}'" for state in State if state is not State.QUEUED)
-        return self._jobs(f"SELECT body {_FROM_OPEN} AND state IN ({states}) ORDER BY number")
+        live = self._jobs(f"SELECT body {_FROM_OPEN} AND state IN ({states}) ORDER BY number")
+        return live + self._jobs(
+            "SELECT body FROM jobs INDEXED BY jobs_put_back WHERE open=1 AND state='queued' AND attempts>0"
+            " ORDER BY number"
+        )
+
+    def any_queued(self, blocked_twins: Collection[str]) -> bool:
+        """Whether a queued job is left that is no twin of these."""
+        marks = ",".join("?" * len(blocked_twins))
+        query = f"SELECT 1 {_FROM_OPEN} AND state='queued' AND twin NOT IN ({marks}) LIMIT 1"
+        return self._one(query, *blocked_twins) is not None
 
     def next_queued(self, now: float, blocked_twins: Collection[str], only: str | None = None) -> Job | None:
         """The queued job to send next: priority, then order of arrival; due, and no twin of a blocked one.
@@ -94,12 +107,22 @@ class JournalReader:
         found = self._jobs("SELECT body FROM jobs WHERE id=?", job_id) if job_id.isascii() else []
         return found[0] if found else None
 
-    def owner_of(self, *, job_uuid: str | None = None, message_id: str | None = None) -> str | None:
-        """The id of the job, open or long closed, that this Midjourney job or final message belongs to."""
-        row = self._one("SELECT id FROM jobs WHERE job_uuid=? LIMIT 1", job_uuid) if job_uuid else None
-        if row is None and message_id:
-            row = self._one("SELECT id FROM jobs WHERE result_message=? LIMIT 1", message_id)
-        return None if row is None else str(row[0])
+    def owner_of(
+        self, *, job_uuid: str | None = None, message_id: str | None = None, start_id: str | None = None
+    ) -> str | None:
+        """The id of the job, open or long closed, that a final message belongs to.
+
+        By Midjourney's uuid, by the final's own id, or by the start message that it replies to.
+        """
+        for column, value in (
+            ("job_uuid", job_uuid),
+            ("result_message", message_id),
+            ("start_message", start_id),
+        ):
+            row = self._one(f"SELECT id FROM jobs WHERE {column}=? LIMIT 1", value) if value else None
+            if row is not None:
+                return str(row[0])
+        return None
 
     def file_of(self, job_id: str) -> TakenFile | None:
         """The prompt file that a job came from, byte for byte."""

@@ -9,8 +9,8 @@ _LINK = re.compile(r"<?https?://[^\s<>]*[^\s<>,.;:!?)\]\"']>?", re.IGNORECASE)
 _PARAMETERS = re.compile(r"(?:^| )--.*", re.DOTALL)
 _ELLIPSIS = re.compile(r"(?:\u2026|\.\.\.)$")
 
-CUT_AT_LEAST = 200
-"""An echo this long, in characters, may have been cut; shorter ones are whole."""
+CUT_AT_LEAST = 1000
+"""An echo this long, in characters, may have been cut (Discord's limit for a message is 2000)."""
 
 
 def normalise(prompt: str) -> str:

@@ -1,18 +1,19 @@
-"""Turns what the gateway and the channel's history say into events for jobs, and holds what is unclear."""
+"""Turns what the gateway and the channel's history say into events for jobs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
-from mjwatch.midjourney.matching import Match, Strangers, Unclear, match, match_history
+from mjwatch.midjourney.holding import Held, Holding
+from mjwatch.midjourney.matching import Match, Stranger, Strangers, Unclear, match, match_history
 from mjwatch.midjourney.messages import read_message
 from mjwatch.midjourney.reading import Kind, Reading
-from mjwatch.model import Job, Refusal, RefusalClass, Result
+from mjwatch.model import Job, Refusal, RefusalClass, Result, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 MESSAGE_EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK"})
 INTERACTION_EVENTS = frozenset(
@@ -25,32 +26,27 @@ PASSIVE_EVENTS = {
 }
 """What a session that is not subscribed to a guild gets in place of messages, and where the channels are
 listed in it (discord-userdoccers, gateway events)."""
-HELD_AT_MOST = 100
+
+_WORTH_HOLDING = frozenset({Kind.RESULT, Kind.STARTED})
 
 JobEvents = list[tuple[str | None, ev.JobEvent]]
 """Events with the job they are for; None for a refusal that concerns the account and no job of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A final that could be more than one job's, kept until it is clear whose. ``seq`` is its dispatch's."""
-
-    reading: Reading
-    seq: int | None
-
-
 class Follower:
-    """Follows one channel. ``owner_of(job_uuid=, message_id=)`` names the job, also a closed one, or None."""
+    """Follows one channel. ``owner_of(job_uuid=, message_id=, start_id=)`` names a job, also a closed one."""
 
     def __init__(self, channel_id: str, owner_of: Callable[..., str | None]) -> None:
         self._channel_id = channel_id
         self._owner_of = owner_of
         self._strangers = Strangers()
-        self._held: list[Held] = []
+        self.holding = Holding()
         self.me: str | None = None
         self.newest: str | None = None
         self.references_seen = False
         """Whether a final was seen to reply to its own start message: then ids tell equal prompts apart."""
+        self.caught_up = True
+        """False while a gap's history is unread: then only ids decide, and what they leave open waits."""
 
     def wanted(self, name: str, data: Mapping[str, Any]) -> bool:
         """Whether this dispatch concerns us; all others need not leave the gateway's thread."""
@@ -100,37 +96,66 @@ class Follower:
                 pairs += self._assign(read_message("MESSAGE_DELETE", gone), None, jobs)
         return pairs
 
-    def history(self, messages: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job]) -> JobEvents:
-        """What a stretch of the channel's history, read after a gap, means for which job."""
+    def history(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        jobs: Mapping[str, Job],
+        by_text: Container[str] | None = None,
+    ) -> JobEvents:
+        """What a stretch of the channel's history, read after a gap, means for which job.
+
+        ``by_text``: the ids of the jobs that may be found by their prompt; None means all.
+        """
         readings = [read_message("REST", message) for message in messages]
         for reading in readings:
             self.see(reading.message_id)
         fresh = [reading for reading in readings if self._closed_owner(reading, jobs) is None]
-        found = match_history(fresh, list(jobs.values()), self._strangers, self.me)
+        found = match_history(fresh, list(jobs.values()), self._strangers, self.me, by_text=by_text)
         return [pair for match_, reading in found for pair in self._events(match_, reading, jobs)]
 
-    def held_again(self, jobs: Mapping[str, Job]) -> JobEvents:
-        """What has become clear of the finals that were held; ask after every event that moved a job."""
-        held, self._held = self._held, []
-        return [pair for one in held for pair in self._assign(one.reading, one.seq, jobs)]
+    def held_again(self, jobs: Mapping[str, Job]) -> tuple[Held, JobEvents] | None:
+        """The first held message of which it has become clear whose it is; None if there is none.
 
-    def safe_seq(self, seq: int) -> int:
-        """The place from which a resumed session must replay so that nothing that is held gets lost."""
-        return min([seq, *(one.seq - 1 for one in self._held if one.seq is not None)])
+        It stays held until ``holding.release`` is told: its events may fail to be committed.
+        """
+        for held in self.holding:
+            pairs = self._find(held.reading, jobs)
+            if pairs is not None:
+                return held, pairs
+        return None
+
+    def new_session(self) -> None:
+        """A session began anew: there is a gap before it, and its dispatches are counted from one."""
+        self.caught_up = False
+        self.holding.new_session()
+
+    def remember_cancelled(self, job: Job) -> None:
+        """A job cancelled in doubt may have run: no other job may take its pictures by their text."""
+        self._strangers.add(Stranger(job.message_id or f"cancelled {job.id}", job.prompt.text, job.job_uuid))
 
     def _assign(self, reading: Reading, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
+        pairs = self._find(reading, jobs)
+        if pairs is None:
+            self.holding.hold(reading, seq)
+            pairs = []
+        if not pairs and reading.error is not None and reading.error.needs_human:
+            return [(None, ev.Refused(reading.error))]
+        return pairs
+
+    def _find(self, reading: Reading, jobs: Mapping[str, Job]) -> JobEvents | None:
+        """The events of this message, none if it is nobody's; None: it must be held."""
         owner = self._closed_owner(reading, jobs)
         if owner is not None:
             return [(owner, _finished(reading, "job uuid"))]
-        found = match(reading, jobs.values(), self._strangers, self.me)
+        certain = reading if self.caught_up else replace(reading, prompt=None)
+        found = match(certain, jobs.values(), self._strangers, self.me)
         if isinstance(found, Match):
             return self._events(found, reading, jobs)
-        if isinstance(found, Unclear) and reading.kind in {Kind.RESULT, Kind.STARTED}:
-            self._held = [*self._held, Held(reading, seq)][-HELD_AT_MOST:]
-        elif found is None and self._may_be_mine(reading):
-            self._strangers.note(reading)
-        if reading.error is not None and reading.error.needs_human:
-            return [(None, ev.Refused(reading.error))]
+        mine = self._may_be_mine(reading)
+        if mine and (isinstance(found, Unclear) or not self.caught_up):
+            return None if reading.kind in _WORTH_HOLDING else []
+        if found is None and mine:
+            self._strangers.note(reading, jobs.values())
         return []
 
     def _may_be_mine(self, reading: Reading) -> bool:
@@ -140,7 +165,9 @@ class Follower:
     def _closed_owner(self, reading: Reading, jobs: Mapping[str, Job]) -> str | None:
         if reading.kind is not Kind.RESULT:
             return None
-        owner = self._owner_of(job_uuid=reading.job_uuid, message_id=reading.message_id)
+        owner = self._owner_of(
+            job_uuid=reading.job_uuid, message_id=reading.message_id, start_id=reading.reply_to
+        )
         return None if owner in jobs else owner
 
     def _events(self, found: Match, reading: Reading, jobs: Mapping[str, Job]) -> JobEvents:
@@ -194,7 +221,8 @@ def _finished(reading: Reading, by: str) -> ev.Finished:
 def _interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> JobEvents:
     nonce, interaction_id = event.data.get("nonce"), event.data.get("id")
     owner = next((job for job in jobs if nonce is not None and str(nonce) in job.nonces), None)
-    if owner is None or str(nonce) != owner.nonce or not isinstance(interaction_id, str):
+    present = owner is not None and (str(nonce) == owner.nonce or owner.state is State.QUEUED)
+    if owner is None or not present or not isinstance(interaction_id, str):
         return []
     if event.name == "INTERACTION_FAILURE":
         code = event.data.get("reason_code")

@@ -19,16 +19,17 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.echo import could_be_same
+from mjwatch.midjourney.echo import could_be_same, normalise
 from mjwatch.midjourney.reading import Action, Kind, Reading
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
 _FINALS = frozenset({Kind.RESULT, Kind.SINGLE, Kind.VIDEO})
 _IN_HISTORY = frozenset({Kind.RESULT, Kind.STARTED, Kind.PROGRESS})
 _WAITING = frozenset({State.SUBMITTING, State.SUBMITTED, State.RUNNING, State.IN_DOUBT})
+_BETWEEN_ATTEMPTS = frozenset({State.QUEUED, State.IN_DOUBT})
 _OWN_ACTIONS = frozenset({None, Action.IMAGINE, Action.BLEND})
 """Blend too: a final whose prompt is nothing but links reads as one, also when it was an imagine."""
 
@@ -65,16 +66,31 @@ class Strangers:
     def __init__(self) -> None:
         self._by_message: OrderedDict[str, Stranger] = OrderedDict()
 
-    def note(self, reading: Reading) -> None:
-        """Learn from a message that is nobody's of ours."""
-        known = self._by_message.get(reading.message_id or "")
-        if known is not None and reading.job_uuid:
-            self._by_message[known.message_id] = replace(known, job_uuid=reading.job_uuid)
-        elif known is None and reading.kind in {Kind.STARTED, Kind.PROGRESS} and reading.message_id:
-            stranger = Stranger(reading.message_id, reading.prompt or "", reading.job_uuid)
-            self._by_message[reading.message_id] = stranger
-            if len(self._by_message) > STRANGERS_KEPT:
-                self._by_message.popitem(last=False)
+    def note(self, reading: Reading, waiting: Iterable[Job] = ()) -> None:
+        """Learn from a message that is nobody's of ours.
+
+        Progress whose start we did not see is no stranger's if one of our ``waiting`` jobs may be behind it.
+        """
+        if reading.message_id is None or reading.kind not in {Kind.STARTED, Kind.PROGRESS}:
+            return
+        known = self._by_message.get(reading.message_id)
+        if known is None and reading.kind is Kind.PROGRESS and _may_be_one_of(reading, waiting):
+            return
+        uuid = reading.job_uuid or (known.job_uuid if known else None)
+        self.add(Stranger(reading.message_id, known.prompt if known else reading.prompt or "", uuid))
+
+    def add(self, stranger: Stranger) -> None:
+        """Remember one; the oldest is forgotten when there are too many."""
+        self._by_message[stranger.message_id] = stranger
+        if len(self._by_message) > STRANGERS_KEPT:
+            self._by_message.popitem(last=False)
+
+    def end_by_text(self, reading: Reading) -> None:
+        """A final that none of our jobs waits for ends the oldest stranger with its prompt."""
+        for message_id, stranger in self._by_message.items():
+            if could_be_same(stranger.prompt, reading.prompt or ""):
+                del self._by_message[message_id]
+                return
 
     def end(self, reading: Reading) -> bool:
         """Whether this final is a stranger's by its ids; that stranger is done then."""
@@ -124,13 +140,27 @@ def match(
     return _by_text(reading, possible, strangers)
 
 
+def _may_be_one_of(reading: Reading, jobs: Iterable[Job]) -> bool:
+    return any(
+        job.state in _WAITING
+        and job.message_id is None
+        and could_be_same(job.prompt.text, reading.prompt or "")
+        for job in jobs
+    )
+
+
 def match_history(
-    readings: Sequence[Reading], jobs: Sequence[Job], strangers: Strangers, me: str | None = None
+    readings: Sequence[Reading],
+    jobs: Sequence[Job],
+    strangers: Strangers,
+    me: str | None = None,
+    *,
+    by_text: Container[str] | None = None,
 ) -> list[tuple[Match, Reading]]:
     """Match what was read from the channel's history, where no nonce is and strangers' starts are gone.
 
     By ids as ever. By text only where, of all the bot's jobs that no id gives to anybody, exactly one fits
-    exactly one of ours.
+    exactly one of ours; ``by_text`` are the ids of the jobs that may be found so (None: all).
     """
     found: list[tuple[Match, Reading]] = []
     owned: set[str] = set()
@@ -142,7 +172,7 @@ def match_history(
             owned.add(by_ids.job_id)
         elif reading.kind in _IN_HISTORY and (me is None or reading.user_id in {None, me}):
             rest.append(reading)
-    left = [job for job in jobs if job.id not in owned]
+    left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
     return found + _one_to_one(_by_bot_job(rest), left, strangers)
 
 
@@ -197,9 +227,10 @@ def _same(one: str | None, other: str | None) -> bool | None:
 def _nonce(reading: Reading, job: Job, final: bool) -> bool | None:
     if reading.nonce is None or not job.nonces:
         return None
-    if reading.nonce in job.nonces:
+    if reading.nonce == job.nonce or (reading.nonce in job.nonces and job.state in _BETWEEN_ATTEMPTS):
         return True
-    return None if final else False
+    # An earlier attempt that shows up beside the present one is another job of Midjourney's.
+    return None if final and reading.nonce not in job.nonces else False
 
 
 def _message(reading: Reading, job: Job) -> bool | None:
@@ -235,15 +266,22 @@ def _not_newer(message_id: str | None, anchor: str | None) -> bool:
 def _by_text(reading: Reading, possible: list[Job], strangers: Strangers) -> Match | Unclear | None:
     if reading.prompt is None or not _may_go_by_text(reading):
         return None
-    fitting = [job for job in possible if _is_waiting_for(reading, job)]
-    fitting = [job for job in fitting if could_be_same(job.prompt.text, reading.prompt)]
+    fitting = _fitting(reading.prompt, [job for job in possible if _is_waiting_for(reading, job)])
     if not fitting:
+        if reading.kind is Kind.RESULT:
+            strangers.end_by_text(reading)
         return None
     if len(fitting) > 1:
         return Unclear(f"{len(fitting)} jobs have this prompt")
     if strangers.could_own(reading):
         return Unclear("somebody else's job in this channel has this prompt")
     return Match(fitting[0].id, "text")
+
+
+def _fitting(prompt: str, jobs: list[Job]) -> list[Job]:
+    """The jobs with this prompt; only if none has it whole, those of which the echo may be cut off."""
+    equal = [job for job in jobs if normalise(job.prompt.text) == normalise(prompt)]
+    return equal or [job for job in jobs if could_be_same(job.prompt.text, prompt)]
 
 
 def _may_go_by_text(reading: Reading) -> bool:
@@ -257,4 +295,7 @@ def _may_go_by_text(reading: Reading) -> bool:
 def _is_waiting_for(reading: Reading, job: Job) -> bool:
     if job.state not in _WAITING:
         return False
+    if reading.kind is Kind.STARTED:
+        # The start of a job that the bot had let wait has no nonce; a start that is ours otherwise has.
+        return job.message_id is None and (job.held_by_bot or job.state is State.IN_DOUBT)
     return reading.kind is Kind.RESULT or job.message_id is None
