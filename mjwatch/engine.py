@@ -9,13 +9,11 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
-from mjwatch.discord.stream import Stream
 from mjwatch.errors import JournalError
 from mjwatch.jobs.acceptance import Acceptance
-from mjwatch.jobs.doubt import Silence
 from mjwatch.jobs.intray import InTray
 from mjwatch.jobs.job import IllegalEventError, Limits, step
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
@@ -27,7 +25,8 @@ if TYPE_CHECKING:
 
     from mjwatch.discord.payloads import ResumeState
     from mjwatch.jobs.journal import Journal
-    from mjwatch.midjourney.following import Follower
+    from mjwatch.midjourney.channel import Channel
+    from mjwatch.midjourney.following import JobEvents
 
 log = logging.getLogger("mjwatch")
 
@@ -56,7 +55,7 @@ class Engine:
     def __init__(
         self,
         journal: Journal,
-        follower: Follower,
+        channel: Channel,
         perform: Callable[[ev.Effect], None],
         *,
         pace: Pace,
@@ -69,7 +68,7 @@ class Engine:
         new_id: Callable[[], str],
     ) -> None:
         self._journal = journal
-        self._follower = follower
+        self._channel = channel
         self._perform = perform
         self._pace = pace
         self._limits = limits
@@ -81,8 +80,6 @@ class Engine:
         self._tray = InTray(ticks)
         self._jobs: dict[str, Job] = {}
         self._throttle = Throttle(pace)
-        self._stream = Stream()
-        self._silence = Silence(limits.quiet_time)
         self._journal_due: float | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
         """Told of every job that has moved, from the loop's own thread."""
@@ -103,11 +100,11 @@ class Engine:
 
     def resume_state(self) -> ResumeState | None:
         """Where the gateway's session of an earlier start can be resumed."""
-        return self._stream.resume_state()
+        return self._channel.resume_state()
 
     def forget_session(self) -> None:
         """The gateway's session was ended for good: the next start begins a new one."""
-        self._stream.forget()
+        self._channel.forget_session()
 
     def go_on(self) -> None:
         """A person says that what the sending was paused for is mended."""
@@ -119,10 +116,7 @@ class Engine:
     def load(self) -> None:
         """Take up what the journal holds: every open job is told that the program was restarted."""
         now = self._clock()
-        self._stream = Stream(self._journal.recall("gateway"))
-        self._follower.me = self._stream.user_id
-        self._follower.caught_up = False
-        self._follower.newest = self._journal.recall("newest")
+        self._channel.load(self._journal.recall("gateway"), self._journal.recall("newest"))
         self.paused = self._journal.recall("paused")
         if self._journal.recall("trouble") is not None:
             self._journal.remember({"trouble": None})
@@ -151,7 +145,7 @@ class Engine:
         try:
             while (event := self._tray.take(0.0)) is not None:
                 self._handle(event)
-            self._journal.remember(self._meta())
+            self._journal.remember(self._channel.place())
         except JournalError as error:
             log.error("%s", error)
 
@@ -160,18 +154,13 @@ class Engine:
         if self.files_waiting != 0 or not self._tray.empty:
             return False
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
-        if not all(self._waits_for_person(job) for job in sent):
+        if not all(self._channel.waits_for_person(job) for job in sent):
             return False
         return not self._journal.any_queued(self._blocked_twins())
 
     def in_doubt(self) -> bool:
         """Whether a job waits for a person's word."""
         return any(job.state is State.IN_DOUBT for job in self._jobs.values())
-
-    def _waits_for_person(self, job: Job) -> bool:
-        """Whether neither an unread history nor its session's silence can settle this doubt any more."""
-        settles_itself = not self._stream.open or (job.doubted is not None and self._hears_of(job))
-        return job.state is State.IN_DOUBT and not settles_itself
 
     def job(self, job_id: str) -> Job | None:
         """The job as it stands, open or closed."""
@@ -199,7 +188,7 @@ class Engine:
             case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayStopped():
                 self._gateway(event)
             case ev.GatewayAlive():
-                self._gateway_alive(event)
+                self._step_all(self._channel.alive(event, self._jobs, self._ticks()))
             case ev.FileSettled():
                 jobs, effects = self._acceptance.file(event, self._clock())
                 self._welcome(jobs, effects)
@@ -255,7 +244,7 @@ class Engine:
             self._pause(event.refusal.title or event.refusal.detail)
         if moved is not job:
             attempt_at = self._clock() if isinstance(event, ev.Chosen) else None
-            self._journal.update(moved, attempt_at=attempt_at, meta=self._meta())
+            self._journal.update(moved, attempt_at=attempt_at, meta=self._channel.place())
             self._keep(moved)
             if moved.history != job.history:
                 log.info("%s %s", moved.id, moved.history[-1].event)
@@ -263,31 +252,31 @@ class Engine:
             self._perform(effect)
 
     def _keep(self, job: Job) -> None:
-        if job.state is State.CANCELLED and job.nonces and job.result is None:
-            self._follower.remember_cancelled(job)
         if job.open:
             self._jobs[job.id] = job
         else:
             self._jobs.pop(job.id, None)
+            self._channel.closed(job)
         self.on_change(job)
 
-    def _follow(self, pairs: list[tuple[str | None, ev.JobEvent]]) -> None:
+    def _follow(self, pairs: JobEvents) -> None:
+        self._step_all(pairs)
+        if pairs:
+            self._look_again()
+
+    def _step_all(self, pairs: JobEvents) -> None:
         for job_id, event in pairs:
             if job_id is not None:
                 self._step(job_id, event)
             elif isinstance(event, ev.Refused):
                 self._pause(event.refusal.title or event.refusal.detail)
-        if pairs:
-            self._look_again()
 
     def _look_again(self) -> None:
         """See whose the held messages are by now; each is let go once that is committed."""
-        while (found := self._follower.held_again(self._jobs)) is not None:
+        while (found := self._channel.held_again(self._jobs)) is not None:
             held, pairs = found
-            for job_id, event in pairs:
-                if job_id is not None:
-                    self._step(job_id, event)
-            self._follower.holding.release(held)
+            self._step_all(pairs)
+            self._channel.release(held)
 
     def _pause(self, reason: str) -> None:
         if self.paused is None:
@@ -298,15 +287,13 @@ class Engine:
     # ---- the gateway and the history
 
     def _dispatch(self, event: ev.GatewayDispatch) -> None:
-        held = len(self._follower.holding)
-        self._follow(self._follower.dispatch(event, self._jobs))
-        self._stream.saw(self._follower.holding.safe_seq(event.seq))
-        if len(self._follower.holding) > held:
+        held = self._channel.holds
+        self._follow(self._channel.dispatch(event, self._jobs))
+        if self._channel.holds > held:
             log.info("a message may be one of several jobs'; it is held until that is clear")
-        if self._follower.missed_something(event):
+        if self._channel.handled(event, self._clock()):
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ev.Subscribe())
-            self._stream.missed_something(self._clock())
 
     def _gateway(
         self, event: ev.GatewayReady | ev.GatewayResumed | ev.GatewayDown | ev.GatewayStopped
@@ -314,25 +301,21 @@ class Engine:
         now = self._clock()
         match event:
             case ev.GatewayReady():
-                self._follower.me = event.user_id
-                self._follower.new_session()
-                self._silence.interrupted()
-                self._stream.ready(event, now)
+                self._channel.ready(event, now)
                 self._tell_trouble(None)
-                self._journal.remember(self._meta())
+                self._journal.remember(self._channel.place())
                 log.info("gateway: ready as %s", event.user_name)
                 if event.required_action:
                     self._pause(f"Discord wants something of the account: {event.required_action}")
             case ev.GatewayResumed():
-                self._stream.resumed(event, now)
+                self._channel.resumed(event, now)
                 self._tell_trouble(None)
                 log.info("gateway: session resumed")
             case ev.GatewayDown():
-                self._silence.interrupted()
-                self._stream.lost()
+                self._channel.lost()
                 self._tell_trouble(Trouble(event.reason, now + event.retry_in))
             case ev.GatewayStopped():
-                self._stream.lost()
+                self._channel.lost()
                 self._tell_trouble(Trouble(event.reason, math.inf))
                 self._pause(event.reason)
 
@@ -344,45 +327,14 @@ class Engine:
         if trouble is not None:
             self.on_trouble(trouble)
 
-    def _gateway_alive(self, event: ev.GatewayAlive) -> None:
-        """It has answered, behind all that it had said: what was silent until here was not executed."""
-        for job_id in self._silence.proven(self._ticks()):
-            job = self._jobs.get(job_id)
-            if job is not None and job.session_id == event.session_id and self._hears_of(job):
-                self._step(job_id, ev.ProvenUnsent())
-
-    def _hears_of(self, job: Job) -> bool:
-        return self._stream.hears(job.session_id)
-
-    def _read_history(self) -> None:
-        """Ask for all that is newer than the last message seen, and than the oldest attempt in question."""
-        asked = [job for job in self._jobs.values() if job.state in IN_FLIGHT or job.state is State.IN_DOUBT]
-        places = [place for place in (self._follower.newest, *(job.anchor for job in asked)) if place]
-        after = self._stream.cursor or min(places, key=int, default=None)
-        starts = tuple(job.message_id for job in asked if job.message_id is not None)
-        self._perform(ev.ReadHistory(after, () if self._stream.cursor else starts))
-
     def _history_read(self, event: ev.HistoryRead) -> None:
-        self._follower.see(event.newest)
-        self._follow(self._follower.history(event.messages, self._jobs, self._may_be_found_by_text(event)))
-        self._follow(self._follower.reread(event.reread, self._jobs))
-        self._stream.history_read(self._clock(), upto=event.newest, complete=event.complete)
-        self._follower.caught_up = self._follower.caught_up or event.complete
+        self._step_all(self._channel.history(event, self._jobs))
+        self._channel.history_handled(event, self._clock())
         self._look_again()
 
-    def _may_be_found_by_text(self, event: ev.HistoryRead) -> set[str]:
-        """Not in a part of the history, nor where the session itself will tell what became of the POST."""
-        if not event.complete or self._stream.cursor is not None:
-            return set()
-        return {job.id for job in self._jobs.values() if job.doubted is None or not self._hears_of(job)}
-
     def _history_unread(self, event: ev.HistoryUnread) -> None:
-        wait = self._stream.history_unread(self._clock())
+        wait = self._channel.history_unread(self._clock())
         log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
-
-    def _meta(self) -> dict[str, Any]:
-        newest = self._follower.holding.safe_newest(self._follower.newest)
-        return {"gateway": self._stream.place(), "newest": newest}
 
     # ---- what time brings
 
@@ -397,43 +349,29 @@ class Engine:
             self._journal_due = self._ticks() + JOURNAL_PAUSE
 
     def _turn(self, now: float) -> None:
-        for job in [job for job in self._jobs.values() if self._limit(job) <= now]:
-            held = self._follower.holding.has_result_like(job.prompt.text)
-            self._step(job.id, ev.Overdue(result_held=held))
-        doubtful = [
-            job for job in self._jobs.values() if job.state is State.IN_DOUBT and job.doubted is not None
-        ]
-        self._silence.watch([job.id for job in doubtful if self._hears_of(job)], self._ticks())
-        if self._silence.wants_probe(self._ticks()):
+        for job in [job for job in self._jobs.values() if self._channel.limit(job) <= now]:
+            self._step(job.id, self._channel.overdue(job))
+        if self._channel.wants_probe(self._jobs, self._ticks()):
             self._perform(ev.Probe())
-        if self._stream.wants_history(now):
-            self._read_history()
+        request = self._channel.history_request(self._jobs, now)
+        if request is not None:
+            self._perform(request)
         if self._may_send(now):
             self._send_next(now)
-
-    def _limit(self, job: Job) -> float:
-        """When ``Overdue`` is due. What Midjourney says can be late only while we hear it."""
-        if job.due is None or job.state is State.QUEUED:
-            return math.inf
-        if job.state not in IN_FLIGHT:
-            return job.due
-        if not self._stream.open:
-            return math.inf
-        return max(job.due, self._stream.open_since + self._limits.vanish_grace)
 
     def _may_send(self, now: float) -> bool:
         """One POST at a time, gateway up, the channel's newest message known, a slot free, and the pace."""
         states = [job.state for job in self._jobs.values() if job.state in IN_FLIGHT]
-        ready = self._stream.open and self.paused is None and State.SUBMITTING not in states
+        ready = self._channel.open and self.paused is None and State.SUBMITTING not in states
         return ready and self._throttle.may_send(now, len(states))
 
     def _send_next(self, now: float) -> None:
         job = self._journal.next_queued(now, self._blocked_twins(), only=self.only)
-        session_id = self._stream.session_id
+        session_id = self._channel.session_id
         if job is None or session_id is None:
             return
         self._jobs[job.id] = job
-        chosen = ev.Chosen(self._new_nonce(), session_id, self._follower.newest)
+        chosen = ev.Chosen(self._new_nonce(), session_id, self._channel.newest)
         self._step(job.id, chosen)
         self._throttle.sent(now, self._chance())
 
@@ -442,9 +380,7 @@ class Engine:
         return {
             normalise(job.prompt.text)
             for job in self._jobs.values()
-            if (job.state in IN_FLIGHT or job.state is State.IN_DOUBT)
-            and job.job_uuid is None
-            and not (self._follower.references_seen and job.message_id is not None)
+            if (job.state in IN_FLIGHT or job.state is State.IN_DOUBT) and not self._channel.tells_apart(job)
         }
 
     def _wait(self) -> float:
@@ -452,12 +388,10 @@ class Engine:
         now, ticks = self._clock(), self._ticks()
         if self._journal_due is not None:
             return min(max(0.0, self._journal_due - ticks), JOURNAL_PAUSE)
-        times = [self._limit(job) for job in self._jobs.values()]
-        times += [time for time in (self._stream.next_time(),) if time is not None]
+        times = [self._channel.limit(job) for job in self._jobs.values()]
         times += [time for time in (self._throttle.next_time(now), self._queued_due(now)) if time > now]
-        waits = [time - now for time in times]
-        waits += [time - ticks for time in (self._silence.next_time(),) if time is not None]
-        return min(max(0.0, min(waits, default=LONGEST_WAIT)), LONGEST_WAIT)
+        wait = min([time - now for time in times], default=LONGEST_WAIT)
+        return min(max(0.0, min(wait, self._channel.next_wait(now, ticks))), LONGEST_WAIT)
 
     def _queued_due(self, now: float) -> float:
         try:

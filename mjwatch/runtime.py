@@ -26,7 +26,7 @@ from mjwatch.jobs.job import Limits
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.reader import JournalReader, TakenFile
-from mjwatch.midjourney.following import Follower
+from mjwatch.midjourney.channel import Channel
 from mjwatch.worker import Worker
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Runtime:
         journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
-        follower = Follower(keys.channel_id, journal.owner_of)
+        channel = Channel(keys.channel_id, journal.owner_of, config.pace.quiet_time)
         token, proxy, allow = keys.token.reveal(), config.discord.proxy, config.discord.allow_hosts
         self.rest = stack.enter_context(
             closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))
@@ -107,18 +107,18 @@ class Runtime:
             remove_file=self._inbox.remove,
             file_of=lambda job_id: _file_of(config.state.path / JOURNAL_FILE, job_id),
         )
-        self.engine = _engine(config, journal, follower, self._worker)
+        self.engine = _engine(config, journal, channel, self._worker)
         self.engine.load()
-        self._connection = self._gateway(follower)
+        self._connection = self._gateway(channel)
 
-    def _gateway(self, follower: Follower) -> WebsocketConnection:
+    def _gateway(self, channel: Channel) -> WebsocketConnection:
         config = self.config.discord
         session = GatewaySession(
             self._keys.token.reveal(),
             random=random.random,
             gateway_url=config.gateway_url,
             resume=self.engine.resume_state(),
-            wanted=follower.wanted,
+            wanted=channel.wanted,
             allowed=lambda url: token_may_go_to(url, config.allow_hosts),
         )
         return WebsocketConnection(session, self.engine.put, proxy=config.proxy)
@@ -148,14 +148,14 @@ class Runtime:
         self.engine.finish()
 
 
-def _engine(config: Config, journal: Journal, follower: Follower, worker: Worker) -> Engine:
+def _engine(config: Config, journal: Journal, channel: Channel, worker: Worker) -> Engine:
     pace = config.pace
     return Engine(
         journal,
-        follower,
+        channel,
         worker.perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
-        limits=Limits(pace.start_timeout, pace.silence_timeout, pace.quiet_time),
+        limits=Limits(pace.start_timeout, pace.silence_timeout),
         max_jobs_per_file=pace.max_jobs_per_file,
         clock=time.time,
         ticks=time.monotonic,

@@ -16,7 +16,7 @@ from mjwatch.errors import JournalError
 from mjwatch.jobs.job import Limits
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.pacing import Pace
-from mjwatch.midjourney.following import Follower
+from mjwatch.midjourney.channel import Channel
 from mjwatch.model import Job, Prompt, Refusal, RefusalClass, State
 from tests.shapes import CHANNEL, ME, UUID_A, UUID_B, create, delete, progress, result, started, update
 
@@ -42,7 +42,7 @@ class House:
         ids, nonces = itertools.count(1), itertools.count(self.first_nonce)
         self.engine = Engine(
             self.journal,
-            Follower(CHANNEL, self.journal.owner_of),
+            Channel(CHANNEL, self.journal.owner_of, quiet_time=60.0),
             self.effects.append,
             pace=self.pace,
             limits=Limits(),
@@ -464,7 +464,7 @@ def test_an_event_that_nobody_foresaw_does_not_end_the_loop(
     def broken(*arguments: Any) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(house.engine._follower, "dispatch", broken)
+    monkeypatch.setattr(house.engine._channel, "dispatch", broken)
     house.feed(create(result("700")))
     assert "could not be handled" in caplog.text
     house.drop("a.txt", "a red cat\n")

@@ -21,7 +21,15 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "ground": ("mjwatch", "errors", "model", "events", "settings", "keys", "config"),
     "pure core": (
         *("prompts.*", "midjourney.*", "folders.settling", "folders.names"),
-        *("jobs.job", "jobs.pacing", "jobs.intake", "jobs.record", "jobs.diagram"),
+        *(
+            "jobs.job",
+            "jobs.pacing",
+            "jobs.doubt",
+            "jobs.reason",
+            "jobs.intake",
+            "jobs.record",
+            "jobs.diagram",
+        ),
         *("discord.protocol", "discord.session", "discord.stream", "discord.payloads", "discord.heartbeat"),
         *("discord.backoff", "discord.budget", "discord.inflate", "discord.answers", "discord.hosts"),
     ),

@@ -41,14 +41,10 @@ class IllegalEventError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a job may stay silent, in seconds, before it is looked into.
-
-    ``quiet_time``: how long its own session must be silent about a POST to show that it was not executed.
-    """
+    """How long a job may stay silent, in seconds, before it is looked into."""
 
     start_timeout: float = 900.0
     silence_timeout: float = 3600.0
-    quiet_time: float = 60.0
     vanish_grace: float = 60.0
     queue_full_pause: float = 60.0
 

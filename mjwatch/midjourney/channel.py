@@ -1,0 +1,198 @@
+"""One channel as it is heard: the session's place, the history of gaps, whose messages are whose. Pure.
+
+Wall-clock times (``now``) are seconds since 1970, ``ticks`` seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from mjwatch import events as ev
+from mjwatch.discord.stream import Stream
+from mjwatch.jobs.doubt import Silence
+from mjwatch.midjourney.following import Follower, JobEvents
+from mjwatch.model import IN_FLIGHT, Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mjwatch.discord.payloads import ResumeState
+    from mjwatch.midjourney.holding import Held
+
+GRACE = 60.0
+"""Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""
+
+
+class Channel:
+    """Told what the gateway and the history say; answers with events for jobs."""
+
+    def __init__(self, channel_id: str, owner_of: Callable[..., str | None], quiet_time: float) -> None:
+        """``owner_of`` as for Follower; ``quiet_time`` in seconds, as in Limits."""
+        self._follower = Follower(channel_id, owner_of)
+        self._stream = Stream()
+        self._silence = Silence(quiet_time)
+        self.wanted = self._follower.wanted
+
+    def load(self, place: object, newest: str | None) -> None:
+        """Take up what ``place`` gave to the journal; what happened since is unknown."""
+        self._stream = Stream(place)
+        self._follower.me = self._stream.user_id
+        self._follower.caught_up = False
+        self._follower.newest = newest
+
+    def place(self) -> dict[str, Any]:
+        """For the journal: from where a later start must hear so that nothing is lost."""
+        newest = self._follower.holding.safe_newest(self._follower.newest)
+        return {"gateway": self._stream.place(), "newest": newest}
+
+    def resume_state(self) -> ResumeState | None:
+        """Where the gateway's session can be resumed."""
+        return self._stream.resume_state()
+
+    def forget_session(self) -> None:
+        """The session was ended for good."""
+        self._stream.forget()
+
+    @property
+    def open(self) -> bool:
+        """Whether all that is said in the channel reaches us, and nothing before it is unread."""
+        return self._stream.open
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that interactions are to be answered to."""
+        return self._stream.session_id
+
+    @property
+    def newest(self) -> str | None:
+        """The newest message that is known in the channel."""
+        return self._follower.newest
+
+    @property
+    def holds(self) -> int:
+        """How many messages are held because it is not clear whose they are."""
+        return len(self._follower.holding)
+
+    # ---- the gateway
+
+    def ready(self, event: ev.GatewayReady, now: float) -> None:
+        """A new session: there is a gap before it."""
+        self._follower.me = event.user_id
+        self._follower.new_session()
+        self._silence.interrupted()
+        self._stream.ready(event, now)
+
+    def resumed(self, event: ev.GatewayResumed, now: float) -> None:
+        """The session goes on; what was missed has been replayed."""
+        self._stream.resumed(event, now)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._silence.interrupted()
+        self._stream.lost()
+
+    def dispatch(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> JobEvents:
+        """What this dispatch means for which job; tell ``handled`` once that is committed."""
+        return self._follower.dispatch(event, jobs)
+
+    def handled(self, event: ev.GatewayDispatch, now: float) -> bool:
+        """The dispatch is done with. True: it shows that messages of the channel don't reach us."""
+        self._stream.saw(self._follower.holding.safe_seq(event.seq))
+        missed = self._follower.missed_something(event)
+        if missed:
+            self._stream.missed_something(now)
+        return missed
+
+    def held_again(self, jobs: Mapping[str, Job]) -> tuple[Held, JobEvents] | None:
+        """A held message of which it has become clear whose it is; ``release`` it once that is committed."""
+        return self._follower.held_again(jobs)
+
+    def release(self, held: Held) -> None:
+        """Let go of a held message."""
+        self._follower.holding.release(held)
+
+    def closed(self, job: Job) -> None:
+        """A job has ended; if it may have run all the same, no other job may take its pictures by text."""
+        if job.state is State.CANCELLED and job.nonces and job.result is None:
+            self._follower.remember_cancelled(job)
+
+    # ---- the history
+
+    def history_request(self, jobs: Mapping[str, Job], now: float) -> ev.ReadHistory | None:
+        """Ask for all that is newer than the last message seen, and than the oldest attempt in question."""
+        if not self._stream.wants_history(now):
+            return None
+        if self._stream.cursor is not None:
+            return ev.ReadHistory(self._stream.cursor)
+        asked = [job for job in jobs.values() if job.state in IN_FLIGHT or job.state is State.IN_DOUBT]
+        places = [place for place in (self.newest, *(job.anchor for job in asked)) if place]
+        starts = tuple(job.message_id for job in asked if job.message_id is not None)
+        return ev.ReadHistory(min(places, key=int, default=None), starts)
+
+    def history(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> JobEvents:
+        """What the history means for which job; tell ``history_handled`` once that is committed."""
+        self._follower.see(event.newest)
+        found = self._follower.history(event.messages, jobs, self._by_text(event, jobs))
+        return found + self._follower.reread(event.reread, jobs)
+
+    def history_handled(self, event: ev.HistoryRead, now: float) -> None:
+        """The stretch of history is done with."""
+        self._stream.history_read(now, upto=event.newest, complete=event.complete)
+        self._follower.caught_up = self._follower.caught_up or event.complete
+
+    def history_unread(self, now: float) -> float:
+        """It could not be read: the seconds until the next try."""
+        return self._stream.history_unread(now)
+
+    def _by_text(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> set[str]:
+        """Not in a part of the history, nor where the session itself will tell what became of the POST."""
+        if not event.complete or self._stream.cursor is not None:
+            return set()
+        return {job.id for job in jobs.values() if job.doubted is None or not self._hears_of(job)}
+
+    # ---- doubt and time
+
+    def wants_probe(self, jobs: Mapping[str, Job], ticks: float) -> bool:
+        """Whether the gateway must show that it is there, to prove that a doubtful POST was not executed."""
+        doubtful = [job for job in jobs.values() if job.state is State.IN_DOUBT and job.doubted is not None]
+        self._silence.watch([job.id for job in doubtful if self._hears_of(job)], ticks)
+        return self._silence.wants_probe(ticks)
+
+    def alive(self, event: ev.GatewayAlive, jobs: Mapping[str, Job], ticks: float) -> JobEvents:
+        """It has answered, behind all that it had said: what was silent until here was not executed."""
+        silent = [jobs[job_id] for job_id in self._silence.proven(ticks) if job_id in jobs]
+        proven = [job for job in silent if job.session_id == event.session_id and self._hears_of(job)]
+        return [(job.id, ev.ProvenUnsent()) for job in proven]
+
+    def _hears_of(self, job: Job) -> bool:
+        return self._stream.hears(job.session_id)
+
+    def waits_for_person(self, job: Job) -> bool:
+        """Whether neither an unread history nor its session's silence can settle this doubt any more."""
+        settles_itself = not self.open or (job.doubted is not None and self._hears_of(job))
+        return job.state is State.IN_DOUBT and not settles_itself
+
+    def tells_apart(self, job: Job) -> bool:
+        """Whether this job's pictures can be told from those of an equal prompt by their ids."""
+        by_reply = self._follower.references_seen and job.message_id is not None
+        return job.job_uuid is not None or by_reply
+
+    def limit(self, job: Job) -> float:
+        """When ``overdue`` must be fed to this job. Midjourney can be late only while we hear it."""
+        if job.due is None or job.state is State.QUEUED:
+            return math.inf
+        if job.state not in IN_FLIGHT:
+            return job.due
+        return max(job.due, self._stream.open_since + GRACE) if self.open else math.inf
+
+    def overdue(self, job: Job) -> ev.Overdue:
+        """The event for a job whose time has come."""
+        return ev.Overdue(result_held=self._follower.holding.has_result_like(job.prompt.text))
+
+    def next_wait(self, now: float, ticks: float) -> float:
+        """Seconds until time itself wants the history or a probe."""
+        history, silence = self._stream.next_time(), self._silence.next_time()
+        waits = [history - now] if history is not None else []
+        waits += [silence - ticks] if silence is not None else []
+        return min(waits, default=math.inf)
