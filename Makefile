@@ -5,13 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CANDIDATES := python3.13 python3.12 python3.11 python3
+# Scenarios wait more than they compute, so more of them than cores may run at once.
+WORKERS := 4
 DEMO := demo-$(shell date +%Y%m%d-%H%M%S)
 
 # Tests talk to loopback only; a proxy in the environment would be asked for it.
 export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
-.PHONY: help demo test test-real bench diagram format clean
+.PHONY: help demo test test-real bench diagram cli-page format clean
 
 help:
 	@echo "make demo       a simulator, some prompt files, and the folders that they become"
@@ -19,6 +21,7 @@ help:
 	@echo "make test-real  tests that need a real program beside Python"
 	@echo "make bench      measure"
 	@echo "make diagram    draw the state diagram in docs/architecture.md anew"
+	@echo "make cli-page   write docs/cli.md anew from the command line's help"
 	@echo "make format     format the code"
 	@echo "make clean      remove what these targets have made"
 
@@ -29,7 +32,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not real"
+	$(BIN)/python -m pytest -m "not real" -n $(WORKERS) --dist worksteal
 
 # pytest ends with 5 where it finds no test; that is no failure, but it must not look like a success either.
 test-real: $(VENV)/.dev
@@ -38,6 +41,9 @@ test-real: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
+
+cli-page: $(VENV)/.demo
+	$(BIN)/python docs/make_cli.py
 
 diagram: $(VENV)/.demo
 	$(BIN)/python -c "from pathlib import Path; from mjwatch.jobs.diagram import with_diagram; \
