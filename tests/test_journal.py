@@ -13,15 +13,18 @@ import pytest
 from hypothesis import given
 
 from mjwatch.errors import JournalError
+from mjwatch.jobs import schema
 from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import SCHEMA_VERSION, JournalReader, TakenFile, check_version, stored_path
+from mjwatch.jobs.opening import look_over
+from mjwatch.jobs.reader import JournalReader, TakenFile, stored_path
 from mjwatch.jobs.record import dump_job, load_job
+from mjwatch.jobs.schema import newest_version, version_of
 from mjwatch.model import Job, State
 from tests.made_jobs import made_job, text, wild_jobs
 from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 NOW = 1_770_000_000.0
@@ -192,7 +195,7 @@ def contents(path: Path) -> dict[str, bytes]:
 def test_a_newer_journal_is_refused_and_not_a_byte_of_it_changes(
     path: Path, opened: type[Journal | JournalReader], in_wal: bool
 ) -> None:
-    before = closed_with_version(path, SCHEMA_VERSION + 1, in_wal=in_wal)
+    before = closed_with_version(path, newest_version() + 1, in_wal=in_wal)
     assert len(before) == 1 + in_wal
     with pytest.raises(JournalError, match="written by a newer mjwatch") as caught:
         opened(path)
@@ -216,15 +219,153 @@ def test_a_damaged_journal_is_refused_with_what_to_do(
     assert path.read_bytes() == data
 
 
-def test_damage_inside_is_found_when_it_is_read(path: Path, journal: Journal) -> None:
-    accept(journal, *(made_job(f"job{number}") for number in range(200)))
-    journal.close()
-    data = bytearray(path.read_bytes())
-    data[8192:-4096] = b"\xff" * (len(data) - 12288)
-    path.write_bytes(data)
+def filled(path: Path, *, in_wal: bool) -> dict[str, bytes]:
+    """A journal with many jobs, closed, or as a crash leaves it if ``in_wal``; its files."""
+    with closing(Journal(path)) as journal:
+        accept(journal, *(made_job(f"job{number}") for number in range(200)))
+        journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        accept(journal, *(made_job(f"later{number}") for number in range(9)))
+        crashed = contents(path)
+    for name, data in crashed.items() if in_wal else ():
+        (path.parent / name).write_bytes(data)
+    return contents(path)
+
+
+def a_page_of_nothing(data: bytes) -> bytes:
+    return data[:8192] + b"\0" * 4096 + data[12288:]
+
+
+def half_overwritten(data: bytes) -> bytes:
+    return data[:8192] + b"\xff" * (len(data) - 12288) + data[-4096:]
+
+
+def cut_short(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize("in_wal", [False, True], ids=["closed cleanly", "with a -wal file"])
+@pytest.mark.parametrize("damage", [a_page_of_nothing, half_overwritten, cut_short])
+def test_damage_inside_refuses_the_start_and_not_a_byte_changes(
+    path: Path, damage: Callable[[bytes], bytes], in_wal: bool
+) -> None:
+    before = filled(path, in_wal=in_wal)
+    assert len(before) == 1 + in_wal
+    before[path.name] = damage(before[path.name])
+    path.write_bytes(before[path.name])
+    with pytest.raises(JournalError) as caught:
+        Journal(path)
+    assert "it is damaged: put it aside" in caught.value.mend
+    assert contents(path) == before
+    with pytest.raises(JournalError, match="damaged"):
+        look_over(path)
+
+
+def test_a_journal_that_lost_all_but_its_wal_file_is_no_new_one(path: Path) -> None:
+    before = filled(path, in_wal=True) | {path.name: b""}
+    path.write_bytes(b"")
+    with pytest.raises(JournalError, match="its -wal file is not"):
+        Journal(path)
+    assert contents(path) == before
+
+
+@pytest.mark.parametrize("in_wal", [False, True], ids=["closed cleanly", "with a -wal file"])
+def test_a_sound_journal_is_looked_over_and_opened(path: Path, in_wal: bool) -> None:
+    filled(path, in_wal=in_wal)
+    assert look_over(path) == newest_version()
+    with closing(Journal(path)) as journal:
+        assert look_over(path) == newest_version()  # beside a daemon
+        assert len(journal.listed(None, 500)) == 209
+
+
+def test_damage_inside_is_found_when_it_is_read(path: Path) -> None:
+    data = filled(path, in_wal=False)[path.name]
+    path.write_bytes(half_overwritten(data))
     with closing(JournalReader(path)) as reader, pytest.raises(JournalError) as caught:
         reader.listed(None, 500)
     assert "damaged" in caught.value.mend
+
+
+# ---- versions
+
+
+@pytest.fixture
+def versions(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[str, ...]]:
+    """The migrations, to which a test may add; they are put back after it."""
+    found = dict(schema.MIGRATIONS)
+    monkeypatch.setattr(schema, "MIGRATIONS", found)
+    return found
+
+
+def test_an_older_journal_is_brought_up_to_date_with_all_that_is_in_it(
+    path: Path, versions: dict[int, tuple[str, ...]], caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(path, in_wal=True)
+    versions[2] = ("ALTER TABLE jobs ADD COLUMN mood TEXT", "UPDATE jobs SET mood='calm'")
+    versions[3] = ("CREATE TABLE moods AS SELECT DISTINCT mood FROM jobs",)
+    with caplog.at_level("INFO"), closing(Journal(path)) as journal:
+        assert "from version 1 to 3" in caplog.text
+        assert version_of(journal._db) == 3
+        assert journal._db.execute("SELECT mood FROM moods").fetchall() == [("calm",)]
+        assert len(journal.listed(None, 500)) == 209
+        accept(journal, made_job("job after"))
+    caplog.clear()
+    with closing(Journal(path)) as journal:  # once is enough
+        assert journal.job("job after") is not None
+    assert caplog.text == ""
+
+
+def test_a_new_journal_goes_through_all_versions(path: Path, versions: dict[int, tuple[str, ...]]) -> None:
+    versions[2] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
+    with closing(Journal(path)) as journal:
+        assert version_of(journal._db) == 2
+        assert journal._db.execute("SELECT mood FROM jobs").fetchall() == []
+
+
+def test_a_migration_that_fails_midway_changes_nothing(
+    path: Path, versions: dict[int, tuple[str, ...]]
+) -> None:
+    filled(path, in_wal=False)
+    versions[2] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
+    versions[3] = ("DELETE FROM jobs", "UPDATE nowhere SET mood='calm'")
+    with pytest.raises(JournalError, match="nowhere"):
+        Journal(path)
+    del versions[2], versions[3]
+    with closing(Journal(path)) as journal:
+        assert version_of(journal._db) == 1
+        assert len(journal.listed(None, 500)) == 209
+
+
+def test_a_reader_tells_who_must_bring_an_older_journal_up_to_date(
+    path: Path, versions: dict[int, tuple[str, ...]]
+) -> None:
+    filled(path, in_wal=False)
+    versions[2] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
+    with pytest.raises(JournalError, match="as an older mjwatch wrote it") as caught:
+        JournalReader(path)
+    assert "`mjwatch run` brings it up to date" in caught.value.mend
+
+
+# ---- a file that goes away
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["removed", "moved and put back"])
+def test_nothing_is_committed_to_a_file_whose_name_is_gone(path: Path, journal: Journal, back: bool) -> None:
+    journal.remember({"newest": "1"})
+    path.parent.rename(path.parent.with_name("elsewhere"))
+    with pytest.raises(JournalError, match="is not where it was opened"):
+        journal.remember({"newest": "2"})
+    if back:
+        path.parent.with_name("elsewhere").rename(path.parent)
+        journal.remember({"newest": "3"})
+    assert journal.recall("newest") == ("3" if back else "1")
+
+
+def test_nothing_is_committed_to_a_file_in_whose_place_another_lies(path: Path, journal: Journal) -> None:
+    path.rename(path.with_name("aside"))
+    path.write_bytes(path.with_name("aside").read_bytes())
+    with pytest.raises(JournalError, match="moved, removed or replaced"):
+        accept(journal, made_job("job1"))
+    assert path.read_bytes() == path.with_name("aside").read_bytes()
 
 
 def test_a_job_whose_record_is_no_job_is_told_as_damage(path: Path, journal: Journal) -> None:
@@ -328,7 +469,7 @@ def test_a_journal_can_be_read_without_the_right_to_write_beside_it() -> None:
 def test_a_journal_that_a_crash_left_needs_the_right_to_write_and_says_so() -> None:
     with unprivileged() as folder:
         path = folder / "state/journal.sqlite3"
-        closed_with_version(path, SCHEMA_VERSION, in_wal=True)
+        closed_with_version(path, newest_version(), in_wal=True)
         path.with_name(path.name + "-shm").unlink(missing_ok=True)
         path.parent.chmod(0o500)
         with pytest.raises(JournalError, match="must be able to write to its folder"):
@@ -345,5 +486,5 @@ def test_a_journal_in_a_folder_that_may_not_be_looked_into_is_told() -> None:
                 opened(path)
 
 
-def test_the_version_of_the_schema_is_written_down(path: Path, journal: Journal) -> None:
-    assert check_version(journal._db, path) == SCHEMA_VERSION == 1
+def test_the_version_of_the_schema_is_written_down(journal: Journal) -> None:
+    assert version_of(journal._db) == newest_version() == 1

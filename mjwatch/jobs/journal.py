@@ -8,20 +8,16 @@ CLI make independent of how many jobs are done.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.jobs.reader import (
-    SCHEMA_VERSION,
-    JournalReader,
-    TakenFile,
-    check_version,
-    refuse_newer,
-    stored_path,
-    translated,
-)
+from mjwatch.errors import JournalError
+from mjwatch.jobs.opening import refuse_unusable, translated
+from mjwatch.jobs.reader import JournalReader, TakenFile, stored_path
 from mjwatch.jobs.record import dump_job
+from mjwatch.jobs.schema import migrate, newest_version, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,43 +25,22 @@ if TYPE_CHECKING:
 
     from mjwatch.model import Job
 
-_SCHEMA = (
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    # A path that is no UTF-8 is kept as its bytes.
-    """CREATE TABLE files (
-        id INTEGER PRIMARY KEY, path NOT NULL, sha256 TEXT NOT NULL, mtime REAL NOT NULL,
-        taken REAL NOT NULL, content BLOB NOT NULL)""",
-    "CREATE INDEX files_by_path ON files (path, sha256)",
-    """CREATE TABLE jobs (
-        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, open INTEGER NOT NULL,
-        priority INTEGER NOT NULL, due REAL, twin TEXT NOT NULL, job_uuid TEXT, start_message TEXT,
-        result_message TEXT, attempts INTEGER NOT NULL, accepted REAL NOT NULL,
-        file INTEGER REFERENCES files (id), body TEXT NOT NULL)""",
-    "CREATE INDEX jobs_open ON jobs (state, priority DESC, number, due, twin) WHERE open = 1",
-    "CREATE INDEX jobs_due ON jobs (due) WHERE open = 1 AND state = 'queued' AND due IS NOT NULL",
-    "CREATE INDEX jobs_by_state ON jobs (state)",
-    "CREATE INDEX jobs_by_uuid ON jobs (job_uuid) WHERE job_uuid IS NOT NULL",
-    "CREATE INDEX jobs_by_result ON jobs (result_message) WHERE result_message IS NOT NULL",
-    "CREATE INDEX jobs_by_start ON jobs (start_message) WHERE start_message IS NOT NULL",
-    "CREATE INDEX jobs_put_back ON jobs (number) WHERE open = 1 AND state = 'queued' AND attempts > 0",
-    "CREATE INDEX jobs_by_file ON jobs (file) WHERE file IS NOT NULL",
-    """CREATE TABLE attempts (
-        nonce TEXT PRIMARY KEY, job TEXT NOT NULL, session TEXT, anchor TEXT, at REAL NOT NULL)
-        WITHOUT ROWID""",
-    "CREATE INDEX attempts_by_time ON attempts (at)",
-)
+log = logging.getLogger("mjwatch")
 
 
 class Journal(JournalReader):
     """The one writer's view. What SQLite can't do raises JournalError, and then nothing was changed."""
 
     def __init__(self, path: Path) -> None:
-        """Open the journal, making it where it is not there. Refuses one of a newer version, untouched."""
+        """Open the journal, making it where it is not there, and bring an older one up to date.
+
+        Raises JournalError, with the file untouched, where it is damaged or of a newer version.
+        """
         self.path = path
         with translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                refuse_newer(path)  # to open it for writing would change it
+                refuse_unusable(path)  # to open it for writing would change it
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
             try:
                 self._prepare()
@@ -75,17 +50,20 @@ class Journal(JournalReader):
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
+        self._identity = _identity(self.path)
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA fullfsync=ON")  # macOS: to the platter, not only to the drive's cache
-        if check_version(self._db, self.path) == 0:
+        before = version_of(self._db)
+        if before < newest_version():
             with self._transaction():
-                for statement in _SCHEMA:
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                migrate(self._db)
+            if before > 0:
+                log.info("the journal was brought from version %d to %d", before, newest_version())
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with translated(self.path):
+            self._check_place()
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -94,6 +72,14 @@ class Journal(JournalReader):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _check_place(self) -> None:
+        """What is committed to a file whose name is gone would be lost with this process."""
+        if _identity(self.path) != self._identity:
+            raise JournalError(
+                f"the journal {self.path} is not where it was opened: it was moved, removed or replaced",
+                "stop mjwatch, put it back and start again",
+            )
 
     # ---- writing: each call is one durable transaction
 
@@ -142,6 +128,14 @@ class Journal(JournalReader):
                 " ON CONFLICT (key) DO UPDATE SET value=excluded.value",
                 (key, json.dumps(value)),
             )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _columns(job: Job) -> tuple[str | int | float | None, ...]:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
+from mjwatch.jobs.opening import DAMAGED, check_version, no_journal, open_read_only, translated
 from mjwatch.jobs.record import load_job
+from mjwatch.jobs.schema import newest_version
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
     from pathlib import Path
-
-SCHEMA_VERSION = 1
 
 _FROM_JOBS = "FROM jobs WHERE open=1"
 _FROM_OPEN = "FROM jobs INDEXED BY jobs_open WHERE open=1"
 """SQLite would rather take the index on all states, and go through every job that is done."""
-
-_DAMAGED = "it is damaged: put it aside together with its -wal file, or restore a copy; nothing was changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +39,23 @@ class JournalReader:
         self.path = path
         with translated(path):
             if not path.exists():
-                raise _no_journal(path)
-            self._db = _open_read_only(path)
+                raise no_journal(path)
+            self._db = open_read_only(path)
             try:
-                if check_version(self._db, path) == 0:
-                    raise _no_journal(path)
+                self._check_version()
             except BaseException:
                 self._db.close()
                 raise
+
+    def _check_version(self) -> None:
+        version = check_version(self._db, self.path)
+        if version == 0:
+            raise no_journal(self.path)
+        if version < newest_version():
+            raise JournalError(
+                f"the journal {self.path} is still as an older mjwatch wrote it (version {version})",
+                "`mjwatch run` brings it up to date; if it runs already, it is the older one: restart it",
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -178,9 +183,7 @@ class JournalReader:
         try:
             return [load_job(row[0]) for row in self._all(query, *values)]
         except (ValueError, KeyError, TypeError) as error:
-            raise JournalError(
-                f"a job in the journal {self.path} can't be read: {error}", _DAMAGED
-            ) from error
+            raise JournalError(f"a job in the journal {self.path} can't be read: {error}", DAMAGED) from error
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         with translated(self.path):
@@ -203,76 +206,3 @@ def stored_path(path: str) -> str | bytes:
 
 def _path_of(stored: str | bytes) -> str:
     return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogateescape")
-
-
-def _open_read_only(path: Path) -> sqlite3.Connection:
-    """Open it, also where this user may not write beside it, which readers of a live journal must.
-
-    A journal that nobody has open has no -wal file, and can be read as it stands.
-    """
-    try:
-        return _connect(path, "mode=ro")
-    except sqlite3.OperationalError:
-        if _is_in_use(path):
-            raise
-        return _connect(path, "mode=ro&immutable=1")
-
-
-def refuse_newer(path: Path) -> None:
-    """Check the version without so much as a -wal file made. Only where nobody else may begin to write."""
-    with closing(_connect(path, "mode=ro" if _is_in_use(path) else "mode=ro&immutable=1")) as db:
-        check_version(db, path)
-
-
-def _is_in_use(path: Path) -> bool:
-    return path.with_name(path.name + "-wal").exists()
-
-
-def _connect(path: Path, options: str) -> sqlite3.Connection:
-    address = f"{path.absolute().as_uri()}?{options}"
-    db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0)
-    try:
-        db.execute("PRAGMA schema_version").close()  # the first look is what fails
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def check_version(db: sqlite3.Connection, path: Path) -> int:
-    """The schema version of this file, 0 for a new one; refuses one that is newer than this program."""
-    with closing(db.execute("PRAGMA user_version")) as cursor:
-        version = int(cursor.fetchone()[0])
-    if version > SCHEMA_VERSION:
-        raise JournalError(
-            f"the journal {path} was written by a newer mjwatch (version {version}, this one knows"
-            f" {SCHEMA_VERSION})",
-            "install that version again; nothing was changed",
-        )
-    return version
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the system's errors into JournalError, with what a person can do."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise JournalError(f"the journal {path} can't be used: {error}", _mend(error)) from error
-    except OSError as error:
-        raise JournalError(f"the journal {path} can't be used: {error.strerror or error}") from error
-
-
-def _no_journal(path: Path) -> JournalError:
-    return JournalError(f"there is no journal at {path} yet", "start the service with `mjwatch run`")
-
-
-def _mend(error: sqlite3.DatabaseError) -> str:
-    words = str(error)
-    if "malformed" in words or "not a database" in words:
-        return _DAMAGED
-    if "full" in words:
-        return "make room on its disk"
-    if "readonly" in words or "unable to open" in words:
-        return "this user must be able to write to its folder; ask as the user that the service runs as"
-    return "another program has it open" if "locked" in words else ""
