@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -25,10 +26,14 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is wanted, in words, and the function that takes a TOML value or raises ValueError."""
+    """What is wanted, in words, and the function that takes a TOML value or raises ValueError.
+
+    ``secret``: the value may be one, so that no error shows it.
+    """
 
     wanted: str
     read: Callable[[object], Any]
+    secret: bool = False
 
 
 def setting(default: T, kind: Kind, why: str, *, shown: bool = True) -> T:
@@ -107,6 +112,58 @@ def address(*schemes: str, optional: bool = False) -> Kind:
     return Kind(f"an address that starts with {starts}" + (', or "" for none' if optional else ""), read)
 
 
+def webhook() -> Kind:
+    """An address to send news to, or "": https, or http on this machine; such addresses often hold a key."""
+
+    def read(value: object) -> str:
+        text = _text(value)
+        parts = urlsplit(text)
+        if text and (parts.scheme not in {"https", "http"} or " " in text or "@" in parts.netloc):
+            raise ValueError
+        if text and not (parts.hostname and parts.port != 0):
+            raise ValueError
+        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+            raise ValueError
+        return text
+
+    wanted = 'an address that starts with https:// (http:// on this machine only), or "" for none'
+    return Kind(wanted, read, secret=True)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is 127.0.0.0/8, ::1 or localhost."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def program() -> Kind:
+    """A program and its arguments, each a text of its own; an empty list is none."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or any(not isinstance(item, str) or "\0" in item for item in value):
+            raise ValueError
+        if value and not value[0].strip():
+            raise ValueError
+        return tuple(value)
+
+    return Kind('a program and its arguments such as ["notify-send", "mjwatch"], or [] for none', read)
+
+
+def some_of(*words: str) -> Kind:
+    """Any of a few words, as a list."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or any(item not in words for item in value):
+            raise ValueError
+        return tuple(value)
+
+    return Kind("a list of some of " + ", ".join(f'"{word}"' for word in words), read)
+
+
 def hosts() -> Kind:
     """A list of hosts in lower case, each ``host`` or ``host:port``, without scheme and path."""
 
@@ -159,7 +216,8 @@ def read_table(cls: type[T], table: Mapping[str, object]) -> tuple[T, list[str]]
             try:
                 values[key] = kind.read(table[key])
             except ValueError:
-                problems.append(f"{key} is {shown(table[key])}, but must be {kind.wanted}")
+                value = "not usable" if kind.secret else shown(table[key])
+                problems.append(f"{key} is {value}, but must be {kind.wanted}")
     return cls(**values), problems
 
 

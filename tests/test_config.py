@@ -161,6 +161,13 @@ def test_a_named_file_that_is_not_there_is_told_with_its_name(tmp_path: Path) ->
         ('[discord]\napi_url = "https://"', "api_url is"),
         ('[discord]\napi_url = "https://host:99999"', "api_url is"),
         ('[discord]\napi_url = ""', "api_url is"),
+        ('[notify]\nexec = "notify-send mjwatch"', "a program and its arguments"),
+        ("[notify]\nexec = [1]", "exec is [1]"),
+        ('[notify]\nexec = [""]', 'exec is [""]'),
+        ('[notify]\nexec = ["a\\u0000b"]', "exec is"),
+        ('[notify]\non = ["ready"]', 'a list of some of "done", "failed", "needs_person"'),
+        ('[notify]\non = "done"', 'on is "done"'),
+        ("[notify]\non = [[]]", "on is [[]]"),
         ('[discord]\ngateway_url = "https://gateway.discord.gg"', "starts with ws:// or wss://"),
         ('[discord]\ncdn_hosts = "cdn.example.org"', "a list of host names"),
         ('[discord]\ncdn_hosts = ["https://cdn.example.org"]', "without https://"),
@@ -209,6 +216,62 @@ def test_a_proxys_password_is_never_shown(tmp_path: Path) -> None:
     config = load(tmp_path, '[discord]\nproxy = "http://me:hunter2@proxy.example.org:3128"')
     assert config.discord.proxy == "http://me:hunter2@proxy.example.org:3128"
     assert "hunter2" not in repr(config)
+
+
+def test_who_is_told_is_nobody_by_default(tmp_path: Path) -> None:
+    notify = load(tmp_path, "").notify
+    assert (notify.exec, notify.webhook) == ((), "")
+    assert notify.on == ("done", "failed", "needs_person")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("notify-send", "notify-send"),
+        ("./tell.sh", "{base}/tell.sh"),
+        ("hooks/tell.sh", "{base}/hooks/tell.sh"),
+        ("~/tell.sh", "{base}/home/tell.sh"),
+        ("/opt/tell", "/opt/tell"),
+    ],
+)
+def test_a_program_to_run_is_a_path_of_the_file_or_looked_for_in_path(
+    tmp_path: Path, written: str, meant: str
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "config.toml").write_text(f'[notify]\nexec = ["{written}", "a b", "x/y"]\n')
+    config = Config.load(tmp_path / "config.toml", environ={"HOME": str(tmp_path / "home")})
+    program, *arguments = config.notify.exec
+    assert Path(program) == Path(meant.format(base=tmp_path))
+    assert arguments == ["a b", "x/y"]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hooks.example.org/key/abc?x=1", "http://127.0.0.1:8080/hook/", "http://[::1]/", ""]
+)
+def test_a_webhook_may_be_anywhere_by_https_and_on_this_machine(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, f'[notify]\nwebhook = "{url}"').notify.webhook == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example.org/s3cret",
+        "http://localhost.example.org/s3cret",
+        "https://me:s3cret@hooks.example.org",
+        "ftp://127.0.0.1/s3cret",
+        "https:///s3cret",
+        "https://host:99999/s3cret",
+        "s3cret",
+    ],
+)
+def test_a_webhook_that_will_not_do_is_told_without_its_address(tmp_path: Path, url: str) -> None:
+    words = problem(tmp_path, f'[notify]\nwebhook = "{url}"')
+    assert "[notify] webhook is not usable, but must be an address that starts with https://" in words
+    assert "s3cret" not in words
+
+
+def test_a_webhooks_address_shows_in_no_repr(tmp_path: Path) -> None:
+    assert "s3cret" not in repr(load(tmp_path, '[notify]\nwebhook = "https://hooks.example.org/s3cret"'))
 
 
 @given(st.text(max_size=200))

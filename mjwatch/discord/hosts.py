@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
+
+from mjwatch.settings import is_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,15 +44,7 @@ def picture_may_come_from(url: str, hosts: Collection[str]) -> bool:
 def is_loopback(url: str) -> bool:
     """Whether the URL names this machine: 127.0.0.0/8, ::1 or localhost."""
     parts = _split(url)
-    if parts is None:
-        return False
-    host = parts.hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parts is not None and is_this_machine(parts.hostname or "")
 
 
 def host_of(url: str) -> str:
