@@ -259,7 +259,8 @@ def test_a_start_or_result_that_was_seen_beats_what_http_says_later(sign: ev.Job
 def test_a_sign_of_life_adopts_a_job_wherever_it_waits(state: State) -> None:
     for job in _in_state(state):
         assert _do(ev.Started("400", "300"), job=job).state is State.RUNNING
-        assert _do(ev.InteractionSeen("300"), job=job).state in {State.SUBMITTING, State.SUBMITTED}
+        fresh = ev.InteractionSeen("301")  # not the one whose refusal may have put it back
+        assert _do(fresh, job=job).state in {State.SUBMITTING, State.SUBMITTED}
 
 
 # ---- rule 4: a result is taken
@@ -349,11 +350,11 @@ def test_a_restart_never_submits() -> None:
 
 
 def _allows_another(event: ev.JobEvent) -> bool:
-    """The POST did not arrive, the answer was a no that waiting or a person mends, or a person said so."""
+    """It did not arrive or was proven not to run, a no that waiting or a person mends, or a person said so."""
     if isinstance(event, ev.Refused):
         mendable = event.refusal.needs_human or event.refusal.cls is RefusalClass.RETRY
         return mendable or not event.executed
-    return isinstance(event, ev.NotSent | ev.RetryAsked)
+    return isinstance(event, ev.NotSent | ev.ProvenUnsent | ev.RetryAsked)
 
 
 def _says_it_runs(event: ev.JobEvent) -> bool:
@@ -470,3 +471,29 @@ def test_the_history_does_not_grow_without_bound() -> None:
         job = _do(ev.Chosen(str(number), "session-a", None), ev.NotSent("no route"), job=job)
     assert len(job.history) == HISTORY_LENGTH
     assert job.history[-1].event.startswith("not sent")
+
+
+def _put_back(refusal: Refusal) -> Job:
+    job, _ = step(FRESH, ev.Chosen("9001", "session-a", "100"), NOW, LIMITS)
+    for event in (ev.InteractionSeen("300"), ev.Accepted(), ev.Refused(refusal)):
+        job, _ = step(job, event, NOW, LIMITS)
+    assert job.state is State.QUEUED
+    return job
+
+
+def test_a_success_that_follows_the_refusal_does_not_make_a_job_look_sent() -> None:
+    job = _put_back(QUEUE_FULL)
+    assert step(job, ev.InteractionSeen("300"), NOW, LIMITS) == (job, ())
+    assert step(job, ev.InteractionSeen("301"), NOW, LIMITS)[0].state is State.SUBMITTED
+
+
+def test_a_job_that_a_person_had_to_clear_the_way_for_goes_on_soon() -> None:
+    assert (_put_back(CAPTCHA).due or 0) < NOW + LIMITS.queue_full_pause
+    assert _put_back(QUEUE_FULL).due == NOW + LIMITS.queue_full_pause
+
+
+def test_pictures_that_are_paid_for_and_not_saved_are_to_be_fetched_not_rendered_again() -> None:
+    job = replace(FRESH, state=State.COLLECTING, nonces=("9001",), result=RESULT)
+    job, _ = step(job, ev.NotSaved("the picture is gone", final=True), NOW, LIMITS)
+    assert job.refusal is not None
+    assert "mjwatch retry" in job.refusal.advice

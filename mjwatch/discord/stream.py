@@ -101,13 +101,14 @@ class Stream:
 
     def missed_something(self, now: float) -> None:
         """The channel has a newer message than any that came: the history must tell what it is."""
-        if now - self._asked_for_missing >= ASK_AGAIN_AT_MOST:
-            self._asked_for_missing = now
-            self._ask(now)
+        if now < self._asked_for_missing:
+            return  # it is to be asked soon
+        self._asked_for_missing = max(now, self._asked_for_missing + ASK_AGAIN_AT_MOST)
+        self._ask(self._asked_for_missing)
 
-    def _ask(self, now: float) -> None:
+    def _ask(self, at: float) -> None:
         self._asking = False
-        self._ask_at = now
+        self._ask_at = at
 
     def wants_history(self, now: float) -> bool:
         """Whether to read the history now; true once, then it is being read."""

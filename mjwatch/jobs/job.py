@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.jobs.pacing import backoff
+from mjwatch.jobs.reason import reason
 from mjwatch.model import Job, Note, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
 HISTORY_LENGTH = 60
 """Notes kept with a job; a job that is retried for days must not grow without bound."""
+
+FETCH_AGAIN = (
+    "The pictures are rendered and paid for: `mjwatch retry` fetches them again. Dropped into the inbox once"
+    " more, the prompt would be rendered, and paid for, a second time."
+)
 
 
 class IllegalEventError(Exception):
@@ -150,7 +156,9 @@ def _refuse(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
     # A job that had started is paid for; sending it again is a person's decision.
     if not waits or job.started is not None:
         return _fail(job, refusal, now)
-    pause = limits.queue_full_pause if event.executed else backoff(job.tries)
+    # Where a person is needed the sending is paused: once told to go on, it shall go on.
+    full = event.executed and not refusal.needs_human
+    pause = limits.queue_full_pause if full else backoff(job.tries)
     wait = pause if refusal.retry_after is None else refusal.retry_after
     words = f"put back: {refusal.title or refusal.detail}"
     return _note(job, now, words, state=State.QUEUED, due=now + wait, tries=job.tries + 1), ()
@@ -168,6 +176,8 @@ def _fail(job: Job, refusal: Refusal, now: float) -> Moved:
 def _interaction(job: Job, event: ev.InteractionSeen, now: float, limits: Limits) -> Moved:
     if job.state in {State.SUBMITTING, State.SUBMITTED, State.RUNNING}:
         return replace(job, interaction_id=event.interaction_id), ()
+    if job.state is State.QUEUED and job.interaction_id == event.interaction_id:
+        return job, ()  # its refusal has come already: INTERACTION_SUCCESS may follow the bot's message
     job = replace(job, doubted=None)
     words = f"found: it became interaction {event.interaction_id}"
     due = now + limits.start_timeout
@@ -232,7 +242,8 @@ def _overdue_running(job: Job, event: ev.Overdue, now: float, limits: Limits) ->
         "Midjourney deleted the job's message and sent no pictures. That is how it stops a job whose content"
         " it objects to, or which was cancelled in Discord."
     )
-    return _fail(job, Refusal(RefusalClass.MODERATION, None, detail), now)
+    advice = "Change the words or pictures, then drop the file into the inbox again."
+    return _fail(job, Refusal(RefusalClass.MODERATION, None, detail, advice=advice), now)
 
 
 # ---------------------------------------------------------------------------------------------- the end
@@ -264,16 +275,19 @@ def _publish_done(job: Job, event: ev.Published, now: float, limits: Limits) -> 
     job = _note(
         job, now, "published", state=State.DONE, published=now, folder=event.folder, due=None, tries=0
     )
-    return job, ()
+    return job, (ev.Notify(ev.News.DONE, now, job=job),)
 
 
 def _publish_answer(job: Job, event: ev.Published, now: float, limits: Limits) -> Moved:
-    return _note(job, now, "published", published=now, folder=event.folder, due=None, tries=0), ()
+    told = job.published is not None or job.state is State.CANCELLED  # a person knows what they cancelled
+    why, _ = reason(job)
+    job = _note(job, now, "published", published=now, folder=event.folder, due=None, tries=0)
+    return job, () if told else (ev.Notify(ev.News.FAILED, now, why, job),)
 
 
 def _not_saved(job: Job, event: ev.NotSaved, now: float, limits: Limits) -> Moved:
     if event.final:
-        return _fail(job, Refusal(RefusalClass.TRANSIENT, None, event.reason), now)
+        return _fail(job, Refusal(RefusalClass.TRANSIENT, None, event.reason, advice=FETCH_AGAIN), now)
     return _answer_not_saved(job, event, now, limits)
 
 
