@@ -17,11 +17,11 @@ from mjwatch.folders.manifest import load_manifest
 from mjwatch.folders.names import slug
 from mjwatch.host.lock import daemon_lock, daemon_runs
 from mjwatch.jobs.intake import sha256
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 from mjwatch.jobs.reason import reason
 from mjwatch.model import Job, Prompt, State
 from mjwatch.oneshot import Listener, answered, prompt_file, read_words, run_one
-from mjwatch.runtime import JOURNAL_FILE, Runtime
+from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,7 +193,8 @@ class MidjourneyAPI:
             return [], None, None
         with closing(JournalReader(self._journal)) as reader:
             jobs = reader.jobs_of_file(dropped.name, dropped.sha256)
-            return jobs, reader.recall("paused"), reader.recall("trouble")
+            pause = reader.paused()
+            return jobs, None if pause is None else pause.reason, reader.recall("trouble")
 
     def _take_back(self, dropped: Dropped) -> bool:
         """Remove the file from the inbox, under the lock, so that no daemon can be taking it just now."""

@@ -21,15 +21,16 @@ NEEDS_PERSON = 4
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def run_daemon(config: Config, keys: Keys, *, drain: bool = False) -> int:
+def run_daemon(config: Config, keys: Keys, *, drain: bool = False, resume: bool = False) -> int:
     """Run until a signal, or with ``drain`` until all that is there has its answer. Returns the exit code.
 
-    4: a drain that ended because a person is needed, with the queue kept. A start is a person's word that
-    what the sending was paused for is mended; if it is not, it is paused again.
+    4: a drain that ended because a person is needed, with the queue kept. ``resume``: a person says that what
+    the sending was paused for is mended; if it is not, it is paused again.
     """
     with Runtime(config, keys) as runtime:
         engine = runtime.engine
-        engine.go_on()
+        if resume:
+            engine.pausing.end()
         log.info("watching %s; pictures go to %s", config.inbox.path, config.outbox.path)
 
         def ask_to_stop(number: int, frame: FrameType | None) -> None:
@@ -37,7 +38,7 @@ def run_daemon(config: Config, keys: Keys, *, drain: bool = False) -> int:
 
         before = {number: signal.signal(number, ask_to_stop) for number in SIGNALS}
         try:
-            runtime.run(lambda: drain and (engine.settled() or engine.paused is not None))
+            runtime.run(lambda: drain and (engine.settled() or engine.stuck()))
             runtime.comes_back = not (drain and engine.settled())
             log.info("stopping")
             return NEEDS_PERSON if drain and (engine.paused is not None or engine.in_doubt()) else 0

@@ -17,8 +17,10 @@ from mjwatch.jobs.acceptance import Acceptance
 from mjwatch.jobs.intray import InTray
 from mjwatch.jobs.job import IllegalEventError, Limits, step
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
+from mjwatch.jobs.pausing import Pausing, pause_for
+from mjwatch.jobs.steering import Steering
 from mjwatch.midjourney.echo import normalise
-from mjwatch.model import IN_FLIGHT, Job, State
+from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +82,8 @@ class Engine:
         self._tray = InTray(ticks)
         self._jobs: dict[str, Job] = {}
         self._throttle = Throttle(pace)
+        self.pausing = Pausing(journal)
+        self._steering = Steering(self.pausing, self.job, self._step)
         self._journal_due: float | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
         """Told of every job that has moved, from the loop's own thread."""
@@ -87,7 +91,6 @@ class Engine:
         """If set, no other queued job than this one is sent."""
         self.stopping = False
         self.files_waiting: int | None = None
-        self.paused: str | None = None
         self.trouble: Trouble | None = None
         self.on_trouble: Callable[[Trouble], None] = lambda trouble: None
         """Told of each try to use Discord that has failed, from the loop's own thread."""
@@ -106,24 +109,26 @@ class Engine:
         """The gateway's session was ended for good: the next start begins a new one."""
         self._channel.forget_session()
 
-    def go_on(self) -> None:
-        """A person says that what the sending was paused for is mended."""
-        if self.paused is not None:
-            log.info("going on; it was paused: %s", self.paused)
-            self._journal.remember({"paused": None})
-            self.paused = None
+    @property
+    def paused(self) -> str | None:
+        """Why nothing is sent, if that is so."""
+        return None if self.pausing.now is None else self.pausing.now.reason
 
     def load(self) -> None:
-        """Take up what the journal holds: every open job is told that the program was restarted."""
+        """Take up what the journal holds: every open job is told that the program was restarted.
+
+        Then what a person asked for meanwhile is done and answered.
+        """
         now = self._clock()
         self._channel.load(self._journal.recall("gateway"), self._journal.recall("newest"))
-        self.paused = self._journal.recall("paused")
+        self.pausing.load()
         if self._journal.recall("trouble") is not None:
             self._journal.remember({"trouble": None})
         self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
         self._jobs = {job.id: job for job in self._journal.live_jobs()}
         for job_id in list(self._jobs):
             self._step(job_id, ev.Restarted())
+        self._steer()
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
         """Handle events until asked to stop, or until ``finished`` says so between two events."""
@@ -158,6 +163,10 @@ class Engine:
             return False
         return not self._journal.any_queued(self._blocked_twins())
 
+    def stuck(self) -> bool:
+        """Whether nothing more is sent before a person acts, and what was in the inbox is taken in."""
+        return self.pausing.stuck and self.files_waiting == 0 and self._tray.empty
+
     def in_doubt(self) -> bool:
         """Whether a job waits for a person's word."""
         return any(job.state is State.IN_DOUBT for job in self._jobs.values())
@@ -189,6 +198,8 @@ class Engine:
                 self._gateway(event)
             case ev.GatewayAlive():
                 self._step_all(self._channel.alive(event, self._jobs, self._ticks()))
+            case ev.Poked():
+                self._steer()
             case ev.FileSettled():
                 jobs, effects = self._acceptance.file(event, self._clock())
                 self._welcome(jobs, effects)
@@ -208,7 +219,7 @@ class Engine:
             case ev.HistoryUnread():
                 self._history_unread(event)
             case ev.NeedsPerson():
-                self._pause(event.reason)
+                self.pausing.begin(pause_for(event.refusal))
             case ev.StopAsked():
                 self.stopping = True
 
@@ -241,7 +252,7 @@ class Engine:
             log.error("%s; it was ignored", error)
             return
         if isinstance(event, ev.Refused) and event.refusal.needs_human:
-            self._pause(event.refusal.title or event.refusal.detail)
+            self.pausing.begin(pause_for(event.refusal))
         if moved is not job:
             attempt_at = self._clock() if isinstance(event, ev.Chosen) else None
             self._journal.update(moved, attempt_at=attempt_at, meta=self._channel.place())
@@ -269,7 +280,7 @@ class Engine:
             if job_id is not None:
                 self._step(job_id, event)
             elif isinstance(event, ev.Refused):
-                self._pause(event.refusal.title or event.refusal.detail)
+                self.pausing.begin(pause_for(event.refusal))
 
     def _look_again(self) -> None:
         """See whose the held messages are by now; each is let go once that is committed."""
@@ -278,11 +289,10 @@ class Engine:
             self._step_all(pairs)
             self._channel.release(held)
 
-    def _pause(self, reason: str) -> None:
-        if self.paused is None:
-            log.error("paused, nothing more is sent until a person has acted: %s", reason)
-            self._journal.remember({"paused": reason})
-            self.paused = reason
+    def _steer(self) -> None:
+        """Do what a person asks for; what was done before a crash but not answered is done once more."""
+        for request in self._journal.open_requests():
+            self._journal.answer(request.id, self._steering.perform(request), self._clock())
 
     # ---- the gateway and the history
 
@@ -305,19 +315,22 @@ class Engine:
                 self._tell_trouble(None)
                 self._journal.remember(self._channel.place())
                 log.info("gateway: ready as %s", event.user_name)
+                self.pausing.let_in()
                 if event.required_action:
-                    self._pause(f"Discord wants something of the account: {event.required_action}")
+                    words = f"Discord wants something of the account: {event.required_action}"
+                    self.pausing.begin(Pause(words, PauseKind.ACCOUNT))
             case ev.GatewayResumed():
                 self._channel.resumed(event, now)
                 self._tell_trouble(None)
                 log.info("gateway: session resumed")
+                self.pausing.let_in()
             case ev.GatewayDown():
                 self._channel.lost()
                 self._tell_trouble(Trouble(event.reason, now + event.retry_in))
             case ev.GatewayStopped():
                 self._channel.lost()
                 self._tell_trouble(Trouble(event.reason, math.inf))
-                self._pause(event.reason)
+                self.pausing.refused_entry(event.reason, event.code)
 
     def _tell_trouble(self, trouble: Trouble | None) -> None:
         if trouble is None and self.trouble is None:

@@ -42,7 +42,8 @@ class Refusal:
 
     ``cls`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more
     can be submitted until a person has done something. ``retry_after``: seconds to wait, if the answer
-    said so. ``advice``: what the person can do, in plain words; may be empty.
+    said so. ``advice``: what the person can do, in plain words; may be empty. ``token``: it is the token
+    that is not accepted.
     """
 
     cls: RefusalClass | None
@@ -51,6 +52,32 @@ class Refusal:
     needs_human: bool = False
     retry_after: float | None = None
     advice: str = ""
+    token: bool = False
+
+
+class PauseKind(StrEnum):
+    """What kind of thing stopped the sending."""
+
+    TOKEN = "token"
+    """Discord did not accept the token."""
+    GATEWAY = "gateway"
+    """The gateway won't let us in for another reason."""
+    ACCOUNT = "account"
+    """A captcha, a notice, a block: something that the account's owner must see to in Discord."""
+    PLAN = "plan"
+    """The subscription is used up or ended."""
+    CONFIG = "config"
+    """Guild, channel, application or rights are wrong."""
+    PERSON = "person"
+    """A person said ``mjwatch pause``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why nothing is sent, in words, and of what kind that is."""
+
+    reason: str
+    kind: PauseKind
 
 
 @dataclass(frozen=True, slots=True)

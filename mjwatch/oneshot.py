@@ -51,7 +51,7 @@ def run_one(runtime: Runtime, given: Prompt, listener: Listener) -> Job:
     Raises PausedError and UnreachableError where it could not be sent; it is cancelled then.
     """
     engine, job_id = runtime.engine, new_id()
-    if engine.paused is not None:
+    if engine.paused is not None and engine.pausing.stuck:
         raise PausedError(engine.paused)
     engine.only = job_id
     engine.on_change = lambda job: listener.changed(job) if job.id == job_id else None
@@ -78,7 +78,7 @@ def _is_over(engine: Engine, job_id: str, limit: float) -> bool:
     job = engine.job(job_id)
     if job is None or answered(job):
         return job is not None
-    if job.state is State.QUEUED and engine.paused is not None:
+    if job.state is State.QUEUED and engine.pausing.stuck:
         return True
     return engine.trouble is not None and (
         engine.trouble.next_try > limit if job.state is State.QUEUED else engine.paused is not None

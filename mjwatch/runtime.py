@@ -16,16 +16,17 @@ from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
 from mjwatch.engine import Engine
 from mjwatch.errors import ConfigError
-from mjwatch.events import InboxScanned
+from mjwatch.events import InboxScanned, Poked
 from mjwatch.folders.inbox import Inbox
 from mjwatch.folders.manifest import Place
 from mjwatch.folders.outbox import Outbox
 from mjwatch.host.lock import daemon_lock
+from mjwatch.host.poke import PokeListener
 from mjwatch.jobs.intake import ID_ALPHABET
 from mjwatch.jobs.job import Limits
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.pacing import Pace
-from mjwatch.jobs.reader import JournalReader, TakenFile
+from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.midjourney.channel import Channel
 from mjwatch.worker import Worker
 
@@ -34,9 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.config import Config
+    from mjwatch.events import Effect
     from mjwatch.keys import Keys
-
-JOURNAL_FILE = "journal.sqlite3"
 
 STOP_PATIENCE = 15.0
 """Seconds that a POST or a folder that is being written gets to end before the program does."""
@@ -107,9 +107,10 @@ class Runtime:
             remove_file=self._inbox.remove,
             file_of=lambda job_id: _file_of(config.state.path / JOURNAL_FILE, job_id),
         )
-        self.engine = _engine(config, journal, channel, self._worker)
+        self.engine = build_engine(config, journal, channel, self._worker.perform)
         self.engine.load()
         self._connection = self._gateway(channel)
+        self._pokes = PokeListener(config.state.path, lambda: self.engine.put(Poked()))
 
     def _gateway(self, channel: Channel) -> WebsocketConnection:
         config = self.config.discord
@@ -130,6 +131,7 @@ class Runtime:
 
     def _start(self) -> None:
         self._worker.start()
+        self._pokes.start()
         self._subscribe()
         self._connection.start()
         if self._watch_inbox:
@@ -142,18 +144,22 @@ class Runtime:
         if self._watch_inbox:
             self._inbox.stop()
         self._worker.stop(STOP_PATIENCE)
+        self._pokes.stop()
         self._connection.stop(resumable=self.comes_back)
         if not self.comes_back:
             self.engine.forget_session()
         self.engine.finish()
 
 
-def _engine(config: Config, journal: Journal, channel: Channel, worker: Worker) -> Engine:
+def build_engine(
+    config: Config, journal: Journal, channel: Channel, perform: Callable[[Effect], None]
+) -> Engine:
+    """The loop, on this journal; ``perform`` as Engine wants it."""
     pace = config.pace
     return Engine(
         journal,
         channel,
-        worker.perform,
+        perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
         limits=Limits(pace.start_timeout, pace.silence_timeout),
         max_jobs_per_file=pace.max_jobs_per_file,

@@ -211,7 +211,7 @@ class Worker:
             messages, complete = self._pages(effect.after)
         except AnsweredNoError as error:
             if error.refusal.needs_human:
-                self._put(ev.NeedsPerson(error.refusal.detail))
+                self._put(ev.NeedsPerson(error.refusal))
             return ev.HistoryUnread(str(error))
         except WireError as error:
             return ev.HistoryUnread(str(error))

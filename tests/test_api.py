@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -110,7 +111,7 @@ def test_waiting_ends_where_a_person_is_needed_first(
     api: MidjourneyAPI, journal: Journal, state: State | None, trouble: str | None
 ) -> None:
     dropped = _taken(api, journal, *([a_job(state=state)] if state else []))
-    journal.remember({"paused": "Discord asks for a captcha", "trouble": trouble})
+    journal.remember({"paused": {"reason": "Discord asks for a captcha", "kind": "account"}, "trouble": trouble})
     with daemon_lock(api.config.state.path), pytest.raises(PausedError) as paused:
         api.wait(dropped)
     assert paused.value.exit_code == 4
@@ -122,7 +123,7 @@ def test_a_job_that_runs_is_waited_for_though_the_sending_is_paused(
 ) -> None:
     job = a_job(state=State.RUNNING)
     dropped = _taken(api, journal, job)
-    journal.remember({"paused": "Discord asks for a captcha"})
+    journal.remember({"paused": {"reason": "Discord asks for a captcha", "kind": "account"}})
     looks: list[Job] = []
 
     def look(changed: Job) -> None:
@@ -162,6 +163,7 @@ class FakeEngine:
     def __init__(self, job: Job | None, paused: str | None = None, trouble: Trouble | None = None) -> None:
         self._job = job
         self.paused = paused
+        self.pausing = SimpleNamespace(stuck=paused is not None)
         self.trouble = trouble
 
     def job(self, job_id: str) -> Job | None:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERBS = (
-    *("submit", "imagine", "status", "list", "show", "run", "check", "init"),
+    *("submit", "imagine", "status", "list", "show", "pause", "resume", "retry", "cancel", "prune"),
+    *("run", "check", "init"),
     *("split", "explain", "simulate", "demo"),
 )
 ADDRESS = "https://discord.com/channels/1111000000000000002/1111000000000000003"
@@ -101,7 +102,7 @@ def test_every_verb_says_what_it_does_and_so_does_each_of_its_parts() -> None:
 def test_the_page_of_the_command_line_says_what_the_help_says() -> None:
     docs = Path(__file__).parent.parent / "docs"
     page: Callable[[], str] = runpy.run_path(str(docs / "make_cli.py"))["page"]
-    assert (docs / "cli.md").read_text(encoding="utf-8") == page(), "run docs/make_cli.py"
+    assert (docs / "cli.md").read_text(encoding="utf-8") == page(), "run `make cli-page`"
 
 
 def test_the_version(mjwatch: Callable[..., Told]) -> None:
@@ -166,7 +167,7 @@ def test_status_shows_what_runs_what_waits_and_ends_with_four_where_a_person_is_
     assert "1 running" in told.out
     assert "(1 prompt file waits)" in told.out
     assert told.out.splitlines()[-1].split() == ["jobaaaaa", "running", "46", "a", "red", "cat"]
-    journal(paused="Discord asks for a captcha")
+    journal(paused={"reason": "Discord asks for a captcha", "kind": "account"})
     told = mjwatch("status")
     assert told.code == 4
     assert "paused   Discord asks for a captcha" in told.out

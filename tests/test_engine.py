@@ -17,7 +17,8 @@ from mjwatch.jobs.job import Limits
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.pacing import Pace
 from mjwatch.midjourney.channel import Channel
-from mjwatch.model import Job, Prompt, Refusal, RefusalClass, State
+from mjwatch.model import Job, Pause, PauseKind, Prompt, Refusal, RefusalClass, State
+from tests.made_jobs import made_job
 from tests.shapes import CHANNEL, ME, UUID_A, UUID_B, create, delete, progress, result, started, update
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def test_what_needs_a_person_stops_the_sending_and_keeps_the_queue(house: House)
     assert len(house.submits()) == 1
     assert house.engine.paused == "Discord wants a captcha"
     assert house.job().state is State.QUEUED
-    assert house.journal.recall("paused") == "Discord wants a captcha"
+    assert house.journal.paused() == Pause("Discord wants a captcha", PauseKind.ACCOUNT)
 
 
 def test_a_result_of_a_job_that_failed_is_delivered_late(house: House) -> None:
@@ -630,3 +631,134 @@ def test_the_place_in_the_stream_is_remembered_with_each_step(house: House) -> N
     house.engine.finish()
     assert house.journal.recall("gateway")["seq"] == 18
     assert house.journal.recall("newest") == "600"
+
+
+# ---- telling a person
+
+
+def news(house: House) -> list[tuple[ev.News, str]]:
+    found = [effect for effect in house.effects if isinstance(effect, ev.Notify)]
+    return [(one.news, one.job.id if one.job else one.reason) for one in found]
+
+
+CAPTCHA = Refusal(RefusalClass.ACCOUNT, None, "Discord wants a captcha solved", needs_human=True)
+
+
+def test_pictures_are_told_once_their_folder_is_there_and_the_journal_knows_it(house: House) -> None:
+    house.online()
+    house.drop("cat.txt", "a cat\n")
+    house.accept_all()
+    house.feed(create(result("700", "a cat", nonce="nonce-1")))
+    assert house.job().state is State.COLLECTING
+    assert news(house) == []
+    for _ in range(2):
+        house.feed(ev.ForJob("job00001", ev.Published("cat-job00001")))
+    assert news(house) == [(ev.News.DONE, "job00001")]
+    told = next(effect for effect in house.effects if isinstance(effect, ev.Notify))
+    assert told.job is not None
+    assert (told.at, told.job.folder, told.reason) == (house.now, "cat-job00001", "")
+
+
+def test_a_failure_is_told_with_its_reason_once_its_page_is_there(house: House) -> None:
+    house.drop("cat.toml", "prompt = 7\n")
+    assert house.job().state is State.REJECTED
+    assert news(house) == []
+    house.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
+    assert news(house) == [(ev.News.FAILED, "job00001")]
+    assert "prompt" in next(effect.reason for effect in house.effects if isinstance(effect, ev.Notify))
+
+
+def test_what_a_person_has_cancelled_is_no_news_to_them(house: House) -> None:
+    house.drop("cat.txt", "a cat\n")
+    house.feed(ev.ForJob("job00001", ev.CancelAsked()))
+    house.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
+    assert house.job().state is State.CANCELLED
+    assert news(house) == []
+
+
+def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(house: House) -> None:
+    house.feed(ev.NeedsPerson(CAPTCHA))
+    house.feed(ev.NeedsPerson(CAPTCHA))
+    assert news(house) == [(ev.News.NEEDS_PERSON, "Discord wants a captcha solved")]
+    again = House(house.journal, first_nonce=9)
+    again.engine.load()
+    again.feed(ev.InboxScanned(0))
+    assert again.engine.paused == "Discord wants a captcha solved"
+    assert news(again) == []
+    again.engine.pausing.end()
+    again.feed(ev.InboxScanned(0))
+    again.feed(ev.NeedsPerson(CAPTCHA))
+    assert news(again) == [(ev.News.NEEDS_PERSON, "Discord wants a captcha solved")]
+
+
+def test_a_pause_that_ends_the_loop_is_told_before_it_ends(house: House) -> None:
+    house.engine.put(ev.NeedsPerson(CAPTCHA))
+    house.engine.run(lambda: house.engine.paused is not None)
+    assert len(news(house)) == 1
+
+
+def test_nothing_is_told_that_the_journal_does_not_know(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.online()
+    fails_for(house, monkeypatch, "told")
+    house.feed(ev.NeedsPerson(CAPTCHA))
+    assert news(house) == []
+    monkeypatch.undo()
+    house.feed(ev.InboxScanned(0))
+    assert len(news(house)) == 1
+
+
+def fails_for(house: House, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    remember = house.journal.remember
+
+    def full(meta: dict[str, Any]) -> None:
+        if key in meta:
+            raise JournalError("the journal can't be used: database or disk is full", "make room on its disk")
+        remember(meta)
+
+    monkeypatch.setattr(house.journal, "remember", full)
+
+
+def test_a_doubt_that_waits_for_a_person_is_told_and_one_that_settles_itself_is_not(house: House) -> None:
+    house.online()
+    house.drop("cat.txt", "a cat\n")
+    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
+    assert house.job().state is State.IN_DOUBT
+    assert news(house) == []  # the session will tell
+    house.feed(replaced_session(), ev.HistoryRead((), "600"))
+    assert news(house) == [(ev.News.NEEDS_PERSON, "job00001")]
+
+
+def replaced_session() -> ev.GatewayReady:
+    return dataclasses.replace(READY, session_id="session-2")
+
+
+# ---- a journal that can't be written
+
+
+def test_a_full_disk_is_told_now_and_then_and_not_at_every_try(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.online()
+    house.drop("cat.txt", "a cat\n")
+    house.accept_all()
+
+    def full(*_: object, **__: object) -> None:
+        raise JournalError("the journal can't be used: database or disk is full", "make room on its disk")
+
+    monkeypatch.setattr(house.journal, "update", full)
+    house.journal.accept(None, [(made_job("job00002"), "a dog")], 1.0)
+    caplog.set_level("INFO")
+    tries = 15 * 60 // 5
+    for _ in range(tries):
+        house.now += 5.0
+        house.feed(ev.InboxScanned(0))
+    assert len(house.submits()) == 1
+    assert caplog.text.count("disk is full") == 2
+    assert "nothing is sent meanwhile" in caplog.text
+    monkeypatch.undo()
+    house.now += 5.0
+    house.feed(ev.InboxScanned(0))
+    assert len(house.submits()) == 2
+    assert caplog.text.count("the journal can be written again") == 1

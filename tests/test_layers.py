@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "shells": ("discord.*", "jobs.*", "folders.*", "pictures.*", "host.*"),
     "where they meet": ("worker", "engine"),
     "the builder": ("runtime",),
-    "a service, a library": ("daemon", "oneshot", "api"),
+    "a service, a library": ("daemon", "steering", "oneshot", "api"),
     "doors": ("cli.*", "__main__"),
 }
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import mjwatch
-from mjwatch.cli import look, service, tools, work
+from mjwatch.cli import look, service, steer, tools, work
 
 app = typer.Typer(
     name="mjwatch",
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-WORK, LOOK, SERVICE, TOOLS = "Work", "Look", "Service", "Tools"
+WORK, LOOK, STEER, SERVICE, TOOLS = "Work", "Look", "Steer", "Service", "Tools"
 
 
 def _version(wanted: bool) -> None:
@@ -51,6 +51,11 @@ app.command(rich_help_panel=WORK)(work.imagine)
 app.command(rich_help_panel=LOOK)(look.status)
 app.command("list", rich_help_panel=LOOK)(look.list_jobs)
 app.command(rich_help_panel=LOOK)(look.show)
+app.command(rich_help_panel=STEER)(steer.pause)
+app.command(rich_help_panel=STEER)(steer.resume)
+app.command(rich_help_panel=STEER)(steer.retry)
+app.command(rich_help_panel=STEER)(steer.cancel)
+app.command(rich_help_panel=STEER)(steer.prune)
 app.command(rich_help_panel=SERVICE)(service.run)
 app.command(rich_help_panel=SERVICE)(service.check)
 app.command(rich_help_panel=SERVICE)(service.init)

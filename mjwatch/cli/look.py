@@ -10,14 +10,17 @@ import typer
 
 from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, echo_table, local_time, plain
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.reason import reason
+from mjwatch.jobs.reason import Surroundings, clock, reason, waits_for
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
     from mjwatch.config import Config
     from mjwatch.jobs.reader import JournalReader
 
-FACTS = ("job", "state", "source", "prompt", "echoed", "job_uuid", "matched_by", "folder", "error", "mend")
+FACTS = (
+    *("job", "state", "source", "prompt", "echoed", "job_uuid", "matched_by", "folder"),
+    *("error", "waits", "mend"),
+)
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
@@ -25,7 +28,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     Jobs by state, what runs, today's spending, what waits in the inbox, and why it is paused, if it is.
     """
-    config = _config(context)
+    config = config_of(context)
     facts = _status(config)
     if as_json:
         echo_json(facts)
@@ -42,6 +45,8 @@ def _status(config: Config) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "daemon": daemon_runs(config.state.path),
         "paused": None,
+        "paused_kind": None,
+        "capped_until": None,
         "trouble": None,
         "jobs": {},
         "live": [],
@@ -55,11 +60,14 @@ def _status(config: Config) -> dict[str, Any]:
     if reader is None:
         return facts
     with closing(reader):
-        facts["paused"] = reader.recall("paused")
+        pause = reader.paused()
+        facts["paused"] = None if pause is None else pause.reason
+        facts["paused_kind"] = None if pause is None else str(pause.kind)
         facts["trouble"] = reader.recall("trouble") if facts["daemon"] else None
         facts["jobs"] = {str(state): count for state, count in reader.open_counts().items()}
         facts["live"] = [_brief(job) for job in reader.live_jobs()]
         facts["sent_in_24h"] = len(reader.attempts_since(time.time() - DAY))
+        facts["capped_until"] = _capped_until(reader, config, time.time())
     return facts
 
 
@@ -77,12 +85,15 @@ def _echo_status(facts: dict[str, Any]) -> None:
     typer.echo(f"daemon   {'runs' if facts['daemon'] else 'does not run (start it: `mjwatch run`)'}")
     if facts["paused"] is not None:
         typer.echo(f"paused   {plain(facts['paused'])}")
+        typer.echo("         nothing more is sent; see to that, then run `mjwatch resume`")
     if facts["trouble"] is not None:
         typer.echo(f"trouble  {plain(facts['trouble'])}")
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
     typer.echo(f"jobs     {counts or 'none at work'}")
     cap = facts["max_per_day"] or "no cap"
-    typer.echo(f"sent     {facts['sent_in_24h']} in the last 24 hours (cap: {cap})")
+    capped = facts["capped_until"]
+    more = "" if capped is None else f"; the next one may go at {clock(capped, time.time())}"
+    typer.echo(f"sent     {facts['sent_in_24h']} in the last 24 hours (cap: {cap}){more}")
     files = {None: " (not there, or not readable)", 0: "", 1: " (1 prompt file waits)"}.get(
         facts["waiting_in_inbox"], f" ({facts['waiting_in_inbox']} prompt files wait)"
     )
@@ -103,7 +114,7 @@ def list_jobs(
     as_json: Json = False,
 ) -> None:
     """List jobs, the newest first."""
-    reader = _reader(_config(context))
+    reader = _reader(config_of(context))
     jobs: list[Job] = []
     if reader is not None:
         with closing(reader):
@@ -127,16 +138,17 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show all that is known of one job, with its history."""
-    config = _config(context)
+    config = config_of(context)
     reader = _reader(config)
     if reader is None:
         raise _unknown(job)
     with closing(reader):
-        found = _find(reader, job)
+        found = find_job(reader, job)
+        waits = waits_for(found, _surroundings(reader, config, found))
+    facts = _whole(found, config, waits)
     if as_json:
-        echo_json(_whole(found, config))
+        echo_json(facts)
         return
-    facts = _whole(found, config)
     for key in FACTS:
         if facts[key]:
             typer.echo(f"{key:<11}{plain(facts[key])}")
@@ -145,7 +157,8 @@ def show(
         typer.echo(f"{local_time(note.at)}  {plain(note.event)}")
 
 
-def _config(context: typer.Context) -> Config:
+def config_of(context: typer.Context) -> Config:
+    """The configuration that the command line names, or the usual one."""
     from mjwatch.config import Config
 
     return Config.load(context.obj)
@@ -153,13 +166,14 @@ def _config(context: typer.Context) -> Config:
 
 def _reader(config: Config) -> JournalReader | None:
     """The journal, or None where nothing has run yet."""
-    from mjwatch.jobs.reader import JournalReader
+    from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 
-    journal = config.state.path / "journal.sqlite3"
+    journal = config.state.path / JOURNAL_FILE
     return JournalReader(journal) if journal.exists() else None
 
 
-def _find(reader: JournalReader, prefix: str) -> Job:
+def find_job(reader: JournalReader, prefix: str) -> Job:
+    """The job of this id, or the only one whose id begins so. Raises MjwatchError."""
     ids = reader.matching_ids(prefix) if prefix else []
     job = reader.job(prefix) or (reader.job(ids[0]) if len(ids) == 1 else None)
     if job is None and ids:
@@ -167,6 +181,27 @@ def _find(reader: JournalReader, prefix: str) -> Job:
     if job is None:
         raise _unknown(prefix)
     return job
+
+
+def _surroundings(reader: JournalReader, config: Config, job: Job) -> Surroundings:
+    from mjwatch.host.lock import daemon_runs
+
+    now, runs = time.time(), daemon_runs(config.state.path)
+    return Surroundings(
+        now=now,
+        daemon=runs,
+        paused=reader.paused(),
+        trouble=reader.recall("trouble") if runs else None,
+        ahead=reader.twin_ahead(job.id) if job.state is State.QUEUED else None,
+        capped_until=_capped_until(reader, config, now),
+    )
+
+
+def _capped_until(reader: JournalReader, config: Config, now: float) -> float | None:
+    from mjwatch.jobs.pacing import DAY, Pace, Throttle
+
+    pace = Pace(max_per_day=config.pace.max_per_day)
+    return Throttle(pace, reader.attempts_since(now - DAY)).capped_until(now)
 
 
 def _unknown(prefix: str) -> MjwatchError:
@@ -189,7 +224,7 @@ def _brief(job: Job) -> dict[str, Any]:
     }
 
 
-def _whole(job: Job, config: Config) -> dict[str, Any]:
+def _whole(job: Job, config: Config, waits: tuple[str, str]) -> dict[str, Any]:
     why, mend = reason(job)
     return _brief(job) | {
         "folder": str(config.outbox.path / job.folder) if job.folder else None,
@@ -200,6 +235,7 @@ def _whole(job: Job, config: Config) -> dict[str, Any]:
         "interaction_id": job.interaction_id,
         "message_id": job.message_id,
         "error": why or None,
-        "mend": mend or None,
+        "waits": waits[0] or None,
+        "mend": mend or waits[1] or None,
         "history": [{"at": note.at, "event": note.event} for note in job.history],
     }

@@ -28,11 +28,14 @@ TOKEN_QUESTION = "The account's token (not shown; leave it empty to put it into 
 def run(
     context: typer.Context,
     drain: Annotated[bool, typer.Option("--drain", help="Do what is there, then end.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on sending: what it was paused for is mended.")
+    ] = False,
 ) -> None:
     """Watch the inbox until stopped.
 
-    Ctrl-C and SIGTERM end it cleanly; the next start goes on where this one ended, and takes it that what the
-    sending was paused for is mended.
+    Ctrl-C and SIGTERM end it cleanly; the next start goes on where this one ended. If the sending was paused,
+    it stays so until `mjwatch resume`; but a token that was not accepted is tried anew.
     """
     from mjwatch.config import Config, load_keys
     from mjwatch.daemon import run_daemon
@@ -41,7 +44,7 @@ def run(
     config = Config.load(context.obj)
     keys = load_keys(config)
     start_logging([keys.token.reveal()])
-    raise typer.Exit(run_daemon(config, keys, drain=drain))
+    raise typer.Exit(run_daemon(config, keys, drain=drain, resume=resume))
 
 
 def check(context: typer.Context, as_json: Json = False) -> None:

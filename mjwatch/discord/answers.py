@@ -194,7 +194,7 @@ def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
 
 
 def _refuse(cls: RefusalClass | None, detail: str) -> Refusal:
-    return Refusal(cls, None, detail, needs_human=cls in _NEEDS_A_PERSON)
+    return Refusal(cls, None, detail, needs_human=cls in _NEEDS_A_PERSON, token=detail == _WRONG_TOKEN)
 
 
 def _retry(

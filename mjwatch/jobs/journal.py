@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
+from mjwatch.jobs import control
 from mjwatch.jobs.opening import refuse_unusable, translated
 from mjwatch.jobs.reader import JournalReader, TakenFile, stored_path
 from mjwatch.jobs.record import dump_job
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from mjwatch.jobs.control import Outcome, Request
     from mjwatch.model import Job
 
 log = logging.getLogger("mjwatch")
@@ -120,6 +122,16 @@ class Journal(JournalReader):
         """Store small facts by key: the gateway's session, the newest message seen, why sending is paused."""
         with self._transaction():
             self._put_meta(meta)
+
+    def answer(self, request_id: int, outcomes: Sequence[Outcome], now: float) -> None:
+        """Store what became of a steering request."""
+        with self._transaction():
+            control.answer(self._db, request_id, outcomes, now)
+
+    def open_requests(self) -> list[Request]:
+        """The steering requests that have no answer yet, oldest first."""
+        with translated(self.path):
+            return control.open_requests(self._db)
 
     def _put_meta(self, meta: dict[str, Any]) -> None:
         for key, value in meta.items():

@@ -43,13 +43,19 @@ class Throttle:
 
     def next_time(self, now: float) -> float:
         """The earliest time for the next one, slots aside; minus infinity where nothing was sent yet."""
+        capped_until = self.capped_until(now)
+        return self._next_time if capped_until is None else max(self._next_time, capped_until)
+
+    def capped_until(self, now: float) -> float | None:
+        """When the daily cap lets the next one go; None where it is not reached."""
+        self._forget_old(now)
+        cap = self._pace.max_per_day
+        return self._sent[-cap] + DAY if 0 < cap <= len(self._sent) else None
+
+    def _forget_old(self, now: float) -> None:
         self._mind_the_clock(now)
         while self._sent and self._sent[0] <= now - DAY:
             self._sent.popleft()
-        cap = self._pace.max_per_day
-        if 0 < cap <= len(self._sent):
-            return max(self._next_time, self._sent[-cap] + DAY)
-        return self._next_time
 
     def _mind_the_clock(self, now: float) -> None:
         """Where the clock was set back, what was sent "later" counts as sent now."""

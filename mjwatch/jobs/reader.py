@@ -10,11 +10,14 @@ from mjwatch.errors import JournalError
 from mjwatch.jobs.opening import DAMAGED, check_version, no_journal, open_read_only, translated
 from mjwatch.jobs.record import load_job
 from mjwatch.jobs.schema import newest_version
-from mjwatch.model import Job, State
+from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
+
+JOURNAL_FILE = "journal.sqlite3"
+"""Its name in the state folder."""
 
 _FROM_JOBS = "FROM jobs WHERE open=1"
 _FROM_OPEN = "FROM jobs INDEXED BY jobs_open WHERE open=1"
@@ -66,6 +69,16 @@ class JournalReader:
         row = self._one("SELECT value FROM meta WHERE key=?", key)
         return None if row is None else json.loads(row[0])
 
+    def paused(self) -> Pause | None:
+        """Why nothing is sent, if it is paused."""
+        found = self.recall("paused")
+        return None if found is None else Pause(found["reason"], PauseKind(found["kind"]))
+
+    def answer_of(self, request_id: int) -> str | None:
+        """What became of a steering request, as it was stored; None as long as that is open."""
+        row = self._one("SELECT answer FROM requests WHERE id=? AND answered IS NOT NULL", request_id)
+        return None if row is None else str(row[0])
+
     def live_jobs(self) -> list[Job]:
         """All jobs that are open and were ever sent or answered, oldest first.
 
@@ -97,6 +110,16 @@ class JournalReader:
             now,
             *blocked_twins,
             *([only] if only else []),
+        )
+        return found[0] if found else None
+
+    def twin_ahead(self, job_id: str) -> Job | None:
+        """A job that is out or in doubt and equals this one, so that this one may have to wait for it."""
+        states = ",".join(f"'{state}'" for state in (*sorted(IN_FLIGHT), State.IN_DOUBT))
+        found = self._jobs(
+            f"SELECT body {_FROM_OPEN} AND state IN ({states}) AND id!=?1"
+            " AND twin=(SELECT twin FROM jobs WHERE id=?1) ORDER BY number LIMIT 1",
+            job_id,
         )
         return found[0] if found else None
 

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mjwatch.model import State
+from mjwatch.model import ENDED, State
 
 if TYPE_CHECKING:
-    from mjwatch.model import Job
+    from mjwatch.model import Job, Pause
 
 IN_DOUBT = "whether Midjourney runs it is not known, so it is not sent again"
-IN_DOUBT_MEND = "look into the channel; if its pictures come, they are published all the same"
+IN_DOUBT_MEND = (
+    "look into the channel; if its pictures come, they are published all the same. `mjwatch retry {id}` sends"
+    " it again, `mjwatch cancel {id}` gives it up"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a job's waiting depends on beside itself. Times are seconds since 1970.
+
+    ``ahead``: an equal prompt that is out or in doubt. ``capped_until``: when the daily cap lets the next one
+    go, if it is reached.
+    """
+
+    now: float
+    daemon: bool
+    paused: Pause | None = None
+    trouble: str | None = None
+    ahead: Job | None = None
+    capped_until: float | None = None
 
 
 def reason(job: Job) -> tuple[str, str]:
     """What stands between this job and its pictures, and the mend; both may be empty, as for one at work."""
     if job.state is State.IN_DOUBT:
-        return IN_DOUBT, IN_DOUBT_MEND
+        return IN_DOUBT, IN_DOUBT_MEND.format(id=job.id)
     if job.refusal is not None:
         words = (job.refusal.title, job.refusal.detail)
         return ": ".join(part for part in words if part), job.refusal.advice
@@ -25,3 +46,52 @@ def reason(job: Job) -> tuple[str, str]:
     if job.state in {State.FAILED, State.REJECTED} and job.history:
         return job.history[-1].event, ""
     return "", ""
+
+
+def waits_for(job: Job, around: Surroundings) -> tuple[str, str]:
+    """What an open job waits for, and what a person can do; both may be empty, as for one at work."""
+    if not job.open or job.state is State.IN_DOUBT:
+        return "", ""
+    if job.state is State.QUEUED and around.paused is not None:
+        return f"the sending is paused: {around.paused.reason}", "see to that, then run `mjwatch resume`"
+    if not around.daemon:
+        return "no daemon runs", "start it: `mjwatch run`"
+    if job.state is State.QUEUED:
+        return _waits_in_queue(job, around)
+    if job.state in ENDED | {State.COLLECTING}:
+        return _next_try(job, around.now), ""
+    return around.trouble or "", ""
+
+
+def _waits_in_queue(job: Job, around: Surroundings) -> tuple[str, str]:
+    if around.trouble is not None:
+        return f"Discord can't be used: {around.trouble}", ""
+    if around.ahead is not None:
+        return _twin(around.ahead)
+    if next_try := _next_try(job, around.now):
+        return next_try, ""
+    if around.capped_until is not None and around.capped_until > around.now:
+        until = clock(around.capped_until, around.now)
+        return f"the daily cap is reached until {until}", "[pace] max_per_day in the configuration sets it"
+    return "", ""
+
+
+def _twin(ahead: Job) -> tuple[str, str]:
+    if ahead.state is State.IN_DOUBT:
+        words = f"an equal prompt, job {ahead.id}, is in doubt, and their pictures could not be told apart"
+        return words, f"`mjwatch retry {ahead.id}` or `mjwatch cancel {ahead.id}`"
+    return f"an equal prompt, job {ahead.id}, is at work; their pictures could not be told apart yet", ""
+
+
+def _next_try(job: Job, now: float) -> str:
+    """What the last try met, and when the next one is."""
+    if job.due is None or not job.tries:
+        return ""
+    last = job.history[-1].event.partition("; again in ")[0] if job.history else ""
+    return f"{last}; next try at {clock(job.due, now)}" if last else f"next try at {clock(job.due, now)}"
+
+
+def clock(time: float, now: float) -> str:
+    """A time of today as local hours and minutes, another with its date."""
+    there, here = (datetime.fromtimestamp(moment).astimezone() for moment in (time, now))
+    return there.strftime("%H:%M" if there.date() == here.date() else "%Y-%m-%d %H:%M")

@@ -33,6 +33,12 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             nonce TEXT PRIMARY KEY, job TEXT NOT NULL, session TEXT, anchor TEXT, at REAL NOT NULL)
             WITHOUT ROWID""",
         "CREATE INDEX attempts_by_time ON attempts (at)",
+        # What a person asks of the daemon, and its answer.
+        """CREATE TABLE requests (
+            id INTEGER PRIMARY KEY, at REAL NOT NULL, verb TEXT NOT NULL, arguments TEXT NOT NULL,
+            answer TEXT, answered REAL)""",
+        "CREATE INDEX requests_open ON requests (id) WHERE answered IS NULL",
+        "CREATE INDEX requests_by_time ON requests (answered) WHERE answered IS NOT NULL",
     ),
 }
 """By version: the statements that lead to it from the one before. What was released is never changed here."""

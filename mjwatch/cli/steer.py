@@ -1,0 +1,150 @@
+"""Verbs that steer: ``pause``, ``resume``, ``retry``, ``cancel`` and ``prune``, with or without a daemon."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mjwatch.cli.look import config_of, find_job
+from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mjwatch.config import Config
+    from mjwatch.jobs.control import Outcome
+
+Jobs = Annotated[list[str], typer.Argument(metavar="JOB...", help="The jobs' ids, or their beginnings.")]
+
+_AGE = re.compile(r"(\d{1,5})([hdw])")
+_UNITS = {"h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def pause(
+    context: typer.Context,
+    reason: Annotated[
+        str | None, typer.Argument(metavar="REASON", help="Why, for those who look at the status.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send nothing more until `mjwatch resume`.
+
+    Prompt files are still taken in, and what is at work is still fetched and published. A restart does not
+    end it.
+    """
+    _tell_one(_steer(config_of(context), "pause", {"reason": reason}), as_json)
+
+
+def resume(context: typer.Context, as_json: Json = False) -> None:
+    """Go on sending: what it was paused for is mended."""
+    _tell_one(_steer(config_of(context), "resume", {}), as_json)
+
+
+def retry(context: typer.Context, jobs: Jobs, as_json: Json = False) -> None:
+    """Run jobs again that failed, were cancelled or are in doubt.
+
+    For one in doubt it is your word that it may be sent again, and paid for twice if it did run. Where only
+    the pictures could not be fetched or saved, that alone is done again.
+    """
+    _steer_jobs(context, "retry", jobs, as_json)
+
+
+def cancel(context: typer.Context, jobs: Jobs, as_json: Json = False) -> None:
+    """Cancel jobs that are not sent yet, or give up those in doubt.
+
+    One that was sent is paid for: its pictures will be published.
+    """
+    _steer_jobs(context, "cancel", jobs, as_json)
+
+
+def prune(
+    context: typer.Context,
+    older_than: Annotated[
+        str, typer.Option(metavar="AGE", help="Jobs that ended longer ago: 12w, 30d or 48h; a day at least.")
+    ] = "30d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget jobs that ended long ago.
+
+    Their folders in the outbox stay. So does the memory of which prompt files were taken, so that none is run
+    a second time.
+    """
+    from mjwatch.host.rights import require_rights
+    from mjwatch.jobs.pruning import prunable
+    from mjwatch.jobs.pruning import prune as prune_journal
+    from mjwatch.jobs.reader import JOURNAL_FILE
+
+    now = time.time()
+    before = now - _seconds(older_than)
+    state = config_of(context).state.path
+    journal = state / JOURNAL_FILE
+    require_rights(state, journal)
+    count = prunable(journal, before) if dry_run else prune_journal(journal, before, now)
+    if as_json:
+        echo_json({"jobs": count, "older_than": older_than, "dry_run": dry_run})
+        return
+    jobs = "1 job" if count == 1 else f"{count} jobs"
+    typer.echo(f"{jobs} {'would be' if dry_run else 'were'} removed from the journal")
+
+
+def _seconds(age: str) -> float:
+    from mjwatch.jobs.pruning import LEAST_AGE
+
+    found = _AGE.fullmatch(age)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0.0
+    if seconds < LEAST_AGE:
+        raise typer.BadParameter(
+            "An age is a number with h, d or w, a day at least.", param_hint="--older-than"
+        )
+    return seconds
+
+
+def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_json: bool) -> None:
+    from mjwatch.host.rights import require_rights
+    from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+
+    config = config_of(context)
+    journal = config.state.path / JOURNAL_FILE
+    require_rights(config.state.path, journal)
+    with closing(JournalReader(journal)) as reader:
+        found = [find_job(reader, prefix) for prefix in prefixes]
+    attempts = {job.id: len(job.nonces) for job in found}
+    outcomes = _steer(config, verb, {"jobs": attempts})
+    if as_json:
+        echo_json([asdict(outcome) for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            typer.echo(f"{outcome.job}  {plain(outcome.words)}")
+    _end(outcomes)
+
+
+def _steer(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
+    from mjwatch.steering import steer
+
+    # What happens is told here; without a handler the log would write its warnings besides.
+    logging.getLogger("mjwatch").addHandler(logging.NullHandler())
+    return steer(config, verb, arguments)
+
+
+def _tell_one(outcomes: Sequence[Outcome], as_json: bool) -> None:
+    """The answer of a verb that is about the sending as a whole."""
+    outcome = outcomes[0]
+    if as_json:
+        echo_json(asdict(outcome))
+    else:
+        typer.echo(plain(outcome.words))
+    _end(outcomes)
+
+
+def _end(outcomes: Sequence[Outcome]) -> None:
+    if any(outcome.needs_person for outcome in outcomes):
+        raise typer.Exit(NEEDS_PERSON)
+    if not all(outcome.done for outcome in outcomes):
+        raise typer.Exit(1)

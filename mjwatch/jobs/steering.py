@@ -1,0 +1,118 @@
+"""What a person's request does to jobs and to the sending, and the words that answer it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from mjwatch import events as ev
+from mjwatch.jobs.control import Outcome, Request
+from mjwatch.model import IN_FLIGHT, Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mjwatch.jobs.pausing import Pausing
+
+log = logging.getLogger("mjwatch")
+
+LOOK = "`mjwatch show {}` tells what became of it"
+
+_RETRIED = {
+    State.QUEUED: "waits in the queue already",
+    State.SUBMITTING: "is being sent already",
+    State.SUBMITTED: "is at work already",
+    State.RUNNING: "is at work already",
+    State.COLLECTING: "its pictures are being fetched",
+}
+_NOT_RETRIED = {
+    State.DONE: "is done; to have it once more, put its prompt file into the inbox again",
+    State.REJECTED: "can't be read as a prompt; correct the file and put it into the inbox again",
+}
+_CANCELLED = {
+    State.QUEUED: "cancelled before it was sent",
+    State.IN_DOUBT: "cancelled; should Midjourney run it after all, its pictures are published all the same",
+    State.CANCELLED: "is cancelled already",
+}
+_PAID = "is sent already, so it is paid for, and its pictures will be published"
+
+
+class Steering:
+    """Performs requests in the loop's own thread. ``step`` feeds an event to a job, and journals it."""
+
+    def __init__(
+        self, pausing: Pausing, job: Callable[[str], Job | None], step: Callable[[str, ev.JobEvent], None]
+    ) -> None:
+        self._pausing = pausing
+        self._job = job
+        self._step = step
+
+    def perform(self, request: Request) -> list[Outcome]:
+        """Do what was asked for. What can't be done is an outcome too. Raises JournalError."""
+        arguments = request.arguments
+        match request.verb:
+            case "pause":
+                return [self._pause(arguments.get("reason"))]
+            case "resume":
+                return [self._resume()]
+            case "retry":
+                return [self._retry(*pair) for pair in _jobs(arguments).items()]
+            case "cancel":
+                return [self._cancel(job_id) for job_id in _jobs(arguments)]
+            case _:
+                return [Outcome(None, False, f"this mjwatch knows no request to {request.verb}")]
+
+    def _pause(self, reason: object) -> Outcome:
+        pause = self._pausing.ask(str(reason) if reason else None)
+        return Outcome(None, True, f"{pause.reason}; nothing more is sent until `mjwatch resume`")
+
+    def _resume(self) -> Outcome:
+        before = self._pausing.now
+        if before is None:
+            return Outcome(None, True, "was not paused")
+        obstacle = self._pausing.end()
+        if obstacle is None:
+            return Outcome(None, True, f"going on; it was paused: {before.reason}")
+        words = f"still paused: {obstacle.reason}; mend that, then stop the service and start it again"
+        return Outcome(None, False, words, needs_person=True)
+
+    def _retry(self, job_id: str, attempts: object) -> Outcome:
+        """``attempts``: how many the person knew of; a later one makes this word out of date."""
+        job = self._job(job_id)
+        if job is None:
+            return _unknown(job_id)
+        if job.state in _NOT_RETRIED:
+            return Outcome(job_id, False, _NOT_RETRIED[job.state])
+        if attempts != len(job.nonces) and job.state not in _RETRIED:
+            return Outcome(job_id, False, f"was sent again meanwhile; {LOOK.format(job_id)}")
+        log.info("%s a person asks to retry it", job_id)
+        self._step(job_id, ev.RetryAsked())
+        return Outcome(job_id, True, self._retried(job, self._job(job_id) or job))
+
+    def _retried(self, before: Job, after: Job) -> str:
+        if before.state in _RETRIED or after.state is not State.QUEUED:
+            return _RETRIED[after.state]
+        doubt = "; if it has run before, it runs twice" if before.state is State.IN_DOUBT else ""
+        pause = self._pausing.now
+        waits = f"; it waits, {pause.reason} (`mjwatch resume`)" if pause is not None else ""
+        return f"queued again{doubt}{waits}"
+
+    def _cancel(self, job_id: str) -> Outcome:
+        job = self._job(job_id)
+        if job is None:
+            return _unknown(job_id)
+        log.info("%s a person asks to cancel it", job_id)
+        self._step(job_id, ev.CancelAsked())
+        if job.state in _CANCELLED:
+            return Outcome(job_id, True, _CANCELLED[job.state])
+        sent = job.state in IN_FLIGHT or job.state is State.COLLECTING
+        return Outcome(job_id, False, _PAID if sent else f"is {job.state} already")
+
+
+def _jobs(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    jobs = arguments.get("jobs")
+    return jobs if isinstance(jobs, dict) else {}
+
+
+def _unknown(job_id: str) -> Outcome:
+    return Outcome(job_id, False, "is not in the journal")
