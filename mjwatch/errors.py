@@ -8,6 +8,7 @@
     ├── JournalError             the journal can't be opened, read or committed
     ├── PictureError             bytes that are no picture we can work with
     ├── OutboxError              a folder could not be published; worth another try
+    ├── HookError                a program or web address in [notify] could not be told
     ├── DaemonError              another daemon owns this inbox, or none runs where one is needed
     │   └── PausedError          nothing is sent until a person has acted
     ├── UnreachableError         Discord could not be reached; the prompt was not sent and is taken back
@@ -74,6 +75,10 @@ class PictureError(MjwatchError):
 
 class OutboxError(MjwatchError):
     """A folder could not be published; nothing of it is visible, and it is worth another try."""
+
+
+class HookError(MjwatchError):
+    """A program or web address in [notify] could not be told; nothing else hangs on it."""
 
 
 class DaemonError(MjwatchError):

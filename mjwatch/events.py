@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -377,4 +378,25 @@ class Subscribe:
     """Ask the gateway once more for the channel's messages."""
 
 
-Effect = Submit | Collect | Answer | RemoveFile | ReadHistory | Probe | Subscribe
+class News(StrEnum):
+    """What a person may want to be told of, wherever they are."""
+
+    DONE = "done"
+    FAILED = "failed"
+    NEEDS_PERSON = "needs_person"
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell it by the hooks in ``[notify]``. ``job`` is None where it is about the service as a whole.
+
+    Handed out once: a crash at this very moment loses it, which is why nothing else may hang on it.
+    """
+
+    news: News
+    at: float
+    reason: str = ""
+    job: Job | None = None
+
+
+Effect = Submit | Collect | Answer | RemoveFile | ReadHistory | Probe | Subscribe | Notify
