@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,7 +9,11 @@ import pytest
 from mjwatch.errors import AnsweredNoError, ConfigError, NotReachedError, UnansweredError
 from mjwatch.host import probe
 from mjwatch.host.check import CheckResult, CheckState, run_checks
+from mjwatch.jobs import schema
+from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.reader import JOURNAL_FILE
 from mjwatch.model import Refusal, RefusalClass
+from tests.made_jobs import made_job
 from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:
@@ -118,6 +123,7 @@ def test_a_workspace_that_is_right_passes_every_check(place: Path) -> None:
         "outbox",
         "state",
         "staging",
+        "journal",
         "inotify",
         "token",
         "channel",
@@ -318,3 +324,78 @@ def test_the_direct_messages_with_the_bot_are_fine_without_a_guild(place: Path) 
     assert states(results) == {}
     assert results["channel"].detail == "direct messages with Midjourney Bot"
     assert api.asked[-1] == ("command", "imagine", BOT, "@me", CHANNEL)
+
+
+# ---- the journal
+
+
+def journal_of(place: Path, *, damaged: bool = False) -> Path:
+    path = place / "state" / JOURNAL_FILE
+    with closing(Journal(path)) as journal:
+        for number in range(200):
+            journal.accept(None, [(made_job(f"job{number}"), "")], 1.0)
+    if damaged:
+        data = path.read_bytes()
+        path.write_bytes(data[:8192] + b"\xff" * 4096 + data[12288:])
+    return path
+
+
+def test_a_sound_journal_passes_with_a_daemon_and_without(place: Path) -> None:
+    assert check(place)["journal"] == CheckResult(
+        "journal", CheckState.OK, "there is none yet; the first start makes it"
+    )
+    path = journal_of(place)
+    before = path.read_bytes()
+    assert check(place)["journal"].detail.startswith("sound, ")
+    assert path.read_bytes() == before
+    with closing(Journal(path)) as journal:
+        journal.remember({"newest": "1"})
+        assert states(check(place)) == {}
+
+
+def test_a_damaged_copy_of_the_journal_fails_with_what_to_do_and_is_left_as_it_is(place: Path) -> None:
+    path = journal_of(place, damaged=True)
+    before = path.read_bytes()
+    found = check(place)["journal"]
+    assert found.state is CheckState.FAIL
+    assert "restore a copy" in found.mend
+    assert path.read_bytes() == before
+
+
+def test_a_journal_of_a_newer_version_fails_and_an_older_one_is_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = journal_of(place)
+    monkeypatch.setitem(schema.MIGRATIONS, 2, ())
+    assert "from version 1 to 2" in check(place)["journal"].detail
+    Journal(path).close()
+    monkeypatch.delitem(schema.MIGRATIONS, 2)
+    assert "written by a newer mjwatch" in check(place)["journal"].detail
+    assert states(check(place)) == {"journal": "fail"}
+
+
+def test_a_journal_that_may_not_be_read_is_told() -> None:
+    with unprivileged() as folder:
+        place = furnished(folder)
+        journal_of(place).chmod(0)
+        found = check(place)["journal"]
+        assert found.state is CheckState.FAIL
+        assert "as the user that the service runs as" in found.mend
+
+
+# ---- who is told
+
+
+def test_a_hook_that_is_not_there_is_told_before_it_is_needed(place: Path) -> None:
+    (place / "tell.sh").write_text("#!/bin/sh\n")
+    (place / "config.toml").write_text('[notify]\nexec = ["./tell.sh", "x"]\n')
+    assert states(check(place)) == {"notify": "fail"}
+    (place / "tell.sh").chmod(0o755)
+    found = check(place)["notify"]
+    assert found.state is CheckState.OK
+    assert found.detail == f"done, failed, needs_person will be told to {place / 'tell.sh'}"
+
+
+def test_of_a_webhook_only_the_host_is_shown(place: Path) -> None:
+    (place / "config.toml").write_text('[notify]\nwebhook = "https://hooks.example.org/s3cret"\non = []\n')
+    assert check(place)["notify"].detail == "nothing will be told to hooks.example.org"

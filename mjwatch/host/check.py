@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mjwatch.config import Config, load_keys
-from mjwatch.errors import AnsweredNoError, ConfigError, WireError
+from mjwatch.discord.hosts import host_of
+from mjwatch.errors import AnsweredNoError, ConfigError, JournalError, WireError
 from mjwatch.host import probe
+from mjwatch.jobs.opening import look_over
+from mjwatch.jobs.reader import JOURNAL_FILE
+from mjwatch.jobs.schema import newest_version
 from mjwatch.model import RefusalClass
 
 if TYPE_CHECKING:
@@ -82,7 +87,7 @@ def run_checks(
     except ConfigError as error:
         results += _failed_lines("keys", error)
     results += _folders(config)
-    results.append(_inotify(config, inotify))
+    results += [_journal(config), _inotify(config, inotify), *_notify(config, environ)]
     if keys is None:
         return results + [_skipped(name, "the keys are not usable") for name in _ONLINE]
     return results + _online(config, keys, connect)
@@ -132,6 +137,43 @@ def _staging(state: Path, outbox: Path) -> CheckResult:
         "state and outbox are on different file systems, so results are put together inside the outbox",
         "if the outbox is synced, let the sync tool ignore .mjwatch-staging",
     )
+
+
+def _journal(config: Config) -> CheckResult:
+    """Whether every page of the journal is sound; beside a daemon too, and without changing it."""
+    path = config.state.path / JOURNAL_FILE
+    try:
+        if not path.exists():
+            return _ok("journal", "there is none yet; the first start makes it")
+        version = look_over(path)
+    except JournalError as error:
+        return _fail("journal", error.message, error.mend or _journal_mend())
+    except OSError as error:
+        return _fail("journal", f"{path} can't be read: {error.strerror}", _journal_mend())
+    if version < newest_version():
+        return _ok("journal", f"sound; the next start brings it from version {version} to {newest_version()}")
+    return _ok("journal", f"sound, {max(1, path.stat().st_size >> 10)} KiB")
+
+
+def _journal_mend() -> str:
+    return f"{_user()} must be able to read and write it; ask as the user that the service runs as"
+
+
+def _notify(config: Config, environ: Mapping[str, str]) -> Iterator[CheckResult]:
+    """Whether the program in [notify] is there. The web address is not called: that would be news."""
+    notify = config.notify
+    if notify.exec:
+        program = notify.exec[0]
+        if shutil.which(program, path=environ.get("PATH")) is None:
+            yield _fail(
+                "notify",
+                f"{program} is not there, or may not be run",
+                f"give its path in [notify] of {config.source}, and make it executable",
+            )
+            return
+    told = [*notify.exec[:1], *([host_of(notify.webhook)] if notify.webhook else [])]
+    if told:
+        yield _ok("notify", f"{', '.join(notify.on) or 'nothing'} will be told to {' and '.join(told)}")
 
 
 def _inotify(config: Config, root: Path) -> CheckResult:
