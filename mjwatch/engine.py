@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
 from mjwatch.jobs.acceptance import Acceptance
+from mjwatch.jobs.complaints import Complaints
 from mjwatch.jobs.intray import InTray
 from mjwatch.jobs.job import IllegalEventError, Limits, step
+from mjwatch.jobs.notices import Notices
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.jobs.pausing import Pausing, pause_for
 from mjwatch.jobs.steering import Steering
@@ -84,7 +86,10 @@ class Engine:
         self._throttle = Throttle(pace)
         self.pausing = Pausing(journal)
         self._steering = Steering(self.pausing, self.job, self._step)
+        self._notices = Notices(journal, perform)
+        self._complaints = Complaints(ticks)
         self._journal_due: float | None = None
+        self._waits_for_journal: ev.LoopEvent | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
         """Told of every job that has moved, from the loop's own thread."""
         self.only: str | None = None
@@ -122,6 +127,7 @@ class Engine:
         now = self._clock()
         self._channel.load(self._journal.recall("gateway"), self._journal.recall("newest"))
         self.pausing.load()
+        self._notices.load()
         if self._journal.recall("trouble") is not None:
             self._journal.remember({"trouble": None})
         self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
@@ -137,12 +143,13 @@ class Engine:
             event = self._tray.take(self._wait())
             if event is not None:
                 self._handle_safely(event)
+            self._tell_person()  # also of what the event has brought before this ends
 
     def _is_finished(self, finished: Callable[[], bool]) -> bool:
         try:
             return finished()
         except JournalError as error:
-            log.error("%s", error)
+            self._journal_fails(error)
             return False
 
     def finish(self) -> None:
@@ -182,11 +189,34 @@ class Engine:
         try:
             self._handle(event)
         except JournalError as error:
-            log.error("%s; trying again in %.0f s", error, JOURNAL_PAUSE)
+            self._journal_fails(error)
+            self._waits_for_journal = event
             self._tray.put_back(event)
             self.stopping = self._tray.sleep(JOURNAL_PAUSE, ev.StopAsked) or self.stopping
+            return
         except Exception:  # the loop's top: one event that nobody foresaw must not end the service
             log.exception("%s could not be handled; it is passed over", type(event).__name__)
+        if event is self._waits_for_journal:
+            self._waits_for_journal = None
+            self._journal_works()
+
+    def _journal_fails(self, error: JournalError) -> None:
+        """Say so, but not every few seconds for as long as a disk is full."""
+        if self._complaints.is_due(str(error)):
+            log.error("%s; nothing is sent meanwhile, and it is tried every %.0f s", error, JOURNAL_PAUSE)
+
+    def _journal_works(self) -> None:
+        words = "the journal can be written again"
+        if self._complaints.is_due(words):
+            log.info("%s", words)
+
+    def _tell_person(self) -> None:
+        """Have each cause for which a person is needed told once, as soon as it stands in the journal."""
+        pause = self.pausing.now if self.pausing.stuck else None
+        try:
+            self._notices.tell(pause, self._jobs.values(), self._channel.waits_for_person, self._clock())
+        except JournalError as error:
+            self._journal_fails(error)
 
     def _handle(self, event: ev.LoopEvent) -> None:
         match event:
@@ -352,14 +382,18 @@ class Engine:
     # ---- what time brings
 
     def _turn_safely(self) -> None:
-        if self._journal_due is not None and self._ticks() < self._journal_due:
+        failed_before, self._journal_due = self._journal_due, None
+        if failed_before is not None and self._ticks() < failed_before:
+            self._journal_due = failed_before
             return
-        self._journal_due = None
         try:
             self._turn(self._clock())
         except JournalError as error:
-            log.error("%s; nothing is sent meanwhile", error)
+            self._journal_fails(error)
             self._journal_due = self._ticks() + JOURNAL_PAUSE
+        else:
+            if failed_before is not None:
+                self._journal_works()
 
     def _turn(self, now: float) -> None:
         for job in [job for job in self._jobs.values() if self._channel.limit(job) <= now]:

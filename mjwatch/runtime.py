@@ -20,6 +20,7 @@ from mjwatch.events import InboxScanned, Poked
 from mjwatch.folders.inbox import Inbox
 from mjwatch.folders.manifest import Place
 from mjwatch.folders.outbox import Outbox
+from mjwatch.host.hooks import Hooks
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.poke import PokeListener
 from mjwatch.jobs.intake import ID_ALPHABET
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 STOP_PATIENCE = 15.0
 """Seconds that a POST or a folder that is being written gets to end before the program does."""
+
+HOOK_PATIENCE = 10.0
+"""Seconds that hooks get to tell what they have not told yet."""
 
 
 class Runtime:
@@ -86,6 +90,7 @@ class Runtime:
             closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))
         )
         cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
+        self._hooks = Hooks(config.notify, config.outbox.path, proxy=proxy)
         self._inbox = Inbox(
             config.inbox.path,
             lambda event: self.engine.put(event),
@@ -106,6 +111,7 @@ class Runtime:
             probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
             file_of=lambda job_id: _file_of(config.state.path / JOURNAL_FILE, job_id),
+            notify=self._hooks.put,
         )
         self.engine = build_engine(config, journal, channel, self._worker.perform)
         self.engine.load()
@@ -130,6 +136,7 @@ class Runtime:
             self._connection.subscribe(self._keys.guild_id, self._keys.channel_id)
 
     def _start(self) -> None:
+        self._hooks.start()
         self._worker.start()
         self._pokes.start()
         self._subscribe()
@@ -149,6 +156,7 @@ class Runtime:
         if not self.comes_back:
             self.engine.forget_session()
         self.engine.finish()
+        self._hooks.stop(HOOK_PATIENCE)
 
 
 def build_engine(

@@ -76,6 +76,7 @@ class Worker:
         probe: Callable[[], None],
         remove_file: Callable[[str, tuple[int, ...]], object],
         file_of: Callable[[str], TakenFile | None],
+        notify: Callable[[ev.Notify], None],
     ) -> None:
         self._put = put
         self._rest = rest
@@ -90,6 +91,7 @@ class Worker:
         self._stopping = threading.Event()
         self._remove_file = remove_file
         self._file_of = file_of
+        self._notify = notify
         self._sending: queue.SimpleQueue[ev.Effect | None] = queue.SimpleQueue()
         # A queue a collector, chosen by the job: its failure's folder and a late result must not overtake.
         self._collecting: list[queue.SimpleQueue[ev.Effect | None]] = [
@@ -131,6 +133,8 @@ class Worker:
         match effect:
             case ev.Probe():
                 self._probe()  # not behind a POST that hangs
+            case ev.Notify():
+                self._notify(effect)
             case ev.Submit() | ev.ReadHistory() | ev.Subscribe():
                 self._sending.put(effect)
             case ev.Collect() | ev.Answer():
@@ -164,9 +168,8 @@ class Worker:
             case ev.Subscribe():
                 self._subscribe()
                 return None
-            case ev.Probe():
-                self._probe()
-                return None
+            case ev.Probe() | ev.Notify():
+                raise AssertionError("done at once, and by nobody's thread")
 
     # ---- sending
 
