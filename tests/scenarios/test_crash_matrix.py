@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
 
 from mjwatch.jobs.reader import JournalReader
 from mjwatch.model import Job, State
 from mjwatch.simulator.grids import job_colours
 from mjwatch.simulator.workspace import make_workspace
 from tests.scenarios.crashing import POINTS
+from tests.scenarios.pictures import first_pixels
 from tests.scenarios.stage import HANG, Stage, environment, staged
 
 if TYPE_CHECKING:
@@ -234,12 +234,10 @@ def test_a_killed_daemon_goes_on_where_it_was(
 
 def check_pictures(job_uuid: str, manifest: dict[str, Any], folder: Path) -> None:
     """A refused prompt has none; else they are those of this job, as their first pixel tells."""
-    names = [image["file"] for image in manifest["images"]]
     assert {entry["file"] for entry in [*manifest["images"], *manifest["files"]]} < {
         path.name for path in folder.iterdir()
     }
-    colours = [Image.open(folder / name).convert("RGB").getpixel((0, 0)) for name in names]
-    assert colours == (job_colours(job_uuid) if manifest["state"] == DONE else [])
+    assert first_pixels(folder, manifest) == (job_colours(job_uuid) if manifest["state"] == DONE else [])
 
 
 def test_every_point_is_in_the_matrix_and_on_the_page() -> None:

@@ -1,0 +1,24 @@
+"""kill -9 at random moments: a short run of what ``make kills`` does at length."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scenarios.kills import Plan, run_kills
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(("resumable", "kills"), [(True, 12), (False, 6)], ids=["resumed", "lost"])
+def test_kills_at_random_moments_lose_no_prompt_and_pay_for_none_twice(
+    resumable: bool, kills: int, tmp_path: Path
+) -> None:
+    account = run_kills(tmp_path, Plan(kills, 20, random.randrange(1_000_000), resumable))
+    print(account)
+    assert account.wrong == []
+    assert account.done + account.in_doubt == 20
+    assert account.done_after_retry == 20
