@@ -92,6 +92,7 @@ class Worker:
         self._remove_file = remove_file
         self._file_of = file_of
         self._notify = notify
+        self._missed: dict[str, int] = {}
         self._sending: queue.SimpleQueue[ev.Effect | None] = queue.SimpleQueue()
         # A queue a collector, chosen by the job: its failure's folder and a late result must not overtake.
         self._collecting: list[queue.SimpleQueue[ev.Effect | None]] = [
@@ -238,15 +239,24 @@ class Worker:
         result = job.result
         if result is None or not result.pictures:
             return ev.NotSaved("Midjourney's message has no picture", final=True)
-        last = job.tries + 1 >= TRIES
         try:
             grid = self._fetch(result.pictures[0], result.message_id)
             pictures = self._split(job, grid)
         except (DownloadError, PictureError) as error:
-            return ev.NotSaved(str(error), final=last)
+            return ev.NotSaved(str(error), final=self._is_last_try(job))
         except WireError as error:
-            return ev.NotSaved(f"the picture's address can't be renewed: {error}", final=last)
+            words = f"the picture's address can't be renewed: {error}"
+            return ev.NotSaved(words, final=self._is_last_try(job))
+        self._missed.pop(job.id, None)
         return self._publish(job, pictures, {})
+
+    def _is_last_try(self, job: Job) -> bool:
+        """Whether the picture itself could not be had too often. What a full disk cost does not count."""
+        self._missed[job.id] = self._missed.get(job.id, 0) + 1
+        if self._missed[job.id] < TRIES:
+            return False
+        del self._missed[job.id]
+        return True
 
     def _fetch(self, picture: RemotePicture, message_id: str) -> bytes:
         """Fetch it; where its address has expired, have it signed anew, else read the message again."""

@@ -14,6 +14,7 @@ from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.folders import inbox as inbox_module
 from tests.running_inbox import HANG, Running, move_in, running
+from tests.scenarios.stage import wait_until
 from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:
@@ -72,10 +73,10 @@ def test_however_a_file_arrives_events_hasten_the_scan(root: Path, how: str) -> 
 
 
 def test_without_any_event_the_scan_finds_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_observer: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "inotify watch limit reached")
 
-    monkeypatch.setattr("watchdog.observers.api.BaseObserver.start", refuse)
+    monkeypatch.setattr("watchdog.observers.api.BaseObserver.schedule", refuse)
     with running(root) as it:
         move_in(root / "cat.txt")
         assert it.settled().path == "cat.txt"
@@ -343,3 +344,67 @@ def test_a_file_that_is_too_large_is_read_in_part_and_left_where_it_is(
         assert it.scans(3) == [InboxScanned(0)] * 3
     assert (root / "big.txt").stat().st_size == 10_000_000
     assert "left in the inbox" in caplog.text
+
+
+# ---- an inbox that goes and comes
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "POLL", 0.05)
+
+
+@pytest.mark.parametrize("how", ["removed", "moved away", "replaced"])
+@pytest.mark.usefixtures("impatient")
+def test_an_inbox_that_went_and_came_again_is_watched_again(
+    root: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mjwatch.inbox")
+    interval = 3600 if how == "removed" else 0.2  # only a removal makes itself heard
+    with running(root, scan_interval=interval) as it:
+        assert it.events.get(timeout=HANG) == InboxScanned(0)
+        if how == "removed":
+            root.rmdir()
+        else:
+            root.rename(root.with_name("elsewhere"))
+        if how != "replaced":
+            wait_until(lambda: "can't be read" in caplog.text, "the loss is told")
+        root.mkdir()
+        (root / "first.txt").write_text("a cat\n")
+        assert it.settled().path == "first.txt"
+        assert it.inbox._is_watched()
+        it.inbox._interval = 3600.0
+        move_in(root / "second.txt")
+        assert it.settled().path == "second.txt"
+    assert caplog.text.count("can't be read") == (how != "replaced")
+    assert caplog.text.count("can be read again") == (how != "replaced")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_inbox_that_may_not_be_read_is_told_once_and_taken_up_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with unprivileged() as folder, running(folder / "inbox") as it:
+        it.scans(1)
+        it.root.chmod(0)
+        wait_until(lambda: "can't be read: Permission denied" in caplog.text, "the loss is told")
+        it.root.chmod(0o700)
+        move_in(it.root / "cat.txt")
+        assert it.settled().path == "cat.txt"
+    assert caplog.text.count("can't be read") == 1
+
+
+def test_a_watch_that_ends_while_the_folder_goes_is_tried_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(root) as it:
+        it.scans(1)
+        with monkeypatch.context() as once:
+            once.setattr("watchdog.observers.api.BaseObserver.schedule", gone)
+            it.inbox._watched = inbox_module._NOWHERE
+            it.scans(2)
+        wait_until(lambda: it.inbox._watched == inbox_module._place(root), "the watch is set up again")
+
+
+def gone(*_: object, **__: object) -> None:
+    raise FileNotFoundError(2, "No such file or directory")

@@ -350,7 +350,7 @@ def test_a_restart_never_submits() -> None:
 
 
 def _allows_another(event: ev.JobEvent) -> bool:
-    """It did not arrive or was proven not to run, a no that waiting or a person mends, or a person said so."""
+    """It did not arrive or did not run, the answer was a no that can be mended, or a person said so."""
     if isinstance(event, ev.Refused):
         mendable = event.refusal.needs_human or event.refusal.cls is RefusalClass.RETRY
         return mendable or not event.executed
@@ -497,3 +497,16 @@ def test_pictures_that_are_paid_for_and_not_saved_are_to_be_fetched_not_rendered
     job, _ = step(job, ev.NotSaved("the picture is gone", final=True), NOW, LIMITS)
     assert job.refusal is not None
     assert "mjwatch retry" in job.refusal.advice
+
+
+def test_days_of_one_and_the_same_failure_do_not_push_the_history_out() -> None:
+    job = _do(ev.Chosen("9001", "session-a", "100"), ev.Accepted(), *(ev.Started("600"), ev.Finished(RESULT)))
+    before = [note.event for note in job.history]
+    full = ev.NotSaved("cat can't be published: No space left on device")
+    for _ in range(500):
+        job = _do(full, job=job)
+    notes = [note.event for note in job.history]
+    assert notes[:-1] == before
+    assert notes[-1] == "not saved: cat can't be published: No space left on device; again in 300 s"
+    job = _do(ev.NotSaved("cat can't be published: Read-only file system"), full, job=job)
+    assert len(job.history) == len(notes) + 2

@@ -242,12 +242,13 @@ def fail(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, code: int, a
     monkeypatch.setattr(owner, name, call)
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO, errno.EDQUOT])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO, errno.EROFS, errno.EDQUOT])
 @pytest.mark.parametrize(
     ("owner", "name", "after"),
     [
         *((os, "fsync", 0), (os, "fsync", 2), (os, "fsync", 3), (os, "open", 1), (Path, "rename", 0)),
-        *((Path, "mkdir", 1), (Path, "mkdir", 2), (Path, "mkdir", 3), (Path, "chmod", 1)),
+        *((Path, "mkdir", 0), (Path, "mkdir", 1), (Path, "mkdir", 2), (Path, "mkdir", 3)),
+        *((Path, "chmod", 0), (Path, "chmod", 1), (os, "open", 0), (os, "fsync", 4), (os, "fsync", 5)),
     ],
 )
 def test_whatever_fails_nothing_is_visible_and_it_can_be_tried_again(
@@ -261,6 +262,59 @@ def test_whatever_fails_nothing_is_visible_and_it_can_be_tried_again(
     assert tree(tmp_path / "state") == []
     assert outbox.publish(JOB, files()) == PLACE
     assert len(tree(root)) == 3
+
+
+def test_a_manifest_that_can_not_be_read_just_now_is_no_reason_for_a_second_folder(
+    outbox: Outbox, root: Path
+) -> None:
+    outbox.publish(JOB, files())
+    with pytest.MonkeyPatch.context() as once:
+        fail(once, Path, "read_bytes", errno.EIO)
+        with pytest.raises(OutboxError, match=os.strerror(errno.EIO)):
+            outbox.publish(JOB, files())
+    assert outbox.publish(JOB, files()) == PLACE
+    assert [path.name for path in (root / "clients/acme").iterdir()] == ["cat-7k3f9a2m"]
+
+
+def test_an_outbox_that_was_removed_is_made_again(outbox: Outbox, root: Path) -> None:
+    shutil.rmtree(root)
+    assert outbox.publish(JOB, files()) == PLACE
+    assert len(tree(root)) == 3
+
+
+def test_a_state_folder_that_was_removed_is_made_again_for_staging(
+    outbox: Outbox, root: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "state")
+    assert outbox.publish(JOB, files()) == PLACE
+
+
+def test_a_disk_that_is_mounted_over_the_outbox_later_moves_the_staging_there(
+    outbox: Outbox, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.is_relative_to(tmp_path / "state"):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return original(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    assert outbox.publish(JOB, files()) == PLACE
+    assert list((root / STAGING).iterdir()) == []
+    assert tree(tmp_path / "state") == []
+
+
+def test_a_staging_place_that_can_not_be_swept_stops_no_start() -> None:
+    with unprivileged() as folder:
+        outbox = Outbox(folder / "outbox", folder / "state")
+        (folder / "state/staging/half").mkdir()
+        for mode in (0o500, 0):
+            (folder / "state/staging").chmod(mode)
+            outbox.sweep()
+        (folder / "state/staging").chmod(0o700)
+        outbox.sweep()
+        assert list((folder / "state/staging").iterdir()) == []
 
 
 def test_a_name_that_may_not_be_durable_is_no_success_until_it_is(

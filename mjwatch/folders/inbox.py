@@ -34,17 +34,23 @@ BREATH, LONGEST_BREATH = 0.02, 1.0
 POLL = 5.0
 """Seconds between scans where the folder can't be watched."""
 
+_NOWHERE = (-1, -1)
+"""No folder's device and inode."""
+
 _LEAVING = frozenset({"opened", "closed_no_write", "deleted"})
 """Events after which nothing new can be there: somebody reads, or a name is gone."""
 
 
 class _Bell(FileSystemEventHandler):
-    """Rings when a prompt file may have come or changed, or a folder that may hold some."""
+    """Rings when a prompt file may have come, or a folder that may hold some, or when the inbox went."""
 
-    def __init__(self, ring: Callable[[], None]) -> None:
+    def __init__(self, root: Path, ring: Callable[[], None]) -> None:
+        self._root = os.fspath(root)
         self._ring = ring
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type == "deleted" and os.fsdecode(event.src_path) == self._root:
+            self._ring()
         if event.event_type in _LEAVING or (event.is_directory and event.event_type == "modified"):
             return
         name = PurePath(os.fsdecode(event.dest_path or event.src_path)).name
@@ -75,7 +81,7 @@ class Inbox:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
         self._observer = Observer()
-        self._watched = False
+        self._watched: tuple[int, int] | None = None
 
     def start(self) -> None:
         """Begin to watch and scan. The folder is made where it is missing. Raises ConfigError if it can't."""
@@ -84,22 +90,34 @@ class Inbox:
         except OSError as error:
             raise ConfigError(f"the inbox {self._root} can't be made: {error.strerror}") from error
         restore_aside(self._root)
-        self._observer.schedule(_Bell(self._changed.set), str(self._root), recursive=True)
-        try:
-            self._observer.start()
-            self._watched = True
-        except OSError as error:
-            log.warning("the inbox can't be watched (%s); it is scanned every %.0f s", error, POLL)
+        self._observer.start()
+        self._watch()
         self._thread.start()
+
+    def _watch(self) -> None:
+        """Watch the folder that lies there now."""
+        self._observer.unschedule_all()
+        self._watched = _place(self._root)
+        try:
+            self._observer.schedule(_Bell(self._root, self._changed.set), str(self._root), recursive=True)
+        except FileNotFoundError:
+            self._watched = _NOWHERE  # it went just now; the scan that finds it again tries once more
+        except OSError as error:
+            self._watched = None
+            log.warning("the inbox can't be watched (%s); it is scanned every %.0f s", error, POLL)
+
+    def _is_watched(self) -> bool:
+        """Whether the watch is alive, and on the folder that lies there now: one may be put in its place."""
+        alive = all(emitter.is_alive() for emitter in self._observer.emitters)
+        return alive and self._watched == _place(self._root)
 
     def stop(self) -> None:
         """End the thread and the watch; files that have not settled stay where they are."""
         self._stop.set()
         self._changed.set()
         self._thread.join(timeout=10)
-        if self._watched:
-            self._observer.stop()
-            self._observer.join(timeout=10)
+        self._observer.stop()
+        self._observer.join(timeout=10)
 
     @property
     def alive(self) -> bool:
@@ -147,9 +165,13 @@ class Inbox:
             if self._failing:
                 log.info("the inbox %s can be read again", self._root)
             self._failing = False
+            if self._watched is not None and not self._is_watched():
+                self._watch()
+                self._changed.set()  # what came before the new watch
 
     def _wait(self) -> float:
-        interval = self._interval if self._watched else min(POLL, self._interval)
+        hears = self._watched is not None and not self._failing
+        interval = self._interval if hears else min(POLL, self._interval)
         due = self._settling.next_due()
         return interval if due is None else min(interval, max(0.0, due - time.monotonic()))
 
@@ -190,6 +212,14 @@ class Inbox:
         self._settling.taken(path)
         self._handed[path] = identity
         self._put(FileSettled(path, data, identity[3] / 1e9, identity))
+
+
+def _place(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _read(path: Path, identity: Identity) -> bytes | None:

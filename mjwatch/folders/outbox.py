@@ -60,7 +60,7 @@ class Outbox:
                 published = None
             if published is None:
                 published = self._free(relative)
-                self._put(published, files)
+                self._put_or_stage_anew(published, files)
             fsync_folder((self._root / published).parent)
         if not failed:
             self._withdraw(job)
@@ -77,8 +77,9 @@ class Outbox:
     def sweep(self) -> None:
         """Remove what a crash left in staging. Only while no other process stages there."""
         for staging in (self._state_staging, self._root / STAGING):
-            for left in staging.iterdir() if staging.is_dir() else ():
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(OSError):  # what can't be swept now is invisible, and swept another time
+                for left in staging.iterdir():
+                    shutil.rmtree(left, ignore_errors=True)
         for probe in self._root.glob(f"{_PROBE}*"):
             with suppress(OSError):
                 probe.rmdir()
@@ -88,7 +89,8 @@ class Outbox:
         for path in _names(relative):
             try:
                 manifest = json.loads((self._root / path / FILE_NAME).read_bytes())
-            except (OSError, ValueError):
+            except (FileNotFoundError, NotADirectoryError, ValueError):
+                # Any other error is for the caller: a manifest that can't be read may be this job's.
                 if not (self._root / path).exists():
                     return None  # names are given out in order
                 continue
@@ -106,6 +108,17 @@ class Outbox:
             if not os.path.lexists(self._root / path):
                 return path
         raise OutboxError(f"{relative} and the names after it are taken", "clear them away")
+
+    def _put_or_stage_anew(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
+        """Put it; after an error the staging place is tried anew: a disk may be mounted here by now."""
+        try:
+            self._put(relative, files)
+        except OSError:
+            place = _staging_place(self._root, self._state_staging)
+            if place == self._staging:
+                raise
+            self._staging = place
+            self._put(relative, files)
 
     def _put(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
         target = self._root / relative

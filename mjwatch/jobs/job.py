@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 HISTORY_LENGTH = 60
 """Notes kept with a job; a job that is retried for days must not grow without bound."""
 
+_AGAIN = "; again in "
+
 FETCH_AGAIN = (
     "The pictures are rendered and paid for: `mjwatch retry` fetches them again. Dropped into the inbox once"
     " more, the prompt would be rendered, and paid for, a second time."
@@ -75,8 +77,15 @@ def step(job: Job, event: ev.JobEvent, now: float, limits: Limits = DEFAULT_LIMI
 
 
 def _note(job: Job, now: float, words: str, **changes: Any) -> Job:
-    history = (*job.history, Note(now, words))[-HISTORY_LENGTH:]
+    """With one line more, in place of the last where only the waiting time differs: days of retries fit."""
+    repeats = job.history and _AGAIN in words and _cause(job.history[-1].event) == _cause(words)
+    kept = job.history[:-1] if repeats else job.history
+    history = (*kept, Note(now, words))[-HISTORY_LENGTH:]
     return replace(job, history=history, **changes)
+
+
+def _cause(words: str) -> str:
+    return words.partition(_AGAIN)[0]
 
 
 def _stay(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
@@ -119,7 +128,7 @@ def _not_sent(job: Job, event: ev.NotSent, now: float, limits: Limits) -> Moved:
     if job.interaction_id is not None:
         return _accept(job, ev.Accepted(), now, limits)
     wait = backoff(job.tries) if event.retry_after is None else event.retry_after
-    words = f"not sent: {event.reason}; again in {wait:.0f} s"
+    words = f"not sent: {event.reason}{_AGAIN}{wait:.0f} s"
     return _note(job, now, words, state=State.QUEUED, due=now + wait, tries=job.tries + 1), ()
 
 
@@ -293,7 +302,7 @@ def _not_saved(job: Job, event: ev.NotSaved, now: float, limits: Limits) -> Move
 
 def _answer_not_saved(job: Job, event: ev.NotSaved, now: float, limits: Limits) -> Moved:
     wait = backoff(job.tries)
-    words = f"not saved: {event.reason}; again in {wait:.0f} s"
+    words = f"not saved: {event.reason}{_AGAIN}{wait:.0f} s"
     return _note(job, now, words, due=now + wait, tries=job.tries + 1), ()
 
 
