@@ -1,0 +1,62 @@
+"""Who may steer: told by name where this user may not."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mjwatch.errors import DaemonError
+from mjwatch.host.rights import owners, require_rights
+from tests.unprivileged import unprivileged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_who_may_write_there_has_the_right(tmp_path: Path) -> None:
+    require_rights(tmp_path, tmp_path / "journal")
+    (tmp_path / "journal").touch()
+    require_rights(tmp_path, tmp_path / "journal")
+    require_rights(tmp_path / "missing", tmp_path / "missing" / "journal")
+
+
+def test_who_may_not_is_told_who_may() -> None:
+    with unprivileged() as folder:
+        state = folder / "state"
+        state.mkdir()
+        (state / "journal").touch()
+        for mode in (0o500, 0o000):
+            state.chmod(mode)
+            with pytest.raises(DaemonError, match=r"belongs to user \"\w+\"") as error:
+                require_rights(state, state / "journal")
+            assert error.value.exit_code == 3
+        state.chmod(0o700)
+        (state / "journal").chmod(0o400)
+        with pytest.raises(DaemonError, match="may not steer"):
+            require_rights(state, state / "journal")
+
+
+def test_a_folder_behind_a_closed_door_is_told_without_a_name() -> None:
+    with unprivileged() as folder:
+        closed = folder / "closed"
+        (closed / "state").mkdir(parents=True)
+        closed.chmod(0o000)
+        with pytest.raises(DaemonError, match="is closed"):
+            require_rights(closed / "state", closed / "state" / "journal")
+
+
+def test_a_group_is_named_where_it_has_the_right(tmp_path: Path) -> None:
+    tmp_path.chmod(0o770)
+    assert ' or group "' in owners(tmp_path)
+    tmp_path.chmod(0o750)
+    assert "group" not in owners(tmp_path)
+    assert owners(tmp_path / "missing") == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_ids_without_a_name_are_told_as_they_are(tmp_path: Path) -> None:
+    os.chown(tmp_path, 54321, 54322)
+    tmp_path.chmod(0o770)
+    assert owners(tmp_path) == 'user "54321" or group "54322"'
