@@ -6,7 +6,8 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from mjwatch.folders.manifest import iso
-from mjwatch.model import RefusalClass, State
+from mjwatch.jobs.reason import ADVICE, advice
+from mjwatch.model import State
 
 if TYPE_CHECKING:
     from mjwatch.model import Job, Refusal
@@ -15,18 +16,6 @@ _HEADLINES = {
     State.REJECTED: "This prompt file could not be used",
     State.FAILED: "This prompt got no pictures",
     State.CANCELLED: "This job was cancelled",
-}
-
-_ADVICE: dict[RefusalClass | None, str] = {
-    RefusalClass.USER: "Change the prompt file in this folder and drop it into the inbox again.",
-    RefusalClass.MODERATION: "Change the words or pictures, then drop the file into the inbox again.",
-    RefusalClass.ACCOUNT: "See to your account in Discord first, then drop the file into the inbox again.",
-    RefusalClass.PLAN: "See to your Midjourney subscription first, then drop the file into the inbox again.",
-    RefusalClass.CONFIG: "Run `mjwatch check`: it says what in the configuration is wrong.",
-    RefusalClass.TRANSIENT: "It may well work later: drop the file into the inbox again.",
-    RefusalClass.RETRY: "It may well work later: drop the file into the inbox again.",
-    RefusalClass.STALE_VERSION: "It may well work later: drop the file into the inbox again.",
-    None: "Read the message above; the prompt file in this folder can be dropped into the inbox again.",
 }
 
 
@@ -54,8 +43,8 @@ def _why(refusal: Refusal) -> list[str]:
 
 def _advice(refusal: Refusal | None) -> str:
     if refusal is None:
-        return _ADVICE[None]
-    return _plain(refusal.advice) or _ADVICE[refusal.cls]
+        return ADVICE[None]
+    return _plain(advice(refusal))
 
 
 def _line(text: str) -> str:

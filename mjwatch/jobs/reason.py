@@ -6,16 +6,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mjwatch.model import ENDED, State
+from mjwatch.model import ENDED, RefusalClass, State
 
 if TYPE_CHECKING:
-    from mjwatch.model import Job, Pause
+    from mjwatch.model import Job, Pause, Refusal
 
 IN_DOUBT = "whether Midjourney runs it is not known, so it is not sent again"
 IN_DOUBT_MEND = (
     "look into the channel; if its pictures come, they are published all the same. `mjwatch retry {id}` sends"
     " it again, `mjwatch cancel {id}` gives it up"
 )
+
+ADVICE: dict[RefusalClass | None, str] = {
+    RefusalClass.USER: "Change the prompt file and drop it into the inbox again.",
+    RefusalClass.MODERATION: "Change the words or pictures, then drop the file into the inbox again.",
+    RefusalClass.ACCOUNT: "See to your account in Discord first, then drop the file into the inbox again.",
+    RefusalClass.PLAN: "See to your Midjourney subscription first, then drop the file into the inbox again.",
+    RefusalClass.CONFIG: "Run `mjwatch check`: it says what in the configuration is wrong.",
+    RefusalClass.TRANSIENT: "It may well work later: drop the file into the inbox again.",
+    RefusalClass.RETRY: "It may well work later: drop the file into the inbox again.",
+    RefusalClass.STALE_VERSION: "It may well work later: drop the file into the inbox again.",
+    None: "Read the message itself; the prompt file can be dropped into the inbox again.",
+}
+"""What a person can do about each class of refusal, where it says nothing itself; None: its class is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +53,17 @@ def reason(job: Job) -> tuple[str, str]:
         return IN_DOUBT, IN_DOUBT_MEND.format(id=job.id)
     if job.refusal is not None:
         words = (job.refusal.title, job.refusal.detail)
-        return ": ".join(part for part in words if part), job.refusal.advice
+        return ": ".join(part for part in words if part), advice(job.refusal)
     if job.state is State.CANCELLED:
         return "it was cancelled", ""
     if job.state in {State.FAILED, State.REJECTED} and job.history:
         return job.history[-1].event, ""
     return "", ""
+
+
+def advice(refusal: Refusal) -> str:
+    """What a person can do about this refusal."""
+    return refusal.advice or ADVICE[refusal.cls]
 
 
 def waits_for(job: Job, around: Surroundings) -> tuple[str, str]:
