@@ -1,0 +1,23 @@
+"""Runs mjwatch with its long waits cut short. They are no settings, so they are set from outside.
+
+``python -m tests.scenarios.hurried ARGUMENT...``: the arguments are those of mjwatch.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import mjwatch.discord.stream
+import mjwatch.midjourney.channel
+import mjwatch.runtime
+import mjwatch.worker
+from mjwatch.__main__ import main
+from mjwatch.jobs.job import Limits
+
+if __name__ == "__main__":
+    hurried = functools.partial(Limits, vanish_grace=2.0, queue_full_pause=1.0)
+    setattr(mjwatch.runtime, "Limits", hurried)  # noqa: B010 - the name is imported there, not exported
+    mjwatch.midjourney.channel.GRACE = 1.0
+    mjwatch.discord.stream.ASK_AGAIN_AT_MOST = 1.0
+    mjwatch.worker.TRIES = 3
+    main()
