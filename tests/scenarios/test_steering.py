@@ -1,0 +1,234 @@
+"""Steering a real service: each verb while it runs, while it is stopped, and when it dies in the middle."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mjwatch.cli.app import app
+from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+from mjwatch.model import Job, State
+from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, staged, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("steering") / "w", "--seconds-per-job", "0.6") as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(simulated: Stage) -> Iterator[Stage]:
+    """One simulator for all; no daemon runs when a test begins or ends, and nothing is paused."""
+    yield simulated
+    for daemon in simulated.daemons:
+        if daemon.poll() is None:
+            daemon.kill()
+            daemon.wait(timeout=HANG)
+    simulated.check_witness()
+    steer(simulated, "resume")
+
+
+def steer(stage: Stage, *arguments: str) -> tuple[int, Any]:
+    """A verb's exit code and its answer."""
+    result = CliRunner().invoke(app, ["--config", str(stage.config), *arguments, "--json"])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, json.loads(result.stdout)
+
+
+def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
+    """A verb in a process of its own."""
+    command = [*MJWATCH, "--config", str(stage.config), *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+
+
+def jobs(stage: Stage, prompt: str) -> list[Job]:
+    path = stage.folder / "state" / JOURNAL_FILE
+    if not path.exists():
+        return []
+    with closing(JournalReader(path)) as reader:
+        return [job for job in reader.listed(None, 1000) if job.prompt.text == prompt]
+
+
+def wait_for(stage: Stage, prompt: str, state: State) -> Job:
+    """A job with this prompt that is there."""
+
+    def found() -> Job | None:
+        return next((job for job in jobs(stage, prompt) if job.state is state), None)
+
+    job: Job = wait_until(found, f"{prompt} is {state}")
+    return job
+
+
+def drop(stage: Stage, prompt: str) -> None:
+    """A prompt file that is taken at once."""
+    stage.drop(f"{prompt.replace(' ', '-')}.ready.txt", prompt + "\n")
+
+
+def executed(stage: Stage, prompt: str) -> int:
+    return sum(entry["prompt"] == prompt for entry in stage.state()["interactions"])
+
+
+def are_written(stage: Stage, number: int) -> bool:
+    """Whether so many requests lie in the journal without an answer."""
+    with closing(sqlite3.connect(stage.folder / "state" / JOURNAL_FILE)) as db:
+        rows = db.execute("SELECT COUNT(*) FROM requests WHERE answered IS NULL")
+        return bool(rows.fetchone()[0] == number)
+
+
+def in_doubt(stage: Stage, prompt: str) -> Job:
+    """A job whose POST had no answer, and was not executed."""
+    stage.fault(fault="post_reset", match=prompt)
+    drop(stage, prompt)
+    return wait_for(stage, prompt, State.IN_DOUBT)
+
+
+def test_a_running_service_is_paused_takes_files_in_and_goes_on(stage: Stage) -> None:
+    daemon = stage.start_ready()
+    drop(stage, "a running cat")
+    wait_for(stage, "a running cat", State.RUNNING)
+    assert steer(stage, "pause", "lunch")[1]["done"]
+    drop(stage, "a patient cat")
+    drop(stage, "an unwanted cat")
+    unwanted = wait_for(stage, "an unwanted cat", State.QUEUED)
+    wait_for(stage, "a patient cat", State.QUEUED)
+    wait_for(stage, "a running cat", State.DONE)
+    assert steer(stage, "status")[1]["paused"] == "paused by hand: lunch"
+    assert steer(stage, "cancel", unwanted.id)[1][0]["done"]
+    wait_until(lambda: "cancelled" in {one["state"] for one in stage.manifests()}, "its answer")
+    assert executed(stage, "a patient cat") == 0
+    assert steer(stage, "prune")[1]["jobs"] == 0
+    assert steer(stage, "resume")[1]["words"] == "going on; it was paused: paused by hand: lunch"
+    wait_for(stage, "a patient cat", State.DONE)
+    assert stage.stop(daemon) == 0
+    assert executed(stage, "an unwanted cat") == 0
+
+
+def test_a_stopped_service_is_steered_all_the_same(stage: Stage) -> None:
+    stage.drain()
+    assert steer(stage, "pause")[1]["done"]
+    daemon = stage.start_ready()
+    for prompt in ("a stopped cat", "a refused cat"):
+        drop(stage, prompt)
+        wait_for(stage, prompt, State.QUEUED)
+    assert stage.stop(daemon) == 0
+    refused = wait_for(stage, "a refused cat", State.QUEUED)
+    assert steer(stage, "cancel", refused.id)[1][0]["words"] == "cancelled before it was sent"
+    assert stage.start("--drain").wait(timeout=HANG) == 4
+    assert executed(stage, "a stopped cat") == 0
+    assert steer(stage, "resume")[0] == 0
+    assert steer(stage, "retry", refused.id)[1][0]["words"] == "queued again"
+    stage.drain()
+    assert wait_for(stage, "a stopped cat", State.DONE).folder
+    assert wait_for(stage, "a refused cat", State.DONE).folder
+
+
+def test_what_a_killed_service_has_left_undone_the_verbs_do_themselves(stage: Stage) -> None:
+    daemon = stage.start_ready()
+    doubtful = in_doubt(stage, "a doubtful cat")
+    stage.drop("doubtful-twin.ready.txt", "a doubtful cat\n")
+    twin = wait_for(stage, "a doubtful cat", State.QUEUED)
+    steer(stage, "pause", "enough")
+    daemon.send_signal(signal.SIGSTOP)
+    asked = [
+        ("resume",),
+        ("retry", doubtful.id),
+        ("retry", doubtful.id),
+        ("cancel", twin.id),
+        ("pause", "no"),
+    ]
+    verbs = []
+    for arguments in asked:
+        verbs.append(begin(stage, *arguments))
+        wait_until(partial(are_written, stage, len(verbs)), f"{arguments} is written down")
+    assert stage.stop(daemon, signal.SIGKILL) == -signal.SIGKILL
+    said = [verb.communicate(timeout=HANG)[0] for verb in verbs]
+    assert [verb.returncode for verb in verbs] == [0] * len(asked), said
+    words = (
+        "going on",
+        "queued again",
+        "waits in the queue already",
+        "cancelled before",
+        "paused by hand: no",
+    )
+    assert [part in line for part, line in zip(words, said, strict=True)] == [True] * len(asked), said
+    assert steer(stage, "prune")[1]["jobs"] == 0
+    assert stage.start("--drain", "--resume").wait(timeout=HANG) == 0, stage.log
+    wait_for(stage, "a doubtful cat", State.DONE)
+    assert executed(stage, "a doubtful cat") == 1
+
+
+def test_a_doubtful_job_is_sent_once_more_however_many_say_so_at_once(stage: Stage) -> None:
+    daemon = stage.start_ready()
+    job = in_doubt(stage, "a twice wanted cat")
+    told = steer(stage, "show", job.id)[1]
+    assert f"`mjwatch retry {job.id}`" in told["mend"]
+    verbs = [begin(stage, "retry", job.id) for _ in range(2)]
+    said = [verb.communicate(timeout=HANG) for verb in verbs]
+    assert sum("queued again" in out for out, _ in said) == 1, said
+    wait_for(stage, "a twice wanted cat", State.DONE)
+    assert stage.stop(daemon) == 0
+    assert executed(stage, "a twice wanted cat") == 1
+    nonces = wait_for(stage, "a twice wanted cat", State.DONE).nonces
+    assert sum(post["nonce"] in nonces for post in stage.state()["posts"]) == len(nonces) == 2
+
+
+def test_a_doubtful_job_is_given_up_and_its_twin_goes(stage: Stage) -> None:
+    daemon = stage.start_ready()
+    job = in_doubt(stage, "a given up cat")
+    stage.drop("twin.ready.txt", "a given up cat\n")
+    wait_until(lambda: len(jobs(stage, "a given up cat")) == 2, "the twin")
+    twin = next(one for one in jobs(stage, "a given up cat") if one.id != job.id)
+    assert f"job {job.id}, is in doubt" in steer(stage, "show", twin.id)[1]["waits"]
+    assert "all the same" in steer(stage, "cancel", job.id)[1][0]["words"]
+    wait_for(stage, "a given up cat", State.DONE)
+    code, answer = steer(stage, "cancel", twin.id)
+    assert (code, answer[0]["words"]) == (1, "is done already")
+    assert stage.stop(daemon) == 0
+
+
+def test_a_captcha_waits_for_a_person_also_over_a_restart(stage: Stage) -> None:
+    stage.fault(fault="captcha", match="a guarded cat")
+    daemon = stage.start_ready()
+    drop(stage, "a guarded cat")
+    code, status = wait_until(lambda: told if (told := steer(stage, "status"))[0] == 4 else None, "the pause")
+    assert (code, status["paused_kind"]) == (4, "account")
+    assert stage.stop(daemon) == 0
+    daemon = stage.start_ready()
+    assert steer(stage, "status")[0] == 4
+    assert executed(stage, "a guarded cat") == 0
+    assert steer(stage, "resume")[0] == 0
+    wait_for(stage, "a guarded cat", State.DONE)
+    assert stage.stop(daemon) == 0
+
+
+def test_a_mended_token_is_taken_by_the_next_start(stage: Stage) -> None:
+    token = stage.folder / "keys" / "authToken.key"
+    right = token.read_text()
+    token.write_text("aaaa.bbbb.cccc\n")
+    try:
+        daemon = stage.start()
+        wait_until(lambda: steer(stage, "status")[1]["paused_kind"] == "token", "the pause")
+        drop(stage, "a locked out cat")
+        code, answer = steer(stage, "resume")
+        assert (code, answer["done"]) == (4, False)
+        assert "start it again" in answer["words"]
+        assert stage.stop(daemon) == 0
+    finally:
+        token.write_text(right)
+    stage.drain()
+    wait_for(stage, "a locked out cat", State.DONE)
+    assert steer(stage, "status")[1]["paused"] is None
