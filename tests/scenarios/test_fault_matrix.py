@@ -49,7 +49,7 @@ def _case(row: Row) -> ParameterSet:
     return pytest.param(row, id=row.name, marks=marks)
 
 
-@pytest.mark.parametrize("row", map(_case, ROWS))
+@pytest.mark.parametrize("row", [_case(row) for row in ROWS])
 def test_a_fault_comes_to_the_end_that_the_table_says(row: Row, seen: Callable[[Row], Seen]) -> None:
     found = seen(row)
     assert found.reached, f"{row.end}\n{found}"
