@@ -365,8 +365,8 @@ class Engine:
     def _tell_trouble(self, trouble: Trouble | None) -> None:
         if trouble is None and self.trouble is None:
             return
-        self.trouble = trouble
         self._journal.remember({"trouble": None if trouble is None else trouble.reason})
+        self.trouble = trouble
         if trouble is not None:
             self.on_trouble(trouble)
 

@@ -24,6 +24,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *(
             "jobs.job",
             "jobs.pacing",
+            "jobs.complaints",
             "jobs.doubt",
             "jobs.reason",
             "jobs.intake",

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.errors import OutboxError
+from mjwatch.folders import outbox as outbox_module
 from mjwatch.folders.manifest import FILE_NAME, iso
 from mjwatch.folders.outbox import FAILED, STAGING, Outbox, prompt_file_name, stem_of
 from tests.made_jobs import made_job
@@ -303,6 +304,21 @@ def test_a_disk_that_is_mounted_over_the_outbox_later_moves_the_staging_there(
     assert outbox.publish(JOB, files()) == PLACE
     assert list((root / STAGING).iterdir()) == []
     assert tree(tmp_path / "state") == []
+
+
+def test_nothing_goes_below_the_mount_point_of_a_disk_that_is_gone(
+    outbox: Outbox, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = outbox_module._is_mounted
+    monkeypatch.setattr(outbox_module, "_is_mounted", lambda place: place == root or original(place))
+    on_a_disk = Outbox(root, root.parent / "state")
+    monkeypatch.setattr(outbox_module, "_is_mounted", original)
+    with pytest.raises(OutboxError, match="nothing is mounted at"):
+        on_a_disk.publish(JOB, files())
+    shutil.rmtree(root)
+    with pytest.raises(OutboxError, match="nothing is mounted at"):
+        on_a_disk.publish(JOB, files())
+    assert not root.exists()
 
 
 def test_a_staging_place_that_can_not_be_swept_stops_no_start() -> None:

@@ -43,6 +43,7 @@ class Outbox:
         self._state_staging = state / "staging"
         with _translated(f"the outbox {root} can't be used"):
             durable_folder(root)
+            self._mount = _mount_of(root)
             self._staging = _staging_place(root, self._state_staging)
 
     def publish(self, job: Job, files: Mapping[str, bytes], *, failed: bool = False) -> str:
@@ -54,6 +55,7 @@ class Outbox:
         """
         relative = self.folder_of(job, failed=failed)
         with _translated(f"{relative} can't be published"):
+            self._check_mounted()
             published = self._published(relative, job.id)
             if published is not None and failed and not self._is_present_answer(published, job):
                 self._withdraw(job)  # it was retried and failed again: the page must tell of this time
@@ -108,6 +110,14 @@ class Outbox:
             if not os.path.lexists(self._root / path):
                 return path
         raise OutboxError(f"{relative} and the names after it are taken", "clear them away")
+
+    def _check_mounted(self) -> None:
+        """What goes into the folder below a disk's mount point is hidden once that disk is back."""
+        if not _is_mounted(self._mount):
+            raise OutboxError(
+                f"nothing is mounted at {self._mount} any more, where the outbox was",
+                "mount it again; then it goes on by itself",
+            )
 
     def _put_or_stage_anew(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
         """Put it; after an error the staging place is tried anew: a disk may be mounted here by now."""
@@ -178,6 +188,20 @@ def _names(relative: PurePosixPath) -> Iterator[PurePosixPath]:
     yield relative
     for number in range(2, _MOST_NAMES + 1):
         yield relative.with_name(f"{relative.name}-{number}")
+
+
+def _mount_of(folder: Path) -> Path:
+    """The folder where the file system begins that this one is on."""
+    folder = folder.resolve()
+    return next(place for place in (folder, *folder.parents) if _is_mounted(place))
+
+
+def _is_mounted(place: Path) -> bool:
+    """Whether a file system begins here; nowhere if the folder is gone."""
+    try:
+        return place == place.parent or place.stat().st_dev != place.parent.stat().st_dev
+    except FileNotFoundError:
+        return False
 
 
 def _staging_place(root: Path, preferred: Path) -> Path:

@@ -1,0 +1,306 @@
+"""Disks that are full, read-only or gone: nothing half-visible, nothing sent in vain, all of it later."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch.folders.outbox import STAGING
+from tests.scenarios.disks import FILLER, small_disk
+from tests.scenarios.stage import HANG, Stage, environment, staged, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANY_TRIES = 3.0
+"""Seconds in which some ten tries are made, with pauses as short as in impatient.py."""
+
+
+def start(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
+    """The daemon, with short pauses where a disk fails."""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.scenarios.impatient"]
+    with (stage.folder / "mjwatch.log").open("a") as log:
+        daemon = subprocess.Popen(
+            [*command, "--config", str(stage.config), "run", *arguments],
+            stdout=log,
+            stderr=log,
+            text=True,
+            env=environment(),
+        )
+    stage.daemons.append(daemon)
+    return daemon
+
+
+def start_ready(stage: Stage) -> subprocess.Popen[str]:
+    daemon = start(stage)
+    wait_until(lambda: "gateway: ready" in stage.log, "the gateway's READY")
+    return daemon
+
+
+def said(stage: Stage, words: str) -> None:
+    wait_until(lambda: words in stage.log, f"the log says: {words}")
+
+
+def jobs(stage: Stage) -> dict[str, str]:
+    """The jobs' states by their prompts."""
+    found = json.loads(stage.run("list", "--json").stdout)
+    return {job["prompt"]: job["state"] for job in found}
+
+
+def visible(stage: Stage) -> list[str]:
+    """The files in the outbox, but for staging and what fills the disk."""
+    files = [path.relative_to(stage.outbox) for path in stage.outbox.rglob("*") if path.is_file()]
+    return [str(path) for path in files if path.parts[0] != STAGING and path.name != FILLER]
+
+
+def ends_well(stage: Stage, daemon: subprocess.Popen[str], count: int) -> None:
+    """Every prompt has its folder, was sent once, and nothing is left behind."""
+    wait_until(lambda: len(stage.manifests()) == count, "all folders")
+    assert stage.stop(daemon) == 0, stage.log
+    assert {manifest["state"] for manifest in stage.manifests()} == {"done"}
+    assert len(stage.state()["posts"]) == count
+    stage.check_witness()
+    for staging in (stage.outbox / STAGING, stage.folder / "state/staging"):
+        assert not staging.exists() or list(staging.iterdir()) == []
+    assert "Traceback" not in stage.log
+
+
+# ---- small disks
+
+
+@pytest.mark.real
+def test_a_full_outbox_shows_nothing_half_and_gets_all_once_there_is_room(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
+        daemon = start_ready(stage)
+        disk.fill()
+        for name in ("cat", "dog"):
+            stage.drop(f"{name}.ready.txt", f"a {name}\n")
+        said(stage, "No space left on device")
+        time.sleep(MANY_TRIES)
+        assert visible(stage) == []
+        assert set(jobs(stage).values()) == {"collecting"}
+        disk.make_room()
+        ends_well(stage, daemon, 2)
+
+
+@pytest.mark.real
+def test_a_full_outbox_outlasts_a_kill_and_what_that_left_is_swept(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
+        daemon = start_ready(stage)
+        disk.fill()
+        stage.drop("cat.ready.txt", "a cat\n")
+        said(stage, "No space left on device")
+        daemon.kill()
+        daemon.wait(timeout=HANG)
+        (stage.outbox / STAGING / "half").mkdir(parents=True, exist_ok=True)
+        (stage.outbox / STAGING / "half" / "cat_1.webp").touch()
+        disk.make_room()
+        ends_well(stage, start(stage), 1)
+
+
+@pytest.mark.real
+def test_a_read_only_outbox_gets_all_once_it_can_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
+        daemon = start_ready(stage)
+        disk.read_only(True)
+        stage.drop("cat.ready.txt", "a cat\n")
+        said(stage, "Read-only file system")
+        assert visible(stage) == []
+        disk.read_only(False)
+        ends_well(stage, daemon, 1)
+
+
+@pytest.mark.real
+def test_an_outbox_whose_disk_is_pulled_is_not_filled_below_its_mount_point(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
+        daemon = start_ready(stage)
+        disk.pull()
+        stage.drop("cat.ready.txt", "a cat\n")
+        said(stage, "nothing is mounted at")
+        time.sleep(MANY_TRIES / 3)
+        assert visible(stage) == []
+        disk.mount()
+        ends_well(stage, daemon, 1)
+
+
+@pytest.mark.real
+def test_nothing_is_sent_or_taken_while_the_journal_has_no_room(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", "2") as stage:
+        stage.set("pace", max_in_flight=1)
+        daemon = start_ready(stage)
+        stage.drop("cat.ready.txt", "a cat\n")
+        wait_until(lambda: len(stage.state()["interactions"]) == 1, "the first one is sent")
+        stage.drop("dog.ready.txt", "a dog\n")  # would be the next POST
+        wait_until(lambda: jobs(stage).get("a dog") == "queued", "the second one waits")
+        disk.fill()
+        stage.drop("owl.ready.txt", "an owl\n")
+        said(stage, "disk is full")
+        time.sleep(MANY_TRIES)
+        assert len(stage.state()["posts"]) == 1
+        assert stage.manifests() == []
+        assert (stage.inbox / "owl.ready.txt").exists()
+        assert stage.log.count("disk is full (make room on its disk); nothing is sent meanwhile") == 1
+        disk.make_room()
+        said(stage, "the journal can be written again")
+        ends_well(stage, daemon, 3)
+        assert list(stage.inbox.iterdir()) == []
+
+
+@pytest.mark.real
+def test_a_stop_and_a_start_without_room_for_the_journal_lose_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", "2") as stage:
+        daemon = start_ready(stage)
+        stage.drop("cat.ready.txt", "a cat\n")
+        wait_until(lambda: len(stage.state()["interactions"]) == 1, "it is sent")
+        disk.fill()
+        said(stage, "disk is full")
+        assert stage.stop(daemon) == 0, stage.log
+        disk.fill()  # the stop has tidied the journal up
+        again = start(stage)
+        told = stage.log.count("disk is full")
+        wait_until(lambda: stage.log.count("disk is full") > told, "the second start says so too")
+        assert stage.manifests() == []
+        disk.make_room()
+        ends_well(stage, again, 1)
+
+
+@pytest.mark.real
+def test_a_state_folder_that_can_not_be_written_stops_the_start_with_words(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
+        disk.read_only(True)
+        stage.drop("cat.ready.txt", "a cat\n")
+        assert start(stage).wait(timeout=HANG) == 3
+        assert "Read-only file system" in stage.log
+        assert "Traceback" not in stage.log
+        disk.read_only(False)
+        ends_well(stage, start(stage), 1)
+
+
+# ---- folders that go, on any disk
+
+
+def test_an_outbox_that_is_removed_while_a_job_runs_is_made_again(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "1") as stage:
+        daemon = start_ready(stage)
+        stage.drop("clients/cat.ready.txt", "a cat\n")
+        wait_until(lambda: stage.state()["interactions"], "it is sent")
+        shutil.rmtree(stage.outbox)
+        ends_well(stage, daemon, 1)
+
+
+def test_an_inbox_that_is_removed_and_made_again_goes_on(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+        daemon = start_ready(stage)
+        shutil.rmtree(stage.inbox)
+        said(stage, "can't be read: No such file or directory")
+        time.sleep(MANY_TRIES / 3)
+        stage.drop("cat.ready.txt", "a cat\n")
+        said(stage, "can be read again")
+        ends_well(stage, daemon, 1)
+        assert stage.log.count("can't be read") == 1
+
+
+def test_nothing_is_sent_while_the_journal_is_elsewhere(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+        daemon = start_ready(stage)
+        state = stage.folder / "state"
+        state.rename(stage.folder / "elsewhere")
+        stage.drop("cat.ready.txt", "a cat\n")
+        said(stage, "it was moved, removed or replaced")
+        time.sleep(MANY_TRIES / 3)
+        assert stage.state()["posts"] == []
+        assert (stage.inbox / "cat.ready.txt").exists()
+        if state.exists():
+            shutil.rmtree(state)
+        (stage.folder / "elsewhere").rename(state)
+        ends_well(stage, daemon, 1)
+
+
+def test_a_damaged_journal_stops_the_start_and_the_check_with_what_to_do(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+        stage.drop("cat.ready.txt", "a cat\n")
+        stage.drain()
+        journal = stage.folder / "state" / "journal.sqlite3"
+        data = journal.read_bytes()
+        damaged = data[:8192] + b"\xff" * 8192 + data[16384:]
+        journal.write_bytes(damaged)
+        assert start(stage).wait(timeout=HANG) == 3
+        assert "it is damaged: put it aside" in stage.log.splitlines()[-1]
+        checked = stage.run("check", "--json")
+        assert checked.returncode == 1
+        (line,) = [line for line in json.loads(checked.stdout) if line["name"] == "journal"]
+        assert line["state"] == "fail"
+        assert journal.read_bytes() == damaged
+        journal.write_bytes(data)
+        assert stage.run("check").returncode == 0
+
+
+# ---- being told
+
+
+class _Ear(BaseHTTPRequestHandler):
+    heard: list[dict[str, Any]]
+
+    def do_POST(self) -> None:
+        assert "Authorization" not in self.headers
+        type(self).heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_script_and_a_web_address_are_told_what_happened(tmp_path: Path) -> None:
+    _Ear.heard = []
+    script = tmp_path / "tell.sh"
+    told = tmp_path / "told.txt"
+    script.write_text(
+        "#!/bin/sh\n"
+        f'echo "$MJWATCH_EVENT $MJWATCH_STATE $MJWATCH_PROMPT $1 ${{MJWATCH_TOKEN-none}}" >>{told}\n'
+        f'[ -z "$MJWATCH_FOLDER" ] || cat "$MJWATCH_MANIFEST" >/dev/null || echo "no manifest" >>{told}\n'
+    )
+    script.chmod(0o755)
+    with (
+        HTTPServer(("127.0.0.1", 0), _Ear) as ear,
+        staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage,
+    ):
+        listener = Thread(target=ear.serve_forever, args=(0.01,))
+        listener.start()
+        with stage.config.open("a") as config:
+            config.write(f'\n[notify]\nexec = ["{script}", "hello"]\n')
+            config.write(f'webhook = "http://127.0.0.1:{ear.server_port}/s3cret"\n')
+        stage.drop("cat.ready.txt", "a cat\n")
+        stage.drop("dog.ready.toml", "prompt = 7\n")
+        stage.drain()
+        stage.fault(fault="captcha", count=1)
+        stage.drop("owl.ready.txt", "an owl\n")
+        assert start(stage, "--drain").wait(timeout=HANG) == 4
+        assert start(stage, "--drain").wait(timeout=HANG) == 4  # the same cause is not told again
+        ear.shutdown()
+        listener.join()
+        assert "s3cret" not in stage.log
+    lines = sorted(told.read_text().splitlines())
+    assert lines == ["done done a cat hello none", "failed rejected  hello none", "needs_person   hello none"]
+    by_event = {news["event"]: news for news in _Ear.heard}
+    assert sorted(news["event"] for news in _Ear.heard) == ["done", "failed", "needs_person"]
+    assert by_event["done"]["prompt"] == "a cat"
+    assert (tmp_path / "w/outbox" / by_event["done"]["folder"] / "manifest.json").is_file()
+    assert by_event["failed"]["folder"].startswith("_failed/")
+    assert by_event["needs_person"]["job"] is None
+    assert "captcha" in by_event["needs_person"]["reason"].lower()
