@@ -72,6 +72,10 @@ class PauseKind(StrEnum):
     """A person said ``mjwatch pause``."""
 
 
+ENDED_BY_ENTRY = frozenset({PauseKind.TOKEN, PauseKind.GATEWAY})
+"""Causes that are shown to be gone when the gateway lets us in: it asks for the token each time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Why nothing is sent, in words, and of what kind that is."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mjwatch.jobs.reason import Surroundings, clock, reason, waits_for
+from mjwatch.jobs.reason import Surroundings, clock, reason, to_go_on, waits_for
 from mjwatch.model import Note, Pause, PauseKind, State
 from tests.shapes import a_job
 
@@ -44,6 +44,21 @@ def test_a_queued_job_says_what_it_waits_for(around: dict[str, Any], words: str,
     assert words in told[0]
     assert bool(words) == bool(told[0])
     assert mend in told[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        (PauseKind.PERSON, "`mjwatch resume`"),
+        (PauseKind.ACCOUNT, "`mjwatch resume`"),
+        (PauseKind.PLAN, "`mjwatch resume`"),
+        (PauseKind.CONFIG, "`mjwatch run --resume`"),
+        (PauseKind.TOKEN, "by itself"),
+        (PauseKind.GATEWAY, "by itself"),
+    ],
+)
+def test_each_kind_of_pause_has_its_way_out(kind: PauseKind, word: str) -> None:
+    assert word in to_go_on(Pause("words", kind))
 
 
 def test_a_job_that_is_tried_again_tells_the_last_try_and_the_next() -> None:

@@ -10,7 +10,7 @@ import typer
 
 from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, echo_table, local_time, plain
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.reason import Surroundings, clock, reason, waits_for
+from mjwatch.jobs.reason import Surroundings, clock, reason, to_go_on, waits_for
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def _status(config: Config) -> dict[str, Any]:
         "daemon": daemon_runs(config.state.path),
         "paused": None,
         "paused_kind": None,
+        "mend": None,
         "capped_until": None,
         "trouble": None,
         "jobs": {},
@@ -63,6 +64,7 @@ def _status(config: Config) -> dict[str, Any]:
         pause = reader.paused()
         facts["paused"] = None if pause is None else pause.reason
         facts["paused_kind"] = None if pause is None else str(pause.kind)
+        facts["mend"] = None if pause is None else to_go_on(pause)
         facts["trouble"] = reader.recall("trouble") if facts["daemon"] else None
         facts["jobs"] = {str(state): count for state, count in reader.open_counts().items()}
         facts["live"] = [_brief(job) for job in reader.live_jobs()]
@@ -85,7 +87,7 @@ def _echo_status(facts: dict[str, Any]) -> None:
     typer.echo(f"daemon   {'runs' if facts['daemon'] else 'does not run (start it: `mjwatch run`)'}")
     if facts["paused"] is not None:
         typer.echo(f"paused   {plain(facts['paused'])}")
-        typer.echo("         nothing more is sent; see to that, then run `mjwatch resume`")
+        typer.echo(f"         {facts['mend']}")
     if facts["trouble"] is not None:
         typer.echo(f"trouble  {plain(facts['trouble'])}")
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())

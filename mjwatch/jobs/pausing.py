@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mjwatch.model import Pause, PauseKind, Refusal, RefusalClass
+from mjwatch.model import ENDED_BY_ENTRY, Pause, PauseKind, Refusal, RefusalClass
 
 if TYPE_CHECKING:
     from mjwatch.jobs.journal import Journal
 
 log = logging.getLogger("mjwatch")
-
-ENDED_BY_ENTRY = frozenset({PauseKind.TOKEN, PauseKind.GATEWAY})
-"""Causes that are shown to be gone when the gateway lets us in: it asks for the token each time."""
 
 _KINDS = {RefusalClass.PLAN: PauseKind.PLAN, RefusalClass.CONFIG: PauseKind.CONFIG}
 _BAD_TOKEN = 4004

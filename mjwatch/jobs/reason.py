@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mjwatch.model import ENDED, RefusalClass, State
+from mjwatch.model import ENDED, ENDED_BY_ENTRY, PauseKind, RefusalClass, State
 
 if TYPE_CHECKING:
     from mjwatch.model import Job, Pause, Refusal
@@ -71,7 +71,7 @@ def waits_for(job: Job, around: Surroundings) -> tuple[str, str]:
     if not job.open or job.state is State.IN_DOUBT:
         return "", ""
     if job.state is State.QUEUED and around.paused is not None:
-        return f"the sending is paused: {around.paused.reason}", "see to that, then run `mjwatch resume`"
+        return f"the sending is paused: {around.paused.reason}", to_go_on(around.paused)
     if not around.daemon:
         return "no daemon runs", "start it: `mjwatch run`"
     if job.state is State.QUEUED:
@@ -79,6 +79,17 @@ def waits_for(job: Job, around: Surroundings) -> tuple[str, str]:
     if job.state in ENDED | {State.COLLECTING}:
         return _next_try(job, around.now), ""
     return around.trouble or "", ""
+
+
+def to_go_on(pause: Pause) -> str:
+    """What a person does to end this pause. Keys and configuration are read at a start."""
+    if pause.kind is PauseKind.PERSON:
+        return "`mjwatch resume` goes on"
+    if pause.kind in ENDED_BY_ENTRY:
+        return "mend that, then stop the service and start it again: it goes on by itself"
+    if pause.kind is PauseKind.CONFIG:
+        return "mend that, stop the service, and start it by `mjwatch run --resume`"
+    return "see to that, then run `mjwatch resume`"
 
 
 def _waits_in_queue(job: Job, around: Surroundings) -> tuple[str, str]:
