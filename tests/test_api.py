@@ -111,7 +111,9 @@ def test_waiting_ends_where_a_person_is_needed_first(
     api: MidjourneyAPI, journal: Journal, state: State | None, trouble: str | None
 ) -> None:
     dropped = _taken(api, journal, *([a_job(state=state)] if state else []))
-    journal.remember({"paused": {"reason": "Discord asks for a captcha", "kind": "account"}, "trouble": trouble})
+    journal.remember(
+        {"paused": {"reason": "Discord asks for a captcha", "kind": "account"}, "trouble": trouble}
+    )
     with daemon_lock(api.config.state.path), pytest.raises(PausedError) as paused:
         api.wait(dropped)
     assert paused.value.exit_code == 4

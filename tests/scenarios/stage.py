@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-HANG = 120.0
+HANG = 90.0
 """Seconds after which something that should have happened never will."""
 
 MJWATCH = [sys.executable, "-X", "dev", "-W", "error", "-m", "mjwatch"]
