@@ -7,18 +7,23 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CANDIDATES := python3.13 python3.12 python3.11 python3
 # Scenarios wait more than they compute, so more of them than cores may run at once.
 WORKERS := 4
+KILLS := 200
+PROMPTS := 100
+MINUTES := 30
 DEMO := demo-$(shell date +%Y%m%d-%H%M%S)
 
 # Tests talk to loopback only; a proxy in the environment would be asked for it.
 export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
-.PHONY: help demo test test-real bench diagram cli-page format clean
+.PHONY: help demo test test-real kills soak bench diagram cli-page format clean
 
 help:
 	@echo "make demo       a simulator, some prompt files, and the folders that they become"
 	@echo "make test       format, lint, types and tests"
 	@echo "make test-real  tests that need a real program beside Python, or root's rights"
+	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); some 12 minutes"
+	@echo "make soak       a long run under random faults, to see what grows (MINUTES=30); Linux"
 	@echo "make bench      measure"
 	@echo "make diagram    draw the state diagram in docs/architecture.md anew"
 	@echo "make cli-page   write docs/cli.md anew from the command line's help"
@@ -36,6 +41,12 @@ test: $(VENV)/.dev
 
 test-real: $(VENV)/.dev
 	$(BIN)/python -m pytest -m real
+
+kills: $(VENV)/.dev
+	$(BIN)/python -m tests.scenarios.kills --kills $(KILLS) --prompts $(PROMPTS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.scenarios.soak --minutes $(MINUTES)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
