@@ -40,7 +40,7 @@ RESTED = 20.0
 REST_PATIENCE = 400.0
 
 NAMES = (
-    *("post_429", "post_429_html", "post_500", "post_500_executed", "post_reset", "post_reset_executed"),
+    *("post_429", "post_500", "post_500_executed", "post_reset", "post_reset_executed"),
     *("post_slow", "stale_version", "gateway_cut", "gateway_reconnect", "gateway_heartbeat", "gateway_split"),
     *("hello_late", "reconnect_first", "heartbeat_ignored", "gateway_invalid_session"),
     *("gateway_invalid_session_resumable", "cdn_404", "cdn_truncated", "cdn_corrupt", "cdn_error"),
