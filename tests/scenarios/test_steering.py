@@ -50,9 +50,11 @@ def steer(stage: Stage, *arguments: str) -> tuple[int, Any]:
 def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
     """A verb in a process of its own."""
     command = [*MJWATCH, "--config", str(stage.config), *arguments]
-    return subprocess.Popen(
+    verb = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
+    stage.daemons.append(verb)  # ended with them where a test fails
+    return verb
 
 
 def jobs(stage: Stage, prompt: str) -> list[Job]:
@@ -87,6 +89,23 @@ def are_written(stage: Stage, number: int) -> bool:
     with closing(sqlite3.connect(stage.folder / "state" / JOURNAL_FILE)) as db:
         rows = db.execute("SELECT COUNT(*) FROM requests WHERE answered IS NULL")
         return bool(rows.fetchone()[0] == number)
+
+
+def freeze(stage: Stage, daemon: subprocess.Popen[str]) -> None:
+    """Stop the daemon between two transactions: in one it would keep the journal from all others."""
+
+    def stopped_idle() -> bool:
+        daemon.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(stage.folder / "state" / JOURNAL_FILE, timeout=0.5)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                daemon.send_signal(signal.SIGCONT)
+                return False
+            db.execute("ROLLBACK")
+            return True
+
+    wait_until(stopped_idle, "the daemon stands still")
 
 
 def in_doubt(stage: Stage, prompt: str) -> Job:
@@ -142,7 +161,7 @@ def test_what_a_killed_service_has_left_undone_the_verbs_do_themselves(stage: St
     stage.drop("doubtful-twin.ready.txt", "a doubtful cat\n")
     twin = wait_for(stage, "a doubtful cat", State.QUEUED)
     steer(stage, "pause", "enough")
-    daemon.send_signal(signal.SIGSTOP)
+    freeze(stage, daemon)
     asked = [
         ("resume",),
         ("retry", doubtful.id),
