@@ -1,4 +1,8 @@
-"""A job on its journal: any order of events, a crash anywhere, and it is never paid for twice."""
+"""A job on its journal: any order of events, a crash anywhere, and it is never paid for twice.
+
+Seen to catch: a POST in doubt, at a restart or a time-out, sent again; a silent session taken for a proof
+without a POST in doubt; an overdue or failed interaction sent again; an attempt left out of the journal.
+"""
 
 from __future__ import annotations
 

@@ -115,7 +115,10 @@ class PretendDiscord:
             return reset_connection(request)
         # permessage-deflate must be refused: curl-based clients offer it, but can't read it.
         socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, timeout=2.0)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionResetError:  # the client was killed in the handshake
+            return reset_connection(request)
         connection = GatewayConnection(request, socket, self._handshake)
         if self.faults.take("gateway_cut"):
             connection.cut()

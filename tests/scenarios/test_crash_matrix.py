@@ -2,6 +2,10 @@
 
 Each scene crashes mjwatch at one point, some of them at a second one during the recovery, once with a gateway
 session that can be resumed and once with one that is lost.
+
+Seen to catch: a POST in doubt at the start sent again; a session's place that is not journaled; a drain that
+does not wait for the proof; a second delivery run; a file aside not put back; staging not swept; a published
+folder not known again.
 """
 
 from __future__ import annotations
