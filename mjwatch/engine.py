@@ -16,7 +16,7 @@ from mjwatch.errors import JournalError
 from mjwatch.jobs.acceptance import Acceptance
 from mjwatch.jobs.complaints import Complaints
 from mjwatch.jobs.intray import InTray
-from mjwatch.jobs.job import IllegalEventError, Limits, step
+from mjwatch.jobs.job import IllegalEventError, step
 from mjwatch.jobs.notices import Notices
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.jobs.pausing import Pausing, pause_for
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mjwatch.discord.payloads import ResumeState
     from mjwatch.jobs.journal import Journal
+    from mjwatch.jobs.moves import Limits
     from mjwatch.midjourney.channel import Channel
     from mjwatch.midjourney.following import JobEvents
 

@@ -24,8 +24,8 @@ from mjwatch.host.hooks import Hooks
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.poke import PokeListener
 from mjwatch.jobs.intake import ID_ALPHABET
-from mjwatch.jobs.job import Limits
 from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.moves import Limits
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.midjourney.channel import Channel

@@ -13,8 +13,8 @@ import pytest
 from mjwatch import events as ev
 from mjwatch.engine import Engine
 from mjwatch.errors import JournalError
-from mjwatch.jobs.job import Limits
 from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.moves import Limits
 from mjwatch.jobs.pacing import Pace
 from mjwatch.midjourney.channel import Channel
 from mjwatch.model import Job, Pause, PauseKind, Prompt, Refusal, RefusalClass, State

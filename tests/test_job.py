@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from mjwatch import events as ev
 from mjwatch.jobs import job as rules
-from mjwatch.jobs.job import HISTORY_LENGTH, TABLE, IllegalEventError, Limits, step
+from mjwatch.jobs import moves
+from mjwatch.jobs.job import TABLE, IllegalEventError, step
+from mjwatch.jobs.moves import HISTORY_LENGTH, Limits
 from mjwatch.jobs.record import dump_job, load_job
 from mjwatch.model import Job, Prompt, Refusal, RefusalClass, Result, State
 
@@ -309,8 +311,8 @@ def test_a_retry_fetches_what_was_rendered_and_renders_only_what_was_not() -> No
 
 
 def test_the_table_is_pure() -> None:
-    tree = ast.parse(Path(rules.__file__).read_text(encoding="utf-8"))
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    trees = [ast.parse(Path(room.__file__).read_text(encoding="utf-8")) for room in (rules, moves)]
+    names = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert names.isdisjoint({"time", "random", "open", "print"})
 
 

@@ -23,6 +23,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *("prompts.*", "midjourney.*", "folders.settling", "folders.names"),
         *(
             "jobs.job",
+            "jobs.moves",
             "jobs.pacing",
             "jobs.complaints",
             "jobs.doubt",

@@ -12,7 +12,7 @@ import mjwatch.midjourney.channel
 import mjwatch.runtime
 import mjwatch.worker
 from mjwatch.__main__ import main
-from mjwatch.jobs.job import Limits
+from mjwatch.jobs.moves import Limits
 
 if __name__ == "__main__":
     hurried = functools.partial(Limits, vanish_grace=2.0, queue_full_pause=1.0)

@@ -9,7 +9,7 @@ import functools
 
 import mjwatch.engine
 import mjwatch.folders.inbox
-import mjwatch.jobs.job
+import mjwatch.jobs.moves
 from mjwatch.__main__ import main
 from mjwatch.jobs.pacing import backoff
 
@@ -17,5 +17,5 @@ if __name__ == "__main__":
     mjwatch.engine.JOURNAL_PAUSE = 0.1
     mjwatch.folders.inbox.POLL = 0.2
     soon = functools.partial(backoff, first=0.2, most=0.5)
-    setattr(mjwatch.jobs.job, "backoff", soon)  # noqa: B010 - the name is imported there, not exported
+    setattr(mjwatch.jobs.moves, "backoff", soon)  # noqa: B010 - the name is imported there, not exported
     main()
