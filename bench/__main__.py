@@ -1,4 +1,4 @@
-"""Runs the measurements: ``python -m bench [--quick]``. Trust the ratios of one run, not its milliseconds."""
+"""Runs the measurements: ``python -m bench [WHAT...] [--quick]``. Trust ratios, not milliseconds."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import argparse
 import os
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import PIL
 from PIL import features
 
-from bench import split
+from bench import gap, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def machine() -> str:
@@ -31,15 +35,30 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+MEASUREMENTS: dict[str, Callable[[bool], str]] = {
+    "split": lambda quick: (
+        "Splitting a grid in four (medians; size and speed against the source and Pillow's default)\n\n"
+        + split.table(split.run(quick))
+    ),
+    "gap": lambda quick: (
+        "From the gateway's return to the folder of a job that finished meanwhile\n\n"
+        + gap.table(gap.run(quick))
+    ),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(MEASUREMENTS)}; all if none")
     parser.add_argument(
         "--quick", action="store_true", help="small grids and few rounds: seconds, not minutes"
     )
-    quick: bool = parser.parse_args().quick
+    wish = parser.parse_args()
+    if unknown := set(wish.what) - set(MEASUREMENTS):
+        parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
     print(machine())
-    print("\nSplitting a grid in four (medians; size and speed against the source and Pillow's default)\n")
-    print(split.table(split.run(quick)))
+    for name in wish.what or MEASUREMENTS:
+        print(f"\n{MEASUREMENTS[name](wish.quick)}")
 
 
 if __name__ == "__main__":

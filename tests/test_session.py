@@ -431,20 +431,37 @@ def test_the_wait_that_a_handshake_was_told_is_kept() -> None:
     assert reconnect(session().closed(None, 10, reason="HTTP 429", wait=120)).delay == 120
 
 
+def _lost_after_hello(one: GatewaySession, now: float) -> float:
+    one.connected(now)
+    one.receive(HELLO, now)
+    return reconnect(one.closed(None, now)).delay
+
+
 def test_delays_grow_up_to_a_minute_and_a_stable_while_resets_them() -> None:
-    one = session()
-    delays = [reconnect(one.closed(None, now)).delay for now in range(12)]
+    one = up()
+    delays = [reconnect(one.closed(None, 10)).delay, *(_lost_after_hello(one, now) for now in range(11, 22))]
     assert delays == sorted(delays)
     assert delays[0] == 0.5
     assert 30 <= delays[-1] <= 60
     one.connected(100)
     one.receive(HELLO, 100)
-    one.receive(ready(), 100)
+    one.receive(dispatch(2, "RESUMED"), 100)
     assert reconnect(one.closed(None, 110)).delay >= 30, "ten seconds are no stable while"
     one.connected(200)
     one.receive(HELLO, 200)
-    one.receive(dispatch(2, "RESUMED"), 200)
+    one.receive(dispatch(3, "RESUMED"), 200)
     assert reconnect(one.closed(None, 231)).delay == 0.5
+
+
+def test_where_nobody_answers_it_asks_often_for_two_minutes_and_then_less_and_less() -> None:
+    one = up()
+    delays = [reconnect(one.closed(None, 10)).delay]
+    delays += [reconnect(one.closed(None, now)).delay for now in range(11, 111)]
+    assert max(delays[:80]) <= 2
+    assert 90 <= sum(delays[:80]) <= 180
+    assert 30 <= delays[-1] <= 60
+    assert _lost_after_hello(one, 200) <= 2
+    assert reconnect(one.closed(None, 202)).delay <= 1, "it had been reached: a new outage"
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 60))

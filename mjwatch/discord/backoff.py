@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 FIRST_STEP = 1.0
 LONGEST = 60.0
+QUICK_STEP = 2.0
+QUICK_TRIES = 80
+"""Where nobody answers, so many short steps come first, some two minutes: most outages are over by then, and
+what was finished meanwhile waits for nothing but this."""
 STABLE_AFTER = 30.0
 """Seconds that a session must have been up for the next loss to count as the first (hikari uses 30 too)."""
 
@@ -41,15 +45,27 @@ class Backoff:
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
         self._losses = 0
+        self._misses = 0
 
     def was_up_for(self, seconds: float) -> None:
         """Tell how long the lost session had been up."""
         if seconds >= STABLE_AFTER:
             self._losses = 0
 
-    def next_delay(self) -> float:
-        """Seconds to wait; each call without a stable while in between waits longer."""
-        step = min(LONGEST, FIRST_STEP * 2.0 ** min(self._losses, 10))
-        share = self._random() if self._losses == 0 else 0.5 + self._random() / 2
-        self._losses += 1
+    def next_delay(self, *, reached: bool) -> float:
+        """Seconds to wait; each call without a stable while in between waits longer.
+
+        ``reached``: the gateway had said hello, so that it costs it something to be asked again.
+        """
+        if reached:
+            tries, self._losses, self._misses = self._losses, self._losses + 1, 0
+            step = _step(tries)
+        else:
+            tries, self._misses = self._misses, self._misses + 1
+            step = min(QUICK_STEP, _step(tries)) if tries < QUICK_TRIES else _step(tries - QUICK_TRIES)
+        share = self._random() if tries == 0 else 0.5 + self._random() / 2
         return step * share
+
+
+def _step(tries: int) -> float:
+    return min(LONGEST, FIRST_STEP * 2.0 ** min(tries, 10))

@@ -224,25 +224,28 @@ class GatewaySession:
         """
         reason = reason or self.close_wanted or close_words(code)
         verdict = CloseVerdict.RESUME if self.close_wanted else close_verdict(code)
-        self._note_loss(now)
+        reached = self._note_loss(now)
         if verdict is CloseVerdict.STOP:
             self._events.append(GatewayStopped(reason, code))
             return GiveUp(reason, code)
         if verdict in (CloseVerdict.IDENTIFY, CloseVerdict.WAIT_AND_IDENTIFY):
             self._forget_session()
-        delay = max(self._backoff.next_delay(), wait, self._wait_at_least, LEAST_WAIT.get(verdict, 0.0))
+        delay = max(
+            self._backoff.next_delay(reached=reached), wait, self._wait_at_least, LEAST_WAIT.get(verdict, 0.0)
+        )
         delay = max(delay, self._until_identify_allowed(now))
         self._wait_at_least = 0.0
         self._events.append(GatewayDown(reason, delay))
         return Reconnect(delay, reason)
 
-    def _note_loss(self, now: float) -> None:
-        """Keep what the next connection needs to know of this one, and forget the rest."""
+    def _note_loss(self, now: float) -> bool:
+        """Keep what the next connection needs to know of this one; whether the gateway had said hello."""
         if self._up_since is not None:
             self._backoff.was_up_for(now - self._up_since)
         said_hello = self._heartbeat is not None
         self._losses_before_hello = 0 if said_hello else self._losses_before_hello + 1
         self._reset_connection()
+        return said_hello
 
     def _until_identify_allowed(self, now: float) -> float:
         if self._resume is not None or self._identified_at is None:

@@ -1,0 +1,19 @@
+"""A job that finishes while the gateway is away is delivered after its return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scenarios.gaps import Gap, after_return
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GAPS = [Gap(seconds, lost) for seconds in (1, 5) for lost in (False, True)]
+
+
+@pytest.mark.parametrize("gap", [pytest.param(gap, id=gap.name) for gap in GAPS])
+def test_a_job_that_finishes_in_a_gap_is_in_the_outbox_after_it(gap: Gap, tmp_path: Path) -> None:
+    after_return(tmp_path / "w", gap)
