@@ -16,7 +16,7 @@ DEMO := demo-$(shell date +%Y%m%d-%H%M%S)
 export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
-.PHONY: help demo test test-real kills soak bench diagram cli-page format clean
+.PHONY: help demo test test-real kills soak faults bench diagram cli-page format clean
 
 help:
 	@echo "make demo       a simulator, some prompt files, and the folders that they become"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-real  tests that need a real program beside Python, or root's rights"
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); some 12 minutes"
 	@echo "make soak       a long run under random faults, to see what grows (MINUTES=30); Linux"
+	@echo "make faults     two faults at once, COUNT=$(COUNT) times, drawn by SEED=$(SEED)"
 	@echo "make bench      measure"
 	@echo "make diagram    draw the state diagram in docs/architecture.md anew"
 	@echo "make cli-page   write docs/cli.md anew from the command line's help"
@@ -47,6 +48,11 @@ kills: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.soak --minutes $(MINUTES)
+
+SEED ?= 1
+COUNT ?= 100
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.scenarios.fault_pairs --seed $(SEED) --count $(COUNT)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench

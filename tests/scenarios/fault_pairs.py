@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 PROMPTS = 3
+LONG_DOUBT = 15.0
+"""Seconds after which a doubt that could settle itself would have done so."""
 PATIENCE = 45.0
 """Seconds until every job must have come to rest."""
 
@@ -120,7 +122,8 @@ def _until_rest(stage: Stage, daemon: subprocess.Popen[str]) -> subprocess.Popen
 
 def _rests(job: Job) -> bool:
     if job.state is State.IN_DOUBT:
-        return job.doubted is None
+        # After a lost session nothing can prove any more that a POST was not executed.
+        return job.doubted is None or time.time() > job.doubted + LONG_DOUBT
     return job.state is State.DONE or (job.state is State.FAILED and job.published is not None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,46 +12,59 @@ from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE
 from tests.scenarios.faulty import Seen, play_before, play_beside, play_in_turn, play_running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from _pytest.mark.structures import ParameterSet
-
-AT_ONCE = 8
-"""Rows that run beside each other: most of their time is waiting."""
 
 ROWS = [*BESIDE, *IN_TURN, *WHILE_IT_RUNS, *BEFORE_THE_START]
 
 
-@pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Row], Seen]]:
-    """What came of a row; all are played beside each other, the tests only look."""
-    folder = tmp_path_factory.mktemp("faults")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        beside = pool.submit(play_beside, folder / "beside", BESIDE)
-        in_turn = pool.submit(play_in_turn, folder / "in-turn", IN_TURN)
-        alone = {
-            row.name: pool.submit(play, folder / f"{play.__name__}-{number}", row)
-            for play, rows in ((play_before, BEFORE_THE_START), (play_running, WHILE_IT_RUNS))
-            for number, row in enumerate(rows)
-        }
-
-        def find(row: Row) -> Seen:
-            if row.name in alone:
-                return alone[row.name].result()
-            return (in_turn if row in IN_TURN else beside).result()[row.name]
-
-        yield find
+def cases(rows: Sequence[Row]) -> list[ParameterSet]:
+    return [pytest.param(row, id=row.name) for row in rows]
 
 
-def _case(row: Row) -> ParameterSet:
-    marks = [pytest.mark.xfail(reason=row.flaw)] if row.flaw else []
-    return pytest.param(row, id=row.name, marks=marks)
+@pytest.mark.parametrize("row", cases(WHILE_IT_RUNS))
+def test_a_fault_that_strikes_a_job_at_work_ends_as_the_table_says(row: Row, tmp_path: Path) -> None:
+    check(row, play_running(tmp_path / "w", row))
 
 
-@pytest.mark.parametrize("row", [_case(row) for row in ROWS])
-def test_a_fault_comes_to_the_end_that_the_table_says(row: Row, seen: Callable[[Row], Seen]) -> None:
-    found = seen(row)
-    assert found.reached, f"{row.end}\n{found}"
+@pytest.mark.parametrize("row", cases(BEFORE_THE_START))
+def test_a_fault_that_is_there_at_the_start_ends_as_the_table_says(row: Row, tmp_path: Path) -> None:
+    check(row, play_before(tmp_path / "w", row))
+
+
+def test_faults_that_concern_one_job_end_as_the_table_says(tmp_path: Path) -> None:
+    rows = [row for row in BESIDE if not row.flaw]
+    check_all(rows, play_beside(tmp_path / "w", rows))
+
+
+def test_faults_that_need_a_person_pause_the_sending_until_told_to_go_on(tmp_path: Path) -> None:
+    check_all(IN_TURN, play_in_turn(tmp_path / "w", IN_TURN))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=row.name, marks=pytest.mark.xfail(reason=row.flaw)) for row in BESIDE if row.flaw],
+)
+def test_a_flaw_is_known(row: Row, tmp_path: Path) -> None:
+    check_all([row], play_beside(tmp_path / "w", [row]))
+
+
+def check_all(rows: Sequence[Row], seen: Mapping[str, Seen]) -> None:
+    """Check every row, and tell of all that fail."""
+    wrong = []
+    for row in rows:
+        try:
+            check(row, seen[row.name])
+        except AssertionError as error:
+            wrong.append(f"--- {row.name}: {error}")
+    assert not wrong, "\n".join([*wrong, next(iter(seen.values())).log])
+
+
+def check(row: Row, found: Seen) -> None:
+    """What the table says, and what holds whatever happens."""
+    assert found.reached, f"not {row.end}\n{found}"
     assert found.struck, "the fault had no occasion"
     refused = [one for one in found.interactions if one["outcome"] == "refused"]
     taken = found.afterwards.interactions if found.afterwards else found.interactions
@@ -86,7 +98,7 @@ def check_words(row: Row, found: Seen) -> None:
 
 
 def check_promises(row: Row, found: Seen) -> None:
-    """What holds whatever happens."""
+    """One answer a job, no secret and no accident in the log."""
     last = found.afterwards or found
     assert len(last.manifests) == (row.end in {End.DONE, End.FAILED, End.PERSON})
     for manifest in last.manifests:
@@ -95,10 +107,8 @@ def check_promises(row: Row, found: Seen) -> None:
             assert manifest["error"]["class"] == row.kind
             assert manifest["error"]["detail"]
     assert found.daemon_code == 0
-    assert USER_TOKEN not in found.log
-    assert NEW_USER_TOKEN not in found.log
-    assert "Traceback" not in found.log
-    assert "Warning" not in found.log
+    for word in (USER_TOKEN, NEW_USER_TOKEN, "Traceback", "Warning"):
+        assert word not in found.log
     assert last.state["cdn_with_authorization"] == 0
 
 
