@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -76,9 +77,10 @@ async def _huge(request: web.Request, data: bytes, headers: Headers, armed: Arme
     response = web.StreamResponse(headers=headers)
     response.enable_chunked_encoding()
     await response.prepare(request)
-    await response.write(data)
-    for _ in range(int(armed.number("megabytes", 512))):
-        await response.write(_MEGABYTE)
+    with contextlib.suppress(ConnectionError):  # a client that has had enough hangs up
+        await response.write(data)
+        for _ in range(int(armed.number("megabytes", 512))):
+            await response.write(_MEGABYTE)
     return response
 
 
@@ -95,9 +97,10 @@ async def _truncated(
 async def _dripped(request: web.Request, data: bytes, headers: Headers, armed: Armed) -> web.StreamResponse:
     response = await _begun(request, data, headers)
     step = max(1, len(data) // _DRIPS)
-    for start in range(0, len(data), step):
-        await response.write(data[start : start + step])
-        await asyncio.sleep(armed.number("seconds", 5) / _DRIPS)
+    with contextlib.suppress(ConnectionError):
+        for start in range(0, len(data), step):
+            await response.write(data[start : start + step])
+            await asyncio.sleep(armed.number("seconds", 5) / _DRIPS)
     return response
 
 

@@ -9,7 +9,17 @@ import pytest
 from mjwatch.simulator.catalogue import CATALOGUE
 from mjwatch.simulator.identity import NEW_USER_TOKEN, USER_TOKEN
 from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, End, Row
-from tests.scenarios.faulty import Seen, play_before, play_beside, play_in_turn, play_running
+from tests.scenarios.faulty import (
+    Seen,
+    begin,
+    play_before,
+    play_beside,
+    play_in_turn,
+    play_running,
+    simulated,
+    verb,
+)
+from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +59,20 @@ def test_faults_that_need_a_person_pause_the_sending_until_told_to_go_on(tmp_pat
 )
 def test_a_flaw_is_known(row: Row, tmp_path: Path) -> None:
     check_all([row], play_beside(tmp_path / "w", [row]))
+
+
+def test_what_could_not_be_fetched_is_fetched_when_told_to_and_not_rendered_again(tmp_path: Path) -> None:
+    with simulated(tmp_path / "w", seconds_per_job=0.2) as stage:
+        stage.fault(fault="cdn_error", count=3)  # as often as the hurried daemon tries
+        stage.drop("cat.ready.txt", "a cat\n")
+        daemon = begin(stage)
+        wait_until(lambda: [one["state"] for one in stage.manifests()] == ["failed"], "the failure")
+        (failed,) = stage.manifests()
+        assert verb(stage, "retry", failed["job"])[0] == 0
+        wait_until(lambda: "done" in [one["state"] for one in stage.manifests()], "the pictures")
+        assert len(stage.state()["posts"]) == 1
+        assert stage.stop(daemon) == 0
+        stage.check_witness()
 
 
 def check_all(rows: Sequence[Row], seen: Mapping[str, Seen]) -> None:
