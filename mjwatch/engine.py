@@ -398,7 +398,9 @@ class Engine:
 
     def _turn(self, now: float) -> None:
         for job in [job for job in self._jobs.values() if self._channel.limit(job) <= now]:
-            self._step(job.id, self._channel.overdue(job))
+            overdue = self._channel.overdue(job, now)
+            if overdue is not None:
+                self._step(job.id, overdue)
         if self._channel.wants_probe(self._jobs, self._ticks()):
             self._perform(ev.Probe())
         request = self._channel.history_request(self._jobs, now)

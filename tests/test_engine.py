@@ -321,6 +321,7 @@ def test_while_the_journal_fails_the_loop_sleeps(house: House, monkeypatch: pyte
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
+    house.feed(create(result("700")), ev.ForJob("job00001", ev.NotSaved("the outbox is full")))
     house.now += 100_000.0
 
     def full(*arguments: Any, **named: Any) -> None:
@@ -383,8 +384,31 @@ def test_no_time_limit_runs_out_while_nothing_can_be_heard(house: House) -> None
     house.feed(ev.GatewayResumed("session-1", 9))
     assert house.job().state is State.RUNNING
     house.now += 61.0
-    house.feed()
+    assert house.feed() == [ev.ReadHistory("500", ("600",))]
+    assert house.job().state is State.RUNNING
+    house.feed(ev.HistoryRead((), None))
     assert house.job().state is State.FAILED
+
+
+def test_an_overdue_job_is_looked_up_before_it_is_given_up(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.feed(create(started("600", nonce="nonce-1")), delete("600"))
+    house.now += 61.0
+    house.feed()
+    effects = house.feed(ev.HistoryRead((result("700", reply_to="600"),), "700"))
+    assert [type(effect) for effect in effects] == [ev.Collect]
+
+
+def test_an_overdue_job_does_not_wait_for_a_history_that_cannot_be_read(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    house.accept_all()
+    house.now += 901.0
+    assert house.feed() == [ev.ReadHistory("500")]
+    house.feed(ev.HistoryUnread("HTTP 500"))
+    assert house.job().state is State.IN_DOUBT
 
 
 def test_a_final_found_after_its_job_failed_is_delivered_by_the_start_it_replies_to(house: House) -> None:
@@ -394,6 +418,7 @@ def test_a_final_found_after_its_job_failed_is_delivered_by_the_start_it_replies
     house.feed(create(started("600", nonce="nonce-1")), delete("600"))
     house.now += 61.0
     house.feed()
+    house.feed(ev.HistoryRead((), None))
     house.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001", failed=True)))
     effects = house.feed(create(result("700", uuid=UUID_A, reply_to="600")))
     assert [type(effect) for effect in effects] == [ev.Collect]
@@ -417,6 +442,7 @@ def test_a_vanished_job_whose_result_may_lie_here_is_in_doubt_and_not_failed(hou
     house.feed(create(result("700", uuid=UUID_A)), delete("600"))
     house.now += 61.0
     house.feed()
+    house.feed(ev.HistoryRead((), None))
     assert house.job().state is State.IN_DOUBT
 
 

@@ -106,6 +106,11 @@ class Stream:
         self._asked_for_missing = max(now, self._asked_for_missing + ASK_AGAIN_AT_MOST)
         self._ask(self._asked_for_missing)
 
+    def look(self, now: float) -> None:
+        """A job is overdue: the history may have what the gateway did not bring."""
+        if not self._asking:
+            self._ask(now)
+
     def _ask(self, at: float) -> None:
         self._asking = False
         self._ask_at = at

@@ -33,6 +33,9 @@ class Channel:
         self._stream = Stream()
         self._silence = Silence(quiet_time)
         self.wanted = self._follower.wanted
+        # Jobs that were overdue, by the due time for which the history was asked, and has answered.
+        self._asked: dict[str, float | None] = {}
+        self._answered: dict[str, float | None] = {}
 
     def load(self, place: object, newest: str | None) -> None:
         """Take up what ``place`` gave to the journal; what happened since is unknown."""
@@ -114,6 +117,8 @@ class Channel:
 
     def closed(self, job: Job) -> None:
         """A job has ended; if it may have run all the same, no other job may take its pictures by text."""
+        for known in (self._asked, self._answered):
+            known.pop(job.id, None)
         if job.state is State.CANCELLED and job.nonces and job.result is None:
             self._follower.remember_cancelled(job)
 
@@ -139,10 +144,13 @@ class Channel:
     def history_handled(self, event: ev.HistoryRead, now: float) -> None:
         """The stretch of history is done with."""
         self._stream.history_read(now, upto=event.newest, complete=event.complete)
+        if event.complete:
+            self._answered.update(self._asked)
         self._follower.caught_up = self._follower.caught_up or event.complete
 
     def history_unread(self, now: float) -> float:
         """It could not be read: the seconds until the next try."""
+        self._answered.update(self._asked)
         return self._stream.history_unread(now)
 
     def _by_text(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> set[str]:
@@ -184,10 +192,17 @@ class Channel:
             return math.inf
         if job.state not in IN_FLIGHT:
             return job.due
-        return max(job.due, self._stream.open_since + GRACE) if self.open else math.inf
+        is_being_looked_up = self._asked.get(job.id) == job.due and self._answered.get(job.id) != job.due
+        if not self.open or is_being_looked_up:
+            return math.inf
+        return max(job.due, self._stream.open_since + GRACE)
 
-    def overdue(self, job: Job) -> ev.Overdue:
-        """The event for a job whose time has come."""
+    def overdue(self, job: Job, now: float) -> ev.Overdue | None:
+        """The event for a job whose time has come; None: it is looked up in the history first."""
+        if job.state in IN_FLIGHT and self._answered.get(job.id) != job.due:
+            self._asked[job.id] = job.due
+            self._stream.look(now)
+            return None
         return ev.Overdue(result_held=self._follower.holding.has_result_like(job.prompt.text))
 
     def next_wait(self, now: float, ticks: float) -> float:

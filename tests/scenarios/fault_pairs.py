@@ -34,7 +34,7 @@ LONG_DOUBT = 15.0
 PATIENCE = 45.0
 """Seconds until every job must have come to rest."""
 
-FAULTS = [row for row in (*BESIDE, *IN_TURN, *BEFORE_THE_START, *WHILE_IT_RUNS) if not row.flaw]
+FAULTS = [*BESIDE, *IN_TURN, *BEFORE_THE_START, *WHILE_IT_RUNS]
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,6 @@ class Row:
     """What a person must be able to read: in the job's error, or in why the sending is paused."""
     kind: str | None = None
     """The class of the failure."""
-    flaw: str = ""
-    """Why it does not come to this end yet."""
     restart: bool = False
     """To go on, the service must be started again: what a person mends is read at its start."""
     options: dict[str, Any] = field(default_factory=dict)
@@ -93,7 +91,7 @@ BESIDE: list[Row] = [
     *row("preview_without_uuid", "no_preview", "paused", "footer", "ephemeral_job", "components_v2"),
     *row("final_edited", "final_twice", "nonce_on_final", "duplicate_dispatch", "out_of_order"),
     *row("delete_bulk", "queued", "interaction_failed_executed"),
-    *row("final_lost", flaw="a job whose start message is gone fails without a look into the history"),
+    *row("final_lost"),
     # It ran and has no picture.
     *row("moderated", end=End.FAILED, executed=0, refused=1, kind="moderation", says="deleted"),
     *row("stopped", end=End.FAILED, executed=0, refused=1, says="stopped"),

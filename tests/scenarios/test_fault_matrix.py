@@ -45,20 +45,11 @@ def test_a_fault_that_is_there_at_the_start_ends_as_the_table_says(row: Row, tmp
 
 
 def test_faults_that_concern_one_job_end_as_the_table_says(tmp_path: Path) -> None:
-    rows = [row for row in BESIDE if not row.flaw]
-    check_all(rows, play_beside(tmp_path / "w", rows))
+    check_all(BESIDE, play_beside(tmp_path / "w", BESIDE))
 
 
 def test_faults_that_need_a_person_pause_the_sending_until_told_to_go_on(tmp_path: Path) -> None:
     check_all(IN_TURN, play_in_turn(tmp_path / "w", IN_TURN))
-
-
-@pytest.mark.parametrize(
-    "row",
-    [pytest.param(row, id=row.name, marks=pytest.mark.xfail(reason=row.flaw)) for row in BESIDE if row.flaw],
-)
-def test_a_flaw_is_known(row: Row, tmp_path: Path) -> None:
-    check_all([row], play_beside(tmp_path / "w", [row]))
 
 
 def test_what_could_not_be_fetched_is_fetched_when_told_to_and_not_rendered_again(tmp_path: Path) -> None:
