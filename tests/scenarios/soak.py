@@ -31,6 +31,10 @@ PAUSE = 0.7
 """Seconds between two prompts."""
 FAULT_EVERY = 4
 """Prompts to a fault."""
+GATEWAY_FAULTS_APART = 35.0
+"""Seconds; a gateway that is lost more often is tried again ever more slowly, and nothing is sent."""
+DONE_AT_LEAST = 0.9
+"""The share of prompts without which it was no soak."""
 WARM_UP = 0.2
 """The share of the time after which nothing may grow any more."""
 GROWTH = 1.2
@@ -39,21 +43,22 @@ SPARE_DESCRIPTORS = 5
 RESTED = 20.0
 REST_PATIENCE = 400.0
 
-NAMES = (
-    *("post_429", "post_500", "post_500_executed", "post_reset", "post_reset_executed"),
-    *("post_slow", "stale_version", "gateway_cut", "gateway_reconnect", "gateway_heartbeat", "gateway_split"),
-    *("hello_late", "reconnect_first", "heartbeat_ignored", "gateway_invalid_session"),
-    *("gateway_invalid_session_resumable", "cdn_404", "cdn_truncated", "cdn_corrupt", "cdn_error"),
+OF_THE_GATEWAY = (
+    *("gateway_cut", "gateway_reconnect", "gateway_heartbeat", "gateway_split", "gateway_close"),
+    *("gateway_invalid_session", "gateway_invalid_session_resumable", "hello_late", "reconnect_first"),
+    *("heartbeat_ignored", "ready_large"),
+)
+OTHERS = (
+    *("post_429", "post_500", "post_500_executed", "post_reset", "post_reset_executed", "post_slow"),
+    *("stale_version", "cdn_404", "cdn_truncated", "cdn_corrupt", "cdn_error", "cdn_slow"),
     *("index_202", "history_empty", "success_never", "no_start", "no_progress", "loading_first"),
     *("foreign_twin", "preview_without_uuid", "no_preview", "components_v2", "final_edited"),
     *("duplicate_dispatch", "passive_only", "silent", "moderated", "refuse:Invalid parameter"),
 )
-FAULTS: list[dict[str, object]] = [
-    *(dict[str, object](fault=name) for name in NAMES),
-    {"fault": "gateway_close", "code": 4000},
+DETAILS: dict[str, dict[str, object]] = {"ready_large": {"megabytes": 2}, "cdn_slow": {"seconds": 2}}
+FAULTS = [
+    *({"fault": name, **DETAILS.get(name, {})} for name in (*OF_THE_GATEWAY, *OTHERS)),
     {"fault": "gateway_close", "code": 4009},
-    {"fault": "ready_large", "megabytes": 2},
-    {"fault": "cdn_slow", "seconds": 2},
 ]
 """All but those that pause the sending until a person has acted."""
 
@@ -90,6 +95,7 @@ class Soak:
     chance: random.Random
     dropped: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    gateway_faults_from: float = 0.0
     samples: list[Sample] = field(default_factory=list)
 
     def work(self, seconds: float) -> None:
@@ -99,11 +105,19 @@ class Soak:
             self.stage.drop(f"kite-{self.dropped:05}.ready.txt", f"a kite number {self.dropped:05}\n")
             self.dropped += 1
             if self.dropped % FAULT_EVERY == 0:
-                fault = self.chance.choice(FAULTS)
-                self.stage.fault(**fault)
-                self.faults[str(fault["fault"])] += 1
+                self.spoil()
             self.look()
             time.sleep(self.chance.uniform(0, 2 * PAUSE))
+
+    def spoil(self) -> None:
+        """Arm a fault; those of the gateway with so much time between that it is mostly up."""
+        fault = self.chance.choice(FAULTS)
+        if str(fault["fault"]) in OF_THE_GATEWAY:
+            if time.monotonic() < self.gateway_faults_from:
+                return
+            self.gateway_faults_from = time.monotonic() + GATEWAY_FAULTS_APART
+        self.stage.fault(**fault)
+        self.faults[str(fault["fault"])] += 1
 
     def look(self) -> None:
         assert self.daemon.poll() is None, "the daemon has ended"
@@ -171,7 +185,11 @@ def misjudged(run: Soak) -> list[str]:
     twice = [prompt for prompt, count in Counter(one["prompt"] for one in entries).items() if count > 1]
     folders = run.stage.folders()
     wrong = [f"executed twice: {prompt}" for prompt in twice]
-    for job in run.jobs():
+    jobs = run.jobs()
+    done = sum(1 for job in jobs if job.state is State.DONE)
+    if done < run.dropped * DONE_AT_LEAST:
+        wrong.append(f"only {done} of {run.dropped} prompts are done")
+    for job in jobs:
         if job.state is State.DONE and not has_own_pictures(folders[job.id], executed):
             wrong.append(f"{job.id} has not its own pictures")
     return wrong
