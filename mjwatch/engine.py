@@ -175,6 +175,11 @@ class Engine:
         """Whether nothing more is sent before a person acts, and what was in the inbox is taken in."""
         return self.pausing.stuck and self.files_waiting == 0 and self._tray.empty
 
+    @property
+    def idle(self) -> bool:
+        """Whether no event waits to be handled."""
+        return self._tray.empty
+
     def in_doubt(self) -> bool:
         """Whether a job waits for a person's word."""
         return any(job.state is State.IN_DOUBT for job in self._jobs.values())

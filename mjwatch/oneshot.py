@@ -91,7 +91,9 @@ def _withdraw(runtime: Runtime, job_id: str) -> None:
 
     def is_settled() -> bool:
         job = engine.job(job_id)
-        if job is None or job.state is State.QUEUED:
+        if job is None:
+            return engine.idle  # interrupted before it was taken: there is nothing to withdraw
+        if job.state is State.QUEUED:
             return False
         return not job.open or job.state is not State.CANCELLED
 

@@ -212,7 +212,8 @@ def test_an_unreachable_discord_fails_the_check_and_is_waited_for_by_imagine_alo
         out, err = verb.communicate(timeout=HANG)
     assert (verb.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "mjwatch: stopped; the prompt was not sent"
-    assert [manifest["state"] for manifest in stage.manifests()] == ["cancelled"]
+    # The gateway's failure may be told before the prompt is taken; then there is nothing to withdraw.
+    assert [manifest["state"] for manifest in stage.manifests()] in ([], ["cancelled"])
 
 
 def test_a_name_that_cannot_be_resolved_is_told(stage: Stage) -> None:
