@@ -120,7 +120,8 @@ class Soak:
         self.faults[str(fault["fault"])] += 1
 
     def look(self) -> None:
-        assert self.daemon.poll() is None, "the daemon has ended"
+        code = self.daemon.poll()
+        assert code is None, f"the daemon has ended with {code}\n{self.stage.log[-3000:]}"
         self.samples.append(Sample.of(self.daemon.pid))
 
     def rest(self) -> Sample:
