@@ -126,7 +126,7 @@ class Engine:
         Then what a person asked for meanwhile is done and answered.
         """
         now = self._clock()
-        self._channel.load(self._journal.recall("gateway"), self._journal.recall("newest"))
+        self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers")))
         self.pausing.load()
         self._notices.load()
         if self._journal.recall("trouble") is not None:
@@ -158,7 +158,7 @@ class Engine:
         try:
             while (event := self._tray.take(0.0)) is not None:
                 self._handle(event)
-            self._journal.remember(self._channel.place())
+            self._remember_place()
         except JournalError as error:
             log.error("%s", error)
 
@@ -291,7 +291,9 @@ class Engine:
             self.pausing.begin(pause_for(event.refusal))
         if moved is not job:
             attempt_at = self._clock() if isinstance(event, ev.Chosen) else None
-            self._journal.update(moved, attempt_at=attempt_at, meta=self._channel.place())
+            place = self._channel.place()
+            self._journal.update(moved, attempt_at=attempt_at, meta=place)
+            self._channel.kept(place)
             self._keep(moved)
             if moved.history != job.history:
                 log.info("%s %s", moved.id, moved.history[-1].event)
@@ -349,7 +351,7 @@ class Engine:
             case ev.GatewayReady():
                 self._channel.ready(event, now)
                 self._tell_trouble(None)
-                self._journal.remember(self._channel.place())
+                self._remember_place()
                 log.info("gateway: ready as %s", event.user_name)
                 self.pausing.let_in()
                 if event.required_action:
@@ -367,6 +369,11 @@ class Engine:
                 self._channel.lost()
                 self._tell_trouble(Trouble(event.reason, math.inf))
                 self.pausing.refused_entry(event.reason, event.code)
+
+    def _remember_place(self) -> None:
+        place = self._channel.place()
+        self._journal.remember(place)
+        self._channel.kept(place)
 
     def _tell_trouble(self, trouble: Trouble | None) -> None:
         if trouble is None and self.trouble is None:

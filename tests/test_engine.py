@@ -659,6 +659,39 @@ def test_the_place_in_the_stream_is_remembered_with_each_step(house: House) -> N
     assert house.journal.recall("newest") == "600"
 
 
+def test_a_job_started_by_hand_is_still_known_after_a_restart(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "j")) as journal:
+        house = House(journal)
+        house.online()
+        house.feed(create(started("600", nonce="by-hand")))
+        house.engine.finish()
+    with closing(Journal(tmp_path / "j")) as journal:
+        house = House(journal)
+        house.engine.load()
+        house.online()
+        house.drop("a.txt", "a red cat\n")
+        house.accept_all()
+        house.feed(create(started("602", nonce="nonce-1")))
+        assert house.feed(create(result("603", uuid=UUID_B))) == []
+        assert house.job().state is State.RUNNING
+
+
+def test_strangers_are_written_only_when_they_have_changed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.online()
+    house.feed(create(started("600", nonce="by-hand")))
+    fails_for(house, monkeypatch, "newest")
+    house.engine.finish()
+    monkeypatch.undo()
+    assert house.journal.recall("strangers") == []
+    house.engine.finish()
+    assert [stranger["message_id"] for stranger in house.journal.recall("strangers")] == ["600"]
+    house.journal.remember({"strangers": "as it was"})
+    house.engine.finish()
+    assert house.journal.recall("strangers") == "as it was"
+
+
 # ---- telling a person
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.midjourney.matching import STRANGERS_KEPT, Match, Strangers, Unclear, match, match_history
+from mjwatch.midjourney.matching import Match, Unclear, match, match_history
 from mjwatch.midjourney.messages import read_message
+from mjwatch.midjourney.strangers import Strangers
 from mjwatch.model import State
 from tests.shapes import ME, STRANGER, UUID_A, UUID_B, a_job, message, progress, refused, result, started
 
@@ -127,15 +128,6 @@ def test_a_refusal_is_known_by_nonce_or_by_the_only_prompt_it_can_mean() -> None
     assert found(read(refused("600", "Banned prompt")), a_job(message_id="590")) is None
 
 
-def test_the_strangers_are_bounded_and_the_oldest_goes_first() -> None:
-    strangers = Strangers()
-    for number in range(STRANGERS_KEPT + 5):
-        strangers.note(read(started(str(1000 + number), prompt=f"prompt {number}", nonce="77")))
-    assert len(strangers) == STRANGERS_KEPT
-    assert not strangers.could_own(read(result("9000", prompt="prompt 4")))
-    assert strangers.could_own(read(result("9000", prompt="prompt 5")))
-
-
 def test_from_the_history_ids_decide_first_and_text_only_one_to_one() -> None:
     jobs = [
         a_job("known", job_uuid=UUID_A),
@@ -158,6 +150,38 @@ def test_from_the_history_ids_decide_first_and_text_only_one_to_one() -> None:
 def test_from_the_history_two_fitting_results_are_not_guessed_between() -> None:
     readings = [read(result("700", uuid=UUID_A), "REST"), read(result("701", uuid=UUID_B), "REST")]
     assert match_history(readings, [a_job()], Strangers(), ME) == []
+
+
+def test_from_the_history_a_strangers_result_is_not_taken_by_its_text_also_once_it_has_ended() -> None:
+    strangers = Strangers()
+    strangers.note(read(started("590", nonce="77")))
+    theirs = read(result("700", uuid=UUID_B, reply_to="590"), "REST")
+    for _ in range(2):  # the second gap begins before the same result
+        assert match_history([theirs], [a_job()], strangers, ME) == []
+    ours = read(result("701", uuid=UUID_A), "REST")
+    assert match_history([theirs, ours], [a_job()], strangers, ME) == [(Match("jobaaaaa", "text"), ours)]
+
+
+def test_a_stranger_that_began_in_a_gap_is_learned_from_the_history() -> None:
+    strangers = Strangers()
+    start = read(started("590", prompt="a blue dog"), "REST")
+    assert match_history([start], [a_job()], strangers, ME, newest="580") == []
+    twin = a_job("jobtwo", text="a blue dog", anchor="595")
+    assert isinstance(found(read(result("700", prompt="a blue dog")), twin, strangers=strangers), Unclear)
+
+
+def test_what_was_known_before_a_gap_or_may_be_ours_makes_no_stranger() -> None:
+    strangers = Strangers()
+    known = read(started("590", prompt="a blue dog"), "REST")
+    match_history([known, read(started("600"), "REST")], [a_job()], strangers, ME, newest="590")
+    assert len(strangers) == 0
+
+
+def test_a_stranger_that_ended_in_a_gap_keeps_its_prompt_no_longer() -> None:
+    strangers = Strangers()
+    strangers.note(read(started("490", nonce="77")))
+    match_history([read(result("495", uuid=UUID_B), "REST")], [a_job()], strangers, ME, newest="490")
+    assert found(read(result("700")), a_job(), strangers=strangers) == Match("jobaaaaa", "text")
 
 
 @pytest.mark.parametrize("echo", ["a red cat --v 7.0 --raw", "a  red   cat", "a red cat --s 750 --niji 5"])

@@ -33,21 +33,32 @@ class Channel:
         self._stream = Stream()
         self._silence = Silence(quiet_time)
         self.wanted = self._follower.wanted
+        self._kept_strangers: object = None
         # Jobs that were overdue, by the due time for which the history was asked, and has answered.
         self._asked: dict[str, float | None] = {}
         self._answered: dict[str, float | None] = {}
 
-    def load(self, place: object, newest: str | None) -> None:
+    def load(self, place: object, newest: str | None, strangers: object = None) -> None:
         """Take up what ``place`` gave to the journal; what happened since is unknown."""
+        self._follower.strangers.load(strangers)
         self._stream = Stream(place)
         self._follower.me = self._stream.user_id
         self._follower.caught_up = False
         self._follower.newest = newest
 
     def place(self) -> dict[str, Any]:
-        """For the journal: from where a later start must hear so that nothing is lost."""
+        """For the journal: from where a later start must hear so that nothing is lost.
+
+        The strangers known by then come with it if they have changed; tell ``kept`` once that is committed.
+        """
         newest = self._follower.holding.safe_newest(self._follower.newest)
-        return {"gateway": self._stream.place(), "newest": newest}
+        place = {"gateway": self._stream.place(), "newest": newest}
+        strangers = self._follower.strangers.stored()
+        return place if strangers is self._kept_strangers else {**place, "strangers": strangers}
+
+    def kept(self, place: dict[str, Any]) -> None:
+        """The journal has committed this place."""
+        self._kept_strangers = place.get("strangers", self._kept_strangers)
 
     def resume_state(self) -> ResumeState | None:
         """Where the gateway's session can be resumed."""
@@ -137,8 +148,8 @@ class Channel:
 
     def history(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> JobEvents:
         """What the history means for which job; tell ``history_handled`` once that is committed."""
-        self._follower.see(event.newest)
         found = self._follower.history(event.messages, jobs, self._by_text(event, jobs))
+        self._follower.see(event.newest)
         return found + self._follower.reread(event.reread, jobs)
 
     def history_handled(self, event: ev.HistoryRead, now: float) -> None:

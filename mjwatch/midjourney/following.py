@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.midjourney.holding import Held, Holding
-from mjwatch.midjourney.matching import Match, Stranger, Strangers, Unclear, match, match_history
+from mjwatch.midjourney.matching import Match, Unclear, match, match_history
 from mjwatch.midjourney.messages import read_message
 from mjwatch.midjourney.reading import Kind, Reading
+from mjwatch.midjourney.strangers import Stranger, Strangers
 from mjwatch.model import Job, Refusal, RefusalClass, Result, State
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Follower:
     def __init__(self, channel_id: str, owner_of: Callable[..., str | None]) -> None:
         self._channel_id = channel_id
         self._owner_of = owner_of
-        self._strangers = Strangers()
+        self.strangers = Strangers()
         self.holding = Holding()
         self.me: str | None = None
         self.newest: str | None = None
@@ -107,10 +108,12 @@ class Follower:
         ``by_text``: the ids of the jobs that may be found by their prompt; None means all.
         """
         readings = [read_message("REST", message) for message in messages]
+        fresh = [reading for reading in readings if self._closed_owner(reading, jobs) is None]
+        found = match_history(
+            fresh, list(jobs.values()), self.strangers, self.me, by_text=by_text, newest=self.newest
+        )
         for reading in readings:
             self.see(reading.message_id)
-        fresh = [reading for reading in readings if self._closed_owner(reading, jobs) is None]
-        found = match_history(fresh, list(jobs.values()), self._strangers, self.me, by_text=by_text)
         return [pair for match_, reading in found for pair in self._events(match_, reading, jobs)]
 
     def held_again(self, jobs: Mapping[str, Job]) -> tuple[Held, JobEvents] | None:
@@ -131,7 +134,8 @@ class Follower:
 
     def remember_cancelled(self, job: Job) -> None:
         """A job cancelled in doubt may have run: no other job may take its pictures by their text."""
-        self._strangers.add(Stranger(job.message_id or f"cancelled {job.id}", job.prompt.text, job.job_uuid))
+        place = job.message_id or f"cancelled {job.id}"
+        self.strangers.add(Stranger(place, job.prompt.text, job.job_uuid, since=job.message_id or job.anchor))
 
     def _assign(self, reading: Reading, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
         pairs = self._find(reading, jobs)
@@ -148,14 +152,14 @@ class Follower:
         if owner is not None:
             return [(owner, _finished(reading, "job uuid"))]
         certain = reading if self.caught_up else replace(reading, prompt=None)
-        found = match(certain, jobs.values(), self._strangers, self.me)
+        found = match(certain, jobs.values(), self.strangers, self.me)
         if isinstance(found, Match):
             return self._events(found, reading, jobs)
         mine = self._may_be_mine(reading)
         if mine and (isinstance(found, Unclear) or not self.caught_up):
             return None if reading.kind in _WORTH_HOLDING else []
         if found is None and mine:
-            self._strangers.note(reading, jobs.values())
+            self.strangers.note(reading, jobs.values())
         return []
 
     def _may_be_mine(self, reading: Reading) -> bool:

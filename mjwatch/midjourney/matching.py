@@ -15,12 +15,12 @@ An id that both sides know and that differs is a veto, whatever else agrees. A f
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.midjourney.echo import could_be_same, normalise
 from mjwatch.midjourney.reading import Action, Kind, Reading
+from mjwatch.midjourney.strangers import WAITING, Strangers
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -28,12 +28,9 @@ if TYPE_CHECKING:
 
 _FINALS = frozenset({Kind.RESULT, Kind.SINGLE, Kind.VIDEO})
 _IN_HISTORY = frozenset({Kind.RESULT, Kind.STARTED, Kind.PROGRESS})
-_WAITING = frozenset({State.SUBMITTING, State.SUBMITTED, State.RUNNING, State.IN_DOUBT})
 _BETWEEN_ATTEMPTS = frozenset({State.QUEUED, State.IN_DOUBT})
 _OWN_ACTIONS = frozenset({None, Action.IMAGINE, Action.BLEND})
 """Blend too: a final whose prompt is nothing but links reads as one, also when it was an imagine."""
-
-STRANGERS_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,68 +46,6 @@ class Unclear:
     """More than one could own it, or the ids disagree: hold it until more is known."""
 
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stranger:
-    """A job of the same channel that is not ours: started by hand, or by another program."""
-
-    message_id: str
-    prompt: str
-    job_uuid: str | None = None
-
-
-class Strangers:
-    """The strangers' jobs that have not ended, the oldest forgotten first."""
-
-    def __init__(self) -> None:
-        self._by_message: OrderedDict[str, Stranger] = OrderedDict()
-
-    def note(self, reading: Reading, waiting: Iterable[Job] = ()) -> None:
-        """Learn from a message that is nobody's of ours.
-
-        Progress whose start we did not see is no stranger's if one of our ``waiting`` jobs may be behind it.
-        """
-        if reading.message_id is None or reading.kind not in {Kind.STARTED, Kind.PROGRESS}:
-            return
-        known = self._by_message.get(reading.message_id)
-        if known is None and reading.kind is Kind.PROGRESS and _may_be_one_of(reading, waiting):
-            return
-        uuid = reading.job_uuid or (known.job_uuid if known else None)
-        self.add(Stranger(reading.message_id, known.prompt if known else reading.prompt or "", uuid))
-
-    def add(self, stranger: Stranger) -> None:
-        """Remember one; the oldest is forgotten when there are too many."""
-        self._by_message[stranger.message_id] = stranger
-        if len(self._by_message) > STRANGERS_KEPT:
-            self._by_message.popitem(last=False)
-
-    def end_by_text(self, reading: Reading) -> None:
-        """A final that none of our jobs waits for ends the oldest stranger with its prompt."""
-        for message_id, stranger in self._by_message.items():
-            if could_be_same(stranger.prompt, reading.prompt or ""):
-                del self._by_message[message_id]
-                return
-
-    def end(self, reading: Reading) -> bool:
-        """Whether this final is a stranger's by its ids; that stranger is done then."""
-        for stranger in self._by_message.values():
-            by_reference = reading.reply_to == stranger.message_id
-            if by_reference or (reading.job_uuid and reading.job_uuid == stranger.job_uuid):
-                del self._by_message[stranger.message_id]
-                return True
-        return False
-
-    def could_own(self, reading: Reading) -> bool:
-        """Whether a stranger's job may be behind this message, by its text."""
-        return any(
-            could_be_same(stranger.prompt, reading.prompt or "")
-            and (not stranger.job_uuid or not reading.job_uuid or stranger.job_uuid == reading.job_uuid)
-            for stranger in self._by_message.values()
-        )
-
-    def __len__(self) -> int:
-        return len(self._by_message)
 
 
 def match(
@@ -140,15 +75,6 @@ def match(
     return _by_text(reading, possible, strangers)
 
 
-def _may_be_one_of(reading: Reading, jobs: Iterable[Job]) -> bool:
-    return any(
-        job.state in _WAITING
-        and job.message_id is None
-        and could_be_same(job.prompt.text, reading.prompt or "")
-        for job in jobs
-    )
-
-
 def match_history(
     readings: Sequence[Reading],
     jobs: Sequence[Job],
@@ -156,11 +82,13 @@ def match_history(
     me: str | None = None,
     *,
     by_text: Container[str] | None = None,
+    newest: str | None = None,
 ) -> list[tuple[Match, Reading]]:
-    """Match what was read from the channel's history, where no nonce is and strangers' starts are gone.
+    """Match what was read from the channel's history, where no nonce is and strangers' starts may be gone.
 
     By ids as ever. By text only where, of all the bot's jobs that no id gives to anybody, exactly one fits
-    exactly one of ours; ``by_text`` are the ids of the jobs that may be found so (None: all).
+    exactly one of ours; ``by_text`` are the ids of the jobs that may be found so (None: all). What is newer
+    than ``newest``, the newest message of which was known before, tells of strangers too.
     """
     found: list[tuple[Match, Reading]] = []
     owned: set[str] = set()
@@ -170,10 +98,28 @@ def match_history(
         if isinstance(by_ids, Match):
             found.append((by_ids, reading))
             owned.add(by_ids.job_id)
-        elif reading.kind in _IN_HISTORY and (me is None or reading.user_id in {None, me}):
+        elif _may_be_ours(reading, me) and not (reading.kind in _FINALS and strangers.own(reading)):
             rest.append(reading)
+    rest = _by_bot_job(rest)
     left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
-    return found + _one_to_one(_by_bot_job(rest), left, strangers)
+    found += _one_to_one(rest, left, strangers)
+    _learn([reading for reading in rest if not _not_newer(reading.message_id, newest)], jobs, strangers)
+    return found
+
+
+def _may_be_ours(reading: Reading, me: str | None) -> bool:
+    return reading.kind in _IN_HISTORY and (me is None or reading.user_id in {None, me})
+
+
+def _learn(readings: Sequence[Reading], jobs: Sequence[Job], strangers: Strangers) -> None:
+    """Strangers that began in a gap, or ended in it; what may be ours by its text tells nothing."""
+    for reading in readings:
+        if any(_text_fits(reading, job) for job in jobs):
+            continue
+        if reading.kind is Kind.RESULT:
+            strangers.end_by_text(reading)
+        else:
+            strangers.note(reading)
 
 
 def _by_bot_job(readings: Sequence[Reading]) -> list[Reading]:
@@ -199,7 +145,7 @@ def _one_to_one(
 
 def _text_fits(reading: Reading, job: Job) -> bool:
     return (
-        job.state in _WAITING
+        job.state in WAITING
         and all(agrees for _, agrees in _compare(reading, job))
         and (reading.kind is Kind.RESULT or job.message_id is None)
         and could_be_same(job.prompt.text, reading.prompt or "")
@@ -293,7 +239,7 @@ def _may_go_by_text(reading: Reading) -> bool:
 
 
 def _is_waiting_for(reading: Reading, job: Job) -> bool:
-    if job.state not in _WAITING:
+    if job.state not in WAITING:
         return False
     if reading.kind is Kind.STARTED:
         # The start of a job that the bot had let wait has no nonce; a start that is ours otherwise has.

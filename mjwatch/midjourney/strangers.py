@@ -1,0 +1,144 @@
+"""Jobs of the same channel that are not ours: started by hand, or by another program. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.discord.protocol import snowflake_ms
+from mjwatch.midjourney.echo import could_be_same
+from mjwatch.midjourney.loose import id_of, objects_of, text_of
+from mjwatch.midjourney.reading import Kind, Reading
+from mjwatch.model import IN_FLIGHT, Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WAITING = IN_FLIGHT | {State.IN_DOUBT}
+"""States of a job of ours that may yet get its start or its result."""
+
+STRANGERS_KEPT = 200
+
+_AT_WORK = frozenset({Kind.STARTED, Kind.PROGRESS})
+_LONGEST_MS = 24 * 60 * 60 * 1000
+"""No job of Midjourney's takes a day: one whose end was missed must not keep its prompt for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """One such job. ``since`` is a message older than its result; ``result_id`` is that, once it is known."""
+
+    message_id: str
+    prompt: str
+    job_uuid: str | None = None
+    since: str | None = None
+    result_id: str | None = None
+
+    def could_own(self, reading: Reading) -> bool:
+        """Whether it may be behind this message, by its text."""
+        if self.result_id is not None or _a_day_apart(self.since, reading.message_id):
+            return False
+        same_uuid = None in {self.job_uuid, reading.job_uuid} or self.job_uuid == reading.job_uuid
+        return same_uuid and could_be_same(self.prompt, reading.prompt or "")
+
+    def owns(self, reading: Reading) -> bool:
+        """Whether an id says that this final is its own."""
+        if reading.message_id is not None and reading.message_id == self.result_id:
+            return True
+        by_uuid = self.job_uuid is not None and reading.job_uuid == self.job_uuid
+        return by_uuid or reading.reply_to == self.message_id
+
+
+class Strangers:
+    """The strangers' jobs, the oldest forgotten first.
+
+    One that has ended is kept for its ids: its result may be read once more, in the history of a gap.
+    """
+
+    def __init__(self) -> None:
+        self._by_message: OrderedDict[str, Stranger] = OrderedDict()
+        self._stored: list[dict[str, Any]] | None = []
+
+    def load(self, stored: object) -> None:
+        """Take up what ``stored`` gave to the journal; what is in another shape is passed over."""
+        self._by_message.clear()
+        for fields in objects_of(stored):
+            message_id = id_of(fields.get("message_id"))
+            if message_id is not None:
+                ids = {key: id_of(fields.get(key)) for key in ("job_uuid", "since", "result_id")}
+                self.add(Stranger(message_id, text_of(fields.get("prompt")), **ids))
+
+    def stored(self) -> list[dict[str, Any]]:
+        """For the journal, so that none looks like ours after a restart; the same list until one changes."""
+        if self._stored is None:
+            self._stored = [asdict(stranger) for stranger in self._by_message.values()]
+        return self._stored
+
+    def note(self, reading: Reading, waiting: Iterable[Job] = ()) -> None:
+        """Learn from a message that is nobody's of ours.
+
+        Progress whose start we did not see is no stranger's if one of our ``waiting`` jobs may be behind it.
+        """
+        if reading.message_id is None or reading.kind not in _AT_WORK:
+            return
+        known = self._by_message.get(reading.message_id)
+        if known is None and reading.kind is Kind.PROGRESS and may_be_one_of(reading, waiting):
+            return
+        if known is None:
+            known = Stranger(reading.message_id, reading.prompt or "", since=reading.message_id)
+        self.add(replace(known, job_uuid=reading.job_uuid or known.job_uuid))
+
+    def add(self, stranger: Stranger) -> None:
+        """Remember one; the oldest is forgotten when there are too many."""
+        if self._by_message.get(stranger.message_id) == stranger:
+            return
+        self._stored = None
+        self._by_message[stranger.message_id] = stranger
+        if len(self._by_message) > STRANGERS_KEPT:
+            self._by_message.popitem(last=False)
+
+    def end_by_text(self, reading: Reading) -> None:
+        """A final that none of our jobs waits for ends the oldest stranger with its prompt."""
+        ended = next((one for one in self._by_message.values() if one.could_own(reading)), None)
+        if ended is not None:
+            self._end(ended, reading)
+
+    def end(self, reading: Reading) -> bool:
+        """Whether this final is a stranger's by its ids; that stranger is done then."""
+        ended = next((one for one in self._by_message.values() if one.owns(reading)), None)
+        if ended is None:
+            return False
+        self._end(ended, reading)
+        return True
+
+    def _end(self, stranger: Stranger, final: Reading) -> None:
+        uuid, result_id = stranger.job_uuid or final.job_uuid, stranger.result_id or final.message_id
+        self.add(replace(stranger, prompt="", job_uuid=uuid, result_id=result_id))
+
+    def own(self, reading: Reading) -> bool:
+        """Whether an id says that this final is a stranger's, at work or ended."""
+        return any(stranger.owns(reading) for stranger in self._by_message.values())
+
+    def could_own(self, reading: Reading) -> bool:
+        """Whether a stranger's job may be behind this message, by its text."""
+        return any(stranger.could_own(reading) for stranger in self._by_message.values())
+
+    def __len__(self) -> int:
+        return len(self._by_message)
+
+
+def may_be_one_of(reading: Reading, jobs: Iterable[Job]) -> bool:
+    """Whether this may be the start of one of these jobs, of which we have not seen any yet."""
+    return any(
+        job.state in WAITING
+        and job.message_id is None
+        and could_be_same(job.prompt.text, reading.prompt or "")
+        for job in jobs
+    )
+
+
+def _a_day_apart(earlier: str | None, later: str | None) -> bool:
+    if earlier is None or later is None or not (earlier.isdecimal() and later.isdecimal()):
+        return False
+    return snowflake_ms(later) - snowflake_ms(earlier) > _LONGEST_MS
