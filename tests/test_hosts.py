@@ -1,3 +1,11 @@
+"""Where the token may go, and where pictures may come from.
+
+Seen to catch: a gateway's domain compared without its dot; plain http or another port let pass; a host that only
+begins with Discord's; addresses that two parsers read differently, or that hold credentials.
+"""
+
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +46,8 @@ def test_the_token_may_go_to_discord_and_to_this_machine(url: str) -> None:
         "https://discord.com@example.org/",
         "https://example.org\\@discord.com/",
         "https://discord.com\t.example.org",
+        "wss://example.org\\.discord.gg/",
+        "wss://example.org\x7f.discord.gg/",
         "https://cdn.discordapp.com/attachments",
         "https://192.168.0.1/",
         "http://0.0.0.0:80",
