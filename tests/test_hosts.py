@@ -1,7 +1,7 @@
 """Where the token may go, and where pictures may come from.
 
-Seen to catch: a gateway's domain compared without its dot; plain http or another port let pass; a host that only
-begins with Discord's; addresses that two parsers read differently, or that hold credentials.
+Seen to catch: a gateway's domain compared without its dot; plain http or another port let pass; a host that
+only begins with Discord's; addresses that two parsers read differently, or that hold credentials.
 """
 
 from __future__ import annotations

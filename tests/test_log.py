@@ -1,8 +1,8 @@
 """The log shows no secret, however it is written, and whoever writes it.
 
-Seen to catch: redaction of the words and not of the arguments; of the message and not of the traceback; of the
-secret as it is and not as it stands in an address; threads' errors, warnings and the log's own errors left to
-Python.
+Seen to catch: redaction of the words and not of the arguments; of the message and not of the traceback; of
+the secret as it is and not as it stands in an address; threads' errors, warnings and the log's own errors
+left to Python.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which job a message belongs to.
 
-Seen to catch: a job uuid or a reference that differs, or a message older than the job, which is no veto; the
-first of two twins taken; somebody else's job, or one done by hand, taken for ours; of two results in the history
-the first one taken.
+Seen to catch: a job uuid or a reference that differs, or a message older than the job, which is no veto;
+the first of two twins taken; somebody else's job, or one done by hand, taken for ours; of two results in
+the history the first one taken.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The outbox: a folder appears whole, by one rename, once, and nothing else of it is ever visible.
 
-Seen to catch: files, their folder or its name not synced to disk; a folder made in the outbox and filled file by
-file; what failed left in staging; a published folder not known again, also where its manifest can't be read just
-now; the missing disk of a mount point not noticed.
+Seen to catch: files, their folder or its name not synced to disk; a folder made in the outbox and filled
+file by file; what failed left in staging; a published folder not known again, also where its manifest can't
+be read just now; the missing disk of a mount point not noticed.
 """
 
 from __future__ import annotations
