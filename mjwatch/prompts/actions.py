@@ -53,7 +53,7 @@ _MEND = "follow-ups are U1-U4, V1-V4, reroll, " + ", ".join(ON_PICTURE)
 
 
 def canonical(text: str) -> str:
-    """The one spelling of a follow-up's name. Raises PromptFileError, with the nearest name if one is near."""
+    """The one spelling of a follow-up's name. Raises PromptFileError, with the nearest name."""
     words = _NOISE.sub("", " ".join(re.sub(r"[()\s_-]+", " ", text.lower()).split()))
     words = re.sub(r"^([uv]) (?=[1-4]$)", r"\1", " ".join(words.split()))
     zoom = _ZOOM.fullmatch(words)
