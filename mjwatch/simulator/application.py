@@ -19,6 +19,8 @@ from .handshake import Handshake
 from .history import History
 from .interactions import Checks
 from .jobs import Studio
+from .leaks import leak_watch
+from .links import Links
 from .messages import MessageForms
 from .mint import SnowflakeMint
 from .pictures import Pictures
@@ -29,6 +31,7 @@ from .rest_faults import rest_faults
 from .sessions import Sessions
 from .signing import Signer
 from .uploads import Uploads
+from .user_messages import UserMessages
 from .witness import Witness
 
 if TYPE_CHECKING:
@@ -61,6 +64,7 @@ class PretendDiscord:
             forms=MessageForms(profile, mint),
             delivery=Delivery(self._history, self.sessions, self._signer),
             pictures=self._pictures,
+            links=Links(self._signer, self._pictures),
             faults=self.faults,
             seconds_per_job=options.seconds_per_job,
             grid=options.grid,
@@ -76,6 +80,15 @@ class PretendDiscord:
             InteractionPost(self._bot, Checks(index, self._history, uploads), self.faults, self.witness),
             Cdn(self._pictures, self._signer, self.faults, self.witness),
             uploads,
+            UserMessages(
+                studio.forms,
+                studio.delivery,
+                self._history,
+                uploads,
+                self._pictures,
+                self._signer,
+                self.witness,
+            ),
             self._control,
         ]
 
@@ -96,7 +109,8 @@ class PretendDiscord:
     def web_application(self) -> web.Application:
         """The application that serves it."""
         app = web.Application(
-            middlewares=[discord_errors, rest_faults(self.faults)], client_max_size=BODY_MAX
+            middlewares=[leak_watch(self.witness), discord_errors, rest_faults(self.faults)],
+            client_max_size=BODY_MAX,
         )
         for part in self._parts:
             app.add_routes(part.routes())

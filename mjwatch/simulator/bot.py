@@ -166,8 +166,13 @@ class MidjourneyBot:
         await self._picture(interaction, executed, interaction.option("prompt") or "")
 
     async def _blend(self, interaction: Interaction, executed: Executed) -> None:
-        paths = [interaction.option(f"image{n}") for n in range(1, 6)]
-        links = [f"https://cdn.discordapp.com{path}" for path in paths if path is not None]
+        given = [interaction.option(f"image{n}") for n in range(1, 6)]
+        paths = [path for path in given if path is not None]
+        if not await self._studio.links.are_pictures(paths):
+            executed.outcome = "refused"
+            self._refuse(interaction, notice_named("Invalid link"))
+            return
+        links = [f"https://cdn.discordapp.com{path}" for path in paths]
         await self._picture(
             interaction, executed, " ".join([*links, interaction.option("dimensions") or ""]).strip()
         )
@@ -175,7 +180,7 @@ class MidjourneyBot:
     async def _picture(self, interaction: Interaction, executed: Executed, prompt: str) -> None:
         if self._studio.faults.take("silent", prompt):
             return
-        notice = self._notice(prompt)
+        notice = await self._notice(prompt)
         if notice is not None and not notice.late:
             executed.outcome = "refused"
             self._refuse(interaction, notice)
@@ -209,12 +214,14 @@ class MidjourneyBot:
         stopped = self._workshop.cancel(uuid_in(interaction.custom_id or ""))
         executed.outcome = "done" if stopped else "refused"
 
-    def _notice(self, prompt: str) -> Notice | None:
+    async def _notice(self, prompt: str) -> Notice | None:
         if armed := self._studio.faults.take("refuse", prompt):
             notice = notice_named(armed.text("title", "Banned prompt"))
             return replace(notice, text=armed.text("text", notice.text))
         if armed := self._studio.faults.take("refuse_by_reply", prompt):
             return replace(notice_named(armed.text("title", "Banned prompt")), late=True, by_reply=True)
+        if not await self._studio.links.lead_to_pictures(prompt):
+            return notice_named("Invalid link")
         return notice_for(prompt)
 
     def _refuse(self, interaction: Interaction, notice: Notice) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from .cdn_faults import spoiled
+from .media_types import media_type
 
 if TYPE_CHECKING:
     from .faults import Faults
@@ -18,13 +19,6 @@ if TYPE_CHECKING:
     from .witness import Witness
 
 GONE = "This content is no longer available."
-_TYPES = {
-    "png": "image/png",
-    "webp": "image/webp",
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "gif": "image/gif",
-}
 
 
 class Cdn:
@@ -83,9 +77,8 @@ class Cdn:
 
 def _headers(path: str, data: bytes) -> dict[str, str]:
     md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
-    suffix = path.rpartition(".")[2].lower()
     return {
-        "Content-Type": _TYPES.get(suffix, "application/octet-stream"),
+        "Content-Type": media_type(path),
         "ETag": etag(data),
         "X-Goog-Hash": f"md5={md5}",
         "Cache-Control": "public, max-age=31536000",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import refusals
+from .checking import objects
 from .commands import ATTACHMENT, SUB_COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .commands import Command
-    from .identity import Json
 
 OPTION_MAX = 6000
 
@@ -21,8 +21,7 @@ Options = tuple[tuple[str, object], ...]
 def checked_options(given: object, command: Command, files: Mapping[str, str]) -> Options:
     """The options as (name, value); ``files`` are the CDN paths of uploads by id. Raises `ApiError`."""
     if not isinstance(given, list) or len(objects(given)) != len(given):
-        message = "Only iterables may be used in a ListType"
-        raise refusals.invalid_form("data.options", "LIST_TYPE_CONVERT", message)
+        raise refusals.not_a_list("data.options")
     known = {option.name: option.type for option in command.options}
     values: list[tuple[str, object]] = []
     for position, option in enumerate(given):
@@ -33,11 +32,6 @@ def checked_options(given: object, command: Command, files: Mapping[str, str]) -
         values.append((option["name"], _checked_value(option.get("value"), kind, f"{path}.value", files)))
     _check_complete(command, values)
     return tuple(values)
-
-
-def objects(value: object) -> list[Json]:
-    """The objects in what should be a list of them."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _check_complete(command: Command, values: list[tuple[str, object]]) -> None:

@@ -50,11 +50,16 @@ class Delivery:
         self._held: _Told | None = None
 
     def create(
-        self, message: Json, interaction: Interaction | None = None, manner: Manner = Manner.ONCE
+        self,
+        message: Json,
+        interaction: Interaction | None = None,
+        manner: Manner = Manner.ONCE,
+        *,
+        nonce: object = None,
     ) -> None:
-        """Post a message; an answer to an interaction carries its nonce, over the gateway only."""
+        """Post a message; over the gateway only, it carries the nonce of what it answers, or its own."""
         self._keep(message)
-        nonce = interaction.nonce if interaction is not None else None
+        nonce = interaction.nonce if interaction is not None else nonce
         shown = message if nonce is None else {**message, "nonce": nonce}
         self._announce("MESSAGE_CREATE", shown, interaction, manner)
 

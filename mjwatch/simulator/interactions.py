@@ -13,16 +13,16 @@ from mjwatch.discord.protocol import (
 )
 
 from . import refusals
-from .command_options import checked_options, objects
+from .checking import check_nonce, checked_custom_id, checked_snowflake, objects
+from .command_options import checked_options
 from .identity import BOT_ID, CHANNELS, USER_ID, Channel, Json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .bodies import SentFile
     from .commands import Command, CommandIndex
     from .history import History
-
-NONCE_MAX = 25
-SNOWFLAKE_MAX = 20
-"""Digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +46,39 @@ class Interaction:
         return value if isinstance(value, str) else None
 
 
-class UploadedFiles(Protocol):
-    """Knows which files have been uploaded."""
+class Files(Protocol):
+    """Knows which files have been uploaded, and takes more in."""
 
     def path_of(self, uploaded_filename: object) -> str | None:
         """The CDN path of a file that was uploaded; None if it never came."""
+
+    def take_in(self, channel_id: str, file: SentFile) -> str:
+        """Keep a file that came along in a form; its CDN path."""
 
 
 class Checks:
     """Checks request bodies against what there is."""
 
-    def __init__(self, index: CommandIndex, history: History, uploads: UploadedFiles) -> None:
+    def __init__(self, index: CommandIndex, history: History, uploads: Files) -> None:
         self._index = index
         self._history = history
         self._uploads = uploads
 
-    def checked(self, body: object) -> Interaction:
-        """The interaction that this request body asks for. Raises `ApiError` with Discord's answer."""
+    def checked(self, body: object, sent: Mapping[str, SentFile] | None = None) -> Interaction:
+        """The interaction that this request body asks for; ``sent`` are files that came along in a form.
+
+        Raises `ApiError` with Discord's answer.
+        """
         if not isinstance(body, dict):
-            message = "Only dictionaries may be used in a DictType"
-            raise refusals.invalid_form("", "DICT_TYPE_CONVERT", message)
+            raise refusals.not_an_object("")
         kind = body.get("type")
         _check_envelope(body, kind)
         channel = _checked_channel(body)
         session_id, nonce, data = body["session_id"], body.get("nonce"), body["data"]
         if kind == INTERACTION_COMMAND:
             command = self._checked_command(data)
-            options = checked_options(data.get("options", []), command, self._files(data))
+            files = self._files(data, channel, sent or {})
+            options = checked_options(data.get("options", []), command, files)
             return Interaction(nonce, session_id, channel, command.name, options)
         if kind == INTERACTION_COMPONENT:
             custom_id = self._checked_custom_id(body, channel)
@@ -82,7 +88,7 @@ class Checks:
 
     def _checked_command(self, data: Json) -> Command:
         for name in ("id", "version"):
-            _check_snowflake(data, name, "data.")
+            checked_snowflake(data, name, "data.")
         if not isinstance(data.get("name"), str):
             raise refusals.required("data.name")
         command = self._index.find(str(data["id"]))
@@ -96,28 +102,34 @@ class Checks:
             raise refusals.bad_choice("data.type")
         return command
 
-    def _files(self, data: Json) -> dict[str, str]:
-        """The paths of the uploads that come along, by the id that options name them by."""
+    def _files(self, data: Json, channel: Channel, sent: Mapping[str, SentFile]) -> dict[str, str]:
+        """The paths of the files that come along, by the id that options name them by."""
+        given = data.get("attachments") or []
+        if not isinstance(given, list) or len(objects(given)) != len(given):
+            raise refusals.not_a_list("data.attachments")
         files = {}
-        for position, attachment in enumerate(objects(data.get("attachments"))):
+        for position, attachment in enumerate(given):
+            where = f"data.attachments.{position}"
+            file_id = checked_snowflake(attachment, "id", f"{where}.")
+            if not isinstance(attachment.get("filename"), str) or not attachment["filename"]:
+                raise refusals.required(f"{where}.filename")
+            if file_id in sent and "uploaded_filename" not in attachment:
+                files[file_id] = self._uploads.take_in(channel.id, sent[file_id])
+                continue
             path = self._uploads.path_of(attachment.get("uploaded_filename"))
             if path is None:
-                where = f"data.attachments.{position}.uploaded_filename"
-                raise refusals.invalid_form(where, "ATTACHMENT_NOT_FOUND", "The attachment was not found.")
-            files[str(attachment.get("id"))] = path
+                raise refusals.attachment_not_found(f"{where}.uploaded_filename")
+            files[file_id] = path
         return files
 
     def _checked_custom_id(self, body: Json, channel: Channel) -> str:
-        _check_snowflake(body, "message_id")
-        custom_id = body["data"].get("custom_id")
-        if not isinstance(custom_id, str):
-            raise refusals.required("data.custom_id")
+        checked_snowflake(body, "message_id")
+        custom_id = checked_custom_id(body["data"])
         message = self._history.of(channel.id).get(int(body["message_id"]))
         if message is None:
-            raise refusals.coded(404, 10008, "Unknown Message")
+            raise refusals.unknown_message()
         if custom_id not in _custom_ids(message["components"]):
-            code = "COMPONENT_VALIDATION_FAILED"
-            raise refusals.invalid_form("data.custom_id", code, "Component validation failed")
+            raise refusals.component_gone()
         return custom_id
 
 
@@ -139,16 +151,12 @@ def _check_envelope(body: Json, kind: object) -> None:
     if kind not in (INTERACTION_COMMAND, INTERACTION_COMPONENT, INTERACTION_MODAL):
         raise refusals.required("type") if kind is None else refusals.bad_choice("type")
     for name in ("application_id", "channel_id"):
-        _check_snowflake(body, name)
+        checked_snowflake(body, name)
     if not isinstance(body.get("session_id"), str) or not body["session_id"]:
         raise refusals.required("session_id")
     if not isinstance(body.get("data"), dict):
         raise refusals.required("data")
-    nonce = body.get("nonce")
-    if nonce is not None and (isinstance(nonce, bool) or not isinstance(nonce, str | int)):
-        raise refusals.invalid_form("nonce", "BASE_TYPE_BAD_TYPE", "Must be a string or an integer.")
-    if len(str(nonce)) > NONCE_MAX:
-        raise refusals.too_long("nonce", NONCE_MAX)
+    check_nonce(body.get("nonce"))
 
 
 def _checked_channel(body: Json) -> Channel:
@@ -173,12 +181,3 @@ def _custom_ids(components: list[Json]) -> set[str]:
     for component in components:
         found |= _custom_ids(component.get("components", []))
     return found
-
-
-def _check_snowflake(body: Json, name: str, prefix: str = "") -> None:
-    value = body.get(name)
-    if value is None or value == "":
-        raise refusals.required(prefix + name)
-    text = "" if isinstance(value, bool) or not isinstance(value, str | int) else str(value)
-    if not text.isdecimal() or len(text) > SNOWFLAKE_MAX:
-        raise refusals.not_a_snowflake(prefix + name, value)

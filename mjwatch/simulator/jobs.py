@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .delivery import Delivery
     from .faults import Faults
     from .interactions import Interaction
+    from .links import Links
     from .messages import MessageForms
     from .notices import Notice
     from .pictures import Pictures
@@ -40,6 +41,7 @@ class Studio:
     forms: MessageForms
     delivery: Delivery
     pictures: Pictures
+    links: Links
     faults: Faults
     seconds_per_job: float
     grid: int

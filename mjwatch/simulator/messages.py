@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
 
 from .identity import BOT_ID, USER_ID, Channel, Json, midjourney, stranger, user
+from .media_types import media_type
 from .mint import SnowflakeMint, timestamp_of
 
 if TYPE_CHECKING:
+    from .grids import Size
     from .interactions import Interaction
     from .profiles import Profile
 
@@ -85,8 +87,13 @@ class MessageForms:
             shown.append({**outer, "components": [with_id(button) for button in row]})
         return shown
 
-    def attachment(self, path: str, attachment_id: str, size: tuple[int, int], length: int) -> Json:
-        """An attachment by its path at the CDN."""
+    def by_user(self, channel: Channel, content: str, attachments: list[Json]) -> Json:
+        """A message that the person posts."""
+        message = self._message(channel, content, None)
+        return {**message, "author": self._person(user()), "attachments": attachments}
+
+    def attachment(self, path: str, attachment_id: str, size: Size | None, length: int) -> Json:
+        """An attachment by its path at the CDN; one that is no picture has no size in pixels."""
         filename = path.rpartition("/")[2]
         body: Json = {
             "id": attachment_id,
@@ -94,10 +101,10 @@ class MessageForms:
             "size": length,
             "url": path,
             "proxy_url": path,
-            "width": size[0],
-            "height": size[1],
-            "content_type": f"image/{filename.rpartition('.')[2]}",
+            "content_type": media_type(filename),
         }
+        if size is not None:
+            body |= {"width": size[0], "height": size[1]}
         if self._profile.metadata:
             body |= {"content_scan_version": 1, "placeholder": "", "placeholder_version": 1}
         return body

@@ -8,7 +8,8 @@ from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from .grids import Picture, lossy_copy, render
+from .decoding import decoded_size
+from .grids import Picture, Size, lossy_copy, render
 
 CACHE_MAX = 128 * 1024 * 1024
 """Bytes of rendered pictures that are kept; a picture that fell out is rendered again, byte for byte."""
@@ -90,6 +91,15 @@ class Pictures:
     async def lossy(self, data: bytes) -> bytes:
         """The resizing proxy's copy of a picture."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, lossy_copy, data)
+
+    async def size_of(self, path: str) -> Size | None:
+        """Width and height of the picture under this path; None if nothing is there or it is no picture."""
+        if (picture := self._pictures.get(path)) is not None:
+            return picture.size
+        data = self._uploads.get(path)
+        if data is None:
+            return None
+        return await asyncio.get_running_loop().run_in_executor(self._executor, decoded_size, data)
 
     def upload(self, path: str, data: bytes) -> None:
         """Keep what a client sent."""

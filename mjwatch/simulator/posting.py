@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from . import refusals
 from .answers import empty_answer, refused, reset_connection
+from .bodies import read_body
 from .identity import USER_ID
 from .interactions import nonce_of, text_of
 from .post_faults import spoiled_after, spoiled_before
@@ -17,6 +17,7 @@ from .rest import API, INTERACTIONS, account
 from .witness import Executed
 
 if TYPE_CHECKING:
+    from .bodies import Body
     from .bot import MidjourneyBot
     from .faults import Faults
     from .interactions import Checks
@@ -41,8 +42,9 @@ class InteractionPost:
         body: object = None
         try:
             _check_account(request)
-            body = await _body(request)
-            answer = self._execute(body, text_of(body))
+            read = await read_body(request)
+            body = read.json
+            answer = self._execute(read, text_of(body))
         except refusals.ApiError as refusal:
             self._witness.posted(nonce_of(body), refusal.status)
             return refused(refusal)
@@ -51,13 +53,13 @@ class InteractionPost:
         self._witness.posted(nonce_of(body), None if answer is None else answer.status)
         return reset_connection(request) if answer is None else answer
 
-    def _execute(self, body: object, text: str) -> web.Response | None:
+    def _execute(self, body: Body, text: str) -> web.Response | None:
         """Run it; None if the client is to see a reset connection. Raises `ApiError` for a wrong body."""
         if (spoiled := spoiled_before(self._faults, text)) is not None:
             return spoiled
         if self._faults.take("post_reset", text):
             return None
-        interaction = self._checks.checked(body)
+        interaction = self._checks.checked(body.json, body.files)
         executed = Executed(
             nonce=interaction.nonce,
             command=interaction.command,
@@ -75,20 +77,3 @@ def _check_account(request: web.Request) -> None:
         raise refusals.unauthorized()
     if account(request) != USER_ID:
         raise refusals.coded(403, 20001, "Bots cannot use this endpoint")
-
-
-async def _body(request: web.Request) -> object:
-    """The body: JSON itself, or the `payload_json` part of a multipart form."""
-    try:
-        if request.content_type == "multipart/form-data":
-            part = (await request.post()).get("payload_json", "")
-            # A part with a content type of its own comes as bytes.
-            text = part if isinstance(part, str | bytes | bytearray) else ""
-        else:
-            text = await request.text()
-        body: object = json.loads(text)
-        # A lone surrogate is an escape that JSON allows and no UTF-8 can carry back.
-        json.dumps(body, ensure_ascii=False).encode()
-    except ValueError:
-        raise refusals.coded(400, 50109, "The request body contains invalid JSON.") from None
-    return body

@@ -61,6 +61,42 @@ def too_long(path: str, limit: int) -> ApiError:
     return invalid_form(path, "BASE_TYPE_MAX_LENGTH", f"Must be {limit} or fewer in length.")
 
 
+def too_small(path: str, limit: int) -> ApiError:
+    """A number is smaller than allowed."""
+    return invalid_form(path, "NUMBER_TYPE_MIN", f"Value should be greater than or equal to {limit}.")
+
+
+def bad_length(path: str, least: int, most: int) -> ApiError:
+    """A list has too few or too many items."""
+    return invalid_form(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {least} and {most} in length.")
+
+
+def not_a_list(path: str) -> ApiError:
+    """Something that must be a list is none."""
+    return invalid_form(path, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
+
+
+def not_an_object(path: str) -> ApiError:
+    """Something that must be an object is none."""
+    return invalid_form(path, "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
+
+
+def attachment_not_found(path: str) -> ApiError:
+    """A file is named that was never uploaded."""
+    return invalid_form(path, "ATTACHMENT_NOT_FOUND", "The attachment was not found.")
+
+
+def component_gone() -> ApiError:
+    """The message has no such button or select any more."""
+    code, message = "COMPONENT_VALIDATION_FAILED", "Component validation failed"
+    return invalid_form("data.custom_id", code, message)
+
+
+def unknown_message() -> ApiError:
+    """No such message, or not for this account."""
+    return coded(404, 10008, "Unknown Message")
+
+
 def bad_choice(path: str) -> ApiError:
     """A value that is none of those allowed."""
     return invalid_form(path, "BASE_TYPE_CHOICES", "Value is not one of the choices.")

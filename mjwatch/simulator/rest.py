@@ -9,6 +9,7 @@ from aiohttp import web
 
 from . import ready, refusals
 from .answers import json_answer, refused
+from .checking import SNOWFLAKE_MAX
 from .commands import CommandIndex, application
 from .identity import (
     BOT_ID,
@@ -26,7 +27,6 @@ from .identity import (
     own_user,
     text_channel,
 )
-from .interactions import SNOWFLAKE_MAX
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -164,7 +164,7 @@ class RestApi:
 
     async def channel_index(self, request: web.Request) -> web.Response:
         """The commands of a private channel; guild channels have theirs at the guild."""
-        channel = _channel(request)
+        channel = channel_of(request)
         if channel.guild_id is not None:
             raise refusals.coded(400, 50024, "Cannot execute action on this channel type")
         return self._index_answer()
@@ -186,14 +186,14 @@ class RestApi:
 
     async def channel(self, request: web.Request) -> web.Response:
         """A channel."""
-        channel = _channel(request)
+        channel = channel_of(request)
         body = dm_channel(with_recipients=True) if channel.id == DM_CHANNEL_ID else text_channel()
         newest = self._history.of(channel.id).before(None, 1)
         return json_answer({**body, "last_message_id": newest[0]["id"] if newest else None})
 
     async def messages(self, request: web.Request) -> web.Response:
         """A page of a channel's messages, newest first; without the right to read history it is empty."""
-        channel = _channel(request)
+        channel = channel_of(request)
         limit = _limit(request)
         anchors = [name for name in ("before", "after", "around") if name in request.query]
         number = _snowflake(request.query[anchors[0]], anchors[0]) if anchors else None
@@ -206,9 +206,9 @@ class RestApi:
         """One message by its id: for bots only."""
         _only_bots(request)
         number = _snowflake(request.match_info["message_id"], "message_id")
-        message = self._history.of(_channel(request).id).get(number)
+        message = self._history.of(channel_of(request).id).get(number)
         if message is None:
-            raise refusals.coded(404, 10008, "Unknown Message")
+            raise refusals.unknown_message()
         return json_answer(self._signer.signed_message(message))
 
     async def refresh_urls(self, request: web.Request) -> web.Response:
@@ -218,8 +218,7 @@ class RestApi:
         if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
             raise refusals.required("attachment_urls")
         if not 1 <= len(urls) <= REFRESH_MAX:
-            message = f"Must be between 1 and {REFRESH_MAX} in length."
-            raise refusals.invalid_form("attachment_urls", "BASE_TYPE_BAD_LENGTH", message)
+            raise refusals.bad_length("attachment_urls", 1, REFRESH_MAX)
         refreshed = [{"original": url, "refreshed": self._signer.refreshed(url)} for url in urls]
         return json_answer({"refreshed_urls": refreshed})
 
@@ -231,7 +230,7 @@ async def json_body(request: web.Request) -> Json:
     except ValueError:
         raise refusals.coded(400, 50109, "The request body contains invalid JSON.") from None
     if not isinstance(body, dict):
-        raise refusals.invalid_form("", "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
+        raise refusals.not_an_object("")
     return body
 
 
@@ -254,7 +253,8 @@ def _snowflake(text: str, name: str) -> int:
     return int(text)
 
 
-def _channel(request: web.Request) -> Channel:
+def channel_of(request: web.Request) -> Channel:
+    """The channel in the address. Raises `ApiError` if the account has no such channel."""
     text = request.match_info["channel_id"]
     _snowflake(text, "channel_id")
     channel = CHANNELS.get(text)

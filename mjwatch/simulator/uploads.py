@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,6 +17,7 @@ from .identity import CHANNELS
 from .rest import API, json_body
 
 if TYPE_CHECKING:
+    from .bodies import SentFile
     from .identity import Json
     from .mint import SnowflakeMint
     from .pictures import Pictures
@@ -23,6 +26,19 @@ if TYPE_CHECKING:
 
 UPLOAD_MAX = 10 * 1024 * 1024
 FILES_MAX = 10
+NO_LOGIN_HERE = (
+    "<?xml version='1.0' encoding='UTF-8'?><Error><Code>AuthenticationRequired</Code>"
+    "<Message>Authentication required.</Message></Error>"
+)
+
+
+@dataclass(slots=True)
+class Slot:
+    """One place for one file."""
+
+    path: str
+    """Where the CDN will have it."""
+    filled: bool = False
 
 
 class Uploads:
@@ -33,9 +49,8 @@ class Uploads:
         self._signer = signer
         self._mint = mint
         self._witness = witness
-        self._slots: dict[str, str] = {}
-        """Secret of an upload address to the path that it fills."""
-        self._filled: set[str] = set()
+        self._slots: dict[str, Slot] = {}
+        """By the secret of the upload address."""
 
     def routes(self) -> list[web.RouteDef]:
         """Asking for slots, filling one, dropping one."""
@@ -47,8 +62,17 @@ class Uploads:
 
     def path_of(self, uploaded_filename: object) -> str | None:
         """The CDN path of a file that was uploaded; None if it never came."""
-        secret = str(uploaded_filename).partition("/")[0]
-        return self._slots.get(secret) if secret in self._filled else None
+        slot = self._slots.get(str(uploaded_filename).partition("/")[0])
+        return slot.path if slot is not None and slot.filled else None
+
+    def take_in(self, channel_id: str, file: SentFile) -> str:
+        """Keep a file that came along in a form; its CDN path."""
+        if len(file.data) > UPLOAD_MAX:
+            raise _too_large()
+        path = self._new_path(channel_id, file.name)
+        self._pictures.upload(path, file.data)
+        self._witness.uploads += 1
+        return path
 
     async def ask(self, request: web.Request) -> web.Response:
         """Hand out one upload address a file."""
@@ -56,45 +80,70 @@ class Uploads:
         if channel_id not in CHANNELS:
             raise refusals.unknown_channel()
         files = (await json_body(request)).get("files")
-        if not isinstance(files, list) or not 1 <= len(files) <= FILES_MAX:
+        if files is None:
             raise refusals.required("files")
+        if not isinstance(files, list):
+            raise refusals.not_a_list("files")
+        if not 1 <= len(files) <= FILES_MAX:
+            raise refusals.bad_length("files", 1, FILES_MAX)
+        for position, file in enumerate(files):
+            _check_file(file, f"files.{position}")
         return json_answer({"attachments": [self._slot(channel_id, file) for file in files]})
 
-    def _slot(self, channel_id: str, file: object) -> Json:
-        if not isinstance(file, dict) or not isinstance(file.get("filename"), str):
-            raise refusals.required("files.0.filename")
-        if not isinstance(file.get("file_size"), int):
-            raise refusals.required("files.0.file_size")
-        if file["file_size"] > UPLOAD_MAX:
-            raise refusals.coded(413, 40005, "Request entity too large")
-        secret, attachment_id = secrets.token_urlsafe(24), self._mint.next()
-        name = file["filename"].replace("/", "_")
-        self._slots[secret] = f"/attachments/{channel_id}/{attachment_id}/{name}"
+    def _slot(self, channel_id: str, file: Json) -> Json:
+        secret = secrets.token_urlsafe(24)
+        slot = self._slots[secret] = Slot(self._new_path(channel_id, file["filename"]))
         return {
             "id": file.get("id"),
             "upload_url": f"{self._signer.base_url}/uploads/{secret}",
-            "upload_filename": f"{secret}/{quote(name)}",
+            "upload_filename": f"{secret}/{quote(slot.path.rpartition('/')[2])}",
         }
 
+    def _new_path(self, channel_id: str, filename: str) -> str:
+        name = re.sub(r"[\s/\\]+", "_", filename.strip()) or "unknown"
+        return f"/attachments/{channel_id}/{self._mint.next()}/{name}"
+
     async def put(self, request: web.Request) -> web.Response:
-        """Take the bytes; the address is the only key, so a token has no business here."""
+        """Take the bytes; the address is the only key, so a login is turned away."""
         if "Authorization" in request.headers:
             self._witness.cdn_with_authorization += 1
-        secret = request.match_info["secret"]
-        path = self._slots.get(secret)
-        if path is None:
+            return web.Response(status=401, text=NO_LOGIN_HERE, content_type="application/xml")
+        slot = self._slots.get(request.match_info["secret"])
+        if slot is None:
             return web.Response(status=403, text="SignatureDoesNotMatch")
         data = await request.read()
-        self._pictures.upload(path, data)
-        self._filled.add(secret)
+        if len(data) > UPLOAD_MAX:
+            return web.Response(status=400, text="EntityTooLarge")
+        self._pictures.upload(slot.path, data)
+        self._witness.uploads += 1
+        slot.filled = True
         return web.Response(headers={"ETag": etag(data)})
 
     async def drop(self, request: web.Request) -> web.Response:
         """Forget an upload that is not wanted after all."""
-        secret = request.match_info["name"].partition("/")[0]
-        self._filled.discard(secret)
-        path = self._slots.pop(secret, None)
-        if path is None:
+        slot = self._slots.pop(request.match_info["name"].partition("/")[0], None)
+        if slot is None:
             raise refusals.not_found()
-        self._pictures.remove_upload(path)
+        self._pictures.remove_upload(slot.path)
         return empty_answer()
+
+
+def _check_file(file: object, path: str) -> None:
+    if not isinstance(file, dict):
+        raise refusals.not_an_object(path)
+    name, size = file.get("filename"), file.get("file_size")
+    if not isinstance(name, str) or not name:
+        raise refusals.required(f"{path}.filename")
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise refusals.required(f"{path}.file_size")
+    if size < 1:
+        raise refusals.too_small(f"{path}.file_size", 1)
+    if size > UPLOAD_MAX:
+        raise _too_large()
+    given = file.get("id")
+    if isinstance(given, bool) or not isinstance(given, str | int | None):
+        raise refusals.not_a_snowflake(f"{path}.id", given)
+
+
+def _too_large() -> refusals.ApiError:
+    return refusals.coded(413, 40005, "Request entity too large")

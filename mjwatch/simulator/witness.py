@@ -51,10 +51,18 @@ class Witness:
         self.resumes = 0
         self.downloads = 0
         self.cdn_with_authorization = 0
+        self.token_leaks = 0
+        self.uploads = 0
+        self.messages: list[Json] = []
 
     def posted(self, nonce: object, status: int | None) -> None:
         """Note the answer to a POST /interactions; None means a reset connection."""
         self.posts.append({"nonce": nonce, "status": status, "at": time.time()})
+
+    def said(self, nonce: object, message_id: str, content: str, files: list[str]) -> None:
+        """Note a message that the person posted."""
+        message = {"nonce": nonce, "message_id": message_id, "content": content, "files": files}
+        self.messages.append({**message, "at": time.time()})
 
     def body(self) -> Json:
         """All of it as JSON."""
@@ -65,4 +73,7 @@ class Witness:
             "resumes": self.resumes,
             "downloads": self.downloads,
             "cdn_with_authorization": self.cdn_with_authorization,
+            "token_leaks": self.token_leaks,
+            "uploads": self.uploads,
+            "messages": self.messages,
         }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from PIL import Image
 
 from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_TOKEN
 from mjwatch.simulator.options import SimulatorOptions
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
 Json = dict[str, Any]
+
+
+def tiny_png(edge: int = 4) -> bytes:
+    """A small picture."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (edge, edge), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+TINY_PNG = tiny_png()
 
 HANG = 20
 """Seconds after which a test is taken to hang."""
@@ -152,6 +164,31 @@ class Client:
         body = await self.body("", gateway.session_id, data=data)
         assert await self.post(body) == (204, None)
         return body
+
+    async def slots(self, *files: tuple[str, int]) -> list[Json]:
+        """Upload slots for files of these names and sizes."""
+        asked = [{"id": str(n), "filename": name, "file_size": size} for n, (name, size) in enumerate(files)]
+        path = f"/api/v9/channels/{CHANNEL_ID}/attachments"
+        status, answer = await self.call("POST", path, json={"files": asked})
+        assert status == 200
+        slots: list[Json] = answer["attachments"]
+        return slots
+
+    async def uploaded(self, *names: str, data: bytes = TINY_PNG) -> list[Json]:
+        """The `attachments` of an interaction or a message that name these uploaded files."""
+        slots = await self.slots(*((name, len(data)) for name in names))
+        for slot in slots:
+            async with self.http.put(slot["upload_url"], data=data) as put:
+                assert put.status == 200
+        return [
+            {"id": slot["id"], "filename": name, "uploaded_filename": slot["upload_filename"]}
+            for slot, name in zip(slots, names, strict=True)
+        ]
+
+    async def say(self, content: str = "", **fields: object) -> tuple[int, Any]:
+        """Post a message as the person."""
+        path = f"/api/v9/channels/{CHANNEL_ID}/messages"
+        return await self.call("POST", path, json={"content": content, **fields})
 
     async def history(self, **query: int) -> list[Json]:
         params = {name: str(value) for name, value in query.items()}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mjwatch.simulator.identity import CHANNEL_ID, USER_ID
+from mjwatch.simulator.identity import USER_ID
 
-from .harness import play, simulated
+from .harness import TINY_PNG, play, simulated
 
 if TYPE_CHECKING:
     from .harness import Client, Gateway, Json
@@ -23,24 +23,12 @@ async def _run(
     return body
 
 
-async def _uploaded(client: Client, *names: str) -> list[Json]:
-    files = [{"id": str(n), "filename": name, "file_size": 3} for n, name in enumerate(names)]
-    _, answer = await client.call("POST", f"/api/v9/channels/{CHANNEL_ID}/attachments", json={"files": files})
-    for slot in answer["attachments"]:
-        async with client.http.put(slot["upload_url"], data=b"abc") as put:
-            assert put.status == 200
-    return [
-        {"id": slot["id"], "filename": name, "uploaded_filename": slot["upload_filename"]}
-        for slot, name in zip(answer["attachments"], names, strict=True)
-    ]
-
-
 def test_describe_shows_the_uploaded_picture_with_four_prompts() -> None:
     async def story() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             option = {"type": 11, "name": "image", "value": "0"}
-            body = await _run(client, gateway, "describe", [option], await _uploaded(client, "a cat.png"))
+            body = await _run(client, gateway, "describe", [option], await client.uploaded("a cat.png"))
             start = await gateway.event("MESSAGE_CREATE")
             told = await gateway.event("MESSAGE_UPDATE")
             assert (start["nonce"], start["interaction"]["name"]) == (body["nonce"], "describe")
@@ -48,7 +36,7 @@ def test_describe_shows_the_uploaded_picture_with_four_prompts() -> None:
             (embed,) = told["embeds"]
             assert embed["description"].count("\u20e3") == 4
             assert "/ephemeral-attachments/" in embed["image"]["url"]
-            assert await client.download(embed["image"]["url"]) == (200, b"abc")
+            assert await client.download(embed["image"]["url"]) == (200, TINY_PNG)
             assert sum(len(row["components"]) for row in told["components"]) == 6
 
     play(story)
@@ -60,7 +48,7 @@ def test_blend_is_a_job_whose_prompt_is_links() -> None:
             await gateway.identify()
             options: list[Json] = [{"type": 11, "name": f"image{n}", "value": n - 1} for n in (1, 2)]
             options.append({"type": 3, "name": "dimensions", "value": "--ar 2:3"})
-            await _run(client, gateway, "blend", options, await _uploaded(client, "a.png", "b.png"))
+            await _run(client, gateway, "blend", options, await client.uploaded("a.png", "b.png"))
             final = await gateway.final()
             words = final["content"].split(" - ")[0].strip("*").split()
             assert [word.startswith("<https://s.mj.run/") for word in words] == [True, True, False, False]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,9 @@ from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, GUILD_ID
 from mjwatch.simulator.interactions import Checks, Interaction, nonce_of, text_of
 from mjwatch.simulator.mint import SnowflakeMint
 from mjwatch.simulator.refusals import ApiError
+
+if TYPE_CHECKING:
+    from mjwatch.simulator.bodies import SentFile
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),
@@ -25,6 +30,9 @@ DATA = ("id", "version", "name", "type", "options", "attachments", "custom_id")
 class _NoUploads:
     def path_of(self, uploaded_filename: object) -> str | None:
         return None
+
+    def take_in(self, channel_id: str, file: SentFile) -> str:
+        raise NotImplementedError
 
 
 def _checks() -> Checks:
