@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
@@ -70,15 +71,10 @@ def canonical(text: str) -> str:
 def expand_then(names: Iterable[str]) -> tuple[str, ...]:
     """Follow-ups in their one spelling, with ``all`` as U1 to U4. Raises PromptFileError.
 
-    A picture is taken out of a grid once, however often that is asked for; anything else is done as often
-    as it stands there, since it comes out differently each time.
+    A follow-up that is named twice is done once.
     """
-    found: list[str] = []
-    for name in names:
-        for one in ALL if name.strip().lower() == "all" else (canonical(name),):
-            if one not in ALL or one not in found:
-                found.append(one)
-    return tuple(found)
+    each = (ALL if name.strip().lower() == "all" else (canonical(name),) for name in names)
+    return tuple(dict.fromkeys(chain.from_iterable(each)))
 
 
 def split_number(name: str) -> tuple[str, int | None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
+from mjwatch.model import Surroundings
 from mjwatch.prompts import tomlfile
 from mjwatch.prompts.compose import compose
 from mjwatch.prompts.tomlfile import Wish
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 1024
 """A longer file is not read: a prompt has 6000 characters at most."""
 
+NOTHING_AROUND = Surroundings()
+
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
@@ -28,7 +31,9 @@ class PromptFile:
     warnings: tuple[str, ...] = ()
 
 
-def read_prompt_file(data: bytes, name: str, *, max_jobs: int = 100) -> PromptFile:
+def read_prompt_file(
+    data: bytes, name: str, *, max_jobs: int = 100, around: Surroundings = NOTHING_AROUND
+) -> PromptFile:
     """Read the bytes of a prompt file; its ``name`` says the format.
 
     Raises PromptFileError, and nothing else, with the line where there is one, and with what to do.
