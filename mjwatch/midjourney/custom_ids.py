@@ -31,13 +31,17 @@ _VIDEO_VERB = re.compile(r"video_virtual_upscale|animate_\w+_extend")
 
 @dataclass(frozen=True, slots=True)
 class CustomId:
-    """A custom id taken apart. ``image_index`` is 1 to 4, None for what concerns the whole job (reroll)."""
+    """A custom id taken apart. ``image_index`` is 1 to 4, None for what concerns the whole job (reroll).
+
+    ``zoom``: what Outpaint leaves of the picture's side, in percent: 50 is Zoom Out 2x, 100 Make Square.
+    """
 
     verb: str
     action: Action | None
     image_index: int | None
     job_uuid: str | None
     solo: bool
+    zoom: int | None = None
 
     @property
     def ends_job(self) -> bool:
@@ -74,7 +78,13 @@ def read_custom_id(custom_id: str) -> CustomId | None:
         image_index=_index(verb, named[1:]) if action else None,
         job_uuid=uuids[0] if uuids else None,
         solo=elements[-1] == "SOLO",
+        zoom=_zoom(named[1:]) if verb == "outpaint" else None,
     )
+
+
+def _zoom(elements: list[str]) -> int | None:
+    first = next((element for element in elements if element.isdecimal()), "")
+    return int(first) if 0 < len(first) < 4 else None
 
 
 def _index(verb: str, elements: list[str]) -> int | None:

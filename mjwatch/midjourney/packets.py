@@ -6,11 +6,13 @@ describes them.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from mjwatch.discord.protocol import INTERACTION_COMMAND, INTERACTION_COMPONENT
+from mjwatch.discord.protocol import INTERACTION_COMMAND, INTERACTION_COMPONENT, INTERACTION_MODAL
+from mjwatch.midjourney.custom_ids import UUID
 from mjwatch.prompts.links import split_links, validate_link
 
 if TYPE_CHECKING:
@@ -21,10 +23,18 @@ if TYPE_CHECKING:
 PROMPT_LIMIT = 6000
 """Characters that Discord takes in a string option."""
 
+FIELD_LIMIT = 4000
+"""Characters that Discord takes in a form's text input."""
+
+PREFERENCES = ("remix", "variability", "suffix")
+
 _CHAT_INPUT = 1
+_SUB_COMMAND = 1
 _STRING = 3
 _ATTACHMENT = 11
+_ACTION_ROW = 1
 _BUTTON = 2
+_TEXT_INPUT = 4
 
 
 class CommandRef(Protocol):
@@ -190,14 +200,90 @@ class BlendPacket(PacketAssembler):
         return list(self.pictures)
 
 
-class InfoPacket(PacketAssembler):
-    """``/info``: the account's plan, hours and queue."""
-
-    name = "info"
+class PlainPacket(PacketAssembler):
+    """A command without options."""
 
     def options(self) -> list[dict[str, Any]]:
         """None."""
         return []
+
+
+class InfoPacket(PlainPacket):
+    """``/info``: the account's plan, hours and queue."""
+
+    name = "info"
+
+
+class SettingsPacket(PlainPacket):
+    """``/settings``: the account's settings, as buttons that are on or off."""
+
+    name = "settings"
+
+
+class FastPacket(PlainPacket):
+    """``/fast``: jobs use fast hours from now on."""
+
+    name = "fast"
+
+
+class RelaxPacket(PlainPacket):
+    """``/relax``: jobs wait their turn from now on, and use no hours."""
+
+    name = "relax"
+
+
+class TurboPacket(PlainPacket):
+    """``/turbo``: jobs are done sooner from now on, and use more hours."""
+
+    name = "turbo"
+
+
+class PublicPacket(PlainPacket):
+    """``/public``: pictures are shown on Midjourney's site from now on."""
+
+    name = "public"
+
+
+class StealthPacket(PlainPacket):
+    """``/stealth``: pictures are not shown on Midjourney's site from now on."""
+
+    name = "stealth"
+
+
+class PreferPacket(PacketAssembler):
+    """``/prefer remix|variability|suffix``; the suffix is put behind every prompt, none ends that."""
+
+    name = "prefer"
+
+    def __init__(self, what: str, suffix: str = "") -> None:
+        """Raises ValueError if there is no such preference, or if it takes no words."""
+        if what not in PREFERENCES:
+            raise ValueError(f"/prefer has no {what!r}: it has {', '.join(PREFERENCES)}")
+        if suffix and what != "suffix":
+            raise ValueError(f"/prefer {what} takes no words: it switches between on and off")
+        self.what = what
+        self.suffix = suffix
+
+    def options(self) -> list[dict[str, Any]]:
+        """The sub-command, with the suffix if there is one."""
+        inner = [_string("new_value", self.suffix)] if self.suffix else []
+        return [{"type": _SUB_COMMAND, "name": self.what, "options": inner}]
+
+
+class ShowPacket(PacketAssembler):
+    """``/show``: the bot posts the result of one of the account's jobs again."""
+
+    name = "show"
+
+    def __init__(self, job_uuid: str) -> None:
+        """Raises ValueError if it is no id of Midjourney's."""
+        if not re.fullmatch(UUID, job_uuid, re.IGNORECASE):
+            raise ValueError("/show takes Midjourney's own job id, as 01234567-89ab-cdef-0123-456789abcdef")
+        self.job_uuid = job_uuid.lower()
+
+    def options(self) -> list[dict[str, Any]]:
+        """The job's id."""
+        return [_string("job_id", self.job_uuid)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +302,30 @@ class ButtonPacket:
             "message_id": self.message_id,
             "data": {"component_type": _BUTTON, "custom_id": self.custom_id},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ModalPacket:
+    """A form filled in. ``modal_id`` and ``custom_id`` are the form's, ``fields`` all its text inputs."""
+
+    modal_id: Snowflake
+    custom_id: str
+    fields: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if it has no fields, or too much stands in one."""
+        if not self.fields:
+            raise ValueError("the form has nothing to be filled in")
+        for _, value in self.fields:
+            if len(value) > FIELD_LIMIT:
+                raise ValueError(f"the form's text has {len(value)} characters, Discord takes {FIELD_LIMIT}")
+
+    def assemble(self, target: Target, nonce: str) -> dict[str, Any]:
+        """The body of the POST."""
+        inputs = [{"type": _TEXT_INPUT, "custom_id": name, "value": value} for name, value in self.fields]
+        rows = [{"type": _ACTION_ROW, "components": [one]} for one in inputs]
+        data = {"id": self.modal_id, "custom_id": self.custom_id, "components": rows}
+        return {**target.envelope(INTERACTION_MODAL, nonce), "data": data}
 
 
 def _prompt(text: str) -> str:
