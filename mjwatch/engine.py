@@ -15,21 +15,23 @@ from mjwatch import events as ev
 from mjwatch.errors import JournalError
 from mjwatch.jobs.acceptance import Acceptance
 from mjwatch.jobs.complaints import Complaints
+from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.intray import InTray
 from mjwatch.jobs.job import IllegalEventError, step
 from mjwatch.jobs.notices import Notices
-from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.jobs.pausing import Pausing, pause_for
+from mjwatch.jobs.sending import Sending
 from mjwatch.jobs.steering import Steering
-from mjwatch.midjourney.echo import normalise
-from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, State
+from mjwatch.midjourney.twins import twin_of
+from mjwatch.model import Job, Pause, PauseKind, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from mjwatch.discord.payloads import ResumeState
     from mjwatch.jobs.journal import Journal
     from mjwatch.jobs.moves import Limits
+    from mjwatch.jobs.pacing import Pace
     from mjwatch.midjourney.channel import Channel
     from mjwatch.midjourney.following import JobEvents
 
@@ -75,26 +77,22 @@ class Engine:
         self._journal = journal
         self._channel = channel
         self._perform = perform
-        self._pace = pace
         self._limits = limits
         self._clock = clock
         self._ticks = ticks
-        self._chance = chance
-        self._new_nonce = new_nonce
+        self._new_id = new_id
         self._acceptance = Acceptance(journal, new_id, max_jobs_per_file)
         self._tray = InTray(ticks)
         self._jobs: dict[str, Job] = {}
-        self._throttle = Throttle(pace)
+        self.sending = Sending(journal, channel, pace, new_nonce, chance)
         self.pausing = Pausing(journal)
-        self._steering = Steering(self.pausing, self.job, self._step)
+        self._steering = Steering(self.pausing, self.job, self._step, self._take)
         self._notices = Notices(journal, perform)
         self._complaints = Complaints(ticks)
         self._journal_due: float | None = None
         self._waits_for_journal: ev.LoopEvent | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
         """Told of every job that has moved, from the loop's own thread."""
-        self.only: str | None = None
-        """If set, no other queued job than this one is sent."""
         self.stopping = False
         self.files_waiting: int | None = None
         self.trouble: Trouble | None = None
@@ -131,7 +129,7 @@ class Engine:
         self._notices.load()
         if self._journal.recall("trouble") is not None:
             self._journal.remember({"trouble": None})
-        self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
+        self.sending.load(now)
         self._jobs = {job.id: job for job in self._journal.live_jobs()}
         for job_id in list(self._jobs):
             self._step(job_id, ev.Restarted())
@@ -169,7 +167,7 @@ class Engine:
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
         if not all(self._channel.waits_for_person(job) for job in sent):
             return False
-        return not self._journal.any_queued(self._blocked_twins())
+        return not self._journal.any_queued(self.sending.blocked_twins(self._jobs))
 
     def stuck(self) -> bool:
         """Whether nothing more is sent before a person acts, and what was in the inbox is taken in."""
@@ -240,12 +238,12 @@ class Engine:
                 jobs, effects = self._acceptance.file(event, self._clock())
                 self._welcome(jobs, effects)
             case ev.PromptGiven():
-                self._welcome(self._acceptance.prompt(event, self._clock()), [])
+                self._take(event)
             case _:
                 self._handle_other(event)
 
     def _handle_other(
-        self, event: ev.InboxScanned | ev.HistoryRead | ev.HistoryUnread | ev.NeedsPerson | ev.StopAsked
+        self, event: ev.InboxScanned | ev.HistoryRead | ev.HistoryUnread | ev.StopAsked
     ) -> None:
         match event:
             case ev.InboxScanned():
@@ -254,19 +252,22 @@ class Engine:
                 self._history_read(event)
             case ev.HistoryUnread():
                 self._history_unread(event)
-            case ev.NeedsPerson():
-                self.pausing.begin(pause_for(event.refusal))
             case ev.StopAsked():
                 self.stopping = True
 
     # ---- jobs
 
     def _for_job(self, event: ev.ForJob) -> None:
+        self.sending.heard(event.job_id, event.event)
         job = self.job(event.job_id)
         if job is not None and event.nonce not in {None, job.nonce}:
             log.warning("%s: %s came for an attempt that is over", job.id, type(event.event).__name__)
             return
         self._step(event.job_id, event.event)
+
+    def _take(self, given: ev.PromptGiven) -> None:
+        jobs = self._acceptance.prompt(given, self._clock())
+        self._welcome(jobs, _answers(jobs))
 
     def _welcome(self, jobs: list[Job], effects: list[ev.Effect]) -> None:
         for job in jobs:
@@ -287,18 +288,30 @@ class Engine:
         except IllegalEventError as error:
             log.error("%s; it was ignored", error)
             return
-        if isinstance(event, ev.Refused) and event.refusal.needs_human:
+        if isinstance(event, ev.Refused | ev.NotUploaded) and event.refusal and event.refusal.needs_human:
             self.pausing.begin(pause_for(event.refusal))
+        children = self._spawned(effects)
         if moved is not job:
-            attempt_at = self._clock() if isinstance(event, ev.Chosen) else None
-            place = self._channel.place()
-            self._journal.update(moved, attempt_at=attempt_at, meta=place)
-            self._channel.kept(place)
+            self._commit(moved, event, children)
             self._keep(moved)
             if moved.history != job.history:
                 log.info("%s %s", moved.id, moved.history[-1].event)
         for effect in effects:
-            self._perform(effect)
+            if not isinstance(effect, ev.Spawn):
+                self._perform(effect)
+        self._welcome(children, _answers(children))
+
+    def _spawned(self, effects: Iterable[ev.Effect]) -> list[Job]:
+        """The jobs of the follow-ups that are due now; they are committed with the step that they follow."""
+        parents = [effect.job for effect in effects if isinstance(effect, ev.Spawn)]
+        return [child for parent in parents for child in children_of(parent, self._clock(), self._new_id)]
+
+    def _commit(self, job: Job, event: ev.JobEvent, children: Sequence[Job]) -> None:
+        attempt_at = self._clock() if isinstance(event, ev.Chosen) else None
+        place = self._channel.place()
+        twins = [(child, twin_of(child)) for child in children]
+        self._journal.update(job, attempt_at=attempt_at, meta=place, children=twins)
+        self._channel.kept(place)
 
     def _keep(self, job: Job) -> None:
         if job.open:
@@ -389,6 +402,8 @@ class Engine:
         self._look_again()
 
     def _history_unread(self, event: ev.HistoryUnread) -> None:
+        if event.refusal is not None:
+            self.pausing.begin(pause_for(event.refusal))
         wait = self._channel.history_unread(self._clock())
         log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
 
@@ -418,32 +433,19 @@ class Engine:
         request = self._channel.history_request(self._jobs, now)
         if request is not None:
             self._perform(request)
-        if self._may_send(now):
+        if self.paused is None:
             self._send_next(now)
 
-    def _may_send(self, now: float) -> bool:
-        """One POST at a time, gateway up, the channel's newest message known, a slot free, and the pace."""
-        states = [job.state for job in self._jobs.values() if job.state in IN_FLIGHT]
-        ready = self._channel.open and self.paused is None and State.SUBMITTING not in states
-        return ready and self._throttle.may_send(now, len(states))
-
     def _send_next(self, now: float) -> None:
-        job = self._journal.next_queued(now, self._blocked_twins(), only=self.only)
-        session_id = self._channel.session_id
-        if job is None or session_id is None:
-            return
-        self._jobs[job.id] = job
-        chosen = ev.Chosen(self._new_nonce(), session_id, self._channel.newest)
-        self._step(job.id, chosen)
-        self._throttle.sent(now, self._chance())
-
-    def _blocked_twins(self) -> set[str]:
-        """The prompts that must wait because an equal one is out and its pictures could not be told apart."""
-        return {
-            normalise(job.prompt.text)
-            for job in self._jobs.values()
-            if (job.state in IN_FLIGHT or job.state is State.IN_DOUBT) and not self._channel.tells_apart(job)
-        }
+        match self.sending.next_step(self._jobs, now):
+            case job, ev.Chosen() as chosen:
+                self._jobs[job.id] = job
+                self._step(job.id, chosen)
+                self.sending.sent(job, now)
+            case _, ev.Upload() as upload:
+                self._perform(upload)
+            case None:
+                pass
 
     def _wait(self) -> float:
         """Seconds until time itself brings something."""
@@ -451,7 +453,7 @@ class Engine:
         if self._journal_due is not None:
             return min(max(0.0, self._journal_due - ticks), JOURNAL_PAUSE)
         times = [self._channel.limit(job) for job in self._jobs.values()]
-        times += [time for time in (self._throttle.next_time(now), self._queued_due(now)) if time > now]
+        times += [time for time in (self.sending.next_time(now), self._queued_due(now)) if time > now]
         wait = min([time - now for time in times], default=LONGEST_WAIT)
         return min(max(0.0, min(wait, self._channel.next_wait(now, ticks))), LONGEST_WAIT)
 
@@ -460,3 +462,8 @@ class Engine:
             return self._journal.next_queued_due(now) or 0.0
         except JournalError:
             return now + JOURNAL_PAUSE
+
+
+def _answers(jobs: Sequence[Job]) -> list[ev.Effect]:
+    """What is to be done for new jobs: those that can't be sent have their answer at once."""
+    return [ev.Answer(job) for job in jobs if job.state is not State.QUEUED]

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.model import Surroundings
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.model import Job, Prompt, Refusal, Result
+    from mjwatch.model import Job, Modal, Prompt, Refusal, Result, UploadedImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,29 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Uploaded:
+    """Discord has the job's local images; it can be sent now."""
+
+    images: tuple[UploadedImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotUploaded:
+    """The job's local images could not be uploaded; nothing was sent. ``refusal``: Discord said no."""
+
+    reason: str
+    retry_after: float | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModalOpened:
+    """The pressed button opened a form: nothing runs before that is filled in and sent."""
+
+    modal: Modal
+
+
+@dataclass(frozen=True, slots=True)
 class InteractionSeen:
     """The gateway named the interaction that our nonce became."""
 
@@ -216,6 +241,9 @@ JobEvent = (
     | Unanswered
     | ProvenUnsent
     | Refused
+    | Uploaded
+    | NotUploaded
+    | ModalOpened
     | InteractionSeen
     | InteractionFailed
     | HeldByBot
@@ -252,6 +280,7 @@ class FileSettled:
     data: bytes
     mtime: float
     identity: tuple[int, ...]
+    around: Surroundings = field(default_factory=Surroundings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,12 +294,13 @@ class InboxScanned:
 class PromptGiven:
     """A prompt that comes from Python or the CLI instead of a file, under an id that its giver chose.
 
-    ``path`` is the file name that it would have had in the inbox.
+    ``path`` is the file name that it would have had in the inbox; None for a follow-up, whose folder stands
+    beside its parent's.
     """
 
     job_id: str
     prompt: Prompt
-    path: str
+    path: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,16 +319,13 @@ class HistoryRead:
 
 @dataclass(frozen=True, slots=True)
 class HistoryUnread:
-    """The history could not be read; the loop asks again after a while."""
+    """The history could not be read; the loop asks again after a while.
+
+    ``refusal``: a person must act before anything else is sent.
+    """
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NeedsPerson:
-    """Nothing more may be sent until a person has acted on this refusal."""
-
-    refusal: Refusal
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +346,6 @@ LoopEvent = (
     | PromptGiven
     | HistoryRead
     | HistoryUnread
-    | NeedsPerson
     | Poked
     | StopAsked
 )
@@ -329,8 +355,25 @@ LoopEvent = (
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """Bring the local images of a queued job to Discord, so that it can be sent."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class Submit:
-    """POST the job's command, once, with the nonce of its present attempt."""
+    """POST the job's command, button or form, once, with the nonce of its present attempt."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Make the jobs of the follow-ups that are wanted when this job is done.
+
+    The loop itself does it, in the transaction that commits the step.
+    """
 
     job: Job
 
@@ -399,4 +442,4 @@ class Notify:
     job: Job | None = None
 
 
-Effect = Submit | Collect | Answer | RemoveFile | ReadHistory | Probe | Subscribe | Notify
+Effect = Upload | Submit | Spawn | Collect | Answer | RemoveFile | ReadHistory | Probe | Subscribe | Notify

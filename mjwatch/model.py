@@ -109,13 +109,76 @@ class Prompt:
     """What one job asks for, as accepted from a prompt file, the CLI or Python.
 
     ``text`` is the whole string that is submitted: image URLs first, then words, then parameters.
-    ``parameters`` are those that the file gave as a table, as written there, for the manifest.
+    ``parameters`` are those that the file gave as a table, as written there, for the manifest. ``images``
+    are local files, by their names relative to the prompt file, to be uploaded before it is sent.
+    ``action`` is a follow-up by name (``U1``, ``vary strong``) on the job ``parent``; then ``text`` is new
+    words for it, or empty for those that it had. ``then`` are the follow-ups for when the job is done.
+    ``priority``: higher is sent first. ``not_before`` is in seconds since 1970. ``application`` is ``niji``
+    for the other bot.
     """
 
     text: str
     command: str = "imagine"
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     label: str | None = None
+    images: tuple[str, ...] = ()
+    action: str | None = None
+    parent: str | None = None
+    then: tuple[str, ...] = ()
+    priority: int = 0
+    not_before: float | None = None
+    application: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a prompt file refers to, as it lay around it when it was read.
+
+    ``defaults``: every ``_defaults.toml`` that counts for it, as path and content, the outermost first.
+    ``wildcards``: the content of ``_wildcards/<name>.txt`` by name, the nearest to the file. ``images``: the
+    local images by the name under which the file has them. What was looked for and is not there is absent.
+    """
+
+    defaults: tuple[tuple[str, bytes], ...] = ()
+    wildcards: Mapping[str, bytes] = field(default_factory=dict)
+    images: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """The button that a follow-up presses, and the message that it is on; ``flags`` are that message's.
+
+    ``form``: it opens a form, always; nothing is run by the press alone. ``words``: new ones for the form;
+    None for those that stand in it.
+    """
+
+    message_id: Snowflake
+    custom_id: str
+    flags: int = 0
+    form: bool = False
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Modal:
+    """A form that the bot opened for a pressed button; ``fields`` are its text inputs and their values."""
+
+    id: Snowflake
+    custom_id: str
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedImage:
+    """A local image that Discord has, under ``uploaded_filename``; ``url`` is its link where it has one.
+
+    ``at``: when it was uploaded, in seconds since 1970; both are good for some hours.
+    """
+
+    filename: str
+    uploaded_filename: str | None
+    url: str | None
+    at: float
 
 
 class State(StrEnum):
@@ -154,9 +217,25 @@ class Source:
     index: int = 0
 
 
+class ResultKind(StrEnum):
+    """What the final message of a job holds."""
+
+    GRID = "grid"
+    """Four pictures in one, to be split."""
+    SINGLE = "single"
+    """One picture."""
+    VIDEO = "video"
+    TEXT = "text"
+    """No picture that counts: words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The bot's final message for a job, and by which evidence it was taken for this job's."""
+    """The bot's final message for a job, and by which evidence it was taken for this job's.
+
+    ``kind`` says how the pictures are meant; ``text`` is the answer of describe, shorten and info. ``flags``
+    are the message's.
+    """
 
     message_id: Snowflake
     matched_by: str
@@ -164,6 +243,9 @@ class Result:
     echoed: str | None
     pictures: tuple[RemotePicture, ...]
     buttons: tuple[Button, ...] = ()
+    kind: ResultKind = ResultKind.GRID
+    text: str | None = None
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +264,8 @@ class Job:
     one in flight, the next try for one that could not be saved. ``tries`` counts failed tries of the present
     step. ``nonces`` are those of all attempts, the present one last. ``vanished``: when its start message
     was deleted while no final had come. ``doubted``: since when it is unknown whether its POST was executed.
+    ``parent``: the job that it is a follow-up of, and ``press`` the button for it; ``modal``: the form that
+    the button opened, to be filled in next. ``uploads``: its local images, once Discord has them.
     """
 
     id: str
@@ -189,7 +273,10 @@ class Job:
     accepted: float
     state: State = State.QUEUED
     source: Source | None = None
-    priority: int = 0
+    parent: str | None = None
+    press: Press | None = None
+    modal: Modal | None = None
+    uploads: tuple[UploadedImage, ...] = ()
     due: float | None = None
     tries: int = 0
     nonces: tuple[str, ...] = ()

@@ -53,7 +53,7 @@ def run_one(runtime: Runtime, given: Prompt, listener: Listener) -> Job:
     engine, job_id = runtime.engine, new_id()
     if engine.paused is not None and engine.pausing.stuck:
         raise PausedError(engine.paused)
-    engine.only = job_id
+    engine.sending.only = job_id
     engine.on_change = lambda job: listener.changed(job) if job.id == job_id else None
     engine.on_trouble = lambda trouble: listener.trouble(trouble.reason)
     engine.put(PromptGiven(job_id, given, f"{slug(given.text)}.txt"))

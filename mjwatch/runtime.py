@@ -8,12 +8,14 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+from mjwatch.collector import Collector
 from mjwatch.discord.cdn import CDN
 from mjwatch.discord.connection import WebsocketConnection
 from mjwatch.discord.hosts import token_may_go_to
 from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
+from mjwatch.discord.uploads import Uploads
 from mjwatch.engine import Engine
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned, Poked
@@ -29,6 +31,7 @@ from mjwatch.jobs.moves import Limits
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.midjourney.channel import Channel
+from mjwatch.sender import Sender
 from mjwatch.worker import Worker
 
 if TYPE_CHECKING:
@@ -98,19 +101,25 @@ class Runtime:
             settle_incomplete=config.inbox.settle_incomplete,
             scan_interval=config.inbox.scan_interval,
         )
+        place = Place(keys.guild_id, keys.channel_id)
+        uploads = stack.enter_context(closing(Uploads(self.rest, proxy=proxy, clock=time.time)))
+        application_id = config.midjourney.application_id
+        path = config.state.path / JOURNAL_FILE
         self._worker = Worker(
             lambda event: self.engine.put(event),
-            rest=self.rest,
-            cdn=cdn,
-            outbox=outbox,
-            place=Place(keys.guild_id, keys.channel_id),
-            application_id=config.midjourney.application_id,
-            picture_format=config.outbox.format,
-            keep_grid=config.outbox.keep_grid,
+            sender=Sender(self.rest, uploads, place, application_id, lambda job_id: _images_of(path, job_id)),
+            collector=Collector(
+                rest=self.rest,
+                cdn=cdn,
+                outbox=outbox,
+                place=place,
+                picture_format=config.outbox.format,
+                keep_grid=config.outbox.keep_grid,
+                file_of=lambda job_id: _file_of(path, job_id),
+            ),
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
-            file_of=lambda job_id: _file_of(config.state.path / JOURNAL_FILE, job_id),
             notify=self._hooks.put,
         )
         self.engine = build_engine(config, journal, channel, self._worker.perform)
@@ -187,6 +196,11 @@ def new_nonce() -> str:
 def new_id() -> str:
     """A job's id: eight letters and digits that are easily read aloud."""
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(8))
+
+
+def _images_of(journal: Path, job_id: str) -> dict[str, bytes]:
+    with closing(JournalReader(journal)) as reader:
+        return reader.images_of(job_id)
 
 
 def _file_of(journal: Path, job_id: str) -> TakenFile | None:

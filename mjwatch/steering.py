@@ -32,8 +32,8 @@ def steer(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outco
     """Ask for something, see that it is done, and tell what became of it.
 
     ``pause`` takes ``reason``; ``resume`` nothing; ``retry`` and ``cancel`` take ``jobs``, a table of ids
-    with the number of attempts that the asker knows of. Raises DaemonError where this user has no right to it
-    or no answer comes, JournalError where there is no journal, or none that can be used.
+    with the number of attempts that the asker knows of; ``give`` takes ``jobs``, new ids with the fields of
+    their ``prompt`` and its ``path``. Raises DaemonError where this user has no right to it or no answer comes, JournalError where there is no journal, or none that can be used.
     """
     state = config.state.path
     journal = state / JOURNAL_FILE

@@ -10,14 +10,18 @@ from mjwatch.jobs.intake import sha256
 from mjwatch.model import (
     Button,
     Job,
+    Modal,
     Note,
+    Press,
     Prompt,
     Refusal,
     RefusalClass,
     RemotePicture,
     Result,
+    ResultKind,
     Source,
     State,
+    UploadedImage,
 )
 
 RESULT = Result(
@@ -31,11 +35,13 @@ RESULT = Result(
 REFUSAL = Refusal(RefusalClass.MODERATION, "Banned prompt", "The word is not allowed")
 
 
-def made_job(job_id: str = "7k3f9a2m", path: str | None = "clients/acme/cat.txt", **changes: Any) -> Job:
+def made_job(
+    job_id: str = "7k3f9a2m", path: str | None = "clients/acme/cat.txt", *, priority: int = 0, **changes: Any
+) -> Job:
     """A queued job from a file in the inbox."""
     values: dict[str, Any] = {
         "id": job_id,
-        "prompt": Prompt("a cat --ar 3:2", parameters={"ar": "3:2"}),
+        "prompt": Prompt("a cat --ar 3:2", parameters={"ar": "3:2"}, priority=priority),
         "accepted": 1_770_000_000.25,
         "source": None if path is None else Source(path, sha256(b"a cat\n"), 1_769_999_999.5),
         "history": (Note(1_770_000_000.25, "accepted"),),
@@ -58,7 +64,11 @@ _results = st.builds(
     echoed=maybe_text,
     pictures=st.lists(st.builds(RemotePicture), max_size=2).map(tuple),
     buttons=st.lists(st.builds(Button, custom_id=text, label=maybe_text), max_size=2).map(tuple),
+    kind=st.sampled_from(ResultKind),
+    text=maybe_text,
+    flags=st.integers(0, 1 << 20),
 )
+_texts = st.lists(text, max_size=2).map(tuple)
 _refusals = st.builds(
     Refusal,
     cls=st.none() | st.sampled_from(RefusalClass),
@@ -73,7 +83,18 @@ _prompts = st.builds(
     text=text,
     parameters=st.dictionaries(text, text | number | st.booleans() | st.integers(), max_size=3),
     label=maybe_text,
+    images=_texts,
+    action=maybe_text,
+    parent=maybe_text,
+    then=_texts,
+    priority=st.integers(-(2**31), 2**31),
+    not_before=maybe_number,
+    application=maybe_text,
 )
+_modals = st.builds(
+    Modal, id=text, custom_id=text, fields=st.lists(st.tuples(text, text), max_size=2).map(tuple)
+)
+_uploads = st.builds(UploadedImage, filename=text, uploaded_filename=maybe_text, url=maybe_text, at=number)
 wild_jobs = st.builds(
     Job,
     id=text,
@@ -81,7 +102,10 @@ wild_jobs = st.builds(
     accepted=number,
     state=st.sampled_from(State),
     source=st.none() | st.builds(Source, path=text, sha256=text, mtime=number, index=st.integers(0, 99)),
-    priority=st.integers(-(2**31), 2**31),
+    parent=maybe_text,
+    press=st.none() | st.builds(Press, message_id=text, custom_id=text, flags=st.integers(0, 1 << 20)),
+    modal=st.none() | _modals,
+    uploads=st.lists(_uploads, max_size=2).map(tuple),
     due=maybe_number,
     tries=st.integers(0, 99),
     nonces=st.lists(text, max_size=3).map(tuple),

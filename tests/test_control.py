@@ -179,7 +179,7 @@ def test_a_refused_token_is_tried_anew_by_a_start(house: House, caplog: pytest.L
 def test_a_session_that_is_resumed_shows_that_the_token_is_accepted(house: House) -> None:
     house.online()
     refuse(house, WRONG_TOKEN)
-    house.feed(ev.NeedsPerson(WRONG_TOKEN), ev.GatewayResumed("session-1", 2))
+    house.feed(ev.HistoryUnread("refused", WRONG_TOKEN), ev.GatewayResumed("session-1", 2))
     assert house.engine.paused is None
 
 

@@ -13,10 +13,10 @@ import typer.main
 import mjwatch
 from mjwatch.cli.app import app
 from mjwatch.folders.manifest import PictureFile, Place, build_manifest, dump_manifest
-from mjwatch.jobs.intake import given_job
 from mjwatch.midjourney.matching import __doc__ as matching_doc
 from mjwatch.model import Prompt, RefusalClass
 from mjwatch.prompts.promptfile import read_prompt_file
+from tests.made_jobs import made_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,7 +157,7 @@ def test_the_python_examples_parse_and_import_names_that_exist(name: str) -> Non
 
 
 def test_the_page_on_the_manifest_names_every_key() -> None:
-    job = given_job("7k3f9a2m", Prompt("a red kite"), "kite.txt", 1_800_000_000.0)
+    job = made_job(path="kite.txt", prompt=Prompt("a red kite"), accepted=1_800_000_000.0)
     manifest = build_manifest(job, Place(None, "1"), [], {}, 1_800_000_000.0)
     page = _text("docs/manifest.md")
     inner = [key for table in ("source", "discord", "times") for key in manifest[table]]
@@ -170,7 +170,7 @@ def test_the_example_that_tells_whether_a_folder_has_arrived_does_so(tmp_path: P
     names: dict[str, Any] = {}
     exec(next(block for kind, block in _FENCE.findall(_text("docs/manifest.md")) if kind == "python"), names)
     picture = PictureFile("kite_1.png", b"pixels", 1, 2, 2, "png")
-    job = given_job("7k3f9a2m", Prompt("a red kite"), "kite.txt", 1_800_000_000.0)
+    job = made_job(path="kite.txt", prompt=Prompt("a red kite"), accepted=1_800_000_000.0)
     manifest = build_manifest(job, Place(None, "1"), [picture], {"kite.txt": b"a red kite"}, 1_800_000_000.0)
     (tmp_path / "manifest.json").write_bytes(dump_manifest(manifest))
     (tmp_path / "kite.txt").write_bytes(b"a red kite")

@@ -736,8 +736,8 @@ def test_what_a_person_has_cancelled_is_no_news_to_them(house: House) -> None:
 
 
 def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(house: House) -> None:
-    house.feed(ev.NeedsPerson(CAPTCHA))
-    house.feed(ev.NeedsPerson(CAPTCHA))
+    house.feed(ev.HistoryUnread("refused", CAPTCHA))
+    house.feed(ev.HistoryUnread("refused", CAPTCHA))
     assert news(house) == [(ev.News.NEEDS_PERSON, "Discord wants a captcha solved")]
     again = House(house.journal, first_nonce=9)
     again.engine.load()
@@ -746,12 +746,12 @@ def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(ho
     assert news(again) == []
     again.engine.pausing.end()
     again.feed(ev.InboxScanned(0))
-    again.feed(ev.NeedsPerson(CAPTCHA))
+    again.feed(ev.HistoryUnread("refused", CAPTCHA))
     assert news(again) == [(ev.News.NEEDS_PERSON, "Discord wants a captcha solved")]
 
 
 def test_a_pause_that_ends_the_loop_is_told_before_it_ends(house: House) -> None:
-    house.engine.put(ev.NeedsPerson(CAPTCHA))
+    house.engine.put(ev.HistoryUnread("refused", CAPTCHA))
     house.engine.run(lambda: house.engine.paused is not None)
     assert len(news(house)) == 1
 
@@ -761,7 +761,7 @@ def test_nothing_is_told_that_the_journal_does_not_know(
 ) -> None:
     house.online()
     fails_for(house, monkeypatch, "told")
-    house.feed(ev.NeedsPerson(CAPTCHA))
+    house.feed(ev.HistoryUnread("refused", CAPTCHA))
     assert news(house) == []
     monkeypatch.undo()
     house.feed(ev.InboxScanned(0))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.events import FileSettled
-from mjwatch.jobs.intake import ID_ALPHABET, given_job, is_same_delivery, make_jobs, sha256
+from mjwatch.jobs.intake import ID_ALPHABET, is_same_delivery, job_for, make_jobs, sha256
 from mjwatch.model import Job, Note, Prompt, RefusalClass, Source, State
 
 NOW = 1_770_000_000.0
@@ -94,7 +94,9 @@ def test_whatever_a_file_holds_it_becomes_jobs_each_with_an_id_of_its_own(data: 
 
 
 def test_a_prompt_from_the_command_line_is_a_job_as_if_it_had_come_from_a_file() -> None:
-    job = given_job("7k3f9a2m", Prompt("a cat"), "a-cat.txt", NOW)
+    job = job_for(
+        Prompt("a cat"), "7k3f9a2m", NOW, Source("a-cat.txt", sha256(b"a cat"), NOW), lambda job_id: None
+    )
     assert job.source == Source("a-cat.txt", sha256(b"a cat"), NOW, 0)
     assert (job.state, job.accepted, job.history) == (State.QUEUED, NOW, (Note(NOW, "accepted"),))
 

@@ -17,7 +17,17 @@ from mjwatch.jobs import moves
 from mjwatch.jobs.job import TABLE, IllegalEventError, step
 from mjwatch.jobs.moves import HISTORY_LENGTH, Limits
 from mjwatch.jobs.record import dump_job, load_job
-from mjwatch.model import Job, Prompt, Refusal, RefusalClass, Result, State
+from mjwatch.model import (
+    Job,
+    Modal,
+    Press,
+    Prompt,
+    Refusal,
+    RefusalClass,
+    Result,
+    State,
+    UploadedImage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +37,9 @@ LIMITS = Limits(start_timeout=900, silence_timeout=3600, vanish_grace=60, queue_
 UUID = "0b7cf2d4-51a5-4b4c-9f0d-6a8f3a2c9e11"
 
 FRESH = Job(id="7k3f9a2m", prompt=Prompt("a red kite"), accepted=NOW)
+FORMED = replace(
+    FRESH, prompt=Prompt("a red kite", action="zoom 1.8"), press=Press("400", "MJ::CustomZoom::1", form=True)
+)
 REJECTED = replace(
     FRESH, state=State.REJECTED, refusal=Refusal(RefusalClass.USER, None, "the file holds no prompt")
 )
@@ -45,6 +58,10 @@ EVENTS: tuple[ev.JobEvent, ...] = (
     ev.NotSent("the index is read anew", retry_after=0.0),
     ev.Unanswered("it timed out"),
     ev.ProvenUnsent(),
+    ev.Uploaded((UploadedImage("ref.png", "slot/ref.png", None, NOW),)),
+    ev.NotUploaded("no route"),
+    ev.NotUploaded("the file is too large", refusal=BAD_PROMPT),
+    ev.ModalOpened(Modal("600", "MJ::OutpaintCustomZoomModal::1", (("prompt", "a red kite --zoom 2"),))),
     *(
         ev.Refused(refusal, executed)
         for refusal in (QUEUE_FULL, RATE_LIMIT, BAD_PROMPT, CAPTCHA, STALE)
@@ -83,13 +100,15 @@ def _traits(job: Job) -> tuple[object, ...]:
         job.doubted,
         job.result,
         job.published,
+        job.modal,
+        job.press,
     )
     return (job.state, *(value is not None for value in known), min(job.tries, 2), job.refusal is None)
 
 
 def _reachable() -> dict[tuple[object, ...], Job]:
     """One job for each set of traits that any sequence of events can lead to."""
-    found = {_traits(job): job for job in (FRESH, REJECTED)}
+    found = {_traits(job): job for job in (FRESH, FORMED, REJECTED)}
     waiting = list(found.values())
     while waiting:
         job = waiting.pop()
@@ -177,6 +196,7 @@ def test_doubt_leads_to_in_doubt_and_nowhere_else() -> None:
         State.RUNNING: [ev.Overdue()],
     }
     unseen = [job for job in JOBS if job.interaction_id is None and job.vanished is None]
+    unseen = [job for job in unseen if not moves.awaits_form(job)]  # nothing runs without its form
     for job in unseen:
         for event in doubts.get(job.state, []):
             moved, effects = step(job, event, NOW, LIMITS)
@@ -187,7 +207,15 @@ def test_only_a_no_a_proof_or_a_person_leads_back_to_the_queue() -> None:
     ways = {
         (state, kind) for state, rows in TABLE.items() for kind, row in rows.items() if State.QUEUED in row.to
     }
-    assert {kind for _, kind in ways} == {ev.NotSent, ev.Refused, ev.RetryAsked, ev.ProvenUnsent}
+    nos = {ev.NotSent, ev.Refused, ev.RetryAsked, ev.ProvenUnsent}
+    without_form = {ev.ModalOpened, ev.Unanswered, ev.InteractionFailed, ev.Overdue, ev.Restarted}
+    assert {kind for _, kind in ways} == nos | without_form
+    for job in JOBS:
+        for event in EVENTS:
+            if type(event) in without_form - {ev.ModalOpened} and type(event) in TABLE[job.state]:
+                moved = step(job, event, NOW, LIMITS)[0]
+                again = moved.state is State.QUEUED and job.state is not State.QUEUED
+                assert not again or moves.awaits_form(job)
     assert {state for state, kind in ways if kind is ev.NotSent} == {State.SUBMITTING}
 
 

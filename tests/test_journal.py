@@ -300,11 +300,12 @@ def test_an_older_journal_is_brought_up_to_date_with_all_that_is_in_it(
     path: Path, versions: dict[int, tuple[str, ...]], caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(path, in_wal=True)
-    versions[2] = ("ALTER TABLE jobs ADD COLUMN mood TEXT", "UPDATE jobs SET mood='calm'")
-    versions[3] = ("CREATE TABLE moods AS SELECT DISTINCT mood FROM jobs",)
+    newest = max(versions)
+    versions[newest + 1] = ("ALTER TABLE jobs ADD COLUMN mood TEXT", "UPDATE jobs SET mood='calm'")
+    versions[newest + 2] = ("CREATE TABLE moods AS SELECT DISTINCT mood FROM jobs",)
     with caplog.at_level("INFO"), closing(Journal(path)) as journal:
-        assert "from version 1 to 3" in caplog.text
-        assert version_of(journal._db) == 3
+        assert f"from version {newest} to {newest + 2}" in caplog.text
+        assert version_of(journal._db) == newest + 2
         assert journal._db.execute("SELECT mood FROM moods").fetchall() == [("calm",)]
         assert len(journal.listed(None, 500)) == 209
         accept(journal, made_job("job after"))
@@ -315,9 +316,10 @@ def test_an_older_journal_is_brought_up_to_date_with_all_that_is_in_it(
 
 
 def test_a_new_journal_goes_through_all_versions(path: Path, versions: dict[int, tuple[str, ...]]) -> None:
-    versions[2] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
+    newest = max(versions)
+    versions[newest + 1] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
     with closing(Journal(path)) as journal:
-        assert version_of(journal._db) == 2
+        assert version_of(journal._db) == newest + 1
         assert journal._db.execute("SELECT mood FROM jobs").fetchall() == []
 
 
@@ -325,13 +327,14 @@ def test_a_migration_that_fails_midway_changes_nothing(
     path: Path, versions: dict[int, tuple[str, ...]]
 ) -> None:
     filled(path, in_wal=False)
-    versions[2] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
-    versions[3] = ("DELETE FROM jobs", "UPDATE nowhere SET mood='calm'")
+    newest = max(versions)
+    versions[newest + 1] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
+    versions[newest + 2] = ("DELETE FROM jobs", "UPDATE nowhere SET mood='calm'")
     with pytest.raises(JournalError, match="nowhere"):
         Journal(path)
-    del versions[2], versions[3]
+    del versions[newest + 1], versions[newest + 2]
     with closing(Journal(path)) as journal:
-        assert version_of(journal._db) == 1
+        assert version_of(journal._db) == newest
         assert len(journal.listed(None, 500)) == 209
 
 
@@ -339,7 +342,7 @@ def test_a_reader_tells_who_must_bring_an_older_journal_up_to_date(
     path: Path, versions: dict[int, tuple[str, ...]]
 ) -> None:
     filled(path, in_wal=False)
-    versions[2] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
+    versions[max(versions) + 1] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
     with pytest.raises(JournalError, match="as an older mjwatch wrote it") as caught:
         JournalReader(path)
     assert "`mjwatch run` brings it up to date" in caught.value.mend
@@ -487,4 +490,4 @@ def test_a_journal_in_a_folder_that_may_not_be_looked_into_is_told() -> None:
 
 
 def test_the_version_of_the_schema_is_written_down(journal: Journal) -> None:
-    assert version_of(journal._db) == newest_version() == 1
+    assert version_of(journal._db) == newest_version() == 2

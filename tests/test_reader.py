@@ -130,7 +130,7 @@ def test_the_next_one_is_the_one_that_a_plain_search_would_find(
     with closing(memory_journal()) as journal:
         journal.accept(None, made, NOW)
         found = journal.next_queued(now, blocked)
-        assert found == max(free, key=lambda job: job.priority, default=None)
+        assert found == max(free, key=lambda job: job.prompt.priority, default=None)
         later = [job.due for job, _ in made if job.due is not None and job.due > now]
         assert journal.next_queued_due(now) == min(later, default=None)
 
@@ -164,7 +164,8 @@ class Plans:
     def used(self) -> list[str]:
         """The indexes used since the last time; fails where a whole table was read."""
         seen, self.seen = self.seen, []
-        assert not [plan for plan in seen if "SCAN" in plan and "INDEX" not in plan]
+        whole = [plan for plan in seen if "SCAN" in plan and "INDEX" not in plan]
+        assert set(whole) <= {"SCAN CONSTANT ROW", "SCAN waiting"}  # a row a top-level folder
         return [plan.split("INDEX ")[1].split()[0] for plan in seen if "INDEX " in plan]
 
 
@@ -184,7 +185,7 @@ def plans(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan
 
 def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, plans: Plans) -> None:
     journal.next_queued(NOW, {"x", "y"})
-    assert plans.used() == ["jobs_open"]
+    assert set(plans.used()) == {"jobs_queue"}
     journal.next_queued_due(NOW)
     assert plans.used() == ["jobs_due"]
     journal.live_jobs()

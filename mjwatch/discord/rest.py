@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.answers import decoded, read_answer
@@ -13,6 +14,8 @@ from mjwatch.errors import AnsweredNoError, ConfigError, UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+
+    from mjwatch.model import UploadedImage
 
 API_URL = "https://discord.com/api/v9"
 
@@ -126,14 +129,60 @@ class DiscordREST:
             fresh.update(_refreshed(answer.get("refreshed_urls")))
         return fresh
 
+    def upload_slots(self, channel_id: str, sizes: Mapping[str, int]) -> list[Slot]:
+        """Places for files of these sizes in bytes, by name and in order; ten at most (userdoccers)."""
+        files = [
+            {"id": str(number), "filename": name, "file_size": size}
+            for number, (name, size) in enumerate(sizes.items())
+        ]
+        answer = _object(self._read("POST", f"/channels/{channel_id}/attachments", json={"files": files}))
+        slots = [_slot(entry) for entry in _list(answer.get("attachments"))]
+        by_id = {slot.id: slot for slot in slots}
+        if set(by_id) != {file["id"] for file in files}:
+            raise UnansweredError("Discord's answer names other upload slots than were asked for")
+        return [by_id[str(number)] for number in range(len(files))]
+
+    def post_files(self, channel_id: str, images: Iterable[UploadedImage], nonce: str) -> dict[str, Any]:
+        """Post uploaded files as a message of the account; the message as Discord made it.
+
+        With the same nonce it is posted once, also if it is sent again soon (discord-userdoccers).
+        """
+        attachments = [
+            {"id": str(number), "filename": image.filename, "uploaded_filename": image.uploaded_filename}
+            for number, image in enumerate(images)
+        ]
+        body = {"content": "", "nonce": nonce, "attachments": attachments}
+        return _object(self._read("POST", f"/channels/{channel_id}/messages", json=body))
+
     def _read(self, method: str, route: str, **options: Any) -> object:
-        """The decoded answer of a call that changes nothing."""
+        """The decoded answer of a call that may be repeated."""
         response = self._transport.send(method, self._api_url + route, **options)
         body = decoded(self._transport.read_body(response))
         refusal = read_answer(response.status_code, response.headers, body)
         if refusal:
             raise AnsweredNoError(refusal)
         return body
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where the bytes of a file go, and the name under which a command or message refers to it then."""
+
+    id: str
+    upload_url: str
+    upload_filename: str
+
+
+def _slot(entry: object) -> Slot:
+    known = entry if isinstance(entry, dict) else {}
+    url, name = known.get("upload_url"), known.get("upload_filename")
+    if not isinstance(url, str) or not isinstance(name, str):
+        raise UnansweredError("Discord's answer is not an upload slot")
+    return Slot(str(known.get("id")), url, name)
+
+
+def _list(body: object) -> list[Any]:
+    return body if isinstance(body, list) else []
 
 
 def _object(body: object) -> dict[str, Any]:

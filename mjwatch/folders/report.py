@@ -10,7 +10,7 @@ from mjwatch.jobs.reason import ADVICE, advice
 from mjwatch.model import State
 
 if TYPE_CHECKING:
-    from mjwatch.model import Job, Refusal
+    from mjwatch.model import Job, Refusal, Result
 
 _HEADLINES = {
     State.REJECTED: "This prompt file could not be used",
@@ -32,6 +32,15 @@ def failure_page(job: Job) -> str:
     if job.state is not State.CANCELLED:
         lines += ["## What to do", "", _advice(job.refusal), ""]
     return "\n".join(lines)
+
+
+def result_page(job: Job, result: Result) -> str:
+    """The page for a job whose answer is words, as the bot wrote them (its Markdown is meant as such)."""
+    wanted = job.prompt.action or job.prompt.command
+    lines = [f"# {wanted}", "", f"- Job: `{job.id}`", f"- When: {iso(job.finished or job.accepted)}"]
+    if job.prompt.text:
+        lines += [f"- Asked: {_line(job.prompt.text)}"]
+    return "\n".join([*lines, "", _plain(result.text or "Midjourney's answer has no words."), ""])
 
 
 def _why(refusal: Refusal) -> list[str]:

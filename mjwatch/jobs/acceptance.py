@@ -6,10 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
-from mjwatch.jobs.intake import given_job, is_same_delivery, make_jobs, sha256
+from mjwatch.jobs.intake import is_same_delivery, job_for, make_jobs, sha256
 from mjwatch.jobs.reader import TakenFile
-from mjwatch.midjourney.echo import normalise
-from mjwatch.model import State
+from mjwatch.midjourney.twins import twin_of
+from mjwatch.model import Source, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,8 @@ class Acceptance:
         if is_same_delivery(file.mtime, self._journal.taken_mtimes(file.path, digest)):
             log.info("%s was delivered again unchanged; it is not run again", file.path)
             return [], [remove]
-        jobs = make_jobs(file, now, self._new_id, self._max_jobs)
-        self._accept(TakenFile(file.path, digest, file.mtime, file.data), jobs, now)
+        jobs = make_jobs(file, now, self._new_id, self._max_jobs, self._journal.job)
+        self._accept(TakenFile(file.path, digest, file.mtime, file.data, file.around.images), jobs, now)
         log.info("%s taken: %s", file.path, ", ".join(job.id for job in jobs))
         return jobs, [*(ev.Answer(job) for job in jobs if job.state is State.REJECTED), remove]
 
@@ -44,10 +44,15 @@ class Acceptance:
         """The job of a prompt from Python or the CLI; none if it was taken before."""
         if self._journal.job(given.job_id) is not None:
             return []
+        if given.path is None:
+            job = job_for(given.prompt, given.job_id, now, None, self._journal.job)
+            self._journal.accept_children(given.prompt.parent or "", [(job, twin_of(job))])
+            return [job]
         data = given.prompt.text.encode()
-        job = given_job(given.job_id, given.prompt, given.path, now)
-        self._accept(TakenFile(given.path, sha256(data), now, data), [job], now)
+        source = Source(given.path, sha256(data), now)
+        job = job_for(given.prompt, given.job_id, now, source, self._journal.job)
+        self._accept(TakenFile(given.path, source.sha256, now, data), [job], now)
         return [job]
 
     def _accept(self, file: TakenFile, jobs: list[Job], now: float) -> None:
-        self._journal.accept(file, [(job, normalise(job.prompt.text)) for job in jobs], now)
+        self._journal.accept(file, [(job, twin_of(job)) for job in jobs], now)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
+from mjwatch.jobs.followups import follow_up
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
 from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
 
@@ -24,25 +26,56 @@ FAT keeps them to two seconds, and sync tools carry them over from the sender.
 """
 
 
-def make_jobs(file: FileSettled, now: float, new_id: Callable[[], str], max_jobs: int) -> list[Job]:
-    """The jobs of a file; one rejected job, with the reason in words, where it can't be read as prompts."""
+def make_jobs(
+    file: FileSettled,
+    now: float,
+    new_id: Callable[[], str],
+    max_jobs: int,
+    job_of: Callable[[str], Job | None] = lambda job_id: None,
+) -> list[Job]:
+    """The jobs of a file; one rejected job, with the reason in words, where it can't be read as prompts.
+
+    ``job_of`` knows the jobs that a follow-up may be on.
+    """
     source = Source(file.path, sha256(file.data), file.mtime)
     try:
         _check_size(file)
-        found = read_prompt_file(file.data, file.path.rpartition("/")[2], max_jobs=max_jobs)
+        name = file.path.rpartition("/")[2]
+        found = read_prompt_file(file.data, name, max_jobs=max_jobs, around=file.around)
     except PromptFileError as error:
-        return [_rejected(source, error, now, new_id())]
+        return [rejected(source, error, now, new_id())]
     warnings = tuple(Note(now, f"warning: {warning}") for warning in found.warnings)
-    return [
-        Job(
-            id=new_id(),
-            prompt=prompt,
-            accepted=now,
-            source=Source(source.path, source.sha256, source.mtime, index),
-            history=(Note(now, "accepted"), *warnings),
-        )
+    jobs = [
+        job_for(prompt, new_id(), now, Source(source.path, source.sha256, source.mtime, index), job_of)
         for index, prompt in enumerate(found.prompts)
     ]
+    return [replace(job, history=(*job.history[:1], *warnings, *job.history[1:])) for job in jobs]
+
+
+def job_for(
+    prompt: Prompt, job_id: str, now: float, source: Source | None, job_of: Callable[[str], Job | None]
+) -> Job:
+    """The job of one prompt; a rejected one where it is a follow-up that can't be done.
+
+    ``source`` None: that of the job that it is a follow-up of.
+    """
+    if prompt.action is None:
+        return Job(
+            id=job_id,
+            prompt=prompt,
+            accepted=now,
+            source=source,
+            due=prompt.not_before,
+            history=(Note(now, "accepted"),),
+        )
+    parent = job_of(prompt.parent or "")
+    if parent is None:
+        error = PromptFileError(
+            f"there is no job {prompt.parent} that {prompt.action} could be done with",
+            "`mjwatch list` shows the jobs that there are",
+        )
+        return replace(rejected(source, error, now, job_id), prompt=prompt)
+    return follow_up(parent, prompt, job_id, now, source)
 
 
 def _check_size(file: FileSettled) -> None:
@@ -55,12 +88,6 @@ def _check_size(file: FileSettled) -> None:
         )
 
 
-def given_job(job_id: str, prompt: Prompt, path: str, now: float) -> Job:
-    """The job of a prompt that was given from Python or the CLI, as if it had come from a file."""
-    source = Source(path, sha256(prompt.text.encode()), now)
-    return Job(id=job_id, prompt=prompt, accepted=now, source=source, history=(Note(now, "accepted"),))
-
-
 def is_same_delivery(mtime: float, taken_before: list[float]) -> bool:
     """Whether a sync tool delivered a file again that was taken already (same path and content, that is)."""
     return any(abs(mtime - earlier) <= SAME_DELIVERY for earlier in taken_before)
@@ -71,7 +98,8 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _rejected(source: Source, error: PromptFileError, now: float, job_id: str) -> Job:
+def rejected(source: Source | None, error: PromptFileError, now: float, job_id: str) -> Job:
+    """The one job of what can't be used: its answer says why."""
     refusal = Refusal(RefusalClass.USER, error.message, error.mend)
     return Job(
         id=job_id,

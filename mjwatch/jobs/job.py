@@ -61,14 +61,23 @@ _SIGNS: dict[type[ev.JobEvent], Row] = {
     ev.Started: Row(moves.start, (State.RUNNING,)),
     ev.Progressed: Row(moves.progress, (State.RUNNING,)),
     ev.Finished: Row(moves.finish, (State.COLLECTING,)),
+    ev.ModalOpened: Row(moves.open_form, (State.QUEUED,)),
 }
+_FORM = (State.QUEUED, State.FAILED)
+"""Where a follow-up goes whose button opens a form that did not come: nothing runs without it."""
+
+_LATE_UPLOADS = _ignore(ev.Uploaded, ev.NotUploaded)
+"""Words about an upload of a job that was cancelled meanwhile, or turned out to have been sent before."""
+
 _OVERTAKEN = _ignore(ev.Published, ev.NotSaved)
 """An answer that was still being published when a person asked to retry."""
 _LATE = _ignore(
     *(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
     *(ev.HeldByBot, ev.Started, ev.Progressed, ev.Vanished),
+    *(ev.Uploaded, ev.NotUploaded, ev.ModalOpened),
 )
 _ANSWERED: dict[type[ev.JobEvent], Row] = {
+    **_LATE_UPLOADS,
     ev.Published: Row(moves.publish_answer),
     ev.NotSaved: Row(moves.answer_not_saved),
     ev.Overdue: Row(moves.answer_again),
@@ -80,8 +89,11 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
     State.QUEUED: {
         ev.Chosen: Row(moves.choose, (State.SUBMITTING,)),
         ev.CancelAsked: Row(moves.cancel, (State.CANCELLED,)),
+        ev.Uploaded: Row(moves.uploaded),
+        ev.NotUploaded: Row(moves.not_uploaded, (State.FAILED,)),
         **_SIGNS,  # an earlier attempt turns out to have been executed
         **_OVERTAKEN,
+        ev.ModalOpened: Row(moves.open_form),
         **_ignore(
             ev.Accepted,
             ev.NotSent,
@@ -97,29 +109,33 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
     State.SUBMITTING: {
         **_SIGNS,
         **_OVERTAKEN,
+        **_LATE_UPLOADS,
         ev.InteractionSeen: Row(moves.interaction),
         ev.Accepted: Row(moves.accept, (State.SUBMITTED,)),
         ev.NotSent: Row(moves.not_sent, (State.SUBMITTED, State.QUEUED)),
-        ev.Unanswered: Row(moves.unanswered, (State.SUBMITTED, State.IN_DOUBT)),
-        ev.InteractionFailed: Row(moves.doubt, (State.IN_DOUBT,)),
+        ev.Unanswered: Row(moves.unanswered, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
+        ev.InteractionFailed: Row(moves.doubt, (State.IN_DOUBT, *_FORM)),
         ev.Refused: Row(moves.refuse, (State.SUBMITTED, State.QUEUED, State.FAILED)),
         ev.CancelAsked: Row(moves.cancel_too_late),
-        ev.Restarted: Row(moves.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT)),
+        ev.Restarted: Row(moves.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
         **_ignore(ev.Vanished, ev.Overdue, ev.RetryAsked),
     },
     State.SUBMITTED: {
         **_SIGNS,
         **_OVERTAKEN,
+        **_LATE_UPLOADS,
         ev.InteractionSeen: Row(moves.interaction),
         ev.HeldByBot: Row(moves.held),
-        ev.InteractionFailed: Row(moves.doubt, (State.IN_DOUBT,)),
+        ev.InteractionFailed: Row(moves.doubt, (State.IN_DOUBT, *_FORM)),
         ev.Refused: Row(moves.refuse, (State.QUEUED, State.FAILED)),
-        ev.Overdue: Row(moves.overdue_submitted, (State.IN_DOUBT,)),
+        ev.Overdue: Row(moves.overdue_submitted, (State.IN_DOUBT, *_FORM)),
         ev.CancelAsked: Row(moves.cancel_too_late),
         **_ignore(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Vanished, ev.RetryAsked, ev.Restarted),
     },
     State.RUNNING: {
         **_OVERTAKEN,
+        **_LATE_UPLOADS,
+        **_ignore(ev.ModalOpened),
         ev.InteractionSeen: Row(moves.interaction),
         ev.Started: Row(moves.start),
         ev.Progressed: Row(moves.progress),
@@ -151,6 +167,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
     State.IN_DOUBT: {
         **_SIGNS,
         **_OVERTAKEN,
+        **_LATE_UPLOADS,
         ev.Refused: Row(moves.refuse, (State.QUEUED, State.FAILED)),
         ev.CancelAsked: Row(moves.cancel, (State.CANCELLED,)),
         ev.RetryAsked: Row(moves.retry, (State.QUEUED,)),

@@ -88,23 +88,41 @@ class Journal(JournalReader):
     def accept(self, file: TakenFile | None, jobs: Sequence[tuple[Job, str]], now: float) -> None:
         """Store a taken file with its jobs and their twin keys: from here on the inbox's copy may go."""
         with self._transaction():
-            file_id = None
-            if file is not None:
-                cursor = self._db.execute(
-                    "INSERT INTO files (path, sha256, mtime, taken, content) VALUES (?, ?, ?, ?, ?)",
-                    (stored_path(file.path), file.sha256, file.mtime, now, file.content),
-                )
-                file_id = cursor.lastrowid
-            for job, twin in jobs:
-                self._db.execute(
-                    "INSERT INTO jobs (state, open, priority, due, job_uuid, start_message, result_message,"
-                    " attempts, body, id, twin, accepted, file)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*_columns(job), job.id, twin, job.accepted, file_id),
-                )
+            file_id = None if file is None else self._put_file(file, now)
+            self._put_jobs(jobs, file_id)
 
-    def update(self, job: Job, attempt_at: float | None = None, meta: dict[str, Any] | None = None) -> None:
-        """Store a job's step; with ``attempt_at`` also its new attempt, with ``meta`` the session's place."""
+    def _put_file(self, file: TakenFile, now: float) -> int | None:
+        file_id = self._db.execute(
+            "INSERT INTO files (path, sha256, mtime, taken, content) VALUES (?, ?, ?, ?, ?)",
+            (stored_path(file.path), file.sha256, file.mtime, now, file.content),
+        ).lastrowid
+        for name, content in file.images.items():
+            self._db.execute(
+                "INSERT INTO images (file, name, content) VALUES (?, ?, ?)", (file_id, name, content)
+            )
+        return file_id
+
+    def _put_jobs(self, jobs: Sequence[tuple[Job, str]], file_id: int | None) -> None:
+        for job, twin in jobs:
+            self._db.execute(
+                "INSERT INTO jobs (state, open, priority, due, job_uuid, start_message, result_message,"
+                " attempts, body, id, twin, lane, parent, accepted, file)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*_columns(job), job.id, twin, lane_of(job), job.parent, job.accepted, file_id),
+            )
+
+    def update(
+        self,
+        job: Job,
+        attempt_at: float | None = None,
+        meta: dict[str, Any] | None = None,
+        children: Sequence[tuple[Job, str]] = (),
+    ) -> None:
+        """Store a job's step; all that it brings with it counts together, or nothing of it.
+
+        ``attempt_at``: it is a new attempt. ``meta``: the session's place. ``children``: the jobs of its
+        follow-ups, with their twin keys.
+        """
         with self._transaction():
             self._db.execute(
                 "UPDATE jobs SET state=?, open=?, priority=?, due=?, job_uuid=?, start_message=?,"
@@ -112,11 +130,30 @@ class Journal(JournalReader):
                 (*_columns(job), job.id),
             )
             if attempt_at is not None:
-                self._db.execute(
-                    "INSERT INTO attempts (nonce, job, session, anchor, at) VALUES (?, ?, ?, ?, ?)",
-                    (job.nonce, job.id, job.session_id, job.anchor, attempt_at),
-                )
+                self._put_attempt(job, attempt_at)
+            self._put_children(job.id, children)
             self._put_meta(meta or {})
+
+    def accept_children(self, parent: str, children: Sequence[tuple[Job, str]]) -> None:
+        """Store follow-ups of a job, with their twin keys."""
+        with self._transaction():
+            self._put_children(parent, children)
+
+    def _put_children(self, parent: str, children: Sequence[tuple[Job, str]]) -> None:
+        if children:
+            row = self._db.execute("SELECT file FROM jobs WHERE id=?", (parent,)).fetchone()
+            self._put_jobs(children, None if row is None else row[0])
+
+    def _put_attempt(self, job: Job, at: float) -> None:
+        self._db.execute(
+            "INSERT INTO attempts (nonce, job, session, anchor, at) VALUES (?, ?, ?, ?, ?)",
+            (job.nonce, job.id, job.session_id, job.anchor, at),
+        )
+        self._db.execute(
+            "INSERT INTO lanes (lane, served) VALUES (?, (SELECT COALESCE(MAX(served), 0) + 1 FROM lanes))"
+            " ON CONFLICT (lane) DO UPDATE SET served=excluded.served",
+            (lane_of(job),),
+        )
 
     def remember(self, meta: dict[str, Any]) -> None:
         """Store small facts by key: the gateway's session, the newest message seen, why sending is paused."""
@@ -150,8 +187,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def lane_of(job: Job) -> str:
+    """The top-level folder of the inbox that the job is from; "" for the inbox itself."""
+    top, slash, _ = (job.source.path if job.source else "").partition("/")
+    return top.encode("utf-8", "backslashreplace").decode() if slash else ""
+
+
 def _columns(job: Job) -> tuple[str | int | float | None, ...]:
     """What is kept of a job beside its body, to find it by, and the body."""
     result = None if job.result is None else job.result.message_id
     ids = (job.job_uuid, job.message_id, result)
-    return (job.state, int(job.open), job.priority, job.due, *ids, len(job.nonces), dump_job(job))
+    return (job.state, int(job.open), job.prompt.priority, job.due, *ids, len(job.nonces), dump_job(job))

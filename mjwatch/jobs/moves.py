@@ -24,6 +24,7 @@ class Limits:
     silence_timeout: float = 3600.0
     vanish_grace: float = 60.0
     queue_full_pause: float = 60.0
+    form_timeout: float = 60.0
 
 
 DEFAULT_LIMITS = Limits()
@@ -33,6 +34,9 @@ Handler = Callable[[Job, Any, float, Limits], Moved]
 
 HISTORY_LENGTH = 60
 """Notes kept with a job; a job that is retried for days must not grow without bound."""
+
+FORMS_AT_MOST = 2
+"""Forms that are filled in for one follow-up before it is given up."""
 
 _AGAIN = "; again in "
 
@@ -89,8 +93,38 @@ def choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
 
 def accept(job: Job, event: ev.Accepted, now: float, limits: Limits) -> Moved:
     """Discord has executed the command."""
-    due = now + limits.start_timeout
+    due = now + (limits.form_timeout if awaits_form(job) else limits.start_timeout)
     return _note(job, now, "submitted", state=State.SUBMITTED, due=due, tries=0, doubted=None), ()
+
+
+def awaits_form(job: Job) -> bool:
+    """Whether its button was pressed for a form, without which nothing runs."""
+    opens = job.press is not None and job.press.form
+    return opens and job.modal is None and job.started is None
+
+
+def uploaded(job: Job, event: ev.Uploaded, now: float, limits: Limits) -> Moved:
+    """Discord has its local images: it can be sent."""
+    words = f"uploaded {', '.join(image.filename for image in event.images)}"
+    return _note(job, now, words, uploads=event.images, due=None, tries=0), ()
+
+
+def not_uploaded(job: Job, event: ev.NotUploaded, now: float, limits: Limits) -> Moved:
+    """Another try follows, unless it can't help."""
+    if event.refusal is not None:
+        refused = ev.Refused(event.refusal, executed=False)
+        return refuse(replace(job, state=State.SUBMITTING, interaction_id=None), refused, now, limits)
+    wait = backoff(job.tries) if event.retry_after is None else event.retry_after
+    words = f"not uploaded: {event.reason}{_AGAIN}{wait:.0f} s"
+    return _note(job, now, words, due=now + wait, tries=job.tries + 1), ()
+
+
+def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Limits) -> Moved:
+    """The button has opened a form: filling it in is an attempt of its own."""
+    if job.press is None or job.started is not None:
+        return job, ()
+    words = "Midjourney opened a form for it"
+    return _note(job, now, words, state=State.QUEUED, modal=event.modal, due=None, tries=0, doubted=None), ()
 
 
 def not_sent(job: Job, event: ev.NotSent, now: float, limits: Limits) -> Moved:
@@ -106,6 +140,8 @@ def unanswered(job: Job, event: ev.Unanswered, now: float, limits: Limits) -> Mo
     """In doubt, unless its interaction shows that it was executed."""
     if job.interaction_id is not None:
         return accept(job, ev.Accepted(), now, limits)
+    if awaits_form(job):
+        return _press_again(job, _no_form(event.reason), now)
     return replace(doubt(job, event, now, limits)[0], doubted=now), ()
 
 
@@ -120,6 +156,8 @@ def proven_unsent(job: Job, event: ev.ProvenUnsent, now: float, limits: Limits) 
 
 def doubt(job: Job, event: ev.Unanswered | ev.InteractionFailed, now: float, limits: Limits) -> Moved:
     """Whether it runs is not known."""
+    if awaits_form(job):
+        return _press_again(job, _no_form(event.reason), now)
     return _note(job, now, f"in doubt: {event.reason}", state=State.IN_DOUBT, due=None), ()
 
 
@@ -133,6 +171,9 @@ def refuse(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
     if not event.executed and (job.interaction_id is not None or job.state is not State.SUBMITTING):
         return accept(job, ev.Accepted(), now, limits) if job.state is State.SUBMITTING else (job, ())
     refusal = event.refusal
+    passing = refusal.needs_human or refusal.cls in {RefusalClass.RETRY, RefusalClass.TRANSIENT}
+    if job.modal is not None and not event.executed and not passing:
+        return _press_again(job, refusal, now)
     waits = refusal.needs_human or refusal.cls is RefusalClass.RETRY
     if not event.executed:
         waits = waits or refusal.cls in {RefusalClass.STALE_VERSION, RefusalClass.TRANSIENT}
@@ -144,7 +185,23 @@ def refuse(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
     pause = limits.queue_full_pause if full else backoff(job.tries)
     wait = pause if refusal.retry_after is None else refusal.retry_after
     words = f"put back: {refusal.title or refusal.detail}"
-    return _note(job, now, words, state=State.QUEUED, due=now + wait, tries=job.tries + 1), ()
+    job = replace(job, state=State.QUEUED, modal=None)
+    return _note(job, now, words, due=now + wait, tries=job.tries + 1), ()
+
+
+def _no_form(why: str) -> Refusal:
+    detail = f"Midjourney's form for it did not come, so nothing was run: {why}"
+    return Refusal(RefusalClass.TRANSIENT, None, detail)
+
+
+def _press_again(job: Job, refusal: Refusal, now: float) -> Moved:
+    """Nothing has run without a form that is filled in; the button opens another one, but not for ever."""
+    if job.tries >= FORMS_AT_MOST:
+        return _fail(job, refusal, now)
+    wait = backoff(job.tries)
+    words = f"{refusal.title or refusal.detail}{_AGAIN}{wait:.0f} s"
+    job = replace(job, state=State.QUEUED, modal=None, doubted=None)
+    return _note(job, now, words, due=now + wait, tries=job.tries + 1), ()
 
 
 def _fail(job: Job, refusal: Refusal, now: float) -> Moved:
@@ -216,7 +273,7 @@ def vanish(job: Job, event: ev.Vanished, now: float, limits: Limits) -> Moved:
 
 
 def overdue_submitted(job: Job, event: ev.Overdue, now: float, limits: Limits) -> Moved:
-    """Submitted, and never started."""
+    """Submitted, and never started, or no form came for it."""
     return doubt(job, ev.Unanswered("Midjourney has not started it in time"), now, limits)
 
 
@@ -265,7 +322,8 @@ def publish_done(job: Job, event: ev.Published, now: float, limits: Limits) -> M
     job = _note(
         job, now, "published", state=State.DONE, published=now, folder=event.folder, due=None, tries=0
     )
-    return job, (ev.Notify(ev.News.DONE, now, job=job),)
+    news = ev.Notify(ev.News.DONE, now, job=job)
+    return job, (news, ev.Spawn(job)) if job.prompt.then else (news,)
 
 
 def publish_answer(job: Job, event: ev.Published, now: float, limits: Limits) -> Moved:
@@ -310,18 +368,26 @@ def answer_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Mo
 
 def cancel(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
     """It is not sent, or a person gives it up."""
+    job = _without_follow_ups(job)
     job = _note(job, now, "cancelled", state=State.CANCELLED, due=None, tries=0, finished=now)
     return job, (ev.Answer(job),)
 
 
+def _without_follow_ups(job: Job) -> Job:
+    return replace(job, prompt=replace(job.prompt, then=()))
+
+
 def cancel_too_late(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
-    """It is sent already."""
+    """It is sent already; only its follow-ups are not."""
+    job = _without_follow_ups(job)
     return _note(job, now, "asked to cancel; it is already sent, so its pictures will be published"), ()
 
 
 def retry(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
     """Fetch again what was rendered already; render again only what was not."""
-    job = _note(job, now, "asked to retry", published=None, tries=0, due=None, refusal=None, doubted=None)
+    job = _note(
+        job, now, "asked to retry", published=None, tries=0, due=None, refusal=None, doubted=None, modal=None
+    )
     if job.result is not None:
         job = replace(job, state=State.COLLECTING)
         return job, (ev.Collect(job),)

@@ -43,6 +43,7 @@ def prune(path: Path, before: float, now: float) -> int:
         pruned = _prune_jobs(db, before)
         _prune_attempts(db, before)
         _empty_files(db, before)
+        _drop_images(db, before)
         return pruned
 
 
@@ -81,6 +82,16 @@ def _empty_files(db: sqlite3.Connection, before: float) -> None:
         db,
         "UPDATE files SET content=x'' WHERE id IN (SELECT id FROM files WHERE taken<? AND length(content)>0"
         f" AND NOT EXISTS (SELECT 1 FROM jobs WHERE file=files.id) LIMIT {BATCH})",
+        before,
+    )
+
+
+def _drop_images(db: sqlite3.Connection, before: float) -> None:
+    """Local images of those files; nothing is known of an image but its content."""
+    _in_batches(
+        db,
+        "DELETE FROM images WHERE (file, name) IN (SELECT file, name FROM images JOIN files ON files.id=file"
+        f" WHERE taken<? AND NOT EXISTS (SELECT 1 FROM jobs WHERE file=files.id) LIMIT {BATCH})",
         before,
     )
 

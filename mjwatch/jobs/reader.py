@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
@@ -13,7 +13,7 @@ from mjwatch.jobs.schema import newest_version
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 JOURNAL_FILE = "journal.sqlite3"
@@ -26,12 +26,16 @@ _FROM_OPEN = "FROM jobs INDEXED BY jobs_open WHERE open=1"
 
 @dataclass(frozen=True, slots=True)
 class TakenFile:
-    """A prompt file as it was accepted. ``path`` is relative to the inbox, with slashes."""
+    """A prompt file as it was accepted. ``path`` is relative to the inbox, with slashes.
+
+    ``images``: the local images that it names, by the names that it has for them.
+    """
 
     path: str
     sha256: str
     mtime: float
     content: bytes
+    images: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class JournalReader:
@@ -98,20 +102,36 @@ class JournalReader:
         return self._one(query, *blocked_twins) is not None
 
     def next_queued(self, now: float, blocked_twins: Collection[str], only: str | None = None) -> Job | None:
-        """The queued job to send next: priority, then order of arrival; due, and no twin of a blocked one.
+        """The queued job to send next: due, and no twin of a blocked one.
 
-        ``only``: no other job than the one with this id.
+        Of those with the highest priority each top-level folder of the inbox has its turn; within a folder
+        it goes by order of arrival. ``only``: no other job than the one with this id.
         """
         marks = ",".join("?" * len(blocked_twins))
-        found = self._jobs(
-            f"SELECT body {_FROM_JOBS if only else _FROM_OPEN} AND state='queued'"
-            f" AND (due IS NULL OR due<=?) AND twin NOT IN ({marks}){' AND id=?' if only else ''}"
-            " ORDER BY priority DESC, number LIMIT 1",
-            now,
-            *blocked_twins,
-            *([only] if only else []),
+        free = f"state='queued' AND (due IS NULL OR due<=?) AND twin NOT IN ({marks})"
+        if only is not None:
+            found = self._jobs(f"SELECT body {_FROM_JOBS} AND {free} AND id=?", now, *blocked_twins, only)
+            return found[0] if found else None
+        heads = [
+            (-row[0], served, row[1])
+            for lane, served in self._lanes()
+            for row in self._all(
+                "SELECT priority, number FROM jobs INDEXED BY jobs_queue WHERE open=1 AND lane=?"
+                f" AND {free} ORDER BY priority DESC, number LIMIT 1",
+                *(lane, now, *blocked_twins),
+            )
+        ]
+        return self._jobs("SELECT body FROM jobs WHERE number=?", min(heads)[2])[0] if heads else None
+
+    def _lanes(self) -> list[tuple[str, int]]:
+        """The top-level folders that queued jobs are from, and when each had its last turn."""
+        first = "SELECT MIN(lane) FROM jobs INDEXED BY jobs_queue WHERE open=1 AND state='queued'"
+        return self._all(
+            f"WITH RECURSIVE waiting (lane) AS ({first} UNION ALL"
+            f" SELECT ({first} AND jobs.lane>waiting.lane) FROM waiting WHERE lane IS NOT NULL)"
+            " SELECT waiting.lane, COALESCE(served, 0) FROM waiting LEFT JOIN lanes USING (lane)"
+            " WHERE waiting.lane IS NOT NULL"
         )
-        return found[0] if found else None
 
     def twin_ahead(self, job_id: str) -> Job | None:
         """A job that is out or in doubt and equals this one, so that this one may have to wait for it."""
@@ -159,6 +179,17 @@ class JournalReader:
             job_id,
         )
         return None if row is None else TakenFile(_path_of(row[0]), *row[1:])
+
+    def images_of(self, job_id: str) -> dict[str, bytes]:
+        """The local images of the prompt file that a job came from, by the names that the file has."""
+        rows = self._all(
+            "SELECT name, content FROM images WHERE file=(SELECT file FROM jobs WHERE id=?)", job_id
+        )
+        return {str(name): bytes(content) for name, content in rows}
+
+    def children_of(self, job_id: str) -> list[Job]:
+        """The follow-ups of a job, oldest first."""
+        return self._jobs("SELECT body FROM jobs WHERE parent=? ORDER BY number", job_id)
 
     def taken_mtimes(self, path: str, sha256: str) -> list[float]:
         """The modification times under which this very content was taken at this path before."""

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import (
     Button,
     Job,
+    Modal,
     Note,
+    Press,
     Prompt,
     Refusal,
     RefusalClass,
     RemotePicture,
     Result,
+    ResultKind,
     Source,
     State,
+    UploadedImage,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def dump_job(job: Job) -> str:
@@ -26,10 +33,14 @@ def dump_job(job: Job) -> str:
 
 
 def load_job(text: str) -> Job:
-    """The job that ``dump_job`` wrote. Raises ValueError, KeyError or TypeError on anything else."""
-    data: dict[str, Any] = json.loads(text)
+    """The job that ``dump_job`` wrote, also an older one; other text: ValueError, KeyError, TypeError."""
+    data: dict[str, Any] = dict(json.loads(text))
+    data.pop("priority", None)  # until version 2 it stood here, and was 0
     data["state"] = State(data["state"])
-    data["prompt"] = Prompt(**data["prompt"])
+    data["prompt"] = load_prompt(data["prompt"])
+    data["press"] = Press(**data["press"]) if data.get("press") else None
+    data["modal"] = _load_modal(data["modal"]) if data.get("modal") else None
+    data["uploads"] = tuple(UploadedImage(**image) for image in data.get("uploads", ()))
     data["nonces"] = tuple(data["nonces"])
     data["history"] = tuple(Note(**note) for note in data["history"])
     data["source"] = Source(**data["source"]) if data["source"] else None
@@ -38,7 +49,19 @@ def load_job(text: str) -> Job:
     return Job(**data)
 
 
+def load_prompt(data: Mapping[str, Any]) -> Prompt:
+    """The prompt that these fields, as JSON has them, are."""
+    lists = {key: tuple(data.get(key, ())) for key in ("images", "then")}
+    return Prompt(**{**data, **lists})
+
+
+def _load_modal(data: dict[str, Any]) -> Modal:
+    data["fields"] = tuple((name, value) for name, value in data["fields"])
+    return Modal(**data)
+
+
 def _load_result(data: dict[str, Any]) -> Result:
+    data["kind"] = ResultKind(data.get("kind", ResultKind.GRID))
     data["pictures"] = tuple(RemotePicture(**picture) for picture in data["pictures"])
     data["buttons"] = tuple(Button(**button) for button in data["buttons"])
     return Result(**data)

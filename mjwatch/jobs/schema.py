@@ -40,6 +40,20 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "CREATE INDEX requests_open ON requests (id) WHERE answered IS NULL",
         "CREATE INDEX requests_by_time ON requests (answered) WHERE answered IS NOT NULL",
     ),
+    2: (
+        # The top-level folder of the inbox that a job is from: each has its turn.
+        "ALTER TABLE jobs ADD COLUMN lane TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE jobs ADD COLUMN parent TEXT",
+        """CREATE INDEX jobs_queue ON jobs (lane, priority DESC, number, due, twin)
+            WHERE open = 1 AND state = 'queued'""",
+        "CREATE INDEX jobs_by_parent ON jobs (parent) WHERE parent IS NOT NULL",
+        "CREATE TABLE lanes (lane TEXT PRIMARY KEY, served INTEGER NOT NULL) WITHOUT ROWID",
+        # Local images that a prompt file names, as they were when it was taken.
+        """CREATE TABLE images (
+            file INTEGER NOT NULL REFERENCES files (id), name TEXT NOT NULL, content BLOB NOT NULL,
+            PRIMARY KEY (file, name)) WITHOUT ROWID""",
+        "CREATE INDEX files_by_content ON files (sha256)",
+    ),
 }
 """By version: the statements that lead to it from the one before. What was released is never changed here."""
 

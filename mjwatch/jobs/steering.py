@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.jobs.control import Outcome, Request
+from mjwatch.jobs.reason import reason
+from mjwatch.jobs.record import load_prompt
 from mjwatch.model import IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
@@ -38,14 +40,22 @@ _PAID = "is sent already, so it is paid for, and its pictures will be published"
 
 
 class Steering:
-    """Performs requests in the loop's own thread. ``step`` feeds an event to a job, and journals it."""
+    """Performs requests in the loop's own thread.
+
+    ``step`` feeds an event to a job, and journals it; ``give`` takes in a prompt, unless it did so before.
+    """
 
     def __init__(
-        self, pausing: Pausing, job: Callable[[str], Job | None], step: Callable[[str, ev.JobEvent], None]
+        self,
+        pausing: Pausing,
+        job: Callable[[str], Job | None],
+        step: Callable[[str, ev.JobEvent], None],
+        give: Callable[[ev.PromptGiven], None],
     ) -> None:
         self._pausing = pausing
         self._job = job
         self._step = step
+        self._give = give
 
     def perform(self, request: Request) -> list[Outcome]:
         """Do what was asked for. What can't be done is an outcome too. Raises JournalError."""
@@ -59,6 +69,8 @@ class Steering:
                 return [self._retry(*pair) for pair in _jobs(arguments).items()]
             case "cancel":
                 return [self._cancel(job_id) for job_id in _jobs(arguments)]
+            case "give":
+                return [self._take(*pair) for pair in _jobs(arguments).items()]
             case _:
                 return [Outcome(None, False, f"this mjwatch knows no request to {request.verb}")]
 
@@ -96,6 +108,16 @@ class Steering:
         pause = self._pausing.now
         waits = f"; it waits, {pause.reason} (`mjwatch resume`)" if pause is not None else ""
         return f"queued again{doubt}{waits}"
+
+    def _take(self, job_id: str, wish: Mapping[str, Any]) -> Outcome:
+        """``wish``: a ``prompt`` as the journal keeps it, and ``path`` as in PromptGiven."""
+        self._give(ev.PromptGiven(job_id, load_prompt(wish["prompt"]), wish.get("path")))
+        job = self._job(job_id)
+        if job is None:
+            return _unknown(job_id)
+        if job.state is not State.REJECTED:
+            return Outcome(job_id, True, "queued")
+        return Outcome(job_id, False, reason(job)[0])
 
     def _cancel(self, job_id: str) -> Outcome:
         job = self._job(job_id)

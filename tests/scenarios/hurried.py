@@ -10,7 +10,7 @@ import functools
 import mjwatch.discord.stream
 import mjwatch.midjourney.channel
 import mjwatch.runtime
-import mjwatch.worker
+import mjwatch.collector
 from mjwatch.__main__ import main
 from mjwatch.jobs.moves import Limits
 
@@ -19,5 +19,5 @@ if __name__ == "__main__":
     setattr(mjwatch.runtime, "Limits", hurried)  # noqa: B010 - the name is imported there, not exported
     mjwatch.midjourney.channel.GRACE = 1.0
     mjwatch.discord.stream.ASK_AGAIN_AT_MOST = 1.0
-    mjwatch.worker.TRIES = 3
+    mjwatch.collector.TRIES = 3
     main()

@@ -1,0 +1,185 @@
+"""What a job gives, brought into the outbox: fetch, split, publish. One effect in, one event out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from mjwatch import events as ev
+from mjwatch.errors import (
+    DownloadError,
+    JournalError,
+    OutboxError,
+    PictureError,
+    WireError,
+)
+from mjwatch.folders.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
+from mjwatch.folders.outbox import prompt_file_name, stem_of
+from mjwatch.folders.report import failure_page, result_page
+from mjwatch.model import ResultKind
+from mjwatch.pictures.split import image_facts, split_grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mjwatch.discord.cdn import CDN
+    from mjwatch.discord.rest import DiscordREST
+    from mjwatch.folders.outbox import Outbox
+    from mjwatch.jobs.reader import TakenFile
+    from mjwatch.model import Job, RemotePicture, Result
+
+log = logging.getLogger("mjwatch.worker")
+
+TRIES = 8
+"""Tries at a download, or at a picture that can't be read, before the job is given up (``retry`` goes on)."""
+
+KEPT_AT_MOST = 4
+"""Fetched pictures that are kept until their folder is written, so that a full disk costs no traffic."""
+
+_VIDEO_SUFFIXES = frozenset({"mp4", "webm", "mov", "gif"})
+
+
+class Collector:
+    """Brings results into the outbox. Its calls may come from several threads, never two for one job."""
+
+    def __init__(
+        self,
+        *,
+        rest: DiscordREST,
+        cdn: CDN,
+        outbox: Outbox,
+        place: Place,
+        picture_format: str,
+        keep_grid: bool,
+        file_of: Callable[[str], TakenFile | None],
+    ) -> None:
+        self._rest = rest
+        self._cdn = cdn
+        self._outbox = outbox
+        self._place = place
+        self._format = picture_format
+        self._keep_grid = keep_grid
+        self._file_of = file_of
+        self._missed: dict[str, int] = {}
+        self._fetched: dict[str, bytes] = {}
+        self._fetched_lock = threading.Lock()
+        # Whole splits one after another, each on all cores: the peak of memory is one grid's, not four.
+        self._split_turn = threading.Lock()
+
+    def collect(self, job: Job) -> ev.JobEvent:
+        """Publish the folder of a job that has its result."""
+        result = job.result
+        if result is None or not (result.pictures or result.kind is ResultKind.TEXT):
+            return ev.NotSaved("Midjourney's message has no picture", final=True)
+        try:
+            pictures = self._pictures(job, result)
+        except (DownloadError, PictureError) as error:
+            return ev.NotSaved(str(error), final=self._is_last_try(job))
+        except WireError as error:
+            words = f"the picture's address can't be renewed: {error}"
+            return ev.NotSaved(words, final=self._is_last_try(job))
+        self._missed.pop(job.id, None)
+        page = {"result.md": result_page(job, result).encode()} if result.kind is ResultKind.TEXT else {}
+        return self._publish(job, pictures, page)
+
+    def answer(self, job: Job) -> ev.JobEvent:
+        """Publish the folder of a job that has no result."""
+        return self._publish(job, [], {"ERROR.md": failure_page(job).encode()}, failed=True)
+
+    def _is_last_try(self, job: Job) -> bool:
+        """Whether the picture itself could not be had too often. What a full disk cost does not count."""
+        self._missed[job.id] = self._missed.get(job.id, 0) + 1
+        if self._missed[job.id] < TRIES:
+            return False
+        del self._missed[job.id]
+        return True
+
+    # ---- pictures
+
+    def _pictures(self, job: Job, result: Result) -> list[PictureFile]:
+        stem = stem_of(job)
+        if result.kind is ResultKind.GRID:
+            return self._split(stem, self._fetch_once(result.pictures[0], result.message_id))
+        found = [] if result.kind is ResultKind.TEXT else result.pictures
+        name = f"{stem}_{job.prompt.action.replace(' ', '_')}" if job.prompt.action else stem
+        several = len(found) > 1
+        return [
+            _as_it_is(f"{name}_{n}" if several else name, self._fetch_once(one, result.message_id), n, one)
+            for n, one in enumerate(found, 1)
+        ]
+
+    def _split(self, stem: str, grid: bytes) -> list[PictureFile]:
+        with self._split_turn:
+            tiles = split_grid(grid, self._format)
+        pictures = [_picture(f"{stem}_{n}", tile, n) for n, tile in enumerate(tiles, 1)]
+        return [*pictures, _picture(f"{stem}_grid", grid, 0)] if self._keep_grid else pictures
+
+    def _fetch_once(self, picture: RemotePicture, message_id: str) -> bytes:
+        """Fetch it, unless it is here from a try that failed only when its folder was written."""
+        with self._fetched_lock:
+            kept = self._fetched.pop(picture.url, None)
+        data = self._fetch(picture, message_id) if kept is None else kept
+        with self._fetched_lock:
+            self._fetched[picture.url] = data
+            while len(self._fetched) > KEPT_AT_MOST:
+                del self._fetched[next(iter(self._fetched))]
+        return data
+
+    def _forget(self, result: Result | None) -> None:
+        with self._fetched_lock:
+            for picture in result.pictures if result else ():
+                self._fetched.pop(picture.url, None)
+
+    def _fetch(self, picture: RemotePicture, message_id: str) -> bytes:
+        """Fetch it; where its address has expired, have it signed anew, else read the message again."""
+        try:
+            return self._cdn.fetch(picture.url, picture.size)
+        except DownloadError as error:
+            if not error.gone:
+                raise
+            log.info("a picture's address is gone, asking for a new one: %s", error)
+        renewed = self._rest.refresh_urls([picture.url]).get(picture.url)
+        if renewed is not None and renewed != picture.url:
+            try:
+                return self._cdn.fetch(renewed, picture.size)
+            except DownloadError as error:
+                if not error.gone:
+                    raise
+        message = self._rest.message(self._place.channel_id, message_id)
+        for attachment in (message or {}).get("attachments", ()):
+            if attachment.get("filename") == picture.filename:
+                return self._cdn.fetch(str(attachment.get("url")), picture.size)
+        raise DownloadError("Midjourney's message and its picture are gone", gone=True)
+
+    # ---- the folder
+
+    def _publish(
+        self, job: Job, pictures: list[PictureFile], others: dict[str, bytes], *, failed: bool = False
+    ) -> ev.JobEvent:
+        try:
+            file = self._file_of(job.id)
+            if file is not None:
+                others = {prompt_file_name(job): file.content, **others}
+            manifest = build_manifest(job, self._place, pictures, others, time.time())
+            files = {picture.name: picture.data for picture in pictures} | others
+            folder = self._outbox.publish(job, files | {FILE_NAME: dump_manifest(manifest)}, failed=failed)
+        except (OutboxError, JournalError) as error:
+            return ev.NotSaved(str(error))
+        self._forget(job.result)
+        return ev.Published(folder, failed)
+
+
+def _picture(stem: str, data: bytes, index: int) -> PictureFile:
+    kind, width, height = image_facts(data)
+    suffix = {"jpeg": "jpg"}.get(kind, kind)
+    return PictureFile(f"{stem}.{suffix}", data, index, width, height, kind)
+
+
+def _as_it_is(stem: str, data: bytes, index: int, told: RemotePicture) -> PictureFile:
+    """A picture or video that is published as it came; only Midjourney's message tells a video's size."""
+    suffix = told.filename.rpartition(".")[2].lower()
+    if suffix in _VIDEO_SUFFIXES:
+        return PictureFile(f"{stem}.{suffix}", data, index, told.width or 0, told.height or 0, suffix)
+    return _picture(stem, data, index)

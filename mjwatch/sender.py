@@ -1,0 +1,155 @@
+"""What goes to Discord for a job, and what is read from the channel: one effect in, one event out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from mjwatch import events as ev
+from mjwatch.discord.protocol import NIJI_APPLICATION_ID, snowflake
+from mjwatch.errors import (
+    AnsweredNoError,
+    JournalError,
+    NotReachedError,
+    UnansweredError,
+    WireError,
+)
+from mjwatch.midjourney.orders import order_for
+from mjwatch.midjourney.packets import Target
+from mjwatch.model import Refusal, RefusalClass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mjwatch.discord.rest import DiscordREST
+    from mjwatch.discord.uploads import Uploads
+    from mjwatch.folders.manifest import Place
+    from mjwatch.midjourney.orders import Order
+    from mjwatch.model import Job
+
+INDEX_FLOOR = 30.0
+"""Seconds between two readings of the command index; it is large, and Discord limits it."""
+
+HISTORY_PAGE = 100
+BEGINNING = "0"
+"""Stands for the newest message of a channel that has none: what is after it is everything."""
+
+HISTORY_PAGES = 50
+
+STOPPED = ev.NotSent("mjwatch was stopped before it was sent", retry_after=0.0)
+
+_AS_FILES = frozenset({"blend", "describe"})
+"""Commands that take uploaded files as options; to all others a picture of one's own is a link."""
+
+
+class Sender:
+    """Talks to Discord's API for the loop. Its calls come from one thread, so that one POST is in flight."""
+
+    def __init__(
+        self,
+        rest: DiscordREST,
+        uploads: Uploads,
+        place: Place,
+        application_id: str,
+        images_of: Callable[[str], Mapping[str, bytes]],
+    ) -> None:
+        """``images_of`` gives the content of a job's local images by name, from the journal."""
+        self._rest = rest
+        self._uploads = uploads
+        self._place = place
+        self._application_id = application_id
+        self._images_of = images_of
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stopping.set()
+
+    def submit(self, job: Job) -> ev.JobEvent:
+        """POST what the job wants, once."""
+        try:
+            order = order_for(job)
+        except ValueError as error:
+            return ev.Refused(Refusal(RefusalClass.USER, None, str(error)), executed=False)
+        application = NIJI_APPLICATION_ID if job.prompt.application == "niji" else self._application_id
+        target = Target(self._place.channel_id, job.session_id or "", application, self._place.guild_id)
+        try:
+            payload = self._payload(order, target, job.nonce or "")
+        except AnsweredNoError as error:
+            return ev.Refused(error.refusal, executed=False)
+        except WireError as error:
+            return ev.NotSent(f"the command index can't be read: {error}")
+        return STOPPED if self._stopping.is_set() else self._post(payload)
+
+    def _payload(self, order: Order, target: Target, nonce: str) -> dict[str, Any]:
+        command = None
+        if order.command is not None:
+            guild, channel = target.guild_id, target.channel_id
+            command = self._rest.command(order.command, target.application_id, guild, channel)
+        return order.assemble(command, target, nonce)
+
+    def _post(self, payload: dict[str, Any]) -> ev.JobEvent:
+        try:
+            self._rest.interact(payload)
+        except NotReachedError as error:
+            return ev.NotSent(str(error))
+        except UnansweredError as error:
+            return ev.Unanswered(str(error))
+        except AnsweredNoError as error:
+            refusal = error.refusal
+            if refusal.cls is RefusalClass.STALE_VERSION and self._rest.forget_commands(INDEX_FLOOR):
+                return ev.NotSent("the command's version was out of date; it is read anew", retry_after=0.0)
+            return ev.Refused(refusal, executed=False)
+        return ev.Accepted()
+
+    def upload(self, job: Job) -> ev.JobEvent:
+        """Bring the job's local images to Discord, as files for a command or as links for a prompt."""
+        if self._stopping.is_set():
+            return ev.NotUploaded(STOPPED.reason, retry_after=0.0)
+        channel = self._place.channel_id
+        try:
+            kept = self._images_of(job.id)
+            images = {name: kept[name] for name in job.prompt.images}
+            if job.prompt.command in _AS_FILES:
+                return ev.Uploaded(tuple(self._uploads.upload(channel, images)))
+            return ev.Uploaded(tuple(self._uploads.link(channel, images, _nonce())))
+        except KeyError as error:
+            missing = f"the image {error.args[0]} is no longer in the journal"
+            return ev.NotUploaded(missing, refusal=Refusal(RefusalClass.USER, None, missing))
+        except AnsweredNoError as error:
+            return ev.NotUploaded(str(error), refusal=error.refusal)
+        except (WireError, JournalError) as error:
+            return ev.NotUploaded(str(error))
+
+    def read_history(self, effect: ev.ReadHistory) -> ev.HistoryRead | ev.HistoryUnread:
+        """The messages after an id, and how those that were asked for stand now."""
+        channel = self._place.channel_id
+        try:
+            if effect.after is None:
+                newest = self._rest.channel(channel).get("last_message_id")
+                return ev.HistoryRead((), newest if isinstance(newest, str) else BEGINNING)
+            reread = {start: self._rest.message(channel, start) for start in effect.reread}
+            messages, complete = self._pages(effect.after)
+        except AnsweredNoError as error:
+            return ev.HistoryUnread(str(error), error.refusal if error.refusal.needs_human else None)
+        except WireError as error:
+            return ev.HistoryUnread(str(error))
+        newest = str(messages[-1]["id"]) if messages else None
+        return ev.HistoryRead(tuple(messages), newest, reread, complete)
+
+    def _pages(self, after: str) -> tuple[list[dict[str, Any]], bool]:
+        """The messages after this id, up to so many pages; whether that is all."""
+        messages: list[dict[str, Any]] = []
+        for _ in range(HISTORY_PAGES):
+            page = self._rest.history(self._place.channel_id, after, HISTORY_PAGE)
+            messages += page
+            if len(page) < HISTORY_PAGE:
+                return messages, True
+            after = str(page[-1]["id"])
+        return messages, False
+
+
+def _nonce() -> str:
+    """For a message with files; it needs no chance, since there is one sender."""
+    return snowflake(time.time_ns() // 1_000_000)
