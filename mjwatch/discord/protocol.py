@@ -110,13 +110,19 @@ def close_verdict(code: int | None) -> CloseVerdict:
     return CloseVerdict.RESUME if code is None else _VERDICTS.get(code, CloseVerdict.RESUME)
 
 
+_DIVIDED = "it wants the connection divided as a large bot's is, which mjwatch does not do"
+_INTENTS = "it no longer lets mjwatch hear what it needs; mjwatch needs an update"
 _WORDS: dict[int, str] = {
     CloseCode.UNKNOWN_ERROR: "something went wrong on Discord's side",
     CloseCode.NOT_AUTHENTICATED: "the session was invalidated",
     CloseCode.AUTHENTICATION_FAILED: "Discord does not accept the token (a new password makes a new one)",
     CloseCode.RATE_LIMITED: "too much was sent",
     CloseCode.SESSION_TIMED_OUT: "the session timed out",
+    CloseCode.INVALID_SHARD: _DIVIDED,
+    CloseCode.SHARDING_REQUIRED: _DIVIDED,
     CloseCode.INVALID_API_VERSION: "this version of the gateway is no longer spoken; mjwatch needs an update",
+    CloseCode.INVALID_INTENTS: _INTENTS,
+    CloseCode.DISALLOWED_INTENTS: _INTENTS,
     CloseCode.TOO_MANY_SESSIONS: "the account has too many open sessions; log out some of its other clients",
 }
 

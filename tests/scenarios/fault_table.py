@@ -156,7 +156,7 @@ WHILE_IT_RUNS: list[Row] = [
     *row("gateway_down", seconds=2, lose_session=True),
     *[
         Row(f"gateway_close {code}", (fault("gateway_close", code=code),))
-        for code in (1000, 1001, 4000, 4001, 4002, 4003, 4005, 4006, 4007, 4009)
+        for code in (1000, 1001, 4000, 4001, 4002, 4003, 4005, 4006, 4007, 4008, 4009)
     ],
     *[
         Row(f"{name} at a new connection", (fault(name), fault("gateway_cut")))
@@ -189,7 +189,12 @@ WHILE_IT_RUNS: list[Row] = [
             says=says,
             restart=True,
         )
-        for code, says in ((4004, "token"), (4010, "4010"), (4012, "update"), (4013, "4013"), (4014, "4014"))
+        for code, says in (
+            (4004, "token"),
+            *((4010, "divided"), (4011, "divided")),
+            (4012, "update"),
+            *((4013, "update"), (4014, "update")),
+        )
     ],
 ]
 """Faults that strike while the job is at work."""

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import functools
 
+import mjwatch.collector
+import mjwatch.discord.backoff
 import mjwatch.discord.stream
 import mjwatch.midjourney.channel
 import mjwatch.runtime
-import mjwatch.collector
 from mjwatch.__main__ import main
+from mjwatch.discord.protocol import CloseVerdict
 from mjwatch.jobs.moves import Limits
 
 if __name__ == "__main__":
     hurried = functools.partial(Limits, vanish_grace=2.0, queue_full_pause=1.0)
     setattr(mjwatch.runtime, "Limits", hurried)  # noqa: B010 - the name is imported there, not exported
     mjwatch.midjourney.channel.GRACE = 1.0
+    mjwatch.discord.backoff.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
     mjwatch.discord.stream.ASK_AGAIN_AT_MOST = 1.0
     mjwatch.collector.TRIES = 3
     main()
