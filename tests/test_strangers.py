@@ -69,7 +69,7 @@ def test_one_that_has_ended_keeps_its_ids_and_lets_go_of_its_prompt() -> None:
     strangers = Strangers()
     strangers.note(read(started("590", nonce="77")))
     final = read(result("700", uuid=UUID_B))
-    strangers.end_by_text(final)
+    strangers.end_by_looks(final)
     assert strangers.own(final)
     assert not strangers.could_own(read(result("701")))
     strangers.note(read(progress("590"), "MESSAGE_UPDATE"))  # replayed
@@ -81,7 +81,7 @@ def test_one_final_seen_twice_ends_one_of_two_equal_ones() -> None:
     for message_id in ("590", "591"):
         strangers.note(read(started(message_id, nonce="77")))
     final = read(result("700", uuid=UUID_B))
-    strangers.end_by_text(final)
+    strangers.end_by_looks(final)
     assert strangers.end(final)
     assert strangers.could_own(read(result("701", uuid=UUID_A)))
 

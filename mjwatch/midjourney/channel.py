@@ -193,8 +193,9 @@ class Channel:
         return job.state is State.IN_DOUBT and not settles_itself
 
     def tells_apart(self, job: Job) -> bool:
-        """Whether this job's pictures can be told from those of an equal prompt by their ids."""
-        by_reply = self._follower.references_seen and job.message_id is not None
+        """Whether this job's result can be told by its ids from those of its twins."""
+        # What a pressed button makes replies to the message with the button, not to its own start message.
+        by_reply = self._follower.references_seen and job.message_id is not None and job.press is None
         return job.job_uuid is not None or by_reply
 
     def limit(self, job: Job) -> float:
@@ -214,7 +215,7 @@ class Channel:
             self._asked[job.id] = job.due
             self._stream.look(now)
             return None
-        return ev.Overdue(result_held=self._follower.holding.has_result_like(job.prompt.text))
+        return ev.Overdue(result_held=self._follower.holding.has_result_for(job))
 
     def next_wait(self, now: float, ticks: float) -> float:
         """Seconds until time itself wants the history or a probe."""

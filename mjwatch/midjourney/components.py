@@ -28,7 +28,7 @@ def walk(components: object, depth: int = _DEPTH) -> Iterator[Mapping[str, Any]]
         if is_object(component):
             yield component
             yield from walk(component.get("components"), depth - 1)
-            yield from walk([component.get("accessory")], depth - 1)
+            yield from walk([component.get("accessory"), component.get("component")], depth - 1)
             yield from walk(component.get("items"), depth - 1)
 
 

@@ -6,20 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
+from mjwatch.midjourney.expected import FINALS, could_be_about, expected_of
 from mjwatch.midjourney.holding import Held, Holding
+from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
 from mjwatch.midjourney.matching import Match, Unclear, match, match_history
 from mjwatch.midjourney.messages import read_message
-from mjwatch.midjourney.reading import Kind, Reading
-from mjwatch.midjourney.strangers import Stranger, Strangers
-from mjwatch.model import Job, Refusal, RefusalClass, Result, State
+from mjwatch.midjourney.reading import Action, Kind, Reading
+from mjwatch.midjourney.strangers import WAITING, Stranger, Strangers
+from mjwatch.model import Job, Result, ResultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 MESSAGE_EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK"})
-INTERACTION_EVENTS = frozenset(
-    {"INTERACTION_CREATE", "INTERACTION_SUCCESS", "INTERACTION_FAILURE", "INTERACTION_IFRAME_MODAL_CREATE"}
-)
 PASSIVE_EVENTS = {
     "PASSIVE_UPDATE_V1": "channels",
     "PASSIVE_UPDATE_V2": "updated_channels",
@@ -28,7 +27,13 @@ PASSIVE_EVENTS = {
 """What a session that is not subscribed to a guild gets in place of messages, and where the channels are
 listed in it (discord-userdoccers, gateway events)."""
 
-_WORTH_HOLDING = frozenset({Kind.RESULT, Kind.STARTED})
+_WORTH_HOLDING = FINALS | {Kind.STARTED}
+
+_RESULTS = {
+    Kind.RESULT: ResultKind.GRID,
+    Kind.SINGLE: ResultKind.SINGLE,
+    Kind.VIDEO: ResultKind.VIDEO,
+}
 
 JobEvents = list[tuple[str | None, ev.JobEvent]]
 """Events with the job they are for; None for a refusal that concerns the account and no job of ours."""
@@ -58,10 +63,12 @@ class Follower:
     def dispatch(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> JobEvents:
         """What this dispatch means for which job."""
         if event.name in INTERACTION_EVENTS:
-            return _interaction(event, jobs.values())
+            return read_interaction(event, jobs.values())
         if event.name in PASSIVE_EVENTS:
             return []
         reading = read_message(event.name, event.data)
+        if reading.kind is Kind.BUTTON_USED and _is_start(reading.message_id, jobs.values()):
+            reading = read_message("REST", event.data)  # a job that ends in the message in which it began
         if event.name == "MESSAGE_CREATE":
             self.see(reading.message_id)
         return self._assign(reading, event.seq, jobs)
@@ -107,7 +114,7 @@ class Follower:
 
         ``by_text``: the ids of the jobs that may be found by their prompt; None means all.
         """
-        readings = [read_message("REST", message) for message in messages]
+        readings = [self._completed(read_message("REST", message), jobs) for message in messages]
         fresh = [reading for reading in readings if self._closed_owner(reading, jobs) is None]
         found = match_history(
             fresh, list(jobs.values()), self.strangers, self.me, by_text=by_text, newest=self.newest
@@ -135,9 +142,11 @@ class Follower:
     def remember_cancelled(self, job: Job) -> None:
         """A job cancelled in doubt may have run: no other job may take its pictures by their text."""
         place = job.message_id or f"cancelled {job.id}"
-        self.strangers.add(Stranger(place, job.prompt.text, job.job_uuid, since=job.message_id or job.anchor))
+        since, pressed = job.message_id or job.anchor, job.press.message_id if job.press else None
+        self.strangers.add(Stranger(place, job.prompt.text, job.job_uuid, since=since, pressed=pressed))
 
     def _assign(self, reading: Reading, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
+        reading = self._completed(reading, jobs)
         pairs = self._find(reading, jobs)
         if pairs is None:
             self.holding.hold(reading, seq)
@@ -151,8 +160,7 @@ class Follower:
         owner = self._closed_owner(reading, jobs)
         if owner is not None:
             return [(owner, _finished(reading, "job uuid"))]
-        certain = reading if self.caught_up else replace(reading, prompt=None)
-        found = match(certain, jobs.values(), self.strangers, self.me)
+        found = match(reading, jobs.values(), self.strangers, self.me, ids_only=not self.caught_up)
         if isinstance(found, Match):
             return self._events(found, reading, jobs)
         mine = self._may_be_mine(reading)
@@ -166,23 +174,50 @@ class Follower:
         """Whether this account may have started it by hand: other people's jobs name them instead."""
         return all(who in {None, self.me} for who in (reading.user_id, reading.invoker_id))
 
+    def _completed(self, reading: Reading, jobs: Mapping[str, Job]) -> Reading:
+        """An answer without a label is a reroll if it replies to a finished picture, which we may know."""
+        if reading.reply_to is None or reading.action not in {None, Action.IMAGINE, Action.BLEND}:
+            return reading
+        if reading.kind not in FINALS or not self._is_result(reading.reply_to, jobs):
+            return reading
+        return replace(reading, action=Action.REROLL)
+
+    def _is_result(self, message_id: str, jobs: Mapping[str, Job]) -> bool:
+        if any(job.result is not None and job.result.message_id == message_id for job in jobs.values()):
+            return True
+        return self._owner_of(job_uuid=None, message_id=message_id, start_id=None) is not None
+
     def _closed_owner(self, reading: Reading, jobs: Mapping[str, Job]) -> str | None:
-        if reading.kind is not Kind.RESULT:
+        """The job that has this result already, or had ended before it came."""
+        if reading.kind not in FINALS:
             return None
-        owner = self._owner_of(
-            job_uuid=reading.job_uuid, message_id=reading.message_id, start_id=reading.reply_to
-        )
+        owner = self._owner_of(job_uuid=None, message_id=reading.message_id, start_id=None)
+        if owner is None:
+            owner = self._owner_of(job_uuid=reading.job_uuid, message_id=None, start_id=reading.reply_to)
+            if owner is not None and any(_goes_on_from(owner, reading, job) for job in jobs.values()):
+                return None
         return None if owner in jobs else owner
 
     def _events(self, found: Match, reading: Reading, jobs: Mapping[str, Job]) -> JobEvents:
         job = jobs[found.job_id]
-        if (
-            reading.kind is Kind.RESULT
-            and reading.reply_to is not None
-            and reading.reply_to == job.message_id
-        ):
+        if reading.kind in FINALS and reading.reply_to is not None and reading.reply_to == job.message_id:
             self.references_seen = True
         return [(job.id, event) for event in _job_events(reading, job, found.by)]
+
+
+def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:
+    return message_id is not None and any(
+        job.message_id == message_id and job.state in WAITING for job in jobs
+    )
+
+
+def _goes_on_from(owner: str, reading: Reading, job: Job) -> bool:
+    """Whether this job waits for another message under the uuid of one that has ended: by /show, for one."""
+    if job.state not in WAITING:
+        return False
+    if expected_of(job).job_uuid is not None:
+        return expected_of(job).job_uuid == reading.job_uuid
+    return job.parent == owner and could_be_about(reading, job)
 
 
 def _job_events(reading: Reading, job: Job, by: str) -> Iterable[ev.JobEvent]:
@@ -193,16 +228,14 @@ def _job_events(reading: Reading, job: Job, by: str) -> Iterable[ev.JobEvent]:
             if job.message_id is None and reading.message_id:
                 yield ev.Started(reading.message_id, reading.interaction_id, reading.job_uuid)
             yield ev.Progressed(reading.percent, reading.job_uuid)
-        case Kind.RESULT:
-            yield _finished(reading, by)
         case Kind.QUEUED if _of_present_attempt(reading, job):
             yield ev.HeldByBot()
         case Kind.REFUSED if reading.error is not None and _of_present_attempt(reading, job):
             yield ev.Refused(reading.error)
         case Kind.DELETED:
             yield ev.Vanished()
-        case _:
-            pass
+        case kind if kind in expected_of(job).ends:
+            yield _finished(reading, by)
 
 
 def _of_present_attempt(reading: Reading, job: Job) -> bool:
@@ -218,26 +251,8 @@ def _finished(reading: Reading, by: str) -> ev.Finished:
         echoed=reading.prompt,
         pictures=reading.images,
         buttons=reading.buttons,
+        kind=_RESULTS.get(reading.kind, ResultKind.TEXT),
+        text=reading.text,
+        flags=reading.flags,
     )
     return ev.Finished(result)
-
-
-def _interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> JobEvents:
-    nonce, interaction_id = event.data.get("nonce"), event.data.get("id")
-    owner = next((job for job in jobs if nonce is not None and str(nonce) in job.nonces), None)
-    present = owner is not None and (str(nonce) == owner.nonce or owner.state is State.QUEUED)
-    if owner is None or not present or not isinstance(interaction_id, str):
-        return []
-    if event.name == "INTERACTION_FAILURE":
-        code = event.data.get("reason_code")
-        return [
-            (owner.id, ev.InteractionFailed(f"Midjourney did not answer Discord in time (reason {code})"))
-        ]
-    if event.name == "INTERACTION_IFRAME_MODAL_CREATE":
-        return [(owner.id, ev.Refused(_person_wanted()))]
-    return [(owner.id, ev.InteractionSeen(interaction_id))]
-
-
-def _person_wanted() -> Refusal:
-    detail = "Midjourney opened a check that a person must do: run a command in Discord by hand and follow it"
-    return Refusal(RefusalClass.ACCOUNT, "Action required to continue", detail, needs_human=True)

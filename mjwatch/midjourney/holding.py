@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.echo import could_be_same
-from mjwatch.midjourney.reading import Kind, Reading
+from mjwatch.midjourney.expected import FINALS, could_be_about
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mjwatch.midjourney.reading import Reading
+    from mjwatch.model import Job
 
 HELD_AT_MOST = 200
 
@@ -52,12 +54,10 @@ class Holding:
         """Another session counts its dispatches anew."""
         self._held = [replace(held, seq=None) for held in self._held]
 
-    def has_result_like(self, prompt: str) -> bool:
-        """Whether a result is held that may belong to a job with this prompt."""
-        return any(
-            held.reading.kind is Kind.RESULT and could_be_same(prompt, held.reading.prompt or "")
-            for held in self._held
-        )
+    def has_result_for(self, job: Job) -> bool:
+        """Whether a result is held that may belong to this job."""
+        results = [held.reading for held in self._held if held.reading.kind in FINALS]
+        return any(could_be_about(reading, job) for reading in results)
 
     def safe_seq(self, seq: int) -> int:
         """The place from which a resumed session must replay so that nothing held gets lost."""

@@ -7,6 +7,8 @@ The order of evidence, and why it is this one:
 - **reference**: the final replies to the start message (recorded 2026-06).
 - **job uuid**: in a preview's file name, later in the final's buttons (recorded 2023-09 to 2026-06).
 - **interaction**: the id that the gateway gave our nonce.
+- **button**: what it replies to, what it says was done, and to which picture, as the one follow-up asked for
+  that nothing else could own.
 - **text**: the prompt as echoed, and only for the one job that nothing else could own.
 
 An id that both sides know and that differs is a veto, whatever else agrees. A final's nonce is no veto: since
@@ -15,22 +17,20 @@ An id that both sides know and that differs is a veto, whatever else agrees. A f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.echo import could_be_same, normalise
-from mjwatch.midjourney.reading import Action, Kind, Reading
+from mjwatch.midjourney.echo import normalise
+from mjwatch.midjourney.evidence import compare, not_newer
+from mjwatch.midjourney.expected import FINALS, could_be_about
+from mjwatch.midjourney.reading import Kind, Reading
 from mjwatch.midjourney.strangers import WAITING, Strangers
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
-_FINALS = frozenset({Kind.RESULT, Kind.SINGLE, Kind.VIDEO})
-_IN_HISTORY = frozenset({Kind.RESULT, Kind.STARTED, Kind.PROGRESS})
-_BETWEEN_ATTEMPTS = frozenset({State.QUEUED, State.IN_DOUBT})
-_OWN_ACTIONS = frozenset({None, Action.IMAGINE, Action.BLEND})
-"""Blend too: a final whose prompt is nothing but links reads as one, also when it was an imagine."""
+_IN_HISTORY = FINALS | {Kind.STARTED, Kind.PROGRESS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,24 @@ class Unclear:
 
 
 def match(
-    reading: Reading, jobs: Iterable[Job], strangers: Strangers, me: str | None = None
+    reading: Reading,
+    jobs: Iterable[Job],
+    strangers: Strangers,
+    me: str | None = None,
+    *,
+    ids_only: bool = False,
 ) -> Match | Unclear | None:
     """The job that this message is about; Unclear to hold it; None when it is nobody's of ours.
 
     ``me`` is the id of the account that sends: what names somebody else in its mention is not ours.
+    ``ids_only``: what ids leave open is left open.
     """
     if me is not None and any(who not in {None, me} for who in (reading.user_id, reading.invoker_id)):
         return None
     agreeing: dict[str, str] = {}
     possible: list[Job] = []
     for job in jobs:
-        evidence = _compare(reading, job)
+        evidence = compare(reading, job)
         if any(not agrees for _, agrees in evidence):
             continue
         if evidence:
@@ -70,9 +76,9 @@ def match(
         return Match(*next(iter(agreeing.items())))
     if agreeing:
         return Unclear(f"its ids point to {len(agreeing)} jobs: {', '.join(sorted(agreeing))}")
-    if reading.kind in _FINALS and strangers.end(reading):
+    if reading.kind in FINALS and strangers.end(reading):
         return None
-    return _by_text(reading, possible, strangers)
+    return None if ids_only else _by_looks(reading, possible, strangers)
 
 
 def match_history(
@@ -86,7 +92,7 @@ def match_history(
 ) -> list[tuple[Match, Reading]]:
     """Match what was read from the channel's history, where no nonce is and strangers' starts may be gone.
 
-    By ids as ever. By text only where, of all the bot's jobs that no id gives to anybody, exactly one fits
+    By ids as ever. By looks only where, of all the bot's jobs that no id gives to anybody, exactly one fits
     exactly one of ours; ``by_text`` are the ids of the jobs that may be found so (None: all). What is newer
     than ``newest``, the newest message of which was known before, tells of strangers too.
     """
@@ -94,16 +100,16 @@ def match_history(
     owned: set[str] = set()
     rest: list[Reading] = []
     for reading in readings:
-        by_ids = match(replace(reading, prompt=None), jobs, strangers, me)
+        by_ids = match(reading, jobs, strangers, me, ids_only=True)
         if isinstance(by_ids, Match):
             found.append((by_ids, reading))
             owned.add(by_ids.job_id)
-        elif _may_be_ours(reading, me) and not (reading.kind in _FINALS and strangers.own(reading)):
+        elif _may_be_ours(reading, me) and not (reading.kind in FINALS and strangers.own(reading)):
             rest.append(reading)
     rest = _by_bot_job(rest)
     left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
     found += _one_to_one(rest, left, strangers)
-    _learn([reading for reading in rest if not _not_newer(reading.message_id, newest)], jobs, strangers)
+    _learn([reading for reading in rest if not not_newer(reading.message_id, newest)], jobs, strangers)
     return found
 
 
@@ -114,124 +120,74 @@ def _may_be_ours(reading: Reading, me: str | None) -> bool:
 def _learn(readings: Sequence[Reading], jobs: Sequence[Job], strangers: Strangers) -> None:
     """Strangers that began in a gap, or ended in it; what may be ours by its text tells nothing."""
     for reading in readings:
-        if any(_text_fits(reading, job) for job in jobs):
+        if any(_fits(reading, job) for job in jobs):
             continue
-        if reading.kind is Kind.RESULT:
-            strangers.end_by_text(reading)
+        if reading.kind in FINALS:
+            strangers.end_by_looks(reading)
         else:
             strangers.note(reading)
 
 
 def _by_bot_job(readings: Sequence[Reading]) -> list[Reading]:
     """One reading for each job of the bot's: of a start message and its own final the final counts."""
-    finals = [reading for reading in readings if reading.kind is Kind.RESULT]
+    finals = [reading for reading in readings if reading.kind in FINALS]
     ended = {reading.reply_to for reading in finals} | {reading.job_uuid for reading in finals}
     ended.discard(None)
-    starts = (reading for reading in readings if reading.kind is not Kind.RESULT)
+    starts = (reading for reading in readings if reading.kind not in FINALS)
     return finals + [start for start in starts if not {start.message_id, start.job_uuid} & ended]
 
 
 def _one_to_one(
     readings: Sequence[Reading], jobs: Sequence[Job], strangers: Strangers
 ) -> list[tuple[Match, Reading]]:
-    fits = {job.id: [reading for reading in readings if _text_fits(reading, job)] for job in jobs}
+    fits = [(job, [reading for reading in readings if _fits(reading, job)]) for job in jobs]
     found = []
-    for job_id, fitting in fits.items():
-        rivals = [other for other in fits.values() if any(reading in other for reading in fitting)]
+    for job, fitting in fits:
+        rivals = [other for _, other in fits if any(reading in other for reading in fitting)]
         if len(fitting) == 1 and len(rivals) == 1 and not strangers.could_own(fitting[0]):
-            found.append((Match(job_id, "text"), fitting[0]))
+            found.append((_looks(fitting[0], job), fitting[0]))
     return found
 
 
-def _text_fits(reading: Reading, job: Job) -> bool:
+def _fits(reading: Reading, job: Job) -> bool:
     return (
         job.state in WAITING
-        and all(agrees for _, agrees in _compare(reading, job))
-        and (reading.kind is Kind.RESULT or job.message_id is None)
-        and could_be_same(job.prompt.text, reading.prompt or "")
+        and all(agrees for _, agrees in compare(reading, job))
+        and (reading.kind in FINALS or job.message_id is None)
+        and could_be_about(reading, job)
     )
 
 
-def _compare(reading: Reading, job: Job) -> list[tuple[str, bool]]:
-    """Every id that both sides know, and whether it agrees; the strongest first."""
-    final = reading.kind in _FINALS
-    evidence = [
-        ("nonce", _nonce(reading, job, final)),
-        ("message", _message(reading, job)),
-        ("reference", _reference(reading, job)),
-        ("job uuid", _same(reading.job_uuid, job.job_uuid)),
-        ("interaction", _same(reading.interaction_id, job.interaction_id)),
-        ("place", _plausible(reading, job, final)),
-    ]
-    return [(by, agrees) for by, agrees in evidence if agrees is not None]
+def _looks(reading: Reading, job: Job) -> Match:
+    """What the two have in common where it is no id."""
+    by_button = job.press is not None and reading.reply_to == job.press.message_id
+    return Match(job.id, "button" if by_button else "text")
 
 
-def _same(one: str | None, other: str | None) -> bool | None:
-    return None if one is None or other is None else one == other
-
-
-def _nonce(reading: Reading, job: Job, final: bool) -> bool | None:
-    if reading.nonce is None or not job.nonces:
+def _by_looks(reading: Reading, possible: list[Job], strangers: Strangers) -> Match | Unclear | None:
+    if not _may_go_by_looks(reading):
         return None
-    if reading.nonce == job.nonce or (reading.nonce in job.nonces and job.state in _BETWEEN_ATTEMPTS):
-        return True
-    # An earlier attempt that shows up beside the present one is another job of Midjourney's.
-    return None if final and reading.nonce not in job.nonces else False
-
-
-def _message(reading: Reading, job: Job) -> bool | None:
-    if job.message_id is None:
-        return None
-    if job.message_id == reading.message_id or job.message_id in reading.deleted_ids:
-        return True
-    return False if reading.kind in {Kind.PROGRESS, Kind.DELETED} else None
-
-
-def _reference(reading: Reading, job: Job) -> bool | None:
-    if reading.reply_to is None or reading.kind in {Kind.STARTED, Kind.PROGRESS}:
-        return None
-    if job.message_id is not None:
-        return reading.reply_to == job.message_id
-    # What it replies to is older than the job: a reroll of an old grid, say.
-    return False if _not_newer(reading.reply_to, job.anchor) else None
-
-
-def _plausible(reading: Reading, job: Job, final: bool) -> bool | None:
-    """False where the message can't be about a job of this kind, or is older than it."""
-    wrong_kind = reading.action not in _OWN_ACTIONS or (final and reading.kind is not Kind.RESULT)
-    too_old = reading.kind is not Kind.DELETED and _not_newer(reading.message_id, job.anchor)
-    return False if wrong_kind or too_old else None
-
-
-def _not_newer(message_id: str | None, anchor: str | None) -> bool:
-    if message_id is None or anchor is None:
-        return False
-    return message_id.isdecimal() and anchor.isdecimal() and int(message_id) <= int(anchor)
-
-
-def _by_text(reading: Reading, possible: list[Job], strangers: Strangers) -> Match | Unclear | None:
-    if reading.prompt is None or not _may_go_by_text(reading):
-        return None
-    fitting = _fitting(reading.prompt, [job for job in possible if _is_waiting_for(reading, job)])
+    fitting = _whole(reading, [job for job in possible if _is_waiting_for(reading, job)])
     if not fitting:
-        if reading.kind is Kind.RESULT:
-            strangers.end_by_text(reading)
+        if reading.kind in FINALS:
+            strangers.end_by_looks(reading)
         return None
     if len(fitting) > 1:
-        return Unclear(f"{len(fitting)} jobs have this prompt")
+        return Unclear(f"{len(fitting)} jobs have this prompt, or have pressed this button")
     if strangers.could_own(reading):
-        return Unclear("somebody else's job in this channel has this prompt")
-    return Match(fitting[0].id, "text")
+        return Unclear("somebody else's job in this channel looks like this one")
+    return _looks(reading, fitting[0])
 
 
-def _fitting(prompt: str, jobs: list[Job]) -> list[Job]:
-    """The jobs with this prompt; only if none has it whole, those of which the echo may be cut off."""
-    equal = [job for job in jobs if normalise(job.prompt.text) == normalise(prompt)]
-    return equal or [job for job in jobs if could_be_same(job.prompt.text, prompt)]
+def _whole(reading: Reading, jobs: list[Job]) -> list[Job]:
+    """Of jobs by their prompt those that have it whole; only if none has, those whose echo may be cut off."""
+    prompt = normalise(reading.prompt or "")
+    whole = [job for job in jobs if job.press is not None or normalise(job.prompt.text) == prompt]
+    return whole or jobs
 
 
-def _may_go_by_text(reading: Reading) -> bool:
-    if reading.kind is Kind.RESULT:
+def _may_go_by_looks(reading: Reading) -> bool:
+    if reading.kind in FINALS:
         return True
     # A start or a refusal that carries a nonce or an interaction names its owner, and none of ours is it.
     nameless = reading.nonce is None and reading.interaction_id is None
@@ -239,9 +195,9 @@ def _may_go_by_text(reading: Reading) -> bool:
 
 
 def _is_waiting_for(reading: Reading, job: Job) -> bool:
-    if job.state not in WAITING:
+    if job.state not in WAITING or not could_be_about(reading, job):
         return False
     if reading.kind is Kind.STARTED:
         # The start of a job that the bot had let wait has no nonce; a start that is ours otherwise has.
         return job.message_id is None and (job.held_by_bot or job.state is State.IN_DOUBT)
-    return reading.kind is Kind.RESULT or job.message_id is None
+    return reading.kind in FINALS or job.message_id is None

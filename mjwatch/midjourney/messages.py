@@ -15,6 +15,7 @@ from mjwatch.midjourney.loose import id_of, list_of, number_of, object_of, text_
 from mjwatch.midjourney.parts import Parts, footer_of
 from mjwatch.midjourney.reading import Action, Kind, Mode, Reading, Status
 from mjwatch.midjourney.refusals import Notice, Outcome, judge_embed, judge_text, stopped
+from mjwatch.midjourney.switches import read_switches
 from mjwatch.prompts.links import only_links
 
 if TYPE_CHECKING:
@@ -198,7 +199,9 @@ def _error(kind: Kind, parts: Parts, notice: Notice) -> Refusal | None:
 def _text(kind: Kind, parts: Parts) -> str | None:
     if kind not in (Kind.INFO, Kind.DESCRIBE, Kind.SHORTEN, Kind.NOTICE, Kind.QUEUED):
         return None
-    return _descriptions(parts) or parts.content or None
+    switches = read_switches(parts.payload.get("components"))
+    words = "\n\n".join(filter(None, (_descriptions(parts) or parts.content, switches)))
+    return words or None
 
 
 def _descriptions(parts: Parts) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.midjourney.forms import prompt_field
 from mjwatch.midjourney.packets import (
     PREFERENCES,
     BlendPacket,
@@ -145,8 +146,7 @@ def _pressed(job: Job, press: Press) -> ButtonPacket | ModalPacket:
 
 def _filled_in(modal: Modal, words: str | None, action: str | None) -> tuple[tuple[str, str], ...]:
     """All fields as they are, but for the prompt: new words, if there are any, and how far to zoom."""
-    names = [name for name, _ in modal.fields]
-    prompt = next((name for name in names if name.lower().endswith(("prompt", "promptfield"))), None)
+    prompt = prompt_field(modal)
     if prompt is None:
         raise ValueError("the form has no field for a prompt")
     factor = zoom_factor(action or "") if "CustomZoom" in modal.custom_id else None

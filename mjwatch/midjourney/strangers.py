@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.midjourney.echo import could_be_same
+from mjwatch.midjourney.expected import could_be_about
 from mjwatch.midjourney.loose import id_of, objects_of, text_of
-from mjwatch.midjourney.reading import Kind, Reading
+from mjwatch.midjourney.reading import Action, Kind, Reading
 from mjwatch.model import IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
@@ -21,26 +22,34 @@ WAITING = IN_FLIGHT | {State.IN_DOUBT}
 STRANGERS_KEPT = 200
 
 _AT_WORK = frozenset({Kind.STARTED, Kind.PROGRESS})
+_OF_A_PROMPT = frozenset({None, Action.IMAGINE, Action.BLEND, Action.VIDEO})
 _LONGEST_MS = 24 * 60 * 60 * 1000
 """No job of Midjourney's takes a day: one whose end was missed must not keep its prompt for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """One such job. ``since`` is a message older than its result; ``result_id`` is that, once it is known."""
+    """One such job. ``since`` is a message older than its result; ``result_id`` is that, once it is known.
+
+    ``pressed``: the message with the button that began it, to which its result replies too.
+    """
 
     message_id: str
     prompt: str
     job_uuid: str | None = None
     since: str | None = None
     result_id: str | None = None
+    pressed: str | None = None
 
     def could_own(self, reading: Reading) -> bool:
-        """Whether it may be behind this message, by its text."""
+        """Whether it may be behind this message, by its looks."""
         if self.result_id is not None or _a_day_apart(self.since, reading.message_id):
             return False
         same_uuid = None in {self.job_uuid, reading.job_uuid} or self.job_uuid == reading.job_uuid
-        return same_uuid and could_be_same(self.prompt, reading.prompt or "")
+        if self.pressed is not None:
+            return same_uuid and reading.reply_to == self.pressed
+        plain = reading.action in _OF_A_PROMPT and reading.kind is not Kind.SINGLE
+        return same_uuid and plain and could_be_same(self.prompt, reading.prompt or "")
 
     def owns(self, reading: Reading) -> bool:
         """Whether an id says that this final is its own."""
@@ -66,7 +75,7 @@ class Strangers:
         for fields in objects_of(stored):
             message_id = id_of(fields.get("message_id"))
             if message_id is not None:
-                ids = {key: id_of(fields.get(key)) for key in ("job_uuid", "since", "result_id")}
+                ids = {key: id_of(fields.get(key)) for key in ("job_uuid", "since", "result_id", "pressed")}
                 self.add(Stranger(message_id, text_of(fields.get("prompt")), **ids))
 
     def stored(self) -> list[dict[str, Any]]:
@@ -86,7 +95,8 @@ class Strangers:
         if known is None and reading.kind is Kind.PROGRESS and may_be_one_of(reading, waiting):
             return
         if known is None:
-            known = Stranger(reading.message_id, reading.prompt or "", since=reading.message_id)
+            place, prompt = reading.message_id, reading.prompt or ""
+            known = Stranger(place, prompt, since=place, pressed=reading.reply_to)
         self.add(replace(known, job_uuid=reading.job_uuid or known.job_uuid))
 
     def add(self, stranger: Stranger) -> None:
@@ -98,8 +108,8 @@ class Strangers:
         if len(self._by_message) > STRANGERS_KEPT:
             self._by_message.popitem(last=False)
 
-    def end_by_text(self, reading: Reading) -> None:
-        """A final that none of our jobs waits for ends the oldest stranger with its prompt."""
+    def end_by_looks(self, reading: Reading) -> None:
+        """A final that none of our jobs waits for ends the oldest stranger that looks like it."""
         ended = next((one for one in self._by_message.values() if one.could_own(reading)), None)
         if ended is not None:
             self._end(ended, reading)
@@ -121,7 +131,7 @@ class Strangers:
         return any(stranger.owns(reading) for stranger in self._by_message.values())
 
     def could_own(self, reading: Reading) -> bool:
-        """Whether a stranger's job may be behind this message, by its text."""
+        """Whether a stranger's job may be behind this message, by its looks."""
         return any(stranger.could_own(reading) for stranger in self._by_message.values())
 
     def __len__(self) -> int:
@@ -131,10 +141,7 @@ class Strangers:
 def may_be_one_of(reading: Reading, jobs: Iterable[Job]) -> bool:
     """Whether this may be the start of one of these jobs, of which we have not seen any yet."""
     return any(
-        job.state in WAITING
-        and job.message_id is None
-        and could_be_same(job.prompt.text, reading.prompt or "")
-        for job in jobs
+        job.state in WAITING and job.message_id is None and could_be_about(reading, job) for job in jobs
     )
 
 

@@ -10,9 +10,6 @@ from mjwatch.midjourney.echo import normalise
 if TYPE_CHECKING:
     from mjwatch.model import Job, Press
 
-_BY_TEXT = frozenset({"imagine"})
-_BY_LINKS = frozenset({"blend"})
-
 
 def twin_of(job: Job) -> str:
     """The key that this job shares with all those that could be taken for it; unique if there are none.
@@ -21,13 +18,22 @@ def twin_of(job: Job) -> str:
     - A blend's echo is nothing but links, so all blends are alike, and an imagine of links alone is too.
     - Two follow-ups are alike if they do the same kind of thing to one message; U1 and U2 are not, since
       their results name the picture.
+    - Two /show of one job bring the same uuid.
     - All other commands answer in the message that names their nonce.
+
+    All but those of prompts begin with a line break, which no prompt's has.
     """
     if job.press is not None:
         return f"\n{job.press.message_id} {_kind(job.press)}"
-    if job.prompt.command in _BY_TEXT and job.prompt.action is None:
-        return normalise(job.prompt.text)
-    return "" if job.prompt.command in _BY_LINKS else f"\n{job.prompt.command} {job.id}"
+    match job.prompt.command:
+        case "imagine" if job.prompt.action is None:
+            return normalise(job.prompt.text)
+        case "blend":
+            return ""
+        case "show":
+            return f"\nshow {job.prompt.text.strip().lower()}"
+        case command:
+            return f"\n{command} {job.id}"
 
 
 def _kind(press: Press) -> str:

@@ -1,0 +1,57 @@
+"""What the gateway says about our interactions, by nonce: named, failed, or answered with a form. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mjwatch import events as ev
+from mjwatch.midjourney.forms import prompt_field, read_modal
+from mjwatch.midjourney.loose import id_of, text_of
+from mjwatch.model import Job, Refusal, RefusalClass, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+_MODAL = "INTERACTION_MODAL_CREATE"
+_FRAME = "INTERACTION_IFRAME_MODAL_CREATE"
+_FAILURE = "INTERACTION_FAILURE"
+INTERACTION_EVENTS = frozenset({"INTERACTION_CREATE", "INTERACTION_SUCCESS", _FAILURE, _MODAL, _FRAME})
+
+
+def read_interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> list[tuple[str | None, ev.JobEvent]]:
+    """What this dispatch means for the job with its nonce; nothing where that is of an attempt gone by."""
+    nonce, interaction_id = id_of(event.data.get("nonce")), id_of(event.data.get("id"))
+    owner = next((job for job in jobs if nonce is not None and nonce in job.nonces), None)
+    if owner is None or interaction_id is None or not _of_present_attempt(owner, nonce, interaction_id):
+        return []
+    return [(owner.id, _event(event, owner, interaction_id))]
+
+
+def _of_present_attempt(job: Job, nonce: str | None, interaction_id: str) -> bool:
+    if job.modal is not None and job.state is State.QUEUED and nonce == job.nonce:
+        return False  # it has opened the form, which is all that this attempt was to do
+    return nonce == job.nonce or job.state is State.QUEUED
+
+
+def _event(event: ev.GatewayDispatch, job: Job, interaction_id: str) -> ev.JobEvent:
+    if event.name == _FAILURE:
+        code = event.data.get("reason_code")
+        return ev.InteractionFailed(f"Midjourney did not answer Discord in time (reason {code})")
+    if event.name == _FRAME:
+        return ev.Refused(_person_wanted())
+    return _form(event.data, job) if event.name == _MODAL else ev.InteractionSeen(interaction_id)
+
+
+def _form(data: Mapping[str, Any], job: Job) -> ev.JobEvent:
+    modal = read_modal(data)
+    if modal is not None and job.press is not None and prompt_field(modal) is not None:
+        return ev.ModalOpened(modal)
+    title = text_of(data.get("title"))
+    detail = f"Midjourney asks in a form what mjwatch can't answer: {title or 'it has no title'}"
+    return ev.Refused(Refusal(None, title or None, detail, advice="Do it once by hand in Discord, and see."))
+
+
+def _person_wanted() -> Refusal:
+    detail = "Midjourney opened a check that a person must do: run a command in Discord by hand and follow it"
+    return Refusal(RefusalClass.ACCOUNT, "Action required to continue", detail, needs_human=True)
