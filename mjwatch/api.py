@@ -15,6 +15,7 @@ from mjwatch.errors import DaemonError, MjwatchError, OutboxError, PausedError, 
 from mjwatch.folders.drop import drop_file
 from mjwatch.folders.manifest import load_manifest
 from mjwatch.folders.names import slug
+from mjwatch.giving import command, follow_ups, give_and_wait
 from mjwatch.host.lock import daemon_lock, daemon_runs
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
@@ -24,7 +25,9 @@ from mjwatch.oneshot import Listener, answered, prompt_file, read_words, run_one
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from mjwatch.giving import Wish
 
 __all__ = [
     "Dropped",
@@ -72,11 +75,12 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What a prompt became. ``pictures`` are the four files in U1-U4 order."""
+    """What a prompt became: its picture files, of a grid in U1-U4 order, or an answer in words (``text``)."""
 
     folder: Path
     pictures: tuple[Path, ...]
     manifest: dict[str, Any]
+    text: str | None = None
 
 
 class MidjourneyAPI:
@@ -123,6 +127,47 @@ class MidjourneyAPI:
         if job.state is not State.DONE or job.folder is None:
             raise JobFailedError(job)
         return _deliver(self.config.outbox.path / job.folder, download_path)
+
+    def act(
+        self,
+        job: str,
+        *actions: str,
+        prompt: str = "",
+        on_change: Callable[[Job], None] = lambda job: None,
+        on_trouble: Callable[[str], None] = lambda why: None,
+    ) -> list[Pictures]:
+        """Do follow-ups (``U1``, ``vary strong``, ``zoom 2x`` …) on a finished job, and wait for them.
+
+        ``job`` is its id; ``prompt`` new words for follow-ups that take some. Raises PromptFileError for a
+        name that is no follow-up's, JobFailedError for the first that got nothing, and what ``imagine`` does.
+        """
+        wish = follow_ups(job, actions, Prompt(prompt and read_words(prompt).text))
+        return self._run(wish, Listener(on_change, on_trouble))
+
+    def command(
+        self,
+        name: str,
+        text: str = "",
+        images: Sequence[Path | str] = (),
+        *,
+        on_change: Callable[[Job], None] = lambda job: None,
+        on_trouble: Callable[[str], None] = lambda why: None,
+    ) -> Pictures:
+        """Any other command of Midjourney's, and its answer: pictures, or words in ``text``.
+
+        ``name``: blend, describe, shorten, show, info, settings; and what changes the account: fast, relax,
+        turbo, public, stealth, "prefer remix", "prefer variability", "prefer suffix". ``images``: local files
+        for blend and describe. Raises what ``act`` does.
+        """
+        wish = command(name, text, [Path(image) for image in images])
+        return self._run(wish, Listener(on_change, on_trouble))[0]
+
+    def _run(self, wish: Wish, listener: Listener) -> list[Pictures]:
+        jobs = give_and_wait(self.config, wish, listener)
+        for job in jobs:
+            if job.state is not State.DONE:
+                raise JobFailedError(job)
+        return [_deliver(self.config.outbox.path / (job.folder or ""), None) for job in jobs]
 
     def submit(self, text: str) -> Dropped:
         """Drop a prompt into the inbox. Returns at once. Raises PromptFileError, OutboxError."""
@@ -232,7 +277,8 @@ def _deliver(folder: Path, download_path: Path | str | None) -> Pictures:
                 "copy them from there",
             ) from error
     manifest = load_manifest(folder)
-    return Pictures(folder, tuple(folder / image["file"] for image in manifest["images"]), manifest)
+    pictures = tuple(folder / image["file"] for image in manifest["images"])
+    return Pictures(folder, pictures, manifest, manifest.get("text"))
 
 
 def _copy(folder: Path, target: Path) -> Path:

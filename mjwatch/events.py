@@ -274,20 +274,51 @@ class ForJob:
 
 @dataclass(frozen=True, slots=True)
 class FileSettled:
-    """A prompt file is complete and was read. ``path`` is relative to the inbox, with slashes."""
+    """A prompt file is complete and was read. ``path`` is relative to the inbox, with slashes.
+
+    ``beside``: it is a manifest of ours that came with the prompt file at that path, and with it makes one
+    request. ``others``: what belongs to it and goes when it goes, by path and identity.
+    """
 
     path: str
     data: bytes
     mtime: float
     identity: tuple[int, ...]
     around: Surroundings = field(default_factory=Surroundings)
+    beside: str | None = None
+    others: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something in the inbox that is left alone, and why, in words."""
+
+    path: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
 class InboxScanned:
-    """A full scan of the inbox has ended; ``waiting`` files have not settled yet."""
+    """The inbox was looked at; ``waiting`` files have not settled yet.
+
+    ``left`` are some of the things that are left alone although a person may wonder, ``counts`` all of them
+    by reason. ``trouble``: why nothing is taken from this inbox, in words; then ``waiting`` says nothing.
+    """
 
     waiting: int
+    left: tuple[Left, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    trouble: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What to remember of it, as JSON can hold it: all but the number that changes with each file."""
+        left = [{"path": _printable(one.path), "why": one.why} for one in self.left]
+        return {"trouble": self.trouble, "left": left, "counts": dict(self.counts)}
+
+
+def _printable(path: str) -> str:
+    """A path whose bytes that are no UTF-8 are written out."""
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,12 +326,13 @@ class PromptGiven:
     """A prompt that comes from Python or the CLI instead of a file, under an id that its giver chose.
 
     ``path`` is the file name that it would have had in the inbox; None for a follow-up, whose folder stands
-    beside its parent's.
+    beside its parent's. ``file`` is the number in the journal of what it came from, if it is there already.
     """
 
     job_id: str
     prompt: Prompt
     path: str | None
+    file: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

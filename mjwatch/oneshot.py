@@ -1,4 +1,4 @@
-"""One prompt from its submission to its answer in this process, where no daemon runs."""
+"""Prompts from their submission to their answers in this process, where no daemon runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mjwatch.prompts.compose import compose
 from mjwatch.runtime import Runtime, new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from mjwatch.engine import Engine
 
@@ -50,27 +50,50 @@ def run_one(runtime: Runtime, given: Prompt, listener: Listener) -> Job:
 
     Raises PausedError and UnreachableError where it could not be sent; it is cancelled then.
     """
-    engine, job_id = runtime.engine, new_id()
+    job_id = new_id()
+    event = PromptGiven(job_id, given, f"{slug(given.text)}.txt")
+    return run_these(runtime, [job_id], lambda: runtime.engine.put(event), listener)[0]
+
+
+def run_these(
+    runtime: Runtime, job_ids: Collection[str], give: Callable[[], None], listener: Listener
+) -> list[Job]:
+    """Run the jobs that ``give`` hands in under these ids, their follow-ups, and no other queued ones.
+
+    Returns them as they ended. Raises PausedError and UnreachableError where one could not be sent; it is
+    cancelled then.
+    """
+    engine = runtime.engine
     if engine.paused is not None and engine.pausing.stuck:
         raise PausedError(engine.paused)
-    engine.sending.only = job_id
-    engine.on_change = lambda job: listener.changed(job) if job.id == job_id else None
+    wanted = list(job_ids)
+
+    def changed(job: Job) -> None:
+        if job.parent in wanted and job.id not in wanted:
+            wanted.append(job.id)
+            engine.sending.only = frozenset(wanted)
+        if job.id in wanted:
+            listener.changed(job)
+
+    engine.sending.only = frozenset(wanted)
+    engine.on_change = changed
     engine.on_trouble = lambda trouble: listener.trouble(trouble.reason)
-    engine.put(PromptGiven(job_id, given, f"{slug(given.text)}.txt"))
+    give()
     limit = time.time() + PATIENCE
     try:
-        runtime.run(lambda: _is_over(engine, job_id, limit))
+        runtime.run(lambda: all(_is_over(engine, job_id, limit) for job_id in wanted))
     except KeyboardInterrupt:
-        _withdraw(runtime, job_id)
+        _withdraw_all(runtime, wanted)
         raise
-    _withdraw(runtime, job_id)
+    _withdraw_all(runtime, wanted)
     runtime.comes_back = not engine.settled()
-    job = engine.job(job_id)
-    if job is None:
+    jobs = [engine.job(job_id) for job_id in wanted]
+    found = [job for job in jobs if job is not None]
+    if len(found) < len(jobs):
         raise DaemonError("it was stopped before the prompt was taken", "try again")
-    if job.state is State.CANCELLED or not answered(job):
+    if any(job.state is State.CANCELLED or not answered(job) for job in found):
         raise _obstacle(engine)
-    return job
+    return found
 
 
 def _is_over(engine: Engine, job_id: str, limit: float) -> bool:
@@ -83,6 +106,11 @@ def _is_over(engine: Engine, job_id: str, limit: float) -> bool:
     return engine.trouble is not None and (
         engine.trouble.next_try > limit if job.state is State.QUEUED else engine.paused is not None
     )
+
+
+def _withdraw_all(runtime: Runtime, job_ids: Collection[str]) -> None:
+    for job_id in job_ids:
+        _withdraw(runtime, job_id)
 
 
 def _withdraw(runtime: Runtime, job_id: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.jobs.control import Outcome
+    from mjwatch.jobs.reader import TakenFile
 
 PATIENCE = 30.0
 """Seconds for a daemon to answer; one that is just stopping takes some."""
@@ -28,18 +29,21 @@ ROUND = 0.5
 POLL = 0.02
 
 
-def steer(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
+def steer(
+    config: Config, verb: str, arguments: Mapping[str, Any], file: TakenFile | None = None
+) -> list[Outcome]:
     """Ask for something, see that it is done, and tell what became of it.
 
     ``pause`` takes ``reason``; ``resume`` nothing; ``retry`` and ``cancel`` take ``jobs``, a table of ids
     with the number of attempts that the asker knows of; ``give`` takes ``jobs``, new ids with the fields of
-    their ``prompt`` and its ``path``. Raises DaemonError where this user has no right to it or no answer comes, JournalError where there is no journal, or none that can be used.
+    their ``prompt`` and its ``path``, and ``file`` is what they came from. Raises DaemonError where this user
+    has no right to it or no answer comes, JournalError where there is no journal, or none that can be used.
     """
     state = config.state.path
     journal = state / JOURNAL_FILE
     require_rights(state, journal)
     with closing(JournalReader(journal)) as reader:
-        request = ask(journal, verb, arguments, time.time())
+        request = ask(journal, verb, arguments, time.time(), file)
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if daemon_runs(state):

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERBS = (
-    *("submit", "imagine", "status", "list", "show", "pause", "resume", "retry", "cancel", "prune"),
+    *("submit", "imagine", "act", "ask", "status", "list", "show", "info"),
+    *("pause", "resume", "retry", "cancel", "prune"),
     *("run", "check", "init"),
     *("split", "explain", "simulate", "demo"),
 )

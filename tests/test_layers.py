@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FLOORS: dict[str, tuple[str, ...]] = {
     "ground": ("mjwatch", "errors", "model", "events", "settings", "sections", "keys", "config"),
     "pure core": (
-        *("prompts.*", "midjourney.*", "folders.settling", "folders.names"),
+        *("prompts.*", "midjourney.*", "folders.settling", "folders.kinds", "folders.names"),
         *(
             "jobs.job",
             "jobs.moves",
@@ -39,7 +39,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "shells": ("discord.*", "jobs.*", "folders.*", "pictures.*", "host.*"),
     "where they meet": ("sender", "collector", "worker", "engine"),
     "the builder": ("runtime",),
-    "a service, a library": ("daemon", "steering", "oneshot", "api"),
+    "a service, a library": ("daemon", "steering", "oneshot", "giving", "api"),
     "doors": ("cli.*", "__main__"),
 }
 

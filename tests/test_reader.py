@@ -37,7 +37,9 @@ def accept(journal: Journal, *jobs: Job, twins: str = "") -> None:
     journal.accept(None, [(job, twins[n : n + 1] or job.id) for n, job in enumerate(jobs)], NOW)
 
 
-def next_id(journal: Journal, now: float = NOW, blocked: Any = (), only: str | None = None) -> str | None:
+def next_id(
+    journal: Journal, now: float = NOW, blocked: Any = (), only: set[str] | None = None
+) -> str | None:
     job = journal.next_queued(now, blocked, only=only)
     return None if job is None else job.id
 
@@ -68,8 +70,8 @@ def test_twins_of_blocked_jobs_wait(journal: Journal) -> None:
 
 def test_one_job_alone_can_be_asked_for(journal: Journal) -> None:
     accept(journal, made_job("a", priority=9), made_job("b"))
-    assert next_id(journal, only="b") == "b"
-    assert next_id(journal, only="x") is None
+    assert next_id(journal, only={"b"}) == "b"
+    assert next_id(journal, only={"x"}) is None
 
 
 def test_open_jobs_are_counted_and_listed_by_state(journal: Journal) -> None:
@@ -202,7 +204,7 @@ def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, 
     assert plans.used() == ["files_by_path", "jobs_by_file", "files_by_path"]
     journal.attempts_since(NOW)
     assert plans.used() == ["attempts_by_time"]
-    journal.next_queued(NOW, (), only="q1")
+    journal.next_queued(NOW, (), only={"q1"})
     journal.job("q1")
     journal.matching_ids("q1")
     assert plans.used() == ["sqlite_autoindex_jobs_1"] * 3  # of the ids

@@ -65,7 +65,7 @@ class HttpServer:
                 server.requests.append(request)
                 self.give(answer(request))
 
-            do_POST = do_GET  # noqa: N815
+            do_POST = do_PUT = do_GET  # noqa: N815
 
             def give(self, what: Answer) -> None:
                 if what.raw is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import mjwatch
-from mjwatch.cli import look, service, steer, tools, work
+from mjwatch.cli import ask, look, service, steer, tools, work
 
 app = typer.Typer(
     name="mjwatch",
@@ -48,9 +48,12 @@ def options(
 
 app.command(rich_help_panel=WORK)(work.submit)
 app.command(rich_help_panel=WORK)(work.imagine)
+app.command(rich_help_panel=WORK)(ask.act)
+app.command(rich_help_panel=WORK)(ask.ask)
 app.command(rich_help_panel=LOOK)(look.status)
 app.command("list", rich_help_panel=LOOK)(look.list_jobs)
 app.command(rich_help_panel=LOOK)(look.show)
+app.command(rich_help_panel=LOOK)(ask.info)
 app.command(rich_help_panel=STEER)(steer.pause)
 app.command(rich_help_panel=STEER)(steer.resume)
 app.command(rich_help_panel=STEER)(steer.retry)

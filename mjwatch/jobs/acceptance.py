@@ -44,14 +44,14 @@ class Acceptance:
         """The job of a prompt from Python or the CLI; none if it was taken before."""
         if self._journal.job(given.job_id) is not None:
             return []
-        if given.path is None:
-            job = job_for(given.prompt, given.job_id, now, None, self._journal.job)
-            self._journal.accept_children(given.prompt.parent or "", [(job, twin_of(job))])
-            return [job]
         data = given.prompt.text.encode()
-        source = Source(given.path, sha256(data), now)
+        digest = sha256(data)
+        source = None if given.path is None else Source(given.path, digest, now)
         job = job_for(given.prompt, given.job_id, now, source, self._journal.job)
-        self._accept(TakenFile(given.path, source.sha256, now, data), [job], now)
+        if given.path is None or given.file is not None:
+            self._journal.accept_given(job, twin_of(job), given.file)
+        else:
+            self._accept(TakenFile(given.path, digest, now, data), [job], now)
         return [job]
 
     def _accept(self, file: TakenFile, jobs: list[Job], now: float) -> None:

@@ -9,10 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.jobs.opening import check_version, no_journal, translated
+from mjwatch.jobs.reader import stored_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from mjwatch.jobs.reader import TakenFile
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another writer's transaction to end; each is short."""
@@ -56,14 +59,35 @@ def beside(path: Path) -> Iterator[sqlite3.Connection]:
             yield db
 
 
-def ask(path: Path, verb: str, arguments: Mapping[str, Any], now: float) -> int:
-    """Write a request down, durably; its id. Raises JournalError, and then nothing was written."""
+def ask(
+    path: Path, verb: str, arguments: Mapping[str, Any], now: float, file: TakenFile | None = None
+) -> int:
+    """Write a request down, durably; its id. Raises JournalError, and then nothing was written.
+
+    ``file``: what the prompts of the request came from; its number is put into the arguments as ``file``.
+    """
     with beside(path) as db:
+        db.execute("BEGIN IMMEDIATE")
+        if file is not None:
+            arguments = {**arguments, "file": put_file(db, file, now)}
         row = db.execute(
             "INSERT INTO requests (at, verb, arguments) VALUES (?, ?, ?) RETURNING id",
             (now, verb, json.dumps(arguments)),
         ).fetchone()
+        db.execute("COMMIT")  # closing the connection without it takes all back
         return int(row[0])
+
+
+def put_file(db: sqlite3.Connection, file: TakenFile, now: float) -> int:
+    """Store a prompt file as it was taken, with its images; its number."""
+    row = db.execute(
+        "INSERT INTO files (path, sha256, mtime, taken, content) VALUES (?, ?, ?, ?, ?) RETURNING id",
+        (stored_path(file.path), file.sha256, file.mtime, now, file.content),
+    ).fetchone()
+    number = int(row[0])
+    for name, content in file.images.items():
+        db.execute("INSERT INTO images (file, name, content) VALUES (?, ?, ?)", (number, name, content))
+    return number
 
 
 def open_requests(db: sqlite3.Connection) -> list[Request]:

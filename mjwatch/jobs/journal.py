@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.errors import JournalError
 from mjwatch.jobs import control
 from mjwatch.jobs.opening import refuse_unusable, translated
-from mjwatch.jobs.reader import JournalReader, TakenFile, stored_path
+from mjwatch.jobs.reader import JournalReader, TakenFile
 from mjwatch.jobs.record import dump_job
 from mjwatch.jobs.schema import migrate, newest_version, version_of
 
@@ -88,19 +88,8 @@ class Journal(JournalReader):
     def accept(self, file: TakenFile | None, jobs: Sequence[tuple[Job, str]], now: float) -> None:
         """Store a taken file with its jobs and their twin keys: from here on the inbox's copy may go."""
         with self._transaction():
-            file_id = None if file is None else self._put_file(file, now)
+            file_id = None if file is None else control.put_file(self._db, file, now)
             self._put_jobs(jobs, file_id)
-
-    def _put_file(self, file: TakenFile, now: float) -> int | None:
-        file_id = self._db.execute(
-            "INSERT INTO files (path, sha256, mtime, taken, content) VALUES (?, ?, ?, ?, ?)",
-            (stored_path(file.path), file.sha256, file.mtime, now, file.content),
-        ).lastrowid
-        for name, content in file.images.items():
-            self._db.execute(
-                "INSERT INTO images (file, name, content) VALUES (?, ?, ?)", (file_id, name, content)
-            )
-        return file_id
 
     def _put_jobs(self, jobs: Sequence[tuple[Job, str]], file_id: int | None) -> None:
         for job, twin in jobs:
@@ -134,10 +123,13 @@ class Journal(JournalReader):
             self._put_children(job.id, children)
             self._put_meta(meta or {})
 
-    def accept_children(self, parent: str, children: Sequence[tuple[Job, str]]) -> None:
-        """Store follow-ups of a job, with their twin keys."""
+    def accept_given(self, job: Job, twin: str, file: int | None) -> None:
+        """Store the job of a request, whose file is in the journal already; None: it is its parent's."""
         with self._transaction():
-            self._put_children(parent, children)
+            if file is None:
+                self._put_children(job.parent or "", [(job, twin)])
+            else:
+                self._put_jobs([(job, twin)], file)
 
     def _put_children(self, parent: str, children: Sequence[tuple[Job, str]]) -> None:
         if children:

@@ -93,8 +93,10 @@ def choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
 
 def accept(job: Job, event: ev.Accepted, now: float, limits: Limits) -> Moved:
     """Discord has executed the command."""
-    due = now + (limits.form_timeout if awaits_form(job) else limits.start_timeout)
-    return _note(job, now, "submitted", state=State.SUBMITTED, due=due, tries=0, doubted=None), ()
+    form = awaits_form(job)
+    due = now + (limits.form_timeout if form else limits.start_timeout)
+    tries = job.tries if form else 0
+    return _note(job, now, "submitted", state=State.SUBMITTED, due=due, tries=tries, doubted=None), ()
 
 
 def awaits_form(job: Job) -> bool:

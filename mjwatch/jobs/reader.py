@@ -101,16 +101,22 @@ class JournalReader:
         query = f"SELECT 1 {_FROM_OPEN} AND state='queued' AND twin NOT IN ({marks}) LIMIT 1"
         return self._one(query, *blocked_twins) is not None
 
-    def next_queued(self, now: float, blocked_twins: Collection[str], only: str | None = None) -> Job | None:
+    def next_queued(
+        self, now: float, blocked_twins: Collection[str], only: Collection[str] | None = None
+    ) -> Job | None:
         """The queued job to send next: due, and no twin of a blocked one.
 
         Of those with the highest priority each top-level folder of the inbox has its turn; within a folder
-        it goes by order of arrival. ``only``: no other job than the one with this id.
+        it goes by order of arrival. ``only``: no other jobs than those with these ids.
         """
         marks = ",".join("?" * len(blocked_twins))
         free = f"state='queued' AND (due IS NULL OR due<=?) AND twin NOT IN ({marks})"
         if only is not None:
-            found = self._jobs(f"SELECT body {_FROM_JOBS} AND {free} AND id=?", now, *blocked_twins, only)
+            found = self._jobs(
+                f"SELECT body {_FROM_JOBS} AND {free} AND id IN ({','.join('?' * len(only))})"
+                " ORDER BY priority DESC, number LIMIT 1",
+                *(now, *blocked_twins, *only),
+            )
             return found[0] if found else None
         heads = [
             (-row[0], served, row[1])

@@ -37,8 +37,8 @@ class Sending:
         self._chance = chance
         self._throttle = Throttle(pace)
         self._uploading: str | None = None
-        self.only: str | None = None
-        """If set, no other queued job than this one is sent."""
+        self.only: frozenset[str] | None = None
+        """If set, no other queued jobs than these are sent."""
 
     def load(self, now: float) -> None:
         """Take up how many were sent in the last day."""

@@ -70,7 +70,8 @@ class Steering:
             case "cancel":
                 return [self._cancel(job_id) for job_id in _jobs(arguments)]
             case "give":
-                return [self._take(*pair) for pair in _jobs(arguments).items()]
+                file = arguments.get("file")
+                return [self._take(*pair, file) for pair in _jobs(arguments).items()]
             case _:
                 return [Outcome(None, False, f"this mjwatch knows no request to {request.verb}")]
 
@@ -109,9 +110,9 @@ class Steering:
         waits = f"; it waits, {pause.reason} (`mjwatch resume`)" if pause is not None else ""
         return f"queued again{doubt}{waits}"
 
-    def _take(self, job_id: str, wish: Mapping[str, Any]) -> Outcome:
+    def _take(self, job_id: str, wish: Mapping[str, Any], file: int | None) -> Outcome:
         """``wish``: a ``prompt`` as the journal keeps it, and ``path`` as in PromptGiven."""
-        self._give(ev.PromptGiven(job_id, load_prompt(wish["prompt"]), wish.get("path")))
+        self._give(ev.PromptGiven(job_id, load_prompt(wish["prompt"]), wish.get("path"), file))
         job = self._job(job_id)
         if job is None:
             return _unknown(job_id)

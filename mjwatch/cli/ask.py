@@ -1,0 +1,117 @@
+"""Verbs for all that Midjourney does besides imagine: ``act``, ``ask`` and ``info``."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mjwatch.cli.look import config_of, find_job
+from mjwatch.cli.output import Json, echo_json, plain
+
+if TYPE_CHECKING:
+    from mjwatch.api import Pictures
+
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for what comes of it, with progress.")]
+
+
+def act(
+    context: typer.Context,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The finished job's id, or its beginning.")],
+    actions: Annotated[
+        list[str], typer.Argument(metavar="ACTION...", help="U1, V2, reroll, 'vary strong', 'zoom 2x' ...")
+    ],
+    prompt: Annotated[
+        str, typer.Option(metavar="TEXT", help="New words, for follow-ups that take some.")
+    ] = "",
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Do follow-ups on a finished job: U1, V2, zoom and the like.
+
+    Each becomes a job of its own, whose folder stands beside that of the job. An action for one picture of a
+    grid may carry its number ('vary strong 3'); without one it is the first's.
+    """
+    from mjwatch.api import MidjourneyAPI
+    from mjwatch.cli.progress import JobProgress
+    from mjwatch.giving import follow_ups, give
+    from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+    from mjwatch.model import Prompt
+
+    config = config_of(context)
+    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+        parent = find_job(reader, job).id
+    if wait:
+        api = MidjourneyAPI(config)
+        with JobProgress() as progress:
+            found = api.act(
+                parent, *actions, prompt=prompt, on_change=progress.update, on_trouble=progress.trouble
+            )
+        _tell(found, as_json)
+        return
+    wish = follow_ups(parent, actions, Prompt(prompt))
+    give(config, wish)
+    rows = [{"job": job_id, "action": one.action} for job_id, one in wish.prompts.items()]
+    if as_json:
+        echo_json(rows)
+    else:
+        for row in rows:
+            typer.echo(f"{row['job']}  {row['action']}")
+
+
+def ask(
+    context: typer.Context,
+    command: Annotated[
+        str,
+        typer.Argument(
+            metavar="COMMAND",
+            help="blend, describe, shorten, show, settings, fast, relax, turbo, public, stealth,"
+            " 'prefer remix', 'prefer variability', 'prefer suffix'.",
+        ),
+    ],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the command takes, if anything.")] = "",
+    image: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A picture, for blend and describe; repeatable.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Give Midjourney another command, such as blend or describe.
+
+    Some change the account (fast, relax, stealth ...); no prompt file can do that.
+    """
+    _tell([_ask(context, command, text, image or [])], as_json)
+
+
+def info(context: typer.Context, as_json: Json = False) -> None:
+    """Show the account's plan, its hours and its queue."""
+    from dataclasses import asdict
+
+    from mjwatch.midjourney.info import read_info
+
+    found = _ask(context, "info", "", [])
+    if as_json:
+        echo_json(asdict(read_info(found.text or "")))
+    else:
+        typer.echo("\n".join(plain(line) for line in (found.text or "").replace("*", "").split("\n")))
+
+
+def _ask(context: typer.Context, command: str, text: str, images: list[Path]) -> Pictures:
+    from mjwatch.api import MidjourneyAPI
+    from mjwatch.cli.progress import JobProgress
+
+    api = MidjourneyAPI(context.obj)
+    with JobProgress() as progress:
+        return api.command(command, text, images, on_change=progress.update, on_trouble=progress.trouble)
+
+
+def _tell(found: list[Pictures], as_json: bool) -> None:
+    if as_json:
+        echo_json([one.manifest | {"folder": str(one.folder)} for one in found])
+        return
+    for one in found:
+        for picture in one.pictures:
+            typer.echo(plain(picture))
+        if one.text:
+            typer.echo("\n".join(plain(line) for line in one.text.split("\n")))

@@ -1,0 +1,170 @@
+"""Jobs that are asked for without a prompt file: follow-ups and commands, by a daemon or in this process."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.config import load_keys
+from mjwatch.discord.uploads import LARGEST_IMAGE
+from mjwatch.errors import DaemonError, PausedError, PromptFileError
+from mjwatch.events import Poked
+from mjwatch.host.lock import daemon_runs
+from mjwatch.jobs.control import ask
+from mjwatch.jobs.intake import sha256
+from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
+from mjwatch.midjourney.orders import order_for
+from mjwatch.model import Job, Prompt, State, UploadedImage
+from mjwatch.oneshot import answered, run_these
+from mjwatch.prompts.actions import expand_then
+from mjwatch.prompts.pictures import is_picture
+from mjwatch.runtime import Runtime, new_id
+from mjwatch.steering import steer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from mjwatch.config import Config
+    from mjwatch.oneshot import Listener
+
+POLL = 0.2
+"""Seconds between two looks into the journal while a daemon works on the jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for: prompts by the ids that their jobs will have.
+
+    ``path``: the file that they could have come from; None for follow-ups. ``images``: the content of the
+    local images that they name.
+    """
+
+    prompts: Mapping[str, Prompt]
+    path: str | None = None
+    images: Mapping[str, bytes] = field(default_factory=dict)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the request says."""
+        jobs = {
+            job_id: {"prompt": asdict(prompt), "path": self.path} for job_id, prompt in self.prompts.items()
+        }
+        return {"jobs": jobs}
+
+    def file(self) -> TakenFile | None:
+        """What the jobs came from, for the journal."""
+        if self.path is None:
+            return None
+        content = "\n".join(prompt.text for prompt in self.prompts.values()).encode()
+        return TakenFile(self.path, sha256(content), time.time(), content, self.images)
+
+
+def follow_ups(job_id: str, actions: Sequence[str], new: Prompt) -> Wish:
+    """These actions on a finished job; ``new`` has new words and further wishes for all of them.
+
+    Raises PromptFileError for a name that is no follow-up's.
+    """
+    names = expand_then(list(actions))
+    if not names:
+        raise PromptFileError("no follow-up is named", "name some: U1, V2, vary strong, zoom 2x …")
+    return Wish({new_id(): replace(new, action=name, parent=job_id) for name in names})
+
+
+def command(name: str, text: str, paths: Sequence[Path]) -> Wish:
+    """A command other than imagine, with local pictures. Raises PromptFileError for what can't be sent."""
+    images = {f"{number}-{path.name}": _picture(path) for number, path in enumerate(paths, 1)}
+    prompt = Prompt(text.strip(), command=name, images=tuple(images))
+    uploaded = tuple(UploadedImage(image, image, image, 0.0) for image in images)
+    try:
+        order_for(Job(id="", prompt=prompt, accepted=0.0, uploads=uploaded))
+    except ValueError as error:
+        raise PromptFileError(str(error)) from error
+    return Wish({new_id(): prompt}, f"{name.replace(' ', '-')}.txt", images)
+
+
+def _picture(path: Path) -> bytes:
+    try:
+        data = path.expanduser().read_bytes()
+    except OSError as error:
+        raise PromptFileError(f"{path} can't be read: {error.strerror}", "check its name") from error
+    if not is_picture(data):
+        raise PromptFileError(f"{path} is no picture", "PNG, JPEG, WebP and GIF can be uploaded")
+    if len(data) > LARGEST_IMAGE:
+        raise PromptFileError(f"{path} has {len(data):,} bytes", f"Discord takes {LARGEST_IMAGE:,} at most")
+    return data
+
+
+def give(config: Config, wish: Wish) -> None:
+    """Hand it in and return; the jobs run when a daemon does. Raises DaemonError, JournalError."""
+    for outcome in steer(config, "give", wish.arguments(), wish.file()):
+        if not outcome.done:
+            raise PromptFileError(outcome.words)
+
+
+def give_and_wait(config: Config, wish: Wish, listener: Listener) -> list[Job]:
+    """Hand it in, and wait until all its jobs have their answers, or wait for a person's word.
+
+    Raises PausedError where a person is needed first, UnreachableError, DaemonError, JournalError.
+    """
+    while True:
+        if daemon_runs(config.state.path):
+            steer(config, "give", wish.arguments(), wish.file())
+            return _await(config, list(wish.prompts), listener)
+        jobs = _run_here(config, wish, listener)
+        if jobs is not None:
+            return jobs
+
+
+def _run_here(config: Config, wish: Wish, listener: Listener) -> list[Job] | None:
+    """The jobs as they ended; None if another process was faster to take the lock."""
+    journal = config.state.path / JOURNAL_FILE
+    try:
+        runtime = Runtime(config, load_keys(config), watch_inbox=False).__enter__()
+    except DaemonError:
+        if daemon_runs(config.state.path):
+            return None
+        raise
+    try:
+
+        def hand_in() -> None:
+            ask(journal, "give", wish.arguments(), time.time(), wish.file())
+            runtime.engine.put(Poked())
+
+        return run_these(runtime, list(wish.prompts), hand_in, listener)
+    finally:
+        runtime.__exit__()
+
+
+def _await(config: Config, job_ids: Sequence[str], listener: Listener) -> list[Job]:
+    """Wait for a daemon to answer them."""
+    seen: dict[str, Job] = {}
+    told: str | None = None
+    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+        while True:
+            jobs = _with_follow_ups(reader, job_ids)
+            for job in jobs:
+                if seen.get(job.id) != job:
+                    seen[job.id] = job
+                    listener.changed(job)
+            if len(jobs) >= len(job_ids) and all(map(answered, jobs)):
+                return jobs
+            pause = reader.paused()
+            if pause is not None and any(job.state is State.QUEUED for job in jobs):
+                raise PausedError(pause.reason)
+            trouble = reader.recall("trouble")
+            if trouble is not None and trouble != told:
+                listener.trouble(trouble)
+            told = trouble
+            if not daemon_runs(config.state.path):
+                raise DaemonError("the daemon has stopped; the jobs are kept", "start it: `mjwatch run`")
+            time.sleep(POLL)
+
+
+def _with_follow_ups(reader: JournalReader, job_ids: Sequence[str]) -> list[Job]:
+    jobs = [job for job_id in job_ids if (job := reader.job(job_id)) is not None]
+    for job in jobs:
+        if job.prompt.then and job.state is State.DONE:
+            jobs += reader.children_of(job.id)
+    return jobs

@@ -1,0 +1,328 @@
+"""What the loop sends and when: turns of folders, priorities, times, uploads, forms, follow-ups."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mjwatch import events as ev
+from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.sending import UPLOADS_KEPT
+from mjwatch.model import (
+    Button,
+    Job,
+    Modal,
+    Prompt,
+    Refusal,
+    RefusalClass,
+    Result,
+    ResultKind,
+    State,
+    UploadedImage,
+)
+from tests.made_jobs import made_job
+from tests.test_engine import House
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+UUID = "0b7cf2d4-51a5-4b4c-9f0d-6a8f3a2c9e11"
+GRID_BUTTONS = tuple(
+    Button(f"MJ::JOB::{verb}::{n}::{UUID}", f"{letter}{n}")
+    for letter, verb in (("U", "upsample"), ("V", "variation"))
+    for n in range(1, 5)
+)
+FORM = Modal(
+    "900", f"MJ::OutpaintCustomZoomModal::{UUID}", (("MJ::OutpaintCustomZoomModal::prompt", "a cat"),)
+)
+TOO_LARGE = Refusal(RefusalClass.USER, None, "the file is too large")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        yield House(journal)
+
+
+def give(house: House, job_id: str, prompt: Prompt, path: str | None = "given.txt") -> list[ev.Effect]:
+    return house.feed(ev.PromptGiven(job_id, prompt, path))
+
+
+def finished(house: House, job_id: str, buttons: tuple[Button, ...] = GRID_BUTTONS) -> None:
+    """The bot and the outbox do their part for a job that was sent."""
+    result = Result("700", "nonce", UUID, "a red cat", (), buttons)
+    house.feed(ev.ForJob(job_id, ev.Accepted()), ev.ForJob(job_id, ev.Finished(result)))
+    house.feed(ev.ForJob(job_id, ev.Published(f"cat-{job_id}")))
+
+
+def sent(house: House) -> list[str]:
+    return [submit.job.id for submit in house.submits()]
+
+
+# ---- turns
+
+
+def test_each_top_level_folder_has_its_turn(house: House) -> None:
+    for number in range(5):
+        house.drop(f"ada/deep/{number}.txt", f"ada's picture {number}\n")
+    house.drop("grace/one.txt", "grace's picture\n")
+    house.drop("two.txt", "a picture of nobody's\n")
+    house.online()
+    for _ in range(5):
+        (job_id,) = [one for one in sent(house) if house.job(one).state is State.SUBMITTING]
+        finished(house, job_id)
+    paths = [source.path for job_id in sent(house) if (source := house.job(job_id).source)]
+    assert paths[:3] == ["ada/deep/0.txt", "grace/one.txt", "two.txt"]
+    assert paths[3:] == ["ada/deep/1.txt", "ada/deep/2.txt", "ada/deep/3.txt"]
+
+
+def test_a_higher_priority_goes_before_all_turns(house: House) -> None:
+    give(house, "lowaaaaa", Prompt("one"))
+    give(house, "lowbbbbb", Prompt("two"), "ada/two.txt")
+    give(house, "highaaaa", Prompt("three", priority=3), "ada/three.txt")
+    house.online()
+    assert sent(house) == ["highaaaa"]
+
+
+def test_a_job_with_a_time_is_not_sent_before_it(house: House) -> None:
+    house.online()
+    give(house, "lateaaaa", Prompt("later", not_before=house.now + 50))
+    assert sent(house) == []
+    house.now += 60
+    house.feed()
+    assert sent(house) == ["lateaaaa"]
+
+
+@given(
+    paths=st.lists(st.tuples(st.sampled_from(["", "a/", "b/", "c/"]), st.integers(0, 2)), max_size=12),
+)
+def test_nobody_waits_while_another_folder_has_two_turns(paths: list[tuple[str, int]]) -> None:
+    """Among equals of one priority, between two turns of one folder each waiting folder has had one."""
+    from tests.test_reader import memory_journal
+
+    with closing(memory_journal()) as journal:
+        made = [
+            made_job(f"job{n}", f"{lane}{n}.txt", priority=priority)
+            for n, (lane, priority) in enumerate(paths)
+        ]
+        journal.accept(None, [(job, job.id) for job in made], 1.0)
+        order: list[Job] = []
+        for number in itertools.count():
+            job = journal.next_queued(1.0, ())
+            if job is None:
+                break
+            order.append(job)
+            gone = replace(job, state=State.SUBMITTING, nonces=(f"n{number}",))
+            journal.update(gone, attempt_at=1.0)
+    assert len(order) == len(made)
+    priorities = [job.prompt.priority for job in order]
+    assert priorities == sorted(priorities, reverse=True)
+    for priority in set(priorities):
+        lanes = [
+            (job.source.path if job.source else "")[:2] for job in order if job.prompt.priority == priority
+        ]
+        lanes = [lane if lane.endswith("/") else "" for lane in lanes]
+        for first, second in itertools.combinations(range(len(lanes)), 2):
+            if lanes[first] == lanes[second] and lanes[first] not in lanes[first + 1 : second]:
+                still_waiting = set(lanes[second:]) - {lanes[first]}
+                assert still_waiting <= set(lanes[first + 1 : second])
+
+
+# ---- local images
+
+
+def test_local_images_are_uploaded_before_the_prompt_is_sent_and_nothing_else_goes_meanwhile(
+    house: House,
+) -> None:
+    house.online()
+    (effect,) = give(house, "withpict", Prompt("a cat", images=("ref.png",)))
+    assert isinstance(effect, ev.Upload)
+    assert give(house, "otheraaa", Prompt("a dog")) == []
+    image = UploadedImage("ref.png", "slot/ref.png", "https://cdn.example/ref.png", house.now)
+    (effect,) = house.feed(ev.ForJob("withpict", ev.Uploaded((image,))))
+    assert isinstance(effect, ev.Submit)
+    assert (effect.job.id, effect.job.uploads) == ("withpict", (image,))
+
+
+def test_an_upload_that_fails_is_tried_again_later_and_holds_up_nobody(house: House) -> None:
+    house.online()
+    give(house, "withpict", Prompt("a cat", images=("ref.png",)))
+    give(house, "otheraaa", Prompt("a dog"))
+    (effect,) = house.feed(ev.ForJob("withpict", ev.NotUploaded("no route")))
+    assert isinstance(effect, ev.Submit)
+    assert effect.job.id == "otheraaa"
+    finished(house, "otheraaa")
+    house.now += 10
+    (effect,) = house.feed()
+    assert isinstance(effect, ev.Upload)
+
+
+def test_an_image_that_discord_does_not_take_fails_the_job_and_nothing_was_sent(house: House) -> None:
+    house.online()
+    give(house, "withpict", Prompt("a cat", images=("ref.png",)))
+    house.feed(ev.ForJob("withpict", ev.NotUploaded("too large", refusal=TOO_LARGE)))
+    assert house.job("withpict").state is State.FAILED
+    assert house.submits() == []
+
+
+def test_an_upload_of_long_ago_is_made_anew(house: House) -> None:
+    house.online()
+    give(house, "withpict", Prompt("a cat", images=("ref.png",)))
+    image = UploadedImage("ref.png", "slot/ref.png", None, house.now)
+    house.feed(ev.ForJob("withpict", ev.Uploaded((image,))))
+    house.feed(ev.ForJob("withpict", ev.NotSent("no route", retry_after=UPLOADS_KEPT + 1)))
+    house.now += UPLOADS_KEPT + 2
+    (effect,) = house.feed()
+    assert isinstance(effect, ev.Upload)
+
+
+# ---- follow-ups
+
+
+def test_the_follow_ups_of_a_job_are_made_in_the_step_that_makes_it_done(house: House) -> None:
+    house.online()
+    give(house, "parentaa", Prompt("a red cat", then=("U1", "V2"), label="spring", priority=4))
+    finished(house, "parentaa")
+    children = house.journal.children_of("parentaa")
+    assert [(child.prompt.action, child.parent) for child in children] == [
+        ("U1", "parentaa"),
+        ("V2", "parentaa"),
+    ]
+    assert {(child.prompt.label, child.prompt.priority) for child in children} == {("spring", 4)}
+    assert [child.source for child in children] == [house.job("parentaa").source] * 2
+    assert sent(house) == ["parentaa", children[0].id]
+    file = house.journal.file_of(children[0].id)
+    assert file is not None
+
+
+def test_a_follow_up_that_is_not_offered_is_answered_and_never_sent(house: House) -> None:
+    house.online()
+    give(house, "parentaa", Prompt("a red cat", then=("U1", "V2")))
+    finished(house, "parentaa", GRID_BUTTONS[:1])
+    first, second = (house.job(child.id) for child in house.journal.children_of("parentaa"))
+    assert (first.prompt.action, first.state) == ("U1", State.SUBMITTING)
+    assert (second.prompt.action, second.state) == ("V2", State.REJECTED)
+    assert [effect.job.id for effect in house.effects if isinstance(effect, ev.Answer)] == [second.id]
+
+
+def test_a_crash_before_the_step_is_committed_makes_the_follow_ups_once(house: House) -> None:
+    house.online()
+    give(house, "parentaa", Prompt("a red cat", then=("U1",)))
+    finished(house, "parentaa")
+    again = House(house.journal, first_nonce=100)
+    again.engine.load()
+    again.feed(ev.ForJob("parentaa", ev.Published("cat-parentaa")))
+    assert len(house.journal.children_of("parentaa")) == 1
+
+
+def test_a_job_that_was_cancelled_has_no_follow_ups_even_if_its_pictures_come(house: House) -> None:
+    house.online()
+    give(house, "parentaa", Prompt("a red cat", then=("U1",)))
+    house.feed(ev.ForJob("parentaa", ev.Accepted()), ev.ForJob("parentaa", ev.CancelAsked()))
+    finished(house, "parentaa")
+    assert house.job("parentaa").state is State.DONE
+    assert house.journal.children_of("parentaa") == []
+
+
+def test_a_follow_up_given_twice_under_one_id_is_taken_once(house: House) -> None:
+    house.online()
+    give(house, "parentaa", Prompt("a red cat"))
+    finished(house, "parentaa")
+    for _ in range(2):
+        give(house, "childaaa", Prompt("", action="U3", parent="parentaa"), None)
+    (child,) = house.journal.children_of("parentaa")
+    assert (child.id, child.prompt.text, child.press is None) == ("childaaa", "a red cat", False)
+
+
+def test_a_follow_up_of_an_unknown_job_is_rejected_in_words(house: House) -> None:
+    give(house, "childaaa", Prompt("", action="U3", parent="nobody22"))
+    job = house.job("childaaa")
+    assert job.state is State.REJECTED
+    assert job.refusal is not None
+    assert "there is no job nobody22" in (job.refusal.title or "")
+
+
+# ---- forms
+
+
+def zooming(house: House) -> Job:
+    """A custom zoom whose button was pressed."""
+    house.online()
+    give(house, "parentaa", Prompt("a red cat"))
+    single = (Button(f"MJ::CustomZoom::{UUID}", "Custom Zoom"),)
+    finished(house, "parentaa", single)
+    give(house, "zoomaaaa", Prompt("", action="zoom 1.8", parent="parentaa"), None)
+    assert sent(house)[-1] == "zoomaaaa"
+    return house.job("zoomaaaa")
+
+
+def test_a_form_is_filled_in_as_an_attempt_of_its_own_with_a_new_nonce(house: House) -> None:
+    pressed = zooming(house)
+    effects = house.feed(
+        ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)), ev.ForJob("zoomaaaa", ev.Accepted(), pressed.nonce)
+    )
+    (effect,) = effects
+    assert isinstance(effect, ev.Submit)
+    assert effect.job.modal == FORM
+    assert effect.job.nonce != pressed.nonce
+    assert len(effect.job.nonces) == 2
+
+
+def test_a_form_does_not_wait_for_the_pace(house: House) -> None:
+    zooming(house)
+    house.engine.sending._throttle.sent(house.now + 500, 0.0)  # the next submission is far away
+    give(house, "otheraaa", Prompt("a dog", priority=9))
+    (effect,) = house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
+    assert isinstance(effect, ev.Submit)
+    assert effect.job.id == "zoomaaaa"
+
+
+@pytest.mark.parametrize(
+    "silence", [ev.Overdue(), ev.Unanswered("it timed out"), ev.InteractionFailed("no answer")]
+)
+def test_a_form_that_never_comes_is_asked_for_again_and_then_given_up_with_nothing_spent(
+    house: House, silence: ev.JobEvent
+) -> None:
+    zooming(house)
+    for _ in range(3):
+        assert house.job("zoomaaaa").state is State.SUBMITTING
+        house.feed(ev.ForJob("zoomaaaa", silence) if not isinstance(silence, ev.Overdue) else _late(house))
+        house.now += 100
+        house.feed()
+    job = house.job("zoomaaaa")
+    assert job.state is State.FAILED
+    assert job.refusal is not None
+    assert "nothing was run" in job.refusal.detail
+
+
+def _late(house: House) -> ev.LoopEvent:
+    house.feed(ev.ForJob("zoomaaaa", ev.Accepted()))
+    return ev.ForJob("zoomaaaa", ev.Overdue())
+
+
+def test_a_form_that_is_no_longer_taken_is_opened_anew(house: House) -> None:
+    zooming(house)
+    house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
+    gone = Refusal(RefusalClass.CONFIG, None, "Unknown interaction")
+    house.feed(ev.ForJob("zoomaaaa", ev.Refused(gone, executed=False)))
+    job = house.job("zoomaaaa")
+    assert (job.state, job.modal) == (State.QUEUED, None)
+    house.now += 10
+    (effect,) = house.feed()
+    assert isinstance(effect, ev.Submit)
+    assert effect.job.modal is None
+
+
+def test_a_result_in_words_is_a_result(house: House) -> None:
+    house.online()
+    give(house, "describe", Prompt("https://example.org/a.png", command="describe"))
+    words = Result("800", "nonce", None, None, (), kind=ResultKind.TEXT, text="1 a cat")
+    (effect,) = house.feed(ev.ForJob("describe", ev.Accepted()), ev.ForJob("describe", ev.Finished(words)))
+    assert isinstance(effect, ev.Collect)
