@@ -183,6 +183,6 @@ def test_the_example_that_tells_whether_a_folder_has_arrived_does_so(tmp_path: P
 
 def test_the_pages_name_every_kind_of_evidence() -> None:
     kinds = re.findall(r"^- \*\*([a-z ]+)\*\*", matching_doc or "", re.MULTILINE)
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     for name in ("docs/manifest.md", "docs/how-it-works.md"):
         assert [kind for kind in kinds if f"`{kind}`" not in _text(name)] == []
