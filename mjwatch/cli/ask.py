@@ -21,7 +21,7 @@ def act(
     context: typer.Context,
     job: Annotated[str, typer.Argument(metavar="JOB", help="The finished job's id, or its beginning.")],
     actions: Annotated[
-        list[str], typer.Argument(metavar="ACTION...", help="U1, V2, reroll, 'vary strong', 'zoom 2x' ...")
+        list[str], typer.Argument(metavar="ACTION...", help="U1, V2, reroll, 'vary strong' and so on.")
     ],
     prompt: Annotated[
         str, typer.Option(metavar="TEXT", help="New words, for follow-ups that take some.")
@@ -79,7 +79,7 @@ def ask(
 ) -> None:
     """Give Midjourney another command, such as blend or describe.
 
-    Some change the account (fast, relax, stealth ...); no prompt file can do that.
+    Some change the account, such as fast, relax and stealth; no prompt file can do that.
     """
     _tell([_ask(context, command, text, image or [])], as_json)
 
