@@ -329,7 +329,7 @@ def test_a_file_is_dropped_as_it_is_and_its_slips_are_told(
     [
         ("missing.txt", "can't be read"),
         ("", "the prompt is empty"),
-        ("a {red, blue} cat", "can't expand"),
+        ("a {red, blue} cat", "stands for 2 prompts"),
         ("caf\udce9", "control character"),
         ("word " * 1400, "6999 characters"),
         ("/", "is no prompt file"),

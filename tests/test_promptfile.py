@@ -76,7 +76,7 @@ def test_a_text_file_that_looks_like_a_list_is_told_its_name(name: str) -> None:
     assert "name it cat.list.txt" in refused("a cat --v 7\na dog --v 7\n", name).mend
 
 
-@pytest.mark.parametrize("name", ["cat.json", "cat", ".txt", "cat.txt.bak", ""])
+@pytest.mark.parametrize("name", ["cat.jsonl", "cat", ".txt", "cat.txt.bak", ""])
 def test_other_names_are_no_prompt_files(name: str) -> None:
     assert "no prompt file" in refused("a cat", name).message
 
@@ -94,10 +94,14 @@ def test_other_names_are_no_prompt_files(name: str) -> None:
         ("a \x85 cat", "control character (U+0085)"),
         ("x" * 6001, "6001 characters, but Discord takes 6000"),
         ("x\n" * 40_000, f"80000 bytes, but prompt files have {MAX_BYTES}"),
-        ("a {red, blue} cat", "can't expand {a, b} yet"),
-        ("a cat --repeat 4", "can't do --repeat yet"),
-        ("a cat --r 4", "can't do --repeat yet"),
-        ("a __colour__ cat", "can't expand the wildcard __colour__ yet"),
+        ("a {red, blue cat", "a { is not closed"),
+        ("a cat --repeat four", '--repeat "four" is no number'),
+        ("a cat --r", '--repeat "" is no number'),
+        ("a cat --r 2 --repeat 2", "--repeat stands there twice"),
+        ("a cat --repeat 0", '--repeat "0" is no number'),
+        ("a cat --repeat 9999999999", "is no number"),
+        ("a cat --repeat 999999999", "the file makes at least 999,999,999 jobs"),
+        ("a __colour__ cat", "there is no wildcard colour: _wildcards/colour.txt is neither beside"),
     ],
 )
 def test_what_can_not_be_submitted_is_refused_with_the_reason(data: str | bytes, told: str) -> None:
@@ -171,13 +175,21 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('prompts = ["a", 5]', 'prompts is ["a", 5]'),
         ('promt = "a cat"', 'unknown key "promt" (did you mean prompt?)'),
         ('prompt = "a"\nar = "16:9"', 'unknown key "ar"'),
-        ('prompt = "a"\nrepeat = 2', "can't do repeat = 2 yet"),
-        ('prompt = "a"\nthen = ["U1"]', 'can\'t do then = ["U1"] yet'),
-        ('prompt = "a"\npriority = 5', "can't do priority"),
-        ('prompt = "a"\nnot_before = 2026-12-01T22:00:00Z', "can't do not_before"),
-        ('command = "blend"', 'can\'t do command = "blend" yet'),
-        ('parent = "7k3f9a2m"\naction = "U2"', "can't do parent"),
-        ('prompt = "a"\nimages = ["cat.png"]', "'cat.png' is a local file"),
+        ('prompt = "a"\nrepeat = 0', "repeat is 0, but must be a whole number from 1"),
+        ('prompt = "a"\nrepeat = true', "repeat is true"),
+        ('prompt = "a --repeat 2"\nrepeat = 2', "--repeat stands in the prompt's text and"),
+        ('prompt = "a"\nrepeat = 2\n[parameters]\nr = 2', "repeat stands above and below [parameters]"),
+        ('prompt = "a"\nthen = ["U5"]', 'there is no follow-up "U5" (did you mean'),
+        ('prompt = "a"\nthen = 5', "then is 5, but must be a list of texts"),
+        ('prompt = "a"\npriority = 1.5', "priority is 1.5, but must be a whole number"),
+        ('prompt = "a"\npriority = true', "priority is true"),
+        ('prompt = "a"\npriority = 10000000', "priority is 10000000"),
+        ('prompt = "a"\nnot_before = "tomorrow"', 'not_before is "tomorrow", but must be a date'),
+        ('prompt = "a"\nnot_before = 22:00:00', 'not_before is "22:00:00", but must be a date'),
+        ('prompt = "a"\nnot_before = 0001-01-01', "which is too far away"),
+        ('prompt = "a"\nimages = ["cat.png"]', 'the picture "cat.png" is not there'),
+        ('prompt = "a"\nimages = ["../../etc/passwd"]', "lies outside the prompt file's own folder"),
+        ('prompt = "a"\napplication = "nijii"', 'there is no application "nijii" (did you mean niji?)'),
         ('prompt = "a"\nimages = "cat.png"', "must be a list"),
         ('prompt = "a"\nlabel = 5', "label is 5"),
         ('prompt = "a"\nlabel = "\\u0007"', "control character (U+0007)"),
@@ -195,7 +207,8 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('prompt = "a"\n[parameters]\nsref = [true]', "sref is"),
         ('prompt = "a"\n[parameters]\np = ""', "the parameter p is empty"),
         ('prompt = "a"\n[parameters]\nno = "mice --v 7"', "holds another parameter"),
-        ('prompt = "a"\n[parameters]\nrepeat = 3', "can't do --repeat yet"),
+        ('prompt = "a"\n[parameters]\nrepeat = true', "--repeat true is no number"),
+        ('prompt = "a"\n[parameters]\nsref = "{a --v 7, b}"', "the value of sref holds another parameter"),
         (
             'prompt = "a --ar 1:1"\n[parameters]\naspect = "16:9"',
             "--aspect stands in the prompt's text and in",
@@ -230,7 +243,7 @@ def test_a_toml_file_that_can_not_be_read_is_refused_with_the_place_and_the_cure
     ],
 )
 def test_more_prompts_than_allowed_are_refused_with_their_number(data: str, name: str) -> None:
-    with pytest.raises(PromptFileError, match=r"the file holds \d+ prompts, but at most 3"):
+    with pytest.raises(PromptFileError, match=r"the file makes (at least )?[\d,]+ jobs, but at most 3"):
         read_prompt_file(data.encode(), name, max_jobs=3)
     if len(data) < 100:
         assert len(read_prompt_file(data.encode(), name, max_jobs=4).prompts) == 4

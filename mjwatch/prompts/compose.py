@@ -1,100 +1,150 @@
-"""Composing the one text that is submitted: image links first, then words, then parameters."""
+"""From what a file asks for to its prompts: choices expanded, repeats counted, texts put together."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Prompt
-from mjwatch.prompts import parameters as params
-from mjwatch.prompts.links import split_links, validate_link
+from mjwatch.prompts.assembly import assemble, clean
+from mjwatch.prompts.expand import Wildcards
+from mjwatch.prompts.limits import Count, placed
+from mjwatch.prompts.parameters import canonical, found_in, read_parameters, take_out
+from mjwatch.prompts.pictures import is_local
+from mjwatch.prompts.wish import Wish, over
+from mjwatch.settings import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mjwatch.model import ParameterValue
+    from mjwatch.prompts.wish import Parameters
 
-MAX_TEXT = 6000
-"""Characters in a text option of a slash command (discord-api-docs, "Application Command Option")."""
-
-_PERMUTATION = re.compile(r"(?<!\\)\{[^{}]*,[^{}]*\}")
-_WILDCARD = re.compile(r"(?<!\S)__[A-Za-z][\w-]*?__(?!\w)")
+_REPEAT = "repeat"
+_COUNTABLE = re.compile(r"0*[1-9][0-9]{0,8}")
 
 
-def compose(
-    text: str,
-    *,
-    images: Sequence[str] = (),
-    parameters: Mapping[str, ParameterValue] | None = None,
-    defaults: Mapping[str, ParameterValue] | None = None,
-    label: str | None = None,
-) -> tuple[Prompt, list[str]]:
-    """One prompt, and warnings about what Midjourney will probably not like.
+@dataclass(frozen=True, slots=True)
+class PromptFile:
+    """What a file holds: its prompts in order, and what a person may want to look at again."""
 
-    ``parameters`` must not repeat what the text has; ``defaults`` are parameters that give way to both.
-    Raises PromptFileError where this can't be submitted.
+    prompts: tuple[Prompt, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs that makes, with the follow-ups that its prompts want when they are done."""
+        return sum(1 + len(prompt.then) for prompt in self.prompts)
+
+
+def compose(text: str) -> tuple[Prompt, list[str]]:
+    """One prompt out of words alone, and warnings about what Midjourney will probably not like.
+
+    Raises PromptFileError where it can't be submitted, or stands for several.
     """
-    links, rest = split_links(clean(text))
-    own = dict(parameters or {})
-    in_text = {name for name, _ in params.found_in(rest)}
-    for name in own:
-        if params.canonical(name) in in_text:
+    found = unfold([Wish("", text)], {}, max_jobs=1000)
+    if len(found.prompts) > 1:
+        raise PromptFileError(
+            f"this stands for {len(found.prompts)} prompts, but one is wanted here",
+            "write it into a prompt file, or write \\{ for a plain brace",
+        )
+    return found.prompts[0], list(found.warnings)
+
+
+def unfold(wishes: Sequence[Wish], wildcards: Mapping[str, bytes], max_jobs: int) -> PromptFile:
+    """The prompts that are wished for, in order. Raises PromptFileError, also for more than may be.
+
+    They are counted before any is made: a line of text can stand for more than a machine can hold.
+    """
+    known, count = Wildcards(wildcards), Count(max_jobs)
+    foreseen = 0
+    for wish in wishes:
+        with placed(wish.where):
+            texts = 1 if wish.finished else known.template(wish.text).count
+            foreseen += texts * (1 + len(wish.then))
+    count.foresee(foreseen)
+    prompts: list[Prompt] = []
+    warnings: dict[str, None] = {}
+    for wish in wishes:
+        with placed(wish.where):
+            for prompt, times, slips in _variants(wish, known, count):
+                count.add(times * (1 + len(prompt.then)))
+                prompts += [prompt] * times
+                warnings |= dict.fromkeys(f"{wish.where}: {slip}" if wish.where else slip for slip in slips)
+    count.check()
+    return PromptFile(tuple(prompts), tuple(warnings))
+
+
+def _variants(wish: Wish, known: Wildcards, count: Count) -> Iterator[tuple[Prompt, int, tuple[str, ...]]]:
+    """Each prompt that a wish stands for, how often it is to be done, and its slips."""
+    if wish.finished:
+        prompt, slips = _prompt(wish, wish.text, {})
+        yield replace(prompt, parameters=wish.parameters), 1, slips
+        return
+    for words in known.template(wish.text).texts():
+        text, repeats = take_out(clean(words), _REPEAT)
+        for parameters in _each(_given(wish, text, repeats), known, count):
+            rest = {name: value for name, value in parameters.items() if canonical(name) != _REPEAT}
+            prompt, slips = _prompt(wish, text, rest)
+            yield prompt, _times(parameters), slips
+
+
+def _given(wish: Wish, text: str, repeats: Sequence[str]) -> Parameters:
+    """The parameters that go with a text; defaults are left out for what it has itself."""
+    in_text = {name for name, _ in found_in(text)} | ({_REPEAT} if repeats else set())
+    for name in wish.parameters:
+        if canonical(name) in in_text:
             raise PromptFileError(
                 f"--{name} stands in the prompt's text and in [parameters] too", "leave one of them out"
             )
-    taken = in_text | {params.canonical(name) for name in own}
-    given = {name: value for name, value in (defaults or {}).items() if params.canonical(name) not in taken}
-    given |= own
-    pictures = list(dict.fromkeys([*images, *links]))
-    if not (pictures or rest):
-        raise PromptFileError("the prompt is empty", "write what Midjourney shall draw")
-    whole = " ".join(part for part in (*pictures, rest, params.render(given)) if part)
-    _refuse_unusable(whole)
-    return Prompt(text=whole, parameters=given, label=label), params.slips(whole)
+    below = {name: value for name, value in wish.defaults.items() if canonical(name) not in in_text}
+    if len(repeats) > 1:
+        raise PromptFileError("--repeat stands there twice", "leave one of them out")
+    given = over(wish.parameters, below)
+    return over({_REPEAT: _number(repeats[0])}, given) if repeats else given
 
 
-def clean(text: str) -> str:
-    """The text with every run of blanks and line breaks made one space. Raises PromptFileError on binary."""
-    text = " ".join(text.replace("\t", " ").replace("\n", " ").replace("\r", " ").split(" "))
-    for character in text:
-        if unicodedata.category(character) in ("Cc", "Cs"):
-            raise PromptFileError(
-                f"the text holds a control character (U+{ord(character):04X})", "save it as plain text"
-            )
-    return " ".join(text.split())
+def _each(given: Parameters, known: Wildcards, count: Count) -> Iterator[Parameters]:
+    """The parameters once for each value that their choices stand for."""
+    choices = {name: known.template(value) for name, value in given.items() if isinstance(value, str)}
+    count.foresee(prod(template.count for template in choices.values()))
+    for values in product(*(template.texts() for template in choices.values())):
+        yield read_parameters({**given, **dict(zip(choices, map(clean, values), strict=True))})
 
 
-def check_image(address: str) -> str:
-    """The address of an image prompt. Raises PromptFileError if it is a local file or no usable link."""
-    if "://" not in address:
-        raise PromptFileError(
-            f"the image {address!r} is a local file, which this version can't upload yet",
-            "put it on the web and give its address, https://…",
-        )
-    try:
-        return validate_link(address)
-    except ValueError as error:
-        raise PromptFileError(str(error), "give the picture's own address, https://…") from error
+def _times(parameters: Parameters) -> int:
+    """How often a prompt is to be done."""
+    wanted = [value for name, value in parameters.items() if canonical(name) == _REPEAT]
+    return _number(wanted[0]) if wanted and wanted[0] is not False else 1
 
 
-def _refuse_unusable(text: str) -> None:
-    if len(text) > MAX_TEXT:
-        raise PromptFileError(
-            f"the prompt has {len(text)} characters, but Discord takes {MAX_TEXT} at most", "shorten it"
-        )
-    # Sent as they are, the first two make the bot ask back, and the third is drawn literally and paid for.
-    if _PERMUTATION.search(text):
-        raise PromptFileError(
-            "this version can't expand {a, b} yet", "write each prompt out, one a line of a .list.txt"
-        )
-    if "repeat" in dict(params.found_in(text)):
-        raise PromptFileError(
-            "this version can't do --repeat yet", "write the prompt so many times in a .list.txt"
-        )
-    wildcard = _WILDCARD.search(text)
-    if wildcard:
-        raise PromptFileError(
-            f"this version can't expand the wildcard {wildcard[0]} yet", "write the prompts out"
-        )
+def _number(value: ParameterValue) -> int:
+    digits = str(value)
+    if _COUNTABLE.fullmatch(digits) is None:
+        raise PromptFileError(f"--repeat {shown(value)} is no number", "write --repeat 2")
+    return int(digits)
+
+
+def _prompt(wish: Wish, text: str, parameters: Parameters) -> tuple[Prompt, tuple[str, ...]]:
+    local = tuple(image for image in wish.images if is_local(image))
+    links = [image for image in wish.images if not is_local(image)]
+    bare = bool(local) or wish.action is not None or wish.command != "imagine"
+    assembled = assemble(text, links, parameters, bare=bare)
+    prompt = Prompt(
+        text=assembled.text,
+        command=wish.command,
+        parameters=parameters,
+        label=wish.label,
+        images=local,
+        action=wish.action,
+        parent=wish.parent,
+        then=wish.then,
+        priority=wish.priority,
+        not_before=wish.not_before,
+        application=wish.application,
+    )
+    return prompt, assembled.slips

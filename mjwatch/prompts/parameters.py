@@ -50,6 +50,13 @@ def found_in(text: str) -> Iterator[tuple[str, str]]:
         yield canonical(match["name"]), match["value"].strip()
 
 
+def take_out(text: str, name: str) -> tuple[str, list[str]]:
+    """The text without the parameter of this canonical name, and the values that it had there."""
+    values = [value for found, value in found_in(text) if found == name]
+    rest = _IN_TEXT.sub(lambda match: "" if canonical(match["name"]) == name else match[0], text)
+    return (" ".join(rest.split()), values) if values else (text, values)
+
+
 def read_parameters(table: Mapping[str, object]) -> dict[str, ParameterValue]:
     """A ``[parameters]`` table with its values checked and its lists joined. Raises PromptFileError."""
     read: dict[str, ParameterValue] = {}

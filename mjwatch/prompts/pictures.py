@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
 from mjwatch.settings import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 """What Midjourney takes as image prompts."""
@@ -52,3 +56,17 @@ def check_name(name: str) -> str:
 def is_picture(data: bytes) -> bool:
     """Whether these bytes begin as PNG, JPEG, WebP or GIF do."""
     return _MAGIC.match(data) is not None
+
+
+def check_pictures(images: Iterable[str], found: Mapping[str, bytes]) -> None:
+    """Raise PromptFileError unless each of these that is local was found, and is a picture."""
+    local = dict.fromkeys(image for image in images if is_local(image))
+    if len(local) > MAX_PICTURES:
+        raise PromptFileError(f"the file names more than {MAX_PICTURES} pictures", "split it")
+    for name in local:
+        if name not in found:
+            raise PromptFileError(f"the picture {shown(name)} is not there", "put it beside the prompt file")
+        if not is_picture(found[name]):
+            raise PromptFileError(
+                f"{shown(name)} does not hold a picture", "it must be a PNG, JPEG, WebP or GIF, whole"
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -10,15 +9,11 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Surroundings
 from mjwatch.prompts import pictures, tomlfile
-from mjwatch.prompts.promptfile import decode
+from mjwatch.prompts.expand import MAX_WILDCARDS, wildcards_in
+from mjwatch.prompts.filetext import decode, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MAX_WILDCARDS = 50
-"""Different wildcards that one prompt file may use, those within wildcards counted."""
-
-_WILDCARD = re.compile(r"(?<![\w\\])__(?P<name>[A-Za-z][\w-]*?)__(?!\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +43,13 @@ def wants(data: bytes, name: str, around: Surroundings = _NOTHING) -> Wants:
     texts = [value for path, content in around.defaults for value in _strings(_table(content))]
     texts += [_decoded(content) for content in around.wildcards.values()]
     local: list[str] = []
-    if name.lower().endswith(".toml"):
+    if kind_of(name) == ".toml":
         table = _table(data)
         texts += _strings(table)
         local = list(_local_pictures(table))
-    elif name.lower().endswith(".txt"):
+    elif kind_of(name) in (".txt", ".list.txt"):
         texts.append(_decoded(data))
-    names = dict.fromkeys(match["name"] for text in texts for match in _WILDCARD.finditer(text))
+    names = dict.fromkeys(found for text in texts for found in wildcards_in(text))
     return Wants(
         images=tuple(islice(dict.fromkeys(local), pictures.MAX_PICTURES)),
         wildcards=tuple(islice(names, MAX_WILDCARDS)),
