@@ -9,7 +9,6 @@ from typing import Any
 from mjwatch.errors import PromptFileError
 from mjwatch.prompts.actions import canonical
 from mjwatch.prompts.commands import COMMANDS
-from mjwatch.prompts.filetext import decode
 from mjwatch.prompts.parameters import read_parameters
 from mjwatch.prompts.wish import Wish
 from mjwatch.settings import did_you_mean, shown
@@ -18,19 +17,6 @@ SCHEMA = "mjwatch/manifest/1"
 
 _JOB = re.compile(r"[a-z0-9]{8}")
 _PERMUTATION = re.compile(r"(?<!\\)\{[^{}]*(?<!\\),[^{}]*\}")
-
-
-def is_manifest(data: bytes) -> bool:
-    """Whether these bytes are JSON with our schema; other JSON in an inbox is somebody else's business."""
-    try:
-        return _read(decode(data)).get("schema") == SCHEMA
-    except PromptFileError:
-        return False
-
-
-def is_whole(text: str) -> bool:
-    """Whether this is one whole JSON object, of whatever kind."""
-    return bool(_read(text))
 
 
 def read_manifest(text: str) -> Wish:

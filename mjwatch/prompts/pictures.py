@@ -10,7 +10,9 @@ from mjwatch.errors import PromptFileError
 from mjwatch.settings import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+
+    from mjwatch.model import Surroundings
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 """What Midjourney takes as image prompts."""
@@ -58,15 +60,19 @@ def is_picture(data: bytes) -> bool:
     return _MAGIC.match(data) is not None
 
 
-def check_pictures(images: Iterable[str], found: Mapping[str, bytes]) -> None:
+def check_pictures(images: Iterable[str], around: Surroundings) -> None:
     """Raise PromptFileError unless each of these that is local was found, and is a picture."""
     local = dict.fromkeys(image for image in images if is_local(image))
     if len(local) > MAX_PICTURES:
         raise PromptFileError(f"the file names more than {MAX_PICTURES} pictures", "split it")
     for name in local:
-        if name not in found:
+        if name in around.unusable:
+            raise PromptFileError(
+                f"the picture {shown(name)} can't be used: {around.unusable[name]}", "give another one"
+            )
+        if name not in around.images:
             raise PromptFileError(f"the picture {shown(name)} is not there", "put it beside the prompt file")
-        if not is_picture(found[name]):
+        if not is_picture(around.images[name]):
             raise PromptFileError(
                 f"{shown(name)} does not hold a picture", "it must be a PNG, JPEG, WebP or GIF, whole"
             )

@@ -43,7 +43,7 @@ def read_prompt_file(
         raise PromptFileError(
             "the file holds no prompt", "write what Midjourney shall draw, one prompt a line"
         )
-    check_pictures((image for wish in wishes for image in wish.images), around.images)
+    check_pictures((image for wish in wishes for image in wish.images), around)
     return unfold(wishes, around.wildcards, max_jobs)
 
 
@@ -69,17 +69,14 @@ def _wish(where: str, text: str, folder: Given) -> Wish:
 def looks_incomplete(data: bytes, name: str) -> bool:
     """Whether this may be a file that is still being written.
 
-    So it looks if it is empty, does not end with a line break, is cut within a character, or is TOML or JSON
-    that does not parse. It may be complete all the same: whoever asks waits longer, then takes it as it is.
+    So it looks if it is empty, does not end with a line break, is cut within a character, or is TOML that
+    does not parse. It may be complete all the same: whoever asks waits longer, then takes it as it is.
     """
     try:
         text = decode(data)
-        kind = kind_of(name)
-        if kind == ".json":
-            return not manifestfile.is_whole(text)
         if not text.strip() or not text.endswith("\n"):
             return True
-        if kind == ".toml":
+        if kind_of(name) == ".toml":
             tomlfile.parse(text)
     except PromptFileError:
         return True

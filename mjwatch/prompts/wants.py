@@ -10,7 +10,7 @@ from mjwatch.errors import PromptFileError
 from mjwatch.model import Surroundings
 from mjwatch.prompts import pictures, tomlfile
 from mjwatch.prompts.expand import MAX_WILDCARDS, wildcards_in
-from mjwatch.prompts.filetext import decode, kind_of
+from mjwatch.prompts.filetext import decode, kind_of, prompt_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,46 +40,50 @@ def wants(data: bytes, name: str, around: Surroundings = _NOTHING) -> Wants:
     ``around``, looks for what is wanted, puts in what was found, and asks again, until nothing is wanted that
     was not looked for. What can't be read wants nothing; why, the reading tells.
     """
-    texts = [value for path, content in around.defaults for value in _strings(_table(content))]
-    texts += [_decoded(content) for content in around.wildcards.values()]
-    local: list[str] = []
-    if kind_of(name) == ".toml":
-        table = _table(data)
-        texts += _strings(table)
-        local = list(_local_pictures(table))
-    elif kind_of(name) in (".txt", ".list.txt"):
-        texts.append(_decoded(data))
+    kind = kind_of(name)
+    table = _table(data) if kind == ".toml" else {}
+    texts = _lines(data) if kind in (".txt", ".list.txt") else list(_texts(table))
+    texts += [text for _, content in around.defaults for text in _texts(_table(content))]
+    texts += [line for content in around.wildcards.values() for line in _lines(content)]
     names = dict.fromkeys(found for text in texts for found in wildcards_in(text))
     return Wants(
-        images=tuple(islice(dict.fromkeys(local), pictures.MAX_PICTURES)),
+        images=tuple(islice(dict.fromkeys(_local_pictures(table)), pictures.MAX_PICTURES)),
         wildcards=tuple(islice(names, MAX_WILDCARDS)),
     )
 
 
-def _local_pictures(table: Any) -> Iterator[str]:
+def _local_pictures(table: dict[str, Any]) -> Iterator[str]:
     """The ``images`` of the file and of its jobs that are local and may be looked for."""
-    jobs = table.get("jobs")
-    for one in (table, *(jobs if isinstance(jobs, list) else ())):
-        images = one.get("images") if isinstance(one, dict) else None
-        for image in images if isinstance(images, list) else ():
-            if isinstance(image, str) and pictures.is_local(image):
+    for one in _tables(table):
+        for image in _strings(one.get("images")):
+            if pictures.is_local(image):
                 try:
                     yield pictures.check_name(image)
                 except PromptFileError:
                     continue
 
 
+def _texts(table: dict[str, Any]) -> Iterator[str]:
+    """The texts of the file and of its jobs in which wildcards are expanded."""
+    for one in _tables(table):
+        yield from _strings([one.get("prompt"), one.get("prompts")])
+        parameters = one.get("parameters")
+        if isinstance(parameters, dict):
+            yield from _strings(list(parameters.values()))
+
+
+def _tables(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    jobs = table.get("jobs")
+    yield table
+    yield from (job for job in (jobs if isinstance(jobs, list) else ()) if isinstance(job, dict))
+
+
 def _strings(value: Any) -> Iterator[str]:
-    """Every text in a TOML document, however deep."""
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, list):
-            pending += reversed(one)
-        elif isinstance(one, dict):
-            pending += reversed(one.values())
+    """A text, or every text in a list, and in a list in that."""
+    for one in value if isinstance(value, list) else [value]:
+        for inner in one if isinstance(one, list) else [one]:
+            if isinstance(inner, str):
+                yield inner
 
 
 def _table(data: bytes) -> dict[str, Any]:
@@ -89,8 +93,8 @@ def _table(data: bytes) -> dict[str, Any]:
         return {}
 
 
-def _decoded(data: bytes) -> str:
+def _lines(data: bytes) -> list[str]:
     try:
-        return decode(data)
+        return [line for _, line in prompt_lines(decode(data))]
     except PromptFileError:
-        return ""
+        return []
