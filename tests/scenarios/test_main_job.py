@@ -56,9 +56,11 @@ def test_every_file_is_what_the_manifest_says_and_the_pictures_are_the_grids_qua
             data = (folder / entry["file"]).read_bytes()
             assert (len(data), sha256(data).hexdigest()) == (entry["bytes"], entry["sha256"])
         grid = Image.open(BytesIO((folder / manifest["grid"]["file"]).read_bytes()))
-        tile = Image.open(folder / manifest["images"][3]["file"])
         width, height = grid.size
-        assert grid.crop((width // 2, height // 2, width, height)).tobytes() == tile.tobytes()
+        x, y = width // 2, height // 2
+        boxes = [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
+        for image, box in zip(manifest["images"], boxes, strict=True):
+            assert grid.crop(box).tobytes() == Image.open(folder / image["file"]).tobytes()
         assert (folder / "cat.txt").read_text() == "a cat\n"
 
 
