@@ -144,6 +144,9 @@ def simulate(
     scenario: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Faults to arm, as a JSON list.")
     ] = None,
+    fast_hours: Annotated[
+        float | None, typer.Option(metavar="H", min=0.0, help="Fast hours that the account has left.")
+    ] = None,
     max_running: Annotated[int, typer.Option(metavar="N", min=1, help="Jobs that run at once.")] = 12,
     max_queued: Annotated[
         int, typer.Option(metavar="N", min=0, help="Jobs that may wait for a free slot.")
@@ -176,6 +179,7 @@ def simulate(
         workspace=workspace,
         seed=seed,
         scenario=scenario,
+        fast_hours=fast_hours,
         max_running=max_running,
         max_queued=max_queued,
         heartbeat_interval=heartbeat_interval,

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a JSON list of faults, armed at the start or `after` some seconds",
     )
     add("--seed", type=int, help="fixes the job lengths and orders drawn at random")
+    add("--fast-hours", type=float, help="fast hours that the account has left (default: a new month's)")
     add("--max-running", type=int, default=defaults.max_running, help="jobs at once (default: %(default)s)")
     add("--max-queued", type=int, default=defaults.max_queued, help="jobs that wait (default: %(default)s)")
     add(

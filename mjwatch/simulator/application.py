@@ -10,6 +10,7 @@ from aiohttp import web
 from .answers import reset_connection
 from .bot import MidjourneyBot
 from .cdn import Cdn
+from .checks import Checks
 from .commands import CommandIndex
 from .control import Control
 from .delivery import Delivery
@@ -17,12 +18,12 @@ from .faults import Faults
 from .gateway import GatewayConnection
 from .handshake import Handshake
 from .history import History
-from .interactions import Checks
 from .jobs import Studio
 from .leaks import leak_watch
 from .links import Links
 from .messages import MessageForms
 from .mint import SnowflakeMint
+from .modals import OpenModals
 from .pictures import Pictures
 from .posting import InteractionPost
 from .profiles import profile_for
@@ -59,6 +60,7 @@ class PretendDiscord:
         self._history, self._pictures, self._signer = History(), Pictures(), Signer(profile.url_lifetime)
         index = CommandIndex(mint)
         self._handshake = Handshake(self.sessions, self.faults, self.witness, options.heartbeat_interval)
+        uploads = Uploads(self._pictures, self._signer, mint, self.witness)
         studio = Studio(
             profile=profile,
             forms=MessageForms(profile, mint),
@@ -69,15 +71,16 @@ class PretendDiscord:
             seconds_per_job=options.seconds_per_job,
             grid=options.grid,
         )
-        self._bot = MidjourneyBot(studio, self.sessions, self._history, self.witness, options)
-        uploads = Uploads(self._pictures, self._signer, mint, self.witness)
+        modals = OpenModals()
+        self._bot = MidjourneyBot(studio, self.sessions, self._history, self.witness, modals, options)
+        checks = Checks(index, self._history, uploads, modals)
         self._rest = RestApi(
             index, self._history, self._signer, self.faults, read_history=options.read_history
         )
         self._control = Control(self.witness, self.faults, self.sessions, index, self._bot, self._history)
         self._parts: list[Part] = [
             self._rest,
-            InteractionPost(self._bot, Checks(index, self._history, uploads), self.faults, self.witness),
+            InteractionPost(self._bot, checks, self.faults, self.witness),
             Cdn(self._pictures, self._signer, self.faults, self.witness),
             uploads,
             UserMessages(

@@ -1,22 +1,21 @@
-"""The pretend Midjourney bot: hears of interactions and answers them."""
+"""The pretend Midjourney bot: hears of interactions and sees to it that they are answered."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.discord.protocol import FLAG_EPHEMERAL
-
+from .account import HOURS_OF_PLAN, Account
 from .desk import ANSWER_TIME, Desk
-from .finals import with_button_used
-from .identity import BOT_ID
-from .notices import UNKNOWN_JOB, notice_for, notice_named
-from .plans import plan_for_button, plan_for_prompt, uuid_in
+from .dialogs import Dialogs
+from .orders import Orders
+from .preferences import Preferences
+from .presses import INPAINT, Presses
 from .slots import Slots
+from .witness import Executed
 from .workshop import Workshop
 
 if TYPE_CHECKING:
@@ -25,11 +24,10 @@ if TYPE_CHECKING:
     from .identity import Json
     from .interactions import Interaction
     from .jobs import Studio
-    from .notices import Notice
+    from .modals import OpenModals
     from .options import SimulatorOptions
-    from .plans import Plan
     from .sessions import Sessions
-    from .witness import Executed, Witness
+    from .witness import Witness
 
 ANSWER_LIMIT = 3.0
 """Seconds that Discord waits for a bot before it says INTERACTION_FAILURE."""
@@ -47,20 +45,26 @@ class MidjourneyBot:
         sessions: Sessions,
         history: History,
         witness: Witness,
+        modals: OpenModals,
         options: SimulatorOptions,
     ) -> None:
         self._studio = studio
         self._sessions = sessions
         self._history = history
         self._witness = witness
+        self._modals = modals
         self._options = options
         self._rng = Random(options.seed)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._dialogs = Dialogs(studio, sessions, modals)
         self._open()
 
-    def execute(self, interaction: Interaction, executed: Executed) -> None:
+    def execute(self, interaction: Interaction) -> None:
         """Take an accepted interaction; everything else happens by and by."""
+        executed = Executed.of(interaction)
         self._witness.interactions.append(executed)
+        if interaction.modal is not None:
+            self._modals.close(interaction.modal)
         numbered = replace(interaction, id=self._studio.forms.next_id())
         self._spawn(self._answer(numbered, executed))
 
@@ -68,6 +72,7 @@ class MidjourneyBot:
         """Forget every job."""
         for task in self._tasks:
             task.cancel()
+        self._modals.clear()
         self._open()
 
     async def close(self) -> None:
@@ -77,18 +82,26 @@ class MidjourneyBot:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _open(self) -> None:
-        slots = Slots(self._options.max_running, self._options.max_queued)
-        self._workshop = Workshop(self._studio, slots, self._rng, self._refuse)
-        self._desk = Desk(self._studio, self._workshop)
+        studio, options = self._studio, self._options
+        hours = HOURS_OF_PLAN if options.fast_hours is None else options.fast_hours
+        self.account = Account(fast_hours=hours)
+        slots = Slots(options.max_running, options.max_queued)
+        workshop = Workshop(studio, slots, self.account, self._witness, self._rng)
+        desk = Desk(studio, workshop)
+        orders = Orders(studio, workshop, self._history, self._spawn)
+        preferences = Preferences(studio, self.account, self._history)
+        self._presses = Presses(studio, workshop, self._history, desk, orders, preferences)
         self._answers: dict[str | None, Answer] = {
-            "imagine": self._imagine,
-            "blend": self._blend,
-            "show": self._show,
-            "info": self._desk.info,
-            "settings": self._desk.settings,
-            "shorten": self._desk.shorten,
-            "describe": self._desk.describe,
-            **dict.fromkeys(("fast", "relax", "turbo"), self._desk.speed),
+            "imagine": orders.imagine,
+            "blend": orders.blend,
+            "show": orders.show,
+            "info": desk.info,
+            "shorten": desk.shorten,
+            "describe": desk.describe,
+            "settings": preferences.settings,
+            "prefer": preferences.prefer,
+            **dict.fromkeys(("fast", "relax", "turbo"), preferences.speed),
+            **dict.fromkeys(("public", "private", "stealth"), preferences.visibility),
         }
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -100,42 +113,56 @@ class MidjourneyBot:
     async def _answer(self, interaction: Interaction, executed: Executed) -> None:
         about = _about(interaction)
         self._sessions.to_session(interaction.session_id, "INTERACTION_CREATE", about)
-        answer = self._answers.get(interaction.command) or self._answer_to_press(interaction)
-        failed = self._studio.faults.take("interaction_failed", _text(interaction))
-        if answer is None or failed is not None:
+        form = self._presses.form(interaction)
+        answer = self._answers.get(interaction.command) or self._presses.answer(interaction)
+        failed = self._studio.faults.take("interaction_failed", interaction.text)
+        opens = form is not None or (interaction.custom_id or "").startswith(INPAINT)
+        if (answer is None and not opens) or failed is not None:
             executed.outcome = "refused"
             await asyncio.sleep(min(ANSWER_LIMIT, self._options.seconds_per_job))
             self._fail(interaction, failed)
             return
         await asyncio.sleep(min(ANSWER_TIME, self._options.seconds_per_job / 10) * self._rng.uniform(0.5, 1))
-        if await self._answered_oddly(answer, interaction, executed):
+        if self._showed_captcha(interaction, executed):
             return
-        # The first message and INTERACTION_SUCCESS come in either order.
+        if form is not None:
+            await self._dialogs.ask(form, interaction, executed, lambda: self._succeed(interaction))
+        elif answer is None:
+            executed.outcome = "modal"
+            self._dialogs.show_page(interaction, "Editor", "/inpaint/embedded/")
+        elif not await self._answered_oddly(answer, interaction, executed):
+            await self._answer_in_either_order(answer, interaction, executed)
+
+    async def _answer_in_either_order(
+        self, answer: Answer, interaction: Interaction, executed: Executed
+    ) -> None:
+        """The first message and INTERACTION_SUCCESS come in either order."""
         if self._rng.random() < 0.5:
-            self._succeed(interaction, about)
+            self._succeed(interaction)
             await answer(interaction, executed)
             return
         answering = self._spawn(answer(interaction, executed))
         await asyncio.sleep(0)
-        self._succeed(interaction, about)
+        self._succeed(interaction)
         await answering
+
+    def _showed_captcha(self, interaction: Interaction, executed: Executed) -> bool:
+        if self._studio.faults.take("captcha_iframe", interaction.text) is None:
+            return False
+        executed.outcome = "refused"
+        self._dialogs.show_page(interaction, "Action required to continue", "/captcha/embedded/")
+        return True
 
     async def _answered_oddly(self, answer: Answer, interaction: Interaction, executed: Executed) -> bool:
         """Answer as a fault wants it; False if there is none."""
-        faults, text = self._studio.faults, _text(interaction)
+        faults, text = self._studio.faults, interaction.text
         if armed := faults.take("interaction_failed_executed", text):
             self._fail(interaction, armed)
             await answer(interaction, executed)
             return True
-        if faults.take("captcha_iframe", text):
-            executed.outcome = "refused"
-            self._sessions.to_session(
-                interaction.session_id, "INTERACTION_IFRAME_MODAL_CREATE", _captcha(interaction)
-            )
-            return True
         if faults.take("success_late", text):
             await answer(interaction, executed)
-            self._succeed(interaction, _about(interaction))
+            self._succeed(interaction)
             return True
         return False
 
@@ -144,113 +171,10 @@ class MidjourneyBot:
         failure = {**_about(interaction), "reason_code": reason}
         self._sessions.to_session(interaction.session_id, "INTERACTION_FAILURE", failure)
 
-    def _answer_to_press(self, interaction: Interaction) -> Answer | None:
-        if interaction.custom_id is None or interaction.message_id is None:
-            return None
-        if interaction.custom_id.startswith("MJ::CancelJob::"):
-            return self._cancel
-        if interaction.custom_id.startswith("MJ::BOOKMARK::"):
-            return self._desk.rate
-        parent = self._workshop.plan_of(uuid_in(interaction.custom_id))
-        if parent is None:
-            return None
-        profile, target = self._studio.profile, interaction.message_id
-        plan = plan_for_button(interaction.custom_id, parent, target, profile)
-        return None if plan is None else partial(self._press, plan)
-
-    def _succeed(self, interaction: Interaction, about: Json) -> None:
-        if self._studio.faults.take("success_never", interaction.option("prompt") or "") is None:
+    def _succeed(self, interaction: Interaction) -> None:
+        if self._studio.faults.take("success_never", interaction.text) is None:
+            about = _about(interaction)
             self._sessions.to_session(interaction.session_id, "INTERACTION_SUCCESS", about)
-
-    async def _imagine(self, interaction: Interaction, executed: Executed) -> None:
-        await self._picture(interaction, executed, interaction.option("prompt") or "")
-
-    async def _blend(self, interaction: Interaction, executed: Executed) -> None:
-        given = [interaction.option(f"image{n}") for n in range(1, 6)]
-        paths = [path for path in given if path is not None]
-        if not await self._studio.links.are_pictures(paths):
-            executed.outcome = "refused"
-            self._refuse(interaction, notice_named("Invalid link"))
-            return
-        links = [f"https://cdn.discordapp.com{path}" for path in paths]
-        await self._picture(
-            interaction, executed, " ".join([*links, interaction.option("dimensions") or ""]).strip()
-        )
-
-    async def _picture(self, interaction: Interaction, executed: Executed, prompt: str) -> None:
-        if self._studio.faults.take("silent", prompt):
-            return
-        notice = await self._notice(prompt)
-        if notice is not None and not notice.late:
-            executed.outcome = "refused"
-            self._refuse(interaction, notice)
-            return
-        mode = self._workshop.account.mode
-        plan = plan_for_prompt(prompt, self._studio.profile, mode, self._studio.grid)
-        if self._studio.faults.take("foreign_twin", prompt):
-            self._spawn(self._workshop.make_for_stranger(interaction, plan))
-        await self._workshop.make(interaction, executed, plan, notice)
-
-    async def _show(self, interaction: Interaction, executed: Executed) -> None:
-        """The result of a known job once more, as an ordinary message."""
-        result = self._workshop.result_of(interaction.option("job_id") or "")
-        message = result and self._history.of(result["channel_id"]).get(int(result["id"]))
-        if not message:
-            executed.outcome = "refused"
-            self._refuse(interaction, UNKNOWN_JOB)
-            return
-        shown = self._studio.forms.post(interaction.channel, message["content"])
-        kept = ("attachments", "components", "flags")
-        self._studio.delivery.create({**shown, **{name: message[name] for name in kept}})
-        executed.outcome = "done"
-
-    async def _press(self, plan: Plan, interaction: Interaction, executed: Executed) -> None:
-        message = self._history.of(interaction.channel.id).get(int(plan.reply_to or 0))
-        if message is not None:
-            self._studio.delivery.update(with_button_used(message, interaction.custom_id or ""))
-        await self._workshop.make(interaction, executed, plan)
-
-    async def _cancel(self, interaction: Interaction, executed: Executed) -> None:
-        stopped = self._workshop.cancel(uuid_in(interaction.custom_id or ""))
-        executed.outcome = "done" if stopped else "refused"
-
-    async def _notice(self, prompt: str) -> Notice | None:
-        if armed := self._studio.faults.take("refuse", prompt):
-            notice = notice_named(armed.text("title", "Banned prompt"))
-            return replace(notice, text=armed.text("text", notice.text))
-        if armed := self._studio.faults.take("refuse_by_reply", prompt):
-            return replace(notice_named(armed.text("title", "Banned prompt")), late=True, by_reply=True)
-        if not await self._studio.links.lead_to_pictures(prompt):
-            return notice_named("Invalid link")
-        return notice_for(prompt)
-
-    def _refuse(self, interaction: Interaction, notice: Notice) -> None:
-        forms = self._studio.forms
-        message = forms.response(
-            interaction,
-            notice.text if notice.title is None else "",
-            flags=FLAG_EPHEMERAL,
-            embeds=notice.embeds(interaction.command or "imagine", interaction.option("prompt") or ""),
-            components=forms.rows(notice.row()) if notice.buttons else [],
-        )
-        self._studio.delivery.create(message, interaction)
-
-
-def _text(interaction: Interaction) -> str:
-    """What faults are matched with."""
-    return interaction.option("prompt") or interaction.custom_id or ""
-
-
-def _captcha(interaction: Interaction) -> Json:
-    return {
-        **_about(interaction),
-        "application": {"id": BOT_ID, "name": "Midjourney Bot"},
-        "channel_id": interaction.channel.id,
-        "custom_id": f"MJ::iframe::{interaction.id}",
-        "iframe_path": f"/captcha/embedded/{interaction.id}",
-        "modal_size": 2,
-        "title": "Action required to continue",
-    }
 
 
 def _about(interaction: Interaction) -> Json:

@@ -84,8 +84,8 @@ _JOB = {
     "success_never": "no INTERACTION_SUCCESS",
     "success_late": "INTERACTION_SUCCESS after everything else",
     "silent": "INTERACTION_SUCCESS, then nothing at all, ever",
-    "refuse": "the bot refuses with the notice named by `title` (also written `refuse:<title>`; key `text` "
-    "for other words)",
+    "refuse": "the bot refuses with the notice named by `title` (also written `refuse:<title>`; keys `text` "
+    "for other words, `color`, `footer`, `untitled` true, `seconds` until the time in Slow Down!)",
     "refuse_by_reply": "the job starts, then the notice named by `title` comes as a plain reply to the "
     "progress message, and no final",
     "queued": '"Job queued", and after some seconds (key `seconds`, default 1) a start without nonce',
@@ -111,5 +111,24 @@ _JOB = {
     "stopped": "somebody stops the job: its progress message says (Stopped) and no final comes",
 }
 
-CATALOGUE: dict[str, str] = {**_POST, **_REST, **_GATEWAY, **_CDN, **_JOB}
+_FOLLOW_UP = {
+    "modal_asked": "the pressed button opens its modal, though remix mode is off",
+    "modal_never": "a press that opens a modal: INTERACTION_SUCCESS, but no modal comes",
+    "modal_late": "the modal comes late (key `seconds`, default 1)",
+    "modal_first": "the modal comes before INTERACTION_SUCCESS",
+    "modal_expired": "the modal can't be sent in any more: 404 with code 10062",
+    "as_gif": "a video is a GIF in place of an animated WebP",
+}
+_BOT = {
+    "account": "at once: the account is as the keys say: `mode` (fast, relax, turbo), `remix`, `stealth`, "
+    "`variability` (booleans), `suffix`, `version` (texts), `fast_hours` (left)",
+    "informed": "a notice named by `title` (default Duplicate images detected) comes beside a job that runs "
+    "all the same; keys as for refuse",
+    "queued_start_with_nonce": "a job that waited in the queue starts with our nonce and interaction "
+    "after all",
+}
+
+BEYOND_IMAGINE = frozenset({*_FOLLOW_UP, *_BOT})
+"""Faults that no single /imagine meets: those of follow-ups, of the account, of the queue."""
+CATALOGUE: dict[str, str] = {**_POST, **_REST, **_GATEWAY, **_CDN, **_JOB, **_FOLLOW_UP, **_BOT}
 """Every fault by its name."""

@@ -43,7 +43,7 @@ def _check_complete(command: Command, values: list[tuple[str, object]]) -> None:
 
 def _checked_value(value: object, kind: int, path: str, files: Mapping[str, str]) -> object:
     if kind == SUB_COMMAND:
-        return None
+        return ()
     if kind == ATTACHMENT:
         if isinstance(value, bool) or not isinstance(value, str | int) or str(value) not in files:
             raise refusals.required(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .identity import BOT_ID, GUILD_ID, Json
+from .identity import BOT_ID, GUILD_ID, NIJI_ID, Json
 
 if TYPE_CHECKING:
     from .mint import SnowflakeMint
@@ -131,6 +131,11 @@ class CommandIndex:
             "global_popularity_rank": 1,
             "nsfw": False,
         }
+
+
+def application_name(application_id: str) -> str:
+    """What an application calls itself."""
+    return "niji・journey" if application_id == NIJI_ID else "Midjourney Bot"
 
 
 def application() -> Json:

@@ -58,6 +58,7 @@ class Control:
             "gateway_reconnect": lambda _: self._send_all(Opcode.RECONNECT),
             "gateway_heartbeat": lambda _: self._send_all(Opcode.HEARTBEAT),
             "gateway_close": self._close_all,
+            "account": lambda fault: self._bot.account.change(fault.details),
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -72,7 +73,7 @@ class Control:
     async def state(self, request: web.Request) -> web.Response:
         """What has been posted and executed, and counts."""
         _check_caller(request)
-        return json_answer(self._witness.body())
+        return json_answer({**self._witness.body(), "account": self._bot.account.settings()})
 
     async def show_faults(self, request: web.Request) -> web.Response:
         """Every fault with a line of description, and those that are armed."""

@@ -74,7 +74,8 @@ class Delivery:
     def delete(self, message: Json, manner: Manner = Manner.ONCE, *, bulk: bool = False) -> None:
         """Delete a message; ``bulk``: as one of many, with another event."""
         channel = CHANNELS[message["channel_id"]]
-        self._history.of(channel.id).remove(int(message["id"]))
+        for kept in (self._history.of(channel.id), self._history.whispers):
+            kept.remove(int(message["id"]))
         body: Json = {"ids": [message["id"]]} if bulk else {"id": message["id"]}
         body["channel_id"] = channel.id
         if channel.guild_id is not None:
@@ -86,8 +87,9 @@ class Delivery:
             self._tell(channel, event, body, manner)
 
     def _keep(self, message: Json) -> None:
-        if not message["flags"] & FLAG_EPHEMERAL:
-            self._history.of(message["channel_id"]).put(message)
+        whispered = message["flags"] & FLAG_EPHEMERAL
+        kept = self._history.whispers if whispered else self._history.of(message["channel_id"])
+        kept.put(message)
 
     def _announce(self, event: str, message: Json, to: Interaction | None, manner: Manner) -> None:
         channel = CHANNELS[message["channel_id"]]

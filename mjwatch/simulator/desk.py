@@ -1,14 +1,17 @@
-"""Answers of the bot that are words, not pictures: information, settings, descriptions."""
+"""Answers of the bot that are words, not pictures: information, descriptions, shortened prompts."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING
 
-from .commands import COMMANDS
 from .messages import button, embed
+from .notices import notice_named
+from .preferences import BLUE
+from .refusing import refuse
 
 if TYPE_CHECKING:
     from .identity import Json
@@ -20,16 +23,15 @@ if TYPE_CHECKING:
 ANSWER_TIME = 0.4
 DESCRIBE_TIME = 6.0
 """Seconds until a picture is described (recorded 2025-06)."""
-BLUE = 5793266
 KEYCAPS = ("1\ufe0f\u20e3", "2\ufe0f\u20e3", "3\ufe0f\u20e3", "4\ufe0f\u20e3", "5\ufe0f\u20e3")
 HEART_EYES = "\U0001f60d"
+PARTY = "\U0001f389"
+TEXTS_KEPT = 1000
+EPHEMERAL_FOLDER = "1092492867185950852"
+"""What stands in the address of a described picture: the id of the command (recorded 2025-06)."""
 
-_SPEEDS = {
-    "fast": "Done! Your jobs now use fast-hours. You can always switch back with /relax",
-    "relax": "Done! Your jobs now do not consume fast-hours, but might take a little longer. "
-    "You can always switch back with /fast",
-    "turbo": "Done! Your jobs now use turbo mode. You can always switch back with /fast",
-}
+Source = tuple[str | None, str]
+"""What is described: the path of an upload, or None and a link."""
 
 
 class Desk:
@@ -38,77 +40,108 @@ class Desk:
     def __init__(self, studio: Studio, workshop: Workshop) -> None:
         self._studio = studio
         self._workshop = workshop
+        self._texts: OrderedDict[str, tuple[list[str], Source]] = OrderedDict()
+        """The texts that an answer offers by its buttons, and what it was about, by message id."""
+
+    def choices(self, interaction: Interaction) -> list[str]:
+        """The texts that a press of this answer's buttons chooses; none for other buttons."""
+        custom_id, (texts, _) = interaction.custom_id or "", self._about(interaction)
+        if custom_id.startswith(("MJ::Job::PicReader::", "MJ::Job::PromptAnalyzer::")):
+            number = custom_id.rpartition("::")[2]
+            return texts if number == "all" else texts[int(number) - 1 : int(number)]
+        return []
+
+    def choice(self, interaction: Interaction) -> str | None:
+        """The one text that a press chooses; None for other buttons, and for all at once."""
+        chosen = self.choices(interaction)
+        return chosen[0] if len(chosen) == 1 else None
+
+    def _about(self, interaction: Interaction) -> tuple[list[str], Source]:
+        return self._texts.get(interaction.message_id or "", ([], (None, "")))
 
     async def info(self, interaction: Interaction, executed: Executed) -> None:
         """/info: a LOADING message that is filled in."""
         message = self._loading(interaction)
         await self._pause(ANSWER_TIME)
-        body = self._workshop.account.body(self._workshop.slots.waiting)
-        self._fill_in(message, interaction, body)
-        executed.outcome = "done"
-
-    async def speed(self, interaction: Interaction, executed: Executed) -> None:
-        """/fast, /relax, /turbo: a line that begins with "Done!"."""
-        speed = interaction.command or "fast"
-        self._workshop.account.mode = speed
-        self._whisper(interaction, _SPEEDS[speed])
-        executed.outcome = "done"
-
-    async def settings(self, interaction: Interaction, executed: Executed) -> None:
-        """/settings: one button a setting, green where it is on."""
-        mode = self._workshop.account.mode
-        speeds = [_setting(f"{name.capitalize()} mode", f"{name}", on=name == mode) for name in _SPEEDS]
-        others = [_setting(f"{name} mode", name.lower(), on=False) for name in ("Remix", "Stealth")]
-        message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL)
-        message["embeds"] = [embed("Settings", "", BLUE)]
-        message["components"] = self._studio.forms.rows(speeds, others)
-        self._studio.delivery.create(message, interaction)
+        self._fill_in(message, interaction, self._workshop.account.body())
         executed.outcome = "done"
 
     async def shorten(self, interaction: Interaction, executed: Executed) -> None:
         """/shorten: the prompt with ever fewer words (other clients' code; not recorded)."""
         message = self._loading(interaction)
         await self._pause(ANSWER_TIME)
-        words = (interaction.option("prompt") or "").split()
+        words = (interaction.prompt or "").split()
         lengths = [max(1, len(words) * part // 6) for part in (5, 4, 3, 2, 1)]
-        lines = [f"{key} {' '.join(words[:n])}" for key, n in zip(KEYCAPS, lengths, strict=True)]
-        text = f"**Important tokens**\n{' '.join(words)}\n\n**Shortened prompts**\n" + "\n\n".join(lines)
-        body = embed(None, text, BLUE, "Click on a button to imagine one of the shortened prompts")
+        texts = [" ".join(words[:length]) for length in lengths]
+        lines = [f"{key} {text}" for key, text in zip(KEYCAPS, texts, strict=True)]
+        told = f"**Important tokens**\n{' '.join(words)}\n\n**Shortened prompts**\n" + "\n\n".join(lines)
+        body = embed(None, told, BLUE, "Click on a button to imagine one of the shortened prompts")
         row = [
             button(None, f"MJ::Job::PromptAnalyzer::{n}", emoji=key) for n, key in enumerate(KEYCAPS, start=1)
         ]
+        self._offer(message, texts, (None, ""))
         self._fill_in(message, interaction, body, row)
         executed.outcome = "done"
 
     async def describe(self, interaction: Interaction, executed: Executed) -> None:
         """/describe: four prompts for a picture (recorded 2025-06)."""
+        source = interaction.option("image"), interaction.option("link") or ""
+        if not await self._can_see(source):
+            executed.outcome = "refused"
+            refuse(self._studio, interaction, notice_named("Invalid link"))
+            return
+        await self._describe(interaction, executed, source, "seen in pretend way number")
+
+    async def describe_again(self, interaction: Interaction, executed: Executed) -> None:
+        """The retry button below a description: another answer about the same picture."""
+        _, source = self._about(interaction)
+        await self._describe(interaction, executed, source, "seen anew in pretend way number")
+
+    async def _can_see(self, source: Source) -> bool:
+        path, link = source
+        if path is not None:
+            return await self._studio.links.are_pictures([path])
+        return bool(link) and await self._studio.links.lead_to_pictures(link)
+
+    async def _describe(
+        self, interaction: Interaction, executed: Executed, source: Source, manner: str
+    ) -> None:
         message = self._loading(interaction)
         await self._pause(DESCRIBE_TIME)
-        uploaded = interaction.option("image")
-        image: Json = {"width": 1024, "height": 1024, "url": interaction.option("link") or ""}
-        if uploaded is not None:
-            copy = f"/ephemeral-attachments/{COMMANDS['describe'].id}/{uploaded.split('/', 3)[3]}"
-            self._studio.pictures.copy_upload(uploaded, copy)
-            image |= {"url": copy, "proxy_url": copy}
-        lines = [f"{key} A pretend picture, seen in pretend way number {n}." for n, key in _FOUR]
-        body = {**embed(None, " \n\n".join(lines), None), "image": image}
+        texts = [f"A pretend picture, {manner} {n}." for n, _ in _FOUR]
+        lines = [f"{key} {text}" for (_, key), text in zip(_FOUR, texts, strict=True)]
+        body = {**embed(None, " \n\n".join(lines), None), "image": await self._shown(source)}
         row = [button(None, f"MJ::Job::PicReader::{n}", emoji=key) for n, key in _FOUR]
-        retry = button(None, "MJ::Picread::Retry", emoji="🔄")
-        more = [retry, button("Imagine all", "MJ::Job::PicReader::all")]
+        row.append(button(None, "MJ::Picread::Retry", emoji="🔄"))
+        self._offer(message, texts, source)
+        more = [button("Imagine all", "MJ::Job::PicReader::all", emoji=PARTY)]
         self._fill_in(message, interaction, body, row, more)
         executed.outcome = "done"
+
+    async def _shown(self, source: Source) -> Json:
+        path, link = source
+        if path is None:
+            return {"width": 1024, "height": 1024, "url": link}
+        width, height = await self._studio.pictures.size_of(path) or (0, 0)
+        copy = f"/ephemeral-attachments/{EPHEMERAL_FOLDER}/{path.split('/', 3)[3]}"
+        self._studio.pictures.copy_upload(path, copy)
+        return {"width": width, "height": height, "url": copy, "proxy_url": copy}
 
     async def rate(self, interaction: Interaction, executed: Executed) -> None:
         """The heart below a picture: a public line that says so (recorded 2026-06)."""
         channel, target = interaction.channel, interaction.message_id
         link = f"https://discord.com/channels/{channel.guild_id or '@me'}/{channel.id}/{target}"
         words = f"You have successfully rated [this job]({link}) with {HEART_EYES}"
-        self._studio.delivery.create(self._studio.forms.post(channel, words, reply_to=target))
+        post = self._studio.forms.post(
+            channel, words, reply_to=target, application_id=interaction.application_id
+        )
+        self._studio.delivery.create(post)
         executed.outcome = "done"
 
-    def _whisper(self, interaction: Interaction, content: str) -> None:
-        message = self._studio.forms.response(interaction, content, flags=FLAG_EPHEMERAL)
-        self._studio.delivery.create(message, interaction)
+    def _offer(self, message: Json, texts: list[str], source: Source) -> None:
+        self._texts[message["id"]] = texts, source
+        if len(self._texts) > TEXTS_KEPT:
+            self._texts.popitem(last=False)
 
     def _loading(self, interaction: Interaction) -> Json:
         message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
@@ -125,7 +158,3 @@ class Desk:
 
 
 _FOUR = tuple(enumerate(KEYCAPS[:4], start=1))
-
-
-def _setting(label: str, name: str, *, on: bool) -> Json:
-    return button(label, f"MJ::Settings::{name}", style=3 if on else 2)

@@ -10,7 +10,7 @@ from .catalogue import CATALOGUE
 if TYPE_CHECKING:
     from .identity import Json
 
-_NUMBERS = ("retry_after", "seconds", "status", "code", "megabytes", "edge", "reason")
+_NUMBERS = ("retry_after", "seconds", "status", "code", "megabytes", "edge", "reason", "color")
 _KEYS = frozenset({"fault", "count", "match", "after"})
 
 

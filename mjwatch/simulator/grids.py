@@ -8,7 +8,7 @@ import re
 import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -16,12 +16,17 @@ from .rewriting import split_parameters
 from .textures import photo_texture
 
 if TYPE_CHECKING:
-    from .options import PictureFormat
+    from collections.abc import Sequence
 
 FLAT_UP_TO = 256
 """Grids of this edge or less have flat tiles: they are for speed."""
 PREVIEW_EDGE = 512
 WEBP_QUALITY = 90
+FRAME_MS = 120
+VIDEO_EDGE = 624
+"""Of a square video (recorded 2026-06)."""
+
+ImageKind = Literal["png", "webp", "jpeg", "gif"]
 
 _FULL_SIZES = {
     (1, 1): (2048, 2048),
@@ -45,15 +50,24 @@ class Picture:
     job_uuid: str
     prompt: str
     size: Size
-    format: PictureFormat
+    format: ImageKind
     tiles: tuple[int, ...] = (1, 2, 3, 4)
     """The numbers drawn, in reading order; a single image has one."""
+    frames: int = 1
+    """More than one: it moves."""
 
 
 def grid_size(prompt: str, edge: int) -> Size:
     """Width and height of the grid that the prompt's `--ar` asks for, scaled to a square one's edge."""
-    width, height = _full_size(*_aspect_ratio(prompt))
+    width, height = _full_size(*aspect_ratio(prompt))
     return _even(width * edge / 2048), _even(height * edge / 2048)
+
+
+def video_size(still: Size, edge: int) -> Size:
+    """Width and height of a video of this still, scaled like the grids."""
+    root = (still[0] / still[1]) ** 0.5
+    length = VIDEO_EDGE * edge / 2048
+    return _even(length * root), _even(length / root)
 
 
 def preview_size(size: Size) -> Size:
@@ -71,6 +85,14 @@ def job_colours(job_uuid: str) -> list[Colour]:
 
 def render(picture: Picture) -> bytes:
     """The encoded picture; equal for equal pictures."""
+    canvas = _canvas(picture)
+    if picture.frames == 1:
+        return _encoded(canvas, picture.format)
+    frames = [_moved(canvas, number, picture) for number in range(picture.frames)]
+    return _encoded(frames[0], picture.format, frames[1:])
+
+
+def _canvas(picture: Picture) -> Image.Image:
     columns = 2 if len(picture.tiles) == 4 else 1
     width, height = picture.size[0] // columns, picture.size[1] // columns
     canvas = Image.new("RGB", picture.size)
@@ -78,7 +100,16 @@ def render(picture: Picture) -> bytes:
     for position, number in enumerate(picture.tiles):
         tile = _tile((width, height), colours[number - 1], number, picture)
         canvas.paste(tile, (position % columns * width, position // columns * height))
-    return _encoded(canvas, picture.format)
+    return canvas
+
+
+def _moved(canvas: Image.Image, number: int, picture: Picture) -> Image.Image:
+    """One frame: a bar has moved along the lower edge."""
+    frame, (width, height) = canvas.copy(), picture.size
+    step, thick = width // picture.frames, max(1, height // 16)
+    bar = (number * step, height - thick, (number + 1) * step - 1, height - 1)
+    ImageDraw.Draw(frame).rectangle(bar, fill="white")
+    return frame
 
 
 def lossy_copy(data: bytes) -> bytes:
@@ -128,9 +159,15 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _encoded(picture: Image.Image, kind: PictureFormat) -> bytes:
+def _encoded(picture: Image.Image, kind: ImageKind, more: Sequence[Image.Image] = ()) -> bytes:
     buffer = io.BytesIO()
-    if kind == "png":
+    if more:
+        # Pillow merges equal frames, but these differ.
+        moving: dict[str, Any] = {"save_all": True, "append_images": more, "duration": FRAME_MS, "loop": 0}
+        picture.save(buffer, kind.upper(), **moving)
+    elif kind == "jpeg":
+        picture.save(buffer, "JPEG", quality=85)
+    elif kind == "png":
         # Z_RLE: a fifth of the time for the same size on photographs.
         picture.save(buffer, "PNG", compress_level=1, compress_type=3)
     else:
@@ -138,7 +175,8 @@ def _encoded(picture: Image.Image, kind: PictureFormat) -> bytes:
     return buffer.getvalue()
 
 
-def _aspect_ratio(prompt: str) -> tuple[int, int]:
+def aspect_ratio(prompt: str) -> tuple[int, int]:
+    """What the prompt's `--ar` or `--aspect` says."""
     _, parameters = split_parameters(prompt)
     for name, value in parameters:
         found = re.fullmatch(r"(\d{1,4}):(\d{1,4})", value) if name in ("ar", "aspect") else None

@@ -70,6 +70,8 @@ class History:
 
     def __init__(self) -> None:
         self._channels: dict[str, ChannelHistory] = {}
+        self.whispers = ChannelHistory()
+        """Ephemeral messages: REST never shows them, their buttons work all the same."""
 
     def of(self, channel_id: str) -> ChannelHistory:
         """The history of this channel, begun if it has none."""
@@ -78,3 +80,4 @@ class History:
     def clear(self) -> None:
         """Forget every message."""
         self._channels.clear()
+        self.whispers = ChannelHistory()

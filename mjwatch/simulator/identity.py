@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
+from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID
 
 Json = dict[str, Any]
 """A JSON object on its way to or from a client."""
@@ -24,6 +24,7 @@ DM_CHANNEL_ID = "1111000000000000004"
 STRANGER_ID = "1111000000000000005"
 LISTENER_ID = "1111000000000000007"
 BOT_ID = MIDJOURNEY_APPLICATION_ID
+NIJI_ID = NIJI_APPLICATION_ID
 
 USERNAME = "ada.simulated"
 GLOBAL_NAME = "Ada"
@@ -122,6 +123,16 @@ def midjourney() -> Json:
         "clan": None,
         "primary_guild": None,
     }
+
+
+def niji() -> Json:
+    """The niji・journey bot as an author."""
+    return {**midjourney(), "id": NIJI_ID, "username": "niji・journey Bot", "discriminator": "4373"}
+
+
+def bot(application_id: str) -> Json:
+    """The author of an application's messages: its bot has the application's id."""
+    return niji() if application_id == NIJI_ID else midjourney()
 
 
 def listener() -> Json:

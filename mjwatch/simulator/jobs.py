@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_LOADING
 
-from .finals import as_components_v2, grid_buttons, single_buttons, website_link
-from .grids import Picture, preview_size
-from .identity import Json, username
+from .buttons import rows_below
+from .finals import as_components_v2, website_link
 from .messages import DANGER, button
+from .prints import Prints
 from .quirks import Quirks
-from .rewriting import filename_stem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from .delivery import Delivery
     from .faults import Faults
+    from .identity import Json
     from .interactions import Interaction
     from .links import Links
     from .messages import MessageForms
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 UPSCALE_TIME = 0.5
 """Seconds until U1-U4 are answered (recorded 2026-06)."""
+VIDEO_TIMES = 2
+"""How many times as long as a grid a video takes (recorded 2026-06)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ class Studio:
     grid: int
 
 
+def _nobody(_job: Job) -> None:
+    """Whom a stranger's job tells of its end."""
+
+
 @dataclass(slots=True)
 class Job:
     """A job that has its slot."""
@@ -55,15 +62,17 @@ class Job:
     interaction: Interaction
     plan: Plan
     rng: Random
+    finished: Callable[[Job], None] = _nobody
+    """Told just before the world is."""
     late_notice: Notice | None = None
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     progress: Json | None = None
     """The progress message, once it exists."""
     result: Json = field(default_factory=dict)
     """`id` and `channel_id` of the result's message, once it exists."""
-    _preview: str | None = None
     _quirks: Quirks = field(default_factory=Quirks)
     _ended_badly: bool = False
+    _prints: Prints = field(init=False)
 
     async def run(self, *, answers: bool) -> bool:
         """From the first message to the last; False if it ended without a picture.
@@ -71,14 +80,15 @@ class Job:
         ``answers``: the start message answers the interaction. A job that waited in the queue starts with an
         ordinary message, without nonce and interaction (assumed: clients are known to lose such jobs).
         """
-        self._quirks = Quirks.taken(self.studio.faults, self.plan.prompt)
+        self._quirks = Quirks.taken(self.studio.faults, f"{self.plan.prompt} {self.interaction.text}")
+        self._prints = Prints(self.studio, self.interaction.channel, self.plan, self.uuid, self._quirks)
         if self.plan.at_once:
             await asyncio.sleep(min(UPSCALE_TIME, self.studio.seconds_per_job / 10))
             await self._finish()
             return True
         if not self._quirks.no_start:
             await self._start(answers=answers)
-        rendering = asyncio.create_task(self.studio.pictures.render_ahead(self._picture()))
+        rendering = asyncio.create_task(self._prints.render_ahead())
         try:
             await self._pass_time()
             if self._quirks.moderated or self._quirks.stopped or self.late_notice is not None:
@@ -101,7 +111,7 @@ class Job:
         self._ended_badly = True
         if self.progress is not None:
             self.progress |= {"content": self.plan.stopped(), "components": [], "attachments": []}
-            self._drop_preview()
+            self._prints.drop_previews()
             self.studio.delivery.update(self.progress, manner=self._quirks.manner)
 
     async def _start(self, *, answers: bool) -> None:
@@ -124,13 +134,14 @@ class Job:
 
     def _cancel_button(self) -> list[Json]:
         """Jobs of buttons can be cancelled by a button; it tells their uuid from the start."""
-        if self.plan.reply_to is None:
+        if self.plan.reply_to is None or self.plan.motion == "high":
             return []
         cancel = button("Cancel Job", f"MJ::CancelJob::ByJobid::{self.uuid}", style=DANGER)
         return self.studio.forms.rows([cancel])
 
     async def _pass_time(self) -> None:
-        length = self.studio.seconds_per_job * self.rng.uniform(0.6, 1.4)
+        times = VIDEO_TIMES if self.plan.motion is not None else 1
+        length = times * self.studio.seconds_per_job * self.rng.uniform(0.6, 1.4)
         steps = sorted(self.rng.sample(range(1, 19), 3))
         percents = [0, *(5 * step + self.rng.randint(0, 4) for step in steps)]
         for percent in percents:
@@ -141,43 +152,13 @@ class Job:
 
     async def _show(self, percent: int, progress: Json) -> None:
         if percent >= 20 and not self._quirks.no_preview:
-            await self._attach_preview(progress)
+            progress["attachments"] = await self._prints.previews()
         status = "paused" if self._quirks.paused and percent % 2 else f"{percent}%"
         progress["content"] = self.plan.running(status) + self._quirks.small_print
         self.studio.delivery.update(progress, manner=self._quirks.manner)
 
-    async def _attach_preview(self, progress: Json) -> None:
-        named = self.studio.profile.uuid_in_preview and not self._quirks.preview_without_uuid
-        filename = f"{self.uuid}_grid_0.webp" if named else "grid_0.webp"
-        size = preview_size(self.plan.size)
-        self._drop_preview()
-        preview = Picture(self.uuid, self.plan.prompt, size, "webp", self.plan.tiles)
-        attachment = await self._attached(filename, preview)
-        self._preview = attachment["url"]
-        progress["attachments"] = [attachment]
-
-    def _drop_preview(self) -> None:
-        if self._preview is not None:
-            self.studio.pictures.remove(self._preview)
-            self._preview = None
-
-    def _picture(self) -> Picture:
-        shown = self.plan.picture_of or self.uuid
-        return Picture(shown, self.plan.prompt, self.plan.size, self.studio.profile.format, self.plan.tiles)
-
-    async def _attached(self, filename: str, picture: Picture) -> Json:
-        attachment_id = self.studio.forms.next_id()
-        kind = "ephemeral-attachments" if self._quirks.ephemeral_job else "attachments"
-        path = f"/{kind}/{self.interaction.channel.id}/{attachment_id}/{filename}"
-        length = await self.studio.pictures.add(path, picture)
-        return self.studio.forms.attachment(path, attachment_id, picture.size, length)
-
     async def _finish(self) -> None:
-        picture = self._picture()
-        filename = (
-            f"{filename_stem(username(self.plan.user_id), self.plan.echo)}_{self.uuid}.{picture.format}"
-        )
-        attachment = await self._attached(filename, picture)
+        attachment = await self._prints.result()
         if self.studio.profile.delete == "before" and self.progress is not None:
             self._delete_progress()
             await asyncio.sleep(self._moment())
@@ -188,26 +169,31 @@ class Job:
         delivery, quirks = self.studio.delivery, self._quirks
         message = self._final(attachment)
         answered = self.interaction if quirks.nonce_on_final else None
-        delivery.create(message, answered, quirks.final_manner)
         self.result = {name: message[name] for name in ("id", "channel_id")}
+        self.finished(self)
+        delivery.create(message, answered, quirks.final_manner)
         if quirks.final_edited:
             delivery.update(message, manner=quirks.final_manner)
 
     def _final(self, attachment: Json) -> Json:
         forms, profile = self.studio.forms, self.studio.profile
-        content = self.plan.finished(website_link(profile, self.uuid)) + self._quirks.small_print
-        message = self._post(content, self._reply_to())
-        buttons = grid_buttons if len(self.plan.tiles) == 4 else single_buttons
+        website = website_link(profile, self.uuid, self._prints.kind)
+        message = self._post(self.plan.finished(website) + self._quirks.small_print, self._reply_to())
         message |= {"attachments": [attachment], "flags": self._quirks.flags}
-        message["components"] = buttons(forms, profile, self.uuid)
+        message["components"] = forms.rows(*rows_below(self.plan, profile, self.uuid))
         if self._quirks.nonce_on_final:
-            answer = forms.response(self.interaction, content)
+            answer = forms.response(self.interaction, message["content"])
             message |= {name: answer[name] for name in answer if name.startswith("interaction")}
         return as_components_v2(message) if self._quirks.components_v2 else message
 
     def _post(self, content: str, reply_to: str | None) -> Json:
-        channel, mentioned = self.interaction.channel, self.plan.user_id
-        return self.studio.forms.post(channel, content, reply_to=reply_to, mentioned=mentioned)
+        return self.studio.forms.post(
+            self.interaction.channel,
+            content,
+            reply_to=reply_to,
+            mentioned=self.plan.user_id,
+            application_id=self.interaction.application_id,
+        )
 
     def _reply_to(self) -> str | None:
         """Buttons' results reply to the button's message, prompts' (lately) to their progress message."""
@@ -228,8 +214,9 @@ class Job:
             self._notify(self.late_notice, self.progress)
 
     def _notify(self, notice: Notice, progress: Json) -> None:
-        embeds, delivery = notice.embeds("imagine", self.plan.prompt), self.studio.delivery
-        self._drop_preview()
+        asked = f"/imagine {self.plan.prompt}" if self.interaction.command else None
+        embeds, delivery = notice.embeds(asked), self.studio.delivery
+        self._prints.drop_previews()
         if notice.by_reply:
             delivery.create({**self._post("", progress["id"]), "embeds": embeds}, manner=self._quirks.manner)
             return
@@ -240,7 +227,7 @@ class Job:
         if self.progress is not None:
             quirks = self._quirks
             self.studio.delivery.delete(self.progress, quirks.manner, bulk=quirks.delete_bulk)
-            self._drop_preview()
+            self._prints.drop_previews()
 
     def _moment(self) -> float:
         return min(0.3, self.studio.seconds_per_job / 10)

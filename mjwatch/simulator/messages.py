@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mjwatch.discord.protocol import FLAG_EPHEMERAL
+from mjwatch.discord.protocol import FLAG_EPHEMERAL, INTERACTION_COMMAND
 
-from .identity import BOT_ID, USER_ID, Channel, Json, midjourney, stranger, user
+from .identity import BOT_ID, USER_ID, Channel, Json, bot, stranger, user
 from .media_types import media_type
 from .mint import SnowflakeMint, timestamp_of
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from .interactions import Interaction
     from .profiles import Profile
 
-BUTTON, ROW = 2, 1
-SECONDARY, PRIMARY, DANGER, LINK = 2, 1, 4, 5
-REPLY = 19
+BUTTON, ROW, SELECT, TEXT_INPUT = 2, 1, 3, 4
+SECONDARY, PRIMARY, SUCCESS, DANGER, LINK = 2, 1, 3, 4, 5
+REPLY, CONTEXT_MENU_COMMAND = 19, 23
 
 
 class MessageForms:
@@ -38,35 +38,52 @@ class MessageForms:
     ) -> Json:
         """The first answer to an interaction; looks like a webhook's message."""
         mentioned = None if flags & FLAG_EPHEMERAL else interaction.user_id
-        message = self._message(interaction.channel, content, mentioned)
-        message |= {"type": self._profile.response_type, "flags": flags, "embeds": embeds or []}
-        message |= {"components": components or [], "webhook_id": BOT_ID, "application_id": BOT_ID}
-        if interaction.message_id is not None:
-            message |= {"type": REPLY, **_reference(interaction.channel, interaction.message_id)}
-        else:
+        application_id = interaction.application_id
+        message = self._message(interaction.channel, content, mentioned, bot(application_id))
+        message |= {"type": self._response_type(interaction), "flags": flags, "embeds": embeds or []}
+        message |= {"components": components or [], "webhook_id": application_id}
+        message["application_id"] = application_id
+        if interaction.kind == INTERACTION_COMMAND:
             message["interaction"] = self._about(interaction)
+        elif interaction.message_id is not None and not interaction.whispered:
+            message |= {"type": REPLY, **_reference(interaction.channel, interaction.message_id)}
         if self._profile.metadata:
             message |= {"position": 0, "interaction_metadata": self._metadata(interaction)}
         return message
 
+    def _response_type(self, interaction: Interaction) -> int:
+        if interaction.kind != INTERACTION_COMMAND:
+            return 0
+        return CONTEXT_MENU_COMMAND if interaction.target_id else self._profile.response_type
+
     def _about(self, interaction: Interaction) -> Json:
         person = self._person(_user(interaction.user_id))
-        if interaction.message_id is not None:
-            return {"id": interaction.id, "type": 3, "user": person}
+        if interaction.kind != INTERACTION_COMMAND:
+            return {"id": interaction.id, "type": interaction.kind, "user": person}
         return {"id": interaction.id, "type": 2, "name": interaction.command, "user": person}
 
     def _metadata(self, interaction: Interaction) -> Json:
         about = self._about(interaction)
         about["authorizing_integration_owners"] = {"0": interaction.channel.guild_id or "0"}
+        if interaction.modal is not None:
+            return {**about, "triggering_interaction_metadata": self._metadata(interaction.modal.press)}
         if interaction.message_id is not None:
             return {**about, "interacted_message_id": interaction.message_id}
+        if interaction.target_id is not None:
+            return {**about, "command_type": 3, "target_message_id": interaction.target_id}
         return {**about, "command_type": 1}
 
     def post(
-        self, channel: Channel, content: str, *, reply_to: str | None = None, mentioned: str = USER_ID
+        self,
+        channel: Channel,
+        content: str,
+        *,
+        reply_to: str | None = None,
+        mentioned: str = USER_ID,
+        application_id: str = BOT_ID,
     ) -> Json:
         """An ordinary message of the bot, such as a final: no interaction, no webhook."""
-        message = self._message(channel, content, mentioned)
+        message = self._message(channel, content, mentioned, bot(application_id))
         if self._profile.name == "2023":
             message["referenced_message"] = None
         if reply_to is None:
@@ -89,8 +106,7 @@ class MessageForms:
 
     def by_user(self, channel: Channel, content: str, attachments: list[Json]) -> Json:
         """A message that the person posts."""
-        message = self._message(channel, content, None)
-        return {**message, "author": self._person(user()), "attachments": attachments}
+        return {**self._message(channel, content, None, user()), "attachments": attachments}
 
     def attachment(self, path: str, attachment_id: str, size: Size | None, length: int) -> Json:
         """An attachment by its path at the CDN; one that is no picture has no size in pixels."""
@@ -113,7 +129,7 @@ class MessageForms:
         """An id for something that a message will hold."""
         return self._mint.next()
 
-    def _message(self, channel: Channel, content: str, mentioned: str | None) -> Json:
+    def _message(self, channel: Channel, content: str, mentioned: str | None, author: Json) -> Json:
         message_id = self._mint.next()
         return {
             "type": 0,
@@ -130,7 +146,7 @@ class MessageForms:
             "content": content,
             "components": [],
             "channel_id": channel.id,
-            "author": self._person(midjourney()),
+            "author": self._person(author),
             "attachments": [],
         }
 
@@ -153,6 +169,14 @@ def _reference(channel: Channel, message_id: str) -> Json:
     if channel.guild_id is not None:
         reference["guild_id"] = channel.guild_id
     return {"message_reference": reference}
+
+
+def select(custom_id: str, choices: dict[str, str], chosen: str) -> Json:
+    """A menu of choices, value to label, one of them chosen."""
+    options = [
+        {"label": label, "value": value, "default": value == chosen} for value, label in choices.items()
+    ]
+    return {"type": SELECT, "custom_id": custom_id, "options": options, "min_values": 1, "max_values": 1}
 
 
 def button(label: str | None, custom_id: str, *, emoji: str | None = None, style: int = SECONDARY) -> Json:

@@ -6,13 +6,16 @@ Titles and texts of "Job queued", "Queue full" and "Action needed to continue" w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .messages import button, embed
 from .rewriting import unrecognized_parameters
 
 if TYPE_CHECKING:
+    from .faults import Armed
     from .identity import Json
 
 RED, ORANGE, YELLOW = 16711680, 16239475, 16776960
@@ -34,12 +37,22 @@ class Notice:
     """It comes as an edit of the progress message, after the job has started."""
     by_reply: bool = False
     """If late: as a plain message that replies to the progress message."""
+    untitled: bool = False
+    """An embed all the same, without its title."""
+    footer: str | None = None
+    """What stands in the footer in place of what was asked for."""
 
-    def embeds(self, command: str, prompt: str) -> list[Json]:
-        """The notice as embeds; the footer holds what was asked for."""
+    @property
+    def content(self) -> str:
+        """The message's own text."""
+        return self.text if self.title is None else ""
+
+    def embeds(self, asked: str | None) -> list[Json]:
+        """The notice as embeds; ``asked`` is what was asked for."""
         if self.title is None:
             return []
-        return [embed(self.title, self.text, self.color, f"/{command} {prompt}")]
+        title = None if self.untitled else self.title
+        return [embed(title, self.text, self.color, self.footer or asked)]
 
     def row(self) -> list[Json]:
         """Its buttons."""
@@ -52,6 +65,7 @@ JOB_QUEUED = Notice(
     "Don't worry, this job will start as soon as another one finishes!",
     ORANGE,
 )
+CREDITS_EXHAUSTED = Notice("Credits exhausted", "You have run out of hours for this month.")
 QUEUE_FULL = Notice(
     "Queue full", "Your job queue is full. Please wait for a job to finish first, then resubmit this one."
 )
@@ -110,7 +124,7 @@ NOTICES: dict[str, Notice] = {
             YELLOW,
             (("Verify", "MJ::Verify::Human"),),
         ),
-        Notice("Credits exhausted", "You have run out of hours for this month."),
+        CREDITS_EXHAUSTED,
         Notice("Subscription required", "You need a subscription to create images with Midjourney."),
         Notice("Subscription paused", "Your subscription is paused."),
         Notice("Plan Cancelled", "Your plan was cancelled."),
@@ -121,6 +135,7 @@ NOTICES: dict[str, Notice] = {
         ),
         Notice("Slow Down!", "You can request another upscale for this image <t:1893456000:R>", YELLOW),
         Notice("Job action restricted", "This action is not available to you."),
+        Notice("Duplicate images detected", "Some of the images are duplicates of each other.", YELLOW),
         Notice("Sorry, something went wrong", "The job encountered an error. Our team has been notified."),
         Notice("Sorry! Could not complete the job!", "Please try again later."),
         Notice("Request cancelled due to image filters", "The image was filtered.", late=True),
@@ -134,6 +149,21 @@ NOTICES: dict[str, Notice] = {
     )
 }
 """By title, or by text where there is none."""
+
+
+def asked_notice(armed: Armed, default: str) -> Notice:
+    """The notice that a fault asks for, with its own words, colour and time."""
+    notice = notice_named(armed.text("title", default))
+    text = armed.text("text", notice.text)
+    if "seconds" in armed.details:
+        text = re.sub(r"<t:\d+:R>", f"<t:{int(time.time() + armed.number('seconds', 0))}:R>", text)
+    return replace(
+        notice,
+        text=text,
+        color=int(armed.number("color", notice.color)),
+        footer=armed.text("footer", "") or None,
+        untitled=bool(armed.details.get("untitled")),
+    )
 
 
 def notice_named(title: str) -> Notice:

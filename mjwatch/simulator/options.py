@@ -36,6 +36,8 @@ class SimulatorOptions:
     workspace: Path | None = None
     seed: int | None = None
     """Fixes the lengths and orders that are drawn at random; job uuids stay unique."""
+    fast_hours: float | None = None
+    """Fast hours that the account has left; None is a new month of a plan."""
     max_running: int = 12
     max_queued: int = 10
     heartbeat_interval: float = 41.25

@@ -14,13 +14,12 @@ from .identity import USER_ID
 from .interactions import nonce_of, text_of
 from .post_faults import spoiled_after, spoiled_before
 from .rest import API, INTERACTIONS, account
-from .witness import Executed
 
 if TYPE_CHECKING:
     from .bodies import Body
     from .bot import MidjourneyBot
+    from .checks import Checks
     from .faults import Faults
-    from .interactions import Checks
     from .witness import Witness
 
 
@@ -60,13 +59,7 @@ class InteractionPost:
         if self._faults.take("post_reset", text):
             return None
         interaction = self._checks.checked(body.json, body.files)
-        executed = Executed(
-            nonce=interaction.nonce,
-            command=interaction.command,
-            prompt=interaction.option("prompt"),
-            custom_id=interaction.custom_id,
-        )
-        self._bot.execute(interaction, executed)
+        self._bot.execute(interaction)
         if (spoiled := spoiled_after(self._faults, text)) is not None:
             return spoiled
         return None if self._faults.take("post_reset_executed", text) else empty_answer()

@@ -38,6 +38,10 @@ class Profile:
     raw_for_style: bool
     """`--style raw` is echoed as `--raw`, at the end."""
     url_lifetime: float
+    videos: bool
+    """Single pictures can be animated (since 2025)."""
+    redo_on_used: bool
+    """A used upscale button is called "Redo Upscale"."""
 
 
 PROFILES: dict[ProfileName, Profile] = {
@@ -54,6 +58,8 @@ PROFILES: dict[ProfileName, Profile] = {
         numbered_components=False,
         raw_for_style=False,
         url_lifetime=14 * DAY,
+        videos=False,
+        redo_on_used=False,
     ),
     "2024": Profile(
         name="2024",
@@ -68,6 +74,8 @@ PROFILES: dict[ProfileName, Profile] = {
         numbered_components=True,
         raw_for_style=False,
         url_lifetime=DAY,
+        videos=False,
+        redo_on_used=False,
     ),
     "2026": Profile(
         name="2026",
@@ -82,6 +90,8 @@ PROFILES: dict[ProfileName, Profile] = {
         numbered_components=True,
         raw_for_style=True,
         url_lifetime=DAY,
+        videos=True,
+        redo_on_used=True,
     ),
 }
 

@@ -36,6 +36,7 @@ class Quirks:
     out_of_order: bool = False
     delete_bulk: bool = False
     stopped: bool = False
+    as_gif: bool = False
 
     @classmethod
     def taken(cls, faults: Faults, prompt: str) -> Quirks:

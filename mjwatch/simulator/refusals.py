@@ -86,10 +86,9 @@ def attachment_not_found(path: str) -> ApiError:
     return invalid_form(path, "ATTACHMENT_NOT_FOUND", "The attachment was not found.")
 
 
-def component_gone() -> ApiError:
-    """The message has no such button or select any more."""
-    code, message = "COMPONENT_VALIDATION_FAILED", "Component validation failed"
-    return invalid_form("data.custom_id", code, message)
+def component_gone(path: str = "data.custom_id") -> ApiError:
+    """The message has no such button or select any more, the modal no such field."""
+    return invalid_form(path, "COMPONENT_VALIDATION_FAILED", "Component validation failed")
 
 
 def unknown_message() -> ApiError:

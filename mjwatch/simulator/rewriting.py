@@ -43,6 +43,13 @@ def split_parameters(text: str) -> tuple[str, list[tuple[str, str]]]:
     return head.strip(), [(name, value.strip()) for name, _, value in pairs]
 
 
+def without_parameters(text: str, *names: str) -> str:
+    """The text without these parameters."""
+    words, parameters = split_parameters(text)
+    kept = [f"--{name} {value}".strip() for name, value in parameters if name not in names]
+    return " ".join([words, *kept]).strip()
+
+
 def unrecognized_parameters(prompt: str) -> str | None:
     """Parameters written with an en dash, as the bot lists them in its refusal; None if there are none."""
     found = [word for match in _EN_DASH_PARAMETER.findall(prompt) for word in match.split()]

@@ -8,33 +8,63 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from .identity import Json
+    from .interactions import Interaction
 
-Outcome = Literal["running", "done", "refused", "queued", "cancelled"]
+Outcome = Literal["running", "done", "refused", "queued", "cancelled", "modal", "asked"]
 
 
 @dataclass(slots=True)
 class Executed:
-    """A command or button that ran."""
+    """A command, a press or a modal that ran."""
 
     nonce: str | int | None
+    type: int
+    """The interaction's: 2 command, 3 press, 5 modal."""
     command: str | None
     prompt: str | None
     custom_id: str | None
+    pressed: str | None
+    """For a modal, the custom_id of the button that opened it."""
+    message_id: str | None
+    """The message whose button it was, or that a message command was for."""
     at: float = field(default_factory=time.time)
     outcome: Outcome = "running"
     job_uuid: str | None = None
 
+    @classmethod
+    def of(cls, interaction: Interaction) -> Executed:
+        """The record of an interaction that is about to run."""
+        return cls(
+            nonce=interaction.nonce,
+            type=interaction.kind,
+            command=interaction.command,
+            prompt=interaction.prompt,
+            custom_id=interaction.custom_id,
+            pressed=interaction.modal.press.custom_id if interaction.modal is not None else None,
+            message_id=interaction.message_id or interaction.target_id,
+        )
+
     def body(self) -> Json:
         """The record as /_sim/state shows it."""
-        return {
-            "nonce": self.nonce,
-            "command": self.command,
-            "prompt": self.prompt,
-            "custom_id": self.custom_id,
-            "at": self.at,
-            "outcome": self.outcome,
-            "job_uuid": self.job_uuid,
-        }
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(slots=True)
+class Rendering:
+    """A job that began to be made, and was paid for."""
+
+    job_uuid: str
+    nonce: str | int | None
+    """Of the interaction that asked for it; one interaction may ask for many."""
+    prompt: str
+    custom_id: str | None
+    fast_hours: float
+    """What it cost."""
+    at: float = field(default_factory=time.time)
+
+    def body(self) -> Json:
+        """The record as /_sim/state shows it."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Witness:
@@ -46,14 +76,15 @@ class Witness:
     def clear(self) -> None:
         """Forget everything."""
         self.interactions: list[Executed] = []
+        self.renderings: list[Rendering] = []
         self.posts: list[Json] = []
+        self.messages: list[Json] = []
         self.identifies = 0
         self.resumes = 0
         self.downloads = 0
+        self.uploads = 0
         self.cdn_with_authorization = 0
         self.token_leaks = 0
-        self.uploads = 0
-        self.messages: list[Json] = []
 
     def posted(self, nonce: object, status: int | None) -> None:
         """Note the answer to a POST /interactions; None means a reset connection."""
@@ -68,12 +99,13 @@ class Witness:
         """All of it as JSON."""
         return {
             "interactions": [executed.body() for executed in self.interactions],
+            "renderings": [rendering.body() for rendering in self.renderings],
             "posts": self.posts,
+            "messages": self.messages,
             "identifies": self.identifies,
             "resumes": self.resumes,
             "downloads": self.downloads,
+            "uploads": self.uploads,
             "cdn_with_authorization": self.cdn_with_authorization,
             "token_leaks": self.token_leaks,
-            "uploads": self.uploads,
-            "messages": self.messages,
         }

@@ -8,23 +8,21 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from .account import Account
 from .identity import STRANGER_ID
 from .jobs import Job
-from .notices import JOB_QUEUED, QUEUE_FULL
+from .notices import CREDITS_EXHAUSTED, JOB_QUEUED, QUEUE_FULL
+from .refusing import refuse
 from .slots import Place, Slots
+from .witness import Rendering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from .account import Account
     from .identity import Json
     from .interactions import Interaction
     from .jobs import Studio
     from .notices import Notice
     from .plans import Plan
-    from .witness import Executed
-
-    Refuse = Callable[[Interaction, Notice], None]
+    from .witness import Executed, Witness
 
 PLANS_KEPT = 20_000
 """Finished jobs whose buttons still work."""
@@ -33,12 +31,12 @@ PLANS_KEPT = 20_000
 class Workshop:
     """Makes jobs, so many at once."""
 
-    def __init__(self, studio: Studio, slots: Slots, rng: Random, refuse: Refuse) -> None:
-        self.account = Account()
-        self.slots = slots
+    def __init__(self, studio: Studio, slots: Slots, account: Account, witness: Witness, rng: Random) -> None:
+        self.account = account
+        self._slots = slots
         self._studio = studio
+        self._witness = witness
         self._rng = rng
-        self._refuse = refuse
         self._running: dict[str, tuple[Job, asyncio.Task[bool]]] = {}
         self._done: OrderedDict[str, tuple[Plan, Json]] = OrderedDict()
 
@@ -53,31 +51,63 @@ class Workshop:
         return done[1] if done else None
 
     async def make(
-        self, interaction: Interaction, executed: Executed, plan: Plan, late_notice: Notice | None = None
+        self,
+        interaction: Interaction,
+        executed: Executed,
+        plan: Plan,
+        late_notice: Notice | None = None,
+        *,
+        answers: bool = True,
     ) -> None:
-        """Make this now or when a slot is free; refuse it if too many wait. U1-U4 need no slot."""
-        job = Job(self._studio, interaction, plan, Random(self._rng.random()), late_notice)
+        """Make this now or when a slot is free; refuse it if too many wait. U1-U4 need no slot.
+
+        ``answers``: its start message answers the interaction, if it need not wait.
+        """
+        rng = Random(self._rng.random())
+        job = Job(self._studio, interaction, plan, rng, self._remember, late_notice)
         if plan.at_once:
             await self._run(job, executed, answers=True)
             return
-        place = self.slots.take()
-        if place is Place.NOWHERE:
-            executed.outcome = "refused"
-            self._refuse(interaction, QUEUE_FULL)
+        place = self._place(interaction, executed, plan)
+        if place is None:
             return
         held = self._studio.faults.take("queued", plan.prompt)
         waits = place is Place.WAITING or held is not None
         if waits:
             executed.outcome = "queued"
-            self._refuse(interaction, JOB_QUEUED)
+            refuse(self._studio, interaction, JOB_QUEUED)
         if place is Place.WAITING:
-            await self.slots.turn()
+            await self._wait(plan)
         try:
             await asyncio.sleep(held.number("seconds", 1) if held else 0)
-            await self._run(job, executed, answers=not waits)
+            await self._run(job, executed, answers=self._will_answer(plan) if waits else answers)
         finally:
-            self.slots.give_back()
+            self._slots.give_back()
         await job.clear_up()
+
+    def _place(self, interaction: Interaction, executed: Executed, plan: Plan) -> Place | None:
+        """Where this job goes; None if it was refused."""
+        if self.account.lacks_hours(plan.mode):
+            notice = CREDITS_EXHAUSTED
+        else:
+            place = self._slots.take()
+            if place is not Place.NOWHERE:
+                return place
+            notice = QUEUE_FULL
+        executed.outcome = "refused"
+        refuse(self._studio, interaction, notice)
+        return None
+
+    async def _wait(self, plan: Plan) -> None:
+        self.account.waiting[plan.mode] += 1
+        try:
+            await self._slots.turn()
+        finally:
+            self.account.waiting[plan.mode] -= 1
+
+    def _will_answer(self, plan: Plan) -> bool:
+        """Whether a job that waited starts with our nonce: nobody knows, so that it does not, by default."""
+        return self._studio.faults.take("queued_start_with_nonce", plan.prompt) is not None
 
     async def make_for_stranger(self, interaction: Interaction, plan: Plan) -> None:
         """Make the same for somebody else: another account's slots, and no record of ours."""
@@ -96,8 +126,16 @@ class Workshop:
         task.cancel()
         return True
 
+    def job_of(self, message_id: str) -> str | None:
+        """The uuid of the running job whose progress message this is."""
+        for job_uuid, (job, _) in self._running.items():
+            if job.progress is not None and job.progress["id"] == message_id:
+                return job_uuid
+        return None
+
     async def _run(self, job: Job, executed: Executed, *, answers: bool) -> None:
         executed.outcome, executed.job_uuid = "running", job.uuid
+        self._put_on_record(job, executed)
         task = asyncio.create_task(job.run(answers=answers))
         self._running[job.uuid] = job, task
         self.account.running[job.uuid] = f"https://www.midjourney.com/jobs/{job.uuid}"
@@ -110,11 +148,14 @@ class Workshop:
             executed.outcome = "cancelled"
             return
         executed.outcome = "done" if task.result() else "refused"
-        if task.result():
-            self._remember(job)
+
+    def _put_on_record(self, job: Job, executed: Executed) -> None:
+        cost = self.account.pay(job.plan)
+        rendering = Rendering(job.uuid, executed.nonce, job.plan.prompt, executed.custom_id, cost)
+        self._witness.renderings.append(rendering)
 
     def _remember(self, job: Job) -> None:
-        self.account.images += len(job.plan.tiles)
+        self.account.count(job.plan)
         self._done[job.uuid] = job.plan, job.result
         if len(self._done) > PLANS_KEPT:
             self._done.popitem(last=False)

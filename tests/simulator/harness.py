@@ -75,6 +75,12 @@ class Gateway:
     async def final(self) -> Json:
         return await self.event("MESSAGE_CREATE", lambda message: message["attachments"])
 
+    async def modal(self) -> Json:
+        return await self.event("INTERACTION_MODAL_CREATE")
+
+    async def refusal(self) -> Json:
+        return await self.event("MESSAGE_CREATE", lambda message: message["embeds"])
+
     async def identify(self, token: str = USER_TOKEN, **fields: object) -> Json:
         await self.send(2, {"token": token, "properties": {"os": "Linux"}, **fields})
         ready = await self.event("READY")
@@ -164,6 +170,76 @@ class Client:
         body = await self.body("", gateway.session_id, data=data)
         assert await self.post(body) == (204, None)
         return body
+
+    async def press(self, gateway: Gateway, message: Json, custom_id: str, **changes: object) -> Json:
+        """Press a button of this message."""
+        body = await self.press_body(gateway, message, custom_id, **changes)
+        assert await self.post(body) == (204, None)
+        return body
+
+    async def press_body(self, gateway: Gateway, message: Json, custom_id: str, **changes: object) -> Json:
+        """What a press of a button of this message is posted as."""
+        fields = {"type": 3, "message_id": message["id"], "message_flags": message["flags"]}
+        data = {"component_type": 2, "custom_id": custom_id}
+        application_id = message["author"]["id"]
+        return await self.body(
+            "",
+            gateway.session_id,
+            **{**fields, "application_id": application_id, "data": data, **changes},
+        )
+
+    async def submission(self, gateway: Gateway, modal: Json, words: str) -> Json:
+        """What this modal is sent in as, with these words in its field."""
+        ((field,),) = [row["components"] for row in modal["components"]]
+        written = {"type": 4, "custom_id": field["custom_id"], "value": words}
+        data = {"id": modal["id"], "custom_id": modal["custom_id"]}
+        data["components"] = [{"type": 1, "components": [written]}]
+        return await self.body(
+            "", gateway.session_id, type=5, application_id=modal["application"]["id"], data=data
+        )
+
+    async def submit(self, gateway: Gateway, modal: Json, words: str) -> Json:
+        """Send this modal in."""
+        body = await self.submission(gateway, modal, words)
+        assert await self.post(body) == (204, None)
+        return body
+
+    async def run(
+        self, gateway: Gateway, name: str, *options: Json, attachments: list[Json] | None = None
+    ) -> Json:
+        """Run a command."""
+        command = await self.command(name)
+        data = {key: command[key] for key in ("id", "version", "name", "type")}
+        data |= {"options": list(options), "attachments": attachments or []}
+        body = await self.body("", gateway.session_id, data=data)
+        assert await self.post(body) == (204, None)
+        return body
+
+    async def grid(self, gateway: Gateway, prompt: str = "a red cat") -> tuple[Json, str]:
+        """A finished grid, and its job's uuid."""
+        await self.imagine(prompt, gateway)
+        final = await gateway.final()
+        return final, await self.last_uuid()
+
+    async def single(self, gateway: Gateway, prompt: str = "a red cat", number: int = 1) -> tuple[Json, str]:
+        """One picture of a grid, and its job's uuid."""
+        grid, grid_uuid = await self.grid(gateway, prompt)
+        await self.press(gateway, grid, f"MJ::JOB::upsample::{number}::{grid_uuid}")
+        final = await gateway.final()
+        return final, await self.last_uuid()
+
+    async def last_uuid(self) -> str:
+        """The uuid of the newest job."""
+        job_uuid: str = (await self.state())["renderings"][-1]["job_uuid"]
+        return job_uuid
+
+    async def outcomes(self) -> list[str]:
+        """What became of each interaction, once none runs any more."""
+        while True:
+            found = [one["outcome"] for one in (await self.state())["interactions"]]
+            if "running" not in found and "queued" not in found:
+                return found
+            await asyncio.sleep(0.01)
 
     async def slots(self, *files: tuple[str, int]) -> list[Json]:
         """Upload slots for files of these names and sizes."""

@@ -8,33 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from mjwatch.simulator.button_plans import uuid_in
 from mjwatch.simulator.grids import job_colours
 from mjwatch.simulator.identity import USER_ID
-from mjwatch.simulator.plans import plan_for_button, plan_for_prompt, uuid_in
-from mjwatch.simulator.profiles import PROFILES
 
 from .harness import play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Gateway, Json
+    from .harness import Json
 
 UUID = "6c1d40e2-5a17-4f0b-9d3e-2b7f81c05a11"
-
-
-async def _press(client: Client, gateway: Gateway, message: Json, custom_id: str) -> Json:
-    data = {"component_type": 2, "custom_id": custom_id}
-    fields = {"type": 3, "message_id": message["id"], "message_flags": 0, "data": data}
-    body = await client.body("", gateway.session_id, **fields)
-    assert await client.post(body) == (204, None)
-    return body
-
-
-async def _grid(client: Client, gateway: Gateway, prompt: str = "a red cat") -> tuple[Json, str]:
-    await gateway.identify()
-    await client.imagine(prompt, gateway)
-    final = await gateway.final()
-    job_uuid: str = (await client.state())["interactions"][-1]["job_uuid"]
-    return final, job_uuid
 
 
 def _custom_ids(message: Json) -> list[str]:
@@ -44,9 +27,10 @@ def _custom_ids(message: Json) -> list[str]:
 def test_u2_gives_the_second_tile_at_once_and_marks_its_button() -> None:
     async def story() -> None:
         async with simulated(format="png", grid=128, max_running=1) as client, client.gateway() as gateway:
-            grid, grid_uuid = await _grid(client, gateway)
+            await gateway.identify()
+            grid, grid_uuid = await client.grid(gateway)
             custom_id = f"MJ::JOB::upsample::2::{grid_uuid}"
-            await _press(client, gateway, grid, custom_id)
+            await client.press(gateway, grid, custom_id)
             marked = await gateway.event("MESSAGE_UPDATE", lambda message: message["id"] == grid["id"])
             styles = {
                 button["custom_id"]: button["style"] for button in marked["components"][0]["components"]
@@ -85,9 +69,10 @@ def test_a_new_grid_replies_to_the_old_one_and_tells_its_uuid_from_the_start(
 ) -> None:
     async def story() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
-            grid, grid_uuid = await _grid(client, gateway)
+            await gateway.identify()
+            grid, grid_uuid = await client.grid(gateway)
             suffix = "::SOLO" if action.startswith("reroll") else ""
-            body = await _press(client, gateway, grid, f"MJ::JOB::{action}::{grid_uuid}{suffix}")
+            body = await client.press(gateway, grid, f"MJ::JOB::{action}::{grid_uuid}{suffix}")
             start = await gateway.event("MESSAGE_CREATE")
             final = await gateway.final()
             (job_uuid,) = {uuid_in(custom_id) for custom_id in _custom_ids(start)}
@@ -108,10 +93,11 @@ def test_a_new_grid_replies_to_the_old_one_and_tells_its_uuid_from_the_start(
 def test_a_button_job_can_be_cancelled() -> None:
     async def story() -> None:
         async with simulated(seconds_per_job=0.4) as client, client.gateway() as gateway:
-            grid, grid_uuid = await _grid(client, gateway)
-            await _press(client, gateway, grid, f"MJ::JOB::reroll::0::{grid_uuid}::SOLO")
+            await gateway.identify()
+            grid, grid_uuid = await client.grid(gateway)
+            await client.press(gateway, grid, f"MJ::JOB::reroll::0::{grid_uuid}::SOLO")
             start = await gateway.event("MESSAGE_CREATE", lambda message: "Rerolling" in message["content"])
-            await _press(client, gateway, start, _custom_ids(start)[0])
+            await client.press(gateway, start, _custom_ids(start)[0])
             await gateway.event("MESSAGE_UPDATE", lambda message: message["content"].endswith("(Stopped)"))
             while (await client.state())["interactions"][1]["outcome"] == "running":
                 pass
@@ -124,11 +110,12 @@ def test_a_button_job_can_be_cancelled() -> None:
 def test_a_heart_is_acknowledged_and_a_speed_switched() -> None:
     async def story() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
-            grid, grid_uuid = await _grid(client, gateway)
-            await _press(client, gateway, grid, f"MJ::JOB::upsample::1::{grid_uuid}")
+            await gateway.identify()
+            grid, grid_uuid = await client.grid(gateway)
+            await client.press(gateway, grid, f"MJ::JOB::upsample::1::{grid_uuid}")
             single = await gateway.final()
             heart = next(custom_id for custom_id in _custom_ids(single) if "BOOKMARK" in custom_id)
-            await _press(client, gateway, single, heart)
+            await client.press(gateway, single, heart)
             rated = await gateway.event("MESSAGE_CREATE")
             assert rated["content"].startswith("You have successfully rated [this job](")
             relax = await client.command("relax")
@@ -140,32 +127,3 @@ def test_a_heart_is_acknowledged_and_a_speed_switched() -> None:
             assert (await gateway.final())["content"].endswith("(relaxed)")
 
     play(story)
-
-
-@pytest.mark.parametrize(
-    ("custom_id", "label", "tiles"),
-    [
-        (f"MJ::JOB::low_variation::1::{UUID}::SOLO", "Variations (Subtle) by ", 4),
-        (f"MJ::JOB::upsample_v7_2x_creative::1::{UUID}::SOLO", "Upscaled (Creative) by ", 1),
-        (f"MJ::JOB::upsample_v5_4x::1::{UUID}::SOLO", "Upscaled (4x) by ", 1),
-        (f"MJ::Outpaint::50::1::{UUID}::SOLO", "Zoom Out by ", 4),
-        (f"MJ::JOB::pan_left::1::{UUID}::SOLO", "Pan Left by ", 4),
-    ],
-)
-def test_buttons_of_a_single_picture_have_their_labels(custom_id: str, label: str, tiles: int) -> None:
-    grid = plan_for_prompt("a red cat --ar 3:2", PROFILES["2026"], "fast", 2048)
-    single = plan_for_button(f"MJ::JOB::upsample::2::{UUID}", grid, "1", PROFILES["2026"])
-    assert single is not None
-    assert single.size == (1344, 896)
-    plan = plan_for_button(custom_id, single, "2", PROFILES["2026"])
-    assert plan is not None
-    assert (plan.label, len(plan.tiles), plan.reply_to) == (label, tiles, "2")
-    assert plan.size == (2688, 1792)
-
-
-@pytest.mark.parametrize(
-    "custom_id", [f"MJ::CustomZoom::{UUID}", f"MJ::JOB::animate_high::1::{UUID}::SOLO", UUID, f"MJ::{UUID}"]
-)
-def test_other_buttons_are_unknown(custom_id: str) -> None:
-    grid = plan_for_prompt("a red cat", PROFILES["2026"], "fast", 2048)
-    assert plan_for_button(custom_id, grid, "1", PROFILES["2026"]) is None

@@ -23,11 +23,19 @@ def test_the_state_is_the_record_of_what_ran() -> None:
             assert executed.pop("job_uuid") in final["content"]
             assert executed == {
                 "nonce": body["nonce"],
+                "type": 2,
                 "command": "imagine",
                 "prompt": "a red cat",
                 "custom_id": None,
+                "pressed": None,
+                "message_id": None,
                 "outcome": "done",
             }
+            (rendering,) = state["renderings"]
+            assert rendering["job_uuid"] in final["content"]
+            assert (rendering["nonce"], rendering["prompt"]) == (body["nonce"], "a red cat")
+            assert rendering["fast_hours"] > 0
+            assert state["account"]["fast_hours"] < 30
             (post,) = state["posts"]
             assert (post["nonce"], post["status"]) == (body["nonce"], 204)
             counts = {name: state[name] for name in state if isinstance(state[name], int)}

@@ -107,6 +107,7 @@ def test_shorten_and_settings_are_ephemeral_with_buttons() -> None:
                 button["label"]: button["style"]
                 for row in settings["components"]
                 for button in row["components"]
+                if button["type"] == 2
             }
             assert styles["Fast mode"] == 3
             assert styles["Relax mode"] == 2

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mjwatch.simulator.checks import Checks
 from mjwatch.simulator.commands import COMMANDS, CommandIndex
 from mjwatch.simulator.history import History
 from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, GUILD_ID
-from mjwatch.simulator.interactions import Checks, Interaction, nonce_of, text_of
+from mjwatch.simulator.interactions import Interaction, nonce_of, text_of
 from mjwatch.simulator.mint import SnowflakeMint
+from mjwatch.simulator.modals import OpenModals
 from mjwatch.simulator.refusals import ApiError
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class _NoUploads:
 
 
 def _checks() -> Checks:
-    return Checks(CommandIndex(SnowflakeMint()), History(), _NoUploads())
+    return Checks(CommandIndex(SnowflakeMint()), History(), _NoUploads(), OpenModals())
 
 
 def _good() -> dict[str, object]:

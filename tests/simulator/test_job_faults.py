@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +88,45 @@ def test_a_job_can_wait_in_the_queue_and_start_without_a_nonce() -> None:
         await gateway.final()
 
     _story("queued", look, seconds=0.01)
+
+
+def test_a_job_that_waited_can_start_with_our_nonce() -> None:
+    async def story() -> None:
+        async with simulated(max_running=1) as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.fault("queued_start_with_nonce")
+            await client.imagine("a red cat", gateway)
+            body = await client.imagine("a blue dog", gateway)
+            queued = await gateway.refusal()
+            assert (queued["embeds"][0]["title"], queued["nonce"]) == ("Job queued", body["nonce"])
+            start = await gateway.event("MESSAGE_CREATE", lambda message: "blue" in message["content"])
+            assert start["nonce"] == body["nonce"]
+            assert start["interaction"]["name"] == "imagine"
+
+    play(story)
+
+
+def test_a_notice_can_come_beside_a_job_that_runs_all_the_same() -> None:
+    async def look(client: Client, gateway: Gateway) -> None:
+        told = await gateway.refusal()
+        assert told["embeds"][0]["title"] == "Duplicate images detected"
+        assert told["flags"] == 64
+        await gateway.final()
+        assert await _ended(client) == "done"
+
+    _story("informed", look)
+
+
+def test_a_refusal_can_have_another_look_and_a_time() -> None:
+    async def look(_client: Client, gateway: Gateway) -> None:
+        (embed,) = (await gateway.refusal())["embeds"]
+        assert "title" not in embed
+        assert (embed["color"], embed["footer"]["text"]) == (15548997, "decline-amber-otter")
+        until = int(embed["description"].partition("<t:")[2].partition(":")[0])
+        assert abs(until - time.time() - 60) < 30
+
+    keys = {"color": 15548997, "footer": "decline-amber-otter", "untitled": True, "seconds": 60}
+    _story("refuse:Slow Down!", look, **keys)
 
 
 def test_a_refusal_can_have_other_words() -> None:
