@@ -76,6 +76,8 @@ class Collector:
         try:
             pictures = self._pictures(job, result)
         except (DownloadError, PictureError) as error:
+            if isinstance(error, PictureError):
+                self._forget(result)  # the same bytes would be no better at the next try
             return ev.NotSaved(str(error), final=self._is_last_try(job))
         except WireError as error:
             words = f"the picture's address can't be renewed: {error}"

@@ -1,0 +1,114 @@
+"""Results brought into the outbox: what is fetched anew at another try, and what is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from PIL import Image
+
+from mjwatch import events as ev
+from mjwatch.collector import KEPT_AT_MOST, Collector
+from mjwatch.errors import OutboxError
+from mjwatch.folders.manifest import Place
+from mjwatch.folders.outbox import Outbox
+from mjwatch.model import Job, State
+from tests.made_jobs import RESULT, made_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mjwatch.discord.cdn import CDN
+    from mjwatch.discord.rest import DiscordREST
+
+
+def grid() -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, "PNG")
+    return out.getvalue()
+
+
+class FakeCDN:
+    """Gives the bytes that it was told to, one after another, and the grid from then on."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self._answers = [*answers]
+        self.fetched: list[str] = []
+
+    def fetch(self, url: str, _size: int | None = None) -> bytes:
+        self.fetched.append(url)
+        return self._answers.pop(0) if self._answers else grid()
+
+
+class FillingOutbox(Outbox):
+    """One whose disk is full when told so."""
+
+    full = False
+
+    def publish(self, *arguments: Any, **options: Any) -> str:
+        if self.full:
+            raise OutboxError("no space left")
+        return super().publish(*arguments, **options)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> FillingOutbox:
+    return FillingOutbox(tmp_path / "outbox", tmp_path / "state")
+
+
+def a_collector(cdn: FakeCDN, outbox: Outbox) -> Collector:
+    return Collector(
+        rest=cast("DiscordREST", None),
+        cdn=cast("CDN", cdn),
+        outbox=outbox,
+        place=Place("1", "2"),
+        picture_format="auto",
+        keep_grid=True,
+        file_of=lambda job_id: None,
+    )
+
+
+def a_finished_job(name: str = "cat") -> Job:
+    (picture,) = RESULT.pictures
+    picture = replace(picture, url=f"https://cdn.example/{name}.png")
+    result = replace(RESULT, pictures=(picture,))
+    return made_job(f"job{name}", f"{name}.txt", state=State.COLLECTING, result=result)
+
+
+def test_what_a_full_disk_refused_is_not_fetched_again(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN()
+    collector, job = a_collector(cdn, outbox), a_finished_job()
+    outbox.full = True
+    for _ in range(20):  # however long it lasts
+        assert collector.collect(job) == ev.NotSaved("no space left")
+    outbox.full = False
+    assert collector.collect(job) == ev.Published("cat-jobcat")
+    assert len(cdn.fetched) == 1
+
+
+def test_a_picture_that_can_not_be_read_is_fetched_again(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN(b"<html>come back later</html>", grid()[:-20])
+    collector, job = a_collector(cdn, outbox), a_finished_job()
+    for _ in range(2):
+        event = collector.collect(job)
+        assert isinstance(event, ev.NotSaved)
+        assert not event.final
+    assert collector.collect(job) == ev.Published("cat-jobcat")
+    assert len(cdn.fetched) == 3
+
+
+def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN()
+    collector = a_collector(cdn, outbox)
+    jobs = [a_finished_job(f"cat{number}") for number in range(KEPT_AT_MOST + 1)]
+    outbox.full = True
+    for job in jobs:
+        collector.collect(job)
+    outbox.full = False
+    for job in reversed(jobs):
+        collector.collect(job)
+    oldest = "https://cdn.example/cat0.png"
+    assert cdn.fetched.count(oldest) == 2
+    assert len(cdn.fetched) == len(jobs) + 1
