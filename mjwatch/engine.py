@@ -93,6 +93,8 @@ class Engine:
         self._waits_for_journal: ev.LoopEvent | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
         """Told of every job that has moved, from the loop's own thread."""
+        self.on_event: Callable[[], None] = lambda: None
+        """Told after each event, from the loop's own thread: something may look different now."""
         self.stopping = False
         self.files_waiting: int | None = None
         self.trouble: Trouble | None = None
@@ -143,6 +145,8 @@ class Engine:
             if event is not None:
                 self._handle_safely(event)
             self._tell_person()  # also of what the event has brought before this ends
+            if event is not None:
+                self.on_event()
 
     def _is_finished(self, finished: Callable[[], bool]) -> bool:
         try:

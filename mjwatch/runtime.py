@@ -6,7 +6,7 @@ import random
 import secrets
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.collector import Collector
 from mjwatch.discord.cdn import CDN
@@ -22,12 +22,14 @@ from mjwatch.events import InboxScanned, Poked
 from mjwatch.folders.inbox import Inbox
 from mjwatch.folders.manifest import Place
 from mjwatch.folders.outbox import Outbox
+from mjwatch.folders.status import StatusFile
 from mjwatch.host.hooks import Hooks
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.poke import PokeListener
 from mjwatch.jobs.intake import ID_ALPHABET
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.moves import Limits
+from mjwatch.jobs.overview import overview
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.midjourney.channel import Channel
@@ -124,8 +126,15 @@ class Runtime:
         )
         self.engine = build_engine(config, journal, channel, self._worker.perform)
         self.engine.load()
+        self._status = StatusFile(config.outbox.path, self._look, time.time)
+        self.engine.on_event = self._status.changed
         self._connection = self._gateway(channel)
         self._pokes = PokeListener(config.state.path, lambda: self.engine.put(Poked()))
+
+    def _look(self) -> dict[str, Any]:
+        """The service at a glance, for those who see the outbox only."""
+        with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
+            return overview(reader, daemon=True, max_per_day=self.config.pace.max_per_day, now=time.time())
 
     def _gateway(self, channel: Channel) -> WebsocketConnection:
         config = self.config.discord
@@ -151,6 +160,7 @@ class Runtime:
         self._subscribe()
         self._connection.start()
         if self._watch_inbox:
+            self._status.start()
             self._inbox.start()
         else:
             self.engine.put(InboxScanned(0))
@@ -165,6 +175,8 @@ class Runtime:
         if not self.comes_back:
             self.engine.forget_session()
         self.engine.finish()
+        if self._watch_inbox:
+            self._status.stop()
         self._hooks.stop(HOOK_PATIENCE)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, echo_table, local_time, plain
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.reason import Surroundings, clock, reason, to_go_on, waits_for
+from mjwatch.jobs.reason import Circumstances, clock, reason, waits_for
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mjwatch.jobs.reader import JournalReader
 
 FACTS = (
-    *("job", "state", "source", "prompt", "echoed", "job_uuid", "matched_by", "folder"),
+    *("job", "state", "action", "parent", "source", "prompt", "echoed", "job_uuid", "matched_by", "folder"),
     *("error", "waits", "mend"),
 )
 
@@ -40,37 +40,21 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 def _status(config: Config) -> dict[str, Any]:
     from mjwatch.host.lock import daemon_runs
-    from mjwatch.jobs.pacing import DAY
+    from mjwatch.jobs.overview import overview
 
-    facts: dict[str, Any] = {
-        "daemon": daemon_runs(config.state.path),
-        "paused": None,
-        "paused_kind": None,
-        "mend": None,
-        "capped_until": None,
-        "trouble": None,
-        "jobs": {},
-        "live": [],
-        "sent_in_24h": 0,
-        "max_per_day": config.pace.max_per_day,
+    reader = _reader(config)
+    with closing(reader) if reader else nullcontext():
+        facts = overview(
+            reader,
+            daemon=daemon_runs(config.state.path),
+            max_per_day=config.pace.max_per_day,
+            now=time.time(),
+        )
+    return facts | {
         "inbox": str(config.inbox.path),
         "waiting_in_inbox": _waiting(config),
         "outbox": str(config.outbox.path),
     }
-    reader = _reader(config)
-    if reader is None:
-        return facts
-    with closing(reader):
-        pause = reader.paused()
-        facts["paused"] = None if pause is None else pause.reason
-        facts["paused_kind"] = None if pause is None else str(pause.kind)
-        facts["mend"] = None if pause is None else to_go_on(pause)
-        facts["trouble"] = reader.recall("trouble") if facts["daemon"] else None
-        facts["jobs"] = {str(state): count for state, count in reader.open_counts().items()}
-        facts["live"] = [_brief(job) for job in reader.live_jobs()]
-        facts["sent_in_24h"] = len(reader.attempts_since(time.time() - DAY))
-        facts["capped_until"] = _capped_until(reader, config, time.time())
-    return facts
 
 
 def _waiting(config: Config) -> int | None:
@@ -103,7 +87,15 @@ def _echo_status(facts: dict[str, Any]) -> None:
     typer.echo(f"outbox   {plain(facts['outbox'])}")
     if facts["live"]:
         typer.echo("")
-        rows = [(job["job"], job["state"], _percent(job), plain(job["prompt"], 44)) for job in facts["live"]]
+        rows = [
+            (
+                job["job"],
+                job["state"],
+                _percent(job["percent"]),
+                plain(_wanted(job["action"], job["command"], job["prompt"]), 44),
+            )
+            for job in facts["live"]
+        ]
         echo_table(("JOB", "STATE", "%", "PROMPT"), rows)
 
 
@@ -116,19 +108,27 @@ def list_jobs(
     as_json: Json = False,
 ) -> None:
     """List jobs, the newest first."""
+    from mjwatch.jobs.overview import brief
+
     reader = _reader(config_of(context))
     jobs: list[Job] = []
     if reader is not None:
         with closing(reader):
             jobs = reader.listed(state, limit)
     if as_json:
-        echo_json([_brief(job) for job in jobs])
+        echo_json([brief(job) for job in jobs])
         return
     if not jobs:
         typer.echo("No jobs yet." if state is None else f"No job is {state}.", err=True)
         return
     rows = [
-        (job.id, str(job.state), _percent(_brief(job)), local_time(job.accepted), plain(job.prompt.text, 32))
+        (
+            job.id,
+            str(job.state),
+            _percent(job.percent),
+            local_time(job.accepted),
+            plain(_wanted(job.prompt.action, job.prompt.command, job.prompt.text), 32),
+        )
         for job in jobs
     ]
     echo_table(("JOB", "STATE", "%", "ACCEPTED", "PROMPT"), rows)
@@ -146,7 +146,7 @@ def show(
         raise _unknown(job)
     with closing(reader):
         found = find_job(reader, job)
-        waits = waits_for(found, _surroundings(reader, config, found))
+        waits = waits_for(found, _circumstances(reader, config, found))
     facts = _whole(found, config, waits)
     if as_json:
         echo_json(facts)
@@ -185,50 +185,40 @@ def find_job(reader: JournalReader, prefix: str) -> Job:
     return job
 
 
-def _surroundings(reader: JournalReader, config: Config, job: Job) -> Surroundings:
+def _circumstances(reader: JournalReader, config: Config, job: Job) -> Circumstances:
     from mjwatch.host.lock import daemon_runs
+    from mjwatch.jobs.overview import capped_until
 
     now, runs = time.time(), daemon_runs(config.state.path)
-    return Surroundings(
+    return Circumstances(
         now=now,
         daemon=runs,
         paused=reader.paused(),
         trouble=reader.recall("trouble") if runs else None,
         ahead=reader.twin_ahead(job.id) if job.state is State.QUEUED else None,
-        capped_until=_capped_until(reader, config, now),
+        capped_until=capped_until(reader, config.pace.max_per_day, now),
     )
-
-
-def _capped_until(reader: JournalReader, config: Config, now: float) -> float | None:
-    from mjwatch.jobs.pacing import DAY, Pace, Throttle
-
-    pace = Pace(max_per_day=config.pace.max_per_day)
-    return Throttle(pace, reader.attempts_since(now - DAY)).capped_until(now)
 
 
 def _unknown(prefix: str) -> MjwatchError:
     return MjwatchError(f'there is no job "{prefix}"', "`mjwatch list` shows the jobs")
 
 
-def _percent(brief: dict[str, Any]) -> str:
-    return "" if brief["percent"] is None else str(brief["percent"])
+def _percent(percent: int | None) -> str:
+    return "" if percent is None else str(percent)
 
 
-def _brief(job: Job) -> dict[str, Any]:
-    return {
-        "job": job.id,
-        "state": str(job.state),
-        "percent": job.percent,
-        "prompt": job.prompt.text,
-        "source": job.source.path if job.source else None,
-        "accepted": job.accepted,
-        "folder": job.folder,
-    }
+def _wanted(action: str | None, command: str, prompt: str) -> str:
+    """What a job is to do, in a few words: its prompt, with what else than imagining it is wanted."""
+    other = action or (command if command != "imagine" else "")
+    return f"{other}: {prompt}" if other and prompt else other or prompt
 
 
 def _whole(job: Job, config: Config, waits: tuple[str, str]) -> dict[str, Any]:
+    from mjwatch.jobs.overview import brief
+
     why, mend = reason(job)
-    return _brief(job) | {
+    return brief(job) | {
         "folder": str(config.outbox.path / job.folder) if job.folder else None,
         "echoed": job.result.echoed if job.result else None,
         "matched_by": job.result.matched_by if job.result else None,

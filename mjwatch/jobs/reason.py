@@ -32,7 +32,7 @@ ADVICE: dict[RefusalClass | None, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Circumstances:
     """What a job's waiting depends on beside itself. Times are seconds since 1970.
 
     ``ahead``: an equal prompt that is out or in doubt. ``capped_until``: when the daily cap lets the next one
@@ -66,7 +66,7 @@ def advice(refusal: Refusal) -> str:
     return refusal.advice or ADVICE[refusal.cls]
 
 
-def waits_for(job: Job, around: Surroundings) -> tuple[str, str]:
+def waits_for(job: Job, around: Circumstances) -> tuple[str, str]:
     """What an open job waits for, and what a person can do; both may be empty, as for one at work."""
     if not job.open or job.state is State.IN_DOUBT:
         return "", ""
@@ -92,7 +92,7 @@ def to_go_on(pause: Pause) -> str:
     return "see to that, then run `mjwatch resume`"
 
 
-def _waits_in_queue(job: Job, around: Surroundings) -> tuple[str, str]:
+def _waits_in_queue(job: Job, around: Circumstances) -> tuple[str, str]:
     if around.trouble is not None:
         return f"Discord can't be used: {around.trouble}", ""
     if around.ahead is not None:

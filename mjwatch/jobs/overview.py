@@ -1,0 +1,65 @@
+"""The service at a glance, from the journal: what is at work, what was spent, why it is paused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.jobs.pacing import DAY, Pace, Throttle
+from mjwatch.jobs.reason import to_go_on
+
+if TYPE_CHECKING:
+    from mjwatch.jobs.reader import JournalReader
+    from mjwatch.model import Job
+
+
+def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float) -> dict[str, Any]:
+    """The facts by name, as ``status --json`` shows them; None for ``reader`` where nothing has run yet.
+
+    ``jobs`` counts the open ones by state; ``live`` are those that were ever sent; times are in seconds since
+    1970. ``left`` is what lies in the inbox and is left alone, as the daemon found it. Raises JournalError.
+    """
+    if reader is None:
+        return {
+            "daemon": daemon,
+            **dict.fromkeys(("paused", "paused_kind", "mend", "capped_until", "trouble", "left")),
+            "jobs": {},
+            "live": [],
+            "sent_in_24h": 0,
+            "max_per_day": max_per_day,
+        }
+    pause = reader.paused()
+    return {
+        "daemon": daemon,
+        "paused": None if pause is None else pause.reason,
+        "paused_kind": None if pause is None else str(pause.kind),
+        "mend": None if pause is None else to_go_on(pause),
+        "capped_until": capped_until(reader, max_per_day, now),
+        "trouble": reader.recall("trouble") if daemon else None,
+        "left": reader.recall("left"),
+        "jobs": {str(state): count for state, count in reader.open_counts().items()},
+        "live": [brief(job) for job in reader.live_jobs()],
+        "sent_in_24h": len(reader.attempts_since(now - DAY)),
+        "max_per_day": max_per_day,
+    }
+
+
+def capped_until(reader: JournalReader, max_per_day: int, now: float) -> float | None:
+    """When the daily cap lets the next one go; None where it is not reached."""
+    return Throttle(Pace(max_per_day=max_per_day), reader.attempts_since(now - DAY)).capped_until(now)
+
+
+def brief(job: Job) -> dict[str, Any]:
+    """One job in a few facts."""
+    return {
+        "job": job.id,
+        "state": str(job.state),
+        "percent": job.percent,
+        "action": job.prompt.action,
+        "command": job.prompt.command,
+        "prompt": job.prompt.text,
+        "parent": job.parent,
+        "label": job.prompt.label,
+        "source": job.source.path if job.source else None,
+        "accepted": job.accepted,
+        "folder": job.folder,
+    }
