@@ -89,7 +89,7 @@ def test_what_a_full_disk_refused_is_not_fetched_again(outbox: FillingOutbox) ->
 
 
 def test_a_picture_that_can_not_be_read_is_fetched_again(outbox: FillingOutbox) -> None:
-    cdn = FakeCDN(b"<html>come back later</html>", grid()[:-20])
+    cdn = FakeCDN(b"<html>come back later</html>", grid()[:50])
     collector, job = a_collector(cdn, outbox), a_finished_job()
     for _ in range(2):
         event = collector.collect(job)
