@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mjwatch.discord.payloads import ResumeState
     from mjwatch.jobs.journal import Journal
-    from mjwatch.jobs.moves import Limits
+    from mjwatch.jobs.moving import Limits
     from mjwatch.jobs.pacing import Pace
     from mjwatch.midjourney.channel import Channel
     from mjwatch.midjourney.following import JobEvents

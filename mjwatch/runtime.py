@@ -28,7 +28,7 @@ from mjwatch.host.lock import daemon_lock
 from mjwatch.host.poke import PokeListener
 from mjwatch.jobs.intake import ID_ALPHABET
 from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.moves import Limits
+from mjwatch.jobs.moving import Limits
 from mjwatch.jobs.overview import overview
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile

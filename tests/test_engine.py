@@ -14,7 +14,7 @@ from mjwatch import events as ev
 from mjwatch.engine import Engine
 from mjwatch.errors import JournalError
 from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.moves import Limits
+from mjwatch.jobs.moving import Limits
 from mjwatch.jobs.pacing import Pace
 from mjwatch.midjourney.channel import Channel
 from mjwatch.model import Job, Pause, PauseKind, Prompt, Refusal, RefusalClass, State

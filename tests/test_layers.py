@@ -24,6 +24,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *(
             "jobs.job",
             "jobs.moves",
+            "jobs.moving",
+            "jobs.attempts",
             "jobs.pacing",
             "jobs.complaints",
             "jobs.doubt",

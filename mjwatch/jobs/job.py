@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
-from mjwatch.jobs import moves
+from mjwatch.jobs import attempts, moves, moving
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class IllegalEventError(Exception):
 class Row:
     """One cell of the table: what to do, and the states it may lead to (none: it stays where it is)."""
 
-    handler: moves.Handler
+    handler: moving.Handler
     to: tuple[State, ...] = ()
 
 
 def step(
-    job: Job, event: ev.JobEvent, now: float, limits: moves.Limits = moves.DEFAULT_LIMITS
-) -> moves.Moved:
+    job: Job, event: ev.JobEvent, now: float, limits: moving.Limits = moving.DEFAULT_LIMITS
+) -> moving.Moved:
     """The job after this event, and the effects to hand out once the job is committed to the journal."""
     row = TABLE[job.state].get(type(event))
     if row is None:
@@ -52,7 +52,7 @@ def step(
 
 
 def _ignore(*kinds: type[ev.JobEvent]) -> dict[type[ev.JobEvent], Row]:
-    return {kind: Row(moves.stay) for kind in kinds}
+    return {kind: Row(moving.stay) for kind in kinds}
 
 
 _SIGNS: dict[type[ev.JobEvent], Row] = {
@@ -61,7 +61,7 @@ _SIGNS: dict[type[ev.JobEvent], Row] = {
     ev.Started: Row(moves.start, (State.RUNNING,)),
     ev.Progressed: Row(moves.progress, (State.RUNNING,)),
     ev.Finished: Row(moves.finish, (State.COLLECTING,)),
-    ev.ModalOpened: Row(moves.open_form, (State.QUEUED,)),
+    ev.ModalOpened: Row(attempts.open_form, (State.QUEUED,)),
 }
 _FORM = (State.QUEUED, State.FAILED)
 """Where a follow-up goes whose button opens a form that did not come: nothing runs without it."""
@@ -82,18 +82,18 @@ _ANSWERED: dict[type[ev.JobEvent], Row] = {
     ev.NotSaved: Row(moves.answer_not_saved),
     ev.Overdue: Row(moves.answer_again),
     ev.Restarted: Row(moves.answer_again),
-    ev.CancelAsked: Row(moves.stay),
+    ev.CancelAsked: Row(moving.stay),
 }
 
 TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
     State.QUEUED: {
-        ev.Chosen: Row(moves.choose, (State.SUBMITTING,)),
+        ev.Chosen: Row(attempts.choose, (State.SUBMITTING,)),
         ev.CancelAsked: Row(moves.cancel, (State.CANCELLED,)),
-        ev.Uploaded: Row(moves.uploaded),
-        ev.NotUploaded: Row(moves.not_uploaded, (State.FAILED,)),
+        ev.Uploaded: Row(attempts.uploaded),
+        ev.NotUploaded: Row(attempts.not_uploaded, (State.FAILED,)),
         **_SIGNS,  # an earlier attempt turns out to have been executed
         **_OVERTAKEN,
-        ev.ModalOpened: Row(moves.open_form),
+        ev.ModalOpened: Row(attempts.open_form),
         **_ignore(
             ev.Accepted,
             ev.NotSent,
@@ -111,13 +111,13 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         **_OVERTAKEN,
         **_LATE_UPLOADS,
         ev.InteractionSeen: Row(moves.interaction),
-        ev.Accepted: Row(moves.accept, (State.SUBMITTED,)),
-        ev.NotSent: Row(moves.not_sent, (State.SUBMITTED, State.QUEUED)),
-        ev.Unanswered: Row(moves.unanswered, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
-        ev.InteractionFailed: Row(moves.doubt, (State.IN_DOUBT, *_FORM)),
-        ev.Refused: Row(moves.refuse, (State.SUBMITTED, State.QUEUED, State.FAILED)),
+        ev.Accepted: Row(attempts.accept, (State.SUBMITTED,)),
+        ev.NotSent: Row(attempts.not_sent, (State.SUBMITTED, State.QUEUED)),
+        ev.Unanswered: Row(attempts.unanswered, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
+        ev.InteractionFailed: Row(attempts.doubt, (State.IN_DOUBT, *_FORM)),
+        ev.Refused: Row(attempts.refuse, (State.SUBMITTED, State.QUEUED, State.FAILED)),
         ev.CancelAsked: Row(moves.cancel_too_late),
-        ev.Restarted: Row(moves.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
+        ev.Restarted: Row(attempts.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
         **_ignore(ev.Vanished, ev.Overdue, ev.RetryAsked),
     },
     State.SUBMITTED: {
@@ -126,8 +126,8 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         **_LATE_UPLOADS,
         ev.InteractionSeen: Row(moves.interaction),
         ev.HeldByBot: Row(moves.held),
-        ev.InteractionFailed: Row(moves.doubt, (State.IN_DOUBT, *_FORM)),
-        ev.Refused: Row(moves.refuse, (State.QUEUED, State.FAILED)),
+        ev.InteractionFailed: Row(attempts.doubt, (State.IN_DOUBT, *_FORM)),
+        ev.Refused: Row(attempts.refuse, (State.QUEUED, State.FAILED)),
         ev.Overdue: Row(moves.overdue_submitted, (State.IN_DOUBT, *_FORM)),
         ev.CancelAsked: Row(moves.cancel_too_late),
         **_ignore(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Vanished, ev.RetryAsked, ev.Restarted),
@@ -140,7 +140,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.Started: Row(moves.start),
         ev.Progressed: Row(moves.progress),
         ev.Finished: Row(moves.finish, (State.COLLECTING,)),
-        ev.Refused: Row(moves.refuse, (State.FAILED,)),
+        ev.Refused: Row(attempts.refuse, (State.FAILED,)),
         ev.Vanished: Row(moves.vanish),
         ev.Overdue: Row(moves.overdue_running, (State.IN_DOUBT, State.FAILED)),
         ev.CancelAsked: Row(moves.cancel_too_late),
@@ -168,11 +168,11 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         **_SIGNS,
         **_OVERTAKEN,
         **_LATE_UPLOADS,
-        ev.Refused: Row(moves.refuse, (State.QUEUED, State.FAILED)),
+        ev.Refused: Row(attempts.refuse, (State.QUEUED, State.FAILED)),
         ev.CancelAsked: Row(moves.cancel, (State.CANCELLED,)),
         ev.RetryAsked: Row(moves.retry, (State.QUEUED,)),
-        ev.ProvenUnsent: Row(moves.proven_unsent, (State.QUEUED,)),
-        ev.Accepted: Row(moves.accept, (State.SUBMITTED,)),
+        ev.ProvenUnsent: Row(attempts.proven_unsent, (State.QUEUED,)),
+        ev.Accepted: Row(attempts.accept, (State.SUBMITTED,)),
         **_ignore(ev.NotSent, ev.Unanswered, ev.InteractionFailed, ev.Vanished, ev.Overdue, ev.Restarted),
     },
     State.FAILED: {
@@ -187,7 +187,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.Finished: Row(moves.finish, (State.COLLECTING,)),
         ev.RetryAsked: Row(moves.retry, (State.QUEUED,)),
     },
-    State.REJECTED: {**_ANSWERED, ev.RetryAsked: Row(moves.stay)},
+    State.REJECTED: {**_ANSWERED, ev.RetryAsked: Row(moving.stay)},
     State.DONE: {
         **_LATE,
         **_ignore(

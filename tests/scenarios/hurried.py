@@ -14,7 +14,7 @@ import mjwatch.midjourney.channel
 import mjwatch.runtime
 from mjwatch.__main__ import main
 from mjwatch.discord.protocol import CloseVerdict
-from mjwatch.jobs.moves import Limits
+from mjwatch.jobs.moving import Limits
 
 if __name__ == "__main__":
     hurried = functools.partial(Limits, vanish_grace=2.0, queue_full_pause=1.0)
