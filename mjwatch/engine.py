@@ -171,7 +171,7 @@ class Engine:
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
         if not all(self._channel.waits_for_person(job) for job in sent):
             return False
-        return not self._journal.any_queued(self.sending.blocked_twins(self._jobs))
+        return not self._journal.any_queued(self._clock(), self.sending.blocked_twins(self._jobs))
 
     def stuck(self) -> bool:
         """Whether nothing more is sent before a person acts, and what was in the inbox is taken in."""

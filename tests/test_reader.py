@@ -193,7 +193,7 @@ def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, 
     journal.live_jobs()
     journal.open_count(State.QUEUED)
     journal.open_counts()
-    journal.any_queued({"x"})
+    journal.any_queued(NOW, {"x"})
     assert plans.used() == ["jobs_open", "jobs_put_back", *["jobs_open"] * 3]
     journal.listed(State.FAILED, 20)
     assert plans.used() == ["jobs_by_state"]

@@ -100,6 +100,16 @@ def test_a_job_with_a_time_is_not_sent_before_it(house: House) -> None:
     assert sent(house) == ["lateaaaa"]
 
 
+def test_a_drain_does_not_wait_for_what_a_prompt_file_puts_off(house: House) -> None:
+    house.online()
+    house.feed(ev.InboxScanned(0))
+    assert house.engine.settled()
+    give(house, "lateaaaa", Prompt("later", not_before=house.now + 50))
+    assert house.engine.settled()
+    house.now += 60
+    assert not house.engine.settled()
+
+
 @given(
     paths=st.lists(st.tuples(st.sampled_from(["", "a/", "b/", "c/"]), st.integers(0, 2)), max_size=12),
 )

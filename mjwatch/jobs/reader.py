@@ -95,11 +95,15 @@ class JournalReader:
             " ORDER BY number"
         )
 
-    def any_queued(self, blocked_twins: Collection[str]) -> bool:
-        """Whether a queued job is left that is no twin of these."""
+    def any_queued(self, now: float, blocked_twins: Collection[str]) -> bool:
+        """Whether a queued job is left that is no twin of these, and that no prompt file puts off."""
         marks = ",".join("?" * len(blocked_twins))
-        query = f"SELECT 1 {_FROM_OPEN} AND state='queued' AND twin NOT IN ({marks}) LIMIT 1"
-        return self._one(query, *blocked_twins) is not None
+        put_off = "due>? AND json_extract(body, '$.prompt.not_before')>?"
+        query = (
+            f"SELECT 1 {_FROM_OPEN} AND state='queued' AND twin NOT IN ({marks}) AND NOT ({put_off} IS TRUE)"
+            " LIMIT 1"
+        )
+        return self._one(query, *blocked_twins, now, now) is not None
 
     def next_queued(
         self, now: float, blocked_twins: Collection[str], only: Collection[str] | None = None
