@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.folders.outbox import STAGING
+from mjwatch.folders.status import FILE_NAME as STATUS
 from tests.scenarios.disks import FILLER, small_disk
 from tests.scenarios.stage import HANG, Stage, environment, staged, wait_until
 
@@ -56,9 +57,9 @@ def jobs(stage: Stage) -> dict[str, str]:
 
 
 def visible(stage: Stage) -> list[str]:
-    """The files in the outbox, but for staging and what fills the disk."""
+    """The files in the outbox, but for staging, the state of the service and what fills the disk."""
     files = [path.relative_to(stage.outbox) for path in stage.outbox.rglob("*") if path.is_file()]
-    return [str(path) for path in files if path.parts[0] != STAGING and path.name != FILLER]
+    return [str(path) for path in files if path.parts[0] not in {STAGING, STATUS, FILLER}]
 
 
 def ends_well(stage: Stage, daemon: subprocess.Popen[str], count: int) -> None:
