@@ -1,4 +1,7 @@
-"""A job that finishes while the gateway is away is delivered after its return."""
+"""A job that finishes while the gateway is away is delivered after its return.
+
+Seen to catch: a gap before a new session whose history is not asked for, or is read and forgotten.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Steering a real service: each verb while it runs, while it is stopped, and when it dies in the middle."""
+"""Steering a real service: each verb while it runs, while it is stopped, and when it dies in the middle.
+
+Seen to catch: a pause that is not journaled, that a start or the gateway's welcome ends, or that does not
+stop the sending; a job that failed where a person was wanted.
+"""
 
 from __future__ import annotations
 
