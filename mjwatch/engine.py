@@ -16,6 +16,7 @@ from mjwatch.errors import JournalError
 from mjwatch.jobs.acceptance import Acceptance
 from mjwatch.jobs.complaints import Complaints
 from mjwatch.jobs.followups import children_of
+from mjwatch.jobs.hours import FastHours
 from mjwatch.jobs.intray import InTray
 from mjwatch.jobs.job import IllegalEventError, step
 from mjwatch.jobs.notices import Notices
@@ -68,6 +69,7 @@ class Engine:
         pace: Pace,
         limits: Limits,
         max_jobs_per_file: int,
+        min_fast_hours: float,
         clock: Callable[[], float],
         ticks: Callable[[], float],
         chance: Callable[[], float],
@@ -86,6 +88,7 @@ class Engine:
         self._jobs: dict[str, Job] = {}
         self.sending = Sending(journal, channel, pace, new_nonce, chance)
         self.pausing = Pausing(journal)
+        self._hours = FastHours(self.pausing, min_fast_hours, new_id)
         self._steering = Steering(self.pausing, self.job, self._step, self._take)
         self._notices = Notices(journal, perform)
         self._complaints = Complaints(ticks)
@@ -323,6 +326,7 @@ class Engine:
         else:
             self._jobs.pop(job.id, None)
             self._channel.closed(job)
+        self._hours.heard(job, self._clock())
         self.on_change(job)
 
     def _follow(self, pairs: JobEvents) -> None:
@@ -442,10 +446,17 @@ class Engine:
 
     def _send_next(self, now: float) -> None:
         match self.sending.next_step(self._jobs, now):
+            case job, ev.Chosen() if self._hours.waits(job, now):
+                question = self._hours.question(job, now)
+                if question is not None:
+                    self._take(question)
+                    self.sending.let_pass(question.job_id)
+                    self._send_next(now)
             case job, ev.Chosen() as chosen:
                 self._jobs[job.id] = job
                 self._step(job.id, chosen)
                 self.sending.sent(job, now)
+                self._hours.sent()
             case _, ev.Upload() as upload:
                 self._perform(upload)
             case None:

@@ -192,6 +192,7 @@ def build_engine(
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
         limits=Limits(pace.start_timeout, pace.silence_timeout),
         max_jobs_per_file=pace.max_jobs_per_file,
+        min_fast_hours=pace.min_fast_hours,
         clock=time.time,
         ticks=time.monotonic,
         chance=random.random,

@@ -114,6 +114,11 @@ class Pace:
     max_per_day: int = setting(
         200, whole(0, 1_000_000), "Submissions in any 24 hours; the rest waits. 0 means no cap."
     )
+    min_fast_hours: float = setting(
+        0.0,
+        number(0, 10_000),
+        "Pause when fewer fast hours are left; /info is asked now and then for it. 0 never asks.",
+    )
     max_jobs_per_file: int = setting(
         100, whole(1, 100_000), "A prompt file that would become more jobs than this is rejected."
     )

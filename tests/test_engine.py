@@ -38,6 +38,7 @@ class House:
     now: float = 10_000.0
     effects: list[ev.Effect] = field(default_factory=list)
     first_nonce: int = 1
+    min_fast_hours: float = 0.0
 
     def __post_init__(self) -> None:
         ids, nonces = itertools.count(1), itertools.count(self.first_nonce)
@@ -48,6 +49,7 @@ class House:
             pace=self.pace,
             limits=Limits(),
             max_jobs_per_file=100,
+            min_fast_hours=self.min_fast_hours,
             clock=lambda: self.now,
             ticks=lambda: self.now,
             chance=lambda: 0.5,

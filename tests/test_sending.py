@@ -28,6 +28,7 @@ from mjwatch.model import (
 )
 from tests.made_jobs import made_job
 from tests.test_engine import House
+from tests.test_reader import memory_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,8 +116,6 @@ def test_a_drain_does_not_wait_for_what_a_prompt_file_puts_off(house: House) -> 
 )
 def test_nobody_waits_while_another_folder_has_two_turns(paths: list[tuple[str, int]]) -> None:
     """Among equals of one priority, between two turns of one folder each waiting folder has had one."""
-    from tests.test_reader import memory_journal
-
     with closing(memory_journal()) as journal:
         made = [
             made_job(f"job{n}", f"{lane}{n}.txt", priority=priority)

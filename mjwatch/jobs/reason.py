@@ -99,6 +99,8 @@ def _waits_in_queue(job: Job, around: Circumstances) -> tuple[str, str]:
         return _twin(around.ahead)
     if next_try := _next_try(job, around.now):
         return next_try, ""
+    if job.due is not None and job.due > around.now:
+        return f"its prompt file says not before {clock(job.due, around.now)}", ""
     if around.capped_until is not None and around.capped_until > around.now:
         until = clock(around.capped_until, around.now)
         return f"the daily cap is reached until {until}", "[pace] max_per_day in the configuration sets it"

@@ -44,6 +44,11 @@ class Sending:
         """Take up how many were sent in the last day."""
         self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
 
+    def let_pass(self, job_id: str) -> None:
+        """Where only some may be sent, this one may too."""
+        if self.only is not None:
+            self.only |= {job_id}
+
     def next_step(self, jobs: Mapping[str, Job], now: float) -> tuple[Job, ev.Chosen | ev.Upload] | None:
         """The job whose turn it is and what is to be done with it; None: nobody's, at the moment.
 
