@@ -1,4 +1,4 @@
-"""What ids say about a message and a job: every id that both sides know, and whether it agrees. Pure."""
+"""What ids say about a message and a job: each that both sides know, and whether it agrees. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _AT_WORK = frozenset({Kind.STARTED, Kind.PROGRESS})
 
 
 def compare(reading: Reading, job: Job) -> list[tuple[str, bool]]:
-    """Every id that both sides know, and whether it agrees; the strongest first."""
+    """Every id that both sides know, and whether it agrees; the strongest first.
+
+    ``place`` stands for all that is no id: what the message says, its age, and which bot it is from.
+    """
     expected = expected_of(job)
     evidence = [
         ("nonce", _nonce(reading, job)),
@@ -25,9 +28,19 @@ def compare(reading: Reading, job: Job) -> list[tuple[str, bool]]:
         ("reference", _reference(reading, job, expected)),
         ("job uuid", _same(reading.job_uuid, job.job_uuid or expected.job_uuid)),
         ("interaction", _same(reading.interaction_id, job.interaction_id)),
-        ("place", _plausible(reading, job, expected)),
     ]
-    return [(by, agrees) for by, agrees in evidence if agrees is not None]
+    known = [(by, agrees) for by, agrees in evidence if agrees is not None]
+    sure = any(agrees and by in _own_ids(job) for by, agrees in known)
+    fits = _in_place(reading, job) and (sure or speaks_of(reading, job, expected))
+    return known if fits else [*known, ("place", False)]
+
+
+def _own_ids(job: Job) -> tuple[str, ...]:
+    """Ids that are this job's alone, so that a message with one is its own whatever it says.
+
+    A prompt's uuid is not: what is made of its pictures by hand might go under it too.
+    """
+    return ("nonce", "message", "job uuid") if job.press is not None else ("nonce", "message")
 
 
 def not_newer(message_id: str | None, anchor: str | None) -> bool:
@@ -71,8 +84,8 @@ def _reference(reading: Reading, job: Job, expected: Expected) -> bool | None:
     return False if older else None
 
 
-def _plausible(reading: Reading, job: Job, expected: Expected) -> bool | None:
-    """False where the message can't be about a job of this kind, or is older than it."""
+def _in_place(reading: Reading, job: Job) -> bool:
+    """False where the message is older than the job, or comes from another bot."""
     too_old = reading.kind is not Kind.DELETED and not_newer(reading.message_id, job.anchor)
     by_other_bot = job.prompt.application == "niji" and reading.author_id == MIDJOURNEY_APPLICATION_ID
-    return None if speaks_of(reading, job, expected) and not too_old and not by_other_bot else False
+    return not too_old and not by_other_bot

@@ -234,8 +234,10 @@ def _job_events(reading: Reading, job: Job, by: str) -> Iterable[ev.JobEvent]:
             yield ev.Refused(reading.error)
         case Kind.DELETED:
             yield ev.Vanished()
-        case kind if kind in expected_of(job).ends:
+        case kind if kind in FINALS or kind in expected_of(job).ends:
             yield _finished(reading, by)
+        case _:
+            pass
 
 
 def _of_present_attempt(reading: Reading, job: Job) -> bool:

@@ -118,8 +118,8 @@ def _may_be_ours(reading: Reading, me: str | None) -> bool:
 
 
 def _learn(readings: Sequence[Reading], jobs: Sequence[Job], strangers: Strangers) -> None:
-    """Strangers that began in a gap, or ended in it; what may be ours by its text tells nothing."""
-    for reading in readings:
+    """Strangers that began in a gap, or ended in it; what may be ours by its looks tells nothing."""
+    for reading in sorted(readings, key=lambda reading: int(reading.message_id or 0)):
         if any(_fits(reading, job) for job in jobs):
             continue
         if reading.kind in FINALS:
