@@ -434,7 +434,7 @@ class RemoveFile:
 
 @dataclass(frozen=True, slots=True)
 class ReadHistory:
-    """Read the channel's messages after this id; None asks for the newest message's id alone.
+    """Read the channel's messages after this id; None asks for the newest page of them.
 
     ``reread``: start messages of jobs at work, whose changes a history of new messages does not show.
     """

@@ -127,8 +127,7 @@ class Sender:
         channel = self._place.channel_id
         try:
             if effect.after is None:
-                newest = self._rest.channel(channel).get("last_message_id")
-                return ev.HistoryRead((), newest if isinstance(newest, str) else BEGINNING)
+                return self._first_look(channel)
             reread = {start: self._rest.message(channel, start) for start in effect.reread}
             messages, complete = self._pages(effect.after)
         except AnsweredNoError as error:
@@ -137,6 +136,13 @@ class Sender:
             return ev.HistoryUnread(str(error))
         newest = str(messages[-1]["id"]) if messages else None
         return ev.HistoryRead(tuple(messages), newest, reread, complete)
+
+    def _first_look(self, channel: str) -> ev.HistoryRead:
+        """Where the channel stands, and what is at work in it: what began by hand must not pass for ours."""
+        newest = self._rest.channel(channel).get("last_message_id")
+        if not isinstance(newest, str):
+            return ev.HistoryRead((), BEGINNING)
+        return ev.HistoryRead(tuple(self._rest.history(channel)), newest)
 
     def _pages(self, after: str) -> tuple[list[dict[str, Any]], bool]:
         """The messages after this id, up to so many pages; whether that is all."""

@@ -165,3 +165,14 @@ def test_an_empty_channel_has_a_newest_message_all_the_same() -> None:
     follower.see("600")
     follower.see("599")
     assert follower.newest == "600"
+
+
+def test_at_the_first_look_at_the_channel_what_is_at_work_is_somebody_elses() -> None:
+    follower = a_follower()
+    page = [started("590"), started("591", "a blue dog"), result("595", "a blue dog", uuid=UUID_B)]
+    assert follower.history(page, {}) == []
+    ours = by_id(a_job(anchor="600"), a_job("jobblue", "a blue dog", anchor="600"))
+    assert follower.dispatch(create(result("700", uuid=UUID_A)), ours) == []
+    assert len(follower.holding) == 1
+    ((job_id, _),) = follower.dispatch(create(result("701", "a blue dog", uuid=UUID_A)), ours)
+    assert job_id == "jobblue"

@@ -317,6 +317,8 @@ def test_history_comes_oldest_first(api: Api) -> None:
     api.answer("/channels/70/messages", answer_json([{"id": "10"}, {"id": "9"}, {"x": 1}, {"id": "8"}]))
     assert [message["id"] for message in api.rest.history("70", after="7")] == ["8", "9", "10"]
     assert api.server.requests[0].path == "/api/v9/channels/70/messages?after=7&limit=100"
+    assert len(api.rest.history("70")) == 3
+    assert api.server.requests[1].path == "/api/v9/channels/70/messages?limit=100"
 
 
 def test_one_message_is_asked_for_by_its_surroundings(api: Api) -> None:

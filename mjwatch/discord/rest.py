@@ -102,12 +102,16 @@ class DiscordREST:
             raise UnansweredError(f"Discord's answer leaves open whether the command ran (HTTP {status})")
         raise AnsweredNoError(refusal)
 
-    def history(self, channel_id: str, after: str, limit: int = HISTORY_PAGE) -> list[dict[str, Any]]:
+    def history(
+        self, channel_id: str, after: str | None = None, limit: int = HISTORY_PAGE
+    ) -> list[dict[str, Any]]:
         """One page of the messages after this id, oldest first; the next page is after the last one's id.
+
+        Without an id it is the newest page.
 
         A missing right to read the history gives an empty list, as no messages do (discord-userdoccers).
         """
-        params = {"after": after, "limit": str(limit)}
+        params = {"limit": str(limit)} if after is None else {"after": after, "limit": str(limit)}
         return _messages(self._read("GET", f"/channels/{channel_id}/messages", params=params))
 
     def message(self, channel_id: str, message_id: str) -> dict[str, Any] | None:
