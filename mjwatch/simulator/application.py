@@ -27,6 +27,7 @@ from .modals import OpenModals
 from .pictures import Pictures
 from .posting import InteractionPost
 from .profiles import profile_for
+from .reactions import Reactions
 from .rest import RestApi, discord_errors
 from .rest_faults import rest_faults
 from .sessions import Sessions
@@ -92,6 +93,7 @@ class PretendDiscord:
                 self._signer,
                 self.witness,
             ),
+            Reactions(self._history, self.sessions, self._bot),
             self._control,
         ]
 

@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from .account import HOURS_OF_PLAN, Account
+from .context_menu import ContextMenu
 from .desk import ANSWER_TIME, Desk
 from .dialogs import Dialogs
 from .orders import Orders
@@ -68,6 +69,10 @@ class MidjourneyBot:
         numbered = replace(interaction, id=self._studio.forms.next_id())
         self._spawn(self._answer(numbered, executed))
 
+    def hear_reaction(self, message: Json, emoji: str) -> None:
+        """The person has reacted to this message."""
+        self._menu.reacted(message, emoji)
+
     def reset(self) -> None:
         """Forget every job."""
         for task in self._tasks:
@@ -90,6 +95,7 @@ class MidjourneyBot:
         desk = Desk(studio, workshop)
         orders = Orders(studio, workshop, self._history, self._spawn)
         preferences = Preferences(studio, self.account, self._history)
+        self._menu = ContextMenu(studio, workshop, self._history)
         self._presses = Presses(studio, workshop, self._history, desk, orders, preferences)
         self._answers: dict[str | None, Answer] = {
             "imagine": orders.imagine,
@@ -100,6 +106,8 @@ class MidjourneyBot:
             "describe": desk.describe,
             "settings": preferences.settings,
             "prefer": preferences.prefer,
+            "Cancel Job": self._menu.cancel_job,
+            "DM Results": self._menu.dm_results,
             **dict.fromkeys(("fast", "relax", "turbo"), preferences.speed),
             **dict.fromkeys(("public", "private", "stealth"), preferences.visibility),
         }

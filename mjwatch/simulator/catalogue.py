@@ -117,6 +117,8 @@ _FOLLOW_UP = {
     "modal_late": "the modal comes late (key `seconds`, default 1)",
     "modal_first": "the modal comes before INTERACTION_SUCCESS",
     "modal_expired": "the modal can't be sent in any more: 404 with code 10062",
+    "button_gone": "POST /interactions: 50035, the message has no such button any more; not executed",
+    "message_gone": "POST /interactions: 404 with code 10008, the message is gone; not executed",
     "as_gif": "a video is a GIF in place of an animated WebP",
 }
 _BOT = {

@@ -10,13 +10,13 @@ from mjwatch.discord.protocol import (
     INTERACTION_COMMAND,
     INTERACTION_COMPONENT,
     INTERACTION_MODAL,
-    NIJI_APPLICATION_ID,
 )
 
 from . import refusals
 from .checking import check_nonce, checked_custom_id, checked_snowflake, objects
 from .command_options import checked_options
-from .identity import BOT_ID, CHANNELS, Channel, Json
+from .command_table import MESSAGE, SLASH
+from .identity import BOT_ID, CHANNELS, NIJI_ID, Channel, Json
 from .interactions import Interaction
 from .messages import BUTTON
 from .modals import checked_words
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .bodies import SentFile
-    from .commands import Command, CommandIndex
+    from .command_table import Command
+    from .commands import CommandIndex
     from .history import History
     from .modals import OpenModals
 
@@ -65,31 +66,39 @@ class Checks:
         return self._submission(body, channel)
 
     def _command(self, body: Json, channel: Channel, sent: Mapping[str, SentFile]) -> Interaction:
-        data = body["data"]
-        command = self._checked_command(data, str(body["application_id"]))
+        data, base = body["data"], _base(body, channel)
+        command = self._checked_command(data, base.application_id)
+        target_id = self._checked_target(data, channel) if command.type == MESSAGE else None
         files = self._files(data, channel, sent)
-        options = checked_options(data.get("options", []), command, files)
-        return replace(_base(body, channel), command=command.name, options=options)
+        options = checked_options(data.get("options", []), command.options, files)
+        return replace(base, command=command.name, options=options, target_id=target_id)
+
+    def _checked_target(self, data: Json, channel: Channel) -> str:
+        """The message that a message command is for."""
+        target_id = checked_snowflake(data, "target_id", "data.")
+        if self._history.of(channel.id).get(int(target_id)) is None:
+            raise refusals.unknown_message()
+        return target_id
 
     def _checked_command(self, data: Json, application_id: str) -> Command:
         for name in ("id", "version"):
             checked_snowflake(data, name, "data.")
         if not isinstance(data.get("name"), str):
             raise refusals.required("data.name")
-        command = self._index.find(str(data["id"]))
+        command = self._index.find(str(data["id"]), application_id)
         if command is None:
             raise refusals.coded(404, 10063, "Unknown application command")
         if str(data["version"]) != self._index.version(command):
             raise refusals.stale_version()
         if data["name"] != command.name:
             raise refusals.bad_choice("data.name")
-        if data.get("type", 1) != 1:
+        if data.get("type", SLASH) != command.type:
             raise refusals.bad_choice("data.type")
         return command
 
     def _files(self, data: Json, channel: Channel, sent: Mapping[str, SentFile]) -> dict[str, str]:
         """The paths of the files that come along, by the id that options name them by."""
-        given = data.get("attachments") or []
+        given = [] if data.get("attachments") is None else data["attachments"]
         if not isinstance(given, list) or len(objects(given)) != len(given):
             raise refusals.not_a_list("data.attachments")
         files = {}
@@ -178,7 +187,7 @@ def _check_envelope(body: Json) -> None:
 
 def _checked_channel(body: Json) -> Channel:
     application = str(body["application_id"])
-    if application not in (BOT_ID, NIJI_APPLICATION_ID):
+    if application not in (BOT_ID, NIJI_ID):
         raise refusals.coded(400, 10002, "Unknown Application")
     channel = CHANNELS.get(str(body["channel_id"]))
     if channel is None:
@@ -188,7 +197,7 @@ def _checked_channel(body: Json) -> Channel:
         raise refusals.unknown_channel(400)
     if guild_id is not None and str(guild_id) != channel.guild_id:
         raise refusals.unknown_guild(400)
-    if application == NIJI_APPLICATION_ID:
+    if application == NIJI_ID and channel.guild_id is None:
         raise refusals.coded(400, 10005, "Unknown Integration")
     return channel
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING
 
+from .command_table import COMMANDS
 from .messages import button, embed
 from .notices import notice_named
 from .preferences import BLUE
@@ -27,8 +28,6 @@ KEYCAPS = ("1\ufe0f\u20e3", "2\ufe0f\u20e3", "3\ufe0f\u20e3", "4\ufe0f\u20e3", "
 HEART_EYES = "\U0001f60d"
 PARTY = "\U0001f389"
 TEXTS_KEPT = 1000
-EPHEMERAL_FOLDER = "1092492867185950852"
-"""What stands in the address of a described picture: the id of the command (recorded 2025-06)."""
 
 Source = tuple[str | None, str]
 """What is described: the path of an upload, or None and a link."""
@@ -123,7 +122,8 @@ class Desk:
         if path is None:
             return {"width": 1024, "height": 1024, "url": link}
         width, height = await self._studio.pictures.size_of(path) or (0, 0)
-        copy = f"/ephemeral-attachments/{EPHEMERAL_FOLDER}/{path.split('/', 3)[3]}"
+        # The command's id stands in the address of a described picture (recorded 2025-06).
+        copy = f"/ephemeral-attachments/{COMMANDS['describe'].id}/{path.split('/', 3)[3]}"
         self._studio.pictures.copy_upload(path, copy)
         return {"width": width, "height": height, "url": copy, "proxy_url": copy}
 

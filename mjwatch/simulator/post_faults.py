@@ -49,6 +49,8 @@ _BEFORE: dict[str, Spoiled] = {
     "post_html": html,
     "stale_version": lambda _: refused(refusals.stale_version()),
     "post_500": lambda _: refused(refusals.server_error()),
+    "button_gone": lambda _: refused(refusals.component_gone()),
+    "message_gone": lambda _: refused(refusals.unknown_message()),
 }
 _AFTER: dict[str, Spoiled] = {
     "post_500_executed": lambda _: refused(refusals.server_error()),

@@ -16,6 +16,7 @@ from .identity import (
     listener,
     member,
     midjourney,
+    niji,
     own_user,
     text_channel,
     user,
@@ -38,7 +39,7 @@ def ready(session: Session, resume_url: str) -> Json:
     body: Json = {
         "v": 9,
         "user": own_user(),
-        "users": [midjourney()],
+        "users": [midjourney(), niji()],
         "guilds": [guild(v2=bool(has & CLIENT_STATE_V2), with_members=not deduped)],
         "private_channels": [dm_channel(with_recipients=not deduped)],
         "relationships": [],
@@ -92,7 +93,7 @@ def guild(*, v2: bool, with_members: bool) -> Json:
         "large": False,
         "unavailable": False,
         "lazy": True,
-        "member_count": 3,
+        "member_count": 4,
         "version": 1,
         "channels": [text_channel()],
         "threads": [],
@@ -109,7 +110,7 @@ def guild(*, v2: bool, with_members: bool) -> Json:
 
 
 def _people() -> Json:
-    members = [_member_with(user()), _member_with(midjourney()), _member_with(listener())]
+    members = [_member_with(person) for person in (user(), midjourney(), niji(), listener())]
     return {"members": members, "presences": [], "voice_states": []}
 
 

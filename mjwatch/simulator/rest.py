@@ -17,6 +17,7 @@ from .identity import (
     DM_CHANNEL_ID,
     GUILD_ID,
     LISTENER_ID,
+    NIJI_ID,
     USER_ID,
     Channel,
     Json,
@@ -160,29 +161,30 @@ class RestApi:
     async def guild_index(self, request: web.Request) -> web.Response:
         """The commands that can be used in the guild."""
         _check_guild(request)
-        return self._index_answer()
+        return self._index_answer(BOT_ID, NIJI_ID)
 
     async def channel_index(self, request: web.Request) -> web.Response:
         """The commands of a private channel; guild channels have theirs at the guild."""
         channel = channel_of(request)
         if channel.guild_id is not None:
             raise refusals.coded(400, 50024, "Cannot execute action on this channel type")
-        return self._index_answer()
+        return self._index_answer(BOT_ID)
 
     async def application_index(self, request: web.Request) -> web.Response:
         """The commands of one application."""
-        if request.match_info["application_id"] != BOT_ID:
+        application_id = request.match_info["application_id"]
+        if application_id not in (BOT_ID, NIJI_ID):
             raise refusals.coded(404, 10002, "Unknown Application")
-        return self._index_answer()
+        return self._index_answer(application_id)
 
     async def command_index(self, _request: web.Request) -> web.Response:
-        """The commands of the account's own applications: Midjourney can be installed by users."""
-        return self._index_answer()
+        """The commands of the account's own applications: both can be installed by users."""
+        return self._index_answer(BOT_ID, NIJI_ID)
 
-    def _index_answer(self) -> web.Response:
+    def _index_answer(self, *application_ids: str) -> web.Response:
         if armed := self._faults.take("index_202"):
             raise refusals.not_ready(armed.number("retry_after", 0.2))
-        return json_answer(self._index.body())
+        return json_answer(self._index.body(*application_ids))
 
     async def channel(self, request: web.Request) -> web.Response:
         """A channel."""

@@ -101,7 +101,7 @@ class UserMessages:
         return posted[1]
 
     def _paths(self, channel: Channel, message: Json, body: Body) -> list[str]:
-        given = message.get("attachments") or []
+        given = [] if message.get("attachments") is None else message["attachments"]
         if not isinstance(given, list) or len(objects(given)) != len(given):
             raise refusals.not_a_list("attachments")
         if max(len(given), len(body.files)) > FILES_MAX:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from mjwatch.simulator.identity import USER_ID
 
 from .harness import TINY_PNG, play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Gateway, Json
-
-
-async def _run(
-    client: Client, gateway: Gateway, name: str, options: list[Json], attachments: list[Json] | None = None
-) -> Json:
-    command = await client.command(name)
-    data = {key: command[key] for key in ("id", "version", "name")}
-    data |= {"type": 1, "options": options, "attachments": attachments or []}
-    body = await client.body("", gateway.session_id, data=data)
-    assert await client.post(body) == (204, None)
-    return body
+    from .harness import Json
 
 
 def test_describe_shows_the_uploaded_picture_with_four_prompts() -> None:
@@ -28,7 +19,9 @@ def test_describe_shows_the_uploaded_picture_with_four_prompts() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             option = {"type": 11, "name": "image", "value": "0"}
-            body = await _run(client, gateway, "describe", [option], await client.uploaded("a cat.png"))
+            body = await client.run(
+                gateway, "describe", option, attachments=await client.uploaded("a cat.png")
+            )
             start = await gateway.event("MESSAGE_CREATE")
             told = await gateway.event("MESSAGE_UPDATE")
             assert (start["nonce"], start["interaction"]["name"]) == (body["nonce"], "describe")
@@ -48,7 +41,7 @@ def test_blend_is_a_job_whose_prompt_is_links() -> None:
             await gateway.identify()
             options: list[Json] = [{"type": 11, "name": f"image{n}", "value": n - 1} for n in (1, 2)]
             options.append({"type": 3, "name": "dimensions", "value": "--ar 2:3"})
-            await _run(client, gateway, "blend", options, await client.uploaded("a.png", "b.png"))
+            await client.run(gateway, "blend", *options, attachments=await client.uploaded("a.png", "b.png"))
             final = await gateway.final()
             words = final["content"].split(" - ")[0].strip("*").split()
             assert [word.startswith("<https://s.mj.run/") for word in words] == [True, True, False, False]
@@ -73,6 +66,106 @@ def test_an_attachment_must_have_been_uploaded() -> None:
     play(story)
 
 
+def test_the_numbers_below_a_description_imagine_it() -> None:
+    async def story() -> None:
+        async with simulated(profile="2024") as client, client.gateway() as gateway:
+            await gateway.identify()
+            option = {"type": 11, "name": "image", "value": "0"}
+            await client.run(gateway, "describe", option, attachments=await client.uploaded("a.png"))
+            told = await gateway.event("MESSAGE_UPDATE")
+            assert (told["embeds"][0]["image"]["width"], told["embeds"][0]["image"]["height"]) == (4, 4)
+            body = await client.press(gateway, told, "MJ::Job::PicReader::2")
+            start = await gateway.event("MESSAGE_CREATE")
+            assert start["nonce"] == body["nonce"]
+            assert "message_reference" not in start
+            assert "pretend way number 2" in (await gateway.final())["content"]
+            await client.press(gateway, told, "MJ::Picread::Retry")
+            again = await gateway.event("MESSAGE_UPDATE", lambda message: message["embeds"])
+            assert "seen anew" in again["embeds"][0]["description"]
+            assert again["id"] != told["id"]
+            await client.press(gateway, again, "MJ::Job::PicReader::all")
+            for _ in range(4):
+                assert "seen anew" in (await gateway.final())["content"]
+            assert len((await client.state())["renderings"]) == 5
+            whispered = await client.press_body(gateway, told, "MJ::Job::PicReader::1", message_flags=0)
+            assert (await client.post(whispered))[1]["code"] == 10008
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("command", "button", "custom_id", "field"),
+    [
+        (
+            "describe",
+            "MJ::Job::PicReader::3",
+            "MJ::Picreader::Modal::3",
+            "MJ::Picreader::Modal::PromptField",
+        ),
+        ("shorten", "MJ::Job::PromptAnalyzer::1", "MJ::ImagineModal::{m}", "MJ::ImagineModal::new_prompt"),
+    ],
+)
+def test_in_remix_mode_the_numbers_ask_first(command: str, button: str, custom_id: str, field: str) -> None:
+    async def story() -> None:
+        async with simulated(profile="2024") as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.fault("account", remix=True)
+            name = {"describe": "link", "shorten": "prompt"}[command]
+            option = {"type": 3, "name": name, "value": "https://example.invalid/a.png"}
+            await client.run(gateway, command, option)
+            told = await gateway.event("MESSAGE_UPDATE")
+            await client.press(gateway, told, button)
+            modal = await gateway.modal()
+            assert modal["custom_id"] == custom_id.format(m=told["id"])
+            assert modal["components"][0]["components"][0]["custom_id"] == field
+            body = await client.submit(gateway, modal, "a blue dog")
+            start = await gateway.event("MESSAGE_CREATE")
+            assert (start["nonce"], start["interaction_metadata"]["type"]) == (body["nonce"], 5)
+            assert (await gateway.final())["content"].startswith("**a blue dog** - <@")
+            assert await client.outcomes() == ["done", "modal", "done"]
+
+    play(story)
+
+
+@pytest.mark.parametrize("command", ["describe", "blend"])
+def test_what_is_no_picture_is_refused(command: str) -> None:
+    async def story() -> None:
+        async with simulated() as client, client.gateway() as gateway:
+            await gateway.identify()
+            files = await client.uploaded("a.png", "b.png", data=b"words")
+            names = ["image"] if command == "describe" else ["image1", "image2"]
+            options = [{"type": 11, "name": name, "value": str(n)} for n, name in enumerate(names)]
+            await client.run(gateway, command, *options, attachments=files[: len(names)])
+            assert (await gateway.refusal())["embeds"][0]["title"] == "Invalid link"
+            assert (await client.state())["renderings"] == []
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "images", "where"),
+    [("--ar 5:4", 2, "data.options.2.value"), ("--ar 1:1", 1, "data.options.2.value")],
+)
+def test_blend_takes_two_pictures_at_least_and_three_shapes(dimensions: str, images: int, where: str) -> None:
+    async def story() -> None:
+        async with simulated() as client:
+            command = await client.command("blend")
+            data = {key: command[key] for key in ("id", "version", "name")}
+            options: list[Json] = [
+                {"type": 11, "name": f"image{n + 1}", "value": str(n)} for n in range(images)
+            ]
+            options.append({"type": 3, "name": "dimensions", "value": dimensions})
+            data |= {"options": options, "attachments": await client.uploaded("a.png", "b.png")}
+            status, answer = await client.post(await client.body("", data=data))
+            assert (status, answer["code"]) == (400, 50035)
+            found = answer["errors"]
+            for part in where.split("."):
+                found = found[part]
+            assert found["_errors"]
+
+    play(story)
+
+
 def test_show_posts_a_known_result_again() -> None:
     async def story() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
@@ -80,12 +173,12 @@ def test_show_posts_a_known_result_again() -> None:
             await client.imagine("a red cat", gateway)
             final = await gateway.final()
             job_uuid = (await client.state())["interactions"][0]["job_uuid"]
-            await _run(client, gateway, "show", [{"type": 3, "name": "job_id", "value": job_uuid}])
+            await client.run(gateway, "show", {"type": 3, "name": "job_id", "value": job_uuid})
             shown = await gateway.final()
             assert shown["id"] != final["id"]
             assert shown["components"] == final["components"]
             assert shown["attachments"][0]["id"] == final["attachments"][0]["id"]
-            await _run(client, gateway, "show", [{"type": 3, "name": "job_id", "value": "unknown"}])
+            await client.run(gateway, "show", {"type": 3, "name": "job_id", "value": "unknown"})
             refused = await gateway.event("MESSAGE_CREATE", lambda message: message["embeds"])
             assert refused["flags"] == 64
 
@@ -97,11 +190,11 @@ def test_shorten_and_settings_are_ephemeral_with_buttons() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             prompt = {"type": 3, "name": "prompt", "value": "a very red cat on a mat"}
-            await _run(client, gateway, "shorten", [prompt])
+            await client.run(gateway, "shorten", prompt)
             told = await gateway.event("MESSAGE_UPDATE")
             assert "**Shortened prompts**" in told["embeds"][0]["description"]
             assert len(told["components"][0]["components"]) == 5
-            await _run(client, gateway, "settings", [])
+            await client.run(gateway, "settings")
             settings = await gateway.event("MESSAGE_CREATE", lambda message: message["components"])
             styles = {
                 button["label"]: button["style"]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.simulator.checks import Checks
-from mjwatch.simulator.commands import COMMANDS, CommandIndex
+from mjwatch.simulator.command_table import COMMANDS
+from mjwatch.simulator.commands import CommandIndex
 from mjwatch.simulator.history import History
 from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, GUILD_ID
 from mjwatch.simulator.interactions import Interaction, nonce_of, text_of

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .harness import Json
 
+_PROMPT = {"type": 3, "name": "prompt", "value": "a red cat"}
 STALE = "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION"
 
 
@@ -55,7 +56,13 @@ def _prompt(value: object) -> Callable[[Json], None]:
         (_top(guild_id="1"), 400, 10004, None),
         (_top(channel_id=DM_CHANNEL_ID), 400, 10004, None),
         (_top(application_id="1"), 400, 10002, None),
-        (_top(application_id=NIJI_APPLICATION_ID), 400, 10005, None),
+        (_top(application_id=NIJI_APPLICATION_ID), 404, 10063, None),
+        (
+            _top(application_id=NIJI_APPLICATION_ID, channel_id=DM_CHANNEL_ID, guild_id=None),
+            400,
+            10005,
+            None,
+        ),
         (_top(application_id="x"), 400, 50035, "application_id"),
         (_without("application_id"), 400, 50035, "application_id"),
         (_without("channel_id"), 400, 50035, "channel_id"),
@@ -76,6 +83,12 @@ def _prompt(value: object) -> Callable[[Json], None]:
         (_data(options={}), 400, 50035, "data.options"),
         (_data(options=["x"]), 400, 50035, "data.options"),
         (_data(options=[{"name": "text", "value": "x"}]), 400, 50035, "data.options.0.name"),
+        (_data(options=[{"name": "prompt", "value": "x"}]), 400, 50035, "data.options.0.type"),
+        (_data(options=[{"type": 4, "name": "prompt", "value": "x"}]), 400, 50035, "data.options.0.type"),
+        (_data(options=[_PROMPT, _PROMPT]), 400, 50035, "data.options.1.name"),
+        (_data(attachments={}), 400, 50035, "data.attachments"),
+        (_data(attachments=[{"filename": "a.png"}]), 400, 50035, "data.attachments.0.id"),
+        (_data(attachments=[{"id": "0"}]), 400, 50035, "data.attachments.0.filename"),
         (_prompt(None), 400, 50035, "data.options.0.value"),
         (_prompt("  "), 400, 50035, "data.options.0.value"),
         (_prompt(7), 400, 50035, "data.options.0.value"),
