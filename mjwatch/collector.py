@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import mjwatch
 from mjwatch import events as ev
 from mjwatch.errors import (
     DownloadError,
@@ -19,6 +20,8 @@ from mjwatch.folders.manifest import FILE_NAME, PictureFile, Place, build_manife
 from mjwatch.folders.outbox import prompt_file_name, stem_of
 from mjwatch.folders.report import failure_page, result_page
 from mjwatch.model import ResultKind
+from mjwatch.pictures.metadata import with_provenance
+from mjwatch.pictures.provenance import Provenance
 from mjwatch.pictures.split import image_facts, split_grid
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ class Collector:
         place: Place,
         picture_format: str,
         keep_grid: bool,
+        embed_prompt: bool,
         file_of: Callable[[str], TakenFile | None],
     ) -> None:
         self._rest = rest
@@ -61,6 +65,7 @@ class Collector:
         self._place = place
         self._format = picture_format
         self._keep_grid = keep_grid
+        self._embed_prompt = embed_prompt
         self._file_of = file_of
         self._missed: dict[str, int] = {}
         self._fetched: dict[str, bytes] = {}
@@ -101,22 +106,32 @@ class Collector:
     # ---- pictures
 
     def _pictures(self, job: Job, result: Result) -> list[PictureFile]:
-        stem = stem_of(job)
+        stem, about = stem_of(job), self._provenance(job, result)
         if result.kind is ResultKind.GRID:
-            return self._split(stem, self._fetch_once(result.pictures[0], result.message_id))
+            return self._split(stem, self._fetch_once(result.pictures[0], result.message_id), about)
         found = [] if result.kind is ResultKind.TEXT else result.pictures
         name = f"{stem}_{job.prompt.action.replace(' ', '_')}" if job.prompt.action else stem
         several = len(found) > 1
         return [
-            _as_it_is(f"{name}_{n}" if several else name, self._fetch_once(one, result.message_id), n, one)
+            _as_it_is(
+                f"{name}_{n}" if several else name, self._fetch_once(one, result.message_id), n, one, about
+            )
             for n, one in enumerate(found, 1)
         ]
 
-    def _split(self, stem: str, grid: bytes) -> list[PictureFile]:
+    def _split(self, stem: str, grid: bytes, about: Provenance) -> list[PictureFile]:
         with self._split_turn:
             tiles = split_grid(grid, self._format)
-        pictures = [_picture(f"{stem}_{n}", tile, n) for n, tile in enumerate(tiles, 1)]
+        pictures = [
+            _picture(f"{stem}_{n}", with_provenance(tile, about), n) for n, tile in enumerate(tiles, 1)
+        ]
         return [*pictures, _picture(f"{stem}_grid", grid, 0)] if self._keep_grid else pictures
+
+    def _provenance(self, job: Job, result: Result) -> Provenance:
+        """What the pictures are to say of themselves. A follow-up often has no words of its own."""
+        prompt = (job.prompt.text or result.echoed) if self._embed_prompt else None
+        software, created = f"mjwatch {mjwatch.__version__}", job.finished or time.time()
+        return Provenance(prompt, software, created, result.job_uuid)
 
     def _fetch_once(self, picture: RemotePicture, message_id: str) -> bytes:
         """Fetch it, unless it is here from a try that failed only when its folder was written."""
@@ -179,9 +194,9 @@ def _picture(stem: str, data: bytes, index: int) -> PictureFile:
     return PictureFile(f"{stem}.{suffix}", data, index, width, height, kind)
 
 
-def _as_it_is(stem: str, data: bytes, index: int, told: RemotePicture) -> PictureFile:
-    """A picture or video that is published as it came; only Midjourney's message tells a video's size."""
+def _as_it_is(stem: str, data: bytes, index: int, told: RemotePicture, about: Provenance) -> PictureFile:
+    """A picture or video whose content is published as it came; only the message tells a video's size."""
     suffix = told.filename.rpartition(".")[2].lower()
     if suffix in _VIDEO_SUFFIXES:
         return PictureFile(f"{stem}.{suffix}", data, index, told.width or 0, told.height or 0, suffix)
-    return _picture(stem, data, index)
+    return _picture(stem, with_provenance(data, about), index)

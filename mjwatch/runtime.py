@@ -117,6 +117,7 @@ class Runtime:
                 place=place,
                 picture_format=config.outbox.format,
                 keep_grid=config.outbox.keep_grid,
+                embed_prompt=config.outbox.embed_prompt,
                 file_of=lambda job_id: _file_of(path, job_id),
             ),
             subscribe=self._subscribe,

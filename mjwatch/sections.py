@@ -56,6 +56,9 @@ class Outbox:
         'Format of the four pictures: "auto" loses nothing (png stays png, webp becomes lossless webp).',
     )
     keep_grid: bool = setting(True, flag(), "Keep the grid too, byte for byte as it was downloaded.")
+    embed_prompt: bool = setting(
+        True, flag(), "Write the prompt into the pictures' metadata; false leaves it out of them."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from mjwatch.collector import KEPT_AT_MOST, Collector
 from mjwatch.errors import OutboxError
 from mjwatch.folders.manifest import Place
 from mjwatch.folders.outbox import Outbox
-from mjwatch.model import Job, State
+from mjwatch.model import Job, Prompt, ResultKind, State
+from mjwatch.pictures.provenance import SOURCE_TYPE
 from tests.made_jobs import RESULT, made_job
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def outbox(tmp_path: Path) -> FillingOutbox:
     return FillingOutbox(tmp_path / "outbox", tmp_path / "state")
 
 
-def a_collector(cdn: FakeCDN, outbox: Outbox) -> Collector:
+def a_collector(cdn: FakeCDN, outbox: Outbox, *, embed_prompt: bool = True) -> Collector:
     return Collector(
         rest=cast("DiscordREST", None),
         cdn=cast("CDN", cdn),
@@ -66,6 +67,7 @@ def a_collector(cdn: FakeCDN, outbox: Outbox) -> Collector:
         place=Place("1", "2"),
         picture_format="auto",
         keep_grid=True,
+        embed_prompt=embed_prompt,
         file_of=lambda job_id: None,
     )
 
@@ -112,3 +114,37 @@ def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> 
     oldest = "https://cdn.example/cat0.png"
     assert cdn.fetched.count(oldest) == 2
     assert len(cdn.fetched) == len(jobs) + 1
+
+
+def test_pictures_carry_their_prompt_and_the_grid_stays_as_it_came(
+    outbox: FillingOutbox, tmp_path: Path
+) -> None:
+    event = a_collector(FakeCDN(), outbox).collect(a_finished_job())
+    assert isinstance(event, ev.Published)
+    folder = tmp_path / "outbox" / event.folder
+    for number in range(1, 5):
+        with Image.open(folder / f"cat_{number}.png") as picture:
+            assert picture.info["Description"] == "a cat --ar 3:2"
+            assert SOURCE_TYPE in str(picture.info["XML:com.adobe.xmp"])
+    assert (folder / "cat_grid.png").read_bytes() == grid()
+
+
+def test_a_prompt_that_is_not_to_be_embedded_is_in_no_picture(outbox: FillingOutbox, tmp_path: Path) -> None:
+    event = a_collector(FakeCDN(), outbox, embed_prompt=False).collect(a_finished_job())
+    assert isinstance(event, ev.Published)
+    for picture in (tmp_path / "outbox" / event.folder).glob("*.png"):
+        assert b"a cat" not in picture.read_bytes()
+
+
+def test_a_follow_up_without_words_carries_those_that_midjourney_repeated(
+    outbox: FillingOutbox, tmp_path: Path
+) -> None:
+    job = a_finished_job()
+    assert job.result is not None
+    result = replace(job.result, kind=ResultKind.SINGLE, echoed="a cat on a mat")
+    event = a_collector(FakeCDN(), outbox).collect(
+        replace(job, prompt=Prompt("", action="U1"), result=result)
+    )
+    assert isinstance(event, ev.Published)
+    with Image.open(tmp_path / "outbox" / event.folder / "cat_U1.png") as picture:
+        assert picture.info["Description"] == "a cat on a mat"
