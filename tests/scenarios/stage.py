@@ -95,7 +95,11 @@ class Stage:
 
     def drain(self) -> None:
         """Do all that is in the inbox, then end."""
-        code = self.start("--drain").wait(timeout=HANG * 2)
+        try:
+            code = self.start("--drain").wait(timeout=HANG * 2)
+        except subprocess.TimeoutExpired:
+            self.check_witness()  # may say why
+            raise AssertionError(f"the drain does not end\n{self.log}") from None
         assert code == 0, self.log
 
     def drop(self, name: str, text: str) -> None:
