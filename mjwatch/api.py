@@ -22,6 +22,7 @@ from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 from mjwatch.jobs.reason import reason
 from mjwatch.model import Job, Prompt, State
 from mjwatch.oneshot import Listener, answered, prompt_file, read_words, run_one
+from mjwatch.prompts.expand import as_written
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ class MidjourneyAPI:
                     raise
 
     def _drop(self, prompt: Prompt) -> Dropped:
-        return self.submit_file(slug(prompt.text), *prompt_file(prompt))
+        return self.submit_file(slug(prompt.text), *prompt_file(as_written(prompt.text)))
 
     def _look(self, dropped: Dropped) -> tuple[list[Job], str | None, str | None]:
         """The file's jobs as they stand, why sending is paused, and why Discord can't be used."""

@@ -36,13 +36,12 @@ def read_words(text: str) -> Prompt:
     return compose(text.replace("\ufeff", ""))[0]
 
 
-def prompt_file(prompt: Prompt) -> tuple[str, bytes]:
-    """Suffix and content of a prompt file that says just this."""
-    data = f"{prompt.text}\n".encode()
-    if not prompt.text.startswith("#"):
-        return ".txt", data
+def prompt_file(words: str) -> tuple[str, bytes]:
+    """Suffix and content of a prompt file that says just this; ``words`` are one line."""
+    if not words.startswith("#"):
+        return ".txt", f"{words}\n".encode()
     # As a line of text it could be taken for a comment. JSON's way to write a text is one of TOML's too.
-    return ".toml", f"prompt = {json.dumps(prompt.text, ensure_ascii=False)}\n".encode()
+    return ".toml", f"prompt = {json.dumps(words, ensure_ascii=False)}\n".encode()
 
 
 def run_one(runtime: Runtime, given: Prompt, listener: Listener) -> Job:

@@ -23,6 +23,7 @@ from mjwatch.jobs.reader import TakenFile
 from mjwatch.jobs.reason import reason
 from mjwatch.model import Job, Note, Refusal, RefusalClass, State
 from mjwatch.oneshot import PATIENCE, _is_over, prompt_file, read_words
+from mjwatch.prompts.expand import as_written
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.shapes import a_job
 
@@ -48,14 +49,17 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 # ---- prompts
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60))
+CHOICES = st.lists(st.sampled_from(["{", "}", ",", "\\", "__", "a", "__a__", " ", "https://x/"])).map("".join)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60) | CHOICES)
 def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
     for words in (text, f"# {text}", f'#{text}"\\'):
         try:
             prompt = read_words(words)
         except PromptFileError:
             continue
-        suffix, data = prompt_file(prompt)
+        suffix, data = prompt_file(as_written(prompt.text))
         assert [found.text for found in read_prompt_file(data, f"x{suffix}").prompts] == [prompt.text]
 
 

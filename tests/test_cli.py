@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERBS = (
-    *("submit", "imagine", "act", "ask", "status", "list", "show", "info"),
+    *("submit", "imagine", "act", "ask", "expand", "status", "list", "show", "info"),
     *("pause", "resume", "retry", "cancel", "prune"),
     *("run", "check", "init"),
     *("split", "explain", "simulate", "demo"),
@@ -303,6 +303,25 @@ def test_words_that_look_like_a_comment_are_none(mjwatch: Callable[..., Told], t
     assert (tmp_path / "inbox/a-cat.ready.toml").read_text() == 'prompt = "# a \\"cat\\""\n'
 
 
+def test_words_may_stand_for_several_prompts(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+    (tmp_path / "inbox/_wildcards").mkdir()
+    (tmp_path / "inbox/_wildcards/colour.txt").write_text("red\nblue\n")
+    assert mjwatch("submit", r"a {big, small} __colour__ \__cat__").code == 0
+    (dropped,) = (tmp_path / "inbox").glob("*.txt")
+    assert dropped.read_text() == "a {big, small} __colour__ \\__cat__\n"
+
+
+def test_a_file_that_names_pictures_is_not_dropped_without_them(
+    mjwatch: Callable[..., Told], tmp_path: Path
+) -> None:
+    file = tmp_path / "cat.toml"
+    file.write_text('prompt = "a cat"\nimages = ["a.png"]\n')
+    told = mjwatch("submit", str(file))
+    assert told.code == 1
+    assert "copy it with its pictures into the inbox" in told.err
+    assert not list((tmp_path / "inbox").iterdir())
+
+
 def test_the_same_words_twice_are_two_files(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
     mjwatch("submit", "a cat")
     mjwatch("submit", "a cat", "--json")
@@ -329,7 +348,8 @@ def test_a_file_is_dropped_as_it_is_and_its_slips_are_told(
     [
         ("missing.txt", "can't be read"),
         ("", "the prompt is empty"),
-        ("a {red, blue} cat", "stands for 2 prompts"),
+        ("a {red, blue cat", "a { is not closed"),
+        ("a __colour__ cat", "there is no wildcard colour"),
         ("caf\udce9", "control character"),
         ("word " * 1400, "6999 characters"),
         ("/", "is no prompt file"),

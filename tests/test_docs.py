@@ -15,7 +15,6 @@ from mjwatch.cli.app import app
 from mjwatch.folders.manifest import PictureFile, Place, build_manifest, dump_manifest
 from mjwatch.midjourney.matching import __doc__ as matching_doc
 from mjwatch.model import Prompt, RefusalClass
-from mjwatch.prompts.promptfile import read_prompt_file
 from tests.made_jobs import made_job
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def _prose(text: str) -> str:
 
 def _code(text: str) -> Iterator[str]:
     """Everything that is set as code: fences, indented blocks, and spans within a line."""
-    yield from (block for kind, block in _FENCE.findall(text) if kind not in {"mermaid", "submitted"})
+    yield from (block for kind, block in _FENCE.findall(text) if kind not in {"mermaid", "expanded"})
     prose = _prose(text)
     yield from re.findall(r"^    .+$", prose, re.MULTILINE)
     yield from re.findall(r"`([^`\n]+)`", prose)
@@ -123,27 +122,6 @@ def test_every_make_target_that_is_shown_exists(name: str) -> None:
 
 
 # ---- examples
-
-
-def _prompt_files() -> list[tuple[str, str, str]]:
-    """File name, content, and what the page says is submitted."""
-    page = _text("docs/prompt-files.md")
-    pattern = r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```\n\n```submitted\n(.*?)^```$"
-    return re.findall(pattern, page, re.MULTILINE | re.DOTALL)
-
-
-def test_every_code_block_of_the_page_on_prompt_files_is_such_an_example() -> None:
-    blocks = _FENCE.findall(_text("docs/prompt-files.md"))
-    assert len(blocks) == 2 * len(_prompt_files()) > 10
-
-
-@pytest.mark.parametrize(("name", "content", "submitted"), _prompt_files(), ids=lambda part: part[:16])
-def test_a_prompt_file_on_the_page_submits_what_the_page_says(
-    name: str, content: str, submitted: str
-) -> None:
-    found = read_prompt_file(content.encode(), name)
-    assert [prompt.text for prompt in found.prompts] == submitted.splitlines()
-    assert found.warnings == ()
 
 
 @pytest.mark.parametrize("name", NAMES)

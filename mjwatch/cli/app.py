@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import mjwatch
-from mjwatch.cli import ask, look, service, steer, tools, work
+from mjwatch.cli import ask, expand, look, service, steer, tools, work
 
 app = typer.Typer(
     name="mjwatch",
@@ -49,7 +49,9 @@ def options(
 app.command(rich_help_panel=WORK)(work.submit)
 app.command(rich_help_panel=WORK)(work.imagine)
 app.command(rich_help_panel=WORK)(ask.act)
-app.command(rich_help_panel=WORK)(ask.ask)
+# What a command takes may begin like an option: `mjwatch ask "prefer suffix" "--no text"`.
+app.command(rich_help_panel=WORK, context_settings={"ignore_unknown_options": True})(ask.ask)
+app.command(rich_help_panel=WORK)(expand.expand)
 app.command(rich_help_panel=LOOK)(look.status)
 app.command("list", rich_help_panel=LOOK)(look.list_jobs)
 app.command(rich_help_panel=LOOK)(look.show)

@@ -31,15 +31,15 @@ def submit(
     """Drop a prompt or a prompt file into the inbox."""
     from mjwatch.api import MidjourneyAPI
     from mjwatch.cli.progress import JobProgress
+    from mjwatch.folders.preview import preview_alone
     from mjwatch.host.lock import daemon_runs
-    from mjwatch.prompts.promptfile import read_prompt_file
 
     api = MidjourneyAPI(context.obj)
     runs = daemon_runs(api.config.state.path)
     if wait and not runs:
         raise DaemonError("no daemon runs, so there is nobody to wait for", "start one: `mjwatch run`")
     stem, suffix, data = _prompt_file(prompt)
-    found = read_prompt_file(data, stem + suffix, max_jobs=api.config.pace.max_jobs_per_file)
+    found = preview_alone(stem + suffix, data, api.config.inbox.path, api.config.pace.max_jobs_per_file)
     for warning in found.warnings:
         typer.echo(f"note: {plain(warning)}", err=True)
     dropped = api.submit_file(stem, suffix, data)
@@ -90,7 +90,8 @@ def imagine(
 def _prompt_file(argument: str) -> tuple[str, str, bytes]:
     """Stem, suffix and content of the prompt file that this argument means."""
     from mjwatch.folders.names import safe_name, slug
-    from mjwatch.oneshot import prompt_file, read_words
+    from mjwatch.oneshot import prompt_file
+    from mjwatch.prompts.assembly import clean
 
     if argument == "-":
         data = sys.stdin.buffer.read()
@@ -105,8 +106,8 @@ def _prompt_file(argument: str) -> tuple[str, str, bytes]:
         raise PromptFileError(
             f"{path} is no prompt file", "prompt files end in .txt or .toml; words can be piped in: submit -"
         )
-    prompt = read_words(argument)
-    return slug(prompt.text), *prompt_file(prompt)
+    words = clean(argument.replace("\ufeff", ""))
+    return slug(words), *prompt_file(words)
 
 
 def _is_prompt_name(path: Path) -> bool:

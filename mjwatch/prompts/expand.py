@@ -57,6 +57,11 @@ def wildcards_in(text: str) -> Iterator[str]:
     return (match["wildcard"] for match in _TOKEN.finditer(text) if match["wildcard"])
 
 
+def as_written(text: str) -> str:
+    """A text that has been expanded, written so that it stands for itself when a prompt file holds it."""
+    return _TOKEN.sub(lambda token: f"\\{token[0]}" if token["wildcard"] else token[0], text)
+
+
 class Wildcards:
     """The wildcards that there are, by name, each read when it is first used."""
 

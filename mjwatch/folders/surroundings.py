@@ -1,0 +1,196 @@
+"""Finds what a prompt file refers to around it: defaults, wildcards and pictures, each once it has settled.
+
+Sync tools deliver small files first, so a prompt often arrives before its pictures. Times are seconds of one
+monotonic clock, as in settling.py.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mjwatch.folders.reading import identify, read_unchanged
+from mjwatch.model import Surroundings
+from mjwatch.prompts.promptfile import MAX_BYTES
+from mjwatch.prompts.wants import wants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mjwatch.folders.settling import Identity
+
+DEFAULTS = "_defaults.toml"
+WILDCARDS = "_wildcards"
+
+MAX_PICTURE = 10 * 1024 * 1024
+"""Bytes that an account without Nitro may upload in one file (discord-userdoccers, "Uploading Files")."""
+
+LOOK_AGAIN = 1.0
+"""Seconds between two looks for a file that is missing."""
+
+_FORGOTTEN = 600.0
+"""Seconds after which a file that nobody has asked for is looked at as if for the first time."""
+
+
+@dataclass(slots=True)
+class _Sight:
+    """How one file looks (None: it is not there), since when, and when somebody last asked."""
+
+    identity: Identity | None
+    since: float
+    asked: float
+
+
+@dataclass(slots=True)
+class Survey:
+    """What was found around one prompt file: small files by content, pictures by path and look.
+
+    ``missing`` are the names of pictures and wildcards that are wanted and not there.
+    """
+
+    defaults: list[tuple[str, bytes]] = field(default_factory=list)
+    wildcards: dict[str, bytes] = field(default_factory=dict)
+    pictures: dict[str, tuple[str, Identity]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    changed: float = float("-inf")
+    """When anything of it, also of what is missing, was last seen to change."""
+    moving: float = float("-inf")
+    """The same of what is there."""
+
+
+class Neighbours:
+    """Looks around prompt files below ``root``; links are not followed, and nothing outside is looked at."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._sights: dict[str, _Sight] = {}
+        self._contents: dict[str, tuple[Identity, bytes]] = {}
+
+    def survey(self, path: str, data: bytes, now: float) -> Survey:
+        """What there is around the prompt file at ``path``, which holds ``data``."""
+        found = Survey()
+        for folder in _folders(path):
+            content = self._small(f"{folder}{DEFAULTS}", found, now)
+            if content is not None:
+                found.defaults.append((f"{folder}{DEFAULTS}", content))
+        name = path.rpartition("/")[2]
+        wanted = wants(data, name, _around(found))
+        while new := [
+            word for word in wanted.wildcards if word not in found.wildcards | dict.fromkeys(found.missing)
+        ]:
+            for word in new:
+                self._wildcard(path, word, found, now)
+            wanted = wants(data, name, _around(found))
+        for picture in wanted.images:
+            self._picture(path, picture, found, now)
+        return found
+
+    def wait(self, found: Survey, now: float, settle: float, patience: float) -> float:
+        """Seconds until the prompt file may be taken or must be looked at again; 0 or less: take it now.
+
+        ``patience``: how long what is missing is waited for since the last change.
+        """
+        unsettled = found.moving + settle - now
+        if not found.missing:
+            return unsettled
+        left = found.changed + patience - now
+        return min(left, max(unsettled, LOOK_AGAIN))
+
+    def gather(self, found: Survey) -> Surroundings | None:
+        """All of it, read; None where a picture has changed just now, so that the survey must be made anew.
+
+        A picture that is too large or can't be read is left out, with the reason.
+        """
+        images: dict[str, bytes] = {}
+        unusable: dict[str, str] = {}
+        for name, (path, identity) in found.pictures.items():
+            if identity[2] > MAX_PICTURE:
+                unusable[name] = f"it has {identity[2]:,} bytes, but Discord takes {MAX_PICTURE:,} at most"
+                continue
+            try:
+                data = self._read(path, identity, MAX_PICTURE)
+            except OSError as error:
+                unusable[name] = f"it can't be read: {error.strerror}"
+                continue
+            if data is None:
+                return None
+            images[name] = data
+        return Surroundings(tuple(found.defaults), found.wildcards, images, unusable)
+
+    def forget(self, now: float) -> None:
+        """Let go what was read, and what nobody has asked for in a while."""
+        self._contents.clear()
+        self._sights = {p: s for p, s in self._sights.items() if now - s.asked < _FORGOTTEN}
+
+    def _wildcard(self, path: str, word: str, found: Survey, now: float) -> None:
+        """The nearest one: in the prompt file's folder, else in the one above, up to the inbox."""
+        for folder in reversed(_folders(path)):
+            content = self._small(f"{folder}{WILDCARDS}/{word}.txt", found, now)
+            if content is not None:
+                found.wildcards[word] = content
+                return
+        found.missing.append(word)
+
+    def _picture(self, path: str, name: str, found: Survey, now: float) -> None:
+        folder = _folders(path)[-1]
+        for spelling in _spellings(name):
+            sight = self._see(folder + spelling, now)
+            if sight.identity is not None:
+                found.pictures[name] = (folder + spelling, sight.identity)
+                found.moving = max(found.moving, sight.since)
+            found.changed = max(found.changed, sight.since)
+            if sight.identity is not None:
+                return
+        found.missing.append(name)
+
+    def _small(self, path: str, found: Survey, now: float) -> bytes | None:
+        sight = self._see(path, now)
+        found.changed = max(found.changed, sight.since)
+        if sight.identity is None:
+            return None
+        found.moving = max(found.moving, sight.since)
+        try:
+            content = self._read(path, sight.identity, MAX_BYTES)
+        except OSError:
+            return None
+        if content is None:
+            sight.since = found.moving = found.changed = now
+        return content
+
+    def _see(self, path: str, now: float) -> _Sight:
+        try:
+            identity = identify(self._root, path)
+        except OSError:
+            identity = None
+        sight = self._sights.get(path)
+        if sight is None or sight.identity != identity:
+            sight = self._sights[path] = _Sight(identity, now, now)
+        sight.asked = now
+        return sight
+
+    def _read(self, path: str, identity: Identity, limit: int) -> bytes | None:
+        """Its content; many prompt files share one copy of it until ``forget``."""
+        known = self._contents.get(path)
+        if known is not None and known[0] == identity:
+            return known[1]
+        content = read_unchanged(self._root, path, identity, limit)
+        if content is not None:
+            self._contents[path] = (identity, content)
+        return content
+
+
+def _folders(path: str) -> list[str]:
+    """The folders from the inbox down to the file's own, as prefixes of paths."""
+    parts = path.split("/")[:-1]
+    return ["".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1)]
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """The name as it is, then as other systems compose its accents."""
+    yield from dict.fromkeys([name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))])
+
+
+def _around(found: Survey) -> Surroundings:
+    return Surroundings(tuple(found.defaults), found.wildcards)
