@@ -61,7 +61,7 @@ class PretendDiscord:
         self._history, self._pictures, self._signer = History(), Pictures(), Signer(profile.url_lifetime)
         index = CommandIndex(mint)
         self._handshake = Handshake(self.sessions, self.faults, self.witness, options.heartbeat_interval)
-        uploads = Uploads(self._pictures, self._signer, mint, self.witness)
+        uploads = Uploads(self._pictures, self._signer, mint, self.faults, self.witness)
         studio = Studio(
             profile=profile,
             forms=MessageForms(profile, mint),

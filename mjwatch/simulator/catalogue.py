@@ -121,6 +121,11 @@ _FOLLOW_UP = {
     "message_gone": "POST /interactions: 404 with code 10008, the message is gone; not executed",
     "as_gif": "a video is a GIF in place of an animated WebP",
 }
+_UPLOAD = {
+    "upload_error": "the next PUT of a file: a status of its own (key `status`, default 503)",
+    "upload_reset": "the next PUT of a file: the connection is reset",
+    "upload_lost": "the next PUT of a file is answered by 200, but the file is nowhere",
+}
 _BOT = {
     "account": "at once: the account is as the keys say: `mode` (fast, relax, turbo), `remix`, `stealth`, "
     "`variability` (booleans), `suffix`, `version` (texts), `fast_hours` (left)",
@@ -130,7 +135,7 @@ _BOT = {
     "after all",
 }
 
-BEYOND_IMAGINE = frozenset({*_FOLLOW_UP, *_BOT})
-"""Faults that no single /imagine meets: those of follow-ups, of the account, of the queue."""
-CATALOGUE: dict[str, str] = {**_POST, **_REST, **_GATEWAY, **_CDN, **_JOB, **_FOLLOW_UP, **_BOT}
+BEYOND_IMAGINE = frozenset({*_UPLOAD, *_FOLLOW_UP, *_BOT})
+"""Faults that no single /imagine meets: those of uploads, follow-ups, the account, the queue."""
+CATALOGUE: dict[str, str] = {**_POST, **_REST, **_GATEWAY, **_CDN, **_JOB, **_UPLOAD, **_FOLLOW_UP, **_BOT}
 """Every fault by its name."""

@@ -77,6 +77,11 @@ class History:
         """The history of this channel, begun if it has none."""
         return self._channels.setdefault(channel_id, ChannelHistory())
 
+    def find(self, channel_id: str, message_id: str | None) -> Json | None:
+        """The message with this id, ephemeral or not."""
+        number = int(message_id or 0)
+        return self.of(channel_id).get(number) or self.whispers.get(number)
+
     def clear(self) -> None:
         """Forget every message."""
         self._channels.clear()

@@ -137,7 +137,7 @@ class Orders:
         _, _, verb, token = (interaction.custom_id or "").split("::")
         prompts = self._asked.pop(token, [])
         executed.outcome = "done"
-        message = self._history.whispers.get(int(interaction.message_id or 0))
+        message = self._history.find(interaction.channel.id, interaction.message_id)
         if message is not None:
             self._studio.delivery.update({**message, "components": []}, interaction)
         if verb != "Confirm":

@@ -85,7 +85,7 @@ class Preferences:
             self._account.stealth = not self._account.stealth
         else:
             self._switch(name)
-        message = self._history.whispers.get(int(interaction.message_id or 0))
+        message = self._history.find(interaction.channel.id, interaction.message_id)
         if message is not None:
             self._studio.delivery.update({**message, "components": self._rows()}, interaction)
         executed.outcome = "done"

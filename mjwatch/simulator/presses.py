@@ -124,10 +124,10 @@ class Presses:
 
     def _mark_used(self, interaction: Interaction) -> None:
         press = interaction.modal.press if interaction.modal is not None else interaction
-        message = self._history.of(interaction.channel.id).get(int(interaction.message_id or 0))
+        message = self._history.find(interaction.channel.id, interaction.message_id)
         if message is not None:
             marked = with_button_used(message, press.custom_id or "", self._studio.profile)
-            self._studio.delivery.update(marked)
+            self._studio.delivery.update(marked, interaction)
 
     async def _imagine_words(self, interaction: Interaction, executed: Executed) -> None:
         await self._orders.picture(interaction, executed, interaction.words or "")

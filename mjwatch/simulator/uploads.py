@@ -11,13 +11,14 @@ from urllib.parse import quote
 from aiohttp import web
 
 from . import refusals
-from .answers import empty_answer, json_answer
+from .answers import empty_answer, json_answer, reset_connection
 from .cdn import etag
 from .identity import CHANNELS
 from .rest import API, json_body
 
 if TYPE_CHECKING:
     from .bodies import SentFile
+    from .faults import Faults
     from .identity import Json
     from .mint import SnowflakeMint
     from .pictures import Pictures
@@ -44,10 +45,13 @@ class Slot:
 class Uploads:
     """Upload slots, and the bytes that are put into them."""
 
-    def __init__(self, pictures: Pictures, signer: Signer, mint: SnowflakeMint, witness: Witness) -> None:
+    def __init__(
+        self, pictures: Pictures, signer: Signer, mint: SnowflakeMint, faults: Faults, witness: Witness
+    ) -> None:
         self._pictures = pictures
         self._signer = signer
         self._mint = mint
+        self._faults = faults
         self._witness = witness
         self._slots: dict[str, Slot] = {}
         """By the secret of the upload address."""
@@ -111,7 +115,13 @@ class Uploads:
         slot = self._slots.get(request.match_info["secret"])
         if slot is None:
             return web.Response(status=403, text="SignatureDoesNotMatch")
-        data = await request.read()
+        data, name = await request.read(), slot.path.rpartition("/")[2]
+        if armed := self._faults.take("upload_error", name):
+            return web.Response(status=int(armed.number("status", 503)), text="ServiceUnavailable")
+        if self._faults.take("upload_reset", name):
+            return reset_connection(request)
+        if self._faults.take("upload_lost", name):
+            return web.Response(headers={"ETag": etag(data)})
         if len(data) > UPLOAD_MAX:
             return web.Response(status=400, text="EntityTooLarge")
         self._pictures.upload(slot.path, data)

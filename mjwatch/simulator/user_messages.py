@@ -57,7 +57,8 @@ class UserMessages:
         self._signer = signer
         self._witness = witness
         self._clock = clock
-        self._by_nonce: OrderedDict[tuple[str, str], tuple[float, Json]] = OrderedDict()
+        self._by_nonce: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
+        """Channel and nonce to when a message was posted, and its id."""
 
     def routes(self) -> list[web.RouteDef]:
         """Posting a message, deleting one."""
@@ -98,7 +99,7 @@ class UserMessages:
         posted = self._by_nonce.get((channel.id, str(nonce)))
         if nonce is None or posted is None or posted[0] < self._clock() - NONCE_LIFETIME:
             return None
-        return posted[1]
+        return self._history.find(channel.id, posted[1])
 
     def _paths(self, channel: Channel, message: Json, body: Body) -> list[str]:
         given = [] if message.get("attachments") is None else message["attachments"]
@@ -122,7 +123,7 @@ class UserMessages:
         names = [attachment["filename"] for attachment in attachments]
         self._witness.said(nonce, message["id"], content, names)
         if nonce is not None:
-            self._by_nonce[channel.id, str(nonce)] = self._clock(), message
+            self._by_nonce[channel.id, str(nonce)] = self._clock(), message["id"]
             while len(self._by_nonce) > 100:
                 self._by_nonce.popitem(last=False)
         return message

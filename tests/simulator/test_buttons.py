@@ -284,6 +284,23 @@ def test_a_used_upscale_is_marked_and_offered_as_a_redo_below_the_new_picture(
     play(story)
 
 
+@pytest.mark.parametrize("fault", ["ephemeral_job", "components_v2"])
+def test_buttons_work_below_results_of_another_kind(fault: str) -> None:
+    async def story() -> None:
+        async with simulated() as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.fault(fault)
+            await client.imagine("a red cat", gateway)
+            grid = await gateway.event("MESSAGE_CREATE", lambda message: "::upsample::" in repr(message))
+            job_uuid = await client.last_uuid()
+            await client.press(gateway, grid, f"MJ::JOB::upsample::4::{job_uuid}")
+            marked = await gateway.event("MESSAGE_UPDATE", lambda message: message["id"] == grid["id"])
+            assert marked["flags"] == grid["flags"]
+            assert "Image #4" in (await gateway.final())["content"]
+
+    play(story)
+
+
 def test_a_used_reroll_is_green() -> None:
     async def story() -> None:
         async with simulated() as client, client.gateway() as gateway:

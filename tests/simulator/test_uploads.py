@@ -87,6 +87,29 @@ def test_a_token_is_noticed_wherever_it_has_no_business(address: str, headers: d
     play(story)
 
 
+@pytest.mark.parametrize(
+    ("fault", "status"), [("upload_error", 503), ("upload_reset", None), ("upload_lost", 200)]
+)
+def test_an_upload_can_fail(fault: str, status: int | None) -> None:
+    async def story() -> None:
+        async with simulated() as client:
+            await client.fault(fault, match="cat", count=2)  # the library tries a second time
+            dog, cat = await client.slots(("dog.png", len(TINY_PNG)), ("cat.png", len(TINY_PNG)))
+            async with client.http.put(dog["upload_url"], data=TINY_PNG) as put:
+                assert put.status == 200
+            if status is None:
+                with pytest.raises(aiohttp.ClientError):
+                    await client.http.put(cat["upload_url"], data=TINY_PNG)
+            else:
+                async with client.http.put(cat["upload_url"], data=TINY_PNG) as put:
+                    assert put.status == status
+            assert (await client.state())["uploads"] == 1
+            named = {"id": "0", "filename": "cat.png", "uploaded_filename": cat["upload_filename"]}
+            assert (await client.say(attachments=[named]))[1]["code"] == 50035
+
+    play(story)
+
+
 def test_an_upload_that_is_not_wanted_can_be_dropped() -> None:
     async def story() -> None:
         async with simulated() as client:
@@ -157,6 +180,8 @@ def test_one_nonce_makes_one_message() -> None:
             assert first[1]["id"] == second[1]["id"]
             assert (await client.say("a"))[1]["nonce"] is None
             assert len(await client.history()) == 2
+            await client.call("POST", "/_sim/reset")
+            assert (await client.say("a", nonce="7"))[1]["id"] != first[1]["id"]
 
     play(story)
 
