@@ -6,6 +6,7 @@ Run as a program of its own (`real_client.py HOST:PORT TOKEN GUILD CHANNEL DM`);
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
 from typing import Any
@@ -14,6 +15,7 @@ import aiohttp
 import discord
 import yarl
 from discord import gateway, http, utils
+from PIL import Image
 
 HOST, TOKEN, GUILD, CHANNEL, DM = sys.argv[1:]
 
@@ -80,16 +82,55 @@ async def imagine(client: Watcher, channel: Any, prompt: str) -> dict[str, Any]:
     }
 
 
+async def press(client: Watcher, channel: Any) -> list[str]:
+    """U1, then V2 in remix mode, with other words in its modal."""
+    commands = await channel.application_commands()
+    await next(one for one in commands if one.name == "imagine")(channel, prompt="a red cat")
+    grid = await client.final()
+    await grid.components[0].children[0].click()
+    contents = [(await client.final()).content]
+    await control("account", remix=True)
+    pressed = await grid.components[1].children[1].click()
+    modal = pressed.modal or await client.wait_for("modal")
+    modal.components[0].children[0].answer("a green bird")
+    await modal.submit()
+    return [*contents, (await client.final()).content]
+
+
+def picture() -> Any:
+    """A small picture as a file."""
+    data = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(data, "PNG")
+    data.seek(0)
+    return discord.File(data, filename="a.png")
+
+
+async def send_file(channel: Any) -> str:
+    """Post a picture; the link that the CDN has for it works."""
+    message = await channel.send(file=picture())
+    return "ok" if await download(message.attachments[0].url) else "empty"
+
+
+async def describe(client: Watcher, channel: Any) -> str:
+    """Describe a picture that comes with the command."""
+    commands = await channel.application_commands()
+    command = next(one for one in commands if one.name == "describe")
+    changed = asyncio.ensure_future(client.wait_for("message_edit", check=lambda _, after: after.embeds))
+    await command(channel, image=picture())
+    _, after = await changed
+    return str(after.embeds[0].description)
+
+
 async def download(url: str) -> bytes:
     """The picture, asked for without any login."""
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         return await response.read()
 
 
-async def control(fault: str) -> None:
+async def control(fault: str, **keys: object) -> None:
     """Arm a fault."""
     async with aiohttp.ClientSession() as session:
-        await session.post(f"http://{HOST}/_sim/faults", json={"fault": fault})
+        await session.post(f"http://{HOST}/_sim/faults", json={"fault": fault, **keys})
 
 
 async def main() -> None:
@@ -106,6 +147,9 @@ async def main() -> None:
     await client.resumed.wait()
     outcome["resumed"] = True
     outcome["dm"] = await imagine(client, dm, "a blue  dog --v 7")
+    outcome["pressed"] = await press(client, channel)
+    outcome["sent"] = await send_file(channel)
+    outcome["described"] = await describe(client, channel)
     await client.close()
     await asyncio.wait([running])
     print(json.dumps(outcome))

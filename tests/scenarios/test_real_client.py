@@ -37,6 +37,12 @@ def test_a_real_client_is_cut_resumes_and_gets_its_pictures_in_guild_and_dm(prof
     outcome = json.loads(told.stdout.splitlines()[-1])
     assert outcome["user"] == USER_ID
     assert outcome["resumed"]
+    single, remixed = outcome["pressed"]
+    assert single.startswith("**a red cat** - Image #1 <@")
+    how = "" if profile == "2023" else "(Strong) "
+    assert remixed.startswith(f"**a green bird** - Remix {how}by <@")
+    assert outcome["sent"] == "ok"
+    assert outcome["described"].count("\u20e3") == 4
     for place, echo in (("guild", "a red cat"), ("dm", "a blue dog --v 7.0")):
         ran = outcome[place]
         assert ran["content"].startswith(f"**{echo}** - <@{USER_ID}>")
