@@ -38,6 +38,10 @@ class Channel:
         self._asked: dict[str, float | None] = {}
         self._answered: dict[str, float | None] = {}
 
+    def on_notice(self, tell: Callable[[str, str], None]) -> None:
+        """Have this told what Midjourney says to a job where that changes nothing: its id, and the words."""
+        self._follower.on_notice = tell
+
     def load(self, place: object, newest: str | None, strangers: object = None) -> None:
         """Take up what ``place`` gave to the journal; what happened since is unknown."""
         self._follower.strangers.load(strangers)

@@ -51,6 +51,8 @@ class Follower:
         self.newest: str | None = None
         self.references_seen = False
         """Whether a final was seen to reply to its own start message: then ids tell equal prompts apart."""
+        self.on_notice: Callable[[str, str], None] = lambda job_id, words: None
+        """Told what Midjourney says to a job where that changes nothing: the job's id, and the words."""
         self.caught_up = True
         """False while a gap's history is unread: then only ids decide, and what they leave open waits."""
 
@@ -202,7 +204,10 @@ class Follower:
         job = jobs[found.job_id]
         if reading.kind in FINALS and reading.reply_to is not None and reading.reply_to == job.message_id:
             self.references_seen = True
-        return [(job.id, event) for event in _job_events(reading, job, found.by)]
+        pairs: JobEvents = [(job.id, event) for event in _job_events(reading, job, found.by)]
+        if not pairs and reading.kind is Kind.NOTICE and reading.text:
+            self.on_notice(job.id, reading.text)
+        return pairs
 
 
 def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:

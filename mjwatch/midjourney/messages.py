@@ -199,9 +199,10 @@ def _error(kind: Kind, parts: Parts, notice: Notice) -> Refusal | None:
 def _text(kind: Kind, parts: Parts) -> str | None:
     if kind not in (Kind.INFO, Kind.DESCRIBE, Kind.SHORTEN, Kind.NOTICE, Kind.QUEUED):
         return None
+    titles = [text_of(embed.get("title")) for embed in parts.embeds] if kind is Kind.NOTICE else []
     switches = read_switches(parts.payload.get("components"))
-    words = "\n\n".join(filter(None, (_descriptions(parts) or parts.content, switches)))
-    return words or None
+    words = filter(None, (*titles, _descriptions(parts) or parts.content, switches))
+    return "\n\n".join(words) or None
 
 
 def _descriptions(parts: Parts) -> str:

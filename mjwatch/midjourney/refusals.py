@@ -163,6 +163,7 @@ TEXTS: tuple[Wording, ...] = (
         r"queue is full", _RETRY, "Too many jobs wait at Midjourney; this one goes again when one has ended."
     ),
     Wording(r"^unrecogni[sz]ed parameter", _USER, _SPELLING),
+    Wording(r"^request cancelled due to \w+ filters", _MODERATION, _REPHRASE),
 )
 """Errors that come as plain text, or as the description of an embed whose title says nothing."""
 
