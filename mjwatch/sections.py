@@ -123,7 +123,9 @@ class Pace:
         "Pause when fewer fast hours are left; /info is asked now and then for it. 0 never asks.",
     )
     max_jobs_per_file: int = setting(
-        100, whole(1, 100_000), "A prompt file that would become more jobs than this is rejected."
+        100,
+        whole(1, 100_000),
+        "A prompt file that would become more jobs than this, follow-ups counted, is rejected.",
     )
     start_timeout: float = setting(
         900.0,

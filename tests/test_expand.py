@@ -121,6 +121,11 @@ def test_wildcards_that_make_a_text_too_long_are_refused_without_making_it() -> 
             {f"w{n}": b"x" for n in range(MAX_WILDCARDS + 1)},
             f"more than {MAX_WILDCARDS} wildcards",
         ),
+        (
+            "__a__ __b__ __c__ __d__ __e__",
+            dict.fromkeys("abcde", b"line\n" * 13_000),
+            "262,144 bytes together",
+        ),
     ],
 )
 def test_what_can_not_be_expanded_is_refused_with_its_place(

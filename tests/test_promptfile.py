@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
+from mjwatch.model import Surroundings
 from mjwatch.prompts.promptfile import MAX_BYTES, PromptFile, looks_incomplete, read_prompt_file
 
 CAT = "https://pictures.example.org/cat.png"
@@ -309,7 +310,7 @@ def test_a_half_written_file_is_told_apart(data: bytes, name: str, incomplete: b
     assert looks_incomplete(data, name) is incomplete
 
 
-NAMES = st.sampled_from(["a.txt", "a.list.txt", "a.toml"])
+NAMES = st.sampled_from(["a.txt", "a.list.txt", "a.toml", "a.json"])
 WILD_TOML = st.lists(
     st.sampled_from(
         [
@@ -319,6 +320,9 @@ WILD_TOML = st.lists(
             "[parameters]\n",
             "[[jobs]]\n",
             "label = ",
+            *("then = ", "action = ", "parent = ", "command = ", "repeat = ", "not_before = ", "priority = "),
+            *('"U1"', '"all"', '"blend"', '"describe"', '"7k3f9a2m"', '["a.png"]', '["b.png", "../c.png"]'),
+            *('"{a, b} __w__"', '"a --repeat 3"', "1979-05-27T07:32:00Z", "1979-05-27"),
             '"a"',
             '["a --v 7"]',
             "\n",
@@ -327,22 +331,30 @@ WILD_TOML = st.lists(
     ),
     max_size=20,
 ).map("".join)
+WILD = st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | WILD_TOML.map(str.encode)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | WILD_TOML.map(str.encode), NAMES)
-def test_any_bytes_are_prompts_or_a_prompt_file_error(data: bytes, name: str) -> None:
+@settings(max_examples=400, deadline=None)
+@given(WILD, NAMES, WILD, WILD)
+def test_any_bytes_are_prompts_or_a_prompt_file_error(
+    data: bytes, name: str, defaults: bytes, nearby: bytes
+) -> None:
     looks_incomplete(data, name)
+    around = Surroundings(
+        (("_defaults.toml", defaults),), {"w": nearby}, {"a.png": nearby, "b.png": b"GIF89a"}
+    )
     try:
-        file = read_prompt_file(data, name)
+        file = read_prompt_file(data, name, around=around if len(defaults) % 2 else Surroundings())
     except PromptFileError as error:
         assert error.message
         assert error.mend
         return
-    assert file.prompts
+    assert 0 < len(file.prompts) <= file.jobs <= 100
     for prompt in file.prompts:
         assert prompt.text == " ".join(prompt.text.split())
-        assert 0 < len(prompt.text) <= 6000
+        assert len(prompt.text) <= 6000
+        assert prompt.text or prompt.images or prompt.action or prompt.command in {"blend", "info"}
+        assert (prompt.action is None) == (prompt.parent is None)
 
 
 WORDS = st.lists(st.from_regex(r"[a-zäöü0-9,.!?]{1,12}", fullmatch=True), min_size=1, max_size=30)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAX_WILDCARDS = 50
 """Different wildcards that one prompt file may use, those within wildcards counted."""
 
+MAX_BYTES_TOGETHER = 256 * 1024
+"""Of all wildcards that one prompt file uses."""
+
 _DEEPEST_WILDCARD = 8
 
 _FOLDER = "_wildcards/"
@@ -134,9 +137,15 @@ class Wildcards:
                 f"there is no wildcard {name}: {_file(name)} is neither beside the prompt file nor above it",
                 f"write one choice a line into it; for the plain word write \\__{name}__",
             )
-        if len(self._read) + len(self._reading) >= MAX_WILDCARDS:
+        used = [*self._read, *self._reading, name]
+        if len(used) > MAX_WILDCARDS:
             raise PromptFileError(
                 f"more than {MAX_WILDCARDS} wildcards are used in one file", "split the file"
+            )
+        if sum(len(self._contents[one]) for one in used) > MAX_BYTES_TOGETHER:
+            raise PromptFileError(
+                f"the wildcards have more than {MAX_BYTES_TOGETHER:,} bytes together",
+                "keep those that belong to one prompt file small: each of their lines is a job",
             )
 
 

@@ -11,6 +11,7 @@ from mjwatch.prompts.commands import wish_for
 from mjwatch.prompts.compose import PromptFile, unfold
 from mjwatch.prompts.defaults import read_defaults
 from mjwatch.prompts.filetext import MAX_BYTES, decode, kind_of, one_prompt, prompt_lines
+from mjwatch.prompts.limits import Count
 from mjwatch.prompts.pictures import check_pictures
 from mjwatch.prompts.wish import Given
 
@@ -58,7 +59,9 @@ def _wishes(data: bytes, name: str, max_jobs: int, around: Surroundings, zone: t
     if kind == ".toml":
         return tomlfile.read_wishes(tomlfile.parse(text), folder, max_jobs, zone)
     if kind == ".list.txt":
-        return [_wish(f"line {number}", line, folder) for number, line in prompt_lines(text)]
+        lines = prompt_lines(text)
+        Count(max_jobs).foresee(len(lines))
+        return [_wish(f"line {number}", line, folder) for number, line in lines]
     return [_wish("", one_prompt(text, name), folder)]
 
 
