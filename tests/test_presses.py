@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mjwatch import events as ev
 from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.following import Follower
 from mjwatch.midjourney.forms import prompt_field, read_modal
 from mjwatch.midjourney.messages import read_message
+from mjwatch.midjourney.switches import read_switches
 from mjwatch.model import Job, Modal, Prompt, RefusalClass, ResultKind, State
 from tests.pressed import (
     GRID_MESSAGE,
@@ -298,6 +301,32 @@ def test_a_form_that_can_not_be_filled_in_fails_the_job_with_its_title(component
     assert isinstance(event, ev.Refused)
     assert "Remix Prompt" in event.refusal.detail
     assert not event.refusal.needs_human
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "custom_id", "value", "components", "component", "options", "label", "style"]
+            ),
+            inner | st.sampled_from([1, 2, 3, 4, 18, "MJ::Settings::A", FIELD]),
+            max_size=5,
+        )
+    ),
+    max_leaves=30,
+)
+
+
+@given(_JSON, _JSON, _JSON)
+def test_no_form_and_no_settings_stop_the_reading(
+    components: object, custom_id: object, title: object
+) -> None:
+    data = {"components": components, "custom_id": custom_id, "title": title}
+    pairs = a_follower().dispatch(form(**data), by_id(pressed_job("V1")))
+    assert [type(event) for _, event in pairs] in ([ev.ModalOpened], [ev.Refused])
+    assert isinstance(read_switches(components), str)
 
 
 def test_a_form_that_answers_a_command_is_none_of_ours_to_fill_in() -> None:
