@@ -9,7 +9,7 @@ import pytest
 
 from mjwatch.errors import MjwatchError
 from mjwatch.folders.drop import drop_file
-from mjwatch.folders.settling import is_prompt_name, says_ready
+from mjwatch.folders.kinds import is_prompt_name, says_ready
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.unprivileged import unprivileged
 

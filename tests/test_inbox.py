@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import queue
@@ -13,6 +14,7 @@ import pytest
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.folders import inbox as inbox_module
+from mjwatch.folders import reading, taking, watching
 from tests.running_inbox import HANG, Running, move_in, running
 from tests.scenarios.stage import wait_until
 from tests.unprivileged import unprivileged
@@ -20,6 +22,8 @@ from tests.unprivileged import unprivileged
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from mjwatch.folders.settling import Identity
 
 
 @pytest.fixture
@@ -201,10 +205,12 @@ def test_an_inbox_that_can_not_be_read_is_not_an_empty_one(
             pass
         root.rename(root.parent / "unmounted")
         told.get(timeout=HANG)
-        while not it.events.empty():
-            assert it.events.get_nowait() == InboxScanned(1)
+        trouble = f"the inbox {root} can't be read: No such file or directory"
+        while it.events.get(timeout=HANG) != InboxScanned(1, trouble=trouble):
+            pass
         (root.parent / "unmounted").rename(root)
-        assert it.events.get(timeout=HANG) == InboxScanned(1)
+        while it.events.get(timeout=HANG) != InboxScanned(1):
+            pass
     assert [r.levelno for r in caplog.records if r.name == "mjwatch.inbox"] == [logging.ERROR]
 
 
@@ -242,9 +248,9 @@ def test_unreadable_files_and_folders_are_told_once_and_stop_nothing(
             (root / "closed").chmod(0o755)
             assert it.settled().path == "closed/dog.txt"
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warnings == [
-        "the folder closed/ in the inbox can't be read: Permission denied",
-        "cat.txt can't be read and is left: Permission denied",
+    assert sorted(warnings) == [
+        "cat.txt is left in the inbox: it can't be read: Permission denied",
+        "closed/ is left in the inbox: a folder that can't be read",
     ]
 
 
@@ -257,35 +263,44 @@ def test_an_inbox_without_any_rights_is_told_and_waited_for(monkeypatch: pytest.
         root.chmod(0)
         with running(root) as it:
             told.get(timeout=HANG)
-            assert it.events.empty()
+            event = it.events.get(timeout=HANG)
+            assert isinstance(event, InboxScanned)
+            assert event.trouble is not None
             root.chmod(0o755)
             assert it.settled().path == "cat.txt"
+
+
+def on_reading(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], *, times: int = 2
+) -> threading.Event:
+    """Have something happen before the so many-th reading of a file; set once it did."""
+    original, count, done = reading.read_alike, itertools.count(1), threading.Event()
+
+    def read(root: Path, path: str, identity: Identity, limit: int) -> bytes | None:
+        if next(count) == times - 1:
+            act()
+            done.set()
+        return original(root, path, identity, limit)
+
+    monkeypatch.setattr(taking, "read_alike", read)
+    return done
 
 
 def test_a_file_that_is_rewritten_while_it_is_read_is_read_again_later(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = inbox_module._read
-    rewritten = threading.Event()
-
-    def read(path: Path, identity: tuple[int, int, int, int, int]) -> bytes | None:
-        if not rewritten.is_set():
-            rewritten.set()
-            path.write_text("two cats\n")
-        return original(path, identity)
-
-    monkeypatch.setattr(inbox_module, "_read", read)
-    with running(root) as it:
+    on_reading(monkeypatch, lambda: (root / "cat.txt").write_text("two cats\n"))
+    with running(root, scan_interval=3600) as it:
+        assert it.events.get(timeout=HANG) == InboxScanned(0)
         move_in(root / "cat.txt", "a cat\n")
         assert it.settled().data == b"two cats\n"
-        assert it.scans() == [InboxScanned(0)] * 2
 
 
 def test_content_that_changes_behind_the_file_systems_back_is_not_taken(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    versions = iter([b"a c\n", b"a cat\n", b"a cat\n", b"a cat\n"])  # as through a memory map
-    monkeypatch.setattr(inbox_module, "_read", lambda path, identity: next(versions))
+    versions = itertools.chain([b"a c\n", b"a cat\n"], itertools.repeat(b"a cat\n"))  # as by a memory map
+    monkeypatch.setattr(reading, "read_unchanged", lambda root, path, identity, limit: next(versions))
     with running(root) as it:
         move_in(root / "cat.txt")
         assert it.settled().data == b"a cat\n"
@@ -294,16 +309,7 @@ def test_content_that_changes_behind_the_file_systems_back_is_not_taken(
 def test_a_file_that_is_deleted_while_it_is_read_is_forgotten(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    original = inbox_module._read
-    deleted = threading.Event()
-
-    def read(path: Path, identity: tuple[int, int, int, int, int]) -> bytes | None:
-        if path.name == "cat.txt":
-            path.unlink()
-            deleted.set()
-        return original(path, identity)
-
-    monkeypatch.setattr(inbox_module, "_read", read)
+    deleted = on_reading(monkeypatch, (root / "cat.txt").unlink)
     with running(root) as it:
         move_in(root / "cat.txt")
         assert deleted.wait(HANG)
@@ -321,7 +327,7 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_watch(
             raise error
         return False
 
-    monkeypatch.setattr(inbox_module, "looks_incomplete", looks_incomplete)
+    monkeypatch.setattr(taking, "looks_incomplete", looks_incomplete)
     with running(root) as it:
         move_in(root / "cat.txt")
         assert it.settled().path == "cat.txt"
@@ -372,12 +378,12 @@ def test_an_inbox_that_went_and_came_again_is_watched_again(
         root.mkdir()
         (root / "first.txt").write_text("a cat\n")
         assert it.settled().path == "first.txt"
-        assert it.inbox._is_watched()
+        assert it.inbox._watch._is_sound()
         it.inbox._interval = 3600.0
         move_in(root / "second.txt")
         assert it.settled().path == "second.txt"
     assert caplog.text.count("can't be read") == (how != "replaced")
-    assert caplog.text.count("can be read again") == (how != "replaced")
+    assert caplog.text.count("can be used again") == (how != "replaced")
 
 
 @pytest.mark.usefixtures("impatient")
@@ -397,13 +403,14 @@ def test_an_inbox_that_may_not_be_read_is_told_once_and_taken_up_again(
 def test_a_watch_that_ends_while_the_folder_goes_is_tried_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watching, "TRY_AGAIN", 0.0)
     with running(root) as it:
         it.scans(1)
         with monkeypatch.context() as once:
             once.setattr("watchdog.observers.api.BaseObserver.schedule", gone)
-            it.inbox._watched = inbox_module._NOWHERE
-            it.scans(2)
-        wait_until(lambda: it.inbox._watched == inbox_module._place(root), "the watch is set up again")
+            it.inbox._watch._place = None
+            wait_until(lambda: not it.inbox._watch.hears, "it is not watched any more")
+        wait_until(lambda: it.inbox._watch.hears, "the watch is set up again")
 
 
 def gone(*_: object, **__: object) -> None:

@@ -6,16 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.folders.settling import (
-    EMPTY_PATIENCE,
-    Identity,
-    Settling,
+from mjwatch.folders.kinds import (
     is_conflict_copy,
     is_prompt_name,
     may_hold_prompts,
     says_ready,
     without_marker,
 )
+from mjwatch.folders.settling import EMPTY_PATIENCE, Identity, Settling
 
 SETTLE, INCOMPLETE = 2.0, 10.0
 NOW = 1_700_000_000_000_000_000
@@ -175,8 +173,9 @@ def test_a_ready_file_that_changed_while_it_was_read_is_looked_at_again_soon_but
 def test_an_unreadable_file_is_told_once_tried_seldom_and_not_waited_for() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
     settling.see("cat.txt", WHOLE.identity, 0.0)
-    assert settling.unreadable("cat.txt", 2.0)
-    assert not settling.unreadable("cat.txt", 62.0)
+    settling.unreadable("cat.txt", "no right to it", 2.0)
+    settling.unreadable("cat.txt", "no right to it", 62.0)
+    assert settling.stuck(62.0) == [("cat.txt", "no right to it")]
     assert settling.due(121.0) == []
     assert settling.due(122.0) == [("cat.txt", WHOLE.identity)]
     assert len(settling) == 0
@@ -185,7 +184,7 @@ def test_an_unreadable_file_is_told_once_tried_seldom_and_not_waited_for() -> No
 def test_an_unreadable_file_is_tried_again_as_soon_as_it_looks_different() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
     settling.see("cat.txt", WHOLE.identity, 0.0)
-    settling.unreadable("cat.txt", 2.0)
+    settling.unreadable("cat.txt", "no right to it", 2.0)
     settling.see("cat.txt", ATTRIB.identity, 5.0)
     assert settling.due(7.0) == [("cat.txt", ATTRIB.identity)]
     assert len(settling) == 1

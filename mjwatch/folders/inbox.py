@@ -1,65 +1,56 @@
 """The inbox: finds prompt files, waits until they are complete, hands them on, and removes what was taken.
 
-The scan is the truth; watchdog's events only say when to scan sooner.
+The scan is the truth; notices of the file system only say when to look sooner, and where.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-
 from mjwatch.errors import ConfigError
-from mjwatch.events import FileSettled, InboxScanned
-from mjwatch.folders.listing import Listing, identity_of
+from mjwatch.events import InboxScanned
+from mjwatch.folders.bell import Bell
+from mjwatch.folders.handed import Handed
+from mjwatch.folders.leftovers import Leftovers, Teller
+from mjwatch.folders.listing import Listing, Look
 from mjwatch.folders.removal import remove_taken, restore_aside
-from mjwatch.folders.settling import Identity, Settling, is_prompt_name, may_hold_prompts
-from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
+from mjwatch.folders.settling import Settling
+from mjwatch.folders.taking import Taking
+from mjwatch.folders.watching import Watch
+from mjwatch.prompts.promptfile import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mjwatch.events import FileSettled
+    from mjwatch.folders.ownership import Ownership
+
 log = logging.getLogger("mjwatch.inbox")
 
-BREATH, LONGEST_BREATH = 0.02, 1.0
-"""Seconds between two scans: as long as the last one took, so that a burst of events takes half a core."""
+BREATH, LONGEST_BREATH = 0.005, 1.0
+"""Seconds between two looks: as long as the last one took, so that a burst takes half a core at most."""
 
 POLL = 5.0
-"""Seconds between scans where the folder can't be watched."""
+"""Seconds between full looks where notices don't come, or not of all that happens."""
 
-_NOWHERE = (-1, -1)
-"""No folder's device and inode."""
+REMOTE_SETTLE = 10.0
+"""Seconds that a file on a network file system must be quiet for: what others write shows late."""
 
-_LEAVING = frozenset({"opened", "closed_no_write", "deleted"})
-"""Events after which nothing new can be there: somebody reads, or a name is gone."""
+READ_ANEW = 600.0
+"""Seconds after which every folder is read again even if its times say that nothing happened in it."""
 
-
-class _Bell(FileSystemEventHandler):
-    """Rings when a prompt file may have come, or a folder that may hold some, or when the inbox went."""
-
-    def __init__(self, root: Path, ring: Callable[[], None]) -> None:
-        self._root = os.fspath(root)
-        self._ring = ring
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type == "deleted" and os.fsdecode(event.src_path) == self._root:
-            self._ring()
-        if event.event_type in _LEAVING or (event.is_directory and event.event_type == "modified"):
-            return
-        name = PurePath(os.fsdecode(event.dest_path or event.src_path)).name
-        if may_hold_prompts(name) if event.is_directory else is_prompt_name(name):
-            self._ring()
+TOO_LARGE = "it is too large, and was not read whole"
 
 
 class Inbox:
-    """One thread, "inbox", that scans and settles; ``put`` gets what settled and word of every scan."""
+    """One thread, "inbox", that looks and settles; ``put`` gets what settled and word of every look.
+
+    ``keep``: what was taken stays in the inbox. Without an ``ownership`` nobody is asked whose it is.
+    """
 
     def __init__(
         self,
@@ -69,172 +60,196 @@ class Inbox:
         settle: float,
         settle_incomplete: float,
         scan_interval: float,
+        keep: bool = False,
+        ownership: Ownership | None = None,
     ) -> None:
         self._root = root
         self._put = put
         self._interval = scan_interval
+        self._keep = keep
+        self._ownership = ownership
         self._listing = Listing(root)
         self._settling = Settling(settle, settle_incomplete)
-        self._handed: dict[str, Identity] = {}
-        self._failing = False
-        self._changed = threading.Event()
+        self._handed = Handed()
+        self._bell = Bell(root)
+        self._watch = Watch(root, self._bell)
+        self._taking = Taking(root, put, settling=self._settling, handed=self._handed, bell=self._bell)
+        self._teller = Teller()
+        self._look = Look()
+        self._trouble: str | None = None
+        self._next_look = 0.0
+        self._read_anew = 0.0
+        self._told: InboxScanned | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
-        self._observer = Observer()
-        self._watched: tuple[int, int] | None = None
+        self.looked: float | None = None
+        """When the last full look ended, in seconds of the monotonic clock."""
 
     def start(self) -> None:
-        """Begin to watch and scan. The folder is made where it is missing. Raises ConfigError if it can't."""
+        """Begin to watch and look. The folder is made where it is missing.
+
+        Raises ConfigError if it can't be made, DaemonError if it is another's.
+        """
         try:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"the inbox {self._root} can't be made: {error.strerror}") from error
+        if self._ownership is not None:
+            self._ownership.begin()
         restore_aside(self._root)
-        self._observer.start()
-        self._watch()
+        self._watch.start()
         self._thread.start()
-
-    def _watch(self) -> None:
-        """Watch the folder that lies there now."""
-        self._observer.unschedule_all()
-        self._watched = _place(self._root)
-        try:
-            self._observer.schedule(_Bell(self._root, self._changed.set), str(self._root), recursive=True)
-        except FileNotFoundError:
-            self._watched = _NOWHERE  # it went just now; the scan that finds it again tries once more
-        except OSError as error:
-            self._watched = None
-            log.warning("the inbox can't be watched (%s); it is scanned every %.0f s", error, POLL)
-
-    def _is_watched(self) -> bool:
-        """Whether the watch is alive, and on the folder that lies there now: one may be put in its place."""
-        alive = all(emitter.is_alive() for emitter in self._observer.emitters)
-        return alive and self._watched == _place(self._root)
 
     def stop(self) -> None:
         """End the thread and the watch; files that have not settled stay where they are."""
+        if not self._thread.is_alive():
+            return
         self._stop.set()
-        self._changed.set()
+        self._bell.ring()
         self._thread.join(timeout=10)
-        self._observer.stop()
-        self._observer.join(timeout=10)
+        self._watch.stop()
 
     @property
     def alive(self) -> bool:
-        """Whether it still scans."""
+        """Whether it still looks."""
         return self._thread.is_alive()
+
+    def holds(self, path: str) -> bool:
+        """Whether a file lies at this path, as far as is known; any thread may ask."""
+        return path in self._look.files or any(map(path.startswith, self._look.unreadable))
 
     def remove(self, path: str, identity: tuple[int, ...]) -> bool:
         """Take out an accepted file if it is still the one that was read; a newer one stays or is put back.
 
-        False where it stays although it was taken: it can't be removed, or was too large to be read whole.
-        Then it is told once, remembered, and not taken again as long as it looks the same. Any thread may
-        call this.
+        False where it stays although it was taken: it is to be kept, can't be removed, or was too large to
+        be read whole. Then it is remembered, and not taken again as long as it looks the same. Any thread
+        may call this.
         """
+        try:
+            return self._remove(path, identity)
+        finally:
+            if self._handed.back(path):
+                self._bell.ring()
+
+    def leave(self, path: str, why: str, seconds: float) -> None:
+        """Let a file that was handed on lie there for so long, told of; then it is as new. Any thread."""
+        self._handed.stay(path, why, seconds)
+        if self._handed.back(path):
+            self._bell.ring()
+
+    def _remove(self, path: str, identity: tuple[int, ...]) -> bool:
         if identity[2] > MAX_BYTES:
-            log.warning("%s is too large and was not read whole; it is left in the inbox", path)
+            self._handed.stay(path, TOO_LARGE)
+            return False
+        if self._keep:
             return False
         try:
             if remove_taken(self._root / path, identity):
                 return True
         except OSError as error:
-            log.warning("%s was taken but can't be removed: %s", path, error.strerror)
+            self._handed.stay(path, f"it was taken, but can't be removed: {error.strerror}")
             return False
         log.info("%s has changed since it was taken; the new one is a request of its own", path)
-        self._changed.set()
+        self._bell.hint(path)
         return True
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._changed.clear()
             began = time.monotonic()
-            self._scan_safely()
+            self._look_safely(self._bell.take())
             self._stop.wait(min(max(BREATH, time.monotonic() - began), LONGEST_BREATH))
-            self._changed.wait(self._wait())
+            self._bell.wait(self._wait())
 
-    def _scan_safely(self) -> None:
+    def _look_safely(self, hints: set[str] | None) -> None:
         try:
-            self._scan()
+            now = time.monotonic()
+            if self._wants_full_look(hints, now):
+                self._look_at_all(now)
+            elif hints and self._trouble is None:
+                self._look_at(hints, now)
+            self._take_due(now)
         except OSError as error:
-            if not self._failing:
-                log.error("the inbox %s can't be read: %s", self._root, error.strerror)
-            self._failing = True
+            self._note(f"the inbox {self._root} can't be read: {error.strerror}")
+            self._next_look = time.monotonic() + min(POLL, self._interval)
         except Exception:  # a thread's top: one file that trips us must not end the watch over all others
-            log.exception("the inbox could not be scanned in an unforeseen way")
-        else:
-            if self._failing:
-                log.info("the inbox %s can be read again", self._root)
-            self._failing = False
-            if self._watched is not None and not self._is_watched():
-                self._watch()
-                self._changed.set()  # what came before the new watch
+            log.exception("the inbox could not be looked at in an unforeseen way")
+            self._stop.wait(min(POLL, self._interval))
+        self._report()
+
+    def _wants_full_look(self, hints: set[str] | None, now: float) -> bool:
+        """Kept files are known by their paths: before one is taken it must be clear which others are gone."""
+        return hints is None or now >= self._next_look or (self._keep and bool(self._settling.due(now)))
+
+    def _look_at_all(self, now: float) -> None:
+        anew = now >= self._read_anew or self._watch.remote is not None
+        look = self._listing.look(now, anew=anew)
+        if anew:
+            self._read_anew = now + READ_ANEW
+        self._told = None  # what was found is told even if it is what was found before
+        self._note(self._ownership.trouble(look) if self._ownership is not None else None)
+        self._watch.check(look.folders, now)
+        self._settling.least = REMOTE_SETTLE if self._watch.remote is not None else 0.0
+        if self._trouble is None:
+            self._learn(look, now)
+        self.looked = time.monotonic()
+        self._next_look = self.looked + (
+            self._interval
+            if self._watch.hears and not self._watch.remote and not self._trouble
+            else min(POLL, self._interval)
+        )
+
+    def _learn(self, look: Look, now: float) -> None:
+        """What is there by now, and with that what is gone."""
+        self._look = look
+        self._settling.keep_only(look.files)
+        self._handed.tidy(look.files)
+        for path, identity in look.files.items():
+            self._taking.notice(path, identity, now)
+
+    def _look_at(self, hints: set[str], now: float) -> None:
+        for path in hints:
+            identity = self._listing.look_at(path)
+            if identity is None:
+                self._look.files.pop(path, None)
+                self._settling.taken(path)
+            else:
+                self._look.files[path] = identity
+                self._taking.notice(path, identity, now)
+
+    def _take_due(self, now: float) -> None:
+        if self._trouble is not None:
+            return
+        for path, identity in self._settling.due(now):
+            if self._stop.is_set() or self._handed.full:
+                break
+            self._taking.take(path, identity, now)
+        self._taking.tidy(now)
+
+    def _note(self, trouble: str | None) -> None:
+        """What keeps us from taking anything, told when it comes and when it goes."""
+        if trouble is not None and trouble != self._trouble:
+            log.error("%s", trouble)
+        elif trouble is None and self._trouble is not None:
+            log.info("the inbox %s can be used again", self._root)
+        self._trouble = trouble
+
+    def _report(self) -> None:
+        left = Leftovers()
+        for path, why in (*self._settling.stuck(time.monotonic()), *self._handed.staying()):
+            left.add(path, why)
+        left.add_all(self._look.left)
+        self._teller.tell(left.first, left.counts)
+        found = InboxScanned(len(self._settling), tuple(left.first), dict(left.counts), self._trouble)
+        if found != self._told:
+            self._put(found)
+        self._told = found
 
     def _wait(self) -> float:
-        hears = self._watched is not None and not self._failing
-        interval = self._interval if hears else min(POLL, self._interval)
-        due = self._settling.next_due()
-        return interval if due is None else min(interval, max(0.0, due - time.monotonic()))
-
-    def _scan(self) -> None:
-        """One full look at the folder, then everything that is due."""
-        now = time.monotonic()
-        present: dict[str, Identity] = {}
-        for path, identity in self._listing.files():
-            present[path] = identity
-            if self._handed.get(path) != identity:
-                self._settling.see(path, identity, now)
-        self._settling.keep_only(present)
-        self._handed = {p: i for p, i in self._handed.items() if p in present}
-        for path, identity in self._settling.due(now):
-            if self._stop.is_set():
-                return
-            self._take(path, identity)
-        self._put(InboxScanned(len(self._settling)))
-
-    def _take(self, path: str, identity: Identity) -> None:
-        """Read it twice alike and hand it on; anything else means: not yet."""
-        now = time.monotonic()
-        try:
-            data = _read(self._root / path, identity)
-            same = data is not None and data == _read(self._root / path, identity)
-        except FileNotFoundError:
-            self._settling.taken(path)
-        except OSError as error:
-            if self._settling.unreadable(path, now):
-                log.warning("%s can't be read and is left: %s", path, error.strerror)
-        else:
-            if data is None or not same:
-                self._settling.changed(path, now)
-            elif not (looks_incomplete(data, path) and self._settling.unfinished(path)):
-                self._hand_on(path, data, identity)
-
-    def _hand_on(self, path: str, data: bytes, identity: Identity) -> None:
-        self._settling.taken(path)
-        self._handed[path] = identity
-        self._put(FileSettled(path, data, identity[3] / 1e9, identity))
-
-
-def _place(folder: Path) -> tuple[int, int] | None:
-    try:
-        found = folder.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _read(path: Path, identity: Identity) -> bytes | None:
-    """The file if it is, before and after, the one that was seen, else None. Never follows a link.
-
-    Of a file that is too large for a prompt file comes only so much that it shows.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
-    try:
-        if identity_of(os.fstat(descriptor)) != identity:
-            return None
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(MAX_BYTES + 1)
-        same = identity_of(os.fstat(descriptor)) == identity
-    finally:
-        os.close(descriptor)
-    return data if same else None
+        """Seconds until something is due."""
+        due = [self._next_look]
+        if self._trouble is None:
+            due += [time for time in (self._handed.next_due(),) if time is not None]
+            settled = self._settling.next_due()
+            if settled is not None and not self._handed.full:
+                due.append(settled)
+        return max(0.0, min(due) - time.monotonic())

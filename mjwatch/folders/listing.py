@@ -1,71 +1,175 @@
-"""What lies in the inbox right now: every regular file with a prompt file's name, and how it looks."""
+"""What lies in the inbox right now: every file that may be a request, how it looks, and what is left alone.
+
+A folder is read again when its own times have moved: whatever comes, goes or is renamed in it moves them. So
+an inbox full of other things costs little as long as nothing happens there.
+"""
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mjwatch.folders.settling import Identity, is_prompt_name, may_hold_prompts
+from mjwatch.folders import kinds
+from mjwatch.folders.leftovers import Leftovers
+from mjwatch.folders.reading import identify, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-log = logging.getLogger("mjwatch.inbox")
+    from mjwatch.folders.settling import Identity
+
+GRANULE = 4.0
+"""Seconds after which a folder's times have surely moved on, so that a change can't hide behind an equal one.
+
+FAT keeps them to two seconds.
+"""
+
+UNREADABLE = "a folder that can't be read"
+
+
+@dataclass(slots=True)
+class _Page:
+    """One folder as it was last read.
+
+    ``stamp``: the folder's own identity then, and ``since`` when it was first seen so. ``sure``: it was read
+    so long after that that any later change shows.
+    """
+
+    stamp: Identity
+    since: float
+    sure: bool
+    empty: bool = True
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    left: Leftovers = field(default_factory=Leftovers)
+
+
+@dataclass(slots=True)
+class Look:
+    """All that a full look has found; paths are relative to the inbox, with slashes.
+
+    ``empty``: there is nothing at all in the inbox, of whatever kind. ``folders``: how many there are.
+    """
+
+    files: dict[str, Identity] = field(default_factory=dict)
+    left: Leftovers = field(default_factory=Leftovers)
+    empty: bool = True
+    folders: int = 0
+    unreadable: tuple[str, ...] = ()
 
 
 class Listing:
     """Lists one inbox with its subfolders; links are neither followed nor listed."""
 
     def __init__(self, root: Path) -> None:
-        self._root = os.fspath(root)
-        self._unreadable: set[str] = set()
+        self._root = root
+        self._prefix = f"{os.fspath(root)}/"
+        self._pages: dict[str, _Page] = {}
 
-    def files(self) -> Iterator[tuple[str, Identity]]:
-        """Paths relative to the inbox, with slashes, and identities, in a folder by name.
+    def files(self) -> Iterator[str]:
+        """The paths of all files that look like prompt files, for one who asks once. Raises OSError."""
+        found = self.look(time.monotonic()).files
+        yield from (path for path in found if kinds.is_prompt_name(path.rpartition("/")[2]))
+
+    def look(self, now: float, *, anew: bool = False) -> Look:
+        """Look at the whole inbox; ``anew``: read every folder, whatever its times say.
 
         Raises OSError where the inbox itself can't be read, for that must not look like an empty one. A
-        subfolder that can't be read is left out, and told once.
+        subfolder that can't be read is left out.
         """
+        found = Look()
+        pages: dict[str, _Page] = {}
+        unreadable = []
         folders = [""]
         while folders:
             folder = folders.pop()
-            for entry in self._entries(folder):
-                path = folder + entry.name
-                if may_hold_prompts(entry.name) and entry.is_dir(follow_symlinks=False):
-                    folders.append(path + "/")
-                elif is_prompt_name(entry.name) and (identity := _regular(entry)) is not None:
-                    yield path, identity
+            try:
+                page = self._page(folder, now, anew)
+            except OSError:
+                if not folder:
+                    raise
+                unreadable.append(folder)
+                found.left.add(folder, UNREADABLE)
+                continue
+            if page is not None:
+                pages[folder] = page
+                folders += [f"{folder}{name}/" for name in page.folders]
+                self._add(folder, page, found)
+        self._pages = pages
+        found.unreadable = tuple(unreadable)
+        found.empty, found.folders = pages[""].empty, len(pages)
+        return found
 
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+    def look_at(self, path: str) -> Identity | None:
+        """How the file at this path looks, if it may be a request and is there. Raises OSError."""
+        *folders, name = path.split("/")
+        if not all(map(kinds.may_hold_prompts, folders)) or not kinds.is_wanted(name):
+            return None
+        return identify(self._root, path)
+
+    def _add(self, folder: str, page: _Page, found: Look) -> None:
+        found.left.add_all(page.left)
+        for name in page.files:
+            path = folder + name
+            try:
+                seen = os.stat(self._prefix + path, follow_symlinks=False)  # noqa: PTH116  one object less
+            except OSError:
+                continue  # it went while we were looking
+            if stat.S_ISREG(seen.st_mode):
+                found.files[path] = identity_of(seen)
+
+    def _page(self, folder: str, now: float, anew: bool) -> _Page | None:
+        """The folder, read anew if it may have changed; None if it is gone, or a link by now."""
+        place = self._prefix + folder
         try:
-            with os.scandir(f"{self._root}/{folder}") as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+            # The inbox itself may be a link: a person has put it there.
+            seen = os.stat(place[:-1], follow_symlinks=not folder)  # noqa: PTH116
+            if not stat.S_ISDIR(seen.st_mode) and folder:
+                return None
+            stamp, known = identity_of(seen), self._pages.get(folder)
+            since = now if known is None or known.stamp != stamp else known.since
+            sure = now - since >= GRANULE
+            if known is not None and known.stamp == stamp and known.sure and not anew:
+                return known
+            page = _Page(stamp, since, sure)
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    _sort_out(entry, folder, page)
         except FileNotFoundError:
             if not folder:
                 raise
-            return []  # it went while we were looking
-        except OSError as error:
-            if not folder:
-                raise
-            if folder not in self._unreadable:
-                log.warning("the folder %s in the inbox can't be read: %s", folder, error.strerror)
-            self._unreadable.add(folder)
-            return []
-        self._unreadable.discard(folder)
-        return found
+            return None
+        return page
 
 
-def identity_of(found: os.stat_result) -> Identity:
-    """Device, inode, size, mtime and ctime."""
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+def _sort_out(entry: os.DirEntry[str], folder: str, page: _Page) -> None:
+    """Note what this is, if it is anything to us; called for everything that lies in the inbox."""
+    name = entry.name
+    page.empty = False
+    if entry.is_dir(follow_symlinks=False):
+        if kinds.may_hold_prompts(name):
+            page.folders.append(name)
+        elif kinds.is_set_aside(name):
+            page.left.add(f"{folder}{name}/", kinds.UNDERSCORE)
+    elif name[-5:].lower().endswith(kinds.SUFFIXES):
+        _sort_out_request(entry, folder, page)
+    elif entry.is_symlink() and entry.is_dir() and kinds.may_hold_prompts(name):
+        page.left.add(folder + name, kinds.LINK)
 
 
-def _regular(entry: os.DirEntry[str]) -> Identity | None:
-    try:
-        found = entry.stat(follow_symlinks=False)
-    except OSError:
-        return None
-    return identity_of(found) if stat.S_ISREG(found.st_mode) else None
+def _sort_out_request(entry: os.DirEntry[str], folder: str, page: _Page) -> None:
+    name = entry.name
+    prompt = not name.lower().endswith(kinds.MANIFEST_SUFFIX)
+    if not kinds.is_wanted(name):
+        why = kinds.why_left(name)
+    elif entry.is_file(follow_symlinks=False):
+        page.files.append(name)
+        return
+    else:
+        why = kinds.LINK if entry.is_symlink() else kinds.NO_FILE
+    if why is not None and (prompt or why == kinds.CONFLICT):
+        page.left.add(folder + name, why)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import OutboxError
 from mjwatch.folders.durable import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
+from mjwatch.folders.kinds import without_marker
 from mjwatch.folders.manifest import FILE_NAME, iso
 from mjwatch.folders.names import safe_file_name, safe_name
-from mjwatch.folders.settling import without_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,0 +1,110 @@
+"""What was handed on out of the inbox: known, so that it goes out once, and counted until it is dealt with.
+
+What is on its way to the journal is held in memory. So only so much of it goes out at a time, however many
+files have come. Any thread may use this.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from mjwatch.folders.settling import Identity
+
+MOST_FILES = 500
+MOST_BYTES = 64 * 1024 * 1024
+"""So much may be out at a time; one file may always."""
+
+REMEMBERED = 600.0
+"""Seconds for which the names of files that are gone are remembered: what belongs to them may come late."""
+
+
+class Handed:
+    """The files that were handed on, by path, and how each looked; ``ticks`` is a monotonic clock."""
+
+    def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._ticks = ticks
+        self._lock = threading.Lock()
+        self._looks: dict[str, Identity] = {}
+        self._out: dict[str, int] = {}
+        self._names: dict[str, float] = {}
+        self._until: dict[str, float] = {}
+        self._stays: dict[str, str] = {}
+
+    def put(self, path: str, identity: Identity, size: int) -> None:
+        """It goes out now, and holds so many bytes of memory."""
+        with self._lock:
+            self._looks[path] = identity
+            self._out[path] = size
+            self._names[path] = self._ticks()
+            self._stays.pop(path, None)
+            self._until.pop(path, None)
+
+    def ignore(self, path: str, identity: Identity) -> None:
+        """It is none of ours as long as it looks so."""
+        with self._lock:
+            self._looks[path] = identity
+
+    def back(self, path: str) -> bool:
+        """It is dealt with; whether that makes room for others to go out."""
+        with self._lock:
+            was_full = self._is_full()
+            self._out.pop(path, None)
+            return was_full
+
+    def stay(self, path: str, why: str | None, seconds: float | None = None) -> None:
+        """It stays in the inbox; told of if there is a ``why``. After so many seconds it is new again."""
+        with self._lock:
+            if why is not None:
+                self._stays[path] = why
+            if seconds is not None:
+                self._until[path] = self._ticks() + seconds
+
+    def knows(self, path: str, identity: Identity) -> bool:
+        """Whether it was handed on, or is to be ignored, and still looks so."""
+        return self._looks.get(path) == identity
+
+    def was_here(self, path: str) -> bool:
+        """Whether a file of that name was handed on; it may be gone by now, but not for long."""
+        return path in self._looks or path in self._names
+
+    def beside(self, folder: str) -> list[str]:
+        """The files of which that is true in this folder itself, a prefix of paths."""
+        with self._lock:
+            names = {*self._looks, *self._names}
+        return [path for path in names if path.startswith(folder) and "/" not in path[len(folder) :]]
+
+    @property
+    def full(self) -> bool:
+        """Whether no more should go out at the moment."""
+        with self._lock:
+            return self._is_full()
+
+    def _is_full(self) -> bool:
+        return len(self._out) >= MOST_FILES or sum(self._out.values()) >= MOST_BYTES
+
+    def tidy(self, present: Container[str]) -> None:
+        """Forget what is gone from the inbox, and what has stayed for its time."""
+        now = self._ticks()
+        with self._lock:
+            over = {path for path, until in self._until.items() if until <= now}
+            gone = {path for path in self._looks if path not in present} | over
+            for path in gone:
+                for table in (self._looks, self._until, self._stays):
+                    table.pop(path, None)
+            for path in [path for path, at in self._names.items() if now - at > REMEMBERED]:
+                del self._names[path]
+
+    def next_due(self) -> float | None:
+        """When the next of those that stay for a time is new again."""
+        with self._lock:
+            return min(self._until.values(), default=None)
+
+    def staying(self) -> list[tuple[str, str]]:
+        """What stays although it was handed on, and why."""
+        with self._lock:
+            return sorted(self._stays.items())

@@ -1,0 +1,103 @@
+"""What a name in the inbox says: prompt file or manifest, conflict copy, or a thing of some other tool. Pure.
+
+An allow-list comes first: what does not end as prompt files do is nobody's business here. That leaves the few
+names that sync tools and editors make out of a prompt file's own name.
+"""
+
+from __future__ import annotations
+
+import re
+
+PROMPT_SUFFIXES = (".txt", ".toml")
+MANIFEST_SUFFIX = ".json"
+SUFFIXES = (*PROMPT_SUFFIXES, MANIFEST_SUFFIX)
+
+DEFAULTS = "_defaults.toml"
+WILDCARDS = "_wildcards"
+MARKER = ".mjwatch-owner"
+"""Says in an inbox whose it is."""
+
+CONFLICT = "a conflict copy: a sync tool found two versions"
+UNDERSCORE = 'its name begins with "_"'
+LINK = "a link; links are not followed"
+NO_FILE = "no regular file"
+
+_TEMPORARY = (".", "~", "#")
+"""Beginnings of names that tools and editors give to what is not meant to be read."""
+
+_FOREIGN_FOLDERS = frozenset(
+    {"$recycle.bin", "system volume information", "lost+found", "__macosx", "recycler", "found.000"}
+)
+
+_END = r"\.(txt|toml|json)"
+_CONFLICT_COPIES = re.compile(
+    rf".*\.sync-conflict-\d{{8}}-\d{{6}}(-[A-Z2-7]{{7}})?{_END}"  # Syncthing
+    rf"|.* \((.*)?(conflicted|conflicting) copy.*\){_END}"  # Dropbox, Nextcloud, maestral
+    rf"|.*_conflict-\d{{8}}-\d{{6}}{_END}"  # ownCloud
+    rf"|.* \((selective sync|case|unicode encoding) conflict.*\){_END}"  # Dropbox
+    rf"|.* \(case clash from .*\){_END}"  # Nextcloud
+    rf"|.* \(conflict( #\d+)?_on_.*\){_END}"  # Unison
+    rf"|.*\.conflict{_END}"  # Resilio
+    rf"|.*~\d{{8}}-\d{{6}}{_END}",  # Syncthing's versions
+    re.IGNORECASE | re.DOTALL,
+)
+_NUMBER = re.compile(r"([0-9]+)")
+
+
+def is_prompt_name(name: str) -> bool:
+    """Whether a file of this name may be a prompt file; temp and conflict names of other tools are not."""
+    return name.lower().endswith(PROMPT_SUFFIXES) and _is_plain(name)
+
+
+def is_manifest_name(name: str) -> bool:
+    """Whether a file of this name may be one of our manifests; its content decides."""
+    return name.lower().endswith(MANIFEST_SUFFIX) and _is_plain(name)
+
+
+def is_wanted(name: str) -> bool:
+    """Whether a file of this name may be a request: a prompt file or a manifest."""
+    return name.lower().endswith(SUFFIXES) and _is_plain(name)
+
+
+def _is_plain(name: str) -> bool:
+    return name[0] not in "._~#" and not is_conflict_copy(name)
+
+
+def why_left(name: str) -> str | None:
+    """Why a file is no request although it ends as one; None where nobody will wonder about that."""
+    if is_conflict_copy(name) and not name.startswith(_TEMPORARY):
+        return CONFLICT
+    return UNDERSCORE if name.startswith("_") and name != DEFAULTS else None
+
+
+def may_hold_prompts(folder: str) -> bool:
+    """Whether a folder of this name is looked into; those of tools, systems and storage boxes are not."""
+    return folder[:1] not in "._~#@" and folder.lower() not in _FOREIGN_FOLDERS
+
+
+def is_set_aside(folder: str) -> bool:
+    """Whether a person may wonder why this folder is not looked into: ``_failed``, say, moved back whole."""
+    return folder.startswith("_") and folder != WILDCARDS and folder.lower() not in _FOREIGN_FOLDERS
+
+
+def is_conflict_copy(name: str) -> bool:
+    """Whether a sync tool made this copy because two sides had changed the file; a person must look."""
+    return _CONFLICT_COPIES.fullmatch(name) is not None
+
+
+def says_ready(name: str) -> bool:
+    """Whether the name itself says that the file arrived whole by a rename: ``cat.ready.txt``."""
+    return "ready" in name.lower().split(".")[1:-1]
+
+
+def without_marker(name: str) -> str:
+    """The name without its ``.ready.`` marker."""
+    first, *rest = name.split(".")
+    marks = [part for part in rest[:-1] if part.lower() != "ready"]
+    return ".".join([first, *marks, *rest[-1:]])
+
+
+def natural(path: str) -> list[tuple[int, str]]:
+    """A key that sorts paths as people do: ``cat2`` before ``cat10``, whatever the case."""
+    parts = _NUMBER.split(path.casefold())
+    return [(int(part), "") if number % 2 else (0, part) for number, part in enumerate(parts)] + [(0, path)]

@@ -1,0 +1,163 @@
+"""Takes files out of the settled ones: reads each twice alike, looks around it, and hands it on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mjwatch.events import FileSettled
+from mjwatch.folders import companions
+from mjwatch.folders.kinds import is_manifest_name, is_prompt_name
+from mjwatch.folders.reading import identify, read_alike, read_unchanged
+from mjwatch.folders.settling import AGAIN
+from mjwatch.folders.surroundings import Neighbours
+from mjwatch.jobs.intake import sha256
+from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mjwatch.folders.bell import Bell
+    from mjwatch.folders.companions import Manifest
+    from mjwatch.folders.handed import Handed
+    from mjwatch.folders.settling import Identity, Settling
+    from mjwatch.model import Surroundings
+
+PAGE_BYTES = 256 * 1024
+"""A page for people is not longer."""
+
+
+class Taking:
+    """Of one inbox, in its one thread. ``now`` is always in seconds of the clock that settling goes by."""
+
+    def __init__(
+        self,
+        root: Path,
+        put: Callable[[FileSettled], None],
+        *,
+        settling: Settling,
+        handed: Handed,
+        bell: Bell,
+    ) -> None:
+        self._root = root
+        self._put = put
+        self._settling = settling
+        self._handed = handed
+        self._bell = bell
+        self._neighbours = Neighbours(root)
+
+    def notice(self, path: str, identity: Identity, now: float) -> None:
+        """A look has found this file, looking so."""
+        if self._handed.knows(path, identity) or not self._settling.see(path, identity, now):
+            return
+        try:
+            data = read_unchanged(self._root, path, identity, MAX_BYTES)
+        except OSError:
+            data = None  # when it is due, that is told
+        if is_manifest_name(_name(path)):
+            if data is None or not companions.may_be_ours(data):
+                self._settling.taken(path)
+                self._handed.ignore(path, identity)
+        elif data is not None:
+            self._neighbours.survey(path, data, now)  # from now on what it refers to settles too
+
+    def take(self, path: str, identity: Identity, now: float) -> None:
+        """It has been quiet: hand it on, unless there is a reason to wait longer."""
+        try:
+            data = read_alike(self._root, path, identity, MAX_BYTES)
+        except FileNotFoundError:
+            self._settling.taken(path)
+        except OSError as error:
+            self._settling.unreadable(path, f"it can't be read: {error.strerror}", now)
+        else:
+            if data is None:
+                self._settling.changed(path, now)
+                self._bell.hint(path)  # how it looks by now
+            elif not (_is_unfinished(data, path) and self._settling.unfinished(path)):
+                self._take_whole(path, data, identity, now)
+
+    def tidy(self, now: float) -> None:
+        """Let go what was kept for one round of taking."""
+        self._neighbours.forget(now)
+
+    def _take_whole(self, path: str, data: bytes, identity: Identity, now: float) -> None:
+        if is_manifest_name(_name(path)):
+            self._take_manifest(path, data, identity)
+            return
+        found = self._neighbours.survey(path, data, now)
+        wait = self._neighbours.wait(found, now, self._settling.quiet, self._settling.patience)
+        if wait > 0:
+            waits_for = ", ".join(found.missing) or "what it refers to"
+            self._settling.put_off(path, now + wait, f"it waits for {waits_for}")
+            return
+        around = self._neighbours.gather(found)
+        if around is None:
+            self._settling.put_off(path, now + AGAIN, "it waits for a picture")
+        else:
+            self._hand_on(FileSettled(path, data, identity[3] / 1e9, identity, around))
+
+    def _take_manifest(self, path: str, data: bytes, identity: Identity) -> None:
+        manifest = companions.read_companions(data)
+        beside = None if manifest is None else self._prompt_file_of(path, manifest)
+        if manifest is None or beside is None:
+            if not (manifest and _came_as_folder(path, manifest) and self._settling.unfinished(path)):
+                self._hand_on(FileSettled(path, data, identity[3] / 1e9, identity))
+            return
+        others = self._pages_of(path, manifest)
+        self._hand_on(FileSettled(path, data, identity[3] / 1e9, identity, beside=beside, others=others))
+
+    def _prompt_file_of(self, path: str, manifest: Manifest) -> str | None:
+        """The prompt file that the manifest came with: by its name, or the only one in a folder of ours."""
+        folder = _folder(path)
+        for name in manifest.prompt_files:
+            if folder + name in self._settling or self._handed.was_here(folder + name):
+                return folder + name
+        near = {*self._settling.beside(folder), *self._handed.beside(folder)}
+        prompts = [other for other in near if is_prompt_name(_name(other))]
+        return prompts[0] if len(prompts) == 1 and _came_as_folder(path, manifest) else None
+
+    def _pages_of(self, path: str, manifest: Manifest) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The pages that came with it and are still as we wrote them."""
+        found = []
+        for name, digest in manifest.pages.items():
+            page = _folder(path) + name
+            try:
+                identity = identify(self._root, page)
+                data = identity and read_unchanged(self._root, page, identity, PAGE_BYTES)
+            except OSError:
+                continue
+            if identity is not None and data and sha256(data) == digest:
+                found.append((page, identity))
+        return tuple(found)
+
+    def _hand_on(self, file: FileSettled) -> None:
+        size = len(file.data) + _size(file.around)
+        self._settling.taken(file.path)
+        self._handed.put(file.path, file.identity, size)  # type: ignore[arg-type]
+        self._put(file)
+
+
+def _is_unfinished(data: bytes, path: str) -> bool:
+    if is_manifest_name(_name(path)):
+        return not companions.is_whole(data)
+    return looks_incomplete(data, path)
+
+
+def _came_as_folder(path: str, manifest: Manifest) -> bool:
+    """Whether it lies in a folder that is named as we name those of the outbox."""
+    folder = _folder(path)[:-1]
+    return bool(manifest.job) and folder.endswith(f"-{manifest.job}")
+
+
+def _folder(path: str) -> str:
+    head, slash, _ = path.rpartition("/")
+    return head + slash
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _size(around: Surroundings) -> int:
+    contents = [data for _, data in around.defaults]
+    return sum(map(len, [*contents, *around.wildcards.values(), *around.images.values()]))
