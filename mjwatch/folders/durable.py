@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,17 @@ def durable_copy(path: Path, data: bytes) -> None:
         file.flush()
         path.chmod(FILE_MODE)
         os.fsync(file.fileno())
+
+
+def durable_replace(path: Path, data: bytes) -> None:
+    """Put a new version in the place of the old one, if there is one; it is whole at every moment."""
+    # Syncthing and most others leave names like this alone, so that no half version travels.
+    staged = path.with_name(f"~syncthing~{path.name}.tmp")
+    with suppress(FileNotFoundError):
+        staged.unlink()
+    durable_copy(staged, data)
+    staged.replace(path)
+    fsync_folder(path.parent)
 
 
 def durable_folder(folder: Path) -> None:

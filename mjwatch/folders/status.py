@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import mjwatch
 from mjwatch.errors import MjwatchError
-from mjwatch.folders.durable import durable_copy, fsync_folder
+from mjwatch.folders.durable import durable_replace
 from mjwatch.folders.manifest import iso
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class StatusFile:
             return
         status = {"schema": SCHEMA, "at": iso(self._clock()), "version": mjwatch.__version__, **facts}
         text = json.dumps(status, ensure_ascii=False, indent=2) + "\n"
-        _replace(self._path, text.encode("utf-8", "replace"))
+        durable_replace(self._path, text.encode("utf-8", "replace"))
         self._written = essence
         self._also(status)
 
@@ -120,14 +119,3 @@ def _without_passing(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_passing(one) for key, one in value.items() if key not in _PASSING}
     return [_without_passing(one) for one in value] if isinstance(value, list) else value
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put a new version in the place of the old one, whole at every moment."""
-    # Syncthing and most others leave names like this alone, so that no half version travels.
-    staged = path.with_name(f"~syncthing~{path.name}.tmp")
-    with suppress(FileNotFoundError):
-        staged.unlink()
-    durable_copy(staged, data)
-    staged.replace(path)
-    fsync_folder(path.parent)
