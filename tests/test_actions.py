@@ -12,6 +12,7 @@ from mjwatch.prompts.actions import (
     ON_PICTURE,
     canonical,
     expand_then,
+    jobs_for,
     split_number,
     takes_words,
     zoom_factor,
@@ -94,6 +95,26 @@ def test_the_number_of_a_picture_comes_off_and_that_of_a_button_stays() -> None:
     assert split_number("square 1") == ("square", 1)
     assert split_number("zoom 1x 2") == ("zoom 1x", 2)
     assert {split_number(name)[1] for name in (*ON_GRID, *ON_PICTURE)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("then", "after", "jobs"),
+    [
+        ((), None, 0),
+        (("U1", "V2", "reroll"), None, 3),
+        (("vary strong",), None, 2),
+        (("U1", "vary strong", "zoom 1.7x"), None, 3),
+        (("vary strong 2", "square 2", "pan left 3"), None, 5),
+        (("U1", "U2", "U3", "U4", "vary strong", "zoom 2x"), None, 6),
+        (("vary strong",), "reroll", 2),
+        (("vary strong", "upscale 2x"), "U3", 2),
+        (("zoom 2x",), "upscale subtle", 1),
+    ],
+)
+def test_a_picture_that_must_stand_alone_first_is_counted(
+    then: tuple[str, ...], after: str | None, jobs: int
+) -> None:
+    assert jobs_for(then, after) == jobs
 
 
 def test_a_zoom_has_a_factor_and_nothing_else_has() -> None:

@@ -50,6 +50,9 @@ _ZOOM = re.compile(r"zoom (?P<factor>\d+(?:\.\d*)?|\.\d+)x?(?P<number> [1-4])?")
 _NOISE = re.compile(r"\bmotion\b|\bmake (?=square)|(?<=zoom )out ")
 """Words of Midjourney's labels that say nothing: Animate (High motion), Make Square, Zoom Out 2x."""
 
+_SINGLE = ("U", "upscale")
+"""Beginnings of follow-ups that give one picture."""
+
 _MEND = "follow-ups are U1-U4, V1-V4, reroll, " + ", ".join(ON_PICTURE)
 
 
@@ -90,6 +93,18 @@ def zoom_factor(name: str) -> float | None:
     """How far a canonical name zooms out; None for follow-ups that don't zoom."""
     zoom = _ZOOM.fullmatch(name)
     return float(zoom["factor"]) if zoom else None
+
+
+def jobs_for(then: Iterable[str], after: str | None = None) -> int:
+    """How many jobs these follow-ups become at most, after a new prompt or after the follow-up ``after``.
+
+    What only a single picture can be asked for needs that picture out of the grid, by U1 to U4: a job too.
+    """
+    names = set(then)
+    if after is None or not after.startswith(_SINGLE):
+        numbered = (split_number(name) for name in names)
+        names |= {f"U{number or 1}" for name, number in numbered if name not in ON_GRID}
+    return len(names)
 
 
 def takes_words(name: str) -> bool:

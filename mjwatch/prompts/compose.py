@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Prompt
+from mjwatch.prompts.actions import jobs_for
 from mjwatch.prompts.assembly import assemble, clean
 from mjwatch.prompts.expand import Wildcards
 from mjwatch.prompts.limits import Count, placed
@@ -37,8 +38,8 @@ class PromptFile:
 
     @property
     def jobs(self) -> int:
-        """How many jobs that makes, with the follow-ups that its prompts want when they are done."""
-        return sum(1 + len(prompt.then) for prompt in self.prompts)
+        """How many jobs that makes at most, with the follow-ups that its prompts want when they are done."""
+        return sum(_jobs(prompt) for prompt in self.prompts)
 
 
 def compose(text: str) -> tuple[Prompt, list[str]]:
@@ -65,18 +66,22 @@ def unfold(wishes: Sequence[Wish], wildcards: Mapping[str, bytes], max_jobs: int
     for wish in wishes:
         with placed(wish.where):
             texts = 1 if wish.finished else known.template(wish.text).count
-            foreseen += texts * (1 + len(wish.then))
+            foreseen += texts * _jobs(wish)
     count.foresee(foreseen)
     prompts: list[Prompt] = []
     warnings: dict[str, None] = {}
     for wish in wishes:
         with placed(wish.where):
             for prompt, times, slips in _variants(wish, known, count):
-                count.add(times * (1 + len(prompt.then)))
+                count.add(times * _jobs(prompt))
                 prompts += [prompt] * times
                 warnings |= dict.fromkeys(f"{wish.where}: {slip}" if wish.where else slip for slip in slips)
     count.check()
     return PromptFile(tuple(prompts), tuple(warnings))
+
+
+def _jobs(one: Wish | Prompt) -> int:
+    return 1 + jobs_for(one.then, one.action)
 
 
 def _variants(wish: Wish, known: Wildcards, count: Count) -> Iterator[tuple[Prompt, int, tuple[str, ...]]]:
