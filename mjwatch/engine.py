@@ -185,6 +185,11 @@ class Engine:
         """Whether no event waits to be handled."""
         return self._tray.empty
 
+    @property
+    def journal_fails(self) -> bool:
+        """Whether the journal can't be written at the moment, so that nothing is done."""
+        return self._waits_for_journal is not None or self._journal_due is not None
+
     def in_doubt(self) -> bool:
         """Whether a job waits for a person's word."""
         return any(job.state is State.IN_DOUBT for job in self._jobs.values())
@@ -301,8 +306,7 @@ class Engine:
         if moved is not job:
             self._commit(moved, event, children)
             self._keep(moved)
-            if moved.history != job.history:
-                log.info("%s %s", moved.id, moved.history[-1].event)
+            _log_move(job, moved)
         for effect in effects:
             if not isinstance(effect, ev.Spawn):
                 self._perform(effect)
@@ -482,3 +486,14 @@ class Engine:
 def _answers(jobs: Sequence[Job]) -> list[ev.Effect]:
     """What is to be done for new jobs: those that can't be sent have their answer at once."""
     return [ev.Answer(job) for job in jobs if job.state is not State.QUEUED]
+
+
+def _log_move(job: Job, moved: Job) -> None:
+    """One line for each step of a job's life, with its id for those who look for one job's lines."""
+    if moved.history != job.history:
+        words = moved.history[-1].event
+    elif moved.state is not job.state:
+        words = moved.state
+    else:
+        return
+    log.info("%s %s", moved.id, words, extra={"job": moved.id})

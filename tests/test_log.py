@@ -21,7 +21,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.host.log import RedactingFormatter, start_logging
+from mjwatch.host.log import JsonFormatter, LineFormatter, start_logging
+from mjwatch.host.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
 SECRET = 'an.inven/ted+se"cret\\of_a=test'
 
 
-def formatted(message: str, *arguments: object, error: BaseException | None = None) -> str:
+def record_of(message: str, *arguments: object, error: BaseException | None = None) -> logging.LogRecord:
     record = logging.LogRecord("mjwatch", logging.INFO, "", 0, message, arguments, None)
     if error is not None:
         record.exc_info = (type(error), error, error.__traceback__)
-    return RedactingFormatter([SECRET, ""]).format(record)
+    return record
+
+
+def formatted(message: str, *arguments: object, error: BaseException | None = None) -> str:
+    return LineFormatter(Redaction([SECRET, ""])).format(record_of(message, *arguments, error=error))
 
 
 def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
@@ -83,15 +88,46 @@ def test_text_from_outside_can_not_pass_for_a_line_of_the_log() -> None:
 
 def test_a_stack_is_shown_too() -> None:
     record = logging.LogRecord("mjwatch", logging.INFO, "", 0, "here", (), None, sinfo=f"Stack\n {SECRET}")
-    assert RedactingFormatter([SECRET]).format(record).endswith("here\n    Stack\n     ***")
+    assert LineFormatter(Redaction([SECRET])).format(record).endswith("here\n    Stack\n     ***")
 
 
 @given(message=st.text(st.characters(codec=None)), secret=st.text("ab/ %+", min_size=1))
 def test_every_line_can_be_shown(message: str, secret: str) -> None:
     record = logging.LogRecord("mjwatch", logging.INFO, "", 0, "%s", (message,), None)
-    text = RedactingFormatter([secret]).format(record)
+    text = LineFormatter(Redaction([secret])).format(record)
     text.encode()
     assert text.isprintable()
+
+
+def test_a_log_that_is_read_later_has_the_day_too() -> None:
+    text = LineFormatter(Redaction([]), dated=True).format(record_of("done"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO    done", text)
+
+
+def test_as_json_a_record_is_one_object_on_one_line_and_has_no_secret_either() -> None:
+    record = record_of("sent %s", SECRET, error=raised(ValueError(f"header\n{SECRET}")))
+    record.job = "7k3f9a2m"
+    record.created = 1_800_000_000.25
+    text = JsonFormatter(Redaction([SECRET])).format(record)
+    assert "\n" not in text
+    facts = json.loads(text)
+    assert_no_secret(text)
+    assert facts["traceback"][0] == "Traceback (most recent call last):"
+    assert facts["traceback"][-1] == "***"
+    del facts["traceback"]
+    assert facts == {
+        "at": "2027-01-15T08:00:00.250Z",
+        "level": "info",
+        "logger": "mjwatch",
+        "thread": "MainThread",
+        "job": "7k3f9a2m",
+        "message": "sent ***",
+    }
+
+
+def test_as_json_a_record_that_is_about_no_job_says_so() -> None:
+    facts = json.loads(JsonFormatter(Redaction([])).format(record_of("watching")))
+    assert (facts["job"], facts["traceback"]) == (None, [])
 
 
 @pytest.fixture
@@ -112,12 +148,19 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
         logger.setLevel(level)
 
 
+def test_the_format_can_be_chosen(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    start_logging([SECRET], style="json")
+    logging.getLogger("mjwatch").info("taken with %s", SECRET)
+    assert json.loads(stream.getvalue())["message"] == "taken with ***"
+
+
 def test_our_own_messages_show_and_of_others_only_warnings(stream: io.StringIO) -> None:
     logging.getLogger("mjwatch.inbox").info("taken with %s", SECRET)
     logging.getLogger("mjwatch.inbox").debug("chatter")
     logging.getLogger("urllib3").info("chatter")
     logging.getLogger("urllib3").warning("a warning")
-    lines = [line[9:] for line in stream.getvalue().splitlines()]
+    lines = [line[20:] for line in stream.getvalue().splitlines()]
     assert lines == ["INFO    taken with ***", "WARNING a warning"]
 
 
@@ -169,4 +212,4 @@ def test_watchdogs_farewell_is_not_shown_but_its_troubles_are(stream: io.StringI
     watchdog = logging.getLogger("watchdog.observers.inotify")
     watchdog.error("InotifyEmitter.queue_events() called when the thread is inactive")
     watchdog.error("Inotify queue overflowed")
-    assert stream.getvalue().splitlines()[0][9:] == "ERROR   Inotify queue overflowed"
+    assert stream.getvalue().splitlines()[0][20:] == "ERROR   Inotify queue overflowed"

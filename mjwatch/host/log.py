@@ -1,13 +1,17 @@
-"""The log: readable lines on standard error, in which no secret ever shows."""
+"""The log: lines for a person, JSON for a program, entries for systemd's journal."""
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import sys
 import threading
-from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING
+
+from mjwatch.host.journald import JournalHandler, is_read_by_journal
+from mjwatch.host.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,45 +19,54 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch")
 
-STARS = "***"
+_TIME, _DATE_AND_TIME = "%H:%M:%S", "%Y-%m-%d %H:%M:%S"
 
 
-class RedactingFormatter(logging.Formatter):
-    """Writes a record as one line, its traceback indented below, with every secret replaced by stars.
+class LineFormatter(logging.Formatter):
+    """Writes a record as one line, its traceback indented below."""
 
-    Secrets are found by value, also as they stand in an address, in JSON or in a ``repr``.
-    """
-
-    def __init__(self, secrets: Collection[str]) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
-        forms = {form for secret in secrets if secret for form in _forms(secret)}
-        self._forms = sorted(forms, key=len, reverse=True)
+    def __init__(self, redaction: Redaction, *, dated: bool = False) -> None:
+        """``dated``: with the day, for a file that is read later."""
+        super().__init__(datefmt=_DATE_AND_TIME if dated else _TIME)
+        self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text, without secrets and control characters."""
-        lines = [self.formatTime(record, self.datefmt), f"{record.levelname:<7}", record.getMessage()]
-        text = _plain(self._redacted(" ".join(lines)))
-        below = [self.formatException(record.exc_info)] if record.exc_info else []
-        below += [self.formatStack(record.stack_info)] if record.stack_info else []
-        for line in self._redacted("\n".join(below)).splitlines():
-            text += f"\n    {_plain(line)}"  # indented, so that no text in it can pass for a line of the log
-        return text
-
-    def _redacted(self, text: str) -> str:
-        for form in self._forms:
-            text = text.replace(form, STARS)
-        return text
+        head = f"{self.formatTime(record, self.datefmt)} {record.levelname:<7}"
+        return f"{head} " + "\n".join(self._redaction.lines(record))
 
 
-def start_logging(secrets: Collection[str], level: int = logging.INFO) -> None:
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one JSON object on one line."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        super().__init__()
+        self._redaction = redaction
+
+    def format(self, record: logging.LogRecord) -> str:
+        """``at, level, logger, thread, job, message, traceback``; ``job`` is null in what is about none."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        facts = {
+            "at": at.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "thread": record.threadName,
+            "job": getattr(record, "job", None),
+            "message": self._redaction.message(record),
+            "traceback": self._redaction.below(record),
+        }
+        return json.dumps(facts)
+
+
+def start_logging(secrets: Collection[str], level: int = logging.INFO, style: str = "auto") -> None:
     """Log to standard error from now on; called once, by the program's own process.
 
-    What Python itself would print, unhandled errors of any thread and warnings, goes the same way.
+    ``style``: "text", "json", or "auto", which is entries where systemd's journal reads it, else text. What
+    Python itself would print, unhandled errors of any thread and warnings, goes the same way; a fatal signal,
+    such as that of systemd's watchdog, shows where each thread was.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter(secrets))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_handler(Redaction(secrets), sys.stderr, style)]
     root.setLevel(logging.WARNING)
     logging.getLogger("mjwatch").setLevel(level)
     logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_farewell)
@@ -61,6 +74,19 @@ def start_logging(secrets: Collection[str], level: int = logging.INFO) -> None:
     logging.raiseExceptions = False  # an error of the log itself would show the record's arguments
     sys.excepthook = _log_unhandled
     threading.excepthook = _log_unhandled_in_thread
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
+
+
+def _handler(redaction: Redaction, stream: IO[str], style: str) -> logging.Handler:
+    if style == "auto" and is_read_by_journal(stream):
+        return JournalHandler(redaction, stream)
+    handler = logging.StreamHandler(stream)
+    if style == "json":
+        handler.setFormatter(JsonFormatter(redaction))
+    else:
+        handler.setFormatter(LineFormatter(redaction, dated=not stream.isatty()))
+    return handler
 
 
 def _is_no_farewell(record: logging.LogRecord) -> bool:
@@ -80,17 +106,3 @@ def _log_unhandled_in_thread(found: threading.ExceptHookArgs) -> None:
         name = found.thread.name if found.thread else "?"
         error = found.exc_value or found.exc_type()
         log.critical("an unforeseen error ended the thread %s", name, exc_info=error)
-
-
-def _forms(secret: str) -> set[str]:
-    """The secret as it is, and as it looks after the usual ways to write it down."""
-    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-    return {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], *quoted}
-
-
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
