@@ -1,18 +1,31 @@
-"""A service's life: start, signals, a clean stop, and the exit code."""
+"""A service's life: start, signals, what systemd is told, a clean stop, and the exit code."""
 
 from __future__ import annotations
 
 import logging
 import signal
+import sqlite3
+import time
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
+from mjwatch.errors import ConfigError, JournalError, MjwatchError
 from mjwatch.events import StopAsked
+from mjwatch.host.log import start_logging
+from mjwatch.host.supervision import Supervision
+from mjwatch.host.systemd import Systemd
+from mjwatch.jobs.overview import capped_until
+from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+from mjwatch.jobs.reason import clock
+from mjwatch.jobs.standing import Standing, sentence
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from mjwatch.config import Config
+    from mjwatch.engine import Engine
     from mjwatch.keys import Keys
 
 log = logging.getLogger("mjwatch")
@@ -20,28 +33,97 @@ log = logging.getLogger("mjwatch")
 NEEDS_PERSON = 4
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
+EX_NOPERM, EX_CONFIG = 77, 78
+"""Exit codes (sysexits.h) after which systemd shall not start the service again: it would end likewise."""
 
-def run_daemon(config: Config, keys: Keys, *, drain: bool = False, resume: bool = False) -> int:
+
+def run_daemon(
+    config: Config, keys: Keys, *, drain: bool = False, resume: bool = False, systemd: Systemd | None = None
+) -> int:
     """Run until a signal, or with ``drain`` until all that is there has its answer. Returns the exit code.
 
     4: a drain that ended because a person is needed, with the queue kept. ``resume``: a person says that what
-    the sending was paused for is mended; if it is not, it is paused again.
+    the sending was paused for is mended; if it is not, it is paused again. ``systemd`` is told how it goes.
     """
-    with Runtime(config, keys) as runtime:
+    systemd = systemd or Systemd({})
+    # The handlers stay until all has stopped: a second signal must not cut a clean stop short.
+    with Supervision(systemd) as supervision, ExitStack() as handlers, Runtime(config, keys) as runtime:
         engine = runtime.engine
+        handlers.enter_context(_stopped_by_signals(engine))
+        supervision.look_at(_Watched(runtime))
         if resume:
             engine.pausing.end()
         log.info("watching %s; pictures go to %s", config.inbox.path, config.outbox.path)
+        runtime.run(lambda: drain and (engine.settled() or engine.stuck()))
+        runtime.comes_back = not (drain and engine.settled())
+        log.info("stopping")
+        supervision.stopping()
+        return NEEDS_PERSON if drain and (engine.paused is not None or engine.in_doubt()) else 0
 
-        def ask_to_stop(number: int, frame: FrameType | None) -> None:
-            engine.put(StopAsked())
 
-        before = {number: signal.signal(number, ask_to_stop) for number in SIGNALS}
+@contextmanager
+def _stopped_by_signals(engine: Engine) -> Iterator[None]:
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        engine.put(StopAsked())
+
+    before = {number: signal.signal(number, ask_to_stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Watched:
+    """The running service, as the thread sees it that tells systemd of it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def ailing(self) -> list[str]:
+        return self._runtime.ailing()
+
+    def started(self) -> bool:
+        return self._runtime.started
+
+    def sentence(self) -> str:
+        runtime, engine = self._runtime, self._runtime.engine
+        config, now = runtime.config, time.time()
         try:
-            runtime.run(lambda: drain and (engine.settled() or engine.stuck()))
-            runtime.comes_back = not (drain and engine.settled())
-            log.info("stopping")
-            return NEEDS_PERSON if drain and (engine.paused is not None or engine.in_doubt()) else 0
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+                jobs = reader.open_counts()
+                capped = capped_until(reader, config.pace.max_per_day, now)
+        except JournalError as error:
+            return error.message
+        standing = Standing(
+            jobs,
+            connected=runtime.connected,
+            trouble=None if engine.trouble is None else engine.trouble.reason,
+            paused=engine.pausing.now,
+            journal_fails=engine.journal_fails,
+            capped_until=None if capped is None else clock(capped, now),
+        )
+        return sentence(standing)
+
+
+def exit_code_for_systemd(error: MjwatchError) -> int:
+    """78 where the configuration is wrong, 77 where only a person can help: no new start mends either."""
+    cause = error.__cause__
+    if isinstance(error, ConfigError):
+        return EX_CONFIG
+    if isinstance(cause, PermissionError):
+        return EX_NOPERM
+    if isinstance(error, JournalError) and not isinstance(cause, OSError | sqlite3.OperationalError):
+        return EX_NOPERM  # damaged, or a newer version's
+    return EX_NOPERM if error.exit_code == NEEDS_PERSON else error.exit_code
+
+
+def give_up(systemd: Systemd, error: MjwatchError, log_style: str) -> int:
+    """Say in log and status why the service can't run; the exit code by which systemd knows what to do."""
+    if not logging.getLogger().handlers:
+        start_logging((), style=log_style)  # it got no further than to its keys
+    parts = error.parts if isinstance(error, ConfigError) and error.parts else (error,)
+    for part in parts:
+        log.error("%s", part)
+    systemd.status(str(parts[0]))
+    return exit_code_for_systemd(error)

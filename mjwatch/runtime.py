@@ -26,6 +26,7 @@ from mjwatch.folders.status import StatusFile
 from mjwatch.host.hooks import Hooks
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.poke import PokeListener
+from mjwatch.host.pulse import Pulse
 from mjwatch.jobs.intake import ID_ALPHABET
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.moving import Limits
@@ -44,11 +45,12 @@ if TYPE_CHECKING:
     from mjwatch.events import Effect
     from mjwatch.keys import Keys
 
-STOP_PATIENCE = 15.0
-"""Seconds that a POST or a folder that is being written gets to end before the program does."""
+INBOX_PATIENCE, WORKER_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 3.0
+"""Seconds that a scan, a POST or a folder that is being written, and the hooks get to end before the program
+does. With those of the gateway they are fewer than a stop may take, also where all of them hang at once."""
 
-HOOK_PATIENCE = 10.0
-"""Seconds that hooks get to tell what they have not told yet."""
+LONGEST_TURN = 120.0
+"""Seconds between two turns of a loop that is well: it waits for an event no longer than a minute."""
 
 
 class Runtime:
@@ -60,6 +62,7 @@ class Runtime:
         self._keys = keys
         self._watch_inbox = watch_inbox
         self._stack = ExitStack()
+        self._pulse = Pulse(LONGEST_TURN)
         self.comes_back = True
         """Whether the gateway's session is to be resumed by a later start."""
 
@@ -78,7 +81,40 @@ class Runtime:
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
         """Run the loop in this thread until it is asked to stop or ``finished`` says so."""
-        self.engine.run(finished)
+
+        def turn_is_last() -> bool:
+            self._pulse.beat()
+            return finished()
+
+        self._pulse.beat()
+        self.engine.run(turn_is_last)
+
+    # ---- how it is, asked from any thread
+
+    def ailing(self) -> list[str]:
+        """The parts that no longer do their work: ended, or at one thing for longer than that can take."""
+        well = {
+            "the loop": not self._pulse.hangs,
+            "the inbox": self._inbox.alive or not self._watch_inbox,
+            "the gateway": self._connection.well,
+            "the workers": self._worker.well,
+            "control": self._pokes.well,
+        }
+        return [part for part, is_well in well.items() if not is_well]
+
+    @property
+    def connected(self) -> bool:
+        """Whether the gateway's session is up."""
+        return self._connection.connected
+
+    @property
+    def started(self) -> bool:
+        """Whether the inbox was scanned, and the gateway is up or has shown what it waits for."""
+        engine = self.engine
+        heard = self.connected or engine.trouble is not None or engine.paused is not None
+        return engine.files_waiting is not None and heard
+
+    # ---- built, started, stopped
 
     def _build(self, stack: ExitStack) -> None:
         config, keys = self.config, self._keys
@@ -170,7 +206,7 @@ class Runtime:
         """Outermost first, so that what the workers still end is journaled."""
         if self._watch_inbox:
             self._inbox.stop()
-        self._worker.stop(STOP_PATIENCE)
+        self._worker.stop(WORKER_PATIENCE)
         self._pokes.stop()
         self._connection.stop(resumable=self.comes_back)
         if not self.comes_back:

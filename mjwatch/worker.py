@@ -11,6 +11,7 @@ from zlib import crc32
 
 from mjwatch import events as ev
 from mjwatch.errors import MjwatchError
+from mjwatch.host.pulse import Pulse
 from mjwatch.sender import STOPPED
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ log = logging.getLogger("mjwatch.worker")
 
 COLLECTORS = 4
 """Threads that download and publish. Splitting is bounded on its own, to the cores."""
+
+LONGEST_EFFECT = 1800.0
+"""Seconds that no effect takes, however slow the wire and the disk: each of their steps has a limit."""
 
 
 class Worker:
@@ -51,6 +55,7 @@ class Worker:
         self._collecting: list[queue.SimpleQueue[ev.Effect | None]] = [
             queue.SimpleQueue() for _ in range(COLLECTORS)
         ]
+        self._pulses: list[Pulse] = []
         self._threads = [
             threading.Thread(target=self._run, args=(self._sending,), name="sender", daemon=True)
         ]
@@ -96,15 +101,27 @@ class Worker:
             case ev.Spawn():
                 raise AssertionError("the loop does it itself")
 
+    @property
+    def well(self) -> bool:
+        """Whether all its threads are there, and none is at one effect for longer than that can take."""
+        alive = all(thread.is_alive() for thread in self._threads)
+        return alive and not any(pulse.hangs for pulse in self._pulses)
+
     def _run(self, effects: queue.SimpleQueue[ev.Effect | None]) -> None:
+        pulse = Pulse(LONGEST_EFFECT)
+        self._pulses.append(pulse)
         while (effect := effects.get()) is not None:
-            try:
-                event = self._do(effect)
-            except Exception as error:  # a thread's top: a bug must become an event, not a silent death
-                log.exception("%s failed in an unforeseen way", type(effect).__name__)
-                event = _unforeseen(effect, error)
+            with pulse:
+                event = self._do_safely(effect)
             if event is not None:
                 self._put(event)
+
+    def _do_safely(self, effect: ev.Effect) -> ev.LoopEvent | None:
+        try:
+            return self._do(effect)
+        except Exception as error:  # a thread's top: a bug must become an event, not a silent death
+            log.exception("%s failed in an unforeseen way", type(effect).__name__)
+            return _unforeseen(effect, error)
 
     def _do(self, effect: ev.Effect) -> ev.LoopEvent | None:
         match effect:

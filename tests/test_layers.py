@@ -30,6 +30,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
             "jobs.complaints",
             "jobs.doubt",
             "jobs.reason",
+            "jobs.standing",
             "jobs.intake",
             "jobs.followups",
             "jobs.record",

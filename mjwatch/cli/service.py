@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run time
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -25,26 +26,49 @@ CHANNEL_QUESTION = "The channel's address, from the browser's address bar"
 TOKEN_QUESTION = "The account's token (not shown; leave it empty to put it into its file later)"
 
 
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    JSON = "json"
+
+
 def run(
     context: typer.Context,
     drain: Annotated[bool, typer.Option("--drain", help="Do what is there, then end.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on sending: what it was paused for is mended.")
     ] = False,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            metavar="FORMAT", help="text, json, or auto: entries for systemd's journal, text elsewhere."
+        ),
+    ] = LogFormat.AUTO,
 ) -> None:
     """Watch the inbox until stopped.
 
-    Ctrl-C and SIGTERM end it cleanly; the next start goes on where this one ended. If the sending was paused,
-    it stays so until `mjwatch resume`; but a token that was not accepted is tried anew.
+    Ctrl-C and SIGTERM end it cleanly, within 20 seconds; the next start goes on where this one ended. If the
+    sending was paused, it stays so until `mjwatch resume`; but a token that was not accepted is tried anew.
     """
     from mjwatch.config import Config, load_keys
-    from mjwatch.daemon import run_daemon
+    from mjwatch.daemon import give_up, run_daemon
+    from mjwatch.errors import MjwatchError
     from mjwatch.host.log import start_logging
+    from mjwatch.host.systemd import Systemd
 
-    config = Config.load(context.obj)
-    keys = load_keys(config)
-    start_logging([keys.token.reveal()])
-    raise typer.Exit(run_daemon(config, keys, drain=drain, resume=resume))
+    systemd = Systemd()
+    try:
+        config = Config.load(context.obj)
+        keys = load_keys(config)
+        start_logging([keys.token.reveal()], style=log_format)
+        code = run_daemon(config, keys, drain=drain, resume=resume, systemd=systemd)
+    except MjwatchError as error:
+        if not systemd.listens:
+            raise
+        code = give_up(systemd, error, log_format)
+    raise typer.Exit(code)
 
 
 def check(context: typer.Context, as_json: Json = False) -> None:

@@ -15,6 +15,7 @@ from mjwatch.discord.payloads import encode
 from mjwatch.discord.protocol import CloseCode
 from mjwatch.discord.session import RESUMABLE_CLOSE, GatewaySession, Phase
 from mjwatch.discord.wire import LostError, Wire
+from mjwatch.host.pulse import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +28,10 @@ LONGEST_SLEEP = 15.0
 """Seconds; so that a suspend is noticed soon after it ends, whatever the next deadline is."""
 SUSPEND_JUMP = 60.0
 """Seconds that the wall clock runs ahead of the monotonic one in a suspend worth a new connection."""
-STOP_PATIENCE = 5.0
-"""Seconds for the thread to say goodbye before its connection is cut."""
+STOP_PATIENCE = 2.0
+"""Seconds for the thread to say goodbye before its connection is cut; then as many to end."""
+LONGEST_ROUND = 180.0
+"""Seconds that no connecting takes, over slow name servers and proxies either, and no round of reading."""
 
 
 class SuspendWatch:
@@ -70,6 +73,8 @@ class WebsocketConnection:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._stop_code: int = RESUMABLE_CLOSE
+        self._gave_up = False
+        self._pulse = Pulse(LONGEST_ROUND)
         self._wire: Wire | None = None
         self._waker: socket.socket | None = None
         self._subscriptions: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
@@ -86,6 +91,11 @@ class WebsocketConnection:
         return self._thread is not None and self._thread.is_alive()
 
     @property
+    def well(self) -> bool:
+        """Whether the thread goes on, or has ended because the gateway won't let this account in."""
+        return (self.alive or self._gave_up) and not self._pulse.hangs
+
+    @property
     def connected(self) -> bool:
         """Whether the session is up: READY or RESUMED has come, and the connection stands."""
         return self.alive and self._session.phase is Phase.UP
@@ -95,6 +105,7 @@ class WebsocketConnection:
         if self.alive:
             return
         self._stopping.clear()
+        self._gave_up = False
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()
 
@@ -138,10 +149,12 @@ class WebsocketConnection:
 
     def _keep_connected(self, sleeper: socket.socket) -> None:
         while not self._stopping.is_set():
-            verdict = self._one_connection(sleeper)
+            with self._pulse:
+                verdict = self._one_connection(sleeper)
             self._hand_over()
             if isinstance(verdict, GiveUp):
                 log.error("gateway: %s", verdict.reason)
+                self._gave_up = True
                 return
             if isinstance(verdict, Reconnect):
                 log.warning("gateway: %s; next try in %.1f s", verdict.reason, verdict.delay)
@@ -169,6 +182,7 @@ class WebsocketConnection:
         suspend = SuspendWatch(self._clock, self._wall)
         session = self._session
         while not self._stopping.is_set():
+            self._pulse.beat()
             while not self._subscriptions.empty():
                 session.subscribe(*self._subscriptions.get_nowait())
             if self._probing.is_set():

@@ -65,6 +65,11 @@ class PokeListener:
         self._thread.join()
         self._close()
 
+    @property
+    def well(self) -> bool:
+        """Whether it still listens."""
+        return self._thread.is_alive()
+
     def _bind(self) -> None:
         path = self._state / FILE_NAME
         try:
