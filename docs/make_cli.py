@@ -32,14 +32,21 @@ def page() -> str:
     """The whole page."""
     group: Any = typer.main.get_group(app)
     lines = [HEAD, *_options(group)]
-    panel = None
-    for name, command in group.commands.items():
-        if command.rich_help_panel != panel:
-            panel = command.rich_help_panel
-            lines += ["", f"## {panel}"]
-        lines += ["", f"### {name}", "", f"`{_usage(name, command)}`", "", _paragraphs(command.help), ""]
-        lines += [*_arguments(command), *_options(command)]
+    panels = dict.fromkeys(command.rich_help_panel for command in group.commands.values())
+    for panel in panels:
+        lines += ["", f"## {panel}"]
+        verbs = {name: verb for name, verb in group.commands.items() if verb.rich_help_panel == panel}
+        for name, command in _with_their_own(verbs):
+            lines += ["", f"### {name}", "", f"`{_usage(name, command)}`", "", _paragraphs(command.help), ""]
+            lines += [*_arguments(command), *_options(command)]
     return "\n".join(lines) + "\n"
+
+
+def _with_their_own(verbs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each verb; in the place of one that has verbs of its own, those."""
+    for name, verb in verbs.items():
+        inner = getattr(verb, "commands", None)
+        yield from ((f"{name} {own}", command) for own, command in inner.items()) if inner else [(name, verb)]
 
 
 def _usage(name: str, command: Any) -> str:

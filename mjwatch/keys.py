@@ -197,15 +197,18 @@ def _first(source: _Source, folder: Path, environ: Mapping[str, str]) -> tuple[s
             if text := _read(Path(credentials) / name, private=False):
                 return text, str(Path(credentials) / name)
     for name in source.files:
-        if text := _read(folder / name, private=source.secret):
+        if text := _read(folder / name, private=source.secret, may_be_closed=bool(credentials)):
             return text, str(folder / name)
     return environ.get(source.variable, "").strip(), (
         source.variable if environ.get(source.variable, "").strip() else str(folder / source.files[0])
     )
 
 
-def _read(path: Path, *, private: bool) -> str:
-    """The stripped text of a small file, "" if none. ``private``: refuse one that others may read."""
+def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:
+    """The stripped text of a small file, "" if none. ``private``: refuse one that others may read.
+
+    ``may_be_closed``: the keys of a service are root's, who hands them over; the files say nothing to it.
+    """
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -213,6 +216,8 @@ def _read(path: Path, *, private: bool) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
+        if may_be_closed and isinstance(error, PermissionError):
+            return ""
         raise ConfigError(f"{path} can't be read: {error.strerror}", "check its owner and mode") from error
     if private and os.name == "posix" and mode & _OTHERS_READ_OR_WRITE:
         raise ConfigError(

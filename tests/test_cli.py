@@ -33,8 +33,9 @@ VERBS = (
     *("submit", "imagine", "act", "ask", "expand", "status", "list", "show", "info"),
     *("pause", "resume", "retry", "cancel", "prune"),
     *("run", "check", "init"),
-    *("split", "explain", "simulate", "demo"),
+    *("split", "explain", "simulate", "demo", "service"),
 )
+SERVICE_VERBS = ("install", "uninstall", "print")
 ADDRESS = "https://discord.com/channels/1111000000000000002/1111000000000000003"
 BANNED = Refusal(RefusalClass.MODERATION, "Banned prompt", "The word is banned.", advice="Use another word.")
 
@@ -83,9 +84,9 @@ def journal(tmp_path: Path, mjwatch: Callable[..., Told]) -> Callable[..., None]
 # ---- help
 
 
-@pytest.mark.parametrize("verb", ["", *VERBS])
+@pytest.mark.parametrize("verb", ["", *VERBS, *(f"service {verb}" for verb in SERVICE_VERBS)])
 def test_every_help_fits_eighty_columns_and_cuts_no_sentence(mjwatch: Callable[..., Told], verb: str) -> None:
-    told = mjwatch(*([verb] if verb else []), "--help")
+    told = mjwatch(*verb.split(), "--help")
     assert told.code == 0
     assert all(len(line) <= 80 for line in told.out.splitlines())
     assert not any(line.endswith("...") for line in told.out.splitlines() if line.startswith("  "))
@@ -94,9 +95,11 @@ def test_every_help_fits_eighty_columns_and_cuts_no_sentence(mjwatch: Callable[.
 def test_every_verb_says_what_it_does_and_so_does_each_of_its_parts() -> None:
     group: Any = typer.main.get_group(cli.app)
     assert tuple(group.commands) == VERBS
+    assert tuple(group.commands["service"].commands) == SERVICE_VERBS
     for command in group.commands.values():
-        assert command.help.split("\n")[0].endswith(".")
         assert command.rich_help_panel
+    for command in [*group.commands.values(), *group.commands["service"].commands.values()]:
+        assert command.help.split("\n")[0].endswith(".")
         assert all(param.help for param in command.params)
 
 

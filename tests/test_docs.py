@@ -52,12 +52,22 @@ def _anchors(text: str) -> set[str]:
 
 
 def _commands() -> dict[str, set[str]]:
-    """The verbs, and the options that each takes."""
+    """The verbs, and the options that each takes; of a verb that has its own ones, the options of those."""
     group: Any = typer.main.get_command(app)
     return {
-        name: {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        name: {
+            option
+            for verb in _with_its_own(command)
+            for parameter in verb.params
+            for option in parameter.opts
+        }
+        | {"--help"}
         for name, command in group.commands.items()
     }
+
+
+def _with_its_own(command: Any) -> list[Any]:
+    return [command, *getattr(command, "commands", {}).values()]
 
 
 def _shown_commands(text: str) -> list[tuple[str, str]]:

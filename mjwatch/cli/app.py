@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import mjwatch
-from mjwatch.cli import ask, expand, look, service, steer, tools, work
+from mjwatch.cli import ask, expand, look, service, steer, tools, units, work
 
 app = typer.Typer(
     name="mjwatch",
@@ -64,6 +64,7 @@ app.command(rich_help_panel=STEER)(steer.prune)
 app.command(rich_help_panel=SERVICE)(service.run)
 app.command(rich_help_panel=SERVICE)(service.check)
 app.command(rich_help_panel=SERVICE)(service.init)
+app.add_typer(units.service, rich_help_panel=SERVICE)
 app.command(rich_help_panel=TOOLS)(tools.split)
 app.command(rich_help_panel=TOOLS)(tools.explain)
 app.command(rich_help_panel=TOOLS)(tools.simulate)

@@ -1,0 +1,180 @@
+"""Puts a unit in place, or takes it away: step by step, each a command that a person could type as well."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mjwatch.config import user_config
+from mjwatch.host.units import ACCOUNT, UNIT, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mjwatch.config import Config
+
+SYSTEM_UNITS = Path("/etc/systemd/system")
+SYSUSERS = Path("/etc/sysusers.d/mjwatch.conf")
+
+FOLDER_MODE = "2770"
+"""For inbox and outbox: what comes to lie there belongs to the group."""
+
+PATIENCE = 90.0
+"""Seconds for one step; stopping a service takes some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command. Where it reads standard input it gets ``text``, which the line ``source`` prints too."""
+
+    command: tuple[str, ...]
+    source: str = ""
+    text: str = ""
+
+    def shown(self, *, as_root: bool) -> str:
+        """As a person types it, who is no root if it is to be done as root."""
+        line = shlex.join(("sudo", *self.command) if as_root else self.command)
+        return f"{self.source} | {line}" if self.source else line
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How it went: the steps that were done, those that are left, and why the first of those could not be."""
+
+    done: tuple[Step, ...]
+    left: tuple[Step, ...]
+    obstacle: str = ""
+
+
+def installation(scope: Scope, config: Config, unit_text: str, source: str) -> list[Step]:
+    """The steps that put the unit in place; ``source`` is the command line that prints the same unit."""
+    write = Step(("install", "-D", "-m", "644", "/dev/stdin", str(_unit_file(scope))), source, unit_text)
+    steps = [write, Step((*_systemctl(scope), "daemon-reload"))]
+    if scope is Scope.SYSTEM:
+        steps = [*_account(), *_folders(config), *steps]
+    return steps
+
+
+def rights(scope: Scope, config: Config) -> list[Step]:
+    """What would give the service's user the rights that it lacks: done by nobody but the files' owner."""
+    if scope is Scope.USER:
+        return []
+    steps = []
+    found = _found(config.source)
+    if found is not None and not _may(found, stat.S_IRGRP, stat.S_IROTH):
+        steps = [_to_group(config.source), Step(("chmod", "640", str(config.source)))]
+    for path in (config.inbox.path, config.outbox.path, config.state.path):
+        found = _found(path)
+        if found is not None and not _may(found, stat.S_IWGRP, stat.S_IWOTH):
+            steps += [_to_group(path), Step(("chmod", FOLDER_MODE, str(path)))]
+    return steps
+
+
+def start(scope: Scope) -> Step:
+    """Start it, now and with the machine or the user's session."""
+    return Step((*_systemctl(scope), "enable", "--now", UNIT))
+
+
+def removal(scope: Scope) -> list[Step]:
+    """The steps that stop the service and take the unit away. Folders, keys, state and account stay."""
+    systemctl = _systemctl(scope)
+    return [
+        Step((*systemctl, "disable", "--now", UNIT)),
+        Step(("rm", "-f", str(_unit_file(scope)))),
+        Step((*systemctl, "daemon-reload")),
+    ]
+
+
+def take(steps: Sequence[Step]) -> Course:
+    """Do one after the other, up to the first that can't be done."""
+    for number, step in enumerate(steps):
+        obstacle = _take(step)
+        if obstacle:
+            return Course(tuple(steps[:number]), tuple(steps[number:]), obstacle)
+    return Course(tuple(steps), ())
+
+
+def may_take(scope: Scope) -> bool:
+    """Whether this user has the right to them."""
+    return scope is Scope.USER or os.geteuid() == 0
+
+
+def _take(step: Step) -> str:
+    """Empty if it worked, else why not."""
+    try:
+        done = subprocess.run(
+            step.command, input=step.text, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{step.command[0]}: {getattr(error, 'strerror', None) or 'it took too long'}"
+    said = (done.stderr.strip() or f"it ended with code {done.returncode}").splitlines()[-1]
+    return "" if done.returncode == 0 else f"{step.command[0]}: {said}"
+
+
+def _account() -> Iterable[Step]:
+    source = str(files("mjwatch").joinpath("systemd", "mjwatch.sysusers"))
+    yield Step(("install", "-D", "-m", "644", source, str(SYSUSERS)))
+    yield Step(("systemd-sysusers", str(SYSUSERS)))
+
+
+def _folders(config: Config) -> Iterable[Step]:
+    """Those that are there stay as they are: whose they are is their owner's decision."""
+    for path in (config.inbox.path, config.outbox.path):
+        if _found(path) is None:
+            owner = ("-o", ACCOUNT, "-g", ACCOUNT)
+            yield Step(("install", "-d", *owner, "-m", FOLDER_MODE, str(path)))
+
+
+def _found(path: Path) -> os.stat_result | None:
+    """What is there; None if nothing is, or it can't be seen by this user."""
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _may(found: os.stat_result, by_group: int, by_others: int) -> bool:
+    """Whether the mode lets the service's user do it; lists of access rights are not looked at."""
+    user, group = account_ids()
+    if found.st_uid == user:
+        return True
+    return bool(found.st_mode & (by_group if found.st_gid == group else by_others))
+
+
+def _to_group(path: Path) -> Step:
+    return Step(("chgrp", ACCOUNT, str(path)))
+
+
+def _systemctl(scope: Scope) -> tuple[str, ...]:
+    return ("systemctl", "--user") if scope is Scope.USER else ("systemctl",)
+
+
+def _unit_file(scope: Scope, environ: Mapping[str, str] = os.environ) -> Path:
+    if scope is Scope.SYSTEM:
+        return SYSTEM_UNITS / UNIT
+    return user_config(environ).parent.parent / "systemd" / "user" / UNIT
+
+
+if sys.platform == "win32":
+
+    def account_ids() -> tuple[int | None, int | None]:
+        """There are none."""
+        return None, None
+
+else:
+    import pwd
+
+    def account_ids() -> tuple[int | None, int | None]:
+        """The service's user and group; None where the account is not made yet."""
+        try:
+            account = pwd.getpwnam(ACCOUNT)
+        except KeyError:
+            return None, None
+        return account.pw_uid, account.pw_gid
