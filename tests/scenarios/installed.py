@@ -1,0 +1,154 @@
+"""mjwatch installed in a machine of its own, for a systemd to run it, and the simulator at its loopback."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.scenarios.machine import Machine, booted
+from tests.scenarios.stage import HANG, MJWATCH, environment, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+PROGRAM = "/opt/mjwatch/bin/mjwatch"
+FOLDERS, CONFIG = "/srv/mjwatch", "/etc/mjwatch"
+"""Where the shipped unit looks for inbox and outbox, for the configuration and the keys."""
+
+_GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())"
+
+
+@dataclass
+class Installed:
+    """The machine with the program in it. ``root`` is, on the host, what holds its folders."""
+
+    machine: Machine
+    root: Path
+    address: str
+
+    @property
+    def studio(self) -> Path:
+        """The simulator's workspace."""
+        return self.root / "studio"
+
+    @property
+    def inbox(self) -> Path:
+        return self.root / f"{FOLDERS}/inbox".lstrip("/")
+
+    @property
+    def outbox(self) -> Path:
+        return self.root / f"{FOLDERS}/outbox".lstrip("/")
+
+    @property
+    def config(self) -> Path:
+        return self.root / f"{CONFIG}/config.toml".lstrip("/")
+
+    @property
+    def token(self) -> Path:
+        return self.root / f"{CONFIG}/keys/authToken.key".lstrip("/")
+
+    def configure(self, folder: Path, **places: str) -> None:
+        """The simulator's configuration and keys in another folder, with other places for its folders."""
+        (folder / "keys").mkdir(parents=True, mode=0o700)
+        for key in (self.studio / "keys").iterdir():
+            shutil.copy(key, folder / "keys" / key.name)
+        text = (self.studio / "config.toml").read_text()
+        for name, place in places.items():
+            text = text.replace(f'path = "{name}"', f'path = "{place}"')
+        (folder / "config.toml").write_text(text)
+
+    def drop(self, *prompts: str) -> None:
+        for prompt in prompts:
+            (self.inbox / f"{prompt.replace(' ', '-')}.txt").write_text(f"{prompt}\n")
+
+    def done(self, outbox: Path | None = None) -> dict[str, Path]:
+        """The folders of the jobs that are done, by prompt."""
+        found = {}
+        for path in (outbox or self.outbox).glob("*/manifest.json"):
+            manifest = json.loads(path.read_text())
+            if manifest["state"] == "done":
+                found[manifest["prompt"]["submitted"]] = path.parent
+        return found
+
+    def wait_for(self, *prompts: str) -> None:
+        """Until all of them have their pictures."""
+        wait_until(lambda: set(prompts) <= set(self.done()), f"pictures of {prompts}")
+
+    def executed(self) -> dict[str, list[str]]:
+        """What the simulator has run, prompt by prompt, and how that went: the witness."""
+        address = f"http://{self.address}/_sim/state"
+        command = self.machine.in_its_network(sys.executable, "-c", _GET, address)
+        said = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=True).stdout
+        outcomes: dict[str, list[str]] = {}
+        for entry in json.loads(said)["interactions"]:
+            outcomes.setdefault(entry["prompt"], []).append(entry["outcome"])
+        return outcomes
+
+    def wait_until_running(self, *prompts: str) -> None:
+        """Until all of them are rendered at once."""
+        wanted = {prompt: ["running"] for prompt in prompts}
+        wait_until(lambda: wanted.items() <= self.executed().items(), f"{prompts} in flight")
+
+
+@contextmanager
+def installed(root: Path) -> Iterator[Installed]:
+    """A machine with our wheel, the simulator and a configuration that points at it; nothing runs yet."""
+    with booted(root, FOLDERS, CONFIG) as machine:
+        _install(machine, _wheel(root))
+        with _simulator(machine, root / "studio") as address:
+            it = Installed(machine, root, address)
+            places = {"inbox": f"{FOLDERS}/inbox", "outbox": f"{FOLDERS}/outbox", "state": "/var/lib/mjwatch"}
+            it.configure(it.config.parent, **places)
+            yield it
+
+
+def _wheel(folder: Path) -> Path:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return next(folder.glob("*.whl"))
+
+
+def _install(machine: Machine, wheel: Path) -> None:
+    """The wheel in an environment of its own, where a service may look; libraries are those of the tests."""
+    version = f"python3.{sys.version_info.minor}"
+    for source, target in (
+        (sys.base_prefix, "/opt/python"),
+        (sysconfig.get_path("purelib"), "/opt/libraries"),
+    ):
+        machine.run("mkdir", target)
+        machine.run("mount", "--bind", source, target)
+    # An interpreter that was built for another folder finds its own library by this.
+    machine.run("sh", "-c", "echo /opt/python/lib >/etc/ld.so.conf.d/mjwatch-test.conf; ldconfig")
+    machine.run(f"/opt/python/bin/{version}", "-m", "venv", "--without-pip", "/opt/mjwatch")
+    pip = (sys.executable, "-m", "pip", "--isolated", "--python", "/opt/mjwatch/bin/python")
+    machine.run(*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel))
+    libraries = f"/opt/mjwatch/lib/{version}/site-packages/libraries.pth"
+    machine.run("sh", "-c", f"echo /opt/libraries >{libraries}")
+
+
+@contextmanager
+def _simulator(machine: Machine, workspace: Path) -> Iterator[str]:
+    """Its address at the machine's loopback."""
+    options = ("--workspace", str(workspace), "--grid", "128", "--seconds-per-job", "4")
+    command = machine.in_its_network(*MJWATCH, "simulate", *options)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as simulator:
+        try:
+            line = simulator.stdout.readline() if simulator.stdout else ""
+            found = re.fullmatch(r"listening on (127\.0\.0\.1:\d+)", line.strip())
+            assert found, line
+            yield found[1]
+        finally:
+            simulator.send_signal(signal.SIGTERM)
+            simulator.wait(timeout=HANG)

@@ -1,0 +1,175 @@
+"""The shipped units under a real systemd, against the simulator."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mjwatch.host.units import shipped
+from tests.scenarios.installed import CONFIG, PROGRAM, Installed, installed
+from tests.scenarios.stage import HANG, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.real
+
+UNIT = "mjwatch.service"
+
+STOP_LIMIT = 20.0
+"""Seconds within which a stop is promised to be over."""
+
+WATCHDOG_AND_RESTART = 90.0
+"""Seconds within which a service that hangs is found, ended and started again."""
+
+
+@pytest.fixture(scope="module")
+def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """The machine after `mjwatch service install`, as root."""
+    with installed(tmp_path_factory.mktemp("machine")) as it:
+        said = it.machine.run(PROGRAM, "service", "install", "--system").stdout
+        assert "systemctl enable --now mjwatch.service" in said.splitlines()[-1]
+        yield it
+
+
+@pytest.fixture
+def running(it: Installed) -> Iterator[Installed]:
+    """The same, with the service started, and stopped afterwards."""
+    it.machine.run("systemctl", "start", UNIT)
+    yield it
+    it.machine.run("systemctl", "stop", UNIT)
+    it.machine.run("systemctl", "reset-failed", UNIT, check=False)
+
+
+def test_the_unit_is_put_in_place_as_it_ships_and_systemd_finds_no_fault_in_it(it: Installed) -> None:
+    path = f"/etc/systemd/system/{UNIT}"
+    assert it.machine.run("cat", path).stdout == shipped(UNIT)
+    verified = it.machine.run("systemd-analyze", "verify", path)
+    assert verified.stdout + verified.stderr == ""
+    judged = it.machine.run("systemd-analyze", "security", "--offline=true", path).stdout.splitlines()[-1]
+    exposure = float(judged.partition("mjwatch.service: ")[2].split()[0])
+    assert exposure <= 1.2
+    assert it.machine.run("stat", "-c%U:%G:%a", "/srv/mjwatch/inbox").stdout == "mjwatch:mjwatch:2770\n"
+
+
+def test_a_prompt_becomes_pictures(running: Installed) -> None:
+    machine = running.machine
+    state, status, account = machine.show(UNIT, "ActiveState", "StatusText", "User")
+    assert (state, account) == ("active", "mjwatch")
+    assert status == "Nothing to do."
+    running.drop("a red kite")
+    running.wait_for("a red kite")
+    folder = f"/srv/mjwatch/outbox/{running.done()['a red kite'].name}"
+    names = machine.run("ls", folder).stdout.split()
+    assert sum("a-red-kite_" in name for name in names) == 5
+    assert machine.run("stat", "-c%U:%G:%a", f"{folder}/manifest.json").stdout == "mjwatch:mjwatch:660\n"
+    assert running.executed()["a red kite"] == ["done"]
+
+
+def test_the_token_comes_as_a_credential_and_shows_nowhere(running: Installed) -> None:
+    machine = running.machine
+    token = running.token.read_text().strip()
+    keys = machine.run(
+        "setpriv", "--reuid=mjwatch", "--regid=mjwatch", "--clear-groups", "ls", f"{CONFIG}/keys", check=False
+    )
+    assert keys.returncode != 0
+    credentials = machine.run("ls", f"/run/credentials/{UNIT}").stdout.split()
+    assert credentials == ["API_channel_id.key", "API_guild_id.key", "authToken.key"]
+    (pid,) = machine.show(UNIT, "MainPID")
+    assert token not in machine.run("cat", f"/proc/{pid}/environ", f"/proc/{pid}/cmdline").stdout
+    assert token not in machine.run("systemctl", "status", UNIT, "--no-pager").stdout
+    assert token not in json.dumps(machine.journal(UNIT))
+
+
+def test_the_log_has_levels_and_jobs(running: Installed) -> None:
+    running.drop("a blue kite")
+    running.wait_for("a blue kite")
+    job = running.done()["a blue kite"].name.rpartition("-")[2]
+    entries = [entry for entry in running.machine.journal(UNIT) if entry.get("MJWATCH_JOB") == job]
+    words = " ".join(entry["MESSAGE"] for entry in entries)
+    assert {entry["PRIORITY"] for entry in entries} == {"6"}
+    for step in ("submitting", "submitted", "started", "finished", "published"):
+        assert step in words
+
+
+def test_a_stop_with_three_in_flight_is_soon_over_and_the_next_start_finishes_them(
+    running: Installed,
+) -> None:
+    prompts = ("a cat in hats", "a dog in boots", "a hen in socks")
+    running.drop(*prompts)
+    running.wait_until_running(*prompts)
+    running.machine.run("systemctl", "stop", UNIT, patience=STOP_LIMIT)
+    result, code = running.machine.show(UNIT, "Result", "ExecMainStatus")
+    assert (result, code) == ("success", "0")
+    running.machine.run("systemctl", "start", UNIT)
+    running.wait_for(*prompts)
+    assert [running.executed()[prompt] for prompt in prompts] == [["done"]] * 3
+
+
+def test_after_a_crash_it_is_started_again_and_goes_on(running: Installed) -> None:
+    before = _restarts(running)
+    running.drop("a fox at sea")
+    running.wait_until_running("a fox at sea")
+    running.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", UNIT)
+    wait_until(lambda: _restarts(running) > before, "the restart")
+    running.wait_for("a fox at sea")
+    assert running.executed()["a fox at sea"] == ["done"]
+
+
+def test_one_that_hangs_is_killed_by_the_watchdog_and_started_again(running: Installed) -> None:
+    before = _restarts(running)
+    running.drop("an owl at noon")
+    running.wait_until_running("an owl at noon")
+    running.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT)
+    wait_until(lambda: _restarts(running) > before, "the restart", WATCHDOG_AND_RESTART)
+    words = [str(entry["MESSAGE"]) for entry in running.machine.journal(UNIT)]
+    assert any("Watchdog timeout" in line for line in words)
+    assert any("Fatal Python error: Aborted" in line for line in words)
+    running.wait_for("an owl at noon")
+    assert running.executed()["an owl at noon"] == ["done"]
+
+
+def _restarts(it: Installed) -> int:
+    (number,) = it.machine.show(UNIT, "NRestarts")
+    return int(number)
+
+
+@pytest.mark.parametrize("fault", ["a key that nobody knows", "no token"])
+def test_what_no_restart_can_mend_is_told_and_not_tried_again(it: Installed, fault: str) -> None:
+    config, token = it.config.read_text(), it.token.read_text()
+    if fault == "no token":
+        it.token.unlink()
+        wanted = "there is no Discord token"
+    else:
+        it.config.write_text(config.replace("[pace]", "[pace]\nmax_in_fligth = 3"))
+        wanted = "did you mean max_in_flight?"
+    try:
+        assert it.machine.run("systemctl", "start", UNIT, check=False).returncode != 0
+        state, code, restarts, status = it.machine.show(
+            UNIT, "ActiveState", "ExecMainStatus", "NRestarts", "StatusText"
+        )
+        assert (state, code, restarts) == ("failed", "78", "0")
+        assert wanted in status
+        told = [entry for entry in it.machine.journal(UNIT) if wanted in str(entry["MESSAGE"])]
+        assert told[-1]["PRIORITY"] == "3"
+    finally:
+        it.config.write_text(config)
+        it.token.write_text(token)
+        it.token.chmod(0o600)
+        it.machine.run("systemctl", "reset-failed", UNIT)
+
+
+def test_a_start_does_not_wait_for_a_gateway_that_is_away_but_says_so(it: Installed) -> None:
+    it.machine.run("rm", "-rf", "/var/lib/mjwatch")  # it knows another address, to resume
+    config = it.config.read_text()
+    it.config.write_text(config.replace(f"ws://{it.address}", "ws://127.0.0.1:9"))
+    try:
+        it.machine.run("systemctl", "start", UNIT, patience=HANG)
+        state, status = it.machine.show(UNIT, "ActiveState", "StatusText")
+        assert state == "active"
+        assert status.startswith("No gateway: ")
+    finally:
+        it.config.write_text(config)
+        it.machine.run("systemctl", "stop", UNIT, patience=STOP_LIMIT)
