@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -219,6 +220,16 @@ def test_a_follow_up_is_told_from_its_twins_by_its_uuid_alone() -> None:
     assert channel.tells_apart(a_job(message_id="600"))
     assert not channel.tells_apart(pressed_job("V1", message_id="600"))
     assert channel.tells_apart(pressed_job("V1", job_uuid=UUID_A))
+
+
+def test_a_picture_that_a_person_asks_for_meanwhile_does_not_hold_up_another() -> None:
+    follower = a_follower()
+    by_hand = pressed_start("600", "Upscaling image #1 with", nonce="77")
+    assert follower.dispatch(create(by_hand), by_id(pressed_job("U2"))) == []
+    follower.strangers.load(json.loads(json.dumps(follower.strangers.stored())))
+    assert follower.dispatch(create(single("700", 1, UUID_B)), by_id(pressed_job("U1"))) == []
+    found = the_result(follower.dispatch(create(single("701", 2, UUID_A)), by_id(pressed_job("U2"))))
+    assert found.job_uuid == UUID_A
 
 
 # ---- notices about them

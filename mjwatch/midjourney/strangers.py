@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.midjourney.echo import could_be_same
 from mjwatch.midjourney.expected import could_be_about
-from mjwatch.midjourney.loose import id_of, objects_of, text_of
+from mjwatch.midjourney.loose import id_of, number_of, objects_of, text_of
 from mjwatch.midjourney.reading import Action, Kind, Reading
 from mjwatch.model import IN_FLIGHT, Job, State
 
@@ -31,7 +31,8 @@ _LONGEST_MS = 24 * 60 * 60 * 1000
 class Stranger:
     """One such job. ``since`` is a message older than its result; ``result_id`` is that, once it is known.
 
-    ``pressed``: the message with the button that began it, to which its result replies too.
+    ``pressed``: the message with the button that began it, to which its result replies too; ``picture``: the
+    number of the picture that its start names.
     """
 
     message_id: str
@@ -40,6 +41,7 @@ class Stranger:
     since: str | None = None
     result_id: str | None = None
     pressed: str | None = None
+    picture: int | None = None
 
     def could_own(self, reading: Reading) -> bool:
         """Whether it may be behind this message, by its looks."""
@@ -47,7 +49,10 @@ class Stranger:
             return False
         same_uuid = None in {self.job_uuid, reading.job_uuid} or self.job_uuid == reading.job_uuid
         if self.pressed is not None:
-            return same_uuid and reading.reply_to == self.pressed
+            other_one = (
+                None not in {self.picture, reading.image_index} and self.picture != reading.image_index
+            )
+            return same_uuid and reading.reply_to == self.pressed and not other_one
         plain = reading.action in _OF_A_PROMPT and reading.kind is not Kind.SINGLE
         return same_uuid and plain and could_be_same(self.prompt, reading.prompt or "")
 
@@ -76,7 +81,8 @@ class Strangers:
             message_id = id_of(fields.get("message_id"))
             if message_id is not None:
                 ids = {key: id_of(fields.get(key)) for key in ("job_uuid", "since", "result_id", "pressed")}
-                self.add(Stranger(message_id, text_of(fields.get("prompt")), **ids))
+                prompt, picture = text_of(fields.get("prompt")), number_of(fields.get("picture"))
+                self.add(Stranger(message_id, prompt, **ids, picture=picture))
 
     def stored(self) -> list[dict[str, Any]]:
         """For the journal, so that none looks like ours after a restart; the same list until one changes."""
@@ -96,7 +102,8 @@ class Strangers:
             return
         if known is None:
             place, prompt = reading.message_id, reading.prompt or ""
-            known = Stranger(place, prompt, since=place, pressed=reading.reply_to)
+            pressed, picture = reading.reply_to, reading.image_index
+            known = Stranger(place, prompt, since=place, pressed=pressed, picture=picture)
         self.add(replace(known, job_uuid=reading.job_uuid or known.job_uuid))
 
     def add(self, stranger: Stranger) -> None:
