@@ -216,6 +216,7 @@ def test_what_names_no_job_is_no_parent(parent: str) -> None:
         (JOB + 'action = "V1"\nimages = ["a.png"]', "both action and images"),
         (JOB + 'action = "V1"\ncommand = "describe"', "both action and command"),
         (JOB + 'action = "V1"\ndimensions = "square"', "both action and dimensions"),
+        (JOB + "action = []", "action is empty"),
         (JOB + "action = 1", "action is 1, but must be a list"),
     ],
 )

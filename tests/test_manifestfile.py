@@ -72,7 +72,7 @@ def test_what_a_manifest_is_believed(change: dict[str, Any], prompt: Prompt | No
         (MANIFEST | {"schema": "mjwatch/manifest/2"}, "no manifest of mjwatch"),
         ({"name": "some-package", "version": "1.0.0"}, "no manifest of mjwatch"),
         (MANIFEST | {"prompt": {"submitted": ""}}, "the prompt is empty"),
-        (MANIFEST | {"prompt": {"submitted": "a {red, blue} cat"}}, "a manifest's prompt is not expanded"),
+        (MANIFEST | {"prompt": {"submitted": "a {red, blue} cat"}}, "still holds a permutation"),
         (MANIFEST | {"prompt": {"submitted": "a\u0000"}}, "control character"),
         (MANIFEST | {"prompt": {"submitted": "x" * 6001}}, "6001 characters"),
         (MANIFEST | {"prompt": None}, "no prompt.submitted or no command"),

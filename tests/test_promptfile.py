@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Surroundings
+from mjwatch.prompts.expand import Wildcards, as_written
 from mjwatch.prompts.promptfile import MAX_BYTES, PromptFile, looks_incomplete, read_prompt_file
 
 CAT = "https://pictures.example.org/cat.png"
@@ -107,6 +108,12 @@ def test_other_names_are_no_prompt_files(name: str) -> None:
 )
 def test_what_can_not_be_submitted_is_refused_with_the_reason(data: str | bytes, told: str) -> None:
     assert told in refused(data).message
+
+
+@pytest.mark.parametrize("text", ["{a __w__}", "{ {a\\, b, c} }", "{x {__w__} y}"])
+def test_what_midjourney_would_expand_itself_is_refused_after_the_expansion(text: str) -> None:
+    with pytest.raises(PromptFileError, match="still holds a permutation"):
+        read_prompt_file(text.encode(), "a.txt", around=Surroundings(wildcards={"w": b"b, c"}))
 
 
 def test_a_line_of_a_list_that_can_not_be_submitted_is_told_with_its_number() -> None:
@@ -354,6 +361,7 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
         assert prompt.text == " ".join(prompt.text.split())
         assert len(prompt.text) <= 6000
         assert prompt.text or prompt.images or prompt.action or prompt.command in {"blend", "info"}
+        assert Wildcards({}).template(as_written(prompt.text)).count == 1
         assert (prompt.action is None) == (prompt.parent is None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 6000
 """Characters in a text option of a slash command (discord-api-docs, "Application Command Option")."""
+
+_ESCAPED = re.compile(r"\\[{},]")
+_PLAIN_BRACES = re.compile(r"\{[^{},]*\}")
+_BRACES = re.compile(r"\{[^{}]*,[^{}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,20 @@ def assemble(text: str, links: Iterable[str], parameters: Parameters, *, bare: b
         raise PromptFileError(
             f"the prompt has {len(whole)} characters, but Discord takes {MAX_TEXT} at most", "shorten it"
         )
+    if _is_permutation(whole):
+        raise PromptFileError(
+            "the prompt still holds a permutation, for which Midjourney would ask back",
+            "write \\{ for a plain brace; a permutation goes into a .txt or .toml",
+        )
     return Assembled(whole, tuple(slips(whole)))
+
+
+def _is_permutation(text: str) -> bool:
+    """Whether Midjourney would expand this: some comma stands within braces."""
+    text = _ESCAPED.sub("", text)
+    while (shorter := _PLAIN_BRACES.sub("", text)) != text:
+        text = shorter
+    return _BRACES.search(text) is not None
 
 
 def clean(text: str) -> str:

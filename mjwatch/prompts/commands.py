@@ -131,15 +131,20 @@ def _check_text(name: str, rule: Rule, text: str) -> None:
 
 def _check_pictures(name: str, rule: Rule, images: tuple[str, ...]) -> None:
     if len(images) not in rule.pictures:
-        first, last = rule.pictures[0], rule.pictures[-1]
-        wanted = (
-            "no pictures" if not last else f"{first} to {last} pictures" if first < last else "one picture"
+        raise PromptFileError(
+            f"{name} takes {_how_many(rule.pictures)}, not {len(images)}", f"write {rule.example}"
         )
-        raise PromptFileError(f"{name} takes {wanted}, not {len(images)}", f"write {rule.example}")
     if name == "blend" and not all(map(pictures.is_local, images)):
         raise PromptFileError(
             "blend takes files, not links", "leave the command out: links without words are blended as well"
         )
+
+
+def _how_many(pictures: range) -> str:
+    first, last = pictures[0], pictures[-1]
+    if last == 0:
+        return "no pictures"
+    return "one picture" if first == last else f"{first} to {last} pictures"
 
 
 def _shape(given: Given, own: Parameters) -> str:

@@ -46,7 +46,7 @@ def read_keys(table: Mapping[str, Any], known: tuple[str, ...], zone: tzinfo | N
     if "prompt" in table:
         found["prompts"] = (_text("prompt", table["prompt"]),)
     if "action" in table:
-        found["actions"] = actions.expand_then(_one_or_more("action", table["action"]))
+        found["actions"] = _actions(table["action"])
     if "not_before" in table:
         found["not_before"] = _moment(table["not_before"], zone)
     return Given(**found, parameters=_parameters(table))
@@ -96,6 +96,13 @@ def _command(value: object) -> str:
             "commands are " + ", ".join(COMMANDS),
         )
     return command
+
+
+def _actions(value: object) -> tuple[str, ...]:
+    names = actions.expand_then(_one_or_more("action", value))
+    if not names:
+        raise PromptFileError("action is empty", 'say what is to be done: action = "U1"')
+    return names
 
 
 def _then(value: object) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from mjwatch.settings import did_you_mean, shown
 SCHEMA = "mjwatch/manifest/1"
 
 _JOB = re.compile(r"[a-z0-9]{8}")
-_PERMUTATION = re.compile(r"(?<!\\)\{[^{}]*(?<!\\),[^{}]*\}")
 
 
 def read_manifest(text: str) -> Wish:
@@ -62,8 +61,6 @@ def _again(manifest: dict[str, Any]) -> Wish:
             f"a manifest does not hold the pictures that {command} needs",
             "drop the prompt file itself, with its pictures",
         )
-    if _PERMUTATION.search(text):
-        raise PromptFileError("a manifest's prompt is not expanded", "write {a, b} into a .txt or .toml")
     parameters = manifest.get("parameters")
     read = read_parameters(parameters) if isinstance(parameters, dict) else {}
     return Wish("", text, command=command, parameters=read, finished=True)
