@@ -95,7 +95,7 @@ class Runtime:
         """The parts that no longer do their work: ended, or at one thing for longer than that can take."""
         well = {
             "the loop": not self._pulse.hangs,
-            "the inbox": self._inbox.alive or not self._watch_inbox,
+            "the inbox": self._inbox.well or not self._watch_inbox,
             "the gateway": self._connection.well,
             "the workers": self._worker.well,
             "control": self._pokes.well,
@@ -205,7 +205,7 @@ class Runtime:
     def _stop(self) -> None:
         """Outermost first, so that what the workers still end is journaled."""
         if self._watch_inbox:
-            self._inbox.stop()
+            self._inbox.stop(INBOX_PATIENCE)
         self._worker.stop(WORKER_PATIENCE)
         self._pokes.stop()
         self._connection.stop(resumable=self.comes_back)

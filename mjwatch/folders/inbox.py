@@ -20,6 +20,7 @@ from mjwatch.folders.removal import remove_taken, restore_aside
 from mjwatch.folders.settling import Settling
 from mjwatch.folders.taking import Taking
 from mjwatch.folders.watching import Watch
+from mjwatch.host.pulse import Pulse
 from mjwatch.prompts.promptfile import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ REMOTE_SETTLE = 10.0
 
 READ_ANEW = 600.0
 """Seconds after which every folder is read again even if its times say that nothing happened in it."""
+
+LONGEST_LOOK = 300.0
+"""Seconds that no look takes, at a large inbox on a slow network either."""
 
 TOO_LARGE = "it is too large, and was not read whole"
 
@@ -80,6 +84,7 @@ class Inbox:
         self._next_look = 0.0
         self._read_anew = 0.0
         self._told: InboxScanned | None = None
+        self._pulse = Pulse(LONGEST_LOOK)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
         self.looked: float | None = None
@@ -100,19 +105,24 @@ class Inbox:
         self._watch.start()
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread and the watch; files that have not settled stay where they are."""
-        if not self._thread.is_alive():
-            return
+    def stop(self, patience: float = 10.0) -> None:
+        """End the thread, within so many seconds, and the watch; files that have not settled stay there."""
+        if self._thread.ident is None:
+            return  # never started
         self._stop.set()
         self._bell.ring()
-        self._thread.join(timeout=10)
+        self._thread.join(patience)
         self._watch.stop()
 
     @property
     def alive(self) -> bool:
         """Whether it still looks."""
         return self._thread.is_alive()
+
+    @property
+    def well(self) -> bool:
+        """Whether it looks, and no look hangs; it sees to the watch itself."""
+        return self.alive and not self._pulse.hangs
 
     def holds(self, path: str) -> bool:
         """Whether a file lies at this path, as far as is known; any thread may ask."""
@@ -156,7 +166,8 @@ class Inbox:
     def _run(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
-            self._look_safely(self._bell.take())
+            with self._pulse:
+                self._look_safely(self._bell.take())
             self._stop.wait(min(max(BREATH, time.monotonic() - began), LONGEST_BREATH))
             self._bell.wait(self._wait())
 
