@@ -1,4 +1,7 @@
-"""The journal fails at every one of its writes, in every way: nothing is sent before it is written down."""
+"""The journal fails at every one of its writes, in every way: nothing is sent before it is written down.
+
+Seen to catch: a POST handed out before its attempt is committed.
+"""
 
 from __future__ import annotations
 
