@@ -127,6 +127,7 @@ _UPLOAD = {
     "upload_lost": "the next PUT of a file is answered by 200, but the file is nowhere",
 }
 _BOT = {
+    "answer_stuck": "/info, /describe, /shorten: the LOADING answer is never filled in",
     "account": "at once: the account is as the keys say: `mode` (fast, relax, turbo), `remix`, `stealth`, "
     "`variability` (booleans), `suffix`, `version` (texts), `fast_hours` (left)",
     "informed": "a notice named by `title` (default Duplicate images detected) comes beside a job that runs "

@@ -12,7 +12,7 @@ from .command_table import COMMANDS
 from .messages import button, embed
 from .notices import notice_named
 from .preferences import BLUE
-from .refusing import refuse
+from .refusing import asked_refusal, refuse
 
 if TYPE_CHECKING:
     from .identity import Json
@@ -58,15 +58,28 @@ class Desk:
     def _about(self, interaction: Interaction) -> tuple[list[str], Source]:
         return self._texts.get(interaction.message_id or "", ([], (None, "")))
 
+    def _turned_away(self, interaction: Interaction, executed: Executed) -> bool:
+        """Whether a fault stands in place of an answer."""
+        if self._studio.faults.take("silent", interaction.text):
+            return True
+        notice = asked_refusal(self._studio, interaction.text)
+        if notice is not None:
+            executed.outcome = "refused"
+            refuse(self._studio, interaction, notice)
+        return notice is not None
+
     async def info(self, interaction: Interaction, executed: Executed) -> None:
         """/info: a LOADING message that is filled in."""
+        if self._turned_away(interaction, executed):
+            return
         message = self._loading(interaction)
         await self._pause(ANSWER_TIME)
-        self._fill_in(message, interaction, self._workshop.account.body())
-        executed.outcome = "done"
+        self._fill_in(message, interaction, executed, self._workshop.account.body())
 
     async def shorten(self, interaction: Interaction, executed: Executed) -> None:
         """/shorten: the prompt with ever fewer words (other clients' code; not recorded)."""
+        if self._turned_away(interaction, executed):
+            return
         message = self._loading(interaction)
         await self._pause(ANSWER_TIME)
         words = (interaction.prompt or "").split()
@@ -79,11 +92,12 @@ class Desk:
             button(None, f"MJ::Job::PromptAnalyzer::{n}", emoji=key) for n, key in enumerate(KEYCAPS, start=1)
         ]
         self._offer(message, texts, (None, ""))
-        self._fill_in(message, interaction, body, row)
-        executed.outcome = "done"
+        self._fill_in(message, interaction, executed, body, row)
 
     async def describe(self, interaction: Interaction, executed: Executed) -> None:
         """/describe: four prompts for a picture (recorded 2025-06)."""
+        if self._turned_away(interaction, executed):
+            return
         source = interaction.option("image"), interaction.option("link") or ""
         if not await self._can_see(source):
             executed.outcome = "refused"
@@ -114,8 +128,7 @@ class Desk:
         row.append(button(None, "MJ::Picread::Retry", emoji="🔄"))
         self._offer(message, texts, source)
         more = [button("Imagine all", "MJ::Job::PicReader::all", emoji=PARTY)]
-        self._fill_in(message, interaction, body, row, more)
-        executed.outcome = "done"
+        self._fill_in(message, interaction, executed, body, row, more)
 
     async def _shown(self, source: Source) -> Json:
         path, link = source
@@ -148,10 +161,15 @@ class Desk:
         self._studio.delivery.create(message, interaction)
         return message
 
-    def _fill_in(self, message: Json, interaction: Interaction, body: Json, *rows: list[Json]) -> None:
+    def _fill_in(
+        self, message: Json, interaction: Interaction, executed: Executed, body: Json, *rows: list[Json]
+    ) -> None:
+        if self._studio.faults.take("answer_stuck", interaction.text):
+            return
         components = self._studio.forms.rows(*rows)
         message |= {"flags": FLAG_EPHEMERAL, "embeds": [body], "components": components}
         self._studio.delivery.update(message, interaction)
+        executed.outcome = "done"
 
     async def _pause(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, self._studio.seconds_per_job / 10))

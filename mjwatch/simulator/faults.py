@@ -74,9 +74,9 @@ class Faults:
         return {"faults": CATALOGUE, "armed": armed}
 
 
-def check_fault(request: object) -> None:
-    """Raises FaultError if this is no request for a fault."""
-    _parsed(request)
+def checked_fault(request: object) -> Armed:
+    """The fault that this asks for, not armed yet. Raises FaultError if it is no request for a fault."""
+    return _parsed(request)
 
 
 def _parsed(request: object) -> Armed:

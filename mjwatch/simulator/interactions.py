@@ -57,7 +57,8 @@ class Interaction:
     @property
     def text(self) -> str:
         """What faults are matched with."""
-        return " ".join(part for part in (self.prompt, self.custom_id) if part)
+        given = [value for _, value in self.options if isinstance(value, str)]
+        return " ".join(part for part in (self.command, *given, self.words, self.custom_id) if part)
 
     def option(self, name: str) -> str | None:
         """The text of this option."""
@@ -71,12 +72,12 @@ def nonce_of(body: object) -> object:
 
 
 def text_of(body: object) -> str:
-    """What faults are matched with, in a body that may be malformed: every text of options and fields."""
+    """What faults are matched with, in a body that may be malformed: its name, and every text given."""
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, dict):
         return ""
     rows = objects(data.get("components"))
     fields = [field for row in rows for field in objects(row.get("components"))]
     given = [*objects(data.get("options")), *fields]
-    values = [data.get("custom_id"), *(one.get("value") for one in given)]
+    values = [data.get("name"), data.get("custom_id"), *(one.get("value") for one in given)]
     return " ".join(value for value in values if isinstance(value, str))

@@ -13,7 +13,7 @@ from .messages import DANGER, SUCCESS, button, embed
 from .notices import ORANGE, UNKNOWN_JOB, asked_notice, notice_for, notice_named
 from .permutations import JOBS_MAX, expanded
 from .plans import plan_for_prompt
-from .refusing import refuse
+from .refusing import asked_refusal, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -106,11 +106,8 @@ class Orders:
 
     async def notice(self, text: str) -> Notice | None:
         """What the bot says in place of a job, by faults and by what is in the text."""
-        faults = self._studio.faults
-        if armed := faults.take("refuse", text):
-            return asked_notice(armed, "Banned prompt")
-        if armed := faults.take("refuse_by_reply", text):
-            return replace(asked_notice(armed, "Banned prompt"), late=True, by_reply=True)
+        if (notice := asked_refusal(self._studio, text)) is not None:
+            return notice
         if not await self._studio.links.lead_to_pictures(text):
             return notice_named("Invalid link")
         return notice_for(text)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
+
+from .notices import asked_notice
 
 if TYPE_CHECKING:
     from .interactions import Interaction
     from .jobs import Studio
     from .notices import Notice
+BANNED = "Banned prompt"
 
 
 def refuse(studio: Studio, interaction: Interaction, notice: Notice) -> None:
@@ -24,6 +28,15 @@ def refuse(studio: Studio, interaction: Interaction, notice: Notice) -> None:
         components=forms.rows(notice.row()) if notice.buttons else [],
     )
     studio.delivery.create(message, interaction)
+
+
+def asked_refusal(studio: Studio, text: str) -> Notice | None:
+    """What a fault wants the bot to say in place of an answer; the text is what the fault is matched with."""
+    if armed := studio.faults.take("refuse", text):
+        return asked_notice(armed, BANNED)
+    if armed := studio.faults.take("refuse_by_reply", text):
+        return replace(asked_notice(armed, BANNED), late=True, by_reply=True)
+    return None
 
 
 def whisper(studio: Studio, interaction: Interaction, content: str) -> None:

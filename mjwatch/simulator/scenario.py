@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .faults import FaultError, check_fault
+from .account import Account
+from .faults import FaultError, checked_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,9 @@ def read_scenario(path: Path) -> Scenario:
 
 def _part(part: object, path: Path) -> tuple[float, object]:
     try:
-        check_fault(part)
+        fault = checked_fault(part)
+        if fault.name == "account":
+            Account().change(fault.details)
     except FaultError as error:
         raise FaultError(f"{path}: {error}") from None
     delay = part.get("after", 0) if isinstance(part, dict) else 0

@@ -8,6 +8,7 @@ import pytest
 
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.simulator.identity import BOT_ID, GUILD_ID, USER_ID
+from mjwatch.simulator.notices import NOTICES
 
 from .harness import play, simulated
 
@@ -298,3 +299,17 @@ def test_any_notice_can_be_asked_for(fault: Json, event: str, title: str) -> Non
             assert message["embeds"][0]["title"] == title
 
     play(story)
+
+
+def test_every_notice_that_people_have_met_is_known() -> None:
+    met = {
+        *("Job queued", "Queue full", "Action needed to continue", "Banned prompt", "Banned prompt detected"),
+        *("Banned image prompt", "Invalid parameter", "Invalid prompt", "Empty prompt", "Invalid request"),
+        *("Invalid link", "Image denied", "Pending mod message", "Blocked", "Action required to continue"),
+        *("Credits exhausted", "Subscription required", "Subscription paused", "Plan Cancelled"),
+        *("Tos not accepted", "Slow Down!", "Job action restricted", "Sorry, something went wrong"),
+        *("Sorry! Could not complete the job!", "Request cancelled due to image filters"),
+        *("Request cancelled due to output filters", "Duplicate images detected"),
+        "Failed to process your command :c",
+    }
+    assert met <= set(NOTICES)

@@ -166,6 +166,28 @@ def test_blend_takes_two_pictures_at_least_and_three_shapes(dimensions: str, ima
     play(story)
 
 
+@pytest.mark.parametrize("command", ["info", "describe", "shorten"])
+def test_an_answer_in_words_can_be_refused_or_never_come(command: str) -> None:
+    async def story() -> None:
+        async with simulated() as client, client.gateway() as gateway:
+            await gateway.identify()
+            name = {"describe": "link", "shorten": "prompt"}.get(command, "")
+            options = [{"type": 3, "name": name, "value": "https://example.invalid/a.png"}] if name else []
+            await client.fault("refuse", title="Subscription required", match=command)
+            await client.run(gateway, command, *options)
+            assert (await gateway.refusal())["embeds"][0]["title"] == "Subscription required"
+            await client.fault("answer_stuck", match=command)
+            await client.run(gateway, command, *options)
+            assert (await gateway.event("MESSAGE_CREATE"))["flags"] == 64 | 128
+            await client.fault("silent", match=command)
+            await client.run(gateway, command, *options)
+            await gateway.event("INTERACTION_SUCCESS", lambda about: about["nonce"].endswith("3"))
+            outcomes = [one["outcome"] for one in (await client.state())["interactions"]]
+            assert outcomes == ["refused", "running", "running"]
+
+    play(story)
+
+
 def test_show_posts_a_known_result_again() -> None:
     async def story() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:

@@ -65,7 +65,7 @@ def test_a_good_body_becomes_an_interaction() -> None:
     outcome = _outcome(_good())
     assert isinstance(outcome, Interaction)
     assert outcome.option("prompt") == "a red cat"
-    assert text_of(_good()) == "a red cat"
+    assert text_of(_good()) == outcome.text == "imagine a red cat"
 
 
 @given(JSON)

@@ -32,9 +32,28 @@ def test_a_scenario_arms_its_faults_at_the_start_and_later(tmp_path: Path) -> No
     play(story)
 
 
+def test_a_scenario_can_set_the_account(tmp_path: Path) -> None:
+    file = tmp_path / "remix.json"
+    file.write_text(json.dumps([{"fault": "account", "remix": True, "fast_hours": 0}]))
+
+    async def story() -> None:
+        async with simulated(scenario=file) as client:
+            account = (await client.state())["account"]
+            assert (account["remix"], account["fast_hours"]) == (True, 0)
+
+    play(story)
+
+
 @pytest.mark.parametrize(
     "text",
-    ["{", "{}", "[1]", '[{"fault": "nonsense"}]', '[{"fault": "captcha", "after": -1}]'],
+    [
+        '[{"fault": "account", "mode": "slow"}]',
+        "{",
+        "{}",
+        "[1]",
+        '[{"fault": "nonsense"}]',
+        '[{"fault": "captcha", "after": -1}]',
+    ],
 )
 def test_a_scenario_that_is_not_understood_is_one_line(
     tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
