@@ -1,0 +1,86 @@
+"""Many prompt files at once: all are taken, none twice, and memory stays small."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.stage import HANG, Stage, environment, staged, wait_until
+
+pytestmark = pytest.mark.real
+
+BURST = 10_000
+FLOOD = 20_000
+"""Five times as many as the kernel's queue of notices can hold."""
+
+MOST_MEMORY = 120 * 1024
+"""KiB."""
+
+
+def start(stage: Stage) -> subprocess.Popen[str]:
+    """The daemon as people run it: the checks of Python's development mode take memory of their own."""
+    with (stage.folder / "mjwatch.log").open("a") as log:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "mjwatch", "--config", str(stage.config), "run"],
+            stdout=log,
+            stderr=log,
+            text=True,
+            env=environment(),
+        )
+    stage.daemons.append(daemon)
+    wait_until(lambda: "gateway: ready" in stage.log, "the gateway's READY")
+    return daemon
+
+
+def drop_many(stage: Stage, name: str, count: int) -> set[str]:
+    """Gives the paths."""
+    folder = stage.inbox / name
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"p{number}.txt").write_text(f"a picture of {name} number {number}\n")
+    return {f"{name}/p{number}.txt" for number in range(count)}
+
+
+def queued(stage: Stage) -> list[str]:
+    """The paths of the files of all jobs that wait."""
+    with closing(sqlite3.connect(f"file:{stage.folder}/state/journal.sqlite3?mode=ro", uri=True)) as journal:
+        rows = journal.execute(
+            "SELECT files.path FROM jobs JOIN files ON files.id = jobs.file WHERE state='queued'"
+        )
+        return [path for (path,) in rows]
+
+
+def peak_memory(pid: int) -> int:
+    """The most that the process has ever held in memory, in KiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def all_taken(stage: Stage, dropped: set[str]) -> None:
+    wait_until(lambda: not list((stage.inbox).glob("*/*.txt")), "an empty inbox", HANG * 4)
+    found = queued(stage)
+    assert len(found) == len(dropped)
+    assert set(found) == dropped
+    assert "Traceback" not in stage.log
+
+
+def test_all_of_a_flood_is_taken_and_nothing_twice(tmp_path: Path) -> None:
+    with staged(tmp_path / "w") as stage:
+        daemon = start(stage)
+        assert stage.run("pause").returncode == 0
+        dropped = drop_many(stage, "burst", BURST)
+        all_taken(stage, dropped)
+        assert peak_memory(daemon.pid) < MOST_MEMORY
+        os.kill(daemon.pid, signal.SIGSTOP)
+        dropped |= drop_many(stage, "flood", FLOOD)
+        os.kill(daemon.pid, signal.SIGCONT)
+        all_taken(stage, dropped)
+        assert stage.stop(daemon) == 0
+        assert stage.state()["posts"] == []
