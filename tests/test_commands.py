@@ -114,6 +114,7 @@ def test_a_command_becomes_a_prompt(toml: str, prompt: Prompt) -> None:
         ('command = "shorten"\nprompt = " "', "shorten needs a prompt"),
         ('command = "shorten"\nprompt = "a"\nimages = ["a.png"]', "shorten takes no pictures, not 1"),
         ('command = "info"\nprompt = "a"', "info takes no words"),
+        ('command = "info"\nimages = ["a.png"]', "info takes no pictures, not 1"),
         ('command = "show"\nprompt = "7k3f9a2m"', "no job of Midjourney's"),
         ('command = "imagin"\nprompt = "a"', 'there is no command "imagin" (did you mean imagine?)'),
         ('command = 5\nprompt = "a"', "command is 5, but must be text"),

@@ -242,6 +242,30 @@ def test_a_toml_file_that_can_not_be_read_is_refused_with_the_place_and_the_cure
 
 
 @pytest.mark.parametrize(
+    ("toml", "hint"),
+    [
+        ("prompt = a cat", "text values stand in quotes"),
+        ("prompt = 'x'\nlabel = \u201cx\u201d", "between straight quotes"),
+        ("prompt = 'x'\n[parameters]\ntile = True", "written in small letters"),
+        ('images = ["C:\\pics\\a.png"]', "in double quotes a backslash is written"),
+        ("prompt = 'x'\n[parameters]\nar = 16:9", "text values stand in quotes"),
+        ('prompt = "a\ncat"', "close the quotes in the same line"),
+        ("prompt = 'x", "close the quotes"),
+        ("label = 'x'\nlabel = 'y'", "stands there twice"),
+        ("[parameters]\nv = 7\n[parameters]\nq = 1", "stands there twice"),
+        ("a cat --ar 16:9", "each line is key = value"),
+        ("prompt: 'x'", "each line is key = value"),
+        ("prompts = ['a', 'b'", "close the list with ]"),
+        ("[[jobs]\nprompt = 'x'", "close the brackets of the table's name"),
+        ("a = " + "[" * 30_000, "nothing in a prompt file stands that deep"),
+        ("a = " + "9" * 5000, "text values stand in quotes"),
+    ],
+)
+def test_broken_toml_is_told_with_what_was_probably_meant(toml: str, hint: str) -> None:
+    assert hint in refused(toml, "a.toml").mend
+
+
+@pytest.mark.parametrize(
     ("data", "name"),
     [
         ("a cat\n" * 4, "a.list.txt"),

@@ -37,7 +37,7 @@ Parts = tuple["str | Choice", ...]
 """A text, in pieces."""
 
 
-COMMA = "\\,"
+_COMMA = "\\,"
 """An escaped comma, as a part of its own while it is not known whether it stands within a choice."""
 
 
@@ -56,7 +56,7 @@ class BraceReader:
         self._open = [_Brace()]
 
     def add(self, part: str | Choice) -> None:
-        """A piece of text, an escaped comma, or a choice; what counts as a brace is for ``brace``."""
+        """A piece of text, or a choice; an escaped comma is a piece of its own."""
         if part:
             self._open[-1].current.append(part)
 
@@ -92,7 +92,7 @@ class BraceReader:
 
 
 def _plain(part: str | Choice) -> str | Choice:
-    return "," if part == COMMA else part
+    return "," if part == _COMMA else part
 
 
 def _without_blank(option: list[str | Choice]) -> list[str | Choice]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
-from mjwatch.prompts.choices import COMMA, MAX_LENGTH, BraceReader, choice_of, count_of, longest_of, texts_of
+from mjwatch.prompts.choices import MAX_LENGTH, BraceReader, choice_of, count_of, longest_of, texts_of
 from mjwatch.prompts.filetext import decode, prompt_lines
 
 if TYPE_CHECKING:
@@ -93,8 +93,6 @@ class Wildcards:
                 reading.brace(token["brace"])
             elif token["wildcard"]:
                 reading.add(self._choice(token["wildcard"]))
-            elif token[0] == "\\,":
-                reading.add(COMMA)
             else:
                 reading.add(token["word"] or token[0])
         reading.add(text[end:])
