@@ -251,6 +251,8 @@ def test_a_toml_file_that_can_not_be_read_is_refused_with_the_place_and_the_cure
         ("prompt = 'x'\n[parameters]\nar = 16:9", "text values stand in quotes"),
         ('prompt = "a\ncat"', "close the quotes in the same line"),
         ("prompt = 'x", "close the quotes"),
+        ('prompt = """x', "close the quotes"),
+        ("prompt = 'a\ncat'", "use ''' around a text of several lines"),
         ("label = 'x'\nlabel = 'y'", "stands there twice"),
         ("[parameters]\nv = 7\n[parameters]\nq = 1", "stands there twice"),
         ("a cat --ar 16:9", "each line is key = value"),
@@ -392,6 +394,7 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
 WORDS = st.lists(st.from_regex(r"[a-zäöü0-9,.!?]{1,12}", fullmatch=True), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(WORDS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), st.sampled_from([" ", "\n", "\r\n", "  \t"]))
 def test_plain_words_come_back_whatever_the_encoding_and_the_line_breaks(
     words: list[str], encoding: str, blank: str
@@ -399,6 +402,7 @@ def test_plain_words_come_back_whatever_the_encoding_and_the_line_breaks(
     assert texts(blank.join(words).encode(encoding)) == [" ".join(words)]
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_a_prompt_reads_the_same_when_its_text_is_read_again(words: list[str]) -> None:
     (once,) = texts(" ".join([*words, CAT, "--ar", "16:9"]))

@@ -12,6 +12,11 @@ _BY_MESSAGE = (
     ("Unescaped", "in double quotes a backslash is written \\\\; in single ones everything stays as it is"),
     ("Illegal character", 'close the quotes in the same line, or use """ around a text of several lines'),
     ("Unterminated", "close the quotes"),
+    ("Expected \"'", "close the quotes"),
+    (
+        "invalid character '\\n'",
+        "close the quotes in the same line, or use ''' around a text of several lines",
+    ),
     ("Cannot", "a key or a table stands there twice: leave one out; several jobs are [[jobs]] tables"),
     ("Expected '='", 'each line is key = value; a prompt without keys goes into a file that ends in ".txt"'),
     ("Unclosed array", "close the list with ]"),
