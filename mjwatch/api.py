@@ -182,7 +182,7 @@ class MidjourneyAPI:
             if not self._journal.exists():
                 return False
             with closing(JournalReader(self._journal)) as reader:
-                return bool(reader.taken_mtimes(name, digest))
+                return reader.was_taken(name, digest)
 
         return Dropped(drop_file(self.config.inbox.path, stem, suffix, data, taken), digest)
 

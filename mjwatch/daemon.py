@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
-from mjwatch.errors import ConfigError, JournalError, MjwatchError
+from mjwatch.errors import ConfigError, JournalError, MjwatchError, OwnerError
 from mjwatch.events import StopAsked
 from mjwatch.host.log import start_logging
 from mjwatch.host.supervision import Supervision
@@ -38,16 +38,28 @@ EX_NOPERM, EX_CONFIG = 77, 78
 
 
 def run_daemon(
-    config: Config, keys: Keys, *, drain: bool = False, resume: bool = False, systemd: Systemd | None = None
+    config: Config,
+    keys: Keys,
+    *,
+    drain: bool = False,
+    resume: bool = False,
+    take_over: bool = False,
+    accept_existing: bool = False,
+    systemd: Systemd | None = None,
 ) -> int:
     """Run until a signal, or with ``drain`` until all that is there has its answer. Returns the exit code.
 
     4: a drain that ended because a person is needed, with the queue kept. ``resume``: a person says that what
-    the sending was paused for is mended; if it is not, it is paused again. ``systemd`` is told how it goes.
+    the sending was paused for is mended; if it is not, it is paused again. ``take_over`` and
+    ``accept_existing``: their word on the inbox, as Runtime has them. ``systemd`` is told how it goes.
     """
     systemd = systemd or Systemd({})
     # The handlers stay until all has stopped: a second signal must not cut a clean stop short.
-    with Supervision(systemd) as supervision, ExitStack() as handlers, Runtime(config, keys) as runtime:
+    with (
+        Supervision(systemd) as supervision,
+        ExitStack() as handlers,
+        Runtime(config, keys, take_over=take_over, accept_existing=accept_existing) as runtime,
+    ):
         engine = runtime.engine
         handlers.enter_context(_stopped_by_signals(engine))
         supervision.look_at(_Watched(runtime))
@@ -58,7 +70,7 @@ def run_daemon(
         runtime.comes_back = not (drain and engine.settled())
         log.info("stopping")
         supervision.stopping()
-        return NEEDS_PERSON if drain and (engine.paused is not None or engine.in_doubt()) else 0
+        return NEEDS_PERSON if drain and engine.needs_person() else 0
 
 
 @contextmanager
@@ -115,7 +127,8 @@ def exit_code_for_systemd(error: MjwatchError) -> int:
         return EX_NOPERM
     if isinstance(error, JournalError) and not isinstance(cause, OSError | sqlite3.OperationalError):
         return EX_NOPERM  # damaged, or a newer version's
-    return EX_NOPERM if error.exit_code == NEEDS_PERSON else error.exit_code
+    needs_person = isinstance(error, OwnerError) or error.exit_code == NEEDS_PERSON
+    return EX_NOPERM if needs_person else error.exit_code
 
 
 def give_up(systemd: Systemd, error: MjwatchError, log_style: str) -> int:

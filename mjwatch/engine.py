@@ -75,6 +75,7 @@ class Engine:
         chance: Callable[[], float],
         new_nonce: Callable[[], str],
         new_id: Callable[[], str],
+        in_inbox: Callable[[str], bool] | None = None,
     ) -> None:
         self._journal = journal
         self._channel = channel
@@ -83,7 +84,7 @@ class Engine:
         self._clock = clock
         self._ticks = ticks
         self._new_id = new_id
-        self._acceptance = Acceptance(journal, new_id, max_jobs_per_file)
+        self._acceptance = Acceptance(journal, new_id, max_jobs_per_file, in_inbox)
         self._tray = InTray(ticks)
         self._jobs: dict[str, Job] = {}
         self.sending = Sending(journal, channel, pace, new_nonce, chance)
@@ -92,6 +93,7 @@ class Engine:
         self._steering = Steering(self.pausing, self.job, self._step, self._take)
         self._notices = Notices(journal, perform)
         self._complaints = Complaints(ticks)
+        channel.on_notice(lambda job_id, words: log.info("%s Midjourney says: %s", job_id, words))
         self._journal_due: float | None = None
         self._waits_for_journal: ev.LoopEvent | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
@@ -100,6 +102,8 @@ class Engine:
         """Told after each event, from the loop's own thread: something may look different now."""
         self.stopping = False
         self.files_waiting: int | None = None
+        self.inbox_trouble: str | None = None
+        """Why nothing is taken from the inbox, if that is so."""
         self.trouble: Trouble | None = None
         self.on_trouble: Callable[[Trouble], None] = lambda trouble: None
         """Told of each try to use Discord that has failed, from the loop's own thread."""
@@ -169,7 +173,7 @@ class Engine:
 
     def settled(self) -> bool:
         """Whether all that was in the inbox has its answer, or waits for a person's word."""
-        if self.files_waiting != 0 or not self._tray.empty:
+        if not self._inbox_is_done() or not self._tray.empty:
             return False
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
         if not all(self._channel.waits_for_person(job) for job in sent):
@@ -178,7 +182,11 @@ class Engine:
 
     def stuck(self) -> bool:
         """Whether nothing more is sent before a person acts, and what was in the inbox is taken in."""
-        return self.pausing.stuck and self.files_waiting == 0 and self._tray.empty
+        return self.pausing.stuck and self._inbox_is_done() and self._tray.empty
+
+    def _inbox_is_done(self) -> bool:
+        """Whether no more will come out of it; not before a person acts, where it is in trouble."""
+        return self.files_waiting == 0 or self.inbox_trouble is not None
 
     @property
     def idle(self) -> bool:
@@ -190,9 +198,10 @@ class Engine:
         """Whether the journal can't be written at the moment, so that nothing is done."""
         return self._waits_for_journal is not None or self._journal_due is not None
 
-    def in_doubt(self) -> bool:
-        """Whether a job waits for a person's word."""
-        return any(job.state is State.IN_DOUBT for job in self._jobs.values())
+    def needs_person(self) -> bool:
+        """Whether anything waits for a person: the sending, the inbox or a job."""
+        doubt = any(job.state is State.IN_DOUBT for job in self._jobs.values())
+        return doubt or self.paused is not None or self.inbox_trouble is not None
 
     def job(self, job_id: str) -> Job | None:
         """The job as it stands, open or closed."""
@@ -259,13 +268,20 @@ class Engine:
     ) -> None:
         match event:
             case ev.InboxScanned():
-                self.files_waiting = event.waiting
+                self._scanned(event)
             case ev.HistoryRead():
                 self._history_read(event)
             case ev.HistoryUnread():
                 self._history_unread(event)
             case ev.StopAsked():
                 self.stopping = True
+
+    def _scanned(self, event: ev.InboxScanned) -> None:
+        self.inbox_trouble = event.trouble
+        if event.trouble is None:
+            self.files_waiting = event.waiting
+        if event.facts() != (self._journal.recall("inbox") or ev.InboxScanned(0).facts()):
+            self._journal.remember({"inbox": event.facts()})
 
     # ---- jobs
 
@@ -335,7 +351,7 @@ class Engine:
 
     def _follow(self, pairs: JobEvents) -> None:
         self._step_all(pairs)
-        if pairs:
+        if pairs or self._channel.holds:  # what ends a stranger's job makes others clear, too
             self._look_again()
 
     def _step_all(self, pairs: JobEvents) -> None:

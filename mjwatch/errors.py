@@ -9,7 +9,8 @@
     ├── PictureError             bytes that are no picture we can work with
     ├── OutboxError              a folder could not be published; worth another try
     ├── HookError                a program or web address in [notify] could not be told
-    ├── DaemonError              another daemon owns this inbox, or none runs where one is needed
+    ├── DaemonError              another daemon works with this, or none runs where one is needed
+    │   ├── OwnerError           the inbox belongs to another host
     │   └── PausedError          nothing is sent until a person has acted
     ├── UnreachableError         Discord could not be reached; the prompt was not sent and is taken back
     └── WireError                talking to Discord failed; the subclass says how far the request got
@@ -82,9 +83,13 @@ class HookError(MjwatchError):
 
 
 class DaemonError(MjwatchError):
-    """Another daemon owns this inbox, or none runs where one is needed."""
+    """Another daemon works with this state, account or inbox, or none runs where one is needed."""
 
     exit_code = 3
+
+
+class OwnerError(DaemonError):
+    """The inbox belongs to another host, and only a person can know that that one is gone."""
 
 
 class PausedError(DaemonError):

@@ -312,8 +312,8 @@ class InboxScanned:
 
     def facts(self) -> dict[str, Any]:
         """What to remember of it, as JSON can hold it: all but the number that changes with each file."""
-        left = [{"path": _printable(one.path), "why": one.why} for one in self.left]
-        return {"trouble": self.trouble, "left": left, "counts": dict(self.counts)}
+        some = [{"path": _printable(one.path), "why": one.why} for one in self.left]
+        return {"trouble": self.trouble, "counts": dict(self.counts), "some": some}
 
 
 def _printable(path: str) -> str:
@@ -433,6 +433,18 @@ class RemoveFile:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveFile:
+    """Let a prompt file that was not accepted lie in the inbox for so many ``seconds``; then it is as new.
+
+    ``why``: told to those who may wonder; None where there is nothing to wonder about.
+    """
+
+    path: str
+    why: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReadHistory:
     """Read the channel's messages after this id; None asks for the newest page of them.
 
@@ -474,4 +486,16 @@ class Notify:
     job: Job | None = None
 
 
-Effect = Upload | Submit | Spawn | Collect | Answer | RemoveFile | ReadHistory | Probe | Subscribe | Notify
+Effect = (
+    Upload
+    | Submit
+    | Spawn
+    | Collect
+    | Answer
+    | RemoveFile
+    | LeaveFile
+    | ReadHistory
+    | Probe
+    | Subscribe
+    | Notify
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import time
@@ -22,9 +23,11 @@ from mjwatch.events import InboxScanned, Poked
 from mjwatch.folders.inbox import Inbox
 from mjwatch.folders.manifest import Place
 from mjwatch.folders.outbox import Outbox
+from mjwatch.folders.ownership import Claims, Owner, Ownership
 from mjwatch.folders.status import StatusFile
 from mjwatch.host.hooks import Hooks
-from mjwatch.host.lock import daemon_lock
+from mjwatch.host.lock import account_lock, daemon_lock
+from mjwatch.host.machine import host_name, machine_id
 from mjwatch.host.poke import PokeListener
 from mjwatch.host.pulse import Pulse
 from mjwatch.jobs.intake import ID_ALPHABET
@@ -56,11 +59,25 @@ LONGEST_TURN = 120.0
 class Runtime:
     """A whole mjwatch in this process. Use ``with``: it takes the lock, starts, and stops all cleanly."""
 
-    def __init__(self, config: Config, keys: Keys, *, watch_inbox: bool = True) -> None:
-        """Without ``watch_inbox`` only prompts that are given to the engine run; prompt files stay."""
+    def __init__(
+        self,
+        config: Config,
+        keys: Keys,
+        *,
+        watch_inbox: bool = True,
+        take_over: bool = False,
+        accept_existing: bool = False,
+    ) -> None:
+        """Without ``watch_inbox`` only prompts that are given to the engine run; prompt files stay.
+
+        ``take_over``: the host that owns the inbox is gone for good. ``accept_existing``: what is kept in an
+        inbox that this journal does not know is to be run.
+        """
         self.config = config
         self._keys = keys
         self._watch_inbox = watch_inbox
+        self._take_over = take_over
+        self._accept_existing = accept_existing
         self._stack = ExitStack()
         self._pulse = Pulse(LONGEST_TURN)
         self.comes_back = True
@@ -122,7 +139,11 @@ class Runtime:
         if problems:
             raise ConfigError("; ".join(problems))
         stack.enter_context(daemon_lock(config.state.path))
-        journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
+        self._journal = journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
+        ownership = self._ownership(journal)
+        if self._watch_inbox:
+            ownership.begin()  # who is refused has begun nothing
+        stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
         channel = Channel(keys.channel_id, journal.owner_of, config.pace.quiet_time)
@@ -138,6 +159,8 @@ class Runtime:
             settle=config.inbox.settle,
             settle_incomplete=config.inbox.settle_incomplete,
             scan_interval=config.inbox.scan_interval,
+            keep=config.inbox.after == "keep",
+            ownership=ownership,
         )
         place = Place(keys.guild_id, keys.channel_id)
         uploads = stack.enter_context(closing(Uploads(self.rest, proxy=proxy, clock=time.time)))
@@ -159,14 +182,27 @@ class Runtime:
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
+            leave_file=self._inbox.leave,
             notify=self._hooks.put,
         )
-        self.engine = build_engine(config, journal, channel, self._worker.perform)
+        in_inbox = self._inbox.holds if config.inbox.after == "keep" else None
+        self.engine = build_engine(config, journal, channel, self._worker.perform, in_inbox)
         self.engine.load()
         self._status = StatusFile(config.outbox.path, self._look, time.time)
         self.engine.on_event = self._status.changed
         self._connection = self._gateway(channel)
         self._pokes = PokeListener(config.state.path, lambda: self.engine.put(Poked()))
+
+    def _ownership(self, journal: Journal) -> Ownership:
+        inbox = self.config.inbox
+        claims = Claims(
+            known=journal.recall("inbox_owned") == os.fspath(inbox.path),
+            has_files=journal.keeps_files(),
+            keep=inbox.after == "keep",
+            take_over=self._take_over,
+            accept_existing=self._accept_existing,
+        )
+        return Ownership(inbox.path, Owner(host_name(), machine_id(), journal.identity()), claims)
 
     def _look(self) -> dict[str, Any]:
         """The service at a glance, for those who see the outbox only."""
@@ -199,6 +235,7 @@ class Runtime:
         if self._watch_inbox:
             self._status.start()
             self._inbox.start()
+            self._journal.remember({"inbox_owned": os.fspath(self.config.inbox.path)})
         else:
             self.engine.put(InboxScanned(0))
 
@@ -218,9 +255,13 @@ class Runtime:
 
 
 def build_engine(
-    config: Config, journal: Journal, channel: Channel, perform: Callable[[Effect], None]
+    config: Config,
+    journal: Journal,
+    channel: Channel,
+    perform: Callable[[Effect], None],
+    in_inbox: Callable[[str], bool] | None = None,
 ) -> Engine:
-    """The loop, on this journal; ``perform`` as Engine wants it."""
+    """The loop, on this journal; ``perform`` and ``in_inbox`` as Engine wants them."""
     pace = config.pace
     return Engine(
         journal,
@@ -229,6 +270,7 @@ def build_engine(
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
         limits=Limits(pace.start_timeout, pace.silence_timeout),
         max_jobs_per_file=pace.max_jobs_per_file,
+        in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,
         clock=time.time,
         ticks=time.monotonic,

@@ -41,6 +41,11 @@ class Inbox:
     scan_interval: float = setting(
         30.0, number(0.1, 3600), "Seconds between full scans; events of the file system only hasten them."
     )
+    after: str = setting(
+        "remove",
+        choice("remove", "keep"),
+        "What becomes of a prompt file that was taken: removed, or kept and run again when it has changed.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Worker:
         subscribe: Callable[[], None],
         probe: Callable[[], None],
         remove_file: Callable[[str, tuple[int, ...]], object],
+        leave_file: Callable[[str, str | None, float], object],
         notify: Callable[[ev.Notify], None],
     ) -> None:
         self._put = put
@@ -49,6 +50,7 @@ class Worker:
         self._subscribe = subscribe
         self._probe = probe
         self._remove_file = remove_file
+        self._leave_file = leave_file
         self._notify = notify
         self._sending: queue.SimpleQueue[ev.Effect | None] = queue.SimpleQueue()
         # A queue a collector, chosen by the job: its failure's folder and a late result must not overtake.
@@ -92,6 +94,8 @@ class Worker:
                 self._probe()  # not behind a POST that hangs
             case ev.Notify():
                 self._notify(effect)
+            case ev.LeaveFile():
+                self._leave_file(effect.path, effect.why, effect.seconds)
             case ev.Upload() | ev.Submit() | ev.ReadHistory() | ev.Subscribe():
                 self._sending.put(effect)
             case ev.Collect() | ev.Answer():
@@ -141,7 +145,7 @@ class Worker:
             case ev.Subscribe():
                 self._subscribe()
                 return None
-            case ev.Probe() | ev.Notify() | ev.Spawn():
+            case ev.Probe() | ev.Notify() | ev.LeaveFile() | ev.Spawn():
                 raise AssertionError("done at once, and by nobody's thread")
 
 

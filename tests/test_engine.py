@@ -457,7 +457,7 @@ def test_a_drain_does_not_wait_for_the_twin_of_a_hopeless_doubt(house: House) ->
     assert not house.engine.settled()
     house.feed(dataclasses.replace(READY, session_id="session-2"), ev.HistoryRead((), None))
     assert house.engine.settled()
-    assert house.engine.in_doubt()
+    assert house.engine.needs_person()
 
 
 def test_a_put_back_job_whose_post_had_run_after_all_is_found_after_a_restart(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.events import FileSettled
-from mjwatch.jobs.intake import ID_ALPHABET, is_same_delivery, job_for, make_jobs, sha256
+from mjwatch.jobs.intake import ID_ALPHABET, job_for, make_jobs, sha256
 from mjwatch.model import Job, Note, Prompt, RefusalClass, Source, State
 
 NOW = 1_770_000_000.0
@@ -99,19 +99,6 @@ def test_a_prompt_from_the_command_line_is_a_job_as_if_it_had_come_from_a_file()
     )
     assert job.source == Source("a-cat.txt", sha256(b"a cat"), NOW, 0)
     assert (job.state, job.accepted, job.history) == (State.QUEUED, NOW, (Note(NOW, "accepted"),))
-
-
-@pytest.mark.parametrize(
-    ("mtime", "before", "same"),
-    [
-        *((10.0, [], False), (10.0, [10.0], True), (10.0, [8.0], True), (10.0, [12.0], True)),
-        *((10.0, [7.9], False), (10.0, [1.0, 10.5], True), (10.0, [13.0, 7.0], False)),
-    ],
-)
-def test_the_same_delivery_has_the_same_time_within_two_seconds(
-    mtime: float, before: list[float], same: bool
-) -> None:
-    assert is_same_delivery(mtime, before) is same
 
 
 def test_no_letter_of_an_id_can_be_taken_for_another() -> None:

@@ -18,6 +18,7 @@ from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.opening import look_over
 from mjwatch.jobs.reader import JournalReader, TakenFile, stored_path
 from mjwatch.jobs.record import dump_job, load_job
+from mjwatch.jobs.redelivery import Taken
 from mjwatch.jobs.schema import newest_version, version_of
 from mjwatch.model import Job, State
 from tests.made_jobs import made_job, text, wild_jobs
@@ -71,7 +72,7 @@ def test_a_file_its_jobs_and_their_order_are_kept(path: Path, journal: Journal) 
         assert [again.job(job.id) for job in jobs] == jobs
         assert again.file_of("job2") == FILE
         assert again.jobs_of_file(FILE.path, FILE.sha256) == jobs
-        assert again.taken_mtimes(FILE.path, FILE.sha256) == [FILE.mtime]
+        assert again.taken(FILE.sha256) == [Taken(1, FILE.path, FILE.mtime, NOW)]
 
 
 def test_names_that_are_no_utf_8_are_kept(journal: Journal) -> None:
@@ -81,9 +82,10 @@ def test_names_that_are_no_utf_8_are_kept(journal: Journal) -> None:
     journal.accept(file, [(job, "twin")], NOW)
     assert journal.file_of(job.id) == file
     assert journal.job(job.id) == job
-    assert journal.taken_mtimes(name, file.sha256) == [file.mtime]
+    assert [(one.path, one.mtime) for one in journal.taken(file.sha256)] == [(name, file.mtime)]
+    assert journal.was_taken(name, file.sha256)
     assert journal.jobs_of_file(name, file.sha256) == [job]
-    assert journal.taken_mtimes("caf\\udce9/\\udcff猫.txt", file.sha256) == []
+    assert not journal.was_taken("caf\\udce9/\\udcff猫.txt", file.sha256)
 
 
 @given(name=text)
@@ -131,7 +133,7 @@ def test_of_a_file_with_a_job_that_is_there_already_nothing_is_kept(journal: Jou
     with pytest.raises(JournalError):
         journal.accept(FILE, [(made_job("job2"), ""), (made_job("job1"), "")], NOW)
     assert journal.job("job2") is None
-    assert journal.taken_mtimes(FILE.path, FILE.sha256) == []
+    assert journal.taken(FILE.sha256) == []
 
 
 # ---- durable

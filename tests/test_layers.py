@@ -34,6 +34,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
             "jobs.intake",
             "jobs.followups",
             "jobs.record",
+            "jobs.redelivery",
             "jobs.diagram",
         ),
         *("discord.protocol", "discord.session", "discord.stream", "discord.payloads", "discord.heartbeat"),

@@ -111,7 +111,7 @@ def test_of_equal_files_the_one_taken_last_counts(journal: Journal) -> None:
         file = replace(FILE, mtime=FILE.mtime + number * 60)
         journal.accept(file, [(made_job(f"job{number}"), "")], NOW)
     assert [job.id for job in journal.jobs_of_file(FILE.path, FILE.sha256)] == ["job1"]
-    assert journal.taken_mtimes(FILE.path, FILE.sha256) == [FILE.mtime, FILE.mtime + 60]
+    assert [one.mtime for one in journal.taken(FILE.sha256)] == [FILE.mtime, FILE.mtime + 60]
     assert journal.jobs_of_file("other.txt", FILE.sha256) == []
     assert journal.file_of("nobody") is None
 
@@ -199,9 +199,13 @@ def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, 
     assert plans.used() == ["jobs_by_state"]
     journal.owner_of(job_uuid="other", message_id="other", start_id="other")
     assert plans.used() == ["jobs_by_uuid", "jobs_by_result", "jobs_by_start"]
-    journal.taken_mtimes("a", "b")
+    journal.taken("b")
+    journal.was_taken("a", "b")
     journal.jobs_of_file("a", "b")
-    assert plans.used() == ["files_by_path", "jobs_by_file", "files_by_path"]
+    assert plans.used() == ["files_by_content", "files_by_path", "jobs_by_file", "files_by_path"]
+    journal.keeps_files()
+    journal.kept_paths()
+    assert plans.used() == ["files_kept"] * 2
     journal.attempts_since(NOW)
     assert plans.used() == ["attempts_by_time"]
     journal.next_queued(NOW, (), only={"q1"})

@@ -14,6 +14,8 @@ from mjwatch.jobs.reason import Circumstances, clock, reason, waits_for
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mjwatch.config import Config
     from mjwatch.jobs.reader import JournalReader
 
@@ -84,6 +86,8 @@ def _echo_status(facts: dict[str, Any]) -> None:
         facts["waiting_in_inbox"], f" ({facts['waiting_in_inbox']} prompt files wait)"
     )
     typer.echo(f"inbox    {plain(facts['inbox'])}{files}")
+    for line in _left_alone(facts["inbox_trouble"], facts["left"]):
+        typer.echo(f"         {plain(line)}")
     typer.echo(f"outbox   {plain(facts['outbox'])}")
     if facts["live"]:
         typer.echo("")
@@ -97,6 +101,16 @@ def _echo_status(facts: dict[str, Any]) -> None:
             for job in facts["live"]
         ]
         echo_table(("JOB", "STATE", "%", "PROMPT"), rows)
+
+
+def _left_alone(trouble: str | None, left: dict[str, Any] | None) -> Iterator[str]:
+    """Why nothing is taken from the inbox, and what is left alone there: by reason, with some names."""
+    if trouble is not None:
+        yield trouble
+    for why, count in (left or {"counts": {}})["counts"].items():
+        names = [one["path"] for one in (left or {"some": []})["some"] if one["why"] == why][:3]
+        more = f" and {count - len(names)} more" if count > len(names) else ""
+        yield f"left alone: {', '.join(names)}{more} ({why})"
 
 
 def list_jobs(

@@ -40,6 +40,15 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on sending: what it was paused for is mended.")
     ] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Own the inbox: the host that has owned it is gone for good.")
+    ] = False,
+    accept_existing: Annotated[
+        bool,
+        typer.Option(
+            "--accept-existing", help="Run what is kept in an inbox that this journal does not know."
+        ),
+    ] = False,
     log_format: Annotated[
         LogFormat,
         typer.Option(
@@ -63,7 +72,15 @@ def run(
         config = Config.load(context.obj)
         keys = load_keys(config)
         start_logging([keys.token.reveal()], style=log_format)
-        code = run_daemon(config, keys, drain=drain, resume=resume, systemd=systemd)
+        code = run_daemon(
+            config,
+            keys,
+            drain=drain,
+            resume=resume,
+            take_over=take_over,
+            accept_existing=accept_existing,
+            systemd=systemd,
+        )
     except MjwatchError as error:
         if not systemd.listens:
             raise

@@ -99,6 +99,11 @@ class Handed:
             for path in [path for path, at in self._names.items() if now - at > REMEMBERED]:
                 del self._names[path]
 
+    def pending(self) -> int:
+        """How many stay for a time only, without a reason that anybody should hear of."""
+        with self._lock:
+            return sum(path not in self._stays for path in self._until)
+
     def next_due(self) -> float | None:
         """When the next of those that stay for a time is new again."""
         with self._lock:

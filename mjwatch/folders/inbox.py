@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import unicodedata
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import ConfigError
@@ -93,7 +94,7 @@ class Inbox:
     def start(self) -> None:
         """Begin to watch and look. The folder is made where it is missing.
 
-        Raises ConfigError if it can't be made, DaemonError if it is another's.
+        Raises ConfigError if it can't be made, OwnerError if it is another host's.
         """
         try:
             self._root.mkdir(parents=True, exist_ok=True)
@@ -126,7 +127,8 @@ class Inbox:
 
     def holds(self, path: str) -> bool:
         """Whether a file lies at this path, as far as is known; any thread may ask."""
-        return path in self._look.files or any(map(path.startswith, self._look.unreadable))
+        spellings = {path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD"))}
+        return not spellings.isdisjoint(self._look.files) or any(map(path.startswith, self._look.unreadable))
 
     def remove(self, path: str, identity: tuple[int, ...]) -> bool:
         """Take out an accepted file if it is still the one that was read; a newer one stays or is put back.
@@ -141,7 +143,7 @@ class Inbox:
             if self._handed.back(path):
                 self._bell.ring()
 
-    def leave(self, path: str, why: str, seconds: float) -> None:
+    def leave(self, path: str, why: str | None, seconds: float) -> None:
         """Let a file that was handed on lie there for so long, told of; then it is as new. Any thread."""
         self._handed.stay(path, why, seconds)
         if self._handed.back(path):
@@ -250,7 +252,8 @@ class Inbox:
             left.add(path, why)
         left.add_all(self._look.left)
         self._teller.tell(left.first, left.counts)
-        found = InboxScanned(len(self._settling), tuple(left.first), dict(left.counts), self._trouble)
+        waiting = len(self._settling) + self._handed.pending()
+        found = InboxScanned(waiting, tuple(left.first), dict(left.counts), self._trouble)
         if found != self._told:
             self._put(found)
         self._told = found

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from mjwatch.errors import DaemonError
+from mjwatch.errors import OwnerError
 from mjwatch.folders.durable import durable_copy, fsync_folder
 from mjwatch.folders.kinds import MARKER
 from mjwatch.folders.watching import place_of
@@ -78,7 +78,7 @@ class Ownership:
         self._complained = False
 
     def begin(self) -> None:
-        """Refuse an inbox that is somebody else's: raises DaemonError with who that is."""
+        """Refuse an inbox that is somebody else's: raises OwnerError with who that is."""
         found = self._read()
         if found is None or self._is_ours(found):
             return
@@ -86,7 +86,7 @@ class Ownership:
             log.warning("the inbox %s is taken over from %s", self._root, _name_of(found))
             self._write(self._owner if self._in_order else _without_journal(self._owner))
             return
-        raise DaemonError(
+        raise OwnerError(
             f"the inbox {self._root} belongs to mjwatch on {_name_of(found)}, which takes its prompt files",
             "stop it there for good, then `mjwatch run --take-over` here",
         )

@@ -1,10 +1,18 @@
-"""One state folder, one daemon: a lock that the system lets go when its process ends, however it ends."""
+"""One state folder, one daemon, and one account and channel: locks that end with their process.
+
+The system lets them go, however the process ends.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import socket
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -13,7 +21,6 @@ from mjwatch.errors import DaemonError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 FILE_NAME = "daemon.lock"
 
@@ -43,6 +50,25 @@ def daemon_lock(state: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def account_lock(api_url: str, token: str, channel_id: str) -> Iterator[None]:
+    """Be the only one on this machine that sends with this token into this channel, whatever its state.
+
+    Raises DaemonError where another process does.
+    """
+    digest = hashlib.sha256(f"mjwatch {api_url} {channel_id} {token}".encode()).hexdigest()
+    with ExitStack() as stack:
+        try:
+            _hold(f"mjwatch-{digest[:32]}", stack)
+        except (Timeout, BlockingIOError) as error:
+            raise DaemonError(
+                "another mjwatch on this machine, with another state folder, sends with this token into this"
+                " channel already",
+                "stop one of them: each would take the other's pictures",
+            ) from error
+        yield
+
+
 def daemon_runs(state: Path) -> bool:
     """Whether a process owns this state folder now. Raises DaemonError where that can't be seen.
 
@@ -59,6 +85,26 @@ def daemon_runs(state: Path) -> bool:
         return _is_locked(descriptor, state / FILE_NAME)
     finally:
         os.close(descriptor)
+
+
+if sys.platform == "linux":
+
+    def _hold(name: str, stack: ExitStack) -> None:
+        """By an address that has no file, so that private temporary folders don't hide it (unix(7))."""
+        held = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        try:
+            held.bind(f"\0{name}")
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise BlockingIOError(*error.args) from error
+            raise
+
+else:
+
+    def _hold(name: str, stack: ExitStack) -> None:
+        lock = FileLock(Path(tempfile.gettempdir()) / f"{name}.lock")
+        lock.acquire(timeout=PATIENCE, poll_interval=0.05)
+        stack.callback(lock.release)
 
 
 if sys.platform == "win32":

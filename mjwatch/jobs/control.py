@@ -81,8 +81,9 @@ def ask(
 def put_file(db: sqlite3.Connection, file: TakenFile, now: float) -> int:
     """Store a prompt file as it was taken, with its images; its number."""
     row = db.execute(
-        "INSERT INTO files (path, sha256, mtime, taken, content) VALUES (?, ?, ?, ?, ?) RETURNING id",
-        (stored_path(file.path), file.sha256, file.mtime, now, file.content),
+        "INSERT INTO files (path, sha256, mtime, taken, content, kept) VALUES (?, ?, ?, ?, ?, ?)"
+        " RETURNING id",
+        (stored_path(file.path), file.sha256, file.mtime, now, file.content, int(file.kept)),
     ).fetchone()
     number = int(row[0])
     for name, content in file.images.items():

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 """Letters and digits of job ids: none that a person could take for another one."""
 
-SAME_DELIVERY = 2.0
-"""Seconds by which two modification times may differ and still mean the same delivery of a file.
-
-FAT keeps them to two seconds, and sync tools carry them over from the sender.
-"""
-
 
 def make_jobs(
     file: FileSettled,
@@ -86,11 +80,6 @@ def _check_size(file: FileSettled) -> None:
             f"the file has {size:,} bytes, but prompt files have {MAX_BYTES:,} at most",
             "it was not read whole and is left in the inbox: take it away, or split it",
         )
-
-
-def is_same_delivery(mtime: float, taken_before: list[float]) -> bool:
-    """Whether a sync tool delivered a file again that was taken already (same path and content, that is)."""
-    return any(abs(mtime - earlier) <= SAME_DELIVERY for earlier in taken_before)
 
 
 def sha256(data: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,25 @@ class Journal(JournalReader):
         with self._transaction():
             file_id = None if file is None else control.put_file(self._db, file, now)
             self._put_jobs(jobs, file_id)
+
+    def move_file(self, before: int, file: TakenFile, now: float) -> None:
+        """Store that the kept file of this number lies at another path by now."""
+        with self._transaction():
+            after = control.put_file(self._db, file, now)
+            self._db.execute("UPDATE files SET moved=? WHERE id=?", (after, before))
+
+    def mark_kept(self, files: Sequence[int], *, kept: bool) -> None:
+        """Store whether these files stay in the inbox."""
+        with self._transaction():
+            self._db.executemany("UPDATE files SET kept=? WHERE id=?", [(int(kept), n) for n in files])
+
+    def identity(self) -> str:
+        """What tells this journal from any other one; it is made at the first call."""
+        found = self.recall("journal")
+        if found is None:
+            found = secrets.token_hex(8)
+            self.remember({"journal": found})
+        return str(found)
 
     def _put_jobs(self, jobs: Sequence[tuple[Job, str]], file_id: int | None) -> None:
         for job, twin in jobs:

@@ -12,22 +12,26 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
+_MAYBE = ("paused", "paused_kind", "mend", "capped_until", "trouble", "inbox_trouble", "left")
+
+
 def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float) -> dict[str, Any]:
     """The facts by name, as ``status --json`` shows them; None for ``reader`` where nothing has run yet.
 
     ``jobs`` counts the open ones by state; ``live`` are those that were ever sent; times are in seconds since
-    1970. ``left`` is what lies in the inbox and is left alone, as the daemon found it. Raises JournalError.
+    1970. ``left`` is what lies in the inbox and is left alone, as the daemon found it: how many for which
+    reason, and some of them by name. ``inbox_trouble``: why nothing is taken from there. Raises JournalError.
     """
     if reader is None:
         return {
             "daemon": daemon,
-            **dict.fromkeys(("paused", "paused_kind", "mend", "capped_until", "trouble", "left")),
+            **dict.fromkeys(_MAYBE),
             "jobs": {},
             "live": [],
             "sent_in_24h": 0,
             "max_per_day": max_per_day,
         }
-    pause = reader.paused()
+    pause, inbox = reader.paused(), reader.recall("inbox")
     return {
         "daemon": daemon,
         "paused": None if pause is None else pause.reason,
@@ -35,7 +39,8 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
         "mend": None if pause is None else to_go_on(pause),
         "capped_until": capped_until(reader, max_per_day, now),
         "trouble": reader.recall("trouble") if daemon else None,
-        "left": reader.recall("left"),
+        "inbox_trouble": inbox["trouble"] if inbox and daemon else None,
+        "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
         "live": [brief(job) for job in reader.live_jobs()],
         "sent_in_24h": len(reader.attempts_since(now - DAY)),

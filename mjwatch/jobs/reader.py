@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
 from mjwatch.jobs.opening import DAMAGED, check_version, no_journal, open_read_only, translated
 from mjwatch.jobs.record import load_job
+from mjwatch.jobs.redelivery import Taken
 from mjwatch.jobs.schema import newest_version
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, State
 
@@ -28,7 +30,8 @@ _FROM_OPEN = "FROM jobs INDEXED BY jobs_open WHERE open=1"
 class TakenFile:
     """A prompt file as it was accepted. ``path`` is relative to the inbox, with slashes.
 
-    ``images``: the local images that it names, by the names that it has for them.
+    ``images``: the local images that it names, by the names that it has for them. ``kept``: it stays in the
+    inbox.
     """
 
     path: str
@@ -36,6 +39,7 @@ class TakenFile:
     mtime: float
     content: bytes
     images: Mapping[str, bytes] = field(default_factory=dict)
+    kept: bool = False
 
 
 class JournalReader:
@@ -188,7 +192,7 @@ class JournalReader:
             "SELECT path, sha256, mtime, content FROM files WHERE id=(SELECT file FROM jobs WHERE id=?)",
             job_id,
         )
-        return None if row is None else TakenFile(_path_of(row[0]), *row[1:])
+        return None if row is None else TakenFile(path_of(row[0]), *row[1:])
 
     def images_of(self, job_id: str) -> dict[str, bytes]:
         """The local images of the prompt file that a job came from, by the names that the file has."""
@@ -201,10 +205,29 @@ class JournalReader:
         """The follow-ups of a job, oldest first."""
         return self._jobs("SELECT body FROM jobs WHERE parent=? ORDER BY number", job_id)
 
-    def taken_mtimes(self, path: str, sha256: str) -> list[float]:
-        """The modification times under which this very content was taken at this path before."""
-        rows = self._all("SELECT mtime FROM files WHERE sha256=? AND path=?", sha256, stored_path(path))
-        return [float(row[0]) for row in rows]
+    def taken(self, sha256: str) -> list[Taken]:
+        """Every file with this content that was taken, at whatever path, oldest first."""
+        rows = self._all(
+            "SELECT id, path, mtime, taken, kept, moved IS NOT NULL FROM files WHERE sha256=? ORDER BY id",
+            sha256,
+        )
+        return [
+            Taken(number, path_of(path), mtime, at, kept=bool(kept), moved=bool(moved))
+            for number, path, mtime, at, kept, moved in rows
+        ]
+
+    def was_taken(self, path: str, sha256: str) -> bool:
+        """Whether this very content was taken at this path before."""
+        query = "SELECT 1 FROM files WHERE sha256=? AND path=? LIMIT 1"
+        return self._one(query, sha256, stored_path(path)) is not None
+
+    def keeps_files(self) -> bool:
+        """Whether any of the files that were taken was kept in the inbox."""
+        return self._one("SELECT 1 FROM files WHERE kept=1 LIMIT 1") is not None
+
+    def kept_paths(self) -> set[str]:
+        """The paths of all that was taken and kept, in NFC."""
+        return {path_of(row[0]) for row in self._all("SELECT DISTINCT path FROM files WHERE kept=1")}
 
     def attempts_since(self, time: float) -> list[float]:
         """The times of all attempts after this one, oldest first."""
@@ -260,13 +283,19 @@ class JournalReader:
 
 
 def stored_path(path: str) -> str | bytes:
-    """A path as the journal keeps it: text, or bytes where a name in it is no UTF-8."""
+    """A path as the journal keeps it: text in NFC, or bytes where a name in it is no UTF-8."""
     raw = path.encode("utf-8", "surrogateescape")
     try:
-        return raw.decode()
+        return unicodedata.normalize("NFC", raw.decode())
     except UnicodeDecodeError:
         return raw
 
 
-def _path_of(stored: str | bytes) -> str:
+def path_as_stored(path: str) -> str:
+    """The path with which what was taken from there is found again."""
+    return path_of(stored_path(path))
+
+
+def path_of(stored: str | bytes) -> str:
+    """The path that the journal keeps so."""
     return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogateescape")

@@ -53,6 +53,10 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             file INTEGER NOT NULL REFERENCES files (id), name TEXT NOT NULL, content BLOB NOT NULL,
             PRIMARY KEY (file, name)) WITHOUT ROWID""",
         "CREATE INDEX files_by_content ON files (sha256)",
+        # Whether it stays in the inbox, and as which file it lies elsewhere in it by now.
+        "ALTER TABLE files ADD COLUMN kept INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE files ADD COLUMN moved INTEGER REFERENCES files (id)",
+        "CREATE INDEX files_kept ON files (path) WHERE kept = 1",
     ),
 }
 """By version: the statements that lead to it from the one before. What was released is never changed here."""
