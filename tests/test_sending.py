@@ -27,7 +27,8 @@ from mjwatch.model import (
     UploadedImage,
 )
 from tests.made_jobs import made_job
-from tests.test_engine import House
+from tests.shapes import STRANGER, create, result
+from tests.test_engine import READY, House
 from tests.test_reader import memory_journal
 
 if TYPE_CHECKING:
@@ -335,3 +336,29 @@ def test_a_result_in_words_is_a_result(house: House) -> None:
     words = Result("800", "nonce", None, None, (), kind=ResultKind.TEXT, text="1 a cat")
     (effect,) = house.feed(ev.ForJob("describe", ev.Accepted()), ev.ForJob("describe", ev.Finished(words)))
     assert isinstance(effect, ev.Collect)
+
+
+# ---- what a doubt costs
+
+
+def test_the_history_is_searched_once_for_a_job_in_doubt_and_then_only_what_is_new_is_read(
+    house: House,
+) -> None:
+    house.online()
+    give(house, "doubtful", Prompt("a red cat"))
+    house.feed(ev.ForJob("doubtful", ev.InteractionFailed("no answer in time")))
+    assert house.job("doubtful").state is State.IN_DOUBT
+    house.feed(create(result("900", "a heron", uuid=UUID, who=STRANGER)))
+
+    def reads() -> list[ev.Effect]:
+        again = replace(READY, session_id=f"session-{house.now}")
+        return house.feed(ev.GatewayDown("lost", 1.0), again)
+
+    assert reads() == [ev.ReadHistory("500", ())]
+    house.feed(ev.HistoryRead((), "900"))
+    assert reads() == [ev.ReadHistory("500", ())]  # an empty page may be a missing right to read
+    house.feed(ev.HistoryRead((result("900", "a heron", uuid=UUID, who=STRANGER),), "900"))
+    assert reads() == [ev.ReadHistory("900", ())]
+    house.feed(ev.HistoryRead((), "900"), ev.ForJob("doubtful", ev.RetryAsked()))
+    house.feed(ev.ForJob("doubtful", ev.InteractionFailed("no answer in time")))
+    assert house.job("doubtful").anchor == "900"

@@ -37,6 +37,9 @@ class Channel:
         # Jobs that were overdue, by the due time for which the history was asked, and has answered.
         self._asked: dict[str, float | None] = {}
         self._answered: dict[str, float | None] = {}
+        # Jobs in doubt for which the history was searched from their anchor on, by the attempt in doubt. What
+        # came later was heard, or is newer than the newest known: it is not read again and again.
+        self._searched: dict[str, str | None] = {}
 
     def on_notice(self, tell: Callable[[str, str], None]) -> None:
         """Have this told what Midjourney says to a job where that changes nothing: its id, and the words."""
@@ -132,7 +135,7 @@ class Channel:
 
     def closed(self, job: Job) -> None:
         """A job has ended; if it may have run all the same, no other job may take its pictures by text."""
-        for known in (self._asked, self._answered):
+        for known in (self._asked, self._answered, self._searched):
             known.pop(job.id, None)
         if job.state is State.CANCELLED and job.nonces and job.result is None:
             self._follower.remember_cancelled(job)
@@ -145,14 +148,22 @@ class Channel:
             return None
         if self._stream.cursor is not None:
             return ev.ReadHistory(self._stream.cursor)
-        asked = [job for job in jobs.values() if job.state in IN_FLIGHT or job.state is State.IN_DOUBT]
+        asked = [job for job in jobs.values() if job.state in IN_FLIGHT or self._is_to_be_found(job)]
         places = [place for place in (self.newest, *(job.anchor for job in asked)) if place]
         starts = tuple(job.message_id for job in asked if job.message_id is not None)
         return ev.ReadHistory(min(places, key=int, default=None), starts)
 
+    def _is_to_be_found(self, job: Job) -> bool:
+        searched = job.id in self._searched and self._searched[job.id] == job.nonce
+        return job.state is State.IN_DOUBT and not searched
+
     def history(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> JobEvents:
         """What the history means for which job; tell ``history_handled`` once that is committed."""
-        found = self._follower.history(event.messages, jobs, self._by_text(event, jobs))
+        by_text = self._by_text(event, jobs)
+        found = self._follower.history(event.messages, jobs, by_text)
+        if event.messages:  # an empty page may be a missing right to read
+            doubtful = (job for job in jobs.values() if job.state is State.IN_DOUBT and job.id in by_text)
+            self._searched |= {job.id: job.nonce for job in doubtful}
         self._follower.see(event.newest)
         return found + self._follower.reread(event.reread, jobs)
 
