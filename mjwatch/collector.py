@@ -58,7 +58,9 @@ class Collector:
         keep_grid: bool,
         embed_prompt: bool,
         file_of: Callable[[str], TakenFile | None],
+        published: Callable[[str], None] = lambda folder: None,
     ) -> None:
+        """``published`` is told of each folder, by its path in the outbox; it must return at once."""
         self._rest = rest
         self._cdn = cdn
         self._outbox = outbox
@@ -67,6 +69,7 @@ class Collector:
         self._keep_grid = keep_grid
         self._embed_prompt = embed_prompt
         self._file_of = file_of
+        self._published = published
         self._missed: dict[str, int] = {}
         self._fetched: dict[str, bytes] = {}
         self._fetched_lock = threading.Lock()
@@ -185,6 +188,7 @@ class Collector:
         except (OutboxError, JournalError) as error:
             return ev.NotSaved(str(error))
         self._forget(job.result)
+        self._published(folder)
         return ev.Published(folder, failed)
 
 

@@ -25,6 +25,8 @@ from mjwatch.folders.manifest import Place
 from mjwatch.folders.outbox import Outbox
 from mjwatch.folders.ownership import Claims, Owner, Ownership
 from mjwatch.folders.status import StatusFile
+from mjwatch.gallery.gallery import Gallery
+from mjwatch.gallery.keeper import GalleryKeeper
 from mjwatch.host.hooks import Hooks
 from mjwatch.host.lock import account_lock, daemon_lock
 from mjwatch.host.machine import host_name, machine_id
@@ -48,9 +50,10 @@ if TYPE_CHECKING:
     from mjwatch.events import Effect
     from mjwatch.keys import Keys
 
-INBOX_PATIENCE, WORKER_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 3.0
-"""Seconds that a scan, a POST or a folder that is being written, and the hooks get to end before the program
-does. With those of the gateway they are fewer than a stop may take, also where all of them hang at once."""
+INBOX_PATIENCE, WORKER_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 3.0
+"""Seconds that a scan, a POST or a folder that is being written, the gallery and the hooks get to end before
+the program does. With those of the gateway they are fewer than a stop may take, also where all hang at once.
+"""
 
 LONGEST_TURN = 120.0
 """Seconds between two turns of a loop that is well: it waits for an event no longer than a minute."""
@@ -146,6 +149,9 @@ class Runtime:
         stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
+        gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
+        keeper = GalleryKeeper(gallery, mend_first=self._watch_inbox)
+        self._gallery = keeper if config.outbox.gallery else None
         channel = Channel(keys.channel_id, journal.owner_of, config.pace.quiet_time)
         token, proxy, allow = keys.token.reveal(), config.discord.proxy, config.discord.allow_hosts
         self.rest = stack.enter_context(
@@ -178,6 +184,7 @@ class Runtime:
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
                 file_of=lambda job_id: _file_of(path, job_id),
+                published=self._gallery.published if self._gallery else lambda folder: None,
             ),
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),
@@ -188,7 +195,8 @@ class Runtime:
         in_inbox = self._inbox.holds if config.inbox.after == "keep" else None
         self.engine = build_engine(config, journal, channel, self._worker.perform, in_inbox)
         self.engine.load()
-        self._status = StatusFile(config.outbox.path, self._look, time.time)
+        also = self._gallery.tell if self._gallery else lambda status: None
+        self._status = StatusFile(config.outbox.path, self._look, time.time, also)
         self.engine.on_event = self._status.changed
         self._connection = self._gateway(channel)
         self._pokes = PokeListener(config.state.path, lambda: self.engine.put(Poked()))
@@ -228,6 +236,8 @@ class Runtime:
 
     def _start(self) -> None:
         self._hooks.start()
+        if self._gallery:
+            self._gallery.start()
         self._worker.start()
         self._pokes.start()
         self._subscribe()
@@ -251,6 +261,8 @@ class Runtime:
         self.engine.finish()
         if self._watch_inbox:
             self._status.stop()
+        if self._gallery:
+            self._gallery.stop(GALLERY_PATIENCE)
         self._hooks.stop(HOOK_PATIENCE)
 
 

@@ -64,6 +64,9 @@ class Outbox:
     embed_prompt: bool = setting(
         True, flag(), "Write the prompt into the pictures' metadata; false leaves it out of them."
     )
+    gallery: bool = setting(
+        True, flag(), "Keep a gallery of all jobs beside them: index.html, for a browser, on any machine."
+    )
 
 
 @dataclass(frozen=True, slots=True)

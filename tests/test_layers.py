@@ -21,6 +21,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "ground": ("mjwatch", "errors", "model", "events", "settings", "sections", "keys", "config"),
     "pure core": (
         *("prompts.*", "midjourney.*", "folders.settling", "folders.kinds", "folders.names"),
+        *("gallery.entry", "gallery.script"),
         *(
             "jobs.job",
             "jobs.moves",
@@ -40,7 +41,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *("discord.protocol", "discord.session", "discord.stream", "discord.payloads", "discord.heartbeat"),
         *("discord.backoff", "discord.budget", "discord.inflate", "discord.answers", "discord.hosts"),
     ),
-    "shells": ("discord.*", "jobs.*", "folders.*", "pictures.*", "host.*"),
+    "shells": ("discord.*", "jobs.*", "folders.*", "pictures.*", "gallery.*", "host.*"),
     "where they meet": ("sender", "collector", "worker", "engine"),
     "the builder": ("runtime",),
     "a service, a library": ("daemon", "steering", "oneshot", "giving", "api"),

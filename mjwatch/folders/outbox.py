@@ -55,7 +55,7 @@ class Outbox:
         """
         relative = self.folder_of(job, failed=failed)
         with _translated(f"{relative} can't be published"):
-            self._check_mounted()
+            self.check_mounted()
             published = self._published(relative, job.id)
             if published is not None and failed and not self._is_present_answer(published, job):
                 self._withdraw(job)  # it was retried and failed again: the page must tell of this time
@@ -67,6 +67,17 @@ class Outbox:
         if not failed:
             self._withdraw(job)
         return str(published)
+
+    def check_mounted(self) -> None:
+        """Raise OutboxError while the outbox's disk is gone.
+
+        What goes into the folder below a mount point is hidden once the disk is back.
+        """
+        if not _is_mounted(self._mount):
+            raise OutboxError(
+                f"nothing is mounted at {self._mount} any more, where the outbox was",
+                "mount it again; then it goes on by itself",
+            )
 
     def folder_of(self, job: Job, *, failed: bool) -> PurePosixPath:
         """Where the job's folder belongs: ``clients/acme/cat-7k3f9a2m`` for ``clients/acme/cat.txt``."""
@@ -110,14 +121,6 @@ class Outbox:
             if not os.path.lexists(self._root / path):
                 return path
         raise OutboxError(f"{relative} and the names after it are taken", "clear them away")
-
-    def _check_mounted(self) -> None:
-        """What goes into the folder below a disk's mount point is hidden once that disk is back."""
-        if not _is_mounted(self._mount):
-            raise OutboxError(
-                f"nothing is mounted at {self._mount} any more, where the outbox was",
-                "mount it again; then it goes on by itself",
-            )
 
     def _put_or_stage_anew(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
         """Put it; after an error the staging place is tried anew: a disk may be mounted here by now."""

@@ -53,6 +53,16 @@ def image_facts(data: bytes) -> PictureFacts:
         return _facts(_open(data))
 
 
+@contextmanager
+def opened_picture(data: bytes) -> Iterator[Image.Image]:
+    """The picture, to be worked with in the block; its pixels are decoded when they are first needed.
+
+    Raises PictureError for anything but a whole PNG, WebP or JPEG, and for more than PIXELS_AT_MOST.
+    """
+    with _told(), _open(data) as image:
+        yield image
+
+
 def split_grid(data: bytes, format: str = "auto", threads: int = 2) -> list[bytes]:
     """Four encoded pictures in the order of the buttons: U1 top left, U2 top right, U3 and U4 below.
 

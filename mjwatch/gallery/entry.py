@@ -1,0 +1,112 @@
+"""One job as the gallery's page needs it, made out of its manifest."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.prompts.parameters import found_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Entry = dict[str, Any]
+"""Values that JSON knows, by the names that the page's script uses; what is not known is left out."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SEED = re.compile(r"[0-9]{1,12}")
+_TIMES = ("accepted", "submitted", "started", "finished", "published")
+
+
+def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | None:
+    """The entry of the job whose folder in the outbox holds this manifest; None if it is no job's.
+
+    ``stamp`` changes when the manifest does. A manifest may have been edited by anybody who shares the
+    folder, so nothing of it is believed: what has not the shape of a manifest's value is left out.
+    """
+    job, state = manifest.get("job"), manifest.get("state")
+    if not isinstance(job, str) or not _ID.fullmatch(job) or not isinstance(state, str):
+        return None
+    prompt, discord, source = (_table(manifest.get(key)) for key in ("prompt", "discord", "source"))
+    submitted, echoed = _text(prompt.get("submitted")) or "", _text(prompt.get("echoed"))
+    parameters = _parameters(manifest, echoed or submitted)
+    times = _table(manifest.get("times"))
+    command = _text(manifest.get("command"))
+    entry = {
+        "id": job,
+        "stamp": stamp,
+        "folder": folder,
+        "state": state,
+        "prompt": submitted or echoed or "",
+        "echoed": echoed if submitted and echoed != submitted else None,
+        "command": None if command == "imagine" else command,
+        "action": _text(manifest.get("action")),
+        "parent": _text(manifest.get("parent")),
+        "label": _text(manifest.get("label")),
+        "parameters": [[name, value] for name, value in parameters.items()],
+        "seed": parameters["seed"] if _SEED.fullmatch(parameters.get("seed", "")) else None,
+        "source": _text(source.get("path")),
+        "pictures": list(_pictures(manifest.get("images"))),
+        "grid": _file_name(_table(manifest.get("grid")).get("file")),
+        "files": [name for one in _tables(manifest.get("files")) if (name := _file_name(one.get("file")))],
+        "text": _text(manifest.get("text")),
+        "times": {key: value for key in _TIMES if (value := _text(times.get(key)))},
+        "error": _error(manifest.get("error")),
+        "uuid": _text(discord.get("job_uuid")),
+        "matched_by": _text(discord.get("matched_by")),
+    }
+    return {key: value for key, value in entry.items() if value not in (None, [], {})}
+
+
+def shown_path(folder: str) -> str:
+    """A path as the page shows it, also one whose name is no UTF-8."""
+    return folder.encode("utf-8", "backslashreplace").decode()
+
+
+def _parameters(manifest: Mapping[str, Any], text: str) -> dict[str, str]:
+    """Those in the text, as Midjourney repeated it; the file's own where it has none."""
+    found = dict(found_in(text))
+    own = {str(name): _shown(value) for name, value in _table(manifest.get("parameters")).items()}
+    return found or own
+
+
+def _shown(value: object) -> str:
+    return "" if value is True else str(value)
+
+
+def _pictures(images: object) -> Iterator[list[str | int]]:
+    """File, width and height of each; 0 where the size is not known."""
+    for one in _tables(images):
+        name = _file_name(one.get("file"))
+        if name is not None:
+            yield [name, _pixels(one.get("width")), _pixels(one.get("height"))]
+
+
+def _error(value: object) -> Entry | None:
+    error = _table(value)
+    kept: Entry = {key: text for key in ("class", "title", "detail") if (text := _text(error.get(key)))}
+    kept |= {key: True for key in ("needs_human", "retry") if error.get(key) is True}
+    return kept or None
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _tables(value: object) -> Iterator[Mapping[str, Any]]:
+    yield from (_table(one) for one in (value if isinstance(value, list) else []))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _pixels(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 20 else 0
+
+
+def _file_name(value: object) -> str | None:
+    """A name of a file in the job's own folder, and no way out of it."""
+    if not isinstance(value, str) or value in {"", ".", ".."} or re.search(r"[/\\\0]", value):
+        return None
+    return value

@@ -1,0 +1,213 @@
+// One job, large: its pictures, and beside them all that is known of it.
+
+const panel = { dialog: byId("panel"), job: null, alone: 0 };
+
+const STEPS = [
+  ["accepted", "Accepted"],
+  ["submitted", "Submitted"],
+  ["started", "Started"],
+  ["finished", "Finished"],
+  ["published", "Published"],
+];
+
+function openPanel(job) {
+  panel.job = job;
+  panel.alone = 0;
+  panel.dialog.replaceChildren(stage(job), facts(job));
+  if (!panel.dialog.open) panel.dialog.showModal();
+  panel.dialog.querySelector(".facts").scrollTop = 0;
+  byId("panel-title").focus({ preventScroll: true });
+  document.title = `${shortened(job.prompt, 60) || titleOf(job)} · Gallery`;
+}
+
+function closePanel() {
+  panel.job = null;
+  panel.dialog.close();
+  panel.dialog.replaceChildren();
+  document.title = "Gallery · mjwatch";
+}
+
+// ---- the pictures
+
+function stage(job) {
+  const back = el("button", { type: "button", class: "round back", title: "Close (Esc)", click: leave }, icon("close"));
+  back.append(el("span", { class: "unseen" }, "Close"));
+  const node = el("section", { class: `stage ${kindOf(job)}`, "aria-label": "Pictures" }, back, ...turns(job), shown(job));
+  if (job.pictures) node.style.setProperty("--ratio", sheetRatio(job));
+  return node;
+}
+
+/** The buttons to the job before and after this one. */
+function turns(job) {
+  const at = wall.jobs.findIndex((one) => one.id === job.id);
+  const turn = (side, name, other) =>
+    other &&
+    el("a", { class: `round ${side}`, href: `#${other.id}`, click: replaceWith, title: name }, icon(side),
+      el("span", { class: "unseen" }, name));
+  const [before, after] = at < 0 ? [] : [wall.jobs[at - 1], wall.jobs[at + 1]];
+  return present([turn("left", "Newer (←)", before), turn("right", "Older (→)", after)]);
+}
+
+function shown(job) {
+  const kind = kindOf(job);
+  if (kind === "text") return el("div", { class: "words" }, job.text);
+  if (kind === "nothing") return reason(job);
+  return el("div", { class: `shots shots-${Math.min(job.pictures.length, 4)}` }, job.pictures.map(shot));
+}
+
+/** Width over height of all the pictures together. */
+function sheetRatio(job) {
+  const [, width, height] = job.pictures[0];
+  const one = width && height ? width / height : 1;
+  return job.pictures.length === 2 ? one * 2 : one;
+}
+
+function shot(picture, number) {
+  const [name, width, height] = picture;
+  const source = fileAddress(panel.job, name);
+  if (isVideo(name)) {
+    const video = el("video", { src: source, controls: true, loop: true, playsinline: true, preload: "metadata" });
+    video.setAttribute("aria-label", altOf(panel.job));
+    return el("div", { class: "shot" }, video);
+  }
+  const many = panel.job.pictures.length;
+  const alt = `Picture ${number + 1} of ${many}: ${shortened(panel.job.prompt) || titleOf(panel.job)}`;
+  const image = el("img", { src: source, alt, width: width || null, height: height || null, decoding: "async" });
+  image.addEventListener("error", () => image.replaceWith(el("span", { class: "note" }, `${name} is not here yet`)));
+  if (many === 1) return el("div", { class: "shot" }, image);
+  const look = () => lookAt(panel.alone === number + 1 ? 0 : number + 1);
+  return el("button", { type: "button", class: "shot", click: look, "data-number": number + 1 }, image);
+}
+
+/** Show one picture alone, by its number, or all for 0. */
+function lookAt(number) {
+  const shots = panel.dialog.querySelector(".shots");
+  if (!shots || number > shots.children.length || shots.children.length === 1) return;
+  panel.alone = number;
+  shots.classList.toggle("alone", number > 0);
+  [...shots.children].forEach((one, n) => one.classList.toggle("chosen", n + 1 === number));
+}
+
+function reason(job) {
+  const error = job.error ?? {};
+  const title = error.title || (error.detail ? stateName(job.state) : reasonOf(job));
+  return el(
+    "div",
+    { class: "reason" },
+    icon("warning"),
+    el("h3", {}, title),
+    error.detail && el("p", {}, error.detail),
+    error.needs_human && el("p", {}, "Nothing more is sent until a person has acted."),
+    error.retry && el("p", { class: "mend" }, "It may work another time: ", el("code", {}, `mjwatch retry ${job.id}`)),
+  );
+}
+
+// ---- what is known of it
+
+function facts(job) {
+  return el(
+    "aside",
+    { class: "facts", "aria-label": "About this job" },
+    el("header", { class: "what" },
+      el("h2", { id: "panel-title", tabindex: "-1" }, titleOf(job)),
+      el("span", { class: `state ${job.state}` }, stateName(job.state)),
+      job.label && el("span", { class: "tag" }, job.label)),
+    promptOf(job),
+    ...parametersOf(job),
+    ...lineageOf(job),
+    ...filesOf(job),
+    ...timesOf(job),
+    ...identityOf(job),
+  );
+}
+
+function promptOf(job) {
+  if (!job.prompt) return el("p", { class: "prompt none" }, "No prompt");
+  const rewritten =
+    job.echoed && el("details", {}, el("summary", {}, "As Midjourney repeated it"), el("p", {}, job.echoed));
+  return el("div", { class: "prompt" }, el("p", {}, job.prompt), copyButton("Copy the prompt", job.prompt), rewritten);
+}
+
+function section(title, ...content) {
+  return content.length ? [el("h3", {}, title), ...content] : [];
+}
+
+function list(pairs) {
+  const known = pairs.filter(([, value]) => value);
+  return known.length ? [el("dl", {}, known.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]).flat())] : [];
+}
+
+function parametersOf(job) {
+  const pairs = (job.parameters ?? []).map(([name, value]) => [name, value || "yes"]);
+  if (job.seed && !pairs.some(([name]) => name === "seed")) pairs.push(["seed", job.seed]);
+  return section("Parameters", ...list(pairs));
+}
+
+function lineageOf(job) {
+  const parent = store.jobById.get(job.parent);
+  const line = [];
+  if (parent) line.push(relative(parent, `${job.action ?? "From"} of`));
+  else if (job.parent) line.push(el("p", {}, `${job.action ?? "From"} of `, el("code", {}, job.parent), ", which is not here"));
+  const followers = [...(store.followers.get(job.id) ?? [])].reverse();
+  return section("Family", ...line, ...followers.map((one) => relative(one, titleOf(one))));
+}
+
+function relative(job, how) {
+  const image = job.thumb && el("img", { src: thumbAddress(job), alt: "", decoding: "async" });
+  const words = el("span", {}, el("b", {}, how), ` ${shortened(job.prompt, 70) || titleOf(job)}`);
+  return el("a", { class: "relative", href: `#${job.id}`, click: replaceWith }, image || el("i", {}, icon("warning")), words);
+}
+
+function filesOf(job) {
+  const names = [...(job.pictures ?? []).map(([name]) => name), job.grid, ...(job.files ?? []), "manifest.json"];
+  const links = present(names).map((name) =>
+    el("li", {}, el("a", { href: fileAddress(job, name), target: "_blank", rel: "noopener" }, name)));
+  return section("Files", el("p", { class: "path" }, job.folder), el("ul", { class: "files" }, links));
+}
+
+function timesOf(job) {
+  const times = job.times ?? {};
+  const pairs = STEPS.map(([key, name]) => [name, times[key] && wholeFormat.format(Date.parse(times[key]))]);
+  const [from, to] = [Date.parse(times.submitted), Date.parse(times.finished)];
+  if (to >= from) pairs.push(["Took", lengthOf(to - from)]);
+  return section("Times", ...list(pairs));
+}
+
+function identityOf(job) {
+  const id = el("span", { class: "copied" }, el("code", {}, job.id), copyButton("Copy the job's id", job.id));
+  return section("Known as", ...list([
+    ["Job", id],
+    ["Prompt file", job.source],
+    ["Midjourney's id", job.uuid],
+    ["Matched by", job.matched_by],
+  ]));
+}
+
+// ---- copying
+
+function copyButton(name, text) {
+  const words = el("span", { "aria-live": "polite" }, "Copy");
+  const button = el("button", { type: "button", class: "tool copy", title: name }, icon("copy"), words);
+  button.addEventListener("click", async () => {
+    words.textContent = (await copied(text, button)) ? "Copied" : "Not allowed here";
+    setTimeout(() => (words.textContent = "Copy"), 1600);
+  });
+  return button;
+}
+
+/** Put text on the clipboard; the old way where the new one is kept for https. */
+async function copied(text, near) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = el("textarea", { class: "unseen", readonly: true });
+    area.value = text;
+    near.after(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    near.focus();
+    return done;
+  }
+}

@@ -1,0 +1,249 @@
+// The wall: rows of cards, each row as wide as the page. Only what is near the window is in the document.
+
+const GAP = 12;
+const CAPTION = 46;
+const HEADING = 58;
+const NARROWEST = 0.5;
+const WIDEST = 2.6;
+const NO_PICTURE = [1, 1];
+
+const wall = {
+  place: byId("wall"),
+  cards: byId("cards"),
+  headings: byId("headings"),
+  jobs: [],
+  rows: [],
+  shown: new Map(),
+  current: 0,
+  width: 0,
+};
+
+/** Hang these jobs, in this order; what was at the top of the window stays there. */
+function hang(jobs) {
+  const anchor = anchored();
+  const focused = wall.jobs[wall.current]?.id;
+  const had = wall.cards.contains(document.activeElement);
+  wall.jobs = jobs;
+  wall.current = Math.max(0, jobs.findIndex((job) => job.id === focused));
+  lay();
+  restore(anchor);
+  draw();
+  if (had) focusCard(wall.current, false);
+}
+
+/** The first whole row in the window, and how far below its upper edge it is; none at the top of the page. */
+function anchored() {
+  if (window.scrollY === 0) return null;
+  const top = window.scrollY - wall.place.offsetTop;
+  const row = wall.rows.find((one) => one.items && one.top >= top);
+  return row ? { id: row.items[0].job.id, offset: row.top - top } : null;
+}
+
+function restore(anchor) {
+  const row = anchor && wall.rows.find((one) => one.items?.some((item) => item.job.id === anchor.id));
+  if (row) window.scrollTo(0, row.top - anchor.offset + wall.place.offsetTop);
+}
+
+// ---- where everything hangs
+
+function lay() {
+  wall.width = wall.place.clientWidth;
+  wall.rows = [];
+  const now = Date.now();
+  let top = 0;
+  let start = 0;
+  while (start < wall.jobs.length) {
+    const group = groupOf(wall.jobs[start].at, now);
+    let end = start;
+    while (end < wall.jobs.length && groupOf(wall.jobs[end].at, now) === group) end += 1;
+    wall.rows.push({ top, height: HEADING, group, count: end - start });
+    top = layRows(start, end, top + HEADING);
+    start = end;
+  }
+  wall.place.style.height = `${top}px`;
+  for (const nodes of wall.shown.values()) for (const node of nodes) node.remove();
+  wall.shown.clear();
+}
+
+/** Fill rows with the jobs from start to end; returns where the next thing may hang. */
+function layRows(start, end, top) {
+  const aim = wall.width < 560 ? 168 : wall.width < 1100 ? 208 : 248;
+  let row = [];
+  let sum = 0;
+  for (let index = start; index < end; index += 1) {
+    const ratio = ratioOf(wall.jobs[index]);
+    row.push({ job: wall.jobs[index], index, ratio });
+    sum += ratio;
+    const height = (wall.width - GAP * (row.length - 1)) / sum;
+    if (height <= aim || index === end - 1) {
+      top = layRow(row, Math.min(height, aim * 1.2), top);
+      row = [];
+      sum = 0;
+    }
+  }
+  return top;
+}
+
+function layRow(items, height, top) {
+  let left = 0;
+  for (const item of items) {
+    item.left = left;
+    item.width = height * item.ratio;
+    left += item.width + GAP;
+  }
+  const whole = height + CAPTION + GAP;
+  wall.rows.push({ top, height: whole, frame: height, items });
+  return top + whole;
+}
+
+function ratioOf(job) {
+  const [width, height] = job.thumb ?? NO_PICTURE;
+  return Math.min(WIDEST, Math.max(NARROWEST, width / height || 1));
+}
+
+// ---- what of it is in the document
+
+function draw() {
+  const top = window.scrollY - wall.place.offsetTop;
+  const first = rowAt(top - window.innerHeight);
+  const last = rowAt(top + 2 * window.innerHeight);
+  const focused = rowOf(wall.current);
+  for (const [number, nodes] of wall.shown) {
+    if ((number < first || number > last) && number !== focused) {
+      for (const node of nodes) node.remove();
+      wall.shown.delete(number);
+    }
+  }
+  for (let number = first; number <= last; number += 1) show(number);
+  show(focused);
+}
+
+/** The number of the row at this height. */
+function rowAt(height) {
+  let low = 0;
+  let high = wall.rows.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (wall.rows[middle].top <= height) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** The number of the row in which a job hangs; -1 if there is none. */
+function rowOf(index) {
+  let low = 0;
+  let high = wall.rows.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const items = (wall.rows[middle].items ?? wall.rows[middle + 1]?.items) ?? [];
+    if (!items.length || index < items[0].index) high = middle - 1;
+    else if (index > items.at(-1).index) low = middle + 1;
+    else return wall.rows[middle].items ? middle : middle + 1;
+  }
+  return -1;
+}
+
+function show(number) {
+  const row = wall.rows[number];
+  if (!row || wall.shown.has(number)) return;
+  const nodes = row.items ? row.items.map((item) => card(item, row)) : [heading(row)];
+  (row.items ? wall.cards : wall.headings).append(...nodes);
+  wall.shown.set(number, nodes);
+}
+
+function heading(row) {
+  const node = el("h2", { class: "heading" }, row.group, el("span", {}, ` ${row.count.toLocaleString()}`));
+  node.style.transform = `translateY(${row.top}px)`;
+  return node;
+}
+
+function card(item, row) {
+  const { job } = item;
+  const time = el("time", { datetime: job.times?.published }, cardTime(job));
+  const link = el(
+    "a",
+    { class: "card", href: `#${job.id}`, tabindex: item.index === wall.current ? "0" : "-1", "data-index": item.index },
+    frame(job, row.frame),
+    el("span", { class: "caption", "aria-hidden": job.thumb ? "true" : null }, shortened(job.prompt) || titleOf(job)),
+    el("span", { class: "meta" }, job.action && el("b", {}, job.action), time),
+  );
+  const place = { role: "listitem", class: "spot", "aria-posinset": item.index + 1, "aria-setsize": wall.jobs.length };
+  const node = el("div", place, link);
+  node.style.transform = `translate(${item.left}px, ${row.top}px)`;
+  node.style.width = `${item.width}px`;
+  return node;
+}
+
+function cardTime(job) {
+  if (!job.at) return "";
+  const recent = ["Today", "Yesterday"].includes(groupOf(job.at, Date.now()));
+  return (recent ? timeFormat : dayFormat).format(job.at);
+}
+
+/** What a card shows: the thumbnail, or in its place the words that there are. */
+function frame(job, height) {
+  const four = job.thumb && job.pictures.length === 4 ? "four" : "";
+  const box = el("span", { class: `frame ${kindOf(job)} ${job.state} ${four}` }, ...framed(job));
+  box.style.height = `${height}px`;
+  return box;
+}
+
+function framed(job) {
+  if (job.thumb) {
+    const image = el("img", { src: thumbAddress(job), alt: altOf(job), decoding: "async", draggable: "false" });
+    image.addEventListener("error", () => image.replaceWith(el("span", { class: "note" }, "Not here yet")));
+    return [image];
+  }
+  if (kindOf(job) === "video") return [icon("play"), el("span", { class: "note" }, "Video")];
+  if (job.state === "done") return [el("span", { class: "note" }, shortened(job.text, 280) || titleOf(job))];
+  return [el("strong", {}, stateName(job.state)), el("span", { class: "note" }, shortened(reasonOf(job), 200))];
+}
+
+// ---- moving over it
+
+function focusCard(index, scroll = true) {
+  const number = rowOf(index);
+  if (number < 0) return;
+  for (const node of wall.cards.querySelectorAll('[tabindex="0"]')) node.tabIndex = -1;
+  wall.current = index;
+  if (scroll) reveal(wall.rows[number]);
+  draw();
+  const node = wall.cards.querySelector(`[data-index="${index}"]`);
+  node.tabIndex = 0;
+  node.focus({ preventScroll: true });
+}
+
+/** Scroll no further than it takes to have a row in the window, below the bar that stays. */
+function reveal(row) {
+  const above = document.querySelector(".top").offsetHeight + GAP;
+  const top = row.top + wall.place.offsetTop;
+  if (top < window.scrollY + above) window.scrollTo(0, top - above);
+  else if (top + row.height > window.scrollY + window.innerHeight) {
+    window.scrollTo(0, top + row.height - window.innerHeight);
+  }
+}
+
+/** The job that an arrow leads to from the current one: beside it, or nearest in the next row. */
+function neighbour(key) {
+  if (key === "ArrowLeft") return wall.current - 1;
+  if (key === "ArrowRight") return wall.current + 1;
+  if (key === "Home") return 0;
+  if (key === "End") return wall.jobs.length - 1;
+  const step = key === "ArrowUp" ? -1 : 1;
+  const start = rowOf(wall.current);
+  let number = start + step;
+  while (wall.rows[number] && !wall.rows[number].items) number += step;
+  const items = wall.rows[number]?.items;
+  if (!items) return wall.current;
+  const middle = (item) => item.left + item.width / 2;
+  const from = middle(wall.rows[start].items.find((item) => item.index === wall.current));
+  const distance = (item) => Math.abs(middle(item) - from);
+  return items.reduce((best, item) => (distance(item) < distance(best) ? item : best)).index;
+}
+
+function move(key) {
+  const on = wall.cards.contains(document.activeElement);
+  const target = on ? neighbour(key) : wall.current;
+  focusCard(Math.max(0, Math.min(wall.jobs.length - 1, target)));
+}

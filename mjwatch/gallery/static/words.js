@@ -1,0 +1,72 @@
+// How things are called, and how times and lengths are said.
+
+const STATES = { done: "Done", failed: "Failed", rejected: "Rejected", cancelled: "Cancelled" };
+const VIDEOS = new Set(["mp4", "webm", "mov", "gif"]);
+const NUMBERS = ["No", "One", "Two", "Three", "Four"];
+const SHORT = 140;
+
+const stateName = (state) => STATES[state] ?? state;
+
+function isVideo(name) {
+  return VIDEOS.has(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
+}
+
+/** What a job has to show: "pictures", "video", "text" or "nothing". */
+function kindOf(job) {
+  if (job.pictures) return isVideo(job.pictures[0][0]) ? "video" : "pictures";
+  return job.text ? "text" : "nothing";
+}
+
+/** What was asked for: "Imagine", "U2", "Zoom 2x", "/describe". */
+function titleOf(job) {
+  if (job.action) return job.action[0].toUpperCase() + job.action.slice(1);
+  return job.command ? `/${job.command}` : "Imagine";
+}
+
+/** What is seen of a job, for those who don't see it. */
+function altOf(job) {
+  const words = shortened(job.prompt) || titleOf(job);
+  if (kindOf(job) === "video") return `Video: ${words}`;
+  const many = job.pictures.length;
+  return `${NUMBERS[many] ?? many} picture${many === 1 ? "" : "s"}: ${words}`;
+}
+
+function shortened(text, most = SHORT) {
+  const line = (text ?? "").replace(/\s+/g, " ").trim();
+  return line.length > most ? `${line.slice(0, most - 1).trimEnd()}…` : line;
+}
+
+/** Why there are no pictures, in one line. */
+function reasonOf(job) {
+  const error = job.error ?? {};
+  return error.title || error.detail || (job.state === "cancelled" ? "It was cancelled." : "Nobody said why.");
+}
+
+const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const dayFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const monthFormat = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" });
+const wholeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** The day of a time in this browser's zone, as 2026-11-22: what a date field gives. */
+function dayOf(time) {
+  const date = new Date(time);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/** The group on the wall that a time belongs to. */
+function groupOf(time, now) {
+  if (!time) return "Some time";
+  const day = dayOf(time);
+  if (day === dayOf(now)) return "Today";
+  if (day === dayOf(now - 86_400_000)) return "Yesterday";
+  return monthFormat.format(time);
+}
+
+/** "42 s", "3 min 5 s", "2 h 10 min". */
+function lengthOf(milliseconds) {
+  const seconds = Math.round(milliseconds / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
