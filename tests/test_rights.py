@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from mjwatch.errors import DaemonError
-from mjwatch.host.rights import owners, require_rights
+from mjwatch.host.rights import make_for_steerers, owners, require_rights
 from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:
@@ -63,3 +63,17 @@ def test_ids_without_a_name_are_told_as_they_are(monkeypatch: pytest.MonkeyPatch
     tmp_path.chmod(0o770)
     found = tmp_path.stat()
     assert owners(tmp_path) == f'user "{found.st_uid}" or group "{found.st_gid}"'
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o755, 0o644), (0o2770, 0o660)])
+def test_a_file_of_the_state_folder_is_for_all_who_may_write_to_that_folder(
+    tmp_path: Path, folder: int, file: int
+) -> None:
+    tmp_path.chmod(folder)
+    make_for_steerers(tmp_path / "daemon.lock")
+    assert (tmp_path / "daemon.lock").stat().st_mode & 0o777 == file
+    (tmp_path / "daemon.lock").write_text("kept")
+    (tmp_path / "daemon.lock").chmod(0o600)
+    make_for_steerers(tmp_path / "daemon.lock")
+    assert (tmp_path / "daemon.lock").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "daemon.lock").read_text() == "kept"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mjwatch.errors import DaemonError
+from mjwatch.host.rights import make_for_steerers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ def daemon_lock(state: Path) -> Iterator[None]:
     """Own this state folder. Raises DaemonError where another process does, or where it can't be written."""
     try:
         state.mkdir(parents=True, exist_ok=True)
+        make_for_steerers(state / FILE_NAME)
         lock = FileLock(state / FILE_NAME)
         lock.acquire(timeout=PATIENCE, poll_interval=0.05)
     except Timeout:

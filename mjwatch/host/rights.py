@@ -26,6 +26,18 @@ def require_rights(state: Path, journal: Path) -> None:
             raise _no_right(state)
 
 
+def make_for_steerers(path: Path) -> None:
+    """Make a file of the state folder, where it is not there, for all who may write to that folder.
+
+    Raises OSError.
+    """
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return
+    path.chmod(path.parent.stat().st_mode & 0o666)
+
+
 def _is_hidden(folder: Path) -> bool:
     """Whether something may be there that this user can't see."""
     try:

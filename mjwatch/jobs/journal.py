@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
+from mjwatch.host.rights import make_for_steerers
 from mjwatch.jobs import control
 from mjwatch.jobs.opening import refuse_unusable, translated
 from mjwatch.jobs.reader import JournalReader, TakenFile
@@ -44,6 +45,7 @@ class Journal(JournalReader):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 refuse_unusable(path)  # to open it for writing would change it
+            make_for_steerers(path)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
             try:
                 self._prepare()

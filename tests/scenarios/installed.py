@@ -102,14 +102,21 @@ class Installed:
 
 
 @contextmanager
-def installed(root: Path) -> Iterator[Installed]:
-    """A machine with our wheel, the simulator and a configuration that points at it; nothing runs yet."""
-    with booted(root, FOLDERS, CONFIG) as machine:
+def installed(root: Path, *places: str) -> Iterator[Installed]:
+    """A machine with our wheel, the simulator and a configuration that points at it; nothing runs yet.
+
+    ``places``: folders of its that are to be seen below ``root`` besides.
+    """
+    with booted(root, FOLDERS, CONFIG, *places) as machine:
         _install(machine, _wheel(root))
         with _simulator(machine, root / "studio") as address:
             it = Installed(machine, root, address)
-            places = {"inbox": f"{FOLDERS}/inbox", "outbox": f"{FOLDERS}/outbox", "state": "/var/lib/mjwatch"}
-            it.configure(it.config.parent, **places)
+            folders = {
+                "inbox": f"{FOLDERS}/inbox",
+                "outbox": f"{FOLDERS}/outbox",
+                "state": "/var/lib/mjwatch",
+            }
+            it.configure(it.config.parent, **folders)
             yield it
 
 

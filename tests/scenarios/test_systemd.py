@@ -25,12 +25,33 @@ WATCHDOG_AND_RESTART = 90.0
 """Seconds within which a service that hangs is found, ended and started again."""
 
 
+HOME, RUNTIME = "/srv/ada", "/run/user/4242"
+AS_ADA = (
+    *("setpriv", "--reuid=4242", "--regid=4242", "--init-groups"),
+    *("env", f"HOME={HOME}", f"XDG_RUNTIME_DIR={RUNTIME}"),
+)
+"""A person in the service's group, who has a service of her own, too."""
+AS_EVE = ("setpriv", "--reuid=4343", "--regid=4343", "--clear-groups")
+"""Somebody else."""
+
+USER_MANAGER = f"""\
+[Service]
+Type=notify
+User=ada
+Delegate=yes
+Environment=HOME={HOME} XDG_RUNTIME_DIR={RUNTIME}
+Environment=SYSTEMD_UNIT_PATH={HOME}/.config/systemd/user:{HOME}/targets SYSTEMD_GENERATOR_PATH=/run/none
+ExecStart=/usr/lib/systemd/systemd --user --unit=machine.target
+"""
+
+
 @pytest.fixture(scope="module")
 def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """The machine after `mjwatch service install`, as root."""
-    with installed(tmp_path_factory.mktemp("machine")) as it:
+    with installed(tmp_path_factory.mktemp("machine"), HOME) as it:
         said = it.machine.run(PROGRAM, "service", "install", "--system").stdout
         assert "systemctl enable --now mjwatch.service" in said.splitlines()[-1]
+        it.machine.run("useradd", "--uid=4242", f"--home-dir={HOME}", "--groups=mjwatch", "ada")
         yield it
 
 
@@ -64,7 +85,7 @@ def test_a_prompt_becomes_pictures(running: Installed) -> None:
     folder = f"/srv/mjwatch/outbox/{running.done()['a red kite'].name}"
     names = machine.run("ls", folder).stdout.split()
     assert sum("a-red-kite_" in name for name in names) == 5
-    assert machine.run("stat", "-c%U:%G:%a", f"{folder}/manifest.json").stdout == "mjwatch:mjwatch:660\n"
+    assert machine.run("stat", "-c%U:%G", f"{folder}/manifest.json").stdout == "mjwatch:mjwatch\n"
     assert running.executed()["a red kite"] == ["done"]
 
 
@@ -129,6 +150,51 @@ def test_one_that_hangs_is_killed_by_the_watchdog_and_started_again(running: Ins
     assert any("Fatal Python error: Aborted" in line for line in words)
     running.wait_for("an owl at noon")
     assert running.executed()["an owl at noon"] == ["done"]
+
+
+def test_a_member_of_the_group_may_drop_read_and_steer_and_nobody_else_may(it: Installed) -> None:
+    machine = it.machine
+    drop = ("sh", "-c", "echo a crow on ice >/srv/mjwatch/inbox/a-crow-on-ice.txt")
+    machine.run("systemctl", "start", UNIT)
+    assert machine.run(*AS_EVE, *drop, check=False).returncode != 0
+    machine.run(*AS_ADA, *drop)
+    it.wait_for("a crow on ice")
+    manifest = f"/srv/mjwatch/outbox/{it.done()['a crow on ice'].name}/manifest.json"
+    machine.run(*AS_ADA, "cat", manifest)
+    assert machine.run(*AS_EVE, "cat", manifest, check=False).returncode != 0
+    verb = (PROGRAM, "--config", f"{CONFIG}/config.toml")
+    machine.run(*AS_ADA, *verb, "pause")
+    machine.run("systemctl", "stop", UNIT)
+    machine.run(*AS_ADA, *verb, "resume")
+    machine.run("systemctl", "start", UNIT)
+    assert machine.show(UNIT, "StatusText") == ["Nothing to do."]
+    refused = machine.run(*AS_EVE, *verb, "pause", check=False)
+    assert 'belongs to user "mjwatch" or group "mjwatch"' in refused.stderr
+    machine.run("systemctl", "stop", UNIT)
+
+
+def test_a_users_service_is_put_in_place_and_run_by_that_users_systemd(it: Installed) -> None:
+    machine, home = it.machine, it.root / HOME.lstrip("/")
+    units, workspace = f"{HOME}/.config/systemd/user", home / ".config" / "mjwatch"
+    it.configure(workspace)
+    machine.run("sh", "-c", f"mkdir -p {HOME}/targets {RUNTIME} && cp /run/units/*.target {HOME}/targets/")
+    machine.run("chown", "-R", "ada:ada", HOME, RUNTIME)
+    manager = f"cat >/etc/systemd/system/user-manager.service <<'END'\n{USER_MANAGER}END"
+    machine.run("sh", "-c", manager)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "user-manager.service")
+    machine.run(*AS_ADA, PROGRAM, "service", "install", "--now")
+    verified = machine.run(*AS_ADA, "systemd-analyze", "--user", "verify", f"{units}/{UNIT}")
+    assert verified.stdout + verified.stderr == ""
+    (workspace / "inbox/cat.txt").write_text("a cat of ada\n")
+    wait_until(lambda: "a cat of ada" in it.done(workspace / "outbox"), "pictures for ada")
+    machine.run(*AS_ADA, "systemctl", "--user", "stop", UNIT, patience=STOP_LIMIT)
+    shown = machine.run(
+        *AS_ADA, "systemctl", "--user", "show", UNIT, "--property=Result,ExecMainStatus"
+    ).stdout
+    assert sorted(shown.split()) == ["ExecMainStatus=0", "Result=success"]
+    machine.run(*AS_ADA, PROGRAM, "service", "uninstall")
+    assert machine.run("ls", units).stdout == ""
 
 
 def _restarts(it: Installed) -> int:
