@@ -366,10 +366,11 @@ def test_a_journal_of_a_newer_version_fails_and_an_older_one_is_told(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = journal_of(place)
-    monkeypatch.setitem(schema.MIGRATIONS, 2, ())
-    assert "from version 1 to 2" in check(place)["journal"].detail
+    newest = max(schema.MIGRATIONS)
+    monkeypatch.setitem(schema.MIGRATIONS, newest + 1, ())
+    assert f"from version {newest} to {newest + 1}" in check(place)["journal"].detail
     Journal(path).close()
-    monkeypatch.delitem(schema.MIGRATIONS, 2)
+    monkeypatch.delitem(schema.MIGRATIONS, newest + 1)
     assert "written by a newer mjwatch" in check(place)["journal"].detail
     assert states(check(place)) == {"journal": "fail"}
 

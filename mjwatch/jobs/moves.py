@@ -45,10 +45,12 @@ def held(job: Job, event: ev.HeldByBot, now: float, limits: Limits) -> Moved:
 
 def start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
     """The start message is here."""
+    # Where remix mode is off no form comes, and nothing on the wire tells so before.
+    unasked = job.press is not None and job.press.words is not None and job.modal is None
     job = note(
         job,
         now,
-        f"started, message {event.message_id}",
+        f"started, message {event.message_id}" + (", without its new words: no form came" if unasked else ""),
         state=State.RUNNING,
         message_id=event.message_id,
         interaction_id=event.interaction_id or job.interaction_id,
