@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.scenarios.hosts import is_refused, other_host
 from tests.scenarios.stage import Stage, staged, wait_until
 from tests.scenarios.syncthings import Syncthing, pair
 
@@ -87,6 +89,11 @@ def test_a_far_machine_drops_prompts_and_gets_whole_folders(tmp_path: Path) -> N
         wait_until(lambda: len(machines.waiting()) == 1, "an empty inbox at the far end")
         submitted = {m["source"]["path"]: m["prompt"]["submitted"] for m in machines.whole()}
         assert submitted == prompts
+        left = json.loads(stage.run("status", "--json").stdout)["left"]
+        assert left
+        assert ".sync-conflict-" in json.dumps(left)
+        with other_host(tmp_path / "other", stage, machines.inbox) as there:
+            is_refused(there, by=platform.node())
         comes_back_and_is_not_run_again(machines, daemon.pid)
         assert stage.stop(daemon) == 0, stage.log
         assert len(stage.state()["posts"]) == len(prompts) + 1
