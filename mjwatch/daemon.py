@@ -110,7 +110,7 @@ class _Watched:
         standing = Standing(
             jobs,
             connected=runtime.connected,
-            trouble=None if engine.trouble is None else engine.trouble.reason,
+            trouble=None if engine.reach.trouble is None else engine.reach.trouble.reason,
             paused=engine.pausing.now,
             journal_fails=engine.journal_fails,
             capped_until=None if capped is None else clock(capped, now),

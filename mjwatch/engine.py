@@ -7,24 +7,25 @@ the thread that runs ``run`` touches jobs, so that jobs need no locks.
 from __future__ import annotations
 
 import logging
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
+from mjwatch.jobs import faltering
 from mjwatch.jobs.acceptance import Acceptance
-from mjwatch.jobs.complaints import Complaints
+from mjwatch.jobs.faltering import Faltering
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.hours import FastHours
+from mjwatch.jobs.inflow import Inflow
 from mjwatch.jobs.intray import InTray
 from mjwatch.jobs.job import IllegalEventError, step
 from mjwatch.jobs.notices import Notices
 from mjwatch.jobs.pausing import Pausing, pause_for
+from mjwatch.jobs.reach import Reach
 from mjwatch.jobs.sending import Sending
 from mjwatch.jobs.steering import Steering
 from mjwatch.midjourney.twins import twin_of
-from mjwatch.model import Job, Pause, PauseKind, State
+from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -38,18 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch")
 
-JOURNAL_PAUSE = 5.0
-"""Seconds between two tries to commit when the journal can't be written."""
-
 LONGEST_WAIT = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why Discord can't be used at the moment, and when it is tried again (seconds since 1970)."""
-
-    reason: str
-    next_try: float
 
 
 class Engine:
@@ -92,21 +82,15 @@ class Engine:
         self._hours = FastHours(self.pausing, min_fast_hours, new_id)
         self._steering = Steering(self.pausing, self.job, self._step, self._take)
         self._notices = Notices(journal, perform)
-        self._complaints = Complaints(ticks)
+        self._faltering = Faltering(ticks)
+        self.reach = Reach(journal, channel, self.pausing)
+        self.inflow = Inflow(journal)
         channel.on_notice(lambda job_id, words: log.info("%s Midjourney says: %s", job_id, words))
-        self._journal_due: float | None = None
-        self._waits_for_journal: ev.LoopEvent | None = None
         self.on_change: Callable[[Job], None] = lambda job: None
         """Told of every job that has moved, from the loop's own thread."""
         self.on_event: Callable[[], None] = lambda: None
         """Told after each event, from the loop's own thread: something may look different now."""
         self.stopping = False
-        self.files_waiting: int | None = None
-        self.inbox_trouble: str | None = None
-        """Why nothing is taken from the inbox, if that is so."""
-        self.trouble: Trouble | None = None
-        self.on_trouble: Callable[[Trouble], None] = lambda trouble: None
-        """Told of each try to use Discord that has failed, from the loop's own thread."""
 
     # ---- the outside
 
@@ -136,8 +120,7 @@ class Engine:
         self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers")))
         self.pausing.load()
         self._notices.load()
-        if self._journal.recall("trouble") is not None:
-            self._journal.remember({"trouble": None})
+        self.reach.load()
         self.sending.load(now)
         self._jobs = {job.id: job for job in self._journal.live_jobs()}
         for job_id in list(self._jobs):
@@ -159,7 +142,7 @@ class Engine:
         try:
             return finished()
         except JournalError as error:
-            self._journal_fails(error)
+            self._faltering.complain(error)
             return False
 
     def finish(self) -> None:
@@ -167,13 +150,13 @@ class Engine:
         try:
             while (event := self._tray.take(0.0)) is not None:
                 self._handle(event)
-            self._remember_place()
+            self.reach.remember_place()
         except JournalError as error:
             log.error("%s", error)
 
     def settled(self) -> bool:
         """Whether all that was in the inbox has its answer, or waits for a person's word."""
-        if not self._inbox_is_done() or not self._tray.empty:
+        if not self.inflow.ended or not self._tray.empty:
             return False
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
         if not all(self._channel.waits_for_person(job) for job in sent):
@@ -182,11 +165,7 @@ class Engine:
 
     def stuck(self) -> bool:
         """Whether nothing more is sent before a person acts, and what was in the inbox is taken in."""
-        return self.pausing.stuck and self._inbox_is_done() and self._tray.empty
-
-    def _inbox_is_done(self) -> bool:
-        """Whether no more will come out of it; not before a person acts, where it is in trouble."""
-        return self.files_waiting == 0 or self.inbox_trouble is not None
+        return self.pausing.stuck and self.inflow.ended and self._tray.empty
 
     @property
     def idle(self) -> bool:
@@ -196,12 +175,12 @@ class Engine:
     @property
     def journal_fails(self) -> bool:
         """Whether the journal can't be written at the moment, so that nothing is done."""
-        return self._waits_for_journal is not None or self._journal_due is not None
+        return self._faltering.now
 
     def needs_person(self) -> bool:
         """Whether anything waits for a person: the sending, the inbox or a job."""
         doubt = any(job.state is State.IN_DOUBT for job in self._jobs.values())
-        return doubt or self.paused is not None or self.inbox_trouble is not None
+        return doubt or self.paused is not None or self.inflow.trouble is not None
 
     def job(self, job_id: str) -> Job | None:
         """The job as it stands, open or closed."""
@@ -214,26 +193,13 @@ class Engine:
         try:
             self._handle(event)
         except JournalError as error:
-            self._journal_fails(error)
-            self._waits_for_journal = event
+            self._faltering.event_failed(event, error)
             self._tray.put_back(event)
-            self.stopping = self._tray.sleep(JOURNAL_PAUSE, ev.StopAsked) or self.stopping
+            self.stopping = self._tray.sleep(faltering.JOURNAL_PAUSE, ev.StopAsked) or self.stopping
             return
         except Exception:  # the loop's top: one event that nobody foresaw must not end the service
             log.exception("%s could not be handled; it is passed over", type(event).__name__)
-        if event is self._waits_for_journal:
-            self._waits_for_journal = None
-            self._journal_works()
-
-    def _journal_fails(self, error: JournalError) -> None:
-        """Say so, but not every few seconds for as long as a disk is full."""
-        if self._complaints.is_due(str(error)):
-            log.error("%s; nothing is sent meanwhile, and it is tried every %.0f s", error, JOURNAL_PAUSE)
-
-    def _journal_works(self) -> None:
-        words = "the journal can be written again"
-        if self._complaints.is_due(words):
-            log.info("%s", words)
+        self._faltering.event_done(event)
 
     def _tell_person(self) -> None:
         """Have each cause for which a person is needed told once, as soon as it stands in the journal."""
@@ -241,7 +207,7 @@ class Engine:
         try:
             self._notices.tell(pause, self._jobs.values(), self._channel.waits_for_person, self._clock())
         except JournalError as error:
-            self._journal_fails(error)
+            self._faltering.complain(error)
 
     def _handle(self, event: ev.LoopEvent) -> None:
         match event:
@@ -250,7 +216,7 @@ class Engine:
             case ev.GatewayDispatch():
                 self._dispatch(event)
             case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayStopped():
-                self._gateway(event)
+                self.reach.gateway(event, self._clock())
             case ev.GatewayAlive():
                 self._step_all(self._channel.alive(event, self._jobs, self._ticks()))
             case ev.Poked():
@@ -268,20 +234,13 @@ class Engine:
     ) -> None:
         match event:
             case ev.InboxScanned():
-                self._scanned(event)
+                self.inflow.scanned(event)
             case ev.HistoryRead():
                 self._history_read(event)
             case ev.HistoryUnread():
-                self._history_unread(event)
+                self.reach.history_unread(event, self._clock())
             case ev.StopAsked():
                 self.stopping = True
-
-    def _scanned(self, event: ev.InboxScanned) -> None:
-        self.inbox_trouble = event.trouble
-        if event.trouble is None:
-            self.files_waiting = event.waiting
-        if event.facts() != (self._journal.recall("inbox") or ev.InboxScanned(0).facts()):
-            self._journal.remember({"inbox": event.facts()})
 
     # ---- jobs
 
@@ -384,72 +343,22 @@ class Engine:
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ev.Subscribe())
 
-    def _gateway(
-        self, event: ev.GatewayReady | ev.GatewayResumed | ev.GatewayDown | ev.GatewayStopped
-    ) -> None:
-        now = self._clock()
-        match event:
-            case ev.GatewayReady():
-                self._channel.ready(event, now)
-                self._tell_trouble(None)
-                self._remember_place()
-                log.info("gateway: ready as %s", event.user_name)
-                self.pausing.let_in()
-                if event.required_action:
-                    words = f"Discord wants something of the account: {event.required_action}"
-                    self.pausing.begin(Pause(words, PauseKind.ACCOUNT))
-            case ev.GatewayResumed():
-                self._channel.resumed(event, now)
-                self._tell_trouble(None)
-                log.info("gateway: session resumed")
-                self.pausing.let_in()
-            case ev.GatewayDown():
-                self._channel.lost()
-                self._tell_trouble(Trouble(event.reason, now + event.retry_in))
-            case ev.GatewayStopped():
-                self._channel.lost()
-                self._tell_trouble(Trouble(event.reason, math.inf))
-                self.pausing.refused_entry(event.reason, event.code)
-
-    def _remember_place(self) -> None:
-        place = self._channel.place()
-        self._journal.remember(place)
-        self._channel.kept(place)
-
-    def _tell_trouble(self, trouble: Trouble | None) -> None:
-        if trouble is None and self.trouble is None:
-            return
-        self._journal.remember({"trouble": None if trouble is None else trouble.reason})
-        self.trouble = trouble
-        if trouble is not None:
-            self.on_trouble(trouble)
-
     def _history_read(self, event: ev.HistoryRead) -> None:
         self._step_all(self._channel.history(event, self._jobs))
         self._channel.history_handled(event, self._clock())
         self._look_again()
 
-    def _history_unread(self, event: ev.HistoryUnread) -> None:
-        if event.refusal is not None:
-            self.pausing.begin(pause_for(event.refusal))
-        wait = self._channel.history_unread(self._clock())
-        log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
-
     # ---- what time brings
 
     def _turn_safely(self) -> None:
-        failed_before, self._journal_due = self._journal_due, None
-        if failed_before is not None and self._ticks() < failed_before:
-            self._journal_due = failed_before
+        if self._faltering.turn_waits():
             return
         try:
             self._turn(self._clock())
         except JournalError as error:
-            self._journal_fails(error)
-            self._journal_due = self._ticks() + JOURNAL_PAUSE
+            self._faltering.turn_failed(error)
         else:
-            if failed_before is not None:
-                self._journal_works()
+            self._faltering.turn_done()
 
     def _turn(self, now: float) -> None:
         for job in [job for job in self._jobs.values() if self._channel.limit(job) <= now]:
@@ -485,8 +394,8 @@ class Engine:
     def _wait(self) -> float:
         """Seconds until time itself brings something."""
         now, ticks = self._clock(), self._ticks()
-        if self._journal_due is not None:
-            return min(max(0.0, self._journal_due - ticks), JOURNAL_PAUSE)
+        if (pause := self._faltering.turn_waits()) is not None:
+            return pause
         times = [self._channel.limit(job) for job in self._jobs.values()]
         times += [time for time in (self.sending.next_time(now), self._queued_due(now)) if time > now]
         wait = min([time - now for time in times], default=LONGEST_WAIT)
@@ -496,7 +405,7 @@ class Engine:
         try:
             return self._journal.next_queued_due(now) or 0.0
         except JournalError:
-            return now + JOURNAL_PAUSE
+            return now + faltering.JOURNAL_PAUSE
 
 
 def _answers(jobs: Sequence[Job]) -> list[ev.Effect]:

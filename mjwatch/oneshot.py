@@ -76,7 +76,7 @@ def run_these(
 
     engine.sending.only = frozenset(wanted)
     engine.on_change = changed
-    engine.on_trouble = lambda trouble: listener.trouble(trouble.reason)
+    engine.reach.on_trouble = lambda trouble: listener.trouble(trouble.reason)
     give()
     limit = time.time() + PATIENCE
     try:
@@ -102,8 +102,8 @@ def _is_over(engine: Engine, job_id: str, limit: float) -> bool:
         return job is not None
     if job.state is State.QUEUED and engine.pausing.stuck:
         return True
-    return engine.trouble is not None and (
-        engine.trouble.next_try > limit if job.state is State.QUEUED else engine.paused is not None
+    return engine.reach.trouble is not None and (
+        engine.reach.trouble.next_try > limit if job.state is State.QUEUED else engine.paused is not None
     )
 
 
@@ -137,4 +137,4 @@ def answered(job: Job) -> bool:
 def _obstacle(engine: Engine) -> MjwatchError:
     if engine.paused is not None:
         return PausedError(engine.paused)
-    return UnreachableError(engine.trouble.reason if engine.trouble else "it was stopped")
+    return UnreachableError(engine.reach.trouble.reason if engine.reach.trouble else "it was stopped")

@@ -131,8 +131,8 @@ class Runtime:
     def started(self) -> bool:
         """Whether the inbox was scanned, and the gateway is up or has shown what it waits for."""
         engine = self.engine
-        heard = self.connected or engine.trouble is not None or engine.paused is not None
-        return engine.files_waiting is not None and heard
+        heard = self.connected or engine.reach.trouble is not None or engine.paused is not None
+        return engine.inflow.waiting is not None and heard
 
     # ---- built, started, stopped
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
 from mjwatch.config import Config
-from mjwatch.engine import Trouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
 from mjwatch.folders.manifest import SCHEMA
 from mjwatch.host.lock import daemon_lock
 from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.reach import Trouble
 from mjwatch.jobs.reader import TakenFile
 from mjwatch.jobs.reason import reason
 from mjwatch.model import Job, Note, Refusal, RefusalClass, State
@@ -170,7 +170,7 @@ class FakeEngine:
         self._job = job
         self.paused = paused
         self.pausing = SimpleNamespace(stuck=paused is not None)
-        self.trouble = trouble
+        self.reach = SimpleNamespace(trouble=trouble)
 
     def job(self, job_id: str) -> Job | None:
         return self._job

@@ -349,7 +349,7 @@ def test_a_held_result_survives_a_lost_commit(house: House, monkeypatch: pytest.
         update_(job, **named)
 
     monkeypatch.setattr(house.journal, "update", unwilling)
-    monkeypatch.setattr("mjwatch.engine.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.jobs.faltering.JOURNAL_PAUSE", 0.0)
     house.feed(update(progress("600", uuid=UUID_B), seq=8))
     assert failures == []
     assert house.job().state is State.COLLECTING
@@ -593,7 +593,7 @@ def test_a_lost_commit_sends_nothing_and_the_event_is_tried_again(
         update_(*arguments, **named)
 
     monkeypatch.setattr(house.journal, "update", unwilling)
-    monkeypatch.setattr("mjwatch.engine.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.jobs.faltering.JOURNAL_PAUSE", 0.0)
     house.drop("a.txt", "a red cat\n")
     assert house.submits() == []
     house.feed()

@@ -26,6 +26,10 @@ def _executed(stage: Stage) -> list[dict[str, Any]]:
     return found
 
 
+def _wait_for_interactions(stage: Stage, count: int) -> None:
+    wait_until(lambda: len(_executed(stage)) >= count, f"{count} interactions")
+
+
 @pytest.mark.parametrize("profile", ["2023", "2026"])
 def test_six_follow_ups_of_each_of_two_equal_prompts_through_kills(tmp_path: Path, profile: str) -> None:
     with staged(tmp_path / "work", "--seconds-per-job", "1", "--profile", profile) as stage:
@@ -33,7 +37,7 @@ def test_six_follow_ups_of_each_of_two_equal_prompts_through_kills(tmp_path: Pat
         for label in ("one", "two"):
             stage.drop(f"{label}.ready.toml", FILE.format(label))
         for number in (1, 4, 9):
-            wait_until(lambda number=number: len(_executed(stage)) > number, f"{number} interactions")
+            _wait_for_interactions(stage, number + 1)
             stage.stop(daemon, signal.SIGKILL)
             daemon = stage.start_ready()
         wait_until(lambda: len(stage.manifests()) == 14, "two grids and twelve follow-ups", 150)
