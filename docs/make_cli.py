@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer.main
 
 from mjwatch.cli.app import app
+from mjwatch.cli.verbs import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +33,9 @@ def page() -> str:
     """The whole page."""
     group: Any = typer.main.get_group(app)
     lines = [HEAD, *_options(group)]
-    panels = dict.fromkeys(command.rich_help_panel for command in group.commands.values())
-    for panel in panels:
+    for panel, names in GROUPS.items():
         lines += ["", f"## {panel}"]
-        verbs = {name: verb for name, verb in group.commands.items() if verb.rich_help_panel == panel}
+        verbs = {name: group.get_command(None, name) for name in names}
         for name, command in _with_their_own(verbs):
             lines += ["", f"### {name}", "", f"`{_usage(name, command)}`", "", _paragraphs(command.help), ""]
             lines += [*_arguments(command), *_options(command)]

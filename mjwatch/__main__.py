@@ -20,9 +20,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets its number
             stream.reconfigure(errors="backslashreplace")
     try:
-        from mjwatch.cli.app import app  # here, so that an error while importing it is told like any other
+        from mjwatch.cli.app import run  # here, so that an error while importing it is told like any other
 
-        app()
+        sys.exit(run())
     except MjwatchError as error:
         _tell(*_lines(error))
         sys.exit(error.exit_code)

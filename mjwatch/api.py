@@ -16,7 +16,8 @@ from mjwatch.folders.drop import drop_file
 from mjwatch.folders.manifest import load_manifest
 from mjwatch.folders.names import slug
 from mjwatch.giving import command, follow_ups, give_and_wait
-from mjwatch.host.lock import daemon_lock, daemon_runs
+from mjwatch.host.lock import daemon_lock
+from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 from mjwatch.jobs.reason import reason

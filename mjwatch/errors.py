@@ -3,6 +3,7 @@
 ::
 
     MjwatchError                 message (what is wrong) and mend (what to do); becomes one line in the CLI
+    ├── UsageError               the command line was not typed right
     ├── ConfigError              config, keys or folders are not usable
     ├── PromptFileError          a prompt file can't be read as prompts
     ├── JournalError             the journal can't be opened, read or committed
@@ -43,6 +44,12 @@ class MjwatchError(Exception):
     def __str__(self) -> str:
         """Both halves as one line: ``what is wrong: what to do``."""
         return f"{self.message} ({self.mend})" if self.mend else self.message
+
+
+class UsageError(MjwatchError):
+    """The command line was not typed right: an unknown verb or option, a value that it does not take."""
+
+    exit_code = 2
 
 
 class ConfigError(MjwatchError):

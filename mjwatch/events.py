@@ -11,7 +11,7 @@ from mjwatch.model import Surroundings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.model import Job, Modal, Prompt, Refusal, Result, UploadedImage
+    from mjwatch.model import Job, Left, Modal, Prompt, Refusal, Result, UploadedImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,14 +287,6 @@ class FileSettled:
     around: Surroundings = field(default_factory=Surroundings)
     beside: str | None = None
     others: tuple[tuple[str, tuple[int, ...]], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """Something in the inbox that is left alone, and why, in words."""
-
-    path: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from mjwatch.config import load_keys
 from mjwatch.discord.uploads import LARGEST_IMAGE
 from mjwatch.errors import DaemonError, PausedError, PromptFileError
 from mjwatch.events import Poked
-from mjwatch.host.lock import daemon_runs
+from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.control import ask
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile

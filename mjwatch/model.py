@@ -147,6 +147,14 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """Something in the inbox that is left alone, and why, in words."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Press:
     """The button that a follow-up presses, and the message that it is on; ``flags`` are that message's.
 

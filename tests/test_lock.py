@@ -11,7 +11,8 @@ import pytest
 
 from mjwatch.errors import DaemonError
 from mjwatch.host import lock
-from mjwatch.host.lock import FILE_NAME, daemon_lock, daemon_runs
+from mjwatch.host.lock import daemon_lock
+from mjwatch.host.running import FILE_NAME, daemon_runs
 from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The command ``mjwatch``: its verbs in groups, and the options that come before them."""
+"""The command ``mjwatch``: the options that come before its verbs, and one call that runs it all."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run tim
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 import mjwatch
-from mjwatch.cli import ask, expand, look, service, steer, tools, units, work
+from mjwatch.cli.verbs import Verbs, usage_error
+from mjwatch.errors import MjwatchError
 
 app = typer.Typer(
     name="mjwatch",
-    help="Drop prompt files into a folder, get Midjourney pictures and a manifest in another.",
-    no_args_is_help=True,
+    cls=Verbs,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode=None,  # rich takes as long to load as all else; plain help reads as well
 )
-
-WORK, LOOK, STEER, SERVICE, TOOLS = "Work", "Look", "Steer", "Service", "Tools"
 
 
 def _version(wanted: bool) -> None:
@@ -46,26 +45,13 @@ def options(
     context.obj = config
 
 
-app.command(rich_help_panel=WORK)(work.submit)
-app.command(rich_help_panel=WORK)(work.imagine)
-app.command(rich_help_panel=WORK)(ask.act)
-# What a command takes may begin like an option: `mjwatch ask "prefer suffix" "--no text"`.
-app.command(rich_help_panel=WORK, context_settings={"ignore_unknown_options": True})(ask.ask)
-app.command(rich_help_panel=WORK)(expand.expand)
-app.command(rich_help_panel=LOOK)(look.status)
-app.command("list", rich_help_panel=LOOK)(look.list_jobs)
-app.command(rich_help_panel=LOOK)(look.show)
-app.command(rich_help_panel=LOOK)(ask.info)
-app.command(rich_help_panel=STEER)(steer.pause)
-app.command(rich_help_panel=STEER)(steer.resume)
-app.command(rich_help_panel=STEER)(steer.retry)
-app.command(rich_help_panel=STEER)(steer.cancel)
-app.command(rich_help_panel=STEER)(steer.prune)
-app.command(rich_help_panel=SERVICE)(service.run)
-app.command(rich_help_panel=SERVICE)(service.check)
-app.command(rich_help_panel=SERVICE)(service.init)
-app.add_typer(units.service, rich_help_panel=SERVICE)
-app.command(rich_help_panel=TOOLS)(tools.split)
-app.command(rich_help_panel=TOOLS)(tools.explain)
-app.command(rich_help_panel=TOOLS)(tools.simulate)
-app.command(rich_help_panel=TOOLS)(tools.demo)
+def run() -> int:
+    """Run what the command line asks for; the exit code. Raises MjwatchError."""
+    try:
+        # Not app(): that would put typer's own hook for faults in the place of the log's.
+        return get_command(app)(standalone_mode=False) or 0
+    except typer.Abort:
+        typer.echo(err=True)  # the question stands at the end of an open line
+        raise MjwatchError("stopped at a question; nothing was changed") from None
+    except typer.TyperException as error:
+        raise usage_error(error) from None

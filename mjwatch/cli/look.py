@@ -41,7 +41,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 
 def _status(config: Config) -> dict[str, Any]:
-    from mjwatch.host.lock import daemon_runs
+    from mjwatch.host.running import daemon_runs
     from mjwatch.jobs.overview import overview
 
     reader = _reader(config)
@@ -200,7 +200,7 @@ def find_job(reader: JournalReader, prefix: str) -> Job:
 
 
 def _circumstances(reader: JournalReader, config: Config, job: Job) -> Circumstances:
-    from mjwatch.host.lock import daemon_runs
+    from mjwatch.host.running import daemon_runs
     from mjwatch.jobs.overview import capped_until
 
     now, runs = time.time(), daemon_runs(config.state.path)

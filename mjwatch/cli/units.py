@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mjwatch.cli.output import NEEDS_PERSON, plain
+from mjwatch.cli.verbs import Group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 service = typer.Typer(
     name="service",
+    cls=Group,
     help="Have systemd run it: as a service of yours, or of the machine.",
-    no_args_is_help=True,
     rich_markup_mode=None,
 )
 

@@ -32,7 +32,7 @@ def submit(
     from mjwatch.api import MidjourneyAPI
     from mjwatch.cli.progress import JobProgress
     from mjwatch.folders.preview import preview_alone
-    from mjwatch.host.lock import daemon_runs
+    from mjwatch.host.running import daemon_runs
 
     api = MidjourneyAPI(context.obj)
     runs = daemon_runs(api.config.state.path)
@@ -170,7 +170,7 @@ def _echo_manifest(api: MidjourneyAPI, job: Job) -> None:
 
 def _left(api: MidjourneyAPI, jobs: list[Job]) -> str:
     """What a Ctrl-C leaves behind."""
-    from mjwatch.host.lock import daemon_runs
+    from mjwatch.host.running import daemon_runs
 
     if daemon_runs(api.config.state.path):
         return "no longer waiting; the daemon goes on with it"

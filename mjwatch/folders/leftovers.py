@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mjwatch.events import Left
+from mjwatch.model import Left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

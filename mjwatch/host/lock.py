@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import socket
 import sys
 import tempfile
@@ -19,17 +18,13 @@ from filelock import FileLock, Timeout
 
 from mjwatch.errors import DaemonError
 from mjwatch.host.rights import make_for_steerers
+from mjwatch.host.running import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FILE_NAME = "daemon.lock"
-
 PATIENCE = 2.0
 """Seconds to wait for the lock: `mjwatch status` may hold it for a moment, to see whether anybody does."""
-
-ASKING = 0.2
-"""Seconds after which a lock that others hold is an owner's, where askers must take it to ask (Windows)."""
 
 
 @contextmanager
@@ -71,24 +66,6 @@ def account_lock(api_url: str, token: str, channel_id: str) -> Iterator[None]:
         yield
 
 
-def daemon_runs(state: Path) -> bool:
-    """Whether a process owns this state folder now. Raises DaemonError where that can't be seen.
-
-    Who may read the lock's file may ask: several askers at once don't take each other for the owner.
-    """
-    try:
-        descriptor = os.open(state / FILE_NAME, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        message = f"the state folder {state} can't be read: {error.strerror}"
-        raise DaemonError(message, "ask as the user that the service runs as") from error
-    try:
-        return _is_locked(descriptor, state / FILE_NAME)
-    finally:
-        os.close(descriptor)
-
-
 if sys.platform == "linux":
 
     def _hold(name: str, stack: ExitStack) -> None:
@@ -107,25 +84,3 @@ else:
         lock = FileLock(Path(tempfile.gettempdir()) / f"{name}.lock")
         lock.acquire(timeout=PATIENCE, poll_interval=0.05)
         stack.callback(lock.release)
-
-
-if sys.platform == "win32":
-
-    def _is_locked(descriptor: int, path: Path) -> bool:
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=ASKING, poll_interval=0.02)
-        except Timeout:
-            return True
-        lock.release()
-        return False
-
-else:
-    import fcntl
-
-    def _is_locked(descriptor: int, path: Path) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False  # closing the file lets it go
