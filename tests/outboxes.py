@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import os
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def a_job(number: int, **changes: Any) -> Job:
         "history": (Note(accepted, "accepted"),),
         "state": State.FAILED if failed else State.DONE,
         "refusal": REFUSAL if failed else None,
-        "result": None if failed else RESULT,
+        "result": None if failed else replace(RESULT, echoed=words),
     }
     return Job(**{**values, **changes})
 

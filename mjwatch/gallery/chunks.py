@@ -44,6 +44,8 @@ class Chunks:
 
     def append(self, lines: Sequence[str]) -> None:
         """Enter some more jobs."""
+        if not lines:
+            return
         before = number = self.count()
         present = self._last(number)
         if present is None:

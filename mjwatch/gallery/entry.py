@@ -66,12 +66,12 @@ def shown_path(folder: str) -> str:
 def _parameters(manifest: Mapping[str, Any], text: str) -> dict[str, str]:
     """Those in the text, as Midjourney repeated it; the file's own where it has none."""
     found = dict(found_in(text))
-    own = {str(name): _shown(value) for name, value in _table(manifest.get("parameters")).items()}
-    return found or own
-
-
-def _shown(value: object) -> str:
-    return "" if value is True else str(value)
+    own = _table(manifest.get("parameters")).items()
+    return found or {
+        name: "" if value is True else str(value)
+        for name, value in own
+        if isinstance(value, str | int | float)
+    }
 
 
 def _pictures(images: object) -> Iterator[list[str | int]]:
