@@ -113,6 +113,7 @@ class _Watched:
             trouble=None if engine.reach.trouble is None else engine.reach.trouble.reason,
             paused=engine.pausing.now,
             journal_fails=engine.journal_fails,
+            inbox_trouble=engine.inflow.trouble,
             capped_until=None if capped is None else clock(capped, now),
         )
         return sentence(standing)

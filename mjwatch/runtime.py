@@ -51,9 +51,10 @@ if TYPE_CHECKING:
     from mjwatch.keys import Keys
 
 INBOX_PATIENCE, WORKER_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 3.0
-"""Seconds that a scan, a POST or a folder that is being written, the gallery and the hooks get to end before
-the program does. With those of the gateway they are fewer than a stop may take, also where all hang at once.
-"""
+"""Seconds that a scan, a POST or a folder that is being written, the gallery and the hooks get to end."""
+
+STOP_PATIENCE = 17.0
+"""Seconds for all of them, where several hang at once; what has not ended then ends with the program."""
 
 LONGEST_TURN = 120.0
 """Seconds between two turns of a loop that is well: it waits for an event no longer than a minute."""
@@ -129,10 +130,10 @@ class Runtime:
 
     @property
     def started(self) -> bool:
-        """Whether the inbox was scanned, and the gateway is up or has shown what it waits for."""
+        """Whether inbox and gateway are up, or have shown what they wait for."""
         engine = self.engine
-        heard = self.connected or engine.reach.trouble is not None or engine.paused is not None
-        return engine.inflow.waiting is not None and heard
+        looked = engine.inflow.waiting is not None or engine.inflow.trouble is not None
+        return looked and (self.connected or engine.reach.trouble is not None or engine.paused is not None)
 
     # ---- built, started, stopped
 
@@ -251,9 +252,14 @@ class Runtime:
 
     def _stop(self) -> None:
         """Outermost first, so that what the workers still end is journaled."""
+        end = time.monotonic() + STOP_PATIENCE
+
+        def at_most(seconds: float) -> float:
+            return max(0.0, min(seconds, end - time.monotonic()))
+
         if self._watch_inbox:
-            self._inbox.stop(INBOX_PATIENCE)
-        self._worker.stop(WORKER_PATIENCE)
+            self._inbox.stop(at_most(INBOX_PATIENCE))
+        self._worker.stop(at_most(WORKER_PATIENCE))
         self._pokes.stop()
         self._connection.stop(resumable=self.comes_back)
         if not self.comes_back:
@@ -262,8 +268,8 @@ class Runtime:
         if self._watch_inbox:
             self._status.stop()
         if self._gallery:
-            self._gallery.stop(GALLERY_PATIENCE)
-        self._hooks.stop(HOOK_PATIENCE)
+            self._gallery.stop(at_most(GALLERY_PATIENCE))
+        self._hooks.stop(at_most(HOOK_PATIENCE))
 
 
 def build_engine(

@@ -14,7 +14,7 @@ import pytest
 
 from mjwatch import __main__
 from mjwatch.daemon import EX_CONFIG, EX_NOPERM, exit_code_for_systemd
-from mjwatch.errors import ConfigError, DaemonError, JournalError, MjwatchError, PausedError
+from mjwatch.errors import ConfigError, DaemonError, JournalError, MjwatchError, OwnerError, PausedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ def caused(error: MjwatchError, cause: BaseException) -> MjwatchError:
         (JournalError("it is damaged"), EX_NOPERM),
         (caused(JournalError("no database"), sqlite3.DatabaseError()), EX_NOPERM),
         (PausedError("a captcha"), EX_NOPERM),
+        (OwnerError("the inbox is another host's"), EX_NOPERM),
         (caused(JournalError("the disk is full"), sqlite3.OperationalError()), 3),
         (caused(JournalError("the disk is gone"), OSError()), 3),
         (caused(DaemonError("the state folder can't be used"), OSError()), 3),

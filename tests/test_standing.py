@@ -21,6 +21,10 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
         ),
         (Standing(capped_until="14:05"), "Nothing to do."),
         (Standing({State.QUEUED: 2}, connected=False), "Waits for the gateway; 2 queued."),
+        (
+            Standing({State.QUEUED: 2}, inbox_trouble="nothing is taken: why"),
+            "Nothing is taken: why; 2 queued.",
+        ),
         (Standing(connected=False, trouble="no connection"), "No gateway: no connection."),
         (
             Standing({State.QUEUED: 2}, paused=Pause("Midjourney asks for a person", PauseKind.ACCOUNT)),

@@ -26,6 +26,7 @@ class Standing:
     trouble: str | None = None
     paused: Pause | None = None
     journal_fails: bool = False
+    inbox_trouble: str | None = None
     capped_until: str | None = None
 
 
@@ -39,14 +40,14 @@ def sentence(standing: Standing) -> str:
 def _obstacle(standing: Standing) -> list[str]:
     if standing.journal_fails:
         return ["the journal can't be written, nothing is sent"]
+    inbox = [] if standing.inbox_trouble is None else [standing.inbox_trouble]
     if standing.paused is not None:
-        return [f"paused: {standing.paused.reason}", to_go_on(standing.paused)]
-    if standing.connected:
-        capped = standing.capped_until
-        return (
-            [f"the daily cap is reached until {capped}"] if capped and State.QUEUED in standing.jobs else []
-        )
-    return [f"no gateway: {standing.trouble}" if standing.trouble else "waits for the gateway"]
+        return [f"paused: {standing.paused.reason}", to_go_on(standing.paused), *inbox]
+    if not standing.connected:
+        return [f"no gateway: {standing.trouble}" if standing.trouble else "waits for the gateway", *inbox]
+    if standing.capped_until and State.QUEUED in standing.jobs:
+        return [f"the daily cap is reached until {standing.capped_until}", *inbox]
+    return inbox
 
 
 def _work(jobs: Mapping[State, int]) -> str:
