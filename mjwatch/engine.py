@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
 from mjwatch.jobs import faltering
@@ -54,7 +55,7 @@ class Engine:
         self,
         journal: Journal,
         channel: Channel,
-        perform: Callable[[ev.Effect], None],
+        perform: Callable[[ef.Effect], None],
         *,
         pace: Pace,
         limits: Limits,
@@ -256,7 +257,7 @@ class Engine:
         jobs = self._acceptance.prompt(given, self._clock())
         self._welcome(jobs, _answers(jobs))
 
-    def _welcome(self, jobs: list[Job], effects: list[ev.Effect]) -> None:
+    def _welcome(self, jobs: list[Job], effects: list[ef.Effect]) -> None:
         for job in jobs:
             if job.state is State.QUEUED:
                 self.on_change(job)
@@ -283,13 +284,13 @@ class Engine:
             self._keep(moved)
             _log_move(job, moved)
         for effect in effects:
-            if not isinstance(effect, ev.Spawn):
+            if not isinstance(effect, ef.Spawn):
                 self._perform(effect)
         self._welcome(children, _answers(children))
 
-    def _spawned(self, effects: Iterable[ev.Effect]) -> list[Job]:
+    def _spawned(self, effects: Iterable[ef.Effect]) -> list[Job]:
         """The jobs of the follow-ups that are due now; they are committed with the step that they follow."""
-        parents = [effect.job for effect in effects if isinstance(effect, ev.Spawn)]
+        parents = [effect.job for effect in effects if isinstance(effect, ef.Spawn)]
         return [child for parent in parents for child in children_of(parent, self._clock(), self._new_id)]
 
     def _commit(self, job: Job, event: ev.JobEvent, children: Sequence[Job]) -> None:
@@ -341,7 +342,7 @@ class Engine:
             log.info("a message may be one of several jobs'; it is held until that is clear")
         if self._channel.handled(event, self._clock()):
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
-            self._perform(ev.Subscribe())
+            self._perform(ef.Subscribe())
 
     def _history_read(self, event: ev.HistoryRead) -> None:
         self._step_all(self._channel.history(event, self._jobs))
@@ -366,7 +367,7 @@ class Engine:
             if overdue is not None:
                 self._step(job.id, overdue)
         if self._channel.wants_probe(self._jobs, self._ticks()):
-            self._perform(ev.Probe())
+            self._perform(ef.Probe())
         request = self._channel.history_request(self._jobs, now)
         if request is not None:
             self._perform(request)
@@ -386,7 +387,7 @@ class Engine:
                 self._step(job.id, chosen)
                 self.sending.sent(job, now)
                 self._hours.sent()
-            case _, ev.Upload() as upload:
+            case _, ef.Upload() as upload:
                 self._perform(upload)
             case None:
                 pass
@@ -408,9 +409,9 @@ class Engine:
             return now + faltering.JOURNAL_PAUSE
 
 
-def _answers(jobs: Sequence[Job]) -> list[ev.Effect]:
+def _answers(jobs: Sequence[Job]) -> list[ef.Effect]:
     """What is to be done for new jobs: those that can't be sent have their answer at once."""
-    return [ev.Answer(job) for job in jobs if job.state is not State.QUEUED]
+    return [ef.Answer(job) for job in jobs if job.state is not State.QUEUED]
 
 
 def _log_move(job: Job, moved: Job) -> None:

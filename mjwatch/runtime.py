@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.config import Config
-    from mjwatch.events import Effect
+    from mjwatch.effects import Effect
     from mjwatch.keys import Keys
 
 INBOX_PATIENCE, WORKER_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 3.0

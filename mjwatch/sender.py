@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.protocol import NIJI_APPLICATION_ID, snowflake
 from mjwatch.errors import (
@@ -122,7 +123,7 @@ class Sender:
         except (WireError, JournalError) as error:
             return ev.NotUploaded(str(error))
 
-    def read_history(self, effect: ev.ReadHistory) -> ev.HistoryRead | ev.HistoryUnread:
+    def read_history(self, effect: ef.ReadHistory) -> ev.HistoryRead | ev.HistoryUnread:
         """The messages after an id, and how those that were asked for stand now."""
         channel = self._place.channel_id
         try:

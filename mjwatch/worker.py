@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import MjwatchError
 from mjwatch.host.pulse import Pulse
@@ -42,7 +43,7 @@ class Worker:
         probe: Callable[[], None],
         remove_file: Callable[[str, tuple[int, ...]], object],
         leave_file: Callable[[str, str | None, float], object],
-        notify: Callable[[ev.Notify], None],
+        notify: Callable[[ef.Notify], None],
     ) -> None:
         self._put = put
         self._sender = sender
@@ -52,9 +53,9 @@ class Worker:
         self._remove_file = remove_file
         self._leave_file = leave_file
         self._notify = notify
-        self._sending: queue.SimpleQueue[ev.Effect | None] = queue.SimpleQueue()
+        self._sending: queue.SimpleQueue[ef.Effect | None] = queue.SimpleQueue()
         # A queue a collector, chosen by the job: its failure's folder and a late result must not overtake.
-        self._collecting: list[queue.SimpleQueue[ev.Effect | None]] = [
+        self._collecting: list[queue.SimpleQueue[ef.Effect | None]] = [
             queue.SimpleQueue() for _ in range(COLLECTORS)
         ]
         self._pulses: list[Pulse] = []
@@ -79,7 +80,7 @@ class Worker:
         self._sender.stop()
         for effects in (self._sending, *self._collecting):
             for effect in _drained(effects):
-                if isinstance(effect, ev.Submit):
+                if isinstance(effect, ef.Submit):
                     self._put(ev.ForJob(effect.job.id, STOPPED, effect.job.nonce))
             effects.put(None)
         end = time.monotonic() + patience
@@ -87,22 +88,22 @@ class Worker:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def perform(self, effect: ev.Effect) -> None:
+    def perform(self, effect: ef.Effect) -> None:
         """Take an effect; returns at once."""
         match effect:
-            case ev.Probe():
+            case ef.Probe():
                 self._probe()  # not behind a POST that hangs
-            case ev.Notify():
+            case ef.Notify():
                 self._notify(effect)
-            case ev.LeaveFile():
+            case ef.LeaveFile():
                 self._leave_file(effect.path, effect.why, effect.seconds)
-            case ev.Upload() | ev.Submit() | ev.ReadHistory() | ev.Subscribe():
+            case ef.Upload() | ef.Submit() | ef.ReadHistory() | ef.Subscribe():
                 self._sending.put(effect)
-            case ev.Collect() | ev.Answer():
+            case ef.Collect() | ef.Answer():
                 self._collecting[crc32(effect.job.id.encode()) % COLLECTORS].put(effect)
-            case ev.RemoveFile():
+            case ef.RemoveFile():
                 self._collecting[crc32(effect.path.encode("utf-8", "replace")) % COLLECTORS].put(effect)
-            case ev.Spawn():
+            case ef.Spawn():
                 raise AssertionError("the loop does it itself")
 
     @property
@@ -111,7 +112,7 @@ class Worker:
         alive = all(thread.is_alive() for thread in self._threads)
         return alive and not any(pulse.hangs for pulse in self._pulses)
 
-    def _run(self, effects: queue.SimpleQueue[ev.Effect | None]) -> None:
+    def _run(self, effects: queue.SimpleQueue[ef.Effect | None]) -> None:
         pulse = Pulse(LONGEST_EFFECT)
         self._pulses.append(pulse)
         while (effect := effects.get()) is not None:
@@ -120,36 +121,36 @@ class Worker:
             if event is not None:
                 self._put(event)
 
-    def _do_safely(self, effect: ev.Effect) -> ev.LoopEvent | None:
+    def _do_safely(self, effect: ef.Effect) -> ev.LoopEvent | None:
         try:
             return self._do(effect)
         except Exception as error:  # a thread's top: a bug must become an event, not a silent death
             log.exception("%s failed in an unforeseen way", type(effect).__name__)
             return _unforeseen(effect, error)
 
-    def _do(self, effect: ev.Effect) -> ev.LoopEvent | None:
+    def _do(self, effect: ef.Effect) -> ev.LoopEvent | None:
         match effect:
-            case ev.Submit():
+            case ef.Submit():
                 return ev.ForJob(effect.job.id, self._sender.submit(effect.job), effect.job.nonce)
-            case ev.Upload():
+            case ef.Upload():
                 return ev.ForJob(effect.job.id, self._sender.upload(effect.job), effect.job.nonce)
-            case ev.Collect():
+            case ef.Collect():
                 return ev.ForJob(effect.job.id, self._collector.collect(effect.job))
-            case ev.Answer():
+            case ef.Answer():
                 return ev.ForJob(effect.job.id, self._collector.answer(effect.job))
-            case ev.RemoveFile():
+            case ef.RemoveFile():
                 self._remove_file(effect.path, effect.identity)
                 return None
-            case ev.ReadHistory():
+            case ef.ReadHistory():
                 return self._sender.read_history(effect)
-            case ev.Subscribe():
+            case ef.Subscribe():
                 self._subscribe()
                 return None
-            case ev.Probe() | ev.Notify() | ev.LeaveFile() | ev.Spawn():
+            case ef.Probe() | ef.Notify() | ef.LeaveFile() | ef.Spawn():
                 raise AssertionError("done at once, and by nobody's thread")
 
 
-def _drained(effects: queue.SimpleQueue[ev.Effect | None]) -> Iterator[ev.Effect | None]:
+def _drained(effects: queue.SimpleQueue[ef.Effect | None]) -> Iterator[ef.Effect | None]:
     while True:
         try:
             yield effects.get_nowait()
@@ -157,17 +158,17 @@ def _drained(effects: queue.SimpleQueue[ev.Effect | None]) -> Iterator[ev.Effect
             return
 
 
-def _unforeseen(effect: ev.Effect, error: Exception) -> ev.LoopEvent | None:
+def _unforeseen(effect: ef.Effect, error: Exception) -> ev.LoopEvent | None:
     words = error.message if isinstance(error, MjwatchError) else type(error).__name__
     match effect:
-        case ev.Submit():
+        case ef.Submit():
             doubt = ev.Unanswered(f"a fault in mjwatch while sending: {words}")
             return ev.ForJob(effect.job.id, doubt, effect.job.nonce)
-        case ev.Upload():
+        case ef.Upload():
             return ev.ForJob(effect.job.id, ev.NotUploaded(f"a fault in mjwatch while uploading: {words}"))
-        case ev.Collect() | ev.Answer():
+        case ef.Collect() | ef.Answer():
             return ev.ForJob(effect.job.id, ev.NotSaved(f"a fault in mjwatch while saving: {words}"))
-        case ev.ReadHistory():
+        case ef.ReadHistory():
             return ev.HistoryUnread(f"a fault in mjwatch: {words}")
         case _:
             return None

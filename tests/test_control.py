@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
 from mjwatch.jobs.control import KEPT, Outcome, ask, read_answer
@@ -137,7 +138,7 @@ def test_what_is_at_work_is_fetched_while_it_is_paused(house: House) -> None:
     house.accept_all()
     one(house, "pause")
     effects = house.feed(create(result("700")))
-    assert [type(effect) for effect in effects] == [ev.Collect]
+    assert [type(effect) for effect in effects] == [ef.Collect]
 
 
 def test_to_go_on_where_nothing_is_paused_is_answered(house: House) -> None:
@@ -293,7 +294,7 @@ def test_a_failed_job_is_sent_again_and_one_that_is_rendered_is_only_fetched(hou
     assert house.job().state is State.FAILED
     assert one(house, "retry", jobs={"job00001": 2}).words == "its pictures are being fetched"
     assert len(house.submits()) == 2
-    assert isinstance(house.effects[-1], ev.Collect)
+    assert isinstance(house.effects[-1], ef.Collect)
 
 
 @pytest.mark.parametrize("state", [State.DONE, State.REJECTED])
@@ -316,7 +317,7 @@ def test_a_job_is_cancelled_before_it_is_sent(house: House) -> None:
     house.drop("cat.txt", "a red cat\n")
     told = one(house, "cancel", jobs={"job00001": 0})
     assert told == Outcome("job00001", True, "cancelled before it was sent")
-    assert isinstance(house.effects[-1], ev.Answer)
+    assert isinstance(house.effects[-1], ef.Answer)
     assert one(house, "cancel", jobs={"job00001": 0}) == Outcome("job00001", True, "is cancelled already")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import Engine
 from mjwatch.errors import JournalError
@@ -36,7 +37,7 @@ class House:
     journal: Journal
     pace: Pace = FAST
     now: float = 10_000.0
-    effects: list[ev.Effect] = field(default_factory=list)
+    effects: list[ef.Effect] = field(default_factory=list)
     first_nonce: int = 1
     min_fast_hours: float = 0.0
 
@@ -57,7 +58,7 @@ class House:
             new_id=lambda: f"job{next(ids):05}",
         )
 
-    def feed(self, *events: ev.LoopEvent) -> list[ev.Effect]:
+    def feed(self, *events: ev.LoopEvent) -> list[ef.Effect]:
         """Let the loop handle these; the effects that it handed out."""
         before = len(self.effects)
         for event in (*events, ev.StopAsked()):
@@ -70,11 +71,11 @@ class House:
     def online(self) -> None:
         self.feed(READY, ev.HistoryRead((), "500"))
 
-    def drop(self, name: str, text: str, mtime: float = 900.0) -> list[ev.Effect]:
+    def drop(self, name: str, text: str, mtime: float = 900.0) -> list[ef.Effect]:
         return self.feed(ev.FileSettled(name, text.encode(), mtime, (1, 2, 3, 4, 5)))
 
-    def submits(self) -> list[ev.Submit]:
-        return [effect for effect in self.effects if isinstance(effect, ev.Submit)]
+    def submits(self) -> list[ef.Submit]:
+        return [effect for effect in self.effects if isinstance(effect, ef.Submit)]
 
     def job(self, job_id: str = "job00001") -> Job:
         found = self.engine.job(job_id)
@@ -97,7 +98,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 def test_nothing_is_sent_before_the_gateway_is_up_and_the_channel_is_known(house: House) -> None:
     house.drop("cat.txt", "a cat\n")
     assert house.submits() == []
-    assert house.feed(READY) == [ev.ReadHistory(None)]
+    assert house.feed(READY) == [ef.ReadHistory(None)]
     assert house.submits() == []
     house.feed(ev.HistoryRead((), "500"))
     (submit,) = house.submits()
@@ -106,7 +107,7 @@ def test_nothing_is_sent_before_the_gateway_is_up_and_the_channel_is_known(house
 
 def test_a_file_is_removed_only_after_it_is_in_the_journal(house: House) -> None:
     (effect,) = house.drop("cat.txt", "a cat\n")
-    assert effect == ev.RemoveFile("cat.txt", (1, 2, 3, 4, 5))
+    assert effect == ef.RemoveFile("cat.txt", (1, 2, 3, 4, 5))
     file = house.journal.file_of("job00001")
     assert file is not None
     assert file.content == b"a cat\n"
@@ -115,7 +116,7 @@ def test_a_file_is_removed_only_after_it_is_in_the_journal(house: House) -> None
 def test_the_same_delivery_of_a_file_is_removed_and_not_run(house: House) -> None:
     house.drop("cat.txt", "a cat\n", mtime=900.0)
     (effect,) = house.drop("cat.txt", "a cat\n", mtime=901.5)
-    assert isinstance(effect, ev.RemoveFile)
+    assert isinstance(effect, ef.RemoveFile)
     assert house.journal.open_count(State.QUEUED) == 1
     house.drop("cat.txt", "a cat\n", mtime=950.0)
     assert house.journal.open_count(State.QUEUED) == 2
@@ -141,7 +142,7 @@ def test_a_slot_is_free_on_the_result_and_not_only_after_saving(house: House) ->
         house.drop(f"{number}.txt", f"picture {number}\n")
         house.accept_all()
     effects = house.feed(create(result("700", "picture 0")))
-    assert [type(effect) for effect in effects] == [ev.Collect, ev.Submit]
+    assert [type(effect) for effect in effects] == [ef.Collect, ef.Submit]
 
 
 def test_the_pace_is_kept(tmp_path: Path) -> None:
@@ -210,9 +211,9 @@ def test_a_final_that_is_unclear_waits_for_the_one_that_makes_it_clear(house: Ho
     house.accept_all()
     house.feed(create(started("600", nonce="nonce-1")))
     house.feed(create(started("601", nonce="by-hand")))
-    assert [e for e in house.feed(create(result("700", uuid=UUID_B))) if isinstance(e, ev.Collect)] == []
+    assert [e for e in house.feed(create(result("700", uuid=UUID_B))) if isinstance(e, ef.Collect)] == []
     effects = house.feed(update(progress("600", uuid=UUID_B)))
-    (collect,) = [effect for effect in effects if isinstance(effect, ev.Collect)]
+    (collect,) = [effect for effect in effects if isinstance(effect, ef.Collect)]
     assert collect.job.result is not None
     assert collect.job.result.message_id == "700"
 
@@ -239,7 +240,7 @@ def test_a_result_of_a_job_that_failed_is_delivered_late(house: House) -> None:
     house.feed(ev.ForJob("job00001", ev.Refused(Refusal(RefusalClass.TRANSIENT, "Sorry", ""))))
     house.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001")))
     effects = house.feed(create(result("700", uuid=UUID_A)))
-    assert [type(effect) for effect in effects] == [ev.Collect]
+    assert [type(effect) for effect in effects] == [ef.Collect]
 
 
 def test_after_a_restart_everything_open_is_taken_up_where_it_was(tmp_path: Path) -> None:
@@ -257,15 +258,15 @@ def test_after_a_restart_everything_open_is_taken_up_where_it_was(tmp_path: Path
         house = House(journal, first_nonce=100)
         house.engine.load()
         (effect,) = house.effects
-        assert isinstance(effect, ev.Collect)
+        assert isinstance(effect, ef.Collect)
         assert effect.job.id == "job00001"
         assert house.job("job00002").state is State.SUBMITTED
         assert house.job("job00004").state is State.IN_DOUBT
-        assert house.feed(ev.GatewayResumed("session-1", 9)) == [ev.ReadHistory("500")]
+        assert house.feed(ev.GatewayResumed("session-1", 9)) == [ef.ReadHistory("500")]
         house.feed(ev.HistoryRead((), None))
         assert house.submits() == []
         house.now += 60.1
-        assert house.feed() == [ev.Probe()]
+        assert house.feed() == [ef.Probe()]
         house.feed(ev.GatewayAlive("session-1"))
         (submit,) = house.submits()
         assert submit.job.id == "job00004"
@@ -276,7 +277,7 @@ def test_silence_proves_nothing_until_the_gateway_has_answered(house: House) -> 
     house.drop("a.txt", "a red cat\n")
     house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
     house.now += 3600.0
-    assert house.feed() == [ev.Probe()]
+    assert house.feed() == [ef.Probe()]
     assert house.feed() == []
     assert len(house.submits()) == 1
     # What the gateway had said before its answer comes before it.
@@ -312,7 +313,7 @@ def test_a_long_history_is_read_on_from_where_it_ended(house: House) -> None:
     house.feed(ev.GatewayDown("lost", 1.0), READY)
     house.feed(ev.HistoryRead((), "5000", complete=False))
     house.now += 2.1
-    assert house.feed() == [ev.ReadHistory("5000")]
+    assert house.feed() == [ef.ReadHistory("5000")]
     house.drop("a.txt", "a red cat\n")
     assert house.submits() == []
     house.feed(ev.HistoryRead((), "6000"))
@@ -362,7 +363,7 @@ def test_a_start_missed_in_a_gap_does_not_make_our_job_a_stranger(house: House) 
     house.feed(ev.GatewayDown("lost", 1.0), READY)
     house.feed(update(progress("600", uuid=UUID_A)), create(result("700", uuid=UUID_A)))
     effects = house.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
-    assert [type(effect) for effect in effects] == [ev.Collect]
+    assert [type(effect) for effect in effects] == [ef.Collect]
 
 
 def test_a_nameless_start_is_not_taken_for_a_job_that_midjourney_does_not_hold(house: House) -> None:
@@ -386,7 +387,7 @@ def test_no_time_limit_runs_out_while_nothing_can_be_heard(house: House) -> None
     house.feed(ev.GatewayResumed("session-1", 9))
     assert house.job().state is State.RUNNING
     house.now += 61.0
-    assert house.feed() == [ev.ReadHistory("500", ("600",))]
+    assert house.feed() == [ef.ReadHistory("500", ("600",))]
     assert house.job().state is State.RUNNING
     house.feed(ev.HistoryRead((), None))
     assert house.job().state is State.FAILED
@@ -400,7 +401,7 @@ def test_an_overdue_job_is_looked_up_before_it_is_given_up(house: House) -> None
     house.now += 61.0
     house.feed()
     effects = house.feed(ev.HistoryRead((result("700", reply_to="600"),), "700"))
-    assert [type(effect) for effect in effects] == [ev.Collect]
+    assert [type(effect) for effect in effects] == [ef.Collect]
 
 
 def test_an_overdue_job_does_not_wait_for_a_history_that_cannot_be_read(house: House) -> None:
@@ -408,7 +409,7 @@ def test_an_overdue_job_does_not_wait_for_a_history_that_cannot_be_read(house: H
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
     house.now += 901.0
-    assert house.feed() == [ev.ReadHistory("500")]
+    assert house.feed() == [ef.ReadHistory("500")]
     house.feed(ev.HistoryUnread("HTTP 500"))
     assert house.job().state is State.IN_DOUBT
 
@@ -423,7 +424,7 @@ def test_a_final_found_after_its_job_failed_is_delivered_by_the_start_it_replies
     house.feed(ev.HistoryRead((), None))
     house.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001", failed=True)))
     effects = house.feed(create(result("700", uuid=UUID_A, reply_to="600")))
-    assert [type(effect) for effect in effects] == [ev.Collect]
+    assert [type(effect) for effect in effects] == [ef.Collect]
 
 
 def test_a_job_done_by_hand_does_not_block_the_same_prompt(house: House) -> None:
@@ -433,7 +434,7 @@ def test_a_job_done_by_hand_does_not_block_the_same_prompt(house: House) -> None
     house.accept_all()
     house.feed(create(started("602", nonce="nonce-1")))
     effects = house.feed(create(result("603", uuid=UUID_A)))
-    assert [type(effect) for effect in effects] == [ev.Collect]
+    assert [type(effect) for effect in effects] == [ef.Collect]
 
 
 def test_a_vanished_job_whose_result_may_lie_here_is_in_doubt_and_not_failed(house: House) -> None:
@@ -542,7 +543,7 @@ def test_messages_that_do_not_reach_us_are_asked_for(house: House) -> None:
     house.online()
     data = {"guild_id": "1", "updated_channels": [{"id": CHANNEL, "last_message_id": "501"}]}
     effects = house.feed(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 3))
-    assert effects == [ev.Subscribe(), ev.ReadHistory("500")]
+    assert effects == [ef.Subscribe(), ef.ReadHistory("500")]
     house.feed(ev.HistoryRead((result("501"),), "501"))
     assert house.feed(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 4)) == []
 
@@ -567,9 +568,9 @@ def test_a_new_session_reads_the_history_from_the_newest_message_that_was_seen(h
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
     house.feed(create(started("600", nonce="nonce-1")), ev.GatewayDown("lost", 1.0))
-    assert house.feed(READY) == [ev.ReadHistory("500", ("600",))]
+    assert house.feed(READY) == [ef.ReadHistory("500", ("600",))]
     effects = house.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
-    assert [type(effect) for effect in effects] == [ev.Collect]
+    assert [type(effect) for effect in effects] == [ef.Collect]
 
 
 def test_a_history_that_cannot_be_read_is_asked_for_again_and_nothing_is_sent_meanwhile(house: House) -> None:
@@ -577,7 +578,7 @@ def test_a_history_that_cannot_be_read_is_asked_for_again_and_nothing_is_sent_me
     house.drop("a.txt", "a red cat\n")
     assert house.submits() == []
     house.now += 2.1
-    assert house.feed() == [ev.ReadHistory(None)]
+    assert house.feed() == [ef.ReadHistory(None)]
 
 
 def test_a_lost_commit_sends_nothing_and_the_event_is_tried_again(
@@ -606,7 +607,7 @@ def test_a_lost_commit_sends_nothing_and_the_event_is_tried_again(
 
 def test_a_rejected_file_is_one_answered_job(house: House) -> None:
     effects = house.drop("bad.toml", "promt = 1\n")
-    assert [type(effect) for effect in effects] == [ev.Answer, ev.RemoveFile]
+    assert [type(effect) for effect in effects] == [ef.Answer, ef.RemoveFile]
     assert house.job().state is State.REJECTED
     house.feed(ev.ForJob("job00001", ev.Published("_failed/bad-job00001")))
     assert house.journal.live_jobs() == []
@@ -697,8 +698,8 @@ def test_strangers_are_written_only_when_they_have_changed(
 # ---- telling a person
 
 
-def news(house: House) -> list[tuple[ev.News, str]]:
-    found = [effect for effect in house.effects if isinstance(effect, ev.Notify)]
+def news(house: House) -> list[tuple[ef.News, str]]:
+    found = [effect for effect in house.effects if isinstance(effect, ef.Notify)]
     return [(one.news, one.job.id if one.job else one.reason) for one in found]
 
 
@@ -714,8 +715,8 @@ def test_pictures_are_told_once_their_folder_is_there_and_the_journal_knows_it(h
     assert news(house) == []
     for _ in range(2):
         house.feed(ev.ForJob("job00001", ev.Published("cat-job00001")))
-    assert news(house) == [(ev.News.DONE, "job00001")]
-    told = next(effect for effect in house.effects if isinstance(effect, ev.Notify))
+    assert news(house) == [(ef.News.DONE, "job00001")]
+    told = next(effect for effect in house.effects if isinstance(effect, ef.Notify))
     assert told.job is not None
     assert (told.at, told.job.folder, told.reason) == (house.now, "cat-job00001", "")
 
@@ -725,8 +726,8 @@ def test_a_failure_is_told_with_its_reason_once_its_page_is_there(house: House) 
     assert house.job().state is State.REJECTED
     assert news(house) == []
     house.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
-    assert news(house) == [(ev.News.FAILED, "job00001")]
-    assert "prompt" in next(effect.reason for effect in house.effects if isinstance(effect, ev.Notify))
+    assert news(house) == [(ef.News.FAILED, "job00001")]
+    assert "prompt" in next(effect.reason for effect in house.effects if isinstance(effect, ef.Notify))
 
 
 def test_what_a_person_has_cancelled_is_no_news_to_them(house: House) -> None:
@@ -740,7 +741,7 @@ def test_what_a_person_has_cancelled_is_no_news_to_them(house: House) -> None:
 def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(house: House) -> None:
     house.feed(ev.HistoryUnread("refused", CAPTCHA))
     house.feed(ev.HistoryUnread("refused", CAPTCHA))
-    assert news(house) == [(ev.News.NEEDS_PERSON, "Discord wants a captcha solved")]
+    assert news(house) == [(ef.News.NEEDS_PERSON, "Discord wants a captcha solved")]
     again = House(house.journal, first_nonce=9)
     again.engine.load()
     again.feed(ev.InboxScanned(0))
@@ -749,7 +750,7 @@ def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(ho
     again.engine.pausing.end()
     again.feed(ev.InboxScanned(0))
     again.feed(ev.HistoryUnread("refused", CAPTCHA))
-    assert news(again) == [(ev.News.NEEDS_PERSON, "Discord wants a captcha solved")]
+    assert news(again) == [(ef.News.NEEDS_PERSON, "Discord wants a captcha solved")]
 
 
 def test_a_pause_that_ends_the_loop_is_told_before_it_ends(house: House) -> None:
@@ -788,7 +789,7 @@ def test_a_doubt_that_waits_for_a_person_is_told_and_one_that_settles_itself_is_
     assert house.job().state is State.IN_DOUBT
     assert news(house) == []  # the session will tell
     house.feed(replaced_session(), ev.HistoryRead((), "600"))
-    assert news(house) == [(ev.News.NEEDS_PERSON, "job00001")]
+    assert news(house) == [(ef.News.NEEDS_PERSON, "job00001")]
 
 
 def replaced_session() -> ev.GatewayReady:

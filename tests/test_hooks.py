@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch import __version__
-from mjwatch.events import News, Notify
+from mjwatch.effects import News, Notify
 from mjwatch.host import hooks as module
 from mjwatch.host.hooks import Hooks, payload
 from mjwatch.model import Prompt, State

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.hours import AGE, SENDS
 from mjwatch.jobs.journal import Journal
@@ -26,7 +27,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield one
 
 
-def answer(house: House, hours: float, job_id: str = "job00002") -> list[ev.Effect]:
+def answer(house: House, hours: float, job_id: str = "job00002") -> list[ef.Effect]:
     words = f"**Fast Time Remaining**: {hours}/30.0 hours (50%)\n**Running Jobs**: None"
     result = Result("800", "nonce", None, None, (), kind=ResultKind.TEXT, text=words)
     return house.feed(ev.ForJob(job_id, ev.Accepted()), ev.ForJob(job_id, ev.Finished(result)))

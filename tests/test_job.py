@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs import job as rules
 from mjwatch.jobs import attempts, moves, moving
+from mjwatch.jobs import job as rules
 from mjwatch.jobs.job import TABLE, IllegalEventError, step
 from mjwatch.jobs.moving import HISTORY_LENGTH, Limits
 from mjwatch.jobs.record import dump_job, load_job
@@ -250,7 +251,7 @@ def test_a_refusal_that_waiting_mends_puts_the_job_back_with_the_wait_that_was_n
 
 def test_a_refusal_of_the_prompt_itself_is_final_and_answered() -> None:
     moved, effects = step(_submitting(), ev.Refused(BAD_PROMPT, executed=False), NOW, LIMITS)
-    assert (moved.state, moved.refusal, effects) == (State.FAILED, BAD_PROMPT, (ev.Answer(moved),))
+    assert (moved.state, moved.refusal, effects) == (State.FAILED, BAD_PROMPT, (ef.Answer(moved),))
 
 
 def test_an_attempt_that_needs_a_person_keeps_its_job() -> None:
@@ -302,7 +303,7 @@ def test_a_result_is_taken_in_every_state_but_done_and_rejected(state: State) ->
         moved, effects = step(job, ev.Finished(RESULT), NOW, LIMITS)
         assert moved.state is State.COLLECTING
         assert moved.result == RESULT
-        assert effects == (() if state is State.COLLECTING else (ev.Collect(moved),))
+        assert effects == (() if state is State.COLLECTING else (ef.Collect(moved),))
 
 
 def test_a_second_result_does_not_replace_the_first() -> None:
@@ -330,7 +331,7 @@ def test_a_failure_that_is_published_late_does_not_close_a_job_that_has_a_result
 def test_a_retry_fetches_what_was_rendered_and_renders_only_what_was_not() -> None:
     rendered = _do(ev.Finished(RESULT), ev.NotSaved("gone", final=True), job=_submitting())
     moved, effects = step(rendered, ev.RetryAsked(), NOW, LIMITS)
-    assert (moved.state, effects) == (State.COLLECTING, (ev.Collect(moved),))
+    assert (moved.state, effects) == (State.COLLECTING, (ef.Collect(moved),))
     unrendered = _do(ev.Refused(BAD_PROMPT, executed=False), job=_submitting())
     assert step(unrendered, ev.RetryAsked(), NOW, LIMITS)[0].state is State.QUEUED
 
@@ -354,8 +355,8 @@ def test_a_step_leaves_its_job_as_it_was_and_says_the_same_twice() -> None:
         assert dump_job(job) == before
 
 
-@pytest.mark.parametrize("kind", [ev.Collect, ev.Answer])
-def test_an_effect_lost_in_a_crash_is_handed_out_again_after_the_restart(kind: type[ev.Effect]) -> None:
+@pytest.mark.parametrize("kind", [ef.Collect, ef.Answer])
+def test_an_effect_lost_in_a_crash_is_handed_out_again_after_the_restart(kind: type[ef.Effect]) -> None:
     seen = 0
     for job in JOBS:
         for event in EVENTS:
@@ -374,7 +375,7 @@ def test_a_restart_never_submits() -> None:
     for job in JOBS:
         if ev.Restarted in TABLE[job.state]:
             _, effects = step(job, ev.Restarted(), NOW, LIMITS)
-            assert not any(isinstance(effect, ev.Submit) for effect in effects)
+            assert not any(isinstance(effect, ef.Submit) for effect in effects)
 
 
 # ---- money: one submission, unless something allows another
@@ -404,7 +405,7 @@ def _attempts(events: list[ev.JobEvent]) -> Iterator[list[ev.JobEvent]]:
         except IllegalEventError:
             continue
         since.append(event)
-        if any(isinstance(effect, ev.Submit) for effect in effects):
+        if any(isinstance(effect, ef.Submit) for effect in effects):
             yield since
             since = []
 
@@ -486,7 +487,7 @@ def test_a_collection_under_way_is_not_begun_twice() -> None:
     waiting = _do(ev.NotSaved("the disk is full"), job=collecting)
     assert waiting.due == NOW + 2
     moved, effects = step(waiting, ev.RetryAsked(), NOW, LIMITS)
-    assert effects == (ev.Collect(moved),)
+    assert effects == (ef.Collect(moved),)
 
 
 def test_cancelling_stops_what_is_not_sent_and_says_of_the_rest_that_it_is_too_late() -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.job import step
 from mjwatch.jobs.journal import Journal
@@ -61,7 +62,7 @@ class Life(RuleBasedStateMachine):
         self.attempts: list[Attempt] = []
         self.sender: list[Attempt] = []
         self.answers: list[tuple[Attempt, ev.JobEvent]] = []
-        self.saving: list[ev.Effect] = []
+        self.saving: list[ef.Effect] = []
         self.crash_at: str | None = None
         if executed is not None:
             self.choose()
@@ -90,8 +91,8 @@ class Life(RuleBasedStateMachine):
             self.hand_out(effect)
         return None
 
-    def hand_out(self, effect: ev.Effect) -> None:
-        if not isinstance(effect, ev.Submit):
+    def hand_out(self, effect: ef.Effect) -> None:
+        if not isinstance(effect, ef.Submit):
             self.saving.append(effect)
             return
         *before, present = self.attempts
@@ -189,7 +190,7 @@ class Life(RuleBasedStateMachine):
     @rule(saved=st.booleans(), final=st.booleans(), again=st.booleans())
     def save(self, saved: bool, final: bool, again: bool) -> None:
         effect = self.saving[0] if again else self.saving.pop(0)
-        failed = isinstance(effect, ev.Answer)
+        failed = isinstance(effect, ef.Answer)
         self.feed(ev.Published("a-folder", failed) if saved else ev.NotSaved("no room", final and not failed))
 
     @precondition(lambda self: self.job.due is not None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import JournalReader
@@ -102,28 +103,28 @@ def event_of(house: House, name: str) -> ev.LoopEvent:
             return ev.ForJob(job_id, ev.Published("cat-job00001"))
 
 
-class Checked(list[ev.Effect]):
+class Checked(list[ef.Effect]):
     """Effects as they are handed out: what each hangs on must be in the file by then."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
 
-    def append(self, effect: ev.Effect) -> None:
+    def append(self, effect: ef.Effect) -> None:
         with closing(JournalReader(self._path)) as reader:
             job = next(iter(reader.listed(None, 2)), None)
             match effect:
-                case ev.Submit():
+                case ef.Submit():
                     assert job is not None
                     assert (job.state, job.nonce) == (State.SUBMITTING, effect.job.nonce)
                     assert len(reader.attempts_since(0.0)) == 1
-                case ev.Collect():
+                case ef.Collect():
                     assert job is not None
                     assert job.result is not None
-                case ev.RemoveFile():
+                case ef.RemoveFile():
                     assert job is not None
                     assert reader.file_of(job.id) is not None
-                case ev.Notify():
+                case ef.Notify():
                     assert job is not None
                     assert job.published is not None
                 case _:
@@ -132,7 +133,7 @@ class Checked(list[ev.Effect]):
 
 
 def kinds(house: House) -> list[str]:
-    return [type(effect).__name__ for effect in house.effects if not isinstance(effect, ev.ReadHistory)]
+    return [type(effect).__name__ for effect in house.effects if not isinstance(effect, ef.ReadHistory)]
 
 
 WRITES = 80

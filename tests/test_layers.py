@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # From the ground up. A module may import from its own floor and those below. The first pattern that fits
 # decides, so that the pure rooms within a folder can be named before the rest of it.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "ground": ("mjwatch", "errors", "model", "events", "settings", "sections", "keys", "config"),
+    "ground": ("mjwatch", "errors", "model", "events", "effects", "settings", "sections", "keys", "config"),
     "pure core": (
         *("prompts.*", "midjourney.*", "folders.settling", "folders.kinds", "folders.names"),
         *("gallery.entry", "gallery.script"),
@@ -60,6 +60,7 @@ ENGINE_MAY_IMPORT = (
     "errors",
     "model",
     "events",
+    "effects",
     "jobs.*",
     "midjourney.*",
     "discord.stream",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mjwatch.events import News, Notify
+from mjwatch.effects import News, Notify
 from mjwatch.jobs.notices import Told, needs_person
 from mjwatch.jobs.reason import IN_DOUBT
 from mjwatch.model import Job, Pause, PauseKind, State

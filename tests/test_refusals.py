@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.answers import _BY_CODE, read_answer
 from mjwatch.jobs.job import step
@@ -59,7 +60,7 @@ def _what_is_done(event: ev.Refused, state: State) -> str:
         assert moved.due is not None
         assert moved.due > 1000.0
         return "goes back"
-    assert (moved.state, [type(effect) for effect in effects]) == (State.FAILED, [ev.Answer])
+    assert (moved.state, [type(effect) for effect in effects]) == (State.FAILED, [ef.Answer])
     return "fails"
 
 

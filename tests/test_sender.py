@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.folders.manifest import Place
 from mjwatch.sender import BEGINNING, HISTORY_PAGE, HISTORY_PAGES, Sender
@@ -32,7 +33,7 @@ class FakeREST:
         return {"id": message_id} if int(message_id) <= self.newest else None
 
 
-def read(newest: int, effect: ev.ReadHistory) -> tuple[ev.HistoryRead, FakeREST]:
+def read(newest: int, effect: ef.ReadHistory) -> tuple[ev.HistoryRead, FakeREST]:
     rest = FakeREST(newest)
     sender = Sender(cast("DiscordREST", rest), cast("Uploads", None), Place("1", "2"), "3", lambda job_id: {})
     found = sender.read_history(effect)
@@ -41,26 +42,26 @@ def read(newest: int, effect: ev.ReadHistory) -> tuple[ev.HistoryRead, FakeREST]
 
 
 def test_the_first_look_at_a_channel_tells_where_it_stands_and_what_was_said_last() -> None:
-    found, rest = read(250, ev.ReadHistory(None))
+    found, rest = read(250, ef.ReadHistory(None))
     assert (found.newest, found.complete) == ("250", True)
     assert [message["id"] for message in found.messages] == [str(number) for number in range(151, 251)]
     assert rest.pages == [None]
 
 
 def test_a_channel_without_messages_stands_at_its_beginning() -> None:
-    found, rest = read(0, ev.ReadHistory(None))
+    found, rest = read(0, ef.ReadHistory(None))
     assert found == ev.HistoryRead((), BEGINNING)
     assert rest.pages == []
 
 
 def test_a_gap_is_read_page_by_page_to_its_end() -> None:
-    found, rest = read(250, ev.ReadHistory("20", ("7", "251")))
+    found, rest = read(250, ef.ReadHistory("20", ("7", "251")))
     assert (found.newest, found.complete, len(found.messages)) == ("250", True, 230)
     assert rest.pages == ["20", "120", "220"]
     assert found.reread == {"7": {"id": "7"}, "251": None}
 
 
 def test_a_very_long_gap_is_read_in_stretches() -> None:
-    found, rest = read(1_000_000, ev.ReadHistory("0"))
+    found, rest = read(1_000_000, ef.ReadHistory("0"))
     assert (found.newest, found.complete) == (str(HISTORY_PAGE * HISTORY_PAGES), False)
     assert len(rest.pages) == HISTORY_PAGES

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.sending import UPLOADS_KEPT
@@ -53,7 +54,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield House(journal)
 
 
-def give(house: House, job_id: str, prompt: Prompt, path: str | None = "given.txt") -> list[ev.Effect]:
+def give(house: House, job_id: str, prompt: Prompt, path: str | None = "given.txt") -> list[ef.Effect]:
     return house.feed(ev.PromptGiven(job_id, prompt, path))
 
 
@@ -153,11 +154,11 @@ def test_local_images_are_uploaded_before_the_prompt_is_sent_and_nothing_else_go
 ) -> None:
     house.online()
     (effect,) = give(house, "withpict", Prompt("a cat", images=("ref.png",)))
-    assert isinstance(effect, ev.Upload)
+    assert isinstance(effect, ef.Upload)
     assert give(house, "otheraaa", Prompt("a dog")) == []
     image = UploadedImage("ref.png", "slot/ref.png", "https://cdn.example/ref.png", house.now)
     (effect,) = house.feed(ev.ForJob("withpict", ev.Uploaded((image,))))
-    assert isinstance(effect, ev.Submit)
+    assert isinstance(effect, ef.Submit)
     assert (effect.job.id, effect.job.uploads) == ("withpict", (image,))
 
 
@@ -166,12 +167,12 @@ def test_an_upload_that_fails_is_tried_again_later_and_holds_up_nobody(house: Ho
     give(house, "withpict", Prompt("a cat", images=("ref.png",)))
     give(house, "otheraaa", Prompt("a dog"))
     (effect,) = house.feed(ev.ForJob("withpict", ev.NotUploaded("no route")))
-    assert isinstance(effect, ev.Submit)
+    assert isinstance(effect, ef.Submit)
     assert effect.job.id == "otheraaa"
     finished(house, "otheraaa")
     house.now += 10
     (effect,) = house.feed()
-    assert isinstance(effect, ev.Upload)
+    assert isinstance(effect, ef.Upload)
 
 
 def test_an_image_that_discord_does_not_take_fails_the_job_and_nothing_was_sent(house: House) -> None:
@@ -190,7 +191,7 @@ def test_an_upload_of_long_ago_is_made_anew(house: House) -> None:
     house.feed(ev.ForJob("withpict", ev.NotSent("no route", retry_after=UPLOADS_KEPT + 1)))
     house.now += UPLOADS_KEPT + 2
     (effect,) = house.feed()
-    assert isinstance(effect, ev.Upload)
+    assert isinstance(effect, ef.Upload)
 
 
 # ---- follow-ups
@@ -219,7 +220,7 @@ def test_a_follow_up_that_is_not_offered_is_answered_and_never_sent(house: House
     first, second = (house.job(child.id) for child in house.journal.children_of("parentaa"))
     assert (first.prompt.action, first.state) == ("U1", State.SUBMITTING)
     assert (second.prompt.action, second.state) == ("V2", State.REJECTED)
-    assert [effect.job.id for effect in house.effects if isinstance(effect, ev.Answer)] == [second.id]
+    assert [effect.job.id for effect in house.effects if isinstance(effect, ef.Answer)] == [second.id]
 
 
 def test_a_crash_before_the_step_is_committed_makes_the_follow_ups_once(house: House) -> None:
@@ -279,7 +280,7 @@ def test_a_form_is_filled_in_as_an_attempt_of_its_own_with_a_new_nonce(house: Ho
         ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)), ev.ForJob("zoomaaaa", ev.Accepted(), pressed.nonce)
     )
     (effect,) = effects
-    assert isinstance(effect, ev.Submit)
+    assert isinstance(effect, ef.Submit)
     assert effect.job.modal == FORM
     assert effect.job.nonce != pressed.nonce
     assert len(effect.job.nonces) == 2
@@ -290,7 +291,7 @@ def test_a_form_does_not_wait_for_the_pace(house: House) -> None:
     house.engine.sending._throttle.sent(house.now + 500, 0.0)  # the next submission is far away
     give(house, "otheraaa", Prompt("a dog", priority=9))
     (effect,) = house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
-    assert isinstance(effect, ev.Submit)
+    assert isinstance(effect, ef.Submit)
     assert effect.job.id == "zoomaaaa"
 
 
@@ -326,7 +327,7 @@ def test_a_form_that_is_no_longer_taken_is_opened_anew(house: House) -> None:
     assert (job.state, job.modal) == (State.QUEUED, None)
     house.now += 10
     (effect,) = house.feed()
-    assert isinstance(effect, ev.Submit)
+    assert isinstance(effect, ef.Submit)
     assert effect.job.modal is None
 
 
@@ -335,7 +336,7 @@ def test_a_result_in_words_is_a_result(house: House) -> None:
     give(house, "describe", Prompt("https://example.org/a.png", command="describe"))
     words = Result("800", "nonce", None, None, (), kind=ResultKind.TEXT, text="1 a cat")
     (effect,) = house.feed(ev.ForJob("describe", ev.Accepted()), ev.ForJob("describe", ev.Finished(words)))
-    assert isinstance(effect, ev.Collect)
+    assert isinstance(effect, ef.Collect)
 
 
 # ---- what a doubt costs
@@ -350,15 +351,15 @@ def test_the_history_is_searched_once_for_a_job_in_doubt_and_then_only_what_is_n
     assert house.job("doubtful").state is State.IN_DOUBT
     house.feed(create(result("900", "a heron", uuid=UUID, who=STRANGER)))
 
-    def reads() -> list[ev.Effect]:
+    def reads() -> list[ef.Effect]:
         again = replace(READY, session_id=f"session-{house.now}")
         return house.feed(ev.GatewayDown("lost", 1.0), again)
 
-    assert reads() == [ev.ReadHistory("500", ())]
+    assert reads() == [ef.ReadHistory("500", ())]
     house.feed(ev.HistoryRead((), "900"))
-    assert reads() == [ev.ReadHistory("500", ())]  # an empty page may be a missing right to read
+    assert reads() == [ef.ReadHistory("500", ())]  # an empty page may be a missing right to read
     house.feed(ev.HistoryRead((result("900", "a heron", uuid=UUID, who=STRANGER),), "900"))
-    assert reads() == [ev.ReadHistory("900", ())]
+    assert reads() == [ef.ReadHistory("900", ())]
     house.feed(ev.HistoryRead((), "900"), ev.ForJob("doubtful", ev.RetryAsked()))
     house.feed(ev.ForJob("doubtful", ev.InteractionFailed("no answer in time")))
     assert house.job("doubtful").anchor == "900"

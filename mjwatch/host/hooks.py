@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-    from mjwatch.events import Notify
+    from mjwatch.effects import Notify
     from mjwatch.sections import Notify as Settings
 
 log = logging.getLogger("mjwatch.hooks")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.intake import job_for, make_jobs, sha256
 from mjwatch.jobs.reader import TakenFile, path_as_stored
@@ -43,7 +44,7 @@ class Acceptance:
         self._in_inbox = in_inbox
         self._copies: set[tuple[str, str]] = set()
 
-    def file(self, file: ev.FileSettled, now: float) -> tuple[list[Job], list[ev.Effect]]:
+    def file(self, file: ev.FileSettled, now: float) -> tuple[list[Job], list[ef.Effect]]:
         """The jobs that this file has become, and what is to be done; no jobs if it is no new request."""
         taken = TakenFile(
             path_as_stored(file.path),
@@ -61,10 +62,10 @@ class Acceptance:
         jobs = make_jobs(file, now, self._new_id, self._max_jobs, self._journal.job)
         self._accept(taken, jobs, now)
         log.info("%s taken: %s", file.path, ", ".join(job.id for job in jobs))
-        answers = [ev.Answer(job) for job in jobs if job.state is State.REJECTED]
+        answers = [ef.Answer(job) for job in jobs if job.state is State.REJECTED]
         return jobs, [*answers, *_removal(file)]
 
-    def _companion(self, file: ev.FileSettled, taken: TakenFile, now: float) -> list[ev.Effect]:
+    def _companion(self, file: ev.FileSettled, taken: TakenFile, now: float) -> list[ef.Effect]:
         """A manifest that came with a prompt file: remembered, so that it is no request later, either."""
         if not self._journal.was_taken(taken.path, taken.sha256):
             self._journal.accept(taken, [], now)
@@ -79,13 +80,13 @@ class Acceptance:
         self._copies ^= {(taken.path, taken.sha256)}
         return known
 
-    def _no_request(self, file: ev.FileSettled, taken: TakenFile, verdict: Verdict, now: float) -> ev.Effect:
+    def _no_request(self, file: ev.FileSettled, taken: TakenFile, verdict: Verdict, now: float) -> ef.Effect:
         numbers = [earlier.number for earlier in verdict.of]
         match verdict.kind:
             case Kind.HELD:
-                return ev.LeaveFile(file.path, HELD, verdict.seconds)
+                return ef.LeaveFile(file.path, HELD, verdict.seconds)
             case Kind.COPY:
-                return ev.LeaveFile(file.path, None, verdict.seconds)
+                return ef.LeaveFile(file.path, None, verdict.seconds)
             case Kind.MOVED:
                 self._journal.move_file(numbers[0], taken, now)
                 log.info("%s was %s before; it is not run again", file.path, verdict.of[0].path)
@@ -94,7 +95,7 @@ class Acceptance:
                     self._journal.mark_kept(numbers, kept=taken.kept)
                 if self._in_inbox is None:
                     log.info("%s was delivered again unchanged; it is not run again", file.path)
-        return ev.RemoveFile(file.path, file.identity)
+        return ef.RemoveFile(file.path, file.identity)
 
     def prompt(self, given: ev.PromptGiven, now: float) -> list[Job]:
         """The job of a prompt from Python or the CLI; none if it was taken before."""
@@ -114,7 +115,7 @@ class Acceptance:
         self._journal.accept(file, [(job, twin_of(job)) for job in jobs], now)
 
 
-def _removal(file: ev.FileSettled) -> list[ev.Effect]:
+def _removal(file: ev.FileSettled) -> list[ef.Effect]:
     """The file is dealt with, and what belongs to it; whether they are removed the inbox knows."""
     gone = ((file.path, file.identity), *file.others)
-    return [ev.RemoveFile(path, identity) for path, identity in gone]
+    return [ef.RemoveFile(path, identity) for path, identity in gone]

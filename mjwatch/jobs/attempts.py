@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.moving import AGAIN, Limits, Moved, fail, note
 from mjwatch.jobs.pacing import backoff
@@ -38,7 +39,7 @@ def choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
         submitted=now,
         started=None,
     )
-    return job, (ev.Submit(job),)
+    return job, (ef.Submit(job),)
 
 
 def accept(job: Job, event: ev.Accepted, now: float, limits: Limits) -> Moved:

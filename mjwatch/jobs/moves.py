@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.attempts import doubt
 from mjwatch.jobs.moving import AGAIN, Limits, Moved, fail, note
@@ -125,7 +126,7 @@ def finish(job: Job, event: ev.Finished, now: float, limits: Limits) -> Moved:
         due=None,
         tries=0,
     )
-    return job, (ev.Collect(job),)
+    return job, (ef.Collect(job),)
 
 
 def publish_done(job: Job, event: ev.Published, now: float, limits: Limits) -> Moved:
@@ -133,8 +134,8 @@ def publish_done(job: Job, event: ev.Published, now: float, limits: Limits) -> M
     if event.failed:
         return job, ()  # the folder of a failure that a late result or a retry has overtaken
     job = note(job, now, "published", state=State.DONE, published=now, folder=event.folder, due=None, tries=0)
-    news = ev.Notify(ev.News.DONE, now, job=job)
-    return job, (news, ev.Spawn(job)) if job.prompt.then else (news,)
+    news = ef.Notify(ef.News.DONE, now, job=job)
+    return job, (news, ef.Spawn(job)) if job.prompt.then else (news,)
 
 
 def publish_answer(job: Job, event: ev.Published, now: float, limits: Limits) -> Moved:
@@ -142,7 +143,7 @@ def publish_answer(job: Job, event: ev.Published, now: float, limits: Limits) ->
     told = job.published is not None or job.state is State.CANCELLED  # a person knows what they cancelled
     why, _ = reason(job)
     job = note(job, now, "published", published=now, folder=event.folder, due=None, tries=0)
-    return job, () if told else (ev.Notify(ev.News.FAILED, now, why, job),)
+    return job, () if told else (ef.Notify(ef.News.FAILED, now, why, job),)
 
 
 def not_saved(job: Job, event: ev.NotSaved, now: float, limits: Limits) -> Moved:
@@ -162,7 +163,7 @@ def answer_not_saved(job: Job, event: ev.NotSaved, now: float, limits: Limits) -
 def collect_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
     """Fetch and save the pictures once more."""
     job = replace(job, due=None)
-    return job, (ev.Collect(job),)
+    return job, (ef.Collect(job),)
 
 
 def collect_sooner(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
@@ -174,14 +175,14 @@ def collect_sooner(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -
 def answer_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
     """Publish the answer once more, if it is not published yet."""
     job = replace(job, due=None)
-    return job, ((ev.Answer(job),) if job.published is None else ())
+    return job, ((ef.Answer(job),) if job.published is None else ())
 
 
 def cancel(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
     """It is not sent, or a person gives it up."""
     job = _without_follow_ups(job)
     job = note(job, now, "cancelled", state=State.CANCELLED, due=None, tries=0, finished=now)
-    return job, (ev.Answer(job),)
+    return job, (ef.Answer(job),)
 
 
 def _without_follow_ups(job: Job) -> Job:
@@ -201,5 +202,5 @@ def retry(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
     )
     if job.result is not None:
         job = replace(job, state=State.COLLECTING)
-        return job, (ev.Collect(job),)
+        return job, (ef.Collect(job),)
     return replace(job, state=State.QUEUED, finished=None), ()

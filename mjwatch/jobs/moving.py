@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.model import Job, Note, Refusal, State
 
@@ -23,7 +24,7 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
-Moved = tuple[Job, tuple[ev.Effect, ...]]
+Moved = tuple[Job, tuple[ef.Effect, ...]]
 Handler = Callable[[Job, Any, float, Limits], Moved]
 
 HISTORY_LENGTH = 60
@@ -54,4 +55,4 @@ def fail(job: Job, refusal: Refusal, now: float) -> Moved:
     """It has failed; its answer says why."""
     words = f"failed: {refusal.title or refusal.detail}"
     job = note(job, now, words, state=State.FAILED, refusal=refusal, due=None, tries=0, finished=now)
-    return job, (ev.Answer(job),)
+    return job, (ef.Answer(job),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.events import News, Notify
+from mjwatch.effects import News, Notify
 from mjwatch.jobs.reason import IN_DOUBT
 from mjwatch.model import Job, Pause, PauseKind, State
 

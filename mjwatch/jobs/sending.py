@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.midjourney.twins import twin_of
@@ -49,7 +50,7 @@ class Sending:
         if self.only is not None:
             self.only |= {job_id}
 
-    def next_step(self, jobs: Mapping[str, Job], now: float) -> tuple[Job, ev.Chosen | ev.Upload] | None:
+    def next_step(self, jobs: Mapping[str, Job], now: float) -> tuple[Job, ev.Chosen | ef.Upload] | None:
         """The job whose turn it is and what is to be done with it; None: nobody's, at the moment.
 
         ``jobs``: those that are open and were ever sent. Raises JournalError.
@@ -71,7 +72,7 @@ class Sending:
             return None
         if _needs_upload(job, now):
             self._uploading = job.id
-            return job, ev.Upload(job)
+            return job, ef.Upload(job)
         return job, ev.Chosen(self._new_nonce(), session_id, self._channel.newest)
 
     def sent(self, job: Job, now: float) -> None:

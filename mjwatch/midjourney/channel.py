@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.stream import Stream
 from mjwatch.jobs.doubt import Silence
@@ -142,16 +143,16 @@ class Channel:
 
     # ---- the history
 
-    def history_request(self, jobs: Mapping[str, Job], now: float) -> ev.ReadHistory | None:
+    def history_request(self, jobs: Mapping[str, Job], now: float) -> ef.ReadHistory | None:
         """Ask for all that is newer than the last message seen, and than the oldest attempt in question."""
         if not self._stream.wants_history(now):
             return None
         if self._stream.cursor is not None:
-            return ev.ReadHistory(self._stream.cursor)
+            return ef.ReadHistory(self._stream.cursor)
         asked = [job for job in jobs.values() if job.state in IN_FLIGHT or self._is_to_be_found(job)]
         places = [place for place in (self.newest, *(job.anchor for job in asked)) if place]
         starts = tuple(job.message_id for job in asked if job.message_id is not None)
-        return ev.ReadHistory(min(places, key=int, default=None), starts)
+        return ef.ReadHistory(min(places, key=int, default=None), starts)
 
     def _is_to_be_found(self, job: Job) -> bool:
         searched = job.id in self._searched and self._searched[job.id] == job.nonce
