@@ -57,12 +57,12 @@ def _commands() -> dict[str, set[str]]:
     return {
         name: {
             option
-            for verb in _with_its_own(command)
+            for verb in _with_its_own(group.get_command(None, name))
             for parameter in verb.params
             for option in parameter.opts
         }
         | {"--help"}
-        for name, command in group.commands.items()
+        for name in group.list_commands(None)
     }
 
 
