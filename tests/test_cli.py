@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERBS = (
-    *("submit", "imagine", "act", "ask", "expand", "status", "list", "show", "info"),
+    *("submit", "imagine", "act", "ask", "expand", "status", "list", "show", "info", "gallery"),
     *("pause", "resume", "retry", "cancel", "prune"),
     *("run", "service", "check", "init"),
     *("split", "explain", "simulate", "demo"),

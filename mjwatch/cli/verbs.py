@@ -35,6 +35,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "list": Verb("look", "list_jobs"),
         "show": Verb("look", "show"),
         "info": Verb("ask", "info"),
+        "gallery": Verb("gallery", "gallery"),
     },
     "Steer": {
         "pause": Verb("steer", "pause"),
