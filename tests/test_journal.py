@@ -17,10 +17,11 @@ from mjwatch.errors import JournalError
 from mjwatch.jobs import schema
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.opening import look_over
-from mjwatch.jobs.reader import JournalReader, TakenFile, stored_path
+from mjwatch.jobs.reader import JournalReader, TakenFile
 from mjwatch.jobs.record import dump_job, load_job
 from mjwatch.jobs.redelivery import Taken
 from mjwatch.jobs.schema import newest_version, version_of
+from mjwatch.jobs.stored import stored_path
 from mjwatch.model import Job, State
 from tests.made_jobs import made_job, text, wild_jobs
 from tests.unprivileged import unprivileged

@@ -36,6 +36,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
             "jobs.followups",
             "jobs.record",
             "jobs.redelivery",
+            "jobs.search",
+            "jobs.stored",
             "jobs.diagram",
         ),
         *("discord.protocol", "discord.session", "discord.stream", "discord.payloads", "discord.heartbeat"),

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import JournalReader, TakenFile
-from mjwatch.model import Job, State
+from mjwatch.jobs.search import Wanted
+from mjwatch.model import Job, Prompt, State
 from tests.made_jobs import RESULT, made_job
 
 if TYPE_CHECKING:
@@ -85,6 +86,32 @@ def test_open_jobs_are_counted_and_listed_by_state(journal: Journal) -> None:
     assert [job.id for job in journal.listed(State.DONE, 3)] == ["d"]
     journal.update(replace(failed, published=NOW))
     assert [job.id for job in journal.live_jobs()] == ["r"]
+
+
+def test_jobs_are_searched_by_all_that_is_wanted_at_once_the_newest_first(journal: Journal) -> None:
+    for number in range(9):
+        path = f"{('acme', 'Zoë')[number % 2]}/cat{number}.txt"
+        state = (State.DONE, State.FAILED, State.QUEUED)[number % 3]
+        prompt = Prompt("a cat", label="spring" if number > 4 else None)
+        job = made_job(f"j{number}", prompt=prompt, state=state, accepted=NOW + number)
+        journal.accept(replace(FILE, path=path), [(job, job.id)], NOW + number)
+
+    def found(limit: int = 20, **wanted: Any) -> str:
+        return "".join(job.id[1] for job in journal.search(Wanted(**wanted), limit))
+
+    assert found() == "876543210"
+    assert found(limit=2) == "87"
+    assert found(states=(State.DONE,)) == "630"
+    assert found(states=(State.QUEUED, State.FAILED), limit=4) == "8754"
+    assert found(label="spring") == "8765"
+    assert found(label="\udce9") == ""
+    assert found(source="acme/*") == "86420"
+    assert found(source="Zoe\u0308/cat[13].*") == "31"
+    assert [found(since=NOW + after) for after in (-1, 0, 3.5, 8, 8.5)] == [
+        *("876543210", "876543210", "87654"),
+        *("8", ""),
+    ]
+    assert found(states=(State.QUEUED,), label="spring", source="*cat8*", since=NOW + 1) == "8"
 
 
 def test_a_job_is_found_by_what_discord_and_midjourney_call_it_also_when_it_is_long_done(
@@ -197,6 +224,12 @@ def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, 
     assert plans.used() == ["jobs_open", "jobs_put_back", *["jobs_open"] * 3]
     journal.listed(State.FAILED, 20)
     assert plans.used() == ["jobs_by_state"]
+    journal.search(Wanted((State.FAILED, State.REJECTED)), 20)
+    assert plans.used() == ["jobs_by_state"] * 2
+    journal.search(Wanted(label="spring"), 20)
+    assert plans.used() == ["jobs_by_label"]
+    journal.search(Wanted(source="clients/*"), 20)
+    assert set(plans.used()) == {"jobs_by_file", "files_by_path"}
     journal.owner_of(job_uuid="other", message_id="other", start_id="other")
     assert plans.used() == ["jobs_by_uuid", "jobs_by_result", "jobs_by_start"]
     journal.taken("b")

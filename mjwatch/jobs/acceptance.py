@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.intake import job_for, make_jobs, sha256
-from mjwatch.jobs.reader import TakenFile, path_as_stored
+from mjwatch.jobs.reader import TakenFile
 from mjwatch.jobs.redelivery import Kind, judge
+from mjwatch.jobs.stored import path_as_stored
 from mjwatch.midjourney.twins import twin_of
 from mjwatch.model import Source, State
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.jobs.opening import check_version, no_journal, translated
-from mjwatch.jobs.reader import stored_path
+from mjwatch.jobs.stored import stored_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -21,6 +21,7 @@ from mjwatch.jobs.opening import refuse_unusable, translated
 from mjwatch.jobs.reader import JournalReader, TakenFile
 from mjwatch.jobs.record import dump_job
 from mjwatch.jobs.schema import migrate, newest_version, version_of
+from mjwatch.jobs.stored import stored_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,9 +118,12 @@ class Journal(JournalReader):
         for job, twin in jobs:
             self._db.execute(
                 "INSERT INTO jobs (state, open, priority, due, job_uuid, start_message, result_message,"
-                " attempts, body, id, twin, lane, parent, accepted, file)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*_columns(job), job.id, twin, lane_of(job), job.parent, job.accepted, file_id),
+                " attempts, body, id, twin, lane, label, parent, accepted, file)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(*_columns(job), job.id, twin, lane_of(job), stored_label(job.prompt.label)),
+                    *(job.parent, job.accepted, file_id),
+                ),
             )
 
     def update(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,14 @@ from mjwatch.jobs.opening import DAMAGED, check_version, no_journal, open_read_o
 from mjwatch.jobs.record import load_job
 from mjwatch.jobs.redelivery import Taken
 from mjwatch.jobs.schema import newest_version
+from mjwatch.jobs.stored import path_of, stored_path
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
+
+    from mjwatch.jobs.search import Wanted
 
 JOURNAL_FILE = "journal.sqlite3"
 """Its name in the state folder."""
@@ -245,6 +247,32 @@ class JournalReader:
         values = (state, limit) if state else (limit,)
         return self._jobs(f"SELECT body FROM jobs {where} ORDER BY number DESC LIMIT ?", *values)
 
+    def search(self, wanted: Wanted, limit: int) -> list[Job]:
+        """The newest first of those that are as wanted."""
+        since = None if wanted.since is None else self._first_since(wanted.since)
+        terms, values = wanted.conditions(since)
+        rows: list[tuple[Any, ...]] = []
+        for state in wanted.states or (None,):  # each from its own end: no other job is read
+            where = " AND ".join([*terms, *([] if state is None else ["state=?"])])
+            rows += self._all(
+                f"SELECT number, body FROM jobs {where and f'WHERE {where}'} ORDER BY number DESC LIMIT ?",
+                *(*values, *([] if state is None else [state]), limit),
+            )
+        return self._loaded(row[1:] for row in sorted(rows, reverse=True)[:limit])
+
+    def _first_since(self, time: float) -> int:
+        """The number of the first job that was accepted then or later: they are numbered in that order."""
+        last = self._one("SELECT MAX(number) FROM jobs")
+        low, high = 0, 1 + (last[0] if last and last[0] else 0)
+        while low < high:
+            middle = (low + high) // 2
+            row = self._one("SELECT number, accepted FROM jobs WHERE number>=? ORDER BY number", middle)
+            if row is None or row[1] >= time:
+                high = middle
+            else:
+                low = row[0] + 1
+        return int(low)
+
     def open_counts(self) -> dict[State, int]:
         """How many jobs are open, by state."""
         rows = self._all(f"SELECT state, COUNT(*) {_FROM_OPEN} GROUP BY state")
@@ -267,8 +295,11 @@ class JournalReader:
         )
 
     def _jobs(self, query: str, *values: object) -> list[Job]:
+        return self._loaded(self._all(query, *values))
+
+    def _loaded(self, rows: Iterable[tuple[Any, ...]]) -> list[Job]:
         try:
-            return [load_job(row[0]) for row in self._all(query, *values)]
+            return [load_job(row[0]) for row in rows]
         except (ValueError, KeyError, TypeError) as error:
             raise JournalError(f"a job in the journal {self.path} can't be read: {error}", DAMAGED) from error
 
@@ -280,22 +311,3 @@ class JournalReader:
     def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with translated(self.path):
             return self._db.execute(query, values).fetchall()
-
-
-def stored_path(path: str) -> str | bytes:
-    """A path as the journal keeps it: text in NFC, or bytes where a name in it is no UTF-8."""
-    raw = path.encode("utf-8", "surrogateescape")
-    try:
-        return unicodedata.normalize("NFC", raw.decode())
-    except UnicodeDecodeError:
-        return raw
-
-
-def path_as_stored(path: str) -> str:
-    """The path with which what was taken from there is found again."""
-    return path_of(stored_path(path))
-
-
-def path_of(stored: str | bytes) -> str:
-    """The path that the journal keeps so."""
-    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogateescape")

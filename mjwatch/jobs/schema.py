@@ -57,6 +57,8 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE files ADD COLUMN kept INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE files ADD COLUMN moved INTEGER REFERENCES files (id)",
         "CREATE INDEX files_kept ON files (path) WHERE kept = 1",
+        "ALTER TABLE jobs ADD COLUMN label TEXT",
+        "CREATE INDEX jobs_by_label ON jobs (label) WHERE label IS NOT NULL",
     ),
 }
 """By version: the statements that lead to it from the one before. What was released is never changed here."""
