@@ -119,6 +119,8 @@ class MidjourneyBot:
         return task
 
     async def _answer(self, interaction: Interaction, executed: Executed) -> None:
+        if late := self._studio.faults.take("told_late", interaction.text):
+            await asyncio.sleep(late.number("seconds", 2))
         about = _about(interaction)
         self._sessions.to_session(interaction.session_id, "INTERACTION_CREATE", about)
         form = self._presses.form(interaction)

@@ -81,6 +81,7 @@ _JOB = {
     "interaction_failed": "INTERACTION_FAILURE (key `reason`, default 2), and nothing runs",
     "interaction_failed_executed": "INTERACTION_FAILURE (key `reason`, default 2), but the job runs",
     "captcha_iframe": "INTERACTION_IFRAME_MODAL_CREATE with a captcha in place of an answer; nothing runs",
+    "told_late": "the command runs, but nothing is told of it for some seconds (key `seconds`, default 2)",
     "success_never": "no INTERACTION_SUCCESS",
     "success_late": "INTERACTION_SUCCESS after everything else",
     "silent": "INTERACTION_SUCCESS, then nothing at all, ever",

@@ -86,6 +86,10 @@ BESIDE: list[Row] = [
     *answered(503, 130000),
     *row("post_500_executed", "post_html_executed", "post_reset_executed", "post_slow"),
     *row("post_429_executed", retry_after=1.5),
+    *[
+        Row(f"{name}, told late", (fault(name), fault("told_late", seconds=3.5)))
+        for name in ("post_500_executed", "post_html_executed", "post_reset_executed", "post_slow")
+    ],
     # The bot's messages, odd but whole.
     *row("success_never", "success_late", "no_start", "no_progress", "loading_first", "foreign_twin"),
     *row("preview_without_uuid", "no_preview", "paused", "footer", "ephemeral_job", "components_v2"),

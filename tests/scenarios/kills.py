@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OPTIONS = ("--seconds-per-job", "1", "--format", "png")
 DRAIN_PATIENCE = 300.0
 QUIET_TIME = 5
+ALWAYS = 1_000_000
 DOUBTS_ALLOWED = 2
 """Prompts that may stay in doubt although every session could be resumed."""
 
@@ -79,8 +80,12 @@ def run_kills(folder: Path, plan: Plan) -> Account:
     account = Account(plan)
     with staged(folder, *OPTIONS, "--seed", str(plan.seed)) as stage:
         stage.set("pace", quiet_time=QUIET_TIME, max_in_flight=5)
+        # What takes a moment is hit by few kills: so a POST, its echo and a download take as long as a job.
+        stage.fault(fault="post_slow", seconds=0.4, count=ALWAYS)
+        stage.fault(fault="told_late", seconds=0.4, count=ALWAYS)
+        stage.fault(fault="cdn_slow", seconds=0.5, count=ALWAYS)
         if not plan.resumable:
-            stage.fault(fault="gateway_invalid_session", count=1_000_000)
+            stage.fault(fault="gateway_invalid_session", count=ALWAYS)
         began = time.monotonic()
         _kill_again_and_again(stage, account, random.Random(plan.seed))
         _drain(stage, account)
@@ -160,8 +165,7 @@ def _judge_outbox(stage: Stage, account: Account, jobs: list[Job]) -> None:
     for job in jobs:
         if job.id in folders and not has_own_pictures(folders[job.id], executed):
             account.wrong.append(f"{job.id} has not its own pictures")
-    left = [path.name for where in ("inbox", "state/staging") for path in (stage.folder / where).iterdir()]
-    if left:
+    if left := stage.left():
         account.wrong.append(f"left lying: {left}")
 
 

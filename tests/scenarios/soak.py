@@ -141,7 +141,7 @@ class Soak:
     def waiting(self) -> list[str]:
         """The prompts that still wait for anything but a person."""
         jobs = [repr(job) for job in self.jobs() if job.open and job.state is not State.IN_DOUBT]
-        return jobs + [path.name for path in self.stage.inbox.iterdir()]
+        return jobs + self.stage.left()
 
 
 def soak(folder: Path, minutes: float, seed: int) -> list[str]:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.folders.kinds import MARKER
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -118,6 +120,11 @@ class Stage:
                 del lines[own[0]]
             lines.insert(at + 1, f"{key} = {json.dumps(value)}")
         self.config.write_text("\n".join(lines) + "\n")
+
+    def left(self) -> list[str]:
+        """What lies in the inbox, but for its owner's marker, and in the staging place."""
+        places = [place for place in (self.inbox, self.folder / "state" / "staging") if place.exists()]
+        return [path.name for place in places for path in place.iterdir() if path.name != MARKER]
 
     def state(self) -> dict[str, Any]:
         """What the simulator saw: the witness."""

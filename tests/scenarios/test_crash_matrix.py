@@ -172,11 +172,8 @@ def play(scene: Scene, resumable: bool, stage: Stage) -> Outcome:
     with closing(JournalReader(stage.folder / "state" / "journal.sqlite3")) as journal:
         jobs = journal.listed(None, 10)
     shown = [json.loads(stage.run("show", job.id, "--json").stdout) for job in jobs if job.open]
-    left = [
-        path.name for where in (stage.inbox, stage.folder / "state" / "staging") for path in where.iterdir()
-    ]
     folder = next(iter(stage.folders().values()), stage.outbox)
-    return Outcome(codes, stage.state(), stage.manifests(), jobs, shown, folder, left)
+    return Outcome(codes, stage.state(), stage.manifests(), jobs, shown, folder, stage.left())
 
 
 def crash(stage: Stage, point: str) -> int:

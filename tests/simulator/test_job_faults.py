@@ -69,6 +69,16 @@ def test_a_captcha_can_come_in_a_frame_of_its_own() -> None:
     _story("captcha_iframe", look)
 
 
+def test_the_gateway_can_be_the_last_to_tell() -> None:
+    async def look(client: Client, gateway: Gateway) -> None:
+        assert "INTERACTION_CREATE" not in _heard(gateway)
+        assert await _outcome(client) == "running"
+        await gateway.event("INTERACTION_CREATE")
+        await gateway.final()
+
+    _story("told_late", look, seconds=0.5)
+
+
 def test_success_can_be_the_last_word() -> None:
     async def look(_client: Client, gateway: Gateway) -> None:
         await gateway.event("INTERACTION_SUCCESS")
