@@ -31,6 +31,7 @@ class Handed:
         self._lock = threading.Lock()
         self._looks: dict[str, Identity] = {}
         self._out: dict[str, int] = {}
+        self._bytes = 0
         self._names: dict[str, float] = {}
         self._until: dict[str, float] = {}
         self._stays: dict[str, str] = {}
@@ -39,6 +40,7 @@ class Handed:
         """It goes out now, and holds so many bytes of memory."""
         with self._lock:
             self._looks[path] = identity
+            self._bytes += size - self._out.get(path, 0)
             self._out[path] = size
             self._names[path] = self._ticks()
             self._stays.pop(path, None)
@@ -53,7 +55,7 @@ class Handed:
         """It is dealt with; whether that makes room for others to go out."""
         with self._lock:
             was_full = self._is_full()
-            self._out.pop(path, None)
+            self._bytes -= self._out.pop(path, 0)
             return was_full
 
     def stay(self, path: str, why: str | None, seconds: float | None = None) -> None:
@@ -85,7 +87,7 @@ class Handed:
             return self._is_full()
 
     def _is_full(self) -> bool:
-        return len(self._out) >= MOST_FILES or sum(self._out.values()) >= MOST_BYTES
+        return len(self._out) >= MOST_FILES or self._bytes >= MOST_BYTES
 
     def tidy(self, present: Container[str]) -> None:
         """Forget what is gone from the inbox, and what has stayed for its time."""

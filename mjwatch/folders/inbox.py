@@ -88,8 +88,6 @@ class Inbox:
         self._pulse = Pulse(LONGEST_LOOK)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
-        self.looked: float | None = None
-        """When the last full look ended, in seconds of the monotonic clock."""
 
     def start(self) -> None:
         """Begin to watch and look. The folder is made where it is missing.
@@ -117,7 +115,7 @@ class Inbox:
 
     @property
     def alive(self) -> bool:
-        """Whether it still looks."""
+        """Whether its thread runs."""
         return self._thread.is_alive()
 
     @property
@@ -127,8 +125,9 @@ class Inbox:
 
     def holds(self, path: str) -> bool:
         """Whether a file lies at this path, as far as is known; any thread may ask."""
-        spellings = {path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD"))}
-        return not spellings.isdisjoint(self._look.files) or any(map(path.startswith, self._look.unreadable))
+        look = self._look
+        spellings = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
+        return any(one in look.files for one in spellings) or any(map(path.startswith, look.unreadable))
 
     def remove(self, path: str, identity: tuple[int, ...]) -> bool:
         """Take out an accepted file if it is still the one that was read; a newer one stays or is put back.
@@ -204,12 +203,8 @@ class Inbox:
         self._settling.least = REMOTE_SETTLE if self._watch.remote is not None else 0.0
         if self._trouble is None:
             self._learn(look, now)
-        self.looked = time.monotonic()
-        self._next_look = self.looked + (
-            self._interval
-            if self._watch.hears and not self._watch.remote and not self._trouble
-            else min(POLL, self._interval)
-        )
+        hears = self._watch.hears and self._watch.remote is None and self._trouble is None
+        self._next_look = time.monotonic() + (self._interval if hears else min(POLL, self._interval))
 
     def _learn(self, look: Look, now: float) -> None:
         """What is there by now, and with that what is gone."""
