@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_name("machine.sh")
 SYSTEMD = Path("/usr/lib/systemd/systemd")
-PROGRAMS = ("systemctl", "journalctl", "systemd-sysusers", "systemd-analyze", "unshare", "nsenter", "mount")
+PROGRAMS = (
+    *("systemctl", "journalctl", "systemd-sysusers", "systemd-analyze"),
+    *("unshare", "nsenter", "setpriv", "mount", "useradd", "ldconfig"),
+)
 
 _ALL = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
 _REMOVE = 'mount -t cgroup2 cgroup /sys/fs/cgroup; find "/sys/fs/cgroup/$0" -depth -type d -exec rmdir {} +'
@@ -69,7 +72,10 @@ def require_parts() -> None:
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     missing += [] if SYSTEMD.exists() else [str(SYSTEMD)]
     if missing:
-        pytest.fail(f"missing: {', '.join(missing)}; they are in the packages systemd and util-linux", False)
+        pytest.fail(
+            f"missing: {', '.join(missing)}; they are in the packages systemd, util-linux, mount and passwd",
+            False,
+        )
     if os.geteuid() != 0:
         pytest.fail("namespaces with a systemd in them take root's rights", pytrace=False)
 
