@@ -72,6 +72,13 @@ def then(first: Script, more: Script) -> Script:
     return script
 
 
+def expecting(op: int) -> Script:
+    async def script(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
+        await peer.expect(op)
+
+    return script
+
+
 def closing(code: int) -> Script:
     async def script(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         await peer.close(code)
@@ -423,3 +430,20 @@ def test_after_a_suspend_the_session_is_resumed() -> None:
         one.next()
         assert isinstance(one.next(), GatewayResumed)
         one.connection.stop(resumable=True)
+
+
+def test_a_call_wakes_the_thread_once_and_not_for_ever() -> None:
+    """Seen to catch: a waker whose byte was never taken, so that each wait ended at once."""
+    waits: list[float] = []
+    with gateway_server(then(welcome, expecting(37))) as server, client(server) as one:
+        assert isinstance(one.next(), GatewayReady)
+        sleep_time = one.connection._sleep_time
+
+        def counted() -> float:
+            waits.append(sleep_time())
+            return waits[-1]
+
+        one.connection._sleep_time = counted  # type: ignore[method-assign]
+        one.connection.subscribe("1111000000000000002", "1111000000000000003")
+        threading.Event().wait(0.5)  # as long as some thousand turns of a thread that does not sleep
+    assert 1 <= len(waits) < 20

@@ -88,6 +88,10 @@ class _Socket(WebSocket):
             raise WebSocketConnectionClosedException("sending took too long") from None
 
 
+WAKES = 4096
+"""Bytes that are taken from the waker at once: a byte a call, of which there are a few at most."""
+
+
 class Wire:
     """An open connection. Owned by one thread; only ``abort`` may be called from another."""
 
@@ -117,8 +121,10 @@ class Wire:
         sock = self._socket.sock
         if self._socket.ahead or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
             return True
-        ready = self._selector.select(seconds)
-        return any(key.fileobj is self._socket for key, _ in ready)
+        ready = {key.fileobj for key, _ in self._selector.select(seconds)}
+        if self._waker in ready:
+            self._waker.recv(WAKES)  # else it would wake this for ever
+        return self._socket in ready
 
     def read(self, seconds: float = IO_TIMEOUT) -> Mapping[str, Any] | None:
         """The next gateway message; None if it is not whole in time. Raises LostError, also at a close."""
