@@ -1,8 +1,23 @@
-"""What all tests share: only loopback is reached, and no configuration of this machine is read."""
+"""What all tests share: only loopback is reached, nothing of this machine is read; and verbs are run here."""
 
 from __future__ import annotations
 
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
 import pytest
+
+from mjwatch import __main__
+from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.reader import TakenFile
+from tests.told import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mjwatch.model import Job
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +27,36 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     for name in ("MJWATCH_CONFIG", "MJWATCH_TOKEN", "MJWATCH_GUILD_ID", "MJWATCH_CHANNEL_ID"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def mjwatch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Told]:
+    """Run a verb in a fresh workspace, as the command would."""
+    for name in ("inbox", "outbox", "state"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "config.toml").write_text("")
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str) -> Told:
+        monkeypatch.setattr(sys, "argv", ["mjwatch", "--config", str(tmp_path / "config.toml"), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+        out, err = capsys.readouterr()
+        return Told(int(ended.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def journal(tmp_path: Path, mjwatch: Callable[..., Told]) -> Callable[..., None]:
+    """Fill the workspace's journal."""
+
+    def fill(*jobs: Job, **facts: Any) -> None:
+        with closing(Journal(tmp_path / "state" / "journal.sqlite3")) as writer:
+            for job in jobs:
+                writer.accept(TakenFile(f"{job.id}.txt", "0" * 64, 1.0, b"x"), [(job, job.id)], 1.0)
+            writer.remember(facts)
+
+    return fill

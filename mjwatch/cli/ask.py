@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mjwatch.cli.look import config_of, find_job
+from mjwatch.cli.lookup import JobId, config_of, find_job
 from mjwatch.cli.output import Json, echo_json, plain
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait for what comes of it, w
 
 def act(
     context: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="The finished job's id, or its beginning.")],
+    job: JobId,
     actions: Annotated[
         list[str], typer.Argument(metavar="ACTION...", help="U1, V2, reroll, 'vary strong' and so on.")
     ],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mjwatch.cli.look import config_of
+from mjwatch.cli.lookup import config_of
 from mjwatch.cli.output import Json, echo_json, plain
 from mjwatch.errors import MjwatchError
 

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 import unicodedata
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 INTERRUPTED = 130
 NEEDS_PERSON = 4
 
 Json = Annotated[bool, typer.Option("--json", help="Show the answer as JSON.")]
+
+NARROWEST = 10
+"""Columns that a last cell gets, however wide those before it are."""
+
+STATE_COLOURS = {
+    **dict.fromkeys(("submitting", "submitted", "running", "collecting"), "cyan"),
+    **dict.fromkeys(("done", "ok"), "green"),
+    **dict.fromkeys(("in_doubt", "warn"), "yellow"),
+    **dict.fromkeys(("failed", "rejected", "fail"), "red"),
+    **dict.fromkeys(("cancelled", "skipped"), "bright_black"),
+}
+"""Of a job's states, and of how a check went."""
+
+_STEPS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def plain(text: object, width: int | None = None) -> str:
@@ -38,10 +56,22 @@ def _cut(text: str, width: int) -> str:
 
 def columns(text: str) -> int:
     """How many columns of a terminal this takes: two for a wide East Asian character, none for an accent."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text
     )
+
+
+def room() -> int | None:
+    """Columns that a line may take; None where nobody cuts it, as in a pipe or a file."""
+    return shutil.get_terminal_size((0, 0)).columns or None
+
+
+def colourful() -> bool:
+    """Whether standard output shows colours and nobody has asked for none (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def echo_json(value: Any) -> None:
@@ -49,13 +79,62 @@ def echo_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=True, indent=2, default=str))
 
 
-def echo_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as plain text, as wide as its content; the last column takes what is left."""
+def echo_json_line(value: Any) -> None:
+    """One JSON document on one line, at once: for one who reads as they come."""
+    typer.echo(json.dumps(value, ensure_ascii=True, default=str))
+    sys.stdout.flush()
+
+
+def echo_table(heads: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> None:
+    """A table as text, as wide as its content; the last column takes what is left, and is cut in a terminal.
+
+    What stands below STATE has the colour of that state, where there are colours.
+    """
     lines = [list(heads), *(list(row) for row in rows)]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(heads) - 1)]
+    widths = [max(columns(line[n]) for line in lines) for n in range(len(heads) - 1)]
+    whole = room()
+    left = None if whole is None else max(NARROWEST, whole - len(indent) - sum(widths) - 2 * len(widths))
+    colours = STATE_COLOURS if colourful() else {}
     for line in lines:
-        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
-        typer.echo("  ".join([*cells, line[-1]]).rstrip())
+        cells = [
+            _painted(cell, width, colours if head == "STATE" else {})
+            for head, cell, width in zip(heads, line, widths, strict=False)
+        ]
+        typer.echo(indent + "  ".join([*cells, plain(line[-1], left)]).rstrip())
+
+
+def _painted(text: str, width: int, colours: Mapping[str, str]) -> str:
+    """The text, filled up to a width."""
+    filled = text + " " * (width - columns(text))
+    return typer.style(filled, fg=colours[text]) if text in colours else filled
+
+
+def painted(text: str) -> str:
+    """A state, in its colour where there are colours."""
+    return _painted(text, 0, STATE_COLOURS if colourful() else {})
+
+
+def echo_fields(fields: Iterable[tuple[str, str]], width: int) -> None:
+    """Facts with their names before them, which get so many columns; a terminal's width breaks long ones.
+
+    A fact without a name belongs to the one before it.
+    """
+    for name, text in fields:
+        for number, line in enumerate(wrapped(text, room(), width)):
+            typer.echo(f"{name if number == 0 else '':<{width}}{line}".rstrip())
+
+
+def wrapped(text: str, whole: int | None, indent: int = 0) -> Iterator[str]:
+    """The text in lines, broken at blanks so that each fits beside the indent; a longer word stays whole."""
+    line = ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if line and whole is not None and columns(longer) > whole - indent:
+            yield line
+            line = word
+        else:
+            line = longer
+    yield line
 
 
 def local_time(time: float | None) -> str:
@@ -63,3 +142,24 @@ def local_time(time: float | None) -> str:
     if time is None:
         return "-"
     return datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its largest unit and the next: ``3 min 20 s``."""
+    left = max(0, round(seconds))
+    for (unit, size), (next_unit, next_size) in pairwise(_STEPS):
+        if left >= size:
+            rest = left % size // next_size
+            return f"{left // size} {unit}" + (f" {rest} {next_unit}" if rest else "")
+    return f"{left} s"
+
+
+def percent(value: int | None) -> str:
+    """A percentage for a column."""
+    return "" if value is None else str(value)
+
+
+def wanted(action: str | None, command: str, prompt: str) -> str:
+    """What a job is to do, in a few words: its prompt, with what else than imagining it is wanted."""
+    other = action or (command if command != "imagine" else "")
+    return f"{other}: {prompt}" if other and prompt else other or prompt

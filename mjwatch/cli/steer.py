@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from contextlib import closing
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.look import config_of, find_job
+from mjwatch.cli.lookup import JobIds, config_of, find_job
 from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain
 
 if TYPE_CHECKING:
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.jobs.control import Outcome
-
-Jobs = Annotated[list[str], typer.Argument(metavar="JOB...", help="The jobs' ids, or their beginnings.")]
-
-_AGE = re.compile(r"(\d{1,5})([hdw])")
-_UNITS = {"h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def pause(
@@ -46,7 +40,7 @@ def resume(context: typer.Context, as_json: Json = False) -> None:
     _tell_one(_steer(config_of(context), "resume", {}), as_json)
 
 
-def retry(context: typer.Context, jobs: Jobs, as_json: Json = False) -> None:
+def retry(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
     """Run jobs again that failed, were cancelled or are in doubt.
 
     For one in doubt it is your word that it may be sent again, and paid for twice if it did run. Where only
@@ -55,7 +49,7 @@ def retry(context: typer.Context, jobs: Jobs, as_json: Json = False) -> None:
     _steer_jobs(context, "retry", jobs, as_json)
 
 
-def cancel(context: typer.Context, jobs: Jobs, as_json: Json = False) -> None:
+def cancel(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
     """Cancel jobs that are not sent yet, or give up those in doubt.
 
     One that was sent is paid for: its pictures will be published.
@@ -76,13 +70,14 @@ def prune(
     Their folders in the outbox stay. So does the memory of which prompt files were taken, so that none is run
     a second time.
     """
+    from mjwatch.cli.ages import seconds
     from mjwatch.host.rights import require_rights
-    from mjwatch.jobs.pruning import prunable
+    from mjwatch.jobs.pruning import LEAST_AGE, prunable
     from mjwatch.jobs.pruning import prune as prune_journal
     from mjwatch.jobs.reader import JOURNAL_FILE
 
     now = time.time()
-    before = now - _seconds(older_than)
+    before = now - seconds(older_than, "--older-than", LEAST_AGE)
     state = config_of(context).state.path
     journal = state / JOURNAL_FILE
     require_rights(state, journal)
@@ -92,18 +87,6 @@ def prune(
         return
     jobs = "1 job" if count == 1 else f"{count} jobs"
     typer.echo(f"{jobs} {'would be' if dry_run else 'were'} removed from the journal")
-
-
-def _seconds(age: str) -> float:
-    from mjwatch.jobs.pruning import LEAST_AGE
-
-    found = _AGE.fullmatch(age)
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0.0
-    if seconds < LEAST_AGE:
-        raise typer.BadParameter(
-            "An age is a number with h, d or w, a day at least.", param_hint="--older-than"
-        )
-    return seconds
 
 
 def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_json: bool) -> None:

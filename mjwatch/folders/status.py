@@ -23,7 +23,7 @@ FILE_NAME = "status.json"
 INTERVAL = 10.0
 """Seconds between two versions: each one travels to every machine that syncs the outbox."""
 
-_TIMES = ("capped_until", "accepted")
+_TIMES = ("capped_until", "connected_since", "accepted")
 _PASSING = ("percent",)
 """What changes all the time, and is not worth a new version alone."""
 

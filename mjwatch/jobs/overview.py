@@ -12,15 +12,19 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
-_MAYBE = ("paused", "paused_kind", "mend", "capped_until", "trouble", "inbox_trouble", "left")
+_MAYBE = (
+    *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
+    *("inbox_trouble", "left"),
+)
 
 
 def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float) -> dict[str, Any]:
     """The facts by name, as ``status --json`` shows them; None for ``reader`` where nothing has run yet.
 
     ``jobs`` counts the open ones by state; ``live`` are those that were ever sent; times are in seconds since
-    1970. ``left`` is what lies in the inbox and is left alone, as the daemon found it: how many for which
-    reason, and some of them by name. ``inbox_trouble``: why nothing is taken from there. Raises JournalError.
+    1970. ``connected_since``: when the gateway let us in, if it is there. ``left`` is what lies in the inbox
+    and is left alone, as the daemon found it: how many for which reason, and some of them by name.
+    ``inbox_trouble``: why nothing is taken from there. Raises JournalError.
     """
     if reader is None:
         return {
@@ -38,6 +42,7 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
         "paused_kind": None if pause is None else str(pause.kind),
         "mend": None if pause is None else to_go_on(pause),
         "capped_until": capped_until(reader, max_per_day, now),
+        "connected_since": reader.recall("connected") if daemon else None,
         "trouble": reader.recall("trouble") if daemon else None,
         "inbox_trouble": inbox["trouble"] if inbox and daemon else None,
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,

@@ -41,9 +41,9 @@ class Reach:
         """Told of each try to use Discord that has failed, from the loop's own thread."""
 
     def load(self) -> None:
-        """A start knows of no trouble yet."""
-        if self._journal.recall("trouble") is not None:
-            self._journal.remember({"trouble": None})
+        """A start knows of no trouble yet, and of no connection."""
+        if any(self._journal.recall(key) is not None for key in ("trouble", "connected")):
+            self._journal.remember({"trouble": None, "connected": None})
 
     def gateway(
         self, event: ev.GatewayReady | ev.GatewayResumed | ev.GatewayDown | ev.GatewayStopped, now: float
@@ -52,7 +52,7 @@ class Reach:
         match event:
             case ev.GatewayReady():
                 self._channel.ready(event, now)
-                self._tell(None)
+                self._let_in(now)
                 self.remember_place()
                 log.info("gateway: ready as %s", event.user_name)
                 self._pausing.let_in()
@@ -61,7 +61,7 @@ class Reach:
                     self._pausing.begin(Pause(words, PauseKind.ACCOUNT))
             case ev.GatewayResumed():
                 self._channel.resumed(event, now)
-                self._tell(None)
+                self._let_in(now)
                 log.info("gateway: session resumed")
                 self._pausing.let_in()
             case ev.GatewayDown():
@@ -85,10 +85,11 @@ class Reach:
         self._journal.remember(place)
         self._channel.kept(place)
 
-    def _tell(self, trouble: Trouble | None) -> None:
-        if trouble is None and self.trouble is None:
-            return
-        self._journal.remember({"trouble": None if trouble is None else trouble.reason})
+    def _let_in(self, now: float) -> None:
+        self._journal.remember({"trouble": None, "connected": now})
+        self.trouble = None
+
+    def _tell(self, trouble: Trouble) -> None:
+        self._journal.remember({"trouble": trouble.reason, "connected": None})
         self.trouble = trouble
-        if trouble is not None:
-            self.on_trouble(trouble)
+        self.on_trouble(trouble)
