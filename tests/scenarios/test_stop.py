@@ -1,4 +1,7 @@
-"""A stop is soon over also while everything takes long, and the next start takes up what was left."""
+"""A stop is soon over also while everything takes long, and the next start takes up what was left.
+
+Seen to catch: a POST or a hook that is waited for, a second signal that cuts the stop short.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,7 @@ def test_a_stop_waits_for_no_post_no_download_and_no_hook(tmp_path: Path) -> Non
         stage.drop("late.txt", f"{POSTED}\n")
         wait_until(lambda: "submitting" in said_of(stage, POSTED), "the POST")
         daemon.send_signal(signal.SIGTERM)
+        wait_until(lambda: any(entry["message"] == "stopping" for entry in entries(stage)), "the stop")
         daemon.send_signal(signal.SIGTERM)  # whoever is impatient gets a clean stop all the same
         assert daemon.wait(timeout=STOP_LIMIT) == 0
         assert {entry["level"] for entry in entries(stage)} <= {"info", "warning"}
