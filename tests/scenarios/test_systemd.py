@@ -1,7 +1,7 @@
 """The shipped units under a real systemd, against the simulator.
 
-Seen to catch: a state folder that is closed to the group, a missing key that systemd tells of in its own words, a
-wrong configuration that is tried again and again, a start that waits for the gateway.
+Seen to catch: a state folder that is closed to the group, a missing key that systemd tells of in its own
+words, a wrong configuration that is tried again and again, a start that waits for the gateway.
 """
 
 from __future__ import annotations
