@@ -20,7 +20,7 @@ from mjwatch.folders.listing import Listing, Look
 from mjwatch.folders.removal import remove_taken, restore_aside
 from mjwatch.folders.settling import Settling
 from mjwatch.folders.taking import Taking
-from mjwatch.folders.watching import Watch
+from mjwatch.folders.watching import Watch, place_of
 from mjwatch.host.pulse import Pulse
 from mjwatch.prompts.promptfile import MAX_BYTES
 
@@ -189,8 +189,14 @@ class Inbox:
         self._report()
 
     def _wants_full_look(self, hints: set[str] | None, now: float) -> bool:
-        """Kept files are known by their paths: before one is taken it must be clear which others are gone."""
-        return hints is None or now >= self._next_look or (self._keep and bool(self._settling.due(now)))
+        """Whether to look at more than what was hinted at.
+
+        Where the inbox itself was exchanged nothing is what it was. And kept files are known by their paths:
+        before one is taken it must be clear which others are gone.
+        """
+        if hints is None or now >= self._next_look or place_of(self._root) != self._look.place:
+            return True
+        return self._keep and bool(self._settling.due(now))
 
     def _look_at_all(self, now: float) -> None:
         anew = now >= self._read_anew or self._watch.remote is not None

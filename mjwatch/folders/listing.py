@@ -6,6 +6,7 @@ an inbox full of other things costs little as long as nothing happens there.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -52,11 +53,13 @@ class _Page:
 class Look:
     """All that a full look has found; paths are relative to the inbox, with slashes.
 
-    ``empty``: there is nothing at all in the inbox, of whatever kind. ``folders``: how many there are.
+    ``place``: device and inode of the inbox. ``empty``: there is nothing at all in it, of whatever kind.
+    ``folders``: how many there are, with itself. ``unreadable``: those of which nothing is known.
     """
 
     files: dict[str, Identity] = field(default_factory=dict)
     left: Leftovers = field(default_factory=Leftovers)
+    place: tuple[int, int] | None = None
     empty: bool = True
     folders: int = 0
     unreadable: tuple[str, ...] = ()
@@ -99,9 +102,12 @@ class Listing:
                 pages[folder] = page
                 folders += [f"{folder}{name}/" for name in page.folders]
                 self._add(folder, page, found)
+        if identity_of(self._root.stat())[:2] != pages[""].stamp[:2]:
+            # It went while we were looking, so that what is in it seemed to be gone.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._root))
         self._pages = pages
         found.unreadable = tuple(unreadable)
-        found.empty, found.folders = pages[""].empty, len(pages)
+        found.place, found.empty, found.folders = pages[""].stamp[:2], pages[""].empty, len(pages)
         return found
 
     def look_at(self, path: str) -> Identity | None:
