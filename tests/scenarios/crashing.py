@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from urllib3.connection import HTTPConnection
 
+import mjwatch.collector
 import mjwatch.folders.outbox
 import mjwatch.pictures.split
-import mjwatch.worker
 from mjwatch.__main__ import main
 from mjwatch.discord import transport
 from mjwatch.discord.cdn import CDN
@@ -175,7 +175,7 @@ POINTS: dict[str, Kill] = {
     **both("post", Kill(DiscordREST, "interact")),
     "in-request": Kill(HTTPConnection, "send", holds_nonce),
     "in-post": Kill(HTTPConnection, "send", holds_nonce, after=True, first=until_executed),
-    **both("submitted", commit(State.SUBMITTED)),
+    **both("submitted", replace(commit(State.SUBMITTED), late=0.5)),
     # doubt
     **both("doubt", replace(commit(State.IN_DOUBT), late=0.5)),
     **both("found-unsent", commit(State.QUEUED, also=was_sent)),
@@ -188,7 +188,7 @@ POINTS: dict[str, Kill] = {
     **both("download", Kill(CDN, "fetch")),
     "in-download": Kill(transport, "_next_piece", is_picture, after=True),
     "in-split": Kill(mjwatch.pictures.split, "_encode", nth=2),
-    "after-split": Kill(mjwatch.worker, "split_grid", after=True),
+    "after-split": Kill(mjwatch.collector, "split_grid", after=True),
     "in-staging": Kill(mjwatch.folders.outbox, "durable_copy", nth=3, after=True),
     **both("staging", Kill(mjwatch.folders.outbox, "fsync_folder", is_staged)),
     **both("rename", Kill(Path, "rename", into_outbox)),
