@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from mjwatch import events as ev
-from mjwatch.collector import KEPT_AT_MOST, Collector
-from mjwatch.errors import OutboxError
+from mjwatch.collector import KEPT_AT_MOST, TRIES, Collector
+from mjwatch.errors import DownloadError, OutboxError
 from mjwatch.folders.manifest import Place
 from mjwatch.folders.outbox import Outbox
 from mjwatch.model import Job, Prompt, ResultKind, State
@@ -19,6 +19,7 @@ from mjwatch.pictures.provenance import SOURCE_TYPE
 from tests.made_jobs import RESULT, made_job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from mjwatch.discord.cdn import CDN
@@ -34,13 +35,29 @@ def grid() -> bytes:
 class FakeCDN:
     """Gives the bytes that it was told to, one after another, and the grid from then on."""
 
-    def __init__(self, *answers: bytes) -> None:
+    def __init__(self, *answers: bytes, gone: Iterable[str] = ()) -> None:
         self._answers = [*answers]
+        self._gone = {*gone}
         self.fetched: list[str] = []
 
     def fetch(self, url: str, _size: int | None = None) -> bytes:
         self.fetched.append(url)
+        if url in self._gone:
+            raise DownloadError("it no longer has the picture at this address", gone=True)
         return self._answers.pop(0) if self._answers else grid()
+
+
+class FakeREST:
+    """Signs addresses by adding a word, and knows one message."""
+
+    def __init__(self, message: dict[str, Any] | None = None) -> None:
+        self._message = message
+
+    def refresh_urls(self, urls: list[str]) -> dict[str, str]:
+        return {url: f"{url}?anew" for url in urls}
+
+    def message(self, _channel_id: str, _message_id: str) -> dict[str, Any] | None:
+        return self._message
 
 
 class FillingOutbox(Outbox):
@@ -59,9 +76,11 @@ def outbox(tmp_path: Path) -> FillingOutbox:
     return FillingOutbox(tmp_path / "outbox", tmp_path / "state")
 
 
-def a_collector(cdn: FakeCDN, outbox: Outbox, *, embed_prompt: bool = True) -> Collector:
+def a_collector(
+    cdn: FakeCDN, outbox: Outbox, rest: FakeREST | None = None, *, embed_prompt: bool = True
+) -> Collector:
     return Collector(
-        rest=cast("DiscordREST", None),
+        rest=cast("DiscordREST", rest),
         cdn=cast("CDN", cdn),
         outbox=outbox,
         place=Place("1", "2"),
@@ -99,6 +118,34 @@ def test_a_picture_that_can_not_be_read_is_fetched_again(outbox: FillingOutbox) 
         assert not event.final
     assert collector.collect(job) == ev.Published("cat-jobcat")
     assert len(cdn.fetched) == 3
+
+
+OLD, NEW = "https://cdn.example/cat.png", "https://cdn.example/cat.png?anew"
+ELSEWHERE = "https://cdn.example/moved.png"
+
+
+def test_an_address_that_has_expired_is_signed_anew_at_once(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN(gone=[OLD])
+    assert a_collector(cdn, outbox, FakeREST()).collect(a_finished_job()) == ev.Published("cat-jobcat")
+    assert cdn.fetched == [OLD, NEW]
+
+
+def test_where_that_does_not_help_the_message_is_read_again(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN(gone=[OLD, NEW])
+    attachments = [{"filename": "other.png", "url": "x"}, {"filename": "grid.png", "url": ELSEWHERE}]
+    collector = a_collector(cdn, outbox, FakeREST({"attachments": attachments}))
+    assert collector.collect(a_finished_job()) == ev.Published("cat-jobcat")
+    assert cdn.fetched == [OLD, NEW, ELSEWHERE]
+
+
+@pytest.mark.parametrize("message", [None, {}, {"attachments": []}])
+def test_a_picture_that_is_gone_for_good_is_told_after_some_tries(
+    outbox: FillingOutbox, message: dict[str, Any] | None
+) -> None:
+    collector = a_collector(FakeCDN(gone=[OLD, NEW]), outbox, FakeREST(message))
+    told = [collector.collect(a_finished_job()) for _ in range(TRIES)]
+    gone = "Midjourney's message and its picture are gone"
+    assert told == [*[ev.NotSaved(gone)] * (TRIES - 1), ev.NotSaved(gone, final=True)]
 
 
 def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> None:
