@@ -1,6 +1,6 @@
 // Loads data as scripts, the only thing that a page from a disk may load; they call the functions of `gallery`.
 
-const AT_ONCE = 6;
+const AT_ONCE = 12;
 const REFRESH = 15_000;
 
 // The only addresses that this page ever makes a script of.

@@ -1,14 +1,16 @@
 // The page's life: data arrives, the address names a job, keys are pressed.
 
+const TOGETHER = 300;
+
 let due = 0;
 
-/** New data is shown with the next frame, however many chunks come at once. */
+/** New data is shown in a moment, with what else comes until then. */
 function soon() {
-  if (!due) due = requestAnimationFrame(changed);
+  due ||= setTimeout(changed, TOGETHER);
 }
 
 function changed() {
-  cancelAnimationFrame(due);
+  clearTimeout(due);
   due = 0;
   arrange();
   offer();
@@ -40,6 +42,7 @@ function follow() {
 function replaceWith(event) {
   event.preventDefault();
   location.replace(event.currentTarget.getAttribute("href"));
+  follow(); // at once: the browser says so only after the next key
 }
 
 /** Back to the wall, to the card of the job that was seen last. */

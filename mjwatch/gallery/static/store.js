@@ -2,14 +2,20 @@
 
 const store = { jobs: [], jobById: new Map(), followers: new Map(), chunks: new Map(), count: null };
 
-/** What searching and sorting need of an entry, worked out once. */
+/** What sorting and filtering need of an entry, worked out once. */
 function prepare(job) {
   const times = job.times ?? {};
   job.at = Date.parse(times.published ?? times.finished ?? times.accepted) || 0;
+  job.day = dayOf(job.at);
   job.place = job.folder.replace(/^_failed\//, "").split("/").slice(0, -1).join("/");
+}
+
+/** All that a search looks through, worked out when one first does. */
+function wordsOf(job) {
+  if (job.words) return job.words;
   const said = [job.prompt, job.echoed, job.label, job.id, job.folder, job.source, job.action, job.command];
   said.push(job.text, job.uuid, job.error?.title, job.error?.detail);
-  job.words = said.filter(Boolean).join("\n").toLowerCase();
+  return (job.words = said.filter(Boolean).join("\n").toLowerCase());
 }
 
 /** Take a chunk in; false if it was there already, just so. */
@@ -47,9 +53,9 @@ function wanted(wish) {
       (!wish.state || job.state === wish.state) &&
       (!wish.label || job.label === wish.label) &&
       (!wish.folder || job.place === wish.folder || job.place.startsWith(`${wish.folder}/`)) &&
-      (!wish.from || dayOf(job.at) >= wish.from) &&
-      (!wish.to || dayOf(job.at) <= wish.to) &&
-      words.every((word) => job.words.includes(word)),
+      (!wish.from || job.day >= wish.from) &&
+      (!wish.to || job.day <= wish.to) &&
+      words.every((word) => wordsOf(job).includes(word)),
   );
 }
 

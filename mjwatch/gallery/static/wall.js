@@ -14,6 +14,7 @@ const wall = {
   jobs: [],
   rows: [],
   shown: new Map(),
+  spare: new Map(),
   current: 0,
   width: 0,
 };
@@ -28,6 +29,8 @@ function hang(jobs) {
   lay();
   restore(anchor);
   draw();
+  for (const { node } of wall.spare.values()) node.remove();
+  wall.spare.clear();
   if (had) focusCard(wall.current, false);
 }
 
@@ -49,19 +52,20 @@ function restore(anchor) {
 function lay() {
   wall.width = wall.place.clientWidth;
   wall.rows = [];
-  const now = Date.now();
+  const recent = recentDays();
+  const groups = wall.jobs.map((job) => groupOf(job, recent));
   let top = 0;
   let start = 0;
   while (start < wall.jobs.length) {
-    const group = groupOf(wall.jobs[start].at, now);
+    const group = groups[start];
     let end = start;
-    while (end < wall.jobs.length && groupOf(wall.jobs[end].at, now) === group) end += 1;
+    while (groups[end] === group) end += 1;
     wall.rows.push({ top, height: HEADING, group, count: end - start });
     top = layRows(start, end, top + HEADING);
     start = end;
   }
   wall.place.style.height = `${top}px`;
-  for (const nodes of wall.shown.values()) for (const node of nodes) node.remove();
+  for (const pieces of wall.shown.values()) for (const piece of pieces) wall.spare.set(piece.key, piece);
   wall.shown.clear();
 }
 
@@ -108,9 +112,9 @@ function draw() {
   const first = rowAt(top - window.innerHeight);
   const last = rowAt(top + 2 * window.innerHeight);
   const focused = rowOf(wall.current);
-  for (const [number, nodes] of wall.shown) {
+  for (const [number, pieces] of wall.shown) {
     if ((number < first || number > last) && number !== focused) {
-      for (const node of nodes) node.remove();
+      for (const { node } of pieces) node.remove();
       wall.shown.delete(number);
     }
   }
@@ -147,38 +151,56 @@ function rowOf(index) {
 function show(number) {
   const row = wall.rows[number];
   if (!row || wall.shown.has(number)) return;
-  const nodes = row.items ? row.items.map((item) => card(item, row)) : [heading(row)];
-  (row.items ? wall.cards : wall.headings).append(...nodes);
-  wall.shown.set(number, nodes);
+  wall.shown.set(number, row.items ? row.items.map((item) => hungCard(item, row)) : [hungHeading(row)]);
 }
 
-function heading(row) {
-  const node = el("h2", { class: "heading" }, row.group, el("span", {}, ` ${row.count.toLocaleString()}`));
-  node.style.transform = `translateY(${row.top}px)`;
-  return node;
+/** A piece that hung here before with the same look is moved, not made anew: its picture is there already. */
+function reused(key, make) {
+  const piece = wall.spare.get(key) ?? { key, node: make() };
+  wall.spare.delete(key);
+  return piece;
 }
 
-function card(item, row) {
-  const { job } = item;
-  const time = el("time", { datetime: job.times?.published }, cardTime(job));
-  const link = el(
-    "a",
-    { class: "card", href: `#${job.id}`, tabindex: item.index === wall.current ? "0" : "-1", "data-index": item.index },
-    frame(job, row.frame),
-    el("span", { class: "caption", "aria-hidden": job.thumb ? "true" : null }, shortened(job.prompt) || titleOf(job)),
-    el("span", { class: "meta" }, job.action && el("b", {}, job.action), time),
-  );
-  const place = { role: "listitem", class: "spot", "aria-posinset": item.index + 1, "aria-setsize": wall.jobs.length };
-  const node = el("div", place, link);
+function hungHeading(row) {
+  const piece = reused(`${row.group} ${row.count}`, () =>
+    el("h2", { class: "heading" }, groupName(row.group), el("span", {}, ` ${row.count.toLocaleString()}`)));
+  piece.node.style.transform = `translateY(${row.top}px)`;
+  if (!piece.node.isConnected) wall.headings.append(piece.node);
+  return piece;
+}
+
+function hungCard(item, row) {
+  const { job, index } = item;
+  const key = `${job.id} ${job.stamp} ${Math.round(item.width)} ${Math.round(row.frame)}`;
+  const piece = reused(key, () => el("div", { role: "listitem", class: "spot" }, card(job, row.frame)));
+  const { node } = piece;
+  node.setAttribute("aria-posinset", index + 1);
+  node.setAttribute("aria-setsize", wall.jobs.length);
   node.style.transform = `translate(${item.left}px, ${row.top}px)`;
   node.style.width = `${item.width}px`;
-  return node;
+  node.firstChild.dataset.index = index;
+  node.firstChild.tabIndex = index === wall.current ? 0 : -1;
+  if (!node.isConnected) wall.cards.insertBefore(node, cardAfter(index));
+  return piece;
+}
+
+/** The card before which this one belongs, for those to whom the document is read; null at the end. */
+function cardAfter(index) {
+  return [...wall.cards.children].find(({ firstChild }) => Number(firstChild.dataset.index) > index) ?? null;
+}
+
+function card(job, height) {
+  const words = shortened(job.prompt) || titleOf(job);
+  const time = el("time", { datetime: job.times?.published }, cardTime(job));
+  return el("a", { class: "card", href: `#${job.id}` },
+    frame(job, height),
+    el("span", { class: "caption", "aria-hidden": job.thumb ? "true" : null }, words),
+    el("span", { class: "meta" }, job.action && el("b", {}, job.action), time));
 }
 
 function cardTime(job) {
   if (!job.at) return "";
-  const recent = ["Today", "Yesterday"].includes(groupOf(job.at, Date.now()));
-  return (recent ? timeFormat : dayFormat).format(job.at);
+  return (recentDays().includes(job.day) ? timeFormat : dayFormat).format(job.at);
 }
 
 /** What a card shows: the thumbnail, or in its place the words that there are. */

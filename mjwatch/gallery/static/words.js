@@ -54,13 +54,19 @@ function dayOf(time) {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-/** The group on the wall that a time belongs to. */
-function groupOf(time, now) {
-  if (!time) return "Some time";
-  const day = dayOf(time);
-  if (day === dayOf(now)) return "Today";
-  if (day === dayOf(now - 86_400_000)) return "Yesterday";
-  return monthFormat.format(time);
+/** Today and yesterday, as days. */
+const recentDays = () => [dayOf(Date.now()), dayOf(Date.now() - 86_400_000)];
+
+/** The group on the wall that a job belongs to: today, yesterday, or its month. */
+function groupOf(job, [today, yesterday]) {
+  if (!job.at) return "Some time";
+  if (job.day === today) return "Today";
+  return job.day === yesterday ? "Yesterday" : job.day.slice(0, 7);
+}
+
+/** A group's name for people. */
+function groupName(group) {
+  return /^\d{4}-\d{2}$/.test(group) ? monthFormat.format(new Date(`${group}-15T12:00:00`)) : group;
 }
 
 /** "42 s", "3 min 5 s", "2 h 10 min". */

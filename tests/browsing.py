@@ -1,0 +1,98 @@
+"""The system's chromium, driven by Playwright, with a page of the gallery in it that may do nothing wrong."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from shutil import which
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+PATIENCE = 30_000
+"""Milliseconds after which something that should show never will."""
+
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser, without windows. It fails, and says what to install, where there is none."""
+    program = which("chromium") or which("chromium-browser") or which("google-chrome")
+    assert program, "chromium is missing: apt-get install chromium"
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=sandbox)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Shown:
+    """A gallery that is being looked at, and all that it complained of or asked for."""
+
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def open(self, fragment: str = "") -> None:
+        """Load the page, and wait until all jobs are there."""
+        self.page.goto(self.address + fragment)
+        self.complete()
+
+    def complete(self) -> None:
+        self.page.wait_for_function("performance.getEntriesByName('gallery:complete').length")
+
+    def count(self) -> str:
+        return self.page.locator("#count").inner_text()
+
+    def search(self, words: str) -> None:
+        self.page.locator("#words").fill(words)
+        self.page.wait_for_timeout(150)  # it waits for more letters
+
+    def focused(self) -> str | None:
+        """The job whose card has the focus."""
+        found: str | None = self.page.evaluate(
+            "document.activeElement.matches('.card') ? document.activeElement.hash.slice(1) : null"
+        )
+        return found
+
+    def check(self) -> None:
+        """Nothing was complained of, and nothing was asked for that is not on this disk."""
+        assert self.complaints == [], self.complaints
+        assert [address for address in self.requests if not address.startswith("file:///")] == []
+        assert self.page.evaluate("window.hacked") is None
+
+
+@contextmanager
+def shown(browser: Browser, outbox: Path, **options: Any) -> Iterator[Shown]:
+    """This outbox's gallery in a window of its own; at the end it must have done nothing wrong."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    found = Shown(page, (outbox / "index.html").as_uri())
+    page.on("console", lambda line: found.complaints.append(f"{line.type}: {line.text}"))
+    page.on("pageerror", lambda error: found.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: found.complaints.append(dialog.message))
+    context.on("request", lambda request: found.requests.append(request.url))
+    try:
+        yield found
+        found.check()
+    finally:
+        context.close()

@@ -1,0 +1,98 @@
+"""The gallery for those who see little or nothing, or use no mouse: what axe-core finds wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from mjwatch.gallery.gallery import Gallery
+from tests.browsing import DESKTOP, PHONE, chromium, shown
+from tests.outboxes import an_outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+    from tests.browsing import Shown
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One with a bit of everything, and a service that is paused."""
+    outbox = tmp_path_factory.mktemp("gallery") / "outbox"
+    an_outbox(outbox, 40)
+    gallery = Gallery(outbox, outbox.parent / "state")
+    gallery.install()
+    gallery.add(gallery.mend())
+    gallery.tell(
+        {
+            "at": "2026-11-22T12:00:00.000Z",
+            "service": "running",
+            "paused": "a captcha",
+            "mend": "run `mjwatch resume`",
+            "jobs": {"running": 1},
+            "live": [{"job": "7k3f9a2m", "state": "running", "prompt": "a quiet harbour", "percent": 46}],
+            "sent_in_24h": 3,
+            "max_per_day": 200,
+        }
+    )
+    return outbox
+
+
+def complaints(gallery: Shown) -> list[str]:
+    """What axe-core finds, of whatever weight."""
+    # It would fetch the style sheet, which the page's policy does not let anybody do.
+    found: dict[str, Any] = Axe().run(gallery.page, options={"preload": False}).response
+    return [
+        f"{violation['impact']} {violation['id']}: {node['html']} {node['any'][:1]}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_wrong(browser: Browser, outbox: Path, size: dict[str, Any], scheme: str) -> None:
+    with shown(browser, outbox, **size, color_scheme=scheme) as gallery:
+        page = gallery.page
+        gallery.open()
+        assert complaints(gallery) == []
+        page.locator("#more").click()
+        page.locator("#service summary").click()
+        assert complaints(gallery) == []
+        page.locator("#service summary").click()
+        gallery.search("nothing has all of this")
+        page.locator("#empty").wait_for()
+        assert complaints(gallery) == []
+        page.locator("#empty-clear").click()
+        for job in ("000004zz", "000007zz"):  # with a family; with a reason
+            gallery.open(f"#{job}")
+            page.locator("#panel[open]").wait_for()
+            assert complaints(gallery) == []
+
+
+def test_everything_that_has_the_focus_shows_it(browser: Browser, outbox: Path) -> None:
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open()
+        seen = set()
+        for _ in range(5):
+            gallery.page.keyboard.press("Tab")
+            name, outline = gallery.page.evaluate(
+                "(() => { const e = document.activeElement; return [e.id || e.className || e.localName,"
+                " e.matches(':focus-visible') && parseFloat(getComputedStyle(e).outlineWidth)]; })()"
+            )
+            assert outline >= 2, name
+            seen.add(name)
+        assert seen == {"skip", "summary", "words", "more", "card"}

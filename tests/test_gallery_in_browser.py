@@ -1,0 +1,441 @@
+"""The gallery as people see it: a real browser, from the disk, at a desk and on a phone, small and large."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch.gallery.gallery import Gallery
+from mjwatch.model import Prompt, ResultKind, State
+from tests.browsing import DESKTOP, PHONE, chromium, shown
+from tests.made_jobs import RESULT
+from tests.outboxes import a_folder, a_job, an_outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser
+
+    from tests.browsing import Shown
+
+pytestmark = pytest.mark.real
+
+SIZES = {"desktop": DESKTOP, "phone": PHONE}
+HOSTILE = (
+    "<script>window.hacked=1</script><img src=x onerror=window.hacked=2> \"'`${window.hacked=3}`</textarea>"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def outbox_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """An outbox with so many jobs and their gallery, made once."""
+    made: dict[int, Path] = {}
+
+    def make(jobs: int) -> Path:
+        if jobs not in made:
+            made[jobs] = tmp_path_factory.mktemp("gallery") / "outbox"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(os, "fsync", lambda descriptor: None)  # of many thousand files
+                an_outbox(made[jobs], jobs)
+                bring_up(made[jobs])
+        return made[jobs]
+
+    return make
+
+
+def bring_up(outbox: Path) -> Gallery:
+    gallery = Gallery(outbox, outbox.parent / "state")
+    gallery.install()
+    gallery.add(gallery.mend())
+    return gallery
+
+
+def last(jobs: int) -> str:
+    """The id of the newest job that has pictures."""
+    number = next(number for number in range(jobs - 1, -1, -1) if number % 10 != 7)
+    return f"{number:06x}zz"
+
+
+def open_job(gallery: Shown, job: str) -> None:
+    gallery.page.locator(f'.card[href="#{job}"]').click()
+    gallery.page.locator("#panel[open]").wait_for()
+
+
+# ---- all of it, small and large
+
+
+@pytest.mark.parametrize("jobs", [3, 500, 5000])
+@pytest.mark.parametrize("size", SIZES)
+def test_it_shows_searches_filters_opens_and_moves(
+    browser: Browser, outbox_of: Callable[[int], Path], jobs: int, size: str
+) -> None:
+    with shown(browser, outbox_of(jobs), **SIZES[size]) as gallery:
+        gallery.open()
+        shows(gallery, jobs)
+        searches(gallery, jobs)
+        filters(gallery, jobs)
+        opens(gallery, jobs)
+        if size == "desktop":
+            moves(gallery, jobs)
+
+
+def shows(gallery: Shown, jobs: int) -> None:
+    page = gallery.page
+    assert gallery.count() == f"{jobs:,} jobs"
+    image = page.locator(f'.card[href="#{last(jobs)}"] img')
+    image.wait_for()
+    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+    assert re.fullmatch(r"Four pictures: .+", image.get_attribute("alt") or "")
+    assert page.locator(".card").count() <= 150  # of however many
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.locator('.card[href="#000000zz"]').wait_for()
+    page.evaluate("scrollTo(0, 0)")
+
+
+def searches(gallery: Shown, jobs: int) -> None:
+    gallery.search("number0")
+    assert gallery.count() == f"1 of {jobs:,} jobs"
+    assert gallery.page.locator(".card").get_attribute("href") == "#000000zz"
+    gallery.search("NUMBER no such words")
+    assert gallery.page.locator("#empty").is_visible()
+    assert gallery.page.locator(".card").count() == 0
+    gallery.page.locator("#empty-clear").click()
+    assert gallery.count() == f"{jobs:,} jobs"
+
+
+def filters(gallery: Shown, jobs: int) -> None:
+    page = gallery.page
+    page.locator("#more").click()
+    page.locator("#state").select_option("done")
+    done = sum(1 for number in range(jobs) if number % 10 != 7)
+    assert gallery.count() == f"{done:,} of {jobs:,} jobs"
+    page.locator("#state").select_option("")
+    page.locator("#folder").select_option("clients")
+    in_clients = sum(1 for number in range(jobs) if number % 4 in {1, 2})
+    assert gallery.count() == f"{in_clients:,} of {jobs:,} jobs"
+    page.locator("#folder").select_option("")
+    if jobs > 3:
+        page.locator("#label").select_option("calendar")
+        assert gallery.count() == f"{jobs // 4:,} of {jobs:,} jobs"
+        page.locator("#label").select_option("")
+    page.locator("#from").fill("2026-03-01")
+    page.locator("#to").fill("2026-03-01")
+    on_the_first = page.locator(".card").count()
+    assert 0 < on_the_first < 25
+    assert gallery.count() == f"{on_the_first} of {jobs:,} jobs"
+    page.locator("#clear").click()
+    assert gallery.count() == f"{jobs:,} jobs"
+    page.locator("#more").click()
+
+
+def opens(gallery: Shown, jobs: int) -> None:
+    page, job = gallery.page, last(jobs)
+    open_job(gallery, job)
+    images = page.locator(".shot img")
+    assert images.count() == 4
+    for image in images.element_handles():
+        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image)
+    assert re.fullmatch(r"Picture 1 of 4: .+", images.first.get_attribute("alt") or "")
+    page.locator(".facts .prompt p").first.wait_for()
+    page.locator(".files a", has_text="manifest.json").wait_for()
+    page.locator(".stage .back").click()
+    assert page.locator("#panel").is_hidden()
+    assert gallery.focused() == job
+
+
+def moves(gallery: Shown, jobs: int) -> None:
+    page, press = gallery.page, gallery.page.keyboard.press
+    press("/")
+    page.keyboard.type("number")
+    page.wait_for_timeout(150)
+    press("ArrowDown")
+    first = gallery.focused()
+    assert first is not None
+    press("ArrowRight")
+    second = gallery.focused()
+    assert second not in {None, first}
+    press("ArrowLeft")
+    assert gallery.focused() == first
+    press("End")
+    assert gallery.focused() == "000000zz"
+    press("Home")
+    assert gallery.focused() == first
+    press("ArrowRight")
+    press("Enter")
+    page.locator("#panel[open]").wait_for()
+    assert page.url.endswith(f"#{second}")
+    press("ArrowLeft")
+    page.wait_for_url(f"**#{first}")
+    press("2")
+    if page.locator(".shot").count() == 4:
+        assert page.locator(".shots.alone .chosen").get_attribute("data-number") == "2"
+        press("ArrowRight")
+        assert page.locator(".shots.alone .chosen").get_attribute("data-number") == "3"
+        press("Escape")
+    press("Escape")
+    assert page.locator("#panel").is_hidden()
+    assert gallery.focused() == first
+    if jobs > 100:
+        for _ in range(30):
+            press("ArrowDown")
+        assert gallery.focused() not in {None, first}
+        card = page.locator(f'.card[href="#{gallery.focused()}"]')
+        box = card.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < 800
+    press("/")
+    press("Escape")
+    assert gallery.count() == f"{jobs:,} jobs"
+
+
+# ---- what only some jobs have
+
+
+def test_a_link_to_a_job_opens_it_and_back_closes_it(
+    browser: Browser, outbox_of: Callable[[int], Path]
+) -> None:
+    with shown(browser, outbox_of(500), **DESKTOP) as gallery:
+        gallery.open("#000004zz")
+        gallery.page.locator("#panel[open]").wait_for()
+        assert gallery.page.locator("#panel-title").inner_text() == "V2"
+        gallery.page.locator(".relative", has_text="V2 of").click()
+        gallery.page.wait_for_url("**#000003zz")
+        gallery.page.locator(".relative b", has_text="V2").wait_for()
+        gallery.page.keyboard.press("Escape")
+        open_job(gallery, "000003zz")
+        gallery.page.go_back()
+        gallery.page.locator("#panel").wait_for(state="hidden")
+
+
+def test_a_failure_says_why(browser: Browser, outbox_of: Callable[[int], Path]) -> None:
+    with shown(browser, outbox_of(500), **DESKTOP) as gallery:
+        gallery.open()
+        gallery.search("number497")
+        assert "Banned prompt detected" in gallery.page.locator(".card").inner_text()
+        open_job(gallery, f"{497:06x}zz")
+        reason = gallery.page.locator(".reason").inner_text()
+        assert "Banned prompt detected" in reason
+        assert "The word `sunburn` is not allowed here." in reason
+
+
+def test_the_prompt_is_copied(browser: Browser, outbox_of: Callable[[int], Path]) -> None:
+    options = {**DESKTOP, "permissions": ["clipboard-read", "clipboard-write"]}
+    with shown(browser, outbox_of(3), **options) as gallery:
+        gallery.open("#000000zz")
+        prompt = gallery.page.locator(".prompt p").first.inner_text()
+        gallery.page.locator(".prompt .copy").click()
+        gallery.page.locator(".prompt .copy", has_text="Copied").wait_for()
+        assert gallery.page.evaluate("navigator.clipboard.readText()") == prompt
+
+
+def test_single_pictures_videos_and_answers_in_words_are_shown(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    single = a_job(1, prompt=Prompt("", action="U1"), parent="000000zz")
+    folder = outbox / a_folder(outbox, single)
+    shutil.copy(folder / "note_1.webp", folder / "note_U1.webp")
+    alter(folder, '"images": [', '"images": [{"file": "note_U1.webp", "width": 24, "height": 16}], "x": [')
+    video = outbox / a_folder(outbox, a_job(2))
+    (video / "note.mp4").write_bytes(bytes(64))
+    alter(video, '"images": [', '"images": [{"file": "note.mp4", "width": 24, "height": 16}], "x": [')
+    words = ResultKind.TEXT
+    answer = a_job(3, prompt=Prompt("", command="describe"), result=None, state=State.DONE, refusal=None)
+    a_folder(outbox, answer)
+    alter(
+        outbox / "sketches" / "note-000003zz",
+        '"text": null',
+        f'"text": "1. a quiet harbour", "kind": "{words}"',
+    )
+    bring_up(outbox)
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open()
+        assert gallery.page.locator(".card").count() == 3
+        open_job(gallery, "000001zz")
+        assert gallery.page.locator(".shot img").count() == 1
+        assert "000000zz, which is not here" in gallery.page.locator(".facts").inner_text()
+        gallery.page.keyboard.press("Escape")
+        open_job(gallery, "000002zz")
+        assert gallery.page.locator("video[controls]").count() == 1
+        gallery.page.keyboard.press("Escape")
+        open_job(gallery, "000003zz")
+        assert gallery.page.locator(".words").inner_text() == "1. a quiet harbour"
+
+
+def alter(folder: Path, before: str, after: str) -> None:
+    """Change a manifest by hand."""
+    path = folder / "manifest.json"
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), encoding="utf-8")
+
+
+def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    name = "\"><svg onload=window.hacked=4>'%3Cb%3E #?&;"
+    job = a_job(
+        1,
+        prompt=Prompt(f"{HOSTILE} --ar {HOSTILE}", label=HOSTILE, action=HOSTILE),
+        parent="000002zz",
+        source=None,
+        result=RESULT,
+    )
+    path = a_folder(outbox, job, name=name.replace("/", "_"))
+    (outbox / "javascript:window.hacked=5").mkdir()
+    (outbox / path).rename(outbox / "javascript:window.hacked=5" / f"{name} folder")
+    failed = a_job(2, state=State.FAILED, result=None, prompt=Prompt(HOSTILE))
+    a_folder(outbox, failed)
+    gallery_on_disk = bring_up(outbox)
+    gallery_on_disk.tell(
+        {
+            "at": "2026-11-22T12:00:00.000Z",
+            "service": "running",
+            "paused": HOSTILE,
+            "mend": f"`{HOSTILE}`",
+            "jobs": {"running": 1},
+            "live": [{"job": HOSTILE, "state": HOSTILE, "prompt": HOSTILE, "percent": None}],
+        }
+    )
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open()
+        assert gallery.page.locator("#alert").inner_text().count(HOSTILE.replace("`", "")) == 2
+        gallery.page.locator("#service summary").click()
+        gallery.page.locator("#service summary").click()
+        gallery.search("<script>window")
+        assert gallery.page.locator(".card").count() == 2
+        open_job(gallery, "000001zz")
+        images = gallery.page.locator(".shot img")
+        for image in images.element_handles():  # its pictures are found under that name
+            gallery.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image)
+        assert gallery.page.locator(".prompt p").first.inner_text().startswith(HOSTILE)
+        for link in gallery.page.locator(".files a").element_handles():
+            assert Path(
+                gallery.page.evaluate("a => decodeURIComponent(new URL(a.href).pathname)", link)
+            ).is_file()
+        gallery.page.locator(".relative").click()
+        gallery.page.wait_for_url("**#000002zz")
+        assert gallery.page.locator("script:not([src])").count() == 0
+        assert gallery.page.evaluate("document.querySelectorAll('svg[onload], img[onerror]').length") == 0
+
+
+def test_a_script_that_got_into_the_page_would_not_run(
+    browser: Browser, outbox_of: Callable[[int], Path]
+) -> None:
+    """The policy holds on a disk too."""
+    with shown(browser, outbox_of(3), **DESKTOP) as gallery:
+        gallery.open()
+        tried: Any = gallery.page.evaluate(
+            """async () => {
+              const tried = [];
+              const attempt = (name, what) => { try { what(); } catch (error) { tried.push(error.name); } };
+              attempt("html", () => (document.body.innerHTML = "<img src=x onerror=window.hacked=1>"));
+              attempt("source", () => (document.createElement("script").src = "x.js"));
+              attempt("code", () => (document.createElement("script").textContent = "window.hacked = 2"));
+              attempt("policy", () => trustedTypes.createPolicy("mine", {}));
+              await fetch("index.html").catch((error) => tried.push(error.name));
+              const image = new Image();
+              const failed = new Promise((resolve) => (image.onerror = () => resolve("refused")));
+              image.src = "https://example.invalid/x.png";
+              tried.push(await failed);
+              return tried;
+            }"""
+        )
+        assert tried == ["TypeError"] * 5 + ["refused"]
+        assert len(gallery.complaints) >= len(tried)
+        gallery.complaints.clear()  # of what was tried
+        gallery.requests.clear()
+
+
+# ---- the service, news, and what has not arrived
+
+
+STATUS = {
+    "at": "2026-11-22T12:00:00.000Z",
+    "service": "running",
+    "paused": None,
+    "mend": None,
+    "trouble": None,
+    "jobs": {"queued": 4, "running": 1, "submitted": 1},
+    "live": [{"job": "7k3f9a2m", "state": "running", "prompt": "a quiet harbour", "percent": 46}],
+    "sent_in_24h": 17,
+    "max_per_day": 200,
+    "capped_until": None,
+}
+
+
+def test_the_banner_tells_what_runs_and_why_it_is_paused(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    gallery_on_disk = bring_up(outbox)
+    with shown(browser, outbox, **PHONE) as gallery:
+        gallery.open()
+        assert gallery.page.locator("#service").is_hidden()
+        assert gallery.page.locator("#empty").inner_text().startswith("No pictures yet")
+        gallery_on_disk.tell(STATUS)
+        gallery.open()
+        gallery.page.locator("#service summary").click()
+        assert gallery.page.locator("#service-word").inner_text() == "2 running · 4 queued"
+        more = gallery.page.locator("#service-more").inner_text()
+        assert "running 46 %" in more
+        assert "17 of 200" in more
+        assert gallery.page.locator("#alert").is_hidden()
+        gallery_on_disk.tell({**STATUS, "paused": "a captcha", "mend": "see to it, then `mjwatch resume`"})
+        gallery.open()
+        assert gallery.page.locator("#service-word").inner_text() == "Paused · 2 running · 4 queued"
+        alert = gallery.page.locator("#alert").inner_text()
+        assert "a captcha" in alert
+        assert "see to it, then mjwatch resume" in alert
+        gallery_on_disk.tell({**STATUS, "service": "stopped", "jobs": {"queued": 1}, "live": []})
+        gallery.open()
+        assert gallery.page.locator("#service-word").inner_text() == "Stopped"
+
+
+def test_news_come_without_loading_the_page_again(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    an_outbox(outbox, 2)
+    gallery_on_disk = bring_up(outbox)
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open()
+        gallery.page.locator('.card[href="#000001zz"]').focus()
+        gallery_on_disk.add([a_folder(outbox, a_job(2))])
+        gallery_on_disk.tell(STATUS)
+        gallery.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        gallery.page.locator('.card[href="#000002zz"]').wait_for()
+        gallery.page.locator("#service-word", has_text="2 running").wait_for()
+        assert gallery.count() == "3 jobs"
+        assert gallery.focused() == "000001zz"
+
+
+def test_what_has_not_arrived_yet_is_said(browser: Browser, tmp_path: Path) -> None:
+    """A sync may bring the data before the pictures, or a chunk after the index that names it."""
+    outbox = tmp_path / "outbox"
+    an_outbox(outbox, 3)
+    bring_up(outbox)
+    (outbox / "_gallery/thumbs/0/000000zz.webp").unlink()
+    (outbox / "clients/acme/note-000001zz/note_2.webp").unlink()
+    (outbox / "_gallery/index.js").write_text('gallery.index({"chunks":3})\n')
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open("#000001zz")
+        gallery.page.locator(".shot", has_text="note_2.webp is not here yet").wait_for()
+        gallery.page.keyboard.press("Escape")
+        gallery.page.locator('.card[href="#000000zz"]', has_text="Not here yet").wait_for()
+        missing = [line for line in gallery.complaints if "ERR_FILE_NOT_FOUND" in line]
+        assert missing == gallery.complaints
+        gallery.complaints.clear()
+
+
+def test_without_scripts_it_says_so(browser: Browser, outbox_of: Callable[[int], Path]) -> None:
+    with shown(browser, outbox_of(3), java_script_enabled=False) as gallery:
+        gallery.page.goto(gallery.address)
+        assert "needs JavaScript" in gallery.page.inner_text("noscript")
+        context = gallery.page.context
+        assert len(context.pages) == 1
