@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 import unicodedata
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -13,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.cli.output import columns, plain
+from mjwatch.cli.output import colourful, columns, duration, plain, wrapped
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import TakenFile
-from mjwatch.model import Note, Refusal, RefusalClass, State
+from mjwatch.model import Note, Prompt, Refusal, RefusalClass, State
 from tests.shapes import a_job
 
 if TYPE_CHECKING:
@@ -88,6 +90,131 @@ def test_show_tells_the_reason_and_the_history(
     assert told.out.splitlines()[-1].endswith("failed: Banned prompt")
     whole = json.loads(mjwatch("show", "jobaaaaa", "--json").out)
     assert (whole["state"], whole["error"]) == ("failed", "Banned prompt: The word is banned.")
+
+
+@pytest.mark.parametrize(
+    ("options", "jobs"),
+    [
+        ("--state done --state failed", ["jobccccc", "jobbbbbb"]),
+        ("--label spring", ["jobbbbbb"]),
+        ("--source *a.txt", ["jobaaaaa"]),
+        ("--since 2h", ["jobccccc", "jobbbbbb"]),
+        ("--since 1w --limit 1", ["jobccccc"]),
+        ("--label autumn", []),
+    ],
+)
+def test_a_list_is_filtered(
+    mjwatch: Callable[..., Told], journal: Callable[..., None], options: str, jobs: list[str]
+) -> None:
+    now = time.time()
+    label = Prompt("a red cat", label="spring")
+    journal(
+        a_job("jobaaaaa", state=State.RUNNING, accepted=now - 10_000),
+        a_job("jobbbbbb", state=State.DONE, published=now, prompt=label, accepted=now - 3_600),
+        a_job("jobccccc", state=State.FAILED, accepted=now - 60),
+    )
+    told = mjwatch("list", "--json", *options.split())
+    assert [job["job"] for job in json.loads(told.out)] == jobs
+
+
+@pytest.mark.parametrize("age", ["", "3", "3y", "-1d", "1.5h", "9999999h"])
+def test_an_age_that_is_none_is_told(mjwatch: Callable[..., Told], age: str) -> None:
+    told = mjwatch("list", "--since", age)
+    assert (told.code, told.out) == (2, "")
+    assert "an age is a number with min, h, d or w - `mjwatch list --help`" in told.err
+
+
+def test_show_tells_the_time_between_and_the_relatives(
+    mjwatch: Callable[..., Told], journal: Callable[..., None]
+) -> None:
+    history = (Note(1000.0, "accepted"), Note(1000.4, "submitting"), Note(4700.0, "published"))
+    child = Prompt("", action="U1", parent="jobbbbbb")
+    journal(
+        a_job("jobaaaaa", "a red cat", state=State.DONE, published=2.0),
+        a_job("jobbbbbb", "a red cat", state=State.DONE, published=2.0, parent="jobaaaaa", history=history),
+        a_job("jobccccc", prompt=child, state=State.RUNNING, percent=7, parent="jobbbbbb"),
+    )
+    lines = mjwatch("show", "jobbb").out.splitlines()
+    at = lines.index("")
+    assert [line[19:] for line in lines[at + 1 : at + 4]] == [
+        "              accepted",
+        "              submitting",
+        "  +1 h 1 min  published",
+    ]
+    assert [line.split() for line in lines[at + 5 :]] == [
+        ["LINEAGE", "JOB", "STATE", "%", "WHAT"],
+        ["parent", "jobaaaaa", "done", "a", "red", "cat"],
+        ["follow-up", "jobccccc", "running", "7", "U1"],
+    ]
+    told = json.loads(mjwatch("show", "jobccccc", "--json").out)
+    assert told["lineage"]["parent"]["job"] == "jobbbbbb"
+    assert told["lineage"]["follow_ups"] == []
+    journal(a_job("jobddddd", parent="pruned00"))
+    assert "(not in the journal any more)" in mjwatch("show", "jobddddd").out
+
+
+def test_lines_fit_a_terminal_and_are_whole_in_a_pipe(
+    mjwatch: Callable[..., Told], journal: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "漢字の猫 " * 40 + "the end"
+    journal(a_job(text=text, state=State.RUNNING))
+    for verb in ("list", "status", "show jobaaaaa"):
+        told = mjwatch(*verb.split())
+        assert all(columns(line) <= 80 for line in told.out.splitlines() if "/" not in line)
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr("os.get_terminal_size", lambda fd: os.terminal_size((0, 0)))
+    for verb in ("list", "status", "show jobaaaaa"):
+        assert any(text in line for line in mjwatch(*verb.split()).out.splitlines())
+
+
+def test_states_have_colours_in_a_terminal_that_wants_them(
+    mjwatch: Callable[..., Told], journal: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal(a_job(text="failed", state=State.FAILED))
+    assert "\x1b" not in mjwatch("list").out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert mjwatch("list").out.count("\x1b[31mfailed\x1b[0m") == 1
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environ", "wanted"),
+    [
+        (True, {}, True),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+        (False, {}, False),
+    ],
+)
+def test_colours_are_for_terminals_and_can_be_declined(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, environ: dict[str, str], wanted: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert colourful() is wanted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min"), (200, "3 min 20 s"), (3_605, "1 h"), (90_061, "1 d 1 h")],
+)
+def test_a_length_of_time_has_two_units_at_most(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@given(st.text(), st.integers(12, 60), st.integers(0, 10))
+def test_wrapping_loses_no_word_and_breaks_only_words_that_fit_nowhere(
+    text: str, whole: int, indent: int
+) -> None:
+    text = plain(text)
+    lines = list(wrapped(text, whole, indent))
+    assert " ".join(lines) == text
+    assert all(columns(line) <= whole - indent or " " not in line.strip() for line in lines)
 
 
 def test_show_says_what_to_do_about_a_job_in_doubt(

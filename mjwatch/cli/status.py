@@ -104,13 +104,14 @@ def _daemon(facts: Mapping[str, Any]) -> str:
 def _sent(facts: Mapping[str, Any]) -> str:
     capped = facts["capped_until"]
     more = "" if capped is None else f"; the next one may go at {clock(capped, time.time())}"
-    return f"{facts['sent_in_24h']} in the last 24 hours (cap: {facts['max_per_day'] or 'no cap'}){more}"
+    cap = f"(cap: {facts['max_per_day']})" if facts["max_per_day"] else "(no cap)"
+    return f"{facts['sent_in_24h']} in the last 24 hours {cap}{more}"
 
 
 def _pace(facts: Mapping[str, Any]) -> str:
     least, most = facts["delay"], facts["delay"] + facts["jitter"]
-    between = f"{least:g} to {most:g} s" if most > least else f"{least:g} s"
-    return f"{facts['in_flight']} of {facts['max_in_flight']} at Midjourney, {between} between two"
+    pause = f"{least:g} to {most:g} s" if most > least else f"{least:g} s" if least else "nothing"
+    return f"{facts['in_flight']} of {facts['max_in_flight']} at Midjourney, {pause} between two"
 
 
 def _waiting(files: int | None) -> str:

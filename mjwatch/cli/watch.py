@@ -15,6 +15,7 @@ from mjwatch.cli.output import STATE_COLOURS, echo_json_line, plain, wrapped
 from mjwatch.cli.status import NAME_WIDTH, fields, row
 from mjwatch.errors import MjwatchError
 from mjwatch.jobs.reason import clock
+from mjwatch.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +29,8 @@ INTERVAL = 1.0
 """Seconds between two looks: the bot tells a percentage every few seconds."""
 
 BAR_WIDTH = 20
+WIDTHS = (8, max(map(len, State)), BAR_WIDTH, 4)
+"""Columns of a job's id, state, bar and percentage; what it is about takes the rest."""
 
 
 def watch_status(glance: Glance, *, as_json: bool = False) -> None:
@@ -105,9 +108,10 @@ def drawn(facts: Mapping[str, Any], width: int, height: int) -> RenderableType:
     jobs = facts["live"]
     room = max(1, height - len(lines) - 3)  # an empty line above the jobs and one below, and the foot
     shown = jobs if len(jobs) <= room else jobs[: room - 1]
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for options in ({}, {}, {}, {"justify": "right"}, {"ratio": 1}):
-        table.add_column(no_wrap=True, overflow="ellipsis", **options)
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    for wide in WIDTHS:
+        table.add_column(no_wrap=True, width=wide)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for job in shown:
         table.add_row(*_bar(job))
     more = [Text(f"and {len(jobs) - len(shown)} more")] if len(shown) < len(jobs) else []
@@ -128,6 +132,6 @@ def _bar(job: Mapping[str, Any]) -> tuple[RenderableType, ...]:
         Text(job_id),
         Text(state, style=STATE_COLOURS.get(state, "")),
         ProgressBar(total=100, completed=done, width=BAR_WIDTH),
-        Text(f"{percent}%" if percent else ""),
+        Text(f"{percent}%" if percent else "", justify="right"),
         Text(words),
     )
