@@ -48,14 +48,15 @@ _delivering = threading.Lock()
 
 
 class JobFailedError(MjwatchError):
-    """The job ended without pictures; ``job`` has the reason."""
+    """The job ended without pictures; ``job`` has the reason. ``others``: what came of those beside it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, others: Sequence[Pictures] = ()) -> None:
         why, mend = reason(job)
         super().__init__(
             f"job {job.id} got no pictures: {why}", mend or f"`mjwatch show {job.id}` tells its history"
         )
         self.job = job
+        self.others = tuple(others)
         needs_human = job.refusal is not None and job.refusal.needs_human
         self.exit_code = 4 if needs_human or job.state is State.IN_DOUBT else 1
 
@@ -143,8 +144,7 @@ class MidjourneyAPI:
         ``job`` is its id; ``prompt`` new words for follow-ups that take some. Raises PromptFileError for a
         name that is no follow-up's, JobFailedError for the first that got nothing, and what ``imagine`` does.
         """
-        wish = follow_ups(job, actions, Prompt(prompt and read_words(prompt).text))
-        return self._run(wish, Listener(on_change, on_trouble))
+        return self._run(follow_ups(job, actions, prompt), Listener(on_change, on_trouble))
 
     def command(
         self,
@@ -166,10 +166,12 @@ class MidjourneyAPI:
 
     def _run(self, wish: Wish, listener: Listener) -> list[Pictures]:
         jobs = give_and_wait(self.config, wish, listener)
+        done = [job for job in jobs if job.state is State.DONE]
+        found = [_deliver(self.config.outbox.path / (job.folder or ""), None) for job in done]
         for job in jobs:
             if job.state is not State.DONE:
-                raise JobFailedError(job)
-        return [_deliver(self.config.outbox.path / (job.folder or ""), None) for job in jobs]
+                raise JobFailedError(job, found)
+        return found
 
     def submit(self, text: str) -> Dropped:
         """Drop a prompt into the inbox. Returns at once. Raises PromptFileError, OutboxError."""

@@ -14,6 +14,7 @@ from mjwatch import events as ev
 from mjwatch.errors import JournalError
 from mjwatch.jobs import faltering
 from mjwatch.jobs.acceptance import Acceptance
+from mjwatch.jobs.control import Outcome
 from mjwatch.jobs.faltering import Faltering
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.hours import FastHours
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mjwatch.discord.payloads import ResumeState
+    from mjwatch.jobs.control import Request
     from mjwatch.jobs.journal import Journal
     from mjwatch.jobs.moving import Limits
     from mjwatch.jobs.pacing import Pace
@@ -246,12 +248,12 @@ class Engine:
     # ---- jobs
 
     def _for_job(self, event: ev.ForJob) -> None:
-        self.sending.heard(event.job_id, event.event)
         job = self.job(event.job_id)
         if job is not None and event.nonce not in {None, job.nonce}:
             log.warning("%s: %s came for an attempt that is over", job.id, type(event.event).__name__)
-            return
-        self._step(event.job_id, event.event)
+        else:
+            self._step(event.job_id, event.event)
+        self.sending.heard(event.job_id, event.event)  # once it is committed: not to upload it again
 
     def _take(self, given: ev.PromptGiven) -> None:
         jobs = self._acceptance.prompt(given, self._clock())
@@ -280,6 +282,7 @@ class Engine:
             self.pausing.begin(pause_for(event.refusal))
         children = self._spawned(effects)
         if moved is not job:
+            self._channel.ends(job, moved)
             self._commit(moved, event, children)
             self._keep(moved)
             _log_move(job, moved)
@@ -331,7 +334,16 @@ class Engine:
     def _steer(self) -> None:
         """Do what a person asks for; what was done before a crash but not answered is done once more."""
         for request in self._journal.open_requests():
-            self._journal.answer(request.id, self._steering.perform(request), self._clock())
+            self._journal.answer(request.id, self._performed(request), self._clock())
+
+    def _performed(self, request: Request) -> list[Outcome]:
+        try:
+            return self._steering.perform(request)
+        except JournalError:
+            raise
+        except Exception as error:  # what nobody foresaw in one request must not stand before all others
+            log.exception("the request to %s could not be done", request.verb)
+            return [Outcome(None, False, f"it could not be done: {type(error).__name__}")]
 
     # ---- the gateway and the history
 
@@ -380,6 +392,7 @@ class Engine:
                 question = self._hours.question(job, now)
                 if question is not None:
                     self._take(question)
+                    self._hours.asked(question.job_id)
                     self.sending.let_pass(question.job_id)
                     self._send_next(now)
             case job, ev.Chosen() as chosen:

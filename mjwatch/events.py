@@ -127,11 +127,15 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class NotUploaded:
-    """The job's local images could not be uploaded; nothing was sent. ``refusal``: Discord said no."""
+    """The job's local images could not be uploaded; nothing was sent.
+
+    ``refusal``: Discord said no. ``posted``: a message with them may stand in the channel all the same.
+    """
 
     reason: str
     retry_after: float | None = None
     refusal: Refusal | None = None
+    posted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

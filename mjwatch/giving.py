@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.config import load_keys
 from mjwatch.discord.uploads import LARGEST_IMAGE
 from mjwatch.errors import DaemonError, PausedError, PromptFileError
 from mjwatch.events import Poked
+from mjwatch.folders.names import safe_file_name
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.control import ask
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.midjourney.orders import order_for
 from mjwatch.model import Job, Prompt, State, UploadedImage
-from mjwatch.oneshot import answered, run_these
+from mjwatch.oneshot import answered, read_words, run_these
 from mjwatch.prompts.actions import expand_then
+from mjwatch.prompts.assembly import clean
 from mjwatch.prompts.pictures import is_picture
 from mjwatch.runtime import Runtime, new_id
 from mjwatch.steering import steer
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.config import Config
+    from mjwatch.jobs.control import Outcome
     from mjwatch.oneshot import Listener
 
 POLL = 0.2
@@ -61,21 +64,24 @@ class Wish:
         return TakenFile(self.path, sha256(content), time.time(), content, self.images)
 
 
-def follow_ups(job_id: str, actions: Sequence[str], new: Prompt) -> Wish:
-    """These actions on a finished job; ``new`` has new words and further wishes for all of them.
+def follow_ups(job_id: str, actions: Sequence[str], words: str = "") -> Wish:
+    """These actions on a finished job, with new words for those that take some.
 
-    Raises PromptFileError for a name that is no follow-up's.
+    Raises PromptFileError for a name that is no follow-up's, and for words that can't be sent.
     """
     names = expand_then(list(actions))
     if not names:
         raise PromptFileError("no follow-up is named", "name some: U1, V2, vary strong, zoom 2x …")
-    return Wish({new_id(): replace(new, action=name, parent=job_id) for name in names})
+    text = read_words(words).text if words.strip() else ""
+    return Wish({new_id(): Prompt(text, action=name, parent=job_id) for name in names})
 
 
 def command(name: str, text: str, paths: Sequence[Path]) -> Wish:
     """A command other than imagine, with local pictures. Raises PromptFileError for what can't be sent."""
-    images = {f"{number}-{path.name}": _picture(path) for number, path in enumerate(paths, 1)}
-    prompt = Prompt(text.strip(), command=name, images=tuple(images))
+    if name == "imagine":
+        raise PromptFileError("imagine has a verb of its own", "`mjwatch imagine`, or `mjwatch submit`")
+    images = {f"{number}-{safe_file_name(path.name)}": _picture(path) for number, path in enumerate(paths, 1)}
+    prompt = Prompt(clean(text), command=name, images=tuple(images))
     uploaded = tuple(UploadedImage(image, image, image, 0.0) for image in images)
     try:
         order_for(Job(id="", prompt=prompt, accepted=0.0, uploads=uploaded))
@@ -86,21 +92,23 @@ def command(name: str, text: str, paths: Sequence[Path]) -> Wish:
 
 def _picture(path: Path) -> bytes:
     try:
-        data = path.expanduser().read_bytes()
+        path = path.expanduser()
+        if path.stat().st_size > LARGEST_IMAGE:
+            raise PromptFileError(f"{path} is too large", f"Discord takes {LARGEST_IMAGE:,} bytes at most")
+        data = path.read_bytes()
     except OSError as error:
         raise PromptFileError(f"{path} can't be read: {error.strerror}", "check its name") from error
     if not is_picture(data):
         raise PromptFileError(f"{path} is no picture", "PNG, JPEG, WebP and GIF can be uploaded")
-    if len(data) > LARGEST_IMAGE:
-        raise PromptFileError(f"{path} has {len(data):,} bytes", f"Discord takes {LARGEST_IMAGE:,} at most")
     return data
 
 
-def give(config: Config, wish: Wish) -> None:
-    """Hand it in and return; the jobs run when a daemon does. Raises DaemonError, JournalError."""
-    for outcome in steer(config, "give", wish.arguments(), wish.file()):
-        if not outcome.done:
-            raise PromptFileError(outcome.words)
+def give(config: Config, wish: Wish) -> list[Outcome]:
+    """Hand it in and return what became of each of its jobs; they run when a daemon does.
+
+    Raises DaemonError, JournalError.
+    """
+    return steer(config, "give", wish.arguments(), wish.file())
 
 
 def give_and_wait(config: Config, wish: Wish, listener: Listener) -> list[Job]:
@@ -152,7 +160,8 @@ def _await(config: Config, job_ids: Sequence[str], listener: Listener) -> list[J
                 return jobs
             pause = reader.paused()
             if pause is not None and any(job.state is State.QUEUED for job in jobs):
-                raise PausedError(pause.reason)
+                kept = ", ".join(job.id for job in jobs if job.state is State.QUEUED)
+                raise PausedError(f"{pause.reason} (kept in the queue: {kept})")
             trouble = reader.recall("trouble")
             if trouble is not None and trouble != told:
                 listener.trouble(trouble)

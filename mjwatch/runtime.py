@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mjwatch.config import Config
     from mjwatch.effects import Effect
     from mjwatch.keys import Keys
+    from mjwatch.model import Job
 
 INBOX_PATIENCE, WORKER_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 3.0
 """Seconds that a scan, a POST or a folder that is being written, the gallery and the hooks get to end."""
@@ -175,7 +176,7 @@ class Runtime:
         path = config.state.path / JOURNAL_FILE
         self._worker = Worker(
             lambda event: self.engine.put(event),
-            sender=Sender(self.rest, uploads, place, application_id, lambda job_id: _images_of(path, job_id)),
+            sender=Sender(self.rest, uploads, place, application_id, lambda job: _images_of(path, job)),
             collector=Collector(
                 rest=self.rest,
                 cdn=cdn,
@@ -308,9 +309,9 @@ def new_id() -> str:
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(8))
 
 
-def _images_of(journal: Path, job_id: str) -> dict[str, bytes]:
+def _images_of(journal: Path, job: Job) -> dict[str, bytes]:
     with closing(JournalReader(journal)) as reader:
-        return reader.images_of(job_id)
+        return {name: reader.image_of(job.id, name) for name in job.prompt.images}
 
 
 def _file_of(journal: Path, job_id: str) -> TakenFile | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.discord.protocol import NIJI_APPLICATION_ID, snowflake
+from mjwatch.discord.protocol import NIJI_APPLICATION_ID
 from mjwatch.errors import (
     AnsweredNoError,
     JournalError,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from mjwatch.discord.uploads import Uploads
     from mjwatch.folders.manifest import Place
     from mjwatch.midjourney.orders import Order
-    from mjwatch.model import Job
+    from mjwatch.model import Job, UploadedImage
 
 INDEX_FLOOR = 30.0
 """Seconds between two readings of the command index; it is large, and Discord limits it."""
@@ -39,6 +41,9 @@ BEGINNING = "0"
 HISTORY_PAGES = 50
 
 STOPPED = ev.NotSent("mjwatch was stopped before it was sent", retry_after=0.0)
+
+LINKS_KEPT = 1800.0
+"""Seconds for which the link of a posted picture is used for other jobs that name the same picture."""
 
 _AS_FILES = frozenset({"blend", "describe"})
 """Commands that take uploaded files as options; to all others a picture of one's own is a link."""
@@ -53,14 +58,15 @@ class Sender:
         uploads: Uploads,
         place: Place,
         application_id: str,
-        images_of: Callable[[str], Mapping[str, bytes]],
+        images_of: Callable[[Job], Mapping[str, bytes]],
     ) -> None:
-        """``images_of`` gives the content of a job's local images by name, from the journal."""
+        """``images_of`` gives the content of a job's local images by name; KeyError for one that is gone."""
         self._rest = rest
         self._uploads = uploads
         self._place = place
         self._application_id = application_id
         self._images_of = images_of
+        self._linked: dict[str, UploadedImage] = {}
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -69,14 +75,12 @@ class Sender:
 
     def submit(self, job: Job) -> ev.JobEvent:
         """POST what the job wants, once."""
-        try:
-            order = order_for(job)
-        except ValueError as error:
-            return ev.Refused(Refusal(RefusalClass.USER, None, str(error)), executed=False)
         application = NIJI_APPLICATION_ID if job.prompt.application == "niji" else self._application_id
         target = Target(self._place.channel_id, job.session_id or "", application, self._place.guild_id)
         try:
-            payload = self._payload(order, target, job.nonce or "")
+            payload = self._payload(order_for(job), target, job.nonce or "")
+        except ValueError as error:
+            return ev.Refused(Refusal(RefusalClass.USER, None, str(error)), executed=False)
         except AnsweredNoError as error:
             return ev.Refused(error.refusal, executed=False)
         except WireError as error:
@@ -108,20 +112,33 @@ class Sender:
         """Bring the job's local images to Discord, as files for a command or as links for a prompt."""
         if self._stopping.is_set():
             return ev.NotUploaded(STOPPED.reason, retry_after=0.0)
-        channel = self._place.channel_id
         try:
-            kept = self._images_of(job.id)
-            images = {name: kept[name] for name in job.prompt.images}
+            images = self._images_of(job)
             if job.prompt.command in _AS_FILES:
-                return ev.Uploaded(tuple(self._uploads.upload(channel, images)))
-            return ev.Uploaded(tuple(self._uploads.link(channel, images, _nonce())))
+                return ev.Uploaded(tuple(self._uploads.upload(self._place.channel_id, images)))
+            return self._links(job, images)
         except KeyError as error:
             missing = f"the image {error.args[0]} is no longer in the journal"
             return ev.NotUploaded(missing, refusal=Refusal(RefusalClass.USER, None, missing))
         except AnsweredNoError as error:
-            return ev.NotUploaded(str(error), refusal=error.refusal)
+            return ev.NotUploaded(str(error), refusal=_of_upload(error.refusal))
         except (WireError, JournalError) as error:
             return ev.NotUploaded(str(error))
+
+    def _links(self, job: Job, images: Mapping[str, bytes]) -> ev.JobEvent:
+        """A link for each; one that was posted for another job lately is used again."""
+        channel, now = self._place.channel_id, time.time()
+        self._linked = {key: image for key, image in self._linked.items() if 0 <= now - image.at < LINKS_KEPT}
+        keys = {name: hashlib.sha256(data).hexdigest() for name, data in images.items()}
+        new = {name: data for name, data in images.items() if keys[name] not in self._linked}
+        if new:
+            uploaded = self._uploads.upload(channel, new)
+            try:
+                for image in self._uploads.link(channel, uploaded, _message_nonce(job)):
+                    self._linked[keys[image.filename]] = image
+            except UnansweredError as error:
+                return ev.NotUploaded(str(error), posted=True)
+        return ev.Uploaded(tuple(replace(self._linked[keys[name]], filename=name) for name in images))
 
     def read_history(self, effect: ef.ReadHistory) -> ev.HistoryRead | ev.HistoryUnread:
         """The messages after an id, and how those that were asked for stand now."""
@@ -157,6 +174,14 @@ class Sender:
         return messages, False
 
 
-def _nonce() -> str:
-    """For a message with files; it needs no chance, since there is one sender."""
-    return snowflake(time.time_ns() // 1_000_000)
+def _of_upload(refusal: Refusal) -> Refusal:
+    """A no to a picture is this job's alone, even if it is for want of a right: prompts without any go on."""
+    if refusal.cls is not RefusalClass.CONFIG:
+        return refusal
+    advice = "Let the account attach files in this channel, or give the picture's address on the web."
+    return replace(refusal, needs_human=False, advice=advice)
+
+
+def _message_nonce(job: Job) -> str:
+    """Always the same for a job: a message that is sent again shortly after is the same message."""
+    return str(int.from_bytes(hashlib.sha256(job.id.encode()).digest()[:8]) >> 1)

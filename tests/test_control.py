@@ -345,3 +345,12 @@ def test_what_is_sent_is_paid_for_and_what_has_ended_has_ended(house: House) -> 
 def test_a_job_that_was_pruned_meanwhile_is_told(house: House) -> None:
     for verb in ("retry", "cancel"):
         assert one(house, verb, jobs={"gone": 1}) == Outcome("gone", False, "is not in the journal")
+
+
+def test_a_request_that_nobody_foresaw_stands_in_no_others_way(house: House) -> None:
+    ask(house.journal.path, "give", {"jobs": {"childaaa": {"prompt": {"mood": "calm"}}}}, 1.0)
+    ask(house.journal.path, "pause", {"reason": "please"}, 2.0)
+    again = House(house.journal, first_nonce=100)
+    again.engine.load()
+    assert again.engine.paused == "paused by hand: please"
+    assert house.journal.open_requests() == []

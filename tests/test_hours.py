@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.errors import JournalError
 from mjwatch.jobs.hours import AGE, SENDS
 from mjwatch.jobs.journal import Journal
 from mjwatch.model import PauseKind, Prompt, Result, ResultKind, State
-from tests.test_engine import House
+from tests.test_engine import READY, House
+from tests.test_sending import FORM, zooming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from mjwatch.jobs.reader import TakenFile
+    from mjwatch.model import Job
 
 
 @pytest.fixture
@@ -80,6 +86,52 @@ def test_a_question_that_gets_no_answer_holds_nothing_up_for_ever(house: House) 
     house.drop("a.txt", "a cat\n")
     house.feed(ev.ForJob("job00002", ev.Unanswered("it timed out")))
     assert house.job("job00002").state is State.IN_DOUBT
+    assert commands(house) == ["info", "imagine"]
+
+
+def test_nor_does_one_whose_answer_went_to_a_lost_session(house: House) -> None:
+    house.drop("a.txt", "a cat\n")
+    house.feed(ev.ForJob("job00002", ev.Accepted()))
+    house.feed(ev.GatewayDown("lost", 1.0), replace(READY, session_id="session-2"))
+    for _ in range(200):
+        house.now += 600
+        house.feed(ev.HistoryRead((), "501"))
+    assert commands(house)[:2] == ["info", "imagine"]
+
+
+def test_nor_does_a_question_that_the_journal_could_not_take(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [JournalError("the disk is full")]
+    accept = house.journal.accept
+
+    def unwilling(file: TakenFile | None, jobs: Sequence[tuple[Job, str]], now: float) -> None:
+        if any(job.prompt.command == "info" for job, _ in jobs) and failures:
+            raise failures.pop()
+        accept(file, jobs, now)
+
+    monkeypatch.setattr(house.journal, "accept", unwilling)
+    house.drop("a.txt", "a cat\n")
+    assert failures == []
+    house.now += 600
+    house.feed()
+    assert commands(house) == ["info"]
+
+
+def test_nor_does_a_form_that_is_open(house: House) -> None:
+    house.engine._hours._known_at = house.now
+    zooming(house)
+    house.engine._hours._known_at = None
+    (effect,) = house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
+    assert isinstance(effect, ef.Submit)
+    assert effect.job.modal == FORM
+
+
+def test_an_account_in_relax_mode_spends_no_hours(house: House) -> None:
+    house.drop("a.txt", "a cat\n")
+    words = "**Job Mode**: Relaxed\n**Fast Time Remaining**: 0.00/30.0 hours (0%)"
+    answered = Result("800", "nonce", None, None, (), kind=ResultKind.TEXT, text=words)
+    house.feed(ev.ForJob("job00002", ev.Accepted()), ev.ForJob("job00002", ev.Finished(answered)))
     assert commands(house) == ["info", "imagine"]
 
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -165,7 +166,9 @@ def test_the_next_one_is_the_one_that_a_plain_search_would_find(
 
 
 def memory_journal() -> Journal:
-    return Journal(Path(":memory:"))
+    """One that lies nowhere, so that there is no file for a group to write to."""
+    with mock.patch("mjwatch.jobs.journal.make_for_steerers"):
+        return Journal(Path(":memory:"))
 
 
 # ---- speed: what is asked often touches an index on open jobs, however many are done

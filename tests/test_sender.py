@@ -1,17 +1,26 @@
-"""What the sender reads from the channel."""
+"""What the sender reads from the channel, and how it brings pictures there."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.errors import AnsweredNoError, NotReachedError, UnansweredError
 from mjwatch.folders.manifest import Place
+from mjwatch.model import Prompt, Refusal, RefusalClass, UploadedImage
 from mjwatch.sender import BEGINNING, HISTORY_PAGE, HISTORY_PAGES, Sender
+from tests.made_jobs import made_job
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mjwatch.discord.rest import DiscordREST
     from mjwatch.discord.uploads import Uploads
+    from mjwatch.errors import WireError
+    from mjwatch.model import Job
 
 
 class FakeREST:
@@ -65,3 +74,89 @@ def test_a_very_long_gap_is_read_in_stretches() -> None:
     found, rest = read(1_000_000, ef.ReadHistory("0"))
     assert (found.newest, found.complete) == (str(HISTORY_PAGE * HISTORY_PAGES), False)
     assert len(rest.pages) == HISTORY_PAGES
+
+
+# ---- local images
+
+
+class FakeUploads:
+    """Slots for all, and links until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.uploaded: list[list[str]] = []
+        self.posted: list[tuple[list[str], str]] = []
+        self.failure: WireError | None = None
+
+    def upload(self, _channel_id: str, images: Mapping[str, bytes]) -> list[UploadedImage]:
+        self.uploaded.append(list(images))
+        return [UploadedImage(name, f"slot/{name}", None, time.time()) for name in images]
+
+    def link(self, _channel_id: str, uploaded: list[UploadedImage], nonce: str) -> list[UploadedImage]:
+        self.posted.append(([image.filename for image in uploaded], nonce))
+        if self.failure is not None:
+            raise self.failure
+        return [replace(image, url=f"https://cdn.example/{image.filename}") for image in uploaded]
+
+
+def uploading(uploads: FakeUploads, images: Mapping[str, bytes]) -> Sender:
+    rest = cast("DiscordREST", FakeREST(1))
+    place = Place("1", "2")
+    return Sender(
+        rest,
+        cast("Uploads", uploads),
+        place,
+        "3",
+        lambda job: {name: images[name] for name in job.prompt.images},
+    )
+
+
+def job_with(*names: str, **changes: Any) -> Job:
+    return made_job(prompt=Prompt("a cat", images=names), **changes)
+
+
+def test_a_picture_that_was_posted_for_one_job_is_not_posted_for_the_next() -> None:
+    uploads = FakeUploads()
+    sender = uploading(uploads, {"ref.png": b"one", "again.png": b"one"})
+    first = sender.upload(job_with("ref.png"))
+    second = sender.upload(job_with("again.png", job_id="another2"))
+    assert isinstance(first, ev.Uploaded)
+    assert isinstance(second, ev.Uploaded)
+    assert [(image.filename, image.url) for image in second.images] == [("again.png", first.images[0].url)]
+    assert len(uploads.posted) == 1
+
+
+def test_a_message_is_always_sent_with_its_jobs_own_nonce() -> None:
+    uploads = FakeUploads()
+    uploads.failure = UnansweredError("an odd answer")
+    sender = uploading(uploads, {"ref.png": b"one"})
+    found = [sender.upload(job_with("ref.png")) for _ in range(2)]
+    assert found == [ev.NotUploaded("an odd answer", posted=True)] * 2
+    assert len({nonce for _, nonce in uploads.posted}) == 1
+    assert len(uploads.posted[0][1]) <= 25
+
+
+def test_what_did_not_reach_discord_was_not_posted() -> None:
+    uploads = FakeUploads()
+    uploads.failure = NotReachedError("no route")
+    found = uploading(uploads, {"ref.png": b"one"}).upload(job_with("ref.png"))
+    assert found == ev.NotUploaded("no route")
+
+
+def test_for_want_of_a_right_to_attach_files_only_this_job_fails() -> None:
+    uploads = FakeUploads()
+    uploads.failure = AnsweredNoError(Refusal(RefusalClass.CONFIG, None, "no right", needs_human=True))
+    found = uploading(uploads, {"ref.png": b"one"}).upload(job_with("ref.png"))
+    assert isinstance(found, ev.NotUploaded)
+    assert found.refusal is not None
+    assert not found.refusal.needs_human
+
+
+def test_an_image_that_is_gone_from_the_journal_is_named() -> None:
+    def images_of(job: Job) -> Mapping[str, bytes]:
+        raise KeyError("ref.png")
+
+    rest = cast("DiscordREST", FakeREST(1))
+    sender = Sender(rest, cast("Uploads", FakeUploads()), Place("1", "2"), "3", images_of)
+    found = sender.upload(job_with("ref.png"))
+    assert isinstance(found, ev.NotUploaded)
+    assert "ref.png is no longer in the journal" in found.reason

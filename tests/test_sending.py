@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.discord.answers import read_answer
+from mjwatch.errors import JournalError
+from mjwatch.jobs.attempts import POSTS_AT_MOST
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.sending import UPLOADS_KEPT
 from mjwatch.model import (
@@ -194,6 +197,37 @@ def test_an_upload_of_long_ago_is_made_anew(house: House) -> None:
     assert isinstance(effect, ef.Upload)
 
 
+def test_what_was_uploaded_is_not_uploaded_again_because_the_journal_could_not_take_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.online()
+    give(house, "withpict", Prompt("a cat", images=("ref.png",)))
+    failures, update_ = [JournalError("the disk is full")] * 20, house.journal.update
+
+    def full(job: Job, **named: Any) -> None:
+        if failures:
+            raise failures.pop()
+        update_(job, **named)
+
+    monkeypatch.setattr(house.journal, "update", full)
+    monkeypatch.setattr("mjwatch.jobs.faltering.JOURNAL_PAUSE", 0.0)
+    image = UploadedImage("ref.png", "slot/ref.png", "https://cdn.example/ref.png", house.now)
+    effects = house.feed(ev.ForJob("withpict", ev.Uploaded((image,))))
+    assert [type(effect) for effect in effects] == [ef.Submit]
+
+
+def test_pictures_are_not_posted_again_and_again_where_the_answer_is_not_understood(house: House) -> None:
+    house.online()
+    give(house, "withpict", Prompt("a cat", images=("ref.png",)))
+    for _ in range(20):
+        house.feed(ev.ForJob("withpict", ev.NotUploaded("an odd answer", posted=True)))
+        house.now += 301
+        house.feed()
+    uploads = [effect for effect in house.effects if isinstance(effect, ef.Upload)]
+    assert len(uploads) == POSTS_AT_MOST + 1
+    assert house.job("withpict").state is State.FAILED
+
+
 # ---- follow-ups
 
 
@@ -329,6 +363,46 @@ def test_a_form_that_is_no_longer_taken_is_opened_anew(house: House) -> None:
     (effect,) = house.feed()
     assert isinstance(effect, ef.Submit)
     assert effect.job.modal is None
+
+
+def test_a_form_that_discord_no_longer_knows_stops_nothing_else(house: House) -> None:
+    zooming(house)
+    house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
+    expired = read_answer(404, {}, {"code": 10062, "message": "Unknown interaction"})
+    assert expired is not None
+    house.feed(ev.ForJob("zoomaaaa", ev.Refused(expired, executed=False)))
+    assert house.engine.paused is None
+    job = house.job("zoomaaaa")
+    assert (job.state, job.modal) == (State.QUEUED, None)
+
+
+def test_a_form_is_forgotten_at_a_restart(house: House) -> None:
+    zooming(house)
+    house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)), ev.ForJob("zoomaaaa", ev.NotSent("no route")))
+    again = House(house.journal, first_nonce=100)
+    again.engine.load()
+    assert again.job("zoomaaaa").modal is None
+
+
+def test_a_twin_is_not_sent_while_a_form_waits(house: House) -> None:
+    house.online()
+    give(house, "parentaa", Prompt("a red cat"))
+    zooms = (
+        Button(f"MJ::CustomZoom::{UUID}", "Custom Zoom"),
+        Button(f"MJ::Outpaint::50::1::{UUID}::SOLO", "Zoom Out 2x"),
+    )
+    finished(house, "parentaa", zooms)
+    give(house, "zoomaaaa", Prompt("", action="zoom 1.8", parent="parentaa"), None)
+    give(house, "zoombbbb", Prompt("", action="zoom 2x", parent="parentaa"), None)
+    house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
+    house.feed(ev.ForJob("zoomaaaa", ev.NotSent("no route")))
+    assert house.job("zoombbbb").state is State.QUEUED
+
+
+def test_a_form_of_another_job_is_not_filled_in_where_only_some_may_be_sent(house: House) -> None:
+    zooming(house)
+    house.engine.sending.only = frozenset({"otheraaa"})
+    assert house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM))) == []
 
 
 def test_a_result_in_words_is_a_result(house: House) -> None:

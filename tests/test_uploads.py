@@ -90,7 +90,7 @@ def test_each_file_goes_into_the_slot_with_its_id_and_the_token_does_not(
 
 
 def test_a_link_is_that_of_the_message_that_holds_the_file(uploads: Uploads, discord: Discord) -> None:
-    found = uploads.link(CHANNEL, IMAGES, "123456789012345678")
+    found = uploads.link(CHANNEL, uploads.upload(CHANNEL, IMAGES), "123456789012345678")
     assert [one.url for one in found] == [
         "https://cdn.example/ref.png?ex=1&",
         "https://cdn.example/other.jpg?ex=1&",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +39,6 @@ def act(
     from mjwatch.cli.progress import JobProgress
     from mjwatch.giving import follow_ups, give
     from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
-    from mjwatch.model import Prompt
 
     config = config_of(context)
     with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
@@ -51,14 +51,16 @@ def act(
             )
         _tell(found, as_json)
         return
-    wish = follow_ups(parent, actions, Prompt(prompt))
-    give(config, wish)
-    rows = [{"job": job_id, "action": one.action} for job_id, one in wish.prompts.items()]
+    wish = follow_ups(parent, actions, prompt)
+    outcomes = give(config, wish)
+    wanted = {job_id: one.action for job_id, one in wish.prompts.items()}
     if as_json:
-        echo_json(rows)
+        echo_json([{**asdict(outcome), "action": wanted.get(outcome.job or "")} for outcome in outcomes])
     else:
-        for row in rows:
-            typer.echo(f"{row['job']}  {row['action']}")
+        for outcome in outcomes:
+            typer.echo(f"{outcome.job}  {wanted.get(outcome.job or '')}  {plain(outcome.words)}")
+    if not all(outcome.done for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 def ask(
@@ -86,8 +88,6 @@ def ask(
 
 def info(context: typer.Context, as_json: Json = False) -> None:
     """Show the account's plan, its hours and its queue."""
-    from dataclasses import asdict
-
     from mjwatch.midjourney.info import read_info
 
     found = _ask(context, "info", "", [])

@@ -36,7 +36,7 @@ _BY_CODE: dict[int, tuple[RefusalClass, str]] = {
         "Discord knows no such guild, or the account is not in it; check the guild id",
     ),
     10005: (RefusalClass.CONFIG, "the Midjourney bot is not in this guild; invite it, or use another guild"),
-    10062: (RefusalClass.CONFIG, "Discord knows no such interaction; check guild and channel id"),
+    10062: (RefusalClass.TRANSIENT, "the form has expired: Discord knows no such interaction any more"),
     50001: (
         RefusalClass.CONFIG,
         "the account has no access to this channel; check channel id and membership",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.hosts import host_of, picture_may_come_from
@@ -11,7 +12,7 @@ from mjwatch.errors import AnsweredNoError, UnansweredError
 from mjwatch.model import Refusal, RefusalClass, UploadedImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from mjwatch.discord.rest import DiscordREST
 
@@ -59,20 +60,17 @@ class Uploads:
             uploaded.append(UploadedImage(name, slot.upload_filename, None, self._clock()))
         return uploaded
 
-    def link(self, channel_id: str, images: Mapping[str, bytes], nonce: str) -> list[UploadedImage]:
-        """Upload these files and post them as one message, whose attachments then have links.
+    def link(self, channel_id: str, uploaded: Sequence[UploadedImage], nonce: str) -> list[UploadedImage]:
+        """Post uploaded files as one message, whose attachments then have links.
 
-        That is what a person does by hand to use a picture of their own in a prompt. Raises WireError.
+        That is what a person does by hand to use a picture of their own in a prompt. UnansweredError: the
+        message may stand there all the same; with the same nonce Discord takes it for the same, for a while.
         """
-        uploaded = self.upload(channel_id, images)
-        message = self._rest.post_files(channel_id, uploaded, nonce) if uploaded else {}
+        message = self._rest.post_files(channel_id, uploaded, nonce)
         links = [_link(attachment) for attachment in message.get("attachments", ())]
         if len(links) != len(uploaded):
             raise UnansweredError("Discord's answer to an upload names other files than were sent")
-        return [
-            UploadedImage(image.filename, image.uploaded_filename, link, image.at)
-            for image, link in zip(uploaded, links, strict=True)
-        ]
+        return [replace(image, url=link) for image, link in zip(uploaded, links, strict=True)]
 
     def _put(self, url: str, data: bytes) -> None:
         if not picture_may_come_from(url, (*self._hosts, "127.0.0.1", "localhost", "::1")):

@@ -31,6 +31,9 @@ _PROBE = ".mjwatch-probe-"
 _OURS = frozenset({FAILED, "_gallery", "index.html", "status.json"})
 """What else lies at the top of an outbox: no folder of the inbox may be mistaken for it."""
 
+_OURS_IN_FOLDER = frozenset({FILE_NAME, "error.md", "result.md"})
+"""Files of ours beside a prompt file, in lower case."""
+
 _MOST_NAMES = 9
 
 
@@ -182,9 +185,10 @@ def stem_of(job: Job) -> str:
 
 
 def prompt_file_name(job: Job) -> str:
-    """The prompt file's name in the outbox."""
+    """The prompt file's name in the outbox; another one where a file of ours has that name."""
     name = PurePosixPath(job.source.path).name if job.source else "prompt.txt"
-    return safe_file_name(without_marker(name))
+    name = safe_file_name(without_marker(name))
+    return f"request{PurePosixPath(name).suffix}" if name.casefold() in _OURS_IN_FOLDER else name
 
 
 def _names(relative: PurePosixPath) -> Iterator[PurePosixPath]:

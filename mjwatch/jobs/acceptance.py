@@ -102,7 +102,7 @@ class Acceptance:
         """The job of a prompt from Python or the CLI; none if it was taken before."""
         if self._journal.job(given.job_id) is not None:
             return []
-        data = given.prompt.text.encode()
+        data = given.prompt.text.encode("utf-8", "replace")
         digest = sha256(data)
         source = None if given.path is None else Source(given.path, digest, now)
         job = job_for(given.prompt, given.job_id, now, source, self._journal.job)

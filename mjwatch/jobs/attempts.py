@@ -13,6 +13,9 @@ from mjwatch.jobs.moving import AGAIN, Limits, Moved, fail, note
 from mjwatch.jobs.pacing import backoff
 from mjwatch.model import Job, Refusal, RefusalClass, State
 
+POSTS_AT_MOST = 3
+"""Tries at a message with pictures that may stand in the channel although its answer is not understood."""
+
 FORMS_AT_MOST = 2
 """Forms that are filled in for one follow-up before it is given up."""
 
@@ -67,6 +70,8 @@ def not_uploaded(job: Job, event: ev.NotUploaded, now: float, limits: Limits) ->
     if event.refusal is not None:
         refused = ev.Refused(event.refusal, executed=False)
         return refuse(replace(job, state=State.SUBMITTING, interaction_id=None), refused, now, limits)
+    if event.posted and job.tries >= POSTS_AT_MOST:
+        return fail(job, Refusal(RefusalClass.TRANSIENT, None, f"not uploaded: {event.reason}"), now)
     wait = backoff(job.tries) if event.retry_after is None else event.retry_after
     words = f"not uploaded: {event.reason}{AGAIN}{wait:.0f} s"
     return note(job, now, words, due=now + wait, tries=job.tries + 1), ()
@@ -78,6 +83,11 @@ def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Limits) -> Mo
         return job, ()
     words = "Midjourney opened a form for it"
     return note(job, now, words, state=State.QUEUED, modal=event.modal, due=None, tries=0, doubted=None), ()
+
+
+def forget_form(job: Job, event: ev.Restarted, now: float, limits: Limits) -> Moved:
+    """A form is good for minutes; after a stop the button is pressed once more."""
+    return (replace(job, modal=None), ()) if job.modal is not None else (job, ())
 
 
 def not_sent(job: Job, event: ev.NotSent, now: float, limits: Limits) -> Moved:

@@ -75,7 +75,7 @@ def _expanded(then: Iterable[str]) -> tuple[str, ...]:
 def _picture_before(action: str, buttons: Sequence[Button]) -> str | None:
     """The U button of the picture that must stand alone first, where this message has only that button."""
     name, number = split_number(action)
-    on_picture = name in ON_PICTURE or zoom_factor(name) is not None
+    on_picture = (name in ON_PICTURE or zoom_factor(name) is not None) and not name.startswith("extend")
     if not on_picture or find(action, buttons) is not None:
         return None
     picture = f"U{number or 1}"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from mjwatch.events import PromptGiven
 from mjwatch.midjourney.info import read_info
-from mjwatch.model import Pause, PauseKind, Prompt
+from mjwatch.midjourney.reading import Mode
+from mjwatch.model import Pause, PauseKind, Prompt, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,8 @@ SENDS = 20
 
 AGE = 6 * 3600.0
 """Seconds after which it is asked again."""
+
+_SPENDING = frozenset({"imagine", "blend"})
 
 FIRST = 1 << 40
 """The priority of the question: before all that a prompt file can name."""
@@ -36,15 +39,19 @@ class FastHours:
         self._sent = 0
 
     def question(self, job: Job, now: float) -> PromptGiven | None:
-        """What must be asked before this job may be sent."""
+        """What must be asked before this job may be sent; tell ``asked`` once that is committed."""
         if not self.waits(job, now) or self._asked is not None:
             return None
-        self._asked = self._new_id()
-        return PromptGiven(self._asked, Prompt("", command="info", priority=FIRST), "info.txt")
+        return PromptGiven(self._new_id(), Prompt("", command="info", priority=FIRST), "info.txt")
+
+    def asked(self, job_id: str) -> None:
+        """The question is a job of its own now."""
+        self._asked = job_id
 
     def waits(self, job: Job, now: float) -> bool:
         """Whether this job must wait until the hours are known."""
-        if self._minimum <= 0 or job.prompt.command == "info":
+        spends = job.prompt.command in _SPENDING and job.modal is None  # a form's press has passed already
+        if self._minimum <= 0 or not spends:
             return False
         fresh = self._known_at is not None and 0 <= now - self._known_at < AGE and self._sent < SENDS
         return not fresh
@@ -55,13 +62,15 @@ class FastHours:
 
     def heard(self, job: Job, now: float) -> None:
         """A job has moved: it may be the answer, asked for here or by a person; or there will be none."""
-        if job.prompt.command != "info" or (job.result is None and job.open and not job.doubted):
+        silent = not job.open or job.state in {State.IN_DOUBT, State.FAILED}
+        if job.prompt.command != "info" or (job.result is None and not silent):
             return
         if job.id == self._asked:
             self._asked = None
             self._known_at, self._sent = now, 0  # also without an answer: it is no reason to ask on and on
-        left = read_info(job.result.text or "").fast_hours_left if job.result else None
-        if left is None:
+        info = read_info((job.result.text if job.result else None) or "")
+        left = info.fast_hours_left
+        if left is None or info.mode is Mode.RELAXED:
             return
         self._known_at, self._sent = now, 0
         if left < self._minimum:

@@ -94,6 +94,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         **_SIGNS,  # an earlier attempt turns out to have been executed
         **_OVERTAKEN,
         ev.ModalOpened: Row(attempts.open_form),
+        ev.Restarted: Row(attempts.forget_form),
         **_ignore(
             ev.Accepted,
             ev.NotSent,
@@ -103,7 +104,6 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
             ev.Vanished,
             ev.Overdue,
             ev.RetryAsked,
-            ev.Restarted,
         ),
     },
     State.SUBMITTING: {

@@ -196,12 +196,16 @@ class JournalReader:
         )
         return None if row is None else TakenFile(path_of(row[0]), *row[1:])
 
-    def images_of(self, job_id: str) -> dict[str, bytes]:
-        """The local images of the prompt file that a job came from, by the names that the file has."""
-        rows = self._all(
-            "SELECT name, content FROM images WHERE file=(SELECT file FROM jobs WHERE id=?)", job_id
+    def image_of(self, job_id: str, name: str) -> bytes:
+        """A local image that the job's prompt file names so. Raises KeyError where it is not kept."""
+        row = self._one(
+            "SELECT content FROM images WHERE file=(SELECT file FROM jobs WHERE id=?) AND name=?",
+            job_id,
+            name,
         )
-        return {str(name): bytes(content) for name, content in rows}
+        if row is None:
+            raise KeyError(name)
+        return bytes(row[0])
 
     def children_of(self, job_id: str) -> list[Job]:
         """The follow-ups of a job, oldest first."""

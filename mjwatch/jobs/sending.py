@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
@@ -61,7 +62,7 @@ class Sending:
         in_flight = [job.state for job in jobs.values() if job.state in IN_FLIGHT]
         if State.SUBMITTING in in_flight:
             return None
-        form = next((job for job in jobs.values() if _has_form(job, now)), None)
+        form = next((job for job in jobs.values() if _has_form(job, now) and self._may(job)), None)
         if form is not None:
             job: Job | None = form  # it can't be filled in much later
         elif self._throttle.may_send(now, len(in_flight)):
@@ -74,6 +75,9 @@ class Sending:
             self._uploading = job.id
             return job, ef.Upload(job)
         return job, ev.Chosen(self._new_nonce(), session_id, self._channel.newest)
+
+    def _may(self, job: Job) -> bool:
+        return self.only is None or job.id in self.only
 
     def sent(self, job: Job, now: float) -> None:
         """The chosen one's attempt is committed. To fill in a form is no submission of its own."""
@@ -90,7 +94,7 @@ class Sending:
         return {
             twin_of(job)
             for job in jobs.values()
-            if (job.state in IN_FLIGHT or job.state is State.IN_DOUBT) and not self._channel.tells_apart(job)
+            if (_is_out(job) or _has_form(job)) and not self._channel.tells_apart(job)
         }
 
     def next_time(self, now: float) -> float:
@@ -98,7 +102,12 @@ class Sending:
         return self._throttle.next_time(now)
 
 
-def _has_form(job: Job, now: float) -> bool:
+def _is_out(job: Job) -> bool:
+    return job.state in IN_FLIGHT or job.state is State.IN_DOUBT
+
+
+def _has_form(job: Job, now: float = math.inf) -> bool:
+    """Whether a form is to be filled in for it, by this time."""
     due = job.due is None or job.due <= now
     return job.state is State.QUEUED and job.modal is not None and due
 

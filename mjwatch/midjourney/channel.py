@@ -134,12 +134,19 @@ class Channel:
         """Let go of a held message."""
         self._follower.holding.release(held)
 
+    def ends(self, job: Job, moved: Job) -> None:
+        """A job is about to end: if it may have run all the same, no other job may take its pictures by text.
+
+        Told before that is committed, so that ``place`` has it.
+        """
+        gone = moved.state is State.CANCELLED or (moved.state is State.FAILED and moved.started is not None)
+        if gone and moved.result is None and (job.state in IN_FLIGHT or job.state is State.IN_DOUBT):
+            self._follower.remember_ended(moved)
+
     def closed(self, job: Job) -> None:
-        """A job has ended; if it may have run all the same, no other job may take its pictures by text."""
+        """A job has its answer: nothing more is looked up for it."""
         for known in (self._asked, self._answered, self._searched):
             known.pop(job.id, None)
-        if job.state is State.CANCELLED and job.nonces and job.result is None:
-            self._follower.remember_cancelled(job)
 
     # ---- the history
 

@@ -141,11 +141,18 @@ class Follower:
         self.caught_up = False
         self.holding.new_session()
 
-    def remember_cancelled(self, job: Job) -> None:
-        """A job cancelled in doubt may have run: no other job may take its pictures by their text."""
-        place = job.message_id or f"cancelled {job.id}"
-        since, pressed = job.message_id or job.anchor, job.press.message_id if job.press else None
-        self.strangers.add(Stranger(place, job.prompt.text, job.job_uuid, since=since, pressed=pressed))
+    def remember_ended(self, job: Job) -> None:
+        """A job that was given up may have run: no other job may take its pictures by their looks."""
+        self.strangers.add(
+            Stranger(
+                job.message_id or f"ended {job.id}",
+                job.prompt.text,
+                job.job_uuid,
+                since=job.message_id or job.anchor,
+                pressed=job.press.message_id if job.press else None,
+                picture=expected_of(job).picture,
+            )
+        )
 
     def _assign(self, reading: Reading, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
         reading = self._completed(reading, jobs)
