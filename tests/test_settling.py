@@ -6,13 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.folders.kinds import (
-    is_conflict_copy,
-    is_prompt_name,
-    may_hold_prompts,
-    says_ready,
-    without_marker,
-)
 from mjwatch.folders.settling import EMPTY_PATIENCE, Identity, Settling
 
 SETTLE, INCOMPLETE = 2.0, 10.0
@@ -201,95 +194,3 @@ def test_what_is_gone_is_forgotten() -> None:
 
 def test_nothing_to_watch_over_is_due_never() -> None:
     assert Settling(SETTLE, INCOMPLETE).next_due() is None
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("cat.txt", "CAT.TXT", "Cat.Toml", "moods.list.txt", "cat.ready.txt", "a b.txt", "cat (1).txt"),
-        *("@x.txt", "caf\udce9.txt", "conflict.txt", "my conflict (copy).txt", "4913.txt"),
-    ],
-)
-def test_prompt_files_are_known_by_their_names(name: str) -> None:
-    assert is_prompt_name(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("cat.png", "cat", "txt", "cat.txt~", "4913", "sedA1b2C3", "cat.json", "cat.txt.part"),
-        *(".syncthing.cat.txt.tmp", "~syncthing~cat.txt.tmp", ".cat.txt.a1B2c3", "cat.txt.1a2b3c4d.partial"),
-        *("._cat.txt", ".cat.txt", "~$cat.txt", "#cat.txt#", ".#cat.txt", "#cat.txt", "_draft.txt"),
-        *("_defaults.toml", ".cat.txt.swp", "cat.txt.filepart", "cat.txt.crdownload", "cat.txt.conflict1"),
-        *("cat.txt:Zone.Identifier", ".nfs0000a1.txt", ".goutputstream-A1B2C3"),
-    ],
-)
-def test_what_tools_leave_lying_about_is_no_prompt_file(name: str) -> None:
-    assert not is_prompt_name(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "cat.sync-conflict-20260101-120000-ABCDEFG.txt",
-        "cat.sync-conflict-20260101-120000.toml",
-        "cat (conflicted copy 2026-01-01 120000).txt",
-        "cat (Sam's conflicted copy 2026-01-01).txt",
-        "cat (conflicting copy).txt",
-        "cat_conflict-20260101-120000.txt",
-        "cat (case clash from user sam).txt",
-        "cat (Selective Sync Conflict).txt",
-        "cat (Case Conflict 1).toml",
-        "cat (Unicode Encoding Conflict).txt",
-        "cat (conflict_on_2026-01-01).txt",
-        "cat (conflict #2_on_2026-01-01).txt",
-        "cat.Conflict.txt",
-        "cat~20260101-120000.txt",
-        "two\nlines.sync-conflict-20260101-120000-ABCDEFG.txt",
-    ],
-)
-def test_conflict_copies_are_left_for_a_person(name: str) -> None:
-    assert is_conflict_copy(name)
-    assert not is_prompt_name(name)
-
-
-@pytest.mark.parametrize("name", ["clients", "a.b", "Größe", "2026-01"])
-def test_ordinary_folders_are_looked_into(name: str) -> None:
-    assert may_hold_prompts(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        ".stversions",
-        ".~tmp~",
-        "_wildcards",
-        "@eaDir",
-        "#recycle",
-        "$RECYCLE.BIN",
-        "lost+found",
-        "__MACOSX",
-        "",
-    ],
-)
-def test_folders_of_tools_are_not_looked_into(name: str) -> None:
-    assert not may_hold_prompts(name)
-
-
-@pytest.mark.parametrize(
-    ("name", "ready", "without"),
-    [
-        ("cat.ready.txt", True, "cat.txt"),
-        ("cat.READY.txt", True, "cat.txt"),
-        ("moods.ready.list.txt", True, "moods.list.txt"),
-        ("moods.list.ready.txt", True, "moods.list.txt"),
-        ("ready.txt", False, "ready.txt"),
-        ("ready.cat.txt", False, "ready.cat.txt"),
-        ("already.txt", False, "already.txt"),
-        ("cat.ready", False, "cat.ready"),
-        ("cat", False, "cat"),
-    ],
-)
-def test_the_ready_marker_stands_before_the_suffix(name: str, ready: bool, without: str) -> None:
-    assert says_ready(name) is ready
-    assert without_marker(name) == without
