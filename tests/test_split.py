@@ -272,7 +272,7 @@ def test_no_more_pictures_are_encoded_at_once_than_asked(monkeypatch: pytest.Mon
         return result
 
     monkeypatch.setattr(split, "_encode", counting)
-    split_grid(encoded(noise("RGB", (64, 64)), "PNG"), threads=1)
+    split_grid(encoded(noise("RGB", (64, 64)), "PNG"), "webp", threads=1)
     assert most == [1]
-    split_grid(encoded(noise("RGB", (64, 64)), "PNG"), threads=2)
+    split_grid(encoded(noise("RGB", (64, 64)), "PNG"), "webp", threads=2)
     assert most[0] <= 2

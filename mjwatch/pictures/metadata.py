@@ -13,15 +13,16 @@ the file goes too: Midjourney writes the prompt into some of its pictures itself
 from __future__ import annotations
 
 import struct
-import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from mjwatch.pictures import png
+from mjwatch.pictures.png import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mjwatch.pictures.provenance import Provenance
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _PNG_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
@@ -33,21 +34,12 @@ _SOS, _EOI, _APP0, _APP1, _APP13, _COM = 0xDA, 0xD9, 0xE0, 0xE1, 0xED, 0xFE
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
-class _Part(NamedTuple):
-    """A chunk or segment: its type, where its content lies, and where the next part begins."""
-
-    kind: bytes
-    start: int
-    content: slice
-    end: int
-
-
 def with_provenance(data: bytes, about: Provenance) -> bytes:
     """The same picture, saying where it comes from; anything but PNG, WebP and JPEG comes back as it is.
 
     Damaged files come back with what could be written, or as they are; nothing is raised.
     """
-    if data.startswith(_PNG):
+    if data.startswith(png.SIGNATURE):
         return _png(data, about)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp(data, about)
@@ -60,7 +52,7 @@ def with_provenance(data: bytes, about: Provenance) -> bytes:
 
 
 def _png(data: bytes, about: Provenance) -> bytes:
-    parts, view = list(_png_parts(data)), memoryview(data)
+    parts, view = list(png.chunks(data)), memoryview(data)
     if not parts or parts[0].kind != b"IHDR":
         return data
     texts = about.texts()
@@ -73,18 +65,7 @@ def _png(data: bytes, about: Provenance) -> bytes:
     return b"".join([view[: parts[0].end], *added, *kept, tail])
 
 
-def _png_parts(data: bytes) -> Iterator[_Part]:
-    at, kind = len(_PNG), b""
-    while at + 12 <= len(data) and kind != b"IEND":
-        length, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 12 + length
-        if end > len(data):
-            return
-        yield _Part(kind, at, slice(at + 8, end - 4), end)
-        at = end
-
-
-def _png_drops(data: bytes, part: _Part, ours: set[bytes], bare: bool) -> bool:
+def _png_drops(data: bytes, part: Part, ours: set[bytes], bare: bool) -> bool:
     if bare:
         return part.kind in _PNG_TEXTS or part.kind == b"eXIf"
     return part.kind in _PNG_TEXTS and data[part.content].partition(b"\0")[0] in ours
@@ -92,18 +73,14 @@ def _png_drops(data: bytes, part: _Part, ours: set[bytes], bare: bool) -> bool:
 
 def _png_text(keyword: str, text: str) -> bytes:
     try:
-        return _png_chunk(b"tEXt", keyword.encode() + b"\0" + text.encode("latin-1"))
+        return png.chunk(b"tEXt", keyword.encode() + b"\0" + text.encode("latin-1"))
     except UnicodeEncodeError:
         return _png_international(keyword, text.encode())
 
 
 def _png_international(keyword: str, utf8: bytes) -> bytes:
     """An uncompressed iTXt chunk without a language (PNG, third edition, 11.3.3.4)."""
-    return _png_chunk(b"iTXt", keyword.encode() + b"\0\0\0\0\0" + utf8)
-
-
-def _png_chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return png.chunk(b"iTXt", keyword.encode() + b"\0\0\0\0\0" + utf8)
 
 
 # ---- WebP
@@ -122,18 +99,18 @@ def _webp(data: bytes, about: Provenance) -> bytes:
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
 
-def _webp_parts(data: bytes) -> Iterator[_Part]:
+def _webp_parts(data: bytes) -> Iterator[Part]:
     at = 12
     while at + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, at)
         end = at + 8 + length + length % 2
         if end > len(data):
             return
-        yield _Part(kind, at, slice(at + 8, at + 8 + length), end)
+        yield Part(kind, at, slice(at + 8, at + 8 + length), end)
         at = end
 
 
-def _webp_head(data: bytes, parts: list[_Part]) -> bytearray | None:
+def _webp_head(data: bytes, parts: list[Part]) -> bytearray | None:
     """The content of VP8X: the file's own, or made for one that has none (WebP Container Specification)."""
     for part in parts:
         if part.kind == b"VP8X" and part.content.stop - part.content.start == 10:
@@ -174,14 +151,14 @@ def _jpeg(data: bytes, about: Provenance) -> bytes:
     return b"".join([view[:head], *map(_jpeg_app1, added), *kept, view[tail:]])
 
 
-def _jpeg_parts(data: bytes) -> Iterator[_Part]:
+def _jpeg_parts(data: bytes) -> Iterator[Part]:
     """The segments before the picture itself."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in {_SOS, _EOI, 0xFF}:
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if end > len(data):
             return
-        yield _Part(data[at + 1 : at + 2], at, slice(at + 4, end), end)
+        yield Part(data[at + 1 : at + 2], at, slice(at + 4, end), end)
         at = end
 
 

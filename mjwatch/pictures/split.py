@@ -1,9 +1,9 @@
 """Splits a grid into its four pictures, without changing a pixel, quickly.
 
-Pillow's default PNG level spends 2 s of CPU on a 2048x2048 grid. On photo-like pictures zlib's run-length
-strategy at level 1 gives the same size in a fifth of the time (the size comes from PNG's row filters, not
-from searching for repeats); on flat graphics it would be many times larger, so there plain level 1 is used.
-Lossless WebP at its quickest setting is smaller still.
+Pillow's default PNG level spends 2 s of CPU on a 2048x2048 grid. On photo-like pictures the size comes from
+PNG's row filters, not from searching for repeats: zlib's run-length strategy gives the same size in a fifth
+of the time, and where the source is a PNG its filters can be used again. On flat graphics run lengths would
+be many times larger, so there Pillow's default stays. Lossless WebP at its quickest setting is smaller still.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from mjwatch.errors import PictureError
+from mjwatch.pictures.scanlines import Scanlines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mjwatch.pictures.scanlines import Box
 
 PIXELS_AT_MOST = 100_000_000
 """A grid of Midjourney has 12.6 million pixels at most (recorded 2026-06); more than this is an attack."""
@@ -30,10 +33,11 @@ FORMATS = ("png", "webp", "jpeg")
 _PHOTO_RATIO = 0.25
 """A PNG that is larger than this part of its raw bytes is a photo: nothing repeats in it."""
 
+_DULL_RATIO = 0.1
+"""One that is smaller than this part has so much that repeats that Pillow's default is quick, too."""
+
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
 """What Pillow raises on damaged files; it promises no single class."""
-
-_Box = tuple[int, int, int, int]
 
 
 class PictureFacts(NamedTuple):
@@ -75,15 +79,31 @@ def split_grid(data: bytes, format: str = "auto", threads: int = 2) -> list[byte
     """
     if format not in ("auto", *FORMATS):
         raise ValueError(f"format must be auto, {', '.join(FORMATS)}, not {format!r}")
-    with _told():
-        image = _open(data)
-        facts = _facts(image)
-        _check_grid(image)
-        image.load()
-    wanted = format if format != "auto" else "webp" if facts.format == "webp" else "png"
-    prepared, options = _prepare(image, wanted, _is_photo(image, facts, len(data)))
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="split") as pool:
-        return list(pool.map(lambda box: _encode(prepared, box, options), _boxes(*image.size)))
+        with _told():
+            image = _open(data)
+            facts = _facts(image)
+            _check_grid(image)
+            wanted = format if format != "auto" else "webp" if facts.format == "webp" else "png"
+            keep = wanted == "png" and _may_keep_filters(image, len(data))
+            reading = pool.submit(Scanlines.read, data) if keep else None
+            image.load()
+        lines = reading.result() if reading is not None else None
+        # Cut along scanlines, each piece shows on its own whether run lengths will do.
+        prepared, options = _prepare(image, wanted, lines is None and _is_photo(image, facts, len(data)))
+
+        def piece(box: Box) -> bytes:
+            if lines is not None and lines.fits(prepared) and lines.pays(box, prepared):
+                return lines.cut(box, prepared)
+            return _encode(prepared, box, options)
+
+        return list(pool.map(piece, _boxes(*image.size)))
+
+
+def _may_keep_filters(image: Image.Image, size: int) -> bool:
+    """Whether the row filters that the file has may be worth keeping."""
+    raw = image.width * image.height * len(image.getbands())
+    return image.format == "PNG" and size > raw * _DULL_RATIO
 
 
 @contextmanager
@@ -118,7 +138,7 @@ def _check_grid(image: Image.Image) -> None:
         raise PictureError("an animation is no grid")
 
 
-def _boxes(width: int, height: int) -> list[_Box]:
+def _boxes(width: int, height: int) -> list[Box]:
     x, y = width // 2, height // 2
     return [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
 
@@ -135,9 +155,9 @@ def _prepare(image: Image.Image, wanted: str, photo: bool) -> tuple[Image.Image,
     """The picture in a mode that the format can store, and Pillow's options for saving its parts."""
     kept = {"icc_profile": image.info.get("icc_profile")}
     if wanted == "png":
-        strategy = {"compress_type": zlib.Z_RLE} if photo else {}
+        strategy = {"compress_level": 1, "compress_type": zlib.Z_RLE} if photo else {}
         stored = image.convert("RGB") if image.mode in ("CMYK", "YCbCr", "RGBX") else image
-        return stored, {"format": "PNG", "compress_level": 1, **strategy, **kept}
+        return stored, {"format": "PNG", **strategy, **kept}
     if image.mode in ("I;16", "I;16B", "I", "F"):
         raise PictureError("16-bit grey can only be stored as PNG")
     if wanted == "webp":
@@ -153,7 +173,7 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(behind, image.convert("RGBA")).convert("RGB")
 
 
-def _encode(image: Image.Image, box: _Box, options: dict[str, Any]) -> bytes:
+def _encode(image: Image.Image, box: Box, options: dict[str, Any]) -> bytes:
     out = BytesIO()
     image.crop(box).save(out, **options)
     return out.getvalue()

@@ -1,0 +1,39 @@
+"""The chunks that a PNG file is made of, read and written."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class Part(NamedTuple):
+    """A part of a picture file: its type, where it begins, where its content lies, where the next begins."""
+
+    kind: bytes
+    start: int
+    content: slice
+    end: int
+
+
+def chunks(data: bytes) -> Iterator[Part]:
+    """The chunks of a file up to IEND, or to where it is cut short; their checksums are not looked at."""
+    at, kind = len(SIGNATURE), b""
+    while at + 12 <= len(data) and kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            return
+        yield Part(kind, at, slice(at + 8, end - 4), end)
+        at = end
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    checksum = zlib.crc32(content, zlib.crc32(kind))
+    return b"".join([struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)])

@@ -1,0 +1,173 @@
+"""Cuts pieces out of a PNG along its filtered scanlines, so that no filter is searched for anew.
+
+Before it compresses a row of pixels, an encoder tries five filters on it, and that takes its time. What a
+filter leaves of a pixel depends only on the pixels to the left and above (PNG, third edition, 9.2). So all of
+a piece can be had as it stands in the file, but for its first row and the first pixel of the other rows; and
+where the filters are chosen well, there is hardly more to squeeze out than runs and frequent bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from mjwatch.pictures import png
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL import Image
+
+    Box = tuple[int, int, int, int]
+
+_MODES = {0: ("L", 1), 2: ("RGB", 3), 4: ("LA", 2), 6: ("RGBA", 4)}
+"""By PNG's colour type, with 8 bits a channel: Pillow's name for it, and the bytes that a pixel takes."""
+
+_KEPT = frozenset({b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"sBIT", b"tRNS"})
+"""Chunks that say how the colours are meant; they are true of a piece as of the whole."""
+
+_NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
+
+_SAMPLE_ROWS, _SAMPLES = 12, 2
+_GROWTH = 1.02
+"""By how much a piece may be larger than Pillow's default makes it."""
+
+_AT_ONCE = 192
+"""Parts of rows, some 64 rows, that are compressed in one call: few calls, and little memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanlines:
+    """All rows of a picture as they lie filtered in its file, each after a byte that names its filter."""
+
+    rows: bytes
+    width: int
+    height: int
+    colour: int
+    """PNG's colour type."""
+    kept: bytes
+    """Whole chunks that belong into every piece."""
+
+    @classmethod
+    def read(cls, data: bytes) -> Scanlines | None:
+        """The rows of this file; None where it is damaged, or of a kind that is not cut this way.
+
+        That is what is interlaced, has a palette, or has not 8 bits a channel. The caller has seen to it
+        that the picture is not too large.
+        """
+        parts = list(png.chunks(data))
+        if not parts or parts[0].kind != b"IHDR" or parts[-1].kind != b"IEND":
+            return None
+        head = data[parts[0].content]
+        if len(head) != 13:
+            return None
+        width, height, depth, colour, *methods = struct.unpack(">IIBBBBB", head)
+        if depth != 8 or colour not in _MODES or any(methods):
+            return None
+        packed = b"".join([data[part.content] for part in parts if part.kind == b"IDAT"])
+        rows = _inflated(packed, height * (1 + width * _MODES[colour][1]))
+        kept = b"".join([data[part.start : part.end] for part in parts if part.kind in _KEPT])
+        found = None if rows is None else cls(rows, width, height, colour, kept)
+        return found if found is not None and found.has_known_filters else None
+
+    @property
+    def has_known_filters(self) -> bool:
+        """Whether each row's filter is one of the five."""
+        return max(self.rows[:: self._stride], default=_NONE) <= _PAETH
+
+    def fits(self, whole: Image.Image) -> bool:
+        """Whether Pillow has read the same kind of pixels from the file, and as many."""
+        return (whole.mode, whole.size) == (_MODES[self.colour][0], (self.width, self.height))
+
+    @property
+    def _pixel(self) -> int:
+        return _MODES[self.colour][1]
+
+    @property
+    def _stride(self) -> int:
+        return 1 + self.width * self._pixel
+
+    def pays(self, box: Box, whole: Image.Image) -> bool:
+        """Whether the piece becomes about as small as with Pillow's default; some of its rows show it."""
+        left, top, right, bottom = box
+        height = min(_SAMPLE_ROWS, bottom - top)
+        ours = pillows = 0
+        for number in range(1, _SAMPLES + 1):
+            y = top + (bottom - top - height) * number // (_SAMPLES + 1)
+            sample = (left, y, right, y + height)
+            ours += len(self._squeezed(sample, whole))
+            pillows += len(_squeezed_by_pillow(whole.crop(sample)))
+        return ours <= _GROWTH * pillows
+
+    def cut(self, box: Box, whole: Image.Image) -> bytes:
+        """The piece as a PNG file. ``whole`` is the same picture, decoded: one that ``fits``."""
+        size = (box[2] - box[0], box[3] - box[1])
+        head = struct.pack(">IIBBBBB", *size, 8, self.colour, 0, 0, 0)
+        picture = png.chunk(b"IDAT", self._squeezed(box, whole))
+        return b"".join(
+            [png.SIGNATURE, png.chunk(b"IHDR", head), self.kept, picture, png.chunk(b"IEND", b"")]
+        )
+
+    def _squeezed(self, box: Box, whole: Image.Image) -> bytes:
+        stream = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+        parts = self._parts(box, whole)
+        squeezed = []
+        while some := b"".join(islice(parts, _AT_ONCE)):
+            squeezed.append(stream.compress(some))
+        return b"".join([*squeezed, stream.flush()])
+
+    def _parts(self, box: Box, whole: Image.Image) -> Iterator[bytes | memoryview]:
+        """The piece's filtered rows, in parts."""
+        left, top, right, bottom = box
+        view, stride, pixel = memoryview(self.rows), self._stride, self._pixel
+        edge = whole.crop((left, top, left + 1, bottom)).tobytes() if left else b""
+        begin, end = 1 + left * pixel, 1 + right * pixel
+        above = bytes(pixel)
+        for y in range(top, bottom):
+            row = view[y * stride : (y + 1) * stride]
+            first = edge[(y - top) * pixel : (y - top + 1) * pixel]
+            if y == top > 0:
+                yield _sub_filtered(whole.crop((left, y, right, y + 1)).tobytes(), pixel)
+            elif left:
+                yield row[:1]
+                yield _first_pixel(row[0], first, above)
+                yield row[begin + pixel : end]
+            else:
+                yield row[:end]
+            above = first
+
+
+def _inflated(packed: bytes, size: int) -> bytes | None:
+    """The whole stream, if it has just this size."""
+    stream = zlib.decompressobj()
+    try:
+        rows = stream.decompress(packed, size + 1)
+    except zlib.error:
+        return None
+    return rows if stream.eof and len(rows) == size else None
+
+
+def _first_pixel(kind: int, pixel: bytes, above: bytes) -> bytes:
+    """The first pixel of a row as its filter leaves it: what is to the left counts as 0."""
+    if kind in (_NONE, _SUB):
+        return pixel
+    if kind == _AVERAGE:
+        return bytes([(own - up // 2) & 0xFF for own, up in zip(pixel, above, strict=True)])
+    return bytes([(own - up) & 0xFF for own, up in zip(pixel, above, strict=True)])
+
+
+def _sub_filtered(row: bytes, pixel: int) -> bytes:
+    """A row that depends on no other one: each byte less the same byte of the pixel before."""
+    return bytes([_SUB, *((own - left) & 0xFF for own, left in zip(row, bytes(pixel) + row, strict=False))])
+
+
+def _squeezed_by_pillow(piece: Image.Image) -> bytes:
+    out = BytesIO()
+    piece.save(out, "PNG", icc_profile=None)
+    return b"".join(
+        [out.getbuffer()[part.content] for part in png.chunks(out.getvalue()) if part.kind == b"IDAT"]
+    )
