@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import PIL
 from PIL import features
 
-from bench import gap, split
+from bench import gallery, gap, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,9 @@ MEASUREMENTS: dict[str, Callable[[bool], str]] = {
     "gap": lambda quick: (
         "From the gateway's return to the folder of a job that finished meanwhile\n\n"
         + gap.table(gap.run(quick))
+    ),
+    "gallery": lambda quick: (
+        "A large gallery against a small one (medians)\n\n" + gallery.table(gallery.run(quick))
     ),
 }
 

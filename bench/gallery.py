@@ -1,0 +1,136 @@
+"""What a large gallery costs: how soon its page can be used, and what one more job takes to publish."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from bench.grids import encoded, grid
+from mjwatch.folders.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
+from mjwatch.folders.outbox import Outbox
+from mjwatch.gallery.chunks import CHUNK
+from mjwatch.gallery.gallery import Gallery
+from mjwatch.pictures.split import image_facts, split_grid
+from tests.browsing import DESKTOP, chromium, shown
+from tests.outboxes import a_job, an_outbox
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+PAGE_AIM, PUBLISH_AIM = 4.0, 1.5
+"""How many times what an empty page takes, and what publishing beside five jobs takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one size of gallery takes, in milliseconds; medians. ``times``: against the smallest."""
+
+    jobs: int
+    what: str
+    milliseconds: float
+    times: float
+
+
+def run(quick: bool) -> list[Row]:
+    """Measures all sizes round by round, so that what disturbs one disturbs all."""
+    full = CHUNK - 1 - 20  # so many are in the last chunk at the most expensive moment
+    sizes = [0, 5, 500, 5000] if not quick else [0, 5, 500]
+    with tempfile.TemporaryDirectory() as folder:
+        outboxes = {jobs: an_outbox_of(Path(folder) / str(jobs), jobs) for jobs in sizes}
+        rows = _pages({jobs: outboxes[jobs] for jobs in sizes if jobs != 5}, 5 if quick else 15)
+        worst = sizes[-1] + full
+        outboxes[worst] = an_outbox_of(Path(folder) / str(worst), worst)
+        published = {jobs: outboxes[jobs] for jobs in (5, sizes[-1], worst)}
+        return rows + _publishing(published, 5 if quick else 20)
+
+
+def an_outbox_of(folder: Path, jobs: int) -> Path:
+    """An outbox with so many jobs and their gallery; nothing of it is synced to disk."""
+    with patch.object(os, "fsync"):
+        an_outbox(folder / "outbox", jobs)
+        gallery = Gallery(folder / "outbox", folder / "state")
+        gallery.install()
+        gallery.add(gallery.mend())
+    return folder / "outbox"
+
+
+# ---- the page
+
+
+def _pages(outboxes: dict[int, Path], rounds: int) -> list[Row]:
+    usable: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
+    searched: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
+    with chromium() as browser:
+        for _ in range(rounds):
+            for jobs, outbox in outboxes.items():
+                first, all_of_it = _page(browser, outbox)
+                usable[jobs].append(first)
+                searched[jobs].append(all_of_it)
+    return [
+        *_rows("the newest jobs shown, keys and search work", usable),
+        *_rows("all jobs searched", searched),
+    ]
+
+
+def _page(browser: Browser, outbox: Path) -> tuple[float, float]:
+    """From the beginning of navigation, in milliseconds."""
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open()
+        first, all_of_it = (
+            float(gallery.page.evaluate(f"performance.getEntriesByName('gallery:{name}')[0].startTime"))
+            for name in ("shown", "complete")
+        )
+    return first, all_of_it
+
+
+# ---- one more job
+
+
+def _publishing(outboxes: dict[int, Path], rounds: int) -> list[Row]:
+    data = encoded(grid((1024, 1024)), "WEBP")
+    tiles = split_grid(data)
+    seen: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
+    for number in range(rounds):
+        for jobs, root in outboxes.items():
+            seen[jobs].append(_publish_one(root, jobs + number, [*tiles, data]))
+    return _rows("one more job published and shown", seen)
+
+
+def _publish_one(root: Path, number: int, pictures: list[bytes]) -> float:
+    job = a_job(10 * number + 1)
+    entries = [
+        PictureFile(f"note_{n}.webp", data, n % 5, *image_facts(data)[1:], "webp")
+        for n, data in enumerate(pictures, 1)
+    ]
+    manifest = build_manifest(job, Place(None, "1"), entries, {}, job.accepted)
+    files = {entry.name: entry.data for entry in entries} | {FILE_NAME: dump_manifest(manifest)}
+    outbox, gallery = Outbox(root, root.parent / "state"), Gallery(root, root.parent / "state")
+    began = perf_counter()
+    gallery.add([outbox.publish(job, files)])
+    return (perf_counter() - began) * 1000
+
+
+def _rows(what: str, seen: dict[int, list[float]]) -> list[Row]:
+    least = median(seen[min(seen)])
+    return [Row(jobs, what, median(times), median(times) / least) for jobs, times in seen.items()]
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text; what is measured is named once."""
+    lines = [f"{'':8}{'jobs':>8}{'ms':>9}{'times':>9}"]
+    named = ""
+    for row in rows:
+        if row.what != named:
+            lines += ["", row.what]
+            named = row.what
+        lines.append(f"{'':8}{row.jobs:8,}{row.milliseconds:9.0f}{row.times:8.1f}x")
+    aims = (
+        f"(aims: at most {PAGE_AIM:g}x an empty page; at most {PUBLISH_AIM:g}x publishing beside five jobs)"
+    )
+    return "\n".join([*lines, aims])
