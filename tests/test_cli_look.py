@@ -267,7 +267,7 @@ def test_looking_loads_nothing_that_talks_draws_or_watches(tmp_path: Path) -> No
         "try: main()\n"
         "except SystemExit as ended: print(ended.code, *sys.modules)"
     )
-    heavy = {"requests", "urllib3", "PIL", "watchdog", "websocket", "aiohttp", "rich"}
+    heavy = {"requests", "urllib3", "PIL", "watchdog", "websocket", "aiohttp", "rich", "pydantic", "filelock"}
     for verb in (("status",), ("list",), ("show", "jobaaaaa")):
         command = [sys.executable, "-c", script, "--config", str(tmp_path / "config.toml"), *verb]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

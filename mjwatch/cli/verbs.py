@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from mjwatch.cli.params import Sparing
 from mjwatch.errors import UsageError
 from mjwatch.settings import did_you_mean, shown
 
@@ -62,7 +63,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
 _PLACES = {name: (group, verb) for group, verbs in GROUPS.items() for name, verb in verbs.items()}
 
 
-class Group(TyperGroup):
+class Group(Sparing, TyperGroup):
     """Verbs of which one must be given; without any it shows its help, and a slip gets a suggestion."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -79,6 +80,10 @@ class Group(TyperGroup):
             message = f"there is no verb {shown(name)}{did_you_mean(name, known)}"
             raise UsageError(_where(ctx) + message, f"`{ctx.command_path} --help` shows all")
         return super().resolve_command(ctx, args)
+
+
+class Command(Sparing, TyperCommand):
+    """One verb."""
 
 
 class Verbs(Group):
@@ -113,7 +118,7 @@ def _load(name: str, group: str, verb: Verb) -> Any:
         found.rich_help_panel = group
         return found
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
-    one.command(name, rich_help_panel=group, context_settings=verb.settings)(part)
+    one.command(name, cls=Command, rich_help_panel=group, context_settings=verb.settings)(part)
     return get_command(one)
 
 
