@@ -33,9 +33,8 @@ NOT_MOUNTED = (
     " Nothing is taken until it is back, or something lies in it"
 )
 UNKNOWN = (
-    "{count} prompt files are kept in the inbox {root}, and this journal knows none of them, so nothing is"
-    " taken. Take away what has its pictures already, then stop mjwatch and start it with"
-    " `mjwatch run --accept-existing`"
+    "the inbox {root} keeps prompt files of which this journal knows nothing, so nothing is taken. Take away"
+    " what has its pictures already, then stop mjwatch and start it with `mjwatch run --accept-existing`"
 )
 
 
@@ -105,7 +104,7 @@ class Ownership:
         if not self._in_order and not self._knows(found, look):
             if found is None:
                 self._write(_without_journal(self._owner))
-            return UNKNOWN.format(root=self._root, count=len(look.files))
+            return UNKNOWN.format(root=self._root)
         self._in_order = True
         if found != self._owner:
             self._write(self._owner)
