@@ -5,24 +5,24 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mjwatch.errors import DaemonError
 from mjwatch.host import lock
-from mjwatch.host.lock import daemon_lock
+from mjwatch.host.lock import account_lock, daemon_lock
 from mjwatch.host.running import FILE_NAME, daemon_runs
 from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 OWNER = """
 import sys
 from pathlib import Path
-from mjwatch.host.lock import daemon_lock
+from mjwatch.host.lock import account_lock, daemon_lock
 with daemon_lock(Path(sys.argv[1])):
     print("mine", flush=True)
     sys.stdin.read()
@@ -141,3 +141,47 @@ def test_a_file_where_the_folder_belongs_is_told_in_words(tmp_path: Path) -> Non
     (tmp_path / "state").write_text("in the way")
     with pytest.raises(DaemonError, match="can't be used"), daemon_lock(tmp_path / "state"):
         pass
+
+
+# ---- one account and channel
+
+URL, TOKEN, CHANNEL = "http://127.0.0.1:1", "invented.token.of-no-account", "1234"
+
+ACCOUNT = f"""
+import sys
+from mjwatch.host.lock import account_lock
+with account_lock("{URL}", "{TOKEN}", "{CHANNEL}"):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_token_and_channel_have_one_sender_on_a_machine() -> None:
+    command = [sys.executable, "-c", ACCOUNT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mine\n"
+        with (
+            pytest.raises(DaemonError, match="sends with this token into this channel already") as error,
+            account_lock(URL, TOKEN, CHANNEL),
+        ):
+            pass
+        assert TOKEN not in str(error.value)
+        for url, token, channel in (
+            ("http://127.0.0.1:2", TOKEN, CHANNEL),
+            (URL, "x", CHANNEL),
+            (URL, TOKEN, "5"),
+        ):
+            with account_lock(url, token, channel):
+                pass
+        process.kill()
+        process.wait()
+        with account_lock(URL, TOKEN, CHANNEL):
+            pass
+
+
+def test_what_others_can_see_of_it_does_not_tell_the_token() -> None:
+    with account_lock(URL, TOKEN, CHANNEL):
+        seen = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
+    assert "@mjwatch-" in seen
+    assert TOKEN not in seen

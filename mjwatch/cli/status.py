@@ -14,10 +14,11 @@ from mjwatch.folders.listing import Listing
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.overview import overview
 from mjwatch.jobs.reason import clock
+from mjwatch.jobs.stored import path_as_stored
 from mjwatch.model import IN_FLIGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Set
 
     from mjwatch.config import Config
 
@@ -43,6 +44,7 @@ class Glance:
                 max_per_day=config.pace.max_per_day,
                 now=time.time(),
             )
+            kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
         in_flight = sum(1 for job in facts["live"] if job["state"] in IN_FLIGHT)
         pace = {"max_in_flight": config.pace.max_in_flight, "delay": config.pace.delay}
         return facts | {
@@ -50,14 +52,14 @@ class Glance:
             **pace,
             "jitter": config.pace.jitter,
             "inbox": str(config.inbox.path),
-            "waiting_in_inbox": self._waiting(),
+            "waiting_in_inbox": self._waiting(kept),
             "outbox": str(config.outbox.path),
         }
 
-    def _waiting(self) -> int | None:
-        """How many prompt files lie in the inbox; None if it can't be read."""
+    def _waiting(self, kept: Set[str]) -> int | None:
+        """How many prompt files lie in the inbox, without those that are kept; None if it can't be read."""
         try:
-            return sum(1 for _ in self._listing.files())
+            return sum(path_as_stored(path) not in kept for path in self._listing.files())
         except OSError:
             return None
 
