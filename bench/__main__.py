@@ -5,16 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import PIL
 from PIL import features
 
-from bench import gallery, gap, split
+from bench import results
+from bench.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from bench.figures import Figure
+
+MEASUREMENTS = ("split", "gap", "gallery")
+"""Modules of this package: each has ``figures(quick)``, and says in its first line what it measures."""
 
 
 def machine() -> str:
@@ -35,33 +43,34 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-MEASUREMENTS: dict[str, Callable[[bool], str]] = {
-    "split": lambda quick: (
-        "Splitting a grid in four (medians; size and speed against the source and Pillow's default)\n\n"
-        + split.table(split.run(quick))
-    ),
-    "gap": lambda quick: (
-        "From the gateway's return to the folder of a job that finished meanwhile\n\n"
-        + gap.table(gap.run(quick))
-    ),
-    "gallery": lambda quick: (
-        "A large gallery against a small one (medians)\n\n" + gallery.table(gallery.run(quick))
-    ),
-}
+def measured(name: str, quick: bool) -> tuple[str, Result]:
+    """What it measures, in a sentence, and what came of it."""
+    module = import_module(f"bench.{name}")
+    take: Callable[[bool], Sequence[Figure]] = module.figures
+    at, load = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), os.getloadavg()[0]
+    return str(module.__doc__).partition("\n")[0], Result(at, machine(), load, quick, tuple(take(quick)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(MEASUREMENTS)}; all if none")
-    parser.add_argument(
-        "--quick", action="store_true", help="small grids and few rounds: seconds, not minutes"
-    )
+    parser.add_argument("--quick", action="store_true", help="small and few: two minutes, for function only")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the results there, part by part")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables into this page")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="show an earlier run's beside them")
     wish = parser.parse_args()
     if unknown := set(wish.what) - set(MEASUREMENTS):
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
+    earlier = results.read(wish.against) if wish.against else {}
     print(machine())
     for name in wish.what or MEASUREMENTS:
-        print(f"\n{MEASUREMENTS[name](wish.quick)}")
+        title, result = measured(name, wish.quick)
+        print(f"\n{name}: {title}\n\n{result.page(earlier.get(name))}", flush=True)
+        if wish.json:
+            results.write(wish.json, results.read(wish.json) | {name: result})
+        if wish.page:
+            page = wish.page.read_text(encoding="utf-8")
+            wish.page.write_text(results.put_into(page, {name: result}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+from bench.figures import Figure
 from bench.grids import encoded, grid
 from mjwatch.folders.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
 from mjwatch.folders.outbox import Outbox
@@ -27,27 +27,18 @@ PAGE_AIM, PUBLISH_AIM = 4.0, 1.5
 """How many times what an empty page takes, and what publishing beside five jobs takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What one size of gallery takes, in milliseconds; medians. ``times``: against the smallest."""
-
-    jobs: int
-    what: str
-    milliseconds: float
-    times: float
-
-
-def run(quick: bool) -> list[Row]:
+def figures(quick: bool) -> list[Figure]:
     """Measures all sizes round by round, so that what disturbs one disturbs all."""
     full = CHUNK - 1 - 20  # so many are in the last chunk at the most expensive moment
-    sizes = [0, 5, 500, 5000] if not quick else [0, 5, 500]
+    sizes = [0, 5, 500, 5000] if not quick else [0, 5, 100]
     with tempfile.TemporaryDirectory() as folder:
         outboxes = {jobs: an_outbox_of(Path(folder) / str(jobs), jobs) for jobs in sizes}
-        rows = _pages({jobs: outboxes[jobs] for jobs in sizes if jobs != 5}, 5 if quick else 15)
-        worst = sizes[-1] + full
-        outboxes[worst] = an_outbox_of(Path(folder) / str(worst), worst)
-        published = {jobs: outboxes[jobs] for jobs in (5, sizes[-1], worst)}
-        return rows + _publishing(published, 5 if quick else 20)
+        found = _pages({jobs: outboxes[jobs] for jobs in sizes if jobs != 5}, 2 if quick else 15)
+        worst = sizes[-1] + (full if not quick else 0)
+        if not quick:
+            outboxes[worst] = an_outbox_of(Path(folder) / str(worst), worst)
+        published = {jobs: outboxes[jobs] for jobs in sorted({5, sizes[-1], worst})}
+        return found + _publishing(published, 2 if quick else 20)
 
 
 def an_outbox_of(folder: Path, jobs: int) -> Path:
@@ -63,7 +54,7 @@ def an_outbox_of(folder: Path, jobs: int) -> Path:
 # ---- the page
 
 
-def _pages(outboxes: dict[int, Path], rounds: int) -> list[Row]:
+def _pages(outboxes: dict[int, Path], rounds: int) -> list[Figure]:
     usable: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
     searched: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
     with chromium() as browser:
@@ -73,8 +64,8 @@ def _pages(outboxes: dict[int, Path], rounds: int) -> list[Row]:
                 usable[jobs].append(first)
                 searched[jobs].append(all_of_it)
     return [
-        *_rows("the newest jobs shown, keys and search work", usable),
-        *_rows("all jobs searched", searched),
+        *_figures("page shown, keys and search work", usable, "an empty page", PAGE_AIM),
+        *_figures("page has searched all", searched, "an empty page", None),
     ]
 
 
@@ -92,14 +83,14 @@ def _page(browser: Browser, outbox: Path) -> tuple[float, float]:
 # ---- one more job
 
 
-def _publishing(outboxes: dict[int, Path], rounds: int) -> list[Row]:
+def _publishing(outboxes: dict[int, Path], rounds: int) -> list[Figure]:
     data = encoded(grid((1024, 1024)), "WEBP")
     tiles = split_grid(data)
     seen: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
     for number in range(rounds):
         for jobs, root in outboxes.items():
             seen[jobs].append(_publish_one(root, jobs + number, [*tiles, data]))
-    return _rows("one more job published and shown", seen)
+    return _figures("one more job published and shown", seen, "beside five jobs", PUBLISH_AIM)
 
 
 def _publish_one(root: Path, number: int, pictures: list[bytes]) -> float:
@@ -116,21 +107,13 @@ def _publish_one(root: Path, number: int, pictures: list[bytes]) -> float:
     return (perf_counter() - began) * 1000
 
 
-def _rows(what: str, seen: dict[int, list[float]]) -> list[Row]:
-    least = median(seen[min(seen)])
-    return [Row(jobs, what, median(times), median(times) / least) for jobs, times in seen.items()]
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as text; what is measured is named once."""
-    lines = [f"{'':8}{'jobs':>8}{'ms':>9}{'times':>9}"]
-    named = ""
-    for row in rows:
-        if row.what != named:
-            lines += ["", row.what]
-            named = row.what
-        lines.append(f"{'':8}{row.jobs:8,}{row.milliseconds:9.0f}{row.times:8.1f}x")
-    aims = (
-        f"(aims: at most {PAGE_AIM:g}x an empty page; at most {PUBLISH_AIM:g}x publishing beside five jobs)"
-    )
-    return "\n".join([*lines, aims])
+def _figures(what: str, seen: dict[int, list[float]], beside: str, aim: float | None) -> list[Figure]:
+    """One for each size, the others against the smallest."""
+    least = min(seen)
+    first = Figure(f"{what}: {least:,} jobs", median(seen[least]), "ms")
+    others = [
+        Figure(f"{what}: {jobs:,} jobs", median(times), "ms", first.value, beside, at_most=aim)
+        for jobs, times in seen.items()
+        if jobs != least
+    ]
+    return [first, *others]

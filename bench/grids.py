@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from io import BytesIO
 
-from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 GRAIN = {"illustration": 2, "photo": 3, "grain": 7}
 """Kinds of picture, and how strong their grain is."""
@@ -26,6 +26,27 @@ def grid(size: tuple[int, int], kind: str = "photo", seed: int = 1) -> Image.Ima
         for top in (0, size[1] - half[1]):
             whole.paste(_picture(half, GRAIN[kind], chance), (left, top))
     return whole
+
+
+def flat_art(size: tuple[int, int], seed: int = 1) -> Image.Image:
+    """Boxes and ellipses in plain colours."""
+    chance, image = random.Random(seed), Image.new("RGB", size, (240, 230, 210))
+    draw, large = ImageDraw.Draw(image), max(size) // 7
+    for _ in range(900):
+        x, y = chance.randrange(size[0]), chance.randrange(size[1])
+        box = (x, y, x + chance.randrange(9, large), y + chance.randrange(9, large))
+        colour = (chance.randrange(256), chance.randrange(256), chance.randrange(256))
+        chance.choice([draw.ellipse, draw.rectangle])(box, fill=colour)
+    return image
+
+
+def pattern(size: tuple[int, int], step: int = 64) -> Image.Image:
+    """One small piece of a photo, repeated."""
+    image, stamp = Image.new("RGB", size), _picture((step, step), GRAIN["photo"], random.Random(1))
+    for x in range(0, size[0], step):
+        for y in range(0, size[1], step):
+            image.paste(stamp, (x, y))
+    return image
 
 
 def encoded(image: Image.Image, format: str = "PNG") -> bytes:

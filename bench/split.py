@@ -1,41 +1,48 @@
-"""What splitting a grid costs: split_grid against Pillow's default settings, in one run."""
+"""What splitting a grid costs: split_grid against Pillow's default settings, and against ImageMagick."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from bench.grids import encoded, grid
-from mjwatch.pictures.split import split_grid
+from bench.figures import Figure
+from bench.grids import encoded, flat_art, grid, pattern
+from mjwatch.pictures.split import image_facts, split_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    Way = Callable[[bytes], list[bytes]]
+
+CONVERTS = ("magick", "convert-im6.q16", "convert")
+"""Names of ImageMagick's program, its own before those that a distribution may have put in front of it."""
+
+DEFAULT, TWO, WEBP, MAGICK = "Pillow's default", "2 threads", "WebP", "ImageMagick"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way to split one grid: medians of CPU and elapsed milliseconds, size against the source's."""
+    """One way to split one grid: medians of CPU and elapsed milliseconds, and the bytes of the four files."""
 
-    grid: str
-    way: str
     cpu_ms: float
     elapsed_ms: float
-    size: float
-    times_faster: float
-    """Against Pillow's default on this grid, by CPU time."""
+    bytes: int
 
 
 def by_default(data: bytes) -> list[bytes]:
     """What a few lines with Pillow do: decode, crop, save in the same format with its default settings."""
     tiles = []
     with Image.open(BytesIO(data)) as image:
-        x, y = image.width // 2, image.height // 2
-        for box in ((0, 0, x, y), (x, 0, image.width, y), (0, y, x, image.height), (x, y, *image.size)):
+        for box in _boxes(image):
             out = BytesIO()
             options = {"lossless": True} if image.format == "WEBP" else {}
             image.crop(box).save(out, image.format, **options)
@@ -43,52 +50,101 @@ def by_default(data: bytes) -> list[bytes]:
     return tiles
 
 
-WAYS: dict[str, Callable[[bytes], list[bytes]]] = {
-    "Pillow's default": by_default,
-    "split_grid, 1 thread": lambda data: split_grid(data, threads=1),
-    "split_grid, 2 threads": lambda data: split_grid(data, threads=2),
-}
+def by_imagemagick(data: bytes) -> list[bytes]:
+    """What one does in a shell. From file to files, as it can't do otherwise; they lie in memory."""
+    program = next(filter(None, map(shutil.which, CONVERTS)))
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        suffix = image_facts(data).format
+        source = Path(folder) / f"grid.{suffix}"
+        source.write_bytes(data)
+        command = [program, str(source), "-crop", "2x2@", "+repage", f"{folder}/tile_%d.{suffix}"]
+        subprocess.run(command, check=True)
+        return [(Path(folder) / f"tile_{n}.{suffix}").read_bytes() for n in range(4)]
 
 
-def run(quick: bool) -> list[Row]:
+def figures(quick: bool) -> list[Figure]:
     """Measures all ways on all grids, round by round, so that what disturbs one disturbs all."""
-    if quick:
-        return _measure("photo", (1024, 1024), "PNG", 3) + _measure("photo", (1024, 1024), "WEBP", 3)
-    square, wide = (2048, 2048), (2912, 1632)
-    kinds = [("photo", square), ("photo", wide), ("illustration", square), ("grain", square)]
-    rows = [row for kind, size in kinds for row in _measure(kind, size, "PNG", 7)]
-    return rows + _measure("photo", square, "WEBP", 7)
+    square, wide = ((512, 512), (640, 360)) if quick else ((2048, 2048), (2912, 1632))
+    rounds = 2 if quick else 9
+    found = []
+    photos = [("photo", square), ("photo", wide), ("illustration", square), ("grain", square)]
+    for kind, size in photos:
+        found += _photo(f"{kind} {size[0]}x{size[1]}", encoded(grid(size, kind)), rounds)
+    for kind, image in (("flat art", flat_art(square)), ("pattern", pattern(square))):
+        found += _flat(f"{kind} {square[0]}x{square[1]}", encoded(image), rounds)
+    return found + _webp(f"photo {square[0]}x{square[1]}", encoded(grid(square), "WEBP"), rounds)
 
 
-def _measure(kind: str, size: tuple[int, int], format: str, rounds: int) -> list[Row]:
-    data = encoded(grid(size, kind), format)
-    cpu: dict[str, list[float]] = {way: [] for way in WAYS}
-    elapsed: dict[str, list[float]] = {way: [] for way in WAYS}
-    sizes: dict[str, float] = {}
-    for _ in range(rounds):
-        for way, splitter in WAYS.items():
+def _photo(name: str, data: bytes, rounds: int) -> list[Figure]:
+    webp = {WEBP: lambda grid: split_grid(grid, "webp")}
+    rows = _measure(data, {**_ways(), **webp, MAGICK: by_imagemagick}, rounds)
+    source = f"{name}, PNG of {len(data) / 1e6:.1f} MB"
+    ours, default = rows[TWO], rows[DEFAULT]
+    return [
+        _faster(f"{source}: {TWO}", ours, default, 6.0, "Pillow's default, one thread"),
+        _bytes(f"{name}: bytes", ours, default, 1.02),
+        _faster(f"{name}: {TWO}", ours, rows[MAGICK], 6.0, "ImageMagick -crop 2x2@, with its start"),
+        _faster(f"{name}: into lossless WebP", rows[WEBP], default, 8.0, "Pillow's default, into PNG"),
+        _bytes(f"{name}: bytes as lossless WebP", rows[WEBP], default, 1.0),
+        Figure(f"{name}: CPU", ours.cpu_ms, "ms", default.cpu_ms, "Pillow's default"),
+    ]
+
+
+def _flat(name: str, data: bytes, rounds: int) -> list[Figure]:
+    rows = _measure(data, _ways(), rounds)
+    source = f"{name}, PNG of {len(data) / 1e3:.0f} kB"
+    return [
+        _faster(f"{source}: {TWO}", rows[TWO], rows[DEFAULT], 1.0, "Pillow's default, one thread"),
+        _bytes(f"{name}: bytes", rows[TWO], rows[DEFAULT], 1.02),
+    ]
+
+
+def _webp(name: str, data: bytes, rounds: int) -> list[Figure]:
+    rows = _measure(data, _ways(), rounds)
+    source = f"{name}, lossless WebP of {len(data) / 1e6:.1f} MB"
+    return [
+        _faster(f"{source}: {TWO}", rows[TWO], rows[DEFAULT], None, "Pillow's default lossless, one thread"),
+        _bytes(f"{name}, WebP: bytes", rows[TWO], rows[DEFAULT], None),
+    ]
+
+
+def _ways() -> dict[str, Way]:
+    return {DEFAULT: by_default, TWO: lambda data: split_grid(data, threads=2)}
+
+
+def _measure(data: bytes, ways: Mapping[str, Way], rounds: int) -> dict[str, Row]:
+    cpu: dict[str, list[float]] = {way: [] for way in ways}
+    elapsed: dict[str, list[float]] = {way: [] for way in ways}
+    sizes: dict[str, int] = {}
+    for number in range(rounds):
+        for way, splitter in ways.items():
             began, busy = perf_counter(), process_time()
             tiles = splitter(data)
             cpu[way].append((process_time() - busy) * 1000)
             elapsed[way].append((perf_counter() - began) * 1000)
-            sizes[way] = sum(map(len, tiles)) / len(data)
-    default = median(cpu["Pillow's default"])
-    name = f"{kind} {size[0]}x{size[1]} {format}, {len(data) / 1e6:.1f} MB"
-    return [
-        Row(name, way, median(cpu[way]), median(elapsed[way]), sizes[way], default / median(cpu[way]))
-        for way in WAYS
-    ]
+            sizes[way] = sum(map(len, tiles))
+            if number == 0:
+                _check(way, tiles, data)
+    return {way: Row(median(cpu[way]), median(elapsed[way]), sizes[way]) for way in ways}
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as text; the grid is named once."""
-    lines = [f"{'':24}{'CPU ms':>9}{'elapsed':>9}{'size':>7}{'CPU':>8}"]
-    named = ""
-    for row in rows:
-        if row.grid != named:
-            lines += ["", row.grid]
-            named = row.grid
-        lines.append(
-            f"  {row.way:22}{row.cpu_ms:9.0f}{row.elapsed_ms:9.0f}{row.size:7.2f}{row.times_faster:7.1f}x"
-        )
-    return "\n".join(lines)
+def _check(way: str, tiles: list[bytes], data: bytes) -> None:
+    """Every way must have given the very pixels: else there is nothing to compare."""
+    with Image.open(BytesIO(data)) as whole:
+        for tile, box in zip(tiles, _boxes(whole), strict=True):
+            with Image.open(BytesIO(tile)) as found:
+                same = found.convert("RGB").tobytes() == whole.crop(box).convert("RGB").tobytes()
+                assert same, f"{way} has changed pixels"
+
+
+def _boxes(image: Image.Image) -> list[tuple[int, int, int, int]]:
+    x, y = image.width // 2, image.height // 2
+    return [(0, 0, x, y), (x, 0, image.width, y), (0, y, x, image.height), (x, y, *image.size)]
+
+
+def _faster(what: str, ours: Row, other: Row, aim: float | None, beside: str) -> Figure:
+    return Figure(what, ours.elapsed_ms, "ms", other.elapsed_ms, beside, at_least=aim)
+
+
+def _bytes(what: str, ours: Row, other: Row, aim: float | None) -> Figure:
+    return Figure(what, ours.bytes / 1e6, "MB", other.bytes / 1e6, "Pillow's default", at_most=aim)
