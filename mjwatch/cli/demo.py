@@ -114,6 +114,8 @@ def _tell(outbox: Path, jobs: list[Job]) -> None:
             typer.echo(f"  {plain(name)}")
     good = sum(_is_good(outbox, job) for job in jobs)
     typer.echo(f"\n{good} of {len(jobs)} jobs became four pictures each.")
+    if (page := outbox / "index.html").is_file():
+        typer.echo(f"Look at them in a browser: {page.as_uri()}")
 
 
 def _echo_json(outbox: Path, jobs: list[Job]) -> None:
