@@ -22,9 +22,10 @@ from mjwatch.jobs.control import ask
 from mjwatch.jobs.reader import JournalReader
 from mjwatch.model import Job, State
 from tests.scenarios.pictures import has_own_pictures
-from tests.scenarios.stage import Stage, staged
+from tests.scenarios.stage import Stage, staged, wait_until
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 OPTIONS = ("--seconds-per-job", "1", "--format", "png")
@@ -100,7 +101,7 @@ def _kill_again_and_again(stage: Stage, account: Account, chance: random.Random)
     names = iter([f"lantern-{number:03}" for number in range(plan.prompts)])
     for kill in range(plan.kills):
         _drop(stage, names, plan.prompts * (kill + 1) // plan.kills - plan.prompts * kill // plan.kills)
-        daemon = stage.start()
+        daemon = _begin(stage, chance)
         life = chance.uniform(0.1, plan.longest_life)
         if chance.random() < 0.3:
             life -= (before := life * chance.random())
@@ -111,6 +112,20 @@ def _kill_again_and_again(stage: Stage, account: Account, chance: random.Random)
         if daemon.poll() is not None:
             account.wrong.append(f"start {kill} had ended by itself with {daemon.returncode}")
         stage.stop(daemon, signal.SIGKILL)
+
+
+def _begin(stage: Stage, chance: random.Random) -> subprocess.Popen[str]:
+    """The daemon, mostly up already: else most kills would hit nothing but its start."""
+    starts = _starts(stage)
+    daemon = stage.start()
+    if chance.random() < 0.8:
+        wait_until(lambda: _starts(stage) > starts or daemon.poll() is not None, "the daemon is up")
+    return daemon
+
+
+def _starts(stage: Stage) -> int:
+    log = stage.folder / "mjwatch.log"
+    return log.read_text().count("watching ") if log.exists() else 0
 
 
 def _drop(stage: Stage, names: Iterator[str], count: int) -> None:
