@@ -247,9 +247,14 @@ class Runtime:
         if self._watch_inbox:
             self._status.start()
             self._inbox.start()
-            self._journal.remember({"inbox_owned": os.fspath(self.config.inbox.path)})
+            self._remember_inbox()
         else:
             self.engine.put(InboxScanned(0))
+
+    def _remember_inbox(self) -> None:
+        owned = os.fspath(self.config.inbox.path)
+        if self._journal.recall("inbox_owned") != owned:
+            self._journal.remember({"inbox_owned": owned})
 
     def _stop(self) -> None:
         """Outermost first, so that what the workers still end is journaled."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
+from mjwatch.errors import JournalError
 from mjwatch.jobs.pausing import pause_for
 from mjwatch.model import Pause, PauseKind
 
@@ -30,7 +32,7 @@ class Trouble:
 
 
 class Reach:
-    """Told of the gateway's ups and downs. All of its methods raise JournalError."""
+    """Told of the gateway's ups and downs, which raises JournalError where it can't be remembered."""
 
     def __init__(self, journal: Journal, channel: Channel, pausing: Pausing) -> None:
         self._journal = journal
@@ -43,7 +45,8 @@ class Reach:
     def load(self) -> None:
         """A start knows of no trouble yet, and of no connection."""
         if any(self._journal.recall(key) is not None for key in ("trouble", "connected")):
-            self._journal.remember({"trouble": None, "connected": None})
+            with suppress(JournalError):  # a full disk is no reason not to start: it is waited for
+                self._journal.remember({"trouble": None, "connected": None})
 
     def gateway(
         self, event: ev.GatewayReady | ev.GatewayResumed | ev.GatewayDown | ev.GatewayStopped, now: float
