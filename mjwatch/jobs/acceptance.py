@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch")
 
-HELD = "the same file was run twice within an hour; it waits until that is over, or until it changes"
+HELD = "the same file was run twice within an hour; it waits until that is over, or its content changes"
 
 
 class Acceptance:
