@@ -1,0 +1,70 @@
+"""The gallery beside a daemon that works, is killed, and starts again: it has every job, as its folder has."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from mjwatch.gallery.chunks import Chunks
+from mjwatch.gallery.script import read_entry
+from tests.scenarios.stage import HANG, Stage, staged, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def entries(stage: Stage) -> dict[str, dict[str, Any]]:
+    """By job, as the page reads them: the last one counts."""
+    chunks = Chunks(stage.outbox / "_gallery")
+    lines = [line for number in range(1, chunks.count() + 1) for line in chunks.read(number)]
+    return {entry["id"]: entry for entry in map(read_entry, lines)}
+
+
+def status(stage: Stage) -> dict[str, Any]:
+    script = (stage.outbox / "_gallery/status.js").read_text()
+    found: dict[str, Any] = json.loads(script.removeprefix("gallery.status(").removesuffix(")\n"))
+    return found
+
+
+def test_every_job_is_in_it_also_after_a_kill(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
+        daemon = stage.start_ready()
+        stage.drop("clients/cat.ready.txt", "a cat --ar 3:2\n")
+        wait_until(lambda: len(entries(stage)) == 1, "the first one is shown")
+        assert status(stage)["service"] == "running"
+        stage.drop("owl.ready.toml", 'prompt = "an owl"\nlabel = "birds"\nthen = ["U2"]\n')
+        stage.drop("bad.ready.toml", "prompt = 7\n")
+        wait_until(lambda: len(stage.manifests()) == 4, "all folders")
+        daemon.kill()
+        daemon.wait(timeout=HANG)
+        stage.drop("dog.ready.txt", "a dog\n")
+        stage.drain()
+        shown = entries(stage)
+        folders = {job: path.relative_to(stage.outbox).as_posix() for job, path in stage.folders().items()}
+        assert {job: entry["folder"] for job, entry in shown.items()} == folders
+        assert len(folders) == 5
+        by_state = sorted((entry["state"], entry.get("action", "")) for entry in shown.values())
+        assert by_state == [("done", "")] * 3 + [("done", "U2"), ("rejected", "")]
+        for job, entry in shown.items():
+            path = stage.outbox / "_gallery/thumbs" / job[0] / f"{job}.webp"
+            assert path.exists() == (entry["state"] == "done")
+            if entry["state"] == "done":
+                with Image.open(path) as image:
+                    assert [*image.size] == entry["thumb"]
+        assert status(stage)["service"] == "stopped"
+        assert stage.run("gallery").stdout == f"{stage.outbox}/index.html\n"
+        assert entries(stage) == shown
+
+
+def test_where_it_is_switched_off_there_is_none(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+        stage.set("outbox", gallery=False, embed_prompt=False)
+        stage.drop("cat.ready.txt", "a cat in a secret place\n")
+        stage.drain()
+        (folder,) = stage.folders().values()
+        assert sorted(path.name for path in stage.outbox.iterdir()) == sorted([folder.name, "status.json"])
+        for picture in [path for path in folder.iterdir() if path.stem[-1].isdigit()]:
+            assert b"secret" not in picture.read_bytes()
+            assert b"trainedAlgorithmicMedia" in picture.read_bytes()
