@@ -1,4 +1,4 @@
-"""The gallery beside a daemon that works, is killed, and starts again: it has every job, as its folder has."""
+"""The gallery beside a daemon that works, is killed, and starts again: it has every job, as its folder is."""
 
 from __future__ import annotations
 
