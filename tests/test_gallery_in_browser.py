@@ -118,6 +118,8 @@ def searches(gallery: Shown, jobs: int) -> None:
 def filters(gallery: Shown, jobs: int) -> None:
     page = gallery.page
     page.locator("#more").click()
+    lefts = "[...document.querySelectorAll('#choices *')].map((one) => one.getBoundingClientRect().left)"
+    assert page.evaluate(f"Math.min(...{lefts})") >= 0
     page.locator("#state").select_option("done")
     done = sum(1 for number in range(jobs) if number % 10 != 7)
     assert gallery.count() == f"{done:,} of {jobs:,} jobs"

@@ -124,6 +124,7 @@ def test_publishing_never_waits_and_more_than_fits_is_found_by_looking(
         assert gallery.began.acquire(timeout=HANG)
         for number in range(100):
             keeper.published(str(number))
+        assert len(keeper._fresh) == 4
         gallery.missing = [str(number) for number in range(4, 100)]
         gallery.may_go.set()
         wait_until(lambda: len(gallery.added()) == 100)

@@ -113,6 +113,7 @@ function leaveSearch(target) {
 function listen() {
   listenToFields();
   document.addEventListener("keydown", press);
+  document.addEventListener("click", ({ target }) => !service.box.contains(target) && (service.box.open = false));
   panel.dialog.addEventListener("cancel", (event) => event.preventDefault()); // Escape is a key like others
   panel.dialog.addEventListener("click", (event) => event.target === panel.dialog && leave());
   window.addEventListener("hashchange", follow);

@@ -16,7 +16,7 @@ function showService(status) {
 
 function lampOf(status) {
   if (status.service !== "running") return "stopped";
-  if (status.paused || status.trouble) return "held";
+  if (alertOf(status)) return "held";
   return atWork(status) ? "busy" : "idle";
 }
 
@@ -34,13 +34,16 @@ function wordOf(status) {
   return said.join(" · ") || "Idle";
 }
 
-/** Why nothing is sent, and what mends it. */
+/** What a person should see to, and what mends it. */
 function alertOf(status) {
-  if (status.paused) {
-    return [el("h2", {}, "Paused"), el("p", {}, marked(status.paused)), status.mend && el("p", {}, marked(status.mend))].filter(Boolean);
-  }
-  if (status.trouble) return [el("h2", {}, "Not connected"), el("p", {}, marked(status.trouble))];
-  return null;
+  const said = [
+    ["Paused", status.paused, status.mend],
+    ["Not connected", status.paused ? null : status.trouble],
+    ["The inbox", status.inbox_trouble],
+  ].filter(([, why]) => why);
+  return said.length
+    ? said.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, marked(line)))])
+    : null;
 }
 
 function moreOf(status) {
