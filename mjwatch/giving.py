@@ -11,14 +11,15 @@ from mjwatch.config import load_keys
 from mjwatch.discord.uploads import LARGEST_IMAGE
 from mjwatch.errors import DaemonError, PausedError, PromptFileError
 from mjwatch.events import Poked
-from mjwatch.folders.names import safe_file_name
+from mjwatch.folders.names import safe_file_name, slug
+from mjwatch.folders.preview import preview_alone
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.control import ask
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.midjourney.orders import order_for
 from mjwatch.model import Job, Prompt, State, UploadedImage
-from mjwatch.oneshot import answered, read_words, run_these
+from mjwatch.oneshot import answered, prompt_file, read_words, run_these
 from mjwatch.prompts.actions import expand_then
 from mjwatch.prompts.assembly import clean
 from mjwatch.prompts.pictures import is_picture
@@ -42,12 +43,13 @@ class Wish:
     """What is asked for: prompts by the ids that their jobs will have.
 
     ``path``: the file that they could have come from; None for follow-ups. ``images``: the content of the
-    local images that they name.
+    local images that they name. ``content``: that of the file, where it is not just the prompts' text.
     """
 
     prompts: Mapping[str, Prompt]
     path: str | None = None
     images: Mapping[str, bytes] = field(default_factory=dict)
+    content: bytes | None = None
 
     def arguments(self) -> dict[str, Any]:
         """What the request says."""
@@ -60,7 +62,9 @@ class Wish:
         """What the jobs came from, for the journal."""
         if self.path is None:
             return None
-        content = "\n".join(prompt.text for prompt in self.prompts.values()).encode()
+        content = self.content
+        if content is None:
+            content = "\n".join(prompt.text for prompt in self.prompts.values()).encode()
         return TakenFile(self.path, sha256(content), time.time(), content, self.images)
 
 
@@ -74,6 +78,19 @@ def follow_ups(job_id: str, actions: Sequence[str], words: str = "") -> Wish:
         raise PromptFileError("no follow-up is named", "name some: U1, V2, vary strong, zoom 2x …")
     text = read_words(words).text if words.strip() else ""
     return Wish({new_id(): Prompt(text, action=name, parent=job_id) for name in names})
+
+
+def typed(config: Config, line: str) -> tuple[Wish, list[str]]:
+    """A prompt as it was typed, with all that it stands for, and a note on each thing that looks like a slip.
+
+    It is read as a file of these words in the inbox would be, with that folder's defaults and wildcards.
+    Raises PromptFileError.
+    """
+    words = clean(line.replace("\ufeff", ""))
+    suffix, content = prompt_file(words)
+    name = f"{slug(words)}{suffix}"
+    found = preview_alone(name, content, config.inbox.path, config.pace.max_jobs_per_file)
+    return Wish({new_id(): one for one in found.prompts}, name, content=content), list(found.warnings)
 
 
 def command(name: str, text: str, paths: Sequence[Path]) -> Wish:

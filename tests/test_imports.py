@@ -15,7 +15,7 @@ from mjwatch.prompts import promptfile
 
 HEAVY = {
     *("requests", "urllib3", "PIL", "watchdog", "websocket", "sqlite3", "typer", "rich", "aiohttp"),
-    *("asyncio", "tomli", "ssl"),
+    *("asyncio", "tomli", "ssl", "prompt_toolkit"),
 }
 
 HOMES = {
@@ -45,7 +45,7 @@ def test_importing_the_package_loads_nothing_else_of_ours_and_nothing_heavy() ->
 def test_the_command_line_loads_no_library_before_a_verb_needs_it() -> None:
     loaded = _loaded_after("import mjwatch.cli.app")
     assert "typer" in loaded
-    assert loaded.isdisjoint({"requests", "PIL", "watchdog", "websocket", "sqlite3", "aiohttp"})
+    assert loaded.isdisjoint({"requests", "PIL", "watchdog", "websocket", "sqlite3", "aiohttp", "prompt_toolkit"})
 
 
 @pytest.mark.parametrize(

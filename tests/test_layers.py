@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 # From the ground up. A module may import from its own floor and those below. The first pattern that fits
 # decides, so that the pure rooms within a folder can be named before the rest of it.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "ground": ("mjwatch", "errors", "model", "events", "effects", "settings", "sections", "keys", "config"),
+    "ground": (
+        *("mjwatch", "errors", "model", "events", "effects"),
+        *("settings", "sections", "places", "keys", "config"),
+    ),
     "pure core": (
         *("prompts.*", "midjourney.*", "folders.settling", "folders.kinds", "folders.names"),
         *("gallery.entry", "gallery.script"),
@@ -46,7 +49,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "shells": ("discord.*", "jobs.*", "folders.*", "pictures.*", "gallery.*", "host.*"),
     "where they meet": ("sender", "collector", "worker", "engine"),
     "the builder": ("runtime",),
-    "a service, a library": ("daemon", "steering", "oneshot", "giving", "api"),
+    "a service, a library": ("daemon", "background", "steering", "oneshot", "giving", "api"),
     "doors": ("cli.*", "__main__"),
 }
 

@@ -45,11 +45,11 @@ def options(
     context.obj = config
 
 
-def run() -> int:
-    """Run what the command line asks for; the exit code. Raises MjwatchError."""
+def run(arguments: list[str] | None = None) -> int:
+    """Run what the command line, or these words, ask for; the exit code. Raises MjwatchError."""
     try:
         # Not app(): that would put typer's own hook for faults in the place of the log's.
-        return get_command(app)(standalone_mode=False) or 0
+        return get_command(app)(arguments, standalone_mode=False) or 0
     except typer.Abort:
         typer.echo(err=True)  # the question stands at the end of an open line
         raise MjwatchError("stopped at a question; nothing was changed") from None

@@ -54,7 +54,7 @@ class JobProgress:
         """Show how this job stands."""
         self._jobs[job.id] = job
         if self._progress is None:
-            self._line(job.id, f"{job.id} {_words(job)}  {plain(_name(job), NAME_WIDTH)}")
+            self._line(job.id, f"{job.id} {told(job)}  {plain(name_of(job), NAME_WIDTH)}")
         else:
             self._bar(self._progress, job)
 
@@ -73,8 +73,8 @@ class JobProgress:
 
     def _bar(self, progress: Progress, job: Job) -> None:
         if job.id not in self._bars:
-            self._bars[job.id] = progress.add_task(plain(_name(job), NAME_WIDTH), total=100, state="")
-        progress.update(self._bars[job.id], completed=_percent(job), state=plain(_state(job)))
+            self._bars[job.id] = progress.add_task(plain(name_of(job), NAME_WIDTH), total=100, state="")
+        progress.update(self._bars[job.id], completed=percent_of(job), state=plain(state_of(job)))
         self._make_room(progress)
 
     def _make_room(self, progress: Progress) -> None:
@@ -106,15 +106,18 @@ def _rank(job: Job) -> int:
     return 2 if job.state in ENDED else 1 if job.state is State.QUEUED else 0
 
 
-def _name(job: Job) -> str:
+def name_of(job: Job) -> str:
+    """What it is about."""
     return job.prompt.text or (job.source.path if job.source else job.id)
 
 
-def _percent(job: Job) -> int:
+def percent_of(job: Job) -> int:
+    """How far its bar is."""
     return 100 if job.state in {State.COLLECTING, State.DONE} else job.percent or 0
 
 
-def _state(job: Job) -> str:
+def state_of(job: Job) -> str:
+    """Its state, in words for those who watch."""
     if job.state is State.SUBMITTED and job.held_by_bot:
         return "waits at Midjourney"
     if job.state is State.QUEUED and job.tries:
@@ -122,11 +125,11 @@ def _state(job: Job) -> str:
     return {State.COLLECTING: "saving", State.IN_DOUBT: "in doubt"}.get(job.state, str(job.state))
 
 
-def _words(job: Job) -> str:
+def told(job: Job) -> str:
     """State, percentage and, where something is in the way, what."""
     if job.state is State.RUNNING and job.percent is not None:
         return f"running {job.percent}%"
     why = "" if job.state is State.CANCELLED else reason(job)[0]
     if job.state is State.QUEUED and job.tries and job.history:
         why = job.history[-1].event
-    return f"{_state(job)}: {plain(why)}" if why else _state(job)
+    return f"{state_of(job)}: {plain(why)}" if why else state_of(job)

@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         # What a command takes may begin like an option: `mjwatch ask "prefer suffix" "--no text"`.
         "ask": Verb("ask", "ask", {"ignore_unknown_options": True}),
         "expand": Verb("expand", "expand"),
+        "shell": Verb("shell", "shell"),
     },
     "Look": {
         "status": Verb("look", "status"),
@@ -48,8 +49,10 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Service": {
         "run": Verb("service", "run"),
         "service": Verb("units", "service"),
-        "check": Verb("service", "check"),
-        "init": Verb("service", "init"),
+        "check": Verb("check", "check"),
+        "init": Verb("setup", "init"),
+        "keys": Verb("setup", "keys"),
+        "config": Verb("config", "config"),
     },
     "Tools": {
         "split": Verb("tools", "split"),
@@ -138,4 +141,8 @@ def usage_error(error: typer.TyperException) -> UsageError:
 
 def _where(context: Any) -> str:
     """The verb that it is about, if it is one."""
-    return f"{context.info_name}: " if context and context.parent else ""
+    names = []
+    while context and context.parent:
+        names.insert(0, context.info_name)
+        context = context.parent
+    return f"{' '.join(names)}: " if names else ""

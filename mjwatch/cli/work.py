@@ -110,6 +110,12 @@ def _prompt_file(argument: str) -> tuple[str, str, bytes]:
     return slug(words), *prompt_file(words)
 
 
+def names_a_file(words: str) -> bool:
+    """Whether these words are rather a file's name than a prompt."""
+    path = Path(words)
+    return (_is_prompt_name(path) and " " not in words) or _is_there(path)
+
+
 def _is_prompt_name(path: Path) -> bool:
     return path.suffix.lower() in {".txt", ".toml"}
 

@@ -38,6 +38,33 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 }
 _QUALITIES = ("0.25", ".25", "0.5", ".5", "1", "2", "4")
 
+COMMON: Mapping[str, str] = {
+    "ar": "width to height, 16:9",
+    "chaos": "how different the four are, 0 to 100",
+    "draft": "faster and cheaper",
+    "exp": "experimental looks, 0 to 100",
+    "iw": "weight of the image prompts, 0 to 3",
+    "niji": "the anime model, and its version",
+    "no": "what shall not be there",
+    "oref": "a link to a person or a thing",
+    "ow": "weight of --oref",
+    "p": "your own taste, or a code",
+    "q": "quality: 0.25, 0.5, 1, 2 or 4",
+    "raw": "less of Midjourney's own taste",
+    "repeat": "so many jobs",
+    "seed": "a number to begin from",
+    "sref": "a link or code for a style",
+    "stop": "end at this percentage",
+    "style": "raw, for one",
+    "stylize": "0 to 1000",
+    "sv": "version of the style reference",
+    "sw": "weight of --sref, 0 to 1000",
+    "tile": "a pattern that repeats",
+    "v": "version of the model",
+    "weird": "0 to 3000",
+}
+"""Parameters that are offered to those who type, each with what it takes. Others are sent all the same."""
+
 
 def canonical(name: str) -> str:
     """The one name of a parameter that has several, in lower case."""

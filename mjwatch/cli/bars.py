@@ -1,0 +1,89 @@
+"""What stands around a shell's prompt: a bar for each job at work above it, the service in one line below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.cli.output import plain, wanted
+from mjwatch.cli.progress import percent_of, state_of
+from mjwatch.jobs.reason import clock, reason
+from mjwatch.model import ENDED, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from mjwatch.model import Job
+
+BAR_WIDTH = 16
+STATE_WIDTH = 11
+MOST = 8
+"""Bars at most; what goes beyond is counted."""
+
+
+def bars(jobs: Sequence[Job], width: int, most: int = MOST) -> list[str]:
+    """A line of at most ``width`` columns for each job that is not done: those at work first."""
+    open_jobs = sorted((job for job in jobs if job.open), key=lambda job: job.state is State.QUEUED)
+    shown = open_jobs if len(open_jobs) <= most else open_jobs[: most - 1]
+    lines = [plain(_bar(job), width) for job in shown]
+    left = len(open_jobs) - len(shown)
+    return [*lines, f"and {left} more"] if left else lines
+
+
+def _bar(job: Job) -> str:
+    done = percent_of(job) if job.state not in ENDED else 100
+    full = done * BAR_WIDTH // 100
+    bar = "█" * full + "░" * (BAR_WIDTH - full)
+    return f"{job.id}  {state_of(job):<{STATE_WIDTH}} {bar} {done:>3}%  {_what(job)}"
+
+
+def _what(job: Job) -> str:
+    return wanted(job.prompt.action, job.prompt.command, job.prompt.text)
+
+
+def ended(job: Job, outbox: Path) -> str | None:
+    """The line that says how this job has ended, or that it needs a person; None for one that goes on."""
+    if job.state is State.DONE and job.folder is not None:
+        return f"{job.id}  done  {plain(_what(job))}\n          {plain(outbox / job.folder)}"
+    if job.state is State.IN_DOUBT or (job.state in ENDED and not job.open):
+        why, mend = reason(job)
+        told = " - ".join(half for half in (why, mend) if half)
+        return f"{job.id}  {state_of(job)}  {plain(_what(job))}" + (
+            f"\n          {plain(told)}" if told else ""
+        )
+    return None
+
+
+def service_line(facts: Mapping[str, Any], *, here: bool, now: float) -> str:
+    """The service in one line. ``here``: it is this process that does the work."""
+    if not facts["daemon"]:
+        return "nobody works on it; the next line starts it"
+    if facts["paused"] is not None:
+        return f"PAUSED: {plain(facts['paused'])} - :resume"
+    if facts["trouble"] is not None:
+        return f"Discord can't be used: {plain(facts['trouble'])}"
+    jobs = facts["jobs"]
+    at_work = sum(count for state, count in jobs.items() if state not in {State.QUEUED, *ENDED})
+    cap = f" of {facts['max_per_day']}" if facts["max_per_day"] else ""
+    parts = [
+        "at work here" if here else "a daemon works",
+        f"{at_work} at work, {jobs.get(State.QUEUED, 0)} queued",
+        f"{facts['sent_in_24h']}{cap} sent in 24 h",
+    ]
+    if facts["capped_until"] is not None:
+        parts.append(f"the next at {clock(facts['capped_until'], now)}")
+    return "  ·  ".join([*parts, ":help"])
+
+
+def left_over(facts: Mapping[str, Any]) -> str:
+    """What goes on, or is kept, when the shell is left."""
+    jobs = facts["jobs"]
+    queued = jobs.get(State.QUEUED, 0)
+    sent = sum(count for state, count in jobs.items() if state not in {State.QUEUED, State.IN_DOUBT})
+    parts = [f"{queued} queued" if queued else "", f"{sent} sent and not done" if sent else ""]
+    told = " and ".join(part for part in parts if part)
+    if not told:
+        return ""
+    if facts["daemon"]:
+        return f"{told}: the daemon goes on with it"
+    return f"{told}: kept, and taken up by `mjwatch run` or the next `mjwatch shell`"

@@ -1,0 +1,128 @@
+"""What a line that is typed into the shell does: a prompt is queued, a command is done."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import typer
+
+from mjwatch.cli.app import run
+from mjwatch.cli.output import plain
+from mjwatch.errors import MjwatchError, PromptFileError
+from mjwatch.giving import give, typed
+from mjwatch.settings import did_you_mean, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mjwatch.background import Background
+    from mjwatch.cli.followed import Followed
+    from mjwatch.config import Config
+
+MARK = ":"
+"""What a command begins with."""
+
+VERBS = {
+    "act": 'JOB ACTION…  follow-ups on a finished job: :act 7k3f9a2m U1 "vary strong"',
+    "ask": "COMMAND …    describe, shorten, blend and the like",
+    "info": "             the account's plan, its hours and its queue",
+    "status": "             what goes on, what was spent, why it is paused",
+    "list": "             the newest jobs; :list --state failed",
+    "show": "JOB          all that is known of one job",
+    "cancel": "JOB…         take back what was not sent yet",
+    "retry": "JOB…         run again what failed or is in doubt",
+    "pause": "[REASON]     send nothing more",
+    "resume": "             go on",
+    "gallery": "             the gallery's address; --open shows it",
+}
+"""Verbs of the command line that the shell has too, each with what it takes and does."""
+
+OWN = {
+    "help": "             this",
+    "quit": "             leave; so does Ctrl-D. What is queued is kept",
+}
+
+
+class Lines:
+    """Does one line after another. ``config_file`` is the one that the command line named."""
+
+    def __init__(
+        self, config: Config, config_file: Path | None, background: Background, followed: Followed
+    ) -> None:
+        self._config = config
+        self._before = [] if config_file is None else ["--config", str(config_file)]
+        self._background = background
+        self._followed = followed
+        self.failed = False
+        """Whether anything could not be done."""
+
+    def do(self, line: str) -> bool:
+        """Do it, and tell what is wrong with it; False where it wants to leave."""
+        words = line.strip()
+        try:
+            if words.startswith(MARK):
+                return self._command(words.removeprefix(MARK))
+            if words and not words.startswith("# "):  # a comment, as in a prompt file
+                self._prompt(words)
+        except MjwatchError as error:
+            self._tell(error)
+        return True
+
+    def _tell(self, error: MjwatchError) -> None:
+        self.failed = True
+        typer.echo(plain(" - ".join(half for half in (error.message, error.mend) if half)), err=True)
+
+    def _prompt(self, words: str) -> None:
+        from mjwatch.cli.work import names_a_file
+
+        if names_a_file(words):
+            raise PromptFileError(
+                f"{words} is a file, and is not sent as a prompt", f"`mjwatch submit {words}`, elsewhere"
+            )
+        wish, notes = typed(self._config, words)
+        for note in notes:
+            typer.echo(f"note: {plain(note)}", err=True)
+        self._background.ensure()
+        outcomes = give(self._config, wish)
+        self._followed.add(wish.prompts)
+        for outcome in outcomes:
+            self.failed = self.failed or not outcome.done
+            prompt = wish.prompts.get(outcome.job or "")
+            typer.echo(f"{outcome.job}  {plain(outcome.words)}  {plain(prompt.text if prompt else '')}")
+
+    def _command(self, text: str) -> bool:
+        try:
+            name, *words = shlex.split(text) or [""]
+        except ValueError:
+            raise MjwatchError("a quotation mark is missing", "quote words that belong together") from None
+        if name in {"quit", "exit", "q"}:
+            return False
+        if name in VERBS:
+            self._background.ensure()
+            self._verb(name, words)
+        elif name == "help" or not name:
+            typer.echo(help_text())
+        else:
+            known = [*VERBS, *OWN]
+            raise MjwatchError(
+                f"there is no command :{shown(name)[1:-1]}{did_you_mean(name, known)}", ":help shows them"
+            )
+        return True
+
+    def _verb(self, name: str, words: list[str]) -> None:
+        """Run it as the command line would."""
+        try:
+            code = run([*self._before, name, *words])
+        except KeyboardInterrupt:
+            typer.echo("no longer waiting for it; it goes on", err=True)
+        else:
+            self.failed = self.failed or (code != 0 and name != "status")
+        if name in {"act", "retry"}:
+            self._followed.add_named(words)
+
+
+def help_text() -> str:
+    """What can be typed."""
+    rows = [f"  {MARK}{name:<8} {what}" for name, what in (VERBS | OWN).items()]
+    return "\n".join(["A line is a prompt, and is queued at once. A line with a colon is a command:", *rows])
