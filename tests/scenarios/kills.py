@@ -34,6 +34,8 @@ QUIET_TIME = 5
 ALWAYS = 1_000_000
 DOUBTS_ALLOWED = 2
 """Prompts that may stay in doubt although every session could be resumed."""
+SESSIONS_ALLOWED = 3
+"""Some kills come before the first session is in the journal."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ def _judge(stage: Stage, account: Account) -> None:
     account.in_doubt = len(doubts)
     if plan.resumable and len(doubts) > DOUBTS_ALLOWED:
         account.wrong.append(f"{len(doubts)} are in doubt although their sessions could be resumed")
+    if plan.resumable and (begun := stage.state()["identifies"]) > SESSIONS_ALLOWED:
+        account.wrong.append(f"{begun} sessions were begun although the first could be resumed")
     if len(jobs) != plan.prompts or account.done + len(doubts) != plan.prompts:
         account.wrong.append(f"of {plan.prompts} prompts became {sorted(str(job.state) for job in jobs)}")
     prompts = [str(entry["prompt"]) for entry in executed]
