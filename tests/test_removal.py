@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -176,3 +177,14 @@ def test_many_threads_may_remove_at_once(root: Path) -> None:
             thread.join(HANG)
         assert left(root) == []
         assert it.scans() == [InboxScanned(0)] * 2
+
+
+def test_what_is_held_is_told_of_at_once_and_not_at_the_next_full_look(root: Path) -> None:
+    with running(root, scan_interval=10 * HANG) as it:
+        move_in(root / "cat.ready.txt")
+        file = it.settled()
+        time.sleep(0.2)  # the look that found it is over, as it is when an answer comes from the journal
+        it.inbox.leave(file.path, "it came too often", 10 * HANG)
+        while not (isinstance(told := it.events.get(timeout=HANG), InboxScanned) and told.left):
+            pass
+        assert [(left.path, left.why) for left in told.left] == [(file.path, "it came too often")]

@@ -144,13 +144,17 @@ class Inbox:
 
     def leave(self, path: str, why: str | None, seconds: float) -> None:
         """Let a file that was handed on lie there for so long, told of; then it is as new. Any thread."""
-        self._handed.stay(path, why, seconds)
+        self._stay(path, why, seconds)
         if self._handed.back(path):
             self._bell.ring()
 
+    def _stay(self, path: str, why: str | None, seconds: float | None = None) -> None:
+        self._handed.stay(path, why, seconds)
+        self._bell.hint(path)  # so that it is told of at once, not at the next full look
+
     def _remove(self, path: str, identity: tuple[int, ...]) -> bool:
         if identity[2] > MAX_BYTES:
-            self._handed.stay(path, TOO_LARGE)
+            self._stay(path, TOO_LARGE)
             return False
         if self._keep:
             return False
@@ -158,7 +162,7 @@ class Inbox:
             if remove_taken(self._root / path, identity):
                 return True
         except OSError as error:
-            self._handed.stay(path, f"it was taken, but can't be removed: {error.strerror}")
+            self._stay(path, f"it was taken, but can't be removed: {error.strerror}")
             return False
         log.info("%s has changed since it was taken; the new one is a request of its own", path)
         self._bell.hint(path)

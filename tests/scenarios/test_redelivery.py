@@ -45,7 +45,6 @@ def jobs_of(stage: Stage, names: set[str]) -> int:
 
 def test_what_is_delivered_again_is_run_once_or_held(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.1") as stage:
-        stage.set("inbox", scan_interval=1)
         daemon = stage.start_ready()
         same, anew = make_source(tmp_path / "same", "same"), make_source(tmp_path / "anew", "anew")
         for _ in range(LOOPS):
