@@ -77,6 +77,7 @@ _TOKEN_SOURCE = _Source((TOKEN_FILE, "token"), (TOKEN_FILE,), "MJWATCH_TOKEN", s
 _GUILD_FILES = (GUILD_FILE, "DiscordServerID.key")
 _GUILD_SOURCE = _Source((*_GUILD_FILES, "guild_id"), _GUILD_FILES, "MJWATCH_GUILD_ID")
 _CHANNEL_SOURCE = _Source((CHANNEL_FILE, "channel_id"), (CHANNEL_FILE,), "MJWATCH_CHANNEL_ID")
+_SOURCES = {"token": _TOKEN_SOURCE, "guild_id": _GUILD_SOURCE, "channel_id": _CHANNEL_SOURCE}
 
 
 def read_keys(folder: Path, environ: Mapping[str, str] = os.environ) -> Keys:
@@ -102,6 +103,12 @@ def read_keys(folder: Path, environ: Mapping[str, str] = os.environ) -> Keys:
     if problems or token is None or channel is None:
         raise ConfigError.together(problems)
     return Keys(Secret(token), None if guild == DIRECT_MESSAGES else guild, channel)
+
+
+def origins(folder: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Where each key comes from: a path or a variable's name, "" where there is none. Raises ConfigError."""
+    found = {name: _first(source, folder, environ) for name, source in _SOURCES.items()}
+    return {name: where if text else "" for name, (text, where) in found.items()}
 
 
 def parse_channel_address(text: str) -> tuple[str | None, str]:

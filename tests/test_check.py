@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import json
 import os
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mjwatch.config import Config
+from mjwatch.discord.commands import ApplicationCommand
 from mjwatch.errors import AnsweredNoError, ConfigError, NotReachedError, UnansweredError
 from mjwatch.host import probe
 from mjwatch.host.check import CheckResult, CheckState, run_checks
+from mjwatch.host.check_discord import ONLINE
+from mjwatch.host.machine import machine_id
 from mjwatch.jobs import schema
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import JOURNAL_FILE
-from mjwatch.model import Refusal, RefusalClass
+from mjwatch.model import Refusal, RefusalClass, State
 from tests.made_jobs import made_job
 from tests.unprivileged import unprivileged
 
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mjwatch.config import Config, Keys
+    from mjwatch.keys import Keys
 
 TOKEN = "invented.token-of_a-test"
 GUILD = "111111111111111111"
@@ -35,11 +41,12 @@ class FakeAPI:
         self.answers: dict[str, Any] = {
             "me": {"id": "333333333333333333", "username": "sam"},
             "channel": {"id": CHANNEL, "type": 0, "guild_id": GUILD, "name": "pictures"},
-            "command": object(),
+            "command": ApplicationCommand("1", "77", "imagine", BOT),
             **answers,
         }
         self.asked: list[tuple[str, ...]] = []
         self.closed = False
+        self.server_time: float | None = time.time()
 
     def me(self) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._answer("me")
@@ -49,8 +56,13 @@ class FakeAPI:
         answer: Mapping[str, Any] = self._answer("channel", channel_id)
         return answer
 
-    def command(self, name: str, application_id: str, guild_id: str | None, channel_id: str) -> object:
-        return self._answer("command", name, application_id, guild_id or "@me", channel_id)
+    def command(
+        self, name: str, application_id: str, guild_id: str | None, channel_id: str
+    ) -> ApplicationCommand:
+        answer: ApplicationCommand = self._answer(
+            "command", name, application_id, guild_id or "@me", channel_id
+        )
+        return answer
 
     def close(self) -> None:
         self.closed = True
@@ -105,7 +117,10 @@ def check(place: Path, api: FakeAPI | ConfigError | None = None) -> dict[str, Ch
 
 
 def states(results: dict[str, CheckResult]) -> dict[str, str]:
-    return {name: str(result.state) for name, result in results.items() if result.state is not CheckState.OK}
+    """All that are not fine; that systemd hands over nothing here is."""
+    found = {name: str(one.state) for name, one in results.items() if one.state is not CheckState.OK}
+    found.pop("credential", None)
+    return found
 
 
 def refusal(cls: RefusalClass, advice: str = "") -> AnsweredNoError:
@@ -117,17 +132,9 @@ def test_a_workspace_that_is_right_passes_every_check(place: Path) -> None:
     results = check(place, api)
     assert states(results) == {}
     assert list(results) == [
-        "configuration",
-        "keys",
-        "inbox",
-        "outbox",
-        "state",
-        "staging",
-        "journal",
-        "inotify",
-        "token",
-        "channel",
-        "command",
+        *("configuration", "keys", "credential"),
+        *("inbox", "outbox", "state", "staging", "owner", "journal", "inotify"),
+        *("proxy", "token", "clock", "guild", "channel", "command"),
     ]
     assert "sam" in results["token"].detail
     assert api.asked == [("me",), ("channel", CHANNEL), ("command", "imagine", BOT, GUILD, CHANNEL)]
@@ -152,7 +159,7 @@ def test_missing_keys_skip_what_needs_them_but_not_the_folders(place: Path) -> N
     for path in (place / "keys").iterdir():
         path.unlink()
     results = check(place)
-    assert states(results) == {"keys": "fail", "token": "skipped", "channel": "skipped", "command": "skipped"}
+    assert states(results) == {"keys": "fail"} | dict.fromkeys(ONLINE, "skipped")
     assert results["inbox"].state is CheckState.OK
 
 
@@ -260,21 +267,21 @@ def test_a_system_without_inotify_skips_that_check(place: Path) -> None:
 )
 def test_an_unreachable_api_is_one_failure_and_the_rest_is_skipped(place: Path, error: Exception) -> None:
     results = check(place, FakeAPI(me=error))
-    assert states(results) == {"token": "fail", "channel": "skipped", "command": "skipped"}
+    assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[3:], "skipped")
     assert "can't be reached at https://discord.com/api/v9" in results["token"].detail
 
 
 def test_an_address_that_must_not_see_the_token_fails_without_a_request(place: Path) -> None:
     results = check(place, ConfigError("the token may not be sent to example.org", "see allow_hosts"))
-    assert states(results) == {"token": "fail", "channel": "skipped", "command": "skipped"}
+    assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[2:], "skipped")
     assert results["token"].mend == "see allow_hosts"
 
 
 def test_a_token_that_discord_refuses_ends_the_asking(place: Path) -> None:
     api = FakeAPI(me=refusal(RefusalClass.ACCOUNT))
     results = check(place, api)
-    assert states(results) == {"token": "fail", "channel": "skipped", "command": "skipped"}
-    assert "authToken.key" in results["token"].mend
+    assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[3:], "skipped")
+    assert "`mjwatch keys set token`" in results["token"].mend
     assert api.asked == [("me",)]
 
 
@@ -302,18 +309,62 @@ def test_a_command_that_is_not_offered_fails(place: Path) -> None:
         (GUILD, {"guild_id": "444444444444444444"}, "write 444444444444444444 into API_guild_id.key"),
         ("", {"guild_id": GUILD}, f"write {GUILD} into API_guild_id.key"),
         (GUILD, {"type": 1, "recipients": [{"id": BOT}]}, "remove API_guild_id.key"),
-        ("", {"type": 1, "recipients": [{"id": "5", "username": "kim"}]}, "address from the browser"),
-        ("", {"type": 3, "recipients": [{"id": BOT}, {"id": "5"}]}, "address from the browser"),
-        ("", {"type": 1}, "address from the browser"),
     ],
 )
-def test_a_channel_that_is_somewhere_else_fails_with_the_cure(
+def test_a_channel_in_another_place_than_the_keys_say_fails_with_the_cure(
     place: Path, guild: str, channel: dict[str, Any], told: str
 ) -> None:
     write_keys(place, API_guild_id=guild)
     results = check(place, FakeAPI(channel={"id": CHANNEL, **channel}))
+    assert states(results) == {"guild": "fail", "channel": "skipped"}
+    assert told in results["guild"].mend
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        {"type": 1, "recipients": [{"id": "5", "username": "kim"}]},
+        {"type": 3, "recipients": [{"id": BOT}, {"id": "5"}]},
+        {"type": 1},
+    ],
+)
+def test_a_conversation_with_others_than_the_bot_fails_with_the_cure(
+    place: Path, channel: dict[str, Any]
+) -> None:
+    write_keys(place, API_guild_id="")
+    results = check(place, FakeAPI(channel={"id": CHANNEL, **channel}))
     assert states(results) == {"channel": "fail"}
-    assert told in results["channel"].mend
+    assert "address from the browser" in results["channel"].mend
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(3600.0, "3600 s ahead of"), (-90.0, "90 s behind")])
+def test_a_clock_that_is_wrong_is_a_warning(place: Path, ahead: float, words: str) -> None:
+    api = FakeAPI()
+    api.server_time = time.time() - ahead
+    results = check(place, api)
+    assert states(results) == {"clock": "warn"}
+    assert words in results["clock"].detail or words.replace("3600", "3601") in results["clock"].detail
+
+
+def test_a_clock_that_is_right_or_unknown_is_no_matter(place: Path) -> None:
+    api = FakeAPI()
+    api.server_time = time.time() - 2
+    assert states(check(place, api)) == {}
+    api.server_time = None
+    assert states(check(place, api)) == {"clock": "skipped"}
+
+
+def test_the_way_through_a_proxy_is_told_without_its_password(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "config.toml").write_text('[discord]\nproxy = "http://sam:s3cret@proxy.example.org:3128"\n')
+    assert check(place)["proxy"].detail == "proxy.example.org:3128, from [discord] proxy"
+    (place / "config.toml").write_text("")
+    monkeypatch.setenv("https_proxy", "http://other.example.org:8080")
+    assert check(place)["proxy"].detail == "other.example.org:8080, from the environment"
+    monkeypatch.setenv("https_proxy", "socks5://other.example.org:1080")
+    found = check(place)
+    assert states(found) == {"proxy": "fail"} | dict.fromkeys(ONLINE[1:], "skipped")
 
 
 def test_the_direct_messages_with_the_bot_are_fine_without_a_guild(place: Path) -> None:
@@ -324,6 +375,103 @@ def test_the_direct_messages_with_the_bot_are_fine_without_a_guild(place: Path) 
     assert states(results) == {}
     assert results["channel"].detail == "direct messages with Midjourney Bot"
     assert api.asked[-1] == ("command", "imagine", BOT, "@me", CHANNEL)
+
+
+# ---- the machine
+
+
+def test_the_inbox_of_another_host_fails_and_ones_own_is_fine(place: Path) -> None:
+    marker = place / "inbox/.mjwatch-owner"
+    marker.write_text(json.dumps({"host": "attic", "machine": "another", "journal": "x"}))
+    found = check(place)
+    assert states(found) == {"owner": "fail"}
+    assert '"attic"' in found["owner"].detail
+    assert "--take-over" in found["owner"].mend
+    marker.write_text("garbage")
+    assert states(check(place)) == {"owner": "fail"}
+    marker.write_text(json.dumps({"host": "here", "machine": machine_id(), "journal": "x"}))
+    assert states(check(place)) == {}
+
+
+def test_little_room_and_a_state_folder_on_a_network_are_warnings(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mjwatch.host.probe.free_space", lambda folder: 300 << 20)
+    found = check(place)
+    assert states(found) == {"outbox": "warn", "state": "warn"}
+    assert found["outbox"].detail.endswith("only 300 MiB are free")
+    monkeypatch.undo()
+    monkeypatch.setattr("mjwatch.host.check_folders.remote_type", lambda folder: "nfs4")
+    assert "(nfs4)" in check(place)["state"].detail
+
+
+def test_room_is_measured_where_a_folder_will_be_made(tmp_path: Path) -> None:
+    assert (probe.free_space(tmp_path / "a/b") or 0) > 0
+
+
+def test_a_kernel_that_lets_no_watch_begin_is_a_warning(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert probe.inotify_obstacle() is None
+    monkeypatch.setattr("mjwatch.host.probe.inotify_obstacle", lambda: "Too many open files")
+    found = check(place)
+    assert states(found) == {"inotify": "warn"}
+    assert "max_user_instances" in found["inotify"].mend
+
+
+def test_what_systemd_hands_over_is_told(place: Path, tmp_path: Path) -> None:
+    handed = tmp_path / "handed"
+    handed.mkdir()
+    (handed / "API_guild_id.key").write_text(GUILD)
+
+    def credential() -> CheckResult:
+        results = run_checks(
+            place / "config.toml",
+            connect=lambda _config, _keys: FakeAPI(),
+            environ={"CREDENTIALS_DIRECTORY": str(handed)},
+            inotify=place / "inotify",
+        )
+        return next(one for one in results if one.name == "credential")
+
+    assert credential().state is CheckState.WARN
+    (handed / "authToken.key").write_text(TOKEN)
+    assert credential().detail == "systemd hands over token, guild_id"
+
+
+def test_a_key_file_that_others_may_change_is_a_warning(place: Path) -> None:
+    (place / "keys/API_channel_id.key").chmod(0o666)
+    found = check(place)
+    assert states(found) == {"keys": "warn"}
+    assert found["keys"].mend == f"chmod 600 {place}/keys/API_channel_id.key"
+
+
+def test_what_waits_for_a_person_is_a_warning(place: Path) -> None:
+    with closing(Journal(place / "state" / JOURNAL_FILE)) as journal:
+        assert check(place)["sending"].state is CheckState.OK
+        journal.accept(None, [(made_job(state=State.IN_DOUBT), "")], 1.0)
+        assert check(place)["sending"].detail == "1 job is in doubt"
+        journal.remember({"paused": {"reason": "Discord asks for a captcha", "kind": "account"}})
+    found = check(place)
+    assert states(found) == {"sending": "warn"}
+    assert "mjwatch resume" in found["sending"].mend
+
+
+# ---- another configuration
+
+
+def test_what_a_restart_with_another_configuration_changes_is_told_without_values(place: Path) -> None:
+    running = Config.load(place / "config.toml")
+    other = place / "new.toml"
+    other.write_text('[pace]\nmax_per_day = 9\n[notify]\nwebhook = "https://example.org/s3cret"\n')
+
+    def changes() -> CheckResult:
+        results = run_checks(other, connect=lambda _config, _keys: FakeAPI(), environ={}, running=running)
+        assert "s3cret" not in repr(results)
+        return next(one for one in results if one.name == "changes")
+
+    assert changes().detail == f"[pace] max_per_day, [notify] webhook, against {place}/config.toml"
+    other.write_text('[state]\npath = "elsewhere"\n')
+    assert changes().state is CheckState.WARN
+    other.write_text("")
+    assert changes().detail.startswith("none, ")
 
 
 # ---- the journal

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VERBS = (
     *("submit", "imagine", "act", "ask", "expand", "status", "list", "show", "info", "gallery"),
     *("pause", "resume", "retry", "cancel", "prune"),
-    *("run", "service", "check", "init"),
+    *("run", "service", "check", "init", "keys", "config"),
     *("split", "explain", "simulate", "demo"),
 )
 SERVICE_VERBS = ("install", "uninstall", "print")

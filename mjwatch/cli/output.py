@@ -109,9 +109,9 @@ def _painted(text: str, width: int, colours: Mapping[str, str]) -> str:
     return typer.style(filled, fg=colours[text]) if text in colours else filled
 
 
-def painted(text: str) -> str:
-    """A state, in its colour where there are colours."""
-    return _painted(text, 0, STATE_COLOURS if colourful() else {})
+def painted(text: str, width: int = 0) -> str:
+    """A state, in its colour where there are colours, filled up to a width."""
+    return _painted(text, width, STATE_COLOURS if colourful() else {})
 
 
 def echo_fields(fields: Iterable[tuple[str, str]], width: int) -> None:
@@ -120,8 +120,13 @@ def echo_fields(fields: Iterable[tuple[str, str]], width: int) -> None:
     A fact without a name belongs to the one before it.
     """
     for name, text in fields:
-        for number, line in enumerate(wrapped(text, room(), width)):
-            typer.echo(f"{name if number == 0 else '':<{width}}{line}".rstrip())
+        echo_hanging(f"{name:<{width}}", width, text)
+
+
+def echo_hanging(head: str, width: int, text: str) -> None:
+    """Text beside a head that takes so many columns; further lines stand below the text."""
+    for number, line in enumerate(wrapped(text, room(), width)):
+        typer.echo(f"{head if number == 0 else ' ' * width}{line}".rstrip())
 
 
 def wrapped(text: str, whole: int | None, indent: int = 0) -> Iterator[str]:

@@ -141,7 +141,7 @@ def usage_error(error: typer.TyperException) -> UsageError:
 
 def _where(context: Any) -> str:
     """The verb that it is about, if it is one."""
-    names = []
+    names: list[str] = []
     while context and context.parent:
         names.insert(0, context.info_name)
         context = context.parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.answers import decoded, read_answer
@@ -55,6 +56,8 @@ class DiscordREST:
             )
         proxy_for(self._api_url, proxy)
         self._transport = Transport(token=token, proxy=proxy, user_agent=user_agent, timeout=timeout)
+        self.server_time: float | None = None
+        """Discord's clock at the last answer to a reading call, in seconds since 1970; whole ones."""
         self._commands = CommandIndex(lambda route: self._read("GET", route))
 
     def __repr__(self) -> str:
@@ -161,6 +164,7 @@ class DiscordREST:
     def _read(self, method: str, route: str, **options: Any) -> object:
         """The decoded answer of a call that may be repeated."""
         response = self._transport.send(method, self._api_url + route, **options)
+        self.server_time = _date(response.headers.get("Date"))
         body = decoded(self._transport.read_body(response))
         refusal = read_answer(response.status_code, response.headers, body)
         if refusal:
@@ -183,6 +187,14 @@ def _slot(entry: object) -> Slot:
     if not isinstance(url, str) or not isinstance(name, str):
         raise UnansweredError("Discord's answer is not an upload slot")
     return Slot(str(known.get("id")), url, name)
+
+
+def _date(header: str | None) -> float | None:
+    """A date as HTTP gives it (RFC 9110, "Date"); None for what is none."""
+    try:
+        return parsedate_to_datetime(header or "").timestamp()
+    except ValueError:
+        return None
 
 
 def _list(body: object) -> list[Any]:

@@ -65,6 +65,18 @@ class Claims:
     accept_existing: bool = False
 
 
+def owner_of(root: Path) -> Owner | None:
+    """The owner in the inbox's marker; None where there is none. One that can't be read is a stranger's."""
+    try:
+        with (root / MARKER).open("rb") as file:
+            found = json.loads(file.read(_LONGEST))
+        return Owner(*(str(found[key])[:200] for key in ("host", "machine", "journal")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return Owner("", "", "")
+
+
 class Ownership:
     """Of one inbox, by this process."""
 
@@ -78,7 +90,7 @@ class Ownership:
 
     def begin(self) -> None:
         """Refuse an inbox that is somebody else's: raises OwnerError with who that is."""
-        found = self._read()
+        found = owner_of(self._root)
         if found is None or self._is_ours(found):
             return
         if self._claims.take_over:
@@ -92,7 +104,7 @@ class Ownership:
 
     def trouble(self, look: Look) -> str | None:
         """Why nothing may be taken now, after a full look at the inbox; None where all is in order."""
-        found = self._read()
+        found = owner_of(self._root)
         place = place_of(self._root)
         if found is not None and not self._is_ours(found):
             return (
@@ -118,17 +130,6 @@ class Ownership:
 
     def _is_ours(self, found: Owner) -> bool:
         return found.machine == self._owner.machine
-
-    def _read(self) -> Owner | None:
-        """The owner in the marker; None where there is none. One that can't be read is a stranger's."""
-        try:
-            with (self._root / MARKER).open("rb") as file:
-                found = json.loads(file.read(_LONGEST))
-            return Owner(*(str(found[key])[:200] for key in ("host", "machine", "journal")))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError, KeyError, TypeError):
-            return Owner("", "", "")
 
     def _write(self, owner: Owner) -> None:
         note = {"note": "the one mjwatch that takes prompt files from this folder"}

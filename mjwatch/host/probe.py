@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 INOTIFY = Path("/proc/sys/fs/inotify")
@@ -59,6 +61,27 @@ def inotify_limit(name: str, root: Path = INOTIFY) -> int | None:
     try:
         return int((root / name).read_text(encoding="ascii"))
     except (OSError, ValueError):
+        return None
+
+
+def inotify_obstacle() -> str | None:
+    """Why the kernel lets no further watcher begin, or None; a user's instances are limited in number."""
+    begin = getattr(ctypes.CDLL(None, use_errno=True), "inotify_init1", None) if os.name == "posix" else None
+    if begin is None:
+        return None
+    descriptor = begin(0)
+    if descriptor < 0:
+        return os.strerror(ctypes.get_errno())
+    os.close(descriptor)
+    return None
+
+
+def free_space(folder: Path) -> int | None:
+    """Bytes that this user may still write on the folder's disk, there or yet to be made; None if unknown."""
+    place = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    try:
+        return shutil.disk_usage(place).free
+    except OSError:
         return None
 
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from mjwatch.config import Config, config_template
 from mjwatch.errors import ConfigError
-from mjwatch.keys import CHANNEL_FILE, GUILD_FILE, TOKEN_FILE, check_token, parse_channel_address
+from mjwatch.keys import (
+    CHANNEL_FILE,
+    DIRECT_MESSAGES,
+    GUILD_FILE,
+    TOKEN_FILE,
+    check_token,
+    parse_channel_address,
+)
+from mjwatch.settings import is_snowflake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +55,45 @@ def write_configuration(
         _write_new(path, f"{content}\n", 0o600)
     _write_new(source, text, 0o644)
     return [*made, *missing, source]
+
+
+def write_keys(folder: Path, name: str, text: str) -> list[Path]:
+    """Write ``token``, ``channel`` or ``guild`` into its file, in the place of what was there; mode 0600.
+
+    A channel may be an id or an address; an address gives the guild too. Returns the files. Raises
+    ConfigError for what can't be a key, before anything is written; no error shows a token.
+    """
+    _make_folder(folder, 0o700)
+    files = {folder / file: content for file, content in _keys_in(name, text.strip()).items()}
+    for path, content in files.items():
+        staged = path.with_name(f".{path.name}.new")
+        try:
+            staged.unlink(missing_ok=True)
+            _write_new(staged, f"{content}\n", 0o600)
+            staged.replace(path)
+        except OSError as error:
+            raise ConfigError(f"{path} can't be written: {error.strerror}", "run it as its owner") from error
+    return list(files)
+
+
+def _keys_in(name: str, text: str) -> dict[str, str]:
+    """What this text gives, by file."""
+    if name == "token":
+        return {TOKEN_FILE: check_token(text, "your answer")}
+    if is_snowflake(text):
+        return {GUILD_FILE if name == "guild" else CHANNEL_FILE: text}
+    if name == "guild":
+        if text != DIRECT_MESSAGES:
+            raise ConfigError(
+                "that is no guild's id", "it is the first number in the channel's address, or @me"
+            )
+        return {GUILD_FILE: DIRECT_MESSAGES}
+    try:
+        guild, channel = parse_channel_address(text)
+    except ConfigError as error:
+        # What was given is not repeated: it may be the token.
+        raise ConfigError("that is neither a channel's id nor its address", error.mend) from error
+    return {CHANNEL_FILE: channel, GUILD_FILE: guild or DIRECT_MESSAGES}
 
 
 def _key_files(folder: Path, channel_address: str, token: str | None) -> dict[Path, str]:
