@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.told import Told
 
 VERBS = (
-    *("submit", "imagine", "act", "ask", "expand", "status", "list", "show", "info", "gallery"),
+    *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info", "gallery"),
     *("pause", "resume", "retry", "cancel", "prune"),
     *("run", "service", "check", "init", "keys", "config"),
     *("split", "explain", "simulate", "demo"),

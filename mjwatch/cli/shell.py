@@ -29,7 +29,7 @@ INTERVAL = 0.2
 
 
 def shell(context: typer.Context) -> None:
-    """Type prompts, one a line; each is queued at once, and its progress shows.
+    """Type prompts: each line is queued at once, and its progress shows.
 
     What begins with a colon is a command, such as :act, :status and :help. Uses the daemon if one runs, else
     does the work itself, with what waits in the queue but not in the inbox. Ctrl-D leaves, and what is queued
