@@ -24,13 +24,21 @@ def durable_copy(path: Path, data: bytes) -> None:
 
 
 def durable_replace(path: Path, data: bytes) -> None:
-    """Put a new version in the place of the old one, if there is one; it is whole at every moment."""
+    """Put a new version in the place of the old one, if there is one; it is whole at every moment.
+
+    Raises OSError, and then nothing has changed.
+    """
     # Syncthing and most others leave names like this alone, so that no half version travels.
     staged = path.with_name(f"~syncthing~{path.name}.tmp")
     with suppress(FileNotFoundError):
         staged.unlink()
-    durable_copy(staged, data)
-    staged.replace(path)
+    try:
+        durable_copy(staged, data)
+        staged.replace(path)
+    except OSError:
+        with suppress(OSError):
+            staged.unlink()
+        raise
     fsync_folder(path.parent)
 
 
