@@ -155,11 +155,13 @@ class Stage:
         """Nothing was executed twice, every picture is its own job's, and the token went to no CDN."""
         executed = {str(entry["nonce"]): entry for entry in self.state()["interactions"]}
         done = [manifest for manifest in self.manifests() if manifest["state"] == "done"]
-        assert len({manifest["discord"]["job_uuid"] for manifest in done}) == len(done)
+        uuids = [manifest["discord"]["job_uuid"] for manifest in done]
+        assert len(set(uuids)) == len(uuids), "two folders have the same pictures"
         for manifest in done:
-            assert executed[manifest["discord"]["nonce"]]["job_uuid"] == manifest["discord"]["job_uuid"]
-        assert len(executed) == len(self.state()["interactions"])
-        assert self.state().get("cdn_with_authorization", 0) == 0
+            own = executed[manifest["discord"]["nonce"]]["job_uuid"]
+            assert own == manifest["discord"]["job_uuid"], f"{manifest['job']} has another job's pictures"
+        assert len(executed) == len(self.state()["interactions"]), "one nonce was executed twice"
+        assert self.state().get("cdn_with_authorization", 0) == 0, "the CDN was sent the token"
 
 
 def environment() -> dict[str, str]:
