@@ -285,10 +285,10 @@ class Engine:
             self._channel.ends(job, moved)
             self._commit(moved, event, children)
             self._keep(moved)
-            _log_move(job, moved)
         for effect in effects:
             if not isinstance(effect, ef.Spawn):
                 self._perform(effect)
+        _log_move(job, moved)
         self._welcome(children, _answers(children))
 
     def _spawned(self, effects: Iterable[ef.Effect]) -> list[Job]:

@@ -49,6 +49,8 @@ def _forms(secret: str) -> set[str]:
 
 
 def _plain(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import (
@@ -29,7 +30,20 @@ if TYPE_CHECKING:
 
 def dump_job(job: Job) -> str:
     """The whole job as one line of JSON, in ASCII: file names that are no UTF-8 come through as they are."""
-    return json.dumps(asdict(job), separators=(",", ":"))
+    return _ENCODER.encode(job)
+
+
+def _as_object(value: Any) -> dict[str, Any]:
+    """A value of the model by its fields; ``asdict`` would copy each, and every step dumps its job."""
+    return {name: getattr(value, name) for name in _names(value.__class__)}
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_as_object)
 
 
 def load_job(text: str) -> Job:
