@@ -1,0 +1,166 @@
+"""What a person writes in an afternoon: the same work in a row, with none of the promises.
+
+``python -m bench.bare WORKSPACE``: waits for files that are renamed into the inbox, and does one after
+another. Steps are noted in a file of lines, synced six times a job; the outbox gets a folder by a rename.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import struct
+import sys
+import time
+import tomllib
+import uuid
+from pathlib import Path
+from typing import Any
+
+import requests
+from websocket import create_connection
+
+from mjwatch.pictures.split import split_grid
+
+IN_MOVED_TO, IN_CLOSE_WRITE = 0x80, 0x08
+
+
+class Notes:
+    """The file of lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab")
+
+    def add(self, what: str, **facts: Any) -> None:
+        """One line, synced."""
+        self._file.write(json.dumps({"what": what, "at": time.time(), **facts}).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+class Script:
+    """One run of it."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        config = tomllib.loads((workspace / "config.toml").read_text(encoding="utf-8"))
+        self.api = config["discord"]["api_url"]
+        self.application = config["midjourney"]["application_id"]
+        self.token, self.guild, self.channel = (
+            (workspace / "keys" / f"{name}.key").read_text(encoding="utf-8").strip()
+            for name in ("authToken", "API_guild_id", "API_channel_id")
+        )
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.http.headers["Authorization"] = self.token
+        self.cdn = requests.Session()
+        self.cdn.trust_env = False
+        self.notes = Notes(workspace / "notes.jsonl")
+        self.socket = create_connection(
+            f"{config['discord']['gateway_url']}/?v=9&encoding=json", skip_utf8_validation=True
+        )
+        self.session = self._identify()
+        self.command = self._command()
+
+    def _identify(self) -> str:
+        identity = {"token": self.token, "capabilities": 0, "properties": {"os": "Linux"}}
+        self.socket.send(json.dumps({"op": 2, "d": identity}))
+        return str(self._dispatch("READY")["session_id"])
+
+    def _dispatch(self, *names: str) -> dict[str, Any]:
+        """The next dispatch of one of these names."""
+        while True:
+            payload = json.loads(self.socket.recv())
+            if payload.get("t") in names:
+                return dict(payload["d"])
+
+    def _command(self) -> dict[str, Any]:
+        index = self.http.get(f"{self.api}/guilds/{self.guild}/application-command-index", timeout=30).json()
+        commands = index["application_commands"]
+        found = next(
+            one for one in commands if one["name"] == "imagine" and one["application_id"] == self.application
+        )
+        return {key: found[key] for key in ("id", "version", "name", "type")}
+
+    def run(self) -> None:
+        """Do what comes, until killed."""
+        inbox = self.workspace / "inbox"
+        libc = ctypes.CDLL(None, use_errno=True)
+        notices = libc.inotify_init1(0)
+        libc.inotify_add_watch(notices, os.fsencode(inbox), IN_MOVED_TO | IN_CLOSE_WRITE)
+        print("ready", flush=True)
+        while True:
+            for name in _names(os.read(notices, 65536)):
+                if name.endswith(".txt"):
+                    self.do(inbox / name)
+
+    def do(self, file: Path) -> None:
+        """One prompt file, from its notice to its folder."""
+        words, job = file.read_text(encoding="utf-8").strip(), uuid.uuid4().hex[:8]
+        nonce = str((time.time_ns() // 1_000_000 - 1_420_070_400_000) << 22)
+        self.notes.add("accepted", job=job, prompt=words)
+        self.notes.add("submitting", job=job, nonce=nonce)
+        self.http.post(
+            f"{self.api}/interactions", json=self._body(words, nonce), timeout=30
+        ).raise_for_status()
+        self.notes.add("submitted", job=job)
+        started = self._message(lambda message: message.get("nonce") == nonce)
+        self.notes.add("started", job=job, message=started["id"])
+        final = self._message(lambda message: message["attachments"] and message.get("components"))
+        self.notes.add("finished", job=job, message=final["id"])
+        grid = self.cdn.get(final["attachments"][0]["url"], timeout=60).content
+        self._publish(file, job, [*split_grid(grid), grid])
+        self.notes.add("published", job=job)
+        file.unlink()
+
+    def _body(self, words: str, nonce: str) -> dict[str, Any]:
+        option = {"type": 3, "name": "prompt", "value": words}
+        return {
+            "type": 2,
+            "application_id": self.application,
+            "guild_id": self.guild,
+            "channel_id": self.channel,
+            "session_id": self.session,
+            "nonce": nonce,
+            "data": {**self.command, "options": [option], "attachments": []},
+        }
+
+    def _message(self, is_it: Any) -> dict[str, Any]:
+        while True:
+            message = self._dispatch("MESSAGE_CREATE")
+            if is_it(message):
+                return message
+
+    def _publish(self, file: Path, job: str, pictures: list[bytes]) -> None:
+        staged = self.workspace / "state" / job
+        staged.mkdir()
+        for number, data in enumerate([*pictures, file.read_bytes()]):
+            with (staged / f"{number}").open("wb") as copy:
+                copy.write(data)
+                copy.flush()
+                os.fsync(copy.fileno())
+        _sync(staged)
+        staged.rename(self.workspace / "outbox" / f"{file.stem}-{job}")
+        _sync(self.workspace / "outbox")
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _names(events: bytes) -> list[str]:
+    names, at = [], 0
+    while at < len(events):
+        length = struct.unpack_from("=iIII", events, at)[3]
+        names.append(events[at + 16 : at + 16 + length].rstrip(b"\0").decode())
+        at += 16 + length
+    return names
+
+
+if __name__ == "__main__":
+    shutil.rmtree(Path(sys.argv[1]) / "state", ignore_errors=True)
+    (Path(sys.argv[1]) / "state").mkdir()
+    Script(Path(sys.argv[1])).run()
