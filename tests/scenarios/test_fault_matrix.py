@@ -1,4 +1,8 @@
-"""Each of the simulator's faults alone, against a real daemon: the table says what must come of it."""
+"""Each of the simulator's faults alone, against a real daemon: the table says what must come of it.
+
+Seen to catch: an unanswered POST sent again; a job that failed where a person was wanted, or at the first
+failed download; a failure without its page.
+"""
 
 from __future__ import annotations
 

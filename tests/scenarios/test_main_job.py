@@ -1,4 +1,8 @@
-"""The main job end to end: files into pictures, in real processes."""
+"""The main job end to end: files into pictures, in real processes.
+
+Seen to catch: the echoed prompt believed before ids; equal prompts sent together where no id tells them
+apart; quadrants numbered column by column.
+"""
 
 from __future__ import annotations
 

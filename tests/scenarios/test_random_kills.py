@@ -1,4 +1,8 @@
-"""kill -9 at random moments: a short run of what ``make kills`` does at length."""
+"""kill -9 at random moments: a short run of what ``make kills`` does at length.
+
+Seen to catch: a POST in doubt at a restart sent again; pictures that are owed forgotten at a restart; a
+session's place that is not journaled; a history that is read and forgotten.
+"""
 
 from __future__ import annotations
 
