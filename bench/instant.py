@@ -1,16 +1,27 @@
-"""A simulator that answers at once: every grid is one file, made beforehand.
+"""A simulator that draws nothing and leaves nothing to chance: every grid is one file, made beforehand.
 
-``python -m bench.instant PICTURE ARGUMENT...``: the arguments are those of ``mjwatch simulate``.
+``python -m bench.instant PICTURE ARGUMENT...``: the arguments are those of ``mjwatch simulate``. Every job
+takes just ``--seconds-per-job``, 0 where it is not given.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from random import Random
 
 import mjwatch.simulator.cdn
 import mjwatch.simulator.pictures
+import mjwatch.simulator.workshop
 from mjwatch.__main__ import main
+
+
+class Even(Random):
+    """What should be anywhere between two numbers is in their middle."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """Their middle."""
+        return (a + b) / 2
 
 
 def answer_with(picture: bytes) -> None:
@@ -18,6 +29,7 @@ def answer_with(picture: bytes) -> None:
     headers = mjwatch.simulator.cdn._headers("/a.png", picture)
     setattr(mjwatch.simulator.pictures, "render", lambda wanted: picture)  # noqa: B010 - set from outside
     setattr(mjwatch.simulator.cdn, "_headers", lambda path, data: headers)  # noqa: B010
+    setattr(mjwatch.simulator.workshop, "Random", Even)  # noqa: B010
 
 
 if __name__ == "__main__":

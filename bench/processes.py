@@ -32,14 +32,18 @@ def wait_until(happened: Callable[[], Any], what: str, patience: float = HANG, p
     raise RuntimeError(f"never happened: {what}")
 
 
+def environment() -> dict[str, str]:
+    """The environment without settings of mjwatch, and with this machine reached directly."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MJWATCH_")}
+    return kept | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+
 @contextmanager
 def program(*command: str, log: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """Run it, and end it with the block. Without a ``log`` its output can be read."""
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("MJWATCH_")}
-    environ |= {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
     output = subprocess.PIPE if log is None else log.open("a")
     with subprocess.Popen(
-        command, stdout=output, stderr=None if log is None else output, text=True, env=environ
+        command, stdout=output, stderr=None if log is None else output, text=True, env=environment()
     ) as one:
         try:
             yield one
