@@ -7,6 +7,7 @@ import queue
 import shutil
 import socket
 import threading
+import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -415,3 +416,115 @@ def test_a_watch_that_ends_while_the_folder_goes_is_tried_again(
 
 def gone(*_: object, **__: object) -> None:
     raise FileNotFoundError(2, "No such file or directory")
+
+
+# ---- order, and how much at a time
+
+
+def test_of_what_is_seen_together_the_natural_order_counts_and_else_what_was_seen_first(root: Path) -> None:
+    root.mkdir()
+    for name in ("cat10.txt", "b/1.txt", "cat2.txt", "Cat1.txt", "10.txt", "9.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("a cat\n")
+    with running(root) as it:
+        order = ["9.txt", "10.txt", "b/1.txt", "Cat1.txt", "cat2.txt", "cat10.txt"]
+        assert [it.settled().path for _ in order] == order
+
+
+def test_a_file_that_came_first_goes_first_though_it_settles_together_with_a_later_one(root: Path) -> None:
+    with running(root, settle=0.5) as it:
+        move_in(root / "z.txt")
+        while it.events.get(timeout=HANG) != InboxScanned(1):
+            pass
+        move_in(root / "a.txt")
+        assert [it.settled().path, it.settled().path] == ["z.txt", "a.txt"]
+
+
+def test_only_so_many_files_are_out_at_a_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mjwatch.folders.handed.MOST_FILES", 3)
+    root.mkdir()
+    for number in range(10):
+        (root / f"{number}.txt").write_text("a cat\n")
+    with running(root, scan_interval=3600) as it:
+        out = [it.settled() for _ in range(3)]
+        while it.events.get(timeout=HANG) != InboxScanned(7):
+            pass
+        assert it.events.empty()
+        taken = 0
+        while out:
+            file = out.pop(0)
+            taken += 1
+            assert it.inbox.remove(file.path, file.identity)
+            if taken <= 7:
+                out.append(it.settled())
+        assert taken == 10
+
+
+# ---- what stays
+
+
+def test_kept_files_stay_and_are_handed_on_once(root: Path) -> None:
+    with running(root, keep=True) as it:
+        move_in(root / "cat.txt")
+        file = it.settled()
+        assert not it.inbox.remove(file.path, file.identity)
+        assert it.scans(3) == [InboxScanned(0)] * 3
+        assert it.inbox.holds("cat.txt")
+        os.utime(root / "cat.txt")
+        assert it.settled().path == "cat.txt"  # whether that is new the journal knows
+        (root / "cat.txt").rename(root / "lion.txt")
+        assert it.settled().path == "lion.txt"
+        assert (it.inbox.holds("cat.txt"), it.inbox.holds("lion.txt")) == (False, True)
+    assert (root / "lion.txt").exists()
+
+
+def test_a_file_that_was_moved_in_two_steps_is_known_to_be_gone_when_the_new_one_is_taken(root: Path) -> None:
+    with running(root, keep=True, settle=0.3, scan_interval=3600) as it:
+        move_in(root / "cat.txt")
+        file = it.settled()
+        it.inbox.remove(file.path, file.identity)
+        move_in(root / "lion.txt")
+        (root / "cat.txt").unlink()  # of which no notice is asked for
+        assert it.settled().path == "lion.txt"
+        assert not it.inbox.holds("cat.txt")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_what_lies_there_is_known_by_any_composition_of_its_name(root: Path, form: str) -> None:
+    with running(root, keep=True) as it:
+        move_in(root / unicodedata.normalize(form, "café.txt"))  # type: ignore[arg-type]
+        it.settled()
+        assert it.inbox.holds(unicodedata.normalize("NFC", "café.txt"))
+
+
+def test_a_file_that_is_to_wait_is_told_of_and_comes_again(root: Path) -> None:
+    with running(root) as it:
+        move_in(root / "cat.txt")
+        it.settled()
+        it.inbox.leave("cat.txt", "too often", 0.4)
+        assert it.left() == {"cat.txt": "too often"}
+        assert it.settled().path == "cat.txt"
+        assert it.left() == {}
+
+
+def test_a_file_that_waits_without_a_reason_is_still_awaited(root: Path) -> None:
+    with running(root) as it:
+        move_in(root / "copy.txt")
+        it.settled()
+        it.inbox.leave("copy.txt", None, 3600)
+        while it.events.get(timeout=HANG) != InboxScanned(1):
+            pass
+
+
+def test_what_is_awaited_for_long_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mjwatch.folders.settling.LONG", 0.1)
+    root.mkdir()
+    (root / "cat.txt").touch()
+    (root / "dog.toml").write_text('prompt = "a dog"\nimages = ["ref.png"]\n')
+    with running(root, settle_incomplete=3600) as it:
+        wanted = {"cat.txt": "it is not complete", "dog.toml": "it waits for ref.png"}
+        found: dict[str, str] = {}
+        while found != wanted:
+            event = it.events.get(timeout=HANG)
+            assert isinstance(event, InboxScanned)
+            found = {left.path: left.why for left in event.left}
