@@ -195,3 +195,16 @@ def test_a_follow_up_without_words_carries_those_that_midjourney_repeated(
     assert isinstance(event, ev.Published)
     with Image.open(tmp_path / "outbox" / event.folder / "cat_U1.png") as picture:
         assert picture.info["Description"] == "a cat on a mat"
+
+
+def test_the_gallery_is_told_of_every_folder_that_appears(outbox: FillingOutbox) -> None:
+    told: list[str] = []
+    collector = a_collector(FakeCDN(), outbox)
+    collector._published = told.append
+    outbox.full = True
+    collector.collect(a_finished_job("cat"))
+    assert told == []
+    outbox.full = False
+    collector.collect(a_finished_job("cat"))
+    collector.answer(made_job("jobdog", "dog.txt", state=State.FAILED))
+    assert told == ["cat-jobcat", "_failed/dog-jobdog"]
