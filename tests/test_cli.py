@@ -23,7 +23,7 @@ VERBS = (
     *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info", "gallery"),
     *("pause", "resume", "retry", "cancel", "prune"),
     *("run", "service", "check", "init", "keys", "config"),
-    *("split", "explain", "simulate", "demo"),
+    *("split", "explain", "bundle", "simulate", "demo"),
 )
 SERVICE_VERBS = ("install", "uninstall", "print")
 

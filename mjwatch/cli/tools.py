@@ -1,15 +1,17 @@
-"""Verbs for looking under the bonnet: ``split``, ``explain``, ``simulate`` and ``demo``."""
+"""Verbs for looking under the bonnet: ``split``, ``explain``, ``bundle``, ``simulate`` and ``demo``."""
 
 from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from mjwatch.cli.lookup import JobId, config_of, find_job, no_job, reader_of
 from mjwatch.cli.output import Json, echo_json, plain
 from mjwatch.errors import MjwatchError
 from mjwatch.simulator.options import (
@@ -101,6 +103,40 @@ def explain(
 
 def _named(file: str) -> str:
     return "standard input" if file == "-" else file
+
+
+def bundle(
+    context: typer.Context,
+    job: JobId,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The zip file to make; else mjwatch-JOB.zip here.")
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file that the log went to; else systemd's journal is asked."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put all that is known of a job into a zip file, without secrets.
+
+    For a report of what went wrong: the job, its rows in the journal, its lines of the log, settings and
+    versions. The token is not in it; the prompt file and the ids are.
+    """
+    from mjwatch.host.bundle import make_bundle
+
+    config = config_of(context)
+    reader = reader_of(config)
+    if reader is None:
+        raise no_job(job)
+    with closing(reader):
+        found = find_job(reader, job)
+    target = out or Path(f"mjwatch-{found.id}.zip")
+    names = make_bundle(config, found, target, log=log)
+    if as_json:
+        echo_json({"file": str(target), "contents": names})
+        return
+    typer.echo(plain(target))
+    typer.echo("It has the prompt, ids and names of folders: look it over before you give it away.", err=True)
 
 
 def simulate(

@@ -57,6 +57,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Tools": {
         "split": Verb("tools", "split"),
         "explain": Verb("tools", "explain"),
+        "bundle": Verb("tools", "bundle"),
         "simulate": Verb("tools", "simulate"),
         "demo": Verb("tools", "demo"),
     },
