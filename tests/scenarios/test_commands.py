@@ -170,6 +170,7 @@ def test_every_command_works_by_file(house: House) -> None:
         "describe": 'command = "describe"\nimages = ["blue.png"]',
         "shorten": 'command = "shorten"\nprompt = "a very long prompt about a kite"',
         "info": 'command = "info"',
+        "show": f'command = "show"\nprompt = "{_uuid(house)}"',
     }
     for command, content in files.items():
         _answered(command, house.file(f"by-file-{command}", content + "\n"))
