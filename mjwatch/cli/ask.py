@@ -18,11 +18,23 @@ if TYPE_CHECKING:
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for what comes of it, with progress.")]
 
 
+def offered_actions() -> list[str]:
+    """For a shell that completes: the follow-ups, written so that none needs quotes."""
+    from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
+
+    return [name.replace(" ", "-") for name in (*ON_GRID, *ON_PICTURE)]
+
+
 def act(
     context: typer.Context,
     job: JobId,
     actions: Annotated[
-        list[str], typer.Argument(metavar="ACTION...", help="U1, V2, reroll, 'vary strong' and so on.")
+        list[str],
+        typer.Argument(
+            metavar="ACTION...",
+            help="U1, V2, reroll, 'vary strong' and so on.",
+            autocompletion=offered_actions,
+        ),
     ],
     prompt: Annotated[
         str, typer.Option(metavar="TEXT", help="New words, for follow-ups that take some.")
