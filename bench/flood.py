@@ -1,0 +1,171 @@
+"""A gateway that only talks: a huge READY, then messages of other people's channels at a steady rate.
+
+``python -m bench.flood MEGABYTES RATE SECONDS``: writes its port, and at the end of each connection a line of
+JSON with the times at which heartbeats came, by the monotonic clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import time
+import zlib
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from mjwatch.discord.protocol import Opcode
+
+HEARTBEAT = 2.0
+"""Seconds, as HELLO tells them; far shorter than Discord's, so that many can be late."""
+
+STEPS = 20
+"""Bursts a second: messages come in clusters."""
+
+
+def ready(megabytes: float, seed: int = 1) -> dict[str, Any]:
+    """A dispatch as for an account in so many guilds that it has this size."""
+    chance = random.Random(seed)
+    guilds: list[dict[str, Any]] = []
+    size = 0
+    while size < megabytes * 1e6:
+        guilds.append(_guild(chance))
+        size += len(json.dumps(guilds[-1]))
+    user = {"id": _id(chance), "username": "ada", "discriminator": "0", "avatar": None}
+    data = {"v": 9, "user": user, "guilds": guilds, "session_id": "5" * 32, "private_channels": []}
+    return {"op": 0, "t": "READY", "s": 1, "d": data | {"resume_gateway_url": "ws://127.0.0.1:1"}}
+
+
+def _guild(chance: random.Random) -> dict[str, Any]:
+    channels = [
+        {
+            "id": _id(chance),
+            "type": 0,
+            "name": _words(chance, 2),
+            "topic": _words(chance, chance.randrange(20)),
+            "position": n,
+            "parent_id": _id(chance),
+            "last_message_id": _id(chance),
+            "flags": 0,
+            "nsfw": False,
+            "rate_limit_per_user": 0,
+            "permission_overwrites": [
+                {"id": _id(chance), "type": 0, "allow": str(chance.getrandbits(40)), "deny": "0"}
+                for _ in range(chance.randrange(4))
+            ],
+        }
+        for n in range(60)
+    ]
+    roles = [
+        {
+            "id": _id(chance),
+            "name": _words(chance, 2),
+            "color": chance.getrandbits(24),
+            "permissions": str(chance.getrandbits(50)),
+            "position": n,
+            "hoist": False,
+            "managed": False,
+            "mentionable": True,
+        }
+        for n in range(40)
+    ]
+    emojis = [
+        {"id": _id(chance), "name": _words(chance, 1), "animated": False, "roles": []} for _ in range(30)
+    ]
+    return {
+        "id": _id(chance),
+        "name": _words(chance, 3),
+        "channels": channels,
+        "roles": roles,
+        "emojis": emojis,
+    }
+
+
+def foreign_message(seq: int, chance: random.Random) -> str:
+    """Somebody's words in a channel that is none of ours."""
+    author = {"id": _id(chance), "username": _words(chance, 1), "avatar": "ab" * 16, "discriminator": "0"}
+    data = {
+        "id": _id(chance),
+        "channel_id": _id(chance),
+        "guild_id": _id(chance),
+        "content": _words(chance, chance.randrange(5, 60)),
+        "timestamp": "2026-01-01T00:00:00.000000+00:00",
+        "author": author,
+        "member": {"roles": [_id(chance) for _ in range(5)], "joined_at": "2024-01-01T00:00:00+00:00"},
+        "attachments": [],
+        "embeds": [],
+        "mentions": [author],
+        "components": [],
+        "type": 0,
+        "nonce": _id(chance),
+    }
+    return json.dumps({"op": 0, "t": "MESSAGE_CREATE", "s": seq, "d": data})
+
+
+def _id(chance: random.Random) -> str:
+    return str(chance.randrange(10**18, 10**19))
+
+
+def _words(chance: random.Random, number: int) -> str:
+    return " ".join("".join(chance.choices("etaoinshrdlu", k=chance.randrange(3, 9))) for _ in range(number))
+
+
+class Flood:
+    """What each connection gets."""
+
+    def __init__(self, megabytes: float, rate: int, seconds: float) -> None:
+        chance = random.Random(2)
+        self._ready = json.dumps(ready(megabytes))
+        self._rate = rate
+        self._messages = [foreign_message(seq, chance) for seq in range(2, 2 + int(rate * seconds))]
+
+    async def connected(self, request: web.Request) -> web.WebSocketResponse:
+        """Talk until the other side ends it."""
+        socket = web.WebSocketResponse(max_msg_size=0)
+        await socket.prepare(request)
+        packing = zlib.compressobj()
+        beats: list[float] = []
+
+        async def send(text: str) -> None:
+            await socket.send_bytes(packing.compress(text.encode()) + packing.flush(zlib.Z_SYNC_FLUSH))
+
+        await send(json.dumps({"op": 10, "d": {"heartbeat_interval": int(HEARTBEAT * 1000)}}))
+        talking: asyncio.Task[None] | None = None
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                break
+            opcode = json.loads(message.data)["op"]
+            if opcode == Opcode.HEARTBEAT:
+                beats.append(time.monotonic())
+                await send(json.dumps({"op": 11}))
+            elif opcode == Opcode.IDENTIFY:
+                await send(self._ready)
+                talking = asyncio.create_task(self._talk(send))
+        if talking is not None:
+            talking.cancel()
+        print(json.dumps(beats), flush=True)
+        return socket
+
+    async def _talk(self, send: Any) -> None:
+        began, size = time.monotonic(), max(1, self._rate // STEPS)
+        for at in range(0, len(self._messages), size):
+            await asyncio.sleep(max(0.0, began + at / self._rate - time.monotonic()))
+            for text in self._messages[at : at + size]:
+                await send(text)
+
+
+async def _serve(flood: Flood) -> None:
+    application = web.Application()
+    application.router.add_get("/", flood.connected)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Flood(float(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))
