@@ -1,4 +1,8 @@
-"""``outbox/status.json``: always whole, new only where something matters, and nothing hangs on it."""
+"""``outbox/status.json``: always whole, new only where something matters, and nothing hangs on it.
+
+Seen to catch: no last version at the stop; a version for each percent; the file written in place; an error
+that ends the thread; a version that could not be written taken for written, or never tried again.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ class Service:
         self.facts: dict[str, Any] = {"daemon": True, "paused": None, "live": [{"job": "a", "percent": 1}]}
         self.versions: list[dict[str, Any]] = []
         self.seen = threading.Semaphore(0)
+        self.told = threading.Event()
         self.file = StatusFile(outbox, self.look, lambda: NOW, self.written, interval=0.0)
 
     def look(self) -> dict[str, Any]:
@@ -32,6 +37,7 @@ class Service:
 
     def written(self, status: dict[str, Any]) -> None:
         self.versions.append(status)
+        self.told.set()
 
     def change(self, **facts: Any) -> None:
         """Something has changed, and the thread has looked at it."""
@@ -85,6 +91,23 @@ def test_what_can_not_be_written_or_read_is_told_once_and_tried_at_the_next_chan
     service.file.stop()
     assert read(outbox)["paused"] == "two"
     assert len([record for record in caplog.records if "can't be written" in record.message]) == 1
+
+
+def test_a_version_that_could_not_be_written_is_written_later_though_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mjwatch.folders.status.AGAIN", 0.02)
+    outbox = tmp_path / "outbox"
+    service = Service(outbox)
+    service.file.start()
+    assert service.seen.acquire(timeout=20)
+    service.change(paused="a captcha")
+    for _ in range(3):  # by then the first try to write this has surely failed
+        assert service.seen.acquire(timeout=20)
+    outbox.mkdir()
+    assert service.told.wait(timeout=20)
+    assert read(outbox)["paused"] == "a captcha"
+    service.file.stop()
 
 
 def test_a_journal_that_can_not_be_read_ends_nothing(tmp_path: Path) -> None:

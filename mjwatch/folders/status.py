@@ -23,6 +23,9 @@ FILE_NAME = "status.json"
 INTERVAL = 10.0
 """Seconds between two versions: each one travels to every machine that syncs the outbox."""
 
+AGAIN = 10.0
+"""Seconds until a version that could not be written is tried again, though nothing else may change."""
+
 _TIMES = ("capped_until", "connected_since", "accepted")
 _PASSING = ("percent",)
 """What changes all the time, and is not worth a new version alone."""
@@ -72,14 +75,14 @@ class StatusFile:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._changed.wait()
+            self._changed.wait(AGAIN if self._failing else None)
             self._changed.clear()
             if not self._stopping.is_set():
                 self._write_safely(running=True)
                 self._stopping.wait(self._interval)
 
     def _write_safely(self, *, running: bool) -> None:
-        """Whatever goes wrong here is told, and tried again at the next change: nothing hangs on it."""
+        """Whatever goes wrong here is told, and tried again after a while: nothing hangs on it."""
         try:
             self._write(running=running)
         except (OSError, MjwatchError) as error:
