@@ -394,8 +394,8 @@ def test_the_banner_tells_what_runs_and_why_it_is_paused(browser: Browser, tmp_p
         gallery.open()
         assert gallery.page.locator("#service-word").inner_text() == "Paused · 2 running · 4 queued"
         alert = gallery.page.locator("#alert").inner_text()
-        assert "a captcha" in alert
-        assert "see to it, then mjwatch resume" in alert
+        assert "A captcha" in alert
+        assert "See to it, then mjwatch resume" in alert
         gallery_on_disk.tell({**STATUS, "service": "stopped", "jobs": {"queued": 1}, "live": []})
         gallery.open()
         assert gallery.page.locator("#service-word").inner_text() == "Stopped"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, PngImagePlugin
 
@@ -226,6 +226,7 @@ def test_no_words_are_as_none(prompt: str | None) -> None:
 wild = st.text(st.characters(codec=None), max_size=30)
 
 
+@settings(deadline=None)
 @given(prompt=wild, software=st.sampled_from(["mjwatch 1", "☂"]), uuid=st.none() | st.just(UUID))
 def test_any_words_come_back_from_every_format(prompt: str, software: str, uuid: str | None) -> None:
     about = Provenance(prompt, software, 0.0, uuid)
@@ -246,6 +247,7 @@ def test_the_longest_prompt_fits(way: str, char: str) -> None:
     assert opened(after).tobytes() == opened(SMALL[way]).tobytes()
 
 
+@settings(deadline=None)
 @given(
     way=st.sampled_from(sorted(OPTIONS)),
     cut=st.floats(0, 1),
