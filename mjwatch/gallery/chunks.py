@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK = 250
-"""Entries in a file. It has 150 kB then, little beside a job's pictures; and each file costs a browser time."""
+"""Entries in a file. It has 150 kB then, little beside a job's pictures; and every file costs a browser."""
 
 INDEX = "index.js"
 
