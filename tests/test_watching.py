@@ -131,8 +131,28 @@ def test_reading_and_what_is_no_request_are_not_even_passed_on(root: Path, bell:
     watch.stop()
 
 
+def test_an_inbox_that_is_a_link_is_heard_of_also_when_it_leads_elsewhere(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    root = tmp_path / "inbox"
+    root.symlink_to(tmp_path / "one")
+    bell = Bell(root)
+    watch = Watch(root, bell)
+    watch.start()
+    for name in ("one", "two"):
+        root.unlink()
+        root.symlink_to(tmp_path / name)
+        watch.check(1, 1.0)
+        bell.take()
+        (root / "cat.txt").write_text("a cat\n")
+        assert heard(bell) == {"cat.txt"}
+    watch.stop()
+
+
 @pytest.mark.parametrize("part", ["dispatcher", "emitter", "reader"])
-def test_a_thread_that_died_is_found_and_replaced(root: Path, bell: Bell, watch: Watch, part: str) -> None:
+def test_a_thread_that_died_is_found_told_and_replaced(
+    root: Path, bell: Bell, watch: Watch, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
     observer = watch._observer
     assert observer is not None
     if part == "dispatcher":
@@ -148,6 +168,7 @@ def test_a_thread_that_died_is_found_and_replaced(root: Path, bell: Bell, watch:
     assert not watch._is_sound()
     watch.check(1, 10.0)
     assert watch._is_sound()
+    assert "watched anew" in caplog.text
     assert heard(bell) is None  # what came before it was replaced
     (root / "cat.txt").write_text("a cat\n")
     assert heard(bell) == {"cat.txt"}

@@ -31,6 +31,10 @@ class Bell(FileSystemEventHandler):
         self._everything = True
         self._rung = threading.Event()
 
+    def listen_at(self, root: Path) -> None:
+        """Notices come with paths below this folder from now on: the inbox may be reached by a link."""
+        self._root = os.fspath(root)
+
     def ring(self) -> None:
         """Anything may have changed."""
         with self._lock:

@@ -100,6 +100,7 @@ class Watch:
             if now - self._tried >= TRY_AGAIN:
                 self._renew(now)
         elif not self._is_sound():
+            log.warning("the watch over the inbox had ended, or it is another folder by now; it is watched anew")
             self._renew(now)
             self._bell.ring()  # what came before the new watch
         elif self._is_short_of(folders):
@@ -115,9 +116,11 @@ class Watch:
         self._place = place_of(self._root)
         observer: BaseObserver | None = None
         try:
+            place = self._root.resolve()  # a watch on a link would be one on the link alone
+            self._bell.listen_at(place)
             observer = Observer()
             observer.start()
-            observer.schedule(self._bell, str(self._root), recursive=True, event_filter=_NOTICES)
+            observer.schedule(self._bell, str(place), recursive=True, event_filter=_NOTICES)
         except OSError as error:
             if observer is not None:
                 _end(observer)
