@@ -74,8 +74,10 @@ def init(
     usual = folder == user_config().parent.absolute()
     mjwatch = "mjwatch" if usual else f"mjwatch --config {quote(plain(folder / 'config.toml'))}"
     if not token:
-        typer.echo(f"The token is still missing: `{mjwatch} keys set token` asks for it.")
-    typer.echo(f"Next: `{mjwatch} check`, then `{mjwatch} run`.")
+        typer.echo("The token is still missing.")
+    typer.echo("Next:")
+    for verb in ([] if token else ["keys set token"]) + ["check", "run"]:
+        typer.echo(f"  {mjwatch} {verb}")
 
 
 def _refuse_second(folder: Path) -> None:
