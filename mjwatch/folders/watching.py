@@ -100,7 +100,7 @@ class Watch:
             if now - self._tried >= TRY_AGAIN:
                 self._renew(now)
         elif not self._is_sound():
-            log.warning("the watch over the inbox had ended, or it is another folder by now; it is watched anew")
+            log.warning("the watch over the inbox had ended, or that is another folder now; watched anew")
             self._renew(now)
             self._bell.ring()  # what came before the new watch
         elif self._is_short_of(folders):
