@@ -50,6 +50,14 @@ def mjwatch(
 
 
 @pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Have standard output be a terminal of 80 columns, for somebody who wants no colours."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
 def journal(tmp_path: Path, mjwatch: Callable[..., Told]) -> Callable[..., None]:
     """Fill the workspace's journal."""
 

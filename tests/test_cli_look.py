@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -153,16 +152,17 @@ def test_show_tells_the_time_between_and_the_relatives(
     assert "(not in the journal any more)" in mjwatch("show", "jobddddd").out
 
 
-def test_lines_fit_a_terminal_and_are_whole_in_a_pipe(
-    mjwatch: Callable[..., Told], journal: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = "漢字の猫 " * 40 + "the end"
-    journal(a_job(text=text, state=State.RUNNING))
+@pytest.mark.usefixtures("terminal")
+def test_lines_fit_a_terminal(mjwatch: Callable[..., Told], journal: Callable[..., None]) -> None:
+    journal(a_job(text="漢字の猫 " * 40 + "the end", state=State.RUNNING))
     for verb in ("list", "status", "show jobaaaaa"):
         told = mjwatch(*verb.split())
         assert all(columns(line) <= 80 for line in told.out.splitlines() if "/" not in line)
-    monkeypatch.delenv("COLUMNS")
-    monkeypatch.setattr("os.get_terminal_size", lambda fd: os.terminal_size((0, 0)))
+
+
+def test_lines_are_whole_in_a_pipe(mjwatch: Callable[..., Told], journal: Callable[..., None]) -> None:
+    text = "漢字の猫 " * 40 + "the end"
+    journal(a_job(text=text, state=State.RUNNING))
     for verb in ("list", "status", "show jobaaaaa"):
         assert any(text in line for line in mjwatch(*verb.split()).out.splitlines())
 

@@ -266,6 +266,7 @@ def test_settings_are_found_however_they_are_written() -> None:
 # ---- check
 
 
+@pytest.mark.usefixtures("terminal")
 def test_a_check_shows_a_line_each_and_the_cure_below_and_fits_a_terminal(
     mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:

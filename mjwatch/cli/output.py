@@ -66,7 +66,7 @@ def columns(text: str) -> int:
 
 def room() -> int | None:
     """Columns that a line may take; None where nobody cuts it, as in a pipe or a file."""
-    return shutil.get_terminal_size((0, 0)).columns or None
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def colourful() -> bool:
