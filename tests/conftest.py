@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch import __main__
+from mjwatch.cli import output
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import TakenFile
 from tests.told import Told
@@ -50,11 +51,9 @@ def mjwatch(
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Have standard output be a terminal of 80 columns, for somebody who wants no colours."""
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("NO_COLOR", "1")
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have lines fit a terminal of 80 columns."""
+    monkeypatch.setattr(output, "room", lambda: 80)
 
 
 @pytest.fixture

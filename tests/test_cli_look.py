@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.cli.output import colourful, columns, duration, plain, wrapped
+from mjwatch.cli.output import colourful, columns, duration, plain, room, wrapped
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import TakenFile
 from mjwatch.model import Note, Prompt, Refusal, RefusalClass, State
@@ -165,6 +165,13 @@ def test_lines_are_whole_in_a_pipe(mjwatch: Callable[..., Told], journal: Callab
     journal(a_job(text=text, state=State.RUNNING))
     for verb in ("list", "status", "show jobaaaaa"):
         assert any(text in line for line in mjwatch(*verb.split()).out.splitlines())
+
+
+@pytest.mark.parametrize(("terminal", "width"), [(True, 44), (False, None)])
+def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch, terminal: bool, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", "44")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert room() == width
 
 
 def test_states_have_colours_in_a_terminal_that_wants_them(
