@@ -81,7 +81,9 @@ def daemon(workspace: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     before = _sessions(log)
     command = [sys.executable, "-m", "mjwatch", "--config", str(workspace / "config.toml"), "run", *arguments]
     with program(*command, log=log) as one:
-        wait_until(lambda: _sessions(log) > before or one.poll() is not None, "the gateway's READY")
+        wait_until(
+            lambda: _sessions(log) > before or one.poll() is not None, "the gateway's READY", pause=0.005
+        )
         yield one
 
 
