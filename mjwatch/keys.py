@@ -154,7 +154,7 @@ def _read_token(folder: Path, environ: Mapping[str, str]) -> str:
     if not text:
         raise ConfigError(
             f"there is no Discord token: {where} is missing or empty",
-            f"put your account's token there, alone, and `chmod 600 {where}`; keys/README.md says what it is",
+            f"`mjwatch keys set token` asks for it; by hand: the token alone in there, and `chmod 600 {where}`",
         )
     return check_token(text, where)
 
@@ -174,7 +174,7 @@ def _read_channel(folder: Path, environ: Mapping[str, str]) -> str:
     if not text:
         raise ConfigError(
             f"there is no channel id: {where} is missing or empty",
-            f"put the channel's address from the browser there, whole: {_ADDRESS_FORM}",
+            f"`mjwatch keys set channel` takes its address from the browser: {_ADDRESS_FORM}",
         )
     if not is_snowflake(text):
         try:

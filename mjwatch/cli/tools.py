@@ -13,7 +13,7 @@ import typer
 
 from mjwatch.cli.lookup import JobId, config_of, find_job, no_job, reader_of
 from mjwatch.cli.output import Json, echo_json, plain
-from mjwatch.errors import MjwatchError
+from mjwatch.errors import MjwatchError, PictureError
 from mjwatch.simulator.options import (
     DELETE_ORDERS,
     PICTURE_FORMATS,
@@ -55,6 +55,9 @@ def split(
             path = folder / f"{safe_name(stem)}_{number}.{'jpg' if kind == 'jpeg' else kind}"
             path.write_bytes(tile)
             made.append({"file": str(path), "width": width, "height": height, "format": kind})
+    except PictureError as error:
+        mend = error.mend or "give a grid of four pictures: PNG, WebP or JPEG"
+        raise MjwatchError(f"{image}: {error.message}", mend) from error
     except OSError as error:
         raise MjwatchError(f"{folder} can't be written: {error.strerror}", "give another --out") from error
     if as_json:

@@ -40,7 +40,7 @@ def drop_file(inbox: Path, stem: str, suffix: str, data: bytes, taken: Callable[
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    raise MjwatchError(f"{inbox} has {TRIES} files named {stem} already")
+    raise MjwatchError(f"{inbox} has {TRIES} files named {stem} already", "take some of them away")
 
 
 def _name(stem: str, number: int, suffix: str) -> str:

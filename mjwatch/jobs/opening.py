@@ -95,7 +95,10 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise JournalError(f"the journal {path} can't be used: {error}", _mend(error)) from error
     except OSError as error:
-        raise JournalError(f"the journal {path} can't be used: {error.strerror or error}") from error
+        message = f"the journal {path} can't be used: {error.strerror or error}"
+        raise JournalError(
+            message, "see to its disk and its folder; `mjwatch check` looks them over"
+        ) from error
 
 
 def no_journal(path: Path) -> JournalError:
