@@ -154,7 +154,7 @@ def _read_token(folder: Path, environ: Mapping[str, str]) -> str:
     if not text:
         raise ConfigError(
             f"there is no Discord token: {where} is missing or empty",
-            f"`mjwatch keys set token` asks for it; by hand: the token alone in there, and `chmod 600 {where}`",
+            f"`mjwatch keys set token` asks for it; by hand: the token alone in it, and `chmod 600 {where}`",
         )
     return check_token(text, where)
 
