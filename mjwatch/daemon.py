@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import ConfigError, JournalError, MjwatchError, OwnerError
 from mjwatch.events import StopAsked
 from mjwatch.host.log import start_logging
+from mjwatch.host.memory import give_back_early
 from mjwatch.host.supervision import Supervision
 from mjwatch.host.systemd import Systemd
 from mjwatch.jobs.overview import capped_until
@@ -54,6 +55,7 @@ def run_daemon(
     ``accept_existing``: their word on the inbox, as Runtime has them. ``systemd`` is told how it goes.
     """
     systemd = systemd or Systemd({})
+    give_back_early()
     # The handlers stay until all has stopped: a second signal must not cut a clean stop short.
     with (
         Supervision(systemd) as supervision,
