@@ -22,7 +22,6 @@ from mjwatch.folders.report import failure_page, result_page
 from mjwatch.model import ResultKind
 from mjwatch.pictures.metadata import with_provenance
 from mjwatch.pictures.provenance import Provenance
-from mjwatch.pictures.split import image_facts, split_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +122,8 @@ class Collector:
         ]
 
     def _split(self, stem: str, grid: bytes, about: Provenance) -> list[PictureFile]:
+        from mjwatch.pictures.split import split_grid  # with Pillow, which an idle service does without
+
         with self._split_turn:
             tiles = split_grid(grid, self._format)
         pictures = [
@@ -193,6 +194,8 @@ class Collector:
 
 
 def _picture(stem: str, data: bytes, index: int) -> PictureFile:
+    from mjwatch.pictures.split import image_facts  # see _split
+
     kind, width, height = image_facts(data)
     suffix = {"jpeg": "jpg"}.get(kind, kind)
     return PictureFile(f"{stem}.{suffix}", data, index, width, height, kind)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import PictureError
 from mjwatch.folders.durable import durable_folder, durable_replace
-from mjwatch.pictures.split import image_facts
-from mjwatch.pictures.thumbnail import thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -34,6 +32,9 @@ class Thumbnails:
 
     def size_for(self, entry: Entry, job_folder: Path) -> list[int] | None:
         """Width and height of the job's thumbnail, which is made if it is not there; None if it has none."""
+        from mjwatch.pictures.split import image_facts  # with Pillow, which an idle service does without
+        from mjwatch.pictures.thumbnail import thumbnail
+
         path = self._path(entry["id"])
         try:
             data = path.read_bytes()

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from urllib3.connection import HTTPConnection
 
-import mjwatch.collector
 import mjwatch.folders.outbox
 import mjwatch.pictures.split
 from mjwatch.__main__ import main
@@ -188,7 +187,7 @@ POINTS: dict[str, Kill] = {
     **both("download", Kill(CDN, "fetch")),
     "in-download": Kill(transport, "_next_piece", is_picture, after=True),
     "in-split": Kill(mjwatch.pictures.split, "_encode", nth=2),
-    "after-split": Kill(mjwatch.collector, "split_grid", after=True),
+    "after-split": Kill(mjwatch.pictures.split, "split_grid", after=True),
     "in-staging": Kill(mjwatch.folders.outbox, "durable_copy", nth=3, after=True),
     **both("staging", Kill(mjwatch.folders.outbox, "fsync_folder", is_staged)),
     **both("rename", Kill(Path, "rename", into_outbox)),
