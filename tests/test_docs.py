@@ -131,6 +131,51 @@ def test_every_make_target_that_is_shown_exists(name: str) -> None:
             assert target in targets, f"{name}: make {target}"
 
 
+def test_the_page_on_the_architecture_names_every_module_under_its_folder() -> None:
+    (floors,) = re.findall(r"^```\ndoors .*?^```", _text("docs/architecture.md"), re.MULTILINE | re.DOTALL)
+    named: dict[str, set[str]] = {}
+    folder = ""
+    for line in floors.splitlines():
+        beside = re.search(r" (\w+)/(?: |$)", line)
+        if beside:
+            folder = beside[1]
+        elif line[:1].strip() or re.match(r" {24}\w", line):
+            folder = ""
+        named.setdefault(folder, set()).update(re.findall(r"\w+", line))
+    package = ROOT / "mjwatch"
+    missing = [
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if path.stem != "__init__" and "simulator" not in path.parts
+        if path.stem not in named.get(path.parent.name if path.parent != package else "", set())
+    ]
+    assert missing == []
+
+
+_PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_picture_is_there_is_small_and_says_what_it_shows(name: str) -> None:
+    for words, link in _PICTURE.findall(_prose(_text(name))):
+        path = (ROOT / name).parent / link
+        assert path.is_file(), f"{name}: {link}"
+        assert path.stat().st_size < 200_000
+        assert len(words.split()) > 3
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    left = [ROOT / "README.md"]
+    while left:
+        page = left.pop()
+        seen.add(page)
+        links = _LINK.findall(_prose(page.read_text(encoding="utf-8")))
+        paths = [page.parent / link.partition("#")[0] for link in links if "://" not in link]
+        left += [path.resolve() for path in paths if path.suffix == ".md" and path.resolve() not in seen]
+    assert [page.name for page in PAGES if page not in seen] == []
+
+
 # ---- examples
 
 
