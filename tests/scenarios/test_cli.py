@@ -132,6 +132,7 @@ def test_a_daemon_serves_submit_imagine_and_the_api_and_shows_how_it_goes(
         wait_until(lambda: len(dogs(stage)) == 2, "both dogs")
         status = json.loads(stage.run("status", "--json").stdout)
         assert status["daemon"] is True
+        assert status["connected_since"] is not None
         assert [(job["state"], job["prompt"]) for job in status["live"]] == [("submitted", "a silent cat")]
         out, err = interrupt(waiting)
         assert (waiting.returncode, out) == (130, "")
