@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from mjwatch import __main__
 from mjwatch.cli import output
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.model import Job
+
+
+# A test that computes is as slow as the machine is busy; whether an example hangs is pytest's to find out.
+settings.register_profile("mjwatch", deadline=None)
+settings.load_profile("mjwatch")
 
 
 @pytest.fixture(autouse=True)

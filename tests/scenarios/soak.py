@@ -26,7 +26,7 @@ from tests.scenarios.stage import Stage, staged
 if TYPE_CHECKING:
     from subprocess import Popen
 
-OPTIONS = ("--seconds-per-job", "1", "--format", "png", "--heartbeat-interval", "5")
+OPTIONS = ("--fast-hours", "100000", "--seconds-per-job", "1", "--format", "png", "--heartbeat-interval", "5")
 PAUSE = 0.7
 """Seconds between two prompts."""
 FAULT_EVERY = 4
