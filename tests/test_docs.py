@@ -176,6 +176,16 @@ def test_every_page_is_reached_from_the_readme() -> None:
     assert [page.name for page in PAGES if page not in seen] == []
 
 
+def test_the_messages_of_a_start_are_found_in_the_code_as_they_are_quoted() -> None:
+    (table,) = re.findall(
+        r"^## It does not start\n.*?(?=^## )", _text("docs/troubleshooting.md"), re.M | re.S
+    )
+    said = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)[2:]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "mjwatch").rglob("*.py")]
+    assert len(said) > 8
+    assert [words for words in said if not any(words in source for source in sources)] == []
+
+
 # ---- examples
 
 
