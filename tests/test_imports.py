@@ -45,7 +45,9 @@ def test_importing_the_package_loads_nothing_else_of_ours_and_nothing_heavy() ->
 def test_the_command_line_loads_no_library_before_a_verb_needs_it() -> None:
     loaded = _loaded_after("import mjwatch.cli.app")
     assert "typer" in loaded
-    assert loaded.isdisjoint({"requests", "PIL", "watchdog", "websocket", "sqlite3", "aiohttp", "prompt_toolkit"})
+    assert loaded.isdisjoint(
+        {"requests", "PIL", "watchdog", "websocket", "sqlite3", "aiohttp", "prompt_toolkit"}
+    )
 
 
 @pytest.mark.parametrize(

@@ -131,10 +131,10 @@ def echo_hanging(head: str, width: int, text: str) -> None:
 
 def wrapped(text: str, whole: int | None, indent: int = 0) -> Iterator[str]:
     """The text in lines, broken at blanks so that each fits beside the indent; a longer word stays whole."""
-    line = ""
-    for word in text.split(" "):
-        longer = f"{line} {word}" if line else word
-        if line and whole is not None and columns(longer) > whole - indent:
+    line, *words = text.split(" ")
+    for word in words:
+        longer = f"{line} {word}"
+        if whole is not None and columns(longer) > whole - indent:
             yield line
             line = word
         else:
