@@ -24,7 +24,7 @@ from mjwatch.pictures.metadata import with_provenance
 from mjwatch.pictures.provenance import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mjwatch.discord.cdn import CDN
     from mjwatch.discord.rest import DiscordREST
@@ -57,9 +57,12 @@ class Collector:
         keep_grid: bool,
         embed_prompt: bool,
         file_of: Callable[[str], TakenFile | None],
-        published: Callable[[str], None] = lambda folder: None,
+        published: Callable[[str, bytes | None], None] | None = None,
     ) -> None:
-        """``published`` is told of each folder, by its path in the outbox; it must return at once."""
+        """``published`` is told of each folder, by its path in the outbox; it must return at once.
+
+        Where a thumbnail costs little, since the picture was in hand, it comes with it.
+        """
         self._rest = rest
         self._cdn = cdn
         self._outbox = outbox
@@ -72,8 +75,8 @@ class Collector:
         self._missed: dict[str, int] = {}
         self._fetched: dict[str, bytes] = {}
         self._fetched_lock = threading.Lock()
-        # Whole splits one after another, each on all cores: the peak of memory is one grid's, not four.
-        self._split_turn = threading.Lock()
+        # Grids are split and published one after another, each on all cores: the peak of memory is one's.
+        self._grid_turn = threading.Lock()
 
     def collect(self, job: Job) -> ev.JobEvent:
         """Publish the folder of a job that has its result."""
@@ -81,7 +84,11 @@ class Collector:
         if result is None or not (result.pictures or result.kind is ResultKind.TEXT):
             return ev.NotSaved("Midjourney's message has no picture", final=True)
         try:
-            pictures = self._pictures(job, result)
+            fetched = [self._fetch_once(one, result.message_id) for one in _pictures_of(result)]
+            if result.kind is ResultKind.GRID:
+                with self._grid_turn:
+                    return self._publish_grid(job, result, fetched[0])
+            pictures = self._as_they_came(job, result, fetched)
         except (DownloadError, PictureError) as error:
             if isinstance(error, PictureError):
                 self._forget(result)  # the same bytes would be no better at the next try
@@ -107,29 +114,28 @@ class Collector:
 
     # ---- pictures
 
-    def _pictures(self, job: Job, result: Result) -> list[PictureFile]:
+    def _as_they_came(self, job: Job, result: Result, fetched: list[bytes]) -> list[PictureFile]:
         stem, about = stem_of(job), self._provenance(job, result)
-        if result.kind is ResultKind.GRID:
-            return self._split(stem, self._fetch_once(result.pictures[0], result.message_id), about)
-        found = [] if result.kind is ResultKind.TEXT else result.pictures
         name = f"{stem}_{job.prompt.action.replace(' ', '_')}" if job.prompt.action else stem
-        several = len(found) > 1
+        told = result.pictures[: len(fetched)]
         return [
-            _as_it_is(
-                f"{name}_{n}" if several else name, self._fetch_once(one, result.message_id), n, one, about
-            )
-            for n, one in enumerate(found, 1)
+            _as_it_is(f"{name}_{n}" if len(told) > 1 else name, data, n, one, about)
+            for n, (data, one) in enumerate(zip(fetched, told, strict=True), 1)
         ]
 
-    def _split(self, stem: str, grid: bytes, about: Provenance) -> list[PictureFile]:
-        from mjwatch.pictures.split import split_grid  # with Pillow, which an idle service does without
+    def _publish_grid(self, job: Job, result: Result, data: bytes) -> ev.JobEvent:
+        """Split it and publish its pictures. It is told to ``published`` with a thumbnail."""
+        from mjwatch.pictures.split import opened_grid  # with Pillow, which an idle service does without
+        from mjwatch.pictures.thumbnail import thumbnail_of
 
-        with self._split_turn:
-            tiles = split_grid(grid, self._format)
+        stem, about = stem_of(job), self._provenance(job, result)
+        grid = opened_grid(data, self._format)
         pictures = [
-            _picture(f"{stem}_{n}", with_provenance(tile, about), n) for n, tile in enumerate(tiles, 1)
+            _picture(f"{stem}_{n}", with_provenance(tile, about), n) for n, tile in enumerate(grid.split(), 1)
         ]
-        return [*pictures, _picture(f"{stem}_grid", grid, 0)] if self._keep_grid else pictures
+        pictures += [_picture(f"{stem}_grid", data, 0)] if self._keep_grid else []
+        self._missed.pop(job.id, None)
+        return self._publish(job, pictures, {}, thumbnail=lambda: thumbnail_of(grid.image))
 
     def _provenance(self, job: Job, result: Result) -> Provenance:
         """What the pictures are to say of themselves. A follow-up often has no words of its own."""
@@ -177,7 +183,13 @@ class Collector:
     # ---- the folder
 
     def _publish(
-        self, job: Job, pictures: list[PictureFile], others: dict[str, bytes], *, failed: bool = False
+        self,
+        job: Job,
+        pictures: list[PictureFile],
+        others: dict[str, bytes],
+        *,
+        failed: bool = False,
+        thumbnail: Callable[[], bytes | None] = lambda: None,
     ) -> ev.JobEvent:
         try:
             file = self._file_of(job.id)
@@ -189,12 +201,19 @@ class Collector:
         except (OutboxError, JournalError) as error:
             return ev.NotSaved(str(error))
         self._forget(job.result)
-        self._published(folder)
+        if self._published is not None:
+            self._published(folder, thumbnail())
         return ev.Published(folder, failed)
 
 
+def _pictures_of(result: Result) -> Sequence[RemotePicture]:
+    """Those that are fetched: of a grid one, of words none."""
+    most = {ResultKind.GRID: 1, ResultKind.TEXT: 0}.get(result.kind, len(result.pictures))
+    return result.pictures[:most]
+
+
 def _picture(stem: str, data: bytes, index: int) -> PictureFile:
-    from mjwatch.pictures.split import image_facts  # see _split
+    from mjwatch.pictures.split import image_facts  # see _publish_grid
 
     kind, width, height = image_facts(data)
     suffix = {"jpeg": "jpg"}.get(kind, kind)

@@ -186,7 +186,7 @@ class Runtime:
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
                 file_of=lambda job_id: _file_of(path, job_id),
-                published=self._gallery.published if self._gallery else lambda folder: None,
+                published=self._gallery.published if self._gallery else None,
             ),
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),

@@ -16,6 +16,7 @@ from mjwatch.folders.manifest import Place
 from mjwatch.folders.outbox import Outbox
 from mjwatch.model import Job, Prompt, ResultKind, State
 from mjwatch.pictures.provenance import SOURCE_TYPE
+from mjwatch.pictures.thumbnail import thumbnail
 from tests.made_jobs import RESULT, made_job
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def test_a_follow_up_without_words_carries_those_that_midjourney_repeated(
 def test_the_gallery_is_told_of_every_folder_that_appears(outbox: FillingOutbox) -> None:
     told: list[str] = []
     collector = a_collector(FakeCDN(), outbox)
-    collector._published = told.append
+    collector._published = lambda folder, thumbnail: told.append(folder)
     outbox.full = True
     collector.collect(a_finished_job("cat"))
     assert told == []
@@ -208,3 +209,12 @@ def test_the_gallery_is_told_of_every_folder_that_appears(outbox: FillingOutbox)
     collector.collect(a_finished_job("cat"))
     collector.answer(made_job("jobdog", "dog.txt", state=State.FAILED))
     assert told == ["cat-jobcat", "_failed/dog-jobdog"]
+
+
+def test_the_gallery_gets_a_thumbnail_of_a_grid_that_is_in_hand(outbox: FillingOutbox) -> None:
+    made: dict[str, bytes | None] = {}
+    collector = a_collector(FakeCDN(), outbox)
+    collector._published = made.__setitem__
+    collector.collect(a_finished_job("cat"))
+    collector.answer(made_job("jobdog", "dog.txt", state=State.FAILED))
+    assert made == {"cat-jobcat": thumbnail([grid()]), "_failed/dog-jobdog": None}

@@ -24,6 +24,8 @@ from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.script import read_entry
 from mjwatch.gallery.survey import survey
 from mjwatch.model import State
+from mjwatch.pictures.split import image_facts
+from mjwatch.pictures.thumbnail import thumbnail_of
 from tests.outboxes import a_folder, a_job, an_outbox
 from tests.unprivileged import unprivileged
 
@@ -97,6 +99,22 @@ def test_a_thumbnail_shows_the_grid_small_and_is_made_once(gallery: Gallery, out
     gallery.forget()
     bring_up(gallery)
     assert path.stat().st_ino == inode
+
+
+def test_a_thumbnail_that_comes_with_the_folder_is_kept_as_it_is(gallery: Gallery, outbox: Path) -> None:
+    folder = a_folder(outbox, a_job(2), picture=2)
+    made = thumbnail_of(Image.new("RGB", (32, 16), "red")) or b""
+    gallery.add([folder], {folder: made})
+    assert (outbox / "_gallery/thumbs/0/000002zz.webp").read_bytes() == made
+    assert entries(outbox)[folder]["thumb"] == [32, 16]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+def test_any_picture_in_hand_has_a_thumbnail_or_none(mode: str) -> None:
+    made = thumbnail_of(Image.new(mode, (640, 480)))
+    if made is not None:
+        assert image_facts(made) == ("webp", 462, 346)
+    assert made is not None or mode in {"I;16", "F"}
 
 
 def test_a_failure_has_an_entry_and_no_thumbnail(gallery: Gallery, outbox: Path) -> None:

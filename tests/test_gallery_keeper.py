@@ -15,13 +15,13 @@ import pytest
 
 from mjwatch.errors import OutboxError
 from mjwatch.gallery import keeper as keeper_module
-from mjwatch.gallery.gallery import Gallery
+from mjwatch.gallery.gallery import NONE_MADE, Gallery
 from mjwatch.gallery.keeper import BATCH, GalleryKeeper
 from tests.outboxes import a_folder, a_job, an_outbox
 from tests.test_gallery import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 HANG = 30.0
@@ -33,6 +33,7 @@ class FakeGallery:
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
         self.missing: list[str] = []
+        self.made: dict[str, bytes] = {}
         self.error: Exception | None = None
         self.may_go = threading.Event()
         self.may_go.set()
@@ -41,8 +42,9 @@ class FakeGallery:
     def install(self) -> None:
         self._called("install")
 
-    def add(self, folders: Iterable[str]) -> None:
+    def add(self, folders: Iterable[str], made: Mapping[str, bytes] = NONE_MADE) -> None:
         self._called("add", *folders)
+        self.made |= made
 
     def mend(self) -> list[str]:
         self._called("mend")
@@ -100,6 +102,14 @@ def test_one_that_need_not_mend_only_adds() -> None:
     with kept(gallery, mend_first=False) as keeper:
         keeper.published("a")
     assert gallery.calls == [("install",), ("add", "a")]
+
+
+def test_a_thumbnail_goes_with_its_folder() -> None:
+    gallery = FakeGallery()
+    with kept(gallery, mend_first=False) as keeper:
+        keeper.published("a", b"small")
+        keeper.published("b")
+    assert gallery.made == {"a": b"small"}
 
 
 def test_what_is_published_goes_before_what_an_earlier_run_left_out() -> None:
@@ -175,6 +185,7 @@ def test_a_stop_waits_no_longer_than_it_is_told() -> None:
     gallery = FakeGallery()
     gallery.may_go.clear()
     with kept(gallery) as keeper:
+        assert gallery.began.acquire(timeout=HANG)
         keeper.stop(0.01)
         assert keeper._thread.is_alive()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -34,6 +35,9 @@ PATIENCE = 30.0
 
 LARGEST_MANIFEST = 4 * 1024 * 1024
 """Bytes; one that is longer is none of ours."""
+
+
+NONE_MADE: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Gallery:
@@ -71,10 +75,14 @@ class Gallery:
         durable_folder(self._folder)
         durable_replace(self._folder / STATUS, status_script(status))
 
-    def add(self, folders: Iterable[str]) -> None:
-        """Enter the jobs of these folders, by their paths in the outbox; one that is no job's is left out."""
+    def add(self, folders: Iterable[str], made: Mapping[str, bytes] = NONE_MADE) -> None:
+        """Enter the jobs of these folders, by their paths in the outbox; one that is no job's is left out.
+
+        ``made``: thumbnails that are there already, by folder.
+        """
         with self._locked():
-            entries = [entry for folder in folders if (entry := self._entry(folder)) is not None]
+            found = [self._entry(folder, made.get(folder)) for folder in folders]
+            entries = [entry for entry in found if entry is not None]
             self._chunks.append([literal(entry) for entry in entries])
 
     def mend(self) -> list[str]:
@@ -118,8 +126,8 @@ class Gallery:
                 log.info("jobs-%04d.js of the gallery is damaged (%s), and is made anew", number, error)
                 yield []
 
-    def _entry(self, folder: str) -> Entry | None:
-        """The folder's entry, with its thumbnail made; None if it holds no manifest, or is gone by now."""
+    def _entry(self, folder: str, made: bytes | None) -> Entry | None:
+        """The folder's entry, with its thumbnail kept; None if it holds no manifest, or is gone by now."""
         path = self._outbox / folder
         try:
             facts = (path / FILE_NAME).stat()
@@ -128,7 +136,7 @@ class Gallery:
             log.info("%s is not shown in the gallery: %s", folder, error)
             return None
         entry = entry_of(manifest, shown_path(folder), stamp_of(facts))
-        size = self._thumbs.size_for(entry, path) if entry else None
+        size = self._thumbs.size_for(entry, path, made) if entry else None
         return entry if entry is None or size is None else entry | {"thumb": size}
 
     @contextmanager

@@ -41,6 +41,7 @@ class GalleryKeeper:
         self._retry = retry
         self._changed = threading.Condition()
         self._fresh: deque[str] = deque()
+        self._made: dict[str, bytes] = {}
         self._behind = mend_first
         self._stopping = False
         # What follows is the thread's own.
@@ -60,11 +61,13 @@ class GalleryKeeper:
             self._changed.notify()
         self._thread.join(patience)
 
-    def published(self, folder: str) -> None:
-        """A job's folder has appeared in the outbox, or was replaced."""
+    def published(self, folder: str, thumbnail: bytes | None = None) -> None:
+        """A job's folder has appeared in the outbox, or was replaced; its ``thumbnail``, if that is made."""
         with self._changed:
             if len(self._fresh) < QUEUE:
                 self._fresh.append(folder)
+                if thumbnail is not None:
+                    self._made[folder] = thumbnail
             else:
                 self._behind = True
             self._changed.notify()
@@ -102,9 +105,10 @@ class GalleryKeeper:
             self._installed = True
         with self._changed:
             fresh = [self._fresh.popleft() for _ in range(min(BATCH, len(self._fresh)))]
+            made = {folder: self._made.pop(folder) for folder in fresh if folder in self._made}
             behind, self._behind = self._behind, self._behind and bool(fresh)
         if fresh:
-            self._gallery.add(fresh)
+            self._gallery.add(fresh, made)
         elif behind:
             self._backlog = deque(self._gallery.mend())
             self._untidy = True
@@ -122,6 +126,7 @@ class GalleryKeeper:
         with self._changed:
             self._behind = True
             self._fresh.clear()
+            self._made.clear()
             self._changed.wait_for(lambda: self._stopping, self._retry)
 
 

@@ -30,28 +30,43 @@ class Thumbnails:
         """The jobs that have one."""
         return {path.stem for path in self._files() if path.suffix == ".webp"}
 
-    def size_for(self, entry: Entry, job_folder: Path) -> list[int] | None:
-        """Width and height of the job's thumbnail, which is made if it is not there; None if it has none."""
-        from mjwatch.pictures.split import image_facts  # with Pillow, which an idle service does without
-        from mjwatch.pictures.thumbnail import thumbnail
+    def size_for(self, entry: Entry, job_folder: Path, made: bytes | None = None) -> list[int] | None:
+        """Width and height of the job's thumbnail; None if it has none.
 
-        path = self._path(entry["id"])
+        It is kept if it is ``made`` already, and made if it is not there.
+        """
+        from mjwatch.pictures.split import image_facts  # with Pillow, which an idle service does without
+
         try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            data = b""
-        try:
-            if not data:
-                sources = [_content(job_folder / name) for name in _sources(entry)]
-                if not sources:
-                    return None
-                data = thumbnail(sources)
-                durable_folder(path.parent)
-                durable_replace(path, data)
-            facts = image_facts(data)
+            data = self._kept(entry["id"], made) or self._made(entry, job_folder)
+            facts = None if data is None else image_facts(data)
         except (FileNotFoundError, PictureError):
             return None  # a video, or a picture that a person took away
-        return [facts.width, facts.height]
+        return None if facts is None else [facts.width, facts.height]
+
+    def _kept(self, job_id: str, made: bytes | None) -> bytes | None:
+        if made is not None:
+            self._write(job_id, made)
+            return made
+        try:
+            return self._path(job_id).read_bytes() or None
+        except FileNotFoundError:
+            return None
+
+    def _made(self, entry: Entry, job_folder: Path) -> bytes | None:
+        from mjwatch.pictures.thumbnail import thumbnail  # see size_for
+
+        sources = [_content(job_folder / name) for name in _sources(entry)]
+        if not sources:
+            return None
+        data = thumbnail(sources)
+        self._write(entry["id"], data)
+        return data
+
+    def _write(self, job_id: str, data: bytes) -> None:
+        path = self._path(job_id)
+        durable_folder(path.parent)
+        durable_replace(path, data)
 
     def drop_all_but(self, ids: Collection[str]) -> None:
         """Remove those of other jobs, and what a crash left half written."""

@@ -12,6 +12,7 @@ import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,27 +78,48 @@ def split_grid(data: bytes, format: str = "auto", threads: int = 2) -> list[byte
 
     Raises PictureError if the data is no whole picture, too large, too small or an animation.
     """
+    return opened_grid(data, format).split(threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A grid that is read: its pixels, and how its four pictures are to be encoded."""
+
+    image: Image.Image
+    _lines: Scanlines | None
+    _options: dict[str, Any]
+
+    def split(self, threads: int = 2) -> list[bytes]:
+        """The four pictures, as ``split_grid`` gives them."""
+        with ThreadPoolExecutor(max(1, threads), thread_name_prefix="split") as pool:
+            return list(pool.map(self._piece, _boxes(*self.image.size)))
+
+    def _piece(self, box: Box) -> bytes:
+        lines = self._lines
+        if lines is not None and lines.fits(self.image) and lines.pays(box, self.image):
+            return lines.cut(box, self.image)
+        return _encode(self.image, box, self._options)
+
+
+def opened_grid(data: bytes, format: str = "auto") -> Grid:
+    """A grid, read; its pictures are to have this format. All as for ``split_grid``. Raises PictureError."""
     if format not in ("auto", *FORMATS):
         raise ValueError(f"format must be auto, {', '.join(FORMATS)}, not {format!r}")
-    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="split") as pool:
-        with _told():
-            image = _open(data)
-            facts = _facts(image)
-            _check_grid(image)
-            wanted = format if format != "auto" else "webp" if facts.format == "webp" else "png"
-            keep = wanted == "png" and _may_keep_filters(image, len(data))
-            reading = pool.submit(Scanlines.read, data) if keep else None
-            image.load()
-        lines = reading.result() if reading is not None else None
-        # Cut along scanlines, each piece shows on its own whether run lengths will do.
-        prepared, options = _prepare(image, wanted, lines is None and _is_photo(image, facts, len(data)))
-
-        def piece(box: Box) -> bytes:
-            if lines is not None and lines.fits(prepared) and lines.pays(box, prepared):
-                return lines.cut(box, prepared)
-            return _encode(prepared, box, options)
-
-        return list(pool.map(piece, _boxes(*image.size)))
+    with _told():
+        image = _open(data)
+        facts = _facts(image)
+        _check_grid(image)
+        wanted = format if format != "auto" else "webp" if facts.format == "webp" else "png"
+        lines = None
+        if wanted == "png" and _may_keep_filters(image, len(data)):
+            with ThreadPoolExecutor(1, thread_name_prefix="split") as pool:
+                reading = pool.submit(Scanlines.read, data)
+                image.load()
+                lines = reading.result()
+        image.load()
+    # Cut along scanlines, each piece shows on its own whether run lengths will do.
+    prepared, options = _prepare(image, wanted, lines is None and _is_photo(image, facts, len(data)))
+    return Grid(prepared, lines, options)
 
 
 def _may_keep_filters(image: Image.Image, size: int) -> bool:

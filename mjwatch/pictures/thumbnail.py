@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -18,6 +18,9 @@ AREA = 400 * 400
 
 _GAP = 4
 """Pixels between the four pictures of a sheet."""
+
+
+_HOW: dict[str, Any] = {"resample": Image.Resampling.LANCZOS, "reducing_gap": 2.0}
 
 
 def thumbnail(pictures: Sequence[bytes]) -> bytes:
@@ -35,12 +38,27 @@ def thumbnail(pictures: Sequence[bytes]) -> bytes:
     return _encoded(sheet)
 
 
+def thumbnail_of(image: Image.Image) -> bytes | None:
+    """The same of one whose pixels are read, which stays as it is; None for a kind that can't be shown."""
+    try:
+        return _encoded(_coloured(image.resize(_size_within(image, AREA), **_HOW)))
+    except (ValueError, OSError):
+        return None
+
+
 def _shrunk(data: bytes, area: int) -> Image.Image:
     with opened_picture(data) as image:
-        scale = min(1.0, math.sqrt(area / (image.width * image.height)))
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image.thumbnail(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        image.thumbnail(_size_within(image, area), **_HOW)
+        return _coloured(image)
+
+
+def _size_within(image: Image.Image, area: int) -> tuple[int, int]:
+    scale = min(1.0, math.sqrt(area / (image.width * image.height)))
+    return max(1, round(image.width * scale)), max(1, round(image.height * scale))
+
+
+def _coloured(image: Image.Image) -> Image.Image:
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def _encoded(image: Image.Image) -> bytes:
