@@ -60,7 +60,14 @@ def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
         except PromptFileError:
             continue
         suffix, data = prompt_file(as_written(prompt.text))
-        assert [found.text for found in read_prompt_file(data, f"x{suffix}").prompts] == [prompt.text]
+        try:
+            found = read_prompt_file(data, f"x{suffix}").prompts
+        except PromptFileError:
+            assert (
+                "://" in words
+            )  # a link that moves to the front may leave a brace alone: refused, not changed
+            continue
+        assert [one.text for one in found] == [prompt.text]
 
 
 def test_the_same_prompt_twice_is_two_files_also_when_the_first_was_taken(

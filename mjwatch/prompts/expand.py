@@ -62,7 +62,7 @@ def wildcards_in(text: str) -> Iterator[str]:
 
 def as_written(text: str) -> str:
     """A text that has been expanded, written so that it stands for itself when a prompt file holds it."""
-    return _TOKEN.sub(lambda token: f"\\{token[0]}" if token["wildcard"] else token[0], text)
+    return _TOKEN.sub(lambda token: f"\\{token[0]}" if token["wildcard"] or token["word"] else token[0], text)
 
 
 class Wildcards:

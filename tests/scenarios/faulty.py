@@ -32,7 +32,7 @@ T = TypeVar("T")
 HURRIED = [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.scenarios.hurried"]
 MANY = 50
 """A count that is not meant to be used up."""
-PATIENCE = 40.0
+PATIENCE = 120.0
 """Seconds after which a row has not come to its end."""
 
 
