@@ -14,6 +14,7 @@ from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
+import mjwatch.background
 from mjwatch.background import Background
 from mjwatch.cli.bars import bars, ended, left_over, service_line
 from mjwatch.cli.followed import Followed
@@ -23,7 +24,8 @@ from mjwatch.cli.shell import Given
 from mjwatch.cli.typing_in import HISTORY_FILE, TypingIn, history
 from mjwatch.cli.verbs import GROUPS
 from mjwatch.config import Config
-from mjwatch.model import Job, Pause, PauseKind, Refusal, RefusalClass, State
+from mjwatch.errors import JournalError
+from mjwatch.model import Job, Refusal, RefusalClass, State
 from tests.pressed import done_job
 from tests.shapes import a_job
 
@@ -201,6 +203,14 @@ def test_follow_ups_are_followed_and_a_job_that_was_taken_back_has_ended(
     assert not lines.failed
 
 
+def test_a_reason_for_a_pause_needs_no_quotation_marks(lines: Lines, config: Config) -> None:
+    lines.do(":pause for lunch")
+    assert Followed(config).look().facts["paused"] == "paused by hand: for lunch"
+    lines.do(":resume")
+    assert Followed(config).look().facts["paused"] is None
+    assert not lines.failed
+
+
 @pytest.mark.parametrize("line", [":quit", ":exit", " :q "])
 def test_quit_leaves(lines: Lines, line: str) -> None:
     assert not lines.do(line)
@@ -271,10 +281,22 @@ def test_without_keys_the_shell_says_so_and_leaves_no_thread(config: Config) -> 
     assert threading.active_count() == before
 
 
-def test_what_is_paused_is_seen_by_those_who_wait(
-    config: Config, journal: Callable[..., None], lines: Lines
+def test_what_ended_the_work_is_told_once_and_the_next_line_starts_it_anew(
+    config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines.do("a red kite")
-    pause = Pause("Discord asks for a captcha", PauseKind.PERSON)
-    journal(paused={"reason": pause.reason, "kind": str(pause.kind)})
-    assert Followed(config).look().facts["paused"] == pause.reason
+    class Broken:
+        def __init__(self, *_: object, **__: object) -> None:
+            raise JournalError("the disk is gone", "bring it back")
+
+    (config.keys.path).mkdir(mode=0o700, exist_ok=True)
+    for name, text in {"authToken": "MTEx.abc.def", "API_channel_id": "1111000000000000003"}.items():
+        file = config.keys.path / f"{name}.key"
+        file.write_text(text)
+        file.chmod(0o600)
+    monkeypatch.setattr(mjwatch.background, "Runtime", Broken)
+    background = Background(config)
+    for _ in range(2):
+        with pytest.raises(JournalError, match="the disk is gone"):
+            background.ensure()
+    assert not background.works
+    background.stop()

@@ -112,6 +112,8 @@ class Lines:
 
     def _verb(self, name: str, words: list[str]) -> None:
         """Run it as the command line would."""
+        if name == "pause" and words and not words[0].startswith("-"):
+            words = [" ".join(words)]  # a reason, which nobody quotes
         try:
             code = run([*self._before, name, *words])
         except KeyboardInterrupt:
