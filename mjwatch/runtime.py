@@ -28,7 +28,7 @@ from mjwatch.folders.status import StatusFile
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.keeper import GalleryKeeper
 from mjwatch.host.hooks import Hooks
-from mjwatch.host.lock import account_lock, daemon_lock
+from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.machine import host_name, machine_id
 from mjwatch.host.poke import PokeListener
 from mjwatch.host.pulse import Pulse
@@ -148,6 +148,7 @@ class Runtime:
         ownership = self._ownership(journal)
         if self._watch_inbox:
             ownership.begin()  # who is refused has begun nothing
+            stack.enter_context(inbox_lock(config.inbox.path, machine_id()))
         stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()

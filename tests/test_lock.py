@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.errors import DaemonError
+from mjwatch.errors import ConfigError, DaemonError, OwnerError
 from mjwatch.host import lock
-from mjwatch.host.lock import account_lock, daemon_lock
+from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.running import FILE_NAME, daemon_runs
 from tests.unprivileged import unprivileged
 
@@ -185,3 +185,43 @@ def test_what_others_can_see_of_it_does_not_tell_the_token() -> None:
         seen = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
     assert "@mjwatch-" in seen
     assert TOKEN not in seen
+
+
+# ---- one inbox
+
+TAKER = """
+import sys
+from pathlib import Path
+from mjwatch.host.lock import inbox_lock
+with inbox_lock(Path(sys.argv[1]), "1234567890abcdef"):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_inbox_has_one_taker_on_a_machine_by_whatever_path(tmp_path: Path) -> None:
+    inbox, link, other = tmp_path / "a" / "inbox", tmp_path / "link", tmp_path / "other"
+    command = [sys.executable, "-c", TAKER, str(inbox)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mine\n"
+        link.symlink_to(inbox)
+        for path in (inbox, link):
+            with (
+                pytest.raises(OwnerError, match=r"takes the prompt files from .* already") as error,
+                inbox_lock(path, "1234567890abcdef"),
+            ):
+                pass
+            assert error.value.exit_code == 3
+        with inbox_lock(other, "1234567890abcdef"), inbox_lock(inbox, "another machine"):
+            pass
+        process.kill()
+        process.wait()
+    with inbox_lock(inbox, "1234567890abcdef"):
+        pass
+
+
+def test_an_inbox_that_can_not_be_made_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "inbox").write_text("in the way")
+    with pytest.raises(ConfigError, match="can't be made"), inbox_lock(tmp_path / "inbox", "x"):
+        pass

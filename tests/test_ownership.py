@@ -84,6 +84,17 @@ def test_a_new_name_or_a_new_journal_of_the_same_host_is_no_stranger(root: Path)
     assert (marker(root)["host"], marker(root)["journal"]) == ("renamed", "journal-9")
 
 
+def test_two_journals_of_one_host_do_not_write_over_each_others_marker(root: Path) -> None:
+    first, second = owned(root), owned(root, Owner("here", HERE.machine, "journal-9"))
+    assert trouble(first, root) is None
+    assert trouble(second, root) is None
+    before = (root / MARKER).stat()
+    for _ in range(3):
+        assert "another mjwatch on this machine" in (trouble(first, root) or "")
+        assert trouble(second, root) is None
+    assert (root / MARKER).stat() == before
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"host": "x"}', b"\xff\xfe", b"x" * 10_000])
 def test_a_marker_that_can_not_be_read_is_a_strangers(root: Path, content: bytes) -> None:
     (root / MARKER).write_bytes(content)

@@ -32,6 +32,10 @@ NOT_MOUNTED = (
     "the inbox {root} is empty and is not the folder that it was: is its disk mounted?"
     " Nothing is taken until it is back, or something lies in it"
 )
+ANOTHER_JOURNAL = (
+    "the inbox {root} now belongs to another mjwatch on this machine, with another state folder; nothing is"
+    " taken here. Stop one of the two, then start the other again"
+)
 UNKNOWN = (
     "the inbox {root} keeps prompt files of which this journal knows nothing, so nothing is taken. Take away"
     " what has its pictures already, then stop mjwatch and start it with `mjwatch run --accept-existing`"
@@ -85,6 +89,7 @@ class Ownership:
         self._owner = owner
         self._claims = claims
         self._place: tuple[int, int] | None = None
+        self._marked: tuple[int, int] | None = None
         self._in_order = not claims.keep or claims.accept_existing
         self._complained = False
 
@@ -110,6 +115,8 @@ class Ownership:
             return (
                 f"the inbox {self._root} now belongs to mjwatch on {_name_of(found)}; nothing is taken here"
             )
+        if found is not None and place == self._marked and found.journal not in ("", self._owner.journal):
+            return ANOTHER_JOURNAL.format(root=self._root)  # to write ours over it would begin a quarrel
         if found is None and look.empty and (self._claims.known or self._place) and place != self._place:
             return NOT_MOUNTED.format(root=self._root)
         self._place = place
@@ -118,8 +125,8 @@ class Ownership:
                 self._write(_without_journal(self._owner))
             return UNKNOWN.format(root=self._root)
         self._in_order = True
-        if found != self._owner:
-            self._write(self._owner)
+        if found == self._owner or self._write(self._owner):
+            self._marked = place
         return None
 
     def _knows(self, found: Owner | None, look: Look) -> bool:
@@ -131,7 +138,8 @@ class Ownership:
     def _is_ours(self, found: Owner) -> bool:
         return found.machine == self._owner.machine
 
-    def _write(self, owner: Owner) -> None:
+    def _write(self, owner: Owner) -> bool:
+        """Mark the inbox; whether that could be done."""
         note = {"note": "the one mjwatch that takes prompt files from this folder"}
         text = json.dumps(note | asdict(owner), indent=1)
         temporary = self._root / _TEMPORARY
@@ -146,6 +154,8 @@ class Ownership:
             if not self._complained:
                 log.warning("the inbox %s can't be marked as ours: %s", self._root, error.strerror)
             self._complained = True
+            return False
+        return True
 
 
 def _without_journal(owner: Owner) -> Owner:

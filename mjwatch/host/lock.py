@@ -1,4 +1,4 @@
-"""One state folder, one daemon, and one account and channel: locks that end with their process.
+"""One state folder, one inbox, one account and channel to a daemon: locks that end with their process.
 
 The system lets them go, however the process ends.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from mjwatch.errors import DaemonError
+from mjwatch.errors import ConfigError, DaemonError, OwnerError
 from mjwatch.host.rights import make_for_steerers
 from mjwatch.host.running import FILE_NAME
 
@@ -62,6 +62,31 @@ def account_lock(api_url: str, token: str, channel_id: str) -> Iterator[None]:
                 "another mjwatch on this machine, with another state folder, sends with this token into this"
                 " channel already",
                 "stop one of them: each would take the other's pictures",
+            ) from error
+        yield
+
+
+@contextmanager
+def inbox_lock(inbox: Path, machine: str) -> Iterator[None]:
+    """Be the only one on this machine that takes files out of this folder, by whatever path it is called.
+
+    The folder is made where it is missing. ``machine`` is the id by which machines are told apart. Raises
+    OwnerError where another process takes them, ConfigError where the folder can't be made.
+    """
+    try:
+        inbox.mkdir(parents=True, exist_ok=True)
+        place = inbox.stat()
+    except OSError as error:
+        raise ConfigError(f"the inbox {inbox} can't be made: {error.strerror}") from error
+    digest = hashlib.sha256(f"mjwatch {machine} {place.st_dev} {place.st_ino}".encode()).hexdigest()
+    with ExitStack() as stack:
+        try:
+            _hold(f"mjwatch-inbox-{digest[:32]}", stack)
+        except (Timeout, BlockingIOError) as error:
+            raise OwnerError(
+                f"another mjwatch on this machine, with another state folder, takes the prompt files from"
+                f" {inbox} already",
+                "stop it, or give each its own [inbox] path: two would both run what comes",
             ) from error
         yield
 
