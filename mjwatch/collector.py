@@ -26,6 +26,8 @@ from mjwatch.pictures.provenance import Provenance
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from PIL.Image import Image
+
     from mjwatch.discord.cdn import CDN
     from mjwatch.discord.rest import DiscordREST
     from mjwatch.folders.outbox import Outbox
@@ -124,18 +126,23 @@ class Collector:
         ]
 
     def _publish_grid(self, job: Job, result: Result, data: bytes) -> ev.JobEvent:
-        """Split it and publish its pictures. It is told to ``published`` with a thumbnail."""
-        from mjwatch.pictures.split import opened_grid  # with Pillow, which an idle service does without
-        from mjwatch.pictures.thumbnail import thumbnail_of
+        from mjwatch.pictures.thumbnail import thumbnail_of  # see _split
 
+        tiles, image = self._split(data)
         stem, about = stem_of(job), self._provenance(job, result)
-        grid = opened_grid(data, self._format)
         pictures = [
-            _picture(f"{stem}_{n}", with_provenance(tile, about), n) for n, tile in enumerate(grid.split(), 1)
+            _picture(f"{stem}_{n}", with_provenance(tile, about), n) for n, tile in enumerate(tiles, 1)
         ]
         pictures += [_picture(f"{stem}_grid", data, 0)] if self._keep_grid else []
         self._missed.pop(job.id, None)
-        return self._publish(job, pictures, {}, thumbnail=lambda: thumbnail_of(grid.image))
+        return self._publish(job, pictures, {}, thumbnail=lambda: thumbnail_of(image))
+
+    def _split(self, data: bytes) -> tuple[list[bytes], Image]:
+        """The four pictures, and the grid's pixels; what else it takes is let go before they are written."""
+        from mjwatch.pictures.split import opened_grid  # with Pillow, which an idle service does without
+
+        grid = opened_grid(data, self._format)
+        return grid.split(), grid.image
 
     def _provenance(self, job: Job, result: Result) -> Provenance:
         """What the pictures are to say of themselves. A follow-up often has no words of its own."""
@@ -213,7 +220,7 @@ def _pictures_of(result: Result) -> Sequence[RemotePicture]:
 
 
 def _picture(stem: str, data: bytes, index: int) -> PictureFile:
-    from mjwatch.pictures.split import image_facts  # see _publish_grid
+    from mjwatch.pictures.split import image_facts  # see _split
 
     kind, width, height = image_facts(data)
     suffix = {"jpeg": "jpg"}.get(kind, kind)

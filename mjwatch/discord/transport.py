@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import ssl
 import time
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -159,17 +160,15 @@ class Transport:
     def read_body(self, response: Response, *, limit: int = LARGEST_ANSWER, seconds: float = 60.0) -> bytes:
         """The whole body. Raises UnansweredError where it breaks off, grows too large or takes too long."""
         until = self._clock() + seconds
-        pieces: list[bytes] = []
-        size = 0
+        body = BytesIO()  # which gives its content away without a copy
         with response:
             while piece := _next_piece(response):
-                pieces.append(piece)
-                size += len(piece)
-                if size > limit:
+                body.write(piece)
+                if body.tell() > limit:
                     raise UnansweredError(f"an answer is larger than {limit} bytes")
                 if self._clock() > until:
                     raise UnansweredError(f"an answer took longer than {seconds:.0f} s")
-        return b"".join(pieces)
+        return body.getvalue()
 
     def release(self, response: Response) -> None:
         """Keep the connection of an answer that has no body. What may still be wrong with it is not told."""

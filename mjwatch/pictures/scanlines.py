@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mjwatch.pictures import png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from PIL import Image
 
@@ -40,11 +40,15 @@ _AT_ONCE = 192
 """Parts of rows, some 64 rows, that are compressed in one call: few calls, and little memory."""
 
 
+_STEP = 64 * 1024
+"""Bytes of a file that are decompressed in one call."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scanlines:
     """All rows of a picture as they lie filtered in its file, each after a byte that names its filter."""
 
-    rows: bytes
+    rows: bytearray
     width: int
     height: int
     colour: int
@@ -68,8 +72,8 @@ class Scanlines:
         width, height, depth, colour, *methods = struct.unpack(">IIBBBBB", head)
         if depth != 8 or colour not in _MODES or any(methods):
             return None
-        packed = b"".join([data[part.content] for part in parts if part.kind == b"IDAT"])
-        rows = _inflated(packed, height * (1 + width * _MODES[colour][1]))
+        packed = [part.content for part in parts if part.kind == b"IDAT"]
+        rows = _inflated(data, packed, height * (1 + width * _MODES[colour][1]))
         kept = b"".join([data[part.start : part.end] for part in parts if part.kind in _KEPT])
         found = None if rows is None else cls(rows, width, height, colour, kept)
         return found if found is not None and found.has_known_filters else None
@@ -141,14 +145,22 @@ class Scanlines:
             above = first
 
 
-def _inflated(packed: bytes, size: int) -> bytes | None:
-    """The whole stream, if it has just this size."""
-    stream = zlib.decompressobj()
+def _inflated(data: bytes, packed: Sequence[slice], size: int) -> bytearray | None:
+    """The stream that lies in these parts of the file, if it has just this size."""
+    view, stream = memoryview(data), zlib.decompressobj()
+    rows, end = bytearray(size), 0
     try:
-        rows = stream.decompress(packed, size + 1)
+        # Step by step into its place: at no time is there a second copy, however large it would become.
+        for part in packed:
+            for at in range(part.start, part.stop, _STEP):
+                some = stream.decompress(view[at : min(at + _STEP, part.stop)], size + 1 - end)
+                if end + len(some) > size:
+                    return None
+                rows[end : end + len(some)] = some
+                end += len(some)
     except zlib.error:
         return None
-    return rows if stream.eof and len(rows) == size else None
+    return rows if stream.eof and end == size else None
 
 
 def _first_pixel(kind: int, pixel: bytes, above: bytes) -> bytes:
