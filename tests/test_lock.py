@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.errors import ConfigError, DaemonError, OwnerError
+from mjwatch.errors import ConfigError, DaemonError
 from mjwatch.host import lock
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.running import FILE_NAME, daemon_runs
@@ -208,7 +208,7 @@ def test_one_inbox_has_one_taker_on_a_machine_by_whatever_path(tmp_path: Path) -
         link.symlink_to(inbox)
         for path in (inbox, link):
             with (
-                pytest.raises(OwnerError, match=r"takes the prompt files from .* already") as error,
+                pytest.raises(DaemonError, match=r"takes the prompt files from .* already") as error,
                 inbox_lock(path, "1234567890abcdef"),
             ):
                 pass

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from mjwatch.errors import ConfigError, DaemonError, OwnerError
+from mjwatch.errors import ConfigError, DaemonError
 from mjwatch.host.rights import make_for_steerers
 from mjwatch.host.running import FILE_NAME
 
@@ -71,7 +71,7 @@ def inbox_lock(inbox: Path, machine: str) -> Iterator[None]:
     """Be the only one on this machine that takes files out of this folder, by whatever path it is called.
 
     The folder is made where it is missing. ``machine`` is the id by which machines are told apart. Raises
-    OwnerError where another process takes them, ConfigError where the folder can't be made.
+    DaemonError where another process takes them, ConfigError where the folder can't be made.
     """
     try:
         inbox.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def inbox_lock(inbox: Path, machine: str) -> Iterator[None]:
         try:
             _hold(f"mjwatch-inbox-{digest[:32]}", stack)
         except (Timeout, BlockingIOError) as error:
-            raise OwnerError(
+            raise DaemonError(
                 f"another mjwatch on this machine, with another state folder, takes the prompt files from"
                 f" {inbox} already",
                 "stop it, or give each its own [inbox] path: two would both run what comes",
