@@ -21,6 +21,7 @@ from mjwatch.jobs.opening import refuse_unusable, translated
 from mjwatch.jobs.reader import JournalReader, TakenFile
 from mjwatch.jobs.record import dump_job
 from mjwatch.jobs.schema import migrate, newest_version, version_of
+from mjwatch.jobs.seal import break_seal, seal
 from mjwatch.jobs.stored import stored_label
 
 if TYPE_CHECKING:
@@ -47,12 +48,18 @@ class Journal(JournalReader):
             if path.exists():
                 refuse_unusable(path)  # to open it for writing would change it
             make_for_steerers(path)
+            break_seal(path)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
             try:
                 self._prepare()
             except BaseException:
                 self._db.close()
                 raise
+
+    def close(self) -> None:
+        """Close the file. If it was the last to do so, the next start need not look through it."""
+        super().close()
+        seal(self.path)
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
