@@ -1,4 +1,4 @@
-"""A large journal that was closed well opens at once; one that was touched, or left by a crash, is looked over.
+"""A large journal that was closed well opens at once; one that was touched or left by a crash is looked over.
 
 Seen to catch: a seal that fits a file which was changed, copied or left by a crash; one that is not broken.
 """
