@@ -44,6 +44,9 @@ log = logging.getLogger("mjwatch")
 
 LONGEST_WAIT = 60.0
 
+FAULT = 3600.0
+"""Seconds for which a prompt file is left that could not be handled for a fault of ours."""
+
 
 class Engine:
     """Owns all jobs from their acceptance to their folder in the outbox.
@@ -202,6 +205,8 @@ class Engine:
             return
         except Exception:  # the loop's top: one event that nobody foresaw must not end the service
             log.exception("%s could not be handled; it is passed over", type(event).__name__)
+            if isinstance(event, ev.FileSettled):
+                self._perform(ef.LeaveFile(event.path, "a fault in mjwatch kept it from being taken", FAULT))
         self._faltering.event_done(event)
 
     def _tell_person(self) -> None:

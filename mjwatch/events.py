@@ -298,12 +298,14 @@ class InboxScanned:
 
     ``left`` are some of the things that are left alone although a person may wonder, ``counts`` all of them
     by reason. ``trouble``: why nothing is taken from this inbox, in words; then ``waiting`` says nothing.
+    ``out``: files that were handed on and are not dealt with yet; they may come back to stay for a while.
     """
 
     waiting: int
     left: tuple[Left, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     trouble: str | None = None
+    out: int = field(default=0, compare=False)
 
     def facts(self) -> dict[str, Any]:
         """What to remember of it, as JSON can hold it: all but the number that changes with each file."""

@@ -824,3 +824,11 @@ def test_a_full_disk_is_told_now_and_then_and_not_at_every_try(
     house.feed(ev.InboxScanned(0))
     assert len(house.submits()) == 2
     assert caplog.text.count("the journal can be written again") == 1
+
+
+def test_a_drain_does_not_end_while_a_file_may_come_back_to_stay_for_a_while(house: House) -> None:
+    house.online()
+    house.feed(ev.InboxScanned(0, out=1))
+    assert not house.engine.settled()
+    house.feed(ev.InboxScanned(0))
+    assert house.engine.settled()

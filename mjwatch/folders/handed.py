@@ -86,6 +86,12 @@ class Handed:
         with self._lock:
             return self._is_full()
 
+    @property
+    def out(self) -> int:
+        """How many were handed on and are not dealt with yet: they may come back to stay for a while."""
+        with self._lock:
+            return len(self._out)
+
     def _is_full(self) -> bool:
         return len(self._out) >= MOST_FILES or self._bytes >= MOST_BYTES
 

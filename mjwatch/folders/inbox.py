@@ -84,7 +84,7 @@ class Inbox:
         self._trouble: str | None = None
         self._next_look = 0.0
         self._read_anew = 0.0
-        self._told: InboxScanned | None = None
+        self._told: tuple[InboxScanned, int] | None = None
         self._pulse = Pulse(LONGEST_LOOK)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
@@ -139,14 +139,19 @@ class Inbox:
         try:
             return self._remove(path, identity)
         finally:
-            if self._handed.back(path):
-                self._bell.ring()
+            self._back(path)
 
     def leave(self, path: str, why: str | None, seconds: float) -> None:
         """Let a file that was handed on lie there for so long, told of; then it is as new. Any thread."""
         self._stay(path, why, seconds)
+        self._back(path)
+
+    def _back(self, path: str) -> None:
+        """It is dealt with: others may go out, and it is no longer waited for."""
         if self._handed.back(path):
             self._bell.ring()
+        else:
+            self._bell.hint(path)
 
     def _stay(self, path: str, why: str | None, seconds: float | None = None) -> None:
         self._handed.stay(path, why, seconds)
@@ -258,10 +263,11 @@ class Inbox:
         left.add_all(self._look.left)
         self._teller.tell(left.first, left.counts)
         waiting = len(self._settling) + self._handed.pending()
-        found = InboxScanned(waiting, tuple(left.first), dict(left.counts), self._trouble)
-        if found != self._told:
+        out = self._handed.out
+        found = InboxScanned(waiting, tuple(left.first), dict(left.counts), self._trouble, out)
+        if (found, out) != self._told:
             self._put(found)
-        self._told = found
+        self._told = (found, out)
 
     def _wait(self) -> float:
         """Seconds until something is due."""

@@ -26,7 +26,7 @@ class Inflow:
         """A scan has ended; what it found is remembered for those who ask. Raises JournalError."""
         self.trouble = event.trouble
         if event.trouble is None:
-            self.waiting = event.waiting
+            self.waiting = event.waiting + event.out
         if event.facts() != (self._journal.recall("inbox") or InboxScanned(0).facts()):
             self._journal.remember({"inbox": event.facts()})
 
