@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mjwatch import __main__
 from mjwatch.config import Config, load_keys
 from mjwatch.host.check_result import CheckResult, CheckState
 from mjwatch.host.lock import daemon_lock
@@ -301,3 +302,27 @@ def test_another_configuration_is_checked_against_the_one_in_use(
     (tmp_path / "config.toml").write_text("broken")
     names = [one["name"] for one in json.loads(mjwatch("check", "--config", str(other), "--json").out)]
     assert "changes" not in names
+
+
+def test_init_writes_the_file_that_the_command_line_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def init(name: str) -> int:
+        arguments = [
+            "mjwatch",
+            "--config",
+            str(tmp_path / "here" / name),
+            "init",
+            "--yes",
+            "--channel",
+            ADDRESS,
+        ]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+        return int(ended.value.code or 0)
+
+    assert init("config.toml") == 0
+    assert (tmp_path / "here" / "config.toml").is_file()
+    assert init("other.toml") == 3
+    assert "init writes a config.toml, but --config names other.toml" in capsys.readouterr().err

@@ -31,6 +31,7 @@ keys = typer.Typer(
 
 
 def init(
+    context: typer.Context,
     folder: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder for config, keys and state; else ~/.config/mjwatch."),
@@ -55,7 +56,7 @@ def init(
     from mjwatch.config import user_config
     from mjwatch.host.setup import write_configuration
 
-    folder = (folder or user_config().parent).absolute()
+    folder = (folder or _named_folder(context.obj) or user_config().parent).absolute()
     _refuse_second(folder)
     if yes and channel is None:
         raise typer.BadParameter("--yes asks nothing, so it must be given.", param_hint="--channel")
@@ -78,6 +79,15 @@ def init(
     typer.echo("Next:")
     for verb in ([] if token else ["keys set token"]) + ["check", "run"]:
         typer.echo(f"  {mjwatch} {verb}")
+
+
+def _named_folder(config: Path | None) -> Path | None:
+    """Where ``mjwatch --config FILE init`` wants it."""
+    if config is not None and config.name != "config.toml":
+        raise ConfigError(
+            f"init writes a config.toml, but --config names {config.name}", "give --folder instead"
+        )
+    return None if config is None else config.parent
 
 
 def _refuse_second(folder: Path) -> None:
