@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.events import InboxScanned
-from mjwatch.folders import handed
+from mjwatch.folders import companions, handed
 from mjwatch.folders.companions import SCHEMA, is_whole, may_be_ours, read_companions
 from mjwatch.folders.handed import Handed
 from mjwatch.folders.manifest import SCHEMA as MANIFEST_SCHEMA
@@ -209,6 +209,42 @@ def test_a_prompt_file_that_was_renamed_in_a_folder_of_ours_is_still_its_manifes
         }
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_manifest_that_comes_after_its_prompt_file_was_taken_is_a_request(
+    root: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    monkeypatch.setattr(companions, "TOGETHER", 0.0)
+    with running(root, keep=keep) as it:
+        move_in(root / "dog.txt", "a dog\n")
+        file = it.settled()
+        it.inbox.remove(file.path, file.identity)
+        move_in(root / "manifest.json", manifest())
+        file = it.settled()
+    assert (file.path, file.beside) == ("manifest.json", None)
+
+
+@pytest.mark.parametrize("folder", [".", f"dog-{JOB}"])
+def test_an_action_that_a_person_wrote_into_a_manifest_is_a_request_wherever_it_lies(
+    root: Path, folder: str
+) -> None:
+    write(root / folder, dog__txt="a dog\n", manifest__json=manifest(action="U2"))
+    with running(root) as it:
+        assert set(settled(it).values()) == {None}
+
+
+@pytest.mark.parametrize("ours", [{"parent": "8m4f2a9k"}, {"state": "rejected"}])
+def test_an_action_that_we_wrote_ourselves_is_none(root: Path, ours: dict[str, str]) -> None:
+    write(root, dog__toml='action = "U2"\n', manifest__json=manifest("dog.toml", action="U2", **ours))
+    with running(root) as it:
+        assert settled(it) == {"dog.toml": None, "manifest.json": "dog.toml"}
+
+
+def test_a_manifest_that_came_together_with_its_prompt_file_belongs_to_it(root: Path) -> None:
+    write(root, dog__txt="a dog\n", manifest__json=manifest())
+    with running(root) as it:
+        assert settled(it) == {"dog.txt": None, "manifest.json": "dog.txt"}
+
+
 def test_a_manifest_beside_a_prompt_file_that_is_none_of_its_own_is_a_request(root: Path) -> None:
     write(root, cat__txt="a cat\n", bird__txt="a bird\n", manifest__json=manifest())
     with running(root) as it:
@@ -275,9 +311,9 @@ def test_names_are_remembered_for_a_while_and_looks_as_long_as_the_file_is_there
     it.put("a/dog.txt", LOOK, 1)
     it.tidy(set())
     assert not it.knows("a/dog.txt", LOOK)
-    assert it.was_here("a/dog.txt")
+    assert it.look_of("a/dog.txt") == LOOK
     assert it.beside("a/") == ["a/dog.txt"]
     assert it.beside("") == []
     now[0] = handed.REMEMBERED + 1
     it.tidy(set())
-    assert not it.was_here("a/dog.txt")
+    assert it.look_of("a/dog.txt") is None

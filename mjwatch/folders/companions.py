@@ -15,20 +15,29 @@ from mjwatch.folders.kinds import PROMPT_SUFFIXES, without_marker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mjwatch.folders.settling import Identity
+
 SCHEMA = "mjwatch/manifest/1"
 PAGES = ("ERROR.md", "result.md")
 """Files for people that come in a folder with a manifest, and go with it."""
+
+TOGETHER = 10.0
+"""Seconds between two files that were put into a folder at once; what comes later is meant for itself."""
 
 _SPEAKS = re.compile(rb'"schema"\s*:\s*"mjwatch\\?/manifest\\?/1"')
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """As much of a manifest as is of interest here: what else lay in its folder, by name and sha256."""
+    """As much of a manifest as is of interest here: what else lay in its folder, by name and sha256.
+
+    ``asks``: a person has written an ``action`` into it, so that it is a request wherever it lies.
+    """
 
     job: str
     prompt_files: tuple[str, ...]
     pages: Mapping[str, str] = field(default_factory=dict)
+    asks: bool = False
 
 
 def may_be_ours(data: bytes) -> bool:
@@ -60,7 +69,18 @@ def read_companions(data: bytes) -> Manifest | None:
     path = source.get("path") if isinstance(source, dict) else None
     if isinstance(path, str):
         names += [path.rpartition("/")[2], without_marker(path.rpartition("/")[2])]
-    return Manifest(str(document.get("job", "")), tuple(dict.fromkeys(names)), pages)
+    return Manifest(str(document.get("job", "")), tuple(dict.fromkeys(names)), pages, _asks(document))
+
+
+def came_together(one: Identity, other: Identity) -> bool:
+    """Whether both files came to where they are at about the same time; a move or a copy sets the ctime."""
+    return abs(one[4] - other[4]) <= TOGETHER * 1e9
+
+
+def _asks(document: dict[str, Any]) -> bool:
+    """We write an action only for a follow-up, with its parent, or for what was rejected as one."""
+    written_by_us = document.get("parent") is not None or document.get("state") == "rejected"
+    return document.get("action") is not None and not written_by_us
 
 
 def _entries(document: dict[str, Any]) -> list[dict[str, Any]]:

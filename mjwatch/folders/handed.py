@@ -32,7 +32,7 @@ class Handed:
         self._looks: dict[str, Identity] = {}
         self._out: dict[str, int] = {}
         self._bytes = 0
-        self._names: dict[str, float] = {}
+        self._names: dict[str, tuple[float, Identity]] = {}
         self._until: dict[str, float] = {}
         self._stays: dict[str, str] = {}
 
@@ -42,7 +42,7 @@ class Handed:
             self._looks[path] = identity
             self._bytes += size - self._out.get(path, 0)
             self._out[path] = size
-            self._names[path] = self._ticks()
+            self._names[path] = (self._ticks(), identity)
             self._stays.pop(path, None)
             self._until.pop(path, None)
 
@@ -70,9 +70,11 @@ class Handed:
         """Whether it was handed on, or is to be ignored, and still looks so."""
         return self._looks.get(path) == identity
 
-    def was_here(self, path: str) -> bool:
-        """Whether a file of that name was handed on; it may be gone by now, but not for long."""
-        return path in self._looks or path in self._names
+    def look_of(self, path: str) -> Identity | None:
+        """How a file of that name looked when it was handed on; it may be gone by now, but not for long."""
+        with self._lock:
+            look = self._looks.get(path)
+            return look if look is not None or path not in self._names else self._names[path][1]
 
     def beside(self, folder: str) -> list[str]:
         """The files of which that is true in this folder itself, a prefix of paths."""
@@ -104,7 +106,7 @@ class Handed:
             for path in gone:
                 for table in (self._looks, self._until, self._stays):
                     table.pop(path, None)
-            for path in [path for path, at in self._names.items() if now - at > REMEMBERED]:
+            for path in [path for path, (at, _) in self._names.items() if now - at > REMEMBERED]:
                 del self._names[path]
 
     def pending(self) -> int:

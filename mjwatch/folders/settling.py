@@ -140,8 +140,10 @@ class Settling:
         """The files in this folder itself, a prefix of paths."""
         return [path for path in self._sights if path.startswith(folder) and "/" not in path[len(folder) :]]
 
-    def __contains__(self, path: str) -> bool:
-        return path in self._sights
+    def look_of(self, path: str) -> Identity | None:
+        """How this file looks, if it is watched over."""
+        sight = self._sights.get(path)
+        return None if sight is None else sight.identity
 
     def __len__(self) -> int:
         """How many files may still be taken; one that can't be read is told of, and not waited for."""

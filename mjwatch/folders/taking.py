@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.events import FileSettled
 from mjwatch.folders import companions
+from mjwatch.folders.companions import came_together
 from mjwatch.folders.kinds import is_manifest_name, is_prompt_name
 from mjwatch.folders.reading import identify, read_alike, read_unchanged
 from mjwatch.folders.settling import AGAIN
@@ -98,7 +99,7 @@ class Taking:
 
     def _take_manifest(self, path: str, data: bytes, identity: Identity) -> None:
         manifest = companions.read_companions(data)
-        beside = None if manifest is None else self._prompt_file_of(path, manifest)
+        beside = None if manifest is None else self._prompt_file_of(path, identity, manifest)
         if manifest is None or beside is None:
             if not (manifest and _came_as_folder(path, manifest) and self._settling.unfinished(path)):
                 self._hand_on(FileSettled(path, data, identity[3] / 1e9, identity))
@@ -106,15 +107,21 @@ class Taking:
         others = self._pages_of(path, manifest)
         self._hand_on(FileSettled(path, data, identity[3] / 1e9, identity, beside=beside, others=others))
 
-    def _prompt_file_of(self, path: str, manifest: Manifest) -> str | None:
-        """The prompt file that the manifest came with: by its name, or the only one in a folder of ours."""
-        folder = _folder(path)
-        for name in manifest.prompt_files:
-            if folder + name in self._settling or self._handed.was_here(folder + name):
-                return folder + name
+    def _prompt_file_of(self, path: str, identity: Identity, manifest: Manifest) -> str | None:
+        """The prompt file that the manifest came with: by its name, or the only one in a folder of ours.
+
+        A file of that name may be there for reasons of its own; so the two came together, or in one folder.
+        """
+        if manifest.asks:
+            return None
+        folder, whole = _folder(path), _came_as_folder(path, manifest)
+        for other in (folder + name for name in manifest.prompt_files):
+            look = self._settling.look_of(other) or self._handed.look_of(other)
+            if look is not None and (whole or came_together(look, identity)):
+                return other
         near = {*self._settling.beside(folder), *self._handed.beside(folder)}
         prompts = [other for other in near if is_prompt_name(_name(other))]
-        return prompts[0] if len(prompts) == 1 and _came_as_folder(path, manifest) else None
+        return prompts[0] if len(prompts) == 1 and whole else None
 
     def _pages_of(self, path: str, manifest: Manifest) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """The pages that came with it and are still as we wrote them."""
