@@ -137,13 +137,15 @@ class Surroundings:
     ``defaults``: every ``_defaults.toml`` that counts for it, as path and content, the outermost first.
     ``wildcards``: the content of ``_wildcards/<name>.txt`` by name, the nearest to the file. ``images``: the
     local images by the name under which the file has them. What was looked for and is not there is absent.
-    ``unusable``: images that are there but can't be had, by name, and why, in words.
+    ``unusable``: images that are there but can't be had, by name, and why, in words. ``unreadable``: the same
+    of defaults and wildcards, by path.
     """
 
     defaults: tuple[tuple[str, bytes], ...] = ()
     wildcards: Mapping[str, bytes] = field(default_factory=dict)
     images: Mapping[str, bytes] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
 
+from mjwatch.errors import PromptFileError
 from mjwatch.events import FileSettled, InboxScanned
-from mjwatch.folders import surroundings
+from mjwatch.folders import kinds, surroundings
 from mjwatch.folders.surroundings import LOOK_AGAIN, MAX_PICTURE, Neighbours
 from mjwatch.model import Surroundings
+from mjwatch.prompts.promptfile import read_prompt_file
 from tests.running_inbox import HANG, move_in, running
+from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +51,35 @@ def waits(neighbours: Neighbours, path: str, text: str, now: float) -> float:
 def images(*names: str) -> str:
     listed = ", ".join(f'"{name}"' for name in names)
     return f'prompt = "a cat"\nimages = [{listed}]\n'
+
+
+# ---- what is there and can't be had
+
+
+@pytest.mark.parametrize("path", ["a/_defaults.toml", "a/_wildcards/colour.txt"])
+@pytest.mark.parametrize("kind", ["unreadable", "link"])
+def test_a_small_file_that_can_not_be_had_is_waited_for_and_then_refused(path: str, kind: str) -> None:
+    with unprivileged() as root:
+        write(root, "_wildcards/colour.txt", "red\n")
+        write(root, path, 'label = "acme"\n')
+        if kind == "link":
+            (root / path).rename(root / "elsewhere")
+            (root / path).symlink_to(root / "elsewhere")
+        else:
+            (root / path).chmod(0)
+        neighbours = Neighbours(root)
+        assert waits(neighbours, "a/cat.txt", "a __colour__ cat\n", 0.0) > 0
+        assert waits(neighbours, "a/cat.txt", "a __colour__ cat\n", PATIENCE) <= 0
+        found = around(root, "a/cat.txt", "a __colour__ cat\n")
+        assert list(found.unreadable) == [path]
+        with pytest.raises(PromptFileError, match=re.escape(path)):
+            read_prompt_file(b"a __colour__ cat\n", "cat.txt", around=found)
+
+
+def test_defaults_that_are_a_link_are_told_of(root: Path) -> None:
+    (root / "_defaults.toml").symlink_to(root / "elsewhere.toml")
+    with running(root) as it:
+        assert it.left() == {"_defaults.toml": kinds.LINK}
 
 
 # ---- what is found
@@ -116,7 +149,9 @@ def test_no_link_is_followed(root: Path, tmp_path: Path, link: str) -> None:
         (root / "a/_wildcards/colour.txt").symlink_to(target / "colour.txt")
     (root / "_defaults.toml").symlink_to(tmp_path / "secret/_defaults.toml")
     text = images("refs/ref.png").replace("a cat", "a __colour__ cat")
-    assert around(root, "a/cat.toml", text) == Surroundings()
+    found = around(root, "a/cat.toml", text)
+    assert found == Surroundings(unreadable=found.unreadable)
+    assert "_defaults.toml" in found.unreadable
 
 
 def test_a_pipe_in_place_of_a_picture_is_no_picture(root: Path) -> None:

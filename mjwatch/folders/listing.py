@@ -171,7 +171,7 @@ def _sort_out_request(entry: os.DirEntry[str], folder: str, page: _Page) -> None
     name = entry.name
     prompt = not name.lower().endswith(kinds.MANIFEST_SUFFIX)
     if not kinds.is_wanted(name):
-        why = kinds.why_left(name)
+        why = kinds.LINK if name == kinds.DEFAULTS and entry.is_symlink() else kinds.why_left(name)
     elif entry.is_file(follow_symlinks=False):
         page.files.append(name)
         return

@@ -48,6 +48,17 @@ def identify(root: Path, path: str) -> Identity | None:
     return identity_of(found) if stat.S_ISREG(found.st_mode) else None
 
 
+def is_link(root: Path, path: str) -> bool:
+    """Whether a link lies at this path itself. Raises OSError where that can't be seen."""
+    try:
+        with _parent(root, path) as (folder, name):
+            return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError as error:
+        if error.errno in _NOTHING_THERE:
+            return False
+        raise
+
+
 def read_alike(root: Path, path: str, identity: Identity, limit: int) -> bytes | None:
     """The file if it reads the same twice and is, all the while, the one that was seen; else None.
 

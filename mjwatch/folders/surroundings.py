@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mjwatch.folders.reading import identify, read_unchanged
+from mjwatch.folders.reading import identify, is_link, read_unchanged
 from mjwatch.model import Surroundings
 from mjwatch.prompts.promptfile import MAX_BYTES
 from mjwatch.prompts.wants import wants
@@ -36,9 +36,13 @@ _FORGOTTEN = 600.0
 
 @dataclass(slots=True)
 class _Sight:
-    """How one file looks (None: it is not there), since when, and when somebody last asked."""
+    """How one file looks (None: it is not there), since when, and when somebody last asked.
+
+    ``why``: in words, why it can't be had although something is there.
+    """
 
     identity: Identity | None
+    why: str | None
     since: float
     asked: float
 
@@ -47,13 +51,15 @@ class _Sight:
 class Survey:
     """What was found around one prompt file: small files by content, pictures by path and look.
 
-    ``missing`` are the names of pictures and wildcards that are wanted and not there.
+    ``missing`` are the names of pictures and wildcards that are wanted and not there, ``unreadable`` the
+    paths of small files that are there and can't be read, and why: they are waited for as what is missing.
     """
 
     defaults: list[tuple[str, bytes]] = field(default_factory=list)
     wildcards: dict[str, bytes] = field(default_factory=dict)
     pictures: dict[str, tuple[str, Identity]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
     changed: float = float("-inf")
     """When anything of it, also of what is missing, was last seen to change."""
     moving: float = float("-inf")
@@ -93,7 +99,7 @@ class Neighbours:
         ``patience``: how long what is missing is waited for since the last change.
         """
         unsettled = found.moving + settle - now
-        if not found.missing:
+        if not found.missing and not found.unreadable:
             return unsettled
         left = found.changed + patience - now
         return min(left, max(unsettled, LOOK_AGAIN))
@@ -117,7 +123,7 @@ class Neighbours:
             if data is None:
                 return None
             images[name] = data
-        return Surroundings(tuple(found.defaults), found.wildcards, images, unusable)
+        return Surroundings(tuple(found.defaults), found.wildcards, images, unusable, found.unreadable)
 
     def forget(self, now: float) -> None:
         """Let go what was read, and what nobody has asked for in a while."""
@@ -131,6 +137,8 @@ class Neighbours:
             if content is not None:
                 found.wildcards[word] = content
                 return
+            if f"{folder}{WILDCARDS}/{word}.txt" in found.unreadable:
+                break  # one farther away is not what was meant
         found.missing.append(word)
 
     def _picture(self, path: str, name: str, found: Survey, now: float) -> None:
@@ -148,25 +156,33 @@ class Neighbours:
     def _small(self, path: str, found: Survey, now: float) -> bytes | None:
         sight = self._see(path, now)
         found.changed = max(found.changed, sight.since)
+        if sight.why is not None:
+            found.unreadable[path] = sight.why
         if sight.identity is None:
             return None
         found.moving = max(found.moving, sight.since)
         try:
             content = self._read(path, sight.identity, MAX_BYTES)
-        except OSError:
+        except FileNotFoundError:
+            content = None
+        except OSError as error:
+            found.unreadable[path] = f"it can't be read: {error.strerror}"
             return None
         if content is None:
             sight.since = found.moving = found.changed = now
         return content
 
     def _see(self, path: str, now: float) -> _Sight:
+        identity, why = None, None
         try:
             identity = identify(self._root, path)
-        except OSError:
-            identity = None
+            if identity is None and is_link(self._root, path):
+                why = "it is a link, and links are not followed"
+        except OSError as error:
+            why = f"it can't be read: {error.strerror}"
         sight = self._sights.get(path)
-        if sight is None or sight.identity != identity:
-            sight = self._sights[path] = _Sight(identity, now, now)
+        if sight is None or (sight.identity, sight.why) != (identity, why):
+            sight = self._sights[path] = _Sight(identity, why, now, now)
         sight.asked = now
         return sight
 

@@ -88,7 +88,7 @@ class Taking:
         found = self._neighbours.survey(path, data, now)
         wait = self._neighbours.wait(found, now, self._settling.quiet, self._settling.patience)
         if wait > 0:
-            waits_for = ", ".join(found.missing) or "what it refers to"
+            waits_for = ", ".join([*found.missing, *found.unreadable]) or "what it refers to"
             self._settling.put_off(path, now + wait, f"it waits for {waits_for}")
             return
         around = self._neighbours.gather(found)

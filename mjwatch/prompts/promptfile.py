@@ -39,6 +39,10 @@ def read_prompt_file(
     that names none; None is this machine's. Raises PromptFileError, and nothing else, with the place in the
     file where there is one, and with what to do.
     """
+    for path, why in around.unreadable.items():
+        raise PromptFileError(
+            f"{path}, which counts for this file, can't be used: {why}", "mend it, or remove it"
+        )
     wishes = _wishes(data, name, max_jobs, around, zone)
     if not wishes:
         raise PromptFileError(
