@@ -31,7 +31,7 @@ LONGEST_EFFECT = 1800.0
 
 
 class Worker:
-    """Threads that do effects: one "sender", so that one POST is in flight; some "collector-n"."""
+    """Threads that do effects: one "sender", so that one POST is in flight; "remover"; some "collector-n"."""
 
     def __init__(
         self,
@@ -58,9 +58,12 @@ class Worker:
         self._collecting: list[queue.SimpleQueue[ef.Effect | None]] = [
             queue.SimpleQueue() for _ in range(COLLECTORS)
         ]
+        # Not behind pictures that take their time: while files wait to be removed, others are not taken.
+        self._removing: queue.SimpleQueue[ef.Effect | None] = queue.SimpleQueue()
         self._pulses: list[Pulse] = []
         self._threads = [
-            threading.Thread(target=self._run, args=(self._sending,), name="sender", daemon=True)
+            threading.Thread(target=self._run, args=(self._sending,), name="sender", daemon=True),
+            threading.Thread(target=self._run, args=(self._removing,), name="remover", daemon=True),
         ]
         self._threads += [
             threading.Thread(target=self._run, args=(effects,), name=f"collector-{n}", daemon=True)
@@ -78,7 +81,7 @@ class Worker:
         What was not begun is not done: a POST is told as not sent, the rest is handed out by the next start.
         """
         self._sender.stop()
-        for effects in (self._sending, *self._collecting):
+        for effects in (self._sending, self._removing, *self._collecting):
             for effect in _drained(effects):
                 if isinstance(effect, ef.Submit):
                     self._put(ev.ForJob(effect.job.id, STOPPED, effect.job.nonce))
@@ -102,7 +105,7 @@ class Worker:
             case ef.Collect() | ef.Answer():
                 self._collecting[crc32(effect.job.id.encode()) % COLLECTORS].put(effect)
             case ef.RemoveFile():
-                self._collecting[crc32(effect.path.encode("utf-8", "replace")) % COLLECTORS].put(effect)
+                self._removing.put(effect)
             case ef.Spawn():
                 raise AssertionError("the loop does it itself")
 
