@@ -507,6 +507,25 @@ def test_a_file_that_is_to_wait_is_told_of_and_comes_again(root: Path) -> None:
         assert it.left() == {}
 
 
+def test_a_file_whose_wait_is_over_takes_one_more_look_and_not_hundreds(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[set[str] | None] = []
+    look = inbox_module.Inbox._look_safely
+
+    def counted(it: inbox_module.Inbox, hints: set[str] | None) -> None:
+        turns.append(hints)
+        look(it, hints)
+
+    monkeypatch.setattr(inbox_module.Inbox, "_look_safely", counted)
+    with running(root, scan_interval=3600) as it:
+        move_in(root / "cat.txt")
+        it.settled()
+        it.inbox.leave("cat.txt", "too often", 0.2)
+        assert it.settled().path == "cat.txt"
+    assert len(turns) < 20
+
+
 def test_a_file_that_waits_without_a_reason_is_still_awaited(root: Path) -> None:
     with running(root) as it:
         move_in(root / "copy.txt")

@@ -6,6 +6,7 @@ The scan is the truth; notices of the file system only say when to look sooner, 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import unicodedata
@@ -205,6 +206,8 @@ class Inbox:
         """
         if hints is None or now >= self._next_look or place_of(self._root) != self._look.place:
             return True
+        if self._trouble is None and now >= (self._handed.next_due() or math.inf):
+            return True  # only a look at all makes what was left for a while new again
         return self._keep and bool(self._settling.due(now))
 
     def _look_at_all(self, now: float) -> None:
