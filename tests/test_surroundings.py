@@ -167,6 +167,24 @@ def test_a_picture_that_is_too_large_is_left_out_and_says_why(root: Path) -> Non
     assert found.unusable == {"ref.png": "it has 10,485,761 bytes, but Discord takes 10,485,760 at most"}
 
 
+def test_pictures_that_are_too_large_together_are_not_read_and_say_why(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surroundings, "MAX_PICTURES_BYTES", 3 * len(PNG))
+    names = ["a.png", "b.png", "c.png"]
+    for name in names:
+        write(root, name, PNG)
+    assert list(around(root, "cat.toml", images(*names)).images) == names
+    write(root, "c.png", PNG + b"x")
+    found = around(root, "cat.toml", images(*names))
+    assert found.images == {}
+    assert list(found.unusable) == names
+    with pytest.raises(
+        PromptFileError, match="all pictures together have 325 bytes, but one prompt file's may"
+    ):
+        read_prompt_file(images(*names).encode(), "cat.toml", around=found)
+
+
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "\udce9.png", "a\x00b.png"])
 def test_a_name_that_can_not_be_is_not_there(root: Path, name: str) -> None:
     text = images("ref.png").encode().replace(b"ref.png", name.encode("utf-8", "surrogateescape"))

@@ -27,6 +27,9 @@ WILDCARDS = "_wildcards"
 MAX_PICTURE = 10 * 1024 * 1024
 """Bytes that an account without Nitro may upload in one file (discord-userdoccers, "Uploading Files")."""
 
+MAX_PICTURES_BYTES = 64 * 1024 * 1024
+"""Bytes of all pictures of one prompt file together: they are held in memory until they are journaled."""
+
 LOOK_AGAIN = 1.0
 """Seconds between two looks for a file that is missing."""
 
@@ -107,13 +110,13 @@ class Neighbours:
     def gather(self, found: Survey) -> Surroundings | None:
         """All of it, read; None where a picture has changed just now, so that the survey must be made anew.
 
-        A picture that is too large or can't be read is left out, with the reason.
+        A picture that is too large or can't be read is left out, with the reason; so are all where they are
+        too large together.
         """
         images: dict[str, bytes] = {}
-        unusable: dict[str, str] = {}
+        unusable = _too_large(found)
         for name, (path, identity) in found.pictures.items():
-            if identity[2] > MAX_PICTURE:
-                unusable[name] = f"it has {identity[2]:,} bytes, but Discord takes {MAX_PICTURE:,} at most"
+            if name in unusable:
                 continue
             try:
                 data = self._read(path, identity, MAX_PICTURE)
@@ -195,6 +198,18 @@ class Neighbours:
         if content is not None:
             self._contents[path] = (identity, content)
         return content
+
+
+def _too_large(found: Survey) -> dict[str, str]:
+    """The pictures that are too large to be read, each alone or all together, and why."""
+    sizes = {name: identity[2] for name, (_, identity) in found.pictures.items()}
+    most = f"but Discord takes {MAX_PICTURE:,} at most"
+    alone = {name: f"it has {size:,} bytes, {most}" for name, size in sizes.items() if size > MAX_PICTURE}
+    total = sum(size for name, size in sizes.items() if name not in alone)
+    if total <= MAX_PICTURES_BYTES:
+        return alone
+    most = f"but one prompt file's may have {MAX_PICTURES_BYTES:,} at most"
+    return dict.fromkeys(sizes, f"all pictures together have {total:,} bytes, {most}") | alone
 
 
 def _folders(path: str) -> list[str]:
