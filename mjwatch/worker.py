@@ -26,6 +26,9 @@ log = logging.getLogger("mjwatch.worker")
 COLLECTORS = 4
 """Threads that download and publish. Splitting is bounded on its own, to the cores."""
 
+BEHIND_THE_POST = 0.005
+"""Seconds that a lone file's removal waits: its prompt goes out first, which has use for every moment."""
+
 LONGEST_EFFECT = 1800.0
 """Seconds that no effect takes, however slow the wire and the disk: each of their steps has a limit."""
 
@@ -142,6 +145,8 @@ class Worker:
             case ef.Answer():
                 return ev.ForJob(effect.job.id, self._collector.answer(effect.job))
             case ef.RemoveFile():
+                if self._removing.empty():
+                    time.sleep(BEHIND_THE_POST)
                 self._remove_file(effect.path, effect.identity)
                 return None
             case ef.ReadHistory():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mjwatch.events import FileSettled
 from mjwatch.folders import companions
 from mjwatch.folders.companions import came_together
-from mjwatch.folders.kinds import is_manifest_name, is_prompt_name
+from mjwatch.folders.kinds import is_manifest_name, is_prompt_name, says_ready
 from mjwatch.folders.reading import identify, read_alike, read_unchanged
 from mjwatch.folders.settling import AGAIN
 from mjwatch.folders.surroundings import Neighbours
@@ -51,11 +51,14 @@ class Taking:
         """A look has found this file, looking so."""
         if self._handed.knows(path, identity) or not self._settling.see(path, identity, now):
             return
+        is_manifest = is_manifest_name(_name(path))
+        if says_ready(_name(path)) and not is_manifest:
+            return  # it is due at once, and looked around for then
         try:
             data = read_unchanged(self._root, path, identity, MAX_BYTES)
         except OSError:
             data = None  # when it is due, that is told
-        if is_manifest_name(_name(path)):
+        if is_manifest:
             if data is None or not companions.may_be_ours(data):
                 self._settling.taken(path)
                 self._handed.ignore(path, identity)
