@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import os
@@ -15,7 +16,7 @@ import pytest
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.folders import inbox as inbox_module
-from mjwatch.folders import reading, taking, watching
+from mjwatch.folders import listing, reading, taking, watching
 from tests.running_inbox import HANG, Running, move_in, running
 from tests.scenarios.stage import wait_until
 from tests.unprivileged import unprivileged
@@ -524,6 +525,24 @@ def test_a_file_whose_wait_is_over_takes_one_more_look_and_not_hundreds(
         it.inbox.leave("cat.txt", "too often", 0.2)
         assert it.settled().path == "cat.txt"
     assert len(turns) < 20
+
+
+def test_one_path_that_can_not_be_looked_at_is_no_trouble_of_the_whole_inbox(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    look_at = listing.Listing.look_at
+
+    def some_fail(it: listing.Listing, path: str) -> Identity | None:
+        if path == "bad.txt":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return look_at(it, path)
+
+    monkeypatch.setattr(listing.Listing, "look_at", some_fail)
+    with running(root, scan_interval=3600) as it:
+        move_in(root / "bad.txt")
+        move_in(root / "cat.txt")
+        assert it.settled_names(2) == ["bad.txt", "cat.txt"]
+    assert "can't be read" not in caplog.text
 
 
 def test_a_file_that_waits_without_a_reason_is_still_awaited(root: Path) -> None:

@@ -234,7 +234,11 @@ class Inbox:
 
     def _look_at(self, hints: set[str], now: float) -> None:
         for path in hints:
-            identity = self._listing.look_at(path)
+            try:
+                identity = self._listing.look_at(path)
+            except OSError:
+                self._bell.ring()  # a full look knows what to do where one folder can't be read
+                continue
             if identity is None:
                 self._look.files.pop(path, None)
                 self._settling.taken(path)
