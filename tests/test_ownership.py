@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,6 +104,18 @@ def test_a_marker_that_can_not_be_read_is_a_strangers(root: Path, content: bytes
     ownership = owned(root, take_over=True)
     assert trouble(ownership, root) is None
     assert marker(root)["host"] == "here"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_a_marker_that_is_no_regular_file_is_a_strangers_and_not_waited_for(root: Path, kind: str) -> None:
+    if kind == "pipe":
+        os.mkfifo(root / MARKER)
+    elif kind == "link":
+        (root / MARKER).symlink_to("elsewhere")
+    else:
+        (root / MARKER).mkdir()
+    with pytest.raises(OwnerError, match="unknown host"):
+        owned(root)
 
 
 def test_a_marker_that_went_is_put_back_where_the_inbox_is_the_same(root: Path) -> None:

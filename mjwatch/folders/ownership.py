@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import stat
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -72,8 +74,7 @@ class Claims:
 def owner_of(root: Path) -> Owner | None:
     """The owner in the inbox's marker; None where there is none. One that can't be read is a stranger's."""
     try:
-        with (root / MARKER).open("rb") as file:
-            found = json.loads(file.read(_LONGEST))
+        found = json.loads(_read(root / MARKER))
         return Owner(*(str(found[key])[:200] for key in ("host", "machine", "journal")))
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -156,6 +157,16 @@ class Ownership:
             self._complained = True
             return False
         return True
+
+
+def _read(marker: Path) -> bytes:
+    """The beginning of a regular file; a pipe is not waited for, and a link not followed. Raises OSError."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(marker, flags)
+    try:
+        return os.read(descriptor, _LONGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    finally:
+        os.close(descriptor)
 
 
 def _without_journal(owner: Owner) -> Owner:
