@@ -527,6 +527,25 @@ def test_a_file_whose_wait_is_over_takes_one_more_look_and_not_hundreds(
     assert len(turns) < 20
 
 
+def test_a_file_that_was_put_back_by_a_failed_removal_is_not_taken_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: Path, identity: tuple[int, ...]) -> bool:
+        file.rename(file.with_name("aside"))
+        file.with_name("aside").rename(file)
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(inbox_module, "remove_taken", fail)
+    with running(root) as it:
+        file = move_in(root / "cat.txt")
+        taken = it.settled()
+        before = file.stat().st_ctime_ns
+        assert not it.inbox.remove(taken.path, taken.identity)
+        assert file.stat().st_ctime_ns != before
+        assert it.scans(3) == [InboxScanned(0)] * 3
+        assert "can't be removed" in it.left()["cat.txt"]
+
+
 def test_one_path_that_can_not_be_looked_at_is_no_trouble_of_the_whole_inbox(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

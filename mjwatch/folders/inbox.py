@@ -10,6 +10,7 @@ import math
 import threading
 import time
 import unicodedata
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import ConfigError
@@ -18,6 +19,7 @@ from mjwatch.folders.bell import Bell
 from mjwatch.folders.handed import Handed
 from mjwatch.folders.leftovers import Leftovers, Teller
 from mjwatch.folders.listing import Listing, Look
+from mjwatch.folders.reading import identify
 from mjwatch.folders.removal import remove_taken, restore_aside
 from mjwatch.folders.settling import Settling
 from mjwatch.folders.taking import Taking
@@ -168,6 +170,10 @@ class Inbox:
             if remove_taken(self._root / path, identity):
                 return True
         except OSError as error:
+            with suppress(OSError):
+                found = identify(self._root, path)
+                if found is not None and found[:4] == identity[:4]:
+                    self._handed.ignore(path, found)  # to be put back has changed its ctime
             self._stay(path, f"it was taken, but can't be removed: {error.strerror}")
             return False
         log.info("%s has changed since it was taken; the new one is a request of its own", path)
