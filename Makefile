@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CANDIDATES := python3.13 python3.12 python3.11 python3
 # Scenarios wait more than they compute, so more of them than cores may run at once.
-WORKERS := 6
+WORKERS := 8
 KILLS := 200
 PROMPTS := 100
 MINUTES := 30
