@@ -44,6 +44,10 @@ _STEP = 64 * 1024
 """Bytes of a file that are decompressed in one call."""
 
 
+MOST_INFLATED = 1032
+"""Times its size to which deflated data can grow (RFC 1951: 258 bytes from two bits)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scanlines:
     """All rows of a picture as they lie filtered in its file, each after a byte that names its filter."""
@@ -73,7 +77,10 @@ class Scanlines:
         if depth != 8 or colour not in _MODES or any(methods):
             return None
         packed = [part.content for part in parts if part.kind == b"IDAT"]
-        rows = _inflated(data, packed, height * (1 + width * _MODES[colour][1]))
+        size = height * (1 + width * _MODES[colour][1])
+        if size > len(data) * MOST_INFLATED:
+            return None  # a head that promises more than there can be
+        rows = _inflated(data, packed, size)
         kept = b"".join([data[part.start : part.end] for part in parts if part.kind in _KEPT])
         found = None if rows is None else cls(rows, width, height, colour, kept)
         return found if found is not None and found.has_known_filters else None
