@@ -16,7 +16,7 @@ DEMO := demo-$(shell date +%Y%m%d-%H%M%S)
 export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
-.PHONY: help demo test test-real kills soak faults bench diagram cli-page format clean
+.PHONY: help demo test test-real kills soak faults bench bench-quick diagram cli-page format clean
 
 help:
 	@echo "make demo       a simulator, some prompt files, and the folders that they become"
@@ -25,7 +25,8 @@ help:
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); some 12 minutes"
 	@echo "make soak       a long run under random faults, to see what grows (MINUTES=30); Linux"
 	@echo "make faults     two faults at once, COUNT=$(COUNT) times, drawn by SEED=$(SEED)"
-	@echo "make bench      measure"
+	@echo "make bench      measure, all or some (WHAT=\"split start\"), into docs/performance.md; 40 minutes"
+	@echo "make bench-quick  whether all that measures works; 2 minutes"
 	@echo "make diagram    draw the state diagram in docs/architecture.md anew"
 	@echo "make cli-page   write docs/cli.md anew from the command line's help"
 	@echo "make format     format the code"
@@ -55,7 +56,10 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.fault_pairs --seed $(SEED) --count $(COUNT)
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(WHAT) --json docs/performance.json --page docs/performance.md
+
+bench-quick: $(VENV)/.dev
+	$(BIN)/python -m bench --quick
 
 cli-page: $(VENV)/.demo
 	$(BIN)/python docs/make_cli.py

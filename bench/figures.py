@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Figure:
     """One line of a table; medians, unless ``what`` says otherwise.
 
-    The aim is for the ratio where there is an ``other`` value, else for the value itself. ``at_least``: how
-    many times less than the other one; ``at_most``: how many times as much.
+    The ratio tells how many times as much as the other value this one is; ``faster``: how many times less.
+    An aim is for the ratio where there is an ``other`` value, else for the value itself.
     """
 
     what: str
@@ -25,13 +25,14 @@ class Figure:
     """What the other value is."""
     at_most: float | None = None
     at_least: float | None = None
+    faster: bool = False
 
     @property
     def ratio(self) -> float | None:
-        """Against the other value: how many times less where that is the aim, else how many times as much."""
+        """Against the other value, if there is one."""
         if self.other is None or 0 in (self.value, self.other):
             return None
-        return self.other / self.value if self.at_least is not None else self.value / self.other
+        return self.other / self.value if self.faster else self.value / self.other
 
     @property
     def met(self) -> bool | None:

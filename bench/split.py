@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from statistics import median
@@ -52,7 +52,9 @@ def by_default(data: bytes) -> list[bytes]:
 
 def by_imagemagick(data: bytes) -> list[bytes]:
     """What one does in a shell. From file to files, as it can't do otherwise; they lie in memory."""
-    program = next(filter(None, map(shutil.which, CONVERTS)))
+    program = next(filter(None, map(shutil.which, CONVERTS)), None)
+    if program is None:
+        raise RuntimeError("ImageMagick is not installed")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         suffix = image_facts(data).format
         source = Path(folder) / f"grid.{suffix}"
@@ -69,25 +71,29 @@ def figures(quick: bool) -> list[Figure]:
     found = []
     photos = [("photo", square), ("photo", wide), ("illustration", square), ("grain", square)]
     for kind, size in photos:
-        found += _photo(f"{kind} {size[0]}x{size[1]}", encoded(grid(size, kind)), rounds)
+        found += _photo(f"{kind} {size[0]}x{size[1]}", encoded(grid(size, kind)), rounds, kind != "grain")
     for kind, image in (("flat art", flat_art(square)), ("pattern", pattern(square))):
         found += _flat(f"{kind} {square[0]}x{square[1]}", encoded(image), rounds)
     return found + _webp(f"photo {square[0]}x{square[1]}", encoded(grid(square), "WEBP"), rounds)
 
 
-def _photo(name: str, data: bytes, rounds: int) -> list[Figure]:
+def _photo(name: str, data: bytes, rounds: int, judged: bool) -> list[Figure]:
+    """Of a picture with much grain, which Pillow's default finds no repeats in, there are no aims."""
     webp = {WEBP: lambda grid: split_grid(grid, "webp")}
     rows = _measure(data, {**_ways(), **webp, MAGICK: by_imagemagick}, rounds)
     source = f"{name}, PNG of {len(data) / 1e6:.1f} MB"
     ours, default = rows[TWO], rows[DEFAULT]
-    return [
+    found = [
         _faster(f"{source}: {TWO}", ours, default, 6.0, "Pillow's default, one thread"),
         _bytes(f"{name}: bytes", ours, default, 1.02),
-        _faster(f"{name}: {TWO}", ours, rows[MAGICK], 6.0, "ImageMagick -crop 2x2@, with its start"),
+        _faster(
+            f"{name}: {TWO}, once more", ours, rows[MAGICK], 6.0, "ImageMagick -crop 2x2@, with its start"
+        ),
         _faster(f"{name}: into lossless WebP", rows[WEBP], default, 8.0, "Pillow's default, into PNG"),
         _bytes(f"{name}: bytes as lossless WebP", rows[WEBP], default, 1.0),
         Figure(f"{name}: CPU", ours.cpu_ms, "ms", default.cpu_ms, "Pillow's default"),
     ]
+    return found if judged else [replace(one, at_most=None, at_least=None) for one in found]
 
 
 def _flat(name: str, data: bytes, rounds: int) -> list[Figure]:
@@ -143,7 +149,7 @@ def _boxes(image: Image.Image) -> list[tuple[int, int, int, int]]:
 
 
 def _faster(what: str, ours: Row, other: Row, aim: float | None, beside: str) -> Figure:
-    return Figure(what, ours.elapsed_ms, "ms", other.elapsed_ms, beside, at_least=aim)
+    return Figure(what, ours.elapsed_ms, "ms", other.elapsed_ms, beside, at_least=aim, faster=True)
 
 
 def _bytes(what: str, ours: Row, other: Row, aim: float | None) -> Figure:

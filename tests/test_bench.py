@@ -1,0 +1,83 @@
+"""What measurements give becomes a table in a page, and a file that a later run is held against."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench import results
+from bench.__main__ import MEASUREMENTS
+from bench.figures import Figure, shown, table
+from bench.results import Result
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT_PAGE = "docs/performance.md"
+
+
+@pytest.mark.parametrize(
+    ("figure", "ratio", "met"),
+    [
+        (Figure("cost", 12.0, "ms", 10.0, at_most=1.15), 1.2, False),
+        (Figure("cost", 11.0, "ms", 10.0, at_most=1.15), 1.1, True),
+        (Figure("speed", 2.0, "ms", 13.0, at_least=6, faster=True), 6.5, True),
+        (Figure("speed", 2.0, "ms", 11.0, at_least=6, faster=True), 5.5, False),
+        (Figure("memory", 121.0, "MiB", at_most=120), None, False),
+        (Figure("rate", 25.0, "/s", at_least=20), None, True),
+        (Figure("only told", 25.0, "ms", 50.0, "elsewhere"), 0.5, None),
+        (Figure("against nothing", 25.0, "ms", 0.0, at_most=2), None, None),
+    ],
+    ids=lambda value: value.what if isinstance(value, Figure) else "",
+)
+def test_an_aim_is_for_the_ratio_or_else_for_the_value(
+    figure: Figure, ratio: float | None, met: bool | None
+) -> None:
+    assert figure.ratio == (None if ratio is None else pytest.approx(ratio))
+    assert figure.met is met
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1234.5, "1,234 ms"), (99.95, "100.0 ms"), (1.234, "1.23 ms"), (0.0123, "0.012 ms")]
+)
+def test_values_are_shown_with_what_counts(value: float, text: str) -> None:
+    assert shown(value, "ms") == text
+
+
+def test_a_table_says_what_is_short_unless_its_figures_mean_nothing() -> None:
+    figures = [Figure("cost", 12.0, "ms", 10.0, "a script", at_most=1.15)]
+    assert "| cost | 12.0 ms | 10.0 ms a script | 1.20x | ≤ 1.15x | **short** |" in table(figures)
+    assert "short" not in table(figures, judged=False)
+    earlier = {"cost": Figure("cost", 11.0, "ms", 10.0)}
+    assert table(figures, earlier).splitlines()[-1].endswith("| **short** | 1.10x |")
+
+
+def test_results_come_back_from_their_file_part_by_part(tmp_path: Path) -> None:
+    one = Result(
+        "2026-01-01 00:00 UTC", "a machine", 0.5, False, (Figure("cost", 1.0, "ms", 2.0, at_most=1),)
+    )
+    path = tmp_path / "results.json"
+    assert results.read(path) == {}
+    results.write(path, {"split": one})
+    results.write(path, results.read(path) | {"gap": one})
+    assert results.read(path) == {"split": one, "gap": one}
+
+
+def test_a_page_gets_the_tables_that_it_has_marks_for() -> None:
+    page = "# Page\n<!-- bench: split -->\nold\n<!-- end -->\nwords\n<!-- bench: gap -->\n<!-- end -->\n"
+    one = Result("today", "a machine", 0.5, False, (Figure("cost", 1.0, "ms"),))
+    first = results.put_into(page, {"split": one, "nowhere": one})
+    assert "old" not in first
+    assert re.search(
+        r"split -->\n\n\|.*cost.*a machine.*\n<!-- end -->\nwords\n<!-- bench: gap", first, re.DOTALL
+    )
+    assert results.put_into(first, {"split": one}) == first
+
+
+def test_every_measurement_has_its_place_in_the_page(pytestconfig: pytest.Config) -> None:
+    page = (pytestconfig.rootpath / ROOT_PAGE).read_text(encoding="utf-8")
+    assert re.findall(r"<!-- bench: (\w+) -->", page) == sorted(
+        MEASUREMENTS, key=lambda name: page.index(f"<!-- bench: {name} -->")
+    )
