@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import mjwatch
@@ -128,21 +129,19 @@ class Collector:
     def _publish_grid(self, job: Job, result: Result, data: bytes) -> ev.JobEvent:
         from mjwatch.pictures.thumbnail import thumbnail_of  # see _split
 
-        tiles, image = self._split(data)
-        stem, about = stem_of(job), self._provenance(job, result)
-        pictures = [
-            _picture(f"{stem}_{n}", with_provenance(tile, about), n) for n, tile in enumerate(tiles, 1)
-        ]
-        pictures += [_picture(f"{stem}_grid", data, 0)] if self._keep_grid else []
+        pictures, image = self._split(stem_of(job), data, self._provenance(job, result))
         self._missed.pop(job.id, None)
         return self._publish(job, pictures, {}, thumbnail=lambda: thumbnail_of(image))
 
-    def _split(self, data: bytes) -> tuple[list[bytes], Image]:
-        """The four pictures, and the grid's pixels; what else it takes is let go before they are written."""
+    def _split(self, stem: str, data: bytes, about: Provenance) -> tuple[list[PictureFile], Image]:
+        """The grid's files, and its pixels; what else it takes is let go before they are written."""
         from mjwatch.pictures.split import opened_grid  # with Pillow, which an idle service does without
 
-        grid = opened_grid(data, self._format)
-        return grid.split(), grid.image
+        with ThreadPoolExecutor(1, thread_name_prefix="split") as aside:
+            whole = aside.submit(_picture, f"{stem}_grid", data, 0) if self._keep_grid else None
+            grid = opened_grid(data, self._format)
+            pictures = grid.pieces(lambda n, tile: _picture(f"{stem}_{n}", with_provenance(tile, about), n))
+            return [*pictures, whole.result()] if whole is not None else pictures, grid.image
 
     def _provenance(self, job: Job, result: Result) -> Provenance:
         """What the pictures are to say of themselves. A follow-up often has no words of its own."""

@@ -58,12 +58,15 @@ class CDN:
             response = self._transport.send("GET", url, headers={"Accept-Encoding": "identity"})
             with response:
                 _check_answer(response, host)
-                data = self._transport.read_body(response, limit=self._max_bytes, seconds=self._deadline)
+                sum_up = hashlib.md5(usedforsecurity=False)
+                data = self._transport.read_body(
+                    response, limit=self._max_bytes, seconds=self._deadline, seen=sum_up.update
+                )
         except DownloadError:
             raise
         except WireError as error:
             raise DownloadError(f"a download from {host} failed: {error}") from None
-        _check_whole(data, response, size)
+        _check_whole(data, response, size, sum_up.digest())
         return data
 
 
@@ -75,7 +78,7 @@ def _check_answer(response: Response, host: str) -> None:
         raise DownloadError(f"{host} answers a download with HTTP {status}")
 
 
-def _check_whole(data: bytes, response: Response, size: int | None) -> None:
+def _check_whole(data: bytes, response: Response, size: int | None, md5: bytes) -> None:
     """Length and, where the CDN tells it, MD5 (Google Cloud Storage's ``X-Goog-Hash``) must agree."""
     if not data:
         raise DownloadError("a download is empty")
@@ -85,8 +88,8 @@ def _check_whole(data: bytes, response: Response, size: int | None) -> None:
     for length in (size, int(told) if told.isdecimal() else None):
         if length is not None and length != len(data):
             raise DownloadError(f"a download has {len(data)} bytes and should have {length}")
-    digest = _told_md5(response.headers.get("X-Goog-Hash", ""))
-    if digest and digest != hashlib.md5(data, usedforsecurity=False).digest():
+    told_md5 = _told_md5(response.headers.get("X-Goog-Hash", ""))
+    if told_md5 and told_md5 != md5:
         raise DownloadError("a download does not have the checksum that was told")
 
 

@@ -157,13 +157,24 @@ class Transport:
         finally:
             self._used_at = self._clock()
 
-    def read_body(self, response: Response, *, limit: int = LARGEST_ANSWER, seconds: float = 60.0) -> bytes:
-        """The whole body. Raises UnansweredError where it breaks off, grows too large or takes too long."""
+    def read_body(
+        self,
+        response: Response,
+        *,
+        limit: int = LARGEST_ANSWER,
+        seconds: float = 60.0,
+        seen: Callable[[bytes], object] = lambda piece: None,
+    ) -> bytes:
+        """The whole body. Raises UnansweredError where it breaks off, grows too large or takes too long.
+
+        ``seen`` gets each piece of it while the next one is on its way.
+        """
         until = self._clock() + seconds
         body = BytesIO()  # which gives its content away without a copy
         with response:
             while piece := _next_piece(response):
                 body.write(piece)
+                seen(piece)
                 if body.tell() > limit:
                     raise UnansweredError(f"an answer is larger than {limit} bytes")
                 if self._clock() > until:

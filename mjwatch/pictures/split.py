@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
@@ -22,7 +22,7 @@ from mjwatch.errors import PictureError
 from mjwatch.pictures.scanlines import Scanlines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mjwatch.pictures.scanlines import Box
 
@@ -39,6 +39,9 @@ _DULL_RATIO = 0.1
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
 """What Pillow raises on damaged files; it promises no single class."""
+
+
+Piece = TypeVar("Piece")
 
 
 class PictureFacts(NamedTuple):
@@ -91,8 +94,17 @@ class Grid:
 
     def split(self, threads: int = 2) -> list[bytes]:
         """The four pictures, as ``split_grid`` gives them."""
+        return self.pieces(lambda number, data: data, threads)
+
+    def pieces(self, finish: Callable[[int, bytes], Piece], threads: int = 2) -> list[Piece]:
+        """What ``finish`` makes of each picture and its number from 1 on, on the thread that encoded it."""
+
+        def piece(numbered: tuple[int, Box]) -> Piece:
+            number, box = numbered
+            return finish(number, self._piece(box))
+
         with ThreadPoolExecutor(max(1, threads), thread_name_prefix="split") as pool:
-            return list(pool.map(self._piece, _boxes(*self.image.size)))
+            return list(pool.map(piece, enumerate(_boxes(*self.image.size), 1)))
 
     def _piece(self, box: Box) -> bytes:
         lines = self._lines
