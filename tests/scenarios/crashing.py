@@ -187,7 +187,7 @@ POINTS: dict[str, Kill] = {
     **both("download", Kill(CDN, "fetch")),
     "in-download": Kill(transport, "_next_piece", is_picture, after=True),
     "in-split": Kill(mjwatch.pictures.split, "_encode", nth=2),
-    "after-split": Kill(mjwatch.pictures.split.Grid, "split", after=True),
+    "after-split": Kill(mjwatch.pictures.split.Grid, "pieces", after=True),
     "in-staging": Kill(mjwatch.folders.outbox, "durable_copy", nth=3, after=True),
     **both("staging", Kill(mjwatch.folders.outbox, "fsync_folder", is_staged)),
     **both("rename", Kill(Path, "rename", into_outbox)),
