@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from random import Random
 
+import mjwatch.simulator.bot
 import mjwatch.simulator.cdn
+import mjwatch.simulator.jobs
 import mjwatch.simulator.pictures
 import mjwatch.simulator.workshop
 from mjwatch.__main__ import main
@@ -25,11 +27,16 @@ class Even(Random):
 
 
 def answer_with(picture: bytes) -> None:
-    """Draw nothing from now on, and sum nothing up: a CDN knows the checksums of what it has."""
+    """Draw nothing from now on, and sum nothing up: a CDN knows the checksums of what it has.
+
+    And take no time beside a job's own: for an answer to an interaction, or before what follows a picture.
+    """
     headers = mjwatch.simulator.cdn._headers("/a.png", picture)
     setattr(mjwatch.simulator.pictures, "render", lambda wanted: picture)  # noqa: B010 - set from outside
     setattr(mjwatch.simulator.cdn, "_headers", lambda path, data: headers)  # noqa: B010
     setattr(mjwatch.simulator.workshop, "Random", Even)  # noqa: B010
+    setattr(mjwatch.simulator.bot, "ANSWER_TIME", 0.0)  # noqa: B010
+    setattr(mjwatch.simulator.jobs.Job, "_moment", lambda job: 0.0)  # noqa: B010
 
 
 if __name__ == "__main__":
