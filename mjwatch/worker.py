@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch.worker")
 
-COLLECTORS = 4
-"""Threads that download and publish. Splitting is bounded on its own, to the cores."""
+COLLECTORS = 3
+"""Threads that download and publish; each holds a picture at most. Grids are split one after another."""
 
 BEHIND_THE_POST = 0.005
 """Seconds that a lone file's removal waits: its prompt goes out first, which has use for every moment."""
