@@ -8,7 +8,7 @@ import sys
 _M_MMAP_THRESHOLD = -3
 """mallopt(3)."""
 
-LARGE = 256 * 1024
+LARGE = 1024 * 1024
 """Bytes from which a piece of memory is mapped on its own, and so given back when it is freed."""
 
 

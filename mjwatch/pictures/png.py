@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -35,5 +35,13 @@ def chunks(data: bytes) -> Iterator[Part]:
 
 def chunk(kind: bytes, content: bytes) -> bytes:
     """A chunk with its length and checksum."""
-    checksum = zlib.crc32(content, zlib.crc32(kind))
-    return b"".join([struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)])
+    return b"".join(chunk_parts(kind, [content]))
+
+
+def chunk_parts(kind: bytes, contents: Sequence[bytes]) -> list[bytes]:
+    """The same in parts, for a content that need not be joined only for this."""
+    checksum = zlib.crc32(kind)
+    for content in contents:
+        checksum = zlib.crc32(content, checksum)
+    length = sum(map(len, contents))
+    return [struct.pack(">I", length), kind, *contents, struct.pack(">I", checksum)]

@@ -110,7 +110,7 @@ class Scanlines:
         for number in range(1, _SAMPLES + 1):
             y = top + (bottom - top - height) * number // (_SAMPLES + 1)
             sample = (left, y, right, y + height)
-            ours += len(self._squeezed(sample, whole))
+            ours += sum(map(len, self._squeezed(sample, whole)))
             pillows += len(_squeezed_by_pillow(whole.crop(sample)))
         return ours <= _GROWTH * pillows
 
@@ -118,18 +118,18 @@ class Scanlines:
         """The piece as a PNG file. ``whole`` is the same picture, decoded: one that ``fits``."""
         size = (box[2] - box[0], box[3] - box[1])
         head = struct.pack(">IIBBBBB", *size, 8, self.colour, 0, 0, 0)
-        picture = png.chunk(b"IDAT", self._squeezed(box, whole))
+        picture = png.chunk_parts(b"IDAT", self._squeezed(box, whole))
         return b"".join(
-            [png.SIGNATURE, png.chunk(b"IHDR", head), self.kept, picture, png.chunk(b"IEND", b"")]
+            [png.SIGNATURE, png.chunk(b"IHDR", head), self.kept, *picture, png.chunk(b"IEND", b"")]
         )
 
-    def _squeezed(self, box: Box, whole: Image.Image) -> bytes:
+    def _squeezed(self, box: Box, whole: Image.Image) -> list[bytes]:
         stream = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
         parts = self._parts(box, whole)
         squeezed = []
         while some := b"".join(islice(parts, _AT_ONCE)):
             squeezed.append(stream.compress(some))
-        return b"".join([*squeezed, stream.flush()])
+        return [*squeezed, stream.flush()]
 
     def _parts(self, box: Box, whole: Image.Image) -> Iterator[bytes | memoryview]:
         """The piece's filtered rows, in parts."""
