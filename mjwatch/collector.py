@@ -87,7 +87,7 @@ class Collector:
         if result is None or not (result.pictures or result.kind is ResultKind.TEXT):
             return ev.NotSaved("Midjourney's message has no picture", final=True)
         try:
-            fetched = [self._fetch_once(one, result.message_id) for one in _pictures_of(result)]
+            fetched = [self._fetch_once(one, result.message_id, job.id) for one in _pictures_of(result)]
             if result.kind is ResultKind.GRID:
                 with self._grid_turn:
                     return self._publish_grid(job, result, fetched[0])
@@ -149,11 +149,11 @@ class Collector:
         software, created = f"mjwatch {mjwatch.__version__}", job.finished or time.time()
         return Provenance(prompt, software, created, result.job_uuid)
 
-    def _fetch_once(self, picture: RemotePicture, message_id: str) -> bytes:
+    def _fetch_once(self, picture: RemotePicture, message_id: str, job_id: str) -> bytes:
         """Fetch it, unless it is here from a try that failed only when its folder was written."""
         with self._fetched_lock:
             kept = self._fetched.pop(picture.url, None)
-        data = self._fetch(picture, message_id) if kept is None else kept
+        data = self._fetch(picture, message_id, job_id) if kept is None else kept
         with self._fetched_lock:
             self._fetched[picture.url] = data
             while len(self._fetched) > KEPT_AT_MOST:
@@ -165,14 +165,14 @@ class Collector:
             for picture in result.pictures if result else ():
                 self._fetched.pop(picture.url, None)
 
-    def _fetch(self, picture: RemotePicture, message_id: str) -> bytes:
+    def _fetch(self, picture: RemotePicture, message_id: str, job_id: str) -> bytes:
         """Fetch it; where its address has expired, have it signed anew, else read the message again."""
         try:
             return self._cdn.fetch(picture.url, picture.size)
         except DownloadError as error:
             if not error.gone:
                 raise
-            log.info("a picture's address is gone, asking for a new one: %s", error)
+            log.info("%s the picture's address is gone, asking for a new one: %s", job_id, error)
         renewed = self._rest.refresh_urls([picture.url]).get(picture.url)
         if renewed is not None and renewed != picture.url:
             try:

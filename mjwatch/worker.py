@@ -131,7 +131,11 @@ class Worker:
         try:
             return self._do(effect)
         except Exception as error:  # a thread's top: a bug must become an event, not a silent death
-            log.exception("%s failed in an unforeseen way", type(effect).__name__)
+            whose, name = getattr(effect, "job", None), type(effect).__name__
+            if whose is None:
+                log.exception("%s failed in an unforeseen way", name)
+            else:
+                log.exception("%s %s failed in an unforeseen way", whose.id, name)
             return _unforeseen(effect, error)
 
     def _do(self, effect: ef.Effect) -> ev.LoopEvent | None:
