@@ -16,8 +16,10 @@ from mjwatch.jobs.reader import TakenFile
 from tests.told import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from playwright.sync_api import Browser
 
     from mjwatch.model import Job
 
@@ -25,6 +27,17 @@ if TYPE_CHECKING:
 # A test that computes is as slow as the machine is busy; whether an example hangs is pytest's to find out.
 settings.register_profile("mjwatch", deadline=None)
 settings.load_profile("mjwatch")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal the tests out among those that run side by side, each its longest first: none is left with them.
+
+    Each process gets a stretch of the list, and takes from others' stretches once its own is done.
+    """
+    hands = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    items.sort(key=lambda item: (item.get_closest_marker("long") is None, "scenarios" not in item.path.parts))
+    items[:] = [item for hand in range(hands) for item in items[hand::hands]]
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +67,15 @@ def mjwatch(
         return Told(int(ended.value.code or 0), out, err)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's chromium, for tests marked ``real``."""
+    from tests.browsing import chromium  # most tests do without Playwright
+
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture

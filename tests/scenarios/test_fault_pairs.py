@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.scenarios.fault_pairs import drawn, play_all
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 SEED, COUNT = 20, 14
 
 
+@pytest.mark.long
 def test_no_two_faults_together_break_a_promise(tmp_path: Path) -> None:
     broken = play_all(tmp_path, drawn(SEED, COUNT))
     assert not broken, "\n\n".join(broken)

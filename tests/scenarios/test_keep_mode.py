@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 from mjwatch.jobs.pruning import LEAST_AGE, prune
 from mjwatch.jobs.reader import JOURNAL_FILE
 from mjwatch.jobs.redelivery import COPY_PATIENCE
@@ -61,6 +63,7 @@ def restarted(stage: Stage, daemon: subprocess.Popen[str]) -> subprocess.Popen[s
     return stage.start_ready()
 
 
+@pytest.mark.long
 def test_what_was_run_and_kept_is_not_run_again_whatever_is_done_to_it(tmp_path: Path) -> None:
     with kept(tmp_path) as (stage, daemon):
         daemon = restarted(stage, daemon)

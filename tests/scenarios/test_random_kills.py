@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("resumable", "kills"), [(True, 12), (False, 6)], ids=["resumed", "lost"])
 def test_kills_at_random_moments_lose_no_prompt_and_pay_for_none_twice(
     resumable: bool, kills: int, tmp_path: Path

@@ -9,6 +9,8 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.scenarios.stage import Stage, staged, wait_until
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ FOR_LONG = 25
 HOOKED, DOWNLOADED, POSTED = "a told cat", "a dripping cat", "a late cat"
 
 
+@pytest.mark.long
 def test_a_stop_waits_for_no_post_no_download_and_no_hook(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         config = stage.config.read_text()
