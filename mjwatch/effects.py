@@ -25,6 +25,15 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class PressCancel:
+    """Press Midjourney's Cancel Job below the job's start message, with a nonce of its own, once."""
+
+    job: Job
+    nonce: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Spawn:
     """Make the jobs of the follow-ups that are wanted when this job is done.
 
@@ -113,6 +122,7 @@ class Notify:
 Effect = (
     Upload
     | Submit
+    | PressCancel
     | Spawn
     | Collect
     | Answer

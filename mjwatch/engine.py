@@ -22,7 +22,7 @@ from mjwatch.jobs.inflow import Inflow
 from mjwatch.jobs.intray import InTray
 from mjwatch.jobs.job import IllegalEventError, step
 from mjwatch.jobs.notices import Notices
-from mjwatch.jobs.pausing import Pausing, pause_for
+from mjwatch.jobs.pausing import Pausing
 from mjwatch.jobs.reach import Reach
 from mjwatch.jobs.sending import Sending
 from mjwatch.jobs.steering import Steering
@@ -283,8 +283,8 @@ class Engine:
         except IllegalEventError as error:
             log.error("%s; it was ignored", error)
             return
-        if isinstance(event, ev.Refused | ev.NotUploaded) and event.refusal and event.refusal.needs_human:
-            self.pausing.begin(pause_for(event.refusal))
+        if isinstance(event, ev.Refused | ev.NotUploaded | ev.CancelPressed):
+            self.pausing.refused(event.refusal)
         children = self._spawned(effects)
         if moved is not job:
             self._channel.ends(job, moved)
@@ -327,7 +327,7 @@ class Engine:
             if job_id is not None:
                 self._step(job_id, event)
             elif isinstance(event, ev.Refused):
-                self.pausing.begin(pause_for(event.refusal))
+                self.pausing.refused(event.refusal)
 
     def _look_again(self) -> None:
         """See whose the held messages are by now; each is let go once that is committed."""
@@ -389,6 +389,7 @@ class Engine:
         if request is not None:
             self._perform(request)
         if self.paused is None:
+            self._step_all(self.sending.cancel(self._jobs))
             self._send_next(now)
 
     def _send_next(self, now: float) -> None:

@@ -10,7 +10,7 @@ from mjwatch.model import Surroundings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.model import Left, Modal, Prompt, Refusal, Result, UploadedImage
+    from mjwatch.model import Left, Modal, Press, Prompt, Refusal, Result, UploadedImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +166,24 @@ class HeldByBot:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The bot's start message: the job waits or runs there."""
+    """The bot's start message: the job waits or runs there. ``cancel``: the button there that stops it."""
 
     message_id: str
     interaction_id: str | None = None
     job_uuid: str | None = None
+    cancel: Press | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """A sign of life in the start message: the bot's own percentage, and the job's uuid once it shows."""
+    """A sign of life in the start message: the bot's own percentage, and the job's uuid once it shows.
+
+    ``cancel``: the button there that stops it.
+    """
 
     percent: int | None
     job_uuid: str | None = None
+    cancel: Press | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +233,22 @@ class CancelAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelChosen:
+    """The loop has Midjourney's Cancel Job pressed now, for a person who asked for it."""
+
+    nonce: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPressed:
+    """Discord took the press of Cancel Job; or not, and ``failure`` says why, ``refusal`` if it said no."""
+
+    failure: str | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RetryAsked:
     """A person wants the job to be run again, and takes it on them that it may have run before."""
 
@@ -258,6 +279,8 @@ JobEvent = (
     | Published
     | NotSaved
     | CancelAsked
+    | CancelChosen
+    | CancelPressed
     | RetryAsked
     | Restarted
 )

@@ -278,6 +278,8 @@ class Job:
     was deleted while no final had come. ``doubted``: since when it is unknown whether its POST was executed.
     ``parent``: the job that it is a follow-up of, and ``press`` the button for it; ``modal``: the form that
     the button opened, to be filled in next. ``uploads``: its local images, once Discord has them.
+    ``cancel_button``: Midjourney's own, once it is offered; ``cancel_asked``: since when a person wants the
+    job stopped although it is sent; ``cancel_pressed``: when that button was pressed for it.
     """
 
     id: str
@@ -301,6 +303,9 @@ class Job:
     held_by_bot: bool = False
     vanished: float | None = None
     doubted: float | None = None
+    cancel_button: Press | None = None
+    cancel_asked: float | None = None
+    cancel_pressed: float | None = None
     submitted: float | None = None
     started: float | None = None
     finished: float | None = None

@@ -18,7 +18,7 @@ from mjwatch.errors import (
     UnansweredError,
     WireError,
 )
-from mjwatch.midjourney.orders import order_for
+from mjwatch.midjourney.orders import cancel_packet, order_for
 from mjwatch.midjourney.packets import Target
 from mjwatch.model import Refusal, RefusalClass
 
@@ -75,8 +75,7 @@ class Sender:
 
     def submit(self, job: Job) -> ev.JobEvent:
         """POST what the job wants, once."""
-        application = NIJI_APPLICATION_ID if job.prompt.application == "niji" else self._application_id
-        target = Target(self._place.channel_id, job.session_id or "", application, self._place.guild_id)
+        target = self._target(job, job.session_id or "")
         try:
             payload = self._payload(order_for(job), target, job.nonce or "")
         except ValueError as error:
@@ -86,6 +85,24 @@ class Sender:
         except WireError as error:
             return ev.NotSent(f"the command index can't be read: {error}")
         return STOPPED if self._stopping.is_set() else self._post(payload)
+
+    def press_cancel(self, effect: ef.PressCancel) -> ev.CancelPressed | None:
+        """POST the press of the job's Cancel Job, once; None if mjwatch ends: the next start presses it."""
+        if self._stopping.is_set():
+            return None
+        match self._post(
+            cancel_packet(effect.job, self._target(effect.job, effect.session_id), effect.nonce)
+        ):
+            case ev.NotSent(reason=reason):
+                return ev.CancelPressed(reason)
+            case ev.Refused(refusal=refusal):
+                return ev.CancelPressed(refusal.title or refusal.detail, refusal)
+            case _:
+                return ev.CancelPressed()  # whether an unanswered one has arrived will be seen
+
+    def _target(self, job: Job, session_id: str) -> Target:
+        application = NIJI_APPLICATION_ID if job.prompt.application == "niji" else self._application_id
+        return Target(self._place.channel_id, session_id, application, self._place.guild_id)
 
     def _payload(self, order: Order, target: Target, nonce: str) -> dict[str, Any]:
         command = None

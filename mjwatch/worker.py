@@ -103,7 +103,7 @@ class Worker:
                 self._notify(effect)
             case ef.LeaveFile():
                 self._leave_file(effect.path, effect.why, effect.seconds)
-            case ef.Upload() | ef.Submit() | ef.ReadHistory() | ef.Subscribe():
+            case ef.Upload() | ef.Submit() | ef.PressCancel() | ef.ReadHistory() | ef.Subscribe():
                 self._sending.put(effect)
             case ef.Collect() | ef.Answer():
                 self._collecting[crc32(effect.job.id.encode()) % COLLECTORS].put(effect)
@@ -140,10 +140,9 @@ class Worker:
 
     def _do(self, effect: ef.Effect) -> ev.LoopEvent | None:
         match effect:
-            case ef.Submit():
-                return ev.ForJob(effect.job.id, self._sender.submit(effect.job), effect.job.nonce)
-            case ef.Upload():
-                return ev.ForJob(effect.job.id, self._sender.upload(effect.job), effect.job.nonce)
+            case ef.Submit() | ef.Upload() | ef.PressCancel():
+                event = self._send(effect)
+                return None if event is None else ev.ForJob(effect.job.id, event, effect.job.nonce)
             case ef.Collect():
                 return ev.ForJob(effect.job.id, self._collector.collect(effect.job))
             case ef.Answer():
@@ -160,6 +159,15 @@ class Worker:
                 return None
             case ef.Probe() | ef.Notify() | ef.LeaveFile() | ef.Spawn():
                 raise AssertionError("done at once, and by nobody's thread")
+
+    def _send(self, effect: ef.Submit | ef.Upload | ef.PressCancel) -> ev.JobEvent | None:
+        match effect:
+            case ef.Submit():
+                return self._sender.submit(effect.job)
+            case ef.Upload():
+                return self._sender.upload(effect.job)
+            case ef.PressCancel():
+                return self._sender.press_cancel(effect)
 
 
 def _drained(effects: queue.SimpleQueue[ef.Effect | None]) -> Iterator[ef.Effect | None]:
@@ -178,6 +186,9 @@ def _unforeseen(effect: ef.Effect, error: Exception) -> ev.LoopEvent | None:
             return ev.ForJob(effect.job.id, doubt, effect.job.nonce)
         case ef.Upload():
             return ev.ForJob(effect.job.id, ev.NotUploaded(f"a fault in mjwatch while uploading: {words}"))
+        case ef.PressCancel():
+            failure = ev.CancelPressed(f"a fault in mjwatch: {words}")
+            return ev.ForJob(effect.job.id, failure, effect.job.nonce)
         case ef.Collect() | ef.Answer():
             return ev.ForJob(effect.job.id, ev.NotSaved(f"a fault in mjwatch while saving: {words}"))
         case ef.ReadHistory():

@@ -29,6 +29,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
             "jobs.job",
             "jobs.moves",
             "jobs.moving",
+            "jobs.cancelling",
             "jobs.attempts",
             "jobs.pacing",
             "jobs.complaints",

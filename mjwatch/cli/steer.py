@@ -50,7 +50,7 @@ def retry(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
 
 
 def cancel(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
-    """Cancel jobs that are not sent yet, or give up those in doubt.
+    """Cancel jobs that are not sent yet, stop those that can be stopped, give up those in doubt.
 
     One that was sent is paid for: its pictures will be published.
     """

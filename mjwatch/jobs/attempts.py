@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.moving import AGAIN, Limits, Moved, fail, note
+from mjwatch.jobs.moving import AGAIN, Limits, Moved, back, cancelled, fail, note
 from mjwatch.jobs.pacing import backoff
 from mjwatch.model import Job, Refusal, RefusalClass, State
 
@@ -38,6 +38,9 @@ def choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
         held_by_bot=False,
         vanished=None,
         doubted=None,
+        cancel_button=None,
+        cancel_asked=None,
+        cancel_pressed=None,
         refusal=None,
         submitted=now,
         started=None,
@@ -81,6 +84,8 @@ def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Limits) -> Mo
     """The button has opened a form: filling it in is an attempt of its own."""
     if job.press is None or job.started is not None:
         return job, ()
+    if job.cancel_asked is not None:
+        return cancelled(job, now, "cancelled: the form that Midjourney opened for it is not sent")
     words = "Midjourney opened a form for it"
     return note(job, now, words, state=State.QUEUED, modal=event.modal, due=None, tries=0, doubted=None), ()
 
@@ -96,7 +101,7 @@ def not_sent(job: Job, event: ev.NotSent, now: float, limits: Limits) -> Moved:
         return accept(job, ev.Accepted(), now, limits)
     wait = backoff(job.tries) if event.retry_after is None else event.retry_after
     words = f"not sent: {event.reason}{AGAIN}{wait:.0f} s"
-    return note(job, now, words, state=State.QUEUED, due=now + wait, tries=job.tries + 1), ()
+    return back(job, now, words, wait)
 
 
 def unanswered(job: Job, event: ev.Unanswered, now: float, limits: Limits) -> Moved:
@@ -114,7 +119,7 @@ def proven_unsent(job: Job, event: ev.ProvenUnsent, now: float, limits: Limits) 
     if job.doubted is None:
         return job, ()
     words = "found out: it was not executed, so it is sent again"
-    return note(job, now, words, state=State.QUEUED, due=None, doubted=None, tries=job.tries + 1), ()
+    return back(replace(job, doubted=None), now, words)
 
 
 def doubt(job: Job, event: ev.Unanswered | ev.InteractionFailed, now: float, limits: Limits) -> Moved:
@@ -148,8 +153,7 @@ def refuse(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
     pause = limits.queue_full_pause if full else backoff(job.tries)
     wait = pause if refusal.retry_after is None else refusal.retry_after
     words = f"put back: {refusal.title or refusal.detail}"
-    job = replace(job, state=State.QUEUED, modal=None)
-    return note(job, now, words, due=now + wait, tries=job.tries + 1), ()
+    return back(replace(job, modal=None), now, words, wait)
 
 
 def _no_form(why: str) -> Refusal:
@@ -163,5 +167,4 @@ def _press_again(job: Job, refusal: Refusal, now: float) -> Moved:
         return fail(job, refusal, now)
     wait = backoff(job.tries)
     words = f"{refusal.title or refusal.detail}{AGAIN}{wait:.0f} s"
-    job = replace(job, state=State.QUEUED, modal=None, doubted=None)
-    return note(job, now, words, due=now + wait, tries=job.tries + 1), ()
+    return back(replace(job, modal=None, doubted=None), now, words, wait)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
-from mjwatch.jobs import attempts, moves, moving
+from mjwatch.jobs import attempts, cancelling, moves, moving
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -61,20 +61,23 @@ _SIGNS: dict[type[ev.JobEvent], Row] = {
     ev.Started: Row(moves.start, (State.RUNNING,)),
     ev.Progressed: Row(moves.progress, (State.RUNNING,)),
     ev.Finished: Row(moves.finish, (State.COLLECTING,)),
-    ev.ModalOpened: Row(attempts.open_form, (State.QUEUED,)),
+    ev.ModalOpened: Row(attempts.open_form, (State.QUEUED, State.CANCELLED)),
 }
-_FORM = (State.QUEUED, State.FAILED)
+_BACK = (State.QUEUED, State.CANCELLED)
+"""Where a job goes that was not executed: it is sent again, unless a person has asked to cancel it."""
+
+_FORM = (*_BACK, State.FAILED)
 """Where a follow-up goes whose button opens a form that did not come: nothing runs without it."""
 
 _LATE_UPLOADS = _ignore(ev.Uploaded, ev.NotUploaded)
 """Words about an upload of a job that was cancelled meanwhile, or turned out to have been sent before."""
 
-_OVERTAKEN = _ignore(ev.Published, ev.NotSaved)
-"""An answer that was still being published when a person asked to retry."""
+_OVERTAKEN = _ignore(ev.Published, ev.NotSaved, ev.CancelPressed)
+"""An answer that was still being published when a person asked to retry; a press that came to nothing."""
 _LATE = _ignore(
     *(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
     *(ev.HeldByBot, ev.Started, ev.Progressed, ev.Vanished),
-    *(ev.Uploaded, ev.NotUploaded, ev.ModalOpened),
+    *(ev.Uploaded, ev.NotUploaded, ev.ModalOpened, ev.CancelPressed),
 )
 _ANSWERED: dict[type[ev.JobEvent], Row] = {
     **_LATE_UPLOADS,
@@ -88,7 +91,7 @@ _ANSWERED: dict[type[ev.JobEvent], Row] = {
 TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
     State.QUEUED: {
         ev.Chosen: Row(attempts.choose, (State.SUBMITTING,)),
-        ev.CancelAsked: Row(moves.cancel, (State.CANCELLED,)),
+        ev.CancelAsked: Row(cancelling.cancel, (State.CANCELLED,)),
         ev.Uploaded: Row(attempts.uploaded),
         ev.NotUploaded: Row(attempts.not_uploaded, (State.FAILED,)),
         **_SIGNS,  # an earlier attempt turns out to have been executed
@@ -112,11 +115,11 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         **_LATE_UPLOADS,
         ev.InteractionSeen: Row(moves.interaction),
         ev.Accepted: Row(attempts.accept, (State.SUBMITTED,)),
-        ev.NotSent: Row(attempts.not_sent, (State.SUBMITTED, State.QUEUED)),
+        ev.NotSent: Row(attempts.not_sent, (State.SUBMITTED, *_BACK)),
         ev.Unanswered: Row(attempts.unanswered, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
         ev.InteractionFailed: Row(attempts.doubt, (State.IN_DOUBT, *_FORM)),
-        ev.Refused: Row(attempts.refuse, (State.SUBMITTED, State.QUEUED, State.FAILED)),
-        ev.CancelAsked: Row(moves.cancel_too_late),
+        ev.Refused: Row(attempts.refuse, (State.SUBMITTED, *_BACK, State.FAILED)),
+        ev.CancelAsked: Row(cancelling.ask),
         ev.Restarted: Row(attempts.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
         **_ignore(ev.Vanished, ev.Overdue, ev.RetryAsked),
     },
@@ -127,9 +130,9 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.InteractionSeen: Row(moves.interaction),
         ev.HeldByBot: Row(moves.held),
         ev.InteractionFailed: Row(attempts.doubt, (State.IN_DOUBT, *_FORM)),
-        ev.Refused: Row(attempts.refuse, (State.QUEUED, State.FAILED)),
+        ev.Refused: Row(attempts.refuse, (*_BACK, State.FAILED)),
         ev.Overdue: Row(moves.overdue_submitted, (State.IN_DOUBT, *_FORM)),
-        ev.CancelAsked: Row(moves.cancel_too_late),
+        ev.CancelAsked: Row(cancelling.ask),
         **_ignore(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Vanished, ev.RetryAsked, ev.Restarted),
     },
     State.RUNNING: {
@@ -140,10 +143,13 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.Started: Row(moves.start),
         ev.Progressed: Row(moves.progress),
         ev.Finished: Row(moves.finish, (State.COLLECTING,)),
-        ev.Refused: Row(attempts.refuse, (State.FAILED,)),
+        ev.Refused: Row(cancelling.refused, (State.FAILED, State.CANCELLED)),
         ev.Vanished: Row(moves.vanish),
-        ev.Overdue: Row(moves.overdue_running, (State.IN_DOUBT, State.FAILED)),
-        ev.CancelAsked: Row(moves.cancel_too_late),
+        ev.Overdue: Row(cancelling.overdue, (State.IN_DOUBT, State.FAILED, State.CANCELLED)),
+        ev.CancelAsked: Row(cancelling.ask),
+        ev.CancelChosen: Row(cancelling.choose),
+        ev.CancelPressed: Row(cancelling.pressed),
+        ev.Restarted: Row(cancelling.restarted),
         **_ignore(
             ev.HeldByBot,
             ev.Accepted,
@@ -151,7 +157,6 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
             ev.Unanswered,
             ev.InteractionFailed,
             ev.RetryAsked,
-            ev.Restarted,
         ),
     },
     State.COLLECTING: {
@@ -159,7 +164,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.Published: Row(moves.publish_done, (State.DONE,)),
         ev.NotSaved: Row(moves.not_saved, (State.FAILED,)),
         ev.Overdue: Row(moves.collect_again),
-        ev.CancelAsked: Row(moves.cancel_too_late),
+        ev.CancelAsked: Row(cancelling.ask_too_late),
         ev.RetryAsked: Row(moves.collect_sooner),
         ev.Restarted: Row(moves.collect_again),
         **_ignore(ev.Finished),
@@ -168,10 +173,10 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         **_SIGNS,
         **_OVERTAKEN,
         **_LATE_UPLOADS,
-        ev.Refused: Row(attempts.refuse, (State.QUEUED, State.FAILED)),
-        ev.CancelAsked: Row(moves.cancel, (State.CANCELLED,)),
+        ev.Refused: Row(attempts.refuse, (*_BACK, State.FAILED)),
+        ev.CancelAsked: Row(cancelling.cancel, (State.CANCELLED,)),
         ev.RetryAsked: Row(moves.retry, (State.QUEUED,)),
-        ev.ProvenUnsent: Row(attempts.proven_unsent, (State.QUEUED,)),
+        ev.ProvenUnsent: Row(attempts.proven_unsent, _BACK),
         ev.Accepted: Row(attempts.accept, (State.SUBMITTED,)),
         **_ignore(ev.NotSent, ev.Unanswered, ev.InteractionFailed, ev.Vanished, ev.Overdue, ev.Restarted),
     },

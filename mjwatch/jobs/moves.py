@@ -58,6 +58,7 @@ def start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
         job_uuid=event.job_uuid or (job.job_uuid if job.message_id in {None, event.message_id} else None),
         started=job.started or now,
         vanished=None,
+        cancel_button=event.cancel or job.cancel_button,
         held_by_bot=False,
         doubted=None,
         due=now + limits.silence_timeout,
@@ -73,6 +74,7 @@ def progress(job: Job, event: ev.Progressed, now: float, limits: Limits) -> Move
         state=State.RUNNING,
         percent=job.percent if event.percent is None else event.percent,
         job_uuid=event.job_uuid or job.job_uuid,
+        cancel_button=event.cancel or job.cancel_button,
         started=job.started or now,
         doubted=None,
         due=now + limits.silence_timeout,
@@ -123,6 +125,7 @@ def finish(job: Job, event: ev.Finished, now: float, limits: Limits) -> Moved:
         published=None,
         refusal=None,
         doubted=None,
+        cancel_asked=None,
         due=None,
         tries=0,
     )
@@ -178,27 +181,17 @@ def answer_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Mo
     return job, ((ef.Answer(job),) if job.published is None else ())
 
 
-def cancel(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
-    """It is not sent, or a person gives it up."""
-    job = _without_follow_ups(job)
-    job = note(job, now, "cancelled", state=State.CANCELLED, due=None, tries=0, finished=now)
-    return job, (ef.Answer(job),)
-
-
-def _without_follow_ups(job: Job) -> Job:
-    return replace(job, prompt=replace(job.prompt, then=()))
-
-
-def cancel_too_late(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
-    """It is sent already; only its follow-ups are not."""
-    job = _without_follow_ups(job)
-    return note(job, now, "asked to cancel; it is already sent, so its pictures will be published"), ()
-
-
 def retry(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
     """Fetch again what was rendered already; render again only what was not."""
     job = note(
-        job, now, "asked to retry", published=None, tries=0, due=None, refusal=None, doubted=None, modal=None
+        *(job, now, "asked to retry"),
+        published=None,
+        tries=0,
+        due=None,
+        refusal=None,
+        doubted=None,
+        modal=None,
+        cancel_asked=None,
     )
     if job.result is not None:
         job = replace(job, state=State.COLLECTING)

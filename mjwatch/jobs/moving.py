@@ -56,3 +56,23 @@ def fail(job: Job, refusal: Refusal, now: float) -> Moved:
     words = f"failed: {refusal.title or refusal.detail}"
     job = note(job, now, words, state=State.FAILED, refusal=refusal, due=None, tries=0, finished=now)
     return job, (ef.Answer(job),)
+
+
+def without_follow_ups(job: Job) -> Job:
+    """Nothing is to be made from its pictures."""
+    return replace(job, prompt=replace(job.prompt, then=()))
+
+
+def cancelled(job: Job, now: float, words: str = "cancelled") -> Moved:
+    """It has ended as a person wanted; its answer says so."""
+    job = without_follow_ups(job)
+    job = note(job, now, words, state=State.CANCELLED, due=None, tries=0, finished=now)
+    return job, (ef.Answer(job),)
+
+
+def back(job: Job, now: float, words: str, wait: float | None = None) -> Moved:
+    """To the queue, for as many seconds at least; but what a person wants cancelled is not sent again."""
+    if job.cancel_asked is not None:
+        return cancelled(note(job, now, words), now, "cancelled before it was sent again")
+    due = None if wait is None else now + wait
+    return note(job, now, words, state=State.QUEUED, due=due, tries=job.tries + 1), ()

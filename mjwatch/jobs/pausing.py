@@ -51,6 +51,11 @@ class Pausing:
             log.error("paused, nothing more is sent until a person has acted: %s", pause.reason)
             self._set(pause)
 
+    def refused(self, refusal: Refusal | None) -> None:
+        """Send nothing from now on if Discord or Midjourney said a no that only a person can mend."""
+        if refusal is not None and refusal.needs_human:
+            self.begin(pause_for(refusal))
+
     def ask(self, reason: str | None) -> Pause:
         """A person wants it. It outlasts what it was paused for before."""
         words = "paused by hand" + (f": {reason}" if reason else "")

@@ -53,6 +53,7 @@ def load_job(text: str) -> Job:
     data["state"] = State(data["state"])
     data["prompt"] = load_prompt(data["prompt"])
     data["press"] = Press(**data["press"]) if data.get("press") else None
+    data["cancel_button"] = Press(**data["cancel_button"]) if data.get("cancel_button") else None
     data["modal"] = _load_modal(data["modal"]) if data.get("modal") else None
     data["uploads"] = tuple(UploadedImage(**image) for image in data.get("uploads", ()))
     data["nonces"] = tuple(data["nonces"])

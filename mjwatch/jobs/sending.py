@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.jobs.cancelling import to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.midjourney.twins import twin_of
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from mjwatch.jobs.journal import Journal
     from mjwatch.midjourney.channel import Channel
+    from mjwatch.midjourney.following import JobEvents
 
 UPLOADS_KEPT = 3600.0
 """Seconds for which an upload is used. Its link is good for a day (recorded 2024 to 2026)."""
@@ -75,6 +77,13 @@ class Sending:
             self._uploading = job.id
             return job, ef.Upload(job)
         return job, ev.Chosen(self._new_nonce(), session_id, self._channel.newest)
+
+    def cancel(self, jobs: Mapping[str, Job]) -> JobEvents:
+        """Have Midjourney's Cancel Job pressed for one that a person wants stopped, where it is offered."""
+        session_id, job = self._channel.session_id, to_press(jobs.values())
+        if job is None or session_id is None or not self._channel.open:
+            return []
+        return [(job.id, ev.CancelChosen(self._new_nonce(), session_id))]
 
     def _may(self, job: Job) -> bool:
         return self.only is None or job.id in self.only

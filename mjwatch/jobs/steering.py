@@ -36,7 +36,12 @@ _CANCELLED = {
     State.IN_DOUBT: "cancelled; should Midjourney run it after all, its pictures are published all the same",
     State.CANCELLED: "is cancelled already",
 }
-_PAID = "is sent already, so it is paid for, and its pictures will be published"
+_STOPPING = "Midjourney's Cancel Job is pressed for it; if it is done before, its pictures are published"
+_SENT = (
+    "is sent already, so it is paid for; it is stopped if Midjourney offers to, else its pictures will be"
+    " published"
+)
+_RENDERED = "is rendered already, so it is paid for, and its pictures will be published"
 
 
 class Steering:
@@ -106,9 +111,7 @@ class Steering:
         if before.state in _RETRIED or after.state is not State.QUEUED:
             return _RETRIED[after.state]
         doubt = "; if it has run before, it runs twice" if before.state is State.IN_DOUBT else ""
-        pause = self._pausing.now
-        waits = f"; it waits, {pause.reason} (`mjwatch resume`)" if pause is not None else ""
-        return f"queued again{doubt}{waits}"
+        return f"queued again{doubt}{self._waits()}"
 
     def _take(self, job_id: str, wish: Mapping[str, Any], file: int | None) -> Outcome:
         """``wish``: a ``prompt`` as the journal keeps it, and ``path`` as in PromptGiven."""
@@ -128,8 +131,16 @@ class Steering:
         self._step(job_id, ev.CancelAsked())
         if job.state in _CANCELLED:
             return Outcome(job_id, True, _CANCELLED[job.state])
-        sent = job.state in IN_FLIGHT or job.state is State.COLLECTING
-        return Outcome(job_id, False, _PAID if sent else f"is {job.state} already")
+        if job.state in IN_FLIGHT and job.cancel_button is not None:
+            return Outcome(job_id, True, _STOPPING + self._waits())
+        if job.state in IN_FLIGHT:
+            return Outcome(job_id, False, _SENT)
+        rendered = job.state is State.COLLECTING
+        return Outcome(job_id, False, _RENDERED if rendered else f"is {job.state} already")
+
+    def _waits(self) -> str:
+        pause = self._pausing.now
+        return f"; it waits, {pause.reason} (`mjwatch resume`)" if pause is not None else ""
 
 
 def _jobs(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

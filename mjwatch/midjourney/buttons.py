@@ -10,12 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 from mjwatch.midjourney.custom_ids import read_custom_id
+from mjwatch.model import Press
 from mjwatch.prompts.actions import ON_PICTURE, split_number, zoom_factor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mjwatch.midjourney.custom_ids import CustomId
+    from mjwatch.midjourney.reading import Reading
     from mjwatch.model import Button
 
 CUSTOM_ZOOM = "zoom N"
@@ -136,3 +138,12 @@ def _of_picture(picture: int | None, same: Sequence[Button]) -> Button | None:
 def _index(button: Button) -> int | None:
     found = read_custom_id(button.custom_id)
     return found.image_index if found else None
+
+
+def cancel_of(reading: Reading) -> Press | None:
+    """The button below a start message that stops its job (recorded for jobs of buttons, 2026-06)."""
+    for button in reading.buttons:
+        read = read_custom_id(button.custom_id)
+        if read is not None and read.verb == "canceljob" and reading.message_id is not None:
+            return Press(reading.message_id, button.custom_id, reading.flags)
+    return None

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
+from mjwatch.midjourney.buttons import cancel_of
 from mjwatch.midjourney.expected import FINALS, could_be_about, expected_of
 from mjwatch.midjourney.holding import Held, Holding
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
@@ -235,11 +236,11 @@ def _goes_on_from(owner: str, reading: Reading, job: Job) -> bool:
 def _job_events(reading: Reading, job: Job, by: str) -> Iterable[ev.JobEvent]:
     match reading.kind:
         case Kind.STARTED if reading.message_id:
-            yield ev.Started(reading.message_id, reading.interaction_id, reading.job_uuid)
+            yield ev.Started(reading.message_id, reading.interaction_id, reading.job_uuid, cancel_of(reading))
         case Kind.PROGRESS:
             if job.message_id is None and reading.message_id:
                 yield ev.Started(reading.message_id, reading.interaction_id, reading.job_uuid)
-            yield ev.Progressed(reading.percent, reading.job_uuid)
+            yield ev.Progressed(reading.percent, reading.job_uuid, cancel_of(reading))
         case Kind.QUEUED if _of_present_attempt(reading, job):
             yield ev.HeldByBot()
         case Kind.REFUSED if reading.error is not None and _of_present_attempt(reading, job):

@@ -68,6 +68,14 @@ def order_for(job: Job) -> Order:
     return Order(make(job))
 
 
+def cancel_packet(job: Job, target: Target, nonce: str) -> dict[str, Any]:
+    """The body of the POST that presses the job's Cancel Job. Raises ValueError if none was offered."""
+    button = job.cancel_button
+    if button is None:
+        raise ValueError("Midjourney offers no button that would stop it")
+    return ButtonPacket(button.custom_id, button.message_id, button.flags).assemble(target, nonce)
+
+
 def _imagine(job: Job) -> PacketAssembler:
     return ImaginePacket(job.prompt.text, [_link(image) for image in job.uploads])
 

@@ -1,0 +1,124 @@
+"""Jobs at work are stopped by Midjourney's own button, where it is offered; of all others it is told that they
+are paid for.
+
+Seen to catch: a press that a restart forgets, a press while the sending is paused, a second press.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mjwatch.cli.app import app
+from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+from mjwatch.model import Job, State
+from tests.scenarios.stage import Stage, staged, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with staged(tmp_path / "w", "--seconds-per-job", "2.5") as stage:
+        yield stage
+
+
+def told(stage: Stage, *arguments: str) -> tuple[int, Any]:
+    """A verb's exit code and its answer."""
+    result = CliRunner().invoke(app, ["--config", str(stage.config), *arguments, "--json"])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, json.loads(result.stdout)
+
+
+def cancelled(stage: Stage, job_id: str) -> tuple[int, str]:
+    code, ((outcome),) = told(stage, "cancel", job_id)
+    return code, outcome["words"]
+
+
+def job_of(stage: Stage, job_id: str) -> Job:
+    with closing(JournalReader(stage.folder / "state" / JOURNAL_FILE)) as reader:
+        job = reader.job(job_id)
+    assert job is not None
+    return job
+
+
+def reaches(stage: Stage, job_id: str, state: State, *, offered: bool = False) -> Job:
+    def found() -> Job | None:
+        job = job_of(stage, job_id)
+        return job if job.state is state and (job.cancel_button is not None or not offered) else None
+
+    job: Job = wait_until(found, f"{job_id} is {state}")
+    return job
+
+
+def submitted(stage: Stage, prompt: str) -> str:
+    stage.drop(f"{prompt.replace(' ', '-')}.ready.txt", prompt + "\n")
+    path = stage.folder / "state" / JOURNAL_FILE
+
+    def taken() -> str | None:
+        with closing(JournalReader(path)) as reader:
+            return next((job.id for job in reader.listed(None, 10) if job.prompt.text == prompt), None)
+
+    return str(wait_until(taken, f"{prompt} is taken"))
+
+
+def varied(stage: Stage, parent: str) -> str:
+    """A follow-up that is at work, and can be stopped."""
+    job_id = str(told(stage, "act", parent, "V1")[1][0]["job"])
+    reaches(stage, job_id, State.RUNNING, offered=True)
+    return job_id
+
+
+def presses(stage: Stage) -> list[dict[str, Any]]:
+    entries = stage.state()["interactions"]
+    return [entry for entry in entries if "CancelJob" in (entry["custom_id"] or "")]
+
+
+def test_a_follow_up_at_work_is_stopped_and_a_prompt_is_paid_for(stage: Stage) -> None:
+    daemon = stage.start_ready()
+    parent = submitted(stage, "a paid cat")
+    reaches(stage, parent, State.RUNNING)
+    code, words = cancelled(stage, parent)
+    assert (code, "is paid for" in words) == (1, True)
+    assert reaches(stage, parent, State.DONE).folder
+    assert presses(stage) == []
+
+    unwanted = varied(stage, parent)
+    code, words = cancelled(stage, unwanted)
+    assert (code, words.startswith("Midjourney's Cancel Job is pressed for it")) == (0, True)
+    cancelled(stage, unwanted)
+    assert reaches(stage, unwanted, State.CANCELLED).result is None
+    wait_until(lambda: job_of(stage, unwanted).folder, "its answer")
+    (press,) = presses(stage)
+    assert press["outcome"] == "done"
+    assert {"cancelled", "done"} == {one["state"] for one in stage.manifests()}
+    assert stage.stop(daemon) == 0
+    stage.check_witness()
+
+
+def test_what_was_asked_for_in_a_pause_and_before_a_crash_is_pressed_after_both(stage: Stage) -> None:
+    daemon = stage.start_ready()
+    parent = submitted(stage, "a patient cat")
+    reaches(stage, parent, State.DONE)
+    stage.fault(fault="final_lost", match="a patient cat", count=2)  # they stay at work however slow this is
+    first, second = (varied(stage, parent) for _ in range(2))
+    told(stage, "pause")
+    assert "`mjwatch resume`" in cancelled(stage, first)[1]
+    assert stage.stop(daemon, signal.SIGKILL) == -signal.SIGKILL
+    assert cancelled(stage, second)[0] == 0
+    assert presses(stage) == []
+    told(stage, "resume")
+    daemon = stage.start_ready()
+    wait_until(lambda: len(presses(stage)) == 2, "both are pressed")
+    buttons = {press["custom_id"] for press in presses(stage)}
+    assert buttons == {f"MJ::CancelJob::ByJobid::{job_of(stage, one).job_uuid}" for one in (first, second)}
+    assert stage.stop(daemon) == 0
+    assert len(presses(stage)) == 2
+    stage.check_witness()
