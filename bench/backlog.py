@@ -15,6 +15,9 @@ from bench.grids import encoded, grid
 from bench.processes import cpu_seconds, environment, simulator
 
 IN_FLIGHT = 12
+ENOUGH_HOURS = 100_000
+"""Fast hours of the simulated account: what thousands of jobs take must not run out."""
+
 MEMORY = 120
 """MiB that the daemon may take at its peak."""
 
@@ -75,7 +78,8 @@ def _picture(place: Path, edge: int) -> Path:
 
 def _drained(workspace: Path, jobs: int, picture: Path, seconds: int) -> Run:
     """Put so many files into an inbox, and have a daemon work until nothing is left."""
-    with simulator(workspace, "--seconds-per-job", str(seconds), picture=picture) as (_, pid):
+    options = ("--seconds-per-job", str(seconds), "--fast-hours", str(ENOUGH_HOURS))
+    with simulator(workspace, *options, picture=picture) as (_, pid):
         for number in range(jobs):
             file = workspace / "inbox" / f"job{number:05}.ready.txt"
             file.write_text(f"a lighthouse, take {number}\n", encoding="utf-8")
