@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +209,7 @@ def test_what_is_not_the_services_own_is_not_looked_into(
 
 
 def test_a_folder_that_can_not_be_looked_into_loses_none_of_its_jobs() -> None:
+    page_module.render("0", "0")  # loads what the user without rights may not be able to load
     with unprivileged() as place:
         outbox = place / "outbox"
         an_outbox(outbox, 4)
@@ -329,6 +332,22 @@ def test_the_page_is_written_once_and_again_where_it_is_another_versions(
     monkeypatch.setattr("mjwatch.__version__", "99.0<b>")
     gallery.install()
     assert b"mjwatch 99.0&lt;b&gt; " in gallery.page.read_bytes()
+
+
+def test_a_daemon_keeps_no_template_library_in_memory_and_makes_the_page_itself_where_it_must(
+    gallery: Gallery, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (
+        "import sys; from pathlib import Path; from mjwatch.gallery.gallery import Gallery",
+        f"Gallery(Path({str(outbox)!r}), Path({str(outbox)!r}) / 'state').install()",
+        "sys.exit('jinja2' in sys.modules)",
+    )
+    assert subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False).returncode == 0
+    made = gallery.page.read_bytes()
+    gallery.page.unlink()
+    monkeypatch.setattr(sys, "executable", "")
+    gallery.install()
+    assert gallery.page.read_bytes() == made
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_holds_no_code_of_its_own(gallery: Gallery) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
+import sys
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -13,8 +16,13 @@ from mjwatch.model import ENDED
 if TYPE_CHECKING:
     from pathlib import Path
 
+log = logging.getLogger("mjwatch.gallery")
+
 PAGE = "index.html"
 STYLE, SCRIPT = "gallery.css", "gallery.js"
+
+PATIENCE = 60.0
+"""Seconds that the page may take to be made."""
 
 _PARTS = ("dom", "words", "store", "load", "wall", "panel", "service", "filters", "main")
 """The files that the script consists of, in the order in which they build on each other."""
@@ -29,12 +37,24 @@ def install(outbox: Path, folder: Path) -> None:
     durable_folder(folder)
     durable_replace(folder / STYLE, style)
     durable_replace(folder / SCRIPT, script)
-    durable_replace(outbox / PAGE, render(stamp))  # last: it is what says that this version is there
+    durable_replace(outbox / PAGE, _rendered_aside(stamp))  # last: it is what says that this version is there
 
 
-def render(stamp: str) -> bytes:
+def _rendered_aside(stamp: str) -> bytes:
+    """The page, from a process of its own: a daemon would keep the template library in memory for good."""
+    command = [sys.executable, "-m", __name__, mjwatch.__version__, stamp]
+    try:
+        made = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        log.debug("the gallery's page is made in this process: %s", error)
+        return render(mjwatch.__version__, stamp)
+    return made.stdout
+
+
+def render(version: str, stamp: str) -> bytes:
     """The page. ``stamp`` tells its script and style from another version's, for browsers that keep them."""
-    # Loaded only where a page is written: a daemon that finds its page needs no template library in memory.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -42,7 +62,7 @@ def render(stamp: str) -> bytes:
     )
     template = environment.get_template("index.html")
     states = sorted(str(state) for state in ENDED)
-    return template.render(version=mjwatch.__version__, stamp=stamp, states=states).encode()
+    return template.render(version=version, stamp=stamp, states=states).encode()
 
 
 def _is_there(outbox: Path, folder: Path, stamp: str) -> bool:
@@ -67,3 +87,7 @@ def _script() -> bytes:
     folder = files("mjwatch.gallery").joinpath("static")
     parts = [folder.joinpath(f"{part}.js").read_text("utf-8") for part in _PARTS]
     return ('"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n").encode()
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(render(*sys.argv[1:]))
