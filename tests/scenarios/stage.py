@@ -84,7 +84,10 @@ class Stage:
         """The daemon, once its gateway session is up, a new one or the one before."""
         before = self._sessions()
         daemon = self.start()
-        wait_until(lambda: self._sessions() > before, "the gateway's READY or RESUMED")
+        wait_until(
+            lambda: self._sessions() > before or daemon.poll() is not None, "the gateway's READY or RESUMED"
+        )
+        assert daemon.poll() is None, f"the daemon has ended at once: {self.log[-2000:]}"
         return daemon
 
     def _sessions(self) -> int:
