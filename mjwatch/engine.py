@@ -14,7 +14,6 @@ from mjwatch import events as ev
 from mjwatch.errors import JournalError
 from mjwatch.jobs import faltering
 from mjwatch.jobs.acceptance import Acceptance
-from mjwatch.jobs.control import Outcome
 from mjwatch.jobs.faltering import Faltering
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.hours import FastHours
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mjwatch.discord.payloads import ResumeState
-    from mjwatch.jobs.control import Request
     from mjwatch.jobs.journal import Journal
     from mjwatch.jobs.moving import Limits
     from mjwatch.jobs.pacing import Pace
@@ -86,7 +84,7 @@ class Engine:
         self.sending = Sending(journal, channel, pace, new_nonce, chance)
         self.pausing = Pausing(journal)
         self._hours = FastHours(self.pausing, min_fast_hours, new_id)
-        self._steering = Steering(self.pausing, self.job, self._step, self._take)
+        self._steering = Steering(journal, self.pausing, self.job, self._step, self._take)
         self._notices = Notices(journal, perform)
         self._faltering = Faltering(ticks)
         self.reach = Reach(journal, channel, self.pausing)
@@ -131,7 +129,7 @@ class Engine:
         self._jobs = {job.id: job for job in self._journal.live_jobs()}
         for job_id in list(self._jobs):
             self._step(job_id, ev.Restarted())
-        self._steer()
+        self._steering.answer_all(self._clock)
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
         """Handle events until asked to stop, or until ``finished`` says so between two events."""
@@ -228,7 +226,7 @@ class Engine:
             case ev.GatewayAlive():
                 self._step_all(self._channel.alive(event, self._jobs, self._ticks()))
             case ev.Poked():
-                self._steer()
+                self._steering.answer_all(self._clock)
             case ev.FileSettled():
                 jobs, effects = self._acceptance.file(event, self._clock())
                 self._welcome(jobs, effects)
@@ -335,20 +333,6 @@ class Engine:
             held, pairs = found
             self._step_all(pairs)
             self._channel.release(held)
-
-    def _steer(self) -> None:
-        """Do what a person asks for; what was done before a crash but not answered is done once more."""
-        for request in self._journal.open_requests():
-            self._journal.answer(request.id, self._performed(request), self._clock())
-
-    def _performed(self, request: Request) -> list[Outcome]:
-        try:
-            return self._steering.perform(request)
-        except JournalError:
-            raise
-        except Exception as error:  # what nobody foresaw in one request must not stand before all others
-            log.exception("the request to %s could not be done", request.verb)
-            return [Outcome(None, False, f"it could not be done: {type(error).__name__}")]
 
     # ---- the gateway and the history
 

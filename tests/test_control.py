@@ -273,7 +273,7 @@ def test_a_crash_between_the_deed_and_its_answer_makes_no_second_attempt(
     with monkeypatch.context() as patch:
         patch.setattr(house.journal, "answer", _fail)
         with pytest.raises(JournalError):
-            house.engine._steer()
+            house.engine._steering.answer_all(house.engine._clock)
     house.feed()
     assert [submit.job.nonce for submit in house.submits()] == ["nonce-1", "nonce-2"]
     assert house.journal.answer_of(request) is None

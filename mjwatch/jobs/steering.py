@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
+from mjwatch.errors import JournalError
 from mjwatch.jobs.control import Outcome, Request
 from mjwatch.jobs.reason import reason
 from mjwatch.jobs.record import load_prompt
@@ -14,6 +15,7 @@ from mjwatch.model import IN_FLIGHT, Job, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mjwatch.jobs.journal import Journal
     from mjwatch.jobs.pausing import Pausing
 
 log = logging.getLogger("mjwatch")
@@ -52,15 +54,34 @@ class Steering:
 
     def __init__(
         self,
+        journal: Journal,
         pausing: Pausing,
         job: Callable[[str], Job | None],
         step: Callable[[str, ev.JobEvent], None],
         give: Callable[[ev.PromptGiven], None],
     ) -> None:
+        self._journal = journal
         self._pausing = pausing
         self._job = job
         self._step = step
         self._give = give
+
+    def answer_all(self, clock: Callable[[], float]) -> None:
+        """Do what a person asks for; what was done before a crash but not answered is done once more.
+
+        ``clock`` gives seconds since 1970. Raises JournalError.
+        """
+        for request in self._journal.open_requests():
+            self._journal.answer(request.id, self._performed(request), clock())
+
+    def _performed(self, request: Request) -> list[Outcome]:
+        try:
+            return self.perform(request)
+        except JournalError:
+            raise
+        except Exception as error:  # what nobody foresaw in one request must not stand before all others
+            log.exception("the request to %s could not be done", request.verb)
+            return [Outcome(None, False, f"it could not be done: {type(error).__name__}")]
 
     def perform(self, request: Request) -> list[Outcome]:
         """Do what was asked for. What can't be done is an outcome too. Raises JournalError."""
