@@ -59,6 +59,9 @@ def mjwatch(
     (tmp_path / "config.toml").write_text("")
     monkeypatch.setenv("COLUMNS", "80")
 
+    # Typer looks there for how it was started, which else would be "python -m pytest".
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None, raising=False)
+
     def run(*arguments: str) -> Told:
         monkeypatch.setattr(sys, "argv", ["mjwatch", "--config", str(tmp_path / "config.toml"), *arguments])
         with pytest.raises(SystemExit) as ended:

@@ -8,7 +8,7 @@ import sys
 import time
 import unicodedata
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -140,16 +140,52 @@ def test_show_tells_the_time_between_and_the_relatives(
         "              submitting",
         "  +1 h 1 min  published",
     ]
-    assert [line.split() for line in lines[at + 5 :]] == [
-        ["LINEAGE", "JOB", "STATE", "%", "WHAT"],
-        ["parent", "jobaaaaa", "done", "a", "red", "cat"],
-        ["follow-up", "jobccccc", "running", "7", "U1"],
+    assert lines[at + 5 :] == [
+        "LINEAGE       STATE    %  WHAT",
+        "jobaaaaa      done        a red cat",
+        "  jobbbbbb    done        (this job)",
+        "    jobccccc  running  7  U1",
     ]
-    told = json.loads(mjwatch("show", "jobccccc", "--json").out)
-    assert told["lineage"]["parent"]["job"] == "jobbbbbb"
-    assert told["lineage"]["follow_ups"] == []
-    journal(a_job("jobddddd", parent="pruned00"))
-    assert "(not in the journal any more)" in mjwatch("show", "jobddddd").out
+
+
+def test_show_tells_a_family_from_its_first_job_to_its_last(
+    mjwatch: Callable[..., Told], journal: Callable[..., None]
+) -> None:
+    born = [
+        ("jobbbbbb", "pruned00"),
+        ("jobccccc", "jobbbbbb"),
+        ("jobddddd", "jobccccc"),
+        ("jobeeeee", "jobddddd"),
+    ]
+    born += [("jobfffff", "jobccccc"), ("jobggggg", "jobbbbbb")]
+    journal(
+        *(a_job(job, prompt=Prompt("", action="V1", parent=parent), parent=parent) for job, parent in born)
+    )
+    lines = mjwatch("show", "jobccccc").out.splitlines()
+    assert lines[-6] == "pruned00          -             (not in the journal any more)"
+    assert [line[:16].rstrip() for line in lines[-5:]] == [
+        "  jobbbbbb",
+        "    jobccccc",
+        "      jobddddd",
+        "        jobeeeee",
+        "      jobfffff",
+    ]
+    lineage = json.loads(mjwatch("show", "jobeeeee", "--json").out)["lineage"]
+    assert [one["job"] for one in lineage["ancestors"]] == ["jobbbbbb", "jobccccc", "jobddddd"]
+    assert (lineage["parent"]["job"], lineage["follow_ups"]) == ("jobddddd", [])
+    lineage = json.loads(mjwatch("show", "jobbbbbb", "--json").out)["lineage"]
+    assert (lineage["ancestors"], lineage["parent"]) == ([], None)
+    assert descendants(lineage) == [
+        ("jobccccc", [("jobddddd", [("jobeeeee", [])]), ("jobfffff", [])]),
+        ("jobggggg", []),
+    ]
+    journal(a_job("jobhhhhh"))
+    assert "LINEAGE" not in mjwatch("show", "jobhhhhh").out
+
+
+def descendants(job: dict[str, Any]) -> list[Any]:
+    """Ids of follow-ups, each with those of its own."""
+    return [(child["job"], descendants(child)) for child in job["follow_ups"]]
 
 
 @pytest.mark.usefixtures("terminal")

@@ -60,6 +60,7 @@ def jobs() -> list[Job]:
     )
     refusal = Refusal(RefusalClass.MODERATION, "Banned prompt", DETAIL)
     again = Prompt("", action="vary strong", parent="jobbbbbb")
+    zoom = Prompt("", action="zoom 2x", parent="jobccccc")
     return [
         a_job("jobaaaaa", WORDS, state=State.DONE, percent=100, published=AT, accepted=AT - 90_000),
         a_job(
@@ -72,6 +73,7 @@ def jobs() -> list[Job]:
             history=told,
         ),
         a_job("jobccccc", prompt=again, state=State.RUNNING, percent=7, parent="jobbbbbb", accepted=AT + 60),
+        a_job("jobddddd", prompt=zoom, state=State.QUEUED, parent="jobccccc", accepted=AT + 70),
     ]
 
 

@@ -1,4 +1,4 @@
-"""One job as a whole: its facts, its history with the time between, its parent and its follow-ups."""
+"""One job as a whole: its facts, its history with the time between, and its relatives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mjwatch.cli.output import duration, echo_fields, echo_table, local_time, painted, percent, plain, wanted
+from mjwatch.cli.lineage import family, lineage_of
+from mjwatch.cli.output import duration, echo_fields, echo_table, local_time, painted, plain
 from mjwatch.jobs.overview import brief, capped_until
 from mjwatch.jobs.reason import Circumstances, reason, waits_for
 from mjwatch.model import State
@@ -33,7 +34,6 @@ def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
     """All that is known of it, by name, as ``show --json`` shows it. Raises JournalError."""
     why, mend = reason(job)
     waits = waits_for(job, _circumstances(reader, config, job))
-    parent = reader.job(job.parent) if job.parent else None
     return brief(job) | {
         "folder": str(config.outbox.path / job.folder) if job.folder else None,
         "echoed": job.result.echoed if job.result else None,
@@ -46,10 +46,7 @@ def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
         "waits": waits[0] or None,
         "mend": mend or waits[1] or None,
         "history": [{"at": note.at, "event": note.event} for note in job.history],
-        "lineage": {
-            "parent": brief(parent) if parent else None,
-            "follow_ups": [brief(child) for child in reader.children_of(job.id)],
-        },
+        "lineage": lineage_of(job, reader),
     }
 
 
@@ -74,10 +71,10 @@ def echo_story(story: Mapping[str, Any]) -> None:
     echo_fields((facts | {"state": painted(story["state"]) + at}).items(), NAME_WIDTH)
     typer.echo("")
     echo_fields(_timeline(story["history"]), len(local_time(0.0)) + 2 + AFTER_WIDTH)
-    rows = [*_lineage(story)]
-    if rows:
+    relatives = family(story)
+    if relatives:
         typer.echo("")
-        echo_table(("LINEAGE", "JOB", "STATE", "%", "WHAT"), rows)
+        echo_table(("LINEAGE", "STATE", "%", "WHAT"), relatives)
 
 
 def _timeline(history: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -87,14 +84,3 @@ def _timeline(history: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
         after = "" if before is None or note["at"] - before < 1 else f"+{duration(note['at'] - before)}"
         yield f"{local_time(note['at'])}  {after}", plain(note["event"])
         before = note["at"]
-
-
-def _lineage(story: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    relatives = [("follow-up", child) for child in story["lineage"]["follow_ups"]]
-    if story["parent"]:
-        gone = {"job": story["parent"], "state": "-", "percent": None, "action": None, "command": "imagine"}
-        gone |= {"prompt": "(not in the journal any more)"}
-        relatives.insert(0, ("parent", story["lineage"]["parent"] or gone))
-    for what, job in relatives:
-        words = plain(wanted(job["action"], job["command"], job["prompt"]))
-        yield what, job["job"], job["state"], percent(job["percent"]), words
