@@ -74,6 +74,19 @@ def test_an_entry_has_its_level_and_its_job() -> None:
         }
 
 
+def test_an_entry_about_several_jobs_is_found_by_each() -> None:
+    record = logging.LogRecord(
+        "mjwatch", logging.INFO, "", 0, "%s taken: %s", ("a.txt", "7k3f9a2m, 8k3f9a2m"), None
+    )
+    with a_journal() as (address, journal):
+        JournalHandler(Redaction([SECRET]), io.StringIO(), address).handle(record)
+        lines = journal.recv(65536).splitlines()
+    assert [line for line in lines if line.startswith(b"MJWATCH_JOB")] == [
+        b"MJWATCH_JOB=7k3f9a2m",
+        b"MJWATCH_JOB=8k3f9a2m",
+    ]
+
+
 def test_a_traceback_is_part_of_its_entry_and_no_secret_shows() -> None:
     error = ValueError(f"header {SECRET}")
     with a_journal() as (address, journal):

@@ -125,6 +125,11 @@ def test_as_json_a_record_is_one_object_on_one_line_and_has_no_secret_either() -
     }
 
 
+def test_as_json_a_file_of_several_jobs_names_them_all() -> None:
+    record = record_of("%s taken: %s", "cats.list.txt", "7k3f9a2m, 8k3f9a2m")
+    assert json.loads(JsonFormatter(Redaction([])).format(record))["job"] == ["7k3f9a2m", "8k3f9a2m"]
+
+
 def test_as_json_a_record_that_is_about_no_job_says_so() -> None:
     facts = json.loads(JsonFormatter(Redaction([])).format(record_of("watching")))
     assert (facts["job"], facts["traceback"]) == (None, [])

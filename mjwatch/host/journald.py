@@ -12,6 +12,8 @@ import socket
 import struct
 from typing import IO, TYPE_CHECKING
 
+from mjwatch.host.subject import jobs_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,17 +69,16 @@ class JournalHandler(logging.Handler):
     def _write(self, record: logging.LogRecord) -> None:
         level = str(priority(record.levelno))
         lines = self._redaction.lines(record)
-        fields = {
-            "MESSAGE": "\n".join(lines),
-            "PRIORITY": level,
-            "SYSLOG_IDENTIFIER": IDENTIFIER,
-            "LOGGER": record.name,
-            "THREAD_NAME": record.threadName or "",
-        }
-        if job := getattr(record, "job", None):
-            fields["MJWATCH_JOB"] = str(job)
+        fields = [
+            ("MESSAGE", "\n".join(lines)),
+            ("PRIORITY", level),
+            ("SYSLOG_IDENTIFIER", IDENTIFIER),
+            ("LOGGER", record.name),
+            ("THREAD_NAME", record.threadName or ""),
+            *(("MJWATCH_JOB", job) for job in jobs_of(record)),  # the journal takes a field several times
+        ]
         try:
-            _send(b"".join(_field(*field) for field in fields.items()), self._address)
+            _send(b"".join(_field(*field) for field in fields), self._address)
         except OSError:  # no journal there now, or more than a datagram takes
             self._stream.writelines(f"<{level}>{line}\n" for line in lines)
             self._stream.flush()

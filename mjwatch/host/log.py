@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from mjwatch.host.journald import JournalHandler, is_read_by_journal
 from mjwatch.host.redaction import Redaction
+from mjwatch.host.subject import jobs_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -44,14 +45,18 @@ class JsonFormatter(logging.Formatter):
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        """``at, level, logger, thread, job, message, traceback``; ``job`` is null in what is about none."""
+        """``at, level, logger, thread, job, message, traceback``.
+
+        ``job`` is an id; null in what is about none, a list of ids in what is about several.
+        """
+        jobs = jobs_of(record)
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         facts = {
             "at": at.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "thread": record.threadName,
-            "job": getattr(record, "job", None),
+            "job": list(jobs) if len(jobs) > 1 else next(iter(jobs), None),
             "message": self._redaction.message(record),
             "traceback": self._redaction.below(record),
         }
