@@ -17,6 +17,7 @@ from mjwatch.discord.answers import read_answer
 from mjwatch.errors import JournalError
 from mjwatch.jobs.attempts import POSTS_AT_MOST
 from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.pacing import UNSAVED_AT_MOST
 from mjwatch.jobs.sending import UPLOADS_KEPT
 from mjwatch.model import (
     Button,
@@ -70,6 +71,28 @@ def finished(house: House, job_id: str, buttons: tuple[Button, ...] = GRID_BUTTO
 
 def sent(house: House) -> list[str]:
     return [submit.job.id for submit in house.submits()]
+
+
+def test_nothing_is_sent_while_too_much_is_not_saved_yet(house: House) -> None:
+    for number in range(UNSAVED_AT_MOST + 5):
+        house.drop(f"{number}.txt", f"picture {number}\n")
+    house.online()
+    for _ in range(UNSAVED_AT_MOST):
+        (job_id,) = [one for one in sent(house) if house.job(one).state is State.SUBMITTING]
+        rendered(house, job_id)
+    *saved, under_way = sent(house)
+    rendered(house, under_way)
+    house.feed(ev.ForJob(saved[0], ev.NotSaved("the disk is full")))
+    assert sent(house) == [*saved, under_way]
+    house.feed(ev.ForJob(saved[0], ev.Published("one")))
+    assert sent(house) == [*saved, under_way]
+    house.feed(ev.ForJob(saved[1], ev.Published("two")))
+    assert len(sent(house)) == UNSAVED_AT_MOST + 2
+
+
+def rendered(house: House, job_id: str) -> None:
+    result = Result("700", "nonce", UUID, "a picture", (), GRID_BUTTONS)
+    house.feed(ev.ForJob(job_id, ev.Accepted()), ev.ForJob(job_id, ev.Finished(result)))
 
 
 # ---- turns

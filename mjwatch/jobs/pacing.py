@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 
+UNSAVED_AT_MOST = 24
+"""Jobs that are rendered and not yet in the outbox, from which on nothing is sent.
+
+Twice what the largest plan is said to run at once: met only where saving does not keep up, and then they
+must not grow for ever.
+"""
+
 
 def backoff(tries: int, first: float = 2.0, most: float = 300.0) -> float:
     """Seconds to wait after this many failed tries: 2, 4, 8 ... 300."""
@@ -37,9 +44,10 @@ class Throttle:
         # A restart is no reason to hurry.
         self._next_time = self._sent[-1] + pace.delay if self._sent else float("-inf")
 
-    def may_send(self, now: float, in_flight: int) -> bool:
-        """Whether one more may be sent now, with so many in flight at Midjourney already."""
-        return in_flight < self._pace.max_in_flight and now >= self.next_time(now)
+    def may_send(self, now: float, in_flight: int, unsaved: int = 0) -> bool:
+        """Whether one more may be sent now: so many are in flight at Midjourney, so many yet to be saved."""
+        free = in_flight < self._pace.max_in_flight and unsaved < UNSAVED_AT_MOST
+        return free and now >= self.next_time(now)
 
     def next_time(self, now: float) -> float:
         """The earliest time for the next one, slots aside; minus infinity where nothing was sent yet."""

@@ -67,7 +67,7 @@ class Sending:
         form = next((job for job in jobs.values() if _has_form(job, now) and self._may(job)), None)
         if form is not None:
             job: Job | None = form  # it can't be filled in much later
-        elif self._throttle.may_send(now, len(in_flight)):
+        elif self._throttle.may_send(now, len(in_flight), _unsaved(jobs)):
             job = self._journal.next_queued(now, self.blocked_twins(jobs), only=self.only)
         else:
             return None
@@ -109,6 +109,10 @@ class Sending:
     def next_time(self, now: float) -> float:
         """The earliest time for the next submission, slots aside."""
         return self._throttle.next_time(now)
+
+
+def _unsaved(jobs: Mapping[str, Job]) -> int:
+    return sum(job.state is State.COLLECTING for job in jobs.values())
 
 
 def _is_out(job: Job) -> bool:
