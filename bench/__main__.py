@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 
     from bench.figures import Figure
 
-MEASUREMENTS = ("split", "overhead", "backlog", "simulate", "gateway", "gap", "start", "verbs", "gallery")
+MEASUREMENTS = (
+    "split",
+    "overhead",
+    "backlog",
+    "profile",
+    "simulate",
+    "gateway",
+    "gap",
+    "start",
+    "verbs",
+    "gallery",
+)
 """Modules of this package: each has ``figures(quick)``, and says in its first line what it measures."""
 
 

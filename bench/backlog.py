@@ -34,18 +34,13 @@ class Run:
 
 
 def figures(quick: bool) -> list[Figure]:
-    """A backlog as after a holiday, then thousands of small ones, as many as would show what grows."""
+    """A backlog as after a holiday."""
+    jobs, edge, seconds = (24, 256, 1) if quick else (240, 2048, 10)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        return _holiday(place, *((24, 256, 1) if quick else (240, 2048, 10))) + _thousands(
-            place, *((20, 200) if quick else (100, 10_000))
-        )
-
-
-def _holiday(place: Path, jobs: int, edge: int, seconds: int) -> list[Figure]:
-    picture = _picture(place, edge)
-    one = _drained(place / "one", 1, picture, 0)
-    run = _drained(place / "holiday", jobs, picture, seconds)
+        picture = picture_of(place, edge)
+        one = drained(place / "one", 1, picture, 0)
+        run = drained(place / "holiday", jobs, picture, seconds)
     least = jobs / IN_FLIGHT * seconds + one.seconds
     name = f"{jobs} prompts, {edge}x{edge}, {IN_FLIGHT} in flight, {seconds} s a job"
     rounds = f"{jobs // IN_FLIGHT} x {seconds} s, and one job's own time"
@@ -57,32 +52,25 @@ def _holiday(place: Path, jobs: int, edge: int, seconds: int) -> list[Figure]:
     ]
 
 
-def _thousands(place: Path, few: int, many: int) -> list[Figure]:
-    picture = _picture(place, 256)
-    start = _drained(place / "none", 0, picture, 0)
-    small, large = (_drained(place / str(jobs), jobs, picture, 0) for jobs in (few, many))
-    costs = [1000 * (run.cpu - start.cpu) / run.jobs for run in (large, small)]
-    return [
-        Figure(f"CPU a job of 256x256, of {many:,}", costs[0], "ms", costs[1], f"of {few}", at_most=1.1),
-        Figure(f"jobs a second, of {many:,}", large.jobs / large.seconds, "/s"),
-        Figure(f"peak memory with {many:,}", large.peak_mib, "MiB", small.peak_mib, f"with {few}"),
-        Figure("the simulator's CPU a job", 1000 * large.simulators_cpu / large.jobs, "ms"),
-    ]
-
-
-def _picture(place: Path, edge: int) -> Path:
+def picture_of(place: Path, edge: int) -> Path:
+    """A grid as a file there."""
     path = place / f"{edge}.png"
     path.write_bytes(encoded(grid((edge, edge))))
     return path
 
 
-def _drained(workspace: Path, jobs: int, picture: Path, seconds: int) -> Run:
+def queue(workspace: Path, jobs: int) -> None:
+    """Put so many prompt files into the inbox."""
+    for number in range(jobs):
+        file = workspace / "inbox" / f"job{number:05}.ready.txt"
+        file.write_text(f"a lighthouse, take {number}\n", encoding="utf-8")
+
+
+def drained(workspace: Path, jobs: int, picture: Path, seconds: int) -> Run:
     """Put so many files into an inbox, and have a daemon work until nothing is left."""
     options = ("--seconds-per-job", str(seconds), "--fast-hours", str(ENOUGH_HOURS))
     with simulator(workspace, *options, picture=picture) as (_, pid):
-        for number in range(jobs):
-            file = workspace / "inbox" / f"job{number:05}.ready.txt"
-            file.write_text(f"a lighthouse, take {number}\n", encoding="utf-8")
+        queue(workspace, jobs)
         before, began = cpu_seconds(pid), time.monotonic()
         cpu, peak = _drain(workspace)
         took, theirs = time.monotonic() - began, cpu_seconds(pid) - before

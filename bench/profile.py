@@ -1,0 +1,90 @@
+"""Where the CPU of a long queue goes: the daemon is looked at 200 times a second while it works."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.backlog import picture_of, queue
+from bench.figures import Figure
+from bench.processes import environment, simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+RATE = 200
+"""Looks a second."""
+
+PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("starting: imports", ("<frozen importlib",)),
+    ("thumbnails and the gallery", ("pictures/thumbnail.py", "mjwatch/gallery/")),
+    ("inflating the grid once more, for its filters", ("_inflated (", "Scanlines.read (")),
+    ("compressing the four pictures", ("pictures/scanlines.py", "_encode (mjwatch/pictures/split.py")),
+    ("decoding the grid", ("opened_grid (",)),
+    ("what the pictures say of themselves", ("pictures/metadata.py", "pictures/png.py")),
+    ("sums: MD5, SHA-256", ("sha256", "md5")),
+    ("writing and syncing files", ("folders/durable.py", "folders/outbox.py")),
+    ("downloading", ("discord/transport.py", "discord/cdn.py")),
+    ("the journal", ("jobs/journal.py", "jobs/reader.py", "jobs/opening.py", "jobs/record.py")),
+    ("the gateway", ("discord/session.py", "discord/wire.py", "discord/connection.py")),
+    ("the loop: matching, the table", ("mjwatch/engine.py",)),
+)
+"""What is done, by what stands in a stack; the first that fits counts."""
+
+REST = "all else"
+
+_WAITS = frozenset(
+    {
+        *("Condition.wait", "EpollSelector.select", "_worker", "Thread.join", "InTray.take", "Worker._run"),
+        *("Collector.collect", "PokeListener._wait", "InotifyFD._check_inotify_fd", "Semaphore.acquire"),
+        *("PollSelector.select", "Thread._wait_for_tstate_lock", "wait_for_read", "SocketIO.readinto"),
+    }
+)
+"""Functions in which a thread stands while it waits: what is seen in them is no work."""
+
+
+def figures(quick: bool) -> list[Figure]:
+    """The backlog once more, under py-spy, which stops it for each look; so only shares are told."""
+    jobs, edge, seconds = (12, 256, 0) if quick else (120, 2048, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        stacks = _stacks(place / "workspace", jobs, picture_of(place, edge), seconds)
+    shares = shares_of(stacks)
+    return [Figure(part, 100 * share, "%") for part, share in shares.items()]
+
+
+def shares_of(stacks: Iterable[tuple[str, int]]) -> Mapping[str, float]:
+    """Each part's share of all that is no waiting, the largest first; stacks begin with their root."""
+    seen: Counter[str] = Counter()
+    for stack, times in stacks:
+        if stack.rpartition(";")[2].partition(" (")[0] not in _WAITS:
+            seen[_part(stack)] += times
+    return {part: times / seen.total() for part, times in seen.most_common()}
+
+
+def _part(stack: str) -> str:
+    return next((part for part, signs in PARTS if any(sign in stack for sign in signs)), REST)
+
+
+def _stacks(workspace: Path, jobs: int, picture: Path, seconds: int) -> list[tuple[str, int]]:
+    seen = workspace.parent / "stacks.txt"
+    looks = ["py-spy", "record", "--format", "raw", "--rate", str(RATE), "--output", str(seen), "--"]
+    config = ["--config", str(workspace / "config.toml")]
+    with simulator(workspace, "--seconds-per-job", str(seconds), picture=picture):
+        queue(workspace, jobs)
+        command = [str(Path(sys.executable).with_name(looks[0])), *looks[1:], sys.executable, "-m", "mjwatch"]
+        ended = subprocess.run(
+            [*command, *config, "run", "--drain"],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if not seen.exists():
+        raise RuntimeError(f"py-spy saw nothing: {ended.stderr[-1000:]}")
+    lines = seen.read_text(encoding="utf-8").splitlines()
+    return [(stack, int(times)) for stack, _, times in (line.rpartition(" ") for line in lines)]
