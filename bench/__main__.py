@@ -25,6 +25,7 @@ MEASUREMENTS = (
     "split",
     "overhead",
     "backlog",
+    "thousands",
     "profile",
     "simulate",
     "gateway",
