@@ -1,7 +1,8 @@
-"""What list, show and check look like, word for word, in terminals of 80 and of 120 columns."""
+"""What list, show, check and init look like, word for word, in terminals of 80 and of 120 columns."""
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,3 +113,34 @@ def test_a_check(seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatc
     ]
     monkeypatch.setattr("mjwatch.host.check.run_checks", lambda *args, **options: results)
     assert seen(columns, "check") == view("check", columns)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_conversation(
+    seen: Callable[[int, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """As it stands on the screen, answers included; the token is not shown."""
+    address = "https://discord.com/channels/1111000000000000002/1111000000000000003"
+    answers = iter(["y", "https://discord.com/app", address, str(tmp_path / "prompts"), ""])
+
+    def typed(prompt: str) -> str:
+        answer = next(answers)
+        sys.stdout.write(f"{prompt}{answer}\n")
+        return answer
+
+    def whispered(prompt: str) -> str:
+        sys.stdout.write(f"{prompt}\n")
+        return "aaaa.bbbb.cccc"
+
+    monkeypatch.setattr("typer._click.termui.visible_prompt_func", typed)
+    monkeypatch.setattr("typer._click.termui.hidden_prompt_func", whispered)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    assert seen(columns, f"init --folder {tmp_path}/home/mjwatch") == view("init", columns)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_setup_without_questions(seen: Callable[[int, str], str], tmp_path: Path, columns: int) -> None:
+    line = (
+        f"init --yes --folder {tmp_path}/new --channel https://discord.com/channels/@me/1111000000000000003"
+    )
+    assert seen(columns, line) == view("init-yes", columns)

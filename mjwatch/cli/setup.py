@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mjwatch.cli.lookup import config_of
-from mjwatch.cli.output import plain
+from mjwatch.cli.output import echo_fields, plain
 from mjwatch.cli.verbs import Group
 from mjwatch.errors import ConfigError, MjwatchError
 
@@ -24,6 +24,7 @@ INBOX_QUESTION = "Folder for prompt files"
 OUTBOX_QUESTION = "Folder for pictures"
 TOKEN_QUESTION = "The account's token (not shown; leave it empty to give it later)"
 KEYS = ("token", "channel", "guild")
+PLACE_WIDTH = 15
 
 keys = typer.Typer(
     name="keys", cls=Group, help="Give the account's token, the channel and the guild.", rich_markup_mode=None
@@ -65,15 +66,35 @@ def init(
         raise MjwatchError("not set up; nothing was written")
     token = None
     if not yes:
-        channel = channel or typer.prompt(CHANNEL_QUESTION, value_proc=_channel)
+        channel = channel or _asked_channel()
         inbox = inbox or Path(typer.prompt(INBOX_QUESTION, default=str(folder / "inbox")))
         outbox = outbox or Path(typer.prompt(OUTBOX_QUESTION, default=str(folder / "outbox")))
         token = typer.prompt(TOKEN_QUESTION, default="", hide_input=True, show_default=False) or None
+        typer.echo("")
     values = {"inbox": _path(inbox, folder), "outbox": _path(outbox, folder)}
-    for path in write_configuration(folder, channel or "", token, values=values):
-        typer.echo(f"made {plain(path)}")
-    usual = folder == user_config().parent.absolute()
-    mjwatch = "mjwatch" if usual else f"mjwatch --config {quote(plain(folder / 'config.toml'))}"
+    write_configuration(folder, channel or "", token, values=values)
+    _tell_places(folder / "config.toml")
+    _tell_next(None if folder == user_config().parent.absolute() else folder / "config.toml", token)
+
+
+def _tell_places(file: Path) -> None:
+    from mjwatch.config import Config
+
+    config = Config.load(file)
+    places = {
+        "configuration": file,
+        "keys": config.keys.path,
+        "prompt files": config.inbox.path,
+        "pictures": config.outbox.path,
+        "state": config.state.path,
+    }
+    echo_fields(((name, plain(place)) for name, place in places.items()), PLACE_WIDTH)
+    typer.echo("")
+
+
+def _tell_next(named: Path | None, token: str | None) -> None:
+    """What there is to type next. ``named``: the configuration, where it is not found without its name."""
+    mjwatch = "mjwatch" if named is None else f"mjwatch --config {quote(plain(named))}"
     if not token:
         typer.echo("The token is still missing.")
     typer.echo("Next:")
@@ -96,6 +117,12 @@ def _refuse_second(folder: Path) -> None:
         raise ConfigError(f"{folder / 'config.toml'} is there already", "edit it, or give another --folder")
 
 
+def _asked_channel() -> str:
+    # On a line of its own: question and address do not fit beside each other.
+    answer: str = typer.prompt(CHANNEL_QUESTION, value_proc=_channel, prompt_suffix=":\n> ")
+    return answer
+
+
 def _channel(answer: str) -> str:
     """The address, if it is one; else typer asks again."""
     from mjwatch.keys import parse_channel_address
@@ -103,7 +130,7 @@ def _channel(answer: str) -> str:
     try:
         parse_channel_address(answer)
     except ConfigError as error:
-        raise typer.BadParameter(f"{plain(error.message)} - {error.mend}") from error
+        raise typer.BadParameter(f"{plain(error.message)}\n{error.mend}") from error
     return answer
 
 
