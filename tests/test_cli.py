@@ -62,6 +62,11 @@ def test_the_version(mjwatch: Callable[..., Told]) -> None:
         ("stauts", 'there is no verb "stauts" (did you mean status?) - `mjwatch --help` shows all'),
         ("frobnicate", 'there is no verb "frobnicate" - `mjwatch --help` shows all'),
         ("service instal", 'service: there is no verb "instal" (did you mean install?)'),
+        (
+            "run --log-format jsn",
+            "run: invalid value for '--log-format': \"jsn\" is none of auto, text, json (did you mean json?)",
+        ),
+        ("service print --user --system", "service print: it is either --user or --system - "),
         ("list --stat done", 'list: there is no option "--stat" (did you mean --state?)'),
         ("list --limit all", "list: invalid value for '--limit': Input should be a valid integer - "),
         ("list --state lost", "list: invalid value for '--state': "),

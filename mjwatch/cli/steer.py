@@ -50,9 +50,10 @@ def retry(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
 
 
 def cancel(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
-    """Cancel jobs that are not sent yet, stop those that can be stopped, give up those in doubt.
+    """Cancel jobs that are not sent yet, at work or in doubt.
 
-    One that was sent is paid for: its pictures will be published.
+    One at work is stopped where Midjourney offers that. Where it does not, it is paid for: its pictures will
+    be published. One in doubt is given up.
     """
     _steer_jobs(context, "cancel", jobs, as_json)
 

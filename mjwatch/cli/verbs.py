@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -65,6 +66,9 @@ GROUPS: dict[str, dict[str, Verb]] = {
 """In the order of the help."""
 
 _PLACES = {name: (group, verb) for group, verbs in GROUPS.items() for name, verb in verbs.items()}
+
+
+_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)$")
 
 
 class Group(Sparing, TyperGroup):
@@ -134,10 +138,20 @@ def usage_error(error: typer.TyperException) -> UsageError:
         known = [name for param in context.command.params for name in param.opts] if context else []
         words = f"there is no option {shown(option)}{did_you_mean(option, known)}"
     else:
-        words = " ".join(error.format_message().partition(", unable to parse")[0].split()).rstrip(".")
-        words = words[:1].lower() + words[1:]
+        words = _told(" ".join(error.format_message().partition(", unable to parse")[0].split()).rstrip("."))
     path = context.command_path if context else "mjwatch"
     return UsageError(_where(context) + words, f"`{path} --help` says what it takes")
+
+
+def _told(words: str) -> str:
+    """Typer's words, with what was meant where one of some values is wanted."""
+    words = (words[:1].lower() + words[1:]).replace(": Value error, ", ": ").removeprefix("invalid value: ")
+    found = _ONE_OF.search(words)
+    if found is None:
+        return words
+    known = found[2].replace("'", "").split(", ")
+    choice = f"{shown(found[1])} is none of {', '.join(known)}"
+    return f"{words[: found.start()]}{choice}{did_you_mean(found[1], known)}"
 
 
 def _where(context: Any) -> str:
