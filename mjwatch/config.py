@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import ConfigError
@@ -112,7 +113,9 @@ def find_config(path: Path | None, environ: Mapping[str, str]) -> Path:
     if named is not None:
         named = _absolute(named, Path.cwd(), environ)
         if not _is_there(named):
-            raise ConfigError(f"there is no configuration file {named}", "`mjwatch init` makes one")
+            usual = named.name == "config.toml"
+            maker = f"mjwatch --config {quote(str(named))} init" if usual else "mjwatch init"
+            raise ConfigError(f"there is no configuration file {named}", f"`{maker}` makes one")
         return named
     places = (user_config(environ), SYSTEM_CONFIG)
     for place in places:

@@ -131,6 +131,9 @@ def test_the_file_is_looked_for_in_order_and_never_in_the_current_folder(
 def test_a_named_file_that_is_not_there_is_told_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no configuration file .*gone\.toml"):
         Config.load(None, environ={"MJWATCH_CONFIG": str(tmp_path / "gone.toml")})
+    with pytest.raises(ConfigError) as found:
+        Config.load(tmp_path / "new place" / "config.toml", environ={})
+    assert found.value.mend == f"`mjwatch --config '{tmp_path}/new place/config.toml' init` makes one"
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_a_users_service_needs_no_root(
 
 
 def test_a_step_that_fails_is_told_with_all_that_is_left(
-    service: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+    service: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         installing, "take", lambda steps: Course(tuple(steps[:1]), tuple(steps[1:]), "systemctl: no bus")
@@ -148,9 +148,13 @@ def test_a_step_that_fails_is_told_with_all_that_is_left(
     assert told.code == 4
     assert told.err == "mjwatch: systemctl: no bus\n"
     assert "  systemctl --user daemon-reload\n  systemctl --user enable --now mjwatch.service" in told.out
+    monkeypatch.setattr(installing, "unit_file", lambda scope: tmp_path)
     told = service("uninstall", "--user")
     assert told.code == 4
     assert told.out.splitlines()[-1] == "  systemctl --user daemon-reload"
+    monkeypatch.setattr(installing, "unit_file", lambda scope: tmp_path / "none")
+    nothing = f"Nothing to take away: {tmp_path}/none is not there.\n"
+    assert service("uninstall", "--user") == (0, nothing, "")
 
 
 def test_it_is_one_or_the_other(service: Callable[..., Told]) -> None:

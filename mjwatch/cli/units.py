@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +72,10 @@ def uninstall(user: User = False, system: System = False) -> None:
     from mjwatch.host import installing
 
     scope = _scope(user, system)
+    unit = installing.unit_file(scope)
+    if not os.path.lexists(unit):
+        typer.echo(f"Nothing to take away: {plain(unit)} is not there.")
+        return
     left = _taken(scope, installing.removal(scope))
     _tell_left(scope, left)
     if left:
@@ -93,8 +98,6 @@ def print_unit(context: typer.Context, user: User = False, system: System = Fals
 
 
 def _scope(user: bool, system: bool) -> Scope:
-    import os
-
     from mjwatch.host.units import Scope
 
     if user and system:

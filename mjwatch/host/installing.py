@@ -55,7 +55,7 @@ class Course:
 
 def installation(scope: Scope, config: Config, unit_text: str, source: str) -> list[Step]:
     """The steps that put the unit in place; ``source`` is the command line that prints the same unit."""
-    write = Step(("install", "-D", "-m", "644", "/dev/stdin", str(_unit_file(scope))), source, unit_text)
+    write = Step(("install", "-D", "-m", "644", "/dev/stdin", str(unit_file(scope))), source, unit_text)
     steps = [write, Step((*_systemctl(scope), "daemon-reload"))]
     if scope is Scope.SYSTEM:
         steps = [*_account(), *_folders(config), *steps]
@@ -87,7 +87,7 @@ def removal(scope: Scope) -> list[Step]:
     systemctl = _systemctl(scope)
     return [
         Step((*systemctl, "disable", "--now", UNIT)),
-        Step(("rm", "-f", str(_unit_file(scope)))),
+        Step(("rm", "-f", str(unit_file(scope)))),
         Step((*systemctl, "daemon-reload")),
     ]
 
@@ -156,7 +156,8 @@ def _systemctl(scope: Scope) -> tuple[str, ...]:
     return ("systemctl", "--user") if scope is Scope.USER else ("systemctl",)
 
 
-def _unit_file(scope: Scope, environ: Mapping[str, str] = os.environ) -> Path:
+def unit_file(scope: Scope, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the unit has its place."""
     if scope is Scope.SYSTEM:
         return SYSTEM_UNITS / UNIT
     return user_config(environ).parent.parent / "systemd" / "user" / UNIT
