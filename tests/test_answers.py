@@ -41,6 +41,14 @@ def test_a_stale_version_is_told_apart_from_other_400s() -> None:
     assert "data.options.0.value: BASE_TYPE_MAX_LENGTH" in other.detail
 
 
+def test_a_stale_version_is_found_in_a_list_too() -> None:
+    stale = {"_errors": [{"code": "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION"}]}
+    for errors in ([stale], {"data": [stale]}, {"data": {"0": stale}}, stale):
+        refusal = read_answer(400, {}, {"code": 50035, "errors": errors})
+        assert refusal is not None
+        assert refusal.cls is RefusalClass.STALE_VERSION
+
+
 def test_the_localised_text_beside_a_code_decides_nothing() -> None:
     body = {"code": 10008, "message": "Unknown Channel"}
     assert read(404, body).cls is R.USER

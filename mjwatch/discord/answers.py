@@ -129,7 +129,12 @@ def _invalid_form(fields: Mapping[str, Any]) -> Refusal:
 
 
 def _faults(errors: object, path: str, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Where the ``_errors`` lists stand in the nested ``errors``, and the codes in them."""
+    """Where the ``_errors`` lists stand in the nested ``errors``, and the codes in them.
+
+    What stands in a list has its position for a name, as Discord writes it, or is really in a list.
+    """
+    if isinstance(errors, list):
+        errors = {str(position): item for position, item in enumerate(errors)}
     if not isinstance(errors, dict) or depth > 12:
         return
     for key, value in errors.items():
