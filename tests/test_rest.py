@@ -276,6 +276,14 @@ def test_a_command_is_found_by_application_name_and_type(api: Api) -> None:
     assert found.options == ({"type": 3, "name": "prompt"},)
 
 
+def test_ids_of_commands_may_come_as_numbers_and_types_may_be_missing(api: Api) -> None:
+    numbers = command("imagine", id=938, version=123, application_id=int(APPLICATION), type=None)
+    listed = [command("imagine", version=True), command("imagine", version=None), numbers]
+    api.answer("/guilds/7/application-command-index", answer_json({"application_commands": listed}))
+    found = api.rest.command("imagine", APPLICATION, "7", "70")
+    assert (found.id, found.version, found.application_id) == ("938", "123", APPLICATION)
+
+
 def test_direct_messages_have_an_index_of_their_own(api: Api) -> None:
     api.answer(
         "/channels/20/application-command-index", answer_json({"application_commands": [command("info")]})
@@ -319,6 +327,16 @@ def test_history_comes_oldest_first(api: Api) -> None:
     assert api.server.requests[0].path == "/api/v9/channels/70/messages?after=7&limit=100"
     assert len(api.rest.history("70")) == 3
     assert api.server.requests[1].path == "/api/v9/channels/70/messages?limit=100"
+
+
+def test_of_a_list_of_messages_what_has_no_id_is_passed_over(api: Api) -> None:
+    odd = ["\u00b2", "9" * 5000, "-1", "", None, True, -1, 2**70, 1.5, [], {}]
+    listed = [*({"id": one} for one in odd), None, 5, {"id": 11}, {"id": "10"}]
+    api.answer("/channels/70/messages", answer_json(listed))
+    assert [message["id"] for message in api.rest.history("70")] == ["10", 11]
+    found = api.rest.message("70", "11")
+    assert found is not None
+    assert found["id"] == 11
 
 
 def test_one_message_is_asked_for_by_its_surroundings(api: Api) -> None:

@@ -69,17 +69,17 @@ def _commands(index: object) -> Iterator[ApplicationCommand]:
     """The slash commands of an index; what does not look like one is passed over."""
     listed = index.get("application_commands") if isinstance(index, dict) else None
     for item in listed if isinstance(listed, list) else []:
-        if not isinstance(item, dict) or item.get("type", CHAT_INPUT) != CHAT_INPUT:
+        if not isinstance(item, dict) or item.get("type") not in (None, CHAT_INPUT):
             continue
-        if all(isinstance(item.get(key), str) for key in ("id", "version", "name", "application_id")):
+        named = {key: _word(item.get(key)) for key in ("id", "version", "name", "application_id")}
+        if all(named.values()):
             options = item.get("options")
-            yield ApplicationCommand(
-                id=item["id"],
-                version=item["version"],
-                name=item["name"],
-                application_id=item["application_id"],
-                options=tuple(options) if isinstance(options, list) else (),
-            )
+            yield ApplicationCommand(**named, options=tuple(options) if isinstance(options, list) else ())
+
+
+def _word(value: object) -> str:
+    """A name, or an id, which may have come as a number (discord-userdoccers); empty for anything else."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _not_offered(name: str, guild_id: str | None) -> Refusal:

@@ -124,7 +124,7 @@ class DiscordREST:
         """
         params = {"around": message_id, "limit": "1"}
         found = _messages(self._read("GET", f"/channels/{channel_id}/messages", params=params))
-        return next((message for message in found if message["id"] == message_id), None)
+        return next((message for message in found if str(message["id"]) == message_id), None)
 
     def refresh_urls(self, urls: Iterable[str]) -> dict[str, str]:
         """Signs attachment URLs anew: the old one -> the new one, for those that Discord signs."""
@@ -211,8 +211,15 @@ def _messages(body: object) -> list[dict[str, Any]]:
     """The messages of a list, oldest first; Discord lists the newest first."""
     if not isinstance(body, list):
         raise UnansweredError("Discord's answer is not a list of messages")
-    found = [item for item in body if isinstance(item, dict) and str(item.get("id", "")).isdigit()]
+    found = [item for item in body if isinstance(item, dict) and _is_snowflake(item.get("id"))]
     return sorted(found, key=lambda message: int(message["id"]))
+
+
+def _is_snowflake(value: object) -> bool:
+    """Ids that were sent too small come back as numbers (discord-userdoccers); none has more than 64 bits."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and 0 <= value < 1 << 64
+    return isinstance(value, str) and len(value) <= 20 and value.isascii() and value.isdigit()
 
 
 def _refreshed(pairs: object) -> dict[str, str]:
