@@ -128,8 +128,8 @@ class PretendDiscord:
     async def _gateway(self, request: web.Request) -> web.StreamResponse:
         if "Upgrade" not in request.headers:
             raise web.HTTPNotFound
-        if request.query.get("encoding", "json") != "json" or request.query.get("compress") == "zstd-stream":
-            raise web.HTTPBadRequest(text="the simulator speaks encoding=json, plain or compress=zlib-stream")
+        if request.query.get("encoding", "json") != "json":
+            raise web.HTTPBadRequest(text="the simulator speaks encoding=json")
         if self.sessions.closed:
             return reset_connection(request)
         # permessage-deflate must be refused: curl-based clients offer it, but can't read it.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import zlib
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from aiohttp import WSMsgType, web
 
 from mjwatch.discord.protocol import CloseCode, Opcode
 
+from .compression import ZlibStream, packer_for
 from .handshake import GatewayError, Handshake
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class GatewayConnection:
         self._request = request
         self._socket = socket
         self._handshake = handshake
-        self._deflate = zlib.compressobj() if request.query.get("compress") == "zlib-stream" else None
+        self._packer = packer_for(request.query.get("compress"))
         self._outbox: asyncio.Queue[str | _CloseFrame] = asyncio.Queue()
         self._received: deque[float] = deque(maxlen=EVENTS_MAX)
         self._session: Session | None = None
@@ -111,11 +111,12 @@ class GatewayConnection:
             self.cut()
 
     async def _send_now(self, text: str) -> None:
-        if self._deflate is None:
+        if self._packer is None:
             await self._socket.send_str(text)
             return
-        packed = self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
-        step = max(1, len(packed) // 3) if self._split else len(packed)
+        packed = self._packer.pack(text.encode())
+        split = self._split and isinstance(self._packer, ZlibStream)  # zstd-stream has a message a frame
+        step = max(1, len(packed) // 3) if split else len(packed)
         for start in range(0, len(packed), step):
             await self._socket.send_bytes(packed[start : start + step])
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mjwatch.simulator.identity import BOT_TOKEN, DM_CHANNEL_ID, GUILD_ID, USER_ID
+from mjwatch.simulator.identity import BOT_TOKEN, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
 
 from .harness import Gateway, play, simulated
 
@@ -27,6 +27,36 @@ def test_hello_ready_and_ack_come_plain_or_as_one_zlib_stream(compress: bool) ->
             assert (await gateway.op(11))["d"] is None
             await gateway.send(40, {"seq": gateway.seq, "qos": {"ver": 27}})
             await gateway.op(11)
+
+    play(story)
+
+
+def _raw_blocks(data: bytes) -> bytes:
+    """What stands in these blocks of a zstd frame (RFC 8878): all raw, none the last one."""
+    found = b""
+    while data:
+        head = int.from_bytes(data[:3], "little")
+        last, kind, size = head & 1, head >> 1 & 3, head >> 3
+        assert (last, kind) == (0, 0)
+        assert 0 < size <= min(128 * 1024, len(data) - 3)
+        found, data = found + data[3 : 3 + size], data[3 + size :]
+    return found
+
+
+def test_a_client_that_asks_for_zstd_stream_gets_one_frame_for_all_its_messages() -> None:
+    async def story() -> None:
+        async with simulated() as client:
+            await client.fault("ready_large", megabytes=1)
+            url = f"ws://{client.host}/?v=9&encoding=json&compress=zstd-stream"
+            async with client.http.ws_connect(url, max_msg_size=0) as socket:
+                first = await socket.receive_bytes()
+                assert first[:6] == b"\x28\xb5\x2f\xfd\x00\x38"
+                assert json.loads(_raw_blocks(first[6:]))["op"] == 10
+                identify = {"token": USER_TOKEN, "properties": {}}
+                await socket.send_str(json.dumps({"op": 2, "d": identify}))
+                ready = json.loads(_raw_blocks(await socket.receive_bytes()))
+                assert ready["d"]["user"]["id"] == USER_ID
+                assert len(ready["d"]["notes"][USER_ID]) > 128 * 1024
 
     play(story)
 
