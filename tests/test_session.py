@@ -131,6 +131,18 @@ def test_private_channels_are_read_in_both_forms(channel: dict[str, Any]) -> Non
     assert event.private_channel_ids == {"20"}
 
 
+@pytest.mark.parametrize(
+    "user",
+    [None, {}, [], {"id": None, "username": None}, {"id": True, "username": 5}, {"id": [], "username": {}}],
+)
+def test_a_ready_that_does_not_tell_whose_it_is_names_nobody(user: object) -> None:
+    one = greeted()
+    one.receive(ready(user=user, guilds=[{"id": None}, {"id": 7}, {}, None], private_channels={}), 1)
+    (event,) = one.events_received()
+    assert isinstance(event, GatewayReady)
+    assert (event.user_id, event.user_name, event.guild_ids) == ("", "", {"7"})
+
+
 @pytest.mark.parametrize("session_id", [None, "", 7, "x" * 5000])
 def test_a_ready_without_a_session_id_ends_the_connection(session_id: object) -> None:
     one = greeted()

@@ -43,7 +43,10 @@ class ResumeState:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The fields of READY that are used; whatever else comes is not looked at, ``auth_token`` included."""
+    """The fields of READY that are used; whatever else comes is not looked at, ``auth_token`` included.
+
+    ``user_id`` is empty where READY does not tell whose session it is.
+    """
 
     session_id: str
     resume_gateway_url: str
@@ -110,8 +113,8 @@ def read_ready(data: Mapping[str, Any]) -> Ready | None:
     return Ready(
         session_id=session_id,
         resume_gateway_url=url if isinstance(url, str) else "",
-        user_id=str(user.get("id", "")),
-        user_name=str(user.get("username", "")),
+        user_id=_id(user.get("id")),
+        user_name=name if isinstance(name := user.get("username"), str) else "",
         guild_ids=_ids(data.get("guilds")),
         private_channel_ids=_ids(data.get("private_channels")),
         required_action=_required_action(data.get("required_action")),
@@ -126,7 +129,13 @@ def _ids(items: object) -> frozenset[str]:
     """The ids in a list of objects; anything that is not one is passed over."""
     if not isinstance(items, list):
         return frozenset()
-    return frozenset(str(item["id"]) for item in items if isinstance(item, dict) and "id" in item)
+    ids = (_id(item.get("id")) for item in items if isinstance(item, dict))
+    return frozenset(one for one in ids if one)
+
+
+def _id(value: object) -> str:
+    """An id, which may have come as a number; empty for anything else."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

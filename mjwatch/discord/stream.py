@@ -51,7 +51,7 @@ class Stream:
     @property
     def user_id(self) -> str | None:
         """The account, as far as a session ever told."""
-        return self._place.user_id if self._place else None
+        return (self._place.user_id or None) if self._place else None
 
     @property
     def open(self) -> bool:
@@ -70,7 +70,8 @@ class Stream:
 
     def ready(self, event: GatewayReady, now: float) -> None:
         """A new session: what happened before it is in the history only."""
-        self._place = _Place(event.session_id, event.resume_gateway_url, event.seq, event.user_id)
+        user_id = event.user_id or self.user_id or ""
+        self._place = _Place(event.session_id, event.resume_gateway_url, event.seq, user_id)
         self._up = True
         self._caught_up = False
         self._cursor = None
