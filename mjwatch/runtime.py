@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from mjwatch.keys import Keys
     from mjwatch.model import Job
 
-INBOX_PATIENCE, WORKER_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 3.0
-"""Seconds that a scan, a POST or a folder that is being written, the gallery and the hooks get to end."""
+INBOX_PATIENCE, WORKER_PATIENCE, STATUS_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 2.0, 3.0
+"""Seconds that a scan, a POST or a folder, status.json, the gallery and the hooks get to end."""
 
 STOP_PATIENCE = 17.0
 """Seconds for all of them, where several hang at once; what has not ended then ends with the program."""
@@ -155,7 +155,9 @@ class Runtime:
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
         keeper = GalleryKeeper(gallery, mend_first=self._watch_inbox)
         self._gallery = keeper if config.outbox.gallery else None
-        channel = Channel(keys.channel_id, journal.owner_of, config.pace.quiet_time)
+        channel = Channel(
+            keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
+        )
         token, proxy, allow = keys.token.reveal(), config.discord.proxy, config.discord.allow_hosts
         self.rest = stack.enter_context(
             closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))
@@ -273,7 +275,7 @@ class Runtime:
             self.engine.forget_session()
         self.engine.finish()
         if self._watch_inbox:
-            self._status.stop()
+            self._status.stop(at_most(STATUS_PATIENCE))
         if self._gallery:
             self._gallery.stop(at_most(GALLERY_PATIENCE))
         self._hooks.stop(at_most(HOOK_PATIENCE))

@@ -120,6 +120,38 @@ def test_a_journal_that_can_not_be_read_ends_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_unforeseen_error_is_told_once_and_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service(tmp_path)
+    service.facts = {"live": {1, 2}}  # no JSON has a set
+    service.file.start()
+    assert service.seen.acquire(timeout=20)
+    service.change(paused="one")
+    service.change(live=[])
+    service.file.stop()
+    assert [one["service"] for one in service.versions] == ["running", "stopped"]
+    assert len([record for record in caplog.records if "in an unforeseen way" in record.message]) == 1
+
+
+def test_a_stop_waits_for_no_disk_that_hangs(tmp_path: Path) -> None:
+    reached, over = threading.Event(), threading.Event()
+
+    def look() -> dict[str, Any]:
+        reached.set()
+        over.wait(20)
+        return {}
+
+    file = StatusFile(tmp_path, look, lambda: NOW, interval=0.0)
+    file.start()
+    assert reached.wait(20)
+    file.stop(patience=0.01)
+    assert list(tmp_path.iterdir()) == []
+    over.set()
+    file.stop()
+    assert read(tmp_path)["service"] == "stopped"
+
+
 def test_what_a_crash_left_half_written_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "~syncthing~status.json.tmp").write_bytes(b"{")
     service = Service(tmp_path)

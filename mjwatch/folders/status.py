@@ -66,12 +66,16 @@ class StatusFile:
         """Something may have changed; any thread may say so."""
         self._changed.set()
 
-    def stop(self) -> None:
-        """Write the last version, which says that the service has stopped."""
+    def stop(self, patience: float = 10.0) -> None:
+        """Write the last version, which says that the service has stopped.
+
+        Not where the disk has not answered for so many seconds: it would keep whoever calls this, too.
+        """
         self._stopping.set()
         self._changed.set()
-        self._thread.join(timeout=10)
-        self._write_safely(running=False)
+        self._thread.join(patience)
+        if not self._thread.is_alive():
+            self._write_safely(running=False)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -88,6 +92,10 @@ class StatusFile:
         except (OSError, MjwatchError) as error:
             if not self._failing:
                 log.warning("%s can't be written: %s", self._path, error)
+            self._failing = True
+        except Exception:  # a thread's top: the far end must not be left with what was true once
+            if not self._failing:
+                log.exception("%s could not be written in an unforeseen way", self._path)
             self._failing = True
         else:
             self._failing = False
