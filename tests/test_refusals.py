@@ -99,6 +99,58 @@ def test_words_mean_the_same_below_a_title_that_says_nothing(row: Row) -> None:
     assert notice.refusal.cls == RefusalClass(row.cls)
 
 
+_TITLED = [row for row in SAID if row.second == "title" and not row.first.startswith("Something")]
+
+
+def _in_text_display(title: str) -> dict[str, Any]:
+    return {
+        "flags": 64 | 1 << 15,
+        "components": [{"type": 17, "components": [{"type": 10, "content": title}]}],
+    }
+
+
+@pytest.mark.parametrize("row", _TITLED, ids=lambda row: row.first)
+def test_a_title_means_the_same_wherever_it_stands_and_whatever_is_missing(row: Row) -> None:
+    usual = read_message("MESSAGE_CREATE", _message(row))
+    made: list[dict[str, Any]] = [
+        {"embeds": [{"type": None, "title": row.first, "description": None, "color": None, "footer": None}]},
+        {"embeds": [{"title": f"**{row.first}**"}]},
+        {"embeds": [{"type": "rich", "title": f"\u26a0\ufe0f {row.first} ", "color": "red"}]},
+        {"embeds": [{"type": "rich", "description": f"**{row.first}**\nMore of it.", "color": RED}]},
+        {"content": row.first},
+        {"content": f"## {row.first}\nMore of it."},
+        _in_text_display(f"# {row.first}"),
+        _in_text_display(row.first),
+    ]
+    for fields in made:
+        reading = read_message("MESSAGE_CREATE", message("600", "", nonce="1", flags=64) | fields)
+        assert reading.kind is usual.kind, fields
+        found, expected = reading.error, usual.error
+        assert (found and found.cls) == (expected and expected.cls), fields
+        assert (found and found.needs_human) == (expected and expected.needs_human), fields
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "**Blocked road in winter**\n**Job ID**: 01234567-89ab-4def-8123-456789abcdef\n**seed** 7",
+        "Done! Your jobs now do not consume fast-hours. You can always switch back with /fast",
+        "Your suffix is now: --no human, banned, invalid",
+        "You have successfully rated [this job](https://discord.com/channels/1/2/3) with love",
+    ],
+)
+def test_words_of_a_person_in_a_text_of_the_bot_refuse_nothing(words: str) -> None:
+    assert read_message("MESSAGE_CREATE", message("600", words)).kind is Kind.NOTICE
+    if not words.startswith("**"):
+        assert read_message("MESSAGE_CREATE", message("600", words, nonce="1", flags=64)).kind is Kind.NOTICE
+
+
+def test_the_bot_s_title_is_kept_as_it_is() -> None:
+    notice = judge_embed("\u26a0\ufe0f **Banned prompt**", "", None, "", None)
+    assert notice.refusal is not None
+    assert notice.refusal.title == "\u26a0\ufe0f **Banned prompt**"
+
+
 def test_every_wording_that_is_known_is_on_the_page() -> None:
     said = [row.first for row in SAID]
     wordings = (*ACCOUNT_SENTENCES, *TITLES, *TEXTS)

@@ -72,12 +72,13 @@ def pictures(components: object) -> tuple[RemotePicture, ...]:
 
 
 def picture(medium: Mapping[str, Any]) -> RemotePicture | None:
-    """An attachment, a media object or an embed's image; None if it has no URL.
+    """An attachment, a media object or an embed's image; None if it has no URL that can be fetched.
 
-    Media objects carry no file name; it is then the last part of the URL's path.
+    Media objects carry no file name; it is then the last part of the URL's path. Their ``attachment://…`` is
+    what the bot wrote, which Discord has not followed yet.
     """
     url = text_of(medium.get("url"))
-    if not url:
+    if not url.startswith(("https://", "http://")):
         return None
     return RemotePicture(
         filename=text_of(medium.get("filename")) or url.partition("?")[0].rpartition("/")[2],

@@ -26,6 +26,7 @@ _VERBS: tuple[tuple[str, Action], ...] = (
     ("remixmodal", Action.REMIX),
     ("imaginemodal", Action.IMAGINE),
 )
+_STOPS = re.compile(r"cancel|stop|pause")
 _VIDEO_VERB = re.compile(r"video_virtual_upscale|animate_\w+_extend")
 
 
@@ -42,6 +43,8 @@ class CustomId:
     job_uuid: str | None
     solo: bool
     zoom: int | None = None
+    unknown: bool = False
+    """It does something to a job (``MJ::JOB::…`` with its uuid) that was not met before."""
 
     @property
     def ends_job(self) -> bool:
@@ -68,7 +71,8 @@ def read_custom_id(custom_id: str) -> CustomId | None:
     elements = custom_id.split("::")
     if elements[0] != "MJ" or len(elements) < 2:
         return None
-    named = elements[2:] if elements[1].upper() == "JOB" and len(elements) > 2 else elements[1:]
+    to_job = elements[1].upper() == "JOB" and len(elements) > 2
+    named = elements[2:] if to_job else elements[1:]
     verb = named[0].lower()
     action = next((action for start, action in _VERBS if verb.startswith(start)), None)
     uuids = [element.lower() for element in named[1:] if _UUID.fullmatch(element)]
@@ -79,6 +83,7 @@ def read_custom_id(custom_id: str) -> CustomId | None:
         job_uuid=uuids[0] if uuids else None,
         solo=elements[-1] == "SOLO",
         zoom=_zoom(named[1:]) if verb == "outpaint" else None,
+        unknown=to_job and action is None and bool(uuids) and not _STOPS.search(verb),
     )
 
 

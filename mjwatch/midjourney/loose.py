@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 _NOTHING: dict[str, Any] = {}
+_DIGITS = 20
+"""Decimal digits of the largest number with 64 bits."""
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
@@ -40,6 +42,12 @@ def id_of(value: object) -> str | None:
     if isinstance(value, int):
         return _decimal(value)
     return value if isinstance(value, str) and value else None
+
+
+def snowflake_of(value: object) -> str | None:
+    """An id that can be compared with others: a decimal number of 64 bits at most. None for any other."""
+    text = id_of(value) or ""
+    return text if len(text) <= _DIGITS and text.isascii() and text.isdigit() else None
 
 
 def number_of(value: object) -> int | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID
 from mjwatch.midjourney.info import read_info
-from mjwatch.midjourney.loose import id_of, list_of, number_of, object_of, text_of
+from mjwatch.midjourney.loose import id_of, list_of, number_of, object_of, snowflake_of, text_of
 from mjwatch.midjourney.parts import Parts, footer_of
 from mjwatch.midjourney.reading import Action, Kind, Mode, Reading, Status
 from mjwatch.midjourney.refusals import Notice, Outcome, judge_embed, judge_text, stopped
@@ -32,6 +32,8 @@ _MESSAGES = ("MESSAGE_CREATE", "MESSAGE_UPDATE", "REST")
 _DELETES = ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK")
 _COMMANDS = ("imagine", "blend", "describe", "shorten", "info", "settings", "show")
 _VIDEO = re.compile(r"(?:^|\s)--video\b")
+_SHORTENED = re.compile(r"^\W*shortened prompts\W*$", re.IGNORECASE | re.MULTILINE)
+_DESCRIBED = re.compile(r"\s*1\ufe0f?\u20e3.*\s2\ufe0f?\u20e3", re.DOTALL)
 _INFORMS = Notice(Outcome.INFORMS)
 
 
@@ -54,13 +56,13 @@ def read_message(event: str, payload: Mapping[str, Any], bots: frozenset[str] = 
 
 
 def _deleted(event: str, payload: Mapping[str, Any]) -> Reading:
-    ids = (id_of(one) for one in (payload.get("id"), *list_of(payload.get("ids"))))
+    ids = (snowflake_of(one) for one in (payload.get("id"), *list_of(payload.get("ids"))))
     return Reading(
         event=event,
         kind=Kind.DELETED,
-        message_id=id_of(payload.get("id")),
-        channel_id=id_of(payload.get("channel_id")),
-        guild_id=id_of(payload.get("guild_id")),
+        message_id=snowflake_of(payload.get("id")),
+        channel_id=snowflake_of(payload.get("channel_id")),
+        guild_id=snowflake_of(payload.get("guild_id")),
         deleted_ids=tuple(one for one in ids if one is not None),
     )
 
@@ -69,9 +71,9 @@ def _from_somebody(event: str, payload: Mapping[str, Any]) -> Reading:
     return Reading(
         event=event,
         kind=Kind.OTHER,
-        message_id=id_of(payload.get("id")),
-        channel_id=id_of(payload.get("channel_id")),
-        guild_id=id_of(payload.get("guild_id")),
+        message_id=snowflake_of(payload.get("id")),
+        channel_id=snowflake_of(payload.get("channel_id")),
+        guild_id=snowflake_of(payload.get("guild_id")),
         author_id=id_of(object_of(payload.get("author")).get("id")),
     )
 
@@ -94,9 +96,9 @@ def _from_the_bot(event: str, parts: Parts) -> Reading:
     return Reading(
         event=event,
         kind=kind,
-        message_id=id_of(payload.get("id")),
-        channel_id=id_of(payload.get("channel_id")),
-        guild_id=id_of(payload.get("guild_id")),
+        message_id=snowflake_of(payload.get("id")),
+        channel_id=snowflake_of(payload.get("channel_id")),
+        guild_id=snowflake_of(payload.get("guild_id")),
         author_id=id_of(object_of(payload.get("author")).get("id")),
         application_id=id_of(payload.get("application_id")) or id_of(payload.get("webhook_id")),
         timestamp=parts.timestamp,
@@ -106,7 +108,7 @@ def _from_the_bot(event: str, parts: Parts) -> Reading:
         nonce=id_of(payload.get("nonce")),
         interaction_id=id_of(parts.interaction.get("id")),
         command=parts.command,
-        invoker_id=id_of(object_of(parts.interaction.get("user")).get("id")),
+        invoker_id=parts.invoker_id,
         reply_to=parts.reply_to,
         content=parts.content,
         prompt=echo.prompt if echo else parts.footer_prompt,
@@ -140,7 +142,9 @@ def _judge(parts: Parts) -> Notice:
         for embed in parts.embeds
     )
     decided = next((notice for notice in judged if notice.outcome is not Outcome.INFORMS), None)
-    return decided or (judge_text(parts.content) if parts.echo is None else _INFORMS)
+    if decided or parts.echo is not None:
+        return decided or _INFORMS
+    return judge_text(parts.content, parts.timestamp, answer=parts.answers)
 
 
 def _kind(event: str, parts: Parts, notice: Notice) -> Kind:
@@ -164,7 +168,7 @@ def _finished(parts: Parts) -> Kind:
         return Kind.SINGLE
     if any(one.of_grid for one in parts.custom_ids):
         return Kind.RESULT
-    of_one = any(one.action not in (None, Action.REROLL) for one in parts.custom_ids)
+    of_one = any(one.unknown or one.action not in (None, Action.REROLL) for one in parts.custom_ids)
     return Kind.SINGLE if of_one else Kind.RESULT
 
 
@@ -177,9 +181,9 @@ def _answered(parts: Parts) -> Kind | None:
         return Kind.SHORTEN
     if any(one.verb.startswith("picread") for one in parts.custom_ids):
         return Kind.DESCRIBE
-    if "**shortened prompts**" in description.lower():
+    if _SHORTENED.search(description):
         return Kind.SHORTEN
-    return Kind.DESCRIBE if parts.command == "describe" and "1\ufe0f\u20e3" in description else None
+    return Kind.DESCRIBE if _DESCRIBED.match(description) else None
 
 
 def _running(echo: Echo, images: tuple[RemotePicture, ...]) -> Kind:

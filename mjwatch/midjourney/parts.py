@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.discord.protocol import FLAG_LOADING, snowflake_ms
+from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING, snowflake_ms
 from mjwatch.midjourney import components
 from mjwatch.midjourney.content import Echo, read_content
 from mjwatch.midjourney.custom_ids import UUID, CustomId, read_custom_id
-from mjwatch.midjourney.loose import id_of, number_of, object_of, objects_of, text_of
+from mjwatch.midjourney.loose import id_of, number_of, object_of, objects_of, snowflake_of, text_of
+from mjwatch.midjourney.reading import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from mjwatch.model import Button, RemotePicture
 
 _FOOTER_PROMPT = re.compile(r"/(\w+)\s?(.*)", re.DOTALL)
+_REPLY = 0
 _FILE_UUID = re.compile(UUID, re.IGNORECASE)
+_AT_WORK = frozenset({Status.WAITING, Status.RUNNING, Status.PAUSED})
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Parts:
         A notice in Components V2 is read as the embed that it replaces.
         """
         embeds = objects_of(self.payload.get("embeds"))
-        own = [embed for embed in embeds if embed.get("type", "rich") == "rich"]
+        own = [embed for embed in embeds if embed.get("type") in (None, "rich")]
         drawn = None if own or self.echo else components.as_embed(self.payload.get("components"))
         return [drawn] if drawn else own
 
@@ -63,8 +66,12 @@ class Parts:
 
     @cached_property
     def final(self) -> bool:
-        """Whether it shows a finished job: its buttons say so, a picture alone never does."""
-        return any(one.ends_job for one in self.custom_ids)
+        """Whether it shows a finished job: its buttons say so, a picture alone never does.
+
+        What says itself that it is at work is not finished, whatever its buttons.
+        """
+        at_work = self.echo is not None and self.echo.status in _AT_WORK
+        return not at_work and any(one.ends_job or one.unknown for one in self.custom_ids)
 
     @cached_property
     def images(self) -> tuple[RemotePicture, ...]:
@@ -97,6 +104,12 @@ class Parts:
         return {**older, **newer}
 
     @property
+    def invoker_id(self) -> str | None:
+        """Who gave the command; the newer field named them by their id alone at first (2024)."""
+        user = object_of(self.interaction.get("user"))
+        return id_of(user.get("id")) or id_of(self.interaction.get("user_id"))
+
+    @property
     def command(self) -> str | None:
         """The command that this message answers, from its interaction or from the footer of its embed."""
         return text_of(self.interaction.get("name")) or self._footer[0]
@@ -116,8 +129,10 @@ class Parts:
 
     @property
     def reply_to(self) -> str | None:
-        """The message that this one replies to."""
-        return id_of(object_of(self.payload.get("message_reference")).get("message_id"))
+        """The message that this one replies to; what it merely forwards has a reference too."""
+        reference = object_of(self.payload.get("message_reference"))
+        forwarded = number_of(reference.get("type")) not in (None, _REPLY)
+        return None if forwarded else snowflake_of(reference.get("message_id"))
 
     @property
     def replied(self) -> Parts | None:
@@ -134,7 +149,13 @@ class Parts:
     def empty(self) -> bool:
         """Whether nothing is said yet: the first answer to a command, which an update will fill."""
         nothing = not (self.content or self.embeds or self.payload.get("components") or self.images)
-        return bool(self.flags & FLAG_LOADING) or (nothing and bool(self.interaction))
+        return bool(self.flags & FLAG_LOADING) or (nothing and self.answers)
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is what a command or a button was answered with, not a post of its own."""
+        told = (self.payload.get(key) for key in ("nonce", "application_id"))
+        return bool(self.interaction) or bool(self.flags & FLAG_EPHEMERAL) or any(told)
 
     @cached_property
     def timestamp(self) -> float | None:
@@ -143,7 +164,7 @@ class Parts:
             sent = datetime.fromisoformat(text_of(self.payload.get("timestamp")))
             return (sent if sent.tzinfo else sent.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
-            return _time_of_id(id_of(self.payload.get("id")))
+            return _time_of_id(snowflake_of(self.payload.get("id")))
 
 
 def footer_of(embed: Mapping[str, Any]) -> str:
@@ -152,6 +173,4 @@ def footer_of(embed: Mapping[str, Any]) -> str:
 
 
 def _time_of_id(message_id: str | None) -> float | None:
-    if message_id is None or not message_id.isdecimal() or len(message_id) > 20:
-        return None
-    return snowflake_ms(message_id) / 1000
+    return None if message_id is None else snowflake_ms(message_id) / 1000

@@ -76,7 +76,7 @@ class Reading:
 
     ``prompt`` is as echoed, so it may differ from what was submitted. ``user_id`` is the person in the
     mention, ``invoker_id`` the one in the message's interaction. ``timestamp`` is in seconds since 1970.
-    ``final``: it carries pictures and the buttons that only finished jobs have, whatever its kind.
+    ``final``: it carries the buttons that only finished jobs have, whatever its kind.
     ``action`` is None where the message alone does not tell it. ``text`` is the answer of describe,
     shorten and info, and the wording of a notice.
     """

@@ -21,6 +21,12 @@ RED = frozenset({16711680, 15548997})
 
 _RETRY_AT = re.compile(r"<t:(\d{1,12})(?::[a-zA-Z])?>")
 _DECLINE = re.compile(r"\s*decline-")
+_REGRET = r"(?:sorry\W+)?(?:you(?: have|['\u2019]ve) run )?"
+_ORNAMENT = re.compile(r"^[\W_]+")
+"""Markdown and emoji in front of the words."""
+
+_HEADING_LENGTH = 60
+"""Characters; a longer first line is no title that stands outside of an embed's own."""
 
 
 class Outcome(Enum):
@@ -45,6 +51,10 @@ class Wording:
     def found_in(self, text: str) -> bool:
         """Whether the text has this wording, whatever its case."""
         return re.search(self.pattern, text, re.IGNORECASE) is not None
+
+    def begins(self, text: str) -> bool:
+        """Whether the text begins with this wording, but for a word of regret."""
+        return re.match(_REGRET + f"(?:{self.pattern})", text, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +190,11 @@ def judge_embed(title: str, description: str, colour: int | None, footer: str, n
     ``decline-<word>-<word>`` makes an unexplained failure one of moderation. ``now``: when the message was
     sent, from which a named time (``<t:…:R>``) becomes seconds to wait.
     """
+    heading, words = _bare(title), _bare(description)
     wording = (
         _find(ACCOUNT_SENTENCES, f"{title}\n{description}")
-        or _find(TITLES, title.strip())
-        or _find(TEXTS, description.strip())
+        or (_find(TITLES, heading) if heading else _headed(words))
+        or _find(TEXTS, words)
     )
     if wording is None and colour in RED:
         wording = Wording("", None, _UNKNOWN_ADVICE)
@@ -194,12 +205,17 @@ def judge_embed(title: str, description: str, colour: int | None, footer: str, n
     return Notice(Outcome.REFUSED, _refusal(wording, title or None, description, now))
 
 
-def judge_text(text: str) -> Notice:
-    """What a plain text of the bot does to its job: one of the known errors, or it only informs."""
-    wording = _find(ACCOUNT_SENTENCES, text) or _find(TEXTS, text.strip())
-    if wording is None:
-        return Notice(Outcome.INFORMS)
-    return Notice(Outcome.REFUSED, _refusal(wording, None, text, None))
+def judge_text(text: str, now: float | None = None, *, answer: bool = False) -> Notice:
+    """What a plain text of the bot does to its job: one of the known errors, or it only informs.
+
+    ``answer``: it answers a command, so that a title in its first line is the bot's; in other texts a
+    prompt may stand there. ``now`` as for an embed.
+    """
+    words = _bare(text)
+    wording = _find(ACCOUNT_SENTENCES, text) or (_headed(words) if answer else None) or _find(TEXTS, words)
+    if wording is None or wording.outcome is not Outcome.REFUSED:
+        return Notice(Outcome.INFORMS if wording is None else wording.outcome)
+    return Notice(Outcome.REFUSED, _refusal(wording, None, text, now))
 
 
 def stopped(detail: str) -> Refusal:
@@ -209,6 +225,18 @@ def stopped(detail: str) -> Refusal:
 
 def _find(table: Iterable[Wording], text: str) -> Wording | None:
     return next((wording for wording in table if wording.found_in(text)), None)
+
+
+def _bare(text: str) -> str:
+    return _ORNAMENT.sub("", text.strip())
+
+
+def _headed(words: str) -> Wording | None:
+    """The title that stands in the first line of a text."""
+    heading = words.partition("\n")[0]
+    if len(heading) > _HEADING_LENGTH:
+        return None
+    return next((wording for wording in TITLES if wording.begins(heading)), None)
 
 
 def _refusal(wording: Wording, title: str | None, detail: str, now: float | None) -> Refusal:
