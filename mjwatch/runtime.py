@@ -155,7 +155,9 @@ class Runtime:
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
         keeper = GalleryKeeper(gallery, mend_first=self._watch_inbox)
         self._gallery = keeper if config.outbox.gallery else None
-        channel = Channel(keys.channel_id, journal.owner_of, config.pace.quiet_time)
+        channel = Channel(
+            keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
+        )
         token, proxy, allow = keys.token.reveal(), config.discord.proxy, config.discord.allow_hosts
         self.rest = stack.enter_context(
             closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))

@@ -28,9 +28,15 @@ GRACE = 60.0
 class Channel:
     """Told what the gateway and the history say; answers with events for jobs."""
 
-    def __init__(self, channel_id: str, owner_of: Callable[..., str | None], quiet_time: float) -> None:
-        """``owner_of`` as for Follower; ``quiet_time`` in seconds, as in Limits."""
-        self._follower = Follower(channel_id, owner_of)
+    def __init__(
+        self,
+        channel_id: str,
+        owner_of: Callable[..., str | None],
+        quiet_time: float,
+        application_id: str | None = None,
+    ) -> None:
+        """``owner_of`` and ``application_id`` as for Follower; ``quiet_time`` in seconds, as in Limits."""
+        self._follower = Follower(channel_id, owner_of, application_id)
         self._stream = Stream()
         self._silence = Silence(quiet_time)
         self.wanted = self._follower.wanted
@@ -100,10 +106,10 @@ class Channel:
 
     def ready(self, event: ev.GatewayReady, now: float) -> None:
         """A new session: there is a gap before it."""
-        self._follower.me = event.user_id
+        self._stream.ready(event, now)
+        self._follower.me = self._stream.user_id
         self._follower.new_session()
         self._silence.interrupted()
-        self._stream.ready(event, now)
 
     def resumed(self, event: ev.GatewayResumed, now: float) -> None:
         """The session goes on; what was missed has been replayed."""

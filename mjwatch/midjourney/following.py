@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
+from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
 from mjwatch.midjourney.buttons import cancel_of
 from mjwatch.midjourney.expected import FINALS, could_be_about, expected_of
 from mjwatch.midjourney.holding import Held, Holding
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
+from mjwatch.midjourney.loose import id_of, object_of, snowflake_of
 from mjwatch.midjourney.matching import Match, Unclear, match, match_history
-from mjwatch.midjourney.messages import read_message
+from mjwatch.midjourney.messages import BOTS, read_message
 from mjwatch.midjourney.reading import Action, Kind, Reading
 from mjwatch.midjourney.strangers import WAITING, Stranger, Strangers
 from mjwatch.model import Job, Result, ResultKind
@@ -41,10 +43,16 @@ JobEvents = list[tuple[str | None, ev.JobEvent]]
 
 
 class Follower:
-    """Follows one channel. ``owner_of(job_uuid=, message_id=, start_id=)`` names a job, also a closed one."""
+    """Follows one channel. ``owner_of(job_uuid=, message_id=, start_id=)`` names a job, also a closed one.
 
-    def __init__(self, channel_id: str, owner_of: Callable[..., str | None]) -> None:
+    ``application_id``: the application that is spoken to, if it is neither Midjourney's nor niji's own.
+    """
+
+    def __init__(
+        self, channel_id: str, owner_of: Callable[..., str | None], application_id: str | None = None
+    ) -> None:
         self._channel_id = channel_id
+        self._bots = BOTS if application_id is None else BOTS | {application_id}
         self._owner_of = owner_of
         self.strangers = Strangers()
         self.holding = Holding()
@@ -61,7 +69,7 @@ class Follower:
         """Whether this dispatch concerns us; all others need not leave the gateway's thread."""
         if name in INTERACTION_EVENTS or name in PASSIVE_EVENTS:
             return True
-        return name in MESSAGE_EVENTS and data.get("channel_id") == self._channel_id
+        return name in MESSAGE_EVENTS and id_of(data.get("channel_id")) == self._channel_id
 
     def dispatch(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> JobEvents:
         """What this dispatch means for which job."""
@@ -69,12 +77,32 @@ class Follower:
             return read_interaction(event, jobs.values())
         if event.name in PASSIVE_EVENTS:
             return []
-        reading = read_message(event.name, event.data)
-        if reading.kind is Kind.BUTTON_USED and _is_start(reading.message_id, jobs.values()):
-            reading = read_message("REST", event.data)  # a job that ends in the message in which it began
-        if event.name == "MESSAGE_CREATE":
-            self.see(reading.message_id)
-        return self._assign(reading, event.seq, jobs)
+        pairs: JobEvents = []
+        for reading in self._readings(event, jobs):
+            if event.name == "MESSAGE_CREATE":
+                self.see(reading.message_id)
+            pairs += self._assign(reading, event.seq, jobs)
+        return pairs
+
+    def _read(self, event: str, payload: Mapping[str, Any]) -> Reading:
+        """A final without its pictures is only a part of it, from which nobody may be served."""
+        reading = read_message(event, payload, self._bots)
+        part = reading.kind in FINALS and not reading.images
+        return replace(reading, kind=Kind.NOTICE) if part else reading
+
+    def _readings(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> list[Reading]:
+        """The dispatch as read: one reading, but for a deletion in bulk, in which jobs must not rival."""
+        reading = self._read(event.name, event.data)
+        if reading.kind is Kind.DELETED:
+            return [replace(reading, message_id=one, deleted_ids=(one,)) for one in reading.deleted_ids]
+        if event.name != "MESSAGE_UPDATE" or not _is_start(_id_of(event), jobs.values()):
+            return [reading]
+        if reading.kind is Kind.BUTTON_USED:
+            return [self._read("REST", event.data)]  # a job that ends in the message in which it began
+        if reading.kind is Kind.OTHER and not object_of(event.data.get("author")):
+            # A part of a start message of ours, too small to tell whose it is.
+            return [self._read(event.name, {**event.data, "webhook_id": MIDJOURNEY_APPLICATION_ID})]
+        return [reading]
 
     def see(self, message_id: str | None) -> None:
         """Remember the newest message of the channel ("0": there is none): the anchor of the next attempt."""
@@ -87,9 +115,8 @@ class Follower:
         """Whether a passive update shows a newer message in the channel than any that came."""
         channels = event.data.get(PASSIVE_EVENTS.get(event.name, ""), ())
         for channel in channels if isinstance(channels, list | tuple) else ():
-            if isinstance(channel, dict) and channel.get("id") == self._channel_id:
-                last = str(channel.get("last_message_id"))
-                return last.isdecimal() and int(last) > int(self.newest or 0)
+            if isinstance(channel, dict) and id_of(channel.get("id")) == self._channel_id:
+                return int(snowflake_of(channel.get("last_message_id")) or 0) > int(self.newest or 0)
         return False
 
     def reread(self, messages: Mapping[str, Mapping[str, Any] | None], jobs: Mapping[str, Job]) -> JobEvents:
@@ -101,10 +128,10 @@ class Follower:
         readable = any(message is not None for message in messages.values())
         for message_id, message in messages.items():
             if message is not None:
-                pairs += self._assign(read_message("REST", message), None, jobs)
+                pairs += self._assign(self._read("REST", message), None, jobs)
             elif readable:
                 gone = {"id": message_id, "channel_id": self._channel_id}
-                pairs += self._assign(read_message("MESSAGE_DELETE", gone), None, jobs)
+                pairs += self._assign(self._read("MESSAGE_DELETE", gone), None, jobs)
         return pairs
 
     def history(
@@ -117,7 +144,7 @@ class Follower:
 
         ``by_text``: the ids of the jobs that may be found by their prompt; None means all.
         """
-        readings = [self._completed(read_message("REST", message), jobs) for message in messages]
+        readings = [self._completed(self._read("REST", message), jobs) for message in messages]
         fresh = [reading for reading in readings if self._closed_owner(reading, jobs) is None]
         found = match_history(
             fresh, list(jobs.values()), self.strangers, self.me, by_text=by_text, newest=self.newest
@@ -161,7 +188,8 @@ class Follower:
         if pairs is None:
             self.holding.hold(reading, seq)
             pairs = []
-        if not pairs and reading.error is not None and reading.error.needs_human:
+        mine = self._may_be_mine(reading)
+        if mine and not pairs and reading.error is not None and reading.error.needs_human:
             return [(None, ev.Refused(reading.error))]
         return pairs
 
@@ -218,6 +246,10 @@ class Follower:
         return pairs
 
 
+def _id_of(event: ev.GatewayDispatch) -> str | None:
+    return snowflake_of(event.data.get("id"))
+
+
 def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:
     return message_id is not None and any(
         job.message_id == message_id and job.state in WAITING for job in jobs
@@ -247,8 +279,10 @@ def _job_events(reading: Reading, job: Job, by: str) -> Iterable[ev.JobEvent]:
             yield ev.Refused(reading.error)
         case Kind.DELETED:
             yield ev.Vanished()
-        case kind if kind in FINALS or kind in expected_of(job).ends:
+        case kind if kind in FINALS or (kind in expected_of(job).ends and reading.text):
             yield _finished(reading, by)
+        case Kind.NOTICE if reading.job_uuid and reading.message_id == job.message_id:
+            yield ev.Progressed(None, reading.job_uuid, cancel_of(reading))  # a part of its progress
         case _:
             pass
 

@@ -22,13 +22,18 @@ INTERACTION_EVENTS = frozenset({"INTERACTION_CREATE", "INTERACTION_SUCCESS", _FA
 def read_interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> list[tuple[str | None, ev.JobEvent]]:
     """What this dispatch means for the job with its nonce; nothing where that is of an attempt gone by."""
     nonce, interaction_id = id_of(event.data.get("nonce")), id_of(event.data.get("id"))
-    owner = next((job for job in jobs if nonce is not None and nonce in job.nonces), None)
-    if owner is None or interaction_id is None or not _of_present_attempt(owner, nonce, interaction_id):
+    if interaction_id is None:
+        return []
+    if nonce is None:  # a failure may come without it (discord-userdoccers)
+        named = next((job for job in jobs if job.interaction_id == interaction_id), None)
+        return [(named.id, _event(event, named, interaction_id))] if named is not None else []
+    owner = next((job for job in jobs if nonce in job.nonces), None)
+    if owner is None or not _of_present_attempt(owner, nonce):
         return []
     return [(owner.id, _event(event, owner, interaction_id))]
 
 
-def _of_present_attempt(job: Job, nonce: str | None, interaction_id: str) -> bool:
+def _of_present_attempt(job: Job, nonce: str) -> bool:
     if job.modal is not None and job.state is State.QUEUED and nonce == job.nonce:
         return False  # it has opened the form, which is all that this attempt was to do
     return nonce == job.nonce or job.state is State.QUEUED
