@@ -16,7 +16,7 @@ from mjwatch.midjourney.following import Follower
 from mjwatch.midjourney.forms import prompt_field, read_modal
 from mjwatch.midjourney.messages import read_message
 from mjwatch.midjourney.switches import read_switches
-from mjwatch.model import Job, Modal, Prompt, RefusalClass, ResultKind, State
+from mjwatch.model import Job, Modal, Press, Prompt, RefusalClass, ResultKind, State
 from tests.pressed import (
     GRID_MESSAGE,
     GRID_UUID,
@@ -115,7 +115,8 @@ def test_a_picture_may_answer_the_press_itself() -> None:
 def test_the_cancel_button_tells_the_uuid_at_once() -> None:
     data = pressed_start("600", "Rerolling", UUID_A, "nonce-childaaa")
     pairs = a_follower().dispatch(create(data), by_id(pressed_job("reroll")))
-    assert pairs == [("childaaa", ev.Started("600", None, UUID_A))]
+    cancel = Press("600", f"MJ::CancelJob::ByJobid::{UUID_A}")
+    assert pairs == [("childaaa", ev.Started("600", None, UUID_A, cancel))]
     one, two = (
         pressed_job("V1", job_id, job_uuid=uuid) for job_id, uuid in (("one", UUID_A), ("two", UUID_B))
     )
@@ -244,7 +245,7 @@ def test_a_follow_up_that_has_to_wait_is_started_by_the_message_that_says_what_i
     start = pressed_start("700", "Making variations for image #2 with prompt", UUID_A)
     assert a_follower().dispatch(create(start), by_id(job)) == []
     assert a_follower().dispatch(create(start), by_id(held)) == [
-        ("childaaa", ev.Started("700", None, UUID_A))
+        ("childaaa", ev.Started("700", None, UUID_A, Press("700", f"MJ::CancelJob::ByJobid::{UUID_A}")))
     ]
     other = pressed_start("700", "Making variations for image #3 with prompt")
     assert a_follower().dispatch(create(other), by_id(held)) == []
