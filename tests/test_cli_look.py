@@ -51,9 +51,9 @@ def test_jobs_are_listed_newest_first_and_by_state(
         a_job("jobbbbbb", state=State.DONE, percent=100, published=2.0, folder="cat-jobbbbbb"),
     )
     rows = mjwatch("list").out.splitlines()
-    assert rows[0].split() == ["JOB", "STATE", "%", "ACCEPTED", "PROMPT"]
+    assert rows[0].split() == ["JOB", "STATE", "ACCEPTED", "PROMPT"]
     assert [row.split()[0] for row in rows[1:]] == ["jobbbbbb", "jobaaaaa"]
-    assert rows[2].split()[1:3] == ["running", "46"]
+    assert rows[2].split()[1:3] == ["running", "46%"]
     assert [job["job"] for job in json.loads(mjwatch("list", "--state", "done", "--json").out)] == [
         "jobbbbbb"
     ]
@@ -70,7 +70,7 @@ def test_status_shows_what_runs_what_waits_and_ends_with_four_where_a_person_is_
     assert told.code == 0
     assert "1 running" in told.out
     assert "(1 prompt file waits)" in told.out
-    assert told.out.splitlines()[-1].split() == ["jobaaaaa", "running", "46", "a", "red", "cat"]
+    assert told.out.splitlines()[-1].split() == ["jobaaaaa", "running", "46%", "a", "red", "cat"]
     journal(paused={"reason": "Discord asks for a captcha", "kind": "account"})
     told = mjwatch("status")
     assert told.code == 4
@@ -127,7 +127,7 @@ def test_show_tells_the_time_between_and_the_relatives(
     mjwatch: Callable[..., Told], journal: Callable[..., None]
 ) -> None:
     history = (Note(1000.0, "accepted"), Note(1000.4, "submitting"), Note(4700.0, "published"))
-    child = Prompt("", action="U1", parent="jobbbbbb")
+    child = Prompt("a red cat", action="U1", parent="jobbbbbb")
     journal(
         a_job("jobaaaaa", "a red cat", state=State.DONE, published=2.0),
         a_job("jobbbbbb", "a red cat", state=State.DONE, published=2.0, parent="jobaaaaa", history=history),
@@ -141,10 +141,10 @@ def test_show_tells_the_time_between_and_the_relatives(
         "  +1 h 1 min  published",
     ]
     assert lines[at + 5 :] == [
-        "LINEAGE       STATE    %  WHAT",
+        "LINEAGE       STATE       WHAT",
         "jobaaaaa      done        a red cat",
         "  jobbbbbb    done        (this job)",
-        "    jobccccc  running  7  U1",
+        "    jobccccc  running 7%  U1",
     ]
 
 
@@ -162,7 +162,7 @@ def test_show_tells_a_family_from_its_first_job_to_its_last(
         *(a_job(job, prompt=Prompt("", action="V1", parent=parent), parent=parent) for job, parent in born)
     )
     lines = mjwatch("show", "jobccccc").out.splitlines()
-    assert lines[-6] == "pruned00          -             (not in the journal any more)"
+    assert lines[-6] == "pruned00          -          (not in the journal any more)"
     assert [line[:16].rstrip() for line in lines[-5:]] == [
         "  jobbbbbb",
         "    jobccccc",

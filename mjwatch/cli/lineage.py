@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.cli.output import percent, plain, wanted
+from mjwatch.cli.output import plain, progress, wanted
 from mjwatch.jobs.overview import brief
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _follow_ups(job_id: str, reader: JournalReader, generations: int) -> list[di
 
 
 def family(story: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """All of them as rows of id, state, percentage and words; empty where the job stands alone.
+    """All of them as rows of id, state and words; empty where the job stands alone.
 
     Each generation stands a step further in. ``story``: the job's facts, with its ``lineage``.
     """
@@ -57,17 +57,21 @@ def family(story: Mapping[str, Any]) -> list[tuple[str, ...]]:
         above = [{"job": lost, "prompt": "(not in the journal any more)", **_UNKNOWN}, *above]
     if not above and not below:
         return []
-    older = [_row(depth, job) for depth, job in enumerate(above)]
-    itself = _row(len(above), story)[:-1]
-    return [*older, (*itself, "(this job)"), *_rows_below(below, len(above) + 1)]
+    older = [_row(depth, job, above[depth - 1] if depth else None) for depth, job in enumerate(above)]
+    itself = _row(len(above), story, None)[:-1]
+    return [*older, (*itself, "(this job)"), *_rows_below(story, below, len(above) + 1)]
 
 
-def _rows_below(jobs: Iterable[Mapping[str, Any]], depth: int) -> Iterator[tuple[str, ...]]:
+def _rows_below(
+    parent: Mapping[str, Any], jobs: Iterable[Mapping[str, Any]], depth: int
+) -> Iterator[tuple[str, ...]]:
     for job in jobs:
-        yield _row(depth, job)
-        yield from _rows_below(job["follow_ups"], depth + 1)
+        yield _row(depth, job, parent)
+        yield from _rows_below(job, job["follow_ups"], depth + 1)
 
 
-def _row(depth: int, job: Mapping[str, Any]) -> tuple[str, ...]:
-    words = plain(wanted(job["action"], job["command"], job["prompt"]))
-    return INDENT * depth + job["job"], job["state"], percent(job["percent"]), words
+def _row(depth: int, job: Mapping[str, Any], parent: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """A follow-up that has its parent's words is told by its action alone."""
+    same = parent is not None and job["action"] and job["prompt"] == parent["prompt"]
+    words = job["action"] if same else wanted(job["action"], job["command"], job["prompt"])
+    return INDENT * depth + job["job"], progress(job["state"], job["percent"]), plain(words)

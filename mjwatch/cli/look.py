@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mjwatch.cli.lookup import JobId, config_of, find_job, no_job, reader_of
-from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, echo_table, local_time, percent, plain, wanted
+from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, echo_table, local_time, plain, progress, wanted
 from mjwatch.model import Job, State
 
 STATES = ", ".join(State)
@@ -76,7 +76,7 @@ def list_jobs(
     if as_json:
         echo_json([brief(job) for job in jobs])
     elif jobs:
-        echo_table(("JOB", "STATE", "%", "ACCEPTED", "PROMPT"), map(_row, jobs))
+        echo_table(("JOB", "STATE", "ACCEPTED", "PROMPT"), map(_row, jobs))
     else:
         typer.echo("No jobs yet." if filters == Wanted() else "No job is like that.", err=True)
 
@@ -84,7 +84,7 @@ def list_jobs(
 def _row(job: Job) -> tuple[str, ...]:
     prompt = job.prompt
     words = plain(wanted(prompt.action, prompt.command, prompt.text))
-    return (job.id, str(job.state), percent(job.percent), local_time(job.accepted)[:-3], words)
+    return (job.id, progress(job.state, job.percent), local_time(job.accepted)[:-3], words)
 
 
 def show(context: typer.Context, job: JobId, as_json: Json = False) -> None:

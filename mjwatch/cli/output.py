@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 NEEDS_PERSON = 4
+RUNNING = "running"
 
 Json = Annotated[bool, typer.Option("--json", help="Show the answer as JSON.")]
 
@@ -105,8 +106,8 @@ def echo_table(heads: Sequence[str], rows: Iterable[Sequence[str]], indent: str 
 
 def _painted(text: str, width: int, colours: Mapping[str, str]) -> str:
     """The text, filled up to a width."""
-    filled = text + " " * (width - columns(text))
-    return typer.style(filled, fg=colours[text]) if text in colours else filled
+    filled, state = text + " " * (width - columns(text)), text.partition(" ")[0]
+    return typer.style(filled, fg=colours[state]) if state in colours else filled
 
 
 def painted(text: str, width: int = 0) -> str:
@@ -159,9 +160,9 @@ def duration(seconds: float) -> str:
     return f"{left} s"
 
 
-def percent(value: int | None) -> str:
-    """A percentage for a column."""
-    return "" if value is None else str(value)
+def progress(state: str, percent: int | None) -> str:
+    """A job's state, with how far it has come while that changes."""
+    return f"{state} {percent}%" if state == RUNNING and percent is not None else str(state)
 
 
 def wanted(action: str | None, command: str, prompt: str) -> str:

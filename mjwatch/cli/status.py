@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mjwatch.cli.lookup import reader_of
-from mjwatch.cli.output import echo_fields, echo_table, percent, plain, wanted
+from mjwatch.cli.output import echo_fields, echo_table, plain, progress, wanted
 from mjwatch.folders.listing import Listing
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.overview import overview
@@ -68,13 +68,16 @@ class Glance:
         echo_fields(fields(facts), NAME_WIDTH)
         if facts["live"]:
             typer.echo("")
-            echo_table(("JOB", "STATE", "%", "PROMPT"), map(row, facts["live"]))
+            echo_table(("JOB", "STATE", "PROMPT"), map(_row, facts["live"]))
 
 
-def row(job: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    """A job's id, state, percentage and what is wanted of it."""
-    words = plain(wanted(job["action"], job["command"], job["prompt"]))
-    return job["job"], job["state"], percent(job["percent"]), words
+def _row(job: Mapping[str, Any]) -> tuple[str, str, str]:
+    return job["job"], progress(job["state"], job["percent"]), words_of(job)
+
+
+def words_of(job: Mapping[str, Any]) -> str:
+    """What is wanted of a job, as a terminal can show it."""
+    return plain(wanted(job["action"], job["command"], job["prompt"]))
 
 
 def fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -112,8 +115,8 @@ def _sent(facts: Mapping[str, Any]) -> str:
 
 def _pace(facts: Mapping[str, Any]) -> str:
     least, most = facts["delay"], facts["delay"] + facts["jitter"]
-    pause = f"{least:g} to {most:g} s" if most > least else f"{least:g} s" if least else "nothing"
-    return f"{facts['in_flight']} of {facts['max_in_flight']} at Midjourney, {pause} between two"
+    pause = f"{least:g} to {most:g} s" if most > least else f"{least:g} s" if least else "no pause"
+    return f"{facts['in_flight']} of {facts['max_in_flight']} at Midjourney, {pause} between submissions"
 
 
 def _waiting(files: int | None) -> str:

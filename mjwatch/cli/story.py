@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mjwatch.cli.lineage import family, lineage_of
-from mjwatch.cli.output import duration, echo_fields, echo_table, local_time, painted, plain
+from mjwatch.cli.output import duration, echo_fields, echo_table, local_time, painted, plain, progress
 from mjwatch.jobs.overview import brief, capped_until
 from mjwatch.jobs.reason import Circumstances, reason, waits_for
 from mjwatch.model import State
@@ -68,14 +68,16 @@ def _circumstances(reader: JournalReader, config: Config, job: Job) -> Circumsta
 def echo_story(story: Mapping[str, Any]) -> None:
     """Show it as text."""
     facts = {key: plain(story[key]) for key in FACTS if story[key]}
-    at = f" {story['percent']}%" if story["state"] == State.RUNNING and story["percent"] is not None else ""
-    echo_fields((facts | {"state": painted(story["state"]) + at}).items(), NAME_WIDTH)
+    facts["state"] = painted(progress(story["state"], story["percent"]))
+    if story["echoed"] == story["prompt"]:
+        facts.pop("echoed", None)
+    echo_fields(facts.items(), NAME_WIDTH)
     typer.echo("")
     echo_fields(_timeline(story["history"]), len(local_time(0.0)) + 2 + AFTER_WIDTH)
     relatives = family(story)
     if relatives:
         typer.echo("")
-        echo_table(("LINEAGE", "STATE", "%", "WHAT"), relatives)
+        echo_table(("LINEAGE", "STATE", "WHAT"), relatives)
 
 
 def _timeline(history: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

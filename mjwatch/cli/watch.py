@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mjwatch.cli.output import STATE_COLOURS, echo_json_line, plain, wrapped
-from mjwatch.cli.status import NAME_WIDTH, fields, row
+from mjwatch.cli.status import NAME_WIDTH, fields, words_of
 from mjwatch.errors import MjwatchError
 from mjwatch.jobs.reason import clock
 from mjwatch.model import State
@@ -126,12 +126,12 @@ def _bar(job: Mapping[str, Any]) -> tuple[RenderableType, ...]:
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
-    job_id, state, percent, words = row(job)
-    done = 100 if state == "collecting" else job["percent"] or 0
+    state, percent = job["state"], job["percent"]
+    done = 100 if state == "collecting" else percent or 0
     return (
-        Text(job_id),
+        Text(job["job"]),
         Text(state, style=STATE_COLOURS.get(state, "")),
         ProgressBar(total=100, completed=done, width=BAR_WIDTH),
-        Text(f"{percent}%" if percent else "", justify="right"),
-        Text(words),
+        Text("" if percent is None else f"{percent}%", justify="right"),
+        Text(words_of(job)),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LINES = (
     *(" taken: ", " submitting, nonce ", " started", " finished", " published"),
     *(
+        "Midjourney says: ",
         "the picture's address is gone",
         "a person asks to retry it",
         "a person asks to cancel it",
@@ -30,12 +31,13 @@ LINES = (
 def test_each_line_about_jobs_has_just_these_as_its_field(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         stage.fault(fault="cdn_404", match="a gone cat")
+        stage.fault(fault="informed", match="a slow cat")
         stage.fault(fault="post_reset", match="a lost cat")
         stage.fault(fault="post_reset", match="a stray cat")
         daemon = stage.start("--log-format", "json")
         stage.drop("cats.list.txt", "a gone cat\na slow cat\na lost cat\na stray cat\n")
         stage.drop("then.toml", 'prompt = "a fine cat"\nthen = ["U1"]\n')
-        stage.drop("two.txt", "one --ar\nfor each line\n")
+        stage.drop("two.txt", "one --ar 1:1\ntwo --ar 1:1\n")
         wait_until(lambda: len(jobs(stage, State.IN_DOUBT)) == 2, "the doubt")
         lost, stray = jobs(stage, State.IN_DOUBT)
         stage.run("retry", lost)
