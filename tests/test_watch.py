@@ -86,6 +86,7 @@ def test_the_picture_in_a_small_terminal() -> None:
     assert text_of(FACTS | {"live": LIVE}, 80, 24) == [
         "daemon   runs, connects to Discord",
         "jobs     31 queued, 2 running, 1 in_doubt",
+        "         in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`",
         "sent     47 in the last 24 hours (cap: 200)",
         "pace     2 of 3 at Midjourney, 4 to 8 s between submissions",
         "inbox    /home/sam/mjwatch/inbox (2 prompt files wait)",
@@ -118,6 +119,7 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
         "paused   Discord asks for a captcha",
         "         see to that, then run `mjwatch resume`",
         "jobs     31 queued, 2 running, 1 in_doubt",
+        "         in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`",
         "sent     47 in the last 24 hours (no cap); the next one may go at …",
         "pace     2 of 3 at Midjourney, 4 to 8 s between submissions",
         "inbox    /home/sam/mjwatch/inbox (2 prompt files wait)",
@@ -134,8 +136,8 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
 def test_more_jobs_than_lines_are_counted() -> None:
     shown = text_of(FACTS | {"left": None, "live": [job(n) for n in range(40)]}, 80, 24)
     assert len(shown) == 24
-    assert shown[-4].startswith("job00013")
-    assert shown[-3] == "and 26 more"
+    assert shown[-4].startswith("job00012")
+    assert shown[-3] == "and 27 more"
 
 
 @pytest.mark.parametrize("size", [(20, 5), (40, 1), (200, 60)])

@@ -15,7 +15,7 @@ from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.overview import overview
 from mjwatch.jobs.reason import clock
 from mjwatch.jobs.stored import path_as_stored
-from mjwatch.model import IN_FLIGHT
+from mjwatch.model import IN_FLIGHT, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -88,6 +88,8 @@ def fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", facts["mend"]
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
     yield "jobs", counts or "none at work"
+    if State.IN_DOUBT in facts["jobs"]:
+        yield "", "in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`"
     yield "sent", _sent(facts)
     yield "pace", _pace(facts)
     yield "inbox", plain(facts["inbox"]) + _waiting(facts["waiting_in_inbox"])

@@ -127,11 +127,12 @@ def _bar(job: Mapping[str, Any]) -> tuple[RenderableType, ...]:
     from rich.text import Text
 
     state, percent = job["state"], job["percent"]
-    done = 100 if state == "collecting" else percent or 0
+    done = 100 if state == State.COLLECTING else percent
     return (
         Text(job["job"]),
         Text(state, style=STATE_COLOURS.get(state, "")),
-        ProgressBar(total=100, completed=done, width=BAR_WIDTH),
+        # Without its colours an empty bar looks like a full one.
+        Text("") if done is None else ProgressBar(total=100, completed=done, width=BAR_WIDTH),
         Text("" if percent is None else f"{percent}%", justify="right"),
         Text(words_of(job)),
     )
