@@ -202,7 +202,7 @@ class RestApi:
         if not self._read_history or self._faults.take("history_empty"):
             return json_answer([])
         page = _page(self._history.of(channel.id), anchors[0] if anchors else "before", number, limit)
-        return json_answer([self._signer.signed_message(message) for message in page])
+        return json_answer([self._shown(message) for message in page])
 
     async def message(self, request: web.Request) -> web.Response:
         """One message by its id: for bots only."""
@@ -211,7 +211,19 @@ class RestApi:
         message = self._history.of(channel_of(request).id).get(number)
         if message is None:
             raise refusals.unknown_message()
-        return json_answer(self._signer.signed_message(message))
+        return json_answer(self._shown(message))
+
+    def _shown(self, message: Json) -> Json:
+        """A message as REST shows it: with the one that it replies to, or null where that is gone."""
+        signed = self._signer.signed_message(message)
+        reference = message.get("message_reference")
+        if reference is None:
+            return signed
+        replied = self._history.of(reference["channel_id"]).get(int(reference["message_id"]))
+        shown = None if replied is None else self._signer.signed_message(replied)
+        if shown is not None:
+            shown.pop("referenced_message", None)
+        return {**signed, "referenced_message": shown}
 
     async def refresh_urls(self, request: web.Request) -> web.Response:
         """Sign CDN addresses anew."""

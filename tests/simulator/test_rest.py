@@ -116,6 +116,26 @@ def test_messages_are_paged_as_discord_pages_them() -> None:
     play(story)
 
 
+@pytest.mark.parametrize("profile", ["2023", "2024", "2026"])
+def test_a_reply_is_shown_with_what_it_replies_to_until_that_is_deleted(profile: str) -> None:
+    async def story() -> None:
+        async with simulated(profile=profile, delete="before") as client, client.gateway() as gateway:
+            await gateway.identify()
+            single, _ = await client.single(gateway)
+            grid_id = single["message_reference"]["message_id"]
+            assert single.get("referenced_message") is None, "the gateway tells the id alone"
+            page = {message["id"]: message for message in await client.history()}
+            replied = page[single["id"]]["referenced_message"]
+            assert replied["id"] == grid_id
+            assert replied["attachments"][0]["url"].startswith("http://")
+            assert "referenced_message" not in replied
+            if profile == "2026":
+                assert page[grid_id]["message_reference"]
+                assert page[grid_id]["referenced_message"] is None, "its start message is deleted"
+
+    play(story)
+
+
 def test_without_the_right_to_read_history_a_list_is_empty() -> None:
     async def story() -> None:
         async with simulated() as client, client.gateway() as gateway:
