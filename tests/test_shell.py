@@ -110,6 +110,8 @@ def test_an_end_is_told_with_its_folder_or_its_reason(tmp_path: Path) -> None:
     assert ended(done, tmp_path) == f"jobaaaaa  done  a red cat\n          {tmp_path}/a-red-cat-jobaaaaa"
     assert "Banned prompt: The word is banned. - Use another." in (ended(failed, tmp_path) or "")
     assert ended(a_job(state=State.RUNNING), tmp_path) is None
+    long = a_job("jobaaaaa", "a red cat " * 20, state=State.DONE, folder="f", published=1.0)
+    assert (ended(long, tmp_path, 40) or "").startswith("jobaaaaa  done  a red cat a red cat a r…\n")
 
 
 def test_the_line_below_says_what_is_in_the_way_before_all_else() -> None:
@@ -119,7 +121,7 @@ def test_the_line_below_says_what_is_in_the_way_before_all_else() -> None:
     assert line == "at work here  ·  1 at work, 2 queued  ·  7 of 200 sent in 24 h  ·  :help"
     assert service_line(facts, here=False, now=0.0).startswith("a daemon works")
     assert service_line(facts | {"trouble": "no network"}, here=True, now=0.0).endswith("no network")
-    assert service_line(facts | {"paused": "a captcha"}, here=True, now=0.0).startswith("PAUSED: a captcha")
+    assert service_line(facts | {"paused": "a captcha"}, here=True, now=0.0).endswith("goes on: a captcha")
     assert "starts it" in service_line(facts | {"daemon": False}, here=False, now=0.0)
     assert left_over(facts) == "2 queued and 1 sent and not done: the daemon goes on with it"
     assert "2 queued" in left_over(facts | {"daemon": False})
@@ -203,6 +205,18 @@ def test_follow_ups_are_followed_and_a_job_that_was_taken_back_has_ended(
     assert not lines.failed
 
 
+def test_who_stops_waiting_for_a_command_is_told_that_it_goes_on(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mjwatch.api.MidjourneyAPI.command", interrupted)
+    lines.do(":info")
+    assert capsys.readouterr().err == "no longer waiting for it; it goes on\n"
+    assert not lines.failed
+
+
 def test_a_reason_for_a_pause_needs_no_quotation_marks(lines: Lines, config: Config) -> None:
     lines.do(":pause for lunch")
     assert Followed(config).look().facts["paused"] == "paused by hand: for lunch"
@@ -259,6 +273,28 @@ def test_what_is_typed_is_queued_until_ctrl_d_and_is_there_the_next_time(config:
 def test_ctrl_c_drops_the_line_and_stays(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     typed_in(config, "a half\x03a whole\r:quit\r")
     assert [job.prompt.text for job in queue_of(config)] == ["a whole"]
+    assert "Ctrl-D leaves" in capsys.readouterr().err
+
+
+def test_pasted_lines_are_a_prompt_each(config: Config) -> None:
+    typed_in(config, "\x1b[200~a red kite\r\n\r\na blue kite\x1b[201~\r\x04")
+    assert [job.prompt.text for job in reversed(queue_of(config))] == ["a red kite", "a blue kite"]
+
+
+def test_ctrl_c_while_a_prompt_is_handed_in_does_not_leave(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = []
+
+    def do(self: Lines, line: str) -> bool:
+        done.append(line)
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        return True
+
+    monkeypatch.setattr(Lines, "do", do)
+    typed_in(config, "a kite\ra second kite\r\x04")
+    assert done == ["a kite", "a second kite"]
     assert "Ctrl-D leaves" in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run time
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mjwatch.cli.lookup import JobId, config_of, find_job
-from mjwatch.cli.output import Json, echo_json, plain
+from mjwatch.cli.output import Json, echo_json, local_time, plain
 
 if TYPE_CHECKING:
     from mjwatch.api import Pictures
 
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for what comes of it, with progress.")]
+
+_TIMESTAMP = re.compile(r"<t:(\d{1,11})(?::\w)?>")
+"""A time that Discord's clients show as a date (discord-api-docs, "Message Formatting")."""
 
 
 def offered_actions() -> list[str]:
@@ -106,7 +110,8 @@ def info(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         echo_json(asdict(read_info(found.text or "")))
     else:
-        typer.echo("\n".join(plain(line) for line in (found.text or "").replace("*", "").split("\n")))
+        text = _TIMESTAMP.sub(lambda found: local_time(float(found[1]))[:-3], found.text or "")
+        typer.echo("\n".join(plain(line) for line in text.replace("*", "").split("\n")))
 
 
 def _ask(context: typer.Context, command: str, text: str, images: list[Path]) -> Pictures:

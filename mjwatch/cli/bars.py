@@ -41,16 +41,18 @@ def _what(job: Job) -> str:
     return wanted(job.prompt.action, job.prompt.command, job.prompt.text)
 
 
-def ended(job: Job, outbox: Path) -> str | None:
-    """The line that says how this job has ended, or that it needs a person; None for one that goes on."""
+def ended(job: Job, outbox: Path, width: int | None = None) -> str | None:
+    """How this job has ended, or that it needs a person, and where or why; None for one that goes on.
+
+    The first line takes ``width`` columns at most.
+    """
+    head = plain(f"{job.id}  {state_of(job)}  {_what(job)}", width)
     if job.state is State.DONE and job.folder is not None:
-        return f"{job.id}  done  {plain(_what(job))}\n          {plain(outbox / job.folder)}"
+        return f"{head}\n          {plain(outbox / job.folder)}"
     if job.state is State.IN_DOUBT or (job.state in ENDED and not job.open):
         why, mend = reason(job)
         told = " - ".join(half for half in (why, mend) if half)
-        return f"{job.id}  {state_of(job)}  {plain(_what(job))}" + (
-            f"\n          {plain(told)}" if told else ""
-        )
+        return f"{head}\n          {plain(told)}" if told else head
     return None
 
 
@@ -59,7 +61,7 @@ def service_line(facts: Mapping[str, Any], *, here: bool, now: float) -> str:
     if not facts["daemon"]:
         return "nobody works on it; the next line starts it"
     if facts["paused"] is not None:
-        return f"PAUSED: {plain(facts['paused'])} - :resume"
+        return f"PAUSED, :resume goes on: {plain(facts['paused'])}"
     if facts["trouble"] is not None:
         return f"Discord can't be used: {plain(facts['trouble'])}"
     jobs = facts["jobs"]

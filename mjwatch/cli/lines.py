@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mjwatch.cli.app import run
-from mjwatch.cli.output import plain
+from mjwatch.cli.output import INTERRUPTED, plain, room
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.giving import give, typed
 from mjwatch.settings import did_you_mean, shown
@@ -89,7 +89,8 @@ class Lines:
         for outcome in outcomes:
             self.failed = self.failed or not outcome.done
             prompt = wish.prompts.get(outcome.job or "")
-            typer.echo(f"{outcome.job}  {plain(outcome.words)}  {plain(prompt.text if prompt else '')}")
+            told = f"{outcome.job}  {outcome.words}  {prompt.text if prompt else ''}"
+            typer.echo(plain(told, room() if outcome.done else None))
 
     def _command(self, text: str) -> bool:
         try:
@@ -117,6 +118,8 @@ class Lines:
         try:
             code = run([*self._before, name, *words])
         except KeyboardInterrupt:
+            code = INTERRUPTED
+        if code == INTERRUPTED:  # as typer, too, has it
             typer.echo("no longer waiting for it; it goes on", err=True)
         else:
             self.failed = self.failed or (code != 0 and name != "status")

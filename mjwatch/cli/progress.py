@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mjwatch.cli.output import plain
+from mjwatch.cli.output import plain, wanted
 from mjwatch.jobs.reason import reason
 from mjwatch.model import ENDED, Job, State
 
@@ -108,7 +108,9 @@ def _rank(job: Job) -> int:
 
 def name_of(job: Job) -> str:
     """What it is about."""
-    return job.prompt.text or (job.source.path if job.source else job.id)
+    prompt = job.prompt
+    words = wanted(prompt.action, prompt.command, prompt.text)
+    return words or (job.source.path if job.source else job.id)
 
 
 def percent_of(job: Job) -> int:

@@ -72,13 +72,12 @@ class TypingIn:
         while True:
             try:
                 with patch_stdout():
-                    line = self._session.prompt(pre_run=self._watch)
+                    typed = self._session.prompt(pre_run=self._watch)
+                if not all(lines.do(line) for line in typed.split("\n")):  # several, where they were pasted
+                    return
             except KeyboardInterrupt:
                 typer.echo("Ctrl-D leaves; what is queued is kept", err=True)
-                continue
             except EOFError:
-                return
-            if not lines.do(line):
                 return
 
     def _watch(self) -> None:
@@ -98,7 +97,7 @@ class TypingIn:
             return
         self._facts, self._trouble = look.facts, ""
         for job in look.changed:
-            if line := ended(job, self._outbox):
+            if line := ended(job, self._outbox, shutil.get_terminal_size().columns):
                 typer.echo(line)
 
     def _prompt(self) -> StyleAndTextTuples:
@@ -110,11 +109,12 @@ class TypingIn:
         return [*shown, ("class:prompt bold", ICON)]
 
     def _toolbar(self) -> str:
+        columns = shutil.get_terminal_size().columns
         if self._trouble:
-            return plain(self._trouble)
+            return plain(self._trouble, columns)
         if self._facts is None:
             return ""
-        return service_line(self._facts, here=self._background.works, now=time.time())
+        return plain(service_line(self._facts, here=self._background.works, now=time.time()), columns)
 
 
 class _Offered(Completer):
