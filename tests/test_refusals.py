@@ -114,7 +114,7 @@ def test_a_title_means_the_same_wherever_it_stands_and_whatever_is_missing(row: 
     usual = read_message("MESSAGE_CREATE", _message(row))
     made: list[dict[str, Any]] = [
         {"embeds": [{"type": None, "title": row.first, "description": None, "color": None, "footer": None}]},
-        {"embeds": [{"title": f"**{row.first}**"}]},
+        {"embeds": [{"type": 7, "title": f"**{row.first}**"}]},
         {"embeds": [{"type": "rich", "title": f"\u26a0\ufe0f {row.first} ", "color": "red"}]},
         {"embeds": [{"type": "rich", "description": f"**{row.first}**\nMore of it.", "color": RED}]},
         {"content": row.first},

@@ -49,7 +49,7 @@ class Parts:
         A notice in Components V2 is read as the embed that it replaces.
         """
         embeds = objects_of(self.payload.get("embeds"))
-        own = [embed for embed in embeds if embed.get("type") in (None, "rich")]
+        own = [embed for embed in embeds if text_of(embed.get("type")) in ("", "rich")]
         drawn = None if own or self.echo else components.as_embed(self.payload.get("components"))
         return [drawn] if drawn else own
 
