@@ -71,7 +71,7 @@ def echo_story(story: Mapping[str, Any]) -> None:
     facts["state"] = painted(progress(story["state"], story["percent"]))
     if story["echoed"] == story["prompt"]:
         facts.pop("echoed", None)
-    echo_fields(facts.items(), NAME_WIDTH)
+    echo_fields(((name.replace("_", " "), told) for name, told in facts.items()), NAME_WIDTH)
     typer.echo("")
     echo_fields(_timeline(story["history"]), len(local_time(0.0)) + 2 + AFTER_WIDTH)
     relatives = family(story)
