@@ -1,9 +1,10 @@
-"""The gallery as people see it: a real browser, from the disk, at a desk and on a phone, small and large."""
+"""The gallery in a real browser, with manifests that no daemon writes, a service at work, and half a sync.
+
+What a daemon writes is shown in tests/scenarios/test_gallery_of_many.py.
+"""
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,46 +13,29 @@ import pytest
 
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.model import Prompt, ResultKind, State
-from tests.browsing import DESKTOP, PHONE, chromium, shown
+from tests.browsing import DESKTOP, PHONE, shown
 from tests.made_jobs import RESULT
 from tests.outboxes import a_folder, a_job, an_outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from playwright.sync_api import Browser
 
     from tests.browsing import Shown
 
 pytestmark = pytest.mark.real
 
-SIZES = {"desktop": DESKTOP, "phone": PHONE}
 HOSTILE = (
     "<script>window.hacked=1</script><img src=x onerror=window.hacked=2> \"'`${window.hacked=3}`</textarea>"
 )
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def outbox_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """An outbox with so many jobs and their gallery, made once."""
-    made: dict[int, Path] = {}
-
-    def make(jobs: int) -> Path:
-        if jobs not in made:
-            made[jobs] = tmp_path_factory.mktemp("gallery") / "outbox"
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(os, "fsync", lambda descriptor: None)  # of many thousand files
-                an_outbox(made[jobs], jobs)
-                bring_up(made[jobs])
-        return made[jobs]
-
-    return make
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An outbox with three jobs and their gallery."""
+    outbox = tmp_path_factory.mktemp("gallery") / "outbox"
+    an_outbox(outbox, 3)
+    bring_up(outbox)
+    return outbox
 
 
 def bring_up(outbox: Path) -> Gallery:
@@ -61,185 +45,12 @@ def bring_up(outbox: Path) -> Gallery:
     return gallery
 
 
-def last(jobs: int) -> str:
-    """The id of the newest job that has pictures."""
-    number = next(number for number in range(jobs - 1, -1, -1) if number % 10 != 7)
-    return f"{number:06x}zz"
-
-
 def open_job(gallery: Shown, job: str) -> None:
     gallery.page.locator(f'.card[href="#{job}"]').click()
     gallery.page.locator("#panel[open]").wait_for()
 
 
-# ---- all of it, small and large
-
-
-@pytest.mark.parametrize("jobs", [3, 500, 5000])
-@pytest.mark.parametrize("size", SIZES)
-def test_it_shows_searches_filters_opens_and_moves(
-    browser: Browser, outbox_of: Callable[[int], Path], jobs: int, size: str
-) -> None:
-    with shown(browser, outbox_of(jobs), **SIZES[size]) as gallery:
-        gallery.open()
-        shows(gallery, jobs)
-        searches(gallery, jobs)
-        filters(gallery, jobs)
-        opens(gallery, jobs)
-        if size == "desktop":
-            moves(gallery, jobs)
-
-
-def shows(gallery: Shown, jobs: int) -> None:
-    page = gallery.page
-    assert gallery.count() == f"{jobs:,} jobs"
-    image = page.locator(f'.card[href="#{last(jobs)}"] img')
-    image.wait_for()
-    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
-    assert re.fullmatch(r"Four pictures: .+", image.get_attribute("alt") or "")
-    assert page.locator(".card").count() <= 150  # of however many
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    page.locator('.card[href="#000000zz"]').wait_for()
-    page.evaluate("scrollTo(0, 0)")
-
-
-def searches(gallery: Shown, jobs: int) -> None:
-    gallery.search("number0")
-    assert gallery.count() == f"1 of {jobs:,} jobs"
-    assert gallery.page.locator(".card").get_attribute("href") == "#000000zz"
-    gallery.search("NUMBER no such words")
-    assert gallery.page.locator("#empty").is_visible()
-    assert gallery.page.locator(".card").count() == 0
-    gallery.page.locator("#empty-clear").click()
-    assert gallery.count() == f"{jobs:,} jobs"
-
-
-def filters(gallery: Shown, jobs: int) -> None:
-    page = gallery.page
-    page.locator("#more").click()
-    lefts = "[...document.querySelectorAll('#choices *')].map((one) => one.getBoundingClientRect().left)"
-    assert page.evaluate(f"Math.min(...{lefts})") >= 0
-    page.locator("#state").select_option("done")
-    done = sum(1 for number in range(jobs) if number % 10 != 7)
-    assert gallery.count() == f"{done:,} of {jobs:,} jobs"
-    page.locator("#state").select_option("")
-    page.locator("#folder").select_option("clients")
-    in_clients = sum(1 for number in range(jobs) if number % 4 in {1, 2})
-    assert gallery.count() == f"{in_clients:,} of {jobs:,} jobs"
-    page.locator("#folder").select_option("")
-    if jobs > 3:
-        page.locator("#label").select_option("calendar")
-        assert gallery.count() == f"{jobs // 4:,} of {jobs:,} jobs"
-        page.locator("#label").select_option("")
-    page.locator("#from").fill("2026-03-01")
-    page.locator("#to").fill("2026-03-01")
-    on_the_first = page.locator(".card").count()
-    assert 0 < on_the_first < 25
-    assert gallery.count() == f"{on_the_first} of {jobs:,} jobs"
-    page.locator("#clear").click()
-    assert gallery.count() == f"{jobs:,} jobs"
-    page.locator("#more").click()
-
-
-def opens(gallery: Shown, jobs: int) -> None:
-    page, job = gallery.page, last(jobs)
-    open_job(gallery, job)
-    images = page.locator(".shot img")
-    assert images.count() == 4
-    for image in images.element_handles():
-        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image)
-    assert re.fullmatch(r"Picture 1 of 4: .+", images.first.get_attribute("alt") or "")
-    page.locator(".facts .prompt p").first.wait_for()
-    page.locator(".files a", has_text="manifest.json").wait_for()
-    page.locator(".stage .back").click()
-    assert page.locator("#panel").is_hidden()
-    assert gallery.focused() == job
-
-
-def moves(gallery: Shown, jobs: int) -> None:
-    page, press = gallery.page, gallery.page.keyboard.press
-    press("/")
-    page.keyboard.type("number")
-    page.wait_for_timeout(150)
-    press("ArrowDown")
-    first = gallery.focused()
-    assert first is not None
-    press("ArrowRight")
-    second = gallery.focused()
-    assert second not in {None, first}
-    press("ArrowLeft")
-    assert gallery.focused() == first
-    press("End")
-    assert gallery.focused() == "000000zz"
-    press("Home")
-    assert gallery.focused() == first
-    press("ArrowRight")
-    press("Enter")
-    page.locator("#panel[open]").wait_for()
-    assert page.url.endswith(f"#{second}")
-    press("ArrowLeft")
-    page.wait_for_url(f"**#{first}")
-    press("2")
-    if page.locator(".shot").count() == 4:
-        assert page.locator(".shots.alone .chosen").get_attribute("data-number") == "2"
-        press("ArrowRight")
-        assert page.locator(".shots.alone .chosen").get_attribute("data-number") == "3"
-        press("Escape")
-    press("Escape")
-    assert page.locator("#panel").is_hidden()
-    assert gallery.focused() == first
-    if jobs > 100:
-        for _ in range(30):
-            press("ArrowDown")
-        assert gallery.focused() not in {None, first}
-        card = page.locator(f'.card[href="#{gallery.focused()}"]')
-        box = card.bounding_box()
-        assert box is not None
-        assert 0 <= box["y"] < 800
-    press("/")
-    press("Escape")
-    assert gallery.count() == f"{jobs:,} jobs"
-
-
 # ---- what only some jobs have
-
-
-def test_a_link_to_a_job_opens_it_and_back_closes_it(
-    browser: Browser, outbox_of: Callable[[int], Path]
-) -> None:
-    with shown(browser, outbox_of(500), **DESKTOP) as gallery:
-        gallery.open("#000004zz")
-        gallery.page.locator("#panel[open]").wait_for()
-        assert gallery.page.locator("#panel-title").inner_text() == "V2"
-        gallery.page.locator(".relative", has_text="V2 of").click()
-        gallery.page.wait_for_url("**#000003zz")
-        gallery.page.locator(".relative b", has_text="V2").wait_for()
-        gallery.page.keyboard.press("Escape")
-        open_job(gallery, "000003zz")
-        gallery.page.go_back()
-        gallery.page.locator("#panel").wait_for(state="hidden")
-
-
-def test_a_failure_says_why(browser: Browser, outbox_of: Callable[[int], Path]) -> None:
-    with shown(browser, outbox_of(500), **DESKTOP) as gallery:
-        gallery.open()
-        gallery.search("number497")
-        assert "Banned prompt detected" in gallery.page.locator(".card").inner_text()
-        open_job(gallery, f"{497:06x}zz")
-        reason = gallery.page.locator(".reason").inner_text()
-        assert "Banned prompt detected" in reason
-        assert "The word `sunburn` is not allowed here." in reason
-
-
-def test_the_prompt_is_copied(browser: Browser, outbox_of: Callable[[int], Path]) -> None:
-    options = {**DESKTOP, "permissions": ["clipboard-read", "clipboard-write"]}
-    with shown(browser, outbox_of(3), **options) as gallery:
-        gallery.open("#000000zz")
-        prompt = gallery.page.locator(".prompt p").first.inner_text()
-        gallery.page.locator(".prompt .copy").click()
-        gallery.page.locator(".prompt .copy", has_text="Copied").wait_for()
-        assert gallery.page.evaluate("navigator.clipboard.readText()") == prompt
 
 
 def test_single_pictures_videos_and_answers_in_words_are_shown(browser: Browser, tmp_path: Path) -> None:
@@ -330,11 +141,9 @@ def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) ->
         assert gallery.page.evaluate("document.querySelectorAll('svg[onload], img[onerror]').length") == 0
 
 
-def test_a_script_that_got_into_the_page_would_not_run(
-    browser: Browser, outbox_of: Callable[[int], Path]
-) -> None:
+def test_a_script_that_got_into_the_page_would_not_run(browser: Browser, three: Path) -> None:
     """The policy holds on a disk too."""
-    with shown(browser, outbox_of(3), **DESKTOP) as gallery:
+    with shown(browser, three, **DESKTOP) as gallery:
         gallery.open()
         tried: Any = gallery.page.evaluate(
             """async () => {
@@ -435,8 +244,8 @@ def test_what_has_not_arrived_yet_is_said(browser: Browser, tmp_path: Path) -> N
         gallery.complaints.clear()
 
 
-def test_without_scripts_it_says_so(browser: Browser, outbox_of: Callable[[int], Path]) -> None:
-    with shown(browser, outbox_of(3), java_script_enabled=False) as gallery:
+def test_without_scripts_it_says_so(browser: Browser, three: Path) -> None:
+    with shown(browser, three, java_script_enabled=False) as gallery:
         gallery.page.goto(gallery.address)
         assert "needs JavaScript" in gallery.page.inner_text("noscript")
         context = gallery.page.context

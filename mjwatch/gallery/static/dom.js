@@ -47,7 +47,10 @@ function encoded(name) {
 const thumbAddress = (job) => address("_gallery/thumbs", job.id[0], `${job.id}.webp`);
 const fileAddress = (job, name) => address(job.folder, name);
 
-/** Words with `commands` in backticks set as code. */
+/** Words in which marks say what is `code` and what is **strong**; a mark alone is a character like others. */
 function marked(words) {
-  return words.split("`").map((part, n) => (n % 2 ? el("code", {}, part) : part));
+  return words.split(/(`[^`\n]+`|\*\*[^*\n]+\*\*)/).map((part, n) => {
+    if (n % 2 === 0) return part;
+    return part[0] === "`" ? el("code", {}, part.slice(1, -1)) : el("b", {}, part.slice(2, -2));
+  });
 }

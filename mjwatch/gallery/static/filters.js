@@ -66,9 +66,14 @@ function listenToFields() {
   let soon = 0;
   fields.words.addEventListener("input", () => {
     clearTimeout(soon);
-    soon = setTimeout(apply, 60);
+    soon = setTimeout(apply, 60); // there may be more letters
   });
-  for (const name of FIELDS.slice(1)) fields[name].addEventListener("change", apply);
+  for (const field of Object.values(fields)) {
+    field.addEventListener("change", () => {
+      clearTimeout(soon);
+      apply();
+    });
+  }
   byId("clear").addEventListener("click", clearWish);
   byId("empty-clear").addEventListener("click", clearWish);
   byId("more").addEventListener("click", () => {

@@ -42,6 +42,7 @@ async function loadChunks(numbers) {
 
 /** Load all: the newest chunk first, since it is what people see first. */
 async function loadAll() {
+  const told = load("status.js");
   await load("index.js");
   const numbers = Array.from({ length: store.count ?? 0 }, (_, n) => store.count - n);
   await loadChunks(numbers.slice(0, 1));
@@ -49,6 +50,7 @@ async function loadAll() {
   performance.mark("gallery:shown");
   await loadChunks(numbers.slice(1));
   changed();
+  await told;
   performance.mark("gallery:complete");
 }
 

@@ -38,17 +38,32 @@ function follow() {
   else if (!job && panel.dialog.open) closePanel();
 }
 
-/** Go to a link's job without a new step in the browser's history. */
-function replaceWith(event) {
+/** A click that should do more than open a link in its place is the browser's. */
+const isPlain = (event) => !(event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+
+/** To a card's job. The browser's Back closes it again: all jobs that are looked at make one step in its history. */
+function visit(event) {
+  const card = event.target.closest(".card");
+  if (!card || !isPlain(event)) return;
   event.preventDefault();
-  location.replace(event.currentTarget.getAttribute("href"));
-  follow(); // at once: the browser says so only after the next key
+  const address = card.getAttribute("href");
+  if (history.state?.besideWall) history.replaceState(history.state, "", address);
+  else history.pushState({ besideWall: true }, "", address);
+  follow();
+}
+
+/** From one job to another that a link leads to, without a new step. */
+function replaceWith(event) {
+  if (!isPlain(event)) return;
+  event.preventDefault();
+  history.replaceState(history.state, "", event.currentTarget.getAttribute("href"));
+  follow();
 }
 
 /** Back to the wall, to the card of the job that was seen last. */
 function leave() {
   const at = wall.jobs.findIndex((job) => job.id === panel.job?.id);
-  history.replaceState(null, "", location.pathname + location.search);
+  history.replaceState(history.state, "", location.pathname + location.search);
   closePanel();
   if (at >= 0) focusCard(at);
 }
@@ -117,6 +132,7 @@ function listen() {
   panel.dialog.addEventListener("cancel", (event) => event.preventDefault()); // Escape is a key like others
   panel.dialog.addEventListener("click", (event) => event.target === panel.dialog && leave());
   window.addEventListener("hashchange", follow);
+  wall.cards.addEventListener("click", visit);
   window.addEventListener("scroll", draw, { passive: true });
   wall.cards.addEventListener("focusin", ({ target }) => {
     const at = Number(target.closest("[data-index]")?.dataset.index);
@@ -126,5 +142,4 @@ function listen() {
 }
 
 listen();
-load("status.js");
 loadAll().then(keepFresh);

@@ -2,6 +2,9 @@
 
 const panel = { dialog: byId("panel"), job: null, alone: 0 };
 
+/** Characters of a prompt of which only the beginning is shown at first. */
+const LONG = 480;
+
 const STEPS = [
   ["accepted", "Accepted"],
   ["submitted", "Submitted"],
@@ -15,7 +18,7 @@ function openPanel(job) {
   panel.alone = 0;
   panel.dialog.replaceChildren(stage(job), facts(job));
   if (!panel.dialog.open) panel.dialog.showModal();
-  panel.dialog.querySelector(".facts").scrollTop = 0;
+  panel.dialog.scrollTop = 0; // in a small window it is this that scrolls
   byId("panel-title").focus({ preventScroll: true });
   document.title = `${shortened(job.prompt, 60) || titleOf(job)} · Gallery`;
 }
@@ -50,7 +53,7 @@ function turns(job) {
 
 function shown(job) {
   const kind = kindOf(job);
-  if (kind === "text") return el("div", { class: "words" }, job.text);
+  if (kind === "text") return el("div", { class: "words", tabindex: "0" }, marked(saidTo(job))); // it may be long: arrows scroll it
   if (kind === "nothing") return reason(job);
   return el("div", { class: `shots shots-${Math.min(job.pictures.length, 4)}` }, job.pictures.map(shot));
 }
@@ -96,7 +99,7 @@ function reason(job) {
     { class: "reason" },
     icon("warning"),
     el("h3", {}, title),
-    error.detail && el("p", {}, error.detail),
+    error.detail && el("p", {}, marked(error.detail)),
     error.needs_human && el("p", {}, "Nothing more is sent until a person has acted."),
     error.retry && el("p", { class: "mend" }, "It may work another time: ", el("code", {}, `mjwatch retry ${job.id}`)),
   );
@@ -122,10 +125,24 @@ function facts(job) {
 }
 
 function promptOf(job) {
-  if (!job.prompt) return el("p", { class: "prompt none" }, "No prompt");
+  if (!job.prompt) return !job.command && el("p", { class: "prompt none" }, "No prompt");
   const rewritten =
     job.echoed && el("details", {}, el("summary", {}, "As Midjourney repeated it"), el("p", {}, job.echoed));
-  return el("div", { class: "prompt" }, el("p", {}, job.prompt), copyButton("Copy the prompt", job.prompt), rewritten);
+  const words = el("p", {}, job.prompt);
+  const unfold = job.prompt.length > LONG && unfoldButton(words);
+  return el("div", { class: "prompt" }, words, copyButton("Copy the prompt", job.prompt), unfold, rewritten);
+}
+
+/** Folds words, and shows all of them at a click. */
+function unfoldButton(words) {
+  words.className = "folded";
+  const button = el("button", { type: "button", class: "tool copy", "aria-expanded": "false" }, "Show all");
+  button.addEventListener("click", () => {
+    const folded = words.classList.toggle("folded");
+    button.textContent = folded ? "Show all" : "Show less";
+    button.setAttribute("aria-expanded", String(!folded));
+  });
+  return button;
 }
 
 function section(title, ...content) {
@@ -146,7 +163,7 @@ function parametersOf(job) {
 function lineageOf(job) {
   const parent = store.jobById.get(job.parent);
   const line = [];
-  if (parent) line.push(relative(parent, `${job.action ?? "From"} of`));
+  if (parent) line.push(relative(parent, sentence(`${job.action ?? "From"} of`)));
   else if (job.parent) line.push(el("p", {}, `${job.action ?? "From"} of `, el("code", {}, job.parent), ", which is not here"));
   const followers = [...(store.followers.get(job.id) ?? [])].reverse();
   return section("Family", ...line, ...followers.map((one) => relative(one, titleOf(one))));
@@ -155,7 +172,7 @@ function lineageOf(job) {
 function relative(job, how) {
   const image = job.thumb && el("img", { src: thumbAddress(job), alt: "", decoding: "async" });
   const words = el("span", {}, el("b", {}, how), ` ${shortened(job.prompt, 70) || titleOf(job)}`);
-  return el("a", { class: "relative", href: `#${job.id}`, click: replaceWith }, image || el("i", {}, icon("warning")), words);
+  return el("a", { class: "relative", href: `#${job.id}`, click: replaceWith }, image || el("i", {}, icon(job.state === "done" ? "play" : "warning")), words);
 }
 
 function filesOf(job) {
@@ -188,9 +205,14 @@ function identityOf(job) {
 function copyButton(name, text) {
   const words = el("span", { "aria-live": "polite" }, "Copy");
   const button = el("button", { type: "button", class: "tool copy", title: name }, icon("copy"), words);
+  const say = (sign, word) => {
+    button.firstChild.replaceWith(icon(sign));
+    words.textContent = word;
+  };
   button.addEventListener("click", async () => {
-    words.textContent = (await copied(text, button)) ? "Copied" : "Not allowed here";
-    setTimeout(() => (words.textContent = "Copy"), 1600);
+    const done = await copied(text, button);
+    say(done ? "check" : "warning", done ? "Copied" : "Not allowed here");
+    setTimeout(() => say("copy", "Copy"), 1600);
   });
   return button;
 }

@@ -27,9 +27,9 @@ const atWork = (status) => Object.values(status.jobs ?? {}).reduce((sum, n) => s
 function wordOf(status) {
   if (status.service !== "running") return "Stopped";
   const counts = [];
-  if (atWork(status)) counts.push(`${atWork(status)} running`);
-  if (waiting(status)) counts.push(`${waiting(status)} queued`);
-  if (doubtful(status)) counts.push(`${doubtful(status)} in doubt`);
+  for (const [number, word] of [[atWork(status), "running"], [waiting(status), "queued"], [doubtful(status), "in doubt"]]) {
+    if (number) counts.push(`${number.toLocaleString()} ${word}`);
+  }
   const said = status.paused ? ["Paused", ...counts] : counts;
   return said.join(" · ") || "Idle";
 }
@@ -42,7 +42,7 @@ function alertOf(status) {
     ["The inbox", status.inbox_trouble],
   ].filter(([, why]) => why);
   return said.length
-    ? said.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, marked(line)))])
+    ? said.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, marked(sentence(line))))])
     : null;
 }
 

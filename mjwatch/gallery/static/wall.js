@@ -3,6 +3,7 @@
 const GAP = 12;
 const CAPTION = 46;
 const HEADING = 58;
+const LINE = 20;
 const NARROWEST = 0.5;
 const WIDEST = 2.6;
 const NO_PICTURE = [1, 1];
@@ -71,7 +72,7 @@ function lay() {
 
 /** Fill rows with the jobs from start to end; returns where the next thing may hang. */
 function layRows(start, end, top) {
-  const aim = wall.width < 560 ? 168 : wall.width < 1100 ? 208 : 248;
+  const aim = wall.width < 560 ? 215 : wall.width < 1100 ? 208 : 248;
   let row = [];
   let sum = 0;
   for (let index = start; index < end; index += 1) {
@@ -190,11 +191,11 @@ function cardAfter(index) {
 }
 
 function card(job, height) {
-  const words = shortened(job.prompt) || titleOf(job);
+  const words = captionOf(job);
   const time = el("time", { datetime: job.times?.published }, cardTime(job));
   return el("a", { class: "card", href: `#${job.id}` },
     frame(job, height),
-    el("span", { class: "caption", "aria-hidden": job.thumb ? "true" : null }, words),
+    el("span", { class: "caption", "aria-hidden": job.thumb ? "true" : null, title: words }, words),
     el("span", { class: "meta" }, job.action && el("b", {}, job.action), time));
 }
 
@@ -208,6 +209,7 @@ function frame(job, height) {
   const four = job.thumb && job.pictures.length === 4 ? "four" : "";
   const box = el("span", { class: `frame ${kindOf(job)} ${job.state} ${four}` }, ...framed(job));
   box.style.height = `${height}px`;
+  box.style.setProperty("--lines", Math.max(1, Math.floor((height - (job.state === "done" ? 28 : 58)) / LINE)));
   return box;
 }
 
@@ -218,8 +220,8 @@ function framed(job) {
     return [image];
   }
   if (kindOf(job) === "video") return [icon("play"), el("span", { class: "note" }, "Video")];
-  if (job.state === "done") return [el("span", { class: "note" }, shortened(job.text, 280) || titleOf(job))];
-  return [el("strong", {}, stateName(job.state)), el("span", { class: "note" }, shortened(reasonOf(job), 200))];
+  if (job.state === "done") return [el("span", { class: "note" }, job.text ? shortened(unmarked(saidTo(job)), 280) : titleOf(job))];
+  return [el("strong", {}, stateName(job.state)), el("span", { class: "note" }, shortened(wholeReason(job), 280))];
 }
 
 // ---- moving over it

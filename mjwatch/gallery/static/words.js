@@ -23,6 +23,12 @@ function titleOf(job) {
   return job.command ? `/${job.command}` : "Imagine";
 }
 
+/** What stands below a job's card. */
+function captionOf(job) {
+  const file = job.state === "rejected" && job.source?.split("/").pop();
+  return shortened(job.prompt) || file || titleOf(job);
+}
+
 /** What is seen of a job, for those who don't see it. */
 function altOf(job) {
   const words = shortened(job.prompt) || titleOf(job);
@@ -36,13 +42,30 @@ function shortened(text, most = SHORT) {
   return line.length > most ? `${line.slice(0, most - 1).trimEnd()}…` : line;
 }
 
+/** With a capital letter in front, as a sentence has it; a command stays as it is typed. */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** Why there are no pictures, in one line. */
 function reasonOf(job) {
   const error = job.error ?? {};
   return error.title || error.detail || (job.state === "cancelled" ? "It was cancelled." : "Nobody said why.");
 }
 
-const timeFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+/** The same with what else was said of it. */
+function wholeReason(job) {
+  const { title, detail } = job.error ?? {};
+  return unmarked(title && detail ? `${title.replace(/[.:]$/, "")}: ${detail}` : reasonOf(job));
+}
+
+const unmarked = (text) => text.replace(/\*\*|`/g, "");
+
+/** What the bot said: its times as dates, and without the blanks that line up its columns in Discord. */
+function saidTo(job) {
+  const dated = job.text.replace(/<t:(\d{1,11})(?::\w)?>/g, (_, seconds) => dayFormat.format(seconds * 1000));
+  return dated.replace(/[^\S\n]{2,}/g, " ");
+}
+
+const timeFormat = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const dayFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const monthFormat = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" });
 const wholeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });

@@ -1,0 +1,258 @@
+"""The gallery of three, of hundreds and of thousands of jobs that a daemon made, at a desk and on a phone.
+
+Seen to catch: a prompt that is written into the page as markup, a family without its children, a chunk that
+is not loaded, a Back that leaves the gallery.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browsing import DESKTOP, PHONE, shown
+from tests.scenarios.crowd import FAMILY, HOSTILE, QUOTED, a_crowd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Locator
+
+    from tests.browsing import Shown
+    from tests.scenarios.crowd import Crowd
+
+    Jobs = list[dict[str, Any]]
+    """Manifests, the newest first."""
+
+pytestmark = pytest.mark.real
+
+ALLOWED = {"permissions": ["clipboard-read", "clipboard-write"]}
+SIZES = {
+    "desktop": {**DESKTOP, **ALLOWED, "color_scheme": "light"},
+    "phone": {**PHONE, **ALLOWED, "color_scheme": "dark"},
+}
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
+    with a_crowd(tmp_path_factory.mktemp("crowd")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("jobs", [3, 500, 5000])
+def test_it_shows_searches_filters_opens_and_moves(
+    browser: Browser, crowd: Crowd, jobs: int, size: str
+) -> None:
+    crowd.grow(jobs)
+    made = crowd.jobs()
+    with shown(browser, crowd.outbox, **SIZES[size]) as gallery:
+        gallery.open()
+        shows(gallery, made)
+        searches(gallery, made)
+        filters(gallery, made)
+        opens_a_job(gallery, made)
+        goes_through_a_family(gallery, made)
+        says_why(gallery, made)
+        moves(gallery, made)
+        assert gallery.violations() == []
+
+
+def shows(gallery: Shown, jobs: Jobs) -> None:
+    page = gallery.page
+    assert gallery.count() == f"{len(jobs):,} jobs"
+    assert page.locator("#service-word").inner_text() == "Stopped"
+    assert [card.get_attribute("href") for card in page.locator(".card").all()[:3]] == ids(jobs[:3])
+    whole(gallery, page.locator(f'.card[href="{ids(with_pictures(jobs))[0]}"] img'))
+    assert page.locator(".card").count() <= 150  # of however many
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.locator(f'.card[href="{ids(jobs)[-1]}"]').wait_for()
+    whole(gallery, page.locator(f'.card[href="{ids(with_pictures(jobs))[-1]}"] img'))
+    page.evaluate("scrollTo(0, 0)")
+
+
+def whole(gallery: Shown, images: Locator) -> None:
+    """They are there, and have arrived."""
+    images.first.wait_for()
+    for image in images.element_handles():
+        gallery.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image)
+
+
+def ids(jobs: Jobs) -> list[str]:
+    return [f"#{job['job']}" for job in jobs]
+
+
+def with_pictures(jobs: Jobs) -> Jobs:
+    return [job for job in jobs if job["images"]]
+
+
+def searches(gallery: Shown, jobs: Jobs) -> None:
+    page = gallery.page
+    for words, fitting in (
+        (f"{FAMILY.upper()} keeper", [job for job in jobs if FAMILY in words_of(job)]),
+        ("<script>window.hacked", [job for job in jobs if "<script>" in words_of(job)]),
+        (jobs[-1]["job"], jobs[-1:]),
+    ):
+        gallery.search(words)
+        assert gallery.count() == counted(len(fitting), jobs)
+        assert [card.get_attribute("href") for card in page.locator(".card").all()] == ids(fitting)
+    gallery.search("no job has these words")
+    assert page.locator("#empty").is_visible()
+    assert page.locator(".card").count() == 0
+    page.locator("#empty-clear").click()
+    assert gallery.count() == f"{len(jobs):,} jobs"
+
+
+def words_of(job: dict[str, Any]) -> str:
+    return f"{job['prompt']['submitted']} {job['prompt']['echoed']}"
+
+
+def counted(some: int, jobs: Jobs) -> str:
+    return f"{some:,} of {len(jobs):,} jobs"
+
+
+def filters(gallery: Shown, jobs: Jobs) -> None:
+    page = gallery.page
+    page.locator("#more").click()
+    lefts = "[...document.querySelectorAll('#choices *')].map((one) => one.getBoundingClientRect().left)"
+    assert page.evaluate(f"Math.min(...{lefts})") >= 0
+    wishes: list[tuple[str, str, Callable[[dict[str, Any]], bool]]] = [
+        ("#state", "done", lambda job: job["state"] == "done"),
+        ("#state", "failed", lambda job: job["state"] == "failed"),
+        ("#folder", "clients", lambda job: (job["source"]["path"]).startswith("clients/")),
+        ("#label", "spring", lambda job: job["label"] == "spring"),
+    ]
+    if len(jobs) > 3:
+        wishes.append(("#label", HOSTILE, lambda job: job["label"] == HOSTILE))
+    for field, value, fits in wishes:
+        page.locator(field).select_option(value)
+        fitting = [job for job in jobs if fits(job)]
+        assert gallery.count() == counted(len(fitting), jobs)
+        assert 0 < len(fitting) < len(jobs)
+        page.locator(field).select_option("")
+    page.locator("#from").fill("2020-01-01")
+    page.locator("#to").fill("2020-02-01")
+    assert page.locator("#empty").is_visible()
+    page.locator("#clear").click()
+    assert gallery.count() == f"{len(jobs):,} jobs"
+    page.locator("#more").click()
+
+
+def opens_a_job(gallery: Shown, jobs: Jobs) -> None:
+    page = gallery.page
+    job = next(job for job in jobs if len(job["images"]) == 4)
+    gallery.search(job["job"])
+    page.locator(".card").click()
+    page.locator("#panel[open]").wait_for()
+    whole(gallery, page.locator(".shot img"))
+    assert page.locator(".shot img").count() == 4
+    for link in page.locator(".files a").all():
+        assert link.inner_text() in {"manifest.json", *(entry["file"] for entry in every_file(job))}
+    page.locator(".prompt .copy").click()
+    page.locator(".prompt .copy", has_text="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator(".prompt p").first.inner_text()
+    assert gallery.violations() == []
+    page.locator(".stage .back").click()
+    assert page.locator("#panel").is_hidden()
+    assert gallery.focused() == job["job"]
+
+
+def every_file(job: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*job["images"], job["grid"], *job["files"]]
+
+
+def goes_through_a_family(gallery: Shown, jobs: Jobs) -> None:
+    """From a picture to the grid that it came from and back, and out of it as people leave a page."""
+    page = gallery.page
+    child, parent = (job for job in jobs if FAMILY in words_of(job))
+    assert (child["action"], child["parent"]) == ("U2", parent["job"])
+    gallery.search(FAMILY)
+    page.locator(".card", has_text="U2").click()
+    whole(gallery, page.locator(".shot img"))
+    assert page.locator("#panel-title").inner_text() == "U2"
+    page.locator(".relative", has_text="U2 of").click()
+    page.wait_for_url(f"**#{parent['job']}")
+    whole(gallery, page.locator(".shot img"))
+    page.locator(".relative", has_text="U2").click()
+    page.wait_for_url(f"**#{child['job']}")
+    page.go_back()
+    page.locator("#panel").wait_for(state="hidden")
+    assert page.locator(".card").count() == 2  # and not out of the gallery, or out of what was searched for
+    page.go_forward()
+    page.locator("#panel[open]").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("#panel").is_hidden()
+
+
+def says_why(gallery: Shown, jobs: Jobs) -> None:
+    """Of a prompt that is a script, in a file whose name is quotes and markup."""
+    page = gallery.page
+    job = next(job for job in jobs if job["state"] == "failed" and HOSTILE in words_of(job))
+    gallery.search(job["job"])
+    assert job["error"]["title"] in page.locator(".card").inner_text()
+    page.locator(".card").click()
+    assert job["error"]["title"] in page.locator(".reason").inner_text()
+    assert page.locator(".prompt p").first.inner_text().startswith(HOSTILE)
+    assert f"{QUOTED}.ready.txt" in page.locator(".facts").inner_text()
+    assert page.locator("script:not([src]), [onload], [onerror]").count() == 0
+    page.locator(".stage .back").click()
+    gallery.search("")
+
+
+def moves(gallery: Shown, jobs: Jobs) -> None:
+    page, press = gallery.page, gallery.page.keyboard.press
+    first, second, *_ = known = [job["job"] for job in jobs]
+    press("/")
+    page.keyboard.type("nothing")
+    press("Escape")
+    press("ArrowDown")
+    press("Home")
+    assert gallery.focused() == first
+    press("ArrowRight")
+    assert gallery.focused() == second
+    press("ArrowLeft")
+    press("End")
+    assert gallery.focused() == known[-1]
+    press("Home")
+    for _ in range(30):
+        press("ArrowDown")
+    if len(jobs) > 100:
+        assert gallery.focused() in known[30:-1]
+        in_the_window(gallery)
+    press("Home")
+    press("ArrowRight")
+    press("Enter")
+    page.locator("#panel[open]").wait_for()
+    assert page.url.endswith(f"#{second}")
+    press("ArrowLeft")
+    page.wait_for_url(f"**#{first}")
+    press("Escape")
+    assert page.locator("#panel").is_hidden()
+    assert gallery.focused() == first
+    assert gallery.count() == f"{len(jobs):,} jobs"
+    looks_at_one_picture(gallery, jobs)
+
+
+def in_the_window(gallery: Shown) -> None:
+    box = gallery.page.locator(f'.card[href="#{gallery.focused()}"]').bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] < gallery.page.evaluate("innerHeight")
+
+
+def looks_at_one_picture(gallery: Shown, jobs: Jobs) -> None:
+    page, press = gallery.page, gallery.page.keyboard.press
+    gallery.search(next(job["job"] for job in jobs if len(job["images"]) == 4))
+    press("ArrowDown")
+    press("Enter")
+    for key, number in (("2", "2"), ("ArrowRight", "3")):
+        press(key)
+        assert page.locator(".shots.alone .chosen").get_attribute("data-number") == number
+    alt = page.locator(".chosen img").get_attribute("alt") or ""
+    assert re.fullmatch(r"Picture 3 of 4: .+", alt)
+    press("Escape")
+    assert page.locator(".shots.alone").count() == 0
+    press("Escape")
+    assert page.locator("#panel").is_hidden()
+    gallery.search("")
