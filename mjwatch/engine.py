@@ -84,7 +84,9 @@ class Engine:
         self.sending = Sending(journal, channel, pace, new_nonce, chance)
         self.pausing = Pausing(journal)
         self._hours = FastHours(self.pausing, min_fast_hours, new_id)
-        self._steering = Steering(journal, self.pausing, self.job, self._step, self._take)
+        self._steering = Steering(
+            journal, self.pausing, self.job, self._step, self._take, lambda: channel.open
+        )
         self._notices = Notices(journal, perform)
         self._faltering = Faltering(ticks)
         self.reach = Reach(journal, channel, self.pausing)
@@ -285,7 +287,7 @@ class Engine:
             self.pausing.refused(event.refusal)
         children = self._spawned(effects)
         if moved is not job:
-            self._channel.ends(job, moved)
+            self._channel.ends(job, moved, event)
             self._commit(moved, event, children)
             self._keep(moved)
         for effect in effects:
@@ -373,7 +375,6 @@ class Engine:
         if request is not None:
             self._perform(request)
         if self.paused is None:
-            self._step_all(self.sending.cancel(self._jobs))
             self._send_next(now)
 
     def _send_next(self, now: float) -> None:
@@ -390,6 +391,9 @@ class Engine:
                 self._step(job.id, chosen)
                 self.sending.sent(job, now)
                 self._hours.sent()
+            case job, ev.CancelChosen() as chosen:
+                self._step(job.id, chosen)
+                self.sending.pressed(now)
             case _, ef.Upload() as upload:
                 self._perform(upload)
             case None:
@@ -401,7 +405,8 @@ class Engine:
         if (pause := self._faltering.turn_waits()) is not None:
             return pause
         times = [self._channel.limit(job) for job in self._jobs.values()]
-        times += [time for time in (self.sending.next_time(now), self._queued_due(now)) if time > now]
+        sending = self.sending.next_time(now), self.sending.press_time(self._jobs, now)
+        times += [time for time in (*sending, self._queued_due(now)) if time > now]
         wait = min([time - now for time in times], default=LONGEST_WAIT)
         return min(max(0.0, min(wait, self._channel.next_wait(now, ticks))), LONGEST_WAIT)
 

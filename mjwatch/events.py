@@ -242,10 +242,14 @@ class CancelChosen:
 
 @dataclass(frozen=True, slots=True)
 class CancelPressed:
-    """Discord took the press of Cancel Job; or not, and ``failure`` says why, ``refusal`` if it said no."""
+    """What became of the press of Cancel Job, as far as it is told; ``failure``: why it comes to nothing.
+
+    ``refusal``: Discord or Midjourney said no. ``again``: seconds after which another press may help.
+    """
 
     failure: str | None = None
     refusal: Refusal | None = None
+    again: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Refusal:
     ``cls`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more
     can be submitted until a person has done something. ``retry_after``: seconds to wait, if the answer
     said so. ``advice``: what the person can do, in plain words; may be empty. ``token``: it is the token
-    that is not accepted.
+    that is not accepted. ``stopped``: somebody has stopped the job at work.
     """
 
     cls: RefusalClass | None
@@ -53,6 +53,7 @@ class Refusal:
     retry_after: float | None = None
     advice: str = ""
     token: bool = False
+    stopped: bool = False
 
 
 class PauseKind(StrEnum):
@@ -172,6 +173,21 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancelling:
+    """A person's wish to have a job stopped that is sent. Times are seconds since 1970.
+
+    ``due``: when Midjourney's Cancel Job may be pressed, once it is offered; None: not (again). ``nonce`` and
+    ``pressed``: of the last press; ``answered``: what became of it is known, as far as it ever will be.
+    """
+
+    asked: float
+    due: float | None
+    nonce: str | None = None
+    pressed: float = 0.0
+    answered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Modal:
     """A form that the bot opened for a pressed button; ``fields`` are its text inputs and their values."""
 
@@ -278,8 +294,7 @@ class Job:
     was deleted while no final had come. ``doubted``: since when it is unknown whether its POST was executed.
     ``parent``: the job that it is a follow-up of, and ``press`` the button for it; ``modal``: the form that
     the button opened, to be filled in next. ``uploads``: its local images, once Discord has them.
-    ``cancel_button``: Midjourney's own, once it is offered; ``cancel_asked``: since when a person wants the
-    job stopped although it is sent; ``cancel_pressed``: when that button was pressed for it.
+    ``cancel_button``: Midjourney's own, once it is offered; ``cancelling``: a person wants it stopped.
     """
 
     id: str
@@ -304,8 +319,7 @@ class Job:
     vanished: float | None = None
     doubted: float | None = None
     cancel_button: Press | None = None
-    cancel_asked: float | None = None
-    cancel_pressed: float | None = None
+    cancelling: Cancelling | None = None
     submitted: float | None = None
     started: float | None = None
     finished: float | None = None

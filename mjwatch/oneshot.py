@@ -84,13 +84,14 @@ def run_these(
     except KeyboardInterrupt:
         _withdraw_all(runtime, wanted)
         raise
+    unsent = {job_id for job_id in wanted if (job := engine.job(job_id)) and job.state is State.QUEUED}
     _withdraw_all(runtime, wanted)
     runtime.comes_back = not engine.settled()
     jobs = [engine.job(job_id) for job_id in wanted]
     found = [job for job in jobs if job is not None]
     if len(found) < len(jobs):
         raise DaemonError("it was stopped before the prompt was taken", "try again")
-    if any(job.state is State.CANCELLED or not answered(job) for job in found):
+    if any((job.id in unsent and job.state is State.CANCELLED) or not answered(job) for job in found):
         raise _obstacle(engine)
     return found
 

@@ -42,6 +42,9 @@ HISTORY_PAGES = 50
 
 STOPPED = ev.NotSent("mjwatch was stopped before it was sent", retry_after=0.0)
 
+PRESS_AGAIN = 10.0
+"""Seconds after which a button that stops a job is pressed again, if it could not be."""
+
 LINKS_KEPT = 1800.0
 """Seconds for which the link of a posted picture is used for other jobs that name the same picture."""
 
@@ -90,13 +93,13 @@ class Sender:
         """POST the press of the job's Cancel Job, once; None if mjwatch ends: the next start presses it."""
         if self._stopping.is_set():
             return None
-        match self._post(
-            cancel_packet(effect.job, self._target(effect.job, effect.session_id), effect.nonce)
-        ):
+        target = self._target(effect.job, effect.session_id)
+        match self._post(cancel_packet(effect.job, target, effect.nonce)):
             case ev.NotSent(reason=reason):
-                return ev.CancelPressed(reason)
+                return ev.CancelPressed(reason, again=PRESS_AGAIN)
             case ev.Refused(refusal=refusal):
-                return ev.CancelPressed(refusal.title or refusal.detail, refusal)
+                words = refusal.title or refusal.detail
+                return ev.CancelPressed(words, refusal, _press_again_in(refusal))
             case _:
                 return ev.CancelPressed()  # whether an unanswered one has arrived will be seen
 
@@ -189,6 +192,15 @@ class Sender:
                 return messages, True
             after = str(page[-1]["id"])
         return messages, False
+
+
+def _press_again_in(refusal: Refusal) -> float | None:
+    """Seconds after which Cancel Job may be pressed again; None if that can't help."""
+    if refusal.needs_human:
+        return 0.0  # nothing is sent before the person has acted
+    if refusal.cls not in {RefusalClass.RETRY, RefusalClass.TRANSIENT}:
+        return None
+    return PRESS_AGAIN if refusal.retry_after is None else refusal.retry_after
 
 
 def _of_upload(refusal: Refusal) -> Refusal:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOW = 1_800_000_000.0
 UUID = "0b7cf2d4-51a5-4b4c-9f0d-6a8f3a2c9e11"
 BUTTON = Press("400", f"MJ::CancelJob::ByJobid::{UUID}", flags=64)
-STOPPED = ev.Refused(Refusal(None, None, "(Stopped)"))
+STOPPED = ev.Refused(Refusal(None, None, "(Stopped)", stopped=True))
 FRESH = Job(id="7k3f9a2m", prompt=Prompt("a red kite", then=("U1",)), accepted=NOW)
 RESULT = Result(message_id="500", matched_by="nonce", job_uuid=UUID, echoed="a red kite", pictures=())
 
@@ -44,24 +44,48 @@ PRESSED = after(ev.CancelAsked(), ev.CancelChosen("9002", "session-b"), job=RUNN
 
 
 def test_the_button_is_pressed_once_with_a_nonce_and_the_session_of_its_own() -> None:
-    assert to_press([RUNNING]) is None
+    assert to_press([RUNNING], NOW) is None
     asked, effects = after(ev.CancelAsked(), job=RUNNING)
     assert (asked.state, asked.prompt.then, effects) == (State.RUNNING, (), ())
-    assert to_press([RUNNING, asked]) == asked
+    assert to_press([RUNNING, asked], NOW) == asked
     pressed, effects = after(ev.CancelChosen("9002", "session-b"), job=asked)
     assert effects == (ef.PressCancel(pressed, "9002", "session-b"),)
     assert pressed.nonces == ("9001",)
-    assert to_press([pressed]) is None
-    assert after(ev.CancelPressed(), ev.CancelAsked(), ev.Progressed(50, UUID, BUTTON), job=pressed)[1] == ()
+    assert to_press([pressed, asked], NOW) is None  # one press at a time
+    taken, _ = after(ev.CancelPressed(), ev.CancelAsked(), ev.Progressed(50, UUID, BUTTON), job=pressed)
+    assert to_press([taken], NOW + 3600) is None
+    assert to_press([taken, asked], NOW) == asked
     assert after(ev.CancelChosen("9003", "session-b"), job=pressed) == (pressed, ())
+
+
+def test_what_was_pressed_in_vain_may_be_pressed_again_after_a_while() -> None:
+    taken = after(ev.CancelPressed(), job=PRESSED)[0]
+    soon = step(taken, ev.CancelAsked(), NOW + 59)[0]
+    late = step(taken, ev.CancelAsked(), NOW + 61)[0]
+    assert to_press([soon], NOW + 61) is None
+    assert to_press([late], NOW + 61) == late
 
 
 def test_a_button_that_is_offered_after_the_wish_is_pressed_then() -> None:
     asked = after(ev.CancelAsked(), job=SUBMITTED)[0]
     assert "unless it can be stopped" in asked.history[-1].event
-    assert to_press([asked, after(ev.Started("400"), job=asked)[0]]) is None
+    assert to_press([asked, after(ev.Started("400"), job=asked)[0]], NOW) is None
     offered = after(ev.Started("400", None, UUID, BUTTON), job=asked)[0]
-    assert to_press([offered]) == offered
+    assert to_press([offered], NOW) == offered
+
+
+def test_a_button_is_known_by_its_message_and_keeps_that_ones_flags() -> None:
+    partial = replace(BUTTON, flags=0)
+    assert after(ev.Progressed(9, UUID, partial), job=RUNNING)[0].cancel_button == BUTTON
+    other = replace(BUTTON, message_id="444")
+    assert after(ev.Started("444", None, UUID, other), job=RUNNING)[0].cancel_button == other
+    assert after(ev.Started("444"), job=RUNNING)[0].cancel_button is None
+
+
+def test_a_message_that_is_gone_has_no_button_to_press() -> None:
+    gone = after(ev.Vanished(), ev.CancelAsked(), job=RUNNING)[0]
+    assert to_press([gone], NOW) is None
+    assert after(ev.Overdue(), job=gone)[0].state is State.FAILED  # so Midjourney has stopped it by itself
 
 
 @pytest.mark.parametrize("ending", [(STOPPED,), (ev.Vanished(), ev.Overdue())])
@@ -83,31 +107,53 @@ def test_a_refusal_keeps_its_reason_whatever_was_asked_for() -> None:
     assert (job.state, job.refusal) == (State.FAILED, refused.refusal)
 
 
-def test_a_stopped_job_whose_result_may_be_held_stays_in_doubt() -> None:
-    assert after(ev.Vanished(), ev.Overdue(result_held=True), job=PRESSED)[0].state is State.IN_DOUBT
+@pytest.mark.parametrize("doubtful", [SENT, SUBMITTED, RUNNING, PRESSED])
+def test_a_job_that_gets_into_doubt_is_given_up_if_that_was_the_wish(doubtful: Job) -> None:
+    asked = after(ev.CancelAsked(), job=doubtful)[0]
+    doubt = ev.Unanswered("timeout") if doubtful is SENT else ev.Overdue(result_held=True)
+    job, effects = after(doubt, job=asked)
+    assert (job.state, effects) == (State.CANCELLED, (ef.Answer(job),))
+    assert after(ev.Finished(RESULT), job=job)[0].state is State.COLLECTING
+
+
+@pytest.mark.parametrize("asked_only", [True, False])
+def test_an_unknown_refusal_is_no_stop(asked_only: bool) -> None:
+    unknown = ev.Refused(Refusal(None, "Sorry!", "A new rule forbids kites"))
+    job = after(unknown, job=after(ev.CancelAsked(), job=RUNNING)[0] if asked_only else PRESSED)[0]
+    assert (job.state, job.refusal) == (State.FAILED, unknown.refusal)
 
 
 def test_pictures_that_come_before_the_stop_are_published() -> None:
     job, effects = after(ev.Finished(RESULT), job=PRESSED)
-    assert (job.state, job.cancel_asked) == (State.COLLECTING, None)
+    assert (job.state, job.cancelling) == (State.COLLECTING, None)
     assert effects == (ef.Collect(job),)
     assert after(STOPPED, job=job)[0].state is State.COLLECTING
     late = after(STOPPED, ev.Finished(RESULT), job=PRESSED)[0]
     assert late.state is State.COLLECTING
 
 
-def test_a_press_that_may_not_have_left_before_a_crash_is_made_once_more() -> None:
+def test_only_a_press_that_may_not_have_left_before_a_crash_is_made_once_more() -> None:
     again = after(ev.Restarted(), job=PRESSED)[0]
-    assert to_press([again]) == again
+    assert to_press([again], NOW) == again
+    taken = after(ev.CancelPressed(), ev.Restarted(), job=PRESSED)[0]
+    assert to_press([taken], NOW) is None
+    assert after(ev.Vanished(), ev.Overdue(), job=taken)[0].state is State.CANCELLED
 
 
-def test_a_press_that_failed_is_told_and_may_be_asked_for_again() -> None:
-    job = after(ev.CancelPressed("no route"), job=PRESSED)[0]
-    assert "could not be pressed: no route" in job.history[-1].event
-    assert to_press([job]) is None
-    assert after(STOPPED, job=job)[0].state is State.FAILED
-    asked = after(ev.CancelAsked(), job=job)[0]
-    assert to_press([asked]) == asked
+def test_a_press_that_failed_is_repeated_where_that_may_help() -> None:
+    job = after(ev.CancelPressed("no route", again=10.0), job=PRESSED)[0]
+    assert job.history[-1].event == "Cancel Job could not be pressed: no route; again in 10 s"
+    assert to_press([job], NOW + 9) is None
+    assert to_press([job], NOW + 10) == job
+
+
+def test_a_press_that_is_refused_for_good_is_told_and_may_be_asked_for_again() -> None:
+    job = after(ev.CancelPressed("the message is gone"), job=PRESSED)[0]
+    assert "could not be pressed: the message is gone" in job.history[-1].event
+    assert to_press([job], NOW + 3600) is None
+    assert after(ev.Vanished(), ev.Overdue(), job=job)[0].state is State.CANCELLED
+    asked = step(job, ev.CancelAsked(), NOW + 61)[0]
+    assert to_press([asked], NOW + 61) == asked
 
 
 @pytest.mark.parametrize(
@@ -136,8 +182,7 @@ def test_a_form_that_opens_for_a_cancelled_follow_up_is_not_sent() -> None:
 def test_a_retry_forgets_that_it_was_to_be_cancelled() -> None:
     stopped = after(STOPPED, job=PRESSED)[0]
     again = after(ev.RetryAsked(), ev.Chosen("9003", "session-b", "500"), job=stopped)[0]
-    assert (again.state, again.cancel_asked, again.cancel_pressed) == (State.SUBMITTING, None, None)
-    assert again.cancel_button is None
+    assert (again.state, again.cancelling, again.cancel_button) == (State.SUBMITTING, None, None)
     running = after(ev.Accepted(), ev.Started("600"), job=again)[0]
     assert running.cancel_button is None
 

@@ -53,7 +53,7 @@ CAPTCHA = Refusal(RefusalClass.ACCOUNT, "Action needed", "prove that you are a p
 STALE = Refusal(RefusalClass.STALE_VERSION, None, "the command's version is out of date")
 
 CANCEL = Press("400", f"MJ::CancelJob::ByJobid::{UUID}")
-STOPPED = Refusal(None, None, "(Stopped)")
+STOPPED = Refusal(None, None, "(Stopped)", stopped=True)
 
 EVENTS: tuple[ev.JobEvent, ...] = (
     ev.Chosen("9001", "session-a", "100"),
@@ -89,7 +89,8 @@ EVENTS: tuple[ev.JobEvent, ...] = (
     ev.CancelAsked(),
     ev.CancelChosen("9002", "session-a"),
     ev.CancelPressed(),
-    ev.CancelPressed("no route"),
+    ev.CancelPressed("no route", again=10.0),
+    ev.CancelPressed("the message is gone"),
     ev.RetryAsked(),
     ev.Restarted(),
 )
@@ -111,10 +112,13 @@ def _traits(job: Job) -> tuple[object, ...]:
         job.modal,
         job.press,
         job.cancel_button,
-        job.cancel_asked,
-        job.cancel_pressed,
+        job.cancelling,
+        job.cancelling and job.cancelling.due,
+        job.cancelling and job.cancelling.nonce,
     )
-    return (job.state, *(value is not None for value in known), min(job.tries, 2), job.refusal is None)
+    answered = job.cancelling is None or job.cancelling.answered
+    rest = min(job.tries, 2), job.refusal is None, answered
+    return (job.state, *(value is not None for value in known), *rest)
 
 
 def _reachable() -> dict[tuple[object, ...], Job]:
@@ -206,7 +210,9 @@ def test_doubt_leads_to_in_doubt_and_nowhere_else() -> None:
         State.SUBMITTED: [ev.InteractionFailed("late"), ev.Overdue()],
         State.RUNNING: [ev.Overdue()],
     }
-    unseen = [job for job in JOBS if job.interaction_id is None and job.vanished is None]
+    unseen = [
+        job for job in JOBS if job.interaction_id is None and job.vanished is None and not job.cancelling
+    ]
     unseen = [job for job in unseen if not attempts.awaits_form(job)]  # nothing runs without its form
     for job in unseen:
         for event in doubts.get(job.state, []):

@@ -6,11 +6,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import AnsweredNoError, NotReachedError, UnansweredError
 from mjwatch.folders.manifest import Place
-from mjwatch.model import Prompt, Refusal, RefusalClass, UploadedImage
+from mjwatch.model import Press, Prompt, Refusal, RefusalClass, UploadedImage
 from mjwatch.sender import BEGINNING, HISTORY_PAGE, HISTORY_PAGES, Sender
 from tests.made_jobs import made_job
 
@@ -160,3 +162,56 @@ def test_an_image_that_is_gone_from_the_journal_is_named() -> None:
     found = sender.upload(job_with("ref.png"))
     assert isinstance(found, ev.NotUploaded)
     assert "ref.png is no longer in the journal" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "again", "told"),
+    [
+        (NotReachedError("no route"), 10.0, "no route"),
+        (AnsweredNoError(Refusal(RefusalClass.RETRY, None, "slow down", retry_after=3.0)), 3.0, "slow down"),
+        (AnsweredNoError(Refusal(RefusalClass.TRANSIENT, None, "later")), 10.0, "later"),
+        (
+            AnsweredNoError(Refusal(RefusalClass.ACCOUNT, None, "a captcha", needs_human=True)),
+            0.0,
+            "a captcha",
+        ),
+        (
+            AnsweredNoError(Refusal(RefusalClass.USER, None, "the message is gone")),
+            None,
+            "the message is gone",
+        ),
+        (UnansweredError("timeout"), None, None),
+        (None, None, None),
+    ],
+)
+def test_a_press_of_cancel_job_is_repeated_where_that_may_help(
+    error: WireError | None, again: float | None, told: str | None
+) -> None:
+    rest = PressedREST(error)
+    sender = Sender(cast("DiscordREST", rest), cast("Uploads", None), Place("1", "2"), "3", lambda job: {})
+    button = Press("600", "MJ::CancelJob::ByJobid::0b7cf2d4-51a5-4b4c-9f0d-6a8f3a2c9e11")
+    effect = ef.PressCancel(job_with(cancel_button=button), "77", "session-2")
+    pressed = sender.press_cancel(effect)
+    assert pressed is not None
+    assert (pressed.failure, pressed.again) == (told, again)
+    assert [(body["nonce"], body["session_id"], body["message_id"]) for body in rest.bodies] == [
+        ("77", "session-2", "600")
+    ]
+    sender.stop()
+    assert sender.press_cancel(effect) is None
+
+
+class PressedREST:
+    """Takes one POST, and answers with this."""
+
+    def __init__(self, error: WireError | None) -> None:
+        self._error = error
+        self.bodies: list[dict[str, Any]] = []
+
+    def interact(self, payload: dict[str, Any]) -> None:
+        self.bodies.append(payload)
+        if self._error is not None:
+            raise self._error
+
+    def forget_commands(self, floor: float) -> bool:
+        return False

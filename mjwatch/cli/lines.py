@@ -30,7 +30,7 @@ VERBS = {
     "status": "             what goes on, what was spent, why it is paused",
     "list": "             the newest jobs; :list --state failed",
     "show": "JOB          all that is known of one job",
-    "cancel": "JOB…         take back what was not sent yet",
+    "cancel": "JOB…         take back what is not sent, stop what can be stopped",
     "retry": "JOB…         run again what failed or is in doubt",
     "pause": "[REASON]     send nothing more",
     "resume": "             go on",

@@ -180,7 +180,7 @@ def _left(api: MidjourneyAPI, jobs: list[Job]) -> str:
 
     if daemon_runs(api.config.state.path):
         return "no longer waiting; the daemon goes on with it"
-    if not jobs or jobs[-1].state is State.CANCELLED:
+    if not jobs or (jobs[-1].state is State.CANCELLED and jobs[-1].started is None):
         return "stopped; the prompt was not sent"
     return f"stopped; job {jobs[-1].id} was sent, and `mjwatch run` fetches its pictures"
 

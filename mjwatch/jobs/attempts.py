@@ -39,8 +39,7 @@ def choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
         vanished=None,
         doubted=None,
         cancel_button=None,
-        cancel_asked=None,
-        cancel_pressed=None,
+        cancelling=None,
         refusal=None,
         submitted=now,
         started=None,
@@ -84,7 +83,7 @@ def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Limits) -> Mo
     """The button has opened a form: filling it in is an attempt of its own."""
     if job.press is None or job.started is not None:
         return job, ()
-    if job.cancel_asked is not None:
+    if job.cancelling is not None:
         return cancelled(job, now, "cancelled: the form that Midjourney opened for it is not sent")
     words = "Midjourney opened a form for it"
     return note(job, now, words, state=State.QUEUED, modal=event.modal, due=None, tries=0, doubted=None), ()
@@ -110,7 +109,8 @@ def unanswered(job: Job, event: ev.Unanswered, now: float, limits: Limits) -> Mo
         return accept(job, ev.Accepted(), now, limits)
     if awaits_form(job):
         return _press_again(job, _no_form(event.reason), now)
-    return replace(doubt(job, event, now, limits)[0], doubted=now), ()
+    job, effects = doubt(job, event, now, limits)
+    return (replace(job, doubted=now), ()) if job.state is State.IN_DOUBT else (job, effects)
 
 
 def proven_unsent(job: Job, event: ev.ProvenUnsent, now: float, limits: Limits) -> Moved:
@@ -126,6 +126,8 @@ def doubt(job: Job, event: ev.Unanswered | ev.InteractionFailed, now: float, lim
     """Whether it runs is not known."""
     if awaits_form(job):
         return _press_again(job, _no_form(event.reason), now)
+    if job.cancelling is not None:
+        return cancelled(job, now, f"cancelled, in doubt whether it runs: {event.reason}")
     return note(job, now, f"in doubt: {event.reason}", state=State.IN_DOUBT, due=None), ()
 
 

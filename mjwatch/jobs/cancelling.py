@@ -1,7 +1,8 @@
 """How a job is cancelled: unsent by us, once it is sent by Midjourney's own button, if there is one. Pure.
 
-Functions that the table in jobs/job.py points to. A job that is sent is never given up for a person's word
-alone: it stays until Midjourney has stopped it or sends its pictures, which are paid for.
+Functions that the table in jobs/job.py points to. A job that is sent is not given up for a person's word
+alone: it stays until Midjourney has stopped it or sends its pictures, which are paid for, or until it is in
+doubt.
 """
 
 from __future__ import annotations
@@ -13,23 +14,31 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.attempts import refuse
 from mjwatch.jobs.moves import overdue_running
-from mjwatch.jobs.moving import Limits, Moved, cancelled, note, without_follow_ups
-from mjwatch.model import Job, State
+from mjwatch.jobs.moving import AGAIN, Limits, Moved, cancelled, note, without_follow_ups
+from mjwatch.model import Cancelling, Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STOPPED = "cancelled: Midjourney has stopped it"
 
-
-def to_press(jobs: Iterable[Job]) -> Job | None:
-    """The first job whose Cancel Job is to be pressed."""
-    return next((job for job in jobs if _is_to_press(job)), None)
+PRESS_PATIENCE = 60.0
+"""Seconds that Midjourney has to do what its button says, before a person may have it pressed once more."""
 
 
-def _is_to_press(job: Job) -> bool:
-    wanted = job.cancel_asked is not None and job.cancel_pressed is None
-    return job.state is State.RUNNING and wanted and job.cancel_button is not None
+def to_press(jobs: Iterable[Job], now: float) -> Job | None:
+    """The first job whose Cancel Job is to be pressed now; None also while another's press is on its way."""
+    wanted = [job for job in jobs if job.cancelling is not None]
+    if any(job.cancelling is not None and not job.cancelling.answered for job in wanted):
+        return None
+    return next((job for job in wanted if press_due(job) <= now), None)
+
+
+def press_due(job: Job) -> float:
+    """When its Cancel Job is to be pressed, in seconds since 1970; infinity: not at all."""
+    wish = job.cancelling
+    at_work = job.state is State.RUNNING and job.vanished is None and job.cancel_button is not None
+    return float("inf") if wish is None or wish.due is None or not at_work else wish.due
 
 
 def cancel(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
@@ -39,15 +48,13 @@ def cancel(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved
 
 def ask(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
     """It is sent: only its follow-ups are not, and Midjourney may offer to stop it."""
-    if job.cancel_pressed is not None:
+    wish = job.cancelling or Cancelling(asked=now, due=None)
+    if wish.due is not None or not wish.answered or now < wish.pressed + PRESS_PATIENCE:
         return job, ()
+    words = "asked to cancel"
     if job.cancel_button is None:
-        words = (
-            "asked to cancel; it is already sent, so its pictures will be published unless it can be stopped"
-        )
-    else:
-        words = "asked to cancel"
-    return note(without_follow_ups(job), now, words, cancel_asked=now), ()
+        words += "; it is already sent, so its pictures will be published unless it can be stopped"
+    return note(without_follow_ups(job), now, words, cancelling=replace(wish, due=now)), ()
 
 
 def ask_too_late(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
@@ -58,35 +65,45 @@ def ask_too_late(job: Job, event: ev.CancelAsked, now: float, limits: Limits) ->
 
 def choose(job: Job, event: ev.CancelChosen, now: float, limits: Limits) -> Moved:
     """Press its Cancel Job, unless it is no longer to be pressed."""
-    if not _is_to_press(job):
+    if job.cancelling is None or press_due(job) > now:
         return job, ()
-    job = note(job, now, "pressing Midjourney's Cancel Job", cancel_pressed=now)
+    wish = replace(job.cancelling, due=None, nonce=event.nonce, pressed=now, answered=False)
+    job = note(job, now, "pressing Midjourney's Cancel Job", cancelling=wish)
     return job, (ef.PressCancel(job, event.nonce, event.session_id),)
 
 
 def pressed(job: Job, event: ev.CancelPressed, now: float, limits: Limits) -> Moved:
-    """Where the press failed a person may ask for it again; what it does is seen in the job's message."""
-    if event.failure is None:
+    """What the press does is seen in the job's message. Where it failed it is repeated, if that may help."""
+    if job.cancelling is None:
         return job, ()
-    words = f"Cancel Job could not be pressed: {event.failure}; its pictures will be published"
-    return note(job, now, words, cancel_asked=None, cancel_pressed=None), ()
+    wish = replace(job.cancelling, answered=True)
+    if event.failure is None:
+        return replace(job, cancelling=wish), ()
+    words = f"Cancel Job could not be pressed: {event.failure}"
+    if event.again is None:
+        return note(job, now, words, cancelling=wish), ()
+    wish = replace(wish, due=now + event.again)
+    return note(job, now, f"{words}{AGAIN}{event.again:.0f} s", cancelling=wish), ()
 
 
 def restarted(job: Job, event: ev.Restarted, now: float, limits: Limits) -> Moved:
-    """Whether the press went out is not known; once more does no harm."""
-    return (job if job.cancel_pressed is None else replace(job, cancel_pressed=None)), ()
+    """Whether a press without an answer went out is not known; once more does no harm."""
+    wish = job.cancelling
+    if wish is None or wish.answered:
+        return job, ()
+    return replace(job, cancelling=replace(wish, due=now, answered=True)), ()
 
 
 def refused(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
     """It was stopped, or is refused: where a person wanted it stopped, that has come true."""
-    stopped = event.refusal.cls is None and not event.refusal.needs_human
-    if job.cancel_asked is not None and stopped:
+    if job.cancelling is not None and event.refusal.stopped:
         return cancelled(job, now, STOPPED)
     return refuse(job, event, now, limits)
 
 
 def overdue(job: Job, event: ev.Overdue, now: float, limits: Limits) -> Moved:
     """Its start message was deleted and no final came, which is how it may be stopped; or it is silent."""
-    if job.cancel_asked is not None and job.vanished is not None and not event.result_held:
+    was_pressed = job.cancelling is not None and job.cancelling.nonce is not None
+    if was_pressed and job.vanished is not None and not event.result_held:
         return cancelled(job, now, STOPPED)
     return overdue_running(job, event, now, limits)

@@ -14,7 +14,7 @@ from mjwatch.jobs.attempts import doubt
 from mjwatch.jobs.moving import AGAIN, Limits, Moved, fail, note
 from mjwatch.jobs.pacing import backoff
 from mjwatch.jobs.reason import reason
-from mjwatch.model import Job, Refusal, RefusalClass, State
+from mjwatch.model import Job, Press, Refusal, RefusalClass, State
 
 FETCH_AGAIN = (
     "The pictures are rendered and paid for: `mjwatch retry` fetches them again. Dropped into the inbox once"
@@ -58,13 +58,22 @@ def start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
         job_uuid=event.job_uuid or (job.job_uuid if job.message_id in {None, event.message_id} else None),
         started=job.started or now,
         vanished=None,
-        cancel_button=event.cancel or job.cancel_button,
+        cancel_button=_button(job if job.message_id in {None, event.message_id} else None, event.cancel),
         held_by_bot=False,
         doubted=None,
         due=now + limits.silence_timeout,
         tries=0,
     )
     return job, ()
+
+
+def _button(job: Job | None, offered: Press | None) -> Press | None:
+    """The first that was offered is kept: a later part of the message may lack the message's flags."""
+    known = None if job is None else job.cancel_button
+    same = (
+        known and offered and (known.message_id, known.custom_id) == (offered.message_id, offered.custom_id)
+    )
+    return known if same or offered is None else offered
 
 
 def progress(job: Job, event: ev.Progressed, now: float, limits: Limits) -> Moved:
@@ -74,7 +83,7 @@ def progress(job: Job, event: ev.Progressed, now: float, limits: Limits) -> Move
         state=State.RUNNING,
         percent=job.percent if event.percent is None else event.percent,
         job_uuid=event.job_uuid or job.job_uuid,
-        cancel_button=event.cancel or job.cancel_button,
+        cancel_button=_button(job, event.cancel),
         started=job.started or now,
         doubted=None,
         due=now + limits.silence_timeout,
@@ -125,7 +134,7 @@ def finish(job: Job, event: ev.Finished, now: float, limits: Limits) -> Moved:
         published=None,
         refusal=None,
         doubted=None,
-        cancel_asked=None,
+        cancelling=None,
         due=None,
         tries=0,
     )
@@ -191,7 +200,7 @@ def retry(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
         refusal=None,
         doubted=None,
         modal=None,
-        cancel_asked=None,
+        cancelling=None,
     )
     if job.result is not None:
         job = replace(job, state=State.COLLECTING)

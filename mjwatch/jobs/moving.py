@@ -72,7 +72,7 @@ def cancelled(job: Job, now: float, words: str = "cancelled") -> Moved:
 
 def back(job: Job, now: float, words: str, wait: float | None = None) -> Moved:
     """To the queue, for as many seconds at least; but what a person wants cancelled is not sent again."""
-    if job.cancel_asked is not None:
+    if job.cancelling is not None:
         return cancelled(note(job, now, words), now, "cancelled before it was sent again")
     due = None if wait is None else now + wait
     return note(job, now, words, state=State.QUEUED, due=due, tries=job.tries + 1), ()

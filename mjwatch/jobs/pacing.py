@@ -49,6 +49,20 @@ class Throttle:
         free = in_flight < self._pace.max_in_flight and unsaved < UNSAVED_AT_MOST
         return free and now >= self.next_time(now)
 
+    def may_press(self, now: float) -> bool:
+        """Whether a button that stops a job may be pressed now: at the pace, but over any cap."""
+        self._mind_the_clock(now)
+        return now >= self._next_time
+
+    def pressed(self, now: float, chance: float) -> None:
+        """It was pressed now; that is no submission, but the next one waits for its turn after it."""
+        self._next_time = now + self._pace.delay + self._pace.jitter * chance
+
+    def next_press(self, now: float) -> float:
+        """The earliest time for such a press; minus infinity where nothing was sent yet."""
+        self._mind_the_clock(now)
+        return self._next_time
+
     def next_time(self, now: float) -> float:
         """The earliest time for the next one, slots aside; minus infinity where nothing was sent yet."""
         capped_until = self.capped_until(now)

@@ -10,7 +10,7 @@ from mjwatch.jobs.pacing import UNSAVED_AT_MOST
 from mjwatch.model import ENDED, ENDED_BY_ENTRY, PauseKind, RefusalClass, State
 
 if TYPE_CHECKING:
-    from mjwatch.model import Job, Pause, Refusal
+    from mjwatch.model import Cancelling, Job, Pause, Refusal
 
 IN_DOUBT = "whether Midjourney runs it is not known, so it is not sent again"
 IN_DOUBT_MEND = (
@@ -57,7 +57,9 @@ def reason(job: Job) -> tuple[str, str]:
         words = (job.refusal.title, job.refusal.detail)
         return ": ".join(part for part in words if part), advice(job.refusal)
     if job.state is State.CANCELLED:
-        return "it was cancelled", ""
+        if job.started is None:
+            return "it was cancelled", ""
+        return "it was cancelled at work; what was rendered until then may have been paid for", ""
     if job.state in {State.FAILED, State.REJECTED} and job.history:
         return job.history[-1].event, ""
     return "", ""
@@ -80,7 +82,15 @@ def waits_for(job: Job, around: Circumstances) -> tuple[str, str]:
         return _waits_in_queue(job, around)
     if job.state in ENDED | {State.COLLECTING}:
         return _next_try(job, around.now), ""
+    if job.cancelling is not None and around.trouble is None:
+        return _to_be_stopped(job.cancelling, job.cancel_button is not None, around.now), ""
     return around.trouble or "", ""
+
+
+def _to_be_stopped(wish: Cancelling, offered: bool, now: float) -> str:
+    if wish.nonce is not None:
+        return f"Midjourney's Cancel Job was pressed for it at {clock(wish.pressed, now)}"
+    return "Midjourney's Cancel Job is to be pressed for it" + ("" if offered else ", if that is offered")
 
 
 def to_go_on(pause: Pause) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import (
     Button,
+    Cancelling,
     Job,
     Modal,
     Note,
@@ -54,6 +55,7 @@ def load_job(text: str) -> Job:
     data["prompt"] = load_prompt(data["prompt"])
     data["press"] = Press(**data["press"]) if data.get("press") else None
     data["cancel_button"] = Press(**data["cancel_button"]) if data.get("cancel_button") else None
+    data["cancelling"] = Cancelling(**data["cancelling"]) if data.get("cancelling") else None
     data["modal"] = _load_modal(data["modal"]) if data.get("modal") else None
     data["uploads"] = tuple(UploadedImage(**image) for image in data.get("uploads", ()))
     data["nonces"] = tuple(data["nonces"])

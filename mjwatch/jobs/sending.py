@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.cancelling import to_press
+from mjwatch.jobs.cancelling import press_due, to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.midjourney.twins import twin_of
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from mjwatch.jobs.journal import Journal
     from mjwatch.midjourney.channel import Channel
-    from mjwatch.midjourney.following import JobEvents
 
 UPLOADS_KEPT = 3600.0
 """Seconds for which an upload is used. Its link is good for a day (recorded 2024 to 2026)."""
@@ -53,7 +52,9 @@ class Sending:
         if self.only is not None:
             self.only |= {job_id}
 
-    def next_step(self, jobs: Mapping[str, Job], now: float) -> tuple[Job, ev.Chosen | ef.Upload] | None:
+    def next_step(
+        self, jobs: Mapping[str, Job], now: float
+    ) -> tuple[Job, ev.Chosen | ev.CancelChosen | ef.Upload] | None:
         """The job whose turn it is and what is to be done with it; None: nobody's, at the moment.
 
         ``jobs``: those that are open and were ever sent. Raises JournalError.
@@ -64,6 +65,9 @@ class Sending:
         in_flight = [job.state for job in jobs.values() if job.state in IN_FLIGHT]
         if State.SUBMITTING in in_flight:
             return None
+        stopping = to_press(jobs.values(), now)
+        if stopping is not None and self._may(stopping) and self._throttle.may_press(now):
+            return stopping, ev.CancelChosen(self._new_nonce(), session_id)
         form = next((job for job in jobs.values() if _has_form(job, now) and self._may(job)), None)
         if form is not None:
             job: Job | None = form  # it can't be filled in much later
@@ -78,13 +82,6 @@ class Sending:
             return job, ef.Upload(job)
         return job, ev.Chosen(self._new_nonce(), session_id, self._channel.newest)
 
-    def cancel(self, jobs: Mapping[str, Job]) -> JobEvents:
-        """Have Midjourney's Cancel Job pressed for one that a person wants stopped, where it is offered."""
-        session_id, job = self._channel.session_id, to_press(jobs.values())
-        if job is None or session_id is None or not self._channel.open:
-            return []
-        return [(job.id, ev.CancelChosen(self._new_nonce(), session_id))]
-
     def _may(self, job: Job) -> bool:
         return self.only is None or job.id in self.only
 
@@ -92,6 +89,14 @@ class Sending:
         """The chosen one's attempt is committed. To fill in a form is no submission of its own."""
         if job.modal is None:
             self._throttle.sent(now, self._chance())
+
+    def pressed(self, now: float) -> None:
+        """The chosen one's Cancel Job is pressed."""
+        self._throttle.pressed(now, self._chance())
+
+    def press_time(self, jobs: Mapping[str, Job], now: float) -> float:
+        """When the next Cancel Job is to be pressed; infinity: none."""
+        return max(min(map(press_due, jobs.values()), default=math.inf), self._throttle.next_press(now))
 
     def heard(self, job_id: str, event: ev.JobEvent) -> None:
         """An upload may have ended."""

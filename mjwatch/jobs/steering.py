@@ -38,7 +38,7 @@ _CANCELLED = {
     State.IN_DOUBT: "cancelled; should Midjourney run it after all, its pictures are published all the same",
     State.CANCELLED: "is cancelled already",
 }
-_STOPPING = "Midjourney's Cancel Job is pressed for it; if it is done before, its pictures are published"
+_STOPPING = "if it is done before, its pictures are published"
 _SENT = (
     "is sent already, so it is paid for; it is stopped if Midjourney offers to, else its pictures will be"
     " published"
@@ -49,7 +49,8 @@ _RENDERED = "is rendered already, so it is paid for, and its pictures will be pu
 class Steering:
     """Performs requests in the loop's own thread.
 
-    ``step`` feeds an event to a job, and journals it; ``give`` takes in a prompt, unless it did so before.
+    ``step`` feeds an event to a job, and journals it; ``give`` takes in a prompt, unless it did so before;
+    ``online`` says whether Discord can be reached.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class Steering:
         job: Callable[[str], Job | None],
         step: Callable[[str, ev.JobEvent], None],
         give: Callable[[ev.PromptGiven], None],
+        online: Callable[[], bool],
     ) -> None:
         self._journal = journal
         self._pausing = pausing
         self._job = job
         self._step = step
         self._give = give
+        self._online = online
 
     def answer_all(self, clock: Callable[[], float]) -> None:
         """Do what a person asks for; what was done before a crash but not answered is done once more.
@@ -152,12 +155,21 @@ class Steering:
         self._step(job_id, ev.CancelAsked())
         if job.state in _CANCELLED:
             return Outcome(job_id, True, _CANCELLED[job.state])
-        if job.state in IN_FLIGHT and job.cancel_button is not None:
-            return Outcome(job_id, True, _STOPPING + self._waits())
+        if job.state in IN_FLIGHT and job.cancel_button is not None and job.vanished is None:
+            return Outcome(job_id, True, self._pressing(self._job(job_id) or job))
         if job.state in IN_FLIGHT:
             return Outcome(job_id, False, _SENT)
         rendered = job.state is State.COLLECTING
         return Outcome(job_id, False, _RENDERED if rendered else f"is {job.state} already")
+
+    def _pressing(self, job: Job) -> str:
+        wish = job.cancelling
+        if wish is None or wish.due is None:
+            return (
+                f"Midjourney's Cancel Job was pressed for it already, and has not stopped it yet; {_STOPPING}"
+            )
+        when = "" if self._online() else " as soon as Discord can be reached"
+        return f"Midjourney's Cancel Job is pressed for it{when}{self._waits()}; {_STOPPING}"
 
     def _waits(self) -> str:
         pause = self._pausing.now

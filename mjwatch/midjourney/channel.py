@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.stream import Stream
+from mjwatch.jobs.attempts import awaits_form
 from mjwatch.jobs.doubt import Silence
 from mjwatch.midjourney.following import Follower, JobEvents
-from mjwatch.model import IN_FLIGHT, Job, State
+from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 GRACE = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""
+
+
+_UNSENT = (ev.NotSent, ev.ProvenUnsent, ev.Refused, ev.ModalOpened)
+"""Events that show of a job that had not started that nothing has run."""
 
 
 class Channel:
@@ -140,13 +145,13 @@ class Channel:
         """Let go of a held message."""
         self._follower.holding.release(held)
 
-    def ends(self, job: Job, moved: Job) -> None:
-        """A job is about to end: if it may have run all the same, no other job may take its pictures by text.
+    def ends(self, job: Job, moved: Job, event: ev.JobEvent) -> None:
+        """The event is about to end a job: if that may run all the same, none may take its pictures by looks.
 
         Told before that is committed, so that ``place`` has it.
         """
-        gone = moved.state is State.CANCELLED or (moved.state is State.FAILED and moved.started is not None)
-        if gone and moved.result is None and (job.state in IN_FLIGHT or job.state is State.IN_DOUBT):
+        was_out = job.state in IN_FLIGHT or job.state is State.IN_DOUBT
+        if was_out and moved.state in ENDED and moved.result is None and _may_run(job, moved, event):
             self._follower.remember_ended(moved)
 
     def closed(self, job: Job) -> None:
@@ -252,3 +257,11 @@ class Channel:
         waits = [history - now] if history is not None else []
         waits += [silence - ticks] if silence is not None else []
         return min(waits, default=math.inf)
+
+
+def _may_run(job: Job, moved: Job, event: ev.JobEvent) -> bool:
+    if isinstance(event, ev.Refused) and event.refusal.stopped:
+        return False
+    if moved.started is not None:
+        return True
+    return moved.state is State.CANCELLED and not (isinstance(event, _UNSENT) or awaits_form(job))

@@ -59,6 +59,8 @@ def _nonce(reading: Reading, job: Job) -> bool | None:
         return None
     if reading.nonce == job.nonce or (reading.nonce in job.nonces and job.state in _BETWEEN_ATTEMPTS):
         return True
+    if job.cancelling is not None and reading.nonce == job.cancelling.nonce:
+        return None  # of the press that stops it
     # An earlier attempt that shows up beside the present one is another job of Midjourney's.
     return None if reading.kind in FINALS and reading.nonce not in job.nonces else False
 

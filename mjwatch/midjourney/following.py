@@ -184,7 +184,7 @@ class Follower:
 
     def _assign(self, reading: Reading, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
         reading = self._completed(reading, jobs)
-        pairs = self._find(reading, jobs)
+        pairs = _answer_to_press(reading, jobs.values()) or self._find(reading, jobs)
         if pairs is None:
             self.holding.hold(reading, seq)
             pairs = []
@@ -250,6 +250,17 @@ def _id_of(event: ev.GatewayDispatch) -> str | None:
     return snowflake_of(event.data.get("id"))
 
 
+def _answer_to_press(reading: Reading, jobs: Iterable[Job]) -> JobEvents:
+    """A refusal that is for the press of a Cancel Job, in a message of its own."""
+    if reading.kind is not Kind.REFUSED or reading.error is None or reading.nonce is None:
+        return []
+    for job in jobs:
+        pressed = job.cancelling is not None and job.cancelling.nonce == reading.nonce
+        if pressed and reading.message_id != job.message_id:
+            return [(job.id, ev.CancelPressed(reading.error.title or reading.error.detail, reading.error))]
+    return []
+
+
 def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:
     return message_id is not None and any(
         job.message_id == message_id and job.state in WAITING for job in jobs
@@ -289,7 +300,8 @@ def _job_events(reading: Reading, job: Job, by: str) -> Iterable[ev.JobEvent]:
 
 def _of_present_attempt(reading: Reading, job: Job) -> bool:
     """A refusal that comes late for an earlier attempt says nothing of the present one."""
-    return reading.nonce is None or reading.nonce == job.nonce
+    pressed = job.cancelling.nonce if job.cancelling is not None else None
+    return reading.nonce in {None, job.nonce, pressed}
 
 
 def _finished(reading: Reading, by: str) -> ev.Finished:

@@ -27,6 +27,13 @@ def read_interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> list[tup
     if nonce is None:  # a failure may come without it (discord-userdoccers)
         named = next((job for job in jobs if job.interaction_id == interaction_id), None)
         return [(named.id, _event(event, named, interaction_id))] if named is not None else []
+    jobs = tuple(jobs)
+    pressed = next(
+        (job for job in jobs if job.cancelling is not None and job.cancelling.nonce == nonce), None
+    )
+    if pressed is not None:
+        failed = _failed_press(event)
+        return [] if failed is None else [(pressed.id, failed)]
     owner = next((job for job in jobs if nonce in job.nonces), None)
     if owner is None or not _of_present_attempt(owner, nonce):
         return []
@@ -37,6 +44,16 @@ def _of_present_attempt(job: Job, nonce: str) -> bool:
     if job.modal is not None and job.state is State.QUEUED and nonce == job.nonce:
         return False  # it has opened the form, which is all that this attempt was to do
     return nonce == job.nonce or job.state is State.QUEUED
+
+
+def _failed_press(event: ev.GatewayDispatch) -> ev.CancelPressed | None:
+    """What came of a pressed Cancel Job, if it is not what it should be."""
+    if event.name == _FAILURE:
+        return ev.CancelPressed("Midjourney did not answer Discord in time")
+    if event.name == _FRAME:
+        refusal = _person_wanted()
+        return ev.CancelPressed(refusal.detail, refusal, again=0.0)
+    return ev.CancelPressed("Midjourney asks something in a form") if event.name == _MODAL else None
 
 
 def _event(event: ev.GatewayDispatch, job: Job, interaction_id: str) -> ev.JobEvent:

@@ -220,7 +220,7 @@ def judge_text(text: str, now: float | None = None, *, answer: bool = False) -> 
 
 def stopped(detail: str) -> Refusal:
     """The refusal of a job whose progress says ``(Stopped)``; nobody is told why it was stopped."""
-    return Refusal(None, None, detail, advice=_STOPPED_ADVICE)
+    return Refusal(None, None, detail, advice=_STOPPED_ADVICE, stopped=True)
 
 
 def _find(table: Iterable[Wording], text: str) -> Wording | None:
