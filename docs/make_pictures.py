@@ -1,0 +1,196 @@
+"""Makes the pictures that the pages show: the gallery, ``status --watch`` and the shell, on a simulator.
+
+``python -m docs.make_pictures``, or ``make pictures``. It needs chromium and tmux, and takes two minutes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from rich.console import Console
+from rich.text import Text
+
+from bench.processes import daemon, drop, set_in_config, simulator, wait_until
+from mjwatch.folders.manifest import FILE_NAME, load_manifest
+from tests.browsing import PHONE, chromium, shown
+from tests.scenarios.terminals import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from playwright.sync_api import Browser, Page
+
+    from tests.scenarios.terminals import Terminal
+
+PICTURES = Path(__file__).with_name("pictures")
+
+PLACE = Path(tempfile.gettempdir()) / "try"
+"""Where it all goes on: this path can be read in the pictures of the terminal."""
+
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}}
+COLUMNS, QUALITY, GAP = 84, 82, 20
+
+KEEPER = "a lighthouse keeper mending nets at dawn, film still"
+"""The job that is shown large."""
+
+EARLIER = {
+    "birds": 'prompts = ["a heron in the reeds --ar 2:3", "a kingfisher, diving"]\n',
+    "market": 'prompt = "a night market in the rain --ar 2:3"\nlabel = "calendar"\n',
+    "fox": 'prompt = "a fox asleep in an orchard --ar 4:3"\n',
+    "valley": 'prompt = "a train crossing a wide valley in autumn --ar 16:9"\nlabel = "calendar"\n',
+    "harbour": 'prompt = "a harbour in fog, long exposure --ar 16:9"\nlabel = "calendar"\n',
+    "watch": 'prompt = "a pocket watch, exploded view"\n',
+    "stall": 'prompts = ["a fish stall at noon", "a spice stall at dusk"]\n',
+    "sunburn": 'prompt = "a beach at noon, banned-word-test"\n',
+    "tea": 'prompt = "a tea house on stilts --ar 3:2"\n',
+    "keeper": f'prompt = "{KEEPER}"\nlabel = "calendar"\n'
+    'then = ["U2", "V3"]\n[parameters]\nar = "3:2"\nstylize = 250\n',
+}
+LATER = {
+    "owl": 'prompt = "a barn owl in flight --chaos 20"\n',
+    "moth": 'prompts = ["a moth on linen, macro", "a moth on slate, macro"]\n',
+    "boats": 'prompt = "paper boats on a canal {in spring, in autumn} --ar 3:2"\n',
+    "bridge": 'prompts = ["a stone bridge in winter fog --ar 16:9", "the same bridge in June --ar 16:9"]\n',
+}
+
+
+def main() -> None:
+    """Make them all."""
+    try:
+        PLACE.mkdir()
+    except FileExistsError:
+        sys.exit(f"{PLACE} is in the way: remove it")
+    try:
+        with (
+            simulator(PLACE, "--grid", "1024", "--seconds-per-job", "8", "--seed", "5"),
+            chromium() as browser,
+        ):
+            set_in_config(PLACE, "pace", max_in_flight=4, max_per_day=200)
+            with daemon(PLACE):
+                _make(browser)
+    finally:
+        shutil.rmtree(PLACE)
+
+
+def _make(browser: Browser) -> None:
+    _drop(EARLIER)
+    _wait_for_jobs(14)
+    _drop(LATER)
+    _terminal(browser, "status-watch", ["status", "--watch"], 14, _watch)
+    _wait_for_jobs(21)
+    _terminal(browser, "shell", ["shell"], 16, _type)
+    _wait_for_jobs(24)
+    _keep("gallery", _gallery(browser, DESKTOP))
+    _keep("gallery-job", _gallery(browser, DESKTOP, KEEPER))
+    phone = {**PHONE, "device_scale_factor": 1}
+    _keep(
+        "gallery-phone",
+        _gallery(browser, {**phone, "color_scheme": "dark"}),
+        _gallery(browser, phone, KEEPER),
+    )
+
+
+def _drop(files: dict[str, str]) -> None:
+    for name, text in files.items():
+        drop(PLACE, f"{name}.ready.toml", text)
+
+
+def _manifests() -> list[dict[str, Any]]:
+    return [load_manifest(path.parent) for path in (PLACE / "outbox").glob(f"**/{FILE_NAME}")]
+
+
+def _wait_for_jobs(count: int) -> None:
+    """Until so many are in the outbox, and in the gallery."""
+    wait_until(lambda: len(_manifests()) == count, f"{count} jobs")
+    wait_until(lambda: _in_gallery() == count, f"{count} jobs in the gallery")
+
+
+def _in_gallery() -> int:
+    return (PLACE / "outbox/_gallery/jobs-0001.js").read_text("ascii").count('\n{"id":')
+
+
+# ---- the terminal
+
+
+def _terminal(
+    browser: Browser, name: str, verb: Sequence[str], lines: int, use: Callable[[Terminal], None]
+) -> None:
+    """Run a verb in a terminal, and keep what its screen shows when it has been used."""
+    command = [sys.executable, "-m", "mjwatch", "--config", str(PLACE / "config.toml"), *verb]
+    with opened(*command, columns=COLUMNS, lines=lines, folder=PLACE) as terminal:
+        use(terminal)
+        seen = subprocess.run(
+            [*terminal.tmux, "capture-pane", "-p", "-e"], stdout=subprocess.PIPE, check=True
+        )
+    console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(seen.stdout.decode().rstrip(), no_wrap=True))
+    context = browser.new_context(offline=True)  # its style would have a font fetched
+    page = context.new_page()
+    page.set_viewport_size({"width": 960, "height": 600})
+    page.set_content(console.export_svg(title=" ".join(["mjwatch", *verb])))
+    _keep(name, page.locator("svg").first.screenshot())
+    context.close()
+
+
+def _watch(terminal: Terminal) -> None:
+    """Until all four that run have a percentage, one of them a high one."""
+
+    def well() -> bool:
+        rows = [line for line in terminal.screen() if "running" in line and "%" in line]
+        return len(rows) == 4 and any(int(row.split("%")[0].split()[-1]) > 50 for row in rows)
+
+    wait_until(well, "four at work")
+
+
+def _type(terminal: Terminal) -> None:
+    """Two lines, of which the second makes two jobs; a third one is begun while the last of them run."""
+
+    def well() -> bool:
+        screen = "\n".join(terminal.screen())
+        return "  done  " in screen and "  running  " in screen
+
+    terminal.wait_for("help")
+    terminal.type("a copper kettle, steam, window light --ar 3:2\n")
+    terminal.type("a heron in the {reeds, rain}\n")
+    wait_until(well, "some are done, some run")
+    terminal.type(":act")
+
+
+# ---- the gallery
+
+
+def _gallery(browser: Browser, options: dict[str, Any], job: str = "") -> bytes:
+    """The whole of it, or the job with this prompt, as a PNG."""
+    with shown(browser, PLACE / "outbox", **options) as gallery:
+        gallery.open()
+        if job:
+            gallery.search(job)
+            gallery.page.locator(".card:not(:has(b))", has_text=job).click()
+            gallery.page.locator("#panel[open]").wait_for()
+        _wait_for_images(gallery.page)
+        return gallery.page.screenshot()
+
+
+def _wait_for_images(page: Page) -> None:
+    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
+
+
+def _keep(name: str, *pngs: bytes) -> None:
+    """One picture, or several of one size beside each other."""
+    images = [Image.open(BytesIO(png)).convert("RGB") for png in pngs]
+    width, height = images[0].size
+    sheet = Image.new("RGB", ((width + GAP) * len(images) - GAP, height), "white")
+    for number, image in enumerate(images):
+        sheet.paste(image, (number * (width + GAP), 0))
+    sheet.save(PICTURES / f"{name}.webp", quality=QUALITY, method=6)
+
+
+if __name__ == "__main__":
+    main()
