@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -69,16 +69,21 @@ class TypingIn:
 
     def run(self, lines: Lines) -> None:
         """Until Ctrl-D or ``:quit``."""
-        while True:
-            try:
-                with patch_stdout():
-                    typed = self._session.prompt(pre_run=self._watch)
-                if not all(lines.do(line) for line in typed.split("\n")):  # several, where they were pasted
-                    return
-            except KeyboardInterrupt:
-                typer.echo("Ctrl-D leaves; what is queued is kept", err=True)
-            except EOFError:
-                return
+        with _keys_kept(self._session.input.fileno()):
+            while self._one_line(lines):
+                pass
+
+    def _one_line(self, lines: Lines) -> bool:
+        """Whether more are wanted."""
+        try:
+            with patch_stdout():
+                typed = self._session.prompt(pre_run=self._watch)
+            return all(lines.do(line) for line in typed.split("\n"))  # several, where they were pasted
+        except KeyboardInterrupt:
+            typer.echo("Ctrl-D leaves; what is queued is kept", err=True)
+            return True
+        except EOFError:
+            return False
 
     def _watch(self) -> None:
         get_app().create_background_task(self._watching())
@@ -127,6 +132,28 @@ class _Offered(Completer):
         with suppress(MjwatchError):
             for offer in offers(document.text_before_cursor, self._followed.newest):
                 yield Completion(offer.text, start_position=-offer.length, display_meta=offer.note)
+
+
+@contextmanager
+def _keys_kept(terminal: int) -> Iterator[None]:
+    """Between two prompts, what is typed is neither shown nor lost: the next one reads it. Ctrl-C interrupts.
+
+    Else the terminal would edit lines of its own meanwhile, in which a Ctrl-D means nothing to us.
+    """
+    if os.name != "posix" or not os.isatty(terminal):
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(terminal)
+    ours = list(before)
+    ours[0] &= ~termios.ICRNL
+    ours[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+    termios.tcsetattr(terminal, termios.TCSANOW, ours)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
 def history(path: Path) -> History:

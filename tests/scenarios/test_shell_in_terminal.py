@@ -1,0 +1,123 @@
+"""The shell as a person has it: in a terminal, typed into and looked at, beside a daemon and alone."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scenarios.stage import staged, wait_until
+from tests.scenarios.terminals import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.scenarios.stage import Stage
+    from tests.scenarios.terminals import Terminal
+
+pytestmark = pytest.mark.real
+
+ICON = "✦"
+
+_BAR = re.compile(r"^(\w{8})  running +[█░]{16} +(\d+)%  (a \w+ kite)")
+
+
+@contextmanager
+def shell(stage: Stage, columns: int, lines: int) -> Iterator[Terminal]:
+    """The shell, once it asks for a line."""
+    command = (sys.executable, "-W", "error", "-m", "mjwatch", "--config", str(stage.config), "shell")
+    with opened(*command, columns=columns, lines=lines, folder=stage.folder) as terminal:
+        terminal.wait_for(ICON, ":help")
+        yield terminal
+
+
+def complete(terminal: Terminal, typed: str, note: str, line: str) -> None:
+    """Type the beginning of a word, look what is offered, and take it."""
+    terminal.type(typed)
+    terminal.wait_for(f"{ICON} {typed}", note)
+    terminal.press("Tab")
+    terminal.wait_for(f"{ICON} {line}")
+
+
+def finished(stage: Stage, count: int) -> bool:
+    return len([one for one in stage.manifests() if one["state"] == "done"]) == count
+
+
+def percentages(terminal: Terminal, seen: dict[str, set[int]]) -> bool:
+    """Take up what the bars say now; whether one of them was seen to move."""
+    screen = terminal.screen()
+    for number, line in enumerate(screen):
+        if found := _BAR.match(line):
+            assert any(below.startswith(ICON) for below in screen[number:]), "\n".join(screen)
+            seen.setdefault(found[3], set()).add(int(found[2]))
+    return any(len(found) > 1 for found in seen.values())
+
+
+def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_is_left(
+    tmp_path: Path,
+) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "4") as stage:
+        daemon = stage.start_ready()
+        with shell(stage, 80, 24) as terminal:
+            assert "a daemon works" in terminal.screen()[-1]
+            terminal.type("a red kite\na blue kite\na green kite\n")
+            terminal.wait_for(*(f"queued  a {colour} kite" for colour in ("red", "blue", "green")))
+            seen: dict[str, set[int]] = {}
+            wait_until(lambda: percentages(terminal, seen), "a bar that moves")
+            wait_until(lambda: finished(stage, 3), "three folders")
+            terminal.wait_for(*(f"done  a {colour} kite" for colour in ("red", "blue", "green")))
+            shown = "\n".join(terminal.all())
+            for folder in stage.folders().values():
+                assert str(folder) in shown
+                assert len(list(folder.glob("*_[1-4].webp"))) == 4
+
+            terminal.paste("a torn kite\na mended kite")
+            terminal.press("Enter")
+            terminal.wait_for("queued  a torn kite", "queued  a mended kite")
+            terminal.press("C-d")
+            assert terminal.status() == 0
+            assert "the daemon goes on with it" in "\n".join(terminal.all())
+        wait_until(lambda: finished(stage, 5), "what was left to the daemon")
+        assert stage.stop(daemon, signal.SIGTERM) == 0
+        stage.check_witness()
+
+
+def test_a_shell_remembers_completes_commands_and_keys_and_does_what_the_keys_say(tmp_path: Path) -> None:
+    with staged(tmp_path / "w", "--seconds-per-job", "2") as stage:
+        with shell(stage, 120, 40) as terminal:
+            assert "at work here" in terminal.screen()[-1]
+            terminal.type("a yellow kite\n")
+            terminal.wait_for("queued  a yellow kite")
+            terminal.press("C-d")
+            assert terminal.status() == 0
+            assert "kept, and taken up by" in "\n".join(terminal.all())
+        with shell(stage, 120, 40) as terminal:
+            terminal.wait_for("taken up from before: 1 job")
+            terminal.press("Up")
+            terminal.wait_for(f"{ICON} a yellow kite")
+            terminal.press("C-c")
+            terminal.wait_for("Ctrl-D leaves")
+            terminal.wait_for("done  a yellow kite")
+            (job,) = stage.folders()
+            complete(terminal, ":sta", "what goes on", ":status")
+            terminal.press("Enter")
+            terminal.wait_for("connected since", "in the last 24 hours")
+            complete(terminal, f":act {job[:3]}", "done: a yellow kite", f":act {job}")
+            terminal.type(" U1\n")
+            terminal.wait_for(f"{job}", "done  U1")
+            complete(terminal, "a grey kite --styli", "0 to 1000", "a grey kite --stylize")
+            terminal.type(" 50\n")
+            terminal.wait_for("queued  a grey kite --stylize 50", "done  a grey kite --stylize 50")
+            terminal.type(":info\n")
+            shown = terminal.wait_for("Fast Time Remaining", "renews next on 20")
+            assert not [line for line in shown if "<t:" in line]
+            terminal.press("C-d")
+            assert terminal.status() == 0
+        executed = [one["prompt"] for one in stage.state()["interactions"]]
+        assert executed.count("a yellow kite") == 1
+        stage.check_witness()
