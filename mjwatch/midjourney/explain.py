@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.answers import read_answer
-from mjwatch.midjourney.custom_ids import read_custom_id
+from mjwatch.midjourney.custom_ids import UUID, read_custom_id
+from mjwatch.midjourney.forms import prompt_field, read_modal
 from mjwatch.midjourney.loose import id_of, is_object, number_of, object_of, objects_of, text_of
 from mjwatch.midjourney.messages import read_message
 from mjwatch.midjourney.reading import Action, Kind, Reading
@@ -88,13 +90,16 @@ def _request(body: Mapping[str, Any]) -> dict[str, Any]:
     data = object_of(body.get("data"))
     custom_id = text_of(data.get("custom_id"))
     pressed = read_custom_id(custom_id)
-    options = objects_of(data.get("options"))
-    prompts = (text_of(option.get("value")) for option in options if option.get("name") == "prompt")
+    given = {text_of(one.get("name")): text_of(one.get("value")) for one in objects_of(data.get("options"))}
+    modal = read_modal(data)
+    field = prompt_field(modal) if modal is not None else None
+    prompt = dict(modal.fields)[field] if modal is not None and field is not None else given.get("prompt")
+    shown = re.fullmatch(UUID, given.get("job_id", ""), re.IGNORECASE)
     return _plain(Reading(event="HTTP", kind=Kind.OTHER)) | {
         "nonce": id_of(body.get("nonce")),
-        "prompt": next(prompts, None),
+        "prompt": prompt,
         "buttons": [custom_id] if custom_id and data.get("component_type") == _BUTTON else [],
         "action": pressed.action if pressed else _COMMANDS.get(text_of(data.get("name"))),
         "image_index": pressed.image_index if pressed else None,
-        "job_uuid": pressed.job_uuid if pressed else None,
+        "job_uuid": pressed.job_uuid if pressed else shown[0].lower() if shown else None,
     }
