@@ -49,6 +49,8 @@ def check(
                 echo_hanging(" " * indent, indent, f"to mend it: {plain(result.mend)}")
     if any(result.state is CheckState.FAIL for result in results):
         raise typer.Exit(1)
+    if not as_json:
+        typer.echo("\nAll that is needed is there.")
 
 
 def _running(given: Path | None) -> Config | None:

@@ -94,7 +94,7 @@ def _credential(config: Config, environ: Mapping[str, str]) -> CheckResult:
     """Whether systemd hands the token over, where it hands over anything."""
     given = environ.get("CREDENTIALS_DIRECTORY")
     if not given:
-        return skipped("credential", "not started by systemd with LoadCredential=")
+        return skipped("credential", "not started by systemd, which can hand over the token")
     try:
         found = origins(config.keys.path, environ)
     except ConfigError as error:
