@@ -16,7 +16,7 @@ DEMO := demo-$(shell date +%Y%m%d-%H%M%S)
 export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
 
-.PHONY: help demo test test-real kills soak faults bench bench-quick diagram cli-page format clean
+.PHONY: help demo test test-real kills soak faults bench bench-quick diagram cli-page pictures format clean
 
 help:
 	@echo "make demo       a simulator, some prompt files, and the folders that they become"
@@ -29,6 +29,7 @@ help:
 	@echo "make bench-quick  whether all that measures works; 2 minutes"
 	@echo "make diagram    draw the state diagram in docs/architecture.md anew"
 	@echo "make cli-page   write docs/cli.md anew from the command line's help"
+	@echo "make pictures   take the pictures in docs/pictures anew; needs chromium and tmux; 2 minutes"
 	@echo "make format     format the code"
 	@echo "make clean      remove what these targets have made"
 
@@ -63,6 +64,9 @@ bench-quick: $(VENV)/.dev
 
 cli-page: $(VENV)/.demo
 	$(BIN)/python docs/make_cli.py
+
+pictures: $(VENV)/.dev
+	$(BIN)/python -m docs.make_pictures
 
 diagram: $(VENV)/.demo
 	$(BIN)/python -c "from pathlib import Path; from mjwatch.jobs.diagram import with_diagram; \

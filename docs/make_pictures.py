@@ -161,6 +161,7 @@ def _type(terminal: Terminal) -> None:
     terminal.type("a heron in the {reeds, rain}\n")
     wait_until(well, "some are done, some run")
     terminal.type(":act")
+    terminal.wait_for(":act")
 
 
 # ---- the gallery
@@ -174,12 +175,13 @@ def _gallery(browser: Browser, options: dict[str, Any], job: str = "") -> bytes:
             gallery.search(job)
             gallery.page.locator(".card:not(:has(b))", has_text=job).click()
             gallery.page.locator("#panel[open]").wait_for()
+            gallery.page.mouse.move(0, 0)  # what is below it looks otherwise
         _wait_for_images(gallery.page)
         return gallery.page.screenshot()
 
 
 def _wait_for_images(page: Page) -> None:
-    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
+    page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
 
 
 def _keep(name: str, *pngs: bytes) -> None:

@@ -164,6 +164,13 @@ def test_every_picture_is_there_is_small_and_says_what_it_shows(name: str) -> No
         assert len(words.split()) > 3
 
 
+def test_every_picture_is_shown_on_a_page_and_made_by_the_script() -> None:
+    shown = {Path(link).name for name in NAMES for _, link in _PICTURE.findall(_prose(_text(name)))}
+    assert shown == {path.name for path in (ROOT / "docs" / "pictures").iterdir()}
+    script = _text("docs/make_pictures.py")
+    assert [name for name in shown if f'"{Path(name).stem}"' not in script] == []
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     seen: set[Path] = set()
     left = [ROOT / "README.md"]
