@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from shutil import which
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 PATIENCE = 30_000
 """Milliseconds after which something that should show never will."""
@@ -58,7 +59,20 @@ class Shown:
         self.complete()
 
     def complete(self) -> None:
-        self.page.wait_for_function("performance.getEntriesByName('gallery:complete').length")
+        self.until("performance.getEntriesByName('gallery:complete').length")
+
+    def until(self, condition: str, about: Any = None) -> None:
+        """Wait for a condition. Playwright's own way looks again by eval, which the page's policy forbids."""
+        end = time.monotonic() + PATIENCE / 1000
+        while not self.page.evaluate(condition, about):
+            assert time.monotonic() < end, f"never happened: {condition}"
+            self.page.wait_for_timeout(20)
+
+    def whole(self, images: Locator) -> None:
+        """Wait until these pictures are there, and have arrived."""
+        images.first.wait_for()
+        for image in images.element_handles():
+            self.until("image => image.complete && image.naturalWidth > 0", image)
 
     def count(self) -> str:
         return self.page.locator("#count").inner_text()

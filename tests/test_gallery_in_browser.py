@@ -53,6 +53,19 @@ def open_job(gallery: Shown, job: str) -> None:
 # ---- what only some jobs have
 
 
+def test_days_are_counted_from_the_first_to_the_last(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    an_outbox(outbox, 60)  # 71 minutes apart, from the first of March
+    bring_up(outbox)
+    with shown(browser, outbox, **DESKTOP, timezone_id="UTC") as gallery:
+        gallery.open()
+        gallery.page.locator("#more").click()
+        for first, last, jobs in (("01", "01", 14), ("02", "02", 20), ("01", "02", 34), ("02", "01", 0)):
+            gallery.page.locator("#from").fill(f"2026-03-{first}")
+            gallery.page.locator("#to").fill(f"2026-03-{last}")
+            assert gallery.page.locator("#count").text_content() == f"{jobs} of 60 jobs"
+
+
 def test_single_pictures_videos_and_answers_in_words_are_shown(browser: Browser, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     single = a_job(1, prompt=Prompt("", action="U1"), parent="000000zz")
@@ -127,9 +140,7 @@ def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) ->
         gallery.search("<script>window")
         assert gallery.page.locator(".card").count() == 2
         open_job(gallery, "000001zz")
-        images = gallery.page.locator(".shot img")
-        for image in images.element_handles():  # its pictures are found under that name
-            gallery.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image)
+        gallery.whole(gallery.page.locator(".shot img"))  # its pictures are found under that name
         assert gallery.page.locator(".prompt p").first.inner_text().startswith(HOSTILE)
         for link in gallery.page.locator(".files a").element_handles():
             assert Path(

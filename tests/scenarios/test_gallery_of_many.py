@@ -17,7 +17,7 @@ from tests.scenarios.crowd import FAMILY, HOSTILE, QUOTED, a_crowd
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Browser
 
     from tests.browsing import Shown
     from tests.scenarios.crowd import Crowd
@@ -55,6 +55,8 @@ def test_it_shows_searches_filters_opens_and_moves(
         opens_a_job(gallery, made)
         goes_through_a_family(gallery, made)
         says_why(gallery, made)
+        if jobs > 3:
+            reads_an_answer(gallery, made)
         moves(gallery, made)
         assert gallery.violations() == []
 
@@ -64,20 +66,13 @@ def shows(gallery: Shown, jobs: Jobs) -> None:
     assert gallery.count() == f"{len(jobs):,} jobs"
     assert page.locator("#service-word").inner_text() == "Stopped"
     assert [card.get_attribute("href") for card in page.locator(".card").all()[:3]] == ids(jobs[:3])
-    whole(gallery, page.locator(f'.card[href="{ids(with_pictures(jobs))[0]}"] img'))
+    gallery.whole(page.locator(f'.card[href="{ids(with_pictures(jobs))[0]}"] img'))
     assert page.locator(".card").count() <= 150  # of however many
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.locator(f'.card[href="{ids(jobs)[-1]}"]').wait_for()
-    whole(gallery, page.locator(f'.card[href="{ids(with_pictures(jobs))[-1]}"] img'))
+    gallery.whole(page.locator(f'.card[href="{ids(with_pictures(jobs))[-1]}"] img'))
     page.evaluate("scrollTo(0, 0)")
-
-
-def whole(gallery: Shown, images: Locator) -> None:
-    """They are there, and have arrived."""
-    images.first.wait_for()
-    for image in images.element_handles():
-        gallery.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image)
 
 
 def ids(jobs: Jobs) -> list[str]:
@@ -146,7 +141,7 @@ def opens_a_job(gallery: Shown, jobs: Jobs) -> None:
     gallery.search(job["job"])
     page.locator(".card").click()
     page.locator("#panel[open]").wait_for()
-    whole(gallery, page.locator(".shot img"))
+    gallery.whole(page.locator(".shot img"))
     assert page.locator(".shot img").count() == 4
     for link in page.locator(".files a").all():
         assert link.inner_text() in {"manifest.json", *(entry["file"] for entry in every_file(job))}
@@ -170,11 +165,13 @@ def goes_through_a_family(gallery: Shown, jobs: Jobs) -> None:
     assert (child["action"], child["parent"]) == ("U2", parent["job"])
     gallery.search(FAMILY)
     page.locator(".card", has_text="U2").click()
-    whole(gallery, page.locator(".shot img"))
+    gallery.whole(page.locator(".shot img"))
     assert page.locator("#panel-title").inner_text() == "U2"
+    page.evaluate("document.getElementById('panel').scrollTo(0, 9999)")
     page.locator(".relative", has_text="U2 of").click()
     page.wait_for_url(f"**#{parent['job']}")
-    whole(gallery, page.locator(".shot img"))
+    assert page.evaluate("document.getElementById('panel').scrollTop") == 0
+    gallery.whole(page.locator(".shot img"))
     page.locator(".relative", has_text="U2").click()
     page.wait_for_url(f"**#{child['job']}")
     page.go_back()
@@ -197,6 +194,18 @@ def says_why(gallery: Shown, jobs: Jobs) -> None:
     assert page.locator(".prompt p").first.inner_text().startswith(HOSTILE)
     assert f"{QUOTED}.ready.txt" in page.locator(".facts").inner_text()
     assert page.locator("script:not([src]), [onload], [onerror]").count() == 0
+    page.locator(".stage .back").click()
+    gallery.search("")
+
+
+def reads_an_answer(gallery: Shown, jobs: Jobs) -> None:
+    """Words that the bot has set for Discord."""
+    page = gallery.page
+    gallery.search(next(job["job"] for job in jobs if job["command"] == "info"))
+    assert page.locator(".card .note").inner_text().startswith("Subscription: ")
+    page.locator(".card").click()
+    assert page.locator(".words").inner_text().startswith("Subscription: ")
+    assert "**" not in page.locator(".words").inner_text()
     page.locator(".stage .back").click()
     gallery.search("")
 

@@ -59,10 +59,12 @@ function wholeReason(job) {
 
 const unmarked = (text) => text.replace(/\*\*|`/g, "");
 
-/** What the bot said: its times as dates, and without the blanks that line up its columns in Discord. */
+/** What the bot said, without what is for Discord's eyes: times as numbers, links, blanks that line up columns. */
 function saidTo(job) {
-  const dated = job.text.replace(/<t:(\d{1,11})(?::\w)?>/g, (_, seconds) => dayFormat.format(seconds * 1000));
-  return dated.replace(/[^\S\n]{2,}/g, " ");
+  return job.text
+    .replace(/<t:(\d{1,11})(?::\w)?>/g, (_, seconds) => dayFormat.format(seconds * 1000))
+    .replace(/\[([^\]\n]+)\]\(<?https?:[^\s)]+\)/g, "$1")
+    .replace(/[^\S\n]{2,}/g, " ");
 }
 
 const timeFormat = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
