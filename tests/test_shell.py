@@ -111,6 +111,8 @@ def test_an_end_is_told_with_its_folder_or_its_reason(tmp_path: Path) -> None:
     assert "Banned prompt: The word is banned. - Use another." in (ended(failed, tmp_path) or "")
     assert ended(a_job(state=State.RUNNING), tmp_path) is None
     long = a_job("jobaaaaa", "a red cat " * 20, state=State.DONE, folder="f", published=1.0)
+    below = (ended(failed, tmp_path, 40) or "").split("\n")[1:]
+    assert below == ["          Banned prompt: The word is", "          banned. - Use another."]
     assert (ended(long, tmp_path, 40) or "").startswith("jobaaaaa  done  a red cat a red cat a r…\n")
 
 

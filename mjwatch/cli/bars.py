@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.cli.output import plain, wanted
+from mjwatch.cli.output import plain, wanted, wrapped
 from mjwatch.cli.progress import percent_of, state_of
 from mjwatch.jobs.reason import clock, reason
 from mjwatch.model import ENDED, State
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 16
 STATE_WIDTH = 11
+INDENT = 10
+"""Columns of a job's id, and of the blanks behind it."""
+
 MOST = 8
 """Bars at most; what goes beyond is counted."""
 
@@ -44,15 +47,16 @@ def _what(job: Job) -> str:
 def ended(job: Job, outbox: Path, width: int | None = None) -> str | None:
     """How this job has ended, or that it needs a person, and where or why; None for one that goes on.
 
-    The first line takes ``width`` columns at most.
+    Lines take ``width`` columns at most, but for a folder's path.
     """
     head = plain(f"{job.id}  {state_of(job)}  {_what(job)}", width)
     if job.state is State.DONE and job.folder is not None:
-        return f"{head}\n          {plain(outbox / job.folder)}"
+        return f"{head}\n{' ' * INDENT}{plain(outbox / job.folder)}"
     if job.state is State.IN_DOUBT or (job.state in ENDED and not job.open):
         why, mend = reason(job)
         told = " - ".join(half for half in (why, mend) if half)
-        return f"{head}\n          {plain(told)}" if told else head
+        below = [" " * INDENT + line for line in wrapped(plain(told), width, INDENT)] if told else []
+        return "\n".join([head, *below])
     return None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mjwatch.cli.app import run
-from mjwatch.cli.output import INTERRUPTED, plain, room
+from mjwatch.cli.output import INTERRUPTED, plain, room, wrapped
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.giving import give, typed
 from mjwatch.settings import did_you_mean, shown
@@ -24,7 +24,7 @@ MARK = ":"
 """What a command begins with."""
 
 VERBS = {
-    "act": 'JOB ACTION…  follow-ups on a finished job: :act 7k3f9a2m U1 "vary strong"',
+    "act": 'JOB ACTION…  follow-ups: :act 7k3f9a2m U1 "vary strong"',
     "ask": "COMMAND …    describe, shorten, blend and the like",
     "info": "             the account's plan, its hours and its queue",
     "status": "             what goes on, what was spent, why it is paused",
@@ -71,14 +71,17 @@ class Lines:
 
     def _tell(self, error: MjwatchError) -> None:
         self.failed = True
-        typer.echo(plain(" - ".join(half for half in (error.message, error.mend) if half)), err=True)
+        told = plain(" - ".join(half for half in (error.message, error.mend) if half))
+        for line in wrapped(told, room()):
+            typer.echo(line, err=True)
 
     def _prompt(self, words: str) -> None:
         from mjwatch.cli.work import names_a_file
 
         if names_a_file(words):
             raise PromptFileError(
-                f"{words} is a file, and is not sent as a prompt", f"`mjwatch submit {words}`, elsewhere"
+                f"{words} is a file, and is not sent as a prompt",
+                f"in another terminal: `mjwatch submit {words}`",
             )
         wish, notes = typed(self._config, words)
         for note in notes:
