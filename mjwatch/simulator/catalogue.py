@@ -131,6 +131,7 @@ _BOT = {
     "answer_stuck": "/info, /describe, /shorten: the LOADING answer is never filled in",
     "account": "at once: the account is as the keys say: `mode` (fast, relax, turbo), `remix`, `stealth`, "
     "`variability` (booleans), `suffix`, `version` (texts), `fast_hours` (left)",
+    "niji_joins": "at once: niji・journey is in the guild too, and its commands are in the guild's index",
     "informed": "a notice named by `title` (default Duplicate images detected) comes beside a job that runs "
     "all the same; keys as for refuse",
     "queued_start_with_nonce": "a job that waited in the queue starts with our nonce and interaction "

@@ -58,7 +58,7 @@ class Checks:
         if not isinstance(body, dict):
             raise refusals.not_an_object("")
         _check_envelope(body)
-        channel = _checked_channel(body)
+        channel = _checked_channel(body, self._index.in_guild)
         if body["type"] == INTERACTION_COMMAND:
             return self._command(body, channel, sent or {})
         if body["type"] == INTERACTION_COMPONENT:
@@ -185,7 +185,7 @@ def _check_envelope(body: Json) -> None:
     check_nonce(body.get("nonce"))
 
 
-def _checked_channel(body: Json) -> Channel:
+def _checked_channel(body: Json, in_guild: tuple[str, ...]) -> Channel:
     application = str(body["application_id"])
     if application not in (BOT_ID, NIJI_ID):
         raise refusals.coded(400, 10002, "Unknown Application")
@@ -197,7 +197,7 @@ def _checked_channel(body: Json) -> Channel:
         raise refusals.unknown_channel(400)
     if guild_id is not None and str(guild_id) != channel.guild_id:
         raise refusals.unknown_guild(400)
-    if application == NIJI_ID and channel.guild_id is None:
+    if application not in (in_guild if channel.guild_id is not None else (BOT_ID,)):
         raise refusals.coded(400, 10005, "Unknown Integration")
     return channel
 

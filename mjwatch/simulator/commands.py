@@ -21,6 +21,13 @@ class CommandIndex:
         self._mint = mint
         self._versions = {command.id: command.version for command in _ALL}
         self._index_version = mint.next()
+        self.in_guild: tuple[str, ...] = (BOT_ID,)
+        """The guild's applications. Not niji from the start: its commands bear the names of Midjourney's, and
+        some clients know a command by its name alone, such as the npm package `midjourney`."""
+
+    def invite_niji(self) -> None:
+        """Let niji・journey into the guild."""
+        self.in_guild = (BOT_ID, NIJI_ID)
 
     def bump(self) -> None:
         """Give every command a new version, as a redeployed bot does."""

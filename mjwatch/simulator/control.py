@@ -59,6 +59,7 @@ class Control:
             "gateway_heartbeat": lambda _: self._send_all(Opcode.HEARTBEAT),
             "gateway_close": self._close_all,
             "account": lambda fault: self._bot.account.change(fault.details),
+            "niji_joins": lambda _: index.invite_niji(),
         }
 
     def routes(self) -> list[web.RouteDef]:

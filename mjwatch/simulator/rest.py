@@ -161,7 +161,7 @@ class RestApi:
     async def guild_index(self, request: web.Request) -> web.Response:
         """The commands that can be used in the guild."""
         _check_guild(request)
-        return self._index_answer(BOT_ID, NIJI_ID)
+        return self._index_answer(*self._index.in_guild)
 
     async def channel_index(self, request: web.Request) -> web.Response:
         """The commands of a private channel; guild channels have theirs at the guild."""

@@ -23,9 +23,13 @@ async def _imagine(client: Client, gateway: Gateway, prompt: str) -> Json:
     return body
 
 
-def test_the_index_of_a_guild_has_both_applications_that_of_a_dm_only_its_own() -> None:
+def test_the_index_of_a_guild_has_both_applications_once_niji_has_joined_that_of_a_dm_only_its_own() -> None:
     async def story() -> None:
         async with simulated() as client:
+            guild = f"/api/v9/guilds/{GUILD_ID}/application-command-index"
+            _, index = await client.call("GET", guild)
+            assert {one["application_id"] for one in index["application_commands"]} == {BOT_ID}
+            await client.fault("niji_joins")
             wanted = {
                 f"/guilds/{GUILD_ID}": [BOT_ID, NIJI_ID],
                 "/users/@me": [BOT_ID, NIJI_ID],
@@ -45,6 +49,7 @@ def test_the_index_of_a_guild_has_both_applications_that_of_a_dm_only_its_own() 
 def test_its_messages_are_its_own_and_say_which_niji_it_is() -> None:
     async def story() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
+            await client.fault("niji_joins")
             await gateway.identify()
             body = await _imagine(client, gateway, "a red cat")
             start = await gateway.event("MESSAGE_CREATE")
@@ -60,6 +65,7 @@ def test_its_messages_are_its_own_and_say_which_niji_it_is() -> None:
 def test_its_buttons_are_pressed_in_its_name_only() -> None:
     async def story() -> None:
         async with simulated() as client, client.gateway() as gateway:
+            await client.fault("niji_joins")
             await gateway.identify()
             await _imagine(client, gateway, "a red cat --niji 5")
             final, job_uuid = await gateway.final(), await client.last_uuid()
@@ -85,6 +91,10 @@ def test_its_buttons_are_pressed_in_its_name_only() -> None:
 def test_a_version_of_midjourneys_command_is_stale_for_it() -> None:
     async def story() -> None:
         async with simulated() as client:
+            await client.fault("niji_joins")
+            foreign = await client.body(application_id=NIJI_ID)
+            status, answer = await client.post(foreign)
+            assert (status, answer["code"]) == (404, 10063)
             imagine = NIJI_COMMANDS["imagine"]
             data = {
                 "id": imagine.id,

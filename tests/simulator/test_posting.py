@@ -56,7 +56,7 @@ def _prompt(value: object) -> Callable[[Json], None]:
         (_top(guild_id="1"), 400, 10004, None),
         (_top(channel_id=DM_CHANNEL_ID), 400, 10004, None),
         (_top(application_id="1"), 400, 10002, None),
-        (_top(application_id=NIJI_APPLICATION_ID), 404, 10063, None),
+        (_top(application_id=NIJI_APPLICATION_ID), 400, 10005, None),
         (
             _top(application_id=NIJI_APPLICATION_ID, channel_id=DM_CHANNEL_ID, guild_id=None),
             400,
