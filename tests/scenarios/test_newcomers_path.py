@@ -12,6 +12,7 @@ import sys
 import tomllib
 from contextlib import ExitStack
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "newcomer.txt"
+"""As it was read and found good; a change is read anew and written down there. A clone has what is committed."""
 
 PROMPT = "$"
 DROPPED = "a heron in the reeds"
@@ -203,7 +205,10 @@ def test_from_a_fresh_clone_to_the_gallery_every_message_is_the_one_that_was_fou
         told = in_words([*demo_in_order(first.told()), "", "# in a second terminal", *second.told()], names)
         assert token not in told
         assert len(stage.state()["interactions"]) == len(jobs) == 2
-    assert told == GOLDEN.read_text()
+    found_good = GOLDEN.read_text()
+    assert told == found_good, "\n".join(
+        unified_diff(found_good.splitlines(), told.splitlines(), lineterm="")
+    )
 
 
 def test_the_documents_show_the_same_steps_in_the_same_order_and_the_same_words() -> None:
