@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "newcomer.txt"
-"""As it was read and found good; a change is read anew and written down there. A clone has what is committed."""
+"""As it was read and found good; a change is read anew and written down there. A clone has only what is
+committed."""
 
 PROMPT = "$"
 DROPPED = "a heron in the reeds"
