@@ -75,3 +75,4 @@ def test_everything_that_has_the_focus_shows_it(browser: Browser, outbox: Path) 
             assert outline >= 2, name
             seen.add(name)
         assert seen == {"skip", "summary", "words", "more", "card"}
+        assert gallery.page.locator(gallery.page.locator(".skip").get_attribute("href") or "").is_visible()

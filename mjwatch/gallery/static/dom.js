@@ -47,6 +47,11 @@ function encoded(name) {
 const thumbAddress = (job) => address("_gallery/thumbs", job.id[0], `${job.id}.webp`);
 const fileAddress = (job, name) => address(job.folder, name);
 
+/** A prompt in which no line ends within the dashes of a parameter. */
+function prompted(words) {
+  return words.split(/(--\w{1,24})/).map((part, n) => (n % 2 ? el("span", { class: "unbroken" }, part) : part));
+}
+
 /** Words in which marks say what is `code` and what is **strong**; a mark alone is a character like others. */
 function marked(words) {
   return words.split(/(`[^`\n]+`|\*\*[^*\n]+\*\*)/).map((part, n) => {

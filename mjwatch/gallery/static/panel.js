@@ -127,8 +127,8 @@ function facts(job) {
 function promptOf(job) {
   if (!job.prompt) return !job.command && el("p", { class: "prompt none" }, "No prompt");
   const rewritten =
-    job.echoed && el("details", {}, el("summary", {}, "As Midjourney repeated it"), el("p", {}, job.echoed));
-  const words = el("p", {}, job.prompt);
+    job.echoed && el("details", {}, el("summary", {}, "As Midjourney repeated it"), el("p", {}, prompted(job.echoed)));
+  const words = el("p", {}, prompted(job.prompt));
   const unfold = job.prompt.length > LONG && unfoldButton(words);
   return el("div", { class: "prompt" }, words, copyButton("Copy the prompt", job.prompt), unfold, rewritten);
 }
@@ -171,7 +171,7 @@ function lineageOf(job) {
 
 function relative(job, how) {
   const image = job.thumb && el("img", { src: thumbAddress(job), alt: "", decoding: "async" });
-  const words = el("span", {}, el("b", {}, how), ` ${shortened(job.prompt, 70) || titleOf(job)}`);
+  const words = el("span", {}, el("b", {}, how), " ", prompted(shortened(job.prompt, 70) || titleOf(job)));
   return el("a", { class: "relative", href: `#${job.id}`, click: replaceWith }, image || el("i", {}, icon(job.state === "done" ? "play" : "warning")), words);
 }
 
