@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from .account import HOURS_OF_PLAN, Account
 from .context_menu import ContextMenu
-from .desk import ANSWER_TIME, Desk
+from .desk import Desk
 from .dialogs import Dialogs
 from .orders import Orders
-from .preferences import Preferences
+from .preferences import ANSWER_TIME, Preferences
 from .presses import INPAINT, Presses
 from .slots import Slots
 from .witness import Executed

@@ -11,7 +11,7 @@ from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING
 from .command_table import COMMANDS
 from .messages import button, embed
 from .notices import notice_named
-from .preferences import BLUE
+from .preferences import ANSWER_TIME, BLUE
 from .refusing import asked_refusal, refuse
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .witness import Executed
     from .workshop import Workshop
 
-ANSWER_TIME = 0.4
 DESCRIBE_TIME = 6.0
 """Seconds until a picture is described (recorded 2025-06)."""
 KEYCAPS = ("1\ufe0f\u20e3", "2\ufe0f\u20e3", "3\ufe0f\u20e3", "4\ufe0f\u20e3", "5\ufe0f\u20e3")

@@ -50,6 +50,15 @@ class Interaction:
         return INTERACTION_COMMAND if self.custom_id is None else INTERACTION_COMPONENT
 
     @property
+    def full_name(self) -> str | None:
+        """The command with its sub-commands, `prefer remix`: so it is called in what answers it."""
+        names, options = [self.command or ""], self.options
+        while options and isinstance(options[0][1], tuple):
+            names.append(options[0][0])
+            options = options[0][1]
+        return " ".join(names) or None
+
+    @property
     def prompt(self) -> str | None:
         """The prompt that was given with it."""
         return self.words if self.modal is not None else self.option("prompt")

@@ -60,7 +60,7 @@ class MessageForms:
         person = self._person(_user(interaction.user_id))
         if interaction.kind != INTERACTION_COMMAND:
             return {"id": interaction.id, "type": interaction.kind, "user": person}
-        return {"id": interaction.id, "type": 2, "name": interaction.command, "user": person}
+        return {"id": interaction.id, "type": 2, "name": interaction.full_name, "user": person}
 
     def _metadata(self, interaction: Interaction) -> Json:
         about = self._about(interaction)

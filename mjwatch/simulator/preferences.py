@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from mjwatch.discord.protocol import FLAG_EPHEMERAL
+from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING
 
 from .messages import button, embed, select
 from .refusing import whisper
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .witness import Executed
 
 BLUE = 5793266
+ANSWER_TIME = 0.4
 _SPEEDS = {
     "fast": "Done! Your jobs now use fast-hours. You can always switch back with /relax",
     "relax": "Done! Your jobs now do not consume fast-hours, but might take a little longer. "
@@ -61,18 +63,15 @@ class Preferences:
             chosen = dict(values).get("new_value") if isinstance(values, tuple) else None
             self._account.suffix = chosen if isinstance(chosen, str) else ""
             words = f"set to `{chosen}`" if chosen else "removed"
-            self._say(interaction, executed, f"Your preferred suffix has been {words}")
-        elif name in ("remix", "variability"):
-            self._say(interaction, executed, self._switch(name))
+            told = f"Your preferred suffix has been {words}"
         else:
-            self._say(interaction, executed, "Done!")
+            told = self._switch(name) if name in ("remix", "variability") else "Done!"
+        await self._answer(interaction, executed, {"content": told})
 
     async def settings(self, interaction: Interaction, executed: Executed) -> None:
         """/settings: one button a setting, green where it is on."""
-        message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL)
-        message |= {"embeds": [embed("Settings", "", BLUE)], "components": self._rows()}
-        self._studio.delivery.create(message, interaction)
-        executed.outcome = "done"
+        shown = {"embeds": [embed("Settings", "", BLUE)], "components": self._rows()}
+        await self._answer(interaction, executed, shown)
 
     async def press(self, interaction: Interaction, executed: Executed) -> None:
         """A button or the menu of /settings: its message changes."""
@@ -107,6 +106,15 @@ class Preferences:
         ]
         versions = [select(f"{SETTINGS}VersionSelector", _VERSIONS, account.version)]
         return self._studio.forms.rows(versions, speeds, others)
+
+    async def _answer(self, interaction: Interaction, executed: Executed, body: Json) -> None:
+        """A LOADING message that is filled in: other clients wait for a change of it, which has no nonce."""
+        message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
+        self._studio.delivery.create(message, interaction)
+        await asyncio.sleep(min(ANSWER_TIME, self._studio.seconds_per_job / 10))
+        message |= {"flags": FLAG_EPHEMERAL, **body}
+        self._studio.delivery.update(message, interaction)
+        executed.outcome = "done"
 
     def _say(self, interaction: Interaction, executed: Executed, words: str) -> None:
         whisper(self._studio, interaction, words)

@@ -217,7 +217,8 @@ def test_shorten_and_settings_are_ephemeral_with_buttons() -> None:
             assert "**Shortened prompts**" in told["embeds"][0]["description"]
             assert len(told["components"][0]["components"]) == 5
             await client.run(gateway, "settings")
-            settings = await gateway.event("MESSAGE_CREATE", lambda message: message["components"])
+            settings = await gateway.event("MESSAGE_UPDATE", lambda message: message["components"])
+            assert (settings["interaction"]["name"], "nonce" in settings) == ("settings", False)
             styles = {
                 button["label"]: button["style"]
                 for row in settings["components"]
