@@ -330,7 +330,7 @@ def test_history_comes_oldest_first(api: Api) -> None:
 
 
 def test_of_a_list_of_messages_what_has_no_id_is_passed_over(api: Api) -> None:
-    odd = ["\u00b2", "9" * 5000, "-1", "", None, True, -1, 2**70, 1.5, [], {}]
+    odd: list[object] = ["\u00b2", "9" * 5000, "-1", "", None, True, -1, 2**70, 1.5, [], {}]
     listed = [*({"id": one} for one in odd), None, 5, {"id": 11}, {"id": "10"}]
     api.answer("/channels/70/messages", answer_json(listed))
     assert [message["id"] for message in api.rest.history("70")] == ["10", 11]

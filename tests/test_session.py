@@ -140,7 +140,7 @@ def test_a_ready_that_does_not_tell_whose_it_is_names_nobody(user: object) -> No
     one.receive(ready(user=user, guilds=[{"id": None}, {"id": 7}, {}, None], private_channels={}), 1)
     (event,) = one.events_received()
     assert isinstance(event, GatewayReady)
-    assert (event.user_id, event.user_name, event.guild_ids) == ("", "", {"7"})
+    assert (event.user_id, event.user_name, event.guild_ids) == ("", "", frozenset({"7"}))
 
 
 @pytest.mark.parametrize("session_id", [None, "", 7, "x" * 5000])
