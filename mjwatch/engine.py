@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch")
 
+_WORTH_A_LOOK = frozenset({State.FAILED, State.REJECTED, State.IN_DOUBT})
+"""States in which a job is told of at a level that administrators look for."""
+
 LONGEST_WAIT = 60.0
 
 FAULT = 3600.0
@@ -430,4 +433,5 @@ def _log_move(job: Job, moved: Job) -> None:
         words = moved.state
     else:
         return
-    log.info("%s %s", moved.id, words, extra={"job": moved.id})
+    level = logging.WARNING if moved.state in _WORTH_A_LOOK and moved.state is not job.state else logging.INFO
+    log.log(level, "%s %s", moved.id, words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -203,6 +204,18 @@ def test_a_job_in_doubt_keeps_its_twins_back(house: House) -> None:
     assert len(house.submits()) == 1
     house.feed(ev.ForJob("job00001", ev.CancelAsked()))
     assert len(house.submits()) == 2
+
+
+def test_what_an_administrator_looks_for_is_a_warning(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.online()
+    banned = Refusal(RefusalClass.MODERATION, "Banned prompt", "cat")
+    with caplog.at_level(logging.INFO, "mjwatch"):
+        words: tuple[ev.JobEvent, ...] = (ev.Unanswered("timeout"), ev.Refused(banned))
+        for number, word in enumerate(words, 1):
+            house.drop(f"{number}.txt", f"cat {number}\n")
+            house.feed(ev.ForJob(f"job{number:05}", word))
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line[:17] for line in warnings] == ["job00001 in doubt", "job00002 failed: "]
 
 
 def test_a_final_that_is_unclear_waits_for_the_one_that_makes_it_clear(house: House) -> None:

@@ -506,6 +506,12 @@ def test_a_collection_under_way_is_not_begun_twice() -> None:
     assert effects == (ef.Collect(moved),)
 
 
+def test_a_start_that_is_told_twice_is_one() -> None:
+    running = _do(ev.Accepted(), ev.Started("400", "300"), job=_submitting())
+    again, effects = step(running, ev.Started("400", "300", UUID), NOW + 5, LIMITS)
+    assert (again.history, again.job_uuid, effects) == (running.history, UUID, ())
+
+
 def test_the_history_does_not_grow_without_bound() -> None:
     job = FRESH
     for number in range(HISTORY_LENGTH):

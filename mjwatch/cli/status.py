@@ -84,7 +84,7 @@ def fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The facts but for the single jobs, each with its name; one without a name goes with that before it."""
     yield "daemon", _daemon(facts)
     if facts["paused"] is not None:
-        yield "paused", plain(facts["paused"])
+        yield "paused", plain(facts["paused"]).removeprefix("paused ")
         yield "", facts["mend"]
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
     yield "jobs", counts or "none at work"

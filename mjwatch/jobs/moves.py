@@ -45,7 +45,9 @@ def held(job: Job, event: ev.HeldByBot, now: float, limits: Limits) -> Moved:
 
 
 def start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
-    """The start message is here."""
+    """The start message is here; a session that is resumed may tell of it once more."""
+    if job.state is State.RUNNING and job.message_id == event.message_id:
+        return progress(job, ev.Progressed(None, event.job_uuid, event.cancel), now, limits)
     # Where remix mode is off no form comes, and nothing on the wire tells so before.
     unasked = job.press is not None and job.press.words is not None and job.modal is None
     job = note(
