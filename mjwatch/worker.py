@@ -29,6 +29,9 @@ COLLECTORS = 3
 BEHIND_THE_POST = 0.005
 """Seconds that a lone file's removal waits: its prompt goes out first, which has use for every moment."""
 
+FAULTY_TRIES = 8
+"""Tries at saving a job that meet a fault of our own, before the job is given up (``retry`` goes on)."""
+
 LONGEST_EFFECT = 1800.0
 """Seconds that no effect takes, however slow the wire and the disk: each of their steps has a limit."""
 
@@ -190,7 +193,8 @@ def _unforeseen(effect: ef.Effect, error: Exception) -> ev.LoopEvent | None:
             failure = ev.CancelPressed(f"a fault in mjwatch: {words}")
             return ev.ForJob(effect.job.id, failure, effect.job.nonce)
         case ef.Collect() | ef.Answer():
-            return ev.ForJob(effect.job.id, ev.NotSaved(f"a fault in mjwatch while saving: {words}"))
+            final = isinstance(effect, ef.Collect) and effect.job.tries + 1 >= FAULTY_TRIES
+            return ev.ForJob(effect.job.id, ev.NotSaved(f"a fault in mjwatch while saving: {words}", final))
         case ef.ReadHistory():
             return ev.HistoryUnread(f"a fault in mjwatch: {words}")
         case _:

@@ -37,8 +37,6 @@ PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
         ({"ahead": replace(AHEAD, state=State.RUNNING)}, "job jobbbbbb, is at work", ""),
         ({"capped_until": NOW + 60}, f"the daily cap is reached until {clock(NOW + 60, NOW)}", "max_per_day"),
         ({"capped_until": NOW - 60}, "", ""),
-        ({"unsaved": 24}, "the pictures of 24 jobs are yet to be saved", "--state collecting"),
-        ({"unsaved": 23}, "", ""),
     ],
 )
 def test_a_queued_job_says_what_it_waits_for(around: dict[str, Any], words: str, mend: str) -> None:

@@ -270,3 +270,18 @@ def test_a_photo_whose_encoder_filtered_nothing_is_filtered_anew() -> None:
     for tile, box in zip(split_grid(file), boxes(photo_rows), strict=True):
         assert_same(tile, photo_rows.crop(box))
         assert len(tile) <= 1.02 * len(by_default(photo_rows.crop(box)))
+
+
+def test_only_chunks_about_colours_that_every_reader_believes_are_kept() -> None:
+    out = BytesIO()
+    photo(64).save(out, "PNG")
+    data = out.getvalue()
+    head, rest = data[:33], data[33:]
+    gamma = png.chunk(b"gAMA", struct.pack(">I", 45455))
+    broken = gamma[:-1] + bytes([gamma[-1] ^ 1])
+    long = png.chunk(b"sRGB", bytes(5000))
+    other = png.chunk(b"gAMA", struct.pack(">I", 100000))
+    end = rest.rindex(b"IEND") - 4
+    lines = Scanlines.read(head + broken + long + gamma + other + rest[:end] + gamma + rest[end:])
+    assert lines is not None
+    assert lines.kept == gamma

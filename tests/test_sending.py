@@ -17,7 +17,7 @@ from mjwatch.discord.answers import read_answer
 from mjwatch.errors import JournalError
 from mjwatch.jobs.attempts import POSTS_AT_MOST
 from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.pacing import UNSAVED_AT_MOST
+from mjwatch.jobs.pacing import SAVED_AT_ONCE
 from mjwatch.jobs.sending import UPLOADS_KEPT
 from mjwatch.model import (
     Button,
@@ -73,21 +73,30 @@ def sent(house: House) -> list[str]:
     return [submit.job.id for submit in house.submits()]
 
 
-def test_nothing_is_sent_while_too_much_is_not_saved_yet(house: House) -> None:
-    for number in range(UNSAVED_AT_MOST + 5):
+def test_nothing_is_sent_while_too_much_is_being_saved(house: House) -> None:
+    for number in range(SAVED_AT_ONCE + 5):
         house.drop(f"{number}.txt", f"picture {number}\n")
     house.online()
-    for _ in range(UNSAVED_AT_MOST):
+    for _ in range(SAVED_AT_ONCE):
         (job_id,) = [one for one in sent(house) if house.job(one).state is State.SUBMITTING]
         rendered(house, job_id)
     *saved, under_way = sent(house)
     rendered(house, under_way)
-    house.feed(ev.ForJob(saved[0], ev.NotSaved("the disk is full")))
-    assert sent(house) == [*saved, under_way]
     house.feed(ev.ForJob(saved[0], ev.Published("one")))
     assert sent(house) == [*saved, under_way]
     house.feed(ev.ForJob(saved[1], ev.Published("two")))
-    assert len(sent(house)) == UNSAVED_AT_MOST + 2
+    assert len(sent(house)) == SAVED_AT_ONCE + 2
+
+
+def test_what_can_not_be_saved_holds_up_nothing(house: House) -> None:
+    for number in range(SAVED_AT_ONCE + 5):
+        house.drop(f"{number}.txt", f"picture {number}\n")
+    house.online()
+    for _ in range(SAVED_AT_ONCE + 4):
+        (job_id,) = [one for one in sent(house) if house.job(one).state is State.SUBMITTING]
+        rendered(house, job_id)
+        house.feed(ev.ForJob(job_id, ev.NotSaved("the folder is read-only")))
+    assert len(sent(house)) == SAVED_AT_ONCE + 5
 
 
 def rendered(house: House, job_id: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
 from mjwatch.errors import PictureError
 from mjwatch.pictures import split
@@ -172,18 +172,57 @@ def test_flat_graphics_do_not_grow_by_the_photo_strategy() -> None:
     assert sum(map(len, split_grid(data))) < 4 * len(data)
 
 
-def saved_with(data: bytes) -> dict[str, Any]:
-    """The options with which the parts would be saved."""
+def by_default(data: bytes) -> int:
+    """Bytes of the four pictures as Pillow saves them by default."""
     image = opened(data)
-    photo = split._is_photo(image, image_facts(data), len(data))
-    return split._prepare(image, "png", photo)[1]
+    x, y = image.width // 2, image.height // 2
+    boxes = [(0, 0, x, y), (x, 0, image.width, y), (0, y, x, image.height), (x, y, *image.size)]
+    return sum(len(encoded(image.crop(box), "PNG")) for box in boxes)
 
 
-def test_only_photos_are_encoded_by_run_lengths() -> None:
-    assert saved_with(encoded(noise("RGB", (64, 64)), "PNG"))["compress_type"] == zlib.Z_RLE
-    assert saved_with(encoded(noise("RGB", (64, 64)), "JPEG"))["compress_type"] == zlib.Z_RLE
-    for other in (noise("RGBA", (64, 64)), noise("P", (64, 64)), Image.new("RGB", (64, 64))):
-        assert "compress_type" not in saved_with(encoded(other, "PNG"))
+def text_page() -> Image.Image:
+    page = Image.new("RGB", (512, 512), "white")
+    draw = ImageDraw.Draw(page)
+    for line in range(0, 512, 14):
+        draw.text((5, line), "the quick brown fox jumps over the lazy dog " * 3, fill=(20, 20, 20))
+    return page
+
+
+@pytest.mark.parametrize("picture", [text_page(), text_page().filter(ImageFilter.GaussianBlur(1.5))])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"format": "PNG"},
+        {"format": "PNG", "compress_level": 0},
+        {"format": "JPEG", "quality": 90},
+        {"format": "WEBP", "quality": 90},
+    ],
+)
+def test_what_is_no_photo_does_not_grow_whatever_it_comes_from(
+    picture: Image.Image, options: dict[str, Any]
+) -> None:
+    out = BytesIO()
+    picture.save(out, **options)
+    pieces = split_grid(out.getvalue(), "png")
+    assert sum(map(len, pieces)) <= 1.02 * by_default(out.getvalue())
+
+
+def test_a_photo_from_a_lossy_file_is_encoded_by_run_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[bool] = []
+    encode = split._encode
+
+    def watched(image: Image.Image, box: Any, options: dict[str, Any]) -> bytes:
+        used.append("compress_type" in options and box[3] - box[1] == 32)
+        return encode(image, box, options)
+
+    monkeypatch.setattr(split, "_encode", watched)
+    split_grid(encoded(noise("RGB", (64, 64)), "JPEG"), "png")
+    assert sum(used) == 4
+
+
+def test_a_size_that_the_wanted_format_can_not_have_is_told() -> None:
+    with pytest.raises(PictureError):
+        split_grid(encoded(Image.new("RGB", (2, 2 * 17_000)), "PNG"), "webp")
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,6 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
             "The daily cap is reached until 14:05; 2 queued.",
         ),
         (Standing(capped_until="14:05"), "Nothing to do."),
-        (
-            Standing({State.QUEUED: 2, State.COLLECTING: 24}),
-            "Nothing is sent while so much is yet to be saved; 2 queued, 24 to be saved.",
-        ),
         (Standing({State.QUEUED: 2}, connected=False), "Waits for the gateway; 2 queued."),
         (
             Standing({State.QUEUED: 2}, inbox_trouble="nothing is taken: why"),

@@ -61,7 +61,6 @@ def _circumstances(reader: JournalReader, config: Config, job: Job) -> Circumsta
         trouble=reader.recall("trouble") if runs else None,
         ahead=reader.twin_ahead(job.id) if job.state is State.QUEUED else None,
         capped_until=capped_until(reader, config.pace.max_per_day, now),
-        unsaved=reader.open_count(State.COLLECTING) if job.state is State.QUEUED else 0,
     )
 
 

@@ -11,11 +11,10 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 
-UNSAVED_AT_MOST = 24
-"""Jobs that are rendered and not yet in the outbox, from which on nothing is sent.
+SAVED_AT_ONCE = 24
+"""Jobs whose pictures are being saved, from which on nothing is sent: they must not pile up without bound.
 
-Twice what the largest plan is said to run at once: met only where saving does not keep up, and then they
-must not grow for ever.
+Twice what the largest plan is said to run at once, so that it is met only where saving does not keep up.
 """
 
 
@@ -44,9 +43,9 @@ class Throttle:
         # A restart is no reason to hurry.
         self._next_time = self._sent[-1] + pace.delay if self._sent else float("-inf")
 
-    def may_send(self, now: float, in_flight: int, unsaved: int = 0) -> bool:
-        """Whether one more may be sent now: so many are in flight at Midjourney, so many yet to be saved."""
-        free = in_flight < self._pace.max_in_flight and unsaved < UNSAVED_AT_MOST
+    def may_send(self, now: float, in_flight: int, being_saved: int = 0) -> bool:
+        """Whether one more may be sent now: so many are in flight at Midjourney, so many being saved."""
+        free = in_flight < self._pace.max_in_flight and being_saved < SAVED_AT_ONCE
         return free and now >= self.next_time(now)
 
     def may_press(self, now: float) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mjwatch.jobs.pacing import UNSAVED_AT_MOST
 from mjwatch.model import ENDED, ENDED_BY_ENTRY, PauseKind, RefusalClass, State
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Circumstances:
     """What a job's waiting depends on beside itself. Times are seconds since 1970.
 
     ``ahead``: an equal prompt that is out or in doubt. ``capped_until``: when the daily cap lets the next one
-    go, if it is reached. ``unsaved``: how many are rendered and not yet in the outbox.
+    go, if it is reached.
     """
 
     now: float
@@ -46,7 +45,6 @@ class Circumstances:
     trouble: str | None = None
     ahead: Job | None = None
     capped_until: float | None = None
-    unsaved: int = 0
 
 
 def reason(job: Job) -> tuple[str, str]:
@@ -116,12 +114,6 @@ def _waits_in_queue(job: Job, around: Circumstances) -> tuple[str, str]:
     if around.capped_until is not None and around.capped_until > around.now:
         until = clock(around.capped_until, around.now)
         return f"the daily cap is reached until {until}", "[pace] max_per_day in the configuration sets it"
-    if around.unsaved >= UNSAVED_AT_MOST:
-        words = f"the pictures of {around.unsaved} jobs are yet to be saved, and nothing is sent meanwhile"
-        return (
-            words,
-            "`mjwatch list --state collecting` names them, `mjwatch show JOB` says what is in the way",
-        )
     return "", ""
 
 

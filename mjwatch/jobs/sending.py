@@ -71,7 +71,7 @@ class Sending:
         form = next((job for job in jobs.values() if _has_form(job, now) and self._may(job)), None)
         if form is not None:
             job: Job | None = form  # it can't be filled in much later
-        elif self._throttle.may_send(now, len(in_flight), _unsaved(jobs)):
+        elif self._throttle.may_send(now, len(in_flight), _being_saved(jobs)):
             job = self._journal.next_queued(now, self.blocked_twins(jobs), only=self.only)
         else:
             return None
@@ -116,8 +116,9 @@ class Sending:
         return self._throttle.next_time(now)
 
 
-def _unsaved(jobs: Mapping[str, Job]) -> int:
-    return sum(job.state is State.COLLECTING for job in jobs.values())
+def _being_saved(jobs: Mapping[str, Job]) -> int:
+    """How many are being saved now; what could not be saved waits for its next try, and holds up nothing."""
+    return sum(job.state is State.COLLECTING and job.due is None for job in jobs.values())
 
 
 def _is_out(job: Job) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mjwatch.jobs.pacing import UNSAVED_AT_MOST
 from mjwatch.jobs.reason import to_go_on
 from mjwatch.model import IN_FLIGHT, State
 
@@ -48,8 +47,6 @@ def _obstacle(standing: Standing) -> list[str]:
         return [f"no gateway: {standing.trouble}" if standing.trouble else "waits for the gateway", *inbox]
     if standing.capped_until and State.QUEUED in standing.jobs:
         return [f"the daily cap is reached until {standing.capped_until}", *inbox]
-    if standing.jobs.get(State.COLLECTING, 0) >= UNSAVED_AT_MOST and State.QUEUED in standing.jobs:
-        return ["nothing is sent while so much is yet to be saved", *inbox]
     return inbox
 
 

@@ -33,6 +33,13 @@ def chunks(data: bytes) -> Iterator[Part]:
         at = end
 
 
+def is_sound(data: bytes, part: Part) -> bool:
+    """Whether a chunk's checksum is right."""
+    checksum: int
+    (checksum,) = struct.unpack_from(">I", data, part.content.stop)
+    return zlib.crc32(memoryview(data)[part.start + 4 : part.content.stop]) == checksum
+
+
 def chunk(kind: bytes, content: bytes) -> bytes:
     """A chunk with its length and checksum."""
     return b"".join(chunk_parts(kind, [content]))

@@ -12,7 +12,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from mjwatch.pictures import png
@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 _MODES = {0: ("L", 1), 2: ("RGB", 3), 4: ("LA", 2), 6: ("RGBA", 4)}
 """By PNG's colour type, with 8 bits a channel: Pillow's name for it, and the bytes that a pixel takes."""
 
-_KEPT = frozenset({b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"sBIT", b"tRNS"})
-"""Chunks that say how the colours are meant; they are true of a piece as of the whole."""
+_KEPT = {b"iCCP": 1 << 20, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cICP": 4, b"sBIT": 4, b"tRNS": 6}
+"""Chunks that say how the colours are meant, and how long they may be; they are true of each piece, too."""
+
+MOST_CHUNKS = 10_000
+"""A file in more parts is none that an encoder made."""
 
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 
 _SAMPLE_ROWS, _SAMPLES = 12, 2
-_GROWTH = 1.02
+GROWTH = 1.02
 """By how much a piece may be larger than Pillow's default makes it."""
 
 _AT_ONCE = 192
@@ -67,7 +70,7 @@ class Scanlines:
         That is what is interlaced, has a palette, or has not 8 bits a channel. The caller has seen to it
         that the picture is not too large.
         """
-        parts = list(png.chunks(data))
+        parts = list(islice(png.chunks(data), MOST_CHUNKS))
         if not parts or parts[0].kind != b"IHDR" or parts[-1].kind != b"IEND":
             return None
         head = data[parts[0].content]
@@ -81,8 +84,7 @@ class Scanlines:
         if size > len(data) * MOST_INFLATED:
             return None  # a head that promises more than there can be
         rows = _inflated(data, packed, size)
-        kept = b"".join([data[part.start : part.end] for part in parts if part.kind in _KEPT])
-        found = None if rows is None else cls(rows, width, height, colour, kept)
+        found = None if rows is None else cls(rows, width, height, colour, _colours(data, parts))
         return found if found is not None and found.has_known_filters else None
 
     @property
@@ -104,15 +106,9 @@ class Scanlines:
 
     def pays(self, box: Box, whole: Image.Image) -> bool:
         """Whether the piece becomes about as small as with Pillow's default; some of its rows show it."""
-        left, top, right, bottom = box
-        height = min(_SAMPLE_ROWS, bottom - top)
-        ours = pillows = 0
-        for number in range(1, _SAMPLES + 1):
-            y = top + (bottom - top - height) * number // (_SAMPLES + 1)
-            sample = (left, y, right, y + height)
-            ours += sum(map(len, self._squeezed(sample, whole)))
-            pillows += len(_squeezed_by_pillow(whole.crop(sample)))
-        return ours <= _GROWTH * pillows
+        samples = list(samples_of(box))
+        ours = sum(len(part) for sample in samples for part in self._squeezed(sample, whole))
+        return ours <= GROWTH * sum(len(_squeezed_by_pillow(whole.crop(sample))) for sample in samples)
 
     def cut(self, box: Box, whole: Image.Image) -> bytes:
         """The piece as a PNG file. ``whole`` is the same picture, decoded: one that ``fits``."""
@@ -150,6 +146,25 @@ class Scanlines:
             else:
                 yield row[:end]
             above = first
+
+
+def _colours(data: bytes, parts: Sequence[png.Part]) -> bytes:
+    """The chunks about colours that every reader believes: before the picture, whole, one of each kind."""
+    found: dict[bytes, bytes] = {}
+    for part in takewhile(lambda part: part.kind != b"IDAT", parts):
+        fits = part.content.stop - part.content.start <= _KEPT.get(part.kind, -1)
+        if fits and png.is_sound(data, part):
+            found.setdefault(part.kind, data[part.start : part.end])
+    return b"".join(found.values())
+
+
+def samples_of(box: Box) -> Iterator[Box]:
+    """Some rows of the piece, by which it can be told how it is best compressed."""
+    left, top, right, bottom = box
+    height = min(_SAMPLE_ROWS, bottom - top)
+    for number in range(1, _SAMPLES + 1):
+        y = top + (bottom - top - height) * number // (_SAMPLES + 1)
+        yield left, y, right, y + height
 
 
 def _inflated(data: bytes, packed: Sequence[slice], size: int) -> bytearray | None:

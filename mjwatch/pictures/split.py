@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from mjwatch.errors import PictureError
-from mjwatch.pictures.scanlines import Scanlines
+from mjwatch.pictures.scanlines import GROWTH, Scanlines, samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +36,9 @@ _PHOTO_RATIO = 0.25
 
 _DULL_RATIO = 0.1
 """One that is smaller than this part has so much that repeats that Pillow's default is quick, too."""
+
+_DEFAULT: dict[str, Any] = {"format": "PNG"}
+_RUNS: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
 """What Pillow raises on damaged files; it promises no single class."""
@@ -89,8 +92,10 @@ class Grid:
     """A grid that is read: its pixels, and how its four pictures are to be encoded."""
 
     image: Image.Image
-    _lines: Scanlines | None
     _options: dict[str, Any]
+    _photo: bool
+    """Whether run lengths may do for a PNG that is encoded anew."""
+    _lines: Scanlines | None
 
     def split(self, threads: int = 2) -> list[bytes]:
         """The four pictures, as ``split_grid`` gives them."""
@@ -107,10 +112,26 @@ class Grid:
             return list(pool.map(piece, enumerate(_boxes(*self.image.size), 1)))
 
     def _piece(self, box: Box) -> bytes:
+        with _told():
+            made = self._by_run_lengths(box)
+            raw = (box[2] - box[0]) * (box[3] - box[1]) * len(self.image.getbands())
+            if made is not None and len(made) > raw * _PHOTO_RATIO:
+                return made
+            usual = _encode(self.image, box, self._options)
+            return usual if made is None else min(made, usual, key=len)
+
+    def _by_run_lengths(self, box: Box) -> bytes | None:
+        """The piece as a PNG without a search for repeats; None where some of its rows show that to cost."""
         lines = self._lines
-        if lines is not None and lines.fits(self.image) and lines.pays(box, self.image):
-            return lines.cut(box, self.image)
-        return _encode(self.image, box, self._options)
+        if lines is not None and lines.fits(self.image):
+            return lines.cut(box, self.image) if lines.pays(box, self.image) else None
+        if not self._photo:
+            return None
+        samples = list(samples_of(box))
+        ours, pillows = (
+            sum(len(_encode(self.image, sample, how)) for sample in samples) for how in (_RUNS, _DEFAULT)
+        )
+        return _encode(self.image, box, self._options | _RUNS) if ours <= GROWTH * pillows else None
 
 
 def opened_grid(data: bytes, format: str = "auto") -> Grid:
@@ -129,9 +150,8 @@ def opened_grid(data: bytes, format: str = "auto") -> Grid:
                 image.load()
                 lines = reading.result()
         image.load()
-    # Cut along scanlines, each piece shows on its own whether run lengths will do.
-    prepared, options = _prepare(image, wanted, lines is None and _is_photo(image, facts, len(data)))
-    return Grid(prepared, lines, options)
+    photo = wanted == "png" and lines is None and _is_photo(image, facts, len(data))
+    return Grid(*_prepared(image, wanted), photo, lines)
 
 
 def _may_keep_filters(image: Image.Image, size: int) -> bool:
@@ -185,13 +205,13 @@ def _is_photo(image: Image.Image, facts: PictureFacts, size: int) -> bool:
     return facts.format != "png" or size / raw > _PHOTO_RATIO
 
 
-def _prepare(image: Image.Image, wanted: str, photo: bool) -> tuple[Image.Image, dict[str, Any]]:
+def _prepared(image: Image.Image, wanted: str) -> tuple[Image.Image, dict[str, Any]]:
     """The picture in a mode that the format can store, and Pillow's options for saving its parts."""
     kept = {"icc_profile": image.info.get("icc_profile")}
     if wanted == "png":
-        strategy = {"compress_level": 1, "compress_type": zlib.Z_RLE} if photo else {}
-        stored = image.convert("RGB") if image.mode in ("CMYK", "YCbCr", "RGBX") else image
-        return stored, {"format": "PNG", **strategy, **kept}
+        if image.mode in ("CMYK", "YCbCr", "RGBX"):
+            return image.convert("RGB"), {**_DEFAULT, "icc_profile": None}  # it is one for the other colours
+        return image, {**_DEFAULT, **kept}
     if image.mode in ("I;16", "I;16B", "I", "F"):
         raise PictureError("16-bit grey can only be stored as PNG")
     if wanted == "webp":

@@ -1,5 +1,4 @@
-"""Jobs at work are stopped by Midjourney's own button, where it is offered; of all others it is told that they
-are paid for.
+"""Jobs at work are stopped by Midjourney's own button where it is offered; others are told as paid for.
 
 Seen to catch: a press that a restart forgets, a press while the sending is paused, a second press.
 """
