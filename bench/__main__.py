@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
+import sys
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -71,6 +73,9 @@ def main() -> None:
     parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables into this page")
     parser.add_argument("--against", type=Path, metavar="FILE", help="show an earlier run's beside them")
     wish = parser.parse_args()
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if unknown := set(wish.what) - set(MEASUREMENTS):
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
     earlier = results.read(wish.against) if wish.against else {}

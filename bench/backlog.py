@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from bench.figures import Figure
 from bench.grids import encoded, grid
-from bench.processes import cpu_seconds, environment, simulator
+from bench.processes import cpu_seconds, program, simulator
 
 IN_FLIGHT = 12
 ENOUGH_HOURS = 100_000
@@ -84,8 +83,7 @@ def _drain(workspace: Path) -> tuple[float, float]:
     """Its CPU seconds, and its memory at the peak."""
     config = str(workspace / "config.toml")
     command = [sys.executable, "-m", "mjwatch", "--config", config, "run", "--drain"]
-    with (workspace / "mjwatch.log").open("w") as log:
-        daemon = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
+    with program(*command, log=workspace / "mjwatch.log") as daemon:
         _, status, usage = os.wait4(daemon.pid, 0)
         daemon.returncode = os.waitstatus_to_exitcode(status)
     if daemon.returncode != 0:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 HANG = 120.0
 """Seconds after which something that should have happened never will."""
+
+PATIENCE = 10.0
+"""Seconds that a program has to end by itself."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -40,22 +43,38 @@ def environment() -> dict[str, str]:
 
 @contextmanager
 def program(*command: str, log: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Run it, and end it with the block. Without a ``log`` its output can be read."""
-    output = subprocess.PIPE if log is None else log.open("a")
-    with subprocess.Popen(
-        command, stdout=output, stderr=None if log is None else output, text=True, env=environment()
-    ) as one:
-        try:
-            yield one
-        finally:
-            if one.poll() is None:
-                one.send_signal(signal.SIGTERM)
-                try:
-                    one.wait(HANG)
-                except subprocess.TimeoutExpired:
-                    one.kill()
-            if log is not None:
-                output.close()  # type: ignore[union-attr]
+    """Run it, and end it and all that it started with the block. Without a ``log`` its output can be read."""
+    with ExitStack() as stack:
+        output = subprocess.PIPE if log is None else stack.enter_context(log.open("a"))
+        one = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=None if log is None else output,
+            text=True,
+            env=environment(),
+            start_new_session=True,
+        )
+        stack.callback(_end, one)
+        yield one
+
+
+def _end(one: subprocess.Popen[str]) -> None:
+    """Ask its whole group to end, then end it; not even a second Ctrl-C leaves anything of it."""
+    try:
+        _signal_group(one, signal.SIGTERM)
+        one.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        _signal_group(one, signal.SIGKILL)
+        one.wait()
+        if one.stdout is not None:
+            one.stdout.close()
+
+
+def _signal_group(one: subprocess.Popen[str], what: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(one.pid, what)
 
 
 @contextmanager
@@ -84,6 +103,8 @@ def daemon(workspace: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         wait_until(
             lambda: _sessions(log) > before or one.poll() is not None, "the gateway's READY", pause=0.005
         )
+        if one.poll() is not None:
+            raise RuntimeError(f"the daemon does not start: {log.read_text(encoding='utf-8')[-1000:]}")
         yield one
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.backlog import picture_of, queue
 from bench.figures import Figure
-from bench.processes import environment, simulator
+from bench.processes import program, simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,14 +76,11 @@ def _stacks(workspace: Path, jobs: int, picture: Path, seconds: int) -> list[tup
     with simulator(workspace, "--seconds-per-job", str(seconds), picture=picture):
         queue(workspace, jobs)
         command = [str(Path(sys.executable).with_name(looks[0])), *looks[1:], sys.executable, "-m", "mjwatch"]
-        ended = subprocess.run(
-            [*command, *config, "run", "--drain"],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if not seen.exists():
-        raise RuntimeError(f"py-spy saw nothing: {ended.stderr[-1000:]}")
+        log = workspace / "mjwatch.log"
+        with program(*command, *config, "run", "--drain", log=log) as ended:
+            ended.wait()
+    made = len(list((workspace / "outbox").glob("job*/manifest.json")))
+    if made != jobs or not seen.exists():
+        raise RuntimeError(f"{made} of {jobs} jobs were done: {log.read_text(encoding='utf-8')[-1000:]}")
     lines = seen.read_text(encoding="utf-8").splitlines()
     return [(stack, int(times)) for stack, _, times in (line.rpartition(" ") for line in lines)]
