@@ -24,7 +24,7 @@ WARM = 15.0
 
 
 def figures(quick: bool) -> list[Figure]:
-    """Starts in turns; then three daemons idle side by side for the same minutes."""
+    """Starts in turns; then two daemons idle side by side for the same minutes."""
     jobs, rounds, files, minutes = (20_000, 2, 2_000, 0.1) if quick else (1_000_000, 9, 100_000, 2.0)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

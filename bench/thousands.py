@@ -15,9 +15,9 @@ def figures(quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         picture = picture_of(place, 256)
-        start = drained(place / "none", 0, picture, 0)
+        one = drained(place / "one", 1, picture, 0)
         small, large = (drained(place / str(jobs), jobs, picture, 0) for jobs in (few, many))
-    costs = [1000 * (run.cpu - start.cpu) / run.jobs for run in (large, small)]
+    costs = [1000 * (run.cpu - one.cpu) / (run.jobs - 1) for run in (large, small)]
     return [
         Figure(f"CPU a job of 256x256, of {many:,}", costs[0], "ms", costs[1], f"of {few}", at_most=1.1),
         Figure(f"jobs a second, of {many:,}", large.jobs / large.seconds, "/s"),
