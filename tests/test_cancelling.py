@@ -52,6 +52,8 @@ def test_the_button_is_pressed_once_with_a_nonce_and_the_session_of_its_own() ->
     assert effects == (ef.PressCancel(pressed, "9002", "session-b"),)
     assert pressed.nonces == ("9001",)
     assert to_press([pressed, asked], NOW) is None  # one press at a time
+    ended = after(STOPPED, job=pressed)[0]
+    assert to_press([ended, asked], NOW) == asked  # its stop came before the answer to its press
     taken, _ = after(ev.CancelPressed(), ev.CancelAsked(), ev.Progressed(50, UUID, BUTTON), job=pressed)
     assert to_press([taken], NOW + 3600) is None
     assert to_press([taken, asked], NOW) == asked

@@ -28,7 +28,7 @@ PRESS_PATIENCE = 60.0
 
 def to_press(jobs: Iterable[Job], now: float) -> Job | None:
     """The first job whose Cancel Job is to be pressed now; None also while another's press is on its way."""
-    wanted = [job for job in jobs if job.cancelling is not None]
+    wanted = [job for job in jobs if job.cancelling is not None and job.state is State.RUNNING]
     if any(job.cancelling is not None and not job.cancelling.answered for job in wanted):
         return None
     return next((job for job in wanted if press_due(job) <= now), None)
