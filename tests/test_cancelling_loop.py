@@ -13,7 +13,7 @@ from mjwatch.jobs.control import Request
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.pacing import Pace
 from mjwatch.model import Press, Refusal, RefusalClass, State
-from tests.shapes import UUID_A, create, result, started, update
+from tests.shapes import CHANNEL, UUID_A, create, message, result, started, update
 from tests.test_engine import House
 
 if TYPE_CHECKING:
@@ -161,3 +161,66 @@ def test_a_cancelled_job_that_can_not_run_keeps_nothing_from_its_twin(house: Hou
     house.feed(create(started("602", nonce=house.job("job00002").nonce)))
     effects = house.feed(create(result("703", uuid=UUID_A)))
     assert [type(effect) for effect in effects] == [ef.Collect]
+
+
+def test_nothing_else_goes_out_before_a_press_is_answered(house: House) -> None:
+    job_id = running(house)
+    cancel(house, job_id)
+    house.drop("2.txt", "cat 2\n")
+    assert (len(presses(house)), len(house.submits())) == (1, 1)
+    house.feed(ev.ForJob(job_id, ev.CancelPressed("a captcha", CAPTCHA, 0.0), "nonce-1"))
+    assert house.engine.paused is not None
+    assert len(house.submits()) == 1
+
+
+def test_where_only_some_may_be_sent_anothers_wish_holds_up_none_of_theirs(house: House) -> None:
+    other, own = running(house, 1), running(house, 2)
+    house.engine.sending.only = frozenset({own})
+    cancel(house, other, own)
+    assert [press.job.id for press in presses(house)] == [own]
+    house.feed(ev.ForJob(own, ev.CancelPressed("no route", again=10.0)))
+    assert house.engine._wait() <= 10.0
+
+
+@pytest.mark.parametrize("how", ["paused", "offline", "others only"])
+def test_a_press_that_can_not_be_made_now_keeps_nobody_busy(house: House, how: str) -> None:
+    job_id = running(house)
+    match how:
+        case "paused":
+            house.engine.pausing.ask(None)
+        case "offline":
+            house.feed(ev.GatewayDown("lost", 1e9))
+        case _:
+            house.engine.sending.only = frozenset({"another"})
+    cancel(house, job_id)
+    house.now += 1
+    house.feed()
+    assert presses(house) == []
+    assert house.engine._wait() > 0.5
+
+
+def test_a_clock_that_is_set_back_delays_no_press_and_no_prompt(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        house = House(journal, pace=Pace(max_in_flight=3, delay=4.0, jitter=4.0, max_per_day=0))
+        house.online()
+        job_id = running(house)
+        house.now += 7200
+        cancel(house, job_id)
+        house.feed(ev.ForJob(job_id, ev.CancelPressed(), "nonce-1"))
+        house.now -= 3600
+        house.feed()
+        house.now += 20
+        house.drop("2.txt", "cat 2\n", mtime=1.0)
+        assert (len(presses(house)), len(house.submits())) == (1, 2)
+
+
+def test_what_answers_a_press_later_is_not_taken_for_the_jobs_own(house: House) -> None:
+    job_id = running(house)
+    cancel(house, job_id)
+    (press,) = presses(house)
+    about = {"type": 19, "message_reference": {"channel_id": CHANNEL, "message_id": "601"}}
+    house.feed(create(message("777", "", nonce=press.nonce, flags=192, **about)))
+    gone = {"type": "rich", "title": "Something went wrong", "description": "It is gone", "color": 16711680}
+    house.feed(update({**message("777", "", flags=64, **about), "embeds": [gone]}))
+    assert house.job().state is State.RUNNING
+    assert "could not be pressed" in house.job().history[-1].event

@@ -27,11 +27,14 @@ PRESS_PATIENCE = 60.0
 
 
 def to_press(jobs: Iterable[Job], now: float) -> Job | None:
-    """The first job whose Cancel Job is to be pressed now; None also while another's press is on its way."""
-    wanted = [job for job in jobs if job.cancelling is not None and job.state is State.RUNNING]
-    if any(job.cancelling is not None and not job.cancelling.answered for job in wanted):
-        return None
-    return next((job for job in wanted if press_due(job) <= now), None)
+    """The first job whose Cancel Job is to be pressed now."""
+    return next((job for job in jobs if press_due(job) <= now), None)
+
+
+def press_is_out(jobs: Iterable[Job]) -> bool:
+    """Whether a press is on its way: until its answer nothing else is sent, which may be a pause's cause."""
+    at_work = (job.cancelling for job in jobs if job.state is State.RUNNING)
+    return any(wish is not None and not wish.answered for wish in at_work)
 
 
 def press_due(job: Job) -> float:
@@ -54,7 +57,7 @@ def ask(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
     words = "asked to cancel"
     if job.cancel_button is None:
         words += "; it is already sent, so its pictures will be published unless it can be stopped"
-    return note(without_follow_ups(job), now, words, cancelling=replace(wish, due=now)), ()
+    return note(without_follow_ups(job), now, words, cancelling=replace(wish, due=0.0)), ()
 
 
 def ask_too_late(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:

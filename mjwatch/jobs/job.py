@@ -130,7 +130,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
         ev.InteractionSeen: Row(moves.interaction),
         ev.HeldByBot: Row(moves.held),
         ev.InteractionFailed: Row(attempts.doubt, (State.IN_DOUBT, *_FORM)),
-        ev.Refused: Row(attempts.refuse, (*_BACK, State.FAILED)),
+        ev.Refused: Row(cancelling.refused, (*_BACK, State.FAILED)),
         ev.Overdue: Row(moves.overdue_submitted, (State.IN_DOUBT, *_FORM)),
         ev.CancelAsked: Row(cancelling.ask),
         **_ignore(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Vanished, ev.RetryAsked, ev.Restarted),

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from mjwatch.errors import JournalError
+from mjwatch.errors import JournalError, NoJournalError
 from mjwatch.jobs.schema import newest_version, version_of
 from mjwatch.jobs.seal import is_sealed
 
@@ -102,9 +102,9 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
 
 
-def no_journal(path: Path) -> JournalError:
+def no_journal(path: Path) -> NoJournalError:
     """The error for readers where nothing has run yet."""
-    return JournalError(f"there is no journal at {path} yet", "start the service with `mjwatch run`")
+    return NoJournalError(f"there is no journal at {path} yet", "start the service with `mjwatch run`")
 
 
 def _damaged(path: Path, what: str) -> JournalError:

@@ -82,7 +82,7 @@ class Throttle:
         """Where the clock was set back, what was sent "later" counts as sent now."""
         if self._sent and self._sent[-1] > now:
             self._sent = deque(min(time, now) for time in self._sent)
-            self._next_time = min(self._next_time, now + self._pace.delay + self._pace.jitter)
+        self._next_time = min(self._next_time, now + self._pace.delay + self._pace.jitter)
 
     def sent(self, now: float, chance: float) -> None:
         """One was sent now; ``chance``, from 0 to 1, is the share of the jitter added to the pause."""

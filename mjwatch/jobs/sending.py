@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.cancelling import press_due, to_press
+from mjwatch.jobs.cancelling import press_due, press_is_out, to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.midjourney.twins import twin_of
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -63,10 +63,10 @@ class Sending:
         if not self._channel.open or session_id is None or self._uploading is not None:
             return None
         in_flight = [job.state for job in jobs.values() if job.state in IN_FLIGHT]
-        if State.SUBMITTING in in_flight:
+        if State.SUBMITTING in in_flight or press_is_out(jobs.values()):
             return None
-        stopping = to_press(jobs.values(), now)
-        if stopping is not None and self._may(stopping) and self._throttle.may_press(now):
+        stopping = to_press(filter(self._may, jobs.values()), now)
+        if stopping is not None and self._throttle.may_press(now):
             return stopping, ev.CancelChosen(self._new_nonce(), session_id)
         form = next((job for job in jobs.values() if _has_form(job, now) and self._may(job)), None)
         if form is not None:
@@ -96,7 +96,8 @@ class Sending:
 
     def press_time(self, jobs: Mapping[str, Job], now: float) -> float:
         """When the next Cancel Job is to be pressed; infinity: none."""
-        return max(min(map(press_due, jobs.values()), default=math.inf), self._throttle.next_press(now))
+        due = min(map(press_due, filter(self._may, jobs.values())), default=math.inf)
+        return max(due, self._throttle.next_press(now))
 
     def heard(self, job_id: str, event: ev.JobEvent) -> None:
         """An upload may have ended."""

@@ -56,6 +56,7 @@ class Follower:
         self._owner_of = owner_of
         self.strangers = Strangers()
         self.holding = Holding()
+        self._press_answers: dict[str, str] = {}  # messages that answer a press, and the job it was for
         self.me: str | None = None
         self.newest: str | None = None
         self.references_seen = False
@@ -184,7 +185,9 @@ class Follower:
 
     def _assign(self, reading: Reading, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
         reading = self._completed(reading, jobs)
-        pairs = _answer_to_press(reading, jobs.values()) or self._find(reading, jobs)
+        pairs = self._answer_to_press(reading, jobs)
+        if pairs is None:
+            pairs = self._find(reading, jobs)
         if pairs is None:
             self.holding.hold(reading, seq)
             pairs = []
@@ -192,6 +195,26 @@ class Follower:
         if mine and not pairs and reading.error is not None and reading.error.needs_human:
             return [(None, ev.Refused(reading.error))]
         return pairs
+
+    def _answer_to_press(self, reading: Reading, jobs: Mapping[str, Job]) -> JobEvents | None:
+        """What a message of its own says to a pressed Cancel Job; later parts of it may lack the nonce.
+
+        None if it is no such message.
+        """
+        message_id = reading.message_id or ""
+        for job in jobs.values() if reading.nonce is not None else ():
+            pressed = job.cancelling is not None and job.cancelling.nonce == reading.nonce
+            if pressed and message_id != job.message_id and reading.kind not in FINALS:
+                self._press_answers[message_id] = job.id
+        job_id = self._press_answers.get(message_id)
+        if job_id not in jobs:
+            return None
+        if reading.error is None:
+            return []
+        if reading.error.stopped:
+            return [(job_id, ev.Refused(reading.error))]
+        again = 0.0 if reading.error.needs_human else None
+        return [(job_id, ev.CancelPressed(reading.error.title or reading.error.detail, reading.error, again))]
 
     def _find(self, reading: Reading, jobs: Mapping[str, Job]) -> JobEvents | None:
         """The events of this message, none if it is nobody's; None: it must be held."""
@@ -248,17 +271,6 @@ class Follower:
 
 def _id_of(event: ev.GatewayDispatch) -> str | None:
     return snowflake_of(event.data.get("id"))
-
-
-def _answer_to_press(reading: Reading, jobs: Iterable[Job]) -> JobEvents:
-    """A refusal that is for the press of a Cancel Job, in a message of its own."""
-    if reading.kind is not Kind.REFUSED or reading.error is None or reading.nonce is None:
-        return []
-    for job in jobs:
-        pressed = job.cancelling is not None and job.cancelling.nonce == reading.nonce
-        if pressed and reading.message_id != job.message_id:
-            return [(job.id, ev.CancelPressed(reading.error.title or reading.error.detail, reading.error))]
-    return []
 
 
 def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:

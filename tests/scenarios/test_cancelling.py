@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with staged(tmp_path / "w", "--seconds-per-job", "2.5") as stage:
+    with staged(tmp_path / "w", "--seconds-per-job", "2.5", "--delete", "missing") as stage:
         yield stage
 
 
