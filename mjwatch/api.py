@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.config import Config, load_keys
-from mjwatch.errors import DaemonError, MjwatchError, OutboxError, PausedError, UnreachableError
+from mjwatch.errors import (
+    DaemonError,
+    MjwatchError,
+    NoJournalError,
+    OutboxError,
+    PausedError,
+    UnreachableError,
+)
 from mjwatch.folders.drop import drop_file
 from mjwatch.folders.manifest import load_manifest
 from mjwatch.folders.names import slug
@@ -182,10 +189,11 @@ class MidjourneyAPI:
         digest = sha256(data)
 
         def taken(name: str) -> bool:
-            if not self._journal.exists():
+            try:
+                with closing(JournalReader(self._journal)) as reader:
+                    return reader.was_taken(name, digest)
+            except NoJournalError:  # whoever has the lock may be making it just now
                 return False
-            with closing(JournalReader(self._journal)) as reader:
-                return reader.was_taken(name, digest)
 
         return Dropped(drop_file(self.config.inbox.path, stem, suffix, data, taken), digest)
 
@@ -238,12 +246,13 @@ class MidjourneyAPI:
 
     def _look(self, dropped: Dropped) -> tuple[list[Job], str | None, str | None]:
         """The file's jobs as they stand, why sending is paused, and why Discord can't be used."""
-        if not self._journal.exists():
+        try:
+            with closing(JournalReader(self._journal)) as reader:
+                jobs = reader.jobs_of_file(dropped.name, dropped.sha256)
+                pause = reader.paused()
+                return jobs, None if pause is None else pause.reason, reader.recall("trouble")
+        except NoJournalError:
             return [], None, None
-        with closing(JournalReader(self._journal)) as reader:
-            jobs = reader.jobs_of_file(dropped.name, dropped.sha256)
-            pause = reader.paused()
-            return jobs, None if pause is None else pause.reason, reader.recall("trouble")
 
     def _take_back(self, dropped: Dropped) -> bool:
         """Remove the file from the inbox, under the lock, so that no daemon can be taking it just now."""

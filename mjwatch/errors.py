@@ -77,6 +77,10 @@ class JournalError(MjwatchError):
     exit_code = 3
 
 
+class NoJournalError(JournalError):
+    """Nothing has run here yet, or the journal is being made just now."""
+
+
 class PictureError(MjwatchError):
     """Bytes that are not a picture, or not one that can be worked with."""
 

@@ -163,6 +163,7 @@ def test_submit_and_wait_tells_each_jobs_folder_and_reason(stage: Stage, tmp_pat
 
 
 def test_a_reader_that_stops_reading_is_no_error(stage: Stage) -> None:
+    assert stage.run("imagine", "a cat in a pipe").returncode == 0
     command = " ".join(
         [*MJWATCH, "--config", str(stage.config), "list", "--limit", "1000", "|", "head", "-1"]
     )
