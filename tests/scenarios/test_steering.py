@@ -10,7 +10,7 @@ import json
 import signal
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mjwatch.cli.app import app
+from mjwatch.errors import NoJournalError
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
 from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, staged, wait_until
@@ -63,10 +64,9 @@ def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
 
 def jobs(stage: Stage, prompt: str) -> list[Job]:
     path = stage.folder / "state" / JOURNAL_FILE
-    if not path.exists():
-        return []
-    with closing(JournalReader(path)) as reader:
+    with suppress(NoJournalError), closing(JournalReader(path)) as reader:
         return [job for job in reader.listed(None, 1000) if job.prompt.text == prompt]
+    return []
 
 
 def wait_for(stage: Stage, prompt: str, state: State) -> Job:
