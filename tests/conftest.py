@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -31,13 +32,22 @@ settings.load_profile("mjwatch")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deal the tests out among those that run side by side, each its longest first: none is left with them.
+    """Deal the tests out among those that run side by side, the longest first: none is left with them.
 
-    Each process gets a stretch of the list, and takes from others' stretches once its own is done.
+    Each process gets a stretch of the list, and takes from others' stretches once its own is done. Files stay
+    together: what their tests share is made once.
     """
     hands = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    items.sort(key=lambda item: (item.get_closest_marker("long") is None, "scenarios" not in item.path.parts))
-    items[:] = [item for hand in range(hands) for item in items[hand::hands]]
+    long = [item for item in items if item.get_closest_marker("long") is not None]
+    rest = [item for item in items if item.get_closest_marker("long") is None]
+    scenarios = list(dict.fromkeys(item.path for item in rest if "scenarios" in item.path.parts))
+    others = iter([item for item in rest if "scenarios" not in item.path.parts])
+    dealt: list[pytest.Item] = []
+    for hand in range(hands):
+        files = scenarios[hand::hands]
+        dealt += [*long[hand::hands], *(item for file in files for item in rest if item.path == file)]
+        dealt += itertools.islice(others, max(0, len(items) * (hand + 1) // hands - len(dealt)))
+    items[:] = [*dealt, *others]
 
 
 @pytest.fixture(autouse=True)

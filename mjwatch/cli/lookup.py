@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mjwatch.errors import DaemonError, MjwatchError
+from mjwatch.errors import DaemonError, MjwatchError, NoJournalError
 
 if TYPE_CHECKING:
     from mjwatch.config import Config
@@ -31,7 +31,9 @@ def reader_of(config: Config) -> JournalReader | None:
 
     state = config.state.path
     try:
-        return JournalReader(state / JOURNAL_FILE) if (state / JOURNAL_FILE).exists() else None
+        return JournalReader(state / JOURNAL_FILE)
+    except NoJournalError:  # or it is being made just now
+        return None
     except OSError as error:
         from mjwatch.host.rights import owners
 
