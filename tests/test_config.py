@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mjwatch.config import SECTIONS, Config, Inbox, KeyFolder, Outbox, State, config_template, find_config
 from mjwatch.errors import ConfigError
 from mjwatch.settings import kinds
+from tests.helpers.patience import deadline
 
 ROOT = Path(__file__).parent.parent
 
@@ -360,6 +361,6 @@ def test_importing_the_config_loads_nothing_heavy() -> None:
     heavy = ("requests", "PIL", "typer", "rich", "watchdog", "sqlite3", "websocket")
     code = f"import sys, mjwatch.config; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=deadline(30), check=True
     )
     assert done.stdout.strip() == "[]"

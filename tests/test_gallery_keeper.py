@@ -17,6 +17,7 @@ from mjwatch.errors import OutboxError
 from mjwatch.gallery import keeper as keeper_module
 from mjwatch.gallery.gallery import NONE_MADE, Gallery
 from mjwatch.gallery.keeper import BATCH, GalleryKeeper
+from tests.helpers.patience import deadline
 from tests.outboxes import a_folder, a_job, an_outbox
 from tests.test_gallery import entries
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-HANG = 30.0
+HANG = deadline(30.0)
 
 
 class FakeGallery:

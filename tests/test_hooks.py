@@ -20,13 +20,14 @@ from mjwatch.host import hooks as module
 from mjwatch.host.hooks import Hooks, payload
 from mjwatch.model import Prompt, State
 from mjwatch.sections import Notify as Settings
+from tests.helpers.patience import deadline
 from tests.made_jobs import made_job
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-PATIENCE = 20.0
+PATIENCE = deadline(20.0)
 DONE = made_job(state=State.DONE, folder="clients/acme/cat-7k3f9a2m")
 NEWS = Notify(News.DONE, 1_770_000_000.0, job=DONE)
 STUCK = Notify(News.NEEDS_PERSON, 1_770_000_001.0, "Discord wants a captcha solved")

@@ -23,6 +23,7 @@ from mjwatch.jobs.redelivery import Taken
 from mjwatch.jobs.schema import newest_version, version_of
 from mjwatch.jobs.stored import stored_path
 from mjwatch.model import Job, State
+from tests.helpers.patience import deadline
 from tests.made_jobs import made_job, text, wild_jobs
 from tests.unprivileged import unprivileged
 
@@ -160,7 +161,9 @@ def test_what_is_committed_survives_a_killed_process(path: Path) -> None:
         journal._put_meta({"newest": "2"})
         os.kill(os.getpid(), 9)
     """
-    found = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(path)], timeout=60, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(path)], timeout=deadline(60), check=False
+    )
     assert found.returncode == -9
     with closing(JournalReader(path)) as reader:
         assert reader.recall("newest") == "1"

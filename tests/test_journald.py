@@ -16,12 +16,13 @@ import pytest
 
 from mjwatch.host.journald import JournalHandler, is_read_by_journal, priority
 from mjwatch.host.redaction import Redaction
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECRET = "an.invented_token"
-HANG = 20.0
+HANG = deadline(20.0)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from mjwatch.folders import inbox as looking
 from mjwatch.folders.inbox import Inbox
 from mjwatch.runtime import Runtime
 from mjwatch.worker import Worker
+from tests.helpers.patience import deadline
 from tests.test_connection import TOKEN, welcome
 from tests.wire_servers import gateway_server
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-HANG = 20.0
+HANG = deadline(20.0)
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

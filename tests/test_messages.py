@@ -15,6 +15,7 @@ from mjwatch.midjourney.info import Info, read_info
 from mjwatch.midjourney.messages import Kind, Reading, read_message
 from mjwatch.midjourney.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, Outcome, judge_embed
 from mjwatch.model import RefusalClass
+from tests.helpers.examples import examples
 
 DATA = Path(__file__).parent / "data" / "messages"
 FILES = sorted(DATA.glob("*.json"))
@@ -275,7 +276,7 @@ def test_no_json_makes_explain_raise(document: Any) -> None:
     assert list(explain(document)) == KEYS
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_no_damage_to_a_message_makes_the_reader_raise(data: st.DataObject) -> None:
     document = copy.deepcopy(json.loads(data.draw(st.sampled_from(FILES)).read_text(encoding="utf-8")))

@@ -13,11 +13,12 @@ import pytest
 
 from mjwatch.host import poke as poking
 from mjwatch.host.poke import FILE_NAME, PokeListener, poke
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HANG = 20.0
+HANG = deadline(20.0)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
 from mjwatch.steering import steer
+from tests.helpers.patience import deadline
 from tests.shapes import a_job
 from tests.unprivileged import unprivileged
 
@@ -164,7 +165,7 @@ def answer_soon(folder: Path, journal: Journal, outcome: Outcome) -> threading.T
     """A daemon that answers the next request so."""
 
     def work() -> None:
-        end = time.monotonic() + 20.0
+        end = time.monotonic() + deadline(20)
         while not (requests := journal.open_requests()) and time.monotonic() < end:
             time.sleep(0.01)
         journal.answer(requests[0].id, [outcome], time.time())

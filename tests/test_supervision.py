@@ -12,9 +12,10 @@ import pytest
 from mjwatch.host import supervision as module
 from mjwatch.host.supervision import EXTENSION, LONGEST_BUILD, LONGEST_START, STOP_LIMIT, Supervision
 from mjwatch.host.systemd import Systemd
+from tests.helpers.patience import deadline
 from tests.test_pulse import Clock
 
-HANG = 20.0
+HANG = deadline(20.0)
 
 
 class Told(Systemd):

@@ -13,6 +13,7 @@ import pytest
 from mjwatch.folders import outbox, removal
 from mjwatch.folders.durable import durable_replace
 from mjwatch.folders.kinds import MARKER
+from tests.helpers.patience import deadline
 from tests.scenarios.programs import program
 
 PAGE = (Path(__file__).parent.parent / "docs" / "operations.md").read_text("utf-8")
@@ -50,7 +51,9 @@ def test_the_lines_for_rsync_deliver_prompts_and_fetch_pictures(tmp_path: Path) 
     lines = re.findall(r"^    (rsync .*)$", RECIPES, re.MULTILINE)
     assert len(lines) == 2
     for line in lines:
-        subprocess.run(shlex.split(line.replace("studio:", "studio/")), cwd=tmp_path, check=True, timeout=60)
+        subprocess.run(
+            shlex.split(line.replace("studio:", "studio/")), cwd=tmp_path, check=True, timeout=deadline(60)
+        )
     assert (tmp_path / "studio/inbox/acme/cat.txt").read_text() == "a cat\n"
     assert not (tmp_path / "prompts/acme/cat.txt").exists()
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["cat-1"]

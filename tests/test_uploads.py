@@ -10,6 +10,7 @@ import pytest
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.uploads import Uploads
 from mjwatch.errors import AnsweredNoError, UnansweredError
+from tests.helpers.patience import deadline
 from tests.wire_servers import Answer, HttpServer, Request, answer_json, http_server
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def server(discord: Discord) -> Iterator[HttpServer]:
 
 @pytest.fixture
 def uploads(server: HttpServer) -> Iterator[Uploads]:
-    rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(2, 2))
+    rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(deadline(5), deadline(5)))
     one = Uploads(rest, clock=lambda: 1000.0)
     yield one
     one.close()

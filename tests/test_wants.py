@@ -12,6 +12,7 @@ from mjwatch.prompts.expand import MAX_WILDCARDS
 from mjwatch.prompts.pictures import MAX_PICTURES, check_name, is_picture
 from mjwatch.prompts.promptfile import read_prompt_file
 from mjwatch.prompts.wants import Wants, wants
+from tests.helpers.examples import examples
 
 TOML = """
 prompt = "a __colour__ cat"
@@ -136,7 +137,7 @@ FILES |= st.builds(_toml, TEXT, TEXT, st.sampled_from(["a.png", "./b.png"])).map
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(FILES, st.dictionaries(NAMES, TEXT.map(str.encode)), TEXT)
 def test_reading_misses_nothing_that_was_not_wanted(
     file: tuple[str, str], lying_there: dict[str, bytes], default: str
@@ -163,7 +164,7 @@ def _outcome(text: str, name: str, around: Surroundings) -> object:
         return str(error)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.binary(max_size=100) | TEXT.map(str.encode),
     st.sampled_from(["a.txt", "a.list.txt", "a.toml", "", "a"]),

@@ -22,13 +22,14 @@ from mjwatch.errors import JournalError
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import TakenFile
 from mjwatch.model import State
+from tests.helpers.patience import deadline
 from tests.shapes import a_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-HANG = 60.0
+HANG = deadline(60.0)
 
 FACTS: dict[str, Any] = {
     "daemon": True,

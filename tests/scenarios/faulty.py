@@ -20,6 +20,7 @@ from mjwatch.jobs.reader import JournalReader
 from mjwatch.model import Job, State
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
+from tests.helpers.patience import deadline
 from tests.scenarios.fault_table import End, Fault, Row
 from tests.scenarios.stage import Stage, environment, wait_until
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 HURRIED = [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.scenarios.hurried"]
 MANY = 50
 """A count that is not meant to be used up."""
-PATIENCE = 120.0
+PATIENCE = deadline(90.0)
 """Seconds after which a row has not come to its end."""
 
 
@@ -183,7 +184,7 @@ def wait_for_end(stage: Stage, row: Row, daemon: subprocess.Popen[str]) -> bool:
 
 
 def still_armed(stage: Stage) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"http://{stage.address}/_sim/faults", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{stage.address}/_sim/faults", timeout=PATIENCE) as answer:
         found: list[dict[str, Any]] = json.load(answer)["armed"]
         return found
 

@@ -105,7 +105,7 @@ def test_a_follow_up_at_work_is_stopped_and_a_prompt_is_paid_for(stage: Stage) -
     stage.check_witness()
 
 
-@pytest.mark.long
+@pytest.mark.begun_early
 def test_what_was_asked_for_in_a_pause_and_before_a_crash_is_pressed_after_both(tmp_path: Path) -> None:
     # Long jobs: they are still at work when the service is there again.
     with staged(tmp_path / "w", "--seconds-per-job", "12") as stage:

@@ -25,7 +25,7 @@ FOR_LONG = 25
 HOOKED, DOWNLOADED, POSTED = "a told cat", "a dripping cat", "a late cat"
 
 
-@pytest.mark.long
+@pytest.mark.begun_early
 def test_a_stop_waits_for_no_post_no_download_and_no_hook(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         config = stage.config.read_text()

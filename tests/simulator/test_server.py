@@ -17,6 +17,7 @@ from mjwatch.simulator.__main__ import main
 from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID, USER_TOKEN
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.workspace import configured_port, make_workspace
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def _start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 def _stop(process: subprocess.Popen[str], number: signal.Signals) -> int:
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=deadline(20))
     return process.returncode
 
 
