@@ -19,6 +19,8 @@ DEMO := demo-$(shell date +%Y%m%d-%H%M%S)
 # Tests talk to loopback only; a proxy in the environment would be asked for it.
 export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
+# Without it every process that a test starts compiles all its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-core test-real test-long kills soak faults bench bench-quick diagram cli-page pictures format clean
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HURRIED = [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.scenarios.hurried"]
+HURRIED = ["-W", "error", "-m", "tests.scenarios.hurried"]
 MANY = 50
 """A count that is not meant to be used up."""
 PATIENCE = deadline(90.0)
@@ -84,10 +84,11 @@ def armed(row: Row, *, alone: bool) -> list[Fault]:
     return ready if alone else [{**one, "match": prompt_of(row)} for one in ready]
 
 
-def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
-    """The hurried daemon."""
+def begin(stage: Stage, *arguments: str, watched: bool = False) -> subprocess.Popen[str]:
+    """The hurried daemon; ``watched`` by Python's development mode, which makes it slow."""
     with (stage.folder / "mjwatch.log").open("a") as log:
-        command = [*HURRIED, "--config", str(stage.config), "run", *arguments]
+        python = [sys.executable, *(["-X", "dev"] if watched else [])]
+        command = [*python, *HURRIED, "--config", str(stage.config), "run", *arguments]
         daemon = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=environment())
     stage.daemons.append(daemon)
     return daemon
@@ -234,7 +235,7 @@ def play_beside(folder: Path, rows: Sequence[Row], **options: Any) -> dict[str, 
             for one in armed(row, alone=False):
                 stage.fault(**one)
             stage.drop(file_of(row), prompt_of(row) + "\n")
-        daemon = begin(stage)
+        daemon = begin(stage, watched=True)
         end = time.monotonic() + PATIENCE
         missing = list(rows)
         while missing and time.monotonic() < end and daemon.poll() is None:
@@ -251,7 +252,7 @@ def play_in_turn(folder: Path, rows: Sequence[Row]) -> dict[str, Seen]:
     """These rows one after another in one daemon: each pauses it, and a person lets it go on."""
     found = {}
     with simulated(folder, seconds_per_job=0.3) as stage:
-        daemon = begin(stage)
+        daemon = begin(stage, watched=True)
         for row in rows:
             for one in armed(row, alone=True):
                 stage.fault(**one)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 HANG = deadline(60.0)
 """Seconds after which something that should have happened never will."""
 
-MJWATCH = [sys.executable, "-X", "dev", "-W", "error", "-m", "mjwatch"]
+MJWATCH = [sys.executable, "-W", "error", "-m", "mjwatch"]
+"""Python's development mode takes a quarter more CPU: the fault matrix and the simulator's own tests use it."""
 
 
 def wait_until(happened: Callable[[], Any], what: str, patience: float = HANG) -> Any:

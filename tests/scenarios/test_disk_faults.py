@@ -34,7 +34,7 @@ MANY_TRIES = 3.0
 
 def start(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
     """The daemon, with short pauses where a disk fails."""
-    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.scenarios.impatient"]
+    command = [sys.executable, "-W", "error", "-m", "tests.scenarios.impatient"]
     with (stage.folder / "mjwatch.log").open("a") as log:
         daemon = subprocess.Popen(
             [*command, "--config", str(stage.config), "run", *arguments],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "mjwatch.simulator", *arguments]
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "mjwatch.simulator", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, process.stdout.readline().strip()
