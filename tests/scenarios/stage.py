@@ -24,7 +24,8 @@ HANG = deadline(60.0)
 """Seconds after which something that should have happened never will."""
 
 MJWATCH = [sys.executable, "-W", "error", "-m", "mjwatch"]
-"""Python's development mode takes a quarter more CPU: the fault matrix and the simulator's own tests use it."""
+"""Without Python's development mode, which takes a quarter more CPU: the fault matrix and the simulator's
+tests use it."""
 
 
 def wait_until(happened: Callable[[], Any], what: str, patience: float = HANG) -> Any:
