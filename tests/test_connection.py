@@ -446,5 +446,6 @@ def test_a_call_wakes_the_thread_once_and_not_for_ever() -> None:
 
         one.connection._sleep_time = counted  # type: ignore[method-assign]
         one.connection.subscribe("1111000000000000002", "1111000000000000003")
+        wait_until(lambda: waits)
         threading.Event().wait(0.5)  # as long as some thousand turns of a thread that does not sleep
     assert 1 <= len(waits) < 20

@@ -49,6 +49,11 @@ def deadline(seconds: float) -> float:
     return seconds * max(LEAST_FACTOR, slowness()) * max(1.0, load)
 
 
+def slowed(seconds: float) -> float:
+    """Return ``seconds`` of a quick machine as seconds of this one, for what must outlast something else."""
+    return seconds * slowness()
+
+
 def workers() -> int:
     """Return how many tests may run at once: scenarios wait more than they compute, where cores are quick."""
     return max(2, min(8, cores() * (2 if slowness() < 2 else 1)))

@@ -12,15 +12,17 @@ import urllib.request
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
 
 from mjwatch.errors import JournalError
 from mjwatch.jobs.reader import JournalReader
 from mjwatch.model import Job, State
+from mjwatch.simulator.jobs import Job as SimulatedJob
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
-from tests.helpers.patience import deadline
+from tests.helpers.patience import deadline, slowed
 from tests.scenarios.fault_table import End, Fault, Row
 from tests.scenarios.stage import Stage, environment, wait_until
 
@@ -131,8 +133,26 @@ def simulated(folder: Path, **options: Any) -> Iterator[Stage]:
         thread.join()
 
 
+@contextmanager
+def jobs_held() -> Iterator[None]:
+    """Have jobs of the simulators in this process stay at work as they begin, until the block ends."""
+    go_on = Event()
+    pass_time = SimulatedJob._pass_time
+
+    async def held(job: SimulatedJob) -> None:
+        while not go_on.is_set():
+            await asyncio.sleep(0.05)
+        await pass_time(job)
+
+    try:
+        with patch.object(SimulatedJob, "_pass_time", held):
+            yield
+    finally:
+        go_on.set()
+
+
 def hasten(stage: Stage) -> None:
-    stage.set("pace", start_timeout=4, silence_timeout=6, quiet_time=5)
+    stage.set("pace", start_timeout=slowed(4), silence_timeout=slowed(6), quiet_time=slowed(5))
 
 
 def find(stage: Stage, row: Row) -> Job | None:
@@ -284,10 +304,11 @@ def play_running(folder: Path, row: Row) -> Seen:
 
     def strike(stage: Stage) -> subprocess.Popen[str]:
         stage.drop(file_of(row), prompt_of(row) + "\n")
-        daemon = begin(stage)
-        wait_until(lambda: find(stage, row) and _runs(find(stage, row)), f"{row.name} runs")
-        for one in armed(row, alone=True):
-            stage.fault(**one)
+        with jobs_held():
+            daemon = begin(stage)
+            wait_until(lambda: find(stage, row) and _runs(find(stage, row)), f"{row.name} runs")
+            for one in armed(row, alone=True):
+                stage.fault(**one)
         return daemon
 
     return _play_alone(folder, row, strike)

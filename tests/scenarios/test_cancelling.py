@@ -5,10 +5,8 @@ Seen to catch: a press that a restart forgets, a press while the sending is paus
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
-import threading
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,26 +17,12 @@ from mjwatch.cli.app import app
 from mjwatch.errors import NoJournalError
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
-from mjwatch.simulator.jobs import Job as SimulatedJob
-from tests.scenarios.faulty import simulated
+from tests.scenarios.faulty import jobs_held, simulated
 from tests.scenarios.stage import Stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def end_jobs(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """While this is not set, the simulator's jobs are at work for ever."""
-    may_end = threading.Event()
-
-    async def until_it_may_end(_job: SimulatedJob) -> None:
-        while not may_end.is_set():
-            await asyncio.sleep(0.05)
-
-    monkeypatch.setattr(SimulatedJob, "_pass_time", until_it_may_end)
-    return may_end
 
 
 @pytest.fixture
@@ -100,24 +84,22 @@ def presses(stage: Stage) -> list[dict[str, Any]]:
     return [entry for entry in entries if "CancelJob" in (entry["custom_id"] or "")]
 
 
-def test_a_follow_up_at_work_is_stopped_and_a_prompt_is_paid_for(
-    stage: Stage, end_jobs: threading.Event
-) -> None:
+def test_a_follow_up_at_work_is_stopped_and_a_prompt_is_paid_for(stage: Stage) -> None:
     daemon = stage.start_ready()
-    parent = submitted(stage, "a paid cat")
-    reaches(stage, parent, State.RUNNING)
-    code, words = cancelled(stage, parent)
-    assert (code, "is paid for" in words) == (1, True)
-    end_jobs.set()
+    with jobs_held():
+        parent = submitted(stage, "a paid cat")
+        reaches(stage, parent, State.RUNNING)
+        code, words = cancelled(stage, parent)
+        assert (code, "is paid for" in words) == (1, True)
     assert reaches(stage, parent, State.DONE).folder
     assert presses(stage) == []
-    end_jobs.clear()
 
-    unwanted = varied(stage, parent)
-    code, words = cancelled(stage, unwanted)
-    assert (code, words.startswith("Midjourney's Cancel Job is pressed for it")) == (0, True)
-    cancelled(stage, unwanted)
-    assert reaches(stage, unwanted, State.CANCELLED).result is None
+    with jobs_held():
+        unwanted = varied(stage, parent)
+        code, words = cancelled(stage, unwanted)
+        assert (code, words.startswith("Midjourney's Cancel Job is pressed for it")) == (0, True)
+        cancelled(stage, unwanted)
+        assert reaches(stage, unwanted, State.CANCELLED).result is None
     wait_until(lambda: job_of(stage, unwanted).folder, "its answer")
     (press,) = presses(stage)
     assert press["outcome"] == "done"
@@ -126,23 +108,20 @@ def test_a_follow_up_at_work_is_stopped_and_a_prompt_is_paid_for(
     stage.check_witness()
 
 
-def test_what_was_asked_for_in_a_pause_and_before_a_crash_is_pressed_after_both(
-    stage: Stage, end_jobs: threading.Event
-) -> None:
-    end_jobs.set()
+def test_what_was_asked_for_in_a_pause_and_before_a_crash_is_pressed_after_both(stage: Stage) -> None:
     daemon = stage.start_ready()
     parent = submitted(stage, "a patient cat")
     reaches(stage, parent, State.DONE)
-    end_jobs.clear()
-    both = [varied(stage, parent) for _ in range(2)]
-    told(stage, "pause")
-    assert "`mjwatch resume`" in cancelled(stage, both[0])[1]
-    assert stage.stop(daemon, signal.SIGKILL) == -signal.SIGKILL
-    assert cancelled(stage, both[1])[0] == 0
-    assert presses(stage) == []
-    told(stage, "resume")
-    daemon = stage.start_ready()
-    wait_until(lambda: not any(job_of(stage, job_id).open for job_id in both), "both have ended")
+    with jobs_held():
+        both = [varied(stage, parent) for _ in range(2)]
+        told(stage, "pause")
+        assert "`mjwatch resume`" in cancelled(stage, both[0])[1]
+        assert stage.stop(daemon, signal.SIGKILL) == -signal.SIGKILL
+        assert cancelled(stage, both[1])[0] == 0
+        assert presses(stage) == []
+        told(stage, "resume")
+        daemon = stage.start_ready()
+        wait_until(lambda: not any(job_of(stage, job_id).open for job_id in both), "both have ended")
     assert stage.stop(daemon) == 0
     jobs = [job_of(stage, job_id) for job_id in both]
     assert [job.state for job in jobs] == [State.CANCELLED] * 2
