@@ -10,7 +10,10 @@ WORKERS := auto
 PYTEST := $(BIN)/python -m pytest
 AT_ONCE := -n $(WORKERS) --dist worksteal
 # The tests of the packages without I/O.
-CORE := $(wildcard tests/unit/jobs tests/unit/midjourney tests/unit/prompts)
+CORE := $(patsubst %,tests/test_%.py,actions answers buttons cancelling commands complaints defaults diagram echo \
+  expand following followups hosts inflate intake interaction_schemas job kinds layers links manifestfile matching \
+  messages names odd_messages orders pacing packets presses promptfile reason redelivery refusals session settling \
+  settling_table siblings standing strangers wants ways_to_ask)
 KILLS := 200
 PROMPTS := 100
 MINUTES := 30
