@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .faults import FaultError
-from .identity import USERNAME, Json
-from .messages import embed
+from mjwatch.simulator.faults import FaultError
+from mjwatch.simulator.identity import USERNAME, Json
+from mjwatch.simulator.messages import embed
 
 if TYPE_CHECKING:
-    from .plans import Plan
+    from mjwatch.simulator.plans import Plan
 
 GREEN = 65280
 HOURS_OF_PLAN = 30.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from .refusals import ApiError
+    from mjwatch.simulator.refusals import ApiError
 
 VIA = {"Via": "1.1 simulator"}
 """Answers of the API itself carry Via; clients take its absence for Cloudflare's."""

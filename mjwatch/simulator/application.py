@@ -7,38 +7,38 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
-from .answers import reset_connection
-from .bot import MidjourneyBot
-from .cdn import Cdn
-from .checks import Checks
-from .commands import CommandIndex
-from .control import Control
-from .delivery import Delivery
-from .faults import Faults
-from .gateway import GatewayConnection
-from .handshake import Handshake
-from .history import History
-from .jobs import Studio
-from .leaks import leak_watch
-from .links import Links
-from .messages import MessageForms
-from .mint import SnowflakeMint
-from .modals import OpenModals
-from .pictures import Pictures
-from .posting import InteractionPost
-from .profiles import profile_for
-from .reactions import Reactions
-from .rest import RestApi, discord_errors
-from .rest_faults import rest_faults
-from .sessions import Sessions
-from .signing import Signer
-from .uploads import Uploads
-from .user_messages import UserMessages
-from .witness import Witness
+from mjwatch.simulator.answers import reset_connection
+from mjwatch.simulator.bot import MidjourneyBot
+from mjwatch.simulator.cdn import Cdn
+from mjwatch.simulator.checks import Checks
+from mjwatch.simulator.commands import CommandIndex
+from mjwatch.simulator.control import Control
+from mjwatch.simulator.delivery import Delivery
+from mjwatch.simulator.faults import Faults
+from mjwatch.simulator.gateway import GatewayConnection
+from mjwatch.simulator.handshake import Handshake
+from mjwatch.simulator.history import History
+from mjwatch.simulator.jobs import Studio
+from mjwatch.simulator.leaks import leak_watch
+from mjwatch.simulator.links import Links
+from mjwatch.simulator.messages import MessageForms
+from mjwatch.simulator.mint import SnowflakeMint
+from mjwatch.simulator.modals import OpenModals
+from mjwatch.simulator.pictures import Pictures
+from mjwatch.simulator.posting import InteractionPost
+from mjwatch.simulator.profiles import profile_for
+from mjwatch.simulator.reactions import Reactions
+from mjwatch.simulator.rest import RestApi, discord_errors
+from mjwatch.simulator.rest_faults import rest_faults
+from mjwatch.simulator.sessions import Sessions
+from mjwatch.simulator.signing import Signer
+from mjwatch.simulator.uploads import Uploads
+from mjwatch.simulator.user_messages import UserMessages
+from mjwatch.simulator.witness import Witness
 
 if TYPE_CHECKING:
-    from .options import SimulatorOptions
-    from .scenario import Scenario
+    from mjwatch.simulator.options import SimulatorOptions
+    from mjwatch.simulator.scenario import Scenario
 
 
 class Part(Protocol):

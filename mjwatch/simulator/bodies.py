@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from . import refusals
+from mjwatch.simulator import refusals
 
 _FILE = re.compile(r"files?(?:\[(\d{1,3})\])?")
 

@@ -8,27 +8,27 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from .account import HOURS_OF_PLAN, Account
-from .context_menu import ContextMenu
-from .desk import Desk
-from .dialogs import Dialogs
-from .orders import Orders
-from .preferences import ANSWER_TIME, Preferences
-from .presses import INPAINT, Presses
-from .slots import Slots
-from .witness import Executed
-from .workshop import Workshop
+from mjwatch.simulator.account import HOURS_OF_PLAN, Account
+from mjwatch.simulator.context_menu import ContextMenu
+from mjwatch.simulator.desk import Desk
+from mjwatch.simulator.dialogs import Dialogs
+from mjwatch.simulator.orders import Orders
+from mjwatch.simulator.preferences import ANSWER_TIME, Preferences
+from mjwatch.simulator.presses import INPAINT, Presses
+from mjwatch.simulator.slots import Slots
+from mjwatch.simulator.witness import Executed
+from mjwatch.simulator.workshop import Workshop
 
 if TYPE_CHECKING:
-    from .faults import Armed
-    from .history import History
-    from .identity import Json
-    from .interactions import Interaction
-    from .jobs import Studio
-    from .modals import OpenModals
-    from .options import SimulatorOptions
-    from .sessions import Sessions
-    from .witness import Witness
+    from mjwatch.simulator.faults import Armed
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.modals import OpenModals
+    from mjwatch.simulator.options import SimulatorOptions
+    from mjwatch.simulator.sessions import Sessions
+    from mjwatch.simulator.witness import Witness
 
 ANSWER_LIMIT = 3.0
 """Seconds that Discord waits for a bot before it says INTERACTION_FAILURE."""

@@ -7,14 +7,14 @@ from dataclasses import replace
 from math import gcd
 from typing import TYPE_CHECKING
 
-from .grids import aspect_ratio, video_size
-from .plans import GRID, Plan
-from .rewriting import without_parameters
+from mjwatch.simulator.grids import aspect_ratio, video_size
+from mjwatch.simulator.plans import GRID, Plan
+from mjwatch.simulator.rewriting import without_parameters
 
 if TYPE_CHECKING:
-    from .grids import Size
-    from .plans import Motion
-    from .profiles import Profile
+    from mjwatch.simulator.grids import Size
+    from mjwatch.simulator.plans import Motion
+    from mjwatch.simulator.profiles import Profile
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PAN = re.compile(r"pan_(left|right|up|down)")

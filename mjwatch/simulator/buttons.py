@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .messages import PRIMARY, SUCCESS, button, link_button
-from .versions import upscalers
+from mjwatch.simulator.messages import PRIMARY, SUCCESS, button, link_button
+from mjwatch.simulator.versions import upscalers
 
 if TYPE_CHECKING:
-    from .identity import Json
-    from .plans import Plan
-    from .profiles import Profile
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.plans import Plan
+    from mjwatch.simulator.profiles import Profile
 
 Rows = list[list["Json"]]
 

@@ -9,14 +9,14 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from .cdn_faults import spoiled
-from .media_types import media_type
+from mjwatch.simulator.cdn_faults import spoiled
+from mjwatch.simulator.media_types import media_type
 
 if TYPE_CHECKING:
-    from .faults import Faults
-    from .pictures import Pictures
-    from .signing import Signer
-    from .witness import Witness
+    from mjwatch.simulator.faults import Faults
+    from mjwatch.simulator.pictures import Pictures
+    from mjwatch.simulator.signing import Signer
+    from mjwatch.simulator.witness import Witness
 
 GONE = "This content is no longer available."
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from .answers import reset_connection
+from mjwatch.simulator.answers import reset_connection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from .faults import Armed, Faults
+    from mjwatch.simulator.faults import Armed, Faults
 
     Headers = dict[str, str]
     Spoiled = Callable[[web.Request, bytes, Headers, Armed], Awaitable[web.StreamResponse]]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import refusals
+from mjwatch.simulator import refusals
 
 if TYPE_CHECKING:
-    from .identity import Json
+    from mjwatch.simulator.identity import Json
 
 NONCE_MAX = 25
 SNOWFLAKE_MAX = 20

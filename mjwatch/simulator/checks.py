@@ -11,24 +11,23 @@ from mjwatch.discord.protocol import (
     INTERACTION_COMPONENT,
     INTERACTION_MODAL,
 )
-
-from . import refusals
-from .checking import check_nonce, checked_custom_id, checked_snowflake, objects
-from .command_options import checked_options
-from .command_table import MESSAGE, SLASH
-from .identity import BOT_ID, CHANNELS, NIJI_ID, Channel, Json
-from .interactions import Interaction
-from .messages import BUTTON
-from .modals import checked_words
+from mjwatch.simulator import refusals
+from mjwatch.simulator.checking import check_nonce, checked_custom_id, checked_snowflake, objects
+from mjwatch.simulator.command_options import checked_options
+from mjwatch.simulator.command_table import MESSAGE, SLASH
+from mjwatch.simulator.identity import BOT_ID, CHANNELS, NIJI_ID, Channel, Json
+from mjwatch.simulator.interactions import Interaction
+from mjwatch.simulator.messages import BUTTON
+from mjwatch.simulator.modals import checked_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .bodies import SentFile
-    from .command_table import Command
-    from .commands import CommandIndex
-    from .history import History
-    from .modals import OpenModals
+    from mjwatch.simulator.bodies import SentFile
+    from mjwatch.simulator.command_table import Command
+    from mjwatch.simulator.commands import CommandIndex
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.modals import OpenModals
 
 
 class Files(Protocol):

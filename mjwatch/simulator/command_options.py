@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import refusals
-from .checking import objects
-from .command_table import ATTACHMENT, GROUP, SUB_COMMAND
+from mjwatch.simulator import refusals
+from mjwatch.simulator.checking import objects
+from mjwatch.simulator.command_table import ATTACHMENT, GROUP, SUB_COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .command_table import Option
-    from .identity import Json
+    from mjwatch.simulator.command_table import Option
+    from mjwatch.simulator.identity import Json
 
 OPTION_MAX = 6000
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .identity import BOT_ID, NIJI_ID
+from mjwatch.simulator.identity import BOT_ID, NIJI_ID
 
 if TYPE_CHECKING:
-    from .identity import Json
+    from mjwatch.simulator.identity import Json
 
 SUB_COMMAND, GROUP, STRING, ATTACHMENT = 1, 2, 3, 11
 SLASH, MESSAGE = 1, 3

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .command_table import COMMANDS, NIJI_COMMANDS, SLASH, Command
-from .identity import BOT_ID, GUILD_ID, NIJI_ID, Json
+from mjwatch.simulator.command_table import COMMANDS, NIJI_COMMANDS, SLASH, Command
+from mjwatch.simulator.identity import BOT_ID, GUILD_ID, NIJI_ID, Json
 
 if TYPE_CHECKING:
-    from .mint import SnowflakeMint
+    from mjwatch.simulator.mint import SnowflakeMint
 
 _ALL = (*COMMANDS.values(), *NIJI_COMMANDS.values())
 _BY_ID = {command.id: command for command in _ALL}

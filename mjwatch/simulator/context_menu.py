@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .button_plans import uuid_in
-from .identity import CHANNELS, DM_CHANNEL_ID, USER_ID
-from .notices import UNKNOWN_JOB
-from .refusing import refuse, whisper
+from mjwatch.simulator.button_plans import uuid_in
+from mjwatch.simulator.identity import CHANNELS, DM_CHANNEL_ID, USER_ID
+from mjwatch.simulator.notices import UNKNOWN_JOB
+from mjwatch.simulator.refusing import refuse, whisper
 
 if TYPE_CHECKING:
-    from .history import History
-    from .identity import Json
-    from .interactions import Interaction
-    from .jobs import Studio
-    from .witness import Executed
-    from .workshop import Workshop
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.witness import Executed
+    from mjwatch.simulator.workshop import Workshop
 
 ENVELOPE, CROSS = "\u2709", "\u274c"
 

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from mjwatch.discord.protocol import CloseCode, Opcode
-
-from .answers import json_answer
-from .faults import FaultError
-from .noise import DISPATCHES, UNKNOWN_OPCODES
-from .sessions import encoded
+from mjwatch.simulator.answers import json_answer
+from mjwatch.simulator.faults import FaultError
+from mjwatch.simulator.noise import DISPATCHES, UNKNOWN_OPCODES
+from mjwatch.simulator.sessions import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .bot import MidjourneyBot
-    from .commands import CommandIndex
-    from .faults import Armed, Faults
-    from .history import History
-    from .sessions import Sessions
-    from .witness import Witness
+    from mjwatch.simulator.bot import MidjourneyBot
+    from mjwatch.simulator.commands import CommandIndex
+    from mjwatch.simulator.faults import Armed, Faults
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.sessions import Sessions
+    from mjwatch.simulator.witness import Witness
 
 
 _GOES_ON = frozenset({"stale_version", "gateway_cut"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 if TYPE_CHECKING:
-    from .grids import Size
+    from mjwatch.simulator.grids import Size
 
 _NOT_A_PICTURE = (
     *(OSError, ValueError, SyntaxError, EOFError),

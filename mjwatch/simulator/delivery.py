@@ -8,16 +8,15 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
-
-from .identity import CHANNELS, Json
-from .mint import iso_time
+from mjwatch.simulator.identity import CHANNELS, Json
+from mjwatch.simulator.mint import iso_time
 
 if TYPE_CHECKING:
-    from .history import History
-    from .identity import Channel
-    from .interactions import Interaction
-    from .sessions import Sessions
-    from .signing import Signer
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.identity import Channel
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.sessions import Sessions
+    from mjwatch.simulator.signing import Signer
 
 
 class Manner(Enum):

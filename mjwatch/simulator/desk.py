@@ -7,19 +7,18 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING
-
-from .command_table import COMMANDS
-from .messages import button, embed
-from .notices import notice_named
-from .preferences import ANSWER_TIME, BLUE
-from .refusing import asked_refusal, refuse
+from mjwatch.simulator.command_table import COMMANDS
+from mjwatch.simulator.messages import button, embed
+from mjwatch.simulator.notices import notice_named
+from mjwatch.simulator.preferences import ANSWER_TIME, BLUE
+from mjwatch.simulator.refusing import asked_refusal, refuse
 
 if TYPE_CHECKING:
-    from .identity import Json
-    from .interactions import Interaction
-    from .jobs import Studio
-    from .witness import Executed
-    from .workshop import Workshop
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.witness import Executed
+    from mjwatch.simulator.workshop import Workshop
 
 DESCRIBE_TIME = 6.0
 """Seconds until a picture is described (recorded 2025-06)."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .commands import application_name
+from mjwatch.simulator.commands import application_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .identity import Json
-    from .interactions import Interaction
-    from .jobs import Studio
-    from .modals import ModalForm, OpenModals
-    from .sessions import Sessions
-    from .witness import Executed
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.modals import ModalForm, OpenModals
+    from mjwatch.simulator.sessions import Sessions
+    from mjwatch.simulator.witness import Executed
 
 
 class Dialogs:

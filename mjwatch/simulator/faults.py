@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .catalogue import CATALOGUE
+from mjwatch.simulator.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
-    from .identity import Json
+    from mjwatch.simulator.identity import Json
 
 _NUMBERS = ("retry_after", "seconds", "status", "code", "megabytes", "edge", "reason", "color")
 _KEYS = frozenset({"fault", "count", "match", "after"})

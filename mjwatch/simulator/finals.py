@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from mjwatch.discord.protocol import FLAG_COMPONENTS_V2
 
 if TYPE_CHECKING:
-    from .identity import Json
-    from .profiles import Profile
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.profiles import Profile
 
 TEXT, GALLERY = 10, 12
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from aiohttp import WSMsgType, web
 
 from mjwatch.discord.protocol import CloseCode, Opcode
-
-from .compression import ZlibStream, packer_for
-from .handshake import GatewayError, Handshake
+from mjwatch.simulator.compression import ZlibStream, packer_for
+from mjwatch.simulator.handshake import GatewayError, Handshake
 
 if TYPE_CHECKING:
-    from .identity import Json
-    from .sessions import Session
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.sessions import Session
 
 PAYLOAD_MAX = 4096
 IDENTIFY_MAX = 15 * 1024

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .rewriting import split_parameters
-from .textures import photo_texture
+from mjwatch.simulator.rewriting import split_parameters
+from mjwatch.simulator.textures import photo_texture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

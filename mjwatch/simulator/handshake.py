@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import CloseCode, Opcode
-
-from . import ready
-from .identity import GUILD_ID, NEW_USER_TOKEN, USER_ID, Json, account_of
-from .sessions import encoded
+from mjwatch.simulator import ready
+from mjwatch.simulator.identity import GUILD_ID, NEW_USER_TOKEN, USER_ID, Json, account_of
+from mjwatch.simulator.sessions import encoded
 
 if TYPE_CHECKING:
-    from .faults import Faults
-    from .gateway import GatewayConnection
-    from .sessions import Session, Sessions
-    from .witness import Witness
+    from mjwatch.simulator.faults import Faults
+    from mjwatch.simulator.gateway import GatewayConnection
+    from mjwatch.simulator.sessions import Session, Sessions
+    from mjwatch.simulator.witness import Witness
 
 
 class GatewayError(Exception):

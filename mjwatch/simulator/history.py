@@ -8,7 +8,7 @@ from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .identity import Json
+    from mjwatch.simulator.identity import Json
 
 MESSAGES_KEPT = 20_000
 """Per channel; some 20 MB. Older ones are forgotten."""

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import INTERACTION_COMMAND, INTERACTION_COMPONENT, INTERACTION_MODAL
-
-from .checking import objects
-from .identity import BOT_ID, USER_ID, Channel
+from mjwatch.simulator.checking import objects
+from mjwatch.simulator.identity import BOT_ID, USER_ID, Channel
 
 if TYPE_CHECKING:
-    from .modals import OpenModal
+    from mjwatch.simulator.modals import OpenModal
 
 
 @dataclass(frozen=True, slots=True)

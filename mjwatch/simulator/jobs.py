@@ -8,27 +8,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_LOADING
-
-from .buttons import rows_below
-from .finals import as_components_v2, website_link
-from .messages import DANGER, button
-from .prints import Prints
-from .quirks import Quirks
+from mjwatch.simulator.buttons import rows_below
+from mjwatch.simulator.finals import as_components_v2, website_link
+from mjwatch.simulator.messages import DANGER, button
+from mjwatch.simulator.prints import Prints
+from mjwatch.simulator.quirks import Quirks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from .delivery import Delivery
-    from .faults import Faults
-    from .identity import Json
-    from .interactions import Interaction
-    from .links import Links
-    from .messages import MessageForms
-    from .notices import Notice
-    from .pictures import Pictures
-    from .plans import Plan
-    from .profiles import Profile
+    from mjwatch.simulator.delivery import Delivery
+    from mjwatch.simulator.faults import Faults
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.links import Links
+    from mjwatch.simulator.messages import MessageForms
+    from mjwatch.simulator.notices import Notice
+    from mjwatch.simulator.pictures import Pictures
+    from mjwatch.simulator.plans import Plan
+    from mjwatch.simulator.profiles import Profile
 
 UPSCALE_TIME = 0.5
 """Seconds until U1-U4 are answered (recorded 2026-06)."""

@@ -7,12 +7,12 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from .identity import NEW_USER_TOKEN, USER_TOKEN
+from mjwatch.simulator.identity import NEW_USER_TOKEN, USER_TOKEN
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
-    from .witness import Witness
+    from mjwatch.simulator.witness import Witness
 
 _TOKENS = (USER_TOKEN, NEW_USER_TOKEN)
 

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .pictures import Pictures
-    from .signing import Signer
+    from mjwatch.simulator.pictures import Pictures
+    from mjwatch.simulator.signing import Signer
 
 _LINK = re.compile(r"<?(https?://[^\s<>]+)>?")
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, INTERACTION_COMMAND
-
-from .identity import BOT_ID, USER_ID, Channel, Json, bot, stranger, user
-from .media_types import media_type
-from .mint import SnowflakeMint, timestamp_of
+from mjwatch.simulator.identity import BOT_ID, USER_ID, Channel, Json, bot, stranger, user
+from mjwatch.simulator.media_types import media_type
+from mjwatch.simulator.mint import SnowflakeMint, timestamp_of
 
 if TYPE_CHECKING:
-    from .grids import Size
-    from .interactions import Interaction
-    from .profiles import Profile
+    from mjwatch.simulator.grids import Size
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.profiles import Profile
 
 BUTTON, ROW, SELECT, TEXT_INPUT = 2, 1, 3, 4
 SECONDARY, PRIMARY, SUCCESS, DANGER, LINK = 2, 1, 3, 4, 5

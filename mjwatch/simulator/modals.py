@@ -8,15 +8,15 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import refusals
-from .checking import checked_custom_id, objects
-from .messages import TEXT_INPUT
+from mjwatch.simulator import refusals
+from mjwatch.simulator.checking import checked_custom_id, objects
+from mjwatch.simulator.messages import TEXT_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .identity import Json
-    from .interactions import Interaction
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.interactions import Interaction
 
 MODAL_LIFETIME = 900.0
 """Seconds that a modal can be sent in: as long as an interaction's token lives (discord-api-docs)."""

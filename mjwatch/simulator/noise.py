@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .identity import BOT_ID, CHANNEL_ID, GUILD_ID
+from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, GUILD_ID
 
 if TYPE_CHECKING:
-    from .identity import Json
+    from mjwatch.simulator.identity import Json
 
 UNKNOWN_OPCODES = ('{"t":null,"s":null,"op":99,"d":{"a":[1]}}', '{"t":null,"s":null,"op":24,"d":null}')
 

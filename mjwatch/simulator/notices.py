@@ -11,12 +11,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .messages import button, embed
-from .rewriting import unrecognized_parameters
+from mjwatch.simulator.messages import button, embed
+from mjwatch.simulator.rewriting import unrecognized_parameters
 
 if TYPE_CHECKING:
-    from .faults import Armed
-    from .identity import Json
+    from mjwatch.simulator.faults import Armed
+    from mjwatch.simulator.identity import Json
 
 RED, ORANGE, YELLOW = 16711680, 16239475, 16776960
 

@@ -8,23 +8,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
-
-from .messages import DANGER, SUCCESS, button, embed
-from .notices import ORANGE, UNKNOWN_JOB, asked_notice, notice_for, notice_named
-from .permutations import JOBS_MAX, expanded
-from .plans import plan_for_prompt
-from .refusing import asked_refusal, refuse
+from mjwatch.simulator.messages import DANGER, SUCCESS, button, embed
+from mjwatch.simulator.notices import ORANGE, UNKNOWN_JOB, asked_notice, notice_for, notice_named
+from mjwatch.simulator.permutations import JOBS_MAX, expanded
+from mjwatch.simulator.plans import plan_for_prompt
+from mjwatch.simulator.refusing import asked_refusal, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from .history import History
-    from .interactions import Interaction
-    from .jobs import Studio
-    from .notices import Notice
-    from .plans import Plan
-    from .witness import Executed
-    from .workshop import Workshop
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.notices import Notice
+    from mjwatch.simulator.plans import Plan
+    from mjwatch.simulator.witness import Executed
+    from mjwatch.simulator.workshop import Workshop
 
     Spawn = Callable[[Coroutine[Any, Any, None]], object]
 

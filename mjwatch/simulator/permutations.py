@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice, product
 
-from .rewriting import split_parameters, without_parameters
+from mjwatch.simulator.rewriting import split_parameters, without_parameters
 
 JOBS_MAX = 40
 

@@ -8,8 +8,8 @@ from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from .decoding import decoded_size
-from .grids import Picture, Size, lossy_copy, render
+from mjwatch.simulator.decoding import decoded_size
+from mjwatch.simulator.grids import Picture, Size, lossy_copy, render
 
 CACHE_MAX = 128 * 1024 * 1024
 """Bytes of rendered pictures that are kept; a picture that fell out is rendered again, byte for byte."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from .grids import Size, grid_size
-from .identity import NIJI_ID, USER_ID
-from .rewriting import echoed, rewritten, split_parameters, without_parameters
-from .versions import DEFAULTS, NIJI_DEFAULTS, version_of
+from mjwatch.simulator.grids import Size, grid_size
+from mjwatch.simulator.identity import NIJI_ID, USER_ID
+from mjwatch.simulator.rewriting import echoed, rewritten, split_parameters, without_parameters
+from mjwatch.simulator.versions import DEFAULTS, NIJI_DEFAULTS, version_of
 
 if TYPE_CHECKING:
-    from .account import Account
-    from .profiles import Profile
+    from mjwatch.simulator.account import Account
+    from mjwatch.simulator.profiles import Profile
 
 MODES = {"fast": "fast", "relax": "relaxed", "turbo": "turbo"}
 GRID = (1, 2, 3, 4)

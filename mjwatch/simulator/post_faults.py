@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import refusals
-from .answers import html_answer, refused
+from mjwatch.simulator import refusals
+from mjwatch.simulator.answers import html_answer, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp import web
 
-    from .faults import Armed, Faults
+    from mjwatch.simulator.faults import Armed, Faults
 
     Spoiled = Callable[[Armed], web.Response]
 

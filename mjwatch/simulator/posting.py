@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from . import refusals
-from .answers import empty_answer, refused, reset_connection
-from .bodies import read_body
-from .identity import USER_ID
-from .interactions import nonce_of, text_of
-from .post_faults import spoiled_after, spoiled_before
-from .rest import API, INTERACTIONS, account
+from mjwatch.simulator import refusals
+from mjwatch.simulator.answers import empty_answer, refused, reset_connection
+from mjwatch.simulator.bodies import read_body
+from mjwatch.simulator.identity import USER_ID
+from mjwatch.simulator.interactions import nonce_of, text_of
+from mjwatch.simulator.post_faults import spoiled_after, spoiled_before
+from mjwatch.simulator.rest import API, INTERACTIONS, account
 
 if TYPE_CHECKING:
-    from .bodies import Body
-    from .bot import MidjourneyBot
-    from .checks import Checks
-    from .faults import Faults
-    from .witness import Witness
+    from mjwatch.simulator.bodies import Body
+    from mjwatch.simulator.bot import MidjourneyBot
+    from mjwatch.simulator.checks import Checks
+    from mjwatch.simulator.faults import Faults
+    from mjwatch.simulator.witness import Witness
 
 
 class InteractionPost:

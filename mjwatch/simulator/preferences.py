@@ -6,17 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING
-
-from .messages import button, embed, select
-from .refusing import whisper
+from mjwatch.simulator.messages import button, embed, select
+from mjwatch.simulator.refusing import whisper
 
 if TYPE_CHECKING:
-    from .account import Account
-    from .history import History
-    from .identity import Json
-    from .interactions import Interaction
-    from .jobs import Studio
-    from .witness import Executed
+    from mjwatch.simulator.account import Account
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.witness import Executed
 
 BLUE = 5793266
 ANSWER_TIME = 0.4

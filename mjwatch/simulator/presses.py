@@ -6,25 +6,25 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .button_plans import plan_for_button, uuid_in
-from .buttons import with_button_used
-from .modals import form_for_press, form_for_text
-from .plans import mode_for, reworded
-from .preferences import SETTINGS
-from .refusing import refuse
+from mjwatch.simulator.button_plans import plan_for_button, uuid_in
+from mjwatch.simulator.buttons import with_button_used
+from mjwatch.simulator.modals import form_for_press, form_for_text
+from mjwatch.simulator.plans import mode_for, reworded
+from mjwatch.simulator.preferences import SETTINGS
+from mjwatch.simulator.refusing import refuse
 
 if TYPE_CHECKING:
-    from .bot import Answer
-    from .desk import Desk
-    from .history import History
-    from .interactions import Interaction
-    from .jobs import Studio
-    from .modals import ModalForm
-    from .orders import Orders
-    from .plans import Plan
-    from .preferences import Preferences
-    from .witness import Executed
-    from .workshop import Workshop
+    from mjwatch.simulator.bot import Answer
+    from mjwatch.simulator.desk import Desk
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.modals import ModalForm
+    from mjwatch.simulator.orders import Orders
+    from mjwatch.simulator.plans import Plan
+    from mjwatch.simulator.preferences import Preferences
+    from mjwatch.simulator.witness import Executed
+    from mjwatch.simulator.workshop import Workshop
 
 ALWAYS_ASKS = "MJ::CustomZoom::"
 INPAINT = "MJ::Inpaint::"

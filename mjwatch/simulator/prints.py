@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .grids import Picture, preview_size
-from .identity import username
-from .rewriting import filename_stem
+from mjwatch.simulator.grids import Picture, preview_size
+from mjwatch.simulator.identity import username
+from mjwatch.simulator.rewriting import filename_stem
 
 if TYPE_CHECKING:
-    from .grids import ImageKind
-    from .identity import Channel, Json
-    from .jobs import Studio
-    from .plans import Plan
-    from .quirks import Quirks
+    from mjwatch.simulator.grids import ImageKind
+    from mjwatch.simulator.identity import Channel, Json
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.plans import Plan
+    from mjwatch.simulator.quirks import Quirks
 
 VIDEO_FRAMES = 6
 

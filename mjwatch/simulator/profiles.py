@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from .options import DeleteOrder, PictureFormat, ProfileName, SimulatorOptions
+    from mjwatch.simulator.options import DeleteOrder, PictureFormat, ProfileName, SimulatorOptions
 
 DAY = 86_400.0
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
-
-from .delivery import Manner
+from mjwatch.simulator.delivery import Manner
 
 if TYPE_CHECKING:
-    from .faults import Faults
+    from mjwatch.simulator.faults import Faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,16 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from . import refusals
-from .answers import empty_answer
-from .identity import USER_ID
-from .rest import API, account, channel_of
+from mjwatch.simulator import refusals
+from mjwatch.simulator.answers import empty_answer
+from mjwatch.simulator.identity import USER_ID
+from mjwatch.simulator.rest import API, account, channel_of
 
 if TYPE_CHECKING:
-    from .bot import MidjourneyBot
-    from .history import History
-    from .identity import Channel, Json
-    from .sessions import Sessions
+    from mjwatch.simulator.bot import MidjourneyBot
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.identity import Channel, Json
+    from mjwatch.simulator.sessions import Sessions
 
 
 class Reactions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .identity import (
+from mjwatch.simulator.identity import (
     BOT_ID,
     GUILD_ID,
     LISTENER_ID,
@@ -23,7 +23,7 @@ from .identity import (
 )
 
 if TYPE_CHECKING:
-    from .sessions import Session
+    from mjwatch.simulator.sessions import Session
 
 VERSIONED_READ_STATES = 1 << 2
 VERSIONED_USER_GUILD_SETTINGS = 1 << 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .identity import Json
+    from mjwatch.simulator.identity import Json
 
 
 class ApiError(Exception):

@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
-
-from .notices import asked_notice
+from mjwatch.simulator.notices import asked_notice
 
 if TYPE_CHECKING:
-    from .interactions import Interaction
-    from .jobs import Studio
-    from .notices import Notice
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.notices import Notice
 BANNED = "Banned prompt"
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from . import ready, refusals
-from .answers import json_answer, refused
-from .checking import SNOWFLAKE_MAX
-from .commands import CommandIndex, application
-from .identity import (
+from mjwatch.simulator import ready, refusals
+from mjwatch.simulator.answers import json_answer, refused
+from mjwatch.simulator.checking import SNOWFLAKE_MAX
+from mjwatch.simulator.commands import CommandIndex, application
+from mjwatch.simulator.identity import (
     BOT_ID,
     CHANNELS,
     DM_CHANNEL_ID,
@@ -32,9 +32,9 @@ from .identity import (
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
-    from .faults import Faults
-    from .history import ChannelHistory, History
-    from .signing import Signer
+    from mjwatch.simulator.faults import Faults
+    from mjwatch.simulator.history import ChannelHistory, History
+    from mjwatch.simulator.signing import Signer
 
 API = "/api/v{version:[6-9]|10}"
 INTERACTIONS = "/interactions"

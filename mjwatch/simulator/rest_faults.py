@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from .answers import reset_connection
-from .post_faults import any_error, html, not_ready, rate_limited
+from mjwatch.simulator.answers import reset_connection
+from mjwatch.simulator.post_faults import any_error, html, not_ready, rate_limited
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
-    from .faults import Faults
+    from mjwatch.simulator.faults import Faults
 
 _ANSWERS = {"rest_error": any_error, "rest_429": rate_limited, "rest_202": not_ready, "rest_html": html}
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .profiles import Profile
+    from mjwatch.simulator.profiles import Profile
 
 ECHO_LIMIT = 1700
 """Characters of a prompt that still fit a message of 2000 with its mention and link."""

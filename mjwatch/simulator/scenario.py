@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .account import Account
-from .faults import FaultError, checked_fault
+from mjwatch.simulator.account import Account
+from mjwatch.simulator.faults import FaultError, checked_fault
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from .identity import USER_ID, Channel, Json
+from mjwatch.simulator.identity import USER_ID, Channel, Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from mjwatch.discord.protocol import FLAG_COMPONENTS_V2
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .identity import Json
+    from mjwatch.simulator.identity import Json
 
 _SIGNATURE = frozenset({"ex", "is", "hm"})
 

@@ -10,20 +10,20 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from . import refusals
-from .answers import empty_answer, json_answer, reset_connection
-from .cdn import etag
-from .identity import CHANNELS
-from .rest import API, json_body
+from mjwatch.simulator import refusals
+from mjwatch.simulator.answers import empty_answer, json_answer, reset_connection
+from mjwatch.simulator.cdn import etag
+from mjwatch.simulator.identity import CHANNELS
+from mjwatch.simulator.rest import API, json_body
 
 if TYPE_CHECKING:
-    from .bodies import SentFile
-    from .faults import Faults
-    from .identity import Json
-    from .mint import SnowflakeMint
-    from .pictures import Pictures
-    from .signing import Signer
-    from .witness import Witness
+    from mjwatch.simulator.bodies import SentFile
+    from mjwatch.simulator.faults import Faults
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.mint import SnowflakeMint
+    from mjwatch.simulator.pictures import Pictures
+    from mjwatch.simulator.signing import Signer
+    from mjwatch.simulator.witness import Witness
 
 UPLOAD_MAX = 10 * 1024 * 1024
 FILES_MAX = 10

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from . import refusals
-from .answers import empty_answer, json_answer
-from .bodies import read_body
-from .checking import check_nonce, objects
-from .identity import USER_ID
-from .rest import API, account, channel_of
+from mjwatch.simulator import refusals
+from mjwatch.simulator.answers import empty_answer, json_answer
+from mjwatch.simulator.bodies import read_body
+from mjwatch.simulator.checking import check_nonce, objects
+from mjwatch.simulator.identity import USER_ID
+from mjwatch.simulator.rest import API, account, channel_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .bodies import Body
-    from .delivery import Delivery
-    from .history import History
-    from .identity import Channel, Json
-    from .messages import MessageForms
-    from .pictures import Pictures
-    from .signing import Signer
-    from .uploads import Uploads
-    from .witness import Witness
+    from mjwatch.simulator.bodies import Body
+    from mjwatch.simulator.delivery import Delivery
+    from mjwatch.simulator.history import History
+    from mjwatch.simulator.identity import Channel, Json
+    from mjwatch.simulator.messages import MessageForms
+    from mjwatch.simulator.pictures import Pictures
+    from mjwatch.simulator.signing import Signer
+    from mjwatch.simulator.uploads import Uploads
+    from mjwatch.simulator.witness import Witness
 
 CONTENT_MAX = 2000
 FILES_MAX = 10

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .rewriting import split_parameters
+from mjwatch.simulator.rewriting import split_parameters
 
 if TYPE_CHECKING:
-    from .options import ProfileName
+    from mjwatch.simulator.options import ProfileName
 
 DEFAULTS: dict[ProfileName, str] = {"2023": "5.2", "2024": "6.1", "2026": "7"}
 """The version that was the default in each year."""

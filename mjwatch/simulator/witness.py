@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from .identity import Json
-    from .interactions import Interaction
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.interactions import Interaction
 
 Outcome = Literal["running", "done", "refused", "queued", "cancelled", "modal", "asked"]
 

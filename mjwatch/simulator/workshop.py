@@ -8,21 +8,21 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from .identity import STRANGER_ID
-from .jobs import Job
-from .notices import CREDITS_EXHAUSTED, JOB_QUEUED, QUEUE_FULL
-from .refusing import refuse
-from .slots import Place, Slots
-from .witness import Rendering
+from mjwatch.simulator.identity import STRANGER_ID
+from mjwatch.simulator.jobs import Job
+from mjwatch.simulator.notices import CREDITS_EXHAUSTED, JOB_QUEUED, QUEUE_FULL
+from mjwatch.simulator.refusing import refuse
+from mjwatch.simulator.slots import Place, Slots
+from mjwatch.simulator.witness import Rendering
 
 if TYPE_CHECKING:
-    from .account import Account
-    from .identity import Json
-    from .interactions import Interaction
-    from .jobs import Studio
-    from .notices import Notice
-    from .plans import Plan
-    from .witness import Executed, Witness
+    from mjwatch.simulator.account import Account
+    from mjwatch.simulator.identity import Json
+    from mjwatch.simulator.interactions import Interaction
+    from mjwatch.simulator.jobs import Studio
+    from mjwatch.simulator.notices import Notice
+    from mjwatch.simulator.plans import Plan
+    from mjwatch.simulator.witness import Executed, Witness
 
 PLANS_KEPT = 20_000
 """Finished jobs whose buttons still work."""

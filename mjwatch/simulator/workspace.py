@@ -8,7 +8,7 @@ import tomllib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .identity import BOT_ID, CHANNEL_ID, GUILD_ID, USER_TOKEN
+from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, GUILD_ID, USER_TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path

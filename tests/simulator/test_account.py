@@ -8,11 +8,10 @@ import pytest
 
 from mjwatch.simulator.account import Account
 from mjwatch.simulator.faults import FaultError
-
-from .harness import play, simulated
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Gateway, Json
+    from tests.simulator.harness import Client, Gateway, Json
 
 
 def _sub(name: str, *options: Json) -> Json:

@@ -6,8 +6,7 @@ import aiohttp
 import pytest
 
 from mjwatch.simulator.identity import CHANNEL_ID
-
-from .harness import play, simulated
+from tests.simulator.harness import play, simulated
 
 MESSAGES = f"/api/v9/channels/{CHANNEL_ID}/messages"
 

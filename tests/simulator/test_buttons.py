@@ -15,14 +15,12 @@ from mjwatch.simulator.grids import job_colours
 from mjwatch.simulator.identity import DM_CHANNEL_ID, USER_ID
 from mjwatch.simulator.plans import plan_for_prompt
 from mjwatch.simulator.profiles import PROFILES
-
-from .harness import play, simulated
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
     from mjwatch.simulator.options import ProfileName
     from mjwatch.simulator.plans import Plan
-
-    from .harness import Json
+    from tests.simulator.harness import Json
 
 UUID = "6c1d40e2-5a17-4f0b-9d3e-2b7f81c05a11"
 

@@ -12,8 +12,7 @@ from PIL import Image
 from mjwatch.simulator.grids import job_colours
 from mjwatch.simulator.identity import CHANNEL_ID
 from mjwatch.simulator.signing import Signer
-
-from .harness import Client, Json, play, simulated
+from tests.simulator.harness import Client, Json, play, simulated
 
 GONE = (404, b"This content is no longer available.")
 

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from mjwatch.simulator.cdn_faults import enormous_png
-
-from .harness import Client, Json, play, simulated
+from tests.simulator.harness import Client, Json, play, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,8 +6,7 @@ import pytest
 
 from mjwatch.simulator.catalogue import CATALOGUE
 from mjwatch.simulator.faults import FaultError, Faults
-
-from .harness import play, simulated
+from tests.simulator.harness import play, simulated
 
 
 def test_the_state_is_the_record_of_what_ran() -> None:

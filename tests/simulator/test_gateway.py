@@ -7,8 +7,7 @@ import json
 import pytest
 
 from mjwatch.simulator.identity import BOT_TOKEN, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
-
-from .harness import Gateway, play, simulated
+from tests.simulator.harness import Gateway, play, simulated
 
 
 @pytest.mark.parametrize("compress", [False, True])

@@ -6,8 +6,7 @@ import aiohttp
 import pytest
 
 from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID, NEW_USER_TOKEN
-
-from .harness import Client, play, simulated
+from tests.simulator.harness import Client, play, simulated
 
 
 async def _opens(client: Client) -> bool:

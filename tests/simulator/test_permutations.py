@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.simulator.permutations import JOBS_MAX, expanded
-
-from .harness import play, simulated
+from tests.simulator.harness import play, simulated
 
 
 @pytest.mark.parametrize(

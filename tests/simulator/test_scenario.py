@@ -11,8 +11,7 @@ from mjwatch.simulator.faults import FaultError
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.scenario import read_scenario
 from mjwatch.simulator.server import run_simulator
-
-from .harness import play, simulated
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
     from pathlib import Path

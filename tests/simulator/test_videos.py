@@ -10,11 +10,10 @@ from PIL import Image
 
 from mjwatch.simulator.grids import job_colours
 from mjwatch.simulator.identity import USER_ID
-
-from .harness import play, simulated
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Gateway, Json
+    from tests.simulator.harness import Client, Gateway, Json
 
 
 LOW = "a red cat --motion low --video 1 --aspect 1:1"
