@@ -7,38 +7,33 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
-from mjwatch.simulator.answers import reset_connection
-from mjwatch.simulator.bot import MidjourneyBot
-from mjwatch.simulator.cdn import Cdn
-from mjwatch.simulator.checks import Checks
-from mjwatch.simulator.commands import CommandIndex
+from mjwatch.simulator.cdn.server import Cdn
+from mjwatch.simulator.cdn.signing import Signer
+from mjwatch.simulator.cdn.store import Links, Pictures
 from mjwatch.simulator.control import Control
-from mjwatch.simulator.delivery import Delivery
-from mjwatch.simulator.faults import Faults
-from mjwatch.simulator.gateway import GatewayConnection
-from mjwatch.simulator.handshake import Handshake
-from mjwatch.simulator.history import History
-from mjwatch.simulator.jobs import Studio
-from mjwatch.simulator.leaks import leak_watch
-from mjwatch.simulator.links import Links
-from mjwatch.simulator.messages import MessageForms
-from mjwatch.simulator.mint import SnowflakeMint
-from mjwatch.simulator.modals import OpenModals
-from mjwatch.simulator.pictures import Pictures
-from mjwatch.simulator.posting import InteractionPost
-from mjwatch.simulator.profiles import profile_for
-from mjwatch.simulator.reactions import Reactions
-from mjwatch.simulator.rest import RestApi, discord_errors
-from mjwatch.simulator.rest_faults import rest_faults
-from mjwatch.simulator.sessions import Sessions
-from mjwatch.simulator.signing import Signer
-from mjwatch.simulator.uploads import Uploads
-from mjwatch.simulator.user_messages import UserMessages
-from mjwatch.simulator.witness import Witness
+from mjwatch.simulator.faults.http import rest_faults
+from mjwatch.simulator.faults.registry import Faults
+from mjwatch.simulator.gateway.connection import GatewayConnection, Handshake
+from mjwatch.simulator.gateway.delivery import Delivery
+from mjwatch.simulator.gateway.sessions import Sessions
+from mjwatch.simulator.http.api import RestApi, discord_errors
+from mjwatch.simulator.http.command_index import CommandIndex
+from mjwatch.simulator.http.errors import reset_connection
+from mjwatch.simulator.http.history import History
+from mjwatch.simulator.http.interactions import Checks, InteractionPost
+from mjwatch.simulator.http.messages import Reactions, UserMessages
+from mjwatch.simulator.http.uploads import Uploads
+from mjwatch.simulator.messages.message import MessageForms
+from mjwatch.simulator.messages.modals import OpenModals
+from mjwatch.simulator.messages.profiles import profile_for
+from mjwatch.simulator.midjourney.bot import MidjourneyBot
+from mjwatch.simulator.midjourney.job import Studio
+from mjwatch.simulator.recorder import Witness, leak_watch
+from mjwatch.simulator.snowflakes import SnowflakeMint
 
 if TYPE_CHECKING:
+    from mjwatch.simulator.control import Scenario
     from mjwatch.simulator.options import SimulatorOptions
-    from mjwatch.simulator.scenario import Scenario
 
 
 class Part(Protocol):

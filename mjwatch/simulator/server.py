@@ -10,9 +10,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from mjwatch.simulator.faults import FaultError
-from mjwatch.simulator.scenario import read_scenario
-from mjwatch.simulator.workspace import configured_port, make_workspace
+from mjwatch.simulator.faults.registry import FaultError
+from mjwatch.simulator.options import configured_port, make_workspace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,6 +42,7 @@ async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
     from aiohttp import web
 
     from mjwatch.simulator.application import PretendDiscord
+    from mjwatch.simulator.control import read_scenario
 
     scenario = read_scenario(options.scenario) if options.scenario is not None else None
     listener = _listener(options)

@@ -16,7 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import State
-from mjwatch.simulator.identity import NEW_USER_TOKEN, USER_TOKEN
+from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
 from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, Row
 from tests.scenarios.faulty import armed, begin, read, recall, simulated, verb
 from tests.scenarios.stage import Stage, wait_until

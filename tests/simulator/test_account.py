@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.simulator.account import Account
-from mjwatch.simulator.faults import FaultError
+from mjwatch.simulator.faults.registry import FaultError
+from mjwatch.simulator.messages.account import Account
 from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:

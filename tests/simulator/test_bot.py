@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.discord.protocol import snowflake_ms
-from mjwatch.simulator.identity import BOT_ID, GUILD_ID, USER_ID
-from mjwatch.simulator.notices import NOTICES
+from mjwatch.simulator.messages.notices import NOTICES
+from mjwatch.simulator.world import BOT_ID, GUILD_ID, USER_ID
 from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.account import Account
-from mjwatch.simulator.button_plans import plan_for_button, uuid_in
-from mjwatch.simulator.buttons import rows_below
-from mjwatch.simulator.grids import job_colours
-from mjwatch.simulator.identity import DM_CHANNEL_ID, USER_ID
-from mjwatch.simulator.plans import plan_for_prompt
-from mjwatch.simulator.profiles import PROFILES
+from mjwatch.simulator.cdn.render import job_colours
+from mjwatch.simulator.messages.account import Account
+from mjwatch.simulator.messages.buttons import rows_below
+from mjwatch.simulator.messages.plans import plan_for_button, plan_for_prompt, uuid_in
+from mjwatch.simulator.messages.profiles import PROFILES
+from mjwatch.simulator.world import DM_CHANNEL_ID, USER_ID
 from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
+    from mjwatch.simulator.messages.plans import Plan
     from mjwatch.simulator.options import ProfileName
-    from mjwatch.simulator.plans import Plan
     from tests.simulator.harness import Json
 
 UUID = "6c1d40e2-5a17-4f0b-9d3e-2b7f81c05a11"

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, USER_ID
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, USER_ID
 from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mjwatch.simulator.catalogue import CATALOGUE
-from mjwatch.simulator.faults import FaultError, Faults
+from mjwatch.simulator.faults.catalogue import CATALOGUE
+from mjwatch.simulator.faults.registry import FaultError, Faults
 from tests.simulator.harness import play, simulated
 
 

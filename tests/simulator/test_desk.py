@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.simulator.identity import USER_ID
+from mjwatch.simulator.world import USER_ID
 from tests.simulator.harness import TINY_PNG, play, simulated
 
 if TYPE_CHECKING:

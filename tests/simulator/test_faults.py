@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID, STRANGER_ID, USER_ID
+from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, STRANGER_ID, USER_ID
 from tests.simulator.harness import play, simulated
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mjwatch.simulator.identity import BOT_TOKEN, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
+from mjwatch.simulator.world import BOT_TOKEN, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
 from tests.simulator.harness import Gateway, play, simulated
 
 

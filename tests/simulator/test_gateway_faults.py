@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID, NEW_USER_TOKEN
+from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, NEW_USER_TOKEN
 from tests.simulator.harness import Client, play, simulated
 
 

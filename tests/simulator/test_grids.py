@@ -8,8 +8,8 @@ import io
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.grids import Picture, grid_size, job_colours, preview_size, render
-from mjwatch.simulator.pictures import ByteCache, Pictures
+from mjwatch.simulator.cdn.render import Picture, grid_size, job_colours, preview_size, render
+from mjwatch.simulator.cdn.store import ByteCache, Pictures
 
 UUID = "6c1d40e2-5a17-4f0b-9d3e-2b7f81c05a11"
 OTHER = "7e20b19c-5a17-4f0b-9d3e-2b7f81c05a11"

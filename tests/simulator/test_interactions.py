@@ -8,18 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.simulator.checks import Checks
-from mjwatch.simulator.command_table import COMMANDS
-from mjwatch.simulator.commands import CommandIndex
-from mjwatch.simulator.history import History
-from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, GUILD_ID
-from mjwatch.simulator.interactions import Interaction, nonce_of, text_of
-from mjwatch.simulator.mint import SnowflakeMint
-from mjwatch.simulator.modals import OpenModals
-from mjwatch.simulator.refusals import ApiError
+from mjwatch.simulator.http.command_index import COMMANDS, CommandIndex
+from mjwatch.simulator.http.errors import ApiError
+from mjwatch.simulator.http.history import History
+from mjwatch.simulator.http.interactions import Checks
+from mjwatch.simulator.messages.interaction import Interaction, nonce_of, text_of
+from mjwatch.simulator.messages.modals import OpenModals
+from mjwatch.simulator.snowflakes import SnowflakeMint
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.bodies import SentFile
+    from mjwatch.simulator.http.bodies import SentFile
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),

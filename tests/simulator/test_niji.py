@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mjwatch.simulator.command_table import COMMANDS, NIJI_COMMANDS
-from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, NIJI_ID
+from mjwatch.simulator.http.command_index import COMMANDS, NIJI_COMMANDS
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, NIJI_ID
 from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:

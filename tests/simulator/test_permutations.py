@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.simulator.permutations import JOBS_MAX, expanded
+from mjwatch.simulator.messages.prompt_text import JOBS_MAX, expanded
 from tests.simulator.harness import play, simulated
 
 

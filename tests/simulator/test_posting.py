@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from mjwatch.discord.protocol import NIJI_APPLICATION_ID
-from mjwatch.simulator.identity import BOT_TOKEN, DM_CHANNEL_ID
+from mjwatch.simulator.world import BOT_TOKEN, DM_CHANNEL_ID
 from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:

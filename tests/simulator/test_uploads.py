@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from mjwatch.simulator.identity import CHANNEL_ID, USER_ID, USER_TOKEN
+from mjwatch.simulator.world import CHANNEL_ID, USER_ID, USER_TOKEN
 from tests.simulator.harness import TINY_PNG, play, simulated, tiny_png
 
 if TYPE_CHECKING:

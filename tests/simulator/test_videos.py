@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.grids import job_colours
-from mjwatch.simulator.identity import USER_ID
+from mjwatch.simulator.cdn.render import job_colours
+from mjwatch.simulator.world import USER_ID
 from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:

@@ -1,0 +1,96 @@
+"""The faults that are armed, each waiting for its occasions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.simulator.faults.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from mjwatch.simulator.world import Json
+
+_NUMBERS = ("retry_after", "seconds", "status", "code", "megabytes", "edge", "reason", "color")
+_KEYS = frozenset({"fault", "count", "match", "after"})
+
+
+@dataclass(slots=True)
+class Armed:
+    """A fault that waits for its occasion."""
+
+    name: str
+    count: int
+    match: str
+    details: Json = field(default_factory=dict)
+
+    def number(self, key: str, default: float) -> float:
+        """A number that the request gave along."""
+        return float(self.details.get(key, default))
+
+    def text(self, key: str, default: str) -> str:
+        """A text that the request gave along."""
+        return str(self.details.get(key, default))
+
+
+class FaultError(ValueError):
+    """A request for a fault that does not exist or is not understood."""
+
+
+class Faults:
+    """The armed faults; each is used up by as many occasions as its count."""
+
+    def __init__(self) -> None:
+        self._armed: list[Armed] = []
+
+    def arm(self, request: object) -> Armed:
+        """Arm what a control request asks for. Raises FaultError."""
+        armed = _parsed(request)
+        self._armed.append(armed)
+        return armed
+
+    def take(self, name: str, text: str = "") -> Armed | None:
+        """Use up one occasion of this fault, if one is armed whose match is in the text."""
+        for armed in self._armed:
+            if armed.name == name and armed.match in text:
+                armed.count -= 1
+                if armed.count <= 0:
+                    self._armed.remove(armed)
+                return armed
+        return None
+
+    def disarm(self, name: str) -> None:
+        """Forget this fault."""
+        self._armed = [armed for armed in self._armed if armed.name != name]
+
+    def clear(self) -> None:
+        """Disarm all."""
+        self._armed.clear()
+
+    def body(self) -> Json:
+        """The catalogue with what is armed."""
+        armed = [
+            {"fault": one.name, "count": one.count, "match": one.match, **one.details} for one in self._armed
+        ]
+        return {"faults": CATALOGUE, "armed": armed}
+
+
+def checked_fault(request: object) -> Armed:
+    """The fault that this asks for, not armed yet. Raises FaultError if it is no request for a fault."""
+    return _parsed(request)
+
+
+def _parsed(request: object) -> Armed:
+    if not isinstance(request, dict) or not isinstance(request.get("fault"), str):
+        raise FaultError('a fault is an object like {"fault": "post_429", "count": 1}')
+    details: dict[str, Any] = {key: request[key] for key in request if key not in _KEYS}
+    name, _, title = request["fault"].partition(":")
+    if title:
+        details["title"] = title
+    if name not in CATALOGUE:
+        raise FaultError(f"no fault is called {name!r}")
+    count, match = request.get("count", 1), request.get("match", "")
+    if not isinstance(count, int) or count < 1 or not isinstance(match, str):
+        raise FaultError("count is a number from 1, match is a text")
+    if not all(isinstance(details.get(key, 0), int | float) for key in _NUMBERS):
+        raise FaultError(f"{', '.join(_NUMBERS)} are numbers")
+    return Armed(name, count, match, details)

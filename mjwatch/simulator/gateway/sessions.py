@@ -1,0 +1,182 @@
+"""Gateway sessions: their sequence numbers, what they can replay, and who hears what."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from mjwatch.simulator.world import USER_ID, Channel, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mjwatch.discord.protocol import Opcode
+
+REPLAY_KEPT = 3000
+"""Dispatches that a session can replay; Discord's own number is unknown."""
+DETACHED_LIFETIME = 300.0
+"""Seconds that a session outlives its connection: "a few minutes"."""
+SESSIONS_MAX = 50
+
+GUILD_MESSAGES_INTENT = 1 << 9
+DIRECT_MESSAGES_INTENT = 1 << 12
+
+
+def encoded(data: object) -> str:
+    """JSON as Discord writes it: compact, in plain UTF-8."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+class Link(Protocol):
+    """What a session needs of the connection that carries it."""
+
+    def send(self, text: str) -> None:
+        """Queue one gateway message."""
+
+    def send_op(self, opcode: Opcode, data: object) -> None:
+        """Queue a message that is no dispatch."""
+
+    def close(self, code: int) -> None:
+        """Close with this code once everything queued is out."""
+
+    def cut(self, *, midframe: bool = False) -> None:
+        """Drop the TCP connection at once, or in the middle of a message."""
+
+
+class Session:
+    """One gateway session; it outlives its connections."""
+
+    def __init__(self, account: str, capabilities: int, intents: int | None) -> None:
+        self.id = secrets.token_hex(16)
+        self.account = account
+        self.capabilities = capabilities
+        self.seq = 0
+        self.link: Link | None = None
+        self.detached_at = 0.0
+        self.subscribed = True
+        """Else the guild's messages are told by PASSIVE_UPDATE_V2 only."""
+        self._intents = intents
+        self._replay: deque[tuple[int, str]] = deque(maxlen=REPLAY_KEPT)
+
+    def dispatch(self, event: str, data: str) -> None:
+        """Send this event, or keep it for the replay; ``data`` is JSON already."""
+        self.seq += 1
+        text = f'{{"t":"{event}","s":{self.seq},"op":0,"d":{data}}}'
+        self._replay.append((self.seq, text))
+        if self.link is not None:
+            self.link.send(text)
+
+    def can_replay_from(self, seq: int) -> bool:
+        """Whether everything after this sequence number is still known."""
+        return not self._replay or self._replay[0][0] <= seq + 1
+
+    def missed_since(self, seq: int) -> list[str]:
+        """The gateway messages after this sequence number, in order."""
+        return [text for number, text in self._replay if number > seq]
+
+    def hears_messages_in(self, channel: Channel) -> bool:
+        """Whether message events of this channel reach this session."""
+        if self.account != USER_ID and channel.guild_id is None:
+            return False
+        needed = DIRECT_MESSAGES_INTENT if channel.guild_id is None else GUILD_MESSAGES_INTENT
+        return self._intents is None or bool(self._intents & needed)
+
+
+class Sessions:
+    """Every live session."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._closed_until = 0.0
+
+    def close_for(self, seconds: float) -> None:
+        """Let no connection in for some seconds."""
+        self._closed_until = self._clock() + seconds
+
+    @property
+    def closed(self) -> bool:
+        """Whether connections are kept out."""
+        return self._clock() < self._closed_until
+
+    def end_all(self) -> None:
+        """No session there is can be resumed any more."""
+        for session in list(self._sessions.values()):
+            self.end(session)
+
+    def begin(self, account: str, capabilities: int, intents: int | None) -> Session:
+        """A new session."""
+        self._forget_expired()
+        session = Session(account, capabilities, intents)
+        self._sessions[session.id] = session
+        return session
+
+    def find(self, session_id: object) -> Session | None:
+        """The live session with this id."""
+        self._forget_expired()
+        return self._sessions.get(session_id) if isinstance(session_id, str) else None
+
+    def attach(self, session: Session, link: Link) -> None:
+        """Let this connection carry the session."""
+        session.link = link
+
+    def detach(self, session: Session, link: Link) -> None:
+        """The connection is gone; the session waits for a RESUME."""
+        if session.link is link:
+            session.link = None
+            session.detached_at = self._clock()
+
+    def end(self, session: Session) -> None:
+        """The session is over and can't be resumed."""
+        self._sessions.pop(session.id, None)
+        session.link = None
+
+    def connected(self) -> list[Session]:
+        """The sessions that a connection carries now."""
+        return [session for session in self._sessions.values() if session.link is not None]
+
+    def links(self) -> list[Link]:
+        """Those connections."""
+        return [session.link for session in self._sessions.values() if session.link is not None]
+
+    def too_many(self, account: str) -> bool:
+        """Whether this account is at its limit of connected sessions."""
+        return sum(1 for one in self._of(account) if one.link is not None) >= SESSIONS_MAX
+
+    def to_session(self, session_id: str, event: str, data: Json) -> None:
+        """Dispatch to one session; an unknown id means that nobody hears it."""
+        if (session := self.find(session_id)) is not None:
+            session.dispatch(event, encoded(data))
+
+    def to_channel(self, channel: Channel, event: str, data: Json, passive: Json | None = None) -> None:
+        """Dispatch a message event to everybody who hears this channel.
+
+        ``passive``: PASSIVE_UPDATE_V2 for those who are not subscribed to its guild.
+        """
+        text = encoded(data)
+        for session in list(self._sessions.values()):
+            if not session.hears_messages_in(channel):
+                continue
+            if session.subscribed or passive is None:
+                session.dispatch(event, text)
+            else:
+                session.dispatch("PASSIVE_UPDATE_V2", encoded(passive))
+
+    def to_user(self, session_id: str, event: str, data: Json) -> None:
+        """Dispatch something ephemeral: to the session named if it lives, else to all of the user's."""
+        text = encoded(data)
+        named = self.find(session_id)
+        for session in [named] if named is not None else list(self._of(USER_ID)):
+            session.dispatch(event, text)
+
+    def _of(self, account: str) -> Iterator[Session]:
+        return (session for session in self._sessions.values() if session.account == account)
+
+    def _forget_expired(self) -> None:
+        limit = self._clock() - DETACHED_LIFETIME
+        for session in list(self._sessions.values()):
+            if session.link is None and session.detached_at and session.detached_at < limit:
+                del self._sessions[session.id]

@@ -1,0 +1,44 @@
+"""How the bot says no, or something else that only its user may read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mjwatch.discord.protocol import FLAG_EPHEMERAL
+from mjwatch.simulator.messages.notices import asked_notice
+
+if TYPE_CHECKING:
+    from mjwatch.simulator.messages.interaction import Interaction
+    from mjwatch.simulator.messages.notices import Notice
+    from mjwatch.simulator.midjourney.job import Studio
+BANNED = "Banned prompt"
+
+
+def refuse(studio: Studio, interaction: Interaction, notice: Notice) -> None:
+    """Answer with a notice; those to commands have what was asked for in their footer."""
+    forms = studio.forms
+    asked = None if interaction.command is None else f"/{interaction.command} {interaction.prompt or ''}"
+    message = forms.response(
+        interaction,
+        notice.content,
+        flags=FLAG_EPHEMERAL,
+        embeds=notice.embeds(asked),
+        components=forms.rows(notice.row()) if notice.buttons else [],
+    )
+    studio.delivery.create(message, interaction)
+
+
+def asked_refusal(studio: Studio, text: str) -> Notice | None:
+    """What a fault wants the bot to say in place of an answer; the text is what the fault is matched with."""
+    if armed := studio.faults.take("refuse", text):
+        return asked_notice(armed, BANNED)
+    if armed := studio.faults.take("refuse_by_reply", text):
+        return replace(asked_notice(armed, BANNED), late=True, by_reply=True)
+    return None
+
+
+def whisper(studio: Studio, interaction: Interaction, content: str) -> None:
+    """Answer with an ephemeral line."""
+    message = studio.forms.response(interaction, content, flags=FLAG_EPHEMERAL)
+    studio.delivery.create(message, interaction)
