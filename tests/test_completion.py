@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.cli.ask import offered_actions
+from mjwatch.cli.actions import offered_actions
 from mjwatch.model import Prompt, State
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE, canonical
 from tests.shapes import a_job

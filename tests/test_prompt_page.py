@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from mjwatch.cli.expand import lines_of
+from mjwatch.cli.submit import lines_of
 from mjwatch.folders.preview import preview
 from mjwatch.prompts.commands import COMMANDS
 from mjwatch.prompts.defaults import KEYS as DEFAULT_KEYS

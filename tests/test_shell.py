@@ -16,13 +16,11 @@ from prompt_toolkit.output.plain_text import PlainTextOutput
 
 import mjwatch.background
 from mjwatch.background import Background
-from mjwatch.cli.bars import bars, ended, left_over, service_line
-from mjwatch.cli.followed import Followed
-from mjwatch.cli.lines import VERBS, Lines, help_text
-from mjwatch.cli.offers import offers
-from mjwatch.cli.shell import Given
-from mjwatch.cli.typing_in import HISTORY_FILE, TypingIn, history
-from mjwatch.cli.verbs import GROUPS
+from mjwatch.cli.app import GROUPS
+from mjwatch.cli.shell.commands import VERBS, Lines, help_text, offers
+from mjwatch.cli.shell.editor import HISTORY_FILE, TypingIn, history
+from mjwatch.cli.shell.shell import Given
+from mjwatch.cli.shell.view import Followed, bars, ended, left_over, service_line
 from mjwatch.config import Config
 from mjwatch.errors import JournalError
 from mjwatch.model import Job, Refusal, RefusalClass, State

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from mjwatch.cli import watch
-from mjwatch.cli.watch import drawn, watch_status
+from mjwatch.cli import status
+from mjwatch.cli.status import drawn, watch_status
 from mjwatch.errors import JournalError
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import TakenFile
@@ -167,7 +167,7 @@ class Turns:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "INTERVAL", 0.0)
+    monkeypatch.setattr(status, "INTERVAL", 0.0)
 
 
 @pytest.mark.usefixtures("at_once")

@@ -1,20 +1,28 @@
-"""The verb ``check``: whether everything is in place, and how to mend what is not."""
+"""The verb ``check``: whether everything is in place, and how to mend what is not.
+
+Verbs on the configuration itself: ``config show`` and ``config path``.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.output import Json, echo_hanging, echo_json, painted, plain
+from mjwatch.cli.app import Group
+from mjwatch.cli.lookup import config_of
+from mjwatch.cli.output import Json, columns, echo_hanging, echo_json, painted, plain
 from mjwatch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from mjwatch.config import Config
     from mjwatch.discord.rest import DiscordREST
     from mjwatch.keys import Keys
+
 
 STATE_WIDTH, NAME_WIDTH = 8, 15
 
@@ -70,3 +78,56 @@ def _connect(config: Config, keys: Keys) -> DiscordREST:
     return DiscordREST(
         discord.api_url, keys.token.reveal(), proxy=discord.proxy, allow_hosts=discord.allow_hosts
     )
+
+
+ORIGIN_AT = 44
+"""The column from which on the origins stand, where the values are short enough."""
+
+config = typer.Typer(
+    name="config", cls=Group, help="Show the configuration, and where it is.", rich_markup_mode=None
+)
+
+
+@config.command("show")
+def show(context: typer.Context, as_json: Json = False) -> None:
+    """Show every setting, and where its value comes from.
+
+    From a line of the file, a default, or the environment. Of secrets it says only whence they come.
+    """
+    from mjwatch.host.shown import keys_of, settings_of
+
+    found = config_of(context)
+    facts = {"source": str(found.source), "settings": settings_of(found), "keys": keys_of(found)}
+    if as_json:
+        echo_json(facts)
+        return
+    for line in _lines(facts):
+        typer.echo(plain(line))
+
+
+@config.command("path")
+def path(context: typer.Context) -> None:
+    """Print the path of the configuration file."""
+    typer.echo(plain(config_of(context).source))
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    from mjwatch.host.shown import NOT_SHOWN
+    from mjwatch.settings import toml_value
+
+    yield f"# {facts['source']}"
+    for name, section in facts["settings"].items():
+        yield ""
+        yield f"[{name}]"
+        for key, one in section.items():
+            secret = one["value"] == NOT_SHOWN
+            value = NOT_SHOWN if secret else toml_value(one["value"])
+            yield _line(f"{key} = {value}", one["from"].replace(f"{facts['source']}:", "line "))
+    yield ""
+    yield "# keys"
+    for name, one in facts["keys"].items():
+        yield _line(f"# {name} = {one['value'] or '(none)'}", one["from"])
+
+
+def _line(text: str, origin: str) -> str:
+    return f"{text}{' ' * max(2, ORIGIN_AT - columns(text))}# {origin}"

@@ -1,9 +1,13 @@
-"""How the CLI shows things: text from prompts and from the bot without tricks, JSON, tables, times."""
+"""How the CLI shows things: text from prompts and from the bot without tricks, JSON, tables, times.
+
+Ages as people write them: ``30min``, ``48h``, ``30d``, ``12w``.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -15,6 +19,7 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
 
 INTERRUPTED = 130
 NEEDS_PERSON = 4
@@ -169,3 +174,17 @@ def wanted(action: str | None, command: str, prompt: str) -> str:
     """What a job is to do, in a few words: its prompt, with what else than imagining it is wanted."""
     other = action or (command if command != "imagine" else "")
     return f"{other}: {prompt}" if other and prompt else other or prompt
+
+
+_AGE = re.compile(r"(\d{1,5})(min|h|d|w)")
+_UNITS = {"min": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def seconds(age: str, option: str, least: float = 0.0) -> float:
+    """How many seconds that are. Raises BadParameter, for this option, where it is no age or too short."""
+    found = _AGE.fullmatch(age)
+    length = int(found[1]) * _UNITS[found[2]] if found else -1.0
+    if length < least or not found:
+        more = ", a day at least" if least else ""
+        raise typer.BadParameter(f"an age is a number with min, h, d or w{more}", param_hint=option)
+    return length

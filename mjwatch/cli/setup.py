@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from mjwatch.cli.app import Group
 from mjwatch.cli.lookup import config_of
 from mjwatch.cli.output import echo_fields, plain
-from mjwatch.cli.verbs import Group
 from mjwatch.errors import ConfigError, MjwatchError
 
 WARNING = """\

@@ -71,7 +71,7 @@ def prune(
     Their folders in the outbox stay. So does the memory of which prompt files were taken, so that none is run
     a second time.
     """
-    from mjwatch.cli.ages import seconds
+    from mjwatch.cli.output import seconds
     from mjwatch.host.rights import require_rights
     from mjwatch.jobs.pruning import LEAST_AGE, prunable
     from mjwatch.jobs.pruning import prune as prune_journal

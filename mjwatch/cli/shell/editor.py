@@ -17,9 +17,9 @@ from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 
-from mjwatch.cli.bars import bars, ended, service_line
-from mjwatch.cli.offers import offers
 from mjwatch.cli.output import plain
+from mjwatch.cli.shell.commands import offers
+from mjwatch.cli.shell.view import bars, ended, service_line
 from mjwatch.errors import MjwatchError
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.history import History
 
     from mjwatch.background import Background
-    from mjwatch.cli.followed import Followed
-    from mjwatch.cli.lines import Lines
+    from mjwatch.cli.shell.commands import Lines
+    from mjwatch.cli.shell.view import Followed
     from mjwatch.config import Config
 
 HISTORY_FILE = "shell_history"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mjwatch.background import Background
-    from mjwatch.cli.followed import Followed
-    from mjwatch.cli.lines import Lines
+    from mjwatch.cli.shell.commands import Lines
+    from mjwatch.cli.shell.view import Followed
     from mjwatch.config import Config
 
 INTERVAL = 0.2
@@ -36,9 +36,8 @@ def shell(context: typer.Context) -> None:
     is kept. Lines that are piped in are waited for.
     """
     from mjwatch.background import Background
-    from mjwatch.cli.bars import left_over
-    from mjwatch.cli.followed import Followed
-    from mjwatch.cli.lines import Lines
+    from mjwatch.cli.shell.commands import Lines
+    from mjwatch.cli.shell.view import Followed, left_over
 
     # What is worth telling is told here; without a handler the log would write warnings between the lines.
     logging.getLogger("mjwatch").addHandler(logging.NullHandler())
@@ -58,7 +57,7 @@ def shell(context: typer.Context) -> None:
 
 
 def _type_in(config: Config, background: Background, followed: Followed, lines: Lines) -> None:
-    from mjwatch.cli.typing_in import TypingIn
+    from mjwatch.cli.shell.editor import TypingIn
 
     if background.works and (count := followed.add_queue()):
         jobs = "1 job" if count == 1 else f"{count} jobs"
