@@ -12,10 +12,10 @@ from unittest.mock import patch
 
 from bench.figures import Figure
 from bench.grids import encoded, grid
-from mjwatch.folders.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
-from mjwatch.folders.outbox import Outbox
 from mjwatch.gallery.chunks import CHUNK
 from mjwatch.gallery.gallery import Gallery
+from mjwatch.outbox.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
+from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.split import image_facts, split_grid
 from tests.browsing import DESKTOP, chromium, shown
 from tests.outboxes import a_job, an_outbox

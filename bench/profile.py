@@ -26,7 +26,7 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("decoding the grid", ("opened_grid (",)),
     ("what the pictures say of themselves", ("pictures/metadata.py", "pictures/png.py")),
     ("sums: MD5, SHA-256", ("sha256", "md5")),
-    ("writing and syncing files", ("folders/durable.py", "folders/outbox.py")),
+    ("writing and syncing files", ("filesystem/durable.py", "outbox/publisher.py")),
     ("downloading", ("discord/transport.py", "discord/cdn.py")),
     ("the journal", ("jobs/journal.py", "jobs/reader.py", "jobs/opening.py", "jobs/record.py")),
     ("the gateway", ("discord/session.py", "discord/wire.py", "discord/connection.py")),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mjwatch.api import MidjourneyAPI
     from mjwatch.config import Config
-    from mjwatch.folders.manifest import load_manifest
+    from mjwatch.outbox.manifest import load_manifest
     from mjwatch.pictures.split import split_grid
     from mjwatch.prompts.promptfile import read_prompt_file
 
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Config": "mjwatch.config",
     "MidjourneyAPI": "mjwatch.api",
-    "load_manifest": "mjwatch.folders.manifest",
+    "load_manifest": "mjwatch.outbox.manifest",
     "read_prompt_file": "mjwatch.prompts.promptfile",
     "split_grid": "mjwatch.pictures.split",
 }

@@ -19,17 +19,17 @@ from mjwatch.errors import (
     PausedError,
     UnreachableError,
 )
-from mjwatch.folders.drop import drop_file
-from mjwatch.folders.manifest import load_manifest
-from mjwatch.folders.names import slug
+from mjwatch.filesystem.safe_names import slug
 from mjwatch.giving import command, follow_ups, give_and_wait
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
+from mjwatch.inbox.drop import drop_file
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 from mjwatch.jobs.reason import reason
 from mjwatch.model import Job, Prompt, State
 from mjwatch.oneshot import Listener, answered, prompt_file, read_words, run_one
+from mjwatch.outbox.manifest import load_manifest
 from mjwatch.prompts.expand import as_written
 from mjwatch.runtime import Runtime
 

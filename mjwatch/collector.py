@@ -17,10 +17,10 @@ from mjwatch.errors import (
     PictureError,
     WireError,
 )
-from mjwatch.folders.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
-from mjwatch.folders.outbox import prompt_file_name, stem_of
-from mjwatch.folders.report import failure_page, result_page
 from mjwatch.model import ResultKind
+from mjwatch.outbox.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
+from mjwatch.outbox.pages import failure_page, result_page
+from mjwatch.outbox.publisher import prompt_file_name, stem_of
 from mjwatch.pictures.metadata import with_provenance
 from mjwatch.pictures.provenance import Provenance
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from mjwatch.discord.cdn import CDN
     from mjwatch.discord.rest import DiscordREST
-    from mjwatch.folders.outbox import Outbox
     from mjwatch.jobs.reader import TakenFile
     from mjwatch.model import Job, RemotePicture, Result
+    from mjwatch.outbox.publisher import Outbox
 
 log = logging.getLogger("mjwatch.worker")
 

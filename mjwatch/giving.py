@@ -11,9 +11,9 @@ from mjwatch.config import load_keys
 from mjwatch.discord.uploads import LARGEST_IMAGE
 from mjwatch.errors import DaemonError, PausedError, PromptFileError
 from mjwatch.events import Poked
-from mjwatch.folders.names import safe_file_name, slug
-from mjwatch.folders.preview import preview_alone
+from mjwatch.filesystem.safe_names import safe_file_name, slug
 from mjwatch.host.running import daemon_runs
+from mjwatch.inbox.references import preview_alone
 from mjwatch.jobs.control import ask
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile

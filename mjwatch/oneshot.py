@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import DaemonError, MjwatchError, PausedError, UnreachableError
 from mjwatch.events import CancelAsked, ForJob, PromptGiven
-from mjwatch.folders.names import slug
+from mjwatch.filesystem.safe_names import slug
 from mjwatch.model import Job, Prompt, State
 from mjwatch.prompts.compose import compose
 from mjwatch.runtime import Runtime, new_id

@@ -20,11 +20,6 @@ from mjwatch.discord.uploads import Uploads
 from mjwatch.engine import Engine
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned, Poked
-from mjwatch.folders.inbox import Inbox
-from mjwatch.folders.manifest import Place
-from mjwatch.folders.outbox import Outbox
-from mjwatch.folders.ownership import Claims, Owner, Ownership
-from mjwatch.folders.status import StatusFile
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.keeper import GalleryKeeper
 from mjwatch.host.hooks import Hooks
@@ -32,6 +27,8 @@ from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.machine import host_name, machine_id
 from mjwatch.host.poke import PokeListener
 from mjwatch.host.pulse import Pulse
+from mjwatch.inbox.inbox import Inbox
+from mjwatch.inbox.ownership import Claims, Owner, Ownership
 from mjwatch.jobs.intake import ID_ALPHABET
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.moving import Limits
@@ -39,6 +36,9 @@ from mjwatch.jobs.overview import overview
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.midjourney.channel import Channel
+from mjwatch.outbox.manifest import Place
+from mjwatch.outbox.publisher import Outbox
+from mjwatch.outbox.status_file import StatusFile
 from mjwatch.sender import Sender
 from mjwatch.worker import Worker
 

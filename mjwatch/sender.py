@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from mjwatch.discord.rest import DiscordREST
     from mjwatch.discord.uploads import Uploads
-    from mjwatch.folders.manifest import Place
     from mjwatch.midjourney.orders import Order
     from mjwatch.model import Job, UploadedImage
+    from mjwatch.outbox.manifest import Place
 
 INDEX_FLOOR = 30.0
 """Seconds between two readings of the command index; it is large, and Discord limits it."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from mjwatch.folders.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
+from mjwatch.outbox.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
 from tests.made_jobs import RESULT
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mjwatch.events import FileSettled, InboxScanned
-from mjwatch.folders.inbox import Inbox
+from mjwatch.inbox.inbox import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mjwatch.folders.ownership import Ownership
+    from mjwatch.inbox.ownership import Ownership
 
 HANG = 20.0
 """Seconds after which a test is stuck."""

@@ -15,7 +15,6 @@ from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
 from mjwatch.config import Config
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
-from mjwatch.folders.manifest import SCHEMA
 from mjwatch.host.lock import daemon_lock
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reach import Trouble
@@ -23,6 +22,7 @@ from mjwatch.jobs.reader import TakenFile
 from mjwatch.jobs.reason import reason
 from mjwatch.model import Job, Note, Refusal, RefusalClass, State
 from mjwatch.oneshot import PATIENCE, _is_over, prompt_file, read_words
+from mjwatch.outbox.manifest import SCHEMA
 from mjwatch.prompts.expand import as_written
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.shapes import a_job

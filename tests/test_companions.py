@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.events import InboxScanned
-from mjwatch.folders import companions, handed
-from mjwatch.folders.companions import SCHEMA, is_whole, may_be_ours, read_companions
-from mjwatch.folders.handed import Handed
-from mjwatch.folders.manifest import SCHEMA as MANIFEST_SCHEMA
+from mjwatch.inbox import companions, in_flight
+from mjwatch.inbox.companions import SCHEMA, is_whole, may_be_ours, read_companions
+from mjwatch.inbox.in_flight import Handed
 from mjwatch.jobs.intake import sha256
+from mjwatch.outbox.manifest import SCHEMA as MANIFEST_SCHEMA
 from tests.running_inbox import HANG, Running, move_in, running
 
 if TYPE_CHECKING:
@@ -271,8 +271,8 @@ def is_full(it: Handed) -> bool:
 
 
 def test_only_so_much_is_out_at_a_time_but_one_file_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handed, "MOST_FILES", 3)
-    monkeypatch.setattr(handed, "MOST_BYTES", 100)
+    monkeypatch.setattr(in_flight, "MOST_FILES", 3)
+    monkeypatch.setattr(in_flight, "MOST_BYTES", 100)
     it = Handed()
     assert not is_full(it)
     it.put("a", LOOK, 1000)
@@ -314,6 +314,6 @@ def test_names_are_remembered_for_a_while_and_looks_as_long_as_the_file_is_there
     assert it.look_of("a/dog.txt") == LOOK
     assert it.beside("a/") == ["a/dog.txt"]
     assert it.beside("") == []
-    now[0] = handed.REMEMBERED + 1
+    now[0] = in_flight.REMEMBERED + 1
     it.tidy(set())
     assert it.look_of("a/dog.txt") is None

@@ -12,9 +12,9 @@ import typer.main
 
 import mjwatch
 from mjwatch.cli.app import app
-from mjwatch.folders.manifest import PictureFile, Place, build_manifest, dump_manifest
 from mjwatch.midjourney.matching import __doc__ as matching_doc
 from mjwatch.model import Prompt, RefusalClass
+from mjwatch.outbox.manifest import PictureFile, Place, build_manifest, dump_manifest
 from tests.made_jobs import made_job
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from mjwatch.errors import OutboxError
-from mjwatch.folders.durable import durable_replace
+from mjwatch.filesystem.durable import durable_replace
 from mjwatch.gallery import chunks as chunks_module
 from mjwatch.gallery import gallery as gallery_module
 from mjwatch.gallery import page as page_module

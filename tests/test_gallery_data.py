@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mjwatch.folders.manifest import Place, build_manifest, dump_manifest
 from mjwatch.gallery.chunks import CHUNK, INDEX, Chunks
 from mjwatch.gallery.entry import entry_of, shown_path
 from mjwatch.gallery.script import (
@@ -27,6 +26,7 @@ from mjwatch.gallery.script import (
     status_script,
 )
 from mjwatch.model import Prompt
+from mjwatch.outbox.manifest import Place, build_manifest, dump_manifest
 from tests.made_jobs import REFUSAL, made_job, wild_jobs
 from tests.outboxes import a_job, some_pictures
 

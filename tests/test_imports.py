@@ -9,7 +9,7 @@ import pytest
 
 import mjwatch
 from mjwatch import api, config
-from mjwatch.folders import manifest
+from mjwatch.outbox import manifest
 from mjwatch.pictures import split
 from mjwatch.prompts import promptfile
 

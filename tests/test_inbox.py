@@ -15,8 +15,9 @@ import pytest
 
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
-from mjwatch.folders import inbox as inbox_module
-from mjwatch.folders import listing, reading, taking, watching
+from mjwatch.filesystem import nofollow
+from mjwatch.inbox import inbox as inbox_module
+from mjwatch.inbox import pickup, scanner, watcher
 from tests.running_inbox import HANG, Running, move_in, running
 from tests.scenarios.stage import wait_until
 from tests.unprivileged import unprivileged
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mjwatch.folders.settling import Identity
+    from mjwatch.inbox.settling import Identity
 
 
 @pytest.fixture
@@ -276,7 +277,7 @@ def on_reading(
     monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], *, times: int = 2
 ) -> threading.Event:
     """Have something happen before the so many-th reading of a file; set once it did."""
-    original, count, done = reading.read_alike, itertools.count(1), threading.Event()
+    original, count, done = nofollow.read_alike, itertools.count(1), threading.Event()
 
     def read(root: Path, path: str, identity: Identity, limit: int) -> bytes | None:
         if next(count) == times - 1:
@@ -284,7 +285,7 @@ def on_reading(
             done.set()
         return original(root, path, identity, limit)
 
-    monkeypatch.setattr(taking, "read_alike", read)
+    monkeypatch.setattr(pickup, "read_alike", read)
     return done
 
 
@@ -302,7 +303,7 @@ def test_content_that_changes_behind_the_file_systems_back_is_not_taken(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = itertools.chain([b"a c\n", b"a cat\n"], itertools.repeat(b"a cat\n"))  # as by a memory map
-    monkeypatch.setattr(reading, "read_unchanged", lambda root, path, identity, limit: next(versions))
+    monkeypatch.setattr(nofollow, "read_unchanged", lambda root, path, identity, limit: next(versions))
     with running(root) as it:
         move_in(root / "cat.txt")
         assert it.settled().data == b"a cat\n"
@@ -329,7 +330,7 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_watch(
             raise error
         return False
 
-    monkeypatch.setattr(taking, "looks_incomplete", looks_incomplete)
+    monkeypatch.setattr(pickup, "looks_incomplete", looks_incomplete)
     with running(root) as it:
         move_in(root / "cat.txt")
         assert it.settled().path == "cat.txt"
@@ -405,7 +406,7 @@ def test_an_inbox_that_may_not_be_read_is_told_once_and_taken_up_again(
 def test_a_watch_that_ends_while_the_folder_goes_is_tried_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "TRY_AGAIN", 0.0)
+    monkeypatch.setattr(watcher, "TRY_AGAIN", 0.0)
     with running(root) as it:
         it.scans(1)
         with monkeypatch.context() as once:
@@ -442,7 +443,7 @@ def test_a_file_that_came_first_goes_first_though_it_settles_together_with_a_lat
 
 
 def test_only_so_many_files_are_out_at_a_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjwatch.folders.handed.MOST_FILES", 3)
+    monkeypatch.setattr("mjwatch.inbox.in_flight.MOST_FILES", 3)
     root.mkdir()
     for number in range(10):
         (root / f"{number}.txt").write_text("a cat\n")
@@ -549,14 +550,14 @@ def test_a_file_that_was_put_back_by_a_failed_removal_is_not_taken_again(
 def test_one_path_that_can_not_be_looked_at_is_no_trouble_of_the_whole_inbox(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    look_at = listing.Listing.look_at
+    look_at = scanner.Listing.look_at
 
-    def some_fail(it: listing.Listing, path: str) -> Identity | None:
+    def some_fail(it: scanner.Listing, path: str) -> Identity | None:
         if path == "bad.txt":
             raise PermissionError(errno.EACCES, "Permission denied")
         return look_at(it, path)
 
-    monkeypatch.setattr(listing.Listing, "look_at", some_fail)
+    monkeypatch.setattr(scanner.Listing, "look_at", some_fail)
     with running(root, scan_interval=3600) as it:
         move_in(root / "bad.txt")
         move_in(root / "cat.txt")
@@ -574,7 +575,7 @@ def test_a_file_that_waits_without_a_reason_is_still_awaited(root: Path) -> None
 
 
 def test_what_is_awaited_for_long_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjwatch.folders.settling.LONG", 0.1)
+    monkeypatch.setattr("mjwatch.inbox.settling.LONG", 0.1)
     root.mkdir()
     (root / "cat.txt").touch()
     (root / "dog.toml").write_text('prompt = "a dog"\nimages = ["ref.png"]\n')

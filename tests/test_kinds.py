@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.folders.kinds import (
+from mjwatch.inbox.filenames import (
     is_conflict_copy,
     is_manifest_name,
     is_prompt_name,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mjwatch.folders import kinds, listing, reading
-from mjwatch.folders.leftovers import SHOWN
-from mjwatch.folders.listing import GRANULE, UNREADABLE, Listing, Look
+from mjwatch.filesystem import nofollow
+from mjwatch.inbox import filenames, scanner
+from mjwatch.inbox.scanner import GRANULE, SHOWN, UNREADABLE, Listing, Look
 from tests.unprivileged import unprivileged
 
 
@@ -40,7 +40,7 @@ class Reads:
             self.folders.append(Path(path).name)
             return original(path)
 
-        monkeypatch.setattr(listing.os, "scandir", scandir)  # type: ignore[attr-defined]
+        monkeypatch.setattr(scanner.os, "scandir", scandir)  # type: ignore[attr-defined]
 
     def since(self) -> list[str]:
         folders, self.folders = sorted(self.folders), []
@@ -79,14 +79,14 @@ def test_what_a_person_may_wonder_about_is_listed_with_a_reason(root: Path, tmp_
     (root / "secret.txt").symlink_to(tmp_path / "secret")
     os.mkfifo(root / "pipe.toml")
     assert left(Listing(root).look(0.0)) == {
-        "cat.sync-conflict-20260101-120000-ABCDEFG.txt": kinds.CONFLICT,
-        "m.sync-conflict-20260101-120000-ABCDEFG.json": kinds.CONFLICT,
-        "_draft.txt": kinds.UNDERSCORE,
-        "_failed/": kinds.UNDERSCORE,
-        "a/_x.toml": kinds.UNDERSCORE,
-        "linked": kinds.LINK,
-        "secret.txt": kinds.LINK,
-        "pipe.toml": kinds.NO_FILE,
+        "cat.sync-conflict-20260101-120000-ABCDEFG.txt": filenames.CONFLICT,
+        "m.sync-conflict-20260101-120000-ABCDEFG.json": filenames.CONFLICT,
+        "_draft.txt": filenames.UNDERSCORE,
+        "_failed/": filenames.UNDERSCORE,
+        "a/_x.toml": filenames.UNDERSCORE,
+        "linked": filenames.LINK,
+        "secret.txt": filenames.LINK,
+        "pipe.toml": filenames.NO_FILE,
     }
 
 
@@ -108,7 +108,7 @@ def test_what_nobody_wonders_about_is_not_listed(root: Path, tmp_path: Path) -> 
 def test_of_very_many_only_some_are_known_by_name(root: Path) -> None:
     write(root, *(f"a/_{number}.txt" for number in range(50)), *(f"_{number}.txt" for number in range(50)))
     look = Listing(root).look(0.0)
-    assert look.left.counts == {kinds.UNDERSCORE: 100}
+    assert look.left.counts == {filenames.UNDERSCORE: 100}
     assert len(look.left.first) == SHOWN
 
 
@@ -125,15 +125,15 @@ def test_an_inbox_that_goes_while_it_is_looked_at_is_no_empty_one(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "cat.txt")
-    original = reading.identity_of
+    original = nofollow.identity_of
 
     def go(found: os.stat_result) -> object:
-        monkeypatch.setattr(listing, "identity_of", original)
+        monkeypatch.setattr(scanner, "identity_of", original)
         root.rename(root.with_name("elsewhere"))
         root.mkdir()
         return original(found)
 
-    monkeypatch.setattr(listing, "identity_of", go)
+    monkeypatch.setattr(scanner, "identity_of", go)
     with pytest.raises(FileNotFoundError):
         Listing(root).look(0.0)
 
@@ -213,7 +213,7 @@ def test_a_folder_in_whose_place_a_link_was_put_is_not_looked_into(root: Path, t
     (root / "a").rename(tmp_path / "a")
     (root / "a").symlink_to(tmp_path / "a")
     look = it.look(1000.0)
-    assert (look.files, left(look)) == ({}, {"a": kinds.LINK})
+    assert (look.files, left(look)) == ({}, {"a": filenames.LINK})
 
 
 # ---- one file

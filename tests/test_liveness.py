@@ -16,8 +16,8 @@ from mjwatch.config import Config, Keys, Secret
 from mjwatch.discord import connection as connecting
 from mjwatch.discord.connection import WebsocketConnection
 from mjwatch.discord.session import GatewaySession
-from mjwatch.folders import inbox as looking
-from mjwatch.folders.inbox import Inbox
+from mjwatch.inbox import inbox as looking
+from mjwatch.inbox.inbox import Inbox
 from mjwatch.runtime import Runtime
 from mjwatch.worker import Worker
 from tests.test_connection import TOKEN, welcome

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 
 from mjwatch.errors import OutboxError
-from mjwatch.folders.manifest import (
+from mjwatch.jobs.intake import sha256
+from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
+from mjwatch.outbox.manifest import (
     FILE_NAME,
     PictureFile,
     Place,
@@ -19,8 +21,6 @@ from mjwatch.folders.manifest import (
     manifest_schema,
     may_retry,
 )
-from mjwatch.jobs.intake import sha256
-from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
 from tests.made_jobs import REFUSAL, RESULT, made_job, wild_jobs
 
 if TYPE_CHECKING:

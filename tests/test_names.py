@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mjwatch.folders.names import MAX_BYTES, cut, safe_file_name, safe_name, slug
+from mjwatch.filesystem.safe_names import MAX_BYTES, cut, safe_file_name, safe_name, slug
 
 wild = st.text(st.characters(codec=None), max_size=150) | st.text(
     st.sampled_from("con.aux nul~$_vti_/\\:*?\x00\x7f\x9be\u0301\u202e\udce9ä猫🐈"), max_size=60

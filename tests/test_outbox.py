@@ -22,9 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.errors import OutboxError
-from mjwatch.folders import outbox as outbox_module
-from mjwatch.folders.manifest import FILE_NAME, iso
-from mjwatch.folders.outbox import FAILED, STAGING, Outbox, prompt_file_name, stem_of
+from mjwatch.outbox import publisher as outbox_module
+from mjwatch.outbox.manifest import FILE_NAME, iso
+from mjwatch.outbox.publisher import FAILED, STAGING, Outbox, prompt_file_name, stem_of
 from tests.made_jobs import made_job
 from tests.unprivileged import unprivileged
 

@@ -9,9 +9,9 @@ import pytest
 
 from mjwatch.errors import OwnerError
 from mjwatch.events import InboxScanned
-from mjwatch.folders.kinds import MARKER
-from mjwatch.folders.listing import Listing
-from mjwatch.folders.ownership import Claims, Owner, Ownership
+from mjwatch.inbox.filenames import MARKER
+from mjwatch.inbox.ownership import Claims, Owner, Ownership
+from mjwatch.inbox.scanner import Listing
 from tests.running_inbox import HANG, move_in, running
 from tests.scenarios.stage import wait_until
 from tests.unprivileged import unprivileged

@@ -77,7 +77,7 @@ def test_the_wheel_has_the_whole_package_and_nothing_else(built: Built) -> None:
     assert names == set(files_below(ROOT / "mjwatch"))
     assert {
         "mjwatch/py.typed",
-        "mjwatch/folders/manifest.schema.json",
+        "mjwatch/outbox/manifest.schema.json",
         "mjwatch/systemd/mjwatch.service",
     } <= names
 

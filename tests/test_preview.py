@@ -10,7 +10,7 @@ import pytest
 
 from mjwatch import __main__
 from mjwatch.errors import MjwatchError, PromptFileError
-from mjwatch.folders.preview import preview
+from mjwatch.inbox.references import preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from mjwatch.cli.submit import lines_of
-from mjwatch.folders.preview import preview
+from mjwatch.inbox.references import preview
 from mjwatch.prompts.commands import COMMANDS
 from mjwatch.prompts.defaults import KEYS as DEFAULT_KEYS
 from mjwatch.prompts.keys import KEYS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.events import FileSettled, InboxScanned
-from mjwatch.folders import removal
-from mjwatch.folders.removal import ASIDE_PREFIX
+from mjwatch.inbox import removal
+from mjwatch.inbox.removal import ASIDE_PREFIX
 from tests.running_inbox import HANG, Running, move_in, running
 from tests.unprivileged import unprivileged
 

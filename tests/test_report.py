@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from mjwatch.folders.report import failure_page
 from mjwatch.model import Job, Prompt, Refusal, RefusalClass, State
+from mjwatch.outbox.pages import failure_page
 from tests.made_jobs import REFUSAL, made_job, wild_jobs
 
 

@@ -11,8 +11,8 @@ import pytest
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import AnsweredNoError, NotReachedError, UnansweredError
-from mjwatch.folders.manifest import Place
 from mjwatch.model import Press, Prompt, Refusal, RefusalClass, UploadedImage
+from mjwatch.outbox.manifest import Place
 from mjwatch.sender import BEGINNING, HISTORY_PAGE, HISTORY_PAGES, Sender
 from tests.made_jobs import made_job
 

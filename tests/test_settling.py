@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.folders.settling import EMPTY_PATIENCE, Identity, Settling
+from mjwatch.inbox.settling import EMPTY_PATIENCE, Identity, Settling
 
 SETTLE, INCOMPLETE = 2.0, 10.0
 NOW = 1_700_000_000_000_000_000

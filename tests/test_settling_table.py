@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from mjwatch.folders.kinds import is_wanted
-from mjwatch.folders.settling import EMPTY_PATIENCE, Identity, Settling
+from mjwatch.inbox.filenames import is_wanted
+from mjwatch.inbox.settling import EMPTY_PATIENCE, Identity, Settling
 
 SETTLE, INCOMPLETE = 2.0, 10.0
 MOMENT = 0.01

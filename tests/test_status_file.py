@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
-from mjwatch.folders.status import StatusFile
+from mjwatch.outbox.status_file import StatusFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +96,7 @@ def test_what_can_not_be_written_or_read_is_told_once_and_tried_at_the_next_chan
 def test_a_version_that_could_not_be_written_is_written_later_though_nothing_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mjwatch.folders.status.AGAIN", 0.02)
+    monkeypatch.setattr("mjwatch.outbox.status_file.AGAIN", 0.02)
     outbox = tmp_path / "outbox"
     service = Service(outbox)
     service.file.start()

@@ -9,8 +9,8 @@ import pytest
 
 from mjwatch.errors import PromptFileError
 from mjwatch.events import FileSettled, InboxScanned
-from mjwatch.folders import kinds, surroundings
-from mjwatch.folders.surroundings import LOOK_AGAIN, MAX_PICTURE, Neighbours
+from mjwatch.inbox import filenames, references
+from mjwatch.inbox.references import LOOK_AGAIN, MAX_PICTURE, Neighbours
 from mjwatch.model import Surroundings
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.running_inbox import HANG, move_in, running
@@ -79,7 +79,7 @@ def test_a_small_file_that_can_not_be_had_is_waited_for_and_then_refused(path: s
 def test_defaults_that_are_a_link_are_told_of(root: Path) -> None:
     (root / "_defaults.toml").symlink_to(root / "elsewhere.toml")
     with running(root) as it:
-        assert it.left() == {"_defaults.toml": kinds.LINK}
+        assert it.left() == {"_defaults.toml": filenames.LINK}
 
 
 # ---- what is found
@@ -170,7 +170,7 @@ def test_a_picture_that_is_too_large_is_left_out_and_says_why(root: Path) -> Non
 def test_pictures_that_are_too_large_together_are_not_read_and_say_why(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surroundings, "MAX_PICTURES_BYTES", 3 * len(PNG))
+    monkeypatch.setattr(references, "MAX_PICTURES_BYTES", 3 * len(PNG))
     names = ["a.png", "b.png", "c.png"]
     for name in names:
         write(root, name, PNG)
@@ -270,7 +270,7 @@ def test_a_picture_that_changes_while_it_is_read_is_looked_at_again(
 def test_what_nobody_asks_for_is_forgotten(root: Path) -> None:
     neighbours = Neighbours(root)
     neighbours.survey("cat.toml", images("ref.png").encode(), 0.0)
-    neighbours.forget(surroundings._FORGOTTEN + 1)
+    neighbours.forget(references._FORGOTTEN + 1)
     assert neighbours._sights == {}
 
 
@@ -290,7 +290,7 @@ def test_the_inbox_hands_on_what_lies_around_a_prompt_file(root: Path) -> None:
 def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surroundings, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(references, "LOOK_AGAIN", 0.02)
     with running(root, settle_incomplete=HANG) as it:
         write(root, "cat.toml", images("ref.png"))
         write(root, "dog.txt", "a dog\n")
@@ -303,7 +303,7 @@ def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
 
 
 def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surroundings, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(references, "LOOK_AGAIN", 0.02)
     with running(root, settle_incomplete=HANG) as it:
         move_in(root / "cat.ready.toml", images("ref.png"))
         while it.events.get(timeout=HANG) != InboxScanned(1):
@@ -315,7 +315,7 @@ def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.
 def test_a_prompt_file_whose_picture_never_comes_is_handed_on_as_it_is(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surroundings, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(references, "LOOK_AGAIN", 0.02)
     write(root, "cat.toml", images("ref.png"))
     with running(root, settle_incomplete=0.02) as it:
         file: FileSettled = it.settled()

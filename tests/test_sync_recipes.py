@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mjwatch.folders import outbox, removal
-from mjwatch.folders.durable import durable_replace
-from mjwatch.folders.kinds import MARKER
+from mjwatch.filesystem.durable import durable_replace
+from mjwatch.inbox import removal
+from mjwatch.inbox.filenames import MARKER
+from mjwatch.outbox import publisher
 from tests.scenarios.programs import program
 
 PAGE = (Path(__file__).parent.parent / "docs" / "operations.md").read_text("utf-8")
@@ -23,7 +24,7 @@ def test_the_recipes_name_what_is_being_made_as_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [line.strip() for line in RECIPES.splitlines() if line.startswith("    ")]
-    assert f"/{outbox.STAGING}" in lines
+    assert f"/{publisher.STAGING}" in lines
     assert ".~mjwatch-*" in lines
     assert removal.ASIDE_PREFIX.startswith(".~mjwatch-")
     assert MARKER in RECIPES

@@ -12,11 +12,10 @@ import pytest
 from watchdog.events import DirMovedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent
 
 from mjwatch.events import InboxScanned
-from mjwatch.folders import bell as bell_module
-from mjwatch.folders import inbox as inbox_module
-from mjwatch.folders import watching
-from mjwatch.folders.bell import MOST_HINTS, Bell
-from mjwatch.folders.watching import Watch, watches_held
+from mjwatch.inbox import inbox as inbox_module
+from mjwatch.inbox import watcher
+from mjwatch.inbox import watcher as bell_module
+from mjwatch.inbox.watcher import MOST_HINTS, Bell, Watch, watches_held
 from tests.running_inbox import HANG, move_in, running
 from tests.scenarios.stage import wait_until
 
@@ -198,11 +197,11 @@ def test_a_folder_that_can_not_be_watched_is_told_of_once_and_tried_again(
     with monkeypatch.context() as once:
         once.setattr(f"watchdog.observers.api.BaseObserver.{where}", refuse)
         watch.start()
-        watch.check(1, watching.TRY_AGAIN)
-        watch.check(1, watching.TRY_AGAIN + 1)
+        watch.check(1, watcher.TRY_AGAIN)
+        watch.check(1, watcher.TRY_AGAIN + 1)
     assert not hears(watch)
     for later in range(3):
-        watch.check(1, (3 + later) * watching.TRY_AGAIN)
+        watch.check(1, (3 + later) * watcher.TRY_AGAIN)
     assert hears(watch)
     watch.stop()
     assert caplog.text.count(words) == 1
@@ -212,7 +211,7 @@ def test_a_folder_that_can_not_be_watched_is_told_of_once_and_tried_again(
 def test_folders_beyond_the_limit_are_found_by_counting(
     root: Path, bell: Bell, watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(watching, "watches_held", lambda: 10)
+    monkeypatch.setattr(watcher, "watches_held", lambda: 10)
     watch.check(11, 1.0)
     assert hears(watch)  # it may have come this very moment
     watch.check(11, 2.0)
@@ -221,10 +220,10 @@ def test_folders_beyond_the_limit_are_found_by_counting(
     tried = watch._observer
     watch.check(11, 3.0)
     assert watch._observer is tried
-    watch.check(11, 3.0 + watching.TRY_AGAIN)
+    watch.check(11, 3.0 + watcher.TRY_AGAIN)
     assert watch._observer is not tried
     assert not hears(watch)
-    watch.check(10, 4.0 + watching.TRY_AGAIN)
+    watch.check(10, 4.0 + watcher.TRY_AGAIN)
     assert hears(watch)
     assert len(caplog.records) == 1
 
@@ -244,8 +243,8 @@ def test_the_kernel_counts_what_is_watched(root: Path, bell: Bell) -> None:
 LIMITED = """
 import logging, sys
 from pathlib import Path
-from mjwatch.folders.bell import Bell
-from mjwatch.folders.watching import Watch
+from mjwatch.inbox.watcher import Bell
+from mjwatch.inbox.watcher import Watch
 
 Path("/proc/sys/user/max_inotify_watches").write_text("5")
 logging.basicConfig()
@@ -278,7 +277,7 @@ def test_a_network_file_system_is_told_and_looked_at_every_few_seconds(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "mjwatch.inbox")
-    monkeypatch.setattr(watching, "remote_type", lambda root: "nfs4")
+    monkeypatch.setattr(watcher, "remote_type", lambda root: "nfs4")
     monkeypatch.setattr(inbox_module, "POLL", 0.05)
     monkeypatch.setattr(inbox_module, "REMOTE_SETTLE", 0.4)
     (root / "cat.txt").write_text("a cat\n")
@@ -324,7 +323,7 @@ STOPPED = """
 import logging, queue, sys
 from pathlib import Path
 from mjwatch.events import FileSettled
-from mjwatch.folders.inbox import Inbox
+from mjwatch.inbox.inbox import Inbox
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 events = queue.SimpleQueue()

@@ -29,8 +29,8 @@ from mjwatch.cli.output import (
     wrapped,
 )
 from mjwatch.errors import MjwatchError
-from mjwatch.folders.listing import Listing
 from mjwatch.host.running import daemon_runs
+from mjwatch.inbox.scanner import Listing
 from mjwatch.jobs.overview import overview
 from mjwatch.jobs.reason import clock
 from mjwatch.jobs.stored import path_as_stored

@@ -39,8 +39,8 @@ def submit(
     """Drop a prompt or a prompt file into the inbox."""
     from mjwatch.api import MidjourneyAPI
     from mjwatch.cli.progress import JobProgress
-    from mjwatch.folders.preview import preview_alone
     from mjwatch.host.running import daemon_runs
+    from mjwatch.inbox.references import preview_alone
 
     api = MidjourneyAPI(context.obj)
     runs = daemon_runs(api.config.state.path)
@@ -97,7 +97,7 @@ def imagine(
 
 def _prompt_file(argument: str) -> tuple[str, str, bytes]:
     """Stem, suffix and content of the prompt file that this argument means."""
-    from mjwatch.folders.names import safe_name, slug
+    from mjwatch.filesystem.safe_names import safe_name, slug
     from mjwatch.oneshot import prompt_file
     from mjwatch.prompts.assembly import clean
 
@@ -175,7 +175,7 @@ def _tell_jobs(api: MidjourneyAPI, jobs: list[Job], as_json: bool) -> None:
 
 def _echo_manifest(api: MidjourneyAPI, job: Job) -> None:
     """The manifest of a job without pictures, which has its reason."""
-    from mjwatch.folders.manifest import load_manifest
+    from mjwatch.outbox.manifest import load_manifest
 
     if job.folder is not None:
         folder = api.config.outbox.path / job.folder
@@ -208,7 +208,7 @@ def expand(
     Wildcards, defaults and pictures are looked for as the inbox does: for a file in the inbox also in the
     folders above it.
     """
-    from mjwatch.folders.preview import preview
+    from mjwatch.inbox.references import preview
     from mjwatch.sections import Pace
 
     config = _config(context.obj)

@@ -42,7 +42,7 @@ def split(
     as_json: Json = False,
 ) -> None:
     """Split a 2x2 grid into its four pictures, pixel for pixel."""
-    from mjwatch.folders.names import safe_name
+    from mjwatch.filesystem.safe_names import safe_name
     from mjwatch.pictures.split import image_facts, split_grid
 
     data, stem, beside = _grid(image)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mjwatch.errors import OutboxError
-from mjwatch.folders.durable import durable_folder, durable_replace
-from mjwatch.folders.manifest import FILE_NAME, load_manifest
+from mjwatch.filesystem.durable import durable_folder, durable_replace
 from mjwatch.gallery.chunks import Chunks
 from mjwatch.gallery.entry import entry_of, shown_path
 from mjwatch.gallery.page import install
 from mjwatch.gallery.script import literal, read_entry, status_script
 from mjwatch.gallery.survey import OURS, stamp_of, survey
 from mjwatch.gallery.thumbs import Thumbnails
+from mjwatch.outbox.manifest import FILE_NAME, load_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

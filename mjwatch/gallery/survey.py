@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mjwatch.folders.manifest import FILE_NAME
+from mjwatch.outbox.manifest import FILE_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path

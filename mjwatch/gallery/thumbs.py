@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PictureError
-from mjwatch.folders.durable import durable_folder, durable_replace
+from mjwatch.filesystem.durable import durable_folder, durable_replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -7,11 +7,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import JournalError
-from mjwatch.folders.mounts import remote_type
-from mjwatch.folders.ownership import owner_of
+from mjwatch.filesystem.mounts import remote_type
 from mjwatch.host import probe
 from mjwatch.host.check_result import CheckResult, fail, ok, skipped, warn
 from mjwatch.host.machine import machine_id
+from mjwatch.inbox.ownership import owner_of
 from mjwatch.jobs.opening import look_over
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 from mjwatch.jobs.reason import to_go_on

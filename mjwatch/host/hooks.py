@@ -18,8 +18,8 @@ from mjwatch import __version__
 from mjwatch.discord.hosts import host_of
 from mjwatch.discord.transport import Transport
 from mjwatch.errors import ConfigError, HookError, WireError
-from mjwatch.folders.manifest import FILE_NAME, iso
 from mjwatch.jobs.complaints import Complaints
+from mjwatch.outbox.manifest import FILE_NAME, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

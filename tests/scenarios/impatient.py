@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 
-import mjwatch.folders.inbox
+import mjwatch.inbox.inbox
 import mjwatch.jobs.faltering
 import mjwatch.jobs.moves
 from mjwatch.__main__ import main
@@ -15,7 +15,7 @@ from mjwatch.jobs.pacing import backoff
 
 if __name__ == "__main__":
     mjwatch.jobs.faltering.JOURNAL_PAUSE = 0.1
-    mjwatch.folders.inbox.POLL = 0.2
+    mjwatch.inbox.inbox.POLL = 0.2
     soon = functools.partial(backoff, first=0.2, most=0.5)
     setattr(mjwatch.jobs.moves, "backoff", soon)  # noqa: B010 - the name is imported there, not exported
     main()

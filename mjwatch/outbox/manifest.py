@@ -114,7 +114,7 @@ def load_manifest(path: Path) -> dict[str, Any]:
 
 def manifest_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of manifests, as it ships with the package."""
-    text = files("mjwatch.folders").joinpath("manifest.schema.json").read_text("utf-8")
+    text = files("mjwatch.outbox").joinpath("manifest.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 

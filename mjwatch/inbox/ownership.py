@@ -16,14 +16,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import OwnerError
-from mjwatch.folders.durable import durable_copy, fsync_folder
-from mjwatch.folders.kinds import MARKER
-from mjwatch.folders.watching import place_of
+from mjwatch.filesystem.durable import durable_copy, fsync_folder
+from mjwatch.inbox.filenames import MARKER
+from mjwatch.inbox.watcher import place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mjwatch.folders.listing import Look
+    from mjwatch.inbox.scanner import Look
 
 log = logging.getLogger("mjwatch.inbox")
 

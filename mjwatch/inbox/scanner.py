@@ -2,26 +2,72 @@
 
 A folder is read again when its own times have moved: whatever comes, goes or is renamed in it moves them. So
 an inbox full of other things costs little as long as nothing happens there.
+
+What is left alone in the inbox although a person may wonder: counted, a few by name, told once.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mjwatch.folders import kinds
-from mjwatch.folders.leftovers import Leftovers
-from mjwatch.folders.reading import identify, identity_of
+from mjwatch.filesystem.nofollow import identify, identity_of
+from mjwatch.inbox import filenames
+from mjwatch.model import Left
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from mjwatch.folders.settling import Identity
+    from mjwatch.inbox.settling import Identity
+
+
+SHOWN = 20
+"""So many are known by name; of the others only the count."""
+
+
+@dataclass(slots=True)
+class Leftovers:
+    """A collection of them: how many for each reason, and the first few."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: list[Left] = field(default_factory=list)
+
+    def add(self, path: str, why: str) -> None:
+        """One more."""
+        self.counts[why] += 1
+        if len(self.first) < SHOWN:
+            self.first.append(Left(path, why))
+
+    def add_all(self, others: Leftovers) -> None:
+        """Those of another collection."""
+        self.counts.update(others.counts)
+        self.first += others.first[: SHOWN - len(self.first)]
+
+
+class Teller:
+    """Puts each leftover into the log when it is first seen; the many that have no name here as a number."""
+
+    def __init__(self) -> None:
+        self._told: frozenset[Left] = frozenset()
+        self._most = 0
+
+    def tell(self, first: Iterable[Left], counts: Mapping[str, int]) -> None:
+        """Tell of what is new since the last time."""
+        now = frozenset(first)
+        for left in sorted(now - self._told, key=lambda left: left.path):
+            log.warning("%s is left in the inbox: %s", left.path, left.why)
+        total = sum(counts.values())
+        if total > SHOWN and total > 2 * self._most:
+            log.warning("%d files and folders are left in the inbox; `mjwatch status` has the reasons", total)
+        self._told, self._most = now, max(self._most, total) if total > SHOWN else 0
+
 
 GRANULE = 4.0
 """Seconds after which a folder's times have surely moved on, so that a change can't hide behind an equal one.
@@ -76,7 +122,7 @@ class Listing:
     def files(self) -> Iterator[str]:
         """The paths of all files that look like prompt files, for one who asks once. Raises OSError."""
         found = self.look(time.monotonic()).files
-        yield from (path for path in found if kinds.is_prompt_name(path.rpartition("/")[2]))
+        yield from (path for path in found if filenames.is_prompt_name(path.rpartition("/")[2]))
 
     def look(self, now: float, *, anew: bool = False) -> Look:
         """Look at the whole inbox; ``anew``: read every folder, whatever its times say.
@@ -113,7 +159,7 @@ class Listing:
     def look_at(self, path: str) -> Identity | None:
         """How the file at this path looks, if it may be a request and is there. Raises OSError."""
         *folders, name = path.split("/")
-        if not all(map(kinds.may_hold_prompts, folders)) or not kinds.is_wanted(name):
+        if not all(map(filenames.may_hold_prompts, folders)) or not filenames.is_wanted(name):
             return None
         return identify(self._root, path)
 
@@ -157,25 +203,30 @@ def _sort_out(entry: os.DirEntry[str], folder: str, page: _Page) -> None:
     name = entry.name
     page.empty = False
     if entry.is_dir(follow_symlinks=False):
-        if kinds.may_hold_prompts(name):
+        if filenames.may_hold_prompts(name):
             page.folders.append(name)
-        elif kinds.is_set_aside(name):
-            page.left.add(f"{folder}{name}/", kinds.UNDERSCORE)
-    elif name[-5:].lower().endswith(kinds.SUFFIXES):
+        elif filenames.is_set_aside(name):
+            page.left.add(f"{folder}{name}/", filenames.UNDERSCORE)
+    elif name[-5:].lower().endswith(filenames.SUFFIXES):
         _sort_out_request(entry, folder, page)
-    elif entry.is_symlink() and entry.is_dir() and kinds.may_hold_prompts(name):
-        page.left.add(folder + name, kinds.LINK)
+    elif entry.is_symlink() and entry.is_dir() and filenames.may_hold_prompts(name):
+        page.left.add(folder + name, filenames.LINK)
 
 
 def _sort_out_request(entry: os.DirEntry[str], folder: str, page: _Page) -> None:
     name = entry.name
-    prompt = not name.lower().endswith(kinds.MANIFEST_SUFFIX)
-    if not kinds.is_wanted(name):
-        why = kinds.LINK if name == kinds.DEFAULTS and entry.is_symlink() else kinds.why_left(name)
+    prompt = not name.lower().endswith(filenames.MANIFEST_SUFFIX)
+    if not filenames.is_wanted(name):
+        why = (
+            filenames.LINK if name == filenames.DEFAULTS and entry.is_symlink() else filenames.why_left(name)
+        )
     elif entry.is_file(follow_symlinks=False):
         page.files.append(name)
         return
     else:
-        why = kinds.LINK if entry.is_symlink() else kinds.NO_FILE
-    if why is not None and (prompt or why == kinds.CONFLICT):
+        why = filenames.LINK if entry.is_symlink() else filenames.NO_FILE
+    if why is not None and (prompt or why == filenames.CONFLICT):
         page.left.add(folder + name, why)
+
+
+log = logging.getLogger("mjwatch.inbox")

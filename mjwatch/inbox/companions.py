@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.folders.kinds import PROMPT_SUFFIXES, without_marker
+from mjwatch.inbox.filenames import PROMPT_SUFFIXES, without_marker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.folders.settling import Identity
+    from mjwatch.inbox.settling import Identity
 
 SCHEMA = "mjwatch/manifest/1"
 PAGES = ("ERROR.md", "result.md")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mjwatch.folders.kinds import natural, says_ready
+from mjwatch.inbox.filenames import natural, says_ready
 
 if TYPE_CHECKING:
     from collections.abc import Container

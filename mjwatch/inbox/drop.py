@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError
-from mjwatch.folders.durable import durable_copy, durable_folder, fsync_folder
+from mjwatch.filesystem.durable import durable_copy, durable_folder, fsync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ import secrets
 import stat
 from typing import TYPE_CHECKING
 
-from mjwatch.folders.kinds import may_hold_prompts
+from mjwatch.inbox.filenames import may_hold_prompts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,10 @@ from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import OutboxError
-from mjwatch.folders.durable import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
-from mjwatch.folders.kinds import without_marker
-from mjwatch.folders.manifest import FILE_NAME, iso
-from mjwatch.folders.names import safe_file_name, safe_name
+from mjwatch.filesystem.durable import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
+from mjwatch.filesystem.safe_names import safe_file_name, safe_name
+from mjwatch.inbox.filenames import without_marker
+from mjwatch.outbox.manifest import FILE_NAME, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

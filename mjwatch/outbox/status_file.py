@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import mjwatch
 from mjwatch.errors import MjwatchError
-from mjwatch.folders.durable import durable_replace
-from mjwatch.folders.manifest import iso
+from mjwatch.filesystem.durable import durable_replace
+from mjwatch.outbox.manifest import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

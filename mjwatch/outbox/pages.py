@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from mjwatch.folders.manifest import iso
 from mjwatch.jobs.reason import ADVICE, advice
 from mjwatch.model import State
+from mjwatch.outbox.manifest import iso
 
 if TYPE_CHECKING:
     from mjwatch.model import Job, Refusal, Result

@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
-from mjwatch.folders.bell import Bell
-from mjwatch.folders.handed import Handed
-from mjwatch.folders.leftovers import Leftovers, Teller
-from mjwatch.folders.listing import Listing, Look
-from mjwatch.folders.reading import identify
-from mjwatch.folders.removal import remove_taken, restore_aside
-from mjwatch.folders.settling import Settling
-from mjwatch.folders.taking import Taking
-from mjwatch.folders.watching import Watch, place_of
+from mjwatch.filesystem.nofollow import identify
 from mjwatch.host.pulse import Pulse
+from mjwatch.inbox.in_flight import Handed
+from mjwatch.inbox.pickup import Taking
+from mjwatch.inbox.removal import remove_taken, restore_aside
+from mjwatch.inbox.scanner import Leftovers, Listing, Look, Teller
+from mjwatch.inbox.settling import Settling
+from mjwatch.inbox.watcher import Bell, Watch, place_of
 from mjwatch.prompts.promptfile import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.events import FileSettled
-    from mjwatch.folders.ownership import Ownership
+    from mjwatch.inbox.ownership import Ownership
 
 log = logging.getLogger("mjwatch.inbox")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mjwatch.events import FileSettled
-from mjwatch.folders import companions
-from mjwatch.folders.companions import came_together
-from mjwatch.folders.kinds import is_manifest_name, is_prompt_name, says_ready
-from mjwatch.folders.reading import identify, read_alike, read_unchanged
-from mjwatch.folders.settling import AGAIN
-from mjwatch.folders.surroundings import Neighbours
+from mjwatch.filesystem.nofollow import identify, read_alike, read_unchanged
+from mjwatch.inbox import companions
+from mjwatch.inbox.companions import came_together
+from mjwatch.inbox.filenames import is_manifest_name, is_prompt_name, says_ready
+from mjwatch.inbox.references import Neighbours
+from mjwatch.inbox.settling import AGAIN
 from mjwatch.jobs.intake import sha256
 from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mjwatch.folders.bell import Bell
-    from mjwatch.folders.companions import Manifest
-    from mjwatch.folders.handed import Handed
-    from mjwatch.folders.settling import Identity, Settling
+    from mjwatch.inbox.companions import Manifest
+    from mjwatch.inbox.in_flight import Handed
+    from mjwatch.inbox.settling import Identity, Settling
+    from mjwatch.inbox.watcher import Bell
     from mjwatch.model import Surroundings
 
 PAGE_BYTES = 256 * 1024
