@@ -16,7 +16,7 @@ from mjwatch.runtime import Runtime
 if TYPE_CHECKING:
     from mjwatch.config import Config
     from mjwatch.engine import Engine
-    from mjwatch.keys import Keys
+    from mjwatch.settings.secrets import Keys
 
 log = logging.getLogger("mjwatch")
 

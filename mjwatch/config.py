@@ -16,9 +16,19 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import ConfigError
-from mjwatch.keys import Keys, Secret, parse_channel_address, read_keys
-from mjwatch.sections import SECTIONS, Discord, Inbox, KeyFolder, Midjourney, Notify, Outbox, Pace, State
-from mjwatch.settings import did_you_mean, kinds, parse_toml, read_table, render_table, shown
+from mjwatch.settings.secrets import Keys, Secret, parse_channel_address, read_keys
+from mjwatch.settings.sections import (
+    SECTIONS,
+    Discord,
+    Inbox,
+    KeyFolder,
+    Midjourney,
+    Notify,
+    Outbox,
+    Pace,
+    State,
+)
+from mjwatch.settings.values import did_you_mean, kinds, parse_toml, read_table, render_table, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

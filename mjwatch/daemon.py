@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import ConfigError, JournalError, MjwatchError, OwnerError
 from mjwatch.events import StopAsked
 from mjwatch.host.log import start_logging
-from mjwatch.host.memory import give_back_early
-from mjwatch.host.supervision import Supervision
-from mjwatch.host.systemd import Systemd
+from mjwatch.host.platform import give_back_early
+from mjwatch.host.systemd import Supervision, Systemd
 from mjwatch.jobs.overview import capped_until
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 from mjwatch.jobs.reason import clock
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.engine import Engine
-    from mjwatch.keys import Keys
+    from mjwatch.settings.secrets import Keys
 
 log = logging.getLogger("mjwatch")
 

@@ -9,7 +9,6 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.collector import Collector
 from mjwatch.discord.cdn import CDN
 from mjwatch.discord.connection import WebsocketConnection
 from mjwatch.discord.hosts import token_may_go_to
@@ -22,11 +21,10 @@ from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned, Poked
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.keeper import GalleryKeeper
-from mjwatch.host.hooks import Hooks
+from mjwatch.host.liveness import Pulse
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
-from mjwatch.host.machine import host_name, machine_id
-from mjwatch.host.poke import PokeListener
-from mjwatch.host.pulse import Pulse
+from mjwatch.host.platform import host_name, machine_id
+from mjwatch.host.wakeup import PokeListener
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Claims, Owner, Ownership
 from mjwatch.jobs.intake import ID_ALPHABET
@@ -39,8 +37,10 @@ from mjwatch.midjourney.channel import Channel
 from mjwatch.outbox.manifest import Place
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.outbox.status_file import StatusFile
-from mjwatch.sender import Sender
-from mjwatch.worker import Worker
+from mjwatch.workers.collector import Collector
+from mjwatch.workers.notifier import Hooks
+from mjwatch.workers.pool import Worker
+from mjwatch.workers.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.effects import Effect
-    from mjwatch.keys import Keys
     from mjwatch.model import Job
+    from mjwatch.settings.secrets import Keys
 
 INBOX_PATIENCE, WORKER_PATIENCE, STATUS_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 2.0, 3.0
 """Seconds that a scan, a POST or a folder, status.json, the gallery and the hooks get to end."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import DaemonError
 from mjwatch.host.lock import daemon_lock
-from mjwatch.host.poke import poke
-from mjwatch.host.rights import require_rights
+from mjwatch.host.permissions import require_rights
 from mjwatch.host.running import daemon_runs
+from mjwatch.host.wakeup import poke
 from mjwatch.jobs.control import ask, read_answer
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.diagnostics.check import CheckResult, CheckState, run_checks
 from mjwatch.discord.commands import ApplicationCommand
 from mjwatch.errors import AnsweredNoError, ConfigError
-from mjwatch.host.check import CheckResult, CheckState, run_checks
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.config import Config
-    from mjwatch.keys import Keys
+    from mjwatch.settings.secrets import Keys
 
 TOKEN = "invented.token-of_a-test"
 GUILD = "111111111111111111"

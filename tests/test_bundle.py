@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 
 from mjwatch.config import Config
+from mjwatch.diagnostics.bundle import make_bundle
 from mjwatch.errors import MjwatchError
-from mjwatch.host.bundle import make_bundle
 from mjwatch.jobs.exhibits import rows_of
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import JOURNAL_FILE, TakenFile

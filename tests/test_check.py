@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.config import Config
+from mjwatch.diagnostics.check import CheckResult, CheckState, run_checks
+from mjwatch.diagnostics.check_discord import ONLINE
 from mjwatch.errors import ConfigError, NotReachedError, UnansweredError
-from mjwatch.host.check import CheckResult, CheckState, run_checks
-from mjwatch.host.check_discord import ONLINE
 from mjwatch.model import RefusalClass
 from tests.checking import BOT, CHANNEL, GUILD, FakeAPI, check, furnished, refusal, states, write_keys
 

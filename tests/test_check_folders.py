@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.host import probe
-from mjwatch.host.check import CheckResult, CheckState, run_checks
-from mjwatch.host.machine import machine_id
+from mjwatch.diagnostics.check import CheckResult, CheckState, run_checks
+from mjwatch.filesystem import probe
+from mjwatch.host.platform import machine_id
 from mjwatch.jobs import schema
 from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.reader import JOURNAL_FILE
@@ -127,12 +127,12 @@ def test_the_inbox_of_another_host_fails_and_ones_own_is_fine(place: Path) -> No
 def test_little_room_and_a_state_folder_on_a_network_are_warnings(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mjwatch.host.probe.free_space", lambda folder: 300 << 20)
+    monkeypatch.setattr("mjwatch.filesystem.probe.free_space", lambda folder: 300 << 20)
     found = check(place)
     assert states(found) == {"outbox": "warn", "state": "warn"}
     assert found["outbox"].detail.endswith("only 300 MiB are free")
     monkeypatch.undo()
-    monkeypatch.setattr("mjwatch.host.check_folders.remote_type", lambda folder: "nfs4")
+    monkeypatch.setattr("mjwatch.diagnostics.check_folders.remote_type", lambda folder: "nfs4")
     assert "(nfs4)" in check(place)["state"].detail
 
 
@@ -142,7 +142,7 @@ def test_room_is_measured_where_a_folder_will_be_made(tmp_path: Path) -> None:
 
 def test_a_kernel_that_lets_no_watch_begin_is_a_warning(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert probe.inotify_obstacle() is None
-    monkeypatch.setattr("mjwatch.host.probe.inotify_obstacle", lambda: "Too many open files")
+    monkeypatch.setattr("mjwatch.filesystem.probe.inotify_obstacle", lambda: "Too many open files")
     found = check(place)
     assert states(found) == {"inotify": "warn"}
     assert "max_user_instances" in found["inotify"].mend

@@ -12,9 +12,9 @@ import pytest
 
 from mjwatch import __main__
 from mjwatch.config import Config, load_keys
-from mjwatch.host.check_result import CheckResult, CheckState
+from mjwatch.diagnostics.check_result import CheckResult, CheckState
+from mjwatch.diagnostics.config_report import lines_of_settings
 from mjwatch.host.lock import daemon_lock
-from mjwatch.places import lines_of_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -275,7 +275,7 @@ def test_a_check_shows_a_line_each_and_the_cure_below_and_fits_a_terminal(
         CheckResult("configuration", CheckState.OK, "config.toml"),
         CheckResult("channel", CheckState.FAIL, "a \x1b[2J conversation " + "and more " * 9, "name " * 15),
     ]
-    monkeypatch.setattr("mjwatch.host.check.run_checks", lambda *args, **options: results)
+    monkeypatch.setattr("mjwatch.diagnostics.check.run_checks", lambda *args, **options: results)
     told = mjwatch("check")
     assert (told.code, told.out.splitlines()) == (
         1,

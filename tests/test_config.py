@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mjwatch.config import SECTIONS, Config, Inbox, KeyFolder, Outbox, State, config_template, find_config
 from mjwatch.errors import ConfigError
-from mjwatch.settings import kinds
+from mjwatch.settings.values import kinds
 
 ROOT = Path(__file__).parent.parent
 

@@ -16,10 +16,10 @@ import pytest
 
 from mjwatch import __version__
 from mjwatch.effects import News, Notify
-from mjwatch.host import hooks as module
-from mjwatch.host.hooks import Hooks, payload
 from mjwatch.model import Prompt, State
-from mjwatch.sections import Notify as Settings
+from mjwatch.settings.sections import Notify as Settings
+from mjwatch.workers import notifier as module
+from mjwatch.workers.notifier import Hooks, payload
 from tests.made_jobs import made_job
 from tests.scenarios.stage import wait_until
 

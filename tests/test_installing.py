@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.config import Config
-from mjwatch.host import installing
-from mjwatch.host.installing import Step, installation, removal, rights, start, take
-from mjwatch.host.units import Scope
+from mjwatch.host import service
+from mjwatch.host.service import Scope, Step, installation, removal, rights, start, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +94,7 @@ def test_it_ends_at_the_first_step_that_fails_and_says_why(tmp_path: Path) -> No
 def test_every_kind_of_failure_is_told(
     command: tuple[str, ...], obstacle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installing, "PATIENCE", 5.0 if command[0] != "sleep" else 0.05)
+    monkeypatch.setattr(service, "PATIENCE", 5.0 if command[0] != "sleep" else 0.05)
     assert take([Step(command)]).obstacle == obstacle
 
 
@@ -107,7 +106,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None, int | None
     """Have the service's user be this one."""
 
     def set_to(user: int | None, group: int | None) -> None:
-        monkeypatch.setattr(installing, "account_ids", lambda: (user, group))
+        monkeypatch.setattr(service, "account_ids", lambda: (user, group))
 
     return set_to
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.host.journald import JournalHandler, is_read_by_journal, priority
+from mjwatch.host.log import JournalHandler, is_read_by_journal, priority
 from mjwatch.host.redaction import Redaction
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from mjwatch.config import Config, KeyFolder, load_keys
 from mjwatch.errors import ConfigError
-from mjwatch.keys import Keys, Secret, parse_channel_address, read_keys
+from mjwatch.settings.secrets import Keys, Secret, parse_channel_address, read_keys
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,6 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import runtime as building
-from mjwatch import worker as working
 from mjwatch.config import Config, Keys, Secret
 from mjwatch.discord import connection as connecting
 from mjwatch.discord.connection import WebsocketConnection
@@ -19,7 +18,8 @@ from mjwatch.discord.session import GatewaySession
 from mjwatch.inbox import inbox as looking
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.runtime import Runtime
-from mjwatch.worker import Worker
+from mjwatch.workers import pool as working
+from mjwatch.workers.pool import Worker
 from tests.test_connection import TOKEN, welcome
 from tests.wire_servers import gateway_server
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mjwatch.host import memory
+from mjwatch.host import platform as memory
 
 on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's memory")
 
@@ -18,7 +18,7 @@ on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glib
 SCRIPT = """
 import ctypes
 from pathlib import Path
-from mjwatch.host.memory import give_back_early
+from mjwatch.host.platform import give_back_early
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

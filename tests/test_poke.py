@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.host import poke as poking
-from mjwatch.host.poke import FILE_NAME, PokeListener, poke
+from mjwatch.host import wakeup as poking
+from mjwatch.host.wakeup import FILE_NAME, PokeListener, poke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mjwatch.host.pulse import Pulse
+from mjwatch.host.liveness import Pulse
 
 
 class Clock:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from mjwatch.errors import DaemonError
-from mjwatch.host.rights import make_for_steerers, owners, require_rights
+from mjwatch.host.permissions import make_for_steerers, owners, require_rights
 from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from mjwatch import events as ev
 from mjwatch.errors import AnsweredNoError, NotReachedError, UnansweredError
 from mjwatch.model import Press, Prompt, Refusal, RefusalClass, UploadedImage
 from mjwatch.outbox.manifest import Place
-from mjwatch.sender import BEGINNING, HISTORY_PAGE, HISTORY_PAGES, Sender
+from mjwatch.workers.sender import BEGINNING, HISTORY_PAGE, HISTORY_PAGES, Sender
 from tests.made_jobs import made_job
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from mjwatch import __main__
-from mjwatch.host import installing, units
-from mjwatch.host.installing import Course
-from mjwatch.host.units import Scope
+from mjwatch.host import service as installing
+from mjwatch.host import service as units
+from mjwatch.host.service import Course, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from mjwatch.host.installing import Step
+    from mjwatch.host.service import Step
 
 
 class Told(NamedTuple):

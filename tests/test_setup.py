@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mjwatch.cli.setup import write_configuration
 from mjwatch.config import Config, Secret, load_keys
 from mjwatch.errors import ConfigError
-from mjwatch.host.setup import write_configuration
 
 if TYPE_CHECKING:
     from pathlib import Path

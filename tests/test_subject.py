@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import mjwatch
-from mjwatch.host.subject import jobs_of
+from mjwatch.host.log import jobs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

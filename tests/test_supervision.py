@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mjwatch.host import supervision as module
-from mjwatch.host.supervision import EXTENSION, LONGEST_BUILD, LONGEST_START, STOP_LIMIT, Supervision
-from mjwatch.host.systemd import Systemd
+from mjwatch.host import systemd as module
+from mjwatch.host.systemd import EXTENSION, LONGEST_BUILD, LONGEST_START, STOP_LIMIT, Supervision, Systemd
 from tests.test_pulse import Clock
 
 HANG = 20.0

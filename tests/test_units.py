@@ -11,8 +11,8 @@ import pytest
 
 from mjwatch.config import Config
 from mjwatch.errors import ConfigError
-from mjwatch.host import units
-from mjwatch.host.units import STATE_DIRECTORY, Scope, load_config, own_program, problems, shipped, unit
+from mjwatch.host import service
+from mjwatch.host.service import STATE_DIRECTORY, Scope, load_config, own_program, problems, shipped, unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def config_at(source: str, text: str = PLACES) -> Config:
 
 def changed(scope: Scope, config: Config, program: tuple[str, ...] = PROGRAM) -> dict[str, str]:
     """The lines that are not as they ship, by key."""
-    name = f"user/{units.UNIT}" if scope is Scope.USER else units.UNIT
+    name = f"user/{service.UNIT}" if scope is Scope.USER else service.UNIT
     before = shipped(name).splitlines()
     after = unit(scope, config, program, {"HOME": "/srv/ada"}).splitlines()
     assert len(after) == len(before)
@@ -52,7 +52,7 @@ def test_the_files_in_systemd_are_those_of_the_package(name: str) -> None:
 
 
 def test_with_the_usual_paths_the_unit_of_the_machine_is_as_it_ships() -> None:
-    assert unit(Scope.SYSTEM, config_at("/etc/mjwatch/config.toml"), PROGRAM) == shipped(units.UNIT)
+    assert unit(Scope.SYSTEM, config_at("/etc/mjwatch/config.toml"), PROGRAM) == shipped(service.UNIT)
 
 
 def test_only_paths_differ() -> None:
@@ -113,7 +113,7 @@ def test_the_program_is_the_one_that_runs_now(tmp_path: Path, monkeypatch: pytes
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """The problems of an installation below a folder that a service can see; ``tmp_path`` is one here."""
-    monkeypatch.setattr(units, "HIDDEN", {str(tmp_path / "home"): "ProtectHome="})
+    monkeypatch.setattr(service, "HIDDEN", {str(tmp_path / "home"): "ProtectHome="})
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "usr"))
     source = tmp_path / "config.toml"
 
@@ -172,7 +172,7 @@ def test_for_the_machine_a_users_own_configuration_is_not_looked_for(
     own.parent.mkdir()
     own.touch()
     environ = {"XDG_CONFIG_HOME": str(tmp_path)}
-    monkeypatch.setattr(units, "SYSTEM_CONFIG", tmp_path / "etc" / "config.toml")
+    monkeypatch.setattr(service, "SYSTEM_CONFIG", tmp_path / "etc" / "config.toml")
     assert load_config(Scope.USER, None, environ).source == own
     assert load_config(Scope.SYSTEM, own, environ).source == own
     with pytest.raises(ConfigError, match=r"etc/config\.toml"):

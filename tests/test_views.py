@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.cli import output
-from mjwatch.host.check_result import fail, ok, skipped, warn
+from mjwatch.diagnostics.check_result import fail, ok, skipped, warn
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, State
 from tests.shapes import a_job
 
@@ -111,7 +111,7 @@ def test_a_check(seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatc
             "write 444444444444444444 into API_guild_id.key, if this is the channel that is meant",
         ),
     ]
-    monkeypatch.setattr("mjwatch.host.check.run_checks", lambda *args, **options: results)
+    monkeypatch.setattr("mjwatch.diagnostics.check.run_checks", lambda *args, **options: results)
     assert seen(columns, "check") == view("check", columns)
 
 

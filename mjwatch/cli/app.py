@@ -19,7 +19,7 @@ from typer.main import get_command, get_group
 
 import mjwatch
 from mjwatch.errors import MjwatchError, UsageError
-from mjwatch.settings import did_you_mean, shown
+from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

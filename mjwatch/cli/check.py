@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.discord.rest import DiscordREST
-    from mjwatch.keys import Keys
+    from mjwatch.settings.secrets import Keys
 
 
 STATE_WIDTH, NAME_WIDTH = 8, 15
@@ -42,7 +42,7 @@ def check(
     Configuration, keys, folders, what the machine allows and, where Discord can be reached, token, clock,
     guild, channel and the bot's command. Each line that fails says how to mend it.
     """
-    from mjwatch.host.check import CheckState, run_checks
+    from mjwatch.diagnostics.check import CheckState, run_checks
 
     running = None if config is None else _running(context.obj)
     results = run_checks(config or context.obj, connect=_connect, running=running)
@@ -94,7 +94,7 @@ def show(context: typer.Context, as_json: Json = False) -> None:
 
     From a line of the file, a default, or the environment. Of secrets it says only whence they come.
     """
-    from mjwatch.host.shown import keys_of, settings_of
+    from mjwatch.diagnostics.config_report import keys_of, settings_of
 
     found = config_of(context)
     facts = {"source": str(found.source), "settings": settings_of(found), "keys": keys_of(found)}
@@ -112,8 +112,8 @@ def path(context: typer.Context) -> None:
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    from mjwatch.host.shown import NOT_SHOWN
-    from mjwatch.settings import toml_value
+    from mjwatch.diagnostics.config_report import NOT_SHOWN
+    from mjwatch.settings.values import toml_value
 
     yield f"# {facts['source']}"
     for name, section in facts["settings"].items():

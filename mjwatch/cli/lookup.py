@@ -35,7 +35,7 @@ def reader_of(config: Config) -> JournalReader | None:
     except NoJournalError:  # or it is being made just now
         return None
     except OSError as error:
-        from mjwatch.host.rights import owners
+        from mjwatch.host.permissions import owners
 
         who = owners(state) or "the user of the service"
         message = f"the state folder {state} can't be read: {error.strerror}"

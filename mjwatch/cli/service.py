@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.config import Config
-    from mjwatch.host.installing import Step
-    from mjwatch.host.units import Scope
+    from mjwatch.host.service import Scope, Step
 
 
 class LogFormat(StrEnum):
@@ -111,7 +110,8 @@ def install(
     What this user may not do is printed as commands.
     """
     from mjwatch.errors import ConfigError
-    from mjwatch.host import installing, units
+    from mjwatch.host import service as installing
+    from mjwatch.host import service as units
 
     scope = _scope(user, system)
     config, text = _unit(context.obj, scope)
@@ -136,7 +136,7 @@ def uninstall(user: User = False, system: System = False) -> None:
 
     Folders, keys and state stay.
     """
-    from mjwatch.host import installing
+    from mjwatch.host import service as installing
 
     scope = _scope(user, system)
     unit = installing.unit_file(scope)
@@ -155,7 +155,7 @@ def print_unit(context: typer.Context, user: User = False, system: System = Fals
 
     What would be in its way is told on standard error.
     """
-    from mjwatch.host import units
+    from mjwatch.host import service as units
 
     scope = _scope(user, system)
     config, text = _unit(context.obj, scope)
@@ -165,7 +165,7 @@ def print_unit(context: typer.Context, user: User = False, system: System = Fals
 
 
 def _scope(user: bool, system: bool) -> Scope:
-    from mjwatch.host.units import Scope
+    from mjwatch.host.service import Scope
 
     if user and system:
         raise typer.BadParameter("it is either --user or --system.")
@@ -175,21 +175,21 @@ def _scope(user: bool, system: bool) -> Scope:
 
 
 def _unit(given: Path | None, scope: Scope) -> tuple[Config, str]:
-    from mjwatch.host import units
+    from mjwatch.host import service as units
 
     config = units.load_config(scope, given)
     return config, units.unit(scope, config, units.own_program())
 
 
 def _printing(scope: Scope, config: Config) -> str:
-    from mjwatch.host.units import own_program
+    from mjwatch.host.service import own_program
 
     return shlex.join([*own_program(), "--config", str(config.source), "service", "print", f"--{scope}"])
 
 
 def _taken(scope: Scope, steps: Sequence[Step]) -> Sequence[Step]:
     """Take the steps and tell of those that were done; the others are left."""
-    from mjwatch.host import installing
+    from mjwatch.host import service as installing
 
     if not installing.may_take(scope):
         typer.echo("mjwatch: this takes root's rights", err=True)
@@ -203,7 +203,7 @@ def _taken(scope: Scope, steps: Sequence[Step]) -> Sequence[Step]:
 
 
 def _tell_left(scope: Scope, steps: Sequence[Step]) -> None:
-    from mjwatch.host import installing
+    from mjwatch.host import service as installing
 
     if steps:
         typer.echo("Left to do:")

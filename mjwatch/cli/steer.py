@@ -72,7 +72,7 @@ def prune(
     a second time.
     """
     from mjwatch.cli.output import seconds
-    from mjwatch.host.rights import require_rights
+    from mjwatch.host.permissions import require_rights
     from mjwatch.jobs.pruning import LEAST_AGE, prunable
     from mjwatch.jobs.pruning import prune as prune_journal
     from mjwatch.jobs.reader import JOURNAL_FILE
@@ -91,7 +91,7 @@ def prune(
 
 
 def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_json: bool) -> None:
-    from mjwatch.host.rights import require_rights
+    from mjwatch.host.permissions import require_rights
     from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
 
     config = config_of(context)

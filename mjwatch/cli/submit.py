@@ -209,7 +209,7 @@ def expand(
     folders above it.
     """
     from mjwatch.inbox.references import preview
-    from mjwatch.sections import Pace
+    from mjwatch.settings.sections import Pace
 
     config = _config(context.obj)
     max_jobs = (config.pace if config else Pace()).max_jobs_per_file

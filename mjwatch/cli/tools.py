@@ -125,7 +125,7 @@ def bundle(
     For a report of what went wrong: the job, its rows in the journal, its lines of the log, settings and
     versions. The token is not in it; the prompt file and the ids are.
     """
-    from mjwatch.host.bundle import make_bundle
+    from mjwatch.diagnostics.bundle import make_bundle
 
     config = config_of(context)
     reader = reader_of(config)

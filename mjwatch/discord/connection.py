@@ -15,7 +15,7 @@ from mjwatch.discord.payloads import encode
 from mjwatch.discord.protocol import CloseCode
 from mjwatch.discord.session import RESUMABLE_CLOSE, GatewaySession, Phase
 from mjwatch.discord.wire import LostError, Wire
-from mjwatch.host.pulse import Pulse
+from mjwatch.host.liveness import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

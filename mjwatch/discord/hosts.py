@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from mjwatch.settings import is_this_machine
+from mjwatch.settings.values import is_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mjwatch.errors import ConfigError, DaemonError
-from mjwatch.host.rights import make_for_steerers
+from mjwatch.host.permissions import make_for_steerers
 from mjwatch.host.running import FILE_NAME
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
-from mjwatch.host.rights import make_for_steerers
+from mjwatch.host.permissions import make_for_steerers
 from mjwatch.jobs import control
 from mjwatch.jobs.opening import refuse_unusable, translated
 from mjwatch.jobs.reader import JournalReader, TakenFile

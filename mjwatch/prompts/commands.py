@@ -12,7 +12,7 @@ from mjwatch.prompts import pictures
 from mjwatch.prompts.actions import takes_words
 from mjwatch.prompts.parameters import canonical
 from mjwatch.prompts.wish import Wish, over
-from mjwatch.settings import shown
+from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

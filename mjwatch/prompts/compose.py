@@ -17,7 +17,7 @@ from mjwatch.prompts.limits import Count, placed
 from mjwatch.prompts.parameters import canonical, found_in, read_parameters, take_out
 from mjwatch.prompts.pictures import is_local
 from mjwatch.prompts.wish import Wish, over
-from mjwatch.settings import shown
+from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,7 +13,7 @@ from mjwatch.prompts.commands import COMMANDS
 from mjwatch.prompts.links import validate_link
 from mjwatch.prompts.parameters import canonical, read_parameters
 from mjwatch.prompts.wish import Given
-from mjwatch.settings import did_you_mean, shown
+from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ from mjwatch.prompts.actions import canonical
 from mjwatch.prompts.commands import COMMANDS
 from mjwatch.prompts.parameters import read_parameters
 from mjwatch.prompts.wish import Wish
-from mjwatch.settings import did_you_mean, shown
+from mjwatch.settings.values import did_you_mean, shown
 
 SCHEMA = "mjwatch/manifest/1"
 

@@ -10,7 +10,7 @@ from mjwatch.prompts.keys import KEYS, read_keys
 from mjwatch.prompts.limits import Count, placed
 from mjwatch.prompts.tomlhints import hint_for
 from mjwatch.prompts.wish import Given
-from mjwatch.settings import parse_toml, shown
+from mjwatch.settings.values import parse_toml, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

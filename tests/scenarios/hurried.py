@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import functools
 
-import mjwatch.collector
 import mjwatch.discord.backoff
 import mjwatch.discord.stream
 import mjwatch.midjourney.channel
 import mjwatch.runtime
+import mjwatch.workers.collector
 from mjwatch.__main__ import main
 from mjwatch.discord.protocol import CloseVerdict
 from mjwatch.jobs.moving import Limits
@@ -22,5 +22,5 @@ if __name__ == "__main__":
     mjwatch.midjourney.channel.GRACE = 1.0
     mjwatch.discord.backoff.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
     mjwatch.discord.stream.ASK_AGAIN_AT_MOST = 1.0
-    mjwatch.collector.TRIES = 3
+    mjwatch.workers.collector.TRIES = 3
     main()

@@ -16,7 +16,7 @@ from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.giving import give, typed
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from mjwatch.prompts.parameters import COMMON
-from mjwatch.settings import did_you_mean, shown
+from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

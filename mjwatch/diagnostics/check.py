@@ -9,20 +9,20 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mjwatch.config import SECTIONS, Config, load_keys
+from mjwatch.diagnostics.check_discord import ONLINE, check_discord
+from mjwatch.diagnostics.check_folders import check_folders
+from mjwatch.diagnostics.check_result import CheckResult, CheckState, fail, failed_lines, ok, skipped, warn
 from mjwatch.discord.hosts import host_of
 from mjwatch.errors import ConfigError
-from mjwatch.host import probe
-from mjwatch.host.check_discord import ONLINE, check_discord
-from mjwatch.host.check_folders import check_folders
-from mjwatch.host.check_result import CheckResult, CheckState, fail, failed_lines, ok, skipped, warn
-from mjwatch.keys import origins
+from mjwatch.filesystem import probe
+from mjwatch.settings.secrets import origins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from mjwatch.host.check_discord import Api
-    from mjwatch.keys import Keys
+    from mjwatch.diagnostics.check_discord import Api
+    from mjwatch.settings.secrets import Keys
 
 __all__ = ["CheckResult", "CheckState", "run_checks"]
 

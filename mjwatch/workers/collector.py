@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Job, RemotePicture, Result
     from mjwatch.outbox.publisher import Outbox
 
-log = logging.getLogger("mjwatch.worker")
+log = logging.getLogger("mjwatch.workers.pool")
 
 TRIES = 8
 """Tries at a download, or at a picture that can't be read, before the job is given up (``retry`` goes on)."""

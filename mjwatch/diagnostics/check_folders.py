@@ -6,11 +6,11 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from mjwatch.diagnostics.check_result import CheckResult, fail, ok, skipped, warn
 from mjwatch.errors import JournalError
+from mjwatch.filesystem import probe
 from mjwatch.filesystem.mounts import remote_type
-from mjwatch.host import probe
-from mjwatch.host.check_result import CheckResult, fail, ok, skipped, warn
-from mjwatch.host.machine import machine_id
+from mjwatch.host.platform import machine_id
 from mjwatch.inbox.ownership import owner_of
 from mjwatch.jobs.opening import look_over
 from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader

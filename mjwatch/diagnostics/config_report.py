@@ -1,20 +1,24 @@
-"""The configuration as it may be shown: each value with where it comes from, and no secret."""
+"""The configuration as it may be shown: each value with where it comes from, and no secret.
+
+Where in the configuration file each setting stands.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.config import SECTIONS, load_keys
 from mjwatch.errors import ConfigError
-from mjwatch.keys import origins
-from mjwatch.places import lines_of_settings
+from mjwatch.settings.secrets import origins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mjwatch.config import Config
+
 
 NOT_SHOWN = "(set, not shown)"
 
@@ -65,3 +69,24 @@ def keys_of(found: Config, environ: Mapping[str, str] = os.environ) -> dict[str,
         ids = {}  # `mjwatch check` says what is wrong with them
     shown = {"token": NOT_SHOWN if places["token"] else None, **ids}
     return {name: {"value": shown.get(name), "from": place or "nowhere"} for name, place in places.items()}
+
+
+_HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+)\s*\]")
+_KEY = re.compile(r"\s*([A-Za-z0-9_\"'-]+)\s*(?:\.\s*([A-Za-z0-9_\"'-]+)\s*)?=")
+
+
+def lines_of_settings(text: str) -> dict[tuple[str, str], int]:
+    """The line, from 1, of each section's key; ``(section, "")`` is a section that stands on one line.
+
+    Finds what is written plainly: a section's header and a key a line, or a dotted key. Of a key that seems
+    to stand in several places, as within a long text, it is the first.
+    """
+    found: dict[tuple[str, str], int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            section = header[1]
+        elif key := _KEY.match(line):
+            first, second = key[1].strip("\"'"), (key[2] or "").strip("\"'")
+            found.setdefault((section, first) if section else (first, second), number)
+    return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mjwatch.settings import (
+from mjwatch.settings.values import (
     address,
     choice,
     discord_id,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from requests import Response
 
     from mjwatch.effects import Notify
-    from mjwatch.sections import Notify as Settings
+    from mjwatch.settings.sections import Notify as Settings
 
 log = logging.getLogger("mjwatch.hooks")
 

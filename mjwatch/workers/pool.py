@@ -12,16 +12,16 @@ from zlib import crc32
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import MjwatchError
-from mjwatch.host.pulse import Pulse
-from mjwatch.sender import STOPPED
+from mjwatch.host.liveness import Pulse
+from mjwatch.workers.sender import STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mjwatch.collector import Collector
-    from mjwatch.sender import Sender
+    from mjwatch.workers.collector import Collector
+    from mjwatch.workers.sender import Sender
 
-log = logging.getLogger("mjwatch.worker")
+log = logging.getLogger("mjwatch.workers.pool")
 
 COLLECTORS = 3
 """Threads that download and publish; each holds a picture at most. Grids are split one after another."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mjwatch.errors import ConfigError
-from mjwatch.settings import is_snowflake
+from mjwatch.settings.values import is_snowflake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from mjwatch.diagnostics.check_result import CheckResult, CheckState, fail, failed_lines, ok, skipped, warn
 from mjwatch.discord.network import proxy_for
 from mjwatch.errors import AnsweredNoError, ConfigError, WireError
-from mjwatch.host.check_result import CheckResult, CheckState, fail, failed_lines, ok, skipped, warn
 from mjwatch.model import RefusalClass
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.discord.commands import ApplicationCommand
-    from mjwatch.keys import Keys
+    from mjwatch.settings.secrets import Keys
 
 ONLINE = ("proxy", "token", "clock", "guild", "channel", "command")
 
