@@ -69,7 +69,7 @@ pictures: $(VENV)/.dev
 	$(BIN)/python -m docs.make_pictures
 
 diagram: $(VENV)/.demo
-	$(BIN)/python -c "from pathlib import Path; from mjwatch.jobs.diagram import with_diagram; \
+	$(BIN)/python -c "from pathlib import Path; from docs.make_diagram import with_diagram; \
 	page = Path('docs/architecture.md'); page.write_text(with_diagram(page.read_text('utf-8')), 'utf-8')"
 
 format: $(VENV)/.dev

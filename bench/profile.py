@@ -28,9 +28,12 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("sums: MD5, SHA-256", ("sha256", "md5")),
     ("writing and syncing files", ("filesystem/durable.py", "outbox/publisher.py")),
     ("downloading", ("discord/transport.py", "discord/cdn.py")),
-    ("the journal", ("jobs/journal.py", "jobs/reader.py", "jobs/opening.py", "jobs/record.py")),
+    (
+        "the journal",
+        ("journal/writer.py", "journal/reader.py", "journal/database.py", "journal/serialization.py"),
+    ),
     ("the gateway", ("discord/session.py", "discord/wire.py", "discord/connection.py")),
-    ("the loop: matching, the table", ("mjwatch/engine.py",)),
+    ("the loop: matching, the table", ("mjwatch/engine/loop.py",)),
 )
 """What is done, by what stands in a stack; the first that fits counts."""
 

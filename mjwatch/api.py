@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.client.in_process import Listener, answered, prompt_file, read_words, run_one
+from mjwatch.client.submit import command, follow_ups, give_and_wait
 from mjwatch.config import Config, load_keys
 from mjwatch.errors import (
     DaemonError,
@@ -20,15 +22,13 @@ from mjwatch.errors import (
     UnreachableError,
 )
 from mjwatch.filesystem.safe_names import slug
-from mjwatch.giving import command, follow_ups, give_and_wait
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.drop import drop_file
 from mjwatch.jobs.intake import sha256
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
-from mjwatch.jobs.reason import reason
+from mjwatch.jobs.status_text import reason
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, Prompt, State
-from mjwatch.oneshot import Listener, answered, prompt_file, read_words, run_one
 from mjwatch.outbox.manifest import load_manifest
 from mjwatch.prompts.expand import as_written
 from mjwatch.runtime import Runtime
@@ -36,7 +36,7 @@ from mjwatch.runtime import Runtime
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mjwatch.giving import Wish
+    from mjwatch.client.submit import Wish
 
 __all__ = [
     "Dropped",

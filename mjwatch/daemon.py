@@ -14,10 +14,9 @@ from mjwatch.events import StopAsked
 from mjwatch.host.log import start_logging
 from mjwatch.host.platform import give_back_early
 from mjwatch.host.systemd import Supervision, Systemd
-from mjwatch.jobs.overview import capped_until
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
-from mjwatch.jobs.reason import clock
-from mjwatch.jobs.standing import Standing, sentence
+from mjwatch.jobs.status_text import Standing, clock, sentence
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
+from mjwatch.journal.summary import capped_until
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from mjwatch.config import Config
-    from mjwatch.engine import Engine
+    from mjwatch.engine.loop import Engine
     from mjwatch.settings.secrets import Keys
 
 log = logging.getLogger("mjwatch")

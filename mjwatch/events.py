@@ -70,7 +70,7 @@ class GatewayAlive:
 GatewayEvent = GatewayReady | GatewayResumed | GatewayDispatch | GatewayAlive | GatewayDown | GatewayStopped
 
 
-# What happens to one job. jobs/job.py has the table of what each of them does in each state.
+# What happens to one job. jobs/state_machine.py has the table of what each of them does in each state.
 
 
 @dataclass(frozen=True, slots=True)

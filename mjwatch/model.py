@@ -210,7 +210,7 @@ class UploadedImage:
 
 
 class State(StrEnum):
-    """Where a job is in its life; jobs/job.py has the table of what leads where."""
+    """Where a job is in its life; jobs/state_machine.py has the table of what leads where."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"

@@ -16,7 +16,7 @@ from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
 from mjwatch.discord.uploads import Uploads
-from mjwatch.engine import Engine
+from mjwatch.engine.loop import Engine
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned, Poked
 from mjwatch.gallery.gallery import Gallery
@@ -28,11 +28,11 @@ from mjwatch.host.wakeup import PokeListener
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Claims, Owner, Ownership
 from mjwatch.jobs.intake import ID_ALPHABET
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.moving import Limits
-from mjwatch.jobs.overview import overview
 from mjwatch.jobs.pacing import Pace
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
+from mjwatch.jobs.transitions import Limits
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
+from mjwatch.journal.summary import overview
+from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
 from mjwatch.outbox.manifest import Place
 from mjwatch.outbox.publisher import Outbox

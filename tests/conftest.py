@@ -12,8 +12,8 @@ from hypothesis import settings
 
 from mjwatch import __main__
 from mjwatch.cli import output
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import TakenFile
+from mjwatch.journal.reader import TakenFile
+from mjwatch.journal.writer import Journal
 from tests.told import Told
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 
 from mjwatch import effects
 from mjwatch import events as ev
-from mjwatch.jobs.acceptance import Acceptance
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.redelivery import COPY_PATIENCE, HOUR
+from mjwatch.engine.acceptance import Acceptance
+from mjwatch.jobs.intake import COPY_PATIENCE, HOUR
+from mjwatch.journal.writer import Journal
 from mjwatch.model import State, Surroundings
 
 if TYPE_CHECKING:

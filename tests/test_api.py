@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
+from mjwatch.client.in_process import PATIENCE, _is_over, prompt_file, read_words
 from mjwatch.config import Config
+from mjwatch.engine.health import Trouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
 from mjwatch.host.lock import daemon_lock
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reach import Trouble
-from mjwatch.jobs.reader import TakenFile
-from mjwatch.jobs.reason import reason
+from mjwatch.jobs.status_text import reason
+from mjwatch.journal.reader import TakenFile
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Note, Refusal, RefusalClass, State
-from mjwatch.oneshot import PATIENCE, _is_over, prompt_file, read_words
 from mjwatch.outbox.manifest import SCHEMA
 from mjwatch.prompts.expand import as_written
 from mjwatch.prompts.promptfile import read_prompt_file

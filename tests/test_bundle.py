@@ -14,9 +14,9 @@ import pytest
 from mjwatch.config import Config
 from mjwatch.diagnostics.bundle import make_bundle
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.exhibits import rows_of
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import JOURNAL_FILE, TakenFile
+from mjwatch.journal.maintenance import rows_of
+from mjwatch.journal.reader import JOURNAL_FILE, TakenFile
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Note, Prompt, State
 from tests.made_jobs import RESULT, made_job
 

@@ -9,9 +9,9 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.cancelling import press_is_out, to_press
-from mjwatch.jobs.job import step
-from mjwatch.jobs.record import dump_job, load_job
+from mjwatch.jobs.cancellation import press_is_out, to_press
+from mjwatch.jobs.state_machine import step
+from mjwatch.journal.serialization import dump_job, load_job
 from mjwatch.midjourney.buttons import cancel_of
 from mjwatch.midjourney.messages import read_message
 from mjwatch.midjourney.orders import cancel_packet

@@ -9,9 +9,9 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.control import Request
-from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.pacing import Pace
+from mjwatch.journal.requests import Request
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Press, Refusal, RefusalClass, State
 from tests.shapes import CHANNEL, UUID_A, create, message, result, started, update
 from tests.test_engine import House

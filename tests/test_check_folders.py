@@ -12,9 +12,9 @@ import pytest
 from mjwatch.diagnostics.check import CheckResult, CheckState, run_checks
 from mjwatch.filesystem import probe
 from mjwatch.host.platform import machine_id
-from mjwatch.jobs import schema
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import JOURNAL_FILE
+from mjwatch.journal import database
+from mjwatch.journal.reader import JOURNAL_FILE
+from mjwatch.journal.writer import Journal
 from mjwatch.model import State
 from tests.checking import GUILD, TOKEN, FakeAPI, check, furnished, states
 from tests.made_jobs import made_job
@@ -225,11 +225,11 @@ def test_a_journal_of_a_newer_version_fails_and_an_older_one_is_told(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = journal_of(place)
-    newest = max(schema.MIGRATIONS)
-    monkeypatch.setitem(schema.MIGRATIONS, newest + 1, ())
+    newest = max(database.MIGRATIONS)
+    monkeypatch.setitem(database.MIGRATIONS, newest + 1, ())
     assert f"from version {newest} to {newest + 1}" in check(place)["journal"].detail
     Journal(path).close()
-    monkeypatch.delitem(schema.MIGRATIONS, newest + 1)
+    monkeypatch.delitem(database.MIGRATIONS, newest + 1)
     assert "written by a newer mjwatch" in check(place)["journal"].detail
     assert states(check(place)) == {"journal": "fail"}
 

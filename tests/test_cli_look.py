@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.cli.output import colourful, columns, duration, plain, room, wrapped
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import TakenFile
+from mjwatch.journal.reader import TakenFile
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Note, Prompt, Refusal, RefusalClass, State
 from tests.shapes import a_job
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mjwatch.jobs.complaints import PAUSE, Complaints
+from mjwatch.host.log_once import PAUSE, Complaints
 
 
 class Clock:

@@ -11,8 +11,8 @@ import pytest
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
-from mjwatch.jobs.control import KEPT, Outcome, ask, read_answer
-from mjwatch.jobs.journal import Journal
+from mjwatch.journal.requests import KEPT, Outcome, ask, read_answer
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Pause, PauseKind, Refusal, RefusalClass, State
 from tests.shapes import a_job, create, result
 from tests.test_engine import READY, House
@@ -98,7 +98,7 @@ def test_without_a_journal_nothing_can_be_asked_for_and_none_is_made(tmp_path: P
 def test_a_journal_that_is_being_written_to_too_long_is_told(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mjwatch.jobs.control.BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("mjwatch.journal.requests.BUSY_TIMEOUT", 0.01)
     with closing(sqlite3.connect(house.journal.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match="locked"):

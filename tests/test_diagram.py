@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mjwatch.jobs.diagram import BEGIN, END, state_diagram, with_diagram
-from mjwatch.jobs.job import TABLE
+from docs.make_diagram import BEGIN, END, state_diagram, with_diagram
+from mjwatch.jobs.state_machine import TABLE
 
 PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
 

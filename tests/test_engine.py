@@ -13,11 +13,11 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.engine import Engine
+from mjwatch.engine.loop import Engine
 from mjwatch.errors import JournalError
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.moving import Limits
 from mjwatch.jobs.pacing import Pace
+from mjwatch.jobs.transitions import Limits
+from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
 from mjwatch.model import Job, Pause, PauseKind, Prompt, Refusal, RefusalClass, State
 from tests.made_jobs import made_job
@@ -363,7 +363,7 @@ def test_a_held_result_survives_a_lost_commit(house: House, monkeypatch: pytest.
         update_(job, **named)
 
     monkeypatch.setattr(house.journal, "update", unwilling)
-    monkeypatch.setattr("mjwatch.jobs.faltering.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.engine.journal_retry.JOURNAL_PAUSE", 0.0)
     house.feed(update(progress("600", uuid=UUID_B), seq=8))
     assert failures == []
     assert house.job().state is State.COLLECTING
@@ -607,7 +607,7 @@ def test_a_lost_commit_sends_nothing_and_the_event_is_tried_again(
         update_(*arguments, **named)
 
     monkeypatch.setattr(house.journal, "update", unwilling)
-    monkeypatch.setattr("mjwatch.jobs.faltering.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.engine.journal_retry.JOURNAL_PAUSE", 0.0)
     house.drop("a.txt", "a red cat\n")
     assert house.submits() == []
     house.feed()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch import events as ev
-from mjwatch.jobs.journal import Journal
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Prompt, Refusal, RefusalClass, State
 from tests.pressed import single
 from tests.shapes import UUID_B, create, delete, result, started

@@ -10,9 +10,9 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.engine.fast_hours import AGE, SENDS
 from mjwatch.errors import JournalError
-from mjwatch.jobs.hours import AGE, SENDS
-from mjwatch.jobs.journal import Journal
+from mjwatch.journal.writer import Journal
 from mjwatch.model import PauseKind, Prompt, Result, ResultKind, State
 from tests.test_engine import READY, House
 from tests.test_sending import FORM, zooming
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from mjwatch.jobs.reader import TakenFile
+    from mjwatch.journal.reader import TakenFile
     from mjwatch.model import Job
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs import attempts, cancelling, moves, moving
-from mjwatch.jobs import job as rules
-from mjwatch.jobs.job import TABLE, IllegalEventError, step
-from mjwatch.jobs.moving import HISTORY_LENGTH, Limits
-from mjwatch.jobs.record import dump_job, load_job
+from mjwatch.jobs import cancellation, transitions
+from mjwatch.jobs import state_machine as rules
+from mjwatch.jobs.state_machine import TABLE, IllegalEventError, step
+from mjwatch.jobs.transitions import HISTORY_LENGTH, Limits
+from mjwatch.journal.serialization import dump_job, load_job
 from mjwatch.model import (
     Job,
     Modal,
@@ -213,7 +213,7 @@ def test_doubt_leads_to_in_doubt_and_nowhere_else() -> None:
     unseen = [
         job for job in JOBS if job.interaction_id is None and job.vanished is None and not job.cancelling
     ]
-    unseen = [job for job in unseen if not attempts.awaits_form(job)]  # nothing runs without its form
+    unseen = [job for job in unseen if not transitions.awaits_form(job)]  # nothing runs without its form
     for job in unseen:
         for event in doubts.get(job.state, []):
             moved, effects = step(job, event, NOW, LIMITS)
@@ -232,7 +232,7 @@ def test_only_a_no_a_proof_or_a_person_leads_back_to_the_queue() -> None:
             if type(event) in without_form - {ev.ModalOpened} and type(event) in TABLE[job.state]:
                 moved = step(job, event, NOW, LIMITS)[0]
                 again = moved.state is State.QUEUED and job.state is not State.QUEUED
-                assert not again or attempts.awaits_form(job)
+                assert not again or transitions.awaits_form(job)
     assert {state for state, kind in ways if kind is ev.NotSent} == {State.SUBMITTING}
 
 
@@ -356,7 +356,9 @@ def test_a_retry_fetches_what_was_rendered_and_renders_only_what_was_not() -> No
 
 
 def test_the_table_is_pure() -> None:
-    files = [Path(room.__file__ or "") for room in (rules, moves, attempts, cancelling, moving)]
+    files = [
+        Path(room.__file__ or "") for room in (rules, transitions, transitions, cancellation, transitions)
+    ]
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     names = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert names.isdisjoint({"time", "random", "open", "print"})

@@ -19,8 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.job import step
-from mjwatch.jobs.journal import Journal
+from mjwatch.jobs.state_machine import step
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Refusal, RefusalClass, State
 from tests.made_jobs import RESULT, made_job
 

@@ -14,14 +14,12 @@ import pytest
 from hypothesis import given
 
 from mjwatch.errors import JournalError
-from mjwatch.jobs import schema
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.opening import look_over
-from mjwatch.jobs.reader import JournalReader, TakenFile
-from mjwatch.jobs.record import dump_job, load_job
-from mjwatch.jobs.redelivery import Taken
-from mjwatch.jobs.schema import newest_version, version_of
-from mjwatch.jobs.stored import stored_path
+from mjwatch.jobs.intake import Taken
+from mjwatch.journal import database
+from mjwatch.journal.database import look_over, newest_version, version_of
+from mjwatch.journal.reader import JournalReader, TakenFile
+from mjwatch.journal.serialization import dump_job, load_job, stored_path
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
 from tests.made_jobs import made_job, text, wild_jobs
 from tests.unprivileged import unprivileged
@@ -153,7 +151,7 @@ def test_what_is_committed_survives_a_killed_process(path: Path) -> None:
     code = """
         import os, sys
         from pathlib import Path
-        from mjwatch.jobs.journal import Journal
+        from mjwatch.journal.writer import Journal
         journal = Journal(Path(sys.argv[1]))
         journal.remember({"newest": "1"})
         journal._db.execute("BEGIN IMMEDIATE")
@@ -297,8 +295,8 @@ def test_damage_inside_is_found_when_it_is_read(path: Path) -> None:
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[str, ...]]:
     """The migrations, to which a test may add; they are put back after it."""
-    found = dict(schema.MIGRATIONS)
-    monkeypatch.setattr(schema, "MIGRATIONS", found)
+    found = dict(database.MIGRATIONS)
+    monkeypatch.setattr(database, "MIGRATIONS", found)
     return found
 
 

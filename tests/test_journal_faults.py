@@ -14,8 +14,8 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
+from mjwatch.journal.writer import Journal
 from mjwatch.model import State
 from tests.shapes import create, result, started
 from tests.test_engine import READY, House

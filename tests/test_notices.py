@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from mjwatch.effects import News, Notify
-from mjwatch.jobs.notices import Told, needs_person
-from mjwatch.jobs.reason import IN_DOUBT
+from mjwatch.engine.notifications import Told, needs_person
+from mjwatch.jobs.status_text import IN_DOUBT
 from mjwatch.model import Job, Pause, PauseKind, State
 from tests.made_jobs import made_job
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch import events as ev
-from mjwatch.jobs.job import step
+from mjwatch.jobs.state_machine import step
 from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.following import Follower
 from mjwatch.midjourney.messages import read_message

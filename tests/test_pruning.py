@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.jobs import pruning
-from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.pacing import DAY
-from mjwatch.jobs.pruning import prunable, prune
-from mjwatch.jobs.reader import TakenFile
+from mjwatch.journal import maintenance
+from mjwatch.journal.maintenance import prunable, prune
+from mjwatch.journal.reader import TakenFile
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
 from tests.shapes import a_job
 
@@ -90,8 +90,8 @@ def test_what_is_younger_than_a_day_stays_whatever_is_asked_for(journal: Journal
 
 
 def test_many_jobs_go_in_short_transactions(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 4)
-    monkeypatch.setattr(pruning, "PAUSE", 0.0)
+    monkeypatch.setattr(maintenance, "BATCH", 4)
+    monkeypatch.setattr(maintenance, "PAUSE", 0.0)
     for number in range(10):
         kept(journal, job(f"old{number}", OLD))
         kept(journal, job(f"young{number}", YOUNG))
@@ -104,12 +104,12 @@ def test_a_job_that_is_opened_again_in_between_stays(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept(journal, job("old", OLD, state=State.FAILED))
-    transaction = pruning._transaction
+    transaction = maintenance._transaction
 
     def opened_first(db: sqlite3.Connection) -> Any:
         journal.update(a_job("old", state=State.QUEUED, accepted=OLD, published=None))
         return transaction(db)
 
-    monkeypatch.setattr(pruning, "_transaction", opened_first)
+    monkeypatch.setattr(maintenance, "_transaction", opened_first)
     assert prune(journal.path, BEFORE, NOW) == 0
     assert journal.job("old") is not None

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import JournalReader, TakenFile
-from mjwatch.jobs.search import Wanted
+from mjwatch.journal.reader import JournalReader, TakenFile, Wanted
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Prompt, State
 from tests.made_jobs import RESULT, made_job
 
@@ -167,7 +166,7 @@ def test_the_next_one_is_the_one_that_a_plain_search_would_find(
 
 def memory_journal() -> Journal:
     """One that lies nowhere, so that there is no file for a group to write to."""
-    with mock.patch("mjwatch.jobs.journal.make_for_steerers"):
+    with mock.patch("mjwatch.journal.writer.make_for_steerers"):
         return Journal(Path(":memory:"))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mjwatch.jobs.reason import Circumstances, clock, reason, to_go_on, waits_for
+from mjwatch.jobs.status_text import Circumstances, clock, reason, to_go_on, waits_for
 from mjwatch.model import Note, Pause, PauseKind, State
 from tests.shapes import a_job
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.jobs.redelivery import COPY_PATIENCE, HOUR, NEW, Kind, Taken, Verdict, judge
+from mjwatch.jobs.intake import COPY_PATIENCE, HOUR, NEW, Kind, Taken, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.answers import _BY_CODE, read_answer
-from mjwatch.jobs.job import step
+from mjwatch.jobs.state_machine import step
 from mjwatch.midjourney.following import Follower
 from mjwatch.midjourney.messages import read_message
 from mjwatch.midjourney.reading import Kind

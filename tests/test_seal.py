@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.errors import JournalError
-from mjwatch.jobs import opening
-from mjwatch.jobs import seal as seal_module
-from mjwatch.jobs.journal import Journal
+from mjwatch.journal import database
+from mjwatch.journal import database as seal_module
+from mjwatch.journal.writer import Journal
 from tests.made_jobs import made_job
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The journals that were looked through."""
     looked: list[Path] = []
-    whole = opening._check_sound
+    whole = database._check_sound
 
     def noted(db: object, path: Path) -> None:
         looked.append(path)
         whole(db, path)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(opening, "_check_sound", noted)
+    monkeypatch.setattr(database, "_check_sound", noted)
     return looked
 
 

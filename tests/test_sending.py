@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.answers import read_answer
+from mjwatch.engine.scheduler import UPLOADS_KEPT
 from mjwatch.errors import JournalError
-from mjwatch.jobs.attempts import POSTS_AT_MOST
-from mjwatch.jobs.journal import Journal
 from mjwatch.jobs.pacing import SAVED_AT_ONCE
-from mjwatch.jobs.sending import UPLOADS_KEPT
+from mjwatch.jobs.transitions import POSTS_AT_MOST
+from mjwatch.journal.writer import Journal
 from mjwatch.model import (
     Button,
     Job,
@@ -242,7 +242,7 @@ def test_what_was_uploaded_is_not_uploaded_again_because_the_journal_could_not_t
         update_(job, **named)
 
     monkeypatch.setattr(house.journal, "update", full)
-    monkeypatch.setattr("mjwatch.jobs.faltering.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.engine.journal_retry.JOURNAL_PAUSE", 0.0)
     image = UploadedImage("ref.png", "slot/ref.png", "https://cdn.example/ref.png", house.now)
     effects = house.feed(ev.ForJob("withpict", ev.Uploaded((image,))))
     assert [type(effect) for effect in effects] == [ef.Submit]

@@ -14,13 +14,13 @@ from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output.plain_text import PlainTextOutput
 
-import mjwatch.background
-from mjwatch.background import Background
+import mjwatch.client.in_process
 from mjwatch.cli.app import GROUPS
 from mjwatch.cli.shell.commands import VERBS, Lines, help_text, offers
 from mjwatch.cli.shell.editor import HISTORY_FILE, TypingIn, history
 from mjwatch.cli.shell.shell import Given
 from mjwatch.cli.shell.view import Followed, bars, ended, left_over, service_line
+from mjwatch.client.in_process import Background
 from mjwatch.config import Config
 from mjwatch.errors import JournalError
 from mjwatch.model import Job, Refusal, RefusalClass, State
@@ -329,7 +329,7 @@ def test_what_ended_the_work_is_told_once_and_the_next_line_starts_it_anew(
         file = config.keys.path / f"{name}.key"
         file.write_text(text)
         file.chmod(0o600)
-    monkeypatch.setattr(mjwatch.background, "Runtime", Broken)
+    monkeypatch.setattr(mjwatch.client.in_process, "Runtime", Broken)
     background = Background(config)
     for _ in range(2):
         with pytest.raises(JournalError, match="the disk is gone"):

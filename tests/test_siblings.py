@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch import events as ev
-from mjwatch.jobs.job import IllegalEventError, step
+from mjwatch.jobs.state_machine import IllegalEventError, step
 from mjwatch.midjourney.following import Follower
 from mjwatch.midjourney.twins import twin_of
 from mjwatch.model import Job, State

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mjwatch.jobs.standing import Standing, sentence
+from mjwatch.jobs.status_text import Standing, sentence
 from mjwatch.model import Pause, PauseKind, State
 
 WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING: 1, State.IN_DOUBT: 1}

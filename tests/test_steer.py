@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from mjwatch import steering
 from mjwatch.cli.app import app
+from mjwatch.client import requests as steering
+from mjwatch.client.requests import steer
 from mjwatch.config import Config
 from mjwatch.errors import DaemonError, JournalError, MjwatchError
 from mjwatch.host.lock import daemon_lock
-from mjwatch.jobs.control import Outcome
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
+from mjwatch.journal.requests import Outcome
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
-from mjwatch.steering import steer
 from tests.shapes import a_job
 from tests.unprivileged import unprivileged
 

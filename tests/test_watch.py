@@ -19,8 +19,8 @@ from rich.console import Console
 from mjwatch.cli import status
 from mjwatch.cli.status import drawn, watch_status
 from mjwatch.errors import JournalError
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import TakenFile
+from mjwatch.journal.reader import TakenFile
+from mjwatch.journal.writer import Journal
 from mjwatch.model import State
 from tests.shapes import a_job
 

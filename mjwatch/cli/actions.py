@@ -53,8 +53,8 @@ def act(
     """
     from mjwatch.api import MidjourneyAPI
     from mjwatch.cli.progress import JobProgress
-    from mjwatch.giving import follow_ups, give
-    from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+    from mjwatch.client.submit import follow_ups, give
+    from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
     config = config_of(context)
     with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:

@@ -14,8 +14,8 @@ from mjwatch.cli.output import INTERRUPTED, echo_json, plain
 from mjwatch.cli.progress import JobProgress
 from mjwatch.config import Config, load_keys
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
-from mjwatch.jobs.reason import reason
+from mjwatch.jobs.status_text import reason
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
 from mjwatch.outbox.manifest import FILE_NAME, load_manifest
 from mjwatch.runtime import Runtime

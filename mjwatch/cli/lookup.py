@@ -11,7 +11,7 @@ from mjwatch.errors import DaemonError, MjwatchError, NoJournalError
 
 if TYPE_CHECKING:
     from mjwatch.config import Config
-    from mjwatch.jobs.reader import JournalReader
+    from mjwatch.journal.reader import JournalReader
     from mjwatch.model import Job
 
 COMPLETED = 50
@@ -27,7 +27,7 @@ def config_of(context: typer.Context) -> Config:
 
 def reader_of(config: Config) -> JournalReader | None:
     """The journal, or None where nothing has run yet. Raises DaemonError where this user can't see it."""
-    from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+    from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
     state = config.state.path
     try:

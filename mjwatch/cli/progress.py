@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mjwatch.cli.output import plain, wanted
-from mjwatch.jobs.reason import reason
+from mjwatch.jobs.status_text import reason
 from mjwatch.model import ENDED, Job, State
 
 if TYPE_CHECKING:

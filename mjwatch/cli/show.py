@@ -29,8 +29,8 @@ from mjwatch.cli.output import (
     wanted,
 )
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.overview import brief, capped_until
-from mjwatch.jobs.reason import Circumstances, reason, waits_for
+from mjwatch.jobs.status_text import Circumstances, reason, waits_for
+from mjwatch.journal.summary import brief, capped_until
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.gallery.gallery import Gallery
-    from mjwatch.jobs.reader import JournalReader
+    from mjwatch.journal.reader import JournalReader
     from mjwatch.model import Job
 
 
@@ -66,8 +66,8 @@ def list_jobs(
 ) -> None:
     """List jobs, the newest first."""
     from mjwatch.cli.output import seconds
-    from mjwatch.jobs.overview import brief
-    from mjwatch.jobs.search import Wanted
+    from mjwatch.journal.reader import Wanted
+    from mjwatch.journal.summary import brief
 
     after = None if since is None else time.time() - seconds(since, "--since")
     filters = Wanted(tuple(state or ()), label, after, source)

@@ -31,9 +31,9 @@ from mjwatch.cli.output import (
 from mjwatch.errors import MjwatchError
 from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.scanner import Listing
-from mjwatch.jobs.overview import overview
-from mjwatch.jobs.reason import clock
-from mjwatch.jobs.stored import path_as_stored
+from mjwatch.jobs.status_text import clock
+from mjwatch.journal.serialization import path_as_stored
+from mjwatch.journal.summary import overview
 from mjwatch.model import IN_FLIGHT, State
 
 if TYPE_CHECKING:

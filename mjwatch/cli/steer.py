@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mjwatch.config import Config
-    from mjwatch.jobs.control import Outcome
+    from mjwatch.journal.requests import Outcome
 
 
 def pause(
@@ -73,9 +73,9 @@ def prune(
     """
     from mjwatch.cli.output import seconds
     from mjwatch.host.permissions import require_rights
-    from mjwatch.jobs.pruning import LEAST_AGE, prunable
-    from mjwatch.jobs.pruning import prune as prune_journal
-    from mjwatch.jobs.reader import JOURNAL_FILE
+    from mjwatch.journal.maintenance import LEAST_AGE, prunable
+    from mjwatch.journal.maintenance import prune as prune_journal
+    from mjwatch.journal.reader import JOURNAL_FILE
 
     now = time.time()
     before = now - seconds(older_than, "--older-than", LEAST_AGE)
@@ -92,7 +92,7 @@ def prune(
 
 def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_json: bool) -> None:
     from mjwatch.host.permissions import require_rights
-    from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+    from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
     config = config_of(context)
     journal = config.state.path / JOURNAL_FILE
@@ -110,7 +110,7 @@ def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_j
 
 
 def _steer(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
-    from mjwatch.steering import steer
+    from mjwatch.client.requests import steer
 
     # What happens is told here; without a handler the log would write its warnings besides.
     logging.getLogger("mjwatch").addHandler(logging.NullHandler())

@@ -15,7 +15,7 @@ import typer
 
 from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, Json, echo_json, local_time, plain
 from mjwatch.errors import ConfigError, DaemonError, MjwatchError, PromptFileError
-from mjwatch.jobs.reason import reason
+from mjwatch.jobs.status_text import reason
 from mjwatch.model import State
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def imagine(
 
 def _prompt_file(argument: str) -> tuple[str, str, bytes]:
     """Stem, suffix and content of the prompt file that this argument means."""
+    from mjwatch.client.in_process import prompt_file
     from mjwatch.filesystem.safe_names import safe_name, slug
-    from mjwatch.oneshot import prompt_file
     from mjwatch.prompts.assembly import clean
 
     if argument == "-":

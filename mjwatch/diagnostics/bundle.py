@@ -19,8 +19,8 @@ from mjwatch.config import load_keys
 from mjwatch.diagnostics.config_report import keys_of, settings_of
 from mjwatch.errors import ConfigError, MjwatchError
 from mjwatch.host.redaction import Redaction
-from mjwatch.jobs.exhibits import rows_of
-from mjwatch.jobs.reader import JOURNAL_FILE
+from mjwatch.journal.maintenance import rows_of
+from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.outbox.manifest import FILE_NAME
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from mjwatch.filesystem import probe
 from mjwatch.filesystem.mounts import remote_type
 from mjwatch.host.platform import machine_id
 from mjwatch.inbox.ownership import owner_of
-from mjwatch.jobs.opening import look_over
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
-from mjwatch.jobs.reason import to_go_on
-from mjwatch.jobs.schema import newest_version
+from mjwatch.jobs.status_text import to_go_on
+from mjwatch.journal.database import look_over, newest_version
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import State
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.stream import Stream
-from mjwatch.jobs.attempts import awaits_form
-from mjwatch.jobs.doubt import Silence
+from mjwatch.discord.stream_position import Silence
+from mjwatch.jobs.transitions import awaits_form
 from mjwatch.midjourney.following import Follower, JobEvents
 from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 

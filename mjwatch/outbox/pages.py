@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from mjwatch.jobs.reason import ADVICE, advice
+from mjwatch.jobs.status_text import ADVICE, advice
 from mjwatch.model import State
 from mjwatch.outbox.manifest import iso
 

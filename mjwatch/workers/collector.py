@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from mjwatch.discord.cdn import CDN
     from mjwatch.discord.rest import DiscordREST
-    from mjwatch.jobs.reader import TakenFile
+    from mjwatch.journal.reader import TakenFile
     from mjwatch.model import Job, RemotePicture, Result
     from mjwatch.outbox.publisher import Outbox
 

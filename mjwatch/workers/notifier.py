@@ -18,7 +18,7 @@ from mjwatch import __version__
 from mjwatch.discord.hosts import host_of
 from mjwatch.discord.transport import Transport
 from mjwatch.errors import ConfigError, HookError, WireError
-from mjwatch.jobs.complaints import Complaints
+from mjwatch.host.log_once import Complaints
 from mjwatch.outbox.manifest import FILE_NAME, iso
 
 if TYPE_CHECKING:

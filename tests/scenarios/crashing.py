@@ -26,10 +26,10 @@ from mjwatch.discord import transport
 from mjwatch.discord.cdn import CDN
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
-from mjwatch.engine import Engine
+from mjwatch.engine.loop import Engine
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.removal import ASIDE_PREFIX
-from mjwatch.jobs.journal import Journal
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
 from mjwatch.outbox.publisher import Outbox
 

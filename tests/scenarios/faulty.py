@@ -16,7 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mjwatch.errors import JournalError
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving

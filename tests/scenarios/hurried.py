@@ -14,7 +14,7 @@ import mjwatch.runtime
 import mjwatch.workers.collector
 from mjwatch.__main__ import main
 from mjwatch.discord.protocol import CloseVerdict
-from mjwatch.jobs.moving import Limits
+from mjwatch.jobs.transitions import Limits
 
 if __name__ == "__main__":
     hurried = functools.partial(Limits, vanish_grace=2.0, queue_full_pause=1.0)

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mjwatch.jobs.control import ask
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
+from mjwatch.journal.requests import ask
 from mjwatch.model import Job, State
 from tests.scenarios.pictures import has_own_pictures
 from tests.scenarios.stage import Stage, staged, wait_until

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
 from tests.scenarios.pictures import has_own_pictures
 from tests.scenarios.stage import Stage, staged

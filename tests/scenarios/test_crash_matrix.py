@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
 from mjwatch.simulator.cdn.render import job_colours
 from mjwatch.simulator.options import make_workspace

@@ -12,8 +12,8 @@ import typer
 
 from mjwatch.cli.app import run
 from mjwatch.cli.output import INTERRUPTED, plain, room, wanted, wrapped
+from mjwatch.client.submit import give, typed
 from mjwatch.errors import MjwatchError, PromptFileError
-from mjwatch.giving import give, typed
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from mjwatch.prompts.parameters import COMMON
 from mjwatch.settings.values import did_you_mean, shown
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from mjwatch.background import Background
     from mjwatch.cli.shell.view import Followed
+    from mjwatch.client.in_process import Background
     from mjwatch.config import Config
     from mjwatch.model import Job
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.history import History
 
-    from mjwatch.background import Background
     from mjwatch.cli.shell.commands import Lines
     from mjwatch.cli.shell.view import Followed
+    from mjwatch.client.in_process import Background
     from mjwatch.config import Config
 
 HISTORY_FILE = "shell_history"

@@ -19,9 +19,9 @@ from mjwatch.model import State
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.background import Background
     from mjwatch.cli.shell.commands import Lines
     from mjwatch.cli.shell.view import Followed
+    from mjwatch.client.in_process import Background
     from mjwatch.config import Config
 
 INTERVAL = 0.2
@@ -35,9 +35,9 @@ def shell(context: typer.Context) -> None:
     does the work itself, with what waits in the queue but not in the inbox. Ctrl-D leaves, and what is queued
     is kept. Lines that are piped in are waited for.
     """
-    from mjwatch.background import Background
     from mjwatch.cli.shell.commands import Lines
     from mjwatch.cli.shell.view import Followed, left_over
+    from mjwatch.client.in_process import Background
 
     # What is worth telling is told here; without a handler the log would write warnings between the lines.
     logging.getLogger("mjwatch").addHandler(logging.NullHandler())

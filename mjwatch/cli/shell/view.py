@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.cli.output import plain, wanted, wrapped
 from mjwatch.cli.progress import percent_of, state_of
+from mjwatch.client.in_process import answered
 from mjwatch.host.running import daemon_runs
-from mjwatch.jobs.overview import overview
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
-from mjwatch.jobs.reason import clock, reason
+from mjwatch.jobs.status_text import clock, reason
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
+from mjwatch.journal.summary import overview
 from mjwatch.model import ENDED, Job, State
-from mjwatch.oneshot import answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -1,0 +1,138 @@
+"""Whose turn it is: one POST at a time, in order, at the pace, and no twin beside its twin."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mjwatch import effects as ef
+from mjwatch import events as ev
+from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
+from mjwatch.jobs.pacing import DAY, Pace, Throttle
+from mjwatch.midjourney.twins import twin_of
+from mjwatch.model import IN_FLIGHT, Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mjwatch.journal.writer import Journal
+    from mjwatch.midjourney.channel import Channel
+
+UPLOADS_KEPT = 3600.0
+"""Seconds for which an upload is used. Its link is good for a day (recorded 2024 to 2026)."""
+
+
+class Sending:
+    """Chooses what is sent next. ``new_nonce`` never gives one twice; ``chance`` gives a number in 0 to 1."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        channel: Channel,
+        pace: Pace,
+        new_nonce: Callable[[], str],
+        chance: Callable[[], float],
+    ) -> None:
+        self._journal = journal
+        self._channel = channel
+        self._pace = pace
+        self._new_nonce = new_nonce
+        self._chance = chance
+        self._throttle = Throttle(pace)
+        self._uploading: str | None = None
+        self.only: frozenset[str] | None = None
+        """If set, no other queued jobs than these are sent."""
+
+    def load(self, now: float) -> None:
+        """Take up how many were sent in the last day."""
+        self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
+
+    def let_pass(self, job_id: str) -> None:
+        """Where only some may be sent, this one may too."""
+        if self.only is not None:
+            self.only |= {job_id}
+
+    def next_step(
+        self, jobs: Mapping[str, Job], now: float
+    ) -> tuple[Job, ev.Chosen | ev.CancelChosen | ef.Upload] | None:
+        """The job whose turn it is and what is to be done with it; None: nobody's, at the moment.
+
+        ``jobs``: those that are open and were ever sent. Raises JournalError.
+        """
+        session_id = self._channel.session_id
+        if not self._channel.open or session_id is None or self._uploading is not None:
+            return None
+        in_flight = [job.state for job in jobs.values() if job.state in IN_FLIGHT]
+        if State.SUBMITTING in in_flight or press_is_out(jobs.values()):
+            return None
+        stopping = to_press(filter(self._may, jobs.values()), now)
+        if stopping is not None and self._throttle.may_press(now):
+            return stopping, ev.CancelChosen(self._new_nonce(), session_id)
+        form = next((job for job in jobs.values() if _has_form(job, now) and self._may(job)), None)
+        if form is not None:
+            job: Job | None = form  # it can't be filled in much later
+        elif self._throttle.may_send(now, len(in_flight), _being_saved(jobs)):
+            job = self._journal.next_queued(now, self.blocked_twins(jobs), only=self.only)
+        else:
+            return None
+        if job is None:
+            return None
+        if _needs_upload(job, now):
+            self._uploading = job.id
+            return job, ef.Upload(job)
+        return job, ev.Chosen(self._new_nonce(), session_id, self._channel.newest)
+
+    def _may(self, job: Job) -> bool:
+        return self.only is None or job.id in self.only
+
+    def sent(self, job: Job, now: float) -> None:
+        """The chosen one's attempt is committed. To fill in a form is no submission of its own."""
+        if job.modal is None:
+            self._throttle.sent(now, self._chance())
+
+    def pressed(self, now: float) -> None:
+        """The chosen one's Cancel Job is pressed."""
+        self._throttle.pressed(now, self._chance())
+
+    def press_time(self, jobs: Mapping[str, Job], now: float) -> float:
+        """When the next Cancel Job is to be pressed; infinity: none."""
+        due = min(map(press_due, filter(self._may, jobs.values())), default=math.inf)
+        return max(due, self._throttle.next_press(now))
+
+    def heard(self, job_id: str, event: ev.JobEvent) -> None:
+        """An upload may have ended."""
+        if job_id == self._uploading and isinstance(event, ev.Uploaded | ev.NotUploaded):
+            self._uploading = None
+
+    def blocked_twins(self, jobs: Mapping[str, Job]) -> set[str]:
+        """The twin keys that must wait because a job with it is out and could not be told from another."""
+        return {
+            twin_of(job)
+            for job in jobs.values()
+            if (_is_out(job) or _has_form(job)) and not self._channel.tells_apart(job)
+        }
+
+    def next_time(self, now: float) -> float:
+        """The earliest time for the next submission, slots aside."""
+        return self._throttle.next_time(now)
+
+
+def _being_saved(jobs: Mapping[str, Job]) -> int:
+    """How many are being saved now; what could not be saved waits for its next try, and holds up nothing."""
+    return sum(job.state is State.COLLECTING and job.due is None for job in jobs.values())
+
+
+def _is_out(job: Job) -> bool:
+    return job.state in IN_FLIGHT or job.state is State.IN_DOUBT
+
+
+def _has_form(job: Job, now: float = math.inf) -> bool:
+    """Whether a form is to be filled in for it, by this time."""
+    due = job.due is None or job.due <= now
+    return job.state is State.QUEUED and job.modal is not None and due
+
+
+def _needs_upload(job: Job, now: float) -> bool:
+    if not job.prompt.images:
+        return False
+    return not job.uploads or any(not 0 <= now - image.at <= UPLOADS_KEPT for image in job.uploads)

@@ -1,0 +1,442 @@
+"""What each event does to a job: the functions that the table in jobs/state_machine.py points to. Pure.
+
+Each takes the job, the event, the time (seconds since 1970) and the limits; it returns the job as it is after
+that, and the effects to hand out once it is in the journal. jobs/transitions.py has those about sending.
+
+What becomes of an attempt: uploads, the POST, its answer, the form that a button opens. Pure.
+
+Functions that the table in jobs/state_machine.py points to; jobs/transitions.py has the others.
+
+What all moves of a job share: what they take and give, the limits, and the line that each adds. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mjwatch import effects as ef
+from mjwatch import events as ev
+from mjwatch.jobs.pacing import backoff
+from mjwatch.jobs.status_text import reason
+from mjwatch.model import Job, Note, Press, Refusal, RefusalClass, State
+
+FETCH_AGAIN = (
+    "The pictures are rendered and paid for: `mjwatch retry` fetches them again. Dropped into the inbox once"
+    " more, the prompt would be rendered, and paid for, a second time."
+)
+
+
+# ---------------------------------------------------------------------------------------------- signs of life
+
+
+def interaction(job: Job, event: ev.InteractionSeen, now: float, limits: Limits) -> Moved:
+    """The gateway names the interaction that the nonce became."""
+    if job.state in {State.SUBMITTING, State.SUBMITTED, State.RUNNING}:
+        return replace(job, interaction_id=event.interaction_id), ()
+    if job.state is State.QUEUED and job.interaction_id == event.interaction_id:
+        return job, ()  # its refusal has come already: INTERACTION_SUCCESS may follow the bot's message
+    job = replace(job, doubted=None)
+    words = f"found: it became interaction {event.interaction_id}"
+    due = now + limits.start_timeout
+    return note(job, now, words, state=State.SUBMITTED, interaction_id=event.interaction_id, due=due), ()
+
+
+def held(job: Job, event: ev.HeldByBot, now: float, limits: Limits) -> Moved:
+    """Midjourney has it wait for a slot."""
+    due = now + limits.silence_timeout
+    words = "Midjourney lets it wait for a free slot"
+    return note(job, now, words, state=State.SUBMITTED, held_by_bot=True, due=due, tries=0, doubted=None), ()
+
+
+def start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
+    """The start message is here; a session that is resumed may tell of it once more."""
+    if job.state is State.RUNNING and job.message_id == event.message_id:
+        return progress(job, ev.Progressed(None, event.job_uuid, event.cancel), now, limits)
+    # Where remix mode is off no form comes, and nothing on the wire tells so before.
+    unasked = job.press is not None and job.press.words is not None and job.modal is None
+    job = note(
+        job,
+        now,
+        f"started, message {event.message_id}" + (", without its new words: no form came" if unasked else ""),
+        state=State.RUNNING,
+        message_id=event.message_id,
+        interaction_id=event.interaction_id or job.interaction_id,
+        job_uuid=event.job_uuid or (job.job_uuid if job.message_id in {None, event.message_id} else None),
+        started=job.started or now,
+        vanished=None,
+        cancel_button=_button(job if job.message_id in {None, event.message_id} else None, event.cancel),
+        held_by_bot=False,
+        doubted=None,
+        due=now + limits.silence_timeout,
+        tries=0,
+    )
+    return job, ()
+
+
+def _button(job: Job | None, offered: Press | None) -> Press | None:
+    """The first that was offered is kept: a later part of the message may lack the message's flags."""
+    known = None if job is None else job.cancel_button
+    same = (
+        known and offered and (known.message_id, known.custom_id) == (offered.message_id, offered.custom_id)
+    )
+    return known if same or offered is None else offered
+
+
+def progress(job: Job, event: ev.Progressed, now: float, limits: Limits) -> Moved:
+    """A sign of life."""
+    job = replace(
+        job,
+        state=State.RUNNING,
+        percent=job.percent if event.percent is None else event.percent,
+        job_uuid=event.job_uuid or job.job_uuid,
+        cancel_button=_button(job, event.cancel),
+        started=job.started or now,
+        doubted=None,
+        due=now + limits.silence_timeout,
+    )
+    return job, ()
+
+
+def vanish(job: Job, event: ev.Vanished, now: float, limits: Limits) -> Moved:
+    """The start message is gone; a final may still come."""
+    words = "its start message was deleted"
+    return note(job, now, words, vanished=now, due=now + limits.vanish_grace), ()
+
+
+def overdue_submitted(job: Job, event: ev.Overdue, now: float, limits: Limits) -> Moved:
+    """Submitted, and never started, or no form came for it."""
+    return doubt(job, ev.Unanswered("Midjourney has not started it in time"), now, limits)
+
+
+def overdue_running(job: Job, event: ev.Overdue, now: float, limits: Limits) -> Moved:
+    """Silent for too long, or its start message was deleted and no final came."""
+    if job.vanished is None:
+        return doubt(job, ev.Unanswered("no sign of life from Midjourney for too long"), now, limits)
+    if event.result_held:
+        return doubt(job, ev.Unanswered("a result is here that may be its own or another job's"), now, limits)
+    detail = (
+        "Midjourney deleted the job's message and sent no pictures. That is how it stops a job whose content"
+        " it objects to, or which was cancelled in Discord."
+    )
+    advice = "Change the words or pictures, then drop the file into the inbox again."
+    return fail(job, Refusal(RefusalClass.MODERATION, None, detail, advice=advice), now)
+
+
+# ---------------------------------------------------------------------------------------------- the end
+
+
+def finish(job: Job, event: ev.Finished, now: float, limits: Limits) -> Moved:
+    """The result is here: from now on its pictures are owed."""
+    result = event.result
+    job = note(
+        job,
+        now,
+        f"finished, message {result.message_id}, known by {result.matched_by}",
+        state=State.COLLECTING,
+        result=result,
+        job_uuid=result.job_uuid or job.job_uuid,
+        percent=100,
+        finished=now,
+        published=None,
+        refusal=None,
+        doubted=None,
+        cancelling=None,
+        due=None,
+        tries=0,
+    )
+    return job, (ef.Collect(job),)
+
+
+def publish_done(job: Job, event: ev.Published, now: float, limits: Limits) -> Moved:
+    """The pictures are in the outbox."""
+    if event.failed:
+        return job, ()  # the folder of a failure that a late result or a retry has overtaken
+    job = note(job, now, "published", state=State.DONE, published=now, folder=event.folder, due=None, tries=0)
+    news = ef.Notify(ef.News.DONE, now, job=job)
+    return job, (news, ef.Spawn(job)) if job.prompt.then else (news,)
+
+
+def publish_answer(job: Job, event: ev.Published, now: float, limits: Limits) -> Moved:
+    """The page that says why there are none is in the outbox."""
+    told = job.published is not None or job.state is State.CANCELLED  # a person knows what they cancelled
+    why, _ = reason(job)
+    job = note(job, now, "published", published=now, folder=event.folder, due=None, tries=0)
+    return job, () if told else (ef.Notify(ef.News.FAILED, now, why, job),)
+
+
+def not_saved(job: Job, event: ev.NotSaved, now: float, limits: Limits) -> Moved:
+    """The pictures could not be saved; another try follows, unless it can't help."""
+    if event.final:
+        return fail(job, Refusal(RefusalClass.TRANSIENT, None, event.reason, advice=FETCH_AGAIN), now)
+    return answer_not_saved(job, event, now, limits)
+
+
+def answer_not_saved(job: Job, event: ev.NotSaved, now: float, limits: Limits) -> Moved:
+    """The folder could not be published; another try follows."""
+    wait = backoff(job.tries)
+    words = f"not saved: {event.reason}{AGAIN}{wait:.0f} s"
+    return note(job, now, words, due=now + wait, tries=job.tries + 1), ()
+
+
+def collect_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
+    """Fetch and save the pictures once more."""
+    job = replace(job, due=None)
+    return job, (ef.Collect(job),)
+
+
+def collect_sooner(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
+    """A person wants the next try now."""
+    # Without a due time it is being collected at this moment: a second Collect would race the first.
+    return (job, ()) if job.due is None else collect_again(job, event, now, limits)
+
+
+def answer_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
+    """Publish the answer once more, if it is not published yet."""
+    job = replace(job, due=None)
+    return job, ((ef.Answer(job),) if job.published is None else ())
+
+
+def retry(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
+    """Fetch again what was rendered already; render again only what was not."""
+    job = note(
+        *(job, now, "asked to retry"),
+        published=None,
+        tries=0,
+        due=None,
+        refusal=None,
+        doubted=None,
+        modal=None,
+        cancelling=None,
+    )
+    if job.result is not None:
+        job = replace(job, state=State.COLLECTING)
+        return job, (ef.Collect(job),)
+    return replace(job, state=State.QUEUED, finished=None), ()
+
+
+POSTS_AT_MOST = 3
+"""Tries at a message with pictures that may stand in the channel although its answer is not understood."""
+
+FORMS_AT_MOST = 2
+"""Forms that are filled in for one follow-up before it is given up."""
+
+
+def choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
+    """A new attempt begins; what the last one had learnt is forgotten."""
+    job = note(
+        job,
+        now,
+        f"submitting, nonce {event.nonce}",
+        state=State.SUBMITTING,
+        nonces=(*job.nonces, event.nonce),
+        session_id=event.session_id,
+        anchor=event.anchor,
+        due=None,
+        interaction_id=None,
+        message_id=None,
+        job_uuid=None,
+        percent=None,
+        held_by_bot=False,
+        vanished=None,
+        doubted=None,
+        cancel_button=None,
+        cancelling=None,
+        refusal=None,
+        submitted=now,
+        started=None,
+    )
+    return job, (ef.Submit(job),)
+
+
+def accept(job: Job, event: ev.Accepted, now: float, limits: Limits) -> Moved:
+    """Discord has executed the command."""
+    form = awaits_form(job)
+    due = now + (limits.form_timeout if form else limits.start_timeout)
+    tries = job.tries if form else 0
+    return note(job, now, "submitted", state=State.SUBMITTED, due=due, tries=tries, doubted=None), ()
+
+
+def awaits_form(job: Job) -> bool:
+    """Whether its button was pressed for a form, without which nothing runs."""
+    opens = job.press is not None and job.press.form
+    return opens and job.modal is None and job.started is None
+
+
+def uploaded(job: Job, event: ev.Uploaded, now: float, limits: Limits) -> Moved:
+    """Discord has its local images: it can be sent."""
+    words = f"uploaded {', '.join(image.filename for image in event.images)}"
+    return note(job, now, words, uploads=event.images, due=None, tries=0), ()
+
+
+def not_uploaded(job: Job, event: ev.NotUploaded, now: float, limits: Limits) -> Moved:
+    """Another try follows, unless it can't help."""
+    if event.refusal is not None:
+        refused = ev.Refused(event.refusal, executed=False)
+        return refuse(replace(job, state=State.SUBMITTING, interaction_id=None), refused, now, limits)
+    if event.posted and job.tries >= POSTS_AT_MOST:
+        return fail(job, Refusal(RefusalClass.TRANSIENT, None, f"not uploaded: {event.reason}"), now)
+    wait = backoff(job.tries) if event.retry_after is None else event.retry_after
+    words = f"not uploaded: {event.reason}{AGAIN}{wait:.0f} s"
+    return note(job, now, words, due=now + wait, tries=job.tries + 1), ()
+
+
+def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Limits) -> Moved:
+    """The button has opened a form: filling it in is an attempt of its own."""
+    if job.press is None or job.started is not None:
+        return job, ()
+    if job.cancelling is not None:
+        return cancelled(job, now, "cancelled: the form that Midjourney opened for it is not sent")
+    words = "Midjourney opened a form for it"
+    return note(job, now, words, state=State.QUEUED, modal=event.modal, due=None, tries=0, doubted=None), ()
+
+
+def forget_form(job: Job, event: ev.Restarted, now: float, limits: Limits) -> Moved:
+    """A form is good for minutes; after a stop the button is pressed once more."""
+    return (replace(job, modal=None), ()) if job.modal is not None else (job, ())
+
+
+def not_sent(job: Job, event: ev.NotSent, now: float, limits: Limits) -> Moved:
+    """Back to the queue, unless its interaction shows that it was executed."""
+    if job.interaction_id is not None:
+        return accept(job, ev.Accepted(), now, limits)
+    wait = backoff(job.tries) if event.retry_after is None else event.retry_after
+    words = f"not sent: {event.reason}{AGAIN}{wait:.0f} s"
+    return back(job, now, words, wait)
+
+
+def unanswered(job: Job, event: ev.Unanswered, now: float, limits: Limits) -> Moved:
+    """In doubt, unless its interaction shows that it was executed."""
+    if job.interaction_id is not None:
+        return accept(job, ev.Accepted(), now, limits)
+    if awaits_form(job):
+        return _press_again(job, _no_form(event.reason), now)
+    job, effects = doubt(job, event, now, limits)
+    return (replace(job, doubted=now), ()) if job.state is State.IN_DOUBT else (job, effects)
+
+
+def proven_unsent(job: Job, event: ev.ProvenUnsent, now: float, limits: Limits) -> Moved:
+    """Back to the queue: it is shown that nothing was executed."""
+    # Only the fate of the POST can be proven so; a job that was silent after its 204 was executed.
+    if job.doubted is None:
+        return job, ()
+    words = "found out: it was not executed, so it is sent again"
+    return back(replace(job, doubted=None), now, words)
+
+
+def doubt(job: Job, event: ev.Unanswered | ev.InteractionFailed, now: float, limits: Limits) -> Moved:
+    """Whether it runs is not known."""
+    if awaits_form(job):
+        return _press_again(job, _no_form(event.reason), now)
+    if job.cancelling is not None:
+        return cancelled(job, now, f"cancelled, in doubt whether it runs: {event.reason}")
+    return note(job, now, f"in doubt: {event.reason}", state=State.IN_DOUBT, due=None), ()
+
+
+def restarted_while_sending(job: Job, event: ev.Restarted, now: float, limits: Limits) -> Moved:
+    """The program ended between the commit and the answer."""
+    return unanswered(job, ev.Unanswered("mjwatch was stopped while it was being sent"), now, limits)
+
+
+def refuse(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
+    """Back to the queue where nothing ran and waiting or a person can help; else it has failed."""
+    if not event.executed and (job.interaction_id is not None or job.state is not State.SUBMITTING):
+        return accept(job, ev.Accepted(), now, limits) if job.state is State.SUBMITTING else (job, ())
+    refusal = event.refusal
+    passing = refusal.needs_human or refusal.cls in {RefusalClass.RETRY, RefusalClass.TRANSIENT}
+    if job.modal is not None and not event.executed and not passing:
+        return _press_again(job, refusal, now)
+    waits = refusal.needs_human or refusal.cls is RefusalClass.RETRY
+    if not event.executed:
+        waits = waits or refusal.cls in {RefusalClass.STALE_VERSION, RefusalClass.TRANSIENT}
+    # A job that had started is paid for; sending it again is a person's decision.
+    if not waits or job.started is not None:
+        return fail(job, refusal, now)
+    # Where a person is needed the sending is paused: once told to go on, it shall go on.
+    full = event.executed and not refusal.needs_human
+    pause = limits.queue_full_pause if full else backoff(job.tries)
+    wait = pause if refusal.retry_after is None else refusal.retry_after
+    words = f"put back: {refusal.title or refusal.detail}"
+    return back(replace(job, modal=None), now, words, wait)
+
+
+def _no_form(why: str) -> Refusal:
+    detail = f"Midjourney's form for it did not come, so nothing was run: {why}"
+    return Refusal(RefusalClass.TRANSIENT, None, detail)
+
+
+def _press_again(job: Job, refusal: Refusal, now: float) -> Moved:
+    """Nothing has run without a form that is filled in; the button opens another one, but not for ever."""
+    if job.tries >= FORMS_AT_MOST:
+        return fail(job, refusal, now)
+    wait = backoff(job.tries)
+    words = f"{refusal.title or refusal.detail}{AGAIN}{wait:.0f} s"
+    return back(replace(job, modal=None, doubted=None), now, words, wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a job may stay silent, in seconds, before it is looked into."""
+
+    start_timeout: float = 900.0
+    silence_timeout: float = 3600.0
+    vanish_grace: float = 60.0
+    queue_full_pause: float = 60.0
+    form_timeout: float = 60.0
+
+
+DEFAULT_LIMITS = Limits()
+
+Moved = tuple[Job, tuple[ef.Effect, ...]]
+Handler = Callable[[Job, Any, float, Limits], Moved]
+
+HISTORY_LENGTH = 60
+"""Notes kept with a job; a job that is retried for days must not grow without bound."""
+
+AGAIN = "; again in "
+"""Stands between what went wrong and the seconds until the next try."""
+
+
+def note(job: Job, now: float, words: str, **changes: Any) -> Job:
+    """With one line more, in place of the last where only the waiting time differs: days of retries fit."""
+    repeats = job.history and AGAIN in words and _cause(job.history[-1].event) == _cause(words)
+    kept = job.history[:-1] if repeats else job.history
+    history = (*kept, Note(now, words))[-HISTORY_LENGTH:]
+    return replace(job, history=history, **changes)
+
+
+def _cause(words: str) -> str:
+    return words.partition(AGAIN)[0]
+
+
+def stay(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
+    """Nothing changes: a duplicate, or a latecomer."""
+    return job, ()
+
+
+def fail(job: Job, refusal: Refusal, now: float) -> Moved:
+    """It has failed; its answer says why."""
+    words = f"failed: {refusal.title or refusal.detail}"
+    job = note(job, now, words, state=State.FAILED, refusal=refusal, due=None, tries=0, finished=now)
+    return job, (ef.Answer(job),)
+
+
+def without_follow_ups(job: Job) -> Job:
+    """Nothing is to be made from its pictures."""
+    return replace(job, prompt=replace(job.prompt, then=()))
+
+
+def cancelled(job: Job, now: float, words: str = "cancelled") -> Moved:
+    """It has ended as a person wanted; its answer says so."""
+    job = without_follow_ups(job)
+    job = note(job, now, words, state=State.CANCELLED, due=None, tries=0, finished=now)
+    return job, (ef.Answer(job),)
+
+
+def back(job: Job, now: float, words: str, wait: float | None = None) -> Moved:
+    """To the queue, for as many seconds at least; but what a person wants cancelled is not sent again."""
+    if job.cancelling is not None:
+        return cancelled(note(job, now, words), now, "cancelled before it was sent again")
+    due = None if wait is None else now + wait
+    return note(job, now, words, state=State.QUEUED, due=due, tries=job.tries + 1), ()
