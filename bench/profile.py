@@ -24,15 +24,15 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("inflating the grid once more, for its filters", ("_inflated (", "Scanlines.read (")),
     ("compressing the four pictures", ("pictures/scanlines.py", "_encode (mjwatch/pictures/split.py")),
     ("decoding the grid", ("opened_grid (",)),
-    ("what the pictures say of themselves", ("pictures/metadata.py", "pictures/png.py")),
+    ("what the pictures say of themselves", ("pictures/metadata.py", "pictures/scanlines.py")),
     ("sums: MD5, SHA-256", ("sha256", "md5")),
     ("writing and syncing files", ("filesystem/durable.py", "outbox/publisher.py")),
-    ("downloading", ("discord/transport.py", "discord/cdn.py")),
+    ("downloading", ("discord/http.py", "discord/cdn.py")),
     (
         "the journal",
         ("journal/writer.py", "journal/reader.py", "journal/database.py", "journal/serialization.py"),
     ),
-    ("the gateway", ("discord/session.py", "discord/wire.py", "discord/connection.py")),
+    ("the gateway", ("discord/session.py", "discord/websocket.py", "discord/connection.py")),
     ("the loop: matching, the table", ("mjwatch/engine/loop.py",)),
 )
 """What is done, by what stands in a stack; the first that fits counts."""

@@ -9,9 +9,9 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.discord.allowed_hosts import token_may_go_to
 from mjwatch.discord.cdn import CDN
 from mjwatch.discord.connection import WebsocketConnection
-from mjwatch.discord.hosts import token_may_go_to
 from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
@@ -20,7 +20,7 @@ from mjwatch.engine.loop import Engine
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned, Poked
 from mjwatch.gallery.gallery import Gallery
-from mjwatch.gallery.keeper import GalleryKeeper
+from mjwatch.gallery.updater import GalleryKeeper
 from mjwatch.host.liveness import Pulse
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.platform import host_name, machine_id

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.diagnostics.check import CheckResult, CheckState, run_checks
-from mjwatch.discord.commands import ApplicationCommand
+from mjwatch.discord.rest import ApplicationCommand
 from mjwatch.errors import AnsweredNoError, ConfigError
 from mjwatch.model import Refusal, RefusalClass
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.discord.answers import NOT_READY_WAIT, read_answer
+from mjwatch.discord.http_errors import NOT_READY_WAIT, read_answer
 from mjwatch.model import Refusal, RefusalClass
 
 R = RefusalClass

@@ -13,9 +13,9 @@ from mjwatch.jobs.cancellation import press_is_out, to_press
 from mjwatch.jobs.state_machine import step
 from mjwatch.journal.serialization import dump_job, load_job
 from mjwatch.midjourney.buttons import cancel_of
-from mjwatch.midjourney.messages import read_message
-from mjwatch.midjourney.orders import cancel_packet
 from mjwatch.midjourney.packets import Target
+from mjwatch.midjourney.parsing.messages import read_message
+from mjwatch.midjourney.requests import cancel_packet
 from mjwatch.model import Job, Modal, Press, Prompt, Refusal, RefusalClass, Result, State
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from mjwatch.errors import DownloadError, OutboxError
 from mjwatch.model import Job, Prompt, ResultKind, State
 from mjwatch.outbox.manifest import Place
 from mjwatch.outbox.publisher import Outbox
-from mjwatch.pictures.provenance import SOURCE_TYPE
+from mjwatch.pictures.metadata import SOURCE_TYPE
 from mjwatch.pictures.thumbnail import thumbnail
 from mjwatch.workers.collector import KEPT_AT_MOST, TRIES, Collector
 from tests.made_jobs import RESULT, made_job

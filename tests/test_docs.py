@@ -12,7 +12,7 @@ import typer.main
 
 import mjwatch
 from mjwatch.cli.app import app
-from mjwatch.midjourney.matching import __doc__ as matching_doc
+from mjwatch.midjourney.matching.matcher import __doc__ as matching_doc
 from mjwatch.model import Prompt, RefusalClass
 from mjwatch.outbox.manifest import PictureFile, Place, build_manifest, dump_manifest
 from tests.made_jobs import made_job

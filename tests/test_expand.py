@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
-from mjwatch.prompts.choices import UNCOUNTED
-from mjwatch.prompts.expand import MAX_WILDCARDS, Wildcards, wildcards_in
+from mjwatch.prompts.expand import MAX_WILDCARDS, UNCOUNTED, Wildcards, wildcards_in
 
 WILDCARDS = {
     "colour": b"# of the walls\nred\n\nblue, not too dark\n",

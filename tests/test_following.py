@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mjwatch import events as ev
-from mjwatch.midjourney.following import Follower
+from mjwatch.midjourney.tracker import Follower
 from mjwatch.model import Job, State
 from tests.shapes import (
     CHANNEL,

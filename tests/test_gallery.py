@@ -21,10 +21,10 @@ from mjwatch.filesystem.durable import durable_replace
 from mjwatch.gallery import chunks as chunks_module
 from mjwatch.gallery import gallery as gallery_module
 from mjwatch.gallery import page as page_module
-from mjwatch.gallery import thumbs as thumbs_module
+from mjwatch.gallery import thumbnails as thumbs_module
 from mjwatch.gallery.gallery import Gallery
-from mjwatch.gallery.script import read_entry
-from mjwatch.gallery.survey import survey
+from mjwatch.gallery.js_data import read_entry
+from mjwatch.gallery.outbox_scan import survey
 from mjwatch.model import State
 from mjwatch.pictures.split import image_facts
 from mjwatch.pictures.thumbnail import thumbnail_of

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mjwatch.gallery.chunks import CHUNK, INDEX, Chunks
 from mjwatch.gallery.entry import entry_of, shown_path
-from mjwatch.gallery.script import (
+from mjwatch.gallery.js_data import (
     chunk_lines,
     chunk_script,
     index_script,

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from mjwatch.errors import OutboxError
-from mjwatch.gallery import keeper as keeper_module
+from mjwatch.gallery import updater as keeper_module
 from mjwatch.gallery.gallery import NONE_MADE, Gallery
-from mjwatch.gallery.keeper import BATCH, GalleryKeeper
+from mjwatch.gallery.updater import BATCH, GalleryKeeper
 from tests.outboxes import a_folder, a_job, an_outbox
 from tests.test_gallery import entries
 

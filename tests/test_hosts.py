@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.discord.hosts import host_of, is_loopback, picture_may_come_from, token_may_go_to
+from mjwatch.discord.allowed_hosts import host_of, is_loopback, picture_may_come_from, token_may_go_to
 
 
 @pytest.mark.parametrize(

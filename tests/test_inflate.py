@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.discord.inflate import InflateError, Inflater
+from mjwatch.discord.payloads import InflateError, Inflater
 
 
 def compressed(*messages: bytes) -> list[bytes]:

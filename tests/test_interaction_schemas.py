@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from mjwatch.midjourney.orders import order_for
+from mjwatch.midjourney.requests import order_for
 from mjwatch.model import Job, Modal, Press, Prompt, UploadedImage
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from tests.interaction_schemas import BUTTON, COMMANDS, DIRECT, FORM, GUILD, NONCE, Command

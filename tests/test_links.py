@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.prompts.links import only_links, split_links, validate_link
+from mjwatch.prompts.images import only_links, split_links, validate_link
 
 A, B = "https://pics.example/a.png", "http://pics.example:8080/b(1).jpg?x=1&y=2#z"
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.midjourney.matching import Match, Unclear, match, match_history
-from mjwatch.midjourney.messages import read_message
-from mjwatch.midjourney.strangers import Strangers
+from mjwatch.midjourney.matching.foreign_jobs import Strangers
+from mjwatch.midjourney.matching.matcher import Match, Unclear, match, match_history
+from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.model import State
 from tests.shapes import ME, STRANGER, UUID_A, UUID_B, a_job, message, progress, refused, result, started
 
 if TYPE_CHECKING:
-    from mjwatch.midjourney.reading import Reading
+    from mjwatch.midjourney.parsing.parsed_message import Reading
 
 
 def read(data: dict[str, Any], event: str = "MESSAGE_CREATE") -> Reading:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mjwatch.midjourney.custom_ids import read_custom_id
-from mjwatch.midjourney.explain import explain
-from mjwatch.midjourney.info import Info, read_info
-from mjwatch.midjourney.messages import Kind, Reading, read_message
-from mjwatch.midjourney.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, Outcome, judge_embed
+from mjwatch.midjourney.buttons import read_custom_id
+from mjwatch.midjourney.parsing.explain import explain
+from mjwatch.midjourney.parsing.messages import Kind, Reading, read_message
+from mjwatch.midjourney.parsing.parsed_message import Info, read_info
+from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, Outcome, judge_embed
 from mjwatch.model import RefusalClass
 
 DATA = Path(__file__).parent / "data" / "messages"

@@ -20,8 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, PngImagePlugin
 
-from mjwatch.pictures.metadata import with_provenance
-from mjwatch.pictures.provenance import SOURCE_TYPE, WORDS_AT_MOST, Provenance
+from mjwatch.pictures.metadata import SOURCE_TYPE, WORDS_AT_MOST, Provenance, with_provenance
 from mjwatch.pictures.split import FORMATS, split_grid
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 import pytest
 
-from mjwatch.discord.network import ca_bundle, proxy_for, tls_context
+from mjwatch.discord.http import ca_bundle, proxy_for, tls_context
 from mjwatch.errors import ConfigError
 
 VARIABLES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]

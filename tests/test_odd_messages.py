@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from mjwatch import events as ev
 from mjwatch.jobs.state_machine import step
 from mjwatch.midjourney.channel import Channel
-from mjwatch.midjourney.following import Follower
-from mjwatch.midjourney.messages import read_message
-from mjwatch.midjourney.reading import Kind
+from mjwatch.midjourney.parsing.messages import read_message
+from mjwatch.midjourney.parsing.parsed_message import Kind
+from mjwatch.midjourney.tracker import Follower
 from mjwatch.model import Job, Prompt, State
 from tests.shapes import (
     BOT,

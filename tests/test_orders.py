@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.midjourney.orders import order_for
 from mjwatch.midjourney.packets import FIELD_LIMIT
+from mjwatch.midjourney.requests import order_for
 from mjwatch.model import Job, Modal, Press, Prompt, UploadedImage
 from tests.interaction_schemas import APP, DIRECT, GUILD, NONCE, Command
 from tests.pressed import GRID_UUID, done_job, pressed_job, single_buttons

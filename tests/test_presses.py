@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from mjwatch import events as ev
 from mjwatch.midjourney.channel import Channel
-from mjwatch.midjourney.following import Follower
-from mjwatch.midjourney.forms import prompt_field, read_modal
-from mjwatch.midjourney.messages import read_message
-from mjwatch.midjourney.switches import read_switches
+from mjwatch.midjourney.interactions import prompt_field, read_modal
+from mjwatch.midjourney.parsing.components import read_switches
+from mjwatch.midjourney.parsing.messages import read_message
+from mjwatch.midjourney.tracker import Follower
 from mjwatch.model import Job, Modal, Press, Prompt, RefusalClass, ResultKind, State
 from tests.pressed import (
     GRID_MESSAGE,

@@ -12,9 +12,9 @@ import pytest
 from mjwatch.cli.submit import lines_of
 from mjwatch.inbox.references import preview
 from mjwatch.prompts.commands import COMMANDS
-from mjwatch.prompts.defaults import KEYS as DEFAULT_KEYS
-from mjwatch.prompts.keys import KEYS
-from mjwatch.prompts.wants import wants
+from mjwatch.prompts.references import wants
+from mjwatch.prompts.toml_keys import KEYS
+from mjwatch.prompts.tomlfile import DEFAULT_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

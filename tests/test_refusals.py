@@ -10,12 +10,12 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.discord.answers import _BY_CODE, read_answer
+from mjwatch.discord.http_errors import _BY_CODE, read_answer
 from mjwatch.jobs.state_machine import step
-from mjwatch.midjourney.following import Follower
-from mjwatch.midjourney.messages import read_message
-from mjwatch.midjourney.reading import Kind
-from mjwatch.midjourney.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, judge_embed
+from mjwatch.midjourney.parsing.messages import read_message
+from mjwatch.midjourney.parsing.parsed_message import Kind
+from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, judge_embed
+from mjwatch.midjourney.tracker import Follower
 from mjwatch.model import Refusal, RefusalClass, State
 from tests.shapes import CHANNEL, ME, a_job, create, message
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from mjwatch.errors import PictureError
-from mjwatch.pictures import png
+from mjwatch.pictures import scanlines as png
 from mjwatch.pictures.scanlines import Scanlines
 from mjwatch.pictures.split import split_grid
 

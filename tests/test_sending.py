@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.discord.answers import read_answer
+from mjwatch.discord.http_errors import read_answer
 from mjwatch.engine.scheduler import UPLOADS_KEPT
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import SAVED_AT_ONCE

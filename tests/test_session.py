@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.discord.backoff import GiveUp, Reconnect
 from mjwatch.discord.payloads import ResumeState, encode
 from mjwatch.discord.protocol import CloseCode
 from mjwatch.discord.session import RESUMABLE_CLOSE, GatewaySession, Phase
+from mjwatch.discord.timing import GiveUp, Reconnect
 from mjwatch.errors import ConfigError
 from mjwatch.events import (
     GatewayDispatch,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mjwatch import events as ev
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.following import Follower
-from mjwatch.midjourney.twins import twin_of
+from mjwatch.midjourney.matching.similarity import twin_of
+from mjwatch.midjourney.tracker import Follower
 from mjwatch.model import Job, State
 from tests.pressed import (
     GRID_MESSAGE,

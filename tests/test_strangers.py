@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.discord.protocol import DISCORD_EPOCH_MS, snowflake
-from mjwatch.midjourney.messages import read_message
-from mjwatch.midjourney.strangers import STRANGERS_KEPT, Stranger, Strangers
+from mjwatch.midjourney.matching.foreign_jobs import STRANGERS_KEPT, Stranger, Strangers
+from mjwatch.midjourney.parsing.messages import read_message
 from tests.shapes import UUID_A, UUID_B, progress, result, started
 
 if TYPE_CHECKING:
-    from mjwatch.midjourney.reading import Reading
+    from mjwatch.midjourney.parsing.parsed_message import Reading
 
 HOUR_MS = 60 * 60 * 1000
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from mjwatch.discord.network import tls_context
+from mjwatch.discord.http import tls_context
 from mjwatch.discord.rest import DiscordREST
-from mjwatch.discord.wire import LostError, Wire
+from mjwatch.discord.websocket import LostError, Wire
 from mjwatch.errors import NotReachedError
 
 

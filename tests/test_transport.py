@@ -1,6 +1,6 @@
 import pytest
 
-from mjwatch.discord.transport import IDLE_LIMIT, Transport
+from mjwatch.discord.http import IDLE_LIMIT, Transport
 from mjwatch.errors import UnansweredError
 from tests.wire_servers import Answer, http_server
 

@@ -104,7 +104,7 @@ def ask(
 
 def info(context: typer.Context, as_json: Json = False) -> None:
     """Show the account's plan, its hours and its queue."""
-    from mjwatch.midjourney.info import read_info
+    from mjwatch.midjourney.parsing.parsed_message import read_info
 
     found = _ask(context, "info", "", [])
     if as_json:

@@ -99,7 +99,7 @@ def _prompt_file(argument: str) -> tuple[str, str, bytes]:
     """Stem, suffix and content of the prompt file that this argument means."""
     from mjwatch.client.in_process import prompt_file
     from mjwatch.filesystem.safe_names import safe_name, slug
-    from mjwatch.prompts.assembly import clean
+    from mjwatch.prompts.compose import clean
 
     if argument == "-":
         data = sys.stdin.buffer.read()

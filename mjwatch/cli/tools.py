@@ -92,7 +92,7 @@ def explain(
     ],
 ) -> None:
     """Show how mjwatch reads a Discord message, as one JSON object."""
-    from mjwatch.midjourney.explain import explain as read
+    from mjwatch.midjourney.parsing.explain import explain as read
 
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()

@@ -19,11 +19,11 @@ from mjwatch.inbox.references import preview_alone
 from mjwatch.jobs.intake import sha256
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.requests import ask
-from mjwatch.midjourney.orders import order_for
+from mjwatch.midjourney.requests import order_for
 from mjwatch.model import Job, Prompt, State, UploadedImage
 from mjwatch.prompts.actions import expand_then
-from mjwatch.prompts.assembly import clean
-from mjwatch.prompts.pictures import is_picture
+from mjwatch.prompts.compose import clean
+from mjwatch.prompts.images import is_picture
 from mjwatch.runtime import Runtime, new_id
 
 if TYPE_CHECKING:

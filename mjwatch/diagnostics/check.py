@@ -12,7 +12,7 @@ from mjwatch.config import SECTIONS, Config, load_keys
 from mjwatch.diagnostics.check_discord import ONLINE, check_discord
 from mjwatch.diagnostics.check_folders import check_folders
 from mjwatch.diagnostics.check_result import CheckResult, CheckState, fail, failed_lines, ok, skipped, warn
-from mjwatch.discord.hosts import host_of
+from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.errors import ConfigError
 from mjwatch.filesystem import probe
 from mjwatch.settings.secrets import origins

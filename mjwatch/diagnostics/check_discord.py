@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from mjwatch.diagnostics.check_result import CheckResult, CheckState, fail, failed_lines, ok, skipped, warn
-from mjwatch.discord.network import proxy_for
+from mjwatch.discord.http import proxy_for
 from mjwatch.errors import AnsweredNoError, ConfigError, WireError
 from mjwatch.model import RefusalClass
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from mjwatch.config import Config
-    from mjwatch.discord.commands import ApplicationCommand
+    from mjwatch.discord.rest import ApplicationCommand
     from mjwatch.settings.secrets import Keys
 
 ONLINE = ("proxy", "token", "clock", "guild", "channel", "command")

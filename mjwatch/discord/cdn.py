@@ -6,9 +6,8 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING
 
-from mjwatch.discord.hosts import host_of, picture_may_come_from
-from mjwatch.discord.network import USER_AGENT
-from mjwatch.discord.transport import Timeout, Transport
+from mjwatch.discord.allowed_hosts import host_of, picture_may_come_from
+from mjwatch.discord.http import USER_AGENT, Timeout, Transport
 from mjwatch.errors import DownloadError, WireError
 
 if TYPE_CHECKING:

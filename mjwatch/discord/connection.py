@@ -9,12 +9,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from mjwatch.discord.backoff import GiveUp, Reconnect
-from mjwatch.discord.network import proxy_for
+from mjwatch.discord.http import proxy_for
 from mjwatch.discord.payloads import encode
 from mjwatch.discord.protocol import CloseCode
 from mjwatch.discord.session import RESUMABLE_CLOSE, GatewaySession, Phase
-from mjwatch.discord.wire import LostError, Wire
+from mjwatch.discord.timing import GiveUp, Reconnect
+from mjwatch.discord.websocket import LostError, Wire
 from mjwatch.host.liveness import Pulse
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.discord.hosts import host_of, picture_may_come_from
-from mjwatch.discord.network import USER_AGENT
-from mjwatch.discord.transport import Timeout, Transport
+from mjwatch.discord.allowed_hosts import host_of, picture_may_come_from
+from mjwatch.discord.http import USER_AGENT, Timeout, Transport
 from mjwatch.errors import AnsweredNoError, UnansweredError
 from mjwatch.model import Refusal, RefusalClass, UploadedImage
 

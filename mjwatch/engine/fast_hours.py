@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mjwatch.events import PromptGiven
-from mjwatch.midjourney.info import read_info
-from mjwatch.midjourney.reading import Mode
+from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
 from mjwatch.model import Pause, PauseKind, Prompt, State
 
 if TYPE_CHECKING:

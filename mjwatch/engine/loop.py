@@ -24,7 +24,7 @@ from mjwatch.engine.scheduler import Sending
 from mjwatch.errors import JournalError
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.twins import twin_of
+from mjwatch.midjourney.matching.similarity import twin_of
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mjwatch.jobs.transitions import Limits
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
-    from mjwatch.midjourney.following import JobEvents
+    from mjwatch.midjourney.tracker import JobEvents
 
 log = logging.getLogger("mjwatch")
 

@@ -9,7 +9,7 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.midjourney.twins import twin_of
+from mjwatch.midjourney.matching.similarity import twin_of
 from mjwatch.model import IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mjwatch.filesystem.durable import durable_replace
-from mjwatch.gallery.script import chunk_lines, chunk_script, index_script, read_index
+from mjwatch.gallery.js_data import chunk_lines, chunk_script, index_script, read_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

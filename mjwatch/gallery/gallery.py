@@ -13,10 +13,10 @@ from mjwatch.errors import OutboxError
 from mjwatch.filesystem.durable import durable_folder, durable_replace
 from mjwatch.gallery.chunks import Chunks
 from mjwatch.gallery.entry import entry_of, shown_path
+from mjwatch.gallery.js_data import literal, read_entry, status_script
+from mjwatch.gallery.outbox_scan import OURS, stamp_of, survey
 from mjwatch.gallery.page import install
-from mjwatch.gallery.script import literal, read_entry, status_script
-from mjwatch.gallery.survey import OURS, stamp_of, survey
-from mjwatch.gallery.thumbs import Thumbnails
+from mjwatch.gallery.thumbnails import Thumbnails
 from mjwatch.outbox.manifest import FILE_NAME, load_manifest
 
 if TYPE_CHECKING:

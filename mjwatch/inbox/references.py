@@ -16,7 +16,7 @@ from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.filesystem.nofollow import identify, is_link, read_unchanged
 from mjwatch.model import Surroundings
 from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
-from mjwatch.prompts.wants import wants
+from mjwatch.prompts.references import wants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

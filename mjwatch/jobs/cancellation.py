@@ -1,8 +1,8 @@
 """How a job is cancelled: unsent by us, once it is sent by Midjourney's own button, if there is one. Pure.
 
-The table in jobs/state_machine.py points to these functions. A job that is sent is not given up for a person's
-word alone: it stays until Midjourney has stopped it or sends its pictures, which are paid for, or until it
-is in doubt.
+The table in jobs/state_machine.py points to these functions. A job that is sent is not given up for a
+person's word alone: it stays until Midjourney has stopped it or sends its pictures, which are paid for, or
+until it is in doubt.
 """
 
 from __future__ import annotations

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.discord.stream import Stream
-from mjwatch.discord.stream_position import Silence
+from mjwatch.discord.stream_position import Silence, Stream
 from mjwatch.jobs.transitions import awaits_form
-from mjwatch.midjourney.following import Follower, JobEvents
+from mjwatch.midjourney.tracker import Follower, JobEvents
 from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mjwatch.discord.payloads import ResumeState
-    from mjwatch.midjourney.holding import Held
+    from mjwatch.midjourney.matching.unmatched import Held
 
 GRACE = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mjwatch.discord.protocol import INTERACTION_COMMAND, INTERACTION_COMPONENT, INTERACTION_MODAL
-from mjwatch.midjourney.custom_ids import UUID
-from mjwatch.prompts.links import split_links, validate_link
+from mjwatch.midjourney.buttons import UUID
+from mjwatch.prompts.images import split_links, validate_link
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

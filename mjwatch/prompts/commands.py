@@ -8,16 +8,16 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
-from mjwatch.prompts import pictures
+from mjwatch.prompts import images as pictures
 from mjwatch.prompts.actions import takes_words
 from mjwatch.prompts.parameters import canonical
-from mjwatch.prompts.wish import Wish, over
+from mjwatch.prompts.request import Wish, over
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.prompts.wish import Given, Parameters
+    from mjwatch.prompts.request import Given, Parameters
 
 
 class Words(Enum):

@@ -10,7 +10,7 @@ from mjwatch.errors import PromptFileError
 from mjwatch.prompts.actions import canonical
 from mjwatch.prompts.commands import COMMANDS
 from mjwatch.prompts.parameters import read_parameters
-from mjwatch.prompts.wish import Wish
+from mjwatch.prompts.request import Wish
 from mjwatch.settings.values import did_you_mean, shown
 
 SCHEMA = "mjwatch/manifest/1"

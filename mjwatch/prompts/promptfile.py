@@ -9,16 +9,15 @@ from mjwatch.model import Surroundings
 from mjwatch.prompts import manifestfile, tomlfile
 from mjwatch.prompts.commands import wish_for
 from mjwatch.prompts.compose import PromptFile, unfold
-from mjwatch.prompts.defaults import read_defaults
-from mjwatch.prompts.filetext import MAX_BYTES, decode, kind_of, one_prompt, prompt_lines
-from mjwatch.prompts.limits import Count
-from mjwatch.prompts.pictures import check_pictures
-from mjwatch.prompts.wish import Given
+from mjwatch.prompts.images import check_pictures
+from mjwatch.prompts.request import Given
+from mjwatch.prompts.source_text import MAX_BYTES, Count, decode, kind_of, one_prompt, prompt_lines
+from mjwatch.prompts.tomlfile import read_defaults
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from mjwatch.prompts.wish import Wish
+    from mjwatch.prompts.request import Wish
 
 __all__ = ["MAX_BYTES", "NOTHING_AROUND", "PromptFile", "looks_incomplete", "read_prompt_file"]
 

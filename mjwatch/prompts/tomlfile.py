@@ -1,22 +1,27 @@
-"""What a TOML prompt file says: its tables, and each of its prompts with the defaults that count for it."""
+"""What a TOML prompt file says: its tables, and each of its prompts with the defaults that count for it.
+
+What a person can do about TOML that does not parse, by the parser's message and the line it is about.
+
+``_defaults.toml``: the keys of a folder and those above it, which give way to a file's own.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import PromptFileError
 from mjwatch.prompts.commands import wish_for
-from mjwatch.prompts.keys import KEYS, read_keys
-from mjwatch.prompts.limits import Count, placed
-from mjwatch.prompts.tomlhints import hint_for
-from mjwatch.prompts.wish import Given
+from mjwatch.prompts.request import Given
+from mjwatch.prompts.source_text import Count, decode, placed
+from mjwatch.prompts.toml_keys import KEYS, read_keys
 from mjwatch.settings.values import parse_toml, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import tzinfo
 
-    from mjwatch.prompts.wish import Wish
+    from mjwatch.prompts.request import Wish
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -73,3 +78,53 @@ def _wishes(where: str, own: Given, top: Given, folder: Given) -> Iterator[Wish]
             with placed(place):
                 wish = wish_for(place, text, action, own, top, folder)
             yield wish
+
+
+_LINE = re.compile(r"line (\d+), ")
+_CURLY = re.compile("[\u201c\u201d\u201e\u2018\u2019]")
+_CAPITAL = re.compile(r"=\s*(True|False)\b")
+
+_BY_MESSAGE = (
+    ("Unescaped", "in double quotes a backslash is written \\\\; in single ones everything stays as it is"),
+    ("Illegal character", 'close the quotes in the same line, or use """ around a text of several lines'),
+    ("Unterminated", "close the quotes"),
+    ("Expected \"'", "close the quotes"),
+    (
+        "invalid character '\\n'",
+        "close the quotes in the same line, or use ''' around a text of several lines",
+    ),
+    ("Cannot", "a key or a table stands there twice: leave one out; several jobs are [[jobs]] tables"),
+    ("Expected '='", 'each line is key = value; a prompt without keys goes into a file that ends in ".txt"'),
+    ("Unclosed array", "close the list with ]"),
+    ("Expected ']", "close the brackets of the table's name"),
+    ("nested", "nothing in a prompt file stands that deep"),
+)
+_ANY = 'text values stand in quotes, such as prompt = "a cat" and ar = "16:9"'
+
+
+def hint_for(message: str, text: str) -> str:
+    """The advice for this message about this document, which begins with ``line 3, column 8: ``."""
+    place = _LINE.match(message)
+    lines = text.split("\n")
+    line = lines[int(place[1]) - 1] if place and int(place[1]) <= len(lines) else ""
+    if _CURLY.search(line):
+        return 'put texts between straight quotes: "…"'
+    if _CAPITAL.search(line):
+        return "true and false are written in small letters"
+    return next((hint for part, hint in _BY_MESSAGE if part in message), _ANY)
+
+
+DEFAULT_KEYS = ("parameters", "repeat", "then", "priority", "label", "application")
+"""What may stand in it. Prompts, pictures, commands, times and parents belong to a file of their own."""
+
+
+def read_defaults(files: Iterable[tuple[str, bytes]]) -> Given:
+    """The keys of all these files, by path and content, the outermost first: the nearer one wins.
+
+    Raises PromptFileError, which names the file.
+    """
+    found = Given()
+    for path, data in files:
+        with placed(path):
+            found = read_keys(parse(decode(data)), DEFAULT_KEYS, None).over(found)
+    return found

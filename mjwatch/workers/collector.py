@@ -21,8 +21,7 @@ from mjwatch.model import ResultKind
 from mjwatch.outbox.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
 from mjwatch.outbox.pages import failure_page, result_page
 from mjwatch.outbox.publisher import prompt_file_name, stem_of
-from mjwatch.pictures.metadata import with_provenance
-from mjwatch.pictures.provenance import Provenance
+from mjwatch.pictures.metadata import Provenance, with_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,8 +15,8 @@ import time
 from typing import IO, TYPE_CHECKING, Any
 
 from mjwatch import __version__
-from mjwatch.discord.hosts import host_of
-from mjwatch.discord.transport import Transport
+from mjwatch.discord.allowed_hosts import host_of
+from mjwatch.discord.http import Transport
 from mjwatch.errors import ConfigError, HookError, WireError
 from mjwatch.host.log_once import Complaints
 from mjwatch.outbox.manifest import FILE_NAME, iso

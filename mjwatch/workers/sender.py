@@ -18,8 +18,8 @@ from mjwatch.errors import (
     UnansweredError,
     WireError,
 )
-from mjwatch.midjourney.orders import cancel_packet, order_for
 from mjwatch.midjourney.packets import Target
+from mjwatch.midjourney.requests import cancel_packet, order_for
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mjwatch.discord.rest import DiscordREST
     from mjwatch.discord.uploads import Uploads
-    from mjwatch.midjourney.orders import Order
+    from mjwatch.midjourney.requests import Order
     from mjwatch.model import Job, UploadedImage
     from mjwatch.outbox.manifest import Place
 

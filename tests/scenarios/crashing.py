@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection
 import mjwatch.outbox.publisher
 import mjwatch.pictures.split
 from mjwatch.__main__ import main
-from mjwatch.discord import transport
+from mjwatch.discord import http
 from mjwatch.discord.cdn import CDN
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
@@ -185,7 +185,7 @@ POINTS: dict[str, Kill] = {
     **both("finished", commit(State.COLLECTING)),
     # saving
     **both("download", Kill(CDN, "fetch")),
-    "in-download": Kill(transport, "_next_piece", is_picture, after=True),
+    "in-download": Kill(http, "_next_piece", is_picture, after=True),
     "in-split": Kill(mjwatch.pictures.split, "_encode", nth=2),
     "after-split": Kill(mjwatch.pictures.split.Grid, "pieces", after=True),
     "in-staging": Kill(mjwatch.outbox.publisher, "durable_copy", nth=3, after=True),

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 
-import mjwatch.discord.backoff
-import mjwatch.discord.stream
+import mjwatch.discord.stream_position
+import mjwatch.discord.timing
 import mjwatch.midjourney.channel
 import mjwatch.runtime
 import mjwatch.workers.collector
@@ -20,7 +20,7 @@ if __name__ == "__main__":
     hurried = functools.partial(Limits, vanish_grace=2.0, queue_full_pause=1.0)
     setattr(mjwatch.runtime, "Limits", hurried)  # noqa: B010 - the name is imported there, not exported
     mjwatch.midjourney.channel.GRACE = 1.0
-    mjwatch.discord.backoff.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
-    mjwatch.discord.stream.ASK_AGAIN_AT_MOST = 1.0
+    mjwatch.discord.timing.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
+    mjwatch.discord.stream_position.ASK_AGAIN_AT_MOST = 1.0
     mjwatch.workers.collector.TRIES = 3
     main()

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import snowflake_ms
-from mjwatch.midjourney.echo import could_be_same
-from mjwatch.midjourney.expected import could_be_about
-from mjwatch.midjourney.loose import id_of, number_of, objects_of, text_of
-from mjwatch.midjourney.reading import Action, Kind, Reading
+from mjwatch.midjourney.matching.evidence import could_be_about
+from mjwatch.midjourney.matching.similarity import could_be_same
+from mjwatch.midjourney.parsing.json_values import id_of, number_of, objects_of, text_of
+from mjwatch.midjourney.parsing.parsed_message import Action, Kind, Reading
 from mjwatch.model import IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.discord.answers import read_answer
-from mjwatch.midjourney.custom_ids import UUID, read_custom_id
-from mjwatch.midjourney.forms import prompt_field, read_modal
-from mjwatch.midjourney.loose import id_of, is_object, number_of, object_of, objects_of, text_of
-from mjwatch.midjourney.messages import read_message
-from mjwatch.midjourney.reading import Action, Kind, Reading
+from mjwatch.discord.http_errors import read_answer
+from mjwatch.midjourney.buttons import UUID, read_custom_id
+from mjwatch.midjourney.interactions import prompt_field, read_modal
+from mjwatch.midjourney.parsing.json_values import id_of, is_object, number_of, object_of, objects_of, text_of
+from mjwatch.midjourney.parsing.messages import read_message
+from mjwatch.midjourney.parsing.parsed_message import Action, Kind, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

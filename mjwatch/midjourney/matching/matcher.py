@@ -20,11 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.echo import normalise
-from mjwatch.midjourney.evidence import compare, not_newer
-from mjwatch.midjourney.expected import FINALS, could_be_about
-from mjwatch.midjourney.reading import Kind, Reading
-from mjwatch.midjourney.strangers import WAITING, Strangers
+from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, not_newer
+from mjwatch.midjourney.matching.foreign_jobs import WAITING, Strangers
+from mjwatch.midjourney.matching.similarity import normalise
+from mjwatch.midjourney.parsing.parsed_message import Kind, Reading
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from websocket import (
     WebSocketTimeoutException,
 )
 
-from mjwatch.discord.hosts import host_of
-from mjwatch.discord.inflate import LARGEST_MESSAGE, InflateError, Inflater
-from mjwatch.discord.network import USER_AGENT, proxy_for, tls_context
+from mjwatch.discord.allowed_hosts import host_of
+from mjwatch.discord.http import USER_AGENT, proxy_for, tls_context
+from mjwatch.discord.payloads import LARGEST_MESSAGE, InflateError, Inflater
 from mjwatch.discord.session import RESUMABLE_CLOSE
 
 if TYPE_CHECKING:

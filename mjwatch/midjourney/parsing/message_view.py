@@ -9,11 +9,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING, snowflake_ms
-from mjwatch.midjourney import components
-from mjwatch.midjourney.content import Echo, read_content
-from mjwatch.midjourney.custom_ids import UUID, CustomId, read_custom_id
-from mjwatch.midjourney.loose import id_of, number_of, object_of, objects_of, snowflake_of, text_of
-from mjwatch.midjourney.reading import Status
+from mjwatch.midjourney.buttons import UUID, CustomId, read_custom_id
+from mjwatch.midjourney.parsing import components
+from mjwatch.midjourney.parsing.content import Echo, read_content
+from mjwatch.midjourney.parsing.json_values import (
+    id_of,
+    number_of,
+    object_of,
+    objects_of,
+    snowflake_of,
+    text_of,
+)
+from mjwatch.midjourney.parsing.parsed_message import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

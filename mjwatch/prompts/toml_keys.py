@@ -7,18 +7,18 @@ from datetime import date, datetime, time, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import PromptFileError
-from mjwatch.prompts import actions, pictures
-from mjwatch.prompts.assembly import clean
+from mjwatch.prompts import actions, images
 from mjwatch.prompts.commands import COMMANDS
-from mjwatch.prompts.links import validate_link
+from mjwatch.prompts.compose import clean
+from mjwatch.prompts.images import validate_link
 from mjwatch.prompts.parameters import canonical, read_parameters
-from mjwatch.prompts.wish import Given
+from mjwatch.prompts.request import Given
 from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mjwatch.prompts.wish import Parameters
+    from mjwatch.prompts.request import Parameters
 
 KEYS = (
     *("prompt", "prompts", "images", "command", "repeat", "then", "priority", "not_before", "label"),
@@ -74,8 +74,8 @@ def _images(value: object) -> tuple[str, ...]:
 
 def _image(address: str) -> str:
     """The name of a local picture, or the address of one on the web."""
-    if pictures.is_local(address):
-        return pictures.check_name(address)
+    if images.is_local(address):
+        return images.check_name(address)
     try:
         return validate_link(address)
     except ValueError as error:

@@ -3,32 +3,43 @@
 The exceptions of requests and urllib3 end here, sorted by how far a request got: ``NotReachedError`` as long
 as no connection stood, ``UnansweredError`` from the first byte sent. Their own texts are not used: they may
 hold headers, and with them the token.
+
+The way to a host: which proxy applies to a URL, and which certificates are trusted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import ssl
 import time
+from functools import cache
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+import certifi
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
-from mjwatch.discord.hosts import host_of
-from mjwatch.discord.network import USER_AGENT, proxy_for, tls_context
-from mjwatch.errors import NotReachedError, UnansweredError, WireError
+from mjwatch import __version__
+from mjwatch.discord.allowed_hosts import host_of, is_loopback
+from mjwatch.errors import ConfigError, NotReachedError, UnansweredError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from requests import PreparedRequest, Response
 
+
+USER_AGENT = f"mjwatch/{__version__}"
+"""Our own name; no browser's."""
 CHUNK = 256 * 1024
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of a JSON answer. The command index of a guild with many bots is the largest, a few MiB."""
@@ -230,3 +241,64 @@ def _why(error: BaseException) -> str:
             words = "no secure connection"
         seen = seen.__cause__ or seen.__context__
     return words
+
+
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def proxy_for(url: str, configured: str = "") -> str | None:
+    """The ``http://`` URL of the proxy for this URL, or None for a direct connection.
+
+    The configured one, else the environment's (``https_proxy``, ``http_proxy``, ``all_proxy``, ``no_proxy``).
+    This machine is always reached directly. Raises ConfigError for a proxy that is not an http one.
+    """
+    if is_loopback(url):
+        return None
+    proxy = configured or _environment_proxy(url)
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not _is_usable(proxy):
+        raise ConfigError("only http proxies can be used", "give it as http://host:port")
+    return proxy
+
+
+def ca_bundle() -> str:
+    """The file (or folder) with the certificates to trust: named in the environment, else certifi's."""
+    named = (os.environ.get(name) for name in _CA_VARIABLES)
+    return next((path for path in named if path), certifi.where())
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Verifies certificates and names, for HTTP and the gateway alike.
+
+    Trusts the system's store beside ``ca_bundle``: a company's own authority may be in either. Raises
+    ConfigError where the environment names a bundle that can't be read.
+    """
+    context = ssl.create_default_context()
+    bundle = ca_bundle()
+    try:
+        if Path(bundle).is_dir():
+            context.load_verify_locations(capath=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+    except OSError as error:
+        raise ConfigError(f"no certificates can be read from {bundle}", "see REQUESTS_CA_BUNDLE") from error
+    return context
+
+
+def _environment_proxy(url: str) -> str:
+    if proxy_bypass(host_of(url)):
+        return ""
+    proxies = getproxies()
+    scheme = "https" if url.startswith(("https:", "wss:")) else "http"
+    return proxies.get(scheme) or proxies.get("all") or ""
+
+
+def _is_usable(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -10,18 +10,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID
-from mjwatch.midjourney.info import read_info
-from mjwatch.midjourney.loose import id_of, list_of, number_of, object_of, snowflake_of, text_of
-from mjwatch.midjourney.parts import Parts, footer_of
-from mjwatch.midjourney.reading import Action, Kind, Mode, Reading, Status
-from mjwatch.midjourney.refusals import Notice, Outcome, judge_embed, judge_text, stopped
-from mjwatch.midjourney.switches import read_switches
-from mjwatch.prompts.links import only_links
+from mjwatch.midjourney.parsing.components import read_switches
+from mjwatch.midjourney.parsing.json_values import id_of, list_of, number_of, object_of, snowflake_of, text_of
+from mjwatch.midjourney.parsing.message_view import Parts, footer_of
+from mjwatch.midjourney.parsing.parsed_message import Action, Kind, Mode, Reading, Status, read_info
+from mjwatch.midjourney.parsing.refusals import Notice, Outcome, judge_embed, judge_text, stopped
+from mjwatch.prompts.images import only_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.midjourney.content import Echo
+    from mjwatch.midjourney.parsing.content import Echo
     from mjwatch.model import Refusal, RemotePicture
 
 __all__ = ["BOTS", "Action", "Kind", "Mode", "Reading", "Status", "read_message"]

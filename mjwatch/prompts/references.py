@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Surroundings
-from mjwatch.prompts import pictures, tomlfile
+from mjwatch.prompts import images as pictures
+from mjwatch.prompts import tomlfile
 from mjwatch.prompts.expand import MAX_WILDCARDS, wildcards_in
-from mjwatch.prompts.filetext import decode, kind_of, prompt_lines
+from mjwatch.prompts.source_text import decode, kind_of, prompt_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from mjwatch.midjourney.reading import Action, Mode, Status
+from mjwatch.midjourney.parsing.parsed_message import Action, Mode, Status
 
 _TAIL = re.compile(r"(?P<before>[^<\n]{0,60})<@!?(?P<user>\d+)>(?P<after>.*)", re.DOTALL)
 _IMAGE = re.compile(r"\bimage #(\d{1,2})\b", re.IGNORECASE)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.expected import FINALS, could_be_about
+from mjwatch.midjourney.matching.evidence import FINALS, could_be_about
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mjwatch.midjourney.reading import Reading
+    from mjwatch.midjourney.parsing.parsed_message import Reading
     from mjwatch.model import Job
 
 HELD_AT_MOST = 200

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.midjourney.forms import prompt_field
+from mjwatch.midjourney.interactions import prompt_field
 from mjwatch.midjourney.packets import (
     PREFERENCES,
     BlendPacket,
