@@ -14,6 +14,12 @@ Snowflake = str
 
 ParameterValue = str | int | float | bool
 
+Identity = tuple[int, int, int, int, int]
+"""Device, inode, size, mtime and ctime of a file, the times in nanoseconds."""
+
+ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Letters and digits of job ids: none that a person could take for another one."""
+
 
 class RefusalClass(StrEnum):
     """What kind of no it is; decides what happens to the job and to the sending of others."""
@@ -338,6 +344,12 @@ class Job:
     def open(self) -> bool:
         """Whether anything is left to do for it."""
         return self.state not in ENDED or self.published is None
+
+    @property
+    def awaits_form(self) -> bool:
+        """Whether its button was pressed for a form, without which nothing runs."""
+        opens = self.press is not None and self.press.form
+        return opens and self.modal is None and self.started is None
 
     def __repr__(self) -> str:
         """A status line: ``<Job 7k3f9a2m running 46% attempt 1>``."""

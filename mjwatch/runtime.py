@@ -27,13 +27,13 @@ from mjwatch.host.platform import host_name, machine_id
 from mjwatch.host.wakeup import PokeListener
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Claims, Owner, Ownership
-from mjwatch.jobs.intake import ID_ALPHABET
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Limits
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.summary import overview
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
+from mjwatch.model import ID_ALPHABET
 from mjwatch.outbox.manifest import Place
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.outbox.status_file import StatusFile

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mjwatch.inbox.settling import Identity
+    from mjwatch.model import Identity
 
 
 @pytest.fixture

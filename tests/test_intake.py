@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.events import FileSettled
-from mjwatch.jobs.intake import ID_ALPHABET, job_for, make_jobs, sha256
-from mjwatch.model import Job, Note, Prompt, RefusalClass, Source, State
+from mjwatch.jobs.intake import job_for, make_jobs, sha256
+from mjwatch.model import ID_ALPHABET, Job, Note, Prompt, RefusalClass, Source, State
 
 NOW = 1_770_000_000.0
 MTIME = 1_769_999_990.0

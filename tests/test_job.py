@@ -213,7 +213,7 @@ def test_doubt_leads_to_in_doubt_and_nowhere_else() -> None:
     unseen = [
         job for job in JOBS if job.interaction_id is None and job.vanished is None and not job.cancelling
     ]
-    unseen = [job for job in unseen if not transitions.awaits_form(job)]  # nothing runs without its form
+    unseen = [job for job in unseen if not job.awaits_form]  # nothing runs without its form
     for job in unseen:
         for event in doubts.get(job.state, []):
             moved, effects = step(job, event, NOW, LIMITS)
@@ -232,7 +232,7 @@ def test_only_a_no_a_proof_or_a_person_leads_back_to_the_queue() -> None:
             if type(event) in without_form - {ev.ModalOpened} and type(event) in TABLE[job.state]:
                 moved = step(job, event, NOW, LIMITS)[0]
                 again = moved.state is State.QUEUED and job.state is not State.QUEUED
-                assert not again or transitions.awaits_form(job)
+                assert not again or job.awaits_form
     assert {state for state, kind in ways if kind is ev.NotSent} == {State.SUBMITTING}
 
 

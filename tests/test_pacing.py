@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.jobs.pacing import DAY, Pace, Throttle, backoff
+from mjwatch.discord.timing import backoff
+from mjwatch.jobs.pacing import DAY, Pace, Throttle
 
 NOW = 1_770_000_000.0
 PACE = Pace(max_in_flight=3, delay=4.0, jitter=4.0, max_per_day=5)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.inbox.settling import EMPTY_PATIENCE, Identity, Settling
+from mjwatch.inbox.settling import EMPTY_PATIENCE, Settling
+
+if TYPE_CHECKING:
+    from mjwatch.model import Identity
 
 SETTLE, INCOMPLETE = 2.0, 10.0
 NOW = 1_700_000_000_000_000_000

@@ -8,11 +8,15 @@ DE delete; +2 is a pause in seconds. They are the prompt file's, or another's wh
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mjwatch.inbox.filenames import is_wanted
-from mjwatch.inbox.settling import EMPTY_PATIENCE, Identity, Settling
+from mjwatch.inbox.settling import EMPTY_PATIENCE, Settling
+
+if TYPE_CHECKING:
+    from mjwatch.model import Identity
 
 SETTLE, INCOMPLETE = 2.0, 10.0
 MOMENT = 0.01

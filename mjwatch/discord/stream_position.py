@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.payloads import ResumeState
-from mjwatch.jobs.pacing import backoff
+from mjwatch.discord.timing import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -165,3 +165,8 @@ class SendBudget:
     def free_at(self) -> float:
         """When the oldest in the window stops counting; only after ``allows`` said no."""
         return self._sent[0] + WINDOW
+
+
+def backoff(tries: int, first: float = 2.0, most: float = 300.0) -> float:
+    """Seconds to wait after this many failed tries: 2, 4, 8 ... 300."""
+    return min(most, first * 2.0 ** min(max(tries, 0), 20))

@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
 from mjwatch.host.redaction import Redaction
-from mjwatch.jobs.intake import ID_ALPHABET
+from mjwatch.model import ID_ALPHABET
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

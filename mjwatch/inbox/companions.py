@@ -15,7 +15,7 @@ from mjwatch.inbox.filenames import PROMPT_SUFFIXES, without_marker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.inbox.settling import Identity
+    from mjwatch.model import Identity
 
 SCHEMA = "mjwatch/manifest/1"
 PAGES = ("ERROR.md", "result.md")

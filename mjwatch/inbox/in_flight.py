@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from mjwatch.inbox.settling import Identity
+    from mjwatch.model import Identity
 
 MOST_FILES = 500
 MOST_BYTES = 64 * 1024 * 1024

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from mjwatch.inbox.companions import Manifest
     from mjwatch.inbox.in_flight import Handed
-    from mjwatch.inbox.settling import Identity, Settling
+    from mjwatch.inbox.settling import Settling
     from mjwatch.inbox.watcher import Bell
-    from mjwatch.model import Surroundings
+    from mjwatch.model import Identity, Surroundings
 
 PAGE_BYTES = 256 * 1024
 """A page for people is not longer."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mjwatch.inbox.settling import Identity
+    from mjwatch.model import Identity
     from mjwatch.prompts.promptfile import PromptFile
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from mjwatch.inbox.settling import Identity
+    from mjwatch.model import Identity
 
 
 SHOWN = 20

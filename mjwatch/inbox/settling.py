@@ -15,8 +15,7 @@ from mjwatch.inbox.filenames import natural, says_ready
 if TYPE_CHECKING:
     from collections.abc import Container
 
-Identity = tuple[int, int, int, int, int]
-"""Device, inode, size, mtime and ctime in nanoseconds."""
+    from mjwatch.model import Identity
 
 EMPTY_PATIENCE = 6.0
 """An empty file, or one whose mtime is 1970 (an rsync that was cut off leaves that), waits this many times

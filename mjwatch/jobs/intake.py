@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from mjwatch.events import FileSettled
 
 
-ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Letters and digits of job ids: none that a person could take for another one."""
-
-
 def make_jobs(
     file: FileSettled,
     now: float,

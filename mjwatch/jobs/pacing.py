@@ -18,11 +18,6 @@ Twice what the largest plan is said to run at once, so that it is met only where
 """
 
 
-def backoff(tries: int, first: float = 2.0, most: float = 300.0) -> float:
-    """Seconds to wait after this many failed tries: 2, 4, 8 ... 300."""
-    return min(most, first * 2.0 ** min(max(tries, 0), 20))
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How fast prompts may be sent. ``delay`` and ``jitter`` in seconds; ``max_per_day`` 0 is no cap."""

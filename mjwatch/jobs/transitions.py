@@ -18,7 +18,7 @@ from typing import Any
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.pacing import backoff
+from mjwatch.discord.timing import backoff
 from mjwatch.jobs.status_text import reason
 from mjwatch.model import Job, Note, Press, Refusal, RefusalClass, State
 
@@ -252,16 +252,10 @@ def choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
 
 def accept(job: Job, event: ev.Accepted, now: float, limits: Limits) -> Moved:
     """Discord has executed the command."""
-    form = awaits_form(job)
+    form = job.awaits_form
     due = now + (limits.form_timeout if form else limits.start_timeout)
     tries = job.tries if form else 0
     return note(job, now, "submitted", state=State.SUBMITTED, due=due, tries=tries, doubted=None), ()
-
-
-def awaits_form(job: Job) -> bool:
-    """Whether its button was pressed for a form, without which nothing runs."""
-    opens = job.press is not None and job.press.form
-    return opens and job.modal is None and job.started is None
 
 
 def uploaded(job: Job, event: ev.Uploaded, now: float, limits: Limits) -> Moved:
@@ -310,7 +304,7 @@ def unanswered(job: Job, event: ev.Unanswered, now: float, limits: Limits) -> Mo
     """In doubt, unless its interaction shows that it was executed."""
     if job.interaction_id is not None:
         return accept(job, ev.Accepted(), now, limits)
-    if awaits_form(job):
+    if job.awaits_form:
         return _press_again(job, _no_form(event.reason), now)
     job, effects = doubt(job, event, now, limits)
     return (replace(job, doubted=now), ()) if job.state is State.IN_DOUBT else (job, effects)
@@ -327,7 +321,7 @@ def proven_unsent(job: Job, event: ev.ProvenUnsent, now: float, limits: Limits) 
 
 def doubt(job: Job, event: ev.Unanswered | ev.InteractionFailed, now: float, limits: Limits) -> Moved:
     """Whether it runs is not known."""
-    if awaits_form(job):
+    if job.awaits_form:
         return _press_again(job, _no_form(event.reason), now)
     if job.cancelling is not None:
         return cancelled(job, now, f"cancelled, in doubt whether it runs: {event.reason}")

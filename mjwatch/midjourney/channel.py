@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.stream_position import Silence, Stream
-from mjwatch.jobs.transitions import awaits_form
 from mjwatch.midjourney.tracker import Follower, JobEvents
 from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 
@@ -263,4 +262,4 @@ def _may_run(job: Job, moved: Job, event: ev.JobEvent) -> bool:
         return False
     if moved.started is not None:
         return True
-    return moved.state is State.CANCELLED and not (isinstance(event, _UNSENT) or awaits_form(job))
+    return moved.state is State.CANCELLED and not (isinstance(event, _UNSENT) or job.awaits_form)

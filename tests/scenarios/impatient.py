@@ -11,7 +11,7 @@ import mjwatch.engine.journal_retry
 import mjwatch.inbox.inbox
 import mjwatch.jobs.transitions
 from mjwatch.__main__ import main
-from mjwatch.jobs.pacing import backoff
+from mjwatch.discord.timing import backoff
 
 if __name__ == "__main__":
     mjwatch.engine.journal_retry.JOURNAL_PAUSE = 0.1
