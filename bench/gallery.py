@@ -12,8 +12,7 @@ from unittest.mock import patch
 
 from bench.figures import Figure
 from bench.grids import encoded, grid
-from mjwatch.gallery.chunks import CHUNK
-from mjwatch.gallery.gallery import Gallery
+from mjwatch.gallery.gallery import CHUNK, Gallery
 from mjwatch.outbox.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.split import image_facts, split_grid

@@ -20,13 +20,13 @@ RATE = 200
 
 PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("starting: imports", ("<frozen importlib",)),
-    ("thumbnails and the gallery", ("pictures/thumbnail.py", "mjwatch/gallery/")),
+    ("thumbnails and the gallery", ("pictures/split.py", "mjwatch/gallery/")),
     ("inflating the grid once more, for its filters", ("_inflated (", "Scanlines.read (")),
     ("compressing the four pictures", ("pictures/scanlines.py", "_encode (mjwatch/pictures/split.py")),
     ("decoding the grid", ("opened_grid (",)),
     ("what the pictures say of themselves", ("pictures/metadata.py", "pictures/scanlines.py")),
     ("sums: MD5, SHA-256", ("sha256", "md5")),
-    ("writing and syncing files", ("filesystem/durable.py", "outbox/publisher.py")),
+    ("writing and syncing files", ("filesystem/files.py", "outbox/publisher.py")),
     ("downloading", ("discord/http.py", "discord/cdn.py")),
     (
         "the journal",

@@ -24,7 +24,7 @@ from mjwatch.errors import (
 from mjwatch.filesystem.safe_names import slug
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
-from mjwatch.inbox.drop import drop_file
+from mjwatch.inbox.removal import drop_file
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader

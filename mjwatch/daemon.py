@@ -15,8 +15,7 @@ from mjwatch.host.log import start_logging
 from mjwatch.host.platform import give_back_early
 from mjwatch.host.systemd import Supervision, Systemd
 from mjwatch.jobs.status_text import Standing, clock, sentence
-from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
-from mjwatch.journal.summary import capped_until
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, capped_until
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:

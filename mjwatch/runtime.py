@@ -10,27 +10,25 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.allowed_hosts import token_may_go_to
-from mjwatch.discord.cdn import CDN
+from mjwatch.discord.cdn import CDN, Uploads
 from mjwatch.discord.connection import WebsocketConnection
 from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
-from mjwatch.discord.uploads import Uploads
 from mjwatch.engine.loop import Engine
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned, Poked
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.updater import GalleryKeeper
-from mjwatch.host.liveness import Pulse
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.platform import host_name, machine_id
-from mjwatch.host.wakeup import PokeListener
+from mjwatch.host.running import PokeListener
+from mjwatch.host.systemd import Pulse
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Claims, Owner, Ownership
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Limits
-from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
-from mjwatch.journal.summary import overview
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile, overview
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
 from mjwatch.model import ID_ALPHABET

@@ -9,7 +9,7 @@ import pytest
 
 from mjwatch.config import Config
 from mjwatch.diagnostics.check import CheckResult, CheckState, run_checks
-from mjwatch.diagnostics.check_discord import ONLINE
+from mjwatch.diagnostics.checks import ONLINE
 from mjwatch.errors import ConfigError, NotReachedError, UnansweredError
 from mjwatch.model import RefusalClass
 from tests.checking import BOT, CHANNEL, GUILD, FakeAPI, check, furnished, refusal, states, write_keys

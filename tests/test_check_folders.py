@@ -132,7 +132,7 @@ def test_little_room_and_a_state_folder_on_a_network_are_warnings(
     assert states(found) == {"outbox": "warn", "state": "warn"}
     assert found["outbox"].detail.endswith("only 300 MiB are free")
     monkeypatch.undo()
-    monkeypatch.setattr("mjwatch.diagnostics.check_folders.remote_type", lambda folder: "nfs4")
+    monkeypatch.setattr("mjwatch.diagnostics.checks.remote_type", lambda folder: "nfs4")
     assert "(nfs4)" in check(place)["state"].detail
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from mjwatch import __main__
 from mjwatch.config import Config, load_keys
-from mjwatch.diagnostics.check_result import CheckResult, CheckState
+from mjwatch.diagnostics.checks import CheckResult, CheckState
 from mjwatch.diagnostics.config_report import lines_of_settings
 from mjwatch.host.lock import daemon_lock
 

@@ -15,7 +15,7 @@ from mjwatch.model import Job, Prompt, ResultKind, State
 from mjwatch.outbox.manifest import Place
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.metadata import SOURCE_TYPE
-from mjwatch.pictures.thumbnail import thumbnail
+from mjwatch.pictures.split import thumbnail
 from mjwatch.workers.collector import KEPT_AT_MOST, TRIES, Collector
 from tests.made_jobs import RESULT, made_job
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.events import InboxScanned
-from mjwatch.inbox import companions, in_flight
-from mjwatch.inbox.companions import SCHEMA, is_whole, may_be_ours, read_companions
+from mjwatch.inbox import filenames, in_flight
+from mjwatch.inbox.filenames import SCHEMA, is_whole, may_be_ours, read_companions
 from mjwatch.inbox.in_flight import Handed
 from mjwatch.jobs.intake import sha256
 from mjwatch.outbox.manifest import SCHEMA as MANIFEST_SCHEMA
@@ -213,7 +213,7 @@ def test_a_prompt_file_that_was_renamed_in_a_folder_of_ours_is_still_its_manifes
 def test_a_manifest_that_comes_after_its_prompt_file_was_taken_is_a_request(
     root: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
 ) -> None:
-    monkeypatch.setattr(companions, "TOGETHER", 0.0)
+    monkeypatch.setattr(filenames, "TOGETHER", 0.0)
     with running(root, keep=keep) as it:
         move_in(root / "dog.txt", "a dog\n")
         file = it.settled()

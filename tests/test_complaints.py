@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mjwatch.host.log_once import PAUSE, Complaints
+from mjwatch.host.log import PAUSE, Complaints
 
 
 class Clock:

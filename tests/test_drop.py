@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mjwatch.errors import MjwatchError
-from mjwatch.inbox.drop import drop_file
 from mjwatch.inbox.filenames import is_prompt_name, says_ready
+from mjwatch.inbox.removal import drop_file
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.unprivileged import unprivileged
 

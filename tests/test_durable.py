@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.filesystem.durable import durable_replace
+from mjwatch.filesystem.files import durable_replace
 
 if TYPE_CHECKING:
     from pathlib import Path

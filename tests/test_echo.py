@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.midjourney.matching.similarity import CUT_AT_LEAST, could_be_same, normalise
+from mjwatch.midjourney.matching.evidence import CUT_AT_LEAST, could_be_same, normalise
 
 WORDS = st.lists(
     st.text(

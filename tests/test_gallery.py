@@ -17,17 +17,15 @@ import pytest
 from PIL import Image
 
 from mjwatch.errors import OutboxError
-from mjwatch.filesystem.durable import durable_replace
-from mjwatch.gallery import chunks as chunks_module
+from mjwatch.filesystem.files import durable_replace
+from mjwatch.gallery import gallery as chunks_module
 from mjwatch.gallery import gallery as gallery_module
 from mjwatch.gallery import page as page_module
 from mjwatch.gallery import thumbnails as thumbs_module
-from mjwatch.gallery.gallery import Gallery
-from mjwatch.gallery.js_data import read_entry
-from mjwatch.gallery.outbox_scan import survey
+from mjwatch.gallery.entry import read_entry
+from mjwatch.gallery.gallery import Gallery, survey
 from mjwatch.model import State
-from mjwatch.pictures.split import image_facts
-from mjwatch.pictures.thumbnail import thumbnail_of
+from mjwatch.pictures.split import image_facts, thumbnail_of
 from tests.outboxes import a_folder, a_job, an_outbox
 from tests.unprivileged import unprivileged
 

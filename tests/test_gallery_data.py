@@ -14,17 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mjwatch.gallery.chunks import CHUNK, INDEX, Chunks
-from mjwatch.gallery.entry import entry_of, shown_path
-from mjwatch.gallery.js_data import (
+from mjwatch.gallery.entry import (
     chunk_lines,
     chunk_script,
+    entry_of,
     index_script,
     literal,
     read_entry,
     read_index,
+    shown_path,
     status_script,
 )
+from mjwatch.gallery.gallery import CHUNK, INDEX, Chunks
 from mjwatch.model import Prompt
 from mjwatch.outbox.manifest import Place, build_manifest, dump_manifest
 from tests.made_jobs import REFUSAL, made_job, wild_jobs

@@ -10,7 +10,7 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.engine.fast_hours import AGE, SENDS
+from mjwatch.engine.scheduler import AGE, SENDS
 from mjwatch.errors import JournalError
 from mjwatch.journal.writer import Journal
 from mjwatch.model import PauseKind, Prompt, Result, ResultKind, State

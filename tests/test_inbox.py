@@ -15,7 +15,7 @@ import pytest
 
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
-from mjwatch.filesystem import nofollow
+from mjwatch.filesystem import files
 from mjwatch.inbox import inbox as inbox_module
 from mjwatch.inbox import pickup, scanner, watcher
 from tests.running_inbox import HANG, Running, move_in, running
@@ -277,7 +277,7 @@ def on_reading(
     monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], *, times: int = 2
 ) -> threading.Event:
     """Have something happen before the so many-th reading of a file; set once it did."""
-    original, count, done = nofollow.read_alike, itertools.count(1), threading.Event()
+    original, count, done = files.read_alike, itertools.count(1), threading.Event()
 
     def read(root: Path, path: str, identity: Identity, limit: int) -> bytes | None:
         if next(count) == times - 1:
@@ -303,7 +303,7 @@ def test_content_that_changes_behind_the_file_systems_back_is_not_taken(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = itertools.chain([b"a c\n", b"a cat\n"], itertools.repeat(b"a cat\n"))  # as by a memory map
-    monkeypatch.setattr(nofollow, "read_unchanged", lambda root, path, identity, limit: next(versions))
+    monkeypatch.setattr(files, "read_unchanged", lambda root, path, identity, limit: next(versions))
     with running(root) as it:
         move_in(root / "cat.txt")
         assert it.settled().data == b"a cat\n"

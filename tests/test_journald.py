@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.host.log import JournalHandler, is_read_by_journal, priority
-from mjwatch.host.redaction import Redaction
+from mjwatch.host.log import JournalHandler, Redaction, is_read_by_journal, priority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mjwatch.filesystem import nofollow
+from mjwatch.filesystem import files as nofollow
 from mjwatch.inbox import filenames, scanner
 from mjwatch.inbox.scanner import GRANULE, SHOWN, UNREADABLE, Listing, Look
 from tests.unprivileged import unprivileged

@@ -13,7 +13,7 @@ import pytest
 from mjwatch.errors import ConfigError, DaemonError
 from mjwatch.host import lock
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
-from mjwatch.host.running import FILE_NAME, daemon_runs
+from mjwatch.host.running import LOCK_FILE, daemon_runs
 from tests.unprivileged import unprivileged
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def test_a_killed_owner_owns_nothing(tmp_path: Path) -> None:
     with owner(tmp_path) as process:
         process.kill()
         assert process.wait(20) == -signal.SIGKILL
-    assert (tmp_path / FILE_NAME).exists()
+    assert (tmp_path / LOCK_FILE).exists()
     assert not daemon_runs(tmp_path)
     with daemon_lock(tmp_path):
         pass
@@ -117,7 +117,7 @@ def test_who_may_only_read_can_ask(tmp_path: Path) -> None:
     with unprivileged() as folder:
         state = folder / "state"
         with daemon_lock(state):
-            (state / FILE_NAME).chmod(0o444)
+            (state / LOCK_FILE).chmod(0o444)
             state.chmod(0o555)
             assert daemon_runs(state)
         assert not daemon_runs(state)
@@ -128,7 +128,7 @@ def test_rights_that_are_missing_are_told_in_words() -> None:
         state = folder / "state"
         with daemon_lock(state):
             pass
-        (state / FILE_NAME).chmod(0)
+        (state / LOCK_FILE).chmod(0)
         state.chmod(0o500)
         with pytest.raises(DaemonError, match="can't be used: Permission denied"), daemon_lock(state):
             pass

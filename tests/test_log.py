@@ -21,8 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.host.log import JsonFormatter, LineFormatter, start_logging
-from mjwatch.host.redaction import Redaction
+from mjwatch.host.log import JsonFormatter, LineFormatter, Redaction, start_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch.midjourney.buttons import read_custom_id
-from mjwatch.midjourney.parsing.explain import explain
-from mjwatch.midjourney.parsing.messages import Kind, Reading, read_message
+from mjwatch.midjourney.parsing.messages import Kind, Reading, explain, read_message
 from mjwatch.midjourney.parsing.parsed_message import Info, read_info
 from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, Outcome, judge_embed
 from mjwatch.model import RefusalClass

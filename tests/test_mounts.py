@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mjwatch.filesystem.mounts import remote_type
+from mjwatch.filesystem.probe import remote_type
 
 ROOT = "21 1 253:0 / / rw,relatime shared:1 - ext4 /dev/vda rw"
 

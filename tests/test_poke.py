@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.host import wakeup as poking
-from mjwatch.host.wakeup import FILE_NAME, PokeListener, poke
+from mjwatch.host import running as poking
+from mjwatch.host.running import SOCKET_FILE, PokeListener, poke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def test_a_poke_wakes_the_listener_and_the_socket_goes_with_it(state: Path) -> N
 @pytest.mark.usefixtures("patient")
 def test_the_socket_of_a_daemon_that_was_killed_is_replaced(state: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
-        dead.bind(str(state / FILE_NAME))
+        dead.bind(str(state / SOCKET_FILE))
     poke(state)  # nobody hears it, nobody minds
     with listening(state) as pokes:
         poke(state)
@@ -68,7 +68,7 @@ def test_the_socket_of_a_daemon_that_was_killed_is_replaced(state: Path) -> None
 @pytest.mark.usefixtures("patient")
 def test_a_listener_whose_file_is_gone_still_stops(state: Path) -> None:
     with listening(state):
-        (state / FILE_NAME).unlink()
+        (state / SOCKET_FILE).unlink()
 
 
 @pytest.mark.usefixtures("patient")
@@ -76,7 +76,7 @@ def test_a_listener_whose_file_is_gone_still_stops(state: Path) -> None:
 def test_who_may_write_to_the_folder_may_poke(state: Path, mode: int, socket_mode: int) -> None:
     state.chmod(mode)
     with listening(state):
-        assert (state / FILE_NAME).stat().st_mode & 0o777 == socket_mode
+        assert (state / SOCKET_FILE).stat().st_mode & 0o777 == socket_mode
 
 
 def test_without_a_poke_it_looks_now_and_then(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_where_there_can_be_no_socket_it_looks_often(
         state = state / ("x" * 100)
         state.mkdir()
     else:
-        (state / FILE_NAME).mkdir()
+        (state / SOCKET_FILE).mkdir()
     poke(state)
     with listening(state) as pokes:
         poke(state)

@@ -12,7 +12,7 @@ import pytest
 from mjwatch.cli.submit import lines_of
 from mjwatch.inbox.references import preview
 from mjwatch.prompts.commands import COMMANDS
-from mjwatch.prompts.references import wants
+from mjwatch.prompts.promptfile import wants
 from mjwatch.prompts.toml_keys import KEYS
 from mjwatch.prompts.tomlfile import DEFAULT_KEYS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mjwatch.host.liveness import Pulse
+from mjwatch.host.systemd import Pulse
 
 
 class Clock:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from mjwatch.model import Job, Prompt, Refusal, RefusalClass, State
-from mjwatch.outbox.pages import failure_page
+from mjwatch.outbox.manifest import failure_page
 from tests.made_jobs import REFUSAL, made_job, wild_jobs
 
 

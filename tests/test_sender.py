@@ -19,8 +19,8 @@ from tests.made_jobs import made_job
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mjwatch.discord.cdn import Uploads
     from mjwatch.discord.rest import DiscordREST
-    from mjwatch.discord.uploads import Uploads
     from mjwatch.errors import WireError
     from mjwatch.model import Job
 

@@ -17,8 +17,7 @@ from prompt_toolkit.output.plain_text import PlainTextOutput
 import mjwatch.client.in_process
 from mjwatch.cli.app import GROUPS
 from mjwatch.cli.shell.commands import VERBS, Lines, help_text, offers
-from mjwatch.cli.shell.editor import HISTORY_FILE, TypingIn, history
-from mjwatch.cli.shell.shell import Given
+from mjwatch.cli.shell.shell import HISTORY_FILE, Given, TypingIn, history
 from mjwatch.cli.shell.view import Followed, bars, ended, left_over, service_line
 from mjwatch.client.in_process import Background
 from mjwatch.config import Config

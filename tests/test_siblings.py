@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mjwatch import events as ev
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.matching.similarity import twin_of
+from mjwatch.midjourney.matching.evidence import twin_of
 from mjwatch.midjourney.tracker import Follower
 from mjwatch.model import Job, State
 from tests.pressed import (

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mjwatch.cli.app import app
-from mjwatch.client import requests as steering
-from mjwatch.client.requests import steer
+from mjwatch.client import submit as steering
+from mjwatch.client.submit import steer
 from mjwatch.config import Config
 from mjwatch.errors import DaemonError, JournalError, MjwatchError
 from mjwatch.host.lock import daemon_lock

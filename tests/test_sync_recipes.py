@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mjwatch.filesystem.durable import durable_replace
+from mjwatch.filesystem.files import durable_replace
 from mjwatch.inbox import removal
 from mjwatch.inbox.filenames import MARKER
 from mjwatch.outbox import publisher

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mjwatch.discord.cdn import Uploads
 from mjwatch.discord.rest import DiscordREST
-from mjwatch.discord.uploads import Uploads
 from mjwatch.errors import AnsweredNoError, UnansweredError
 from tests.wire_servers import Answer, HttpServer, Request, answer_json, http_server
 

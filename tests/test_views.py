@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.cli import output
-from mjwatch.diagnostics.check_result import fail, ok, skipped, warn
+from mjwatch.diagnostics.checks import fail, ok, skipped, warn
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, State
 from tests.shapes import a_job
 

@@ -10,8 +10,7 @@ from mjwatch.errors import PromptFileError
 from mjwatch.model import Surroundings
 from mjwatch.prompts.expand import MAX_WILDCARDS
 from mjwatch.prompts.images import MAX_PICTURES, check_name, is_picture
-from mjwatch.prompts.promptfile import read_prompt_file
-from mjwatch.prompts.references import Wants, wants
+from mjwatch.prompts.promptfile import Wants, read_prompt_file, wants
 
 TOML = """
 prompt = "a __colour__ cat"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mjwatch.cli.lookup import JobId, config_of, find_job
+from mjwatch.cli.app import JobId, config_of, find_job
 from mjwatch.cli.output import Json, echo_json, local_time, plain
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def act(
     grid may carry its number ('vary strong 3'); without one it is the first's.
     """
     from mjwatch.api import MidjourneyAPI
-    from mjwatch.cli.progress import JobProgress
+    from mjwatch.cli.output import JobProgress
     from mjwatch.client.submit import follow_ups, give
     from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
@@ -116,7 +116,7 @@ def info(context: typer.Context, as_json: Json = False) -> None:
 
 def _ask(context: typer.Context, command: str, text: str, images: list[Path]) -> Pictures:
     from mjwatch.api import MidjourneyAPI
-    from mjwatch.cli.progress import JobProgress
+    from mjwatch.cli.output import JobProgress
 
     api = MidjourneyAPI(context.obj)
     with JobProgress() as progress:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.app import Group
-from mjwatch.cli.lookup import config_of
+from mjwatch.cli.app import Group, config_of
 from mjwatch.cli.output import Json, columns, echo_hanging, echo_json, painted, plain
 from mjwatch.errors import ConfigError
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mjwatch.cli.app import Group
-from mjwatch.cli.lookup import config_of
+from mjwatch.cli.app import Group, config_of
 from mjwatch.cli.output import echo_fields, plain
 from mjwatch.config import Config, config_template
 from mjwatch.errors import ConfigError, MjwatchError

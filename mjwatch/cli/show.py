@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.lookup import JobId, config_of, find_job, no_job, reader_of
+from mjwatch.cli.app import JobId, config_of, find_job, no_job, reader_of
 from mjwatch.cli.output import (
     Json,
     duration,
@@ -30,7 +30,7 @@ from mjwatch.cli.output import (
 )
 from mjwatch.errors import MjwatchError
 from mjwatch.jobs.status_text import Circumstances, reason, waits_for
-from mjwatch.journal.summary import brief, capped_until
+from mjwatch.journal.reader import brief, capped_until
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def list_jobs(
 ) -> None:
     """List jobs, the newest first."""
     from mjwatch.cli.output import seconds
-    from mjwatch.journal.reader import Wanted
-    from mjwatch.journal.summary import brief
+    from mjwatch.journal.reader import Wanted, brief
 
     after = None if since is None else time.time() - seconds(since, "--since")
     filters = Wanted(tuple(state or ()), label, after, source)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.lookup import config_of, reader_of
+from mjwatch.cli.app import config_of, reader_of
 from mjwatch.cli.output import (
     NEEDS_PERSON,
     STATE_COLOURS,
@@ -32,8 +32,8 @@ from mjwatch.errors import MjwatchError
 from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.scanner import Listing
 from mjwatch.jobs.status_text import clock
+from mjwatch.journal.reader import overview
 from mjwatch.journal.serialization import path_as_stored
-from mjwatch.journal.summary import overview
 from mjwatch.model import IN_FLIGHT, State
 
 if TYPE_CHECKING:

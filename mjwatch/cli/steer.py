@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.lookup import JobIds, config_of, find_job
+from mjwatch.cli.app import JobIds, config_of, find_job
 from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_j
 
 
 def _steer(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
-    from mjwatch.client.requests import steer
+    from mjwatch.client.submit import steer
 
     # What happens is told here; without a handler the log would write its warnings besides.
     logging.getLogger("mjwatch").addHandler(logging.NullHandler())

@@ -38,7 +38,7 @@ def submit(
 ) -> None:
     """Drop a prompt or a prompt file into the inbox."""
     from mjwatch.api import MidjourneyAPI
-    from mjwatch.cli.progress import JobProgress
+    from mjwatch.cli.output import JobProgress
     from mjwatch.host.running import daemon_runs
     from mjwatch.inbox.references import preview_alone
 
@@ -75,7 +75,7 @@ def imagine(
     Needs no daemon; uses one that runs.
     """
     from mjwatch.api import JobFailedError, MidjourneyAPI
-    from mjwatch.cli.progress import JobProgress
+    from mjwatch.cli.output import JobProgress
 
     api = MidjourneyAPI(context.obj)
     progress = JobProgress()

@@ -9,9 +9,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mjwatch.config import SECTIONS, Config, load_keys
-from mjwatch.diagnostics.check_discord import ONLINE, check_discord
-from mjwatch.diagnostics.check_folders import check_folders
-from mjwatch.diagnostics.check_result import CheckResult, CheckState, fail, failed_lines, ok, skipped, warn
+from mjwatch.diagnostics.checks import (
+    ONLINE,
+    CheckResult,
+    CheckState,
+    check_discord,
+    check_folders,
+    fail,
+    failed_lines,
+    ok,
+    skipped,
+    warn,
+)
 from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.errors import ConfigError
 from mjwatch.filesystem import probe
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from mjwatch.diagnostics.check_discord import Api
+    from mjwatch.diagnostics.checks import Api
     from mjwatch.settings.secrets import Keys
 
 __all__ = ["CheckResult", "CheckState", "run_checks"]

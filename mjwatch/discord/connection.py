@@ -15,7 +15,7 @@ from mjwatch.discord.protocol import CloseCode
 from mjwatch.discord.session import RESUMABLE_CLOSE, GatewaySession, Phase
 from mjwatch.discord.timing import GiveUp, Reconnect
 from mjwatch.discord.websocket import LostError, Wire
-from mjwatch.host.liveness import Pulse
+from mjwatch.host.systemd import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

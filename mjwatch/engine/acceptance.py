@@ -10,7 +10,7 @@ from mjwatch import events as ev
 from mjwatch.jobs.intake import Kind, job_for, judge, make_jobs, sha256
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.serialization import path_as_stored
-from mjwatch.midjourney.matching.similarity import twin_of
+from mjwatch.midjourney.matching.evidence import twin_of
 from mjwatch.model import Source, State
 
 if TYPE_CHECKING:

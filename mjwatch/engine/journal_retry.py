@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mjwatch.host.log_once import Complaints
+from mjwatch.host.log import Complaints
 
 if TYPE_CHECKING:
     from collections.abc import Callable

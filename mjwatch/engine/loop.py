@@ -14,17 +14,16 @@ from mjwatch import events as ev
 from mjwatch.engine import journal_retry
 from mjwatch.engine.acceptance import Acceptance
 from mjwatch.engine.commands import Steering
-from mjwatch.engine.fast_hours import FastHours
 from mjwatch.engine.health import Inflow, Reach
 from mjwatch.engine.journal_retry import Faltering
 from mjwatch.engine.notifications import Notices
 from mjwatch.engine.pauses import Pausing
 from mjwatch.engine.queue import InTray
-from mjwatch.engine.scheduler import Sending
+from mjwatch.engine.scheduler import FastHours, Sending
 from mjwatch.errors import JournalError
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.matching.similarity import twin_of
+from mjwatch.midjourney.matching.evidence import twin_of
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Whose turn it is: one POST at a time, in order, at the pace, and no twin beside its twin."""
+"""Whose turn it is: one POST at a time, in order, at the pace, and no twin beside its twin.
+
+Keeps a reserve of the subscription's fast hours: asks for them now and then, pauses when few are left.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,21 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.events import PromptGiven
 from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.midjourney.matching.similarity import twin_of
-from mjwatch.model import IN_FLIGHT, Job, State
+from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
+from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, Prompt, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mjwatch.engine.pauses import Pausing
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
+    from mjwatch.model import Job
+
 
 UPLOADS_KEPT = 3600.0
 """Seconds for which an upload is used. Its link is good for a day (recorded 2024 to 2026)."""
@@ -136,3 +144,66 @@ def _needs_upload(job: Job, now: float) -> bool:
     if not job.prompt.images:
         return False
     return not job.uploads or any(not 0 <= now - image.at <= UPLOADS_KEPT for image in job.uploads)
+
+
+SENDS = 20
+"""Submissions after which it is asked again. A job takes about a minute of fast time, a video eight."""
+
+AGE = 6 * 3600.0
+"""Seconds after which it is asked again."""
+
+_SPENDING = frozenset({"imagine", "blend"})
+
+FIRST = 1 << 40
+"""The priority of the question: before all that a prompt file can name."""
+
+
+class FastHours:
+    """Stands before the sending. ``minimum`` in hours; 0 asks nothing and pauses nothing."""
+
+    def __init__(self, pausing: Pausing, minimum: float, new_id: Callable[[], str]) -> None:
+        self._pausing = pausing
+        self._minimum = minimum
+        self._new_id = new_id
+        self._asked: str | None = None
+        self._known_at: float | None = None
+        self._sent = 0
+
+    def question(self, job: Job, now: float) -> PromptGiven | None:
+        """What must be asked before this job may be sent; tell ``asked`` once that is committed."""
+        if not self.waits(job, now) or self._asked is not None:
+            return None
+        return PromptGiven(self._new_id(), Prompt("", command="info", priority=FIRST), "info.txt")
+
+    def asked(self, job_id: str) -> None:
+        """The question is a job of its own now."""
+        self._asked = job_id
+
+    def waits(self, job: Job, now: float) -> bool:
+        """Whether this job must wait until the hours are known."""
+        spends = job.prompt.command in _SPENDING and job.modal is None  # a form's press has passed already
+        if self._minimum <= 0 or not spends:
+            return False
+        fresh = self._known_at is not None and 0 <= now - self._known_at < AGE and self._sent < SENDS
+        return not fresh
+
+    def sent(self) -> None:
+        """One more was submitted."""
+        self._sent += 1
+
+    def heard(self, job: Job, now: float) -> None:
+        """A job has moved: it may be the answer, asked for here or by a person; or there will be none."""
+        silent = not job.open or job.state in {State.IN_DOUBT, State.FAILED}
+        if job.prompt.command != "info" or (job.result is None and not silent):
+            return
+        if job.id == self._asked:
+            self._asked = None
+            self._known_at, self._sent = now, 0  # also without an answer: it is no reason to ask on and on
+        info = read_info((job.result.text if job.result else None) or "")
+        left = info.fast_hours_left
+        if left is None or info.mode is Mode.RELAXED:
+            return
+        self._known_at, self._sent = now, 0
+        if left < self._minimum:
+            words = f"{left:.2f} fast hours are left, fewer than [pace] min_fast_hours = {self._minimum:g}"
+            self._pausing.begin(Pause(words, PauseKind.PLAN))

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import mjwatch
-from mjwatch.filesystem.durable import durable_folder, durable_replace
+from mjwatch.filesystem.files import durable_folder, durable_replace
 from mjwatch.model import ENDED
 
 if TYPE_CHECKING:

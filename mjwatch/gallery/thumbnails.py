@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PictureError
-from mjwatch.filesystem.durable import durable_folder, durable_replace
+from mjwatch.filesystem.files import durable_folder, durable_replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -54,7 +54,7 @@ class Thumbnails:
             return None
 
     def _made(self, entry: Entry, job_folder: Path) -> bytes | None:
-        from mjwatch.pictures.thumbnail import thumbnail  # see size_for
+        from mjwatch.pictures.split import thumbnail  # see size_for
 
         sources = [_content(job_folder / name) for name in _sources(entry)]
         if not sources:

@@ -9,6 +9,10 @@ Which jobs a line of the log is about, so that all lines of one job are found by
 
 Whoever logs only keeps to the words: a line about a job begins with its id, or has it after the word "job";
 that of a prompt file ends with those of the jobs that it became.
+
+Takes secrets and control characters out of what is logged.
+
+Keeps what goes on being wrong from filling the log: each cause is told at first, then now and then.
 """
 
 from __future__ import annotations
@@ -24,12 +28,12 @@ import sys
 import threading
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
+from urllib.parse import quote, quote_plus
 
-from mjwatch.host.redaction import Redaction
 from mjwatch.model import ID_ALPHABET
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from types import TracebackType
 
 
@@ -233,3 +237,77 @@ def _in_place(record: logging.LogRecord) -> Iterator[str]:
     for place in _PLACE.finditer(form):
         number = form.count("%", 0, place.start())
         yield from map(str, arguments[number : number + 1])
+
+
+STARS = "***"
+
+
+class Redaction:
+    """Replaces every secret by stars: found by value, also as it stands in an address, JSON or a repr."""
+
+    def __init__(self, secrets: Collection[str]) -> None:
+        forms = {form for secret in secrets if secret for form in _forms(secret)}
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def redacted(self, text: str) -> str:
+        """The text without secrets."""
+        for form in self._forms:
+            text = text.replace(form, STARS)
+        return text
+
+    def message(self, record: logging.LogRecord) -> str:
+        """What the record says, on one line, without secrets and control characters."""
+        return _plain(self.redacted(record.getMessage()))
+
+    def below(self, record: logging.LogRecord) -> list[str]:
+        """The lines of its traceback and stack, likewise."""
+        formatter = logging.Formatter()
+        parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
+        parts += [formatter.formatStack(record.stack_info)] if record.stack_info else []
+        return [_plain(line) for line in self.redacted("\n".join(parts)).splitlines()]
+
+    def lines(self, record: logging.LogRecord) -> list[str]:
+        """Both, what is below indented, so that no text in it can pass for a line of the log."""
+        return [self.message(record), *(f"    {line}" for line in self.below(record))]
+
+
+def _forms(secret: str) -> set[str]:
+    """The secret as it is, and as it looks after the usual ways to write it down."""
+    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    return {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], *quoted}
+
+
+def _plain(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+PAUSE = 600.0
+"""Seconds until the same words are told again."""
+
+
+class Complaints:
+    """Asked before each line, by one thread; ``ticks`` gives seconds of a monotonic clock."""
+
+    def __init__(self, ticks: Callable[[], float]) -> None:
+        self._ticks = ticks
+        self._told: dict[str, float] = {}
+
+    def is_due(self, words: str) -> bool:
+        """Whether to say it now: it is new, or was last said long ago."""
+        now = self._ticks()
+        if words in self._told and now < self._told[words] + PAUSE:
+            return False
+        self._told = {said: at for said, at in self._told.items() if now < at + PAUSE} | {words: now}
+        return True
+
+    def over(self) -> bool:
+        """All is well again, and what comes next is new. False if nothing had been wrong."""
+        had_any = bool(self._told)
+        self._told.clear()
+        return had_any

@@ -1,6 +1,8 @@
 """What systemd is told: ready, what the service does, that it is alive, that it stops (sd_notify(3)).
 
 The thread that tells systemd how the service is, from the beginning of its start to its end.
+
+A thread's sign of life: since when it has been at one piece of work.
 """
 
 from __future__ import annotations
@@ -215,3 +217,35 @@ class Supervision:
         if words != self._said:
             self._said = words
             self._systemd.status(words)
+
+
+class Pulse:
+    """Kept by one thread, looked at by others: ``with`` it around each piece of work.
+
+    Waiting for something to do has no limit; work has, and who goes beyond it hangs.
+    """
+
+    def __init__(self, limit: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """``limit``: seconds that no piece of work takes."""
+        self._limit = limit
+        self._clock = clock
+        self._since: float | None = None
+
+    def beat(self) -> None:
+        """A piece of work begins; the one before has ended."""
+        self._since = self._clock()
+
+    def __enter__(self) -> Pulse:
+        self.beat()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._since = None
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the present piece of work takes longer than any should."""
+        since = self._since
+        return since is not None and self._clock() - since > self._limit

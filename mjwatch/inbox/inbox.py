@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
-from mjwatch.filesystem.nofollow import identify
-from mjwatch.host.liveness import Pulse
+from mjwatch.filesystem.files import identify
+from mjwatch.host.systemd import Pulse
 from mjwatch.inbox.in_flight import Handed
 from mjwatch.inbox.pickup import Taking
 from mjwatch.inbox.removal import remove_taken, restore_aside

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import OwnerError
-from mjwatch.filesystem.durable import durable_copy, fsync_folder
+from mjwatch.filesystem.files import durable_copy, fsync_folder
 from mjwatch.inbox.filenames import MARKER
 from mjwatch.inbox.watcher import place_of
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mjwatch.events import FileSettled
-from mjwatch.filesystem.nofollow import identify, read_alike, read_unchanged
-from mjwatch.inbox import companions
-from mjwatch.inbox.companions import came_together
-from mjwatch.inbox.filenames import is_manifest_name, is_prompt_name, says_ready
+from mjwatch.filesystem.files import identify, read_alike, read_unchanged
+from mjwatch.inbox import filenames as companions
+from mjwatch.inbox.filenames import came_together, is_manifest_name, is_prompt_name, says_ready
 from mjwatch.inbox.references import Neighbours
 from mjwatch.inbox.settling import AGAIN
 from mjwatch.jobs.intake import sha256
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mjwatch.inbox.companions import Manifest
+    from mjwatch.inbox.filenames import Manifest
     from mjwatch.inbox.in_flight import Handed
     from mjwatch.inbox.settling import Settling
     from mjwatch.inbox.watcher import Bell

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError, PromptFileError
-from mjwatch.filesystem.nofollow import identify, is_link, read_unchanged
+from mjwatch.filesystem.files import identify, is_link, read_unchanged
 from mjwatch.model import Surroundings
-from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
-from mjwatch.prompts.references import wants
+from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file, wants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mjwatch.filesystem.nofollow import identify, identity_of
+from mjwatch.filesystem.files import identify, identity_of
 from mjwatch.inbox import filenames
 from mjwatch.model import Left
 

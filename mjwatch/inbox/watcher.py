@@ -28,7 +28,7 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from mjwatch.filesystem.mounts import remote_type
+from mjwatch.filesystem.probe import remote_type
 from mjwatch.inbox.filenames import MARKER, is_wanted, may_hold_prompts
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mjwatch.discord.payloads import ResumeState
-    from mjwatch.midjourney.matching.unmatched import Held
+    from mjwatch.midjourney.matching.foreign_jobs import Held
 
 GRACE = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""

@@ -10,9 +10,8 @@ from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
 from mjwatch.midjourney.buttons import cancel_of
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, expected_of
-from mjwatch.midjourney.matching.foreign_jobs import WAITING, Stranger, Strangers
+from mjwatch.midjourney.matching.foreign_jobs import WAITING, Held, Holding, Stranger, Strangers
 from mjwatch.midjourney.matching.matcher import Match, Unclear, match, match_history
-from mjwatch.midjourney.matching.unmatched import Held, Holding
 from mjwatch.midjourney.parsing.json_values import id_of, object_of, snowflake_of
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, Kind, Reading

@@ -12,7 +12,7 @@ from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import OutboxError
-from mjwatch.filesystem.durable import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
+from mjwatch.filesystem.files import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
 from mjwatch.filesystem.safe_names import safe_file_name, safe_name
 from mjwatch.inbox.filenames import without_marker
 from mjwatch.outbox.manifest import FILE_NAME, iso

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import mjwatch
 from mjwatch.errors import MjwatchError
-from mjwatch.filesystem.durable import durable_replace
+from mjwatch.filesystem.files import durable_replace
 from mjwatch.outbox.manifest import iso
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp import web
 
 from mjwatch.simulator.cdn.server import Cdn
-from mjwatch.simulator.cdn.signing import Signer
-from mjwatch.simulator.cdn.store import Links, Pictures
+from mjwatch.simulator.cdn.store import Links, Pictures, Signer
 from mjwatch.simulator.control import Control
-from mjwatch.simulator.faults.http import rest_faults
+from mjwatch.simulator.faults.answers import rest_faults
 from mjwatch.simulator.faults.registry import Faults
 from mjwatch.simulator.gateway.connection import GatewayConnection, Handshake
 from mjwatch.simulator.gateway.delivery import Delivery
@@ -29,7 +28,7 @@ from mjwatch.simulator.messages.profiles import profile_for
 from mjwatch.simulator.midjourney.bot import MidjourneyBot
 from mjwatch.simulator.midjourney.job import Studio
 from mjwatch.simulator.recorder import Witness, leak_watch
-from mjwatch.simulator.snowflakes import SnowflakeMint
+from mjwatch.simulator.world import SnowflakeMint
 
 if TYPE_CHECKING:
     from mjwatch.simulator.control import Scenario

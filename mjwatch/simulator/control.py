@@ -18,7 +18,7 @@ from mjwatch.discord.protocol import CloseCode, Opcode
 from mjwatch.simulator.faults.registry import FaultError, checked_fault
 from mjwatch.simulator.gateway.sessions import encoded
 from mjwatch.simulator.http.errors import json_answer
-from mjwatch.simulator.messages.account import Account
+from mjwatch.simulator.messages.plans import Account
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID
 
 if TYPE_CHECKING:

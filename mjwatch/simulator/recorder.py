@@ -17,7 +17,7 @@ from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
-    from mjwatch.simulator.messages.interaction import Interaction
+    from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.world import Json
 
 

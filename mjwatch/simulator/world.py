@@ -1,11 +1,25 @@
-"""Who and what lives in the pretend Discord: invented ids, names and tokens that never change."""
+"""Who and what lives in the pretend Discord: invented ids, names and tokens that never change.
+
+Ids that grow strictly, and the times that are written in them.
+"""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID
+from mjwatch.discord.protocol import (
+    DISCORD_EPOCH_MS,
+    MIDJOURNEY_APPLICATION_ID,
+    NIJI_APPLICATION_ID,
+    snowflake_ms,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 Json = dict[str, Any]
 """A JSON object on its way to or from a client."""
@@ -254,3 +268,27 @@ def everyone_role() -> Json:
         "mentionable": False,
         "flags": 0,
     }
+
+
+class SnowflakeMint:
+    """Makes snowflakes of the current time, each greater than the one before."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._last = 0
+
+    def next(self) -> str:
+        """A new id."""
+        now = (int(self._clock() * 1000) - DISCORD_EPOCH_MS) << 22
+        self._last = max(now, self._last + 1)
+        return str(self._last)
+
+
+def timestamp_of(snowflake: str) -> str:
+    """The time in an id as Discord writes it in messages, e.g. `2026-06-06T18:15:49.650000+00:00`."""
+    return iso_time(snowflake_ms(snowflake) / 1000)
+
+
+def iso_time(unix: float) -> str:
+    """A unix time in Discord's form, in UTC, always with six digits after the point."""
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="microseconds")

@@ -18,8 +18,15 @@ from mjwatch.errors import (
     WireError,
 )
 from mjwatch.model import ResultKind
-from mjwatch.outbox.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
-from mjwatch.outbox.pages import failure_page, result_page
+from mjwatch.outbox.manifest import (
+    FILE_NAME,
+    PictureFile,
+    Place,
+    build_manifest,
+    dump_manifest,
+    failure_page,
+    result_page,
+)
 from mjwatch.outbox.publisher import prompt_file_name, stem_of
 from mjwatch.pictures.metadata import Provenance, with_provenance
 
@@ -126,7 +133,7 @@ class Collector:
         ]
 
     def _publish_grid(self, job: Job, result: Result, data: bytes) -> ev.JobEvent:
-        from mjwatch.pictures.thumbnail import thumbnail_of  # see _split
+        from mjwatch.pictures.split import thumbnail_of  # see _split
 
         pictures, image = self._split(stem_of(job), data, self._provenance(job, result))
         self._missed.pop(job.id, None)

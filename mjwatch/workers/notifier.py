@@ -18,7 +18,7 @@ from mjwatch import __version__
 from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.discord.http import Transport
 from mjwatch.errors import ConfigError, HookError, WireError
-from mjwatch.host.log_once import Complaints
+from mjwatch.host.log import Complaints
 from mjwatch.outbox.manifest import FILE_NAME, iso
 
 if TYPE_CHECKING:

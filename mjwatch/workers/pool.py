@@ -12,7 +12,7 @@ from zlib import crc32
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import MjwatchError
-from mjwatch.host.liveness import Pulse
+from mjwatch.host.systemd import Pulse
 from mjwatch.workers.sender import STOPPED
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from mjwatch.model import Refusal, RefusalClass
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mjwatch.discord.cdn import Uploads
     from mjwatch.discord.rest import DiscordREST
-    from mjwatch.discord.uploads import Uploads
     from mjwatch.midjourney.requests import Order
     from mjwatch.model import Job, UploadedImage
     from mjwatch.outbox.manifest import Place

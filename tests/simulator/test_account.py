@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.simulator.faults.registry import FaultError
-from mjwatch.simulator.messages.account import Account
+from mjwatch.simulator.messages.plans import Account
 from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import pytest
 from PIL import Image
 
 from mjwatch.simulator.cdn.render import job_colours
-from mjwatch.simulator.messages.account import Account
 from mjwatch.simulator.messages.buttons import rows_below
-from mjwatch.simulator.messages.plans import plan_for_button, plan_for_prompt, uuid_in
+from mjwatch.simulator.messages.plans import Account, plan_for_button, plan_for_prompt, uuid_in
 from mjwatch.simulator.messages.profiles import PROFILES
 from mjwatch.simulator.world import DM_CHANNEL_ID, USER_ID
 from tests.simulator.harness import play, simulated

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mjwatch.simulator.cdn.render import job_colours
-from mjwatch.simulator.cdn.signing import Signer
+from mjwatch.simulator.cdn.store import Signer
 from mjwatch.simulator.world import CHANNEL_ID
 from tests.simulator.harness import Client, Json, play, simulated
 

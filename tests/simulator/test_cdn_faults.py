@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.faults.cdn import enormous_png
+from mjwatch.simulator.faults.answers import enormous_png
 from tests.simulator.harness import Client, Json, play, simulated
 
 if TYPE_CHECKING:

@@ -12,13 +12,11 @@ from mjwatch.simulator.http.command_index import COMMANDS, CommandIndex
 from mjwatch.simulator.http.errors import ApiError
 from mjwatch.simulator.http.history import History
 from mjwatch.simulator.http.interactions import Checks
-from mjwatch.simulator.messages.interaction import Interaction, nonce_of, text_of
-from mjwatch.simulator.messages.modals import OpenModals
-from mjwatch.simulator.snowflakes import SnowflakeMint
-from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID
+from mjwatch.simulator.messages.modals import Interaction, OpenModals, nonce_of, text_of
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID, SnowflakeMint
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.http.bodies import SentFile
+    from mjwatch.simulator.http.validation import SentFile
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.simulator.http.errors import ApiError
-from mjwatch.simulator.messages.interaction import Interaction
-from mjwatch.simulator.messages.modals import MODAL_LIFETIME, ModalForm, OpenModals, checked_words
+from mjwatch.simulator.messages.modals import (
+    MODAL_LIFETIME,
+    Interaction,
+    ModalForm,
+    OpenModals,
+    checked_words,
+)
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, CHANNELS, USER_ID
 from tests.simulator.harness import play, simulated
 

@@ -10,13 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.cli.output import plain, wanted, wrapped
-from mjwatch.cli.progress import percent_of, state_of
+from mjwatch.cli.output import percent_of, plain, state_of, wanted, wrapped
 from mjwatch.client.in_process import answered
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.status_text import clock, reason
-from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
-from mjwatch.journal.summary import overview
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, overview
 from mjwatch.model import ENDED, Job, State
 
 if TYPE_CHECKING:

@@ -20,9 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, not_newer
+from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, normalise, not_newer
 from mjwatch.midjourney.matching.foreign_jobs import WAITING, Strangers
-from mjwatch.midjourney.matching.similarity import normalise
 from mjwatch.midjourney.parsing.parsed_message import Kind, Reading
 from mjwatch.model import Job, State
 

@@ -10,11 +10,10 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from mjwatch.simulator.cdn.render import media_type
-from mjwatch.simulator.faults.cdn import spoiled
+from mjwatch.simulator.faults.answers import spoiled
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.cdn.signing import Signer
-    from mjwatch.simulator.cdn.store import Pictures
+    from mjwatch.simulator.cdn.store import Pictures, Signer
     from mjwatch.simulator.faults.registry import Faults
     from mjwatch.simulator.recorder import Witness
 

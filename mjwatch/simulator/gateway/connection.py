@@ -16,8 +16,7 @@ from aiohttp import WSMsgType, web
 
 from mjwatch.discord.protocol import CloseCode, Opcode
 from mjwatch.simulator.gateway import ready
-from mjwatch.simulator.gateway.compression import ZlibStream, packer_for
-from mjwatch.simulator.gateway.sessions import encoded
+from mjwatch.simulator.gateway.sessions import ZlibStream, encoded, packer_for
 from mjwatch.simulator.world import GUILD_ID, NEW_USER_TOKEN, USER_ID, Json, account_of
 
 if TYPE_CHECKING:

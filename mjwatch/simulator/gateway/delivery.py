@@ -8,14 +8,13 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
-from mjwatch.simulator.snowflakes import iso_time
-from mjwatch.simulator.world import CHANNELS, Json
+from mjwatch.simulator.world import CHANNELS, Json, iso_time
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.cdn.signing import Signer
+    from mjwatch.simulator.cdn.store import Signer
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.history import History
-    from mjwatch.simulator.messages.interaction import Interaction
+    from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.world import Channel
 
 

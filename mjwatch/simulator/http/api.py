@@ -33,7 +33,7 @@ from mjwatch.simulator.world import (
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
-    from mjwatch.simulator.cdn.signing import Signer
+    from mjwatch.simulator.cdn.store import Signer
     from mjwatch.simulator.faults.registry import Faults
     from mjwatch.simulator.http.history import ChannelHistory, History
 

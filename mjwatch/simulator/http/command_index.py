@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from mjwatch.simulator.world import BOT_ID, GUILD_ID, NIJI_ID, Json
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.snowflakes import SnowflakeMint
-    from mjwatch.simulator.world import Json
+    from mjwatch.simulator.world import Json, SnowflakeMint
 
 
 SUB_COMMAND, GROUP, STRING, ATTACHMENT = 1, 2, 3, 11

@@ -17,10 +17,9 @@ from mjwatch.discord.protocol import (
     INTERACTION_COMPONENT,
     INTERACTION_MODAL,
 )
-from mjwatch.simulator.faults.http import spoiled_after, spoiled_before
+from mjwatch.simulator.faults.answers import spoiled_after, spoiled_before
 from mjwatch.simulator.http import errors
 from mjwatch.simulator.http.api import API, INTERACTIONS, account
-from mjwatch.simulator.http.bodies import read_body
 from mjwatch.simulator.http.command_index import MESSAGE, SLASH
 from mjwatch.simulator.http.errors import empty_answer, refused, reset_connection
 from mjwatch.simulator.http.validation import (
@@ -29,19 +28,19 @@ from mjwatch.simulator.http.validation import (
     checked_options,
     checked_snowflake,
     objects,
+    read_body,
 )
-from mjwatch.simulator.messages.interaction import Interaction, nonce_of, text_of
 from mjwatch.simulator.messages.message import BUTTON
-from mjwatch.simulator.messages.modals import checked_words
+from mjwatch.simulator.messages.modals import Interaction, checked_words, nonce_of, text_of
 from mjwatch.simulator.world import BOT_ID, CHANNELS, NIJI_ID, USER_ID, Channel, Json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mjwatch.simulator.faults.registry import Faults
-    from mjwatch.simulator.http.bodies import Body, SentFile
     from mjwatch.simulator.http.command_index import Command, CommandIndex
     from mjwatch.simulator.http.history import History
+    from mjwatch.simulator.http.validation import Body, SentFile
     from mjwatch.simulator.messages.modals import OpenModals
     from mjwatch.simulator.midjourney.bot import MidjourneyBot
     from mjwatch.simulator.recorder import Witness

@@ -15,21 +15,19 @@ from aiohttp import web
 
 from mjwatch.simulator.http import errors
 from mjwatch.simulator.http.api import API, account, channel_of
-from mjwatch.simulator.http.bodies import read_body
 from mjwatch.simulator.http.errors import empty_answer, json_answer
-from mjwatch.simulator.http.validation import check_nonce, objects
+from mjwatch.simulator.http.validation import check_nonce, objects, read_body
 from mjwatch.simulator.world import USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mjwatch.simulator.cdn.signing import Signer
-    from mjwatch.simulator.cdn.store import Pictures
+    from mjwatch.simulator.cdn.store import Pictures, Signer
     from mjwatch.simulator.gateway.delivery import Delivery
     from mjwatch.simulator.gateway.sessions import Sessions
-    from mjwatch.simulator.http.bodies import Body
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.http.uploads import Uploads
+    from mjwatch.simulator.http.validation import Body
     from mjwatch.simulator.messages.message import MessageForms
     from mjwatch.simulator.midjourney.bot import MidjourneyBot
     from mjwatch.simulator.recorder import Witness

@@ -17,13 +17,11 @@ from mjwatch.simulator.http.errors import empty_answer, json_answer, reset_conne
 from mjwatch.simulator.world import CHANNELS
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.cdn.signing import Signer
-    from mjwatch.simulator.cdn.store import Pictures
+    from mjwatch.simulator.cdn.store import Pictures, Signer
     from mjwatch.simulator.faults.registry import Faults
-    from mjwatch.simulator.http.bodies import SentFile
+    from mjwatch.simulator.http.validation import SentFile
     from mjwatch.simulator.recorder import Witness
-    from mjwatch.simulator.snowflakes import SnowflakeMint
-    from mjwatch.simulator.world import Json
+    from mjwatch.simulator.world import Json, SnowflakeMint
 
 UPLOAD_MAX = 10 * 1024 * 1024
 FILES_MAX = 10

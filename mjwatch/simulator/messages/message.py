@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL, INTERACTION_COMMAND
 from mjwatch.simulator.cdn.render import media_type
-from mjwatch.simulator.snowflakes import SnowflakeMint, timestamp_of
-from mjwatch.simulator.world import BOT_ID, USER_ID, Channel, Json, bot, stranger, user
+from mjwatch.simulator.world import (
+    BOT_ID,
+    USER_ID,
+    Channel,
+    Json,
+    SnowflakeMint,
+    bot,
+    stranger,
+    timestamp_of,
+    user,
+)
 
 if TYPE_CHECKING:
     from mjwatch.simulator.cdn.render import Size
-    from mjwatch.simulator.messages.interaction import Interaction
+    from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.messages.profiles import Profile
 
 BUTTON, ROW, SELECT, TEXT_INPUT = 2, 1, 3, 4

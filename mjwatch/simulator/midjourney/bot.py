@@ -8,21 +8,18 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.simulator.messages.account import HOURS_OF_PLAN, Account
-from mjwatch.simulator.midjourney.components import INPAINT, ContextMenu, Presses
-from mjwatch.simulator.midjourney.dialogs import Dialogs
+from mjwatch.simulator.messages.plans import HOURS_OF_PLAN, Account
+from mjwatch.simulator.midjourney.components import INPAINT, ContextMenu, Dialogs, Presses
 from mjwatch.simulator.midjourney.imagine import Orders
-from mjwatch.simulator.midjourney.preferences import ANSWER_TIME, Preferences
 from mjwatch.simulator.midjourney.queue import Slots, Workshop
-from mjwatch.simulator.midjourney.text_commands import Desk
+from mjwatch.simulator.midjourney.text_commands import ANSWER_TIME, Desk, Preferences
 from mjwatch.simulator.recorder import Executed
 
 if TYPE_CHECKING:
     from mjwatch.simulator.faults.registry import Armed
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.history import History
-    from mjwatch.simulator.messages.interaction import Interaction
-    from mjwatch.simulator.messages.modals import OpenModals
+    from mjwatch.simulator.messages.modals import Interaction, OpenModals
     from mjwatch.simulator.midjourney.job import Studio
     from mjwatch.simulator.options import SimulatorOptions
     from mjwatch.simulator.recorder import Witness

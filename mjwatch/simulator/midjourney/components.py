@@ -1,33 +1,38 @@
 """Presses of buttons and menus, and modals that come back: who answers them and how.
 
 What a person does to a message without its buttons: the commands of its menu, and reactions.
+
+What a press opens in a client: modals with a field for a prompt, and pages in a frame.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mjwatch.simulator.http.command_index import application_name
 from mjwatch.simulator.messages.buttons import with_button_used
 from mjwatch.simulator.messages.modals import form_for_press, form_for_text
 from mjwatch.simulator.messages.notices import UNKNOWN_JOB
 from mjwatch.simulator.messages.plans import mode_for, plan_for_button, reworded, uuid_in
 from mjwatch.simulator.midjourney.context import refuse, whisper
-from mjwatch.simulator.midjourney.preferences import SETTINGS
+from mjwatch.simulator.midjourney.text_commands import SETTINGS
 from mjwatch.simulator.world import CHANNELS, DM_CHANNEL_ID, USER_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.history import History
-    from mjwatch.simulator.messages.interaction import Interaction
-    from mjwatch.simulator.messages.modals import ModalForm
+    from mjwatch.simulator.messages.modals import Interaction, ModalForm, OpenModals
     from mjwatch.simulator.messages.plans import Plan
     from mjwatch.simulator.midjourney.bot import Answer
     from mjwatch.simulator.midjourney.imagine import Orders
     from mjwatch.simulator.midjourney.job import Studio
-    from mjwatch.simulator.midjourney.preferences import Preferences
     from mjwatch.simulator.midjourney.queue import Workshop
-    from mjwatch.simulator.midjourney.text_commands import Desk
+    from mjwatch.simulator.midjourney.text_commands import Desk, Preferences
     from mjwatch.simulator.recorder import Executed
     from mjwatch.simulator.world import Json
 
@@ -211,3 +216,57 @@ class ContextMenu:
 
 def _names(message: Json) -> list[str]:
     return [attachment["filename"] for attachment in message["attachments"]]
+
+
+class Dialogs:
+    """Opens modals. Nothing is rendered by that; it goes on record with the outcome `modal`."""
+
+    def __init__(self, studio: Studio, sessions: Sessions, modals: OpenModals) -> None:
+        self._studio = studio
+        self._sessions = sessions
+        self._modals = modals
+
+    async def ask(
+        self, form: ModalForm, interaction: Interaction, executed: Executed, succeed: Callable[[], None]
+    ) -> None:
+        """Open a form; INTERACTION_SUCCESS is said before, as discord.py-self needs it."""
+        faults, text = self._studio.faults, interaction.text
+        executed.outcome = "modal"
+        modal = self._modals.open(interaction, form)
+        if faults.take("modal_expired", text):
+            self._modals.close(modal)
+        overtakes = faults.take("modal_first", text) is not None
+        if not overtakes:
+            succeed()
+        if late := faults.take("modal_late", text):
+            await asyncio.sleep(late.number("seconds", 1))
+        if not faults.take("modal_never", text):
+            body = {
+                **_about(interaction, form.custom_id, form.title),
+                "components": self._studio.forms.rows(form.row()),
+            }
+            self._sessions.to_session(interaction.session_id, "INTERACTION_MODAL_CREATE", body)
+        if overtakes:
+            succeed()
+
+    def show_page(self, interaction: Interaction, title: str, path: str) -> None:
+        """Open a page in a frame."""
+        page = {
+            **_about(interaction, f"MJ::iframe::{interaction.id}", title),
+            "iframe_path": f"{path}{interaction.id}",
+            "modal_size": 2,
+        }
+        self._sessions.to_session(interaction.session_id, "INTERACTION_IFRAME_MODAL_CREATE", page)
+
+
+def _about(interaction: Interaction, custom_id: str, title: str) -> Json:
+    nonce = {} if interaction.nonce is None else {"nonce": interaction.nonce}
+    application = {"id": interaction.application_id, "name": application_name(interaction.application_id)}
+    return {
+        "id": interaction.id,
+        **nonce,
+        "application": application,
+        "channel_id": interaction.channel.id,
+        "custom_id": custom_id,
+        "title": title,
+    }

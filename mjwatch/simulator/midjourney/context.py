@@ -9,7 +9,7 @@ from mjwatch.discord.protocol import FLAG_EPHEMERAL
 from mjwatch.simulator.messages.notices import asked_notice
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.messages.interaction import Interaction
+    from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.messages.notices import Notice
     from mjwatch.simulator.midjourney.job import Studio
 BANNED = "Banned prompt"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from mjwatch.simulator.http.history import History
-    from mjwatch.simulator.messages.interaction import Interaction
+    from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.messages.notices import Notice
     from mjwatch.simulator.messages.plans import Plan
     from mjwatch.simulator.midjourney.job import Studio

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_COMPONENTS_V2, FLAG_LOADING
 from mjwatch.simulator.cdn.render import Picture, preview_size
-from mjwatch.simulator.faults.job import Quirks
+from mjwatch.simulator.faults.registry import Quirks
 from mjwatch.simulator.messages.buttons import rows_below
 from mjwatch.simulator.messages.message import DANGER, button
 from mjwatch.simulator.messages.prompt_text import filename_stem
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mjwatch.simulator.cdn.store import Links, Pictures
     from mjwatch.simulator.faults.registry import Faults
     from mjwatch.simulator.gateway.delivery import Delivery
-    from mjwatch.simulator.messages.interaction import Interaction
     from mjwatch.simulator.messages.message import MessageForms
+    from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.messages.notices import Notice
     from mjwatch.simulator.messages.plans import Plan
     from mjwatch.simulator.messages.profiles import Profile

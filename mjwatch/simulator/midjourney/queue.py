@@ -19,10 +19,9 @@ from mjwatch.simulator.recorder import Rendering
 from mjwatch.simulator.world import STRANGER_ID
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.messages.account import Account
-    from mjwatch.simulator.messages.interaction import Interaction
+    from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.messages.notices import Notice
-    from mjwatch.simulator.messages.plans import Plan
+    from mjwatch.simulator.messages.plans import Account, Plan
     from mjwatch.simulator.midjourney.job import Studio
     from mjwatch.simulator.recorder import Executed, Witness
     from mjwatch.simulator.world import Json
