@@ -16,8 +16,8 @@ from mjwatch.gallery.gallery import CHUNK, Gallery
 from mjwatch.outbox.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.split import image_facts, split_grid
-from tests.browsing import DESKTOP, chromium, shown
-from tests.outboxes import a_job, an_outbox
+from tests.helpers.browser import DESKTOP, chromium, shown
+from tests.helpers.outbox_factory import a_job, an_outbox
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

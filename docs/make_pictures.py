@@ -19,7 +19,7 @@ from rich.text import Text
 
 from bench.processes import daemon, drop, set_in_config, simulator, wait_until
 from mjwatch.outbox.manifest import FILE_NAME, load_manifest
-from tests.browsing import PHONE, chromium, shown
+from tests.helpers.browser import PHONE, chromium, shown
 from tests.scenarios.terminals import opened
 
 if TYPE_CHECKING:
