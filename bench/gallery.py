@@ -13,7 +13,7 @@ from unittest.mock import patch
 from bench.figures import Figure
 from bench.grids import encoded, grid
 from mjwatch.gallery.gallery import CHUNK, Gallery
-from mjwatch.outbox.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
+from mjwatch.outbox.manifest import FILE_NAME, OutboxChannel, PictureFile, build_manifest, dump_manifest
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.split import image_facts, split_grid
 from tests.helpers.browser import DESKTOP, chromium, shown
@@ -98,7 +98,7 @@ def _publish_one(root: Path, number: int, pictures: list[bytes]) -> float:
         PictureFile(f"note_{n}.webp", data, n % 5, *image_facts(data)[1:], "webp")
         for n, data in enumerate(pictures, 1)
     ]
-    manifest = build_manifest(job, Place(None, "1"), entries, {}, job.accepted)
+    manifest = build_manifest(job, OutboxChannel(None, "1"), entries, {}, job.accepted)
     files = {entry.name: entry.data for entry in entries} | {FILE_NAME: dump_manifest(manifest)}
     outbox, gallery = Outbox(root, root.parent / "state"), Gallery(root, root.parent / "state")
     began = perf_counter()

@@ -36,7 +36,7 @@ def answer_with(picture: bytes) -> None:
     setattr(mjwatch.simulator.cdn.server, "_headers", lambda path, data: headers)  # noqa: B010
     setattr(mjwatch.simulator.midjourney.queue, "Random", Even)  # noqa: B010
     setattr(mjwatch.simulator.midjourney.bot, "ANSWER_TIME", 0.0)  # noqa: B010
-    setattr(mjwatch.simulator.midjourney.job.Job, "_moment", lambda job: 0.0)  # noqa: B010
+    setattr(mjwatch.simulator.midjourney.job.RenderJob, "_moment", lambda job: 0.0)  # noqa: B010
 
 
 if __name__ == "__main__":

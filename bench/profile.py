@@ -41,8 +41,15 @@ REST = "all else"
 
 _WAITS = frozenset(
     {
-        *("Condition.wait", "EpollSelector.select", "_worker", "Thread.join", "InTray.take", "Worker._run"),
-        *("Collector.collect", "PokeListener._wait", "InotifyFD._check_inotify_fd", "Semaphore.acquire"),
+        *(
+            "Condition.wait",
+            "EpollSelector.select",
+            "_worker",
+            "Thread.join",
+            "EventQueue.take",
+            "WorkerPool._run",
+        ),
+        *("Collector.collect", "WakeupListener._wait", "InotifyFD._check_inotify_fd", "Semaphore.acquire"),
         *("PollSelector.select", "Thread._wait_for_tstate_lock", "wait_for_read", "SocketIO.readinto"),
     }
 )

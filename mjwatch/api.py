@@ -36,7 +36,7 @@ from mjwatch.runtime import Runtime
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mjwatch.client.submit import Wish
+    from mjwatch.client.submit import Submission
 
 __all__ = [
     "Dropped",
@@ -171,7 +171,7 @@ class MidjourneyAPI:
         wish = command(name, text, [Path(image) for image in images])
         return self._run(wish, Listener(on_change, on_trouble))[0]
 
-    def _run(self, wish: Wish, listener: Listener) -> list[Pictures]:
+    def _run(self, wish: Submission, listener: Listener) -> list[Pictures]:
         jobs = give_and_wait(self.config, wish, listener)
         done = [job for job in jobs if job.state is State.DONE]
         found = [_deliver(self.config.outbox.path / (job.folder or ""), None) for job in done]

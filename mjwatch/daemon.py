@@ -10,11 +10,11 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import ConfigError, JournalError, MjwatchError, OwnerError
-from mjwatch.events import StopAsked
+from mjwatch.events import StopRequested
 from mjwatch.host.log import start_logging
 from mjwatch.host.platform import give_back_early
 from mjwatch.host.systemd import Supervision, Systemd
-from mjwatch.jobs.status_text import Standing, clock, sentence
+from mjwatch.jobs.status_text import ServiceSummary, clock, sentence
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, capped_until
 from mjwatch.runtime import Runtime
 
@@ -61,7 +61,7 @@ def run_daemon(
     ):
         engine = runtime.engine
         handlers.enter_context(_stopped_by_signals(engine))
-        supervision.look_at(_Watched(runtime))
+        supervision.look_at(_ServiceState(runtime))
         if resume:
             engine.pausing.end()
         log.info("watching %s; pictures go to %s", config.inbox.path, config.outbox.path)
@@ -75,7 +75,7 @@ def run_daemon(
 @contextmanager
 def _stopped_by_signals(engine: Engine) -> Iterator[None]:
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        engine.put(StopAsked())
+        engine.put(StopRequested())
 
     before = {number: signal.signal(number, ask_to_stop) for number in SIGNALS}
     try:
@@ -85,7 +85,7 @@ def _stopped_by_signals(engine: Engine) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class _Watched:
+class _ServiceState:
     """The running service, as the thread sees it that tells systemd of it."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -106,7 +106,7 @@ class _Watched:
                 capped = capped_until(reader, config.pace.max_per_day, now)
         except JournalError as error:
             return error.message
-        standing = Standing(
+        standing = ServiceSummary(
             jobs,
             connected=runtime.connected,
             trouble=None if engine.reach.trouble is None else engine.reach.trouble.reason,

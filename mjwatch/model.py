@@ -138,7 +138,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class References:
     """What a prompt file refers to, as it lay around it when it was read.
 
     ``defaults``: every ``_defaults.toml`` that counts for it, as path and content, the outermost first.
@@ -156,7 +156,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class IgnoredFile:
     """Something in the inbox that is left alone, and why, in words."""
 
     path: str
@@ -164,7 +164,7 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class ButtonPress:
     """The button that a follow-up presses, and the message that it is on; ``flags`` are that message's.
 
     ``form``: it opens a form, always; nothing is run by the press alone. ``words``: new ones for the form;
@@ -179,7 +179,7 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelling:
+class CancelRequest:
     """A person's wish to have a job stopped that is sent. Times are seconds since 1970.
 
     ``due``: when Midjourney's Cancel Job may be pressed, once it is offered; None: not (again). ``nonce`` and
@@ -309,7 +309,7 @@ class Job:
     state: State = State.QUEUED
     source: Source | None = None
     parent: str | None = None
-    press: Press | None = None
+    press: ButtonPress | None = None
     modal: Modal | None = None
     uploads: tuple[UploadedImage, ...] = ()
     due: float | None = None
@@ -324,8 +324,8 @@ class Job:
     held_by_bot: bool = False
     vanished: float | None = None
     doubted: float | None = None
-    cancel_button: Press | None = None
-    cancelling: Cancelling | None = None
+    cancel_button: ButtonPress | None = None
+    cancelling: CancelRequest | None = None
     submitted: float | None = None
     started: float | None = None
     finished: float | None = None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
-class Sparing:
+class LazyConversion:
     """For a command or group: lets what was not given, texts and paths pass as they are.
 
     Typer converts values with pydantic, which takes longer to load than a verb takes to run. This goes by
@@ -64,7 +64,7 @@ def _is_default(param: Any, value: Any) -> bool:
     return type(value) is type(param.default) and bool(value == param.default)
 
 
-class Verb(NamedTuple):
+class CommandEntry(NamedTuple):
     """Where a verb is: module of this package and name there. ``settings`` are those of its command."""
 
     module: str
@@ -72,44 +72,44 @@ class Verb(NamedTuple):
     settings: dict[str, Any] | None = None
 
 
-GROUPS: dict[str, dict[str, Verb]] = {
+GROUPS: dict[str, dict[str, CommandEntry]] = {
     "Work": {
-        "submit": Verb("submit", "submit"),
-        "imagine": Verb("submit", "imagine"),
-        "act": Verb("actions", "act"),
+        "submit": CommandEntry("submit", "submit"),
+        "imagine": CommandEntry("submit", "imagine"),
+        "act": CommandEntry("actions", "act"),
         # What a command takes may begin like an option: `mjwatch ask "prefer suffix" "--no text"`.
-        "ask": Verb("actions", "ask", {"ignore_unknown_options": True}),
-        "expand": Verb("submit", "expand"),
-        "shell": Verb("shell.shell", "shell"),
+        "ask": CommandEntry("actions", "ask", {"ignore_unknown_options": True}),
+        "expand": CommandEntry("submit", "expand"),
+        "shell": CommandEntry("shell.shell", "shell"),
     },
     "Look": {
-        "status": Verb("status", "status"),
-        "list": Verb("show", "list_jobs"),
-        "show": Verb("show", "show"),
-        "info": Verb("actions", "info"),
-        "gallery": Verb("show", "gallery"),
+        "status": CommandEntry("status", "status"),
+        "list": CommandEntry("show", "list_jobs"),
+        "show": CommandEntry("show", "show"),
+        "info": CommandEntry("actions", "info"),
+        "gallery": CommandEntry("show", "gallery"),
     },
     "Steer": {
-        "pause": Verb("steer", "pause"),
-        "resume": Verb("steer", "resume"),
-        "retry": Verb("steer", "retry"),
-        "cancel": Verb("steer", "cancel"),
-        "prune": Verb("steer", "prune"),
+        "pause": CommandEntry("steer", "pause"),
+        "resume": CommandEntry("steer", "resume"),
+        "retry": CommandEntry("steer", "retry"),
+        "cancel": CommandEntry("steer", "cancel"),
+        "prune": CommandEntry("steer", "prune"),
     },
     "Service": {
-        "run": Verb("service", "run"),
-        "service": Verb("service", "service"),
-        "check": Verb("check", "check"),
-        "init": Verb("setup", "init"),
-        "keys": Verb("setup", "keys"),
-        "config": Verb("check", "config"),
+        "run": CommandEntry("service", "run"),
+        "service": CommandEntry("service", "service"),
+        "check": CommandEntry("check", "check"),
+        "init": CommandEntry("setup", "init"),
+        "keys": CommandEntry("setup", "keys"),
+        "config": CommandEntry("check", "config"),
     },
     "Tools": {
-        "split": Verb("tools", "split"),
-        "explain": Verb("tools", "explain"),
-        "bundle": Verb("tools", "bundle"),
-        "simulate": Verb("tools", "simulate"),
-        "demo": Verb("tools", "demo"),
+        "split": CommandEntry("tools", "split"),
+        "explain": CommandEntry("tools", "explain"),
+        "bundle": CommandEntry("tools", "bundle"),
+        "simulate": CommandEntry("tools", "simulate"),
+        "demo": CommandEntry("tools", "demo"),
     },
 }
 """In the order of the help."""
@@ -120,7 +120,7 @@ _PLACES = {name: (group, verb) for group, verbs in GROUPS.items() for name, verb
 _ONE_OF = re.compile(r"'([^']*)' is not one of (.*)$")
 
 
-class Group(Sparing, TyperGroup):
+class CliGroup(LazyConversion, TyperGroup):
     """Verbs of which one must be given; without any it shows its help, and a slip gets a suggestion."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -139,11 +139,11 @@ class Group(Sparing, TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-class Command(Sparing, TyperCommand):
+class CliCommand(LazyConversion, TyperCommand):
     """One verb."""
 
 
-class Verbs(Group):
+class CommandGroup(CliGroup):
     """All verbs of the command line. A verb loads its module when it is wanted, so that it starts fast."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -168,14 +168,14 @@ class Verbs(Group):
                 formatter.write_dl(rows)
 
 
-def _load(name: str, group: str, verb: Verb) -> Any:
+def _load(name: str, group: str, verb: CommandEntry) -> Any:
     part = getattr(import_module(f"mjwatch.cli.{verb.module}"), verb.name)
     if isinstance(part, typer.Typer):  # it has verbs of its own
         found = get_group(part)
         found.rich_help_panel = group
         return found
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
-    one.command(name, cls=Command, rich_help_panel=group, context_settings=verb.settings)(part)
+    one.command(name, cls=CliCommand, rich_help_panel=group, context_settings=verb.settings)(part)
     return get_command(one)
 
 
@@ -214,7 +214,7 @@ def _where(context: Any) -> str:
 
 app = typer.Typer(
     name="mjwatch",
-    cls=Verbs,
+    cls=CommandGroup,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich takes as long to load as all else; plain help reads as well
 )

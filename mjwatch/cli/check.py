@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.app import Group, config_of
+from mjwatch.cli.app import CliGroup, config_of
 from mjwatch.cli.output import Json, columns, echo_hanging, echo_json, painted, plain
 from mjwatch.errors import ConfigError
 
@@ -83,7 +83,7 @@ ORIGIN_AT = 44
 """The column from which on the origins stand, where the values are short enough."""
 
 config = typer.Typer(
-    name="config", cls=Group, help="Show the configuration, and where it is.", rich_markup_mode=None
+    name="config", cls=CliGroup, help="Show the configuration, and where it is.", rich_markup_mode=None
 )
 
 

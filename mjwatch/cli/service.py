@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mjwatch.cli.app import Group
+from mjwatch.cli.app import CliGroup
 from mjwatch.cli.output import NEEDS_PERSON, plain
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run(
 
 service = typer.Typer(
     name="service",
-    cls=Group,
+    cls=CliGroup,
     help="Have systemd run it: as a service of yours, or of the machine.",
     rich_markup_mode=None,
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mjwatch.cli.app import Group, config_of
+from mjwatch.cli.app import CliGroup, config_of
 from mjwatch.cli.output import echo_fields, plain
 from mjwatch.config import Config, config_template
 from mjwatch.errors import ConfigError, MjwatchError
@@ -44,7 +44,10 @@ KEYS = ("token", "channel", "guild")
 PLACE_WIDTH = 15
 
 keys = typer.Typer(
-    name="keys", cls=Group, help="Give the account's token, the channel and the guild.", rich_markup_mode=None
+    name="keys",
+    cls=CliGroup,
+    help="Give the account's token, the channel and the guild.",
+    rich_markup_mode=None,
 )
 
 

@@ -29,7 +29,7 @@ from mjwatch.cli.output import (
     wanted,
 )
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.status_text import Circumstances, reason, waits_for
+from mjwatch.jobs.status_text import WaitContext, reason, waits_for
 from mjwatch.journal.reader import brief, capped_until
 from mjwatch.model import Job, State
 
@@ -66,10 +66,10 @@ def list_jobs(
 ) -> None:
     """List jobs, the newest first."""
     from mjwatch.cli.output import seconds
-    from mjwatch.journal.reader import Wanted, brief
+    from mjwatch.journal.reader import JobFilter, brief
 
     after = None if since is None else time.time() - seconds(since, "--since")
-    filters = Wanted(tuple(state or ()), label, after, source)
+    filters = JobFilter(tuple(state or ()), label, after, source)
     reader = reader_of(config_of(context))
     jobs: list[Job] = []
     if reader is not None:
@@ -80,7 +80,7 @@ def list_jobs(
     elif jobs:
         echo_table(("JOB", "STATE", "ACCEPTED", "PROMPT"), map(_row, jobs))
     else:
-        typer.echo("No jobs yet." if filters == Wanted() else "No job is like that.", err=True)
+        typer.echo("No jobs yet." if filters == JobFilter() else "No job is like that.", err=True)
 
 
 def _row(job: Job) -> tuple[str, ...]:
@@ -137,11 +137,11 @@ def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
     }
 
 
-def _circumstances(reader: JournalReader, config: Config, job: Job) -> Circumstances:
+def _circumstances(reader: JournalReader, config: Config, job: Job) -> WaitContext:
     from mjwatch.host.running import daemon_runs
 
     now, runs = time.time(), daemon_runs(config.state.path)
-    return Circumstances(
+    return WaitContext(
         now=now,
         daemon=runs,
         paused=reader.paused(),

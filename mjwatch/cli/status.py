@@ -30,7 +30,7 @@ from mjwatch.cli.output import (
 )
 from mjwatch.errors import MjwatchError
 from mjwatch.host.running import daemon_runs
-from mjwatch.inbox.scanner import Listing
+from mjwatch.inbox.scanner import InboxScanner
 from mjwatch.jobs.status_text import clock
 from mjwatch.journal.reader import overview
 from mjwatch.journal.serialization import path_as_stored
@@ -60,7 +60,7 @@ def status(
     Jobs by state, what runs, the pace, the last day's spending, what waits in the inbox, and why it is
     paused, if it is. With --watch and --json, or where it is no terminal, each change is told as it comes.
     """
-    glance = Glance(config_of(context))
+    glance = StatusView(config_of(context))
     if watch:
         watch_status(glance, as_json=as_json)
         return
@@ -73,12 +73,12 @@ def status(
         raise typer.Exit(NEEDS_PERSON)
 
 
-class Glance:
+class StatusView:
     """Looks at the service again and again; the inbox is not read anew where nothing has moved in it."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._listing = Listing(config.inbox.path)
+        self._listing = InboxScanner(config.inbox.path)
 
     def facts(self) -> dict[str, Any]:
         """What there is to know, by name, as ``status --json`` shows it. Raises MjwatchError."""
@@ -191,7 +191,7 @@ WIDTHS = (8, max(map(len, State)), BAR_WIDTH, 4)
 """Columns of a job's id, state, bar and percentage; what it is about takes the rest."""
 
 
-def watch_status(glance: Glance, *, as_json: bool = False) -> None:
+def watch_status(glance: StatusView, *, as_json: bool = False) -> None:
     """Show it until Ctrl-C or SIGTERM, which both end it as they should."""
     with suppress(KeyboardInterrupt), _ended_by_sigterm():
         if not as_json and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
@@ -214,7 +214,7 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _tell_changes(glance: Glance, *, as_json: bool) -> None:
+def _tell_changes(glance: StatusView, *, as_json: bool) -> None:
     told: dict[str, Any] | None = None
     while True:
         facts = glance.facts()
@@ -229,7 +229,7 @@ def _tell_changes(glance: Glance, *, as_json: bool) -> None:
         time.sleep(INTERVAL)
 
 
-def _draw(glance: Glance) -> None:
+def _draw(glance: StatusView) -> None:
     from rich.console import Console
     from rich.live import Live
 
@@ -241,7 +241,7 @@ def _draw(glance: Glance) -> None:
             time.sleep(INTERVAL)
 
 
-def _picture(glance: Glance, width: int, height: int) -> RenderableType:
+def _picture(glance: StatusView, width: int, height: int) -> RenderableType:
     """What there is to see now, in so many columns and lines; what is in the way where it can't be seen."""
     from rich.text import Text
 

@@ -209,10 +209,10 @@ def expand(
     folders above it.
     """
     from mjwatch.inbox.references import preview
-    from mjwatch.settings.sections import Pace
+    from mjwatch.settings.sections import PaceSettings
 
     config = _config(context.obj)
-    max_jobs = (config.pace if config else Pace()).max_jobs_per_file
+    max_jobs = (config.pace if config else PaceSettings()).max_jobs_per_file
     found = preview(file, config.inbox.path if config else None, max_jobs)
     if as_json:
         echo_json(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.config import load_keys
 from mjwatch.errors import DaemonError, MjwatchError, PausedError, UnreachableError
-from mjwatch.events import CancelAsked, ForJob, PromptGiven, StopAsked
+from mjwatch.events import CancelRequested, ForJob, PromptSubmitted, StopRequested
 from mjwatch.filesystem.safe_names import slug
 from mjwatch.host.running import daemon_runs
 from mjwatch.model import Job, Prompt, State
@@ -61,7 +61,7 @@ def run_one(runtime: Runtime, given: Prompt, listener: Listener) -> Job:
     Raises PausedError and UnreachableError where it could not be sent; it is cancelled then.
     """
     job_id = new_id()
-    event = PromptGiven(job_id, given, f"{slug(given.text)}.txt")
+    event = PromptSubmitted(job_id, given, f"{slug(given.text)}.txt")
     return run_these(runtime, [job_id], lambda: runtime.engine.put(event), listener)[0]
 
 
@@ -137,7 +137,7 @@ def _withdraw(runtime: Runtime, job_id: str) -> None:
         return not job.open or job.state is not State.CANCELLED
 
     if not is_settled():
-        engine.put(ForJob(job_id, CancelAsked()))
+        engine.put(ForJob(job_id, CancelRequested()))
         runtime.run(is_settled)
 
 
@@ -155,7 +155,7 @@ def _obstacle(engine: Engine) -> MjwatchError:
 log = logging.getLogger("mjwatch")
 
 
-class Background:
+class BackgroundService:
     """Does what a daemon would, under its lock, but takes no prompt files. Use ``with``.
 
     Whoever asks for something does so as with a daemon: by a request in the journal.
@@ -167,7 +167,7 @@ class Background:
         self._engine: Engine | None = None
         self._failure: Exception | None = None
 
-    def __enter__(self) -> Background:
+    def __enter__(self) -> BackgroundService:
         self.ensure()
         return self
 
@@ -195,7 +195,7 @@ class Background:
         if self._thread is None:
             return
         if self._engine is not None:
-            self._engine.put(StopAsked())
+            self._engine.put(StopRequested())
         self._thread.join()
         self._thread = self._engine = None
 

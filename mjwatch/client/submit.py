@@ -14,7 +14,7 @@ from mjwatch.client.in_process import answered, prompt_file, read_words, run_the
 from mjwatch.config import load_keys
 from mjwatch.discord.cdn import LARGEST_IMAGE
 from mjwatch.errors import DaemonError, PausedError, PromptFileError
-from mjwatch.events import Poked
+from mjwatch.events import RequestsPending
 from mjwatch.filesystem.safe_names import safe_file_name, slug
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.permissions import require_rights
@@ -44,7 +44,7 @@ POLL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Submission:
     """What is asked for: prompts by the ids that their jobs will have.
 
     ``path``: the file that they could have come from; None for follow-ups. ``images``: the content of the
@@ -73,7 +73,7 @@ class Wish:
         return TakenFile(self.path, sha256(content), time.time(), content, self.images)
 
 
-def follow_ups(job_id: str, actions: Sequence[str], words: str = "") -> Wish:
+def follow_ups(job_id: str, actions: Sequence[str], words: str = "") -> Submission:
     """These actions on a finished job, with new words for those that take some.
 
     Raises PromptFileError for a name that is no follow-up's, and for words that can't be sent.
@@ -82,10 +82,10 @@ def follow_ups(job_id: str, actions: Sequence[str], words: str = "") -> Wish:
     if not names:
         raise PromptFileError("no follow-up is named", "name some: U1, V2, vary strong, zoom 2x …")
     text = read_words(words).text if words.strip() else ""
-    return Wish({new_id(): Prompt(text, action=name, parent=job_id) for name in names})
+    return Submission({new_id(): Prompt(text, action=name, parent=job_id) for name in names})
 
 
-def typed(config: Config, line: str) -> tuple[Wish, list[str]]:
+def typed(config: Config, line: str) -> tuple[Submission, list[str]]:
     """A prompt as it was typed, with all that it stands for, and a note on each thing that looks like a slip.
 
     It is read as a file of these words in the inbox would be, with that folder's defaults and wildcards.
@@ -95,10 +95,10 @@ def typed(config: Config, line: str) -> tuple[Wish, list[str]]:
     suffix, content = prompt_file(words)
     name = f"{slug(words)}{suffix}"
     found = preview_alone(name, content, config.inbox.path, config.pace.max_jobs_per_file)
-    return Wish({new_id(): one for one in found.prompts}, name, content=content), list(found.warnings)
+    return Submission({new_id(): one for one in found.prompts}, name, content=content), list(found.warnings)
 
 
-def command(name: str, text: str, paths: Sequence[Path]) -> Wish:
+def command(name: str, text: str, paths: Sequence[Path]) -> Submission:
     """A command other than imagine, with local pictures. Raises PromptFileError for what can't be sent."""
     if name == "imagine":
         raise PromptFileError("imagine has a verb of its own", "`mjwatch imagine`, or `mjwatch submit`")
@@ -109,7 +109,7 @@ def command(name: str, text: str, paths: Sequence[Path]) -> Wish:
         order_for(Job(id="", prompt=prompt, accepted=0.0, uploads=uploaded))
     except ValueError as error:
         raise PromptFileError(str(error)) from error
-    return Wish({new_id(): prompt}, f"{name.replace(' ', '-')}.txt", images)
+    return Submission({new_id(): prompt}, f"{name.replace(' ', '-')}.txt", images)
 
 
 def _picture(path: Path) -> bytes:
@@ -125,7 +125,7 @@ def _picture(path: Path) -> bytes:
     return data
 
 
-def give(config: Config, wish: Wish) -> list[Outcome]:
+def give(config: Config, wish: Submission) -> list[Outcome]:
     """Hand it in and return what became of each of its jobs; they run when a daemon does.
 
     Raises DaemonError, JournalError.
@@ -133,7 +133,7 @@ def give(config: Config, wish: Wish) -> list[Outcome]:
     return steer(config, "give", wish.arguments(), wish.file())
 
 
-def give_and_wait(config: Config, wish: Wish, listener: Listener) -> list[Job]:
+def give_and_wait(config: Config, wish: Submission, listener: Listener) -> list[Job]:
     """Hand it in, and wait until all its jobs have their answers, or wait for a person's word.
 
     Raises PausedError where a person is needed first, UnreachableError, DaemonError, JournalError.
@@ -147,7 +147,7 @@ def give_and_wait(config: Config, wish: Wish, listener: Listener) -> list[Job]:
             return jobs
 
 
-def _run_here(config: Config, wish: Wish, listener: Listener) -> list[Job] | None:
+def _run_here(config: Config, wish: Submission, listener: Listener) -> list[Job] | None:
     """The jobs as they ended; None if another process was faster to take the lock."""
     journal = config.state.path / JOURNAL_FILE
     try:
@@ -160,7 +160,7 @@ def _run_here(config: Config, wish: Wish, listener: Listener) -> list[Job] | Non
 
         def hand_in() -> None:
             ask(journal, "give", wish.arguments(), time.time(), wish.file())
-            runtime.engine.put(Poked())
+            runtime.engine.put(RequestsPending())
 
         return run_these(runtime, list(wish.prompts), hand_in, listener)
     finally:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from mjwatch.diagnostics.checks import Api
+    from mjwatch.diagnostics.checks import CheckApi
     from mjwatch.settings.secrets import Keys
 
 __all__ = ["CheckResult", "CheckState", "run_checks"]
@@ -41,7 +41,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 def run_checks(
     config_path: Path | None,
     *,
-    connect: Callable[[Config, Keys], Api],
+    connect: Callable[[Config, Keys], CheckApi],
     environ: Mapping[str, str] = os.environ,
     inotify: Path = probe.INOTIFY,
     running: Config | None = None,

@@ -44,7 +44,7 @@ CLOCK_SLACK = 30.0
 """Seconds by which the clocks may differ: Discord tells whole seconds, and some are spent on the way."""
 
 
-class Api(Protocol):
+class CheckApi(Protocol):
     """What the checks need of Discord's HTTP API; each call raises WireError."""
 
     @property
@@ -66,7 +66,9 @@ class Api(Protocol):
         """End the connections."""
 
 
-def check_discord(config: Config, keys: Keys, connect: Callable[[Config, Keys], Api]) -> list[CheckResult]:
+def check_discord(
+    config: Config, keys: Keys, connect: Callable[[Config, Keys], CheckApi]
+) -> list[CheckResult]:
     """All of them; those after the token make no sense without it. ``connect`` makes no request yet."""
     try:
         way = _proxy(config)
@@ -128,7 +130,7 @@ _MENDS = {
 }
 
 
-def _token(api: Api) -> CheckResult:
+def _token(api: CheckApi) -> CheckResult:
     account = api.me()
     return ok("token", f"signed in as {account.get('username')} ({account.get('id')})")
 
@@ -144,7 +146,7 @@ def _clock(server: float | None, now: float) -> CheckResult:
     return ok("clock", "as Discord's")
 
 
-def _place(config: Config, keys: Keys, api: Api) -> list[CheckResult]:
+def _place(config: Config, keys: Keys, api: CheckApi) -> list[CheckResult]:
     """Whether the channel is where the keys say: in that guild, or the direct messages with the bot."""
     channel = api.channel(keys.channel_id)
     guild = channel.get("guild_id")
@@ -180,7 +182,7 @@ def _wrong_guild(keys: Keys, guild: object) -> CheckResult:
     )
 
 
-def _command(config: Config, keys: Keys, api: Api) -> CheckResult:
+def _command(config: Config, keys: Keys, api: CheckApi) -> CheckResult:
     bot = config.midjourney.application_id
     command = api.command("imagine", bot, keys.guild_id, keys.channel_id)
     return ok("command", f"/imagine of the bot {bot} is offered there, version {command.version}")

@@ -118,7 +118,7 @@ LARGEST_IMAGE = 10 * 1024 * 1024
 """Bytes that an account without Nitro may upload as one file (discord-userdoccers, "Uploading Files")."""
 
 
-class Uploads:
+class AttachmentUploads:
     """Uploads for one account. The session that sends the bytes never knew the token."""
 
     def __init__(

@@ -140,7 +140,7 @@ class DiscordREST:
             fresh.update(_refreshed(answer.get("refreshed_urls")))
         return fresh
 
-    def upload_slots(self, channel_id: str, sizes: Mapping[str, int]) -> list[Slot]:
+    def upload_slots(self, channel_id: str, sizes: Mapping[str, int]) -> list[UploadSlot]:
         """Places for files of these sizes in bytes, by name and in order; ten at most (userdoccers)."""
         files = [
             {"id": str(number), "filename": name, "file_size": size}
@@ -177,7 +177,7 @@ class DiscordREST:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class UploadSlot:
     """Where the bytes of a file go, and the name under which a command or message refers to it then."""
 
     id: str
@@ -185,12 +185,12 @@ class Slot:
     upload_filename: str
 
 
-def _slot(entry: object) -> Slot:
+def _slot(entry: object) -> UploadSlot:
     known = entry if isinstance(entry, dict) else {}
     url, name = known.get("upload_url"), known.get("upload_filename")
     if not isinstance(url, str) or not isinstance(name, str):
         raise UnansweredError("Discord's answer is not an upload slot")
-    return Slot(str(known.get("id")), url, name)
+    return UploadSlot(str(known.get("id")), url, name)
 
 
 def _date(header: str | None) -> float | None:

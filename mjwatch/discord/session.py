@@ -31,8 +31,8 @@ from mjwatch.events import (
     GatewayDown,
     GatewayEvent,
     GatewayReady,
+    GatewayRejected,
     GatewayResumed,
-    GatewayStopped,
 )
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class GatewaySession:
         verdict = CloseVerdict.RESUME if self.close_wanted else close_verdict(code)
         reached = self._note_loss(now)
         if verdict is CloseVerdict.STOP:
-            self._events.append(GatewayStopped(reason, code))
+            self._events.append(GatewayRejected(reason, code))
             return GiveUp(reason, code)
         if verdict in (CloseVerdict.IDENTIFY, CloseVerdict.WAIT_AND_IDENTIFY):
             self._forget_session()

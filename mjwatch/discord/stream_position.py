@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mjwatch.events import GatewayReady, GatewayResumed
 
 
-class Silence:
+class SilenceProof:
     """Watches the doubtful jobs of the present session."""
 
     def __init__(self, quiet_time: float) -> None:
@@ -69,19 +69,19 @@ ASK_AGAIN_AT_MOST = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _StoredPosition:
     session_id: str
     resume_gateway_url: str
     seq: int
     user_id: str
 
 
-class Stream:
+class StreamPosition:
     """Told of the gateway's ups and downs; says when prompts may be sent and when to read the history."""
 
     def __init__(self, remembered: Any = None) -> None:
         """``remembered`` is what ``place`` gave to the journal before the last stop."""
-        self._place = _Place(**remembered) if isinstance(remembered, dict) else None
+        self._place = _StoredPosition(**remembered) if isinstance(remembered, dict) else None
         self._up = False
         self._caught_up = False
         self._open_since = 0.0
@@ -119,7 +119,7 @@ class Stream:
     def ready(self, event: GatewayReady, now: float) -> None:
         """A new session: what happened before it is in the history only."""
         user_id = event.user_id or self.user_id or ""
-        self._place = _Place(event.session_id, event.resume_gateway_url, event.seq, user_id)
+        self._place = _StoredPosition(event.session_id, event.resume_gateway_url, event.seq, user_id)
         self._up = True
         self._caught_up = False
         self._cursor = None
@@ -146,7 +146,7 @@ class Stream:
         """All dispatches up to this one were handled."""
         if self._place is not None:
             place = self._place
-            self._place = _Place(place.session_id, place.resume_gateway_url, seq, place.user_id)
+            self._place = _StoredPosition(place.session_id, place.resume_gateway_url, seq, place.user_id)
 
     def missed_something(self, now: float) -> None:
         """The channel has a newer message than any that came: the history must tell what it is."""

@@ -1,6 +1,6 @@
 """One WebSocket to the gateway: opened, read message by message, closed with a code of our choice.
 
-The exceptions of websocket-client end here: what goes wrong becomes a ``LostError`` with a line for a person.
+The exceptions of websocket-client end here: each becomes a ``ConnectionLostError`` with a line for a person.
 That line never holds headers, bodies or payloads, since those may hold the token.
 """
 
@@ -45,7 +45,7 @@ _REFUSED_WAIT = 300.0
 _TOO_MANY_WAIT = 60.0
 
 
-class LostError(Exception):
+class ConnectionLostError(Exception):
     """The connection ended: ``code`` of the close frame if there was one, else a ``reason`` in words."""
 
     def __init__(self, reason: str = "", *, code: int | None = None, wait: float = 0.0) -> None:
@@ -92,7 +92,7 @@ WAKES = 4096
 """Bytes that are taken from the waker at once: a byte a call, of which there are a few at most."""
 
 
-class Wire:
+class WebSocketClient:
     """An open connection. Owned by one thread; only ``abort`` may be called from another."""
 
     def __init__(self, url: str, *, waker: socket.socket, proxy: str = "") -> None:
@@ -167,7 +167,7 @@ class Wire:
 
     def _decode(self, opcode: int, data: bytes) -> Mapping[str, Any] | None:
         if opcode == ABNF.OPCODE_CLOSE:
-            raise LostError(code=int.from_bytes(data[:2], "big") if len(data) >= 2 else None)
+            raise ConnectionLostError(code=int.from_bytes(data[:2], "big") if len(data) >= 2 else None)
         if opcode == ABNF.OPCODE_BINARY:
             whole = self._inflater.feed(data)
             if whole is None:
@@ -193,18 +193,18 @@ def _proxy_options(url: str, proxy: str) -> dict[str, Any]:
     return options | {"http_no_proxy": [host_of(address)]}
 
 
-def _lost(error: Exception, url: str = "") -> LostError:
+def _lost(error: Exception, url: str = "") -> ConnectionLostError:
     """The same in words. The text of foreign exceptions stays out of it: it may hold headers and bodies."""
     if isinstance(error, WebSocketBadStatusException):
         return _refused(error)
     where = f"the gateway at {host_of(url)}" if url else "the gateway"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return LostError(f"the certificate of {where} is not trusted: {error.verify_message}")
+        return ConnectionLostError(f"the certificate of {where} is not trusted: {error.verify_message}")
     for kind, words in _WORDS:
         if isinstance(error, kind):
-            return LostError(words.format(where=where))
+            return ConnectionLostError(words.format(where=where))
     why = getattr(error, "strerror", None) or type(error).__name__
-    return LostError(f"no connection to {where}: {why}")
+    return ConnectionLostError(f"no connection to {where}: {why}")
 
 
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
@@ -221,15 +221,15 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def _refused(error: WebSocketBadStatusException) -> LostError:
+def _refused(error: WebSocketBadStatusException) -> ConnectionLostError:
     """The handshake was answered by something else than an upgrade; 401 and 403 are no word on the token."""
     status = error.status_code
     reason = f"the gateway refused the connection with HTTP {status}"
     if status == 429:
-        return LostError(
+        return ConnectionLostError(
             reason, wait=max(_TOO_MANY_WAIT, _seconds((error.resp_headers or {}).get("retry-after")))
         )
-    return LostError(reason, wait=_REFUSED_WAIT if status in (401, 403) else 0.0)
+    return ConnectionLostError(reason, wait=_REFUSED_WAIT if status in (401, 403) else 0.0)
 
 
 def _seconds(header: str | None) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.intake import Kind, job_for, judge, make_jobs, sha256
+from mjwatch.jobs.intake import DeliveryKind, job_for, judge, make_jobs, sha256
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.midjourney.matching.evidence import twin_of
@@ -16,7 +16,7 @@ from mjwatch.model import Source, State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mjwatch.jobs.intake import Verdict
+    from mjwatch.jobs.intake import DeliveryVerdict
     from mjwatch.journal.writer import Journal
     from mjwatch.model import Job
 
@@ -57,12 +57,12 @@ class Acceptance:
         if file.beside is not None:
             return [], self._companion(file, taken, now)
         verdict = judge(taken.path, file.mtime, self._journal.taken(taken.sha256), now, self._in_inbox)
-        if verdict.kind is not Kind.NEW and not self._is_copy_by_now(verdict, taken):
+        if verdict.kind is not DeliveryKind.NEW and not self._is_copy_by_now(verdict, taken):
             return [], [self._no_request(file, taken, verdict, now)]
         jobs = make_jobs(file, now, self._new_id, self._max_jobs, self._journal.job)
         self._accept(taken, jobs, now)
         log.info("%s taken: %s", file.path, ", ".join(job.id for job in jobs))
-        answers = [ef.Answer(job) for job in jobs if job.state is State.REJECTED]
+        answers = [ef.PublishFailure(job) for job in jobs if job.state is State.REJECTED]
         return jobs, [*answers, *_removal(file)]
 
     def _companion(self, file: ev.FileSettled, taken: TakenFile, now: float) -> list[ef.Effect]:
@@ -72,22 +72,24 @@ class Acceptance:
         log.info("%s belongs to %s; the two are one request", file.path, file.beside)
         return _removal(file)
 
-    def _is_copy_by_now(self, verdict: Verdict, taken: TakenFile) -> bool:
+    def _is_copy_by_now(self, verdict: DeliveryVerdict, taken: TakenFile) -> bool:
         """Whether a kept file that seems to have been copied has seemed so for its while."""
-        if verdict.kind is not Kind.COPY:
+        if verdict.kind is not DeliveryKind.COPY:
             return False
         known = (taken.path, taken.sha256) in self._copies
         self._copies ^= {(taken.path, taken.sha256)}
         return known
 
-    def _no_request(self, file: ev.FileSettled, taken: TakenFile, verdict: Verdict, now: float) -> ef.Effect:
+    def _no_request(
+        self, file: ev.FileSettled, taken: TakenFile, verdict: DeliveryVerdict, now: float
+    ) -> ef.Effect:
         numbers = [earlier.number for earlier in verdict.of]
         match verdict.kind:
-            case Kind.HELD:
-                return ef.LeaveFile(file.path, HELD, verdict.seconds)
-            case Kind.COPY:
-                return ef.LeaveFile(file.path, None, verdict.seconds)
-            case Kind.MOVED:
+            case DeliveryKind.HELD:
+                return ef.DeferFile(file.path, HELD, verdict.seconds)
+            case DeliveryKind.COPY:
+                return ef.DeferFile(file.path, None, verdict.seconds)
+            case DeliveryKind.MOVED:
                 self._journal.move_file(numbers[0], taken, now)
                 log.info("%s was %s before; it is not run again", file.path, verdict.of[0].path)
             case _:
@@ -97,7 +99,7 @@ class Acceptance:
                     log.info("%s was delivered again unchanged; it is not run again", file.path)
         return ef.RemoveFile(file.path, file.identity)
 
-    def prompt(self, given: ev.PromptGiven, now: float) -> list[Job]:
+    def prompt(self, given: ev.PromptSubmitted, now: float) -> list[Job]:
         """The job of a prompt from Python or the CLI; none if it was taken before."""
         if self._journal.job(given.job_id) is not None:
             return []

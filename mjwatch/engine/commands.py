@@ -15,7 +15,7 @@ from mjwatch.model import IN_FLIGHT, Job, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mjwatch.engine.pauses import Pausing
+    from mjwatch.engine.pauses import Pauses
     from mjwatch.journal.writer import Journal
 
 log = logging.getLogger("mjwatch")
@@ -46,7 +46,7 @@ _SENT = (
 _RENDERED = "is rendered already, so it is paid for, and its pictures will be published"
 
 
-class Steering:
+class RequestHandler:
     """Performs requests in the loop's own thread.
 
     ``step`` feeds an event to a job, and journals it; ``give`` takes in a prompt, unless it did so before;
@@ -56,10 +56,10 @@ class Steering:
     def __init__(
         self,
         journal: Journal,
-        pausing: Pausing,
+        pausing: Pauses,
         job: Callable[[str], Job | None],
         step: Callable[[str, ev.JobEvent], None],
-        give: Callable[[ev.PromptGiven], None],
+        give: Callable[[ev.PromptSubmitted], None],
         online: Callable[[], bool],
     ) -> None:
         self._journal = journal
@@ -128,7 +128,7 @@ class Steering:
         if attempts != len(job.nonces) and job.state not in _RETRIED:
             return Outcome(job_id, False, f"was sent again meanwhile; {LOOK.format(job_id)}")
         log.info("%s a person asks to retry it", job_id)
-        self._step(job_id, ev.RetryAsked())
+        self._step(job_id, ev.RetryRequested())
         return Outcome(job_id, True, self._retried(job, self._job(job_id) or job))
 
     def _retried(self, before: Job, after: Job) -> str:
@@ -139,7 +139,7 @@ class Steering:
 
     def _take(self, job_id: str, wish: Mapping[str, Any], file: int | None) -> Outcome:
         """``wish``: a ``prompt`` as the journal keeps it, and ``path`` as in PromptGiven."""
-        self._give(ev.PromptGiven(job_id, load_prompt(wish["prompt"]), wish.get("path"), file))
+        self._give(ev.PromptSubmitted(job_id, load_prompt(wish["prompt"]), wish.get("path"), file))
         job = self._job(job_id)
         if job is None:
             return _unknown(job_id)
@@ -152,7 +152,7 @@ class Steering:
         if job is None:
             return _unknown(job_id)
         log.info("%s a person asks to cancel it", job_id)
-        self._step(job_id, ev.CancelAsked())
+        self._step(job_id, ev.CancelRequested())
         if job.state in _CANCELLED:
             return Outcome(job_id, True, _CANCELLED[job.state])
         if job.state in IN_FLIGHT and job.cancel_button is not None and job.vanished is None:

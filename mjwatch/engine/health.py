@@ -20,7 +20,7 @@ from mjwatch.model import Pause, PauseKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mjwatch.engine.pauses import Pausing
+    from mjwatch.engine.pauses import Pauses
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
 
@@ -29,22 +29,22 @@ log = logging.getLogger("mjwatch")
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ConnectionTrouble:
     """Why Discord can't be used at the moment, and when it is tried again (seconds since 1970)."""
 
     reason: str
     next_try: float
 
 
-class Reach:
+class GatewayHealth:
     """Told of the gateway's ups and downs, which raises JournalError where it can't be remembered."""
 
-    def __init__(self, journal: Journal, channel: Channel, pausing: Pausing) -> None:
+    def __init__(self, journal: Journal, channel: Channel, pausing: Pauses) -> None:
         self._journal = journal
         self._channel = channel
         self._pausing = pausing
-        self.trouble: Trouble | None = None
-        self.on_trouble: Callable[[Trouble], None] = lambda trouble: None
+        self.trouble: ConnectionTrouble | None = None
+        self.on_trouble: Callable[[ConnectionTrouble], None] = lambda trouble: None
         """Told of each try to use Discord that has failed, from the loop's own thread."""
 
     def load(self) -> None:
@@ -54,7 +54,7 @@ class Reach:
                 self._journal.remember({"trouble": None, "connected": None})
 
     def gateway(
-        self, event: ev.GatewayReady | ev.GatewayResumed | ev.GatewayDown | ev.GatewayStopped, now: float
+        self, event: ev.GatewayReady | ev.GatewayResumed | ev.GatewayDown | ev.GatewayRejected, now: float
     ) -> None:
         """It let us in, or the connection is lost, or it never lets us in again."""
         match event:
@@ -74,13 +74,13 @@ class Reach:
                 self._pausing.let_in()
             case ev.GatewayDown():
                 self._channel.lost()
-                self._tell(Trouble(event.reason, now + event.retry_in))
-            case ev.GatewayStopped():
+                self._tell(ConnectionTrouble(event.reason, now + event.retry_in))
+            case ev.GatewayRejected():
                 self._channel.lost()
-                self._tell(Trouble(event.reason, math.inf))
+                self._tell(ConnectionTrouble(event.reason, math.inf))
                 self._pausing.refused_entry(event.reason, event.code)
 
-    def history_unread(self, event: ev.HistoryUnread, now: float) -> None:
+    def history_unread(self, event: ev.HistoryReadFailed, now: float) -> None:
         """The channel's history could not be read."""
         if event.refusal is not None:
             self._pausing.begin(pause_for(event.refusal))
@@ -97,13 +97,13 @@ class Reach:
         self._journal.remember({"trouble": None, "connected": now})
         self.trouble = None
 
-    def _tell(self, trouble: Trouble) -> None:
+    def _tell(self, trouble: ConnectionTrouble) -> None:
         self._journal.remember({"trouble": trouble.reason, "connected": None})
         self.trouble = trouble
         self.on_trouble(trouble)
 
 
-class Inflow:
+class InboxBacklog:
     """Told of each scan.
 
     ``waiting``: prompt files that have not settled; None before the first scan. ``trouble``: why nothing is

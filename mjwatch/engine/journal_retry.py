@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mjwatch.host.log import Complaints
+from mjwatch.host.log import LogOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +21,12 @@ JOURNAL_PAUSE = 5.0
 _BACK = "the journal can be written again"
 
 
-class Faltering:
+class JournalRetry:
     """Knows what waits for the journal: an event, or the loop's turn. ``ticks`` as for the loop."""
 
     def __init__(self, ticks: Callable[[], float]) -> None:
         self._ticks = ticks
-        self._complaints = Complaints(ticks)
+        self._complaints = LogOnce(ticks)
         self._event: LoopEvent | None = None
         self._turn_from: float | None = None
 

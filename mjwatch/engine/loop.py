@@ -13,13 +13,13 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import journal_retry
 from mjwatch.engine.acceptance import Acceptance
-from mjwatch.engine.commands import Steering
-from mjwatch.engine.health import Inflow, Reach
-from mjwatch.engine.journal_retry import Faltering
-from mjwatch.engine.notifications import Notices
-from mjwatch.engine.pauses import Pausing
-from mjwatch.engine.queue import InTray
-from mjwatch.engine.scheduler import FastHours, Sending
+from mjwatch.engine.commands import RequestHandler
+from mjwatch.engine.health import GatewayHealth, InboxBacklog
+from mjwatch.engine.journal_retry import JournalRetry
+from mjwatch.engine.notifications import Notifications
+from mjwatch.engine.pauses import Pauses
+from mjwatch.engine.queue import EventQueue
+from mjwatch.engine.scheduler import FastHours, Scheduler
 from mjwatch.errors import JournalError
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.state_machine import IllegalEventError, step
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from mjwatch.discord.payloads import ResumeState
     from mjwatch.jobs.pacing import Pace
-    from mjwatch.jobs.transitions import Limits
+    from mjwatch.jobs.transitions import Timeouts
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
     from mjwatch.midjourney.tracker import JobEvents
@@ -62,7 +62,7 @@ class Engine:
         perform: Callable[[ef.Effect], None],
         *,
         pace: Pace,
-        limits: Limits,
+        limits: Timeouts,
         max_jobs_per_file: int,
         min_fast_hours: float,
         clock: Callable[[], float],
@@ -80,18 +80,18 @@ class Engine:
         self._ticks = ticks
         self._new_id = new_id
         self._acceptance = Acceptance(journal, new_id, max_jobs_per_file, in_inbox)
-        self._tray = InTray(ticks)
+        self._tray = EventQueue(ticks)
         self._jobs: dict[str, Job] = {}
-        self.sending = Sending(journal, channel, pace, new_nonce, chance)
-        self.pausing = Pausing(journal)
+        self.sending = Scheduler(journal, channel, pace, new_nonce, chance)
+        self.pausing = Pauses(journal)
         self._hours = FastHours(self.pausing, min_fast_hours, new_id)
-        self._steering = Steering(
+        self._steering = RequestHandler(
             journal, self.pausing, self.job, self._step, self._take, lambda: channel.open
         )
-        self._notices = Notices(journal, perform)
-        self._faltering = Faltering(ticks)
-        self.reach = Reach(journal, channel, self.pausing)
-        self.inflow = Inflow(journal)
+        self._notices = Notifications(journal, perform)
+        self._faltering = JournalRetry(ticks)
+        self.reach = GatewayHealth(journal, channel, self.pausing)
+        self.inflow = InboxBacklog(journal)
         channel.on_notice(lambda job_id, words: log.info("%s Midjourney says: %s", job_id, words))
         self.on_change: Callable[[Job], None] = lambda job: None
         """Told of every job that has moved, from the loop's own thread."""
@@ -202,12 +202,12 @@ class Engine:
         except JournalError as error:
             self._faltering.event_failed(event, error)
             self._tray.put_back(event)
-            self.stopping = self._tray.sleep(journal_retry.JOURNAL_PAUSE, ev.StopAsked) or self.stopping
+            self.stopping = self._tray.sleep(journal_retry.JOURNAL_PAUSE, ev.StopRequested) or self.stopping
             return
         except Exception:  # the loop's top: one event that nobody foresaw must not end the service
             log.exception("%s could not be handled; it is passed over", type(event).__name__)
             if isinstance(event, ev.FileSettled):
-                self._perform(ef.LeaveFile(event.path, "a fault in mjwatch kept it from being taken", FAULT))
+                self._perform(ef.DeferFile(event.path, "a fault in mjwatch kept it from being taken", FAULT))
         self._faltering.event_done(event)
 
     def _tell_person(self) -> None:
@@ -224,31 +224,31 @@ class Engine:
                 self._for_job(event)
             case ev.GatewayDispatch():
                 self._dispatch(event)
-            case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayStopped():
+            case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayRejected():
                 self.reach.gateway(event, self._clock())
             case ev.GatewayAlive():
                 self._step_all(self._channel.alive(event, self._jobs, self._ticks()))
-            case ev.Poked():
+            case ev.RequestsPending():
                 self._steering.answer_all(self._clock)
             case ev.FileSettled():
                 jobs, effects = self._acceptance.file(event, self._clock())
                 self._welcome(jobs, effects)
-            case ev.PromptGiven():
+            case ev.PromptSubmitted():
                 self._take(event)
             case _:
                 self._handle_other(event)
 
     def _handle_other(
-        self, event: ev.InboxScanned | ev.HistoryRead | ev.HistoryUnread | ev.StopAsked
+        self, event: ev.InboxScanned | ev.HistoryRead | ev.HistoryReadFailed | ev.StopRequested
     ) -> None:
         match event:
             case ev.InboxScanned():
                 self.inflow.scanned(event)
             case ev.HistoryRead():
                 self._history_read(event)
-            case ev.HistoryUnread():
+            case ev.HistoryReadFailed():
                 self.reach.history_unread(event, self._clock())
-            case ev.StopAsked():
+            case ev.StopRequested():
                 self.stopping = True
 
     # ---- jobs
@@ -261,7 +261,7 @@ class Engine:
             self._step(event.job_id, event.event)
         self.sending.heard(event.job_id, event.event)  # once it is committed: not to upload it again
 
-    def _take(self, given: ev.PromptGiven) -> None:
+    def _take(self, given: ev.PromptSubmitted) -> None:
         jobs = self._acceptance.prompt(given, self._clock())
         self._welcome(jobs, _answers(jobs))
 
@@ -284,7 +284,7 @@ class Engine:
         except IllegalEventError as error:
             log.error("%s; it was ignored", error)
             return
-        if isinstance(event, ev.Refused | ev.NotUploaded | ev.CancelPressed):
+        if isinstance(event, ev.Refused | ev.UploadFailed | ev.CancelPressed):
             self.pausing.refused(event.refusal)
         children = self._spawned(effects)
         if moved is not job:
@@ -292,18 +292,18 @@ class Engine:
             self._commit(moved, event, children)
             self._keep(moved)
         for effect in effects:
-            if not isinstance(effect, ef.Spawn):
+            if not isinstance(effect, ef.CreateFollowUps):
                 self._perform(effect)
         _log_move(job, moved)
         self._welcome(children, _answers(children))
 
     def _spawned(self, effects: Iterable[ef.Effect]) -> list[Job]:
         """The jobs of the follow-ups that are due now; they are committed with the step that they follow."""
-        parents = [effect.job for effect in effects if isinstance(effect, ef.Spawn)]
+        parents = [effect.job for effect in effects if isinstance(effect, ef.CreateFollowUps)]
         return [child for parent in parents for child in children_of(parent, self._clock(), self._new_id)]
 
     def _commit(self, job: Job, event: ev.JobEvent, children: Sequence[Job]) -> None:
-        attempt_at = self._clock() if isinstance(event, ev.Chosen) else None
+        attempt_at = self._clock() if isinstance(event, ev.AttemptStarted) else None
         place = self._channel.place()
         twins = [(child, twin_of(child)) for child in children]
         self._journal.update(job, attempt_at=attempt_at, meta=place, children=twins)
@@ -380,22 +380,22 @@ class Engine:
 
     def _send_next(self, now: float) -> None:
         match self.sending.next_step(self._jobs, now):
-            case job, ev.Chosen() if self._hours.waits(job, now):
+            case job, ev.AttemptStarted() if self._hours.waits(job, now):
                 question = self._hours.question(job, now)
                 if question is not None:
                     self._take(question)
                     self._hours.asked(question.job_id)
                     self.sending.let_pass(question.job_id)
                     self._send_next(now)
-            case job, ev.Chosen() as chosen:
+            case job, ev.AttemptStarted() as chosen:
                 self._jobs[job.id] = job
                 self._step(job.id, chosen)
                 self.sending.sent(job, now)
                 self._hours.sent()
-            case job, ev.CancelChosen() as chosen:
+            case job, ev.CancelStarted() as chosen:
                 self._step(job.id, chosen)
                 self.sending.pressed(now)
-            case _, ef.Upload() as upload:
+            case _, ef.UploadImages() as upload:
                 self._perform(upload)
             case None:
                 pass
@@ -420,7 +420,7 @@ class Engine:
 
 def _answers(jobs: Sequence[Job]) -> list[ef.Effect]:
     """What is to be done for new jobs: those that can't be sent have their answer at once."""
-    return [ef.Answer(job) for job in jobs if job.state is not State.QUEUED]
+    return [ef.PublishFailure(job) for job in jobs if job.state is not State.QUEUED]
 
 
 def _log_move(job: Job, moved: Job) -> None:

@@ -22,7 +22,7 @@ def pause_for(refusal: Refusal) -> Pause:
     return Pause(refusal.title or refusal.detail, PauseKind.TOKEN if refusal.token else kind)
 
 
-class Pausing:
+class Pauses:
     """The one pause that there is or isn't."""
 
     def __init__(self, journal: Journal) -> None:

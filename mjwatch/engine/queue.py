@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mjwatch.events import LoopEvent
 
 
-class InTray:
+class EventQueue:
     """Anybody may ``put``, also a signal handler; only the loop's thread takes out."""
 
     def __init__(self, ticks: Callable[[], float]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.events import PromptGiven
+from mjwatch.events import PromptSubmitted
 from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.midjourney.matching.evidence import twin_of
@@ -20,7 +20,7 @@ from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, Prompt, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mjwatch.engine.pauses import Pausing
+    from mjwatch.engine.pauses import Pauses
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
     from mjwatch.model import Job
@@ -30,7 +30,7 @@ UPLOADS_KEPT = 3600.0
 """Seconds for which an upload is used. Its link is good for a day (recorded 2024 to 2026)."""
 
 
-class Sending:
+class Scheduler:
     """Chooses what is sent next. ``new_nonce`` never gives one twice; ``chance`` gives a number in 0 to 1."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Sending:
 
     def next_step(
         self, jobs: Mapping[str, Job], now: float
-    ) -> tuple[Job, ev.Chosen | ev.CancelChosen | ef.Upload] | None:
+    ) -> tuple[Job, ev.AttemptStarted | ev.CancelStarted | ef.UploadImages] | None:
         """The job whose turn it is and what is to be done with it; None: nobody's, at the moment.
 
         ``jobs``: those that are open and were ever sent. Raises JournalError.
@@ -75,7 +75,7 @@ class Sending:
             return None
         stopping = to_press(filter(self._may, jobs.values()), now)
         if stopping is not None and self._throttle.may_press(now):
-            return stopping, ev.CancelChosen(self._new_nonce(), session_id)
+            return stopping, ev.CancelStarted(self._new_nonce(), session_id)
         form = next((job for job in jobs.values() if _has_form(job, now) and self._may(job)), None)
         if form is not None:
             job: Job | None = form  # it can't be filled in much later
@@ -87,8 +87,8 @@ class Sending:
             return None
         if _needs_upload(job, now):
             self._uploading = job.id
-            return job, ef.Upload(job)
-        return job, ev.Chosen(self._new_nonce(), session_id, self._channel.newest)
+            return job, ef.UploadImages(job)
+        return job, ev.AttemptStarted(self._new_nonce(), session_id, self._channel.newest)
 
     def _may(self, job: Job) -> bool:
         return self.only is None or job.id in self.only
@@ -109,7 +109,7 @@ class Sending:
 
     def heard(self, job_id: str, event: ev.JobEvent) -> None:
         """An upload may have ended."""
-        if job_id == self._uploading and isinstance(event, ev.Uploaded | ev.NotUploaded):
+        if job_id == self._uploading and isinstance(event, ev.Uploaded | ev.UploadFailed):
             self._uploading = None
 
     def blocked_twins(self, jobs: Mapping[str, Job]) -> set[str]:
@@ -161,7 +161,7 @@ FIRST = 1 << 40
 class FastHours:
     """Stands before the sending. ``minimum`` in hours; 0 asks nothing and pauses nothing."""
 
-    def __init__(self, pausing: Pausing, minimum: float, new_id: Callable[[], str]) -> None:
+    def __init__(self, pausing: Pauses, minimum: float, new_id: Callable[[], str]) -> None:
         self._pausing = pausing
         self._minimum = minimum
         self._new_id = new_id
@@ -169,11 +169,11 @@ class FastHours:
         self._known_at: float | None = None
         self._sent = 0
 
-    def question(self, job: Job, now: float) -> PromptGiven | None:
+    def question(self, job: Job, now: float) -> PromptSubmitted | None:
         """What must be asked before this job may be sent; tell ``asked`` once that is committed."""
         if not self.waits(job, now) or self._asked is not None:
             return None
-        return PromptGiven(self._new_id(), Prompt("", command="info", priority=FIRST), "info.txt")
+        return PromptSubmitted(self._new_id(), Prompt("", command="info", priority=FIRST), "info.txt")
 
     def asked(self, job_id: str) -> None:
         """The question is a job of its own now."""

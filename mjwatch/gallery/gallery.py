@@ -253,7 +253,7 @@ OURS = "_gallery"
 
 
 @dataclass(slots=True)
-class Survey:
+class OutboxScan:
     """``stamps``: by the folder's path in the outbox with slashes, what changes when its manifest does.
 
     ``unreadable``: folders that could not be looked into; of what lies below them nothing is known.
@@ -267,9 +267,9 @@ class Survey:
         return not any(folder == place or folder.startswith(f"{place}/") for place in self.unreadable)
 
 
-def survey(outbox: Path) -> Survey:
+def survey(outbox: Path) -> OutboxScan:
     """Look through the whole outbox; links are not followed. Raises OSError if it can't be read itself."""
-    found = Survey()
+    found = OutboxScan()
     waiting = [""]
     while waiting:
         folder = waiting.pop()
@@ -286,7 +286,7 @@ def survey(outbox: Path) -> Survey:
     return found
 
 
-def _look(found: Survey, folder: str, entries: list[os.DirEntry[str]]) -> list[str]:
+def _look(found: OutboxScan, folder: str, entries: list[os.DirEntry[str]]) -> list[str]:
     """Note what this folder is; the folders to look into next. A job's folder holds no other job."""
     for entry in entries:
         if entry.name == FILE_NAME and folder and entry.is_file(follow_symlinks=False):

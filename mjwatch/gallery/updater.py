@@ -32,7 +32,7 @@ NICE = 10
 """The thumbnails of a large outbox take minutes; the pictures that people wait for go first."""
 
 
-class GalleryKeeper:
+class GalleryUpdater:
     """One thread, "gallery". Its calls may come from any thread, and return at once."""
 
     def __init__(self, gallery: Gallery, *, mend_first: bool = True, retry: float = RETRY) -> None:

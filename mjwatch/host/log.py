@@ -291,7 +291,7 @@ PAUSE = 600.0
 """Seconds until the same words are told again."""
 
 
-class Complaints:
+class LogOnce:
     """Asked before each line, by one thread; ``ticks`` gives seconds of a monotonic clock."""
 
     def __init__(self, ticks: Callable[[], float]) -> None:

@@ -94,7 +94,7 @@ def poke(state: Path) -> None:
         sender.sendto(b"\0", str(state / SOCKET_FILE))
 
 
-class PokeListener:
+class WakeupListener:
     """The thread "control": calls ``poked`` after each poke, and now and then without one."""
 
     def __init__(self, state: Path, poked: Callable[[], None]) -> None:

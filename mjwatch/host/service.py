@@ -48,7 +48,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class InstallProgress:
     """How it went: the steps that were done, those that are left, and why the first of those could not be."""
 
     done: tuple[Step, ...]
@@ -95,13 +95,13 @@ def removal(scope: Scope) -> list[Step]:
     ]
 
 
-def take(steps: Sequence[Step]) -> Course:
+def take(steps: Sequence[Step]) -> InstallProgress:
     """Do one after the other, up to the first that can't be done."""
     for number, step in enumerate(steps):
         obstacle = _take(step)
         if obstacle:
-            return Course(tuple(steps[:number]), tuple(steps[number:]), obstacle)
-    return Course(tuple(steps), ())
+            return InstallProgress(tuple(steps[:number]), tuple(steps[number:]), obstacle)
+    return InstallProgress(tuple(steps), ())
 
 
 def may_take(scope: Scope) -> bool:

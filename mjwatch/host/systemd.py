@@ -117,7 +117,7 @@ BEATS = 3
 """Words of life within the time after which systemd would kill us."""
 
 
-class Service(Protocol):
+class SupervisedService(Protocol):
     """What is asked of the service; from another thread than its own."""
 
     def ailing(self) -> list[str]:
@@ -142,7 +142,7 @@ class Supervision:
         self._systemd = systemd
         self._clock = clock
         self._began = clock()
-        self._service: Service | None = None
+        self._service: SupervisedService | None = None
         self._seen_at = 0.0
         self._ready = False
         self._stopping = False
@@ -163,7 +163,7 @@ class Supervision:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def look_at(self, service: Service) -> None:
+    def look_at(self, service: SupervisedService) -> None:
         """The service is built; from now on it is looked at."""
         self._seen_at = self._clock()
         self._service = service
@@ -195,7 +195,7 @@ class Supervision:
         watchdog = self._systemd.watchdog
         return LOOK if watchdog is None else min(LOOK, watchdog / BEATS)
 
-    def _look_at(self, service: Service) -> None:
+    def _look_at(self, service: SupervisedService) -> None:
         ailing = service.ailing()
         if ailing != self._ailing:
             self._ailing = ailing
@@ -219,7 +219,7 @@ class Supervision:
             self._systemd.status(words)
 
 
-class Pulse:
+class Liveness:
     """Kept by one thread, looked at by others: ``with`` it around each piece of work.
 
     Waiting for something to do has no limit; work has, and who goes beyond it hangs.
@@ -235,7 +235,7 @@ class Pulse:
         """A piece of work begins; the one before has ended."""
         self._since = self._clock()
 
-    def __enter__(self) -> Pulse:
+    def __enter__(self) -> Liveness:
         self.beat()
         return self
 

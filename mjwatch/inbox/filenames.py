@@ -127,7 +127,7 @@ _SPEAKS = re.compile(rb'"schema"\s*:\s*"mjwatch\\?/manifest\\?/1"')
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class CompanionManifest:
     """As much of a manifest as is of interest here: what else lay in its folder, by name and sha256.
 
     ``asks``: a person has written an ``action`` into it, so that it is a request wherever it lies.
@@ -149,7 +149,7 @@ def is_whole(data: bytes) -> bool:
     return _parse(data) is not None
 
 
-def read_companions(data: bytes) -> Manifest | None:
+def read_companions(data: bytes) -> CompanionManifest | None:
     """What the manifest says of the files beside it; None for one that is none of ours."""
     document = _parse(data)
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
@@ -168,7 +168,9 @@ def read_companions(data: bytes) -> Manifest | None:
     path = source.get("path") if isinstance(source, dict) else None
     if isinstance(path, str):
         names += [path.rpartition("/")[2], without_marker(path.rpartition("/")[2])]
-    return Manifest(str(document.get("job", "")), tuple(dict.fromkeys(names)), pages, _asks(document))
+    return CompanionManifest(
+        str(document.get("job", "")), tuple(dict.fromkeys(names)), pages, _asks(document)
+    )
 
 
 def came_together(one: Identity, other: Identity) -> bool:

@@ -23,7 +23,7 @@ REMEMBERED = 600.0
 """Seconds for which the names of files that are gone are remembered: what belongs to them may come late."""
 
 
-class Handed:
+class InFlightFiles:
     """The files that were handed on, by path, and how each looked; ``ticks`` is a monotonic clock."""
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.filesystem.files import identify
-from mjwatch.host.systemd import Pulse
-from mjwatch.inbox.in_flight import Handed
-from mjwatch.inbox.pickup import Taking
+from mjwatch.host.systemd import Liveness
+from mjwatch.inbox.in_flight import InFlightFiles
+from mjwatch.inbox.pickup import FilePickup
 from mjwatch.inbox.removal import remove_taken, restore_aside
-from mjwatch.inbox.scanner import Leftovers, Listing, Look, Teller
+from mjwatch.inbox.scanner import IgnoredFileLog, IgnoredFiles, InboxScan, InboxScanner
 from mjwatch.inbox.settling import Settling
-from mjwatch.inbox.watcher import Bell, Watch, place_of
+from mjwatch.inbox.watcher import ChangeHints, FolderWatcher, place_of
 from mjwatch.prompts.promptfile import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -74,19 +74,19 @@ class Inbox:
         self._interval = scan_interval
         self._keep = keep
         self._ownership = ownership
-        self._listing = Listing(root)
+        self._listing = InboxScanner(root)
         self._settling = Settling(settle, settle_incomplete)
-        self._handed = Handed()
-        self._bell = Bell(root)
-        self._watch = Watch(root, self._bell)
-        self._taking = Taking(root, put, settling=self._settling, handed=self._handed, bell=self._bell)
-        self._teller = Teller()
-        self._look = Look()
+        self._handed = InFlightFiles()
+        self._bell = ChangeHints(root)
+        self._watch = FolderWatcher(root, self._bell)
+        self._taking = FilePickup(root, put, settling=self._settling, handed=self._handed, bell=self._bell)
+        self._teller = IgnoredFileLog()
+        self._look = InboxScan()
         self._trouble: str | None = None
         self._next_look = 0.0
         self._read_anew = 0.0
         self._told: tuple[InboxScanned, int] | None = None
-        self._pulse = Pulse(LONGEST_LOOK)
+        self._pulse = Liveness(LONGEST_LOOK)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
 
@@ -228,7 +228,7 @@ class Inbox:
         hears = self._watch.hears and self._watch.remote is None and self._trouble is None
         self._next_look = time.monotonic() + (self._interval if hears else min(POLL, self._interval))
 
-    def _learn(self, look: Look, now: float) -> None:
+    def _learn(self, look: InboxScan, now: float) -> None:
         """What is there by now, and with that what is gone."""
         self._look = look
         self._settling.keep_only(look.files)
@@ -268,7 +268,7 @@ class Inbox:
         self._trouble = trouble
 
     def _report(self) -> None:
-        left = Leftovers()
+        left = IgnoredFiles()
         for path, why in (*self._settling.stuck(time.monotonic()), *self._handed.staying()):
             left.add(path, why)
         left.add_all(self._look.left)

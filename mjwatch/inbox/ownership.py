@@ -23,7 +23,7 @@ from mjwatch.inbox.watcher import place_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mjwatch.inbox.scanner import Look
+    from mjwatch.inbox.scanner import InboxScan
 
 log = logging.getLogger("mjwatch.inbox")
 
@@ -57,7 +57,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class OwnershipFacts:
     """What is known of the inbox beforehand, and what a person has said at the start.
 
     ``known``: this journal has owned it before. ``has_files``: the journal knows of taken files. ``keep``:
@@ -85,7 +85,7 @@ def owner_of(root: Path) -> Owner | None:
 class Ownership:
     """Of one inbox, by this process."""
 
-    def __init__(self, root: Path, owner: Owner, claims: Claims) -> None:
+    def __init__(self, root: Path, owner: Owner, claims: OwnershipFacts) -> None:
         self._root = root
         self._owner = owner
         self._claims = claims
@@ -108,7 +108,7 @@ class Ownership:
             "stop it there for good, then `mjwatch run --take-over` here",
         )
 
-    def trouble(self, look: Look) -> str | None:
+    def trouble(self, look: InboxScan) -> str | None:
         """Why nothing may be taken now, after a full look at the inbox; None where all is in order."""
         found = owner_of(self._root)
         place = place_of(self._root)
@@ -130,7 +130,7 @@ class Ownership:
             self._marked = place
         return None
 
-    def _knows(self, found: Owner | None, look: Look) -> bool:
+    def _knows(self, found: Owner | None, look: InboxScan) -> bool:
         """Whether what is kept in the inbox is known to this journal, or nothing is."""
         if not look.files or (found is not None and found.journal == self._owner.journal):
             return True

@@ -8,7 +8,7 @@ from mjwatch.events import FileSettled
 from mjwatch.filesystem.files import identify, read_alike, read_unchanged
 from mjwatch.inbox import filenames as companions
 from mjwatch.inbox.filenames import came_together, is_manifest_name, is_prompt_name, says_ready
-from mjwatch.inbox.references import Neighbours
+from mjwatch.inbox.references import ReferenceFinder
 from mjwatch.inbox.settling import AGAIN
 from mjwatch.jobs.intake import sha256
 from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mjwatch.inbox.filenames import Manifest
-    from mjwatch.inbox.in_flight import Handed
+    from mjwatch.inbox.filenames import CompanionManifest
+    from mjwatch.inbox.in_flight import InFlightFiles
     from mjwatch.inbox.settling import Settling
-    from mjwatch.inbox.watcher import Bell
-    from mjwatch.model import Identity, Surroundings
+    from mjwatch.inbox.watcher import ChangeHints
+    from mjwatch.model import Identity, References
 
 PAGE_BYTES = 256 * 1024
 """A page for people is not longer."""
 
 
-class Taking:
+class FilePickup:
     """Of one inbox, in its one thread. ``now`` is always in seconds of the clock that settling goes by."""
 
     def __init__(
@@ -36,15 +36,15 @@ class Taking:
         put: Callable[[FileSettled], None],
         *,
         settling: Settling,
-        handed: Handed,
-        bell: Bell,
+        handed: InFlightFiles,
+        bell: ChangeHints,
     ) -> None:
         self._root = root
         self._put = put
         self._settling = settling
         self._handed = handed
         self._bell = bell
-        self._neighbours = Neighbours(root)
+        self._neighbours = ReferenceFinder(root)
 
     def notice(self, path: str, identity: Identity, now: float) -> None:
         """A look has found this file, looking so."""
@@ -109,7 +109,7 @@ class Taking:
         others = self._pages_of(path, manifest)
         self._hand_on(FileSettled(path, data, identity[3] / 1e9, identity, beside=beside, others=others))
 
-    def _prompt_file_of(self, path: str, identity: Identity, manifest: Manifest) -> str | None:
+    def _prompt_file_of(self, path: str, identity: Identity, manifest: CompanionManifest) -> str | None:
         """The prompt file that the manifest came with: by its name, or the only one in a folder of ours.
 
         A file of that name may be there for reasons of its own; so the two came together, or in one folder.
@@ -125,7 +125,7 @@ class Taking:
         prompts = [other for other in near if is_prompt_name(_name(other))]
         return prompts[0] if len(prompts) == 1 and whole else None
 
-    def _pages_of(self, path: str, manifest: Manifest) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    def _pages_of(self, path: str, manifest: CompanionManifest) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """The pages that came with it and are still as we wrote them."""
         found = []
         for name, digest in manifest.pages.items():
@@ -152,7 +152,7 @@ def _is_unfinished(data: bytes, path: str) -> bool:
     return looks_incomplete(data, path)
 
 
-def _came_as_folder(path: str, manifest: Manifest) -> bool:
+def _came_as_folder(path: str, manifest: CompanionManifest) -> bool:
     """Whether it lies in a folder that is named as we name those of the outbox."""
     folder = _folder(path)[:-1]
     return bool(manifest.job) and folder.endswith(f"-{manifest.job}")
@@ -167,6 +167,6 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _size(around: Surroundings) -> int:
+def _size(around: References) -> int:
     contents = [data for _, data in around.defaults]
     return sum(map(len, [*contents, *around.wildcards.values(), *around.images.values()]))

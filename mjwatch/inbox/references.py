@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.filesystem.files import identify, is_link, read_unchanged
-from mjwatch.model import Surroundings
+from mjwatch.model import References
 from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file, wants
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _FORGOTTEN = 600.0
 
 
 @dataclass(slots=True)
-class _Sight:
+class _ReferenceSight:
     """How one file looks (None: it is not there), since when, and when somebody last asked.
 
     ``why``: in words, why it can't be had although something is there.
@@ -55,7 +55,7 @@ class _Sight:
 
 
 @dataclass(slots=True)
-class Survey:
+class ReferenceScan:
     """What was found around one prompt file: small files by content, pictures by path and look.
 
     ``missing`` are the names of pictures and wildcards that are wanted and not there, ``unreadable`` the
@@ -73,17 +73,17 @@ class Survey:
     """The same of what is there."""
 
 
-class Neighbours:
+class ReferenceFinder:
     """Looks around prompt files below ``root``; links are not followed, and nothing outside is looked at."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._sights: dict[str, _Sight] = {}
+        self._sights: dict[str, _ReferenceSight] = {}
         self._contents: dict[str, tuple[Identity, bytes]] = {}
 
-    def survey(self, path: str, data: bytes, now: float) -> Survey:
+    def survey(self, path: str, data: bytes, now: float) -> ReferenceScan:
         """What there is around the prompt file at ``path``, which holds ``data``."""
-        found = Survey()
+        found = ReferenceScan()
         for folder in _folders(path):
             content = self._small(f"{folder}{DEFAULTS}", found, now)
             if content is not None:
@@ -100,7 +100,7 @@ class Neighbours:
             self._picture(path, picture, found, now)
         return found
 
-    def wait(self, found: Survey, now: float, settle: float, patience: float) -> float:
+    def wait(self, found: ReferenceScan, now: float, settle: float, patience: float) -> float:
         """Seconds until the prompt file may be taken or must be looked at again; 0 or less: take it now.
 
         ``patience``: how long what is missing is waited for since the last change.
@@ -111,7 +111,7 @@ class Neighbours:
         left = found.changed + patience - now
         return min(left, max(unsettled, LOOK_AGAIN))
 
-    def gather(self, found: Survey) -> Surroundings | None:
+    def gather(self, found: ReferenceScan) -> References | None:
         """All of it, read; None where a picture has changed just now, so that the survey must be made anew.
 
         A picture that is too large or can't be read is left out, with the reason; so are all where they are
@@ -130,14 +130,14 @@ class Neighbours:
             if data is None:
                 return None
             images[name] = data
-        return Surroundings(tuple(found.defaults), found.wildcards, images, unusable, found.unreadable)
+        return References(tuple(found.defaults), found.wildcards, images, unusable, found.unreadable)
 
     def forget(self, now: float) -> None:
         """Let go what was read, and what nobody has asked for in a while."""
         self._contents.clear()
         self._sights = {p: s for p, s in self._sights.items() if now - s.asked < _FORGOTTEN}
 
-    def _wildcard(self, path: str, word: str, found: Survey, now: float) -> None:
+    def _wildcard(self, path: str, word: str, found: ReferenceScan, now: float) -> None:
         """The nearest one: in the prompt file's folder, else in the one above, up to the inbox."""
         for folder in reversed(_folders(path)):
             content = self._small(f"{folder}{WILDCARDS}/{word}.txt", found, now)
@@ -148,7 +148,7 @@ class Neighbours:
                 break  # one farther away is not what was meant
         found.missing.append(word)
 
-    def _picture(self, path: str, name: str, found: Survey, now: float) -> None:
+    def _picture(self, path: str, name: str, found: ReferenceScan, now: float) -> None:
         folder = _folders(path)[-1]
         for spelling in _spellings(name):
             sight = self._see(folder + spelling, now)
@@ -160,7 +160,7 @@ class Neighbours:
                 return
         found.missing.append(name)
 
-    def _small(self, path: str, found: Survey, now: float) -> bytes | None:
+    def _small(self, path: str, found: ReferenceScan, now: float) -> bytes | None:
         sight = self._see(path, now)
         found.changed = max(found.changed, sight.since)
         if sight.why is not None:
@@ -179,7 +179,7 @@ class Neighbours:
             sight.since = found.moving = found.changed = now
         return content
 
-    def _see(self, path: str, now: float) -> _Sight:
+    def _see(self, path: str, now: float) -> _ReferenceSight:
         identity, why = None, None
         try:
             identity = identify(self._root, path)
@@ -189,7 +189,7 @@ class Neighbours:
             why = f"it can't be read: {error.strerror}"
         sight = self._sights.get(path)
         if sight is None or (sight.identity, sight.why) != (identity, why):
-            sight = self._sights[path] = _Sight(identity, why, now, now)
+            sight = self._sights[path] = _ReferenceSight(identity, why, now, now)
         sight.asked = now
         return sight
 
@@ -204,7 +204,7 @@ class Neighbours:
         return content
 
 
-def _too_large(found: Survey) -> dict[str, str]:
+def _too_large(found: ReferenceScan) -> dict[str, str]:
     """The pictures that are too large to be read, each alone or all together, and why."""
     sizes = {name: identity[2] for name, (_, identity) in found.pictures.items()}
     most = f"but Discord takes {MAX_PICTURE:,} at most"
@@ -227,8 +227,8 @@ def _spellings(name: str) -> Iterator[str]:
     yield from dict.fromkeys([name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))])
 
 
-def _around(found: Survey) -> Surroundings:
-    return Surroundings(tuple(found.defaults), found.wildcards)
+def _around(found: ReferenceScan) -> References:
+    return References(tuple(found.defaults), found.wildcards)
 
 
 def preview(path: Path, inbox: Path | None, max_jobs: int) -> PromptFile:
@@ -261,7 +261,7 @@ def preview_alone(name: str, data: bytes, inbox: Path, max_jobs: int) -> PromptF
 
 
 def _read(root: Path, path: str, data: bytes, max_jobs: int) -> PromptFile:
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     around = neighbours.gather(neighbours.survey(path, data, now=0.0))
     if around is None:
         raise MjwatchError("a picture of it is changing just now", "try again")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.filesystem.files import identify, identity_of
 from mjwatch.inbox import filenames
-from mjwatch.model import Left
+from mjwatch.model import IgnoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,32 +33,32 @@ SHOWN = 20
 
 
 @dataclass(slots=True)
-class Leftovers:
+class IgnoredFiles:
     """A collection of them: how many for each reason, and the first few."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    first: list[Left] = field(default_factory=list)
+    first: list[IgnoredFile] = field(default_factory=list)
 
     def add(self, path: str, why: str) -> None:
         """One more."""
         self.counts[why] += 1
         if len(self.first) < SHOWN:
-            self.first.append(Left(path, why))
+            self.first.append(IgnoredFile(path, why))
 
-    def add_all(self, others: Leftovers) -> None:
+    def add_all(self, others: IgnoredFiles) -> None:
         """Those of another collection."""
         self.counts.update(others.counts)
         self.first += others.first[: SHOWN - len(self.first)]
 
 
-class Teller:
+class IgnoredFileLog:
     """Puts each leftover into the log when it is first seen; the many that have no name here as a number."""
 
     def __init__(self) -> None:
-        self._told: frozenset[Left] = frozenset()
+        self._told: frozenset[IgnoredFile] = frozenset()
         self._most = 0
 
-    def tell(self, first: Iterable[Left], counts: Mapping[str, int]) -> None:
+    def tell(self, first: Iterable[IgnoredFile], counts: Mapping[str, int]) -> None:
         """Tell of what is new since the last time."""
         now = frozenset(first)
         for left in sorted(now - self._told, key=lambda left: left.path):
@@ -92,11 +92,11 @@ class _Page:
     empty: bool = True
     files: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
-    left: Leftovers = field(default_factory=Leftovers)
+    left: IgnoredFiles = field(default_factory=IgnoredFiles)
 
 
 @dataclass(slots=True)
-class Look:
+class InboxScan:
     """All that a full look has found; paths are relative to the inbox, with slashes.
 
     ``place``: device and inode of the inbox. ``empty``: there is nothing at all in it, of whatever kind.
@@ -104,14 +104,14 @@ class Look:
     """
 
     files: dict[str, Identity] = field(default_factory=dict)
-    left: Leftovers = field(default_factory=Leftovers)
+    left: IgnoredFiles = field(default_factory=IgnoredFiles)
     place: tuple[int, int] | None = None
     empty: bool = True
     folders: int = 0
     unreadable: tuple[str, ...] = ()
 
 
-class Listing:
+class InboxScanner:
     """Lists one inbox with its subfolders; links are neither followed nor listed."""
 
     def __init__(self, root: Path) -> None:
@@ -124,13 +124,13 @@ class Listing:
         found = self.look(time.monotonic()).files
         yield from (path for path in found if filenames.is_prompt_name(path.rpartition("/")[2]))
 
-    def look(self, now: float, *, anew: bool = False) -> Look:
+    def look(self, now: float, *, anew: bool = False) -> InboxScan:
         """Look at the whole inbox; ``anew``: read every folder, whatever its times say.
 
         Raises OSError where the inbox itself can't be read, for that must not look like an empty one. A
         subfolder that can't be read is left out.
         """
-        found = Look()
+        found = InboxScan()
         pages: dict[str, _Page] = {}
         unreadable = []
         folders = [""]
@@ -163,7 +163,7 @@ class Listing:
             return None
         return identify(self._root, path)
 
-    def _add(self, folder: str, page: _Page, found: Look) -> None:
+    def _add(self, folder: str, page: _Page, found: InboxScan) -> None:
         found.left.add_all(page.left)
         for name in page.files:
             path = folder + name

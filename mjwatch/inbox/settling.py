@@ -29,7 +29,7 @@ AGAIN = 0.05
 
 
 @dataclass(slots=True)
-class _Sight:
+class _FileSight:
     """One look of a file: since when it looks so, and when it may be read.
 
     ``first``: since when there is a file of that name. ``grown``: it looked unfinished, and had its longer
@@ -51,7 +51,7 @@ class Settling:
     def __init__(self, settle: float, settle_incomplete: float) -> None:
         self._settle = settle
         self._incomplete = settle_incomplete
-        self._sights: dict[str, _Sight] = {}
+        self._sights: dict[str, _FileSight] = {}
         self.least = 0.0
         """Seconds that every file must be quiet for, where its changes come to us late."""
 
@@ -71,7 +71,7 @@ class Settling:
         if sight is not None and sight.identity == identity:
             return False
         first = now if sight is None else sight.first
-        self._sights[path] = _Sight(identity, first, now, now + self._first_wait(path, identity))
+        self._sights[path] = _FileSight(identity, first, now, now + self._first_wait(path, identity))
         return True
 
     def _first_wait(self, path: str, identity: Identity) -> float:

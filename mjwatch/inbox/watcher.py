@@ -64,10 +64,10 @@ class _Overflow(logging.Handler):
             self._ring()
 
 
-class Watch:
+class FolderWatcher:
     """Watches one folder, with those below it, and rings."""
 
-    def __init__(self, root: Path, bell: Bell) -> None:
+    def __init__(self, root: Path, bell: ChangeHints) -> None:
         self._root = root
         self._bell = bell
         self._observer: BaseObserver | None = None
@@ -227,7 +227,7 @@ MOST_HINTS = 1000
 """More changed files than this are looked for by a full look: that costs less."""
 
 
-class Bell(FileSystemEventHandler):
+class ChangeHints(FileSystemEventHandler):
     """Collects which files may have changed for the one thread that looks at them; any thread may ring."""
 
     def __init__(self, root: Path) -> None:

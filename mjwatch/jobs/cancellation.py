@@ -14,15 +14,15 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.transitions import (
     AGAIN,
-    Limits,
-    Moved,
+    Timeouts,
+    Transition,
     cancelled,
     note,
     overdue_running,
     refuse,
     without_follow_ups,
 )
-from mjwatch.model import Cancelling, Job, State
+from mjwatch.model import CancelRequest, Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,14 +51,14 @@ def press_due(job: Job) -> float:
     return float("inf") if wish is None or wish.due is None or not at_work else wish.due
 
 
-def cancel(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
+def cancel(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) -> Transition:
     """It is not sent, or a person gives it up."""
     return cancelled(job, now)
 
 
-def ask(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
+def ask(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) -> Transition:
     """It is sent: only its follow-ups are not, and Midjourney may offer to stop it."""
-    wish = job.cancelling or Cancelling(asked=now, due=None)
+    wish = job.cancelling or CancelRequest(asked=now, due=None)
     if wish.due is not None or not wish.answered or now < wish.pressed + PRESS_PATIENCE:
         return job, ()
     words = "asked to cancel"
@@ -67,13 +67,13 @@ def ask(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
     return note(without_follow_ups(job), now, words, cancelling=replace(wish, due=0.0)), ()
 
 
-def ask_too_late(job: Job, event: ev.CancelAsked, now: float, limits: Limits) -> Moved:
+def ask_too_late(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) -> Transition:
     """It is rendered; only its follow-ups are not sent."""
     words = "asked to cancel; it is already rendered, so its pictures will be published"
     return note(without_follow_ups(job), now, words), ()
 
 
-def choose(job: Job, event: ev.CancelChosen, now: float, limits: Limits) -> Moved:
+def choose(job: Job, event: ev.CancelStarted, now: float, limits: Timeouts) -> Transition:
     """Press its Cancel Job, unless it is no longer to be pressed."""
     if job.cancelling is None or press_due(job) > now:
         return job, ()
@@ -82,7 +82,7 @@ def choose(job: Job, event: ev.CancelChosen, now: float, limits: Limits) -> Move
     return job, (ef.PressCancel(job, event.nonce, event.session_id),)
 
 
-def pressed(job: Job, event: ev.CancelPressed, now: float, limits: Limits) -> Moved:
+def pressed(job: Job, event: ev.CancelPressed, now: float, limits: Timeouts) -> Transition:
     """What the press does is seen in the job's message. Where it failed it is repeated, if that may help."""
     if job.cancelling is None:
         return job, ()
@@ -96,7 +96,7 @@ def pressed(job: Job, event: ev.CancelPressed, now: float, limits: Limits) -> Mo
     return note(job, now, f"{words}{AGAIN}{event.again:.0f} s", cancelling=wish), ()
 
 
-def restarted(job: Job, event: ev.Restarted, now: float, limits: Limits) -> Moved:
+def restarted(job: Job, event: ev.Restarted, now: float, limits: Timeouts) -> Transition:
     """Whether a press without an answer went out is not known; once more does no harm."""
     wish = job.cancelling
     if wish is None or wish.answered:
@@ -104,14 +104,14 @@ def restarted(job: Job, event: ev.Restarted, now: float, limits: Limits) -> Move
     return replace(job, cancelling=replace(wish, due=now, answered=True)), ()
 
 
-def refused(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
+def refused(job: Job, event: ev.Refused, now: float, limits: Timeouts) -> Transition:
     """It was stopped, or is refused: where a person wanted it stopped, that has come true."""
     if job.cancelling is not None and event.refusal.stopped:
         return cancelled(job, now, STOPPED)
     return refuse(job, event, now, limits)
 
 
-def overdue(job: Job, event: ev.Overdue, now: float, limits: Limits) -> Moved:
+def overdue(job: Job, event: ev.TimedOut, now: float, limits: Timeouts) -> Transition:
     """Its start message was deleted and no final came, which is how it may be stopped; or it is silent."""
     was_pressed = job.cancelling is not None and job.cancelling.nonce is not None
     if was_pressed and job.vanished is not None and not event.result_held:

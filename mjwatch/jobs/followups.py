@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
 from mjwatch.midjourney.buttons import find, opens_form, why_not
-from mjwatch.model import Job, Note, Press, Prompt, Refusal, RefusalClass, ResultKind, State
+from mjwatch.model import ButtonPress, Job, Note, Prompt, Refusal, RefusalClass, ResultKind, State
 from mjwatch.prompts.actions import ALL, ON_PICTURE, canonical, split_number, takes_words, zoom_factor
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _pressing(child: Job, parent: Job, wish: Prompt, now: float) -> Job:
             raise _ImpossibleError(why_not(action, result.buttons))
         child = _left_to_picture(child, picture, action, now)
     form = opens_form(button.custom_id)
-    return replace(child, press=Press(result.message_id, button.custom_id, result.flags, form, words))
+    return replace(child, press=ButtonPress(result.message_id, button.custom_id, result.flags, form, words))
 
 
 def _canonical(action: str) -> str:

@@ -121,7 +121,7 @@ COPY_PATIENCE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenBefore:
     """A file that was taken: ``path`` as stored, ``mtime`` its own time, ``at`` when it was taken.
 
     ``kept``: it stayed in the inbox. ``moved``: it lies elsewhere in it by now, as a file of its own.
@@ -135,7 +135,7 @@ class Taken:
     moved: bool = False
 
 
-class Kind(StrEnum):
+class DeliveryKind(StrEnum):
     """What a file that has settled is."""
 
     NEW = "new"
@@ -151,24 +151,24 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DeliveryVerdict:
     """What it is; ``of`` are the files that it is the same as, or that it was. ``seconds`` to wait."""
 
-    kind: Kind
-    of: tuple[Taken, ...] = ()
+    kind: DeliveryKind
+    of: tuple[TakenBefore, ...] = ()
     seconds: float = 0.0
 
 
-NEW = Verdict(Kind.NEW)
+NEW = DeliveryVerdict(DeliveryKind.NEW)
 
 
 def judge(
     path: str,
     mtime: float,
-    earlier: Sequence[Taken],
+    earlier: Sequence[TakenBefore],
     now: float,
     in_inbox: Callable[[str], bool] | None = None,
-) -> Verdict:
+) -> DeliveryVerdict:
     """What a file is whose content was taken ``earlier``, at this path or others.
 
     ``path`` as stored. ``in_inbox``: taken files are kept; says whether one still lies at a path. Without it
@@ -177,18 +177,18 @@ def judge(
     same = tuple(taken for taken in earlier if taken.path == path)
     delivered = any(abs(mtime - taken.mtime) <= SAME_DELIVERY for taken in same)
     if delivered or any(taken.kept for taken in same):
-        return Verdict(Kind.SAME, same)
+        return DeliveryVerdict(DeliveryKind.SAME, same)
     if in_inbox is not None:
         return _judge_kept(earlier, in_inbox)
     recent = sorted(taken.at for taken in same if now - taken.at < HOUR)
     if len(recent) < MOST_IN_AN_HOUR:
         return NEW
-    return Verdict(Kind.HELD, same, seconds=min(HOUR, recent[-MOST_IN_AN_HOUR] + HOUR - now))
+    return DeliveryVerdict(DeliveryKind.HELD, same, seconds=min(HOUR, recent[-MOST_IN_AN_HOUR] + HOUR - now))
 
 
-def _judge_kept(earlier: Sequence[Taken], in_inbox: Callable[[str], bool]) -> Verdict:
+def _judge_kept(earlier: Sequence[TakenBefore], in_inbox: Callable[[str], bool]) -> DeliveryVerdict:
     kept = [taken for taken in earlier if taken.kept and not taken.moved]
     gone = tuple(taken for taken in kept if not in_inbox(taken.path))
     if gone:
-        return Verdict(Kind.MOVED, gone[:1])
-    return Verdict(Kind.COPY, tuple(kept), seconds=COPY_PATIENCE) if kept else NEW
+        return DeliveryVerdict(DeliveryKind.MOVED, gone[:1])
+    return DeliveryVerdict(DeliveryKind.COPY, tuple(kept), seconds=COPY_PATIENCE) if kept else NEW

@@ -34,7 +34,7 @@ class IllegalEventError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableEntry:
     """One cell of the table: what to do, and the states it may lead to (none: it stays where it is)."""
 
     handler: transitions.Handler
@@ -42,8 +42,8 @@ class Row:
 
 
 def step(
-    job: Job, event: ev.JobEvent, now: float, limits: transitions.Limits = transitions.DEFAULT_LIMITS
-) -> transitions.Moved:
+    job: Job, event: ev.JobEvent, now: float, limits: transitions.Timeouts = transitions.DEFAULT_LIMITS
+) -> transitions.Transition:
     """The job after this event, and the effects to hand out once the job is committed to the journal."""
     row = TABLE[job.state].get(type(event))
     if row is None:
@@ -51,17 +51,17 @@ def step(
     return row.handler(job, event, now, limits)
 
 
-def _ignore(*kinds: type[ev.JobEvent]) -> dict[type[ev.JobEvent], Row]:
-    return {kind: Row(transitions.stay) for kind in kinds}
+def _ignore(*kinds: type[ev.JobEvent]) -> dict[type[ev.JobEvent], TableEntry]:
+    return {kind: TableEntry(transitions.stay) for kind in kinds}
 
 
-_SIGNS: dict[type[ev.JobEvent], Row] = {
-    ev.InteractionSeen: Row(transitions.interaction, (State.SUBMITTED,)),
-    ev.HeldByBot: Row(transitions.held, (State.SUBMITTED,)),
-    ev.Started: Row(transitions.start, (State.RUNNING,)),
-    ev.Progressed: Row(transitions.progress, (State.RUNNING,)),
-    ev.Finished: Row(transitions.finish, (State.COLLECTING,)),
-    ev.ModalOpened: Row(transitions.open_form, (State.QUEUED, State.CANCELLED)),
+_SIGNS: dict[type[ev.JobEvent], TableEntry] = {
+    ev.InteractionSeen: TableEntry(transitions.interaction, (State.SUBMITTED,)),
+    ev.QueuedByBot: TableEntry(transitions.held, (State.SUBMITTED,)),
+    ev.Started: TableEntry(transitions.start, (State.RUNNING,)),
+    ev.Progressed: TableEntry(transitions.progress, (State.RUNNING,)),
+    ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
+    ev.ModalOpened: TableEntry(transitions.open_form, (State.QUEUED, State.CANCELLED)),
 }
 _BACK = (State.QUEUED, State.CANCELLED)
 """Where a job goes that was not executed: it is sent again, unless a person has asked to cancel it."""
@@ -69,135 +69,157 @@ _BACK = (State.QUEUED, State.CANCELLED)
 _FORM = (*_BACK, State.FAILED)
 """Where a follow-up goes whose button opens a form that did not come: nothing runs without it."""
 
-_LATE_UPLOADS = _ignore(ev.Uploaded, ev.NotUploaded)
+_LATE_UPLOADS = _ignore(ev.Uploaded, ev.UploadFailed)
 """Words about an upload of a job that was cancelled meanwhile, or turned out to have been sent before."""
 
-_OVERTAKEN = _ignore(ev.Published, ev.NotSaved, ev.CancelPressed)
+_OVERTAKEN = _ignore(ev.Published, ev.SaveFailed, ev.CancelPressed)
 """An answer that was still being published when a person asked to retry; a press that came to nothing."""
 _LATE = _ignore(
-    *(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
-    *(ev.HeldByBot, ev.Started, ev.Progressed, ev.Vanished),
-    *(ev.Uploaded, ev.NotUploaded, ev.ModalOpened, ev.CancelPressed),
+    *(ev.Accepted, ev.NotSent, ev.OutcomeUnknown, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
+    *(ev.QueuedByBot, ev.Started, ev.Progressed, ev.StartMessageDeleted),
+    *(ev.Uploaded, ev.UploadFailed, ev.ModalOpened, ev.CancelPressed),
 )
-_ANSWERED: dict[type[ev.JobEvent], Row] = {
+_ANSWERED: dict[type[ev.JobEvent], TableEntry] = {
     **_LATE_UPLOADS,
-    ev.Published: Row(transitions.publish_answer),
-    ev.NotSaved: Row(transitions.answer_not_saved),
-    ev.Overdue: Row(transitions.answer_again),
-    ev.Restarted: Row(transitions.answer_again),
-    ev.CancelAsked: Row(transitions.stay),
+    ev.Published: TableEntry(transitions.publish_answer),
+    ev.SaveFailed: TableEntry(transitions.answer_not_saved),
+    ev.TimedOut: TableEntry(transitions.answer_again),
+    ev.Restarted: TableEntry(transitions.answer_again),
+    ev.CancelRequested: TableEntry(transitions.stay),
 }
 
-TABLE: Mapping[State, Mapping[type[ev.JobEvent], Row]] = {
+TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
     State.QUEUED: {
-        ev.Chosen: Row(transitions.choose, (State.SUBMITTING,)),
-        ev.CancelAsked: Row(cancellation.cancel, (State.CANCELLED,)),
-        ev.Uploaded: Row(transitions.uploaded),
-        ev.NotUploaded: Row(transitions.not_uploaded, (State.FAILED,)),
+        ev.AttemptStarted: TableEntry(transitions.choose, (State.SUBMITTING,)),
+        ev.CancelRequested: TableEntry(cancellation.cancel, (State.CANCELLED,)),
+        ev.Uploaded: TableEntry(transitions.uploaded),
+        ev.UploadFailed: TableEntry(transitions.not_uploaded, (State.FAILED,)),
         **_SIGNS,  # an earlier attempt turns out to have been executed
         **_OVERTAKEN,
-        ev.ModalOpened: Row(transitions.open_form),
-        ev.Restarted: Row(transitions.forget_form),
+        ev.ModalOpened: TableEntry(transitions.open_form),
+        ev.Restarted: TableEntry(transitions.forget_form),
         **_ignore(
             ev.Accepted,
             ev.NotSent,
             ev.Refused,
-            ev.Unanswered,
+            ev.OutcomeUnknown,
             ev.InteractionFailed,
-            ev.Vanished,
-            ev.Overdue,
-            ev.RetryAsked,
+            ev.StartMessageDeleted,
+            ev.TimedOut,
+            ev.RetryRequested,
         ),
     },
     State.SUBMITTING: {
         **_SIGNS,
         **_OVERTAKEN,
         **_LATE_UPLOADS,
-        ev.InteractionSeen: Row(transitions.interaction),
-        ev.Accepted: Row(transitions.accept, (State.SUBMITTED,)),
-        ev.NotSent: Row(transitions.not_sent, (State.SUBMITTED, *_BACK)),
-        ev.Unanswered: Row(transitions.unanswered, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
-        ev.InteractionFailed: Row(transitions.doubt, (State.IN_DOUBT, *_FORM)),
-        ev.Refused: Row(transitions.refuse, (State.SUBMITTED, *_BACK, State.FAILED)),
-        ev.CancelAsked: Row(cancellation.ask),
-        ev.Restarted: Row(transitions.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
-        **_ignore(ev.Vanished, ev.Overdue, ev.RetryAsked),
+        ev.InteractionSeen: TableEntry(transitions.interaction),
+        ev.Accepted: TableEntry(transitions.accept, (State.SUBMITTED,)),
+        ev.NotSent: TableEntry(transitions.not_sent, (State.SUBMITTED, *_BACK)),
+        ev.OutcomeUnknown: TableEntry(transitions.unanswered, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
+        ev.InteractionFailed: TableEntry(transitions.doubt, (State.IN_DOUBT, *_FORM)),
+        ev.Refused: TableEntry(transitions.refuse, (State.SUBMITTED, *_BACK, State.FAILED)),
+        ev.CancelRequested: TableEntry(cancellation.ask),
+        ev.Restarted: TableEntry(
+            transitions.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT, *_FORM)
+        ),
+        **_ignore(ev.StartMessageDeleted, ev.TimedOut, ev.RetryRequested),
     },
     State.SUBMITTED: {
         **_SIGNS,
         **_OVERTAKEN,
         **_LATE_UPLOADS,
-        ev.InteractionSeen: Row(transitions.interaction),
-        ev.HeldByBot: Row(transitions.held),
-        ev.InteractionFailed: Row(transitions.doubt, (State.IN_DOUBT, *_FORM)),
-        ev.Refused: Row(cancellation.refused, (*_BACK, State.FAILED)),
-        ev.Overdue: Row(transitions.overdue_submitted, (State.IN_DOUBT, *_FORM)),
-        ev.CancelAsked: Row(cancellation.ask),
-        **_ignore(ev.Accepted, ev.NotSent, ev.Unanswered, ev.Vanished, ev.RetryAsked, ev.Restarted),
+        ev.InteractionSeen: TableEntry(transitions.interaction),
+        ev.QueuedByBot: TableEntry(transitions.held),
+        ev.InteractionFailed: TableEntry(transitions.doubt, (State.IN_DOUBT, *_FORM)),
+        ev.Refused: TableEntry(cancellation.refused, (*_BACK, State.FAILED)),
+        ev.TimedOut: TableEntry(transitions.overdue_submitted, (State.IN_DOUBT, *_FORM)),
+        ev.CancelRequested: TableEntry(cancellation.ask),
+        **_ignore(
+            ev.Accepted,
+            ev.NotSent,
+            ev.OutcomeUnknown,
+            ev.StartMessageDeleted,
+            ev.RetryRequested,
+            ev.Restarted,
+        ),
     },
     State.RUNNING: {
         **_OVERTAKEN,
         **_LATE_UPLOADS,
         **_ignore(ev.ModalOpened),
-        ev.InteractionSeen: Row(transitions.interaction),
-        ev.Started: Row(transitions.start),
-        ev.Progressed: Row(transitions.progress),
-        ev.Finished: Row(transitions.finish, (State.COLLECTING,)),
-        ev.Refused: Row(cancellation.refused, (State.FAILED, State.CANCELLED)),
-        ev.Vanished: Row(transitions.vanish),
-        ev.Overdue: Row(cancellation.overdue, (State.IN_DOUBT, State.FAILED, State.CANCELLED)),
-        ev.CancelAsked: Row(cancellation.ask),
-        ev.CancelChosen: Row(cancellation.choose),
-        ev.CancelPressed: Row(cancellation.pressed),
-        ev.Restarted: Row(cancellation.restarted),
+        ev.InteractionSeen: TableEntry(transitions.interaction),
+        ev.Started: TableEntry(transitions.start),
+        ev.Progressed: TableEntry(transitions.progress),
+        ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
+        ev.Refused: TableEntry(cancellation.refused, (State.FAILED, State.CANCELLED)),
+        ev.StartMessageDeleted: TableEntry(transitions.vanish),
+        ev.TimedOut: TableEntry(cancellation.overdue, (State.IN_DOUBT, State.FAILED, State.CANCELLED)),
+        ev.CancelRequested: TableEntry(cancellation.ask),
+        ev.CancelStarted: TableEntry(cancellation.choose),
+        ev.CancelPressed: TableEntry(cancellation.pressed),
+        ev.Restarted: TableEntry(cancellation.restarted),
         **_ignore(
-            ev.HeldByBot,
+            ev.QueuedByBot,
             ev.Accepted,
             ev.NotSent,
-            ev.Unanswered,
+            ev.OutcomeUnknown,
             ev.InteractionFailed,
-            ev.RetryAsked,
+            ev.RetryRequested,
         ),
     },
     State.COLLECTING: {
         **_LATE,
-        ev.Published: Row(transitions.publish_done, (State.DONE,)),
-        ev.NotSaved: Row(transitions.not_saved, (State.FAILED,)),
-        ev.Overdue: Row(transitions.collect_again),
-        ev.CancelAsked: Row(cancellation.ask_too_late),
-        ev.RetryAsked: Row(transitions.collect_sooner),
-        ev.Restarted: Row(transitions.collect_again),
+        ev.Published: TableEntry(transitions.publish_done, (State.DONE,)),
+        ev.SaveFailed: TableEntry(transitions.not_saved, (State.FAILED,)),
+        ev.TimedOut: TableEntry(transitions.collect_again),
+        ev.CancelRequested: TableEntry(cancellation.ask_too_late),
+        ev.RetryRequested: TableEntry(transitions.collect_sooner),
+        ev.Restarted: TableEntry(transitions.collect_again),
         **_ignore(ev.Finished),
     },
     State.IN_DOUBT: {
         **_SIGNS,
         **_OVERTAKEN,
         **_LATE_UPLOADS,
-        ev.Refused: Row(transitions.refuse, (State.QUEUED, State.FAILED)),
-        ev.ModalOpened: Row(transitions.open_form, (State.QUEUED,)),
-        ev.CancelAsked: Row(cancellation.cancel, (State.CANCELLED,)),
-        ev.RetryAsked: Row(transitions.retry, (State.QUEUED,)),
-        ev.ProvenUnsent: Row(transitions.proven_unsent, (State.QUEUED,)),
-        ev.Accepted: Row(transitions.accept, (State.SUBMITTED,)),
-        **_ignore(ev.NotSent, ev.Unanswered, ev.InteractionFailed, ev.Vanished, ev.Overdue, ev.Restarted),
+        ev.Refused: TableEntry(transitions.refuse, (State.QUEUED, State.FAILED)),
+        ev.ModalOpened: TableEntry(transitions.open_form, (State.QUEUED,)),
+        ev.CancelRequested: TableEntry(cancellation.cancel, (State.CANCELLED,)),
+        ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED,)),
+        ev.ConfirmedNotExecuted: TableEntry(transitions.proven_unsent, (State.QUEUED,)),
+        ev.Accepted: TableEntry(transitions.accept, (State.SUBMITTED,)),
+        **_ignore(
+            ev.NotSent,
+            ev.OutcomeUnknown,
+            ev.InteractionFailed,
+            ev.StartMessageDeleted,
+            ev.TimedOut,
+            ev.Restarted,
+        ),
     },
     State.FAILED: {
         **_LATE,
         **_ANSWERED,
-        ev.Finished: Row(transitions.finish, (State.COLLECTING,)),
-        ev.RetryAsked: Row(transitions.retry, (State.QUEUED, State.COLLECTING)),
+        ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
+        ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED, State.COLLECTING)),
     },
     State.CANCELLED: {
         **_LATE,
         **_ANSWERED,
-        ev.Finished: Row(transitions.finish, (State.COLLECTING,)),
-        ev.RetryAsked: Row(transitions.retry, (State.QUEUED,)),
+        ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
+        ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED,)),
     },
-    State.REJECTED: {**_ANSWERED, ev.RetryAsked: Row(transitions.stay)},
+    State.REJECTED: {**_ANSWERED, ev.RetryRequested: TableEntry(transitions.stay)},
     State.DONE: {
         **_LATE,
         **_ignore(
-            ev.Finished, ev.Published, ev.NotSaved, ev.Overdue, ev.CancelAsked, ev.RetryAsked, ev.Restarted
+            ev.Finished,
+            ev.Published,
+            ev.SaveFailed,
+            ev.TimedOut,
+            ev.CancelRequested,
+            ev.RetryRequested,
+            ev.Restarted,
         ),
     },
 }

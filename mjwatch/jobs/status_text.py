@@ -14,7 +14,7 @@ from mjwatch.model import ENDED, ENDED_BY_ENTRY, IN_FLIGHT, PauseKind, RefusalCl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.model import Cancelling, Job, Pause, Refusal
+    from mjwatch.model import CancelRequest, Job, Pause, Refusal
 
 
 IN_DOUBT = "whether Midjourney runs it is not known, so it is not sent again"
@@ -38,7 +38,7 @@ ADVICE: dict[RefusalClass | None, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class WaitContext:
     """What a job's waiting depends on beside itself. Times are seconds since 1970.
 
     ``ahead``: an equal prompt that is out or in doubt. ``capped_until``: when the daily cap lets the next one
@@ -74,7 +74,7 @@ def advice(refusal: Refusal) -> str:
     return refusal.advice or ADVICE[refusal.cls]
 
 
-def waits_for(job: Job, around: Circumstances) -> tuple[str, str]:
+def waits_for(job: Job, around: WaitContext) -> tuple[str, str]:
     """What an open job waits for, and what a person can do; both may be empty, as for one at work."""
     if not job.open or job.state is State.IN_DOUBT:
         return "", ""
@@ -91,7 +91,7 @@ def waits_for(job: Job, around: Circumstances) -> tuple[str, str]:
     return around.trouble or "", ""
 
 
-def _to_be_stopped(wish: Cancelling, offered: bool, now: float) -> str:
+def _to_be_stopped(wish: CancelRequest, offered: bool, now: float) -> str:
     if wish.nonce is not None:
         return f"Midjourney's Cancel Job was pressed for it at {clock(wish.pressed, now)}"
     return "Midjourney's Cancel Job is to be pressed for it" + ("" if offered else ", if that is offered")
@@ -108,7 +108,7 @@ def to_go_on(pause: Pause) -> str:
     return "see to that, then run `mjwatch resume`"
 
 
-def _waits_in_queue(job: Job, around: Circumstances) -> tuple[str, str]:
+def _waits_in_queue(job: Job, around: WaitContext) -> tuple[str, str]:
     if around.trouble is not None:
         return f"Discord can't be used: {around.trouble}", ""
     if around.ahead is not None:
@@ -145,7 +145,7 @@ def clock(time: float, now: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServiceSummary:
     """How many jobs there are, and what stands in their way.
 
     ``jobs``: the open ones, by state. ``capped_until``: when the daily cap lets the next one go, in words.
@@ -160,14 +160,14 @@ class Standing:
     capped_until: str | None = None
 
 
-def sentence(standing: Standing) -> str:
+def sentence(standing: ServiceSummary) -> str:
     """For a line of a status display: what is in the way, and how much there is to do."""
     parts = [*_obstacle(standing), _work(standing.jobs)]
     words = "; ".join(part for part in parts if part) or "nothing to do"
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _obstacle(standing: Standing) -> list[str]:
+def _obstacle(standing: ServiceSummary) -> list[str]:
     if standing.journal_fails:
         return ["the journal can't be written, nothing is sent"]
     inbox = [] if standing.inbox_trouble is None else [standing.inbox_trouble]

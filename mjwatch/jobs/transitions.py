@@ -20,7 +20,7 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.timing import backoff
 from mjwatch.jobs.status_text import reason
-from mjwatch.model import Job, Note, Press, Refusal, RefusalClass, State
+from mjwatch.model import ButtonPress, Job, Note, Refusal, RefusalClass, State
 
 FETCH_AGAIN = (
     "The pictures are rendered and paid for: `mjwatch retry` fetches them again. Dropped into the inbox once"
@@ -31,7 +31,7 @@ FETCH_AGAIN = (
 # ---------------------------------------------------------------------------------------------- signs of life
 
 
-def interaction(job: Job, event: ev.InteractionSeen, now: float, limits: Limits) -> Moved:
+def interaction(job: Job, event: ev.InteractionSeen, now: float, limits: Timeouts) -> Transition:
     """The gateway names the interaction that the nonce became."""
     if job.state in {State.SUBMITTING, State.SUBMITTED, State.RUNNING}:
         return replace(job, interaction_id=event.interaction_id), ()
@@ -43,14 +43,14 @@ def interaction(job: Job, event: ev.InteractionSeen, now: float, limits: Limits)
     return note(job, now, words, state=State.SUBMITTED, interaction_id=event.interaction_id, due=due), ()
 
 
-def held(job: Job, event: ev.HeldByBot, now: float, limits: Limits) -> Moved:
+def held(job: Job, event: ev.QueuedByBot, now: float, limits: Timeouts) -> Transition:
     """Midjourney has it wait for a slot."""
     due = now + limits.silence_timeout
     words = "Midjourney lets it wait for a free slot"
     return note(job, now, words, state=State.SUBMITTED, held_by_bot=True, due=due, tries=0, doubted=None), ()
 
 
-def start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
+def start(job: Job, event: ev.Started, now: float, limits: Timeouts) -> Transition:
     """The start message is here; a session that is resumed may tell of it once more."""
     if job.state is State.RUNNING and job.message_id == event.message_id:
         return progress(job, ev.Progressed(None, event.job_uuid, event.cancel), now, limits)
@@ -75,7 +75,7 @@ def start(job: Job, event: ev.Started, now: float, limits: Limits) -> Moved:
     return job, ()
 
 
-def _button(job: Job | None, offered: Press | None) -> Press | None:
+def _button(job: Job | None, offered: ButtonPress | None) -> ButtonPress | None:
     """The first that was offered is kept: a later part of the message may lack the message's flags."""
     known = None if job is None else job.cancel_button
     same = (
@@ -84,7 +84,7 @@ def _button(job: Job | None, offered: Press | None) -> Press | None:
     return known if same or offered is None else offered
 
 
-def progress(job: Job, event: ev.Progressed, now: float, limits: Limits) -> Moved:
+def progress(job: Job, event: ev.Progressed, now: float, limits: Timeouts) -> Transition:
     """A sign of life."""
     job = replace(
         job,
@@ -99,23 +99,25 @@ def progress(job: Job, event: ev.Progressed, now: float, limits: Limits) -> Move
     return job, ()
 
 
-def vanish(job: Job, event: ev.Vanished, now: float, limits: Limits) -> Moved:
+def vanish(job: Job, event: ev.StartMessageDeleted, now: float, limits: Timeouts) -> Transition:
     """The start message is gone; a final may still come."""
     words = "its start message was deleted"
     return note(job, now, words, vanished=now, due=now + limits.vanish_grace), ()
 
 
-def overdue_submitted(job: Job, event: ev.Overdue, now: float, limits: Limits) -> Moved:
+def overdue_submitted(job: Job, event: ev.TimedOut, now: float, limits: Timeouts) -> Transition:
     """Submitted, and never started, or no form came for it."""
-    return doubt(job, ev.Unanswered("Midjourney has not started it in time"), now, limits)
+    return doubt(job, ev.OutcomeUnknown("Midjourney has not started it in time"), now, limits)
 
 
-def overdue_running(job: Job, event: ev.Overdue, now: float, limits: Limits) -> Moved:
+def overdue_running(job: Job, event: ev.TimedOut, now: float, limits: Timeouts) -> Transition:
     """Silent for too long, or its start message was deleted and no final came."""
     if job.vanished is None:
-        return doubt(job, ev.Unanswered("no sign of life from Midjourney for too long"), now, limits)
+        return doubt(job, ev.OutcomeUnknown("no sign of life from Midjourney for too long"), now, limits)
     if event.result_held:
-        return doubt(job, ev.Unanswered("a result is here that may be its own or another job's"), now, limits)
+        return doubt(
+            job, ev.OutcomeUnknown("a result is here that may be its own or another job's"), now, limits
+        )
     detail = (
         "Midjourney deleted the job's message and sent no pictures. That is how it stops a job whose content"
         " it objects to, or which was cancelled in Discord."
@@ -127,7 +129,7 @@ def overdue_running(job: Job, event: ev.Overdue, now: float, limits: Limits) -> 
 # ---------------------------------------------------------------------------------------------- the end
 
 
-def finish(job: Job, event: ev.Finished, now: float, limits: Limits) -> Moved:
+def finish(job: Job, event: ev.Finished, now: float, limits: Timeouts) -> Transition:
     """The result is here: from now on its pictures are owed."""
     result = event.result
     job = note(
@@ -146,59 +148,59 @@ def finish(job: Job, event: ev.Finished, now: float, limits: Limits) -> Moved:
         due=None,
         tries=0,
     )
-    return job, (ef.Collect(job),)
+    return job, (ef.FetchResult(job),)
 
 
-def publish_done(job: Job, event: ev.Published, now: float, limits: Limits) -> Moved:
+def publish_done(job: Job, event: ev.Published, now: float, limits: Timeouts) -> Transition:
     """The pictures are in the outbox."""
     if event.failed:
         return job, ()  # the folder of a failure that a late result or a retry has overtaken
     job = note(job, now, "published", state=State.DONE, published=now, folder=event.folder, due=None, tries=0)
-    news = ef.Notify(ef.News.DONE, now, job=job)
-    return job, (news, ef.Spawn(job)) if job.prompt.then else (news,)
+    news = ef.SendNotification(ef.Notification.DONE, now, job=job)
+    return job, (news, ef.CreateFollowUps(job)) if job.prompt.then else (news,)
 
 
-def publish_answer(job: Job, event: ev.Published, now: float, limits: Limits) -> Moved:
+def publish_answer(job: Job, event: ev.Published, now: float, limits: Timeouts) -> Transition:
     """The page that says why there are none is in the outbox."""
     told = job.published is not None or job.state is State.CANCELLED  # a person knows what they cancelled
     why, _ = reason(job)
     job = note(job, now, "published", published=now, folder=event.folder, due=None, tries=0)
-    return job, () if told else (ef.Notify(ef.News.FAILED, now, why, job),)
+    return job, () if told else (ef.SendNotification(ef.Notification.FAILED, now, why, job),)
 
 
-def not_saved(job: Job, event: ev.NotSaved, now: float, limits: Limits) -> Moved:
+def not_saved(job: Job, event: ev.SaveFailed, now: float, limits: Timeouts) -> Transition:
     """The pictures could not be saved; another try follows, unless it can't help."""
     if event.final:
         return fail(job, Refusal(RefusalClass.TRANSIENT, None, event.reason, advice=FETCH_AGAIN), now)
     return answer_not_saved(job, event, now, limits)
 
 
-def answer_not_saved(job: Job, event: ev.NotSaved, now: float, limits: Limits) -> Moved:
+def answer_not_saved(job: Job, event: ev.SaveFailed, now: float, limits: Timeouts) -> Transition:
     """The folder could not be published; another try follows."""
     wait = backoff(job.tries)
     words = f"not saved: {event.reason}{AGAIN}{wait:.0f} s"
     return note(job, now, words, due=now + wait, tries=job.tries + 1), ()
 
 
-def collect_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
+def collect_again(job: Job, event: ev.JobEvent, now: float, limits: Timeouts) -> Transition:
     """Fetch and save the pictures once more."""
     job = replace(job, due=None)
-    return job, (ef.Collect(job),)
+    return job, (ef.FetchResult(job),)
 
 
-def collect_sooner(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
+def collect_sooner(job: Job, event: ev.RetryRequested, now: float, limits: Timeouts) -> Transition:
     """A person wants the next try now."""
     # Without a due time it is being collected at this moment: a second Collect would race the first.
     return (job, ()) if job.due is None else collect_again(job, event, now, limits)
 
 
-def answer_again(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
+def answer_again(job: Job, event: ev.JobEvent, now: float, limits: Timeouts) -> Transition:
     """Publish the answer once more, if it is not published yet."""
     job = replace(job, due=None)
-    return job, ((ef.Answer(job),) if job.published is None else ())
+    return job, ((ef.PublishFailure(job),) if job.published is None else ())
 
 
-def retry(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
+def retry(job: Job, event: ev.RetryRequested, now: float, limits: Timeouts) -> Transition:
     """Fetch again what was rendered already; render again only what was not."""
     job = note(
         *(job, now, "asked to retry"),
@@ -212,7 +214,7 @@ def retry(job: Job, event: ev.RetryAsked, now: float, limits: Limits) -> Moved:
     )
     if job.result is not None:
         job = replace(job, state=State.COLLECTING)
-        return job, (ef.Collect(job),)
+        return job, (ef.FetchResult(job),)
     return replace(job, state=State.QUEUED, finished=None), ()
 
 
@@ -223,7 +225,7 @@ FORMS_AT_MOST = 2
 """Forms that are filled in for one follow-up before it is given up."""
 
 
-def choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
+def choose(job: Job, event: ev.AttemptStarted, now: float, limits: Timeouts) -> Transition:
     """A new attempt begins; what the last one had learnt is forgotten."""
     job = note(
         job,
@@ -250,7 +252,7 @@ def choose(job: Job, event: ev.Chosen, now: float, limits: Limits) -> Moved:
     return job, (ef.Submit(job),)
 
 
-def accept(job: Job, event: ev.Accepted, now: float, limits: Limits) -> Moved:
+def accept(job: Job, event: ev.Accepted, now: float, limits: Timeouts) -> Transition:
     """Discord has executed the command."""
     form = job.awaits_form
     due = now + (limits.form_timeout if form else limits.start_timeout)
@@ -258,13 +260,13 @@ def accept(job: Job, event: ev.Accepted, now: float, limits: Limits) -> Moved:
     return note(job, now, "submitted", state=State.SUBMITTED, due=due, tries=tries, doubted=None), ()
 
 
-def uploaded(job: Job, event: ev.Uploaded, now: float, limits: Limits) -> Moved:
+def uploaded(job: Job, event: ev.Uploaded, now: float, limits: Timeouts) -> Transition:
     """Discord has its local images: it can be sent."""
     words = f"uploaded {', '.join(image.filename for image in event.images)}"
     return note(job, now, words, uploads=event.images, due=None, tries=0), ()
 
 
-def not_uploaded(job: Job, event: ev.NotUploaded, now: float, limits: Limits) -> Moved:
+def not_uploaded(job: Job, event: ev.UploadFailed, now: float, limits: Timeouts) -> Transition:
     """Another try follows, unless it can't help."""
     if event.refusal is not None:
         refused = ev.Refused(event.refusal, executed=False)
@@ -276,7 +278,7 @@ def not_uploaded(job: Job, event: ev.NotUploaded, now: float, limits: Limits) ->
     return note(job, now, words, due=now + wait, tries=job.tries + 1), ()
 
 
-def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Limits) -> Moved:
+def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Timeouts) -> Transition:
     """The button has opened a form: filling it in is an attempt of its own."""
     if job.press is None or job.started is not None:
         return job, ()
@@ -286,12 +288,12 @@ def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Limits) -> Mo
     return note(job, now, words, state=State.QUEUED, modal=event.modal, due=None, tries=0, doubted=None), ()
 
 
-def forget_form(job: Job, event: ev.Restarted, now: float, limits: Limits) -> Moved:
+def forget_form(job: Job, event: ev.Restarted, now: float, limits: Timeouts) -> Transition:
     """A form is good for minutes; after a stop the button is pressed once more."""
     return (replace(job, modal=None), ()) if job.modal is not None else (job, ())
 
 
-def not_sent(job: Job, event: ev.NotSent, now: float, limits: Limits) -> Moved:
+def not_sent(job: Job, event: ev.NotSent, now: float, limits: Timeouts) -> Transition:
     """Back to the queue, unless its interaction shows that it was executed."""
     if job.interaction_id is not None:
         return accept(job, ev.Accepted(), now, limits)
@@ -300,7 +302,7 @@ def not_sent(job: Job, event: ev.NotSent, now: float, limits: Limits) -> Moved:
     return back(job, now, words, wait)
 
 
-def unanswered(job: Job, event: ev.Unanswered, now: float, limits: Limits) -> Moved:
+def unanswered(job: Job, event: ev.OutcomeUnknown, now: float, limits: Timeouts) -> Transition:
     """In doubt, unless its interaction shows that it was executed."""
     if job.interaction_id is not None:
         return accept(job, ev.Accepted(), now, limits)
@@ -310,7 +312,7 @@ def unanswered(job: Job, event: ev.Unanswered, now: float, limits: Limits) -> Mo
     return (replace(job, doubted=now), ()) if job.state is State.IN_DOUBT else (job, effects)
 
 
-def proven_unsent(job: Job, event: ev.ProvenUnsent, now: float, limits: Limits) -> Moved:
+def proven_unsent(job: Job, event: ev.ConfirmedNotExecuted, now: float, limits: Timeouts) -> Transition:
     """Back to the queue: it is shown that nothing was executed."""
     # Only the fate of the POST can be proven so; a job that was silent after its 204 was executed.
     if job.doubted is None:
@@ -319,7 +321,9 @@ def proven_unsent(job: Job, event: ev.ProvenUnsent, now: float, limits: Limits) 
     return back(replace(job, doubted=None), now, words)
 
 
-def doubt(job: Job, event: ev.Unanswered | ev.InteractionFailed, now: float, limits: Limits) -> Moved:
+def doubt(
+    job: Job, event: ev.OutcomeUnknown | ev.InteractionFailed, now: float, limits: Timeouts
+) -> Transition:
     """Whether it runs is not known."""
     if job.awaits_form:
         return _press_again(job, _no_form(event.reason), now)
@@ -328,12 +332,12 @@ def doubt(job: Job, event: ev.Unanswered | ev.InteractionFailed, now: float, lim
     return note(job, now, f"in doubt: {event.reason}", state=State.IN_DOUBT, due=None), ()
 
 
-def restarted_while_sending(job: Job, event: ev.Restarted, now: float, limits: Limits) -> Moved:
+def restarted_while_sending(job: Job, event: ev.Restarted, now: float, limits: Timeouts) -> Transition:
     """The program ended between the commit and the answer."""
-    return unanswered(job, ev.Unanswered("mjwatch was stopped while it was being sent"), now, limits)
+    return unanswered(job, ev.OutcomeUnknown("mjwatch was stopped while it was being sent"), now, limits)
 
 
-def refuse(job: Job, event: ev.Refused, now: float, limits: Limits) -> Moved:
+def refuse(job: Job, event: ev.Refused, now: float, limits: Timeouts) -> Transition:
     """Back to the queue where nothing ran and waiting or a person can help; else it has failed."""
     if not event.executed and (job.interaction_id is not None or job.state is not State.SUBMITTING):
         return accept(job, ev.Accepted(), now, limits) if job.state is State.SUBMITTING else (job, ())
@@ -360,7 +364,7 @@ def _no_form(why: str) -> Refusal:
     return Refusal(RefusalClass.TRANSIENT, None, detail)
 
 
-def _press_again(job: Job, refusal: Refusal, now: float) -> Moved:
+def _press_again(job: Job, refusal: Refusal, now: float) -> Transition:
     """Nothing has run without a form that is filled in; the button opens another one, but not for ever."""
     if job.tries >= FORMS_AT_MOST:
         return fail(job, refusal, now)
@@ -370,7 +374,7 @@ def _press_again(job: Job, refusal: Refusal, now: float) -> Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Timeouts:
     """How long a job may stay silent, in seconds, before it is looked into."""
 
     start_timeout: float = 900.0
@@ -380,10 +384,10 @@ class Limits:
     form_timeout: float = 60.0
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = Timeouts()
 
-Moved = tuple[Job, tuple[ef.Effect, ...]]
-Handler = Callable[[Job, Any, float, Limits], Moved]
+Transition = tuple[Job, tuple[ef.Effect, ...]]
+Handler = Callable[[Job, Any, float, Timeouts], Transition]
 
 HISTORY_LENGTH = 60
 """Notes kept with a job; a job that is retried for days must not grow without bound."""
@@ -404,16 +408,16 @@ def _cause(words: str) -> str:
     return words.partition(AGAIN)[0]
 
 
-def stay(job: Job, event: ev.JobEvent, now: float, limits: Limits) -> Moved:
+def stay(job: Job, event: ev.JobEvent, now: float, limits: Timeouts) -> Transition:
     """Nothing changes: a duplicate, or a latecomer."""
     return job, ()
 
 
-def fail(job: Job, refusal: Refusal, now: float) -> Moved:
+def fail(job: Job, refusal: Refusal, now: float) -> Transition:
     """It has failed; its answer says why."""
     words = f"failed: {refusal.title or refusal.detail}"
     job = note(job, now, words, state=State.FAILED, refusal=refusal, due=None, tries=0, finished=now)
-    return job, (ef.Answer(job),)
+    return job, (ef.PublishFailure(job),)
 
 
 def without_follow_ups(job: Job) -> Job:
@@ -421,14 +425,14 @@ def without_follow_ups(job: Job) -> Job:
     return replace(job, prompt=replace(job.prompt, then=()))
 
 
-def cancelled(job: Job, now: float, words: str = "cancelled") -> Moved:
+def cancelled(job: Job, now: float, words: str = "cancelled") -> Transition:
     """It has ended as a person wanted; its answer says so."""
     job = without_follow_ups(job)
     job = note(job, now, words, state=State.CANCELLED, due=None, tries=0, finished=now)
-    return job, (ef.Answer(job),)
+    return job, (ef.PublishFailure(job),)
 
 
-def back(job: Job, now: float, words: str, wait: float | None = None) -> Moved:
+def back(job: Job, now: float, words: str, wait: float | None = None) -> Transition:
     """To the queue, for as many seconds at least; but what a person wants cancelled is not sent again."""
     if job.cancelling is not None:
         return cancelled(note(job, now, words), now, "cancelled before it was sent again")

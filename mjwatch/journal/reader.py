@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
-from mjwatch.jobs.intake import Taken
+from mjwatch.jobs.intake import TakenBefore
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.jobs.status_text import to_go_on
 from mjwatch.journal.database import (
@@ -224,14 +224,14 @@ class JournalReader:
         """The follow-ups of a job, oldest first."""
         return self._jobs("SELECT body FROM jobs WHERE parent=? ORDER BY number", job_id)
 
-    def taken(self, sha256: str) -> list[Taken]:
+    def taken(self, sha256: str) -> list[TakenBefore]:
         """Every file with this content that was taken, at whatever path, oldest first."""
         rows = self._all(
             "SELECT id, path, mtime, taken, kept, moved IS NOT NULL FROM files WHERE sha256=? ORDER BY id",
             sha256,
         )
         return [
-            Taken(number, path_of(path), mtime, at, kept=bool(kept), moved=bool(moved))
+            TakenBefore(number, path_of(path), mtime, at, kept=bool(kept), moved=bool(moved))
             for number, path, mtime, at, kept, moved in rows
         ]
 
@@ -264,7 +264,7 @@ class JournalReader:
         values = (state, limit) if state else (limit,)
         return self._jobs(f"SELECT body FROM jobs {where} ORDER BY number DESC LIMIT ?", *values)
 
-    def search(self, wanted: Wanted, limit: int) -> list[Job]:
+    def search(self, wanted: JobFilter, limit: int) -> list[Job]:
         """The newest first of those that are as wanted."""
         since = None if wanted.since is None else self._first_since(wanted.since)
         terms, values = wanted.conditions(since)
@@ -331,7 +331,7 @@ class JournalReader:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JobFilter:
     """Jobs in one of these states (any, if none is named), with this label, from a file in the inbox.
 
     ``since``: accepted at this time or later, in seconds since 1970. ``source``: a path with the wildcards *,

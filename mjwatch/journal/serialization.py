@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import (
     Button,
-    Cancelling,
+    ButtonPress,
+    CancelRequest,
     Job,
     Modal,
     Note,
-    Press,
     Prompt,
     Refusal,
     RefusalClass,
@@ -57,9 +57,9 @@ def load_job(text: str) -> Job:
     data.pop("priority", None)  # until version 2 it stood here, and was 0
     data["state"] = State(data["state"])
     data["prompt"] = load_prompt(data["prompt"])
-    data["press"] = Press(**data["press"]) if data.get("press") else None
-    data["cancel_button"] = Press(**data["cancel_button"]) if data.get("cancel_button") else None
-    data["cancelling"] = Cancelling(**data["cancelling"]) if data.get("cancelling") else None
+    data["press"] = ButtonPress(**data["press"]) if data.get("press") else None
+    data["cancel_button"] = ButtonPress(**data["cancel_button"]) if data.get("cancel_button") else None
+    data["cancelling"] = CancelRequest(**data["cancelling"]) if data.get("cancelling") else None
     data["modal"] = _load_modal(data["modal"]) if data.get("modal") else None
     data["uploads"] = tuple(UploadedImage(**image) for image in data.get("uploads", ()))
     data["nonces"] = tuple(data["nonces"])

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.midjourney.parsing.parsed_message import Action
-from mjwatch.model import Press
+from mjwatch.model import ButtonPress
 from mjwatch.prompts.actions import ON_PICTURE, split_number, zoom_factor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mjwatch.midjourney.parsing.parsed_message import Reading
+    from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
     from mjwatch.model import Button
 
 
@@ -143,12 +143,12 @@ def _picture_of(button: Button) -> int | None:
     return found.image_index if found else None
 
 
-def cancel_of(reading: Reading) -> Press | None:
+def cancel_of(reading: ParsedMessage) -> ButtonPress | None:
     """The button below a start message that stops its job (recorded for jobs of buttons, 2026-06)."""
     for button in reading.buttons:
         read = read_custom_id(button.custom_id)
         if read is not None and read.verb == "canceljob" and reading.message_id is not None:
-            return Press(reading.message_id, button.custom_id, reading.flags)
+            return ButtonPress(reading.message_id, button.custom_id, reading.flags)
     return None
 
 

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.discord.stream_position import Silence, Stream
-from mjwatch.midjourney.tracker import Follower, JobEvents
+from mjwatch.discord.stream_position import SilenceProof, StreamPosition
+from mjwatch.midjourney.tracker import JobEvents, MessageTracker
 from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mjwatch.discord.payloads import ResumeState
-    from mjwatch.midjourney.matching.foreign_jobs import Held
+    from mjwatch.midjourney.matching.foreign_jobs import UnmatchedMessage
 
 GRACE = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""
 
 
-_UNSENT = (ev.NotSent, ev.ProvenUnsent, ev.Refused, ev.ModalOpened)
+_UNSENT = (ev.NotSent, ev.ConfirmedNotExecuted, ev.Refused, ev.ModalOpened)
 """Events that show of a job that had not started that nothing has run."""
 
 
@@ -39,9 +39,9 @@ class Channel:
         application_id: str | None = None,
     ) -> None:
         """``owner_of`` and ``application_id`` as for Follower; ``quiet_time`` in seconds, as in Limits."""
-        self._follower = Follower(channel_id, owner_of, application_id)
-        self._stream = Stream()
-        self._silence = Silence(quiet_time)
+        self._follower = MessageTracker(channel_id, owner_of, application_id)
+        self._stream = StreamPosition()
+        self._silence = SilenceProof(quiet_time)
         self.wanted = self._follower.wanted
         self._kept_strangers: object = None
         # Jobs that were overdue, by the due time for which the history was asked, and has answered.
@@ -58,7 +58,7 @@ class Channel:
     def load(self, place: object, newest: str | None, strangers: object = None) -> None:
         """Take up what ``place`` gave to the journal; what happened since is unknown."""
         self._follower.strangers.load(strangers)
-        self._stream = Stream(place)
+        self._stream = StreamPosition(place)
         self._follower.me = self._stream.user_id
         self._follower.caught_up = False
         self._follower.newest = newest
@@ -135,11 +135,11 @@ class Channel:
             self._stream.missed_something(now)
         return missed
 
-    def held_again(self, jobs: Mapping[str, Job]) -> tuple[Held, JobEvents] | None:
+    def held_again(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage, JobEvents] | None:
         """A held message of which it has become clear whose it is; ``release`` it once that is committed."""
         return self._follower.held_again(jobs)
 
-    def release(self, held: Held) -> None:
+    def release(self, held: UnmatchedMessage) -> None:
         """Let go of a held message."""
         self._follower.holding.release(held)
 
@@ -214,7 +214,7 @@ class Channel:
         """It has answered, behind all that it had said: what was silent until here was not executed."""
         silent = [jobs[job_id] for job_id in self._silence.proven(ticks) if job_id in jobs]
         proven = [job for job in silent if job.session_id == event.session_id and self._hears_of(job)]
-        return [(job.id, ev.ProvenUnsent()) for job in proven]
+        return [(job.id, ev.ConfirmedNotExecuted()) for job in proven]
 
     def _hears_of(self, job: Job) -> bool:
         return self._stream.hears(job.session_id)
@@ -241,13 +241,13 @@ class Channel:
             return math.inf
         return max(job.due, self._stream.open_since + GRACE)
 
-    def overdue(self, job: Job, now: float) -> ev.Overdue | None:
+    def overdue(self, job: Job, now: float) -> ev.TimedOut | None:
         """The event for a job whose time has come; None: it is looked up in the history first."""
         if job.state in IN_FLIGHT and self._answered.get(job.id) != job.due:
             self._asked[job.id] = job.due
             self._stream.look(now)
             return None
-        return ev.Overdue(result_held=self._follower.holding.has_result_for(job))
+        return ev.TimedOut(result_held=self._follower.holding.has_result_for(job))
 
     def next_wait(self, now: float, ticks: float) -> float:
         """Seconds until time itself wants the history or a probe."""

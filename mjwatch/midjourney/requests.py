@@ -25,7 +25,7 @@ from mjwatch.midjourney.packets import (
     ShowPacket,
     StealthPacket,
     TurboPacket,
-    Upload,
+    UploadedFile,
 )
 from mjwatch.prompts.actions import zoom_factor
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mjwatch.midjourney.packets import CommandRef, Target
-    from mjwatch.model import Job, Modal, Press, UploadedImage
+    from mjwatch.model import ButtonPress, Job, Modal, UploadedImage
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class JobRequest:
     """What is POSTed for one job, but for what is known only then."""
 
     packet: PacketAssembler | ButtonPacket | ModalPacket
@@ -56,16 +56,16 @@ class Order:
         return self.packet.assemble(command, target, nonce)
 
 
-def order_for(job: Job) -> Order:
+def order_for(job: Job) -> JobRequest:
     """What is POSTed for this job. Raises ValueError, in words, if nothing can be made of what it wants."""
     if job.press is not None:
-        return Order(_pressed(job, job.press))
+        return JobRequest(_pressed(job, job.press))
     make = _COMMANDS.get(job.prompt.command)
     if make is None:
         raise ValueError(f"there is no command {job.prompt.command!r}: there are {', '.join(_COMMANDS)}")
     if len(job.uploads) < len(job.prompt.images):
         raise ValueError("its pictures are not uploaded yet")
-    return Order(make(job))
+    return JobRequest(make(job))
 
 
 def cancel_packet(job: Job, target: Target, nonce: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _shorten(job: Job) -> PacketAssembler:
 
 
 def _describe(job: Job) -> PacketAssembler:
-    pictures: list[Upload | str] = [_file(image) for image in job.uploads]
+    pictures: list[UploadedFile | str] = [_file(image) for image in job.uploads]
     pictures += job.prompt.text.split()
     if len(pictures) != 1:
         raise ValueError(f"/describe takes one picture, as a file or a link, not {len(pictures)}")
@@ -138,13 +138,13 @@ def _link(image: UploadedImage) -> str:
     return image.url
 
 
-def _file(image: UploadedImage) -> Upload:
+def _file(image: UploadedImage) -> UploadedFile:
     if image.uploaded_filename is None:
         raise ValueError(f"the picture {image.filename} is not uploaded as a file")
-    return Upload(image.filename, image.uploaded_filename)
+    return UploadedFile(image.filename, image.uploaded_filename)
 
 
-def _pressed(job: Job, press: Press) -> ButtonPacket | ModalPacket:
+def _pressed(job: Job, press: ButtonPress) -> ButtonPacket | ModalPacket:
     if job.modal is None:
         return ButtonPacket(press.custom_id, press.message_id, press.flags)
     return ModalPacket(

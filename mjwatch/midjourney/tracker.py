@@ -10,11 +10,17 @@ from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
 from mjwatch.midjourney.buttons import cancel_of
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, expected_of
-from mjwatch.midjourney.matching.foreign_jobs import WAITING, Held, Holding, Stranger, Strangers
-from mjwatch.midjourney.matching.matcher import Match, Unclear, match, match_history
+from mjwatch.midjourney.matching.foreign_jobs import (
+    WAITING,
+    ForeignJob,
+    ForeignJobs,
+    UnmatchedMessage,
+    UnmatchedMessages,
+)
+from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, match, match_history
 from mjwatch.midjourney.parsing.json_values import id_of, object_of, snowflake_of
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
-from mjwatch.midjourney.parsing.parsed_message import Action, Kind, Reading
+from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, Result, ResultKind
 
 if TYPE_CHECKING:
@@ -29,19 +35,19 @@ PASSIVE_EVENTS = {
 """What a session that is not subscribed to a guild gets in place of messages, and where the channels are
 listed in it (discord-userdoccers, gateway events)."""
 
-_WORTH_HOLDING = FINALS | {Kind.STARTED}
+_WORTH_HOLDING = FINALS | {MessageKind.STARTED}
 
 _RESULTS = {
-    Kind.RESULT: ResultKind.GRID,
-    Kind.SINGLE: ResultKind.SINGLE,
-    Kind.VIDEO: ResultKind.VIDEO,
+    MessageKind.RESULT: ResultKind.GRID,
+    MessageKind.SINGLE: ResultKind.SINGLE,
+    MessageKind.VIDEO: ResultKind.VIDEO,
 }
 
 JobEvents = list[tuple[str | None, ev.JobEvent]]
 """Events with the job they are for; None for a refusal that concerns the account and no job of ours."""
 
 
-class Follower:
+class MessageTracker:
     """Follows one channel. ``owner_of(job_uuid=, message_id=, start_id=)`` names a job, also a closed one.
 
     ``application_id``: the application that is spoken to, if it is neither Midjourney's nor niji's own.
@@ -53,8 +59,8 @@ class Follower:
         self._channel_id = channel_id
         self._bots = BOTS if application_id is None else BOTS | {application_id}
         self._owner_of = owner_of
-        self.strangers = Strangers()
-        self.holding = Holding()
+        self.strangers = ForeignJobs()
+        self.holding = UnmatchedMessages()
         self._press_answers: dict[str, str] = {}  # messages that answer a press, and the job it was for
         self.me: str | None = None
         self.newest: str | None = None
@@ -84,22 +90,22 @@ class Follower:
             pairs += self._assign(reading, event.seq, jobs)
         return pairs
 
-    def _read(self, event: str, payload: Mapping[str, Any]) -> Reading:
+    def _read(self, event: str, payload: Mapping[str, Any]) -> ParsedMessage:
         """A final without its pictures is only a part of it, from which nobody may be served."""
         reading = read_message(event, payload, self._bots)
         part = reading.kind in FINALS and not reading.images
-        return replace(reading, kind=Kind.NOTICE) if part else reading
+        return replace(reading, kind=MessageKind.NOTICE) if part else reading
 
-    def _readings(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> list[Reading]:
+    def _readings(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> list[ParsedMessage]:
         """The dispatch as read: one reading, but for a deletion in bulk, in which jobs must not rival."""
         reading = self._read(event.name, event.data)
-        if reading.kind is Kind.DELETED:
+        if reading.kind is MessageKind.DELETED:
             return [replace(reading, message_id=one, deleted_ids=(one,)) for one in reading.deleted_ids]
         if event.name != "MESSAGE_UPDATE" or not _is_start(_id_of(event), jobs.values()):
             return [reading]
-        if reading.kind is Kind.BUTTON_USED:
+        if reading.kind is MessageKind.BUTTON_USED:
             return [self._read("REST", event.data)]  # a job that ends in the message in which it began
-        if reading.kind is Kind.OTHER and not object_of(event.data.get("author")):
+        if reading.kind is MessageKind.OTHER and not object_of(event.data.get("author")):
             # A part of a start message of ours, too small to tell whose it is.
             return [self._read(event.name, {**event.data, "webhook_id": MIDJOURNEY_APPLICATION_ID})]
         return [reading]
@@ -153,7 +159,7 @@ class Follower:
             self.see(reading.message_id)
         return [pair for match_, reading in found for pair in self._events(match_, reading, jobs)]
 
-    def held_again(self, jobs: Mapping[str, Job]) -> tuple[Held, JobEvents] | None:
+    def held_again(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage, JobEvents] | None:
         """The first held message of which it has become clear whose it is; None if there is none.
 
         It stays held until ``holding.release`` is told: its events may fail to be committed.
@@ -172,7 +178,7 @@ class Follower:
     def remember_ended(self, job: Job) -> None:
         """A job that was given up may have run: no other job may take its pictures by their looks."""
         self.strangers.add(
-            Stranger(
+            ForeignJob(
                 job.message_id or f"ended {job.id}",
                 job.prompt.text,
                 job.job_uuid,
@@ -182,7 +188,7 @@ class Follower:
             )
         )
 
-    def _assign(self, reading: Reading, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
+    def _assign(self, reading: ParsedMessage, seq: int | None, jobs: Mapping[str, Job]) -> JobEvents:
         reading = self._completed(reading, jobs)
         pairs = self._answer_to_press(reading, jobs)
         if pairs is None:
@@ -195,7 +201,7 @@ class Follower:
             return [(None, ev.Refused(reading.error))]
         return pairs
 
-    def _answer_to_press(self, reading: Reading, jobs: Mapping[str, Job]) -> JobEvents | None:
+    def _answer_to_press(self, reading: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents | None:
         """What a message of its own says to a pressed Cancel Job; later parts of it may lack the nonce.
 
         None if it is no such message.
@@ -215,7 +221,7 @@ class Follower:
         again = 0.0 if reading.error.needs_human else None
         return [(job_id, ev.CancelPressed(reading.error.title or reading.error.detail, reading.error, again))]
 
-    def _find(self, reading: Reading, jobs: Mapping[str, Job]) -> JobEvents | None:
+    def _find(self, reading: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents | None:
         """The events of this message, none if it is nobody's; None: it must be held."""
         owner = self._closed_owner(reading, jobs)
         if owner is not None:
@@ -224,17 +230,17 @@ class Follower:
         if isinstance(found, Match):
             return self._events(found, reading, jobs)
         mine = self._may_be_mine(reading)
-        if mine and (isinstance(found, Unclear) or not self.caught_up):
+        if mine and (isinstance(found, AmbiguousMatch) or not self.caught_up):
             return None if reading.kind in _WORTH_HOLDING else []
         if found is None and mine:
             self.strangers.note(reading, jobs.values())
         return []
 
-    def _may_be_mine(self, reading: Reading) -> bool:
+    def _may_be_mine(self, reading: ParsedMessage) -> bool:
         """Whether this account may have started it by hand: other people's jobs name them instead."""
         return all(who in {None, self.me} for who in (reading.user_id, reading.invoker_id))
 
-    def _completed(self, reading: Reading, jobs: Mapping[str, Job]) -> Reading:
+    def _completed(self, reading: ParsedMessage, jobs: Mapping[str, Job]) -> ParsedMessage:
         """An answer without a label is a reroll if it replies to a finished picture, which we may know."""
         if reading.reply_to is None or reading.action not in {None, Action.IMAGINE, Action.BLEND}:
             return reading
@@ -247,7 +253,7 @@ class Follower:
             return True
         return self._owner_of(job_uuid=None, message_id=message_id, start_id=None) is not None
 
-    def _closed_owner(self, reading: Reading, jobs: Mapping[str, Job]) -> str | None:
+    def _closed_owner(self, reading: ParsedMessage, jobs: Mapping[str, Job]) -> str | None:
         """The job that has this result already, or had ended before it came."""
         if reading.kind not in FINALS:
             return None
@@ -258,12 +264,12 @@ class Follower:
                 return None
         return None if owner in jobs else owner
 
-    def _events(self, found: Match, reading: Reading, jobs: Mapping[str, Job]) -> JobEvents:
+    def _events(self, found: Match, reading: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
         job = jobs[found.job_id]
         if reading.kind in FINALS and reading.reply_to is not None and reading.reply_to == job.message_id:
             self.references_seen = True
         pairs: JobEvents = [(job.id, event) for event in _job_events(reading, job, found.by)]
-        if not pairs and reading.kind is Kind.NOTICE and reading.text:
+        if not pairs and reading.kind is MessageKind.NOTICE and reading.text:
             self.on_notice(job.id, reading.text)
         return pairs
 
@@ -278,7 +284,7 @@ def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:
     )
 
 
-def _goes_on_from(owner: str, reading: Reading, job: Job) -> bool:
+def _goes_on_from(owner: str, reading: ParsedMessage, job: Job) -> bool:
     """Whether this job waits for another message under the uuid of one that has ended: by /show, for one."""
     if job.state not in WAITING:
         return False
@@ -287,35 +293,35 @@ def _goes_on_from(owner: str, reading: Reading, job: Job) -> bool:
     return job.parent == owner and could_be_about(reading, job)
 
 
-def _job_events(reading: Reading, job: Job, by: str) -> Iterable[ev.JobEvent]:
+def _job_events(reading: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEvent]:
     match reading.kind:
-        case Kind.STARTED if reading.message_id:
+        case MessageKind.STARTED if reading.message_id:
             yield ev.Started(reading.message_id, reading.interaction_id, reading.job_uuid, cancel_of(reading))
-        case Kind.PROGRESS:
+        case MessageKind.PROGRESS:
             if job.message_id is None and reading.message_id:
                 yield ev.Started(reading.message_id, reading.interaction_id, reading.job_uuid)
             yield ev.Progressed(reading.percent, reading.job_uuid, cancel_of(reading))
-        case Kind.QUEUED if _of_present_attempt(reading, job):
-            yield ev.HeldByBot()
-        case Kind.REFUSED if reading.error is not None and _of_present_attempt(reading, job):
+        case MessageKind.QUEUED if _of_present_attempt(reading, job):
+            yield ev.QueuedByBot()
+        case MessageKind.REFUSED if reading.error is not None and _of_present_attempt(reading, job):
             yield ev.Refused(reading.error)
-        case Kind.DELETED:
-            yield ev.Vanished()
+        case MessageKind.DELETED:
+            yield ev.StartMessageDeleted()
         case kind if kind in FINALS or (kind in expected_of(job).ends and reading.text):
             yield _finished(reading, by)
-        case Kind.NOTICE if reading.job_uuid and reading.message_id == job.message_id:
+        case MessageKind.NOTICE if reading.job_uuid and reading.message_id == job.message_id:
             yield ev.Progressed(None, reading.job_uuid, cancel_of(reading))  # a part of its progress
         case _:
             pass
 
 
-def _of_present_attempt(reading: Reading, job: Job) -> bool:
+def _of_present_attempt(reading: ParsedMessage, job: Job) -> bool:
     """A refusal that comes late for an earlier attempt says nothing of the present one."""
     pressed = job.cancelling.nonce if job.cancelling is not None else None
     return reading.nonce in {None, job.nonce, pressed}
 
 
-def _finished(reading: Reading, by: str) -> ev.Finished:
+def _finished(reading: ParsedMessage, by: str) -> ev.Finished:
     result = Result(
         message_id=reading.message_id or "",
         matched_by=by,

@@ -56,7 +56,7 @@ class PictureFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OutboxChannel:
     """Where the jobs run; ``guild_id`` is None in direct messages."""
 
     guild_id: str | None
@@ -64,7 +64,7 @@ class Place:
 
 
 def build_manifest(
-    job: Job, place: Place, pictures: list[PictureFile], others: dict[str, bytes], published: float
+    job: Job, place: OutboxChannel, pictures: list[PictureFile], others: dict[str, bytes], published: float
 ) -> dict[str, Any]:
     """The manifest of this job's folder.
 
@@ -155,7 +155,7 @@ def _source(job: Job) -> dict[str, Any] | None:
     return {"path": path, "sha256": source.sha256, "mtime": iso(source.mtime), "index": source.index}
 
 
-def _discord(job: Job, place: Place) -> dict[str, Any]:
+def _discord(job: Job, place: OutboxChannel) -> dict[str, Any]:
     return {
         "guild_id": place.guild_id,
         "channel_id": place.channel_id,

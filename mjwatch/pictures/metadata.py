@@ -22,7 +22,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 from mjwatch.pictures import scanlines
-from mjwatch.pictures.scanlines import Part
+from mjwatch.pictures.scanlines import Quadrant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def _png(data: bytes, about: Provenance) -> bytes:
     return b"".join([view[: parts[0].end], *added, *kept, tail])
 
 
-def _png_drops(data: bytes, part: Part, ours: set[bytes], bare: bool) -> bool:
+def _png_drops(data: bytes, part: Quadrant, ours: set[bytes], bare: bool) -> bool:
     if bare:
         return part.kind in _PNG_TEXTS or part.kind == b"eXIf"
     return part.kind in _PNG_TEXTS and data[part.content].partition(b"\0")[0] in ours
@@ -104,18 +104,18 @@ def _webp(data: bytes, about: Provenance) -> bytes:
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
 
-def _webp_parts(data: bytes) -> Iterator[Part]:
+def _webp_parts(data: bytes) -> Iterator[Quadrant]:
     at = 12
     while at + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, at)
         end = at + 8 + length + length % 2
         if end > len(data):
             return
-        yield Part(kind, at, slice(at + 8, at + 8 + length), end)
+        yield Quadrant(kind, at, slice(at + 8, at + 8 + length), end)
         at = end
 
 
-def _webp_head(data: bytes, parts: list[Part]) -> bytearray | None:
+def _webp_head(data: bytes, parts: list[Quadrant]) -> bytearray | None:
     """The content of VP8X: the file's own, or made for one that has none (WebP Container Specification)."""
     for part in parts:
         if part.kind == b"VP8X" and part.content.stop - part.content.start == 10:
@@ -156,14 +156,14 @@ def _jpeg(data: bytes, about: Provenance) -> bytes:
     return b"".join([view[:head], *map(_jpeg_app1, added), *kept, view[tail:]])
 
 
-def _jpeg_parts(data: bytes) -> Iterator[Part]:
+def _jpeg_parts(data: bytes) -> Iterator[Quadrant]:
     """The segments before the picture itself."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in {_SOS, _EOI, 0xFF}:
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if end > len(data):
             return
-        yield Part(data[at + 1 : at + 2], at, slice(at + 4, end), end)
+        yield Quadrant(data[at + 1 : at + 2], at, slice(at + 4, end), end)
         at = end
 
 

@@ -150,7 +150,7 @@ class Scanlines:
             above = first
 
 
-def _colours(data: bytes, parts: Sequence[Part]) -> bytes:
+def _colours(data: bytes, parts: Sequence[Quadrant]) -> bytes:
     """The chunks about colours that every reader believes: before the picture, whole, one of each kind."""
     found: dict[bytes, bytes] = {}
     for part in takewhile(lambda part: part.kind != b"IDAT", parts):
@@ -212,7 +212,7 @@ def _squeezed_by_pillow(piece: Image.Image) -> bytes:
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-class Part(NamedTuple):
+class Quadrant(NamedTuple):
     """A part of a picture file: its type, where it begins, where its content lies, where the next begins."""
 
     kind: bytes
@@ -221,7 +221,7 @@ class Part(NamedTuple):
     end: int
 
 
-def chunks(data: bytes) -> Iterator[Part]:
+def chunks(data: bytes) -> Iterator[Quadrant]:
     """The chunks of a file up to IEND, or to where it is cut short; their checksums are not looked at."""
     at, kind = len(SIGNATURE), b""
     while at + 12 <= len(data) and kind != b"IEND":
@@ -229,11 +229,11 @@ def chunks(data: bytes) -> Iterator[Part]:
         end = at + 12 + length
         if end > len(data):
             return
-        yield Part(kind, at, slice(at + 8, end - 4), end)
+        yield Quadrant(kind, at, slice(at + 8, end - 4), end)
         at = end
 
 
-def is_sound(data: bytes, part: Part) -> bool:
+def is_sound(data: bytes, part: Quadrant) -> bool:
     """Whether a chunk's checksum is right."""
     checksum: int
     (checksum,) = struct.unpack_from(">I", data, part.content.stop)

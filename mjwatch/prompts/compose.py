@@ -18,8 +18,8 @@ from mjwatch.prompts.actions import jobs_for
 from mjwatch.prompts.expand import Wildcards
 from mjwatch.prompts.images import is_local, split_links
 from mjwatch.prompts.parameters import canonical, found_in, read_parameters, render, slips, take_out
-from mjwatch.prompts.request import Wish, over
-from mjwatch.prompts.source_text import Count, placed
+from mjwatch.prompts.request import PromptRequest, over
+from mjwatch.prompts.source_text import JobCount, placed
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def compose(text: str) -> tuple[Prompt, list[str]]:
 
     Raises PromptFileError where it can't be submitted, or stands for several.
     """
-    found = unfold([Wish("", text)], {}, max_jobs=1000)
+    found = unfold([PromptRequest("", text)], {}, max_jobs=1000)
     if len(found.prompts) > 1:
         raise PromptFileError(
             f"this stands for {len(found.prompts)} prompts, but one is wanted here",
@@ -60,12 +60,12 @@ def compose(text: str) -> tuple[Prompt, list[str]]:
     return found.prompts[0], list(found.warnings)
 
 
-def unfold(wishes: Sequence[Wish], wildcards: Mapping[str, bytes], max_jobs: int) -> PromptFile:
+def unfold(wishes: Sequence[PromptRequest], wildcards: Mapping[str, bytes], max_jobs: int) -> PromptFile:
     """The prompts that are wished for, in order. Raises PromptFileError, also for more than may be.
 
     They are counted before any is made: a line of text can stand for more than a machine can hold.
     """
-    known, count = Wildcards(wildcards), Count(max_jobs)
+    known, count = Wildcards(wildcards), JobCount(max_jobs)
     foreseen = 0
     for wish in wishes:
         with placed(wish.where):
@@ -84,11 +84,13 @@ def unfold(wishes: Sequence[Wish], wildcards: Mapping[str, bytes], max_jobs: int
     return PromptFile(tuple(prompts), tuple(warnings))
 
 
-def _jobs(one: Wish | Prompt) -> int:
+def _jobs(one: PromptRequest | Prompt) -> int:
     return 1 + jobs_for(one.then, one.action)
 
 
-def _variants(wish: Wish, known: Wildcards, count: Count) -> Iterator[tuple[Prompt, int, tuple[str, ...]]]:
+def _variants(
+    wish: PromptRequest, known: Wildcards, count: JobCount
+) -> Iterator[tuple[Prompt, int, tuple[str, ...]]]:
     """Each prompt that a wish stands for, how often it is to be done, and its slips."""
     if wish.finished:
         prompt, slips = _prompt(wish, wish.text, {})
@@ -102,7 +104,7 @@ def _variants(wish: Wish, known: Wildcards, count: Count) -> Iterator[tuple[Prom
             yield prompt, _times(parameters), slips
 
 
-def _given(wish: Wish, text: str, repeats: Sequence[str]) -> Parameters:
+def _given(wish: PromptRequest, text: str, repeats: Sequence[str]) -> Parameters:
     """The parameters that go with a text; defaults are left out for what it has itself."""
     in_text = {name for name, _ in found_in(text)} | ({_REPEAT} if repeats else set())
     for name in wish.parameters:
@@ -117,7 +119,7 @@ def _given(wish: Wish, text: str, repeats: Sequence[str]) -> Parameters:
     return over({_REPEAT: _number(repeats[0])}, given) if repeats else given
 
 
-def _each(given: Parameters, known: Wildcards, count: Count) -> Iterator[Parameters]:
+def _each(given: Parameters, known: Wildcards, count: JobCount) -> Iterator[Parameters]:
     """The parameters once for each value that their choices stand for."""
     choices = {name: known.template(value) for name, value in given.items() if isinstance(value, str)}
     count.foresee(prod(template.count for template in choices.values()))
@@ -138,7 +140,7 @@ def _number(value: ParameterValue) -> int:
     return int(digits)
 
 
-def _prompt(wish: Wish, text: str, parameters: Parameters) -> tuple[Prompt, tuple[str, ...]]:
+def _prompt(wish: PromptRequest, text: str, parameters: Parameters) -> tuple[Prompt, tuple[str, ...]]:
     local = tuple(image for image in wish.images if is_local(image))
     links = [image for image in wish.images if not is_local(image)]
     bare = bool(local) or wish.action is not None or wish.command != "imagine"

@@ -71,7 +71,7 @@ class Wildcards:
 
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         self._contents = contents
-        self._read: dict[str, Choice] = {}
+        self._read: dict[str, Alternatives] = {}
         self._reading: list[str] = []
 
     def template(self, text: str) -> Template:
@@ -99,7 +99,7 @@ class Wildcards:
         reading.add(text[end:])
         return reading.end()
 
-    def _choice(self, name: str) -> Choice:
+    def _choice(self, name: str) -> Alternatives:
         """The lines of a wildcard. Raises PromptFileError if it is missing, empty or holds itself."""
         if name not in self._read:
             self._check(name)
@@ -162,7 +162,7 @@ _DEEPEST = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Alternatives:
     """A place in a text where one of several things stands.
 
     ``count``: how many texts that makes, at most ``UNCOUNTED``; ``longest``: characters of the longest one,
@@ -174,7 +174,7 @@ class Choice:
     longest: int
 
 
-Parts = tuple["str | Choice", ...]
+Parts = tuple["str | Alternatives", ...]
 """A text, in pieces."""
 
 
@@ -183,20 +183,20 @@ _COMMA = "\\,"
 
 
 @dataclass(slots=True)
-class _Brace:
+class _OpenBrace:
     """An opened brace: the parts before the last comma, and those after it."""
 
-    options: list[list[str | Choice]] = field(default_factory=list)
-    current: list[str | Choice] = field(default_factory=list)
+    options: list[list[str | Alternatives]] = field(default_factory=list)
+    current: list[str | Alternatives] = field(default_factory=list)
 
 
 class BraceReader:
     """Takes a text piece by piece, and puts together what stands between braces."""
 
     def __init__(self) -> None:
-        self._open = [_Brace()]
+        self._open = [_OpenBrace()]
 
-    def add(self, part: str | Choice) -> None:
+    def add(self, part: str | Alternatives) -> None:
         """A piece of text, or a choice; an escaped comma is a piece of its own."""
         if part:
             self._open[-1].current.append(part)
@@ -206,7 +206,7 @@ class BraceReader:
         if mark == "{":
             if len(self._open) > _DEEPEST:
                 raise PromptFileError("braces stand too deeply in each other", "use fewer")
-            self._open.append(_Brace())
+            self._open.append(_OpenBrace())
         elif len(self._open) == 1:
             if mark == "}":
                 raise PromptFileError("a } closes nothing", "write \\} for a plain brace, or open it with {")
@@ -218,7 +218,7 @@ class BraceReader:
         else:
             self._close(self._open.pop())
 
-    def _close(self, brace: _Brace) -> None:
+    def _close(self, brace: _OpenBrace) -> None:
         if not brace.options:
             self._open[-1].current += _plain_braces(brace.current)
             return
@@ -232,17 +232,17 @@ class BraceReader:
         return tuple(self._open[0].current)
 
 
-def _plain(part: str | Choice) -> str | Choice:
+def _plain(part: str | Alternatives) -> str | Alternatives:
     return "," if part == _COMMA else part
 
 
-def _without_blank(option: list[str | Choice]) -> list[str | Choice]:
+def _without_blank(option: list[str | Alternatives]) -> list[str | Alternatives]:
     """The option without the blank that people write behind a comma."""
     first = option[0] if option else ""
     return [first.lstrip(), *option[1:]] if isinstance(first, str) else option
 
 
-def _plain_braces(parts: Sequence[str | Choice]) -> Iterator[str | Choice]:
+def _plain_braces(parts: Sequence[str | Alternatives]) -> Iterator[str | Alternatives]:
     """Braces that mean nothing, with what is in them; an escaped comma is no part of its own any more."""
     text = "{"
     for part in parts:
@@ -254,26 +254,26 @@ def _plain_braces(parts: Sequence[str | Choice]) -> Iterator[str | Choice]:
     yield text + "}"
 
 
-def choice_of(options: Sequence[Sequence[str | Choice]]) -> Choice:
+def choice_of(options: Sequence[Sequence[str | Alternatives]]) -> Alternatives:
     """The place where one of these stands."""
     counted = sum(count_of(option) for option in options)
-    return Choice(
+    return Alternatives(
         options=tuple(tuple(option) for option in options),
         count=min(counted, UNCOUNTED),
         longest=max(longest_of(option) for option in options),
     )
 
 
-def count_of(parts: Sequence[str | Choice]) -> int:
+def count_of(parts: Sequence[str | Alternatives]) -> int:
     """How many texts these parts make, one choice with each of the others."""
     counted = 1
     for part in parts:
-        if isinstance(part, Choice):
+        if isinstance(part, Alternatives):
             counted = min(counted * part.count, UNCOUNTED)
     return counted
 
 
-def longest_of(parts: Sequence[str | Choice]) -> int:
+def longest_of(parts: Sequence[str | Alternatives]) -> int:
     """The characters of the longest of these texts."""
     length = sum(len(part) if isinstance(part, str) else part.longest for part in parts)
     return min(length, MAX_LENGTH + 1)

@@ -16,7 +16,7 @@ from mjwatch.settings.values import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mjwatch.model import Surroundings
+    from mjwatch.model import References
 
 
 _TOKEN = re.compile(r"\S+")
@@ -151,7 +151,7 @@ def is_picture(data: bytes) -> bool:
     return _MAGIC.match(data) is not None
 
 
-def check_pictures(images: Iterable[str], around: Surroundings) -> None:
+def check_pictures(images: Iterable[str], around: References) -> None:
     """Raise PromptFileError unless each of these that is local was found, and is a picture."""
     local = dict.fromkeys(image for image in images if is_local(image))
     if len(local) > MAX_PICTURES:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import PromptFileError
-from mjwatch.model import Surroundings
+from mjwatch.model import References
 from mjwatch.prompts import images as pictures
 from mjwatch.prompts import tomlfile
 from mjwatch.prompts.actions import canonical
@@ -23,8 +23,8 @@ from mjwatch.prompts.compose import PromptFile, unfold
 from mjwatch.prompts.expand import MAX_WILDCARDS, wildcards_in
 from mjwatch.prompts.images import check_pictures
 from mjwatch.prompts.parameters import read_parameters
-from mjwatch.prompts.request import Given, Wish
-from mjwatch.prompts.source_text import MAX_BYTES, Count, decode, kind_of, one_prompt, prompt_lines
+from mjwatch.prompts.request import PromptKeys, PromptRequest
+from mjwatch.prompts.source_text import MAX_BYTES, JobCount, decode, kind_of, one_prompt, prompt_lines
 from mjwatch.prompts.tomlfile import read_defaults
 from mjwatch.settings.values import did_you_mean, shown
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BYTES", "NOTHING_AROUND", "PromptFile", "looks_incomplete", "read_prompt_file"]
 
-NOTHING_AROUND = Surroundings()
+NOTHING_AROUND = References()
 
 
 def read_prompt_file(
@@ -43,7 +43,7 @@ def read_prompt_file(
     name: str,
     *,
     max_jobs: int = 100,
-    around: Surroundings = NOTHING_AROUND,
+    around: References = NOTHING_AROUND,
     zone: tzinfo | None = None,
 ) -> PromptFile:
     """Read the bytes of a prompt file; its ``name`` says the format, ``around`` what it refers to.
@@ -65,7 +65,9 @@ def read_prompt_file(
     return unfold(wishes, around.wildcards, max_jobs)
 
 
-def _wishes(data: bytes, name: str, max_jobs: int, around: Surroundings, zone: tzinfo | None) -> list[Wish]:
+def _wishes(
+    data: bytes, name: str, max_jobs: int, around: References, zone: tzinfo | None
+) -> list[PromptRequest]:
     kind = kind_of(name)
     if kind == "":
         raise PromptFileError(f"{name} is no prompt file", "prompt files end in .txt, .list.txt or .toml")
@@ -77,13 +79,13 @@ def _wishes(data: bytes, name: str, max_jobs: int, around: Surroundings, zone: t
         return tomlfile.read_wishes(tomlfile.parse(text), folder, max_jobs, zone)
     if kind == ".list.txt":
         lines = prompt_lines(text)
-        Count(max_jobs).foresee(len(lines))
+        JobCount(max_jobs).foresee(len(lines))
         return [_wish(f"line {number}", line, folder) for number, line in lines]
     return [_wish("", one_prompt(text, name), folder)]
 
 
-def _wish(where: str, text: str, folder: Given) -> Wish:
-    return wish_for(where, text, None, Given(), Given(), folder)
+def _wish(where: str, text: str, folder: PromptKeys) -> PromptRequest:
+    return wish_for(where, text, None, PromptKeys(), PromptKeys(), folder)
 
 
 def looks_incomplete(data: bytes, name: str) -> bool:
@@ -104,7 +106,7 @@ def looks_incomplete(data: bytes, name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Wants:
+class ReferencedNames:
     """The local pictures and the wildcards that a file names, each once, in order.
 
     ``images`` are relative to the prompt file, with slashes, and never lead out of its folder: a name that
@@ -117,10 +119,10 @@ class Wants:
     wildcards: tuple[str, ...] = ()
 
 
-_NOTHING = Surroundings()
+_NOTHING = References()
 
 
-def wants(data: bytes, name: str, around: Surroundings = _NOTHING) -> Wants:
+def wants(data: bytes, name: str, around: References = _NOTHING) -> ReferencedNames:
     """All that must be looked for before ``read_prompt_file`` can read these bytes.
 
     Wildcards and ``_defaults.toml`` may name further wildcards. So whoever asks puts the defaults into
@@ -133,7 +135,7 @@ def wants(data: bytes, name: str, around: Surroundings = _NOTHING) -> Wants:
     texts += [text for _, content in around.defaults for text in _texts(_table(content))]
     texts += [line for content in around.wildcards.values() for line in _lines(content)]
     names = dict.fromkeys(found for text in texts for found in wildcards_in(text))
-    return Wants(
+    return ReferencedNames(
         images=tuple(islice(dict.fromkeys(_local_pictures(table)), pictures.MAX_PICTURES)),
         wildcards=tuple(islice(names, MAX_WILDCARDS)),
     )
@@ -192,7 +194,7 @@ SCHEMA = "mjwatch/manifest/1"
 _JOB = re.compile(r"[a-z0-9]{8}")
 
 
-def read_manifest(text: str) -> Wish:
+def read_manifest(text: str) -> PromptRequest:
     """What a manifest asks for; its ``action``, where it has one, is done to its own ``job``.
 
     Believed are only ``job``, ``prompt.submitted``, ``parameters``, ``command`` and ``action``: whatever else
@@ -208,17 +210,17 @@ def read_manifest(text: str) -> Wish:
     return _again(manifest) if action is None else _follow_up(manifest, action)
 
 
-def _follow_up(manifest: dict[str, Any], action: object) -> Wish:
+def _follow_up(manifest: dict[str, Any], action: object) -> PromptRequest:
     job = manifest.get("job")
     if not isinstance(action, str) or not isinstance(job, str) or not _JOB.fullmatch(job):
         raise PromptFileError(
             f"the manifest wants action {shown(action)} of job {shown(job)}",
             'it must be a follow-up such as "U1", and the id of a job',
         )
-    return Wish("", "", action=canonical(action), parent=job)
+    return PromptRequest("", "", action=canonical(action), parent=job)
 
 
-def _again(manifest: dict[str, Any]) -> Wish:
+def _again(manifest: dict[str, Any]) -> PromptRequest:
     prompt, command = manifest.get("prompt"), manifest.get("command")
     text = prompt.get("submitted") if isinstance(prompt, dict) else None
     if not isinstance(text, str) or not isinstance(command, str):
@@ -237,7 +239,7 @@ def _again(manifest: dict[str, Any]) -> Wish:
         )
     parameters = manifest.get("parameters")
     read = read_parameters(parameters) if isinstance(parameters, dict) else {}
-    return Wish("", text, command=command, parameters=read, finished=True)
+    return PromptRequest("", text, command=command, parameters=read, finished=True)
 
 
 def _read(text: str) -> dict[str, Any]:

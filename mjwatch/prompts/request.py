@@ -12,7 +12,7 @@ Parameters = Mapping[str, ParameterValue]
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class PromptKeys:
     """The keys of one table, each checked; None where it is absent.
 
     ``images`` are links, and local names below the prompt file's folder. ``repeat`` among the ``parameters``
@@ -32,7 +32,7 @@ class Given:
     parent: str | None = None
     parameters: Parameters = field(default_factory=dict)
 
-    def over(self, below: Given) -> Given:
+    def over(self, below: PromptKeys) -> PromptKeys:
         """These keys, and those of ``below`` that are absent here; of the parameters each for itself."""
         found = {one.name: getattr(self, one.name) for one in fields(self)}
         lacking = {name: getattr(below, name) for name, value in found.items() if value is None}
@@ -46,7 +46,7 @@ def over(own: Parameters, below: Parameters) -> Parameters:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PromptRequest:
     """One prompt, its defaults filled in. ``where`` names its place in the file, "" for the only one.
 
     ``text`` may be empty. ``parameters`` are its own, and must not repeat what stands in the text;

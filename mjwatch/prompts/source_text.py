@@ -85,7 +85,7 @@ _EXACT = 1000
 """Up to here the number of too many jobs is told exactly, beyond it as the least that it can be."""
 
 
-class Count:
+class JobCount:
     """Counts the jobs of one file, follow-ups among them, against the most that are taken."""
 
     def __init__(self, most: int) -> None:

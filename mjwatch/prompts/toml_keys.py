@@ -12,7 +12,7 @@ from mjwatch.prompts.commands import COMMANDS
 from mjwatch.prompts.compose import clean
 from mjwatch.prompts.images import validate_link
 from mjwatch.prompts.parameters import canonical, read_parameters
-from mjwatch.prompts.request import Given
+from mjwatch.prompts.request import PromptKeys
 from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _FOLDER = re.compile(r"(?:.*-)?(?P<id>[a-z0-9]{8})(?:-\d{1,3})?", re.DOTALL)
 """A job's id, or the name of its folder; that has a number at its end where the name was taken."""
 
 
-def read_keys(table: Mapping[str, Any], known: tuple[str, ...], zone: tzinfo | None) -> Given:
+def read_keys(table: Mapping[str, Any], known: tuple[str, ...], zone: tzinfo | None) -> PromptKeys:
     """The keys of a table, checked one by one. Raises PromptFileError, with how the key should look.
 
     ``known`` are those that may stand there. A ``not_before`` that does not say in which zone it is meant is
@@ -49,7 +49,7 @@ def read_keys(table: Mapping[str, Any], known: tuple[str, ...], zone: tzinfo | N
         found["actions"] = _actions(table["action"])
     if "not_before" in table:
         found["not_before"] = _moment(table["not_before"], zone)
-    return Given(**found, parameters=_parameters(table))
+    return PromptKeys(**found, parameters=_parameters(table))
 
 
 def _check_names(table: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import PromptFileError
 from mjwatch.prompts.commands import wish_for
-from mjwatch.prompts.request import Given
-from mjwatch.prompts.source_text import Count, decode, placed
+from mjwatch.prompts.request import PromptKeys
+from mjwatch.prompts.source_text import JobCount, decode, placed
 from mjwatch.prompts.toml_keys import KEYS, read_keys
 from mjwatch.settings.values import parse_toml, shown
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import tzinfo
 
-    from mjwatch.prompts.request import Wish
+    from mjwatch.prompts.request import PromptRequest
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -33,14 +33,14 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def read_wishes(
-    document: Mapping[str, Any], folder: Given, max_jobs: int, zone: tzinfo | None = None
-) -> list[Wish]:
+    document: Mapping[str, Any], folder: PromptKeys, max_jobs: int, zone: tzinfo | None = None
+) -> list[PromptRequest]:
     """Every prompt of the file, in order; ``folder`` are its folder's defaults.
 
     Raises PromptFileError, also for more than ``max_jobs``.
     """
     tables = list(_tables(document, zone))
-    Count(max_jobs).foresee(
+    JobCount(max_jobs).foresee(
         sum(
             len(own.prompts or top.prompts or (1,)) * len(own.actions or top.actions or (1,))
             for _, own, top in tables
@@ -49,13 +49,13 @@ def read_wishes(
     return [wish for where, own, top in tables for wish in _wishes(where, own, top, folder)]
 
 
-def _tables(document: Mapping[str, Any], zone: tzinfo | None) -> Iterator[tuple[str, Given, Given]]:
+def _tables(document: Mapping[str, Any], zone: tzinfo | None) -> Iterator[tuple[str, PromptKeys, PromptKeys]]:
     """Each table that makes jobs: its name, its own keys, and those above it."""
     jobs = document.get("jobs")
     rest = {key: value for key, value in document.items() if key != "jobs"}
     top = _read("", rest, (*KEYS, "jobs"), zone)
     if jobs is None:
-        yield "", top, Given()
+        yield "", top, PromptKeys()
         return
     if not (isinstance(jobs, list) and jobs and all(isinstance(job, dict) for job in jobs)):
         raise PromptFileError(
@@ -65,12 +65,12 @@ def _tables(document: Mapping[str, Any], zone: tzinfo | None) -> Iterator[tuple[
         yield f"job {number}", _read(f"job {number}", job, KEYS, zone), top
 
 
-def _read(where: str, table: Mapping[str, Any], known: tuple[str, ...], zone: tzinfo | None) -> Given:
+def _read(where: str, table: Mapping[str, Any], known: tuple[str, ...], zone: tzinfo | None) -> PromptKeys:
     with placed(where):
         return read_keys(table, known, zone)
 
 
-def _wishes(where: str, own: Given, top: Given, folder: Given) -> Iterator[Wish]:
+def _wishes(where: str, own: PromptKeys, top: PromptKeys, folder: PromptKeys) -> Iterator[PromptRequest]:
     prompts: tuple[str | None, ...] = own.prompts or top.prompts or (None,)
     for number, text in enumerate(prompts, start=1):
         place = ", ".join(filter(None, (where, f"prompt {number}" if len(prompts) > 1 else "")))
@@ -118,12 +118,12 @@ DEFAULT_KEYS = ("parameters", "repeat", "then", "priority", "label", "applicatio
 """What may stand in it. Prompts, pictures, commands, times and parents belong to a file of their own."""
 
 
-def read_defaults(files: Iterable[tuple[str, bytes]]) -> Given:
+def read_defaults(files: Iterable[tuple[str, bytes]]) -> PromptKeys:
     """The keys of all these files, by path and content, the outermost first: the nearer one wins.
 
     Raises PromptFileError, which names the file.
     """
-    found = Given()
+    found = PromptKeys()
     for path, data in files:
         with placed(path):
             found = read_keys(parse(decode(data)), DEFAULT_KEYS, None).over(found)

@@ -28,7 +28,7 @@ _DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class InboxSettings:
     """``[inbox]``: where prompt files are dropped, and when one is taken to be complete. Times in seconds."""
 
     path: Path = setting(Path("inbox"), folder(), "Prompt files are dropped here; subfolders count too.")
@@ -49,7 +49,7 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Outbox:
+class OutboxSettings:
     """``[outbox]``: where results appear, and as what."""
 
     path: Path = setting(
@@ -70,7 +70,7 @@ class Outbox:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StateSettings:
     """``[state]``: what the service must remember."""
 
     path: Path = setting(
@@ -79,7 +79,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Discord:
+class DiscordSettings:
     """``[discord]``: the addresses of Discord, settable so that a simulator is just another address."""
 
     api_url: str = setting(
@@ -103,7 +103,7 @@ class Discord:
 
 
 @dataclass(frozen=True, slots=True)
-class Midjourney:
+class MidjourneySettings:
     """``[midjourney]``: which application is spoken to."""
 
     application_id: str = setting(
@@ -112,7 +112,7 @@ class Midjourney:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PaceSettings:
     """``[pace]``: how fast, and how much. Times in seconds."""
 
     max_in_flight: int = setting(
@@ -151,7 +151,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Notify:
+class NotifySettings:
     """``[notify]``: who is told when a job has ended or a person is needed."""
 
     exec: tuple[str, ...] = setting(
@@ -168,7 +168,7 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFolder:
+class KeysSettings:
     """``[keys]``: where the secrets are."""
 
     path: Path = setting(
@@ -177,12 +177,12 @@ class KeyFolder:
 
 
 SECTIONS: Mapping[str, type] = {
-    "inbox": Inbox,
-    "outbox": Outbox,
-    "state": State,
-    "keys": KeyFolder,
-    "discord": Discord,
-    "midjourney": Midjourney,
-    "pace": Pace,
-    "notify": Notify,
+    "inbox": InboxSettings,
+    "outbox": OutboxSettings,
+    "state": StateSettings,
+    "keys": KeysSettings,
+    "discord": DiscordSettings,
+    "midjourney": MidjourneySettings,
+    "pace": PaceSettings,
+    "notify": NotifySettings,
 }

@@ -25,7 +25,7 @@ _SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueKind:
     """What is wanted, in words, and the function that takes a TOML value or raises ValueError.
 
     ``secret``: the value may be one, so that no error shows it.
@@ -36,12 +36,12 @@ class Kind:
     secret: bool = False
 
 
-def setting(default: T, kind: Kind, why: str, *, shown: bool = True) -> T:
+def setting(default: T, kind: ValueKind, why: str, *, shown: bool = True) -> T:
     """A dataclass field that is a setting; ``why`` is its line in the example file."""
     return field(default=default, metadata={"kind": kind, "why": why}, repr=shown)
 
 
-def number(low: float, high: float) -> Kind:
+def number(low: float, high: float) -> ValueKind:
     """A number from ``low`` to ``high``, whole or not; becomes a float."""
 
     def read(value: object) -> float:
@@ -49,10 +49,10 @@ def number(low: float, high: float) -> Kind:
             raise ValueError
         return float(value)
 
-    return Kind(f"a number from {low:g} to {high:g}", read)
+    return ValueKind(f"a number from {low:g} to {high:g}", read)
 
 
-def whole(low: int, high: int) -> Kind:
+def whole(low: int, high: int) -> ValueKind:
     """A whole number from ``low`` to ``high``."""
 
     def read(value: object) -> int:
@@ -60,10 +60,10 @@ def whole(low: int, high: int) -> Kind:
             raise ValueError
         return value
 
-    return Kind(f"a whole number from {low} to {high}", read)
+    return ValueKind(f"a whole number from {low} to {high}", read)
 
 
-def flag() -> Kind:
+def flag() -> ValueKind:
     """True or false."""
 
     def read(value: object) -> bool:
@@ -71,10 +71,10 @@ def flag() -> Kind:
             raise ValueError
         return value
 
-    return Kind("true or false", read)
+    return ValueKind("true or false", read)
 
 
-def choice(*words: str) -> Kind:
+def choice(*words: str) -> ValueKind:
     """One word out of a few."""
 
     def read(value: object) -> str:
@@ -82,10 +82,10 @@ def choice(*words: str) -> Kind:
             raise ValueError
         return value
 
-    return Kind("one of " + ", ".join(f'"{word}"' for word in words), read)
+    return ValueKind("one of " + ", ".join(f'"{word}"' for word in words), read)
 
 
-def folder() -> Kind:
+def folder() -> ValueKind:
     """A folder's path as it is written; whoever knows the file's place makes it absolute."""
 
     def read(value: object) -> Path:
@@ -94,10 +94,10 @@ def folder() -> Kind:
             raise ValueError
         return Path(text)
 
-    return Kind("a folder's path in quotes, absolute, from ~/ or relative to this file", read)
+    return ValueKind("a folder's path in quotes, absolute, from ~/ or relative to this file", read)
 
 
-def address(*schemes: str, optional: bool = False) -> Kind:
+def address(*schemes: str, optional: bool = False) -> ValueKind:
     """A URL with a host and one of these schemes, without a slash at its end; "" too where optional."""
 
     def read(value: object) -> str:
@@ -109,10 +109,10 @@ def address(*schemes: str, optional: bool = False) -> Kind:
         return text
 
     starts = " or ".join(f"{scheme}://" for scheme in schemes)
-    return Kind(f"an address that starts with {starts}" + (', or "" for none' if optional else ""), read)
+    return ValueKind(f"an address that starts with {starts}" + (', or "" for none' if optional else ""), read)
 
 
-def webhook() -> Kind:
+def webhook() -> ValueKind:
     """An address to send news to, or "": https, or http on this machine; such addresses often hold a key."""
 
     def read(value: object) -> str:
@@ -127,7 +127,7 @@ def webhook() -> Kind:
         return text
 
     wanted = 'an address that starts with https:// (http:// on this machine only), or "" for none'
-    return Kind(wanted, read, secret=True)
+    return ValueKind(wanted, read, secret=True)
 
 
 def is_this_machine(host: str) -> bool:
@@ -140,7 +140,7 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def program() -> Kind:
+def program() -> ValueKind:
     """A program and its arguments, each a text of its own; an empty list is none."""
 
     def read(value: object) -> tuple[str, ...]:
@@ -150,10 +150,10 @@ def program() -> Kind:
             raise ValueError
         return tuple(value)
 
-    return Kind('a program and its arguments such as ["notify-send", "mjwatch"], or [] for none', read)
+    return ValueKind('a program and its arguments such as ["notify-send", "mjwatch"], or [] for none', read)
 
 
-def some_of(*words: str) -> Kind:
+def some_of(*words: str) -> ValueKind:
     """Any of a few words, as a list."""
 
     def read(value: object) -> tuple[str, ...]:
@@ -161,10 +161,10 @@ def some_of(*words: str) -> Kind:
             raise ValueError
         return tuple(value)
 
-    return Kind("a list of some of " + ", ".join(f'"{word}"' for word in words), read)
+    return ValueKind("a list of some of " + ", ".join(f'"{word}"' for word in words), read)
 
 
-def hosts() -> Kind:
+def hosts() -> ValueKind:
     """A list of hosts in lower case, each ``host`` or ``host:port``, without scheme and path."""
 
     def read(value: object) -> tuple[str, ...]:
@@ -175,10 +175,10 @@ def hosts() -> Kind:
             raise ValueError
         return names
 
-    return Kind('a list of host names such as ["cdn.example.org"], without https:// and path', read)
+    return ValueKind('a list of host names such as ["cdn.example.org"], without https:// and path', read)
 
 
-def discord_id() -> Kind:
+def discord_id() -> ValueKind:
     """A snowflake, in quotes or as a bare number; becomes a string."""
 
     def read(value: object) -> str:
@@ -187,7 +187,7 @@ def discord_id() -> Kind:
             raise ValueError
         return text
 
-    return Kind("a Discord id: digits in quotes", read)
+    return ValueKind("a Discord id: digits in quotes", read)
 
 
 def is_snowflake(text: str) -> bool:
@@ -221,7 +221,7 @@ def read_table(cls: type[T], table: Mapping[str, object]) -> tuple[T, list[str]]
     return cls(**values), problems
 
 
-def kinds(cls: type) -> dict[str, Kind]:
+def kinds(cls: type) -> dict[str, ValueKind]:
     """The settings of a section, by key."""
     return {f.name: f.metadata["kind"] for f in fields(cls)}
 

@@ -18,19 +18,19 @@ from mjwatch.discord.protocol import CloseCode, Opcode
 from mjwatch.simulator.faults.registry import FaultError, checked_fault
 from mjwatch.simulator.gateway.sessions import encoded
 from mjwatch.simulator.http.errors import json_answer
-from mjwatch.simulator.messages.plans import Account
+from mjwatch.simulator.messages.plans import SimulatedAccount
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mjwatch.simulator.faults.registry import Armed, Faults
+    from mjwatch.simulator.faults.registry import ArmedFault, FaultRegistry
     from mjwatch.simulator.gateway.sessions import Sessions
-    from mjwatch.simulator.http.command_index import CommandIndex
+    from mjwatch.simulator.http.command_index import RegisteredCommands
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.midjourney.bot import MidjourneyBot
-    from mjwatch.simulator.recorder import Witness
+    from mjwatch.simulator.recorder import Recorder
     from mjwatch.simulator.world import Json
 
 
@@ -45,10 +45,10 @@ class Control:
 
     def __init__(
         self,
-        witness: Witness,
-        faults: Faults,
+        witness: Recorder,
+        faults: FaultRegistry,
         sessions: Sessions,
-        index: CommandIndex,
+        index: RegisteredCommands,
         bot: MidjourneyBot,
         history: History,
     ) -> None:
@@ -57,7 +57,7 @@ class Control:
         self._sessions = sessions
         self._bot = bot
         self._history = history
-        self._at_once: dict[str, Callable[[Armed], None]] = {
+        self._at_once: dict[str, Callable[[ArmedFault], None]] = {
             "stale_version": lambda _: index.bump(),
             "gateway_cut": lambda _: self._cut_all(),
             "gateway_cut_midframe": lambda _: self._cut_all(midframe=True),
@@ -114,7 +114,7 @@ class Control:
         self._history.clear()
         return json_answer(self._witness.body())
 
-    def _act(self, fault: Armed) -> None:
+    def _act(self, fault: ArmedFault) -> None:
         act = self._at_once.get(fault.name)
         if act is None:
             return
@@ -127,7 +127,7 @@ class Control:
         for link in self._sessions.links():
             link.cut(midframe=midframe)
 
-    def _go_down(self, fault: Armed) -> None:
+    def _go_down(self, fault: ArmedFault) -> None:
         self._sessions.close_for(fault.number("seconds", 5))
         self._cut_all()
         if fault.details.get("lose_session"):
@@ -144,7 +144,7 @@ class Control:
         for link in self._sessions.links():
             link.send(text)
 
-    def _close_all(self, fault: Armed) -> None:
+    def _close_all(self, fault: ArmedFault) -> None:
         code = int(fault.number("code", CloseCode.UNKNOWN_ERROR))
         for session in self._sessions.connected():
             if session.link is not None:
@@ -191,7 +191,7 @@ def _part(part: object, path: Path) -> tuple[float, object]:
     try:
         fault = checked_fault(part)
         if fault.name == "account":
-            Account().change(fault.details)
+            SimulatedAccount().change(fault.details)
     except FaultError as error:
         raise FaultError(f"{path}: {error}") from None
     delay = part.get("after", 0) if isinstance(part, dict) else 0

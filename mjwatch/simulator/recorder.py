@@ -25,7 +25,7 @@ Outcome = Literal["running", "done", "refused", "queued", "cancelled", "modal", 
 
 
 @dataclass(slots=True)
-class Executed:
+class ExecutedInteraction:
     """A command, a press or a modal that ran."""
 
     nonce: str | int | None
@@ -43,7 +43,7 @@ class Executed:
     job_uuid: str | None = None
 
     @classmethod
-    def of(cls, interaction: Interaction) -> Executed:
+    def of(cls, interaction: Interaction) -> ExecutedInteraction:
         """The record of an interaction that is about to run."""
         return cls(
             nonce=interaction.nonce,
@@ -78,7 +78,7 @@ class Rendering:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-class Witness:
+class Recorder:
     """The log behind /_sim/state."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Witness:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.interactions: list[Executed] = []
+        self.interactions: list[ExecutedInteraction] = []
         self.renderings: list[Rendering] = []
         self.posts: list[Json] = []
         self.messages: list[Json] = []
@@ -125,7 +125,7 @@ class Witness:
 _TOKENS = (USER_TOKEN, NEW_USER_TOKEN)
 
 
-def leak_watch(witness: Witness) -> Middleware:
+def leak_watch(witness: Recorder) -> Middleware:
     """The middleware that counts a token in an address, and any login outside the API."""
 
     @web.middleware

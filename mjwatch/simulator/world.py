@@ -47,16 +47,16 @@ CHANNEL_NAME = "pictures"
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class SimulatedChannel:
     """A text channel of the guild, or a DM with the Midjourney bot (`guild_id` None)."""
 
     id: str
     guild_id: str | None
 
 
-CHANNELS: dict[str, Channel] = {
-    CHANNEL_ID: Channel(CHANNEL_ID, GUILD_ID),
-    DM_CHANNEL_ID: Channel(DM_CHANNEL_ID, None),
+CHANNELS: dict[str, SimulatedChannel] = {
+    CHANNEL_ID: SimulatedChannel(CHANNEL_ID, GUILD_ID),
+    DM_CHANNEL_ID: SimulatedChannel(DM_CHANNEL_ID, None),
 }
 
 
@@ -270,7 +270,7 @@ def everyone_role() -> Json:
     }
 
 
-class SnowflakeMint:
+class SnowflakeGenerator:
     """Makes snowflakes of the current time, each greater than the one before."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

@@ -20,8 +20,8 @@ from mjwatch.errors import (
 from mjwatch.model import ResultKind
 from mjwatch.outbox.manifest import (
     FILE_NAME,
+    OutboxChannel,
     PictureFile,
-    Place,
     build_manifest,
     dump_manifest,
     failure_page,
@@ -61,7 +61,7 @@ class Collector:
         rest: DiscordREST,
         cdn: CDN,
         outbox: Outbox,
-        place: Place,
+        place: OutboxChannel,
         picture_format: str,
         keep_grid: bool,
         embed_prompt: bool,
@@ -91,7 +91,7 @@ class Collector:
         """Publish the folder of a job that has its result."""
         result = job.result
         if result is None or not (result.pictures or result.kind is ResultKind.TEXT):
-            return ev.NotSaved("Midjourney's message has no picture", final=True)
+            return ev.SaveFailed("Midjourney's message has no picture", final=True)
         try:
             fetched = [self._fetch_once(one, result.message_id, job.id) for one in _pictures_of(result)]
             if result.kind is ResultKind.GRID:
@@ -101,10 +101,10 @@ class Collector:
         except (DownloadError, PictureError) as error:
             if isinstance(error, PictureError):
                 self._forget(result)  # the same bytes would be no better at the next try
-            return ev.NotSaved(str(error), final=self._is_last_try(job))
+            return ev.SaveFailed(str(error), final=self._is_last_try(job))
         except WireError as error:
             words = f"the picture's address can't be renewed: {error}"
-            return ev.NotSaved(words, final=self._is_last_try(job))
+            return ev.SaveFailed(words, final=self._is_last_try(job))
         self._missed.pop(job.id, None)
         page = {"result.md": result_page(job, result).encode()} if result.kind is ResultKind.TEXT else {}
         return self._publish(job, pictures, page)
@@ -211,7 +211,7 @@ class Collector:
             files = {picture.name: picture.data for picture in pictures} | others
             folder = self._outbox.publish(job, files | {FILE_NAME: dump_manifest(manifest)}, failed=failed)
         except (OutboxError, JournalError) as error:
-            return ev.NotSaved(str(error))
+            return ev.SaveFailed(str(error))
         self._forget(job.result)
         if self._published is not None:
             self._published(folder, thumbnail())

@@ -18,7 +18,7 @@ from mjwatch import __version__
 from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.discord.http import Transport
 from mjwatch.errors import ConfigError, HookError, WireError
-from mjwatch.host.log import Complaints
+from mjwatch.host.log import LogOnce
 from mjwatch.outbox.manifest import FILE_NAME, iso
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-    from mjwatch.effects import Notify
-    from mjwatch.settings.sections import Notify as Settings
+    from mjwatch.effects import SendNotification
+    from mjwatch.settings.sections import NotifySettings
 
 log = logging.getLogger("mjwatch.hooks")
 
@@ -52,12 +52,12 @@ _NOT_PASSED_ON = frozenset(
 _SHOWN = 200
 
 
-class Hooks:
+class Notifier:
     """One thread, "hooks", that tells one piece of news after the other. Nothing that fails here is fatal."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: NotifySettings,
         outbox: Path,
         *,
         proxy: str = "",
@@ -72,17 +72,17 @@ class Hooks:
         self._limit = program_limit
         self._pauses = pauses
         self._transport = Transport(proxy=proxy, timeout=(10.0, 10.0))
-        self._waiting: queue.Queue[Notify | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[SendNotification | None] = queue.Queue(MOST_WAITING)
         self._unreachable = False
         self._stopping = threading.Event()
-        self._complaints, self._drops = Complaints(time.monotonic), Complaints(time.monotonic)
+        self._complaints, self._drops = LogOnce(time.monotonic), LogOnce(time.monotonic)
         self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, news: Notify) -> None:
+    def put(self, news: SendNotification) -> None:
         """Have it told, if it is to be told at all; from any thread, and returns at once."""
         told = bool(self._settings.exec or self._settings.webhook)
         if told and news.news in self._settings.on:
@@ -96,7 +96,7 @@ class Hooks:
         self._thread.join(2 * SLICE)
         self._transport.close()
 
-    def _put(self, news: Notify | None) -> None:
+    def _put(self, news: SendNotification | None) -> None:
         while True:
             try:
                 self._waiting.put_nowait(news)
@@ -116,7 +116,7 @@ class Hooks:
             except Exception:  # a thread's top: news that trips us must not keep back what comes after it
                 log.exception("a hook could not be run in an unforeseen way")
 
-    def _tell(self, news: Notify) -> None:
+    def _tell(self, news: SendNotification) -> None:
         errors = []
         if self._settings.exec:
             errors += _error_of(lambda: self._run_program(news))
@@ -130,7 +130,7 @@ class Hooks:
 
     # ---- the program
 
-    def _run_program(self, news: Notify) -> None:
+    def _run_program(self, news: SendNotification) -> None:
         name = self._settings.exec[0]
         with tempfile.TemporaryFile() as said:
             try:
@@ -162,7 +162,7 @@ class Hooks:
 
     # ---- the web address
 
-    def _post(self, news: Notify) -> None:
+    def _post(self, news: SendNotification) -> None:
         """Try it a few times where another try may help; once only after all of that was in vain."""
         for pause in (*(() if self._unreachable else self._pauses), None):
             try:
@@ -175,7 +175,7 @@ class Hooks:
                 self._unreachable = False
                 return
 
-    def _post_once(self, news: Notify) -> None:
+    def _post_once(self, news: SendNotification) -> None:
         host = host_of(self._settings.webhook)
         body = json.dumps(payload(news)).encode()
         headers = {"Content-Type": "application/json"}
@@ -193,7 +193,7 @@ class _TryAgainError(HookError):
     """It did not work now, but may soon."""
 
 
-def payload(news: Notify) -> dict[str, Any]:
+def payload(news: SendNotification) -> dict[str, Any]:
     """What the web address gets, as JSON. ``folder`` is relative to the outbox; ``at`` as in the manifest."""
     job = news.job
     return {
@@ -208,7 +208,7 @@ def payload(news: Notify) -> dict[str, Any]:
     }
 
 
-def _environment(news: Notify, outbox: Path) -> dict[str, str]:
+def _environment(news: SendNotification, outbox: Path) -> dict[str, str]:
     """What a program gets; empty where it does not apply. The folder is absolute."""
     facts = payload(news)
     folder = str(outbox.absolute() / facts["folder"]) if facts["folder"] else ""

@@ -12,7 +12,7 @@ from zlib import crc32
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import MjwatchError
-from mjwatch.host.systemd import Pulse
+from mjwatch.host.systemd import Liveness
 from mjwatch.workers.sender import STOPPED
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ LONGEST_EFFECT = 1800.0
 """Seconds that no effect takes, however slow the wire and the disk: each of their steps has a limit."""
 
 
-class Worker:
+class WorkerPool:
     """Threads that do effects: one "sender", so that one POST is in flight; "remover"; some "collector-n"."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Worker:
         probe: Callable[[], None],
         remove_file: Callable[[str, tuple[int, ...]], object],
         leave_file: Callable[[str, str | None, float], object],
-        notify: Callable[[ef.Notify], None],
+        notify: Callable[[ef.SendNotification], None],
     ) -> None:
         self._put = put
         self._sender = sender
@@ -66,7 +66,7 @@ class Worker:
         ]
         # Not behind pictures that take their time: while files wait to be removed, others are not taken.
         self._removing: queue.SimpleQueue[ef.Effect | None] = queue.SimpleQueue()
-        self._pulses: list[Pulse] = []
+        self._pulses: list[Liveness] = []
         self._threads = [
             threading.Thread(target=self._run, args=(self._sending,), name="sender", daemon=True),
             threading.Thread(target=self._run, args=(self._removing,), name="remover", daemon=True),
@@ -102,17 +102,17 @@ class Worker:
         match effect:
             case ef.Probe():
                 self._probe()  # not behind a POST that hangs
-            case ef.Notify():
+            case ef.SendNotification():
                 self._notify(effect)
-            case ef.LeaveFile():
+            case ef.DeferFile():
                 self._leave_file(effect.path, effect.why, effect.seconds)
-            case ef.Upload() | ef.Submit() | ef.PressCancel() | ef.ReadHistory() | ef.Subscribe():
+            case ef.UploadImages() | ef.Submit() | ef.PressCancel() | ef.ReadHistory() | ef.Subscribe():
                 self._sending.put(effect)
-            case ef.Collect() | ef.Answer():
+            case ef.FetchResult() | ef.PublishFailure():
                 self._collecting[crc32(effect.job.id.encode()) % COLLECTORS].put(effect)
             case ef.RemoveFile():
                 self._removing.put(effect)
-            case ef.Spawn():
+            case ef.CreateFollowUps():
                 raise AssertionError("the loop does it itself")
 
     @property
@@ -122,7 +122,7 @@ class Worker:
         return alive and not any(pulse.hangs for pulse in self._pulses)
 
     def _run(self, effects: queue.SimpleQueue[ef.Effect | None]) -> None:
-        pulse = Pulse(LONGEST_EFFECT)
+        pulse = Liveness(LONGEST_EFFECT)
         self._pulses.append(pulse)
         while (effect := effects.get()) is not None:
             with pulse:
@@ -143,12 +143,12 @@ class Worker:
 
     def _do(self, effect: ef.Effect) -> ev.LoopEvent | None:
         match effect:
-            case ef.Submit() | ef.Upload() | ef.PressCancel():
+            case ef.Submit() | ef.UploadImages() | ef.PressCancel():
                 event = self._send(effect)
                 return None if event is None else ev.ForJob(effect.job.id, event, effect.job.nonce)
-            case ef.Collect():
+            case ef.FetchResult():
                 return ev.ForJob(effect.job.id, self._collector.collect(effect.job))
-            case ef.Answer():
+            case ef.PublishFailure():
                 return ev.ForJob(effect.job.id, self._collector.answer(effect.job))
             case ef.RemoveFile():
                 if self._removing.empty():
@@ -160,14 +160,14 @@ class Worker:
             case ef.Subscribe():
                 self._subscribe()
                 return None
-            case ef.Probe() | ef.Notify() | ef.LeaveFile() | ef.Spawn():
+            case ef.Probe() | ef.SendNotification() | ef.DeferFile() | ef.CreateFollowUps():
                 raise AssertionError("done at once, and by nobody's thread")
 
-    def _send(self, effect: ef.Submit | ef.Upload | ef.PressCancel) -> ev.JobEvent | None:
+    def _send(self, effect: ef.Submit | ef.UploadImages | ef.PressCancel) -> ev.JobEvent | None:
         match effect:
             case ef.Submit():
                 return self._sender.submit(effect.job)
-            case ef.Upload():
+            case ef.UploadImages():
                 return self._sender.upload(effect.job)
             case ef.PressCancel():
                 return self._sender.press_cancel(effect)
@@ -185,17 +185,17 @@ def _unforeseen(effect: ef.Effect, error: Exception) -> ev.LoopEvent | None:
     words = error.message if isinstance(error, MjwatchError) else type(error).__name__
     match effect:
         case ef.Submit():
-            doubt = ev.Unanswered(f"a fault in mjwatch while sending: {words}")
+            doubt = ev.OutcomeUnknown(f"a fault in mjwatch while sending: {words}")
             return ev.ForJob(effect.job.id, doubt, effect.job.nonce)
-        case ef.Upload():
-            return ev.ForJob(effect.job.id, ev.NotUploaded(f"a fault in mjwatch while uploading: {words}"))
+        case ef.UploadImages():
+            return ev.ForJob(effect.job.id, ev.UploadFailed(f"a fault in mjwatch while uploading: {words}"))
         case ef.PressCancel():
             failure = ev.CancelPressed(f"a fault in mjwatch: {words}")
             return ev.ForJob(effect.job.id, failure, effect.job.nonce)
-        case ef.Collect() | ef.Answer():
-            final = isinstance(effect, ef.Collect) and effect.job.tries + 1 >= FAULTY_TRIES
-            return ev.ForJob(effect.job.id, ev.NotSaved(f"a fault in mjwatch while saving: {words}", final))
+        case ef.FetchResult() | ef.PublishFailure():
+            final = isinstance(effect, ef.FetchResult) and effect.job.tries + 1 >= FAULTY_TRIES
+            return ev.ForJob(effect.job.id, ev.SaveFailed(f"a fault in mjwatch while saving: {words}", final))
         case ef.ReadHistory():
-            return ev.HistoryUnread(f"a fault in mjwatch: {words}")
+            return ev.HistoryReadFailed(f"a fault in mjwatch: {words}")
         case _:
             return None

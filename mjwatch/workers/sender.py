@@ -25,11 +25,11 @@ from mjwatch.model import Refusal, RefusalClass
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mjwatch.discord.cdn import Uploads
+    from mjwatch.discord.cdn import AttachmentUploads
     from mjwatch.discord.rest import DiscordREST
-    from mjwatch.midjourney.requests import Order
+    from mjwatch.midjourney.requests import JobRequest
     from mjwatch.model import Job, UploadedImage
-    from mjwatch.outbox.manifest import Place
+    from mjwatch.outbox.manifest import OutboxChannel
 
 INDEX_FLOOR = 30.0
 """Seconds between two readings of the command index; it is large, and Discord limits it."""
@@ -58,8 +58,8 @@ class Sender:
     def __init__(
         self,
         rest: DiscordREST,
-        uploads: Uploads,
-        place: Place,
+        uploads: AttachmentUploads,
+        place: OutboxChannel,
         application_id: str,
         images_of: Callable[[Job], Mapping[str, bytes]],
     ) -> None:
@@ -107,7 +107,7 @@ class Sender:
         application = NIJI_APPLICATION_ID if job.prompt.application == "niji" else self._application_id
         return Target(self._place.channel_id, session_id, application, self._place.guild_id)
 
-    def _payload(self, order: Order, target: Target, nonce: str) -> dict[str, Any]:
+    def _payload(self, order: JobRequest, target: Target, nonce: str) -> dict[str, Any]:
         command = None
         if order.command is not None:
             guild, channel = target.guild_id, target.channel_id
@@ -120,7 +120,7 @@ class Sender:
         except NotReachedError as error:
             return ev.NotSent(str(error))
         except UnansweredError as error:
-            return ev.Unanswered(str(error))
+            return ev.OutcomeUnknown(str(error))
         except AnsweredNoError as error:
             refusal = error.refusal
             if refusal.cls is RefusalClass.STALE_VERSION and self._rest.forget_commands(INDEX_FLOOR):
@@ -131,7 +131,7 @@ class Sender:
     def upload(self, job: Job) -> ev.JobEvent:
         """Bring the job's local images to Discord, as files for a command or as links for a prompt."""
         if self._stopping.is_set():
-            return ev.NotUploaded(STOPPED.reason, retry_after=0.0)
+            return ev.UploadFailed(STOPPED.reason, retry_after=0.0)
         try:
             images = self._images_of(job)
             if job.prompt.command in _AS_FILES:
@@ -139,11 +139,11 @@ class Sender:
             return self._links(job, images)
         except KeyError as error:
             missing = f"the image {error.args[0]} is no longer in the journal"
-            return ev.NotUploaded(missing, refusal=Refusal(RefusalClass.USER, None, missing))
+            return ev.UploadFailed(missing, refusal=Refusal(RefusalClass.USER, None, missing))
         except AnsweredNoError as error:
-            return ev.NotUploaded(str(error), refusal=_of_upload(error.refusal))
+            return ev.UploadFailed(str(error), refusal=_of_upload(error.refusal))
         except (WireError, JournalError) as error:
-            return ev.NotUploaded(str(error))
+            return ev.UploadFailed(str(error))
 
     def _links(self, job: Job, images: Mapping[str, bytes]) -> ev.JobEvent:
         """A link for each; one that was posted for another job lately is used again."""
@@ -157,10 +157,10 @@ class Sender:
                 for image in self._uploads.link(channel, uploaded, _message_nonce(job)):
                     self._linked[keys[image.filename]] = image
             except UnansweredError as error:
-                return ev.NotUploaded(str(error), posted=True)
+                return ev.UploadFailed(str(error), posted=True)
         return ev.Uploaded(tuple(replace(self._linked[keys[name]], filename=name) for name in images))
 
-    def read_history(self, effect: ef.ReadHistory) -> ev.HistoryRead | ev.HistoryUnread:
+    def read_history(self, effect: ef.ReadHistory) -> ev.HistoryRead | ev.HistoryReadFailed:
         """The messages after an id, and how those that were asked for stand now."""
         channel = self._place.channel_id
         try:
@@ -169,9 +169,9 @@ class Sender:
             reread = {start: self._rest.message(channel, start) for start in effect.reread}
             messages, complete = self._pages(effect.after)
         except AnsweredNoError as error:
-            return ev.HistoryUnread(str(error), error.refusal if error.refusal.needs_human else None)
+            return ev.HistoryReadFailed(str(error), error.refusal if error.refusal.needs_human else None)
         except WireError as error:
-            return ev.HistoryUnread(str(error))
+            return ev.HistoryReadFailed(str(error))
         newest = str(messages[-1]["id"]) if messages else None
         return ev.HistoryRead(tuple(messages), newest, reread, complete)
 

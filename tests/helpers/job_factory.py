@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from mjwatch.jobs.intake import sha256
 from mjwatch.model import (
     Button,
+    ButtonPress,
     Job,
     Modal,
     Note,
-    Press,
     Prompt,
     Refusal,
     RefusalClass,
@@ -103,7 +103,7 @@ wild_jobs = st.builds(
     state=st.sampled_from(State),
     source=st.none() | st.builds(Source, path=text, sha256=text, mtime=number, index=st.integers(0, 99)),
     parent=maybe_text,
-    press=st.none() | st.builds(Press, message_id=text, custom_id=text, flags=st.integers(0, 1 << 20)),
+    press=st.none() | st.builds(ButtonPress, message_id=text, custom_id=text, flags=st.integers(0, 1 << 20)),
     modal=st.none() | _modals,
     uploads=st.lists(_uploads, max_size=2).map(tuple),
     due=maybe_number,

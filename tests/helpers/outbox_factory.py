@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
-from mjwatch.outbox.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
+from mjwatch.outbox.manifest import FILE_NAME, OutboxChannel, PictureFile, build_manifest, dump_manifest
 from tests.helpers.job_factory import RESULT
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def a_folder(outbox: Path, job: Job, *, picture: int = 0, name: str = "note") ->
     others = {f"{name}.txt": job.prompt.text.encode("utf-8", "replace")}
     pictures = some_pictures(name, picture, job) if job.result and job.result.pictures else []
     published = (job.finished or job.accepted) + 1
-    manifest = build_manifest(job, Place("1", "2"), pictures, others, published)
+    manifest = build_manifest(job, OutboxChannel("1", "2"), pictures, others, published)
     for file, data in [*((one.name, one.data) for one in pictures), *others.items()]:
         (folder / file).write_bytes(data)
     (folder / FILE_NAME).write_bytes(dump_manifest(manifest))

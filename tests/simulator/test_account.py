@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.simulator.faults.registry import FaultError
-from mjwatch.simulator.messages.plans import Account
+from mjwatch.simulator.messages.plans import SimulatedAccount
 from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
@@ -223,4 +223,4 @@ def test_the_account_can_be_set_from_outside() -> None:
 @pytest.mark.parametrize("settings", [{"fast_hours": True}, {"suffix": 7}, {"": 1}])
 def test_a_setting_of_the_wrong_kind_is_an_error(settings: Json) -> None:
     with pytest.raises(FaultError):
-        Account().change(settings)
+        SimulatedAccount().change(settings)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.simulator.http.command_index import COMMANDS, CommandIndex
+from mjwatch.simulator.http.command_index import COMMANDS, RegisteredCommands
 from mjwatch.simulator.http.errors import ApiError
 from mjwatch.simulator.http.history import History
-from mjwatch.simulator.http.interactions import Checks
+from mjwatch.simulator.http.interactions import InteractionChecks
 from mjwatch.simulator.messages.modals import Interaction, OpenModals, nonce_of, text_of
-from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID, SnowflakeMint
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID, SnowflakeGenerator
 
 if TYPE_CHECKING:
     from mjwatch.simulator.http.validation import SentFile
@@ -35,8 +35,8 @@ class _NoUploads:
         raise NotImplementedError
 
 
-def _checks() -> Checks:
-    return Checks(CommandIndex(SnowflakeMint()), History(), _NoUploads(), OpenModals())
+def _checks() -> InteractionChecks:
+    return InteractionChecks(RegisteredCommands(SnowflakeGenerator()), History(), _NoUploads(), OpenModals())
 
 
 def _good() -> dict[str, object]:

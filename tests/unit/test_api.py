@@ -15,7 +15,7 @@ from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
 from mjwatch.client.in_process import PATIENCE, _is_over, prompt_file, read_words
 from mjwatch.config import Config
-from mjwatch.engine.health import Trouble
+from mjwatch.engine.health import ConnectionTrouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
 from mjwatch.host.lock import daemon_lock
 from mjwatch.jobs.status_text import reason
@@ -173,7 +173,9 @@ def test_what_keeps_the_daemon_from_discord_is_told_once(
 class FakeEngine:
     """As much of the loop as the decision to give up looks at."""
 
-    def __init__(self, job: Job | None, paused: str | None = None, trouble: Trouble | None = None) -> None:
+    def __init__(
+        self, job: Job | None, paused: str | None = None, trouble: ConnectionTrouble | None = None
+    ) -> None:
         self._job = job
         self.paused = paused
         self.pausing = SimpleNamespace(stuck=paused is not None)
@@ -183,7 +185,9 @@ class FakeEngine:
         return self._job
 
 
-SOON, LATE, NEVER = (Trouble("no network", time) for time in (PATIENCE - 1, PATIENCE + 1, float("inf")))
+SOON, LATE, NEVER = (
+    ConnectionTrouble("no network", time) for time in (PATIENCE - 1, PATIENCE + 1, float("inf"))
+)
 QUEUED, RUNNING = a_job(state=State.QUEUED), a_job(state=State.RUNNING)
 
 

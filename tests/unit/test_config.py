@@ -10,7 +10,16 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.config import SECTIONS, Config, Inbox, KeyFolder, Outbox, State, config_template, find_config
+from mjwatch.config import (
+    SECTIONS,
+    Config,
+    InboxSettings,
+    KeysSettings,
+    OutboxSettings,
+    StateSettings,
+    config_template,
+    find_config,
+)
 from mjwatch.errors import ConfigError
 from mjwatch.settings.values import kinds
 
@@ -39,10 +48,10 @@ def uncommented(template: str) -> str:
 def test_an_empty_file_gives_the_defaults_beside_it(tmp_path: Path) -> None:
     config = load(tmp_path, "")
     assert config.source == tmp_path / "config.toml"
-    assert config.inbox == Inbox(
+    assert config.inbox == InboxSettings(
         path=tmp_path / "inbox", settle=2.0, settle_incomplete=10.0, scan_interval=30.0
     )
-    assert config.outbox == Outbox(path=tmp_path / "outbox", format="auto", keep_grid=True)
+    assert config.outbox == OutboxSettings(path=tmp_path / "outbox", format="auto", keep_grid=True)
     assert config.state.path == tmp_path / "state"
     assert config.keys.path == tmp_path / "keys"
     assert config.discord.cdn_hosts == ("cdn.discordapp.com", "media.discordapp.net")
@@ -95,7 +104,7 @@ def test_a_relative_file_name_gives_absolute_paths(tmp_path: Path, monkeypatch: 
 
 
 def test_systemds_state_directory_is_the_default_but_the_file_wins(tmp_path: Path) -> None:
-    assert load(tmp_path, "", STATE_DIRECTORY="/var/lib/mjwatch:/var/lib/other").state == State(
+    assert load(tmp_path, "", STATE_DIRECTORY="/var/lib/mjwatch:/var/lib/other").state == StateSettings(
         path=Path("/var/lib/mjwatch")
     )
     assert load(tmp_path, '[state]\npath = "here"', STATE_DIRECTORY="/var/lib/mjwatch").state.path == (
@@ -309,10 +318,10 @@ def test_folders_within_each_other_are_told(
     (tmp_path / "in").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "in")
     config = Config(
-        inbox=Inbox(path=tmp_path / inbox),
-        outbox=Outbox(path=tmp_path / outbox),
-        state=State(path=tmp_path / state),
-        keys=KeyFolder(path=tmp_path / keys),
+        inbox=InboxSettings(path=tmp_path / inbox),
+        outbox=OutboxSettings(path=tmp_path / outbox),
+        state=StateSettings(path=tmp_path / state),
+        keys=KeysSettings(path=tmp_path / keys),
     )
     assert len(config.folder_problems()) == count
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from mjwatch.cli.shell.view import Followed
-    from mjwatch.client.in_process import Background
+    from mjwatch.cli.shell.view import FollowedJobs
+    from mjwatch.client.in_process import BackgroundService
     from mjwatch.config import Config
     from mjwatch.model import Job
 
@@ -52,11 +52,11 @@ OWN = {
 }
 
 
-class Lines:
+class LineCommands:
     """Does one line after another. ``config_file`` is the one that the command line named."""
 
     def __init__(
-        self, config: Config, config_file: Path | None, background: Background, followed: Followed
+        self, config: Config, config_file: Path | None, background: BackgroundService, followed: FollowedJobs
     ) -> None:
         self._config = config
         self._before = [] if config_file is None else ["--config", str(config_file)]
@@ -150,7 +150,7 @@ TAKE_JOBS = ("act", "show", "cancel", "retry")
 ASKED = ("blend", "describe", "shorten", "show", "settings", "fast", "relax", "turbo", "public", "stealth")
 
 
-class Offer(NamedTuple):
+class Completion(NamedTuple):
     """A text that could stand in the place of the last ``length`` characters, and what it is."""
 
     text: str
@@ -158,7 +158,7 @@ class Offer(NamedTuple):
     note: str
 
 
-def offers(line: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Offer]:
+def offers(line: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Completion]:
     """What could go on from here, the end of ``line``. ``jobs`` are asked for only where they are wanted."""
     if line.startswith(MARK):
         yield from _in_command(line.removeprefix(MARK), jobs)
@@ -168,7 +168,7 @@ def offers(line: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Offer]:
         yield from _fitting(word, {f"--{name}": what for name, what in COMMON.items()})
 
 
-def _in_command(text: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Offer]:
+def _in_command(text: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Completion]:
     words = text.split()
     if len(words) < 2 and not text.endswith(" "):
         yield from _fitting(text, {name: " ".join(what.split()) for name, what in (VERBS | OWN).items()})
@@ -182,11 +182,11 @@ def _in_command(text: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Offer]
         yield from _fitting(word, dict.fromkeys(ASKED, ""))
 
 
-def _fitting(word: str, known: dict[str, str]) -> Iterator[Offer]:
+def _fitting(word: str, known: dict[str, str]) -> Iterator[Completion]:
     bare = word.strip('"').lower()
     for text, note in known.items():
         if text.strip('"').lower().startswith(bare):
-            yield Offer(text, len(word), note)
+            yield Completion(text, len(word), note)
 
 
 def _last_word(text: str) -> str:

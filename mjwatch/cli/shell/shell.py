@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.history import History
 
-    from mjwatch.cli.shell.commands import Lines
-    from mjwatch.cli.shell.view import Followed
-    from mjwatch.client.in_process import Background
+    from mjwatch.cli.shell.commands import LineCommands
+    from mjwatch.cli.shell.view import FollowedJobs
+    from mjwatch.client.in_process import BackgroundService
     from mjwatch.config import Config
 
 
@@ -57,17 +57,17 @@ def shell(context: typer.Context) -> None:
     does the work itself, with what waits in the queue but not in the inbox. Ctrl-D leaves, and what is queued
     is kept. Lines that are piped in are waited for.
     """
-    from mjwatch.cli.shell.commands import Lines
-    from mjwatch.cli.shell.view import Followed, left_over
-    from mjwatch.client.in_process import Background
+    from mjwatch.cli.shell.commands import LineCommands
+    from mjwatch.cli.shell.view import FollowedJobs, left_over
+    from mjwatch.client.in_process import BackgroundService
 
     # What is worth telling is told here; without a handler the log would write warnings between the lines.
     logging.getLogger("mjwatch").addHandler(logging.NullHandler())
     config = config_of(context)
-    followed = Followed(config)
+    followed = FollowedJobs(config)
     code = 0
-    with Background(config) as background:
-        lines = Lines(config, context.obj, background, followed)
+    with BackgroundService(config) as background:
+        lines = LineCommands(config, context.obj, background, followed)
         if sys.stdin.isatty() and sys.stdout.isatty():
             _type_in(config, background, followed, lines)
         else:
@@ -78,19 +78,23 @@ def shell(context: typer.Context) -> None:
         raise typer.Exit(code)
 
 
-def _type_in(config: Config, background: Background, followed: Followed, lines: Lines) -> None:
+def _type_in(
+    config: Config, background: BackgroundService, followed: FollowedJobs, lines: LineCommands
+) -> None:
 
     if background.works and (count := followed.add_queue()):
         jobs = "1 job" if count == 1 else f"{count} jobs"
         typer.echo(f"taken up from before: {jobs}; :pause sends nothing more", err=True)
-    TypingIn(config, background, followed).run(lines)
+    LineEditor(config, background, followed).run(lines)
 
 
-def _read_in(config: Config, background: Background, followed: Followed, lines: Lines) -> int:
+def _read_in(
+    config: Config, background: BackgroundService, followed: FollowedJobs, lines: LineCommands
+) -> int:
     """Do all lines of standard input, wait for what they asked for; the exit code."""
     from mjwatch.cli.output import JobProgress
 
-    given = Given(sys.stdin.fileno())
+    given = PipedLines(sys.stdin.fileno())
     try:
         with JobProgress() as progress:
             while not given.ended or followed.waiting:
@@ -115,12 +119,12 @@ def _read_in(config: Config, background: Background, followed: Followed, lines: 
     return int(lines.failed or any(job.state is not State.DONE for job in followed.jobs))
 
 
-def _is_stuck(facts: Mapping[str, Any], followed: Followed) -> bool:
+def _is_stuck(facts: Mapping[str, Any], followed: FollowedJobs) -> bool:
     """Whether what is waited for waits for a person."""
     return facts["paused"] is not None and any(job.state is State.QUEUED for job in followed.jobs)
 
 
-class Given:
+class PipedLines:
     """Lines as they come from a pipe, read on a thread, so that jobs can be shown between them."""
 
     def __init__(self, descriptor: int) -> None:
@@ -163,10 +167,10 @@ ROOM_FOR_MENU = 5
 LINES_KEPT_FREE = 8
 
 
-class TypingIn:
+class LineEditor:
     """Asks for lines until there are no more, and shows meanwhile what becomes of them."""
 
-    def __init__(self, config: Config, background: Background, followed: Followed) -> None:
+    def __init__(self, config: Config, background: BackgroundService, followed: FollowedJobs) -> None:
         self._outbox = config.outbox.path
         self._background = background
         self._followed = followed
@@ -175,20 +179,20 @@ class TypingIn:
         self._session: PromptSession[str] = PromptSession(
             self._prompt,
             history=history(config.state.path / HISTORY_FILE),
-            completer=_Offered(followed),
+            completer=_Completer(followed),
             auto_suggest=AutoSuggestFromHistory(),
             bottom_toolbar=self._toolbar,
             refresh_interval=REDRAW_INTERVAL,
             reserve_space_for_menu=ROOM_FOR_MENU,
         )
 
-    def run(self, lines: Lines) -> None:
+    def run(self, lines: LineCommands) -> None:
         """Until Ctrl-D or ``:quit``."""
         with _keys_kept(self._session.input.fileno()):
             while self._one_line(lines):
                 pass
 
-    def _one_line(self, lines: Lines) -> bool:
+    def _one_line(self, lines: LineCommands) -> bool:
         """Whether more are wanted."""
         try:
             with patch_stdout():
@@ -237,10 +241,10 @@ class TypingIn:
         return plain(service_line(self._facts, here=self._background.works, now=time.time()), columns)
 
 
-class _Offered(Completer):
+class _Completer(Completer):
     """Offers what the words so far ask for."""
 
-    def __init__(self, followed: Followed) -> None:
+    def __init__(self, followed: FollowedJobs) -> None:
         self._followed = followed
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:

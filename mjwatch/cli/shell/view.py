@@ -110,14 +110,14 @@ OFFERED = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ViewUpdate:
     """What one look shows: those jobs that have changed since the last one, and the service as a whole."""
 
     changed: list[Job]
     facts: dict[str, Any]
 
 
-class Followed:
+class FollowedJobs:
     """Knows which jobs are followed, and how each stood last. The journal must be there."""
 
     def __init__(self, config: Config) -> None:
@@ -157,7 +157,7 @@ class Followed:
                     if job.state not in ENDED:
                         self._jobs[job.id] = None
 
-    def look(self) -> Look:
+    def look(self) -> ViewUpdate:
         """How they stand now. Raises JournalError."""
         with closing(self._reader()) as reader:
             changed = []
@@ -173,7 +173,7 @@ class Followed:
                     self.add(child.id for child in reader.children_of(job_id))
             runs = daemon_runs(self._config.state.path)
             cap = self._config.pace.max_per_day
-            return Look(changed, overview(reader, daemon=runs, max_per_day=cap, now=time.time()))
+            return ViewUpdate(changed, overview(reader, daemon=runs, max_per_day=cap, now=time.time()))
 
     def newest(self) -> list[Job]:
         """The newest jobs of all, for those who want to name one."""

@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
 from mjwatch.midjourney.buttons import read_custom_id
-from mjwatch.midjourney.parsing.parsed_message import Action, Kind, Reading
+from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
     from mjwatch.midjourney.buttons import CustomId
-    from mjwatch.model import Job, Press, Snowflake
+    from mjwatch.model import ButtonPress, Job, Snowflake
 
 
 _BETWEEN_ATTEMPTS = frozenset({State.QUEUED, State.IN_DOUBT})
-_AT_WORK = frozenset({Kind.STARTED, Kind.PROGRESS})
+_AT_WORK = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
 
 
-def compare(reading: Reading, job: Job) -> list[tuple[str, bool]]:
+def compare(reading: ParsedMessage, job: Job) -> list[tuple[str, bool]]:
     """Every id that both sides know, and whether it agrees; the strongest first.
 
     ``place`` stands for all that is no id: what the message says, its age, and which bot it is from.
@@ -67,7 +67,7 @@ def _same(one: str | None, other: str | None) -> bool | None:
     return None if one is None or other is None else one == other
 
 
-def _nonce(reading: Reading, job: Job) -> bool | None:
+def _nonce(reading: ParsedMessage, job: Job) -> bool | None:
     if reading.nonce is None or not job.nonces:
         return None
     if reading.nonce == job.nonce or (reading.nonce in job.nonces and job.state in _BETWEEN_ATTEMPTS):
@@ -78,15 +78,15 @@ def _nonce(reading: Reading, job: Job) -> bool | None:
     return None if reading.kind in FINALS and reading.nonce not in job.nonces else False
 
 
-def _message(reading: Reading, job: Job) -> bool | None:
+def _message(reading: ParsedMessage, job: Job) -> bool | None:
     if job.message_id is None:
         return None
     if job.message_id == reading.message_id or job.message_id in reading.deleted_ids:
         return True
-    return False if reading.kind in {Kind.PROGRESS, Kind.DELETED} else None
+    return False if reading.kind in {MessageKind.PROGRESS, MessageKind.DELETED} else None
 
 
-def _reference(reading: Reading, job: Job, expected: Expected) -> bool | None:
+def _reference(reading: ParsedMessage, job: Job, expected: Expected) -> bool | None:
     if reading.reply_to is None or reading.kind in _AT_WORK:
         return None
     if expected.replies_to is not None:
@@ -99,18 +99,18 @@ def _reference(reading: Reading, job: Job, expected: Expected) -> bool | None:
     return False if older else None
 
 
-def _in_place(reading: Reading, job: Job) -> bool:
+def _in_place(reading: ParsedMessage, job: Job) -> bool:
     """False where the message is older than the job, or comes from another bot."""
-    too_old = reading.kind is not Kind.DELETED and not_newer(reading.message_id, job.anchor)
+    too_old = reading.kind is not MessageKind.DELETED and not_newer(reading.message_id, job.anchor)
     by_other_bot = job.prompt.application == "niji" and reading.author_id == MIDJOURNEY_APPLICATION_ID
     return not too_old and not by_other_bot
 
 
-FINALS = frozenset({Kind.RESULT, Kind.SINGLE, Kind.VIDEO})
-ANSWERS = frozenset({Kind.DESCRIBE, Kind.SHORTEN, Kind.INFO})
+FINALS = frozenset({MessageKind.RESULT, MessageKind.SINGLE, MessageKind.VIDEO})
+ANSWERS = frozenset({MessageKind.DESCRIBE, MessageKind.SHORTEN, MessageKind.INFO})
 """What is answered in words, and can be told from an acknowledgement."""
 
-_NOTICES = frozenset({Kind.REFUSED, Kind.QUEUED})
+_NOTICES = frozenset({MessageKind.REFUSED, MessageKind.QUEUED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Expected:
     shown again.
     """
 
-    ends: frozenset[Kind]
+    ends: frozenset[MessageKind]
     actions: frozenset[Action]
     unsaid: bool = True
     picture: int | None = None
@@ -142,7 +142,7 @@ def expected_of(job: Job) -> Expected:
     return _of_command(command, "--video" in text, text.strip().lower() if command == "show" else None)
 
 
-def could_be_about(reading: Reading, job: Job) -> bool:
+def could_be_about(reading: ParsedMessage, job: Job) -> bool:
     """Whether this message looks like the job's, where no id says so: by its echo, or by what it replies to.
 
     It proves nothing: others of the account's own jobs, and those of a person's hand, look the same.
@@ -155,7 +155,7 @@ def could_be_about(reading: Reading, job: Job) -> bool:
     return reading.reply_to == expected.replies_to and _does(reading, expected)
 
 
-def speaks_of(reading: Reading, job: Job, expected: Expected) -> bool:
+def speaks_of(reading: ParsedMessage, job: Job, expected: Expected) -> bool:
     """False where the message says something that no message about this job can say."""
     if reading.kind in FINALS | ANSWERS and reading.kind not in expected.ends:
         return False
@@ -168,7 +168,7 @@ def speaks_of(reading: Reading, job: Job, expected: Expected) -> bool:
     return reading.action is None or reading.action in expected.actions
 
 
-def _echoes(reading: Reading, job: Job, expected: Expected) -> bool:
+def _echoes(reading: ParsedMessage, job: Job, expected: Expected) -> bool:
     if reading.prompt is None or (reading.kind in _AT_WORK and reading.reply_to is not None):
         return False  # the start of a follow-up replies to the message with its button
     if not expected.echoes and reading.kind not in _NOTICES:
@@ -177,7 +177,7 @@ def _echoes(reading: Reading, job: Job, expected: Expected) -> bool:
     return could_be_same("" if job.prompt.command == "blend" else job.prompt.text, reading.prompt)
 
 
-def _does(reading: Reading, expected: Expected) -> bool:
+def _does(reading: ParsedMessage, expected: Expected) -> bool:
     if reading.kind in _NOTICES:
         return True
     names_one = expected.named or reading.image_index is not None
@@ -190,33 +190,33 @@ def _does(reading: Reading, expected: Expected) -> bool:
 def _of_command(command: str, video: bool, job_uuid: str | None) -> Expected:
     match command:
         case "imagine" | "blend":
-            ends, actions = {Kind.RESULT}, {Action.IMAGINE, Action.BLEND}
+            ends, actions = {MessageKind.RESULT}, {Action.IMAGINE, Action.BLEND}
             if video:
-                ends, actions = ends | {Kind.VIDEO}, actions | {Action.VIDEO}
+                ends, actions = ends | {MessageKind.VIDEO}, actions | {Action.VIDEO}
             return Expected(frozenset(ends), frozenset(actions), echoes=True)
         case "describe":
-            return Expected(frozenset({Kind.DESCRIBE}), frozenset())
+            return Expected(frozenset({MessageKind.DESCRIBE}), frozenset())
         case "shorten":
-            return Expected(frozenset({Kind.SHORTEN}), frozenset())
+            return Expected(frozenset({MessageKind.SHORTEN}), frozenset())
         case "info":
-            return Expected(frozenset({Kind.INFO}), frozenset())
+            return Expected(frozenset({MessageKind.INFO}), frozenset())
         case "show":
             return Expected(FINALS, frozenset(Action), job_uuid=job_uuid)
         case _:
-            return Expected(frozenset({Kind.NOTICE}), frozenset())
+            return Expected(frozenset({MessageKind.NOTICE}), frozenset())
 
 
 @lru_cache(maxsize=256)
-def _of_press(press: Press) -> Expected:
+def _of_press(press: ButtonPress) -> Expected:
     pressed = read_custom_id(press.custom_id)
     target = press.message_id
     if pressed is None or pressed.action is None:
         return Expected(FINALS, frozenset(Action), replies_to=target)
     picture = None if pressed.solo else pressed.image_index
     if pressed.of_video:
-        ends, actions = {Kind.VIDEO, Kind.SINGLE}, {Action.VIDEO, Action.UPSCALE}
+        ends, actions = {MessageKind.VIDEO, MessageKind.SINGLE}, {Action.VIDEO, Action.UPSCALE}
     else:
-        ends, actions = _ENDS.get(pressed.action, {Kind.RESULT, Kind.SINGLE}), _actions(pressed)
+        ends, actions = _ENDS.get(pressed.action, {MessageKind.RESULT, MessageKind.SINGLE}), _actions(pressed)
     return Expected(
         ends=frozenset(ends),
         actions=frozenset(actions),
@@ -228,10 +228,10 @@ def _of_press(press: Press) -> Expected:
 
 
 _ENDS = {
-    Action.UPSCALE: {Kind.SINGLE},
-    Action.VIDEO: {Kind.VIDEO},
-    Action.VARIATION: {Kind.RESULT},
-    Action.REROLL: {Kind.RESULT},  # a video's too has this button: what that makes, only ids can tell
+    Action.UPSCALE: {MessageKind.SINGLE},
+    Action.VIDEO: {MessageKind.VIDEO},
+    Action.VARIATION: {MessageKind.RESULT},
+    Action.REROLL: {MessageKind.RESULT},  # a video's too has this button: what that makes, only ids can tell
 }
 
 
@@ -266,7 +266,7 @@ def twin_of(job: Job) -> str:
             return f"\n{command} {job.id}"
 
 
-def _kind(press: Press) -> str:
+def _kind(press: ButtonPress) -> str:
     found = read_custom_id(press.custom_id)
     if found is None or found.action is None:
         return press.custom_id

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, could_be_same
 from mjwatch.midjourney.parsing.json_values import id_of, number_of, objects_of, text_of
-from mjwatch.midjourney.parsing.parsed_message import Action, Kind, Reading
+from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mjwatch.midjourney.parsing.parsed_message import Reading
+    from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
     from mjwatch.model import Job
 
 
@@ -27,14 +27,14 @@ WAITING = IN_FLIGHT | {State.IN_DOUBT}
 
 STRANGERS_KEPT = 200
 
-_AT_WORK = frozenset({Kind.STARTED, Kind.PROGRESS})
+_AT_WORK = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
 _OF_A_PROMPT = frozenset({None, Action.IMAGINE, Action.BLEND, Action.VIDEO})
 _LONGEST_MS = 24 * 60 * 60 * 1000
 """No job of Midjourney's takes a day: one whose end was missed must not keep its prompt for ever."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
+class ForeignJob:
     """One such job. ``since`` is a message older than its result; ``result_id`` is that, once it is known.
 
     ``pressed``: the message with the button that began it, to which its result replies too; ``picture``: the
@@ -49,7 +49,7 @@ class Stranger:
     pressed: str | None = None
     picture: int | None = None
 
-    def could_own(self, reading: Reading) -> bool:
+    def could_own(self, reading: ParsedMessage) -> bool:
         """Whether it may be behind this message, by its looks."""
         if self.result_id is not None or _a_day_apart(self.since, reading.message_id):
             return False
@@ -59,10 +59,10 @@ class Stranger:
                 None not in {self.picture, reading.image_index} and self.picture != reading.image_index
             )
             return same_uuid and reading.reply_to == self.pressed and not other_one
-        plain = reading.action in _OF_A_PROMPT and reading.kind is not Kind.SINGLE
+        plain = reading.action in _OF_A_PROMPT and reading.kind is not MessageKind.SINGLE
         return same_uuid and plain and could_be_same(self.prompt, reading.prompt or "")
 
-    def owns(self, reading: Reading) -> bool:
+    def owns(self, reading: ParsedMessage) -> bool:
         """Whether an id says that this final is its own."""
         if reading.message_id is not None and reading.message_id == self.result_id:
             return True
@@ -70,14 +70,14 @@ class Stranger:
         return by_uuid or reading.reply_to == self.message_id
 
 
-class Strangers:
+class ForeignJobs:
     """The strangers' jobs, the oldest forgotten first.
 
     One that has ended is kept for its ids: its result may be read once more, in the history of a gap.
     """
 
     def __init__(self) -> None:
-        self._by_message: OrderedDict[str, Stranger] = OrderedDict()
+        self._by_message: OrderedDict[str, ForeignJob] = OrderedDict()
         self._stored: list[dict[str, Any]] | None = []
 
     def load(self, stored: object) -> None:
@@ -88,7 +88,7 @@ class Strangers:
             if message_id is not None:
                 ids = {key: id_of(fields.get(key)) for key in ("job_uuid", "since", "result_id", "pressed")}
                 prompt, picture = text_of(fields.get("prompt")), number_of(fields.get("picture"))
-                self.add(Stranger(message_id, prompt, **ids, picture=picture))
+                self.add(ForeignJob(message_id, prompt, **ids, picture=picture))
 
     def stored(self) -> list[dict[str, Any]]:
         """For the journal, so that none looks like ours after a restart; the same list until one changes."""
@@ -96,7 +96,7 @@ class Strangers:
             self._stored = [asdict(stranger) for stranger in self._by_message.values()]
         return self._stored
 
-    def note(self, reading: Reading, waiting: Iterable[Job] = ()) -> None:
+    def note(self, reading: ParsedMessage, waiting: Iterable[Job] = ()) -> None:
         """Learn from a message that is nobody's of ours.
 
         Progress whose start we did not see is no stranger's if one of our ``waiting`` jobs may be behind it.
@@ -104,15 +104,15 @@ class Strangers:
         if reading.message_id is None or reading.kind not in _AT_WORK:
             return
         known = self._by_message.get(reading.message_id)
-        if known is None and reading.kind is Kind.PROGRESS and may_be_one_of(reading, waiting):
+        if known is None and reading.kind is MessageKind.PROGRESS and may_be_one_of(reading, waiting):
             return
         if known is None:
             place, prompt = reading.message_id, reading.prompt or ""
             pressed, picture = reading.reply_to, reading.image_index
-            known = Stranger(place, prompt, since=place, pressed=pressed, picture=picture)
+            known = ForeignJob(place, prompt, since=place, pressed=pressed, picture=picture)
         self.add(replace(known, job_uuid=reading.job_uuid or known.job_uuid))
 
-    def add(self, stranger: Stranger) -> None:
+    def add(self, stranger: ForeignJob) -> None:
         """Remember one; the oldest is forgotten when there are too many."""
         if self._by_message.get(stranger.message_id) == stranger:
             return
@@ -121,13 +121,13 @@ class Strangers:
         if len(self._by_message) > STRANGERS_KEPT:
             self._by_message.popitem(last=False)
 
-    def end_by_looks(self, reading: Reading) -> None:
+    def end_by_looks(self, reading: ParsedMessage) -> None:
         """A final that none of our jobs waits for ends the oldest stranger that looks like it."""
         ended = next((one for one in self._by_message.values() if one.could_own(reading)), None)
         if ended is not None:
             self._end(ended, reading)
 
-    def end(self, reading: Reading) -> bool:
+    def end(self, reading: ParsedMessage) -> bool:
         """Whether this final is a stranger's by its ids; that stranger is done then."""
         ended = next((one for one in self._by_message.values() if one.owns(reading)), None)
         if ended is None:
@@ -135,15 +135,15 @@ class Strangers:
         self._end(ended, reading)
         return True
 
-    def _end(self, stranger: Stranger, final: Reading) -> None:
+    def _end(self, stranger: ForeignJob, final: ParsedMessage) -> None:
         uuid, result_id = stranger.job_uuid or final.job_uuid, stranger.result_id or final.message_id
         self.add(replace(stranger, prompt="", job_uuid=uuid, result_id=result_id))
 
-    def own(self, reading: Reading) -> bool:
+    def own(self, reading: ParsedMessage) -> bool:
         """Whether an id says that this final is a stranger's, at work or ended."""
         return any(stranger.owns(reading) for stranger in self._by_message.values())
 
-    def could_own(self, reading: Reading) -> bool:
+    def could_own(self, reading: ParsedMessage) -> bool:
         """Whether a stranger's job may be behind this message, by its looks."""
         return any(stranger.could_own(reading) for stranger in self._by_message.values())
 
@@ -151,7 +151,7 @@ class Strangers:
         return len(self._by_message)
 
 
-def may_be_one_of(reading: Reading, jobs: Iterable[Job]) -> bool:
+def may_be_one_of(reading: ParsedMessage, jobs: Iterable[Job]) -> bool:
     """Whether this may be the start of one of these jobs, of which we have not seen any yet."""
     return any(
         job.state in WAITING and job.message_id is None and could_be_about(reading, job) for job in jobs
@@ -168,36 +168,36 @@ HELD_AT_MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class UnmatchedMessage:
     """One such message. ``seq`` is its dispatch's in the present session, None if it is of no use there."""
 
-    reading: Reading
+    reading: ParsedMessage
     seq: int | None
 
 
-class Holding:
+class UnmatchedMessages:
     """The held messages, oldest first; when there are too many, the oldest is given up."""
 
     def __init__(self) -> None:
-        self._held: list[Held] = []
+        self._held: list[UnmatchedMessage] = []
         self.given_up = 0
 
-    def __iter__(self) -> Iterator[Held]:
+    def __iter__(self) -> Iterator[UnmatchedMessage]:
         return iter(tuple(self._held))
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def hold(self, reading: Reading, seq: int | None) -> None:
+    def hold(self, reading: ParsedMessage, seq: int | None) -> None:
         """Keep it; a message that is held already is not kept twice."""
         if any(held.reading.message_id == reading.message_id for held in self._held):
             return
-        self._held.append(Held(reading, seq))
+        self._held.append(UnmatchedMessage(reading, seq))
         if len(self._held) > HELD_AT_MOST:
             self._held.pop(0)
             self.given_up += 1
 
-    def release(self, held: Held) -> None:
+    def release(self, held: UnmatchedMessage) -> None:
         """It is clear whose it is, and that is committed."""
         self._held = [one for one in self._held if one is not held]
 

@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, normalise, not_newer
-from mjwatch.midjourney.matching.foreign_jobs import WAITING, Strangers
-from mjwatch.midjourney.parsing.parsed_message import Kind, Reading
+from mjwatch.midjourney.matching.foreign_jobs import WAITING, ForeignJobs
+from mjwatch.midjourney.parsing.parsed_message import MessageKind, ParsedMessage
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
-_IN_HISTORY = FINALS | {Kind.STARTED, Kind.PROGRESS}
+_IN_HISTORY = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +40,20 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
+class AmbiguousMatch:
     """More than one could own it, or the ids disagree: hold it until more is known."""
 
     why: str
 
 
 def match(
-    reading: Reading,
+    reading: ParsedMessage,
     jobs: Iterable[Job],
-    strangers: Strangers,
+    strangers: ForeignJobs,
     me: str | None = None,
     *,
     ids_only: bool = False,
-) -> Match | Unclear | None:
+) -> Match | AmbiguousMatch | None:
     """The job that this message is about; Unclear to hold it; None when it is nobody's of ours.
 
     ``me`` is the id of the account that sends: what names somebody else in its mention is not ours.
@@ -73,30 +73,30 @@ def match(
     if len(agreeing) == 1:
         return Match(*next(iter(agreeing.items())))
     if agreeing:
-        return Unclear(f"its ids point to {len(agreeing)} jobs: {', '.join(sorted(agreeing))}")
+        return AmbiguousMatch(f"its ids point to {len(agreeing)} jobs: {', '.join(sorted(agreeing))}")
     if reading.kind in FINALS and strangers.end(reading):
         return None
     return None if ids_only else _by_looks(reading, possible, strangers)
 
 
 def match_history(
-    readings: Sequence[Reading],
+    readings: Sequence[ParsedMessage],
     jobs: Sequence[Job],
-    strangers: Strangers,
+    strangers: ForeignJobs,
     me: str | None = None,
     *,
     by_text: Container[str] | None = None,
     newest: str | None = None,
-) -> list[tuple[Match, Reading]]:
+) -> list[tuple[Match, ParsedMessage]]:
     """Match what was read from the channel's history, where no nonce is and strangers' starts may be gone.
 
     By ids as ever. By looks only where, of all the bot's jobs that no id gives to anybody, exactly one fits
     exactly one of ours; ``by_text`` are the ids of the jobs that may be found so (None: all). What is newer
     than ``newest``, the newest message of which was known before, tells of strangers too.
     """
-    found: list[tuple[Match, Reading]] = []
+    found: list[tuple[Match, ParsedMessage]] = []
     owned: set[str] = set()
-    rest: list[Reading] = []
+    rest: list[ParsedMessage] = []
     for reading in readings:
         by_ids = match(reading, jobs, strangers, me, ids_only=True)
         if isinstance(by_ids, Match):
@@ -111,11 +111,11 @@ def match_history(
     return found
 
 
-def _may_be_ours(reading: Reading, me: str | None) -> bool:
+def _may_be_ours(reading: ParsedMessage, me: str | None) -> bool:
     return reading.kind in _IN_HISTORY and (me is None or reading.user_id in {None, me})
 
 
-def _learn(readings: Sequence[Reading], jobs: Sequence[Job], strangers: Strangers) -> None:
+def _learn(readings: Sequence[ParsedMessage], jobs: Sequence[Job], strangers: ForeignJobs) -> None:
     """Strangers that began in a gap, or ended in it; what may be ours by its looks tells nothing."""
     for reading in sorted(readings, key=lambda reading: int(reading.message_id or 0)):
         if any(_fits(reading, job) for job in jobs):
@@ -126,7 +126,7 @@ def _learn(readings: Sequence[Reading], jobs: Sequence[Job], strangers: Stranger
             strangers.note(reading)
 
 
-def _by_bot_job(readings: Sequence[Reading]) -> list[Reading]:
+def _by_bot_job(readings: Sequence[ParsedMessage]) -> list[ParsedMessage]:
     """One reading for each job of the bot's: of a start message and its own final the final counts."""
     finals = [reading for reading in readings if reading.kind in FINALS]
     ended = {reading.reply_to for reading in finals} | {reading.job_uuid for reading in finals}
@@ -136,8 +136,8 @@ def _by_bot_job(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def _one_to_one(
-    readings: Sequence[Reading], jobs: Sequence[Job], strangers: Strangers
-) -> list[tuple[Match, Reading]]:
+    readings: Sequence[ParsedMessage], jobs: Sequence[Job], strangers: ForeignJobs
+) -> list[tuple[Match, ParsedMessage]]:
     fits = [(job, [reading for reading in readings if _fits(reading, job)]) for job in jobs]
     found = []
     for job, fitting in fits:
@@ -147,7 +147,7 @@ def _one_to_one(
     return found
 
 
-def _fits(reading: Reading, job: Job) -> bool:
+def _fits(reading: ParsedMessage, job: Job) -> bool:
     return (
         job.state in WAITING
         and all(agrees for _, agrees in compare(reading, job))
@@ -156,13 +156,15 @@ def _fits(reading: Reading, job: Job) -> bool:
     )
 
 
-def _looks(reading: Reading, job: Job) -> Match:
+def _looks(reading: ParsedMessage, job: Job) -> Match:
     """What the two have in common where it is no id."""
     by_button = job.press is not None and reading.reply_to == job.press.message_id
     return Match(job.id, "button" if by_button else "text")
 
 
-def _by_looks(reading: Reading, possible: list[Job], strangers: Strangers) -> Match | Unclear | None:
+def _by_looks(
+    reading: ParsedMessage, possible: list[Job], strangers: ForeignJobs
+) -> Match | AmbiguousMatch | None:
     if not _may_go_by_looks(reading):
         return None
     fitting = _whole(reading, [job for job in possible if _is_waiting_for(reading, job)])
@@ -171,31 +173,31 @@ def _by_looks(reading: Reading, possible: list[Job], strangers: Strangers) -> Ma
             strangers.end_by_looks(reading)
         return None
     if len(fitting) > 1:
-        return Unclear(f"{len(fitting)} jobs have this prompt, or have pressed this button")
+        return AmbiguousMatch(f"{len(fitting)} jobs have this prompt, or have pressed this button")
     if strangers.could_own(reading):
-        return Unclear("somebody else's job in this channel looks like this one")
+        return AmbiguousMatch("somebody else's job in this channel looks like this one")
     return _looks(reading, fitting[0])
 
 
-def _whole(reading: Reading, jobs: list[Job]) -> list[Job]:
+def _whole(reading: ParsedMessage, jobs: list[Job]) -> list[Job]:
     """Of jobs by their prompt those that have it whole; only if none has, those whose echo may be cut off."""
     prompt = normalise(reading.prompt or "")
     whole = [job for job in jobs if job.press is not None or normalise(job.prompt.text) == prompt]
     return whole or jobs
 
 
-def _may_go_by_looks(reading: Reading) -> bool:
+def _may_go_by_looks(reading: ParsedMessage) -> bool:
     if reading.kind in FINALS:
         return True
     # A start or a refusal that carries a nonce or an interaction names its owner, and none of ours is it.
     nameless = reading.nonce is None and reading.interaction_id is None
-    return nameless and reading.kind in {Kind.STARTED, Kind.REFUSED, Kind.QUEUED}
+    return nameless and reading.kind in {MessageKind.STARTED, MessageKind.REFUSED, MessageKind.QUEUED}
 
 
-def _is_waiting_for(reading: Reading, job: Job) -> bool:
+def _is_waiting_for(reading: ParsedMessage, job: Job) -> bool:
     if job.state not in WAITING or not could_be_about(reading, job):
         return False
-    if reading.kind is Kind.STARTED:
+    if reading.kind is MessageKind.STARTED:
         # The start of a job that the bot had let wait has no nonce; a start that is ours otherwise has.
         return job.message_id is None and (job.held_by_bot or job.state is State.IN_DOUBT)
     return reading.kind in FINALS or job.message_id is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from mjwatch.midjourney.parsing.parsed_message import Action, Mode, Status
+from mjwatch.midjourney.parsing.parsed_message import Action, JobStatus, Mode
 
 _TAIL = re.compile(r"(?P<before>[^<\n]{0,60})<@!?(?P<user>\d+)>(?P<after>.*)", re.DOTALL)
 _IMAGE = re.compile(r"\bimage #(\d{1,2})\b", re.IGNORECASE)
@@ -32,7 +32,7 @@ _LABELS: tuple[tuple[str, Action], ...] = (
     ("zoom out", Action.ZOOM),
     ("upscal", Action.UPSCALE),  # Upscaling while it runs, Upscaled when done
 )
-_STATUSES = {"waiting to start": Status.WAITING, "stopped": Status.STOPPED, "paused": Status.PAUSED}
+_STATUSES = {"waiting to start": JobStatus.WAITING, "stopped": JobStatus.STOPPED, "paused": JobStatus.PAUSED}
 _MODES = {"fast": Mode.FAST, "relaxed": Mode.RELAXED, "relax": Mode.RELAXED, "turbo": Mode.TURBO}
 
 
@@ -49,7 +49,7 @@ class Echo:
     action: Action | None = None
     image_index: int | None = None
     percent: int | None = None
-    status: Status | None = None
+    status: JobStatus | None = None
     mode: Mode | None = None
     stealth: bool | None = None
     lead: bool = False
@@ -98,7 +98,7 @@ def _bracketed(after: str) -> list[str]:
 def _with_brackets(echo: Echo, after: str) -> Echo:
     words = _bracketed(after)
     percent = next((min(int(m[1]), 100) for w in words if (m := _PERCENT.fullmatch(w))), None)
-    running = Status.RUNNING if percent is not None else None
+    running = JobStatus.RUNNING if percent is not None else None
     mode = next((_MODES[word] for word in words if word in _MODES), None)
     return replace(
         echo,

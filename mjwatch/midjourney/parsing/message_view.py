@@ -20,7 +20,7 @@ from mjwatch.midjourney.parsing.json_values import (
     snowflake_of,
     text_of,
 )
-from mjwatch.midjourney.parsing.parsed_message import Status
+from mjwatch.midjourney.parsing.parsed_message import JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 _FOOTER_PROMPT = re.compile(r"/(\w+)\s?(.*)", re.DOTALL)
 _REPLY = 0
 _FILE_UUID = re.compile(UUID, re.IGNORECASE)
-_AT_WORK = frozenset({Status.WAITING, Status.RUNNING, Status.PAUSED})
+_AT_WORK = frozenset({JobStatus.WAITING, JobStatus.RUNNING, JobStatus.PAUSED})
 
 
 @dataclass(frozen=True)
-class Parts:
+class MessageView:
     """One message object and what can be looked up in it, each thing once."""
 
     payload: Mapping[str, Any]
@@ -142,10 +142,10 @@ class Parts:
         return None if forwarded else snowflake_of(reference.get("message_id"))
 
     @property
-    def replied(self) -> Parts | None:
+    def replied(self) -> MessageView | None:
         """The message replied to, if it is in the payload (Discord leaves it out, or null once deleted)."""
         replied = object_of(self.payload.get("referenced_message"))
-        return Parts(replied) if replied else None
+        return MessageView(replied) if replied else None
 
     @property
     def flags(self) -> int:

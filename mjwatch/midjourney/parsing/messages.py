@@ -28,9 +28,16 @@ from mjwatch.midjourney.parsing.json_values import (
     snowflake_of,
     text_of,
 )
-from mjwatch.midjourney.parsing.message_view import Parts, footer_of
-from mjwatch.midjourney.parsing.parsed_message import Action, Kind, Mode, Reading, Status, read_info
-from mjwatch.midjourney.parsing.refusals import Notice, Outcome, judge_embed, judge_text, stopped
+from mjwatch.midjourney.parsing.message_view import MessageView, footer_of
+from mjwatch.midjourney.parsing.parsed_message import (
+    Action,
+    JobStatus,
+    MessageKind,
+    Mode,
+    ParsedMessage,
+    read_info,
+)
+from mjwatch.midjourney.parsing.refusals import Notice, NoticeEffect, judge_embed, judge_text, stopped
 from mjwatch.prompts.images import only_links
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Refusal, RemotePicture
 
 
-__all__ = ["BOTS", "Action", "Kind", "Mode", "Reading", "Status", "read_message"]
+__all__ = ["BOTS", "Action", "JobStatus", "MessageKind", "Mode", "ParsedMessage", "read_message"]
 
 BOTS = frozenset({MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID})
 
@@ -50,32 +57,32 @@ _COMMANDS = ("imagine", "blend", "describe", "shorten", "info", "settings", "sho
 _VIDEO = re.compile(r"(?:^|\s)--video\b")
 _SHORTENED = re.compile(r"^\W*shortened prompts\W*$", re.IGNORECASE | re.MULTILINE)
 _DESCRIBED = re.compile(r"\s*1\ufe0f?\u20e3.*\s2\ufe0f?\u20e3", re.DOTALL)
-_INFORMS = Notice(Outcome.INFORMS)
+_INFORMS = Notice(NoticeEffect.INFORMS)
 
 
-def read_message(event: str, payload: Mapping[str, Any], bots: frozenset[str] = BOTS) -> Reading:
+def read_message(event: str, payload: Mapping[str, Any], bots: frozenset[str] = BOTS) -> ParsedMessage:
     """Reads one message. Never raises: what is not understood is of kind OTHER or NOTICE.
 
     ``event`` is the dispatch's name, or ``REST`` for an element of the channel's history; ``payload`` what
     stands under ``d``. ``bots`` are the applications whose messages count.
     """
     payload = object_of(payload)
-    parts = Parts(payload)
+    parts = MessageView(payload)
     if event in _DELETES:
         return _deleted(event, payload)
     if event.startswith("INTERACTION_"):
         nonce, interaction = id_of(payload.get("nonce")), id_of(payload.get("id"))
-        return Reading(event=event, kind=Kind.OTHER, nonce=nonce, interaction_id=interaction)
+        return ParsedMessage(event=event, kind=MessageKind.OTHER, nonce=nonce, interaction_id=interaction)
     if event not in _MESSAGES or not _from_bot(parts, bots):
         return _from_somebody(event, payload)
     return _from_the_bot(event, parts)
 
 
-def _deleted(event: str, payload: Mapping[str, Any]) -> Reading:
+def _deleted(event: str, payload: Mapping[str, Any]) -> ParsedMessage:
     ids = (snowflake_of(one) for one in (payload.get("id"), *list_of(payload.get("ids"))))
-    return Reading(
+    return ParsedMessage(
         event=event,
-        kind=Kind.DELETED,
+        kind=MessageKind.DELETED,
         message_id=snowflake_of(payload.get("id")),
         channel_id=snowflake_of(payload.get("channel_id")),
         guild_id=snowflake_of(payload.get("guild_id")),
@@ -83,10 +90,10 @@ def _deleted(event: str, payload: Mapping[str, Any]) -> Reading:
     )
 
 
-def _from_somebody(event: str, payload: Mapping[str, Any]) -> Reading:
-    return Reading(
+def _from_somebody(event: str, payload: Mapping[str, Any]) -> ParsedMessage:
+    return ParsedMessage(
         event=event,
-        kind=Kind.OTHER,
+        kind=MessageKind.OTHER,
         message_id=snowflake_of(payload.get("id")),
         channel_id=snowflake_of(payload.get("channel_id")),
         guild_id=snowflake_of(payload.get("guild_id")),
@@ -94,7 +101,7 @@ def _from_somebody(event: str, payload: Mapping[str, Any]) -> Reading:
     )
 
 
-def _from_bot(parts: Parts, bots: frozenset[str]) -> bool:
+def _from_bot(parts: MessageView, bots: frozenset[str]) -> bool:
     """By author; where a partial update has none, by application, or else by what only the bot writes."""
     author = id_of(object_of(parts.payload.get("author")).get("id"))
     applications = {id_of(parts.payload.get(key)) for key in ("application_id", "webhook_id")}
@@ -105,11 +112,11 @@ def _from_bot(parts: Parts, bots: frozenset[str]) -> bool:
     return bool(parts.custom_ids) or parts.echo is not None or parts.command in _COMMANDS
 
 
-def _from_the_bot(event: str, parts: Parts) -> Reading:
+def _from_the_bot(event: str, parts: MessageView) -> ParsedMessage:
     payload, echo = parts.payload, parts.echo
     notice = _judge(parts)
     kind = _kind(event, parts, notice)
-    return Reading(
+    return ParsedMessage(
         event=event,
         kind=kind,
         message_id=snowflake_of(payload.get("id")),
@@ -130,7 +137,7 @@ def _from_the_bot(event: str, parts: Parts) -> Reading:
         prompt=echo.prompt if echo else parts.footer_prompt,
         user_id=echo.user_id if echo else None,
         percent=echo.percent if echo else None,
-        status=Status.WAITING if kind is Kind.STARTED and echo else echo.status if echo else None,
+        status=JobStatus.WAITING if kind is MessageKind.STARTED and echo else echo.status if echo else None,
         mode=echo.mode if echo else None,
         stealth=echo.stealth if echo else None,
         action=_action(kind, parts),
@@ -140,12 +147,12 @@ def _from_the_bot(event: str, parts: Parts) -> Reading:
         images=parts.images,
         buttons=parts.buttons,
         error=_error(kind, parts, notice),
-        info=read_info(_descriptions(parts)) if kind is Kind.INFO else None,
+        info=read_info(_descriptions(parts)) if kind is MessageKind.INFO else None,
         text=_text(kind, parts),
     )
 
 
-def _judge(parts: Parts) -> Notice:
+def _judge(parts: MessageView) -> Notice:
     """What the embeds, or the text where it is not that of a job, do to the job."""
     judged = (
         judge_embed(
@@ -157,79 +164,85 @@ def _judge(parts: Parts) -> Notice:
         )
         for embed in parts.embeds
     )
-    decided = next((notice for notice in judged if notice.outcome is not Outcome.INFORMS), None)
+    decided = next((notice for notice in judged if notice.outcome is not NoticeEffect.INFORMS), None)
     if decided or parts.echo is not None:
         return decided or _INFORMS
     return judge_text(parts.content, parts.timestamp, answer=parts.answers)
 
 
-def _kind(event: str, parts: Parts, notice: Notice) -> Kind:
+def _kind(event: str, parts: MessageView, notice: Notice) -> MessageKind:
     if parts.final:
-        return Kind.BUTTON_USED if event == "MESSAGE_UPDATE" else _finished(parts)
+        return MessageKind.BUTTON_USED if event == "MESSAGE_UPDATE" else _finished(parts)
     answered = _answered(parts)
     if answered is not None:
         return answered
-    if notice.outcome is not Outcome.INFORMS:
-        return Kind.REFUSED if notice.outcome is Outcome.REFUSED else Kind.QUEUED
+    if notice.outcome is not NoticeEffect.INFORMS:
+        return MessageKind.REFUSED if notice.outcome is NoticeEffect.REFUSED else MessageKind.QUEUED
     if parts.echo is not None:
         return _running(parts.echo, parts.images)
-    return Kind.STARTED if parts.empty and event != "MESSAGE_UPDATE" else Kind.NOTICE
+    return MessageKind.STARTED if parts.empty and event != "MESSAGE_UPDATE" else MessageKind.NOTICE
 
 
-def _finished(parts: Parts) -> Kind:
+def _finished(parts: MessageView) -> MessageKind:
     types = (image.content_type or "" for image in parts.images)
     if any(one.of_video for one in parts.custom_ids) or any(one.startswith("video/") for one in types):
-        return Kind.VIDEO
+        return MessageKind.VIDEO
     if parts.echo is not None and parts.echo.single:
-        return Kind.SINGLE
+        return MessageKind.SINGLE
     if any(one.of_grid for one in parts.custom_ids):
-        return Kind.RESULT
+        return MessageKind.RESULT
     of_one = any(one.unknown or one.action not in (None, Action.REROLL) for one in parts.custom_ids)
-    return Kind.SINGLE if of_one else Kind.RESULT
+    return MessageKind.SINGLE if of_one else MessageKind.RESULT
 
 
-def _answered(parts: Parts) -> Kind | None:
+def _answered(parts: MessageView) -> MessageKind | None:
     """The commands whose answer is text in an embed, each known by something of its own."""
     description = _descriptions(parts)
     if any(text_of(embed.get("title")).lower().startswith("your info") for embed in parts.embeds):
-        return Kind.INFO
+        return MessageKind.INFO
     if any(one.verb.startswith("promptanalyzer") for one in parts.custom_ids):
-        return Kind.SHORTEN
+        return MessageKind.SHORTEN
     if any(one.verb.startswith("picread") for one in parts.custom_ids):
-        return Kind.DESCRIBE
+        return MessageKind.DESCRIBE
     if _SHORTENED.search(description):
-        return Kind.SHORTEN
-    return Kind.DESCRIBE if _DESCRIBED.match(description) else None
+        return MessageKind.SHORTEN
+    return MessageKind.DESCRIBE if _DESCRIBED.match(description) else None
 
 
-def _running(echo: Echo, images: tuple[RemotePicture, ...]) -> Kind:
+def _running(echo: Echo, images: tuple[RemotePicture, ...]) -> MessageKind:
     """Without a word on its status, the text of a button's job is its start, any other one goes on."""
-    if echo.status is Status.STOPPED:
-        return Kind.REFUSED
+    if echo.status is JobStatus.STOPPED:
+        return MessageKind.REFUSED
     only_lead = echo.status is None and echo.lead and not images
-    return Kind.STARTED if echo.status is Status.WAITING or only_lead else Kind.PROGRESS
+    return MessageKind.STARTED if echo.status is JobStatus.WAITING or only_lead else MessageKind.PROGRESS
 
 
-def _error(kind: Kind, parts: Parts, notice: Notice) -> Refusal | None:
-    if kind is not Kind.REFUSED:
+def _error(kind: MessageKind, parts: MessageView, notice: Notice) -> Refusal | None:
+    if kind is not MessageKind.REFUSED:
         return None
     return notice.refusal or stopped(parts.content)
 
 
-def _text(kind: Kind, parts: Parts) -> str | None:
-    if kind not in (Kind.INFO, Kind.DESCRIBE, Kind.SHORTEN, Kind.NOTICE, Kind.QUEUED):
+def _text(kind: MessageKind, parts: MessageView) -> str | None:
+    if kind not in (
+        MessageKind.INFO,
+        MessageKind.DESCRIBE,
+        MessageKind.SHORTEN,
+        MessageKind.NOTICE,
+        MessageKind.QUEUED,
+    ):
         return None
-    titles = [text_of(embed.get("title")) for embed in parts.embeds] if kind is Kind.NOTICE else []
+    titles = [text_of(embed.get("title")) for embed in parts.embeds] if kind is MessageKind.NOTICE else []
     switches = read_switches(parts.payload.get("components"))
     words = filter(None, (*titles, _descriptions(parts) or parts.content, switches))
     return "\n\n".join(words) or None
 
 
-def _descriptions(parts: Parts) -> str:
+def _descriptions(parts: MessageView) -> str:
     return "\n\n".join(filter(None, (text_of(embed.get("description")) for embed in parts.embeds)))
 
 
-def _action(kind: Kind, parts: Parts) -> Action | None:
+def _action(kind: MessageKind, parts: MessageView) -> Action | None:
     """What was asked for, where the message tells it.
 
     A reply without a label is an imagine if it replies to the job's own progress message, a reroll if to
@@ -237,7 +250,11 @@ def _action(kind: Kind, parts: Parts) -> Action | None:
     """
     echo = parts.echo
     if echo is None:
-        return _of_command(parts.command) if kind in (Kind.REFUSED, Kind.QUEUED, Kind.STARTED) else None
+        return (
+            _of_command(parts.command)
+            if kind in (MessageKind.REFUSED, MessageKind.QUEUED, MessageKind.STARTED)
+            else None
+        )
     if echo.action is not None:
         return echo.action
     prompt = echo.prompt or ""
@@ -254,11 +271,11 @@ def _of_command(command: str | None) -> Action | None:
     return {"imagine": Action.IMAGINE, "blend": Action.BLEND}.get(command or "")
 
 
-def _replies_to_grid(parts: Parts) -> bool:
+def _replies_to_grid(parts: MessageView) -> bool:
     return parts.replied is not None and any(one.of_grid for one in parts.replied.custom_ids)
 
 
-def _replies_to_progress(parts: Parts) -> bool:
+def _replies_to_progress(parts: MessageView) -> bool:
     replied = parts.replied
     return replied is not None and not replied.final and replied.echo is not None
 
@@ -287,7 +304,7 @@ def explain(document: object) -> dict[str, Any]:
     return _http(payload) if event == "HTTP" else _plain(read_message(event, payload))
 
 
-def _plain(reading: Reading) -> dict[str, Any]:
+def _plain(reading: ParsedMessage) -> dict[str, Any]:
     return {
         **{key: getattr(reading, key) for key in _FACTS},
         "images": [_image(image) for image in reading.images],
@@ -313,8 +330,8 @@ def _http(payload: Mapping[str, Any]) -> dict[str, Any]:
         return _request(object_of(body))
     headers = {str(name): str(value) for name, value in object_of(payload.get("headers")).items()}
     refusal = read_answer(status, headers, body)
-    kind = Kind.OTHER if refusal is None else Kind.HTTP_ERROR
-    return _plain(Reading(event="HTTP", kind=kind)) | {"error": _error_fields(refusal)}
+    kind = MessageKind.OTHER if refusal is None else MessageKind.HTTP_ERROR
+    return _plain(ParsedMessage(event="HTTP", kind=kind)) | {"error": _error_fields(refusal)}
 
 
 def _decoded(body: object) -> object:
@@ -339,7 +356,7 @@ def _request(body: Mapping[str, Any]) -> dict[str, Any]:
     field = prompt_field(modal) if modal is not None else None
     prompt = dict(modal.fields)[field] if modal is not None and field is not None else given.get("prompt")
     shown = re.fullmatch(UUID, given.get("job_id", ""), re.IGNORECASE)
-    return _plain(Reading(event="HTTP", kind=Kind.OTHER)) | {
+    return _plain(ParsedMessage(event="HTTP", kind=MessageKind.OTHER)) | {
         "nonce": id_of(body.get("nonce")),
         "prompt": prompt,
         "buttons": [custom_id] if custom_id and data.get("component_type") == _BUTTON else [],

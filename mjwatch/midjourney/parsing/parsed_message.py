@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Button, Refusal, RemotePicture, Snowflake
 
 
-class Kind(StrEnum):
+class MessageKind(StrEnum):
     """What a message (or its change) means for a job."""
 
     STARTED = "started"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     QUEUED = "queued"
     """A notice: the job will start when another one ends. Not a failure."""
     REFUSED = "refused"
-    """Any error or refusal of a job; ``Reading.error`` says which."""
+    """Any error or refusal of a job; ``ParsedMessage.error`` says which."""
     BUTTON_USED = "button_used"
     """A change of a message that was final already; never a new result."""
     DELETED = "deleted"
@@ -56,7 +56,7 @@ class Action(StrEnum):
     VIDEO = "video"
 
 
-class Status(StrEnum):
+class JobStatus(StrEnum):
     """Where a running job stands, in the words after the mention."""
 
     WAITING = "waiting"
@@ -74,7 +74,7 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ParsedMessage:
     """One message as read; None and empty tuples where the message says nothing.
 
     ``prompt`` is as echoed, so it may differ from what was submitted. ``user_id`` is the person in the
@@ -85,7 +85,7 @@ class Reading:
     """
 
     event: str
-    kind: Kind
+    kind: MessageKind
     message_id: Snowflake | None = None
     channel_id: Snowflake | None = None
     guild_id: Snowflake | None = None
@@ -105,7 +105,7 @@ class Reading:
     prompt: str | None = None
     user_id: Snowflake | None = None
     percent: int | None = None
-    status: Status | None = None
+    status: JobStatus | None = None
     mode: Mode | None = None
     stealth: bool | None = None
     action: Action | None = None
@@ -115,7 +115,7 @@ class Reading:
     images: tuple[RemotePicture, ...] = ()
     buttons: tuple[Button, ...] = ()
     error: Refusal | None = None
-    info: Info | None = None
+    info: AccountInfo | None = None
     text: str | None = None
 
 
@@ -130,7 +130,7 @@ _MODES = {"fast": Mode.FAST, "relax": Mode.RELAXED, "turbo": Mode.TURBO}
 
 
 @dataclass(frozen=True, slots=True)
-class Info:
+class AccountInfo:
     """An account as ``/info`` shows it; None where a line is missing.
 
     Fast time in hours, also where the bot speaks of minutes; ``renews`` in seconds since 1970.
@@ -150,14 +150,14 @@ class Info:
     running: int | None = None
 
 
-def read_info(description: str) -> Info:
+def read_info(description: str) -> AccountInfo:
     """Reads the embed's lines ``**Key**:   value`` (recorded 2024); unknown keys are passed over."""
     lines = _lines(description)
     subscription = lines.get("subscription")
     renews = _RENEWS.search(subscription or "")
     left, total = _hours(lines.get("fast time remaining", ""))
     percent = _PERCENT.search(lines.get("fast time remaining", ""))
-    return Info(
+    return AccountInfo(
         subscription=subscription,
         renews=int(renews[1]) if renews else None,
         mode=_mode(lines.get("job mode", "")),

@@ -29,7 +29,7 @@ _HEADING_LENGTH = 60
 """Characters; a longer first line is no title that stands outside of an embed's own."""
 
 
-class Outcome(Enum):
+class NoticeEffect(Enum):
     """What a wording does to the job that it is about."""
 
     REFUSED = auto()
@@ -39,14 +39,14 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class RefusalPattern:
     """One row: what is looked for (lower case, anywhere in the text) and what it means."""
 
     pattern: str
     cls: RefusalClass | None
     advice: str
     needs_human: bool = False
-    outcome: Outcome = Outcome.REFUSED
+    outcome: NoticeEffect = NoticeEffect.REFUSED
 
     def found_in(self, text: str) -> bool:
         """Whether the text has this wording, whatever its case."""
@@ -61,7 +61,7 @@ class Wording:
 class Notice:
     """An embed or a text of the bot as judged: what it does, and the refusal if it is one."""
 
-    outcome: Outcome
+    outcome: NoticeEffect
     refusal: Refusal | None = None
 
 
@@ -75,32 +75,32 @@ _REPHRASE = "Change the prompt; this one will be refused again."
 _SPELLING = "Correct the prompt as the message says and submit it again."
 _SUBSCRIBE = "Look at your plan with /subscribe in Discord, then run `mjwatch resume`."
 
-ACCOUNT_SENTENCES: tuple[Wording, ...] = (
-    Wording(
+ACCOUNT_SENTENCES: tuple[RefusalPattern, ...] = (
+    RefusalPattern(
         r"triggered an abuse alert|account is now under manual review",
         _ACCOUNT,
         _STOP + "Midjourney's staff reviews the account; sending more makes it worse.",
         needs_human=True,
     ),
-    Wording(
+    RefusalPattern(
         r"third-party tools or scripting|blocked due to suspicious activity",
         _ACCOUNT,
         _STOP + "Midjourney objects to automation on this account: don't go on with it.",
         needs_human=True,
     ),
-    Wording(
+    RefusalPattern(
         r"blocked from accessing midjourney",
         _ACCOUNT,
         _STOP + "The account is blocked; only Midjourney's support can lift that.",
         needs_human=True,
     ),
-    Wording(
+    RefusalPattern(
         r"have a pending moderation message",
         _ACCOUNT,
         "Read the pending message in Discord and acknowledge it yourself, then run `mjwatch resume`.",
         needs_human=True,
     ),
-    Wording(
+    RefusalPattern(
         r"verify (?:that )?you(?:'|\u2019| a)re (?:a )?human|please complete the task",
         _ACCOUNT,
         _PROVE,
@@ -109,71 +109,73 @@ ACCOUNT_SENTENCES: tuple[Wording, ...] = (
 )
 """Sentences that stop the account wherever they stand, since their titles are not all known."""
 
-TITLES: tuple[Wording, ...] = (
-    Wording(r"^job queued", None, "", outcome=Outcome.QUEUED),
-    Wording(r"duplicate images? detected", None, "", outcome=Outcome.INFORMS),
-    Wording(r"progress images have been disabled", None, "", outcome=Outcome.INFORMS),
-    Wording(
+TITLES: tuple[RefusalPattern, ...] = (
+    RefusalPattern(r"^job queued", None, "", outcome=NoticeEffect.QUEUED),
+    RefusalPattern(r"duplicate images? detected", None, "", outcome=NoticeEffect.INFORMS),
+    RefusalPattern(r"progress images have been disabled", None, "", outcome=NoticeEffect.INFORMS),
+    RefusalPattern(
         r"queue (?:is )?full",
         _RETRY,
         "Too many jobs wait at Midjourney; this one goes again when one has ended.",
     ),
-    Wording(r"slow down", _RETRY, "Too quick for Midjourney; it goes again at the time that it named."),
-    Wording(
+    RefusalPattern(
+        r"slow down", _RETRY, "Too quick for Midjourney; it goes again at the time that it named."
+    ),
+    RefusalPattern(
         r"^action needed to continue",
         _MODERATION,
         "Midjourney's moderators doubt this prompt. Change it, or press Appeal in Discord yourself.",
     ),
-    Wording(r"^action required", _ACCOUNT, _PROVE, needs_human=True),
-    Wording(r"\bhuman\b|\bcaptcha\b|complete the task", _ACCOUNT, _PROVE, needs_human=True),
-    Wording(
+    RefusalPattern(r"^action required", _ACCOUNT, _PROVE, needs_human=True),
+    RefusalPattern(r"\bhuman\b|\bcaptcha\b|complete the task", _ACCOUNT, _PROVE, needs_human=True),
+    RefusalPattern(
         r"pending mod",
         _ACCOUNT,
         "Read the pending message in Discord and acknowledge it yourself, then run `mjwatch resume`.",
         needs_human=True,
     ),
-    Wording(
+    RefusalPattern(
         r"(?:tos|terms(?: of service)?) not accepted",
         _ACCOUNT,
         "Read Midjourney's terms of service in Discord, accept them yourself, then run `mjwatch resume`.",
         needs_human=True,
     ),
-    Wording(
+    RefusalPattern(
         r"^(?:temporarily )?blocked|^account (?:blocked|banned|suspended)|^abuse (?:alert|detected)",
         _ACCOUNT,
         _STOP + "The account is blocked; only Midjourney's support can lift that.",
         needs_human=True,
     ),
-    Wording(r"banned|image denied|image prompt denied", _MODERATION, _REPHRASE),
-    Wording(r"(?:image|output|prompt) filters?", _MODERATION, _REPHRASE),
-    Wording(
+    RefusalPattern(r"banned|image denied|image prompt denied", _MODERATION, _REPHRASE),
+    RefusalPattern(r"(?:image|output|prompt) filters?", _MODERATION, _REPHRASE),
+    RefusalPattern(
         r"credits? exhausted|out of (?:fast )?hours",
         _PLAN,
         "The fast hours are used up: switch to /relax in Discord or buy hours, then run `mjwatch resume`.",
         needs_human=True,
     ),
-    Wording(
+    RefusalPattern(
         r"subscription (?:is )?(?:required|paused|expired|cancell?ed)|plan cancell?ed",
         _ACCOUNT,
         _SUBSCRIBE,
         needs_human=True,
     ),
-    Wording(r"job action restricted", _PLAN, "Your plan does not include this action."),
-    Wording(
+    RefusalPattern(r"job action restricted", _PLAN, "Your plan does not include this action."),
+    RefusalPattern(
         r"invalid link", _USER, "Check that the link opens in a browser without a login, and submit again."
     ),
-    Wording(r"invalid|empty prompt|unrecogni[sz]ed parameter", _USER, _SPELLING),
-    Wording(r"something went wrong|could not complete|internal error", _TRANSIENT, _LATER),
+    RefusalPattern(r"invalid|empty prompt|unrecogni[sz]ed parameter", _USER, _SPELLING),
+    RefusalPattern(r"something went wrong|could not complete|internal error", _TRANSIENT, _LATER),
 )
 """Titles, the first that is found counts."""
 
-TEXTS: tuple[Wording, ...] = (
-    Wording(r"error processing your request|failed to process your command", _TRANSIENT, _LATER),
-    Wording(
+TEXTS: tuple[RefusalPattern, ...] = (
+    RefusalPattern(r"error processing your request|failed to process your command", _TRANSIENT, _LATER),
+    RefusalPattern(
         r"queue is full", _RETRY, "Too many jobs wait at Midjourney; this one goes again when one has ended."
     ),
-    Wording(r"^unrecogni[sz]ed parameter", _USER, _SPELLING),
-    Wording(r"^request cancelled due to \w+ filters", _MODERATION, _REPHRASE),
+    RefusalPattern(r"^unrecogni[sz]ed parameter", _USER, _SPELLING),
+    RefusalPattern(r"^request cancelled due to \w+ filters", _MODERATION, _REPHRASE),
 )
 """Errors that come as plain text, or as the description of an embed whose title says nothing."""
 
@@ -197,12 +199,12 @@ def judge_embed(title: str, description: str, colour: int | None, footer: str, n
         or _find(TEXTS, words)
     )
     if wording is None and colour in RED:
-        wording = Wording("", None, _UNKNOWN_ADVICE)
-    if wording is None or wording.outcome is not Outcome.REFUSED:
-        return Notice(Outcome.INFORMS if wording is None else wording.outcome)
+        wording = RefusalPattern("", None, _UNKNOWN_ADVICE)
+    if wording is None or wording.outcome is not NoticeEffect.REFUSED:
+        return Notice(NoticeEffect.INFORMS if wording is None else wording.outcome)
     if _DECLINE.match(footer) and wording.cls in (_TRANSIENT, None):
-        wording = Wording("", _MODERATION, _REPHRASE)
-    return Notice(Outcome.REFUSED, _refusal(wording, title or None, description, now))
+        wording = RefusalPattern("", _MODERATION, _REPHRASE)
+    return Notice(NoticeEffect.REFUSED, _refusal(wording, title or None, description, now))
 
 
 def judge_text(text: str, now: float | None = None, *, answer: bool = False) -> Notice:
@@ -213,9 +215,9 @@ def judge_text(text: str, now: float | None = None, *, answer: bool = False) -> 
     """
     words = _bare(text)
     wording = _find(ACCOUNT_SENTENCES, text) or (_headed(words) if answer else None) or _find(TEXTS, words)
-    if wording is None or wording.outcome is not Outcome.REFUSED:
-        return Notice(Outcome.INFORMS if wording is None else wording.outcome)
-    return Notice(Outcome.REFUSED, _refusal(wording, None, text, now))
+    if wording is None or wording.outcome is not NoticeEffect.REFUSED:
+        return Notice(NoticeEffect.INFORMS if wording is None else wording.outcome)
+    return Notice(NoticeEffect.REFUSED, _refusal(wording, None, text, now))
 
 
 def stopped(detail: str) -> Refusal:
@@ -223,7 +225,7 @@ def stopped(detail: str) -> Refusal:
     return Refusal(None, None, detail, advice=_STOPPED_ADVICE, stopped=True)
 
 
-def _find(table: Iterable[Wording], text: str) -> Wording | None:
+def _find(table: Iterable[RefusalPattern], text: str) -> RefusalPattern | None:
     return next((wording for wording in table if wording.found_in(text)), None)
 
 
@@ -231,7 +233,7 @@ def _bare(text: str) -> str:
     return _ORNAMENT.sub("", text.strip())
 
 
-def _headed(words: str) -> Wording | None:
+def _headed(words: str) -> RefusalPattern | None:
     """The title that stands in the first line of a text."""
     heading = words.partition("\n")[0]
     if len(heading) > _HEADING_LENGTH:
@@ -239,7 +241,7 @@ def _headed(words: str) -> Wording | None:
     return next((wording for wording in TITLES if wording.begins(heading)), None)
 
 
-def _refusal(wording: Wording, title: str | None, detail: str, now: float | None) -> Refusal:
+def _refusal(wording: RefusalPattern, title: str | None, detail: str, now: float | None) -> Refusal:
     at = _RETRY_AT.search(detail) if wording.cls is RefusalClass.RETRY else None
     wait = max(0.0, int(at[1]) - now) if at and now is not None else None
     return Refusal(wording.cls, title, detail, wording.needs_human, wait, wording.advice)

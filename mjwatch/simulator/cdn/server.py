@@ -13,9 +13,9 @@ from mjwatch.simulator.cdn.render import media_type
 from mjwatch.simulator.faults.answers import spoiled
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.cdn.store import Pictures, Signer
-    from mjwatch.simulator.faults.registry import Faults
-    from mjwatch.simulator.recorder import Witness
+    from mjwatch.simulator.cdn.store import ImageStore, Signer
+    from mjwatch.simulator.faults.registry import FaultRegistry
+    from mjwatch.simulator.recorder import Recorder
 
 GONE = "This content is no longer available."
 
@@ -23,7 +23,9 @@ GONE = "This content is no longer available."
 class Cdn:
     """Handlers of downloads."""
 
-    def __init__(self, pictures: Pictures, signer: Signer, faults: Faults, witness: Witness) -> None:
+    def __init__(
+        self, pictures: ImageStore, signer: Signer, faults: FaultRegistry, witness: Recorder
+    ) -> None:
         self._pictures = pictures
         self._signer = signer
         self._faults = faults

@@ -69,7 +69,7 @@ class ByteCache(Generic[Name]):
         self._total -= len(self._items.pop(name, b""))
 
 
-class Pictures:
+class ImageStore:
     """What the CDN has, by path."""
 
     def __init__(self, cache_bytes: int = CACHE_MAX) -> None:
@@ -146,10 +146,10 @@ class Pictures:
 _LINK = re.compile(r"<?(https?://[^\s<>]+)>?")
 
 
-class Links:
+class LinkResolver:
     """Follows links to attachments; the rest of the web is out of reach and taken to be well."""
 
-    def __init__(self, signer: Signer, pictures: Pictures) -> None:
+    def __init__(self, signer: Signer, pictures: ImageStore) -> None:
         self._signer = signer
         self._pictures = pictures
 

@@ -21,23 +21,23 @@ from mjwatch.simulator.http.errors import html_answer, refused, reset_connection
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
-    from mjwatch.simulator.faults.registry import Faults
+    from mjwatch.simulator.faults.registry import FaultRegistry
 
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mjwatch.simulator.faults.registry import Armed, Faults
+    from mjwatch.simulator.faults.registry import ArmedFault, FaultRegistry
 
     Headers = dict[str, str]
-    SpoiledDownload = Callable[[web.Request, bytes, Headers, Armed], Awaitable[web.StreamResponse]]
+    SpoiledDownload = Callable[[web.Request, bytes, Headers, ArmedFault], Awaitable[web.StreamResponse]]
 
 _DRIPS = 20
 _MEGABYTE = bytes(1 << 20)
 
 
 async def spoiled(
-    faults: Faults, prompt: str, request: web.Request, data: bytes, headers: Headers
+    faults: FaultRegistry, prompt: str, request: web.Request, data: bytes, headers: Headers
 ) -> web.StreamResponse | None:
     """The answer in place of these bytes, if a fault is armed for a picture of this prompt."""
     for name, spoil in _SPOILED.items():
@@ -46,46 +46,46 @@ async def spoiled(
     return None
 
 
-async def _failed(_request: web.Request, _data: bytes, _headers: Headers, armed: Armed) -> web.Response:
+async def _failed(_request: web.Request, _data: bytes, _headers: Headers, armed: ArmedFault) -> web.Response:
     return web.Response(status=int(armed.number("status", 503)), text="error")
 
 
-async def _reset(request: web.Request, _data: bytes, _headers: Headers, _armed: Armed) -> web.Response:
+async def _reset(request: web.Request, _data: bytes, _headers: Headers, _armed: ArmedFault) -> web.Response:
     return reset_connection(request)
 
 
-async def _moved(_request: web.Request, _data: bytes, _headers: Headers, armed: Armed) -> web.Response:
+async def _moved(_request: web.Request, _data: bytes, _headers: Headers, armed: ArmedFault) -> web.Response:
     elsewhere = armed.text("location", "http://pictures.example.invalid/grid.png")
     return web.Response(status=302, headers={"Location": elsewhere})
 
 
-async def _corrupt(_request: web.Request, data: bytes, headers: Headers, _armed: Armed) -> web.Response:
+async def _corrupt(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
     third = len(data) // 3
     return web.Response(body=data[:third] + bytes(third) + data[2 * third :], headers=headers)
 
 
-async def _shorter(_request: web.Request, data: bytes, headers: Headers, _armed: Armed) -> web.Response:
+async def _shorter(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
     return web.Response(body=data[: len(data) // 2], headers=headers)
 
 
-async def _partial(_request: web.Request, data: bytes, headers: Headers, _armed: Armed) -> web.Response:
+async def _partial(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
     start = len(data) // 2
     said = {**headers, "Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
     return web.Response(status=206, body=data[start:], headers=said)
 
 
-async def _page(_request: web.Request, data: bytes, headers: Headers, _armed: Armed) -> web.Response:
+async def _page(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
     page = b"<!doctype html><html><body>Please log in.</body></html>".ljust(len(data))
     return web.Response(body=page, headers={**headers, "Content-Type": "text/html"})
 
 
-async def _bomb(_request: web.Request, data: bytes, headers: Headers, armed: Armed) -> web.Response:
+async def _bomb(_request: web.Request, data: bytes, headers: Headers, armed: ArmedFault) -> web.Response:
     edge = int(armed.number("edge", 60_000))
     body = enormous_png(edge).ljust(len(data), b"\0")
     return web.Response(body=body, headers={**headers, "Content-Type": "image/png"})
 
 
-async def _huge(request: web.Request, data: bytes, headers: Headers, armed: Armed) -> web.StreamResponse:
+async def _huge(request: web.Request, data: bytes, headers: Headers, armed: ArmedFault) -> web.StreamResponse:
     response = web.StreamResponse(headers=headers)
     response.enable_chunked_encoding()
     await response.prepare(request)
@@ -97,7 +97,7 @@ async def _huge(request: web.Request, data: bytes, headers: Headers, armed: Arme
 
 
 async def _truncated(
-    request: web.Request, data: bytes, headers: Headers, _armed: Armed
+    request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault
 ) -> web.StreamResponse:
     response = await _begun(request, data, headers)
     await response.write(data[: len(data) // 2])
@@ -106,7 +106,9 @@ async def _truncated(
     return response
 
 
-async def _dripped(request: web.Request, data: bytes, headers: Headers, armed: Armed) -> web.StreamResponse:
+async def _dripped(
+    request: web.Request, data: bytes, headers: Headers, armed: ArmedFault
+) -> web.StreamResponse:
     response = await _begun(request, data, headers)
     step = max(1, len(data) // _DRIPS)
     with contextlib.suppress(ConnectionError):
@@ -151,28 +153,28 @@ _SPOILED: dict[str, SpoiledDownload] = {
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mjwatch.simulator.faults.registry import Armed, Faults
+    from mjwatch.simulator.faults.registry import ArmedFault, FaultRegistry
 
-    Spoiled = Callable[[Armed], web.Response]
+    Spoiled = Callable[[ArmedFault], web.Response]
 
 
-def any_error(armed: Armed) -> web.Response:
+def any_error(armed: ArmedFault) -> web.Response:
     """An error of the fault's own making."""
     code, status = int(armed.number("code", 0)), int(armed.number("status", 400))
     return refused(errors.coded(status, code, armed.text("message", "Simulated error")))
 
 
-def rate_limited(armed: Armed) -> web.Response:
+def rate_limited(armed: ArmedFault) -> web.Response:
     """429 with a scope."""
     return refused(errors.rate_limited(armed.number("retry_after", 0.2), armed.text("scope", "user")))
 
 
-def not_ready(armed: Armed) -> web.Response:
+def not_ready(armed: ArmedFault) -> web.Response:
     """202: ask again."""
     return refused(errors.not_ready(armed.number("retry_after", 0.2)))
 
 
-def html(armed: Armed) -> web.Response:
+def html(armed: ArmedFault) -> web.Response:
     """A page of whatever stands before the API."""
     return html_answer(int(armed.number("status", 503)), "<html><body><h1>Not now</h1></body></html>")
 
@@ -198,17 +200,17 @@ _AFTER: dict[str, Spoiled] = {
 }
 
 
-def spoiled_before(faults: Faults, text: str) -> web.Response | None:
+def spoiled_before(faults: FaultRegistry, text: str) -> web.Response | None:
     """The answer in place of running the interaction, if a fault is armed for it."""
     return _first(_BEFORE, faults, text)
 
 
-def spoiled_after(faults: Faults, text: str) -> web.Response | None:
+def spoiled_after(faults: FaultRegistry, text: str) -> web.Response | None:
     """The answer in place of 204, though the interaction ran."""
     return _first(_AFTER, faults, text)
 
 
-def _first(table: dict[str, Spoiled], faults: Faults, text: str) -> web.Response | None:
+def _first(table: dict[str, Spoiled], faults: FaultRegistry, text: str) -> web.Response | None:
     for name, spoiled in table.items():
         if armed := faults.take(name, text):
             return spoiled(armed)
@@ -218,7 +220,7 @@ def _first(table: dict[str, Spoiled], faults: Faults, text: str) -> web.Response
 _ANSWERS = {"rest_error": any_error, "rest_429": rate_limited, "rest_202": not_ready, "rest_html": html}
 
 
-def rest_faults(faults: Faults) -> Middleware:
+def rest_faults(faults: FaultRegistry) -> Middleware:
     """The middleware that spoils answers."""
 
     @web.middleware

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
 from mjwatch.simulator.faults.catalogue import CATALOGUE
-from mjwatch.simulator.gateway.delivery import Manner
+from mjwatch.simulator.gateway.delivery import DeliveryManner
 
 if TYPE_CHECKING:
     from mjwatch.simulator.world import Json
@@ -21,7 +21,7 @@ _KEYS = frozenset({"fault", "count", "match", "after"})
 
 
 @dataclass(slots=True)
-class Armed:
+class ArmedFault:
     """A fault that waits for its occasion."""
 
     name: str
@@ -42,19 +42,19 @@ class FaultError(ValueError):
     """A request for a fault that does not exist or is not understood."""
 
 
-class Faults:
+class FaultRegistry:
     """The armed faults; each is used up by as many occasions as its count."""
 
     def __init__(self) -> None:
-        self._armed: list[Armed] = []
+        self._armed: list[ArmedFault] = []
 
-    def arm(self, request: object) -> Armed:
+    def arm(self, request: object) -> ArmedFault:
         """Arm what a control request asks for. Raises FaultError."""
         armed = _parsed(request)
         self._armed.append(armed)
         return armed
 
-    def take(self, name: str, text: str = "") -> Armed | None:
+    def take(self, name: str, text: str = "") -> ArmedFault | None:
         """Use up one occasion of this fault, if one is armed whose match is in the text."""
         for armed in self._armed:
             if armed.name == name and armed.match in text:
@@ -80,12 +80,12 @@ class Faults:
         return {"faults": CATALOGUE, "armed": armed}
 
 
-def checked_fault(request: object) -> Armed:
+def checked_fault(request: object) -> ArmedFault:
     """The fault that this asks for, not armed yet. Raises FaultError if it is no request for a fault."""
     return _parsed(request)
 
 
-def _parsed(request: object) -> Armed:
+def _parsed(request: object) -> ArmedFault:
     if not isinstance(request, dict) or not isinstance(request.get("fault"), str):
         raise FaultError('a fault is an object like {"fault": "post_429", "count": 1}')
     details: dict[str, Any] = {key: request[key] for key in request if key not in _KEYS}
@@ -99,11 +99,11 @@ def _parsed(request: object) -> Armed:
         raise FaultError("count is a number from 1, match is a text")
     if not all(isinstance(details.get(key, 0), int | float) for key in _NUMBERS):
         raise FaultError(f"{', '.join(_NUMBERS)} are numbers")
-    return Armed(name, count, match, details)
+    return ArmedFault(name, count, match, details)
 
 
 @dataclass(frozen=True, slots=True)
-class Quirks:
+class JobFaults:
     """Each field is a fault of that name, taken when the job starts."""
 
     no_start: bool = False
@@ -128,23 +128,23 @@ class Quirks:
     as_gif: bool = False
 
     @classmethod
-    def taken(cls, faults: Faults, prompt: str) -> Quirks:
+    def taken(cls, faults: FaultRegistry, prompt: str) -> JobFaults:
         """Use up the armed faults that fit this prompt."""
         return cls(**{quirk.name: faults.take(quirk.name, prompt) is not None for quirk in fields(cls)})
 
     @property
-    def manner(self) -> Manner:
+    def manner(self) -> DeliveryManner:
         """How the gateway tells of the job's messages."""
         if self.passive_only:
-            return Manner.PASSIVE
+            return DeliveryManner.PASSIVE
         if self.out_of_order:
-            return Manner.SWAPPED
-        return Manner.TWICE if self.duplicate_dispatch else Manner.ONCE
+            return DeliveryManner.SWAPPED
+        return DeliveryManner.TWICE if self.duplicate_dispatch else DeliveryManner.ONCE
 
     @property
-    def final_manner(self) -> Manner:
+    def final_manner(self) -> DeliveryManner:
         """How the gateway tells of the result."""
-        return Manner.UNTOLD if self.final_lost else self.manner
+        return DeliveryManner.UNTOLD if self.final_lost else self.manner
 
     @property
     def flags(self) -> int:

@@ -20,9 +20,9 @@ from mjwatch.simulator.gateway.sessions import ZlibStream, encoded, packer_for
 from mjwatch.simulator.world import GUILD_ID, NEW_USER_TOKEN, USER_ID, Json, account_of
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.faults.registry import Faults
-    from mjwatch.simulator.gateway.sessions import Session, Sessions
-    from mjwatch.simulator.recorder import Witness
+    from mjwatch.simulator.faults.registry import FaultRegistry
+    from mjwatch.simulator.gateway.sessions import Sessions, SimulatedSession
+    from mjwatch.simulator.recorder import Recorder
     from mjwatch.simulator.world import Json
 
 
@@ -60,7 +60,7 @@ class GatewayConnection:
         self._packer = packer_for(request.query.get("compress"))
         self._outbox: asyncio.Queue[str | _CloseFrame] = asyncio.Queue()
         self._received: deque[float] = deque(maxlen=EVENTS_MAX)
-        self._session: Session | None = None
+        self._session: SimulatedSession | None = None
         self._closing = False
         self._split = handshake.faults.take("gateway_split") is not None
 
@@ -214,7 +214,7 @@ class Handshake:
     """Begins and resumes sessions for the gateway's connections."""
 
     def __init__(
-        self, sessions: Sessions, faults: Faults, witness: Witness, heartbeat_interval: float
+        self, sessions: Sessions, faults: FaultRegistry, witness: Recorder, heartbeat_interval: float
     ) -> None:
         self.sessions = sessions
         self.heartbeat_interval = heartbeat_interval
@@ -223,7 +223,7 @@ class Handshake:
         self.faults = faults
         self._witness = witness
 
-    def identify(self, connection: GatewayConnection, data: Json) -> Session | None:
+    def identify(self, connection: GatewayConnection, data: Json) -> SimulatedSession | None:
         """Begin a session and tell it READY; None if the client must try again (op 9)."""
         account = _account(data)
         if not isinstance(data.get("properties"), dict):
@@ -250,7 +250,7 @@ class Handshake:
         self._welcome(session)
         return session
 
-    def resume(self, connection: GatewayConnection, data: Json) -> Session | None:
+    def resume(self, connection: GatewayConnection, data: Json) -> SimulatedSession | None:
         """Replay what the session missed; None if it can't be resumed (op 9)."""
         account = _account(data)
         if self.faults.take("gateway_invalid_session_resumable"):
@@ -270,7 +270,7 @@ class Handshake:
         self._replay(session, connection, seq)
         return session
 
-    def send_members(self, session: Session, request: Json) -> None:
+    def send_members(self, session: SimulatedSession, request: Json) -> None:
         """Answer op 8 with the guild's few members in one chunk."""
         members = ready.guild(v2=False, with_members=True)["members"]
         chunk = {
@@ -284,7 +284,7 @@ class Handshake:
         }
         session.dispatch("GUILD_MEMBERS_CHUNK", encoded(chunk))
 
-    def _welcome(self, session: Session) -> None:
+    def _welcome(self, session: SimulatedSession) -> None:
         if session.account != USER_ID:
             session.dispatch("READY", encoded(ready.bot_ready(session, self.resume_url)))
             session.dispatch("GUILD_CREATE", encoded(ready.guild(v2=False, with_members=True)))
@@ -300,7 +300,7 @@ class Handshake:
         if session.capabilities & ready.PRIORITIZED_READY_PAYLOAD:
             session.dispatch("READY_SUPPLEMENTAL", encoded(ready.ready_supplemental()))
 
-    def _replay(self, session: Session, connection: GatewayConnection, seq: int) -> None:
+    def _replay(self, session: SimulatedSession, connection: GatewayConnection, seq: int) -> None:
         if session.link is not None:
             session.link.close(CloseCode.UNKNOWN_ERROR)
         self._witness.resumes += 1

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.messages.modals import Interaction
-    from mjwatch.simulator.world import Channel
+    from mjwatch.simulator.world import SimulatedChannel
 
 
-class Manner(Enum):
+class DeliveryManner(Enum):
     """How the gateway tells of a message."""
 
     ONCE = auto()
@@ -35,10 +35,10 @@ class Manner(Enum):
 HELD_FOR = 1.0
 """Seconds that an event waits to be overtaken."""
 
-_Told = tuple["Channel", str, Json]
+_Told = tuple["SimulatedChannel", str, Json]
 
 
-class Delivery:
+class MessageDelivery:
     """Creates, edits and deletes messages, and tells those who may hear of it."""
 
     def __init__(self, history: History, sessions: Sessions, signer: Signer) -> None:
@@ -51,7 +51,7 @@ class Delivery:
         self,
         message: Json,
         interaction: Interaction | None = None,
-        manner: Manner = Manner.ONCE,
+        manner: DeliveryManner = DeliveryManner.ONCE,
         *,
         nonce: object = None,
     ) -> None:
@@ -62,14 +62,19 @@ class Delivery:
         self._announce("MESSAGE_CREATE", shown, interaction, manner)
 
     def update(
-        self, message: Json, interaction: Interaction | None = None, manner: Manner = Manner.ONCE
+        self,
+        message: Json,
+        interaction: Interaction | None = None,
+        manner: DeliveryManner = DeliveryManner.ONCE,
     ) -> None:
         """Edit a message; ``message`` is the whole new body."""
         message["edited_timestamp"] = iso_time(time.time())
         self._keep(message)
         self._announce("MESSAGE_UPDATE", message, interaction, manner)
 
-    def delete(self, message: Json, manner: Manner = Manner.ONCE, *, bulk: bool = False) -> None:
+    def delete(
+        self, message: Json, manner: DeliveryManner = DeliveryManner.ONCE, *, bulk: bool = False
+    ) -> None:
         """Delete a message; ``bulk``: as one of many, with another event."""
         channel = CHANNELS[message["channel_id"]]
         for kept in (self._history.of(channel.id), self._history.whispers):
@@ -89,7 +94,7 @@ class Delivery:
         kept = self._history.whispers if whispered else self._history.of(message["channel_id"])
         kept.put(message)
 
-    def _announce(self, event: str, message: Json, to: Interaction | None, manner: Manner) -> None:
+    def _announce(self, event: str, message: Json, to: Interaction | None, manner: DeliveryManner) -> None:
         channel = CHANNELS[message["channel_id"]]
         signed = self._signer.signed_message(message)
         if message["flags"] & FLAG_EPHEMERAL:
@@ -99,17 +104,17 @@ class Delivery:
         else:
             self._tell(channel, event, {**signed, "guild_id": channel.guild_id}, manner)
 
-    def _tell(self, channel: Channel, event: str, body: Json, manner: Manner) -> None:
-        if manner is Manner.PASSIVE and channel.guild_id is not None:
+    def _tell(self, channel: SimulatedChannel, event: str, body: Json, manner: DeliveryManner) -> None:
+        if manner is DeliveryManner.PASSIVE and channel.guild_id is not None:
             self._sessions.to_channel(channel, "PASSIVE_UPDATE_V2", self._passive_update(channel))
-        elif manner is Manner.SWAPPED:
+        elif manner is DeliveryManner.SWAPPED:
             self._tell_swapped((channel, event, body))
-        elif manner is not Manner.UNTOLD:
+        elif manner is not DeliveryManner.UNTOLD:
             self._say(channel, event, body)
-            if manner is Manner.TWICE:
+            if manner is DeliveryManner.TWICE:
                 self._say(channel, event, body)
 
-    def _say(self, channel: Channel, event: str, body: Json) -> None:
+    def _say(self, channel: SimulatedChannel, event: str, body: Json) -> None:
         passive = None if channel.guild_id is None else self._passive_update(channel)
         self._sessions.to_channel(channel, event, body, passive)
 
@@ -128,7 +133,7 @@ class Delivery:
             self._held = None
             self._say(*told)
 
-    def _passive_update(self, channel: Channel) -> Json:
+    def _passive_update(self, channel: SimulatedChannel) -> Json:
         newest = self._history.of(channel.id).before(None, 1)
         last = newest[0]["id"] if newest else None
         return {

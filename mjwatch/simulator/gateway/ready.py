@@ -23,7 +23,7 @@ from mjwatch.simulator.world import (
 )
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.gateway.sessions import Session
+    from mjwatch.simulator.gateway.sessions import SimulatedSession
 
 VERSIONED_READ_STATES = 1 << 2
 VERSIONED_USER_GUILD_SETTINGS = 1 << 3
@@ -32,7 +32,7 @@ PRIORITIZED_READY_PAYLOAD = 1 << 5
 CLIENT_STATE_V2 = 1 << 10
 
 
-def ready(session: Session, resume_url: str) -> Json:
+def ready(session: SimulatedSession, resume_url: str) -> Json:
     """READY for a person's session."""
     has = session.capabilities
     deduped = bool(has & DEDUPE_USER_OBJECTS)
@@ -69,7 +69,7 @@ def ready_supplemental() -> Json:
     }
 
 
-def bot_ready(session: Session, resume_url: str) -> Json:
+def bot_ready(session: SimulatedSession, resume_url: str) -> Json:
     """READY for an ordinary bot; its guild follows in GUILD_CREATE."""
     return {
         "v": 10,
@@ -124,7 +124,7 @@ def _versioned(entries: list[Json], wanted: int) -> Json | list[Json]:
     return {"entries": entries, "partial": False, "version": 0} if wanted else entries
 
 
-def _own_session(session: Session) -> Json:
+def _own_session(session: SimulatedSession) -> Json:
     client = {"client": "unknown", "os": "unknown", "version": 0}
     return {"session_id": session.id, "status": "online", "activities": [], "client_info": client}
 

@@ -12,7 +12,7 @@ import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from mjwatch.simulator.world import USER_ID, Channel, Json
+from mjwatch.simulator.world import USER_ID, Json, SimulatedChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def encoded(data: object) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-class Link(Protocol):
+class SessionLink(Protocol):
     """What a session needs of the connection that carries it."""
 
     def send(self, text: str) -> None:
@@ -51,7 +51,7 @@ class Link(Protocol):
         """Drop the TCP connection at once, or in the middle of a message."""
 
 
-class Session:
+class SimulatedSession:
     """One gateway session; it outlives its connections."""
 
     def __init__(self, account: str, capabilities: int, intents: int | None) -> None:
@@ -59,7 +59,7 @@ class Session:
         self.account = account
         self.capabilities = capabilities
         self.seq = 0
-        self.link: Link | None = None
+        self.link: SessionLink | None = None
         self.detached_at = 0.0
         self.subscribed = True
         """Else the guild's messages are told by PASSIVE_UPDATE_V2 only."""
@@ -82,7 +82,7 @@ class Session:
         """The gateway messages after this sequence number, in order."""
         return [text for number, text in self._replay if number > seq]
 
-    def hears_messages_in(self, channel: Channel) -> bool:
+    def hears_messages_in(self, channel: SimulatedChannel) -> bool:
         """Whether message events of this channel reach this session."""
         if self.account != USER_ID and channel.guild_id is None:
             return False
@@ -95,7 +95,7 @@ class Sessions:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, SimulatedSession] = {}
         self._closed_until = 0.0
 
     def close_for(self, seconds: float) -> None:
@@ -112,38 +112,38 @@ class Sessions:
         for session in list(self._sessions.values()):
             self.end(session)
 
-    def begin(self, account: str, capabilities: int, intents: int | None) -> Session:
+    def begin(self, account: str, capabilities: int, intents: int | None) -> SimulatedSession:
         """A new session."""
         self._forget_expired()
-        session = Session(account, capabilities, intents)
+        session = SimulatedSession(account, capabilities, intents)
         self._sessions[session.id] = session
         return session
 
-    def find(self, session_id: object) -> Session | None:
+    def find(self, session_id: object) -> SimulatedSession | None:
         """The live session with this id."""
         self._forget_expired()
         return self._sessions.get(session_id) if isinstance(session_id, str) else None
 
-    def attach(self, session: Session, link: Link) -> None:
+    def attach(self, session: SimulatedSession, link: SessionLink) -> None:
         """Let this connection carry the session."""
         session.link = link
 
-    def detach(self, session: Session, link: Link) -> None:
+    def detach(self, session: SimulatedSession, link: SessionLink) -> None:
         """The connection is gone; the session waits for a RESUME."""
         if session.link is link:
             session.link = None
             session.detached_at = self._clock()
 
-    def end(self, session: Session) -> None:
+    def end(self, session: SimulatedSession) -> None:
         """The session is over and can't be resumed."""
         self._sessions.pop(session.id, None)
         session.link = None
 
-    def connected(self) -> list[Session]:
+    def connected(self) -> list[SimulatedSession]:
         """The sessions that a connection carries now."""
         return [session for session in self._sessions.values() if session.link is not None]
 
-    def links(self) -> list[Link]:
+    def links(self) -> list[SessionLink]:
         """Those connections."""
         return [session.link for session in self._sessions.values() if session.link is not None]
 
@@ -156,7 +156,9 @@ class Sessions:
         if (session := self.find(session_id)) is not None:
             session.dispatch(event, encoded(data))
 
-    def to_channel(self, channel: Channel, event: str, data: Json, passive: Json | None = None) -> None:
+    def to_channel(
+        self, channel: SimulatedChannel, event: str, data: Json, passive: Json | None = None
+    ) -> None:
         """Dispatch a message event to everybody who hears this channel.
 
         ``passive``: PASSIVE_UPDATE_V2 for those who are not subscribed to its guild.
@@ -177,7 +179,7 @@ class Sessions:
         for session in [named] if named is not None else list(self._of(USER_ID)):
             session.dispatch(event, text)
 
-    def _of(self, account: str) -> Iterator[Session]:
+    def _of(self, account: str) -> Iterator[SimulatedSession]:
         return (session for session in self._sessions.values() if session.account == account)
 
     def _forget_expired(self) -> None:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from mjwatch.simulator.gateway import ready
 from mjwatch.simulator.http import errors
-from mjwatch.simulator.http.command_index import CommandIndex, application
+from mjwatch.simulator.http.command_index import RegisteredCommands, application
 from mjwatch.simulator.http.errors import json_answer, refused
 from mjwatch.simulator.http.validation import SNOWFLAKE_MAX
 from mjwatch.simulator.world import (
@@ -20,8 +20,8 @@ from mjwatch.simulator.world import (
     LISTENER_ID,
     NIJI_ID,
     USER_ID,
-    Channel,
     Json,
+    SimulatedChannel,
     account_of,
     dm_channel,
     guild_properties,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
     from mjwatch.simulator.cdn.store import Signer
-    from mjwatch.simulator.faults.registry import Faults
+    from mjwatch.simulator.faults.registry import FaultRegistry
     from mjwatch.simulator.http.history import ChannelHistory, History
 
 API = "/api/v{version:[6-9]|10}"
@@ -72,7 +72,13 @@ class RestApi:
     """Handlers of the plain addresses."""
 
     def __init__(
-        self, index: CommandIndex, history: History, signer: Signer, faults: Faults, *, read_history: bool
+        self,
+        index: RegisteredCommands,
+        history: History,
+        signer: Signer,
+        faults: FaultRegistry,
+        *,
+        read_history: bool,
     ) -> None:
         self.gateway_url = ""
         """Known once the simulator listens."""
@@ -268,7 +274,7 @@ def _snowflake(text: str, name: str) -> int:
     return int(text)
 
 
-def channel_of(request: web.Request) -> Channel:
+def channel_of(request: web.Request) -> SimulatedChannel:
     """The channel in the address. Raises `ApiError` if the account has no such channel."""
     text = request.match_info["channel_id"]
     _snowflake(text, "channel_id")

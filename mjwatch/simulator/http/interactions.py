@@ -32,21 +32,21 @@ from mjwatch.simulator.http.validation import (
 )
 from mjwatch.simulator.messages.message import BUTTON
 from mjwatch.simulator.messages.modals import Interaction, checked_words, nonce_of, text_of
-from mjwatch.simulator.world import BOT_ID, CHANNELS, NIJI_ID, USER_ID, Channel, Json
+from mjwatch.simulator.world import BOT_ID, CHANNELS, NIJI_ID, USER_ID, Json, SimulatedChannel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.simulator.faults.registry import Faults
-    from mjwatch.simulator.http.command_index import Command, CommandIndex
+    from mjwatch.simulator.faults.registry import FaultRegistry
+    from mjwatch.simulator.http.command_index import RegisteredCommand, RegisteredCommands
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.http.validation import Body, SentFile
     from mjwatch.simulator.messages.modals import OpenModals
     from mjwatch.simulator.midjourney.bot import MidjourneyBot
-    from mjwatch.simulator.recorder import Witness
+    from mjwatch.simulator.recorder import Recorder
 
 
-class Files(Protocol):
+class UploadedFiles(Protocol):
     """Knows which files have been uploaded, and takes more in."""
 
     def path_of(self, uploaded_filename: object) -> str | None:
@@ -56,10 +56,12 @@ class Files(Protocol):
         """Keep a file that came along in a form; its CDN path."""
 
 
-class Checks:
+class InteractionChecks:
     """Checks request bodies against what there is."""
 
-    def __init__(self, index: CommandIndex, history: History, uploads: Files, modals: OpenModals) -> None:
+    def __init__(
+        self, index: RegisteredCommands, history: History, uploads: UploadedFiles, modals: OpenModals
+    ) -> None:
         self._index = index
         self._history = history
         self._uploads = uploads
@@ -80,7 +82,7 @@ class Checks:
             return self._press(body, channel)
         return self._submission(body, channel)
 
-    def _command(self, body: Json, channel: Channel, sent: Mapping[str, SentFile]) -> Interaction:
+    def _command(self, body: Json, channel: SimulatedChannel, sent: Mapping[str, SentFile]) -> Interaction:
         data, base = body["data"], _base(body, channel)
         command = self._checked_command(data, base.application_id)
         target_id = self._checked_target(data, channel) if command.type == MESSAGE else None
@@ -88,14 +90,14 @@ class Checks:
         options = checked_options(data.get("options", []), command.options, files)
         return replace(base, command=command.name, options=options, target_id=target_id)
 
-    def _checked_target(self, data: Json, channel: Channel) -> str:
+    def _checked_target(self, data: Json, channel: SimulatedChannel) -> str:
         """The message that a message command is for."""
         target_id = checked_snowflake(data, "target_id", "data.")
         if self._history.of(channel.id).get(int(target_id)) is None:
             raise errors.unknown_message()
         return target_id
 
-    def _checked_command(self, data: Json, application_id: str) -> Command:
+    def _checked_command(self, data: Json, application_id: str) -> RegisteredCommand:
         for name in ("id", "version"):
             checked_snowflake(data, name, "data.")
         if not isinstance(data.get("name"), str):
@@ -111,7 +113,7 @@ class Checks:
             raise errors.bad_choice("data.type")
         return command
 
-    def _files(self, data: Json, channel: Channel, sent: Mapping[str, SentFile]) -> dict[str, str]:
+    def _files(self, data: Json, channel: SimulatedChannel, sent: Mapping[str, SentFile]) -> dict[str, str]:
         """The paths of the files that come along, by the id that options name them by."""
         given = [] if data.get("attachments") is None else data["attachments"]
         if not isinstance(given, list) or len(objects(given)) != len(given):
@@ -131,7 +133,7 @@ class Checks:
             files[file_id] = path
         return files
 
-    def _press(self, body: Json, channel: Channel) -> Interaction:
+    def _press(self, body: Json, channel: SimulatedChannel) -> Interaction:
         data = body["data"]
         message_id, custom_id = checked_snowflake(body, "message_id"), checked_custom_id(data)
         message = self._pressed_message(body, channel, message_id)
@@ -151,7 +153,7 @@ class Checks:
             values=_chosen(data, component),
         )
 
-    def _pressed_message(self, body: Json, channel: Channel, message_id: str) -> Json:
+    def _pressed_message(self, body: Json, channel: SimulatedChannel, message_id: str) -> Json:
         """Ephemeral messages are found only by those who say that they are ephemeral, as clients do."""
         flags = body.get("message_flags")
         if flags is not None and (isinstance(flags, bool) or not isinstance(flags, int)):
@@ -163,7 +165,7 @@ class Checks:
             raise errors.unknown_message()
         return message
 
-    def _submission(self, body: Json, channel: Channel) -> Interaction:
+    def _submission(self, body: Json, channel: SimulatedChannel) -> Interaction:
         data = body["data"]
         modal = self._modals.find(checked_snowflake(data, "id", "data."))
         if modal is None or modal.press.channel != channel:
@@ -181,7 +183,7 @@ class Checks:
         )
 
 
-def _base(body: Json, channel: Channel) -> Interaction:
+def _base(body: Json, channel: SimulatedChannel) -> Interaction:
     return Interaction(body.get("nonce"), body["session_id"], channel, str(body["application_id"]))
 
 
@@ -200,7 +202,7 @@ def _check_envelope(body: Json) -> None:
     check_nonce(body.get("nonce"))
 
 
-def _checked_channel(body: Json, in_guild: tuple[str, ...]) -> Channel:
+def _checked_channel(body: Json, in_guild: tuple[str, ...]) -> SimulatedChannel:
     application = str(body["application_id"])
     if application not in (BOT_ID, NIJI_ID):
         raise errors.coded(400, 10002, "Unknown Application")
@@ -240,7 +242,9 @@ def _chosen(data: Json, component: Json) -> tuple[str, ...]:
 class InteractionPost:
     """The handler of the one request that costs something."""
 
-    def __init__(self, bot: MidjourneyBot, checks: Checks, faults: Faults, witness: Witness) -> None:
+    def __init__(
+        self, bot: MidjourneyBot, checks: InteractionChecks, faults: FaultRegistry, witness: Recorder
+    ) -> None:
         self._bot = bot
         self._checks = checks
         self._faults = faults

@@ -22,16 +22,16 @@ from mjwatch.simulator.world import USER_ID
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mjwatch.simulator.cdn.store import Pictures, Signer
-    from mjwatch.simulator.gateway.delivery import Delivery
+    from mjwatch.simulator.cdn.store import ImageStore, Signer
+    from mjwatch.simulator.gateway.delivery import MessageDelivery
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.history import History
-    from mjwatch.simulator.http.uploads import Uploads
+    from mjwatch.simulator.http.uploads import UploadEndpoints
     from mjwatch.simulator.http.validation import Body
     from mjwatch.simulator.messages.message import MessageForms
     from mjwatch.simulator.midjourney.bot import MidjourneyBot
-    from mjwatch.simulator.recorder import Witness
-    from mjwatch.simulator.world import Channel, Json
+    from mjwatch.simulator.recorder import Recorder
+    from mjwatch.simulator.world import Json, SimulatedChannel
 
 
 CONTENT_MAX = 2000
@@ -46,12 +46,12 @@ class UserMessages:
     def __init__(
         self,
         forms: MessageForms,
-        delivery: Delivery,
+        delivery: MessageDelivery,
         history: History,
-        uploads: Uploads,
-        pictures: Pictures,
+        uploads: UploadEndpoints,
+        pictures: ImageStore,
         signer: Signer,
-        witness: Witness,
+        witness: Recorder,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._forms = forms
@@ -100,13 +100,13 @@ class UserMessages:
         self._delivery.delete(message)
         return empty_answer()
 
-    def _known(self, channel: Channel, nonce: object) -> Json | None:
+    def _known(self, channel: SimulatedChannel, nonce: object) -> Json | None:
         posted = self._by_nonce.get((channel.id, str(nonce)))
         if nonce is None or posted is None or posted[0] < self._clock() - NONCE_LIFETIME:
             return None
         return self._history.find(channel.id, posted[1])
 
-    def _paths(self, channel: Channel, message: Json, body: Body) -> list[str]:
+    def _paths(self, channel: SimulatedChannel, message: Json, body: Body) -> list[str]:
         given = [] if message.get("attachments") is None else message["attachments"]
         if not isinstance(given, list) or len(objects(given)) != len(given):
             raise errors.not_a_list("attachments")
@@ -121,7 +121,7 @@ class UserMessages:
             paths.append(path)
         return paths + [self._uploads.take_in(channel.id, file) for file in body.files.values()]
 
-    async def _posted(self, channel: Channel, content: str, paths: list[str], nonce: object) -> Json:
+    async def _posted(self, channel: SimulatedChannel, content: str, paths: list[str], nonce: object) -> Json:
         attachments = [await self._attachment(path) for path in paths]
         message = self._forms.by_user(channel, content, attachments)
         self._delivery.create(message, nonce=nonce)
@@ -179,7 +179,7 @@ class Reactions:
         return empty_answer()
 
 
-def _added(channel: Channel, message: Json, emoji: str) -> Json:
+def _added(channel: SimulatedChannel, message: Json, emoji: str) -> Json:
     place = {} if channel.guild_id is None else {"guild_id": channel.guild_id}
     return {
         "user_id": USER_ID,

@@ -17,11 +17,11 @@ from mjwatch.simulator.http.errors import empty_answer, json_answer, reset_conne
 from mjwatch.simulator.world import CHANNELS
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.cdn.store import Pictures, Signer
-    from mjwatch.simulator.faults.registry import Faults
+    from mjwatch.simulator.cdn.store import ImageStore, Signer
+    from mjwatch.simulator.faults.registry import FaultRegistry
     from mjwatch.simulator.http.validation import SentFile
-    from mjwatch.simulator.recorder import Witness
-    from mjwatch.simulator.world import Json, SnowflakeMint
+    from mjwatch.simulator.recorder import Recorder
+    from mjwatch.simulator.world import Json, SnowflakeGenerator
 
 UPLOAD_MAX = 10 * 1024 * 1024
 FILES_MAX = 10
@@ -32,7 +32,7 @@ NO_LOGIN_HERE = (
 
 
 @dataclass(slots=True)
-class Slot:
+class SimulatedUploadSlot:
     """One place for one file."""
 
     path: str
@@ -40,18 +40,23 @@ class Slot:
     filled: bool = False
 
 
-class Uploads:
+class UploadEndpoints:
     """Upload slots, and the bytes that are put into them."""
 
     def __init__(
-        self, pictures: Pictures, signer: Signer, mint: SnowflakeMint, faults: Faults, witness: Witness
+        self,
+        pictures: ImageStore,
+        signer: Signer,
+        mint: SnowflakeGenerator,
+        faults: FaultRegistry,
+        witness: Recorder,
     ) -> None:
         self._pictures = pictures
         self._signer = signer
         self._mint = mint
         self._faults = faults
         self._witness = witness
-        self._slots: dict[str, Slot] = {}
+        self._slots: dict[str, SimulatedUploadSlot] = {}
         """By the secret of the upload address."""
 
     def routes(self) -> list[web.RouteDef]:
@@ -94,7 +99,7 @@ class Uploads:
 
     def _slot(self, channel_id: str, file: Json) -> Json:
         secret = secrets.token_urlsafe(24)
-        slot = self._slots[secret] = Slot(self._new_path(channel_id, file["filename"]))
+        slot = self._slots[secret] = SimulatedUploadSlot(self._new_path(channel_id, file["filename"]))
         return {
             "id": file.get("id"),
             "upload_url": f"{self._signer.base_url}/uploads/{secret}",

@@ -20,7 +20,7 @@ from mjwatch.simulator.http.command_index import ATTACHMENT, GROUP, SUB_COMMAND
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mjwatch.simulator.http.command_index import Option
+    from mjwatch.simulator.http.command_index import CommandOption
     from mjwatch.simulator.world import Json
 
 
@@ -30,7 +30,7 @@ Options = tuple[tuple[str, object], ...]
 
 
 def checked_options(
-    given: object, known: Sequence[Option], files: Mapping[str, str], where: str = "data.options"
+    given: object, known: Sequence[CommandOption], files: Mapping[str, str], where: str = "data.options"
 ) -> Options:
     """The options as (name, value); ``files`` are the CDN paths of uploads by id. Raises `ApiError`.
 
@@ -54,18 +54,18 @@ def checked_options(
     return tuple(values)
 
 
-def _nests(option: Option) -> bool:
+def _nests(option: CommandOption) -> bool:
     return option.type in (SUB_COMMAND, GROUP)
 
 
-def _check_type(option: Json, meant: Option, path: str) -> None:
+def _check_type(option: Json, meant: CommandOption, path: str) -> None:
     if option.get("type") is None:
         raise errors.required(f"{path}.type")
     if option["type"] != meant.type or isinstance(option["type"], bool):
         raise errors.bad_choice(f"{path}.type")
 
 
-def _checked(option: Json, meant: Option, path: str, files: Mapping[str, str]) -> object:
+def _checked(option: Json, meant: CommandOption, path: str, files: Mapping[str, str]) -> object:
     if _nests(meant):
         return checked_options(option.get("options", []), meant.options, files, f"{path}.options")
     value, path = option.get("value"), f"{path}.value"

@@ -8,7 +8,7 @@ from mjwatch.simulator.messages.message import PRIMARY, SUCCESS, button, link_bu
 from mjwatch.simulator.messages.prompt_text import upscalers
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.messages.plans import Plan
+    from mjwatch.simulator.messages.plans import RenderPlan
     from mjwatch.simulator.messages.profiles import Profile
     from mjwatch.simulator.world import Json
 
@@ -20,7 +20,7 @@ _PANS = (("⬅️", "left"), ("➡️", "right"), ("⬆️", "up"), ("⬇️", "
 _VARY = {"Subtle": "low_variation", "Strong": "high_variation"}
 
 
-def rows_below(plan: Plan, profile: Profile, job_uuid: str) -> Rows:
+def rows_below(plan: RenderPlan, profile: Profile, job_uuid: str) -> Rows:
     """The rows of buttons below this result."""
     if plan.motion is not None:
         return _video(profile, job_uuid) if len(plan.tiles) == 4 else _moving(job_uuid)
@@ -53,7 +53,7 @@ def _moving(job_uuid: str) -> Rows:
     return [extends, _last_row(job_uuid)]
 
 
-def _single(plan: Plan, profile: Profile, job_uuid: str) -> Rows:
+def _single(plan: RenderPlan, profile: Profile, job_uuid: str) -> Rows:
     """Below one tile of a grid (recorded 2023-07, 2024-10 and 2026-06)."""
     first = [*_upscales(plan, job_uuid, redo=False), *_varied(profile, job_uuid)]
     zooms = [
@@ -66,13 +66,13 @@ def _single(plan: Plan, profile: Profile, job_uuid: str) -> Rows:
     return [first, zooms, pans, *_animated(profile, job_uuid), _last_row(job_uuid)]
 
 
-def _upscaled(plan: Plan, profile: Profile, job_uuid: str) -> Rows:
+def _upscaled(plan: RenderPlan, profile: Profile, job_uuid: str) -> Rows:
     """Below an upscaled picture: the same again is a Redo (recorded 2024-10)."""
     rows = [_upscales(plan, job_uuid, redo=True), _varied(profile, job_uuid)[:2]]
     return [*rows, *_animated(profile, job_uuid), _last_row(job_uuid)]
 
 
-def _upscales(plan: Plan, job_uuid: str, *, redo: bool) -> list[Json]:
+def _upscales(plan: RenderPlan, job_uuid: str, *, redo: bool) -> list[Json]:
     again = "Redo " if redo else ""
     return [
         {

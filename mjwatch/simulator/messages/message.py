@@ -9,9 +9,9 @@ from mjwatch.simulator.cdn.render import media_type
 from mjwatch.simulator.world import (
     BOT_ID,
     USER_ID,
-    Channel,
     Json,
-    SnowflakeMint,
+    SimulatedChannel,
+    SnowflakeGenerator,
     bot,
     stranger,
     timestamp_of,
@@ -31,7 +31,7 @@ REPLY, CONTEXT_MENU_COMMAND = 19, 23
 class MessageForms:
     """Writes message bodies as they are kept: no nonce, no guild, attachments with paths for addresses."""
 
-    def __init__(self, profile: Profile, mint: SnowflakeMint) -> None:
+    def __init__(self, profile: Profile, mint: SnowflakeGenerator) -> None:
         self._profile = profile
         self._mint = mint
 
@@ -83,7 +83,7 @@ class MessageForms:
 
     def post(
         self,
-        channel: Channel,
+        channel: SimulatedChannel,
         content: str,
         *,
         reply_to: str | None = None,
@@ -112,7 +112,7 @@ class MessageForms:
             shown.append({**outer, "components": [with_id(button) for button in row]})
         return shown
 
-    def by_user(self, channel: Channel, content: str, attachments: list[Json]) -> Json:
+    def by_user(self, channel: SimulatedChannel, content: str, attachments: list[Json]) -> Json:
         """A message that the person posts."""
         return {**self._message(channel, content, None, user()), "attachments": attachments}
 
@@ -137,7 +137,7 @@ class MessageForms:
         """An id for something that a message will hold."""
         return self._mint.next()
 
-    def _message(self, channel: Channel, content: str, mentioned: str | None, author: Json) -> Json:
+    def _message(self, channel: SimulatedChannel, content: str, mentioned: str | None, author: Json) -> Json:
         message_id = self._mint.next()
         return {
             "type": 0,
@@ -172,7 +172,7 @@ def _user(user_id: str) -> Json:
     return user() if user_id == USER_ID else stranger()
 
 
-def _reference(channel: Channel, message_id: str) -> Json:
+def _reference(channel: SimulatedChannel, message_id: str) -> Json:
     reference: Json = {"type": 0, "channel_id": channel.id, "message_id": message_id}
     if channel.guild_id is not None:
         reference["guild_id"] = channel.guild_id

@@ -15,7 +15,7 @@ from mjwatch.discord.protocol import INTERACTION_COMMAND, INTERACTION_COMPONENT,
 from mjwatch.simulator.http import errors
 from mjwatch.simulator.http.validation import checked_custom_id, objects
 from mjwatch.simulator.messages.message import TEXT_INPUT
-from mjwatch.simulator.world import BOT_ID, USER_ID, Channel
+from mjwatch.simulator.world import BOT_ID, USER_ID, SimulatedChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +175,7 @@ class Interaction:
 
     nonce: str | int | None
     session_id: str
-    channel: Channel
+    channel: SimulatedChannel
     application_id: str = BOT_ID
     command: str | None = None
     options: tuple[tuple[str, object], ...] = ()

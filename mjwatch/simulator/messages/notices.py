@@ -15,7 +15,7 @@ from mjwatch.simulator.messages.message import button, embed
 from mjwatch.simulator.messages.prompt_text import unrecognized_parameters
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.faults.registry import Armed
+    from mjwatch.simulator.faults.registry import ArmedFault
     from mjwatch.simulator.world import Json
 
 RED, ORANGE, YELLOW = 16711680, 16239475, 16776960
@@ -25,7 +25,7 @@ BANNED_WORD = "banned-word-test"
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class BotNotice:
     """One notice; without a title it is plain content."""
 
     title: str | None
@@ -59,89 +59,89 @@ class Notice:
         return [button(label, custom_id) for label, custom_id in self.buttons]
 
 
-JOB_QUEUED = Notice(
+JOB_QUEUED = BotNotice(
     "Job queued",
     "You have reached the maximum allowed number of concurrent jobs. "
     "Don't worry, this job will start as soon as another one finishes!",
     ORANGE,
 )
-CREDITS_EXHAUSTED = Notice("Credits exhausted", "You have run out of hours for this month.")
-QUEUE_FULL = Notice(
+CREDITS_EXHAUSTED = BotNotice("Credits exhausted", "You have run out of hours for this month.")
+QUEUE_FULL = BotNotice(
     "Queue full", "Your job queue is full. Please wait for a job to finish first, then resubmit this one."
 )
-BANNED_PROMPT = Notice(
+BANNED_PROMPT = BotNotice(
     "Banned prompt",
     f"The word `{BANNED_WORD}` is banned. Circumventing this filter to violate our rules may result in "
     "your access being revoked.",
 )
-UNKNOWN_JOB = Notice("Invalid request", "No job with this id was found.")
+UNKNOWN_JOB = BotNotice("Invalid request", "No job with this id was found.")
 _APPEAL = (("Appeal", "MJ::Prompts::Appeal::s1mUl4t3dAb"),)
 _PENDING = (("Acknowledge", "MJ::Moderation::Acknowledge"), ("Resubmit", "MJ::Moderation::Resubmit"))
 
-NOTICES: dict[str, Notice] = {
+NOTICES: dict[str, BotNotice] = {
     notice.title or notice.text: notice
     for notice in (
         JOB_QUEUED,
         QUEUE_FULL,
         BANNED_PROMPT,
-        Notice("Banned prompt detected", f"The word `{BANNED_WORD}` is banned."),
-        Notice("Banned image prompt", "An image in your prompt is not allowed."),
-        Notice(
+        BotNotice("Banned prompt detected", f"The word `{BANNED_WORD}` is banned."),
+        BotNotice("Banned image prompt", "An image in your prompt is not allowed."),
+        BotNotice(
             "Action needed to continue",
             "Sorry! Our AI moderators feel your prompt might be against our community standards.\n\n"
             '        If you think this is a mistake, please press the "Appeal" button below and we will send '
             "it to a more sophisticated AI to double-check the result.",
             buttons=_APPEAL,
         ),
-        Notice("Invalid parameter", "Unrecognized parameter(s): \u2013v, 5"),
-        Notice("Invalid prompt", "The prompt could not be read."),
-        Notice("Empty prompt", "The prompt is empty."),
-        Notice("Invalid request", "The request could not be read."),
-        Notice("Invalid link", "Could not validate this link. Please try again later."),
-        Notice("Image denied", "The image was denied."),
-        Notice(
+        BotNotice("Invalid parameter", "Unrecognized parameter(s): \u2013v, 5"),
+        BotNotice("Invalid prompt", "The prompt could not be read."),
+        BotNotice("Empty prompt", "The prompt is empty."),
+        BotNotice("Invalid request", "The request could not be read."),
+        BotNotice("Invalid link", "Could not validate this link. Please try again later."),
+        BotNotice("Image denied", "The image was denied."),
+        BotNotice(
             "Pending mod message",
             "You have a pending moderation message. Please acknowledge it before using the bot further.",
             buttons=_PENDING,
         ),
-        Notice(
+        BotNotice(
             "Blocked",
             "You have been blocked from accessing Midjourney. "
             "This happens on repeated or serious ToS violations.",
         ),
-        Notice(
+        BotNotice(
             "Abuse alert",
             "You have triggered an abuse alert. Your account is now under manual review.",
         ),
-        Notice(
+        BotNotice(
             "Temporarily blocked",
             "Your account has been temporarily blocked due to suspicious activity. Accessing Midjourney via "
             "third-party tools or scripting is strictly forbidden and is grounds for a permanent ban..",
         ),
-        Notice(
+        BotNotice(
             "Action required to continue",
             "Please verify you're human to continue.",
             YELLOW,
             (("Verify", "MJ::Verify::Human"),),
         ),
         CREDITS_EXHAUSTED,
-        Notice("Subscription required", "You need a subscription to create images with Midjourney."),
-        Notice("Subscription paused", "Your subscription is paused."),
-        Notice("Plan Cancelled", "Your plan was cancelled."),
-        Notice(
+        BotNotice("Subscription required", "You need a subscription to create images with Midjourney."),
+        BotNotice("Subscription paused", "Your subscription is paused."),
+        BotNotice("Plan Cancelled", "Your plan was cancelled."),
+        BotNotice(
             "Tos not accepted",
             "Please accept our Terms of Service.",
             buttons=(("Accept ToS", "MJ::Tos::Accept"),),
         ),
-        Notice("Slow Down!", "You can request another upscale for this image <t:1893456000:R>", YELLOW),
-        Notice("Job action restricted", "This action is not available to you."),
-        Notice("Duplicate images detected", "Some of the images are duplicates of each other.", YELLOW),
-        Notice("Sorry, something went wrong", "The job encountered an error. Our team has been notified."),
-        Notice("Sorry! Could not complete the job!", "Please try again later."),
-        Notice("Request cancelled due to image filters", "The image was filtered.", late=True),
-        Notice("Request cancelled due to output filters", "The output was filtered.", late=True),
-        Notice(None, "Failed to process your command :c"),
-        Notice(
+        BotNotice("Slow Down!", "You can request another upscale for this image <t:1893456000:R>", YELLOW),
+        BotNotice("Job action restricted", "This action is not available to you."),
+        BotNotice("Duplicate images detected", "Some of the images are duplicates of each other.", YELLOW),
+        BotNotice("Sorry, something went wrong", "The job encountered an error. Our team has been notified."),
+        BotNotice("Sorry! Could not complete the job!", "Please try again later."),
+        BotNotice("Request cancelled due to image filters", "The image was filtered.", late=True),
+        BotNotice("Request cancelled due to output filters", "The output was filtered.", late=True),
+        BotNotice(None, "Failed to process your command :c"),
+        BotNotice(
             None,
             "There was an error processing your request. Please try again later. "
             "Your trace: `teapot-lantern-gravel`",
@@ -151,7 +151,7 @@ NOTICES: dict[str, Notice] = {
 """By title, or by text where there is none."""
 
 
-def asked_notice(armed: Armed, default: str) -> Notice:
+def asked_notice(armed: ArmedFault, default: str) -> BotNotice:
     """The notice that a fault asks for, with its own words, colour and time."""
     notice = notice_named(armed.text("title", default))
     text = armed.text("text", notice.text)
@@ -166,15 +166,15 @@ def asked_notice(armed: Armed, default: str) -> Notice:
     )
 
 
-def notice_named(title: str) -> Notice:
+def notice_named(title: str) -> BotNotice:
     """The notice with this title or text; one that is not in the table is red, with a text of no meaning."""
-    return NOTICES.get(title, Notice(title, "This notice is unknown to the simulator."))
+    return NOTICES.get(title, BotNotice(title, "This notice is unknown to the simulator."))
 
 
-def notice_for(prompt: str) -> Notice | None:
+def notice_for(prompt: str) -> BotNotice | None:
     """The notice that a prompt earns by what is in it."""
     if BANNED_WORD in prompt:
         return BANNED_PROMPT
     if (listed := unrecognized_parameters(prompt)) is not None:
-        return Notice("Invalid parameter", f"Unrecognized parameter(s): {listed}")
+        return BotNotice("Invalid parameter", f"Unrecognized parameter(s): {listed}")
     return None

@@ -38,7 +38,7 @@ Motion = Literal["low", "high"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RenderPlan:
     """One job to be made."""
 
     prompt: str
@@ -98,13 +98,13 @@ class Plan:
 
 
 def plan_for_prompt(
-    prompt: str, profile: Profile, account: Account, edge: int, application_id: str = ""
-) -> Plan:
+    prompt: str, profile: Profile, account: SimulatedAccount, edge: int, application_id: str = ""
+) -> RenderPlan:
     """The plan of an /imagine; the prompt may ask for a speed of its own."""
     niji = application_id == NIJI_ID
     meant = _with_defaults(prompt, profile, account, niji=niji)
     default = NIJI_DEFAULTS[profile.name] if niji else account.version or DEFAULTS[profile.name]
-    return Plan(
+    return RenderPlan(
         prompt,
         echoed(rewritten(meant, profile)),
         mode_for(prompt, account),
@@ -114,13 +114,13 @@ def plan_for_prompt(
     )
 
 
-def mode_for(prompt: str, account: Account) -> str:
+def mode_for(prompt: str, account: SimulatedAccount) -> str:
     """The speed that a prompt asks for, else the account's."""
     _, parameters = split_parameters(prompt)
     return next((name for name, _ in parameters if name in MODES), account.mode)
 
 
-def reworded(parent: Plan, prompt: str, profile: Profile, edge: int) -> Plan:
+def reworded(parent: RenderPlan, prompt: str, profile: Profile, edge: int) -> RenderPlan:
     """A finished job's plan as if it had had the prompt that a person wrote into a modal."""
     if prompt.strip() == parent.prompt:
         return parent
@@ -136,7 +136,7 @@ def reworded(parent: Plan, prompt: str, profile: Profile, edge: int) -> Plan:
     )
 
 
-def _with_defaults(prompt: str, profile: Profile, account: Account, *, niji: bool) -> str:
+def _with_defaults(prompt: str, profile: Profile, account: SimulatedAccount, *, niji: bool) -> str:
     """The prompt with what the account, or niji, adds to it."""
     names = {name for name, _ in split_parameters(prompt)[1]}
     added = [prompt, account.suffix]
@@ -162,8 +162,8 @@ def uuid_in(custom_id: str) -> str | None:
 
 
 def plan_for_button(
-    custom_id: str, parent: Plan, target: str, profile: Profile, edge: int, *, remixed: bool = False
-) -> Plan | None:
+    custom_id: str, parent: RenderPlan, target: str, profile: Profile, edge: int, *, remixed: bool = False
+) -> RenderPlan | None:
     """The plan of a button below a finished picture; None for buttons that make nothing.
 
     ``remixed``: the prompt is not that of the picture any more.
@@ -190,12 +190,12 @@ def plan_for_button(
     return varied or _upscale(action, base)
 
 
-def _tile(base: Plan, number: int, job_uuid: str | None) -> Plan:
+def _tile(base: RenderPlan, number: int, job_uuid: str | None) -> RenderPlan:
     size = base.size if base.motion else (base.size[0] // 2, base.size[1] // 2)
     return replace(base, tiles=(number,), size=size, picture_of=job_uuid)
 
 
-def _zoomed(whole: Plan, *, square: bool) -> Plan:
+def _zoomed(whole: RenderPlan, *, square: bool) -> RenderPlan:
     zoomed = replace(whole, label="Zoom Out by ")
     if not square:
         return zoomed
@@ -203,7 +203,7 @@ def _zoomed(whole: Plan, *, square: bool) -> Plan:
     return replace(zoomed, size=(edge, edge), echo=_with_ratio(whole.echo, 1, 1))
 
 
-def _panned(whole: Plan, way: str) -> Plan:
+def _panned(whole: RenderPlan, way: str) -> RenderPlan:
     """Half as much again in one direction: 1:1 becomes 3:2 (recorded 2026-06)."""
     (wide, high), (width, height) = aspect_ratio(whole.echo), whole.size
     if way in ("left", "right"):
@@ -214,7 +214,7 @@ def _panned(whole: Plan, way: str) -> Plan:
     return replace(whole, label=f"Pan {way.capitalize()} by ", size=(width, height), echo=echo)
 
 
-def _moving(base: Plan, motion: Motion, edge: int) -> Plan:
+def _moving(base: RenderPlan, motion: Motion, edge: int) -> RenderPlan:
     wide, high = aspect_ratio(base.echo)
     kept = without_parameters(base.echo, "no", "motion", "video", "aspect", "ar")
     echo = f"{kept} --motion {motion} --video 1 --aspect {wide}:{high}"
@@ -222,7 +222,7 @@ def _moving(base: Plan, motion: Motion, edge: int) -> Plan:
     return replace(base, tiles=GRID, motion=motion, echo=echo, size=size, lead="Creating video with prompt ")
 
 
-def _variation(action: str, number: int, whole: Plan, profile: Profile) -> Plan | None:
+def _variation(action: str, number: int, whole: RenderPlan, profile: Profile) -> RenderPlan | None:
     if action not in _STRENGTHS:
         return None
     plain = action == "variation" and profile.name == "2023"
@@ -230,7 +230,7 @@ def _variation(action: str, number: int, whole: Plan, profile: Profile) -> Plan 
     return replace(whole, lead=f"Making variations for image #{number} with prompt ", label=label)
 
 
-def _upscale(action: str, base: Plan) -> Plan | None:
+def _upscale(action: str, base: RenderPlan) -> RenderPlan | None:
     if not _UPSCALE.fullmatch(action):
         return None
     way = action.rpartition("_")[2]
@@ -245,7 +245,7 @@ def _upscale(action: str, base: Plan) -> Plan | None:
     )
 
 
-def _grid_of(parent: Plan) -> Size:
+def _grid_of(parent: RenderPlan) -> Size:
     """The size of a grid of the parent's pictures; an upscaled one's tiles are smaller again."""
     if len(parent.tiles) == 4 or parent.upscaled:
         return parent.size
@@ -276,7 +276,7 @@ _SETTINGS: dict[str, type] = {
 
 
 @dataclass(slots=True)
-class Account:
+class SimulatedAccount:
     """Settings, and what is running, waiting and used up."""
 
     fast_hours: float = HOURS_OF_PLAN
@@ -316,7 +316,7 @@ class Account:
         """Whether a job of this mode can't be paid for."""
         return mode != "relax" and self.fast_hours <= 0
 
-    def pay(self, plan: Plan) -> float:
+    def pay(self, plan: RenderPlan) -> float:
         """Pay for a job that begins; the fast hours that it costs."""
         time = _minutes(plan) * _MINUTE
         cost = time * _SPEEDS[plan.mode]
@@ -325,7 +325,7 @@ class Account:
         self.relaxed_hours += time if plan.mode == "relax" else 0.0
         return cost
 
-    def count(self, plan: Plan) -> None:
+    def count(self, plan: RenderPlan) -> None:
         """Count the pictures of a job that is done."""
         self.images += len(plan.tiles)
         self.relaxed_images += len(plan.tiles) if plan.mode == "relax" else 0
@@ -352,7 +352,7 @@ class Account:
         return embed(f"Your info - {USERNAME}", text, GREEN)
 
 
-def _minutes(plan: Plan) -> float:
+def _minutes(plan: RenderPlan) -> float:
     if plan.at_once:
         return 0.0
     if plan.motion is not None:

@@ -8,28 +8,28 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.simulator.messages.plans import HOURS_OF_PLAN, Account
-from mjwatch.simulator.midjourney.components import INPAINT, ContextMenu, Dialogs, Presses
-from mjwatch.simulator.midjourney.imagine import Orders
-from mjwatch.simulator.midjourney.queue import Slots, Workshop
-from mjwatch.simulator.midjourney.text_commands import ANSWER_TIME, Desk, Preferences
-from mjwatch.simulator.recorder import Executed
+from mjwatch.simulator.messages.plans import HOURS_OF_PLAN, SimulatedAccount
+from mjwatch.simulator.midjourney.components import INPAINT, ComponentPresses, ContextMenu, Dialogs
+from mjwatch.simulator.midjourney.imagine import ImagineCommands
+from mjwatch.simulator.midjourney.queue import RenderQueue, Slots
+from mjwatch.simulator.midjourney.text_commands import ANSWER_TIME, Preferences, TextCommands
+from mjwatch.simulator.recorder import ExecutedInteraction
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.faults.registry import Armed
+    from mjwatch.simulator.faults.registry import ArmedFault
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.messages.modals import Interaction, OpenModals
-    from mjwatch.simulator.midjourney.job import Studio
+    from mjwatch.simulator.midjourney.job import BotContext
     from mjwatch.simulator.options import SimulatorOptions
-    from mjwatch.simulator.recorder import Witness
+    from mjwatch.simulator.recorder import Recorder
     from mjwatch.simulator.world import Json
 
 ANSWER_LIMIT = 3.0
 """Seconds that Discord waits for a bot before it says INTERACTION_FAILURE."""
 REASON_TIMEOUT = 2
 
-Answer = Callable[["Interaction", "Executed"], Coroutine[Any, Any, None]]
+Answer = Callable[["Interaction", "ExecutedInteraction"], Coroutine[Any, Any, None]]
 
 
 class MidjourneyBot:
@@ -37,10 +37,10 @@ class MidjourneyBot:
 
     def __init__(
         self,
-        studio: Studio,
+        studio: BotContext,
         sessions: Sessions,
         history: History,
-        witness: Witness,
+        witness: Recorder,
         modals: OpenModals,
         options: SimulatorOptions,
     ) -> None:
@@ -57,7 +57,7 @@ class MidjourneyBot:
 
     def execute(self, interaction: Interaction) -> None:
         """Take an accepted interaction; everything else happens by and by."""
-        executed = Executed.of(interaction)
+        executed = ExecutedInteraction.of(interaction)
         self._witness.interactions.append(executed)
         if interaction.modal is not None:
             self._modals.close(interaction.modal)
@@ -84,14 +84,14 @@ class MidjourneyBot:
     def _open(self) -> None:
         studio, options = self._studio, self._options
         hours = HOURS_OF_PLAN if options.fast_hours is None else options.fast_hours
-        self.account = Account(fast_hours=hours)
+        self.account = SimulatedAccount(fast_hours=hours)
         slots = Slots(options.max_running, options.max_queued)
-        workshop = Workshop(studio, slots, self.account, self._witness, self._rng)
-        desk = Desk(studio, workshop)
-        orders = Orders(studio, workshop, self._history, self._spawn)
+        workshop = RenderQueue(studio, slots, self.account, self._witness, self._rng)
+        desk = TextCommands(studio, workshop)
+        orders = ImagineCommands(studio, workshop, self._history, self._spawn)
         preferences = Preferences(studio, self.account, self._history)
         self._menu = ContextMenu(studio, workshop, self._history)
-        self._presses = Presses(studio, workshop, self._history, desk, orders, preferences)
+        self._presses = ComponentPresses(studio, workshop, self._history, desk, orders, preferences)
         self._answers: dict[str | None, Answer] = {
             "imagine": orders.imagine,
             "blend": orders.blend,
@@ -113,7 +113,7 @@ class MidjourneyBot:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _answer(self, interaction: Interaction, executed: Executed) -> None:
+    async def _answer(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         if late := self._studio.faults.take("told_late", interaction.text):
             await asyncio.sleep(late.number("seconds", 2))
         about = _about(interaction)
@@ -139,7 +139,7 @@ class MidjourneyBot:
             await self._answer_in_either_order(answer, interaction, executed)
 
     async def _answer_in_either_order(
-        self, answer: Answer, interaction: Interaction, executed: Executed
+        self, answer: Answer, interaction: Interaction, executed: ExecutedInteraction
     ) -> None:
         """The first message and INTERACTION_SUCCESS come in either order."""
         if self._rng.random() < 0.5:
@@ -151,14 +151,16 @@ class MidjourneyBot:
         self._succeed(interaction)
         await answering
 
-    def _showed_captcha(self, interaction: Interaction, executed: Executed) -> bool:
+    def _showed_captcha(self, interaction: Interaction, executed: ExecutedInteraction) -> bool:
         if self._studio.faults.take("captcha_iframe", interaction.text) is None:
             return False
         executed.outcome = "refused"
         self._dialogs.show_page(interaction, "Action required to continue", "/captcha/embedded/")
         return True
 
-    async def _answered_oddly(self, answer: Answer, interaction: Interaction, executed: Executed) -> bool:
+    async def _answered_oddly(
+        self, answer: Answer, interaction: Interaction, executed: ExecutedInteraction
+    ) -> bool:
         """Answer as a fault wants it; False if there is none."""
         faults, text = self._studio.faults, interaction.text
         if armed := faults.take("interaction_failed_executed", text):
@@ -171,7 +173,7 @@ class MidjourneyBot:
             return True
         return False
 
-    def _fail(self, interaction: Interaction, armed: Armed | None) -> None:
+    def _fail(self, interaction: Interaction, armed: ArmedFault | None) -> None:
         reason = REASON_TIMEOUT if armed is None else int(armed.number("reason", REASON_TIMEOUT))
         failure = {**_about(interaction), "reason_code": reason}
         self._sessions.to_session(interaction.session_id, "INTERACTION_FAILURE", failure)

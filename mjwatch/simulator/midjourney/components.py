@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.messages.modals import Interaction, ModalForm, OpenModals
-    from mjwatch.simulator.messages.plans import Plan
+    from mjwatch.simulator.messages.plans import RenderPlan
     from mjwatch.simulator.midjourney.bot import Answer
-    from mjwatch.simulator.midjourney.imagine import Orders
-    from mjwatch.simulator.midjourney.job import Studio
-    from mjwatch.simulator.midjourney.queue import Workshop
-    from mjwatch.simulator.midjourney.text_commands import Desk, Preferences
-    from mjwatch.simulator.recorder import Executed
+    from mjwatch.simulator.midjourney.imagine import ImagineCommands
+    from mjwatch.simulator.midjourney.job import BotContext
+    from mjwatch.simulator.midjourney.queue import RenderQueue
+    from mjwatch.simulator.midjourney.text_commands import Preferences, TextCommands
+    from mjwatch.simulator.recorder import ExecutedInteraction
     from mjwatch.simulator.world import Json
 
 
@@ -41,16 +41,16 @@ ALWAYS_ASKS = "MJ::CustomZoom::"
 INPAINT = "MJ::Inpaint::"
 
 
-class Presses:
+class ComponentPresses:
     """Finds the answer to a press."""
 
     def __init__(
         self,
-        studio: Studio,
-        workshop: Workshop,
+        studio: BotContext,
+        workshop: RenderQueue,
         history: History,
-        desk: Desk,
-        orders: Orders,
+        desk: TextCommands,
+        orders: ImagineCommands,
         preferences: Preferences,
     ) -> None:
         self._studio = studio
@@ -108,7 +108,7 @@ class Presses:
         plan = self._plan(press.custom_id or "", interaction)
         return None if plan is None else partial(self._press, plan)
 
-    def _plan(self, custom_id: str, interaction: Interaction) -> Plan | None:
+    def _plan(self, custom_id: str, interaction: Interaction) -> RenderPlan | None:
         parent = self._workshop.plan_of(uuid_in(custom_id))
         if parent is None:
             return None
@@ -120,7 +120,7 @@ class Presses:
             return None
         return replace(plan, mode=mode_for(meant.prompt, account), stealth=account.stealth)
 
-    async def _press(self, plan: Plan, interaction: Interaction, executed: Executed) -> None:
+    async def _press(self, plan: RenderPlan, interaction: Interaction, executed: ExecutedInteraction) -> None:
         text = f"{plan.prompt} {interaction.text}"
         if self._studio.faults.take("silent", text):
             return
@@ -140,17 +140,17 @@ class Presses:
             marked = with_button_used(message, press.custom_id or "", self._studio.profile)
             self._studio.delivery.update(marked, interaction)
 
-    async def _imagine_words(self, interaction: Interaction, executed: Executed) -> None:
+    async def _imagine_words(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         await self._orders.picture(interaction, executed, interaction.words or "")
 
-    async def _imagine_choices(self, interaction: Interaction, executed: Executed) -> None:
+    async def _imagine_choices(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """A number below a description or a shortened prompt: that text is imagined; or all of them."""
         first, *others = self._desk.choices(interaction)
         for prompt in others:
             self._orders.imagine_beside(interaction, executed, prompt)
         await self._orders.picture(interaction, executed, first)
 
-    async def _cancel(self, interaction: Interaction, executed: Executed) -> None:
+    async def _cancel(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         stopped = self._workshop.cancel(uuid_in(interaction.custom_id or ""))
         executed.outcome = "done" if stopped else "refused"
 
@@ -161,12 +161,12 @@ ENVELOPE, CROSS = "\u2709", "\u274c"
 class ContextMenu:
     """Answers message commands and reactions."""
 
-    def __init__(self, studio: Studio, workshop: Workshop, history: History) -> None:
+    def __init__(self, studio: BotContext, workshop: RenderQueue, history: History) -> None:
         self._studio = studio
         self._workshop = workshop
         self._history = history
 
-    async def cancel_job(self, interaction: Interaction, executed: Executed) -> None:
+    async def cancel_job(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """Cancel Job: stops the job whose progress message this is (the words are not recorded)."""
         job_uuid = self._workshop.job_of(interaction.target_id or "")
         if job_uuid is None or not self._workshop.cancel(job_uuid):
@@ -176,7 +176,7 @@ class ContextMenu:
         whisper(self._studio, interaction, "Done! The job has been cancelled.")
         executed.outcome = "done"
 
-    async def dm_results(self, interaction: Interaction, executed: Executed) -> None:
+    async def dm_results(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """DM Results: the result once more, in the direct messages."""
         message = self._history.of(interaction.channel.id).get(int(interaction.target_id or 0))
         if message is None or not message["attachments"]:
@@ -221,13 +221,17 @@ def _names(message: Json) -> list[str]:
 class Dialogs:
     """Opens modals. Nothing is rendered by that; it goes on record with the outcome `modal`."""
 
-    def __init__(self, studio: Studio, sessions: Sessions, modals: OpenModals) -> None:
+    def __init__(self, studio: BotContext, sessions: Sessions, modals: OpenModals) -> None:
         self._studio = studio
         self._sessions = sessions
         self._modals = modals
 
     async def ask(
-        self, form: ModalForm, interaction: Interaction, executed: Executed, succeed: Callable[[], None]
+        self,
+        form: ModalForm,
+        interaction: Interaction,
+        executed: ExecutedInteraction,
+        succeed: Callable[[], None],
     ) -> None:
         """Open a form; INTERACTION_SUCCESS is said before, as discord.py-self needs it."""
         faults, text = self._studio.faults, interaction.text

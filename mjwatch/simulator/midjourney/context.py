@@ -10,12 +10,12 @@ from mjwatch.simulator.messages.notices import asked_notice
 
 if TYPE_CHECKING:
     from mjwatch.simulator.messages.modals import Interaction
-    from mjwatch.simulator.messages.notices import Notice
-    from mjwatch.simulator.midjourney.job import Studio
+    from mjwatch.simulator.messages.notices import BotNotice
+    from mjwatch.simulator.midjourney.job import BotContext
 BANNED = "Banned prompt"
 
 
-def refuse(studio: Studio, interaction: Interaction, notice: Notice) -> None:
+def refuse(studio: BotContext, interaction: Interaction, notice: BotNotice) -> None:
     """Answer with a notice; those to commands have what was asked for in their footer."""
     forms = studio.forms
     asked = None if interaction.command is None else f"/{interaction.command} {interaction.prompt or ''}"
@@ -29,7 +29,7 @@ def refuse(studio: Studio, interaction: Interaction, notice: Notice) -> None:
     studio.delivery.create(message, interaction)
 
 
-def asked_refusal(studio: Studio, text: str) -> Notice | None:
+def asked_refusal(studio: BotContext, text: str) -> BotNotice | None:
     """What a fault wants the bot to say in place of an answer; the text is what the fault is matched with."""
     if armed := studio.faults.take("refuse", text):
         return asked_notice(armed, BANNED)
@@ -38,7 +38,7 @@ def asked_refusal(studio: Studio, text: str) -> Notice | None:
     return None
 
 
-def whisper(studio: Studio, interaction: Interaction, content: str) -> None:
+def whisper(studio: BotContext, interaction: Interaction, content: str) -> None:
     """Answer with an ephemeral line."""
     message = studio.forms.response(interaction, content, flags=FLAG_EPHEMERAL)
     studio.delivery.create(message, interaction)

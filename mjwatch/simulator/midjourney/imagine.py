@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.messages.modals import Interaction
-    from mjwatch.simulator.messages.notices import Notice
-    from mjwatch.simulator.messages.plans import Plan
-    from mjwatch.simulator.midjourney.job import Studio
-    from mjwatch.simulator.midjourney.queue import Workshop
-    from mjwatch.simulator.recorder import Executed
+    from mjwatch.simulator.messages.notices import BotNotice
+    from mjwatch.simulator.messages.plans import RenderPlan
+    from mjwatch.simulator.midjourney.job import BotContext
+    from mjwatch.simulator.midjourney.queue import RenderQueue
+    from mjwatch.simulator.recorder import ExecutedInteraction
 
     Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 ASKED_KEPT = 200
 
 
-class Orders:
+class ImagineCommands:
     """Takes prompts from commands, buttons and modals alike."""
 
-    def __init__(self, studio: Studio, workshop: Workshop, history: History, spawn: Spawn) -> None:
+    def __init__(self, studio: BotContext, workshop: RenderQueue, history: History, spawn: Spawn) -> None:
         self._studio = studio
         self._workshop = workshop
         self._history = history
         self._spawn = spawn
         self._asked: OrderedDict[str, list[str]] = OrderedDict()
 
-    async def imagine(self, interaction: Interaction, executed: Executed) -> None:
+    async def imagine(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """/imagine; a prompt that is many is asked back about."""
         prompt = interaction.prompt or ""
         prompts = expanded(prompt)
@@ -54,7 +54,7 @@ class Orders:
         executed.outcome = "refused"
         refuse(self._studio, interaction, notice)
 
-    async def blend(self, interaction: Interaction, executed: Executed) -> None:
+    async def blend(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """/blend: a job whose prompt is links."""
         given = [interaction.option(f"image{n}") for n in range(1, 6)]
         paths = [path for path in given if path is not None]
@@ -66,7 +66,7 @@ class Orders:
         prompt = " ".join([*links, interaction.option("dimensions") or ""]).strip()
         await self.picture(interaction, executed, prompt)
 
-    async def show(self, interaction: Interaction, executed: Executed) -> None:
+    async def show(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """The result of a known job once more, as an ordinary message."""
         result = self._workshop.result_of(interaction.option("job_id") or "")
         message = result and self._history.of(result["channel_id"]).get(int(result["id"]))
@@ -79,7 +79,7 @@ class Orders:
         self._studio.delivery.create({**shown, **{name: message[name] for name in kept}})
         executed.outcome = "done"
 
-    async def picture(self, interaction: Interaction, executed: Executed, prompt: str) -> None:
+    async def picture(self, interaction: Interaction, executed: ExecutedInteraction, prompt: str) -> None:
         """One job for this prompt."""
         if self._studio.faults.take("silent", prompt):
             return
@@ -103,7 +103,7 @@ class Orders:
             )
             self._studio.delivery.create(told)
 
-    async def notice(self, text: str) -> Notice | None:
+    async def notice(self, text: str) -> BotNotice | None:
         """What the bot says in place of a job, by faults and by what is in the text."""
         if (notice := asked_refusal(self._studio, text)) is not None:
             return notice
@@ -111,7 +111,7 @@ class Orders:
             return notice_named("Invalid link")
         return notice_for(text)
 
-    def _ask(self, interaction: Interaction, executed: Executed, prompts: list[str]) -> None:
+    def _ask(self, interaction: Interaction, executed: ExecutedInteraction, prompts: list[str]) -> None:
         """Ask whether so many jobs are wanted (nothing of this is recorded)."""
         executed.outcome = "asked"
         token = secrets.token_urlsafe(8)
@@ -128,7 +128,7 @@ class Orders:
         message["components"] = self._studio.forms.rows(row)
         self._studio.delivery.create(message, interaction)
 
-    async def confirm(self, interaction: Interaction, executed: Executed) -> None:
+    async def confirm(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """The answer to that question: its buttons go, and the jobs start, without any nonce of ours."""
         _, _, verb, token = (interaction.custom_id or "").split("::")
         prompts = self._asked.pop(token, [])
@@ -141,11 +141,11 @@ class Orders:
         for prompt in prompts:
             self.imagine_beside(interaction, executed, prompt)
 
-    def imagine_beside(self, interaction: Interaction, executed: Executed, prompt: str) -> None:
+    def imagine_beside(self, interaction: Interaction, executed: ExecutedInteraction, prompt: str) -> None:
         """One of many jobs of one interaction: its start is an ordinary message, without nonce."""
         plan = self._plan(interaction, prompt)
         self._spawn(self._workshop.make(interaction, replace(executed, prompt=prompt), plan, answers=False))
 
-    def _plan(self, interaction: Interaction, prompt: str) -> Plan:
+    def _plan(self, interaction: Interaction, prompt: str) -> RenderPlan:
         studio, account = self._studio, self._workshop.account
         return plan_for_prompt(prompt, studio.profile, account, studio.grid, interaction.application_id)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_COMPONENTS_V2, FLAG_LOADING
 from mjwatch.simulator.cdn.render import Picture, preview_size
-from mjwatch.simulator.faults.registry import Quirks
+from mjwatch.simulator.faults.registry import JobFaults
 from mjwatch.simulator.messages.buttons import rows_below
 from mjwatch.simulator.messages.message import DANGER, button
 from mjwatch.simulator.messages.prompt_text import filename_stem
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from random import Random
 
     from mjwatch.simulator.cdn.render import ImageKind
-    from mjwatch.simulator.cdn.store import Links, Pictures
-    from mjwatch.simulator.faults.registry import Faults
-    from mjwatch.simulator.gateway.delivery import Delivery
+    from mjwatch.simulator.cdn.store import ImageStore, LinkResolver
+    from mjwatch.simulator.faults.registry import FaultRegistry
+    from mjwatch.simulator.gateway.delivery import MessageDelivery
     from mjwatch.simulator.messages.message import MessageForms
     from mjwatch.simulator.messages.modals import Interaction
-    from mjwatch.simulator.messages.notices import Notice
-    from mjwatch.simulator.messages.plans import Plan
+    from mjwatch.simulator.messages.notices import BotNotice
+    from mjwatch.simulator.messages.plans import RenderPlan
     from mjwatch.simulator.messages.profiles import Profile
-    from mjwatch.simulator.world import Channel, Json
+    from mjwatch.simulator.world import Json, SimulatedChannel
 
 
 UPSCALE_TIME = 0.5
@@ -43,42 +43,42 @@ VIDEO_TIMES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Studio:
+class BotContext:
     """What every job works with."""
 
     profile: Profile
     forms: MessageForms
-    delivery: Delivery
-    pictures: Pictures
-    links: Links
-    faults: Faults
+    delivery: MessageDelivery
+    pictures: ImageStore
+    links: LinkResolver
+    faults: FaultRegistry
     seconds_per_job: float
     grid: int
 
 
-def _nobody(_job: Job) -> None:
+def _nobody(_job: RenderJob) -> None:
     """Whom a stranger's job tells of its end."""
 
 
 @dataclass(slots=True)
-class Job:
+class RenderJob:
     """A job that has its slot."""
 
-    studio: Studio
+    studio: BotContext
     interaction: Interaction
-    plan: Plan
+    plan: RenderPlan
     rng: Random
-    finished: Callable[[Job], None] = _nobody
+    finished: Callable[[RenderJob], None] = _nobody
     """Told just before the world is."""
-    late_notice: Notice | None = None
+    late_notice: BotNotice | None = None
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     progress: Json | None = None
     """The progress message, once it exists."""
     result: Json = field(default_factory=dict)
     """`id` and `channel_id` of the result's message, once it exists."""
-    _quirks: Quirks = field(default_factory=Quirks)
+    _quirks: JobFaults = field(default_factory=JobFaults)
     _ended_badly: bool = False
-    _prints: Prints = field(init=False)
+    _prints: JobMessages = field(init=False)
 
     async def run(self, *, answers: bool) -> bool:
         """From the first message to the last; False if it ended without a picture.
@@ -86,8 +86,8 @@ class Job:
         ``answers``: the start message answers the interaction. A job that waited in the queue starts with an
         ordinary message, without nonce and interaction (assumed: clients are known to lose such jobs).
         """
-        self._quirks = Quirks.taken(self.studio.faults, f"{self.plan.prompt} {self.interaction.text}")
-        self._prints = Prints(self.studio, self.interaction.channel, self.plan, self.uuid, self._quirks)
+        self._quirks = JobFaults.taken(self.studio.faults, f"{self.plan.prompt} {self.interaction.text}")
+        self._prints = JobMessages(self.studio, self.interaction.channel, self.plan, self.uuid, self._quirks)
         if self.plan.at_once:
             await asyncio.sleep(min(UPSCALE_TIME, self.studio.seconds_per_job / 10))
             await self._finish()
@@ -219,7 +219,7 @@ class Job:
         else:
             self._notify(self.late_notice, self.progress)
 
-    def _notify(self, notice: Notice, progress: Json) -> None:
+    def _notify(self, notice: BotNotice, progress: Json) -> None:
         asked = f"/imagine {self.plan.prompt}" if self.interaction.command else None
         embeds, delivery = notice.embeds(asked), self.studio.delivery
         self._prints.drop_previews()
@@ -242,10 +242,17 @@ class Job:
 VIDEO_FRAMES = 6
 
 
-class Prints:
+class JobMessages:
     """Makes and takes away what hangs on a job's messages."""
 
-    def __init__(self, studio: Studio, channel: Channel, plan: Plan, job_uuid: str, quirks: Quirks) -> None:
+    def __init__(
+        self,
+        studio: BotContext,
+        channel: SimulatedChannel,
+        plan: RenderPlan,
+        job_uuid: str,
+        quirks: JobFaults,
+    ) -> None:
         self._studio = studio
         self._channel = channel
         self._plan = plan

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from mjwatch.simulator.messages.notices import CREDITS_EXHAUSTED, JOB_QUEUED, QUEUE_FULL
 from mjwatch.simulator.midjourney.context import refuse
-from mjwatch.simulator.midjourney.job import Job
+from mjwatch.simulator.midjourney.job import RenderJob
 from mjwatch.simulator.recorder import Rendering
 from mjwatch.simulator.world import STRANGER_ID
 
 if TYPE_CHECKING:
     from mjwatch.simulator.messages.modals import Interaction
-    from mjwatch.simulator.messages.notices import Notice
-    from mjwatch.simulator.messages.plans import Account, Plan
-    from mjwatch.simulator.midjourney.job import Studio
-    from mjwatch.simulator.recorder import Executed, Witness
+    from mjwatch.simulator.messages.notices import BotNotice
+    from mjwatch.simulator.messages.plans import RenderPlan, SimulatedAccount
+    from mjwatch.simulator.midjourney.job import BotContext
+    from mjwatch.simulator.recorder import ExecutedInteraction, Recorder
     from mjwatch.simulator.world import Json
 
 
@@ -31,19 +31,21 @@ PLANS_KEPT = 20_000
 """Finished jobs whose buttons still work."""
 
 
-class Workshop:
+class RenderQueue:
     """Makes jobs, so many at once."""
 
-    def __init__(self, studio: Studio, slots: Slots, account: Account, witness: Witness, rng: Random) -> None:
+    def __init__(
+        self, studio: BotContext, slots: Slots, account: SimulatedAccount, witness: Recorder, rng: Random
+    ) -> None:
         self.account = account
         self._slots = slots
         self._studio = studio
         self._witness = witness
         self._rng = rng
-        self._running: dict[str, tuple[Job, asyncio.Task[bool]]] = {}
-        self._done: OrderedDict[str, tuple[Plan, Json]] = OrderedDict()
+        self._running: dict[str, tuple[RenderJob, asyncio.Task[bool]]] = {}
+        self._done: OrderedDict[str, tuple[RenderPlan, Json]] = OrderedDict()
 
-    def plan_of(self, job_uuid: str | None) -> Plan | None:
+    def plan_of(self, job_uuid: str | None) -> RenderPlan | None:
         """The plan of a finished job."""
         done = self._done.get(job_uuid or "")
         return done[0] if done else None
@@ -56,9 +58,9 @@ class Workshop:
     async def make(
         self,
         interaction: Interaction,
-        executed: Executed,
-        plan: Plan,
-        late_notice: Notice | None = None,
+        executed: ExecutedInteraction,
+        plan: RenderPlan,
+        late_notice: BotNotice | None = None,
         *,
         answers: bool = True,
     ) -> None:
@@ -67,7 +69,7 @@ class Workshop:
         ``answers``: its start message answers the interaction, if it need not wait.
         """
         rng = Random(self._rng.random())
-        job = Job(self._studio, interaction, plan, rng, self._remember, late_notice)
+        job = RenderJob(self._studio, interaction, plan, rng, self._remember, late_notice)
         if plan.at_once:
             await self._run(job, executed, answers=True)
             return
@@ -75,11 +77,11 @@ class Workshop:
         if place is None:
             return
         held = self._studio.faults.take("queued", plan.prompt)
-        waits = place is Place.WAITING or held is not None
+        waits = place is QueuePlace.WAITING or held is not None
         if waits:
             executed.outcome = "queued"
             refuse(self._studio, interaction, JOB_QUEUED)
-        if place is Place.WAITING:
+        if place is QueuePlace.WAITING:
             await self._wait(plan)
         try:
             await asyncio.sleep(held.number("seconds", 1) if held else 0)
@@ -88,34 +90,36 @@ class Workshop:
             self._slots.give_back()
         await job.clear_up()
 
-    def _place(self, interaction: Interaction, executed: Executed, plan: Plan) -> Place | None:
+    def _place(
+        self, interaction: Interaction, executed: ExecutedInteraction, plan: RenderPlan
+    ) -> QueuePlace | None:
         """Where this job goes; None if it was refused."""
         if self.account.lacks_hours(plan.mode):
             notice = CREDITS_EXHAUSTED
         else:
             place = self._slots.take()
-            if place is not Place.NOWHERE:
+            if place is not QueuePlace.NOWHERE:
                 return place
             notice = QUEUE_FULL
         executed.outcome = "refused"
         refuse(self._studio, interaction, notice)
         return None
 
-    async def _wait(self, plan: Plan) -> None:
+    async def _wait(self, plan: RenderPlan) -> None:
         self.account.waiting[plan.mode] += 1
         try:
             await self._slots.turn()
         finally:
             self.account.waiting[plan.mode] -= 1
 
-    def _will_answer(self, plan: Plan) -> bool:
+    def _will_answer(self, plan: RenderPlan) -> bool:
         """Whether a job that waited starts with our nonce: nobody knows, so that it does not, by default."""
         return self._studio.faults.take("queued_start_with_nonce", plan.prompt) is not None
 
-    async def make_for_stranger(self, interaction: Interaction, plan: Plan) -> None:
+    async def make_for_stranger(self, interaction: Interaction, plan: RenderPlan) -> None:
         """Make the same for somebody else: another account's slots, and no record of ours."""
         theirs = replace(interaction, id=self._studio.forms.next_id(), nonce=None, user_id=STRANGER_ID)
-        job = Job(self._studio, theirs, replace(plan, user_id=STRANGER_ID), Random(self._rng.random()))
+        job = RenderJob(self._studio, theirs, replace(plan, user_id=STRANGER_ID), Random(self._rng.random()))
         await job.run(answers=True)
         await job.clear_up()
 
@@ -136,7 +140,7 @@ class Workshop:
                 return job_uuid
         return None
 
-    async def _run(self, job: Job, executed: Executed, *, answers: bool) -> None:
+    async def _run(self, job: RenderJob, executed: ExecutedInteraction, *, answers: bool) -> None:
         executed.outcome, executed.job_uuid = "running", job.uuid
         self._put_on_record(job, executed)
         task = asyncio.create_task(job.run(answers=answers))
@@ -152,19 +156,19 @@ class Workshop:
             return
         executed.outcome = "done" if task.result() else "refused"
 
-    def _put_on_record(self, job: Job, executed: Executed) -> None:
+    def _put_on_record(self, job: RenderJob, executed: ExecutedInteraction) -> None:
         cost = self.account.pay(job.plan)
         rendering = Rendering(job.uuid, executed.nonce, job.plan.prompt, executed.custom_id, cost)
         self._witness.renderings.append(rendering)
 
-    def _remember(self, job: Job) -> None:
+    def _remember(self, job: RenderJob) -> None:
         self.account.count(job.plan)
         self._done[job.uuid] = job.plan, job.result
         if len(self._done) > PLANS_KEPT:
             self._done.popitem(last=False)
 
 
-class Place(Enum):
+class QueuePlace(Enum):
     """Where a new job goes."""
 
     RUNNING = auto()
@@ -186,12 +190,12 @@ class Slots:
         """How many jobs wait."""
         return len(self._waiting)
 
-    def take(self) -> Place:
+    def take(self) -> QueuePlace:
         """Take a slot if one is free; a job told WAITING then calls `turn`."""
         if self.running < self._max_running:
             self.running += 1
-            return Place.RUNNING
-        return Place.WAITING if len(self._waiting) < self._max_waiting else Place.NOWHERE
+            return QueuePlace.RUNNING
+        return QueuePlace.WAITING if len(self._waiting) < self._max_waiting else QueuePlace.NOWHERE
 
     def turn(self) -> asyncio.Future[None]:
         """Stand in line; the future is done when the slot is this job's."""

@@ -18,10 +18,10 @@ from mjwatch.simulator.midjourney.context import asked_refusal, refuse, whisper
 if TYPE_CHECKING:
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.messages.modals import Interaction
-    from mjwatch.simulator.messages.plans import Account
-    from mjwatch.simulator.midjourney.job import Studio
-    from mjwatch.simulator.midjourney.queue import Workshop
-    from mjwatch.simulator.recorder import Executed
+    from mjwatch.simulator.messages.plans import SimulatedAccount
+    from mjwatch.simulator.midjourney.job import BotContext
+    from mjwatch.simulator.midjourney.queue import RenderQueue
+    from mjwatch.simulator.recorder import ExecutedInteraction
     from mjwatch.simulator.world import Json
 
 
@@ -36,10 +36,10 @@ Source = tuple[str | None, str]
 """What is described: the path of an upload, or None and a link."""
 
 
-class Desk:
+class TextCommands:
     """Answers what needs no slot."""
 
-    def __init__(self, studio: Studio, workshop: Workshop) -> None:
+    def __init__(self, studio: BotContext, workshop: RenderQueue) -> None:
         self._studio = studio
         self._workshop = workshop
         self._texts: OrderedDict[str, tuple[list[str], Source]] = OrderedDict()
@@ -61,7 +61,7 @@ class Desk:
     def _about(self, interaction: Interaction) -> tuple[list[str], Source]:
         return self._texts.get(interaction.message_id or "", ([], (None, "")))
 
-    def _turned_away(self, interaction: Interaction, executed: Executed) -> bool:
+    def _turned_away(self, interaction: Interaction, executed: ExecutedInteraction) -> bool:
         """Whether a fault stands in place of an answer."""
         if self._studio.faults.take("silent", interaction.text):
             return True
@@ -71,7 +71,7 @@ class Desk:
             refuse(self._studio, interaction, notice)
         return notice is not None
 
-    async def info(self, interaction: Interaction, executed: Executed) -> None:
+    async def info(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """/info: a LOADING message that is filled in."""
         if self._turned_away(interaction, executed):
             return
@@ -79,7 +79,7 @@ class Desk:
         await self._pause(ANSWER_TIME)
         self._fill_in(message, interaction, executed, self._workshop.account.body())
 
-    async def shorten(self, interaction: Interaction, executed: Executed) -> None:
+    async def shorten(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """/shorten: the prompt with ever fewer words (other clients' code; not recorded)."""
         if self._turned_away(interaction, executed):
             return
@@ -97,7 +97,7 @@ class Desk:
         self._offer(message, texts, (None, ""))
         self._fill_in(message, interaction, executed, body, row)
 
-    async def describe(self, interaction: Interaction, executed: Executed) -> None:
+    async def describe(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """/describe: four prompts for a picture (recorded 2025-06)."""
         if self._turned_away(interaction, executed):
             return
@@ -108,7 +108,7 @@ class Desk:
             return
         await self._describe(interaction, executed, source, "seen in pretend way number")
 
-    async def describe_again(self, interaction: Interaction, executed: Executed) -> None:
+    async def describe_again(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """The retry button below a description: another answer about the same picture."""
         _, source = self._about(interaction)
         await self._describe(interaction, executed, source, "seen anew in pretend way number")
@@ -120,7 +120,7 @@ class Desk:
         return bool(link) and await self._studio.links.lead_to_pictures(link)
 
     async def _describe(
-        self, interaction: Interaction, executed: Executed, source: Source, manner: str
+        self, interaction: Interaction, executed: ExecutedInteraction, source: Source, manner: str
     ) -> None:
         message = self._loading(interaction)
         await self._pause(DESCRIBE_TIME)
@@ -143,7 +143,7 @@ class Desk:
         self._studio.pictures.copy_upload(path, copy)
         return {"width": width, "height": height, "url": copy, "proxy_url": copy}
 
-    async def rate(self, interaction: Interaction, executed: Executed) -> None:
+    async def rate(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """The heart below a picture: a public line that says so (recorded 2026-06)."""
         channel, target = interaction.channel, interaction.message_id
         link = f"https://discord.com/channels/{channel.guild_id or '@me'}/{channel.id}/{target}"
@@ -165,7 +165,12 @@ class Desk:
         return message
 
     def _fill_in(
-        self, message: Json, interaction: Interaction, executed: Executed, body: Json, *rows: list[Json]
+        self,
+        message: Json,
+        interaction: Interaction,
+        executed: ExecutedInteraction,
+        body: Json,
+        *rows: list[Json],
     ) -> None:
         if self._studio.faults.take("answer_stuck", interaction.text):
             return
@@ -201,23 +206,23 @@ SETTINGS = "MJ::Settings::"
 class Preferences:
     """Answers the commands that change settings; all of them in a whisper."""
 
-    def __init__(self, studio: Studio, account: Account, history: History) -> None:
+    def __init__(self, studio: BotContext, account: SimulatedAccount, history: History) -> None:
         self._studio = studio
         self._account = account
         self._history = history
 
-    async def speed(self, interaction: Interaction, executed: Executed) -> None:
+    async def speed(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """/fast, /relax, /turbo: a line that begins with "Done!"."""
         self._account.mode = interaction.command or "fast"
         self._say(interaction, executed, _SPEEDS[self._account.mode])
 
-    async def visibility(self, interaction: Interaction, executed: Executed) -> None:
+    async def visibility(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """/public, /private, /stealth (the words are not recorded)."""
         name = interaction.command or "public"
         self._account.stealth = name != "public"
         self._say(interaction, executed, _VISIBILITY[name])
 
-    async def prefer(self, interaction: Interaction, executed: Executed) -> None:
+    async def prefer(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """/prefer: switches, and the suffix."""
         given = dict(interaction.options)
         name = next(iter(given), "")
@@ -231,12 +236,12 @@ class Preferences:
             told = self._switch(name) if name in ("remix", "variability") else "Done!"
         await self._answer(interaction, executed, {"content": told})
 
-    async def settings(self, interaction: Interaction, executed: Executed) -> None:
+    async def settings(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """/settings: one button a setting, green where it is on."""
         shown = {"embeds": [embed("Settings", "", BLUE)], "components": self._rows()}
         await self._answer(interaction, executed, shown)
 
-    async def press(self, interaction: Interaction, executed: Executed) -> None:
+    async def press(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """A button or the menu of /settings: its message changes."""
         name = (interaction.custom_id or "").removeprefix(SETTINGS)
         if name == "VersionSelector":
@@ -270,7 +275,7 @@ class Preferences:
         versions = [select(f"{SETTINGS}VersionSelector", _VERSIONS, account.version)]
         return self._studio.forms.rows(versions, speeds, others)
 
-    async def _answer(self, interaction: Interaction, executed: Executed, body: Json) -> None:
+    async def _answer(self, interaction: Interaction, executed: ExecutedInteraction, body: Json) -> None:
         """A LOADING message that is filled in: other clients wait for a change of it, which has no nonce."""
         message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
         self._studio.delivery.create(message, interaction)
@@ -279,7 +284,7 @@ class Preferences:
         self._studio.delivery.update(message, interaction)
         executed.outcome = "done"
 
-    def _say(self, interaction: Interaction, executed: Executed, words: str) -> None:
+    def _say(self, interaction: Interaction, executed: ExecutedInteraction, words: str) -> None:
         whisper(self._studio, interaction, words)
         executed.outcome = "done"
 

@@ -11,7 +11,7 @@ import pytest
 from mjwatch import __main__
 from mjwatch.host import service as installing
 from mjwatch.host import service as units
-from mjwatch.host.service import Course, Scope
+from mjwatch.host.service import InstallProgress, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,9 +53,9 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     """The steps that were taken, in deed none."""
     steps: list[Step] = []
 
-    def take(wanted: Sequence[Step]) -> Course:
+    def take(wanted: Sequence[Step]) -> InstallProgress:
         steps.extend(wanted)
-        return Course(tuple(wanted), ())
+        return InstallProgress(tuple(wanted), ())
 
     monkeypatch.setattr(installing, "take", take)
     return steps
@@ -142,7 +142,9 @@ def test_a_step_that_fails_is_told_with_all_that_is_left(
     service: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        installing, "take", lambda steps: Course(tuple(steps[:1]), tuple(steps[1:]), "systemctl: no bus")
+        installing,
+        "take",
+        lambda steps: InstallProgress(tuple(steps[:1]), tuple(steps[1:]), "systemctl: no bus"),
     )
     told = service("install", "--user")
     assert told.code == 4

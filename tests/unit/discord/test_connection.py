@@ -19,8 +19,8 @@ from mjwatch.events import (
     GatewayDown,
     GatewayEvent,
     GatewayReady,
+    GatewayRejected,
     GatewayResumed,
-    GatewayStopped,
 )
 from tests.helpers.wire_servers import GatewayServer, Peer, Script, free_port, gateway_server
 
@@ -277,7 +277,7 @@ def test_a_refused_token_ends_the_thread() -> None:
 
     with gateway_server(refuse) as server, client(server) as one:
         stopped = one.next()
-        assert isinstance(stopped, GatewayStopped)
+        assert isinstance(stopped, GatewayRejected)
         assert stopped.code == 4004
         assert TOKEN not in stopped.reason
         wait_until(lambda: not one.connection.alive)

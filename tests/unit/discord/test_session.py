@@ -16,8 +16,8 @@ from mjwatch.events import (
     GatewayDown,
     GatewayEvent,
     GatewayReady,
+    GatewayRejected,
     GatewayResumed,
-    GatewayStopped,
 )
 
 TOKEN = "an-invented-token"
@@ -410,7 +410,7 @@ def test_codes_that_need_a_person_end_it(code: int) -> None:
     assert isinstance(verdict, GiveUp)
     assert verdict.code == code
     assert str(code) in verdict.reason
-    assert events(one, GatewayStopped) == [GatewayStopped(verdict.reason, code)]
+    assert events(one, GatewayRejected) == [GatewayRejected(verdict.reason, code)]
 
 
 @pytest.mark.parametrize("code", IDENTIFY)

@@ -14,7 +14,7 @@ import trustme
 
 from mjwatch.discord.http import tls_context
 from mjwatch.discord.rest import DiscordREST
-from mjwatch.discord.websocket import LostError, Wire
+from mjwatch.discord.websocket import ConnectionLostError, WebSocketClient
 from mjwatch.errors import NotReachedError
 
 
@@ -113,7 +113,7 @@ def test_messages_that_share_a_tls_record_are_all_read_without_waiting(certifica
         other,
         tls_server(certificate, upgrade_and_send_two_messages_in_one_record) as port,
     ):
-        wire = Wire(f"wss://127.0.0.1:{port}/", waker=waker)
+        wire = WebSocketClient(f"wss://127.0.0.1:{port}/", waker=waker)
         got = []
         for _ in range(2):
             assert wire.wait(10)
@@ -129,7 +129,7 @@ def test_a_gateway_that_is_not_trusted_is_not_spoken_to(certificate: Path) -> No
         waker,
         other,
         tls_server(certificate, lambda one: seen.append(one.recv(65536))) as port,
-        pytest.raises(LostError, match="not trusted"),
+        pytest.raises(ConnectionLostError, match="not trusted"),
     ):
-        Wire(f"wss://127.0.0.1:{port}/", waker=waker)
+        WebSocketClient(f"wss://127.0.0.1:{port}/", waker=waker)
     assert not any(seen)

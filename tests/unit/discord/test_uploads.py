@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.discord.cdn import Uploads
+from mjwatch.discord.cdn import AttachmentUploads
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.errors import AnsweredNoError, UnansweredError
 from tests.helpers.wire_servers import Answer, HttpServer, Request, answer_json, http_server
@@ -65,16 +65,16 @@ def server(discord: Discord) -> Iterator[HttpServer]:
 
 
 @pytest.fixture
-def uploads(server: HttpServer) -> Iterator[Uploads]:
+def uploads(server: HttpServer) -> Iterator[AttachmentUploads]:
     rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(2, 2))
-    one = Uploads(rest, clock=lambda: 1000.0)
+    one = AttachmentUploads(rest, clock=lambda: 1000.0)
     yield one
     one.close()
     rest.close()
 
 
 def test_each_file_goes_into_the_slot_with_its_id_and_the_token_does_not(
-    uploads: Uploads, discord: Discord
+    uploads: AttachmentUploads, discord: Discord
 ) -> None:
     found = uploads.upload(CHANNEL, IMAGES)
     assert [(one.filename, one.uploaded_filename, one.url) for one in found] == [
@@ -89,7 +89,9 @@ def test_each_file_goes_into_the_slot_with_its_id_and_the_token_does_not(
     assert discord.bodies[0]["files"][0] == {"id": "0", "filename": "ref.png", "file_size": 8}
 
 
-def test_a_link_is_that_of_the_message_that_holds_the_file(uploads: Uploads, discord: Discord) -> None:
+def test_a_link_is_that_of_the_message_that_holds_the_file(
+    uploads: AttachmentUploads, discord: Discord
+) -> None:
     found = uploads.link(CHANNEL, uploads.upload(CHANNEL, IMAGES), "123456789012345678")
     assert [one.url for one in found] == [
         "https://cdn.example/ref.png?ex=1&",
@@ -99,14 +101,16 @@ def test_a_link_is_that_of_the_message_that_holds_the_file(uploads: Uploads, dis
     assert discord.bodies[-1]["attachments"][0]["uploaded_filename"] == "u/0"
 
 
-def test_bytes_go_to_no_host_that_is_not_discords(uploads: Uploads, discord: Discord) -> None:
+def test_bytes_go_to_no_host_that_is_not_discords(uploads: AttachmentUploads, discord: Discord) -> None:
     discord.slots = [{"id": "0", "upload_url": "https://elsewhere.example/x", "upload_filename": "u/0"}]
     with pytest.raises(AnsweredNoError, match=r"elsewhere\.example"):
         uploads.upload(CHANNEL, {"ref.png": b"one"})
     assert discord.puts == []
 
 
-def test_an_upload_that_the_storage_refuses_is_no_upload(uploads: Uploads, discord: Discord) -> None:
+def test_an_upload_that_the_storage_refuses_is_no_upload(
+    uploads: AttachmentUploads, discord: Discord
+) -> None:
     discord.put_status = 403
     with pytest.raises(UnansweredError, match="HTTP 403"):
         uploads.upload(CHANNEL, IMAGES)
@@ -114,7 +118,7 @@ def test_an_upload_that_the_storage_refuses_is_no_upload(uploads: Uploads, disco
 
 @pytest.mark.parametrize("slots", [[], [{"id": "7"}], [{"id": "0", "upload_url": 1, "upload_filename": "x"}]])
 def test_an_answer_without_the_slots_that_were_asked_for_is_no_answer(
-    uploads: Uploads, discord: Discord, slots: list[dict[str, Any]]
+    uploads: AttachmentUploads, discord: Discord, slots: list[dict[str, Any]]
 ) -> None:
     discord.slots = slots
     with pytest.raises(UnansweredError):

@@ -14,7 +14,7 @@ import mjwatch
 from mjwatch.cli.app import app
 from mjwatch.midjourney.matching.matcher import __doc__ as matching_doc
 from mjwatch.model import Prompt, RefusalClass
-from mjwatch.outbox.manifest import PictureFile, Place, build_manifest, dump_manifest
+from mjwatch.outbox.manifest import OutboxChannel, PictureFile, build_manifest, dump_manifest
 from tests.helpers.job_factory import made_job
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def test_the_python_examples_parse_and_import_names_that_exist(name: str) -> Non
 
 def test_the_page_on_the_manifest_names_every_key() -> None:
     job = made_job(path="kite.txt", prompt=Prompt("a red kite"), accepted=1_800_000_000.0)
-    manifest = build_manifest(job, Place(None, "1"), [], {}, 1_800_000_000.0)
+    manifest = build_manifest(job, OutboxChannel(None, "1"), [], {}, 1_800_000_000.0)
     page = _text("docs/manifest.md")
     inner = [key for table in ("source", "discord", "times") for key in manifest[table]]
     missing = [key for key in [*manifest, *inner] if f"`{key}`" not in page and f"`{key}." not in page]
@@ -221,7 +221,9 @@ def test_the_example_that_tells_whether_a_folder_has_arrived_does_so(tmp_path: P
     exec(next(block for kind, block in _FENCE.findall(_text("docs/manifest.md")) if kind == "python"), names)
     picture = PictureFile("kite_1.png", b"pixels", 1, 2, 2, "png")
     job = made_job(path="kite.txt", prompt=Prompt("a red kite"), accepted=1_800_000_000.0)
-    manifest = build_manifest(job, Place(None, "1"), [picture], {"kite.txt": b"a red kite"}, 1_800_000_000.0)
+    manifest = build_manifest(
+        job, OutboxChannel(None, "1"), [picture], {"kite.txt": b"a red kite"}, 1_800_000_000.0
+    )
     (tmp_path / "manifest.json").write_bytes(dump_manifest(manifest))
     (tmp_path / "kite.txt").write_bytes(b"a red kite")
     assert not names["arrived"](tmp_path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.errors import PromptFileError
-from mjwatch.model import Surroundings
+from mjwatch.model import References
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.scenarios.test_commands import ACCOUNT, COMMANDS, FOLLOW_UPS
 
@@ -39,7 +39,7 @@ def _called(python: str) -> tuple[str, list[str]]:
 
 def _read(cell: str) -> Prompt:
     lines = "\n".join(re.findall(r"`([^`]+)`", cell)) + "\n"
-    around = Surroundings(images={"a.png": PNG, "b.png": PNG})
+    around = References(images={"a.png": PNG, "b.png": PNG})
     (prompt,) = read_prompt_file(lines.encode(), "wish.toml", around=around).prompts
     return prompt
 

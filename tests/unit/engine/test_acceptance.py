@@ -14,7 +14,7 @@ from mjwatch import events as ev
 from mjwatch.engine.acceptance import Acceptance
 from mjwatch.jobs.intake import COPY_PATIENCE, HOUR
 from mjwatch.journal.writer import Journal
-from mjwatch.model import State, Surroundings
+from mjwatch.model import References, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Desk:
             self.inbox.add(unicodedata.normalize("NFC", path))
         file = ev.FileSettled(path, text.encode(), mtime, IDENTITY)
         jobs, wanted = self._acceptance.file(file, now)
-        if any(isinstance(effect, effects.LeaveFile) for effect in wanted):
+        if any(isinstance(effect, effects.DeferFile) for effect in wanted):
             assert jobs == []
             return "left"
         assert effects.RemoveFile(path, IDENTITY) in wanted
@@ -80,7 +80,7 @@ def test_a_held_file_is_told_of_and_left_until_the_hour_is_over(journal: Journal
     assert [desk.take(mtime=NOW + n, now=NOW + n) for n in (0.0, 10.0)] == ["run", "run"]
     jobs, [effect] = desk.file(ev.FileSettled("cat.txt", b"a cat\n", NOW + 20, IDENTITY))
     assert jobs == []
-    assert isinstance(effect, effects.LeaveFile)
+    assert isinstance(effect, effects.DeferFile)
     assert (effect.path, effect.seconds) == ("cat.txt", HOUR)
     assert "twice within an hour" in (effect.why or "")
 
@@ -104,7 +104,7 @@ def test_a_name_that_is_no_utf_8_is_known_again(journal: Journal) -> None:
 def test_pictures_are_taken_with_the_file(journal: Journal) -> None:
     text = b'prompt = "a cat"\nimages = ["ref.png"]\n'
     png = b"\x89PNG\r\n\x1a\n" + bytes(30)
-    around = Surroundings(images={"ref.png": png})
+    around = References(images={"ref.png": png})
     [job], _ = Desk(journal).file(ev.FileSettled("cat.toml", text, NOW, IDENTITY, around))
     assert journal.image_of(job, "ref.png") == png
 
@@ -117,7 +117,7 @@ def test_a_file_whose_picture_is_missing_is_one_rejected_job_that_names_it(journ
     assert job.state is State.REJECTED
     assert job.refusal is not None
     assert "ref.png" in job.refusal.title + job.refusal.detail  # type: ignore[operator]
-    assert wanted == [effects.Answer(job), effects.RemoveFile("cat.toml", IDENTITY)]
+    assert wanted == [effects.PublishFailure(job), effects.RemoveFile("cat.toml", IDENTITY)]
 
 
 # ---- with a manifest

@@ -84,7 +84,7 @@ def test_it_is_asked_again_after_so_many_submissions(house: House) -> None:
 
 def test_a_question_that_gets_no_answer_holds_nothing_up_for_ever(house: House) -> None:
     house.drop("a.txt", "a cat\n")
-    house.feed(ev.ForJob("job00002", ev.Unanswered("it timed out")))
+    house.feed(ev.ForJob("job00002", ev.OutcomeUnknown("it timed out")))
     assert house.job("job00002").state is State.IN_DOUBT
     assert commands(house) == ["info", "imagine"]
 
@@ -136,7 +136,7 @@ def test_an_account_in_relax_mode_spends_no_hours(house: House) -> None:
 
 
 def test_an_answer_that_a_person_asked_for_counts_too(house: House) -> None:
-    house.feed(ev.PromptGiven("asked001", Prompt("", command="info"), "info.txt"))
+    house.feed(ev.PromptSubmitted("asked001", Prompt("", command="info"), "info.txt"))
     answer(house, 0.2, "asked001")
     assert house.engine.pausing.now is not None
 

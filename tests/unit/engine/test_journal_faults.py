@@ -118,13 +118,13 @@ class Checked(list[ef.Effect]):
                     assert job is not None
                     assert (job.state, job.nonce) == (State.SUBMITTING, effect.job.nonce)
                     assert len(reader.attempts_since(0.0)) == 1
-                case ef.Collect():
+                case ef.FetchResult():
                     assert job is not None
                     assert job.result is not None
                 case ef.RemoveFile():
                     assert job is not None
                     assert reader.file_of(job.id) is not None
-                case ef.Notify():
+                case ef.SendNotification():
                     assert job is not None
                     assert job.published is not None
                 case _:

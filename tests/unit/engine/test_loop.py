@@ -16,7 +16,7 @@ from mjwatch import events as ev
 from mjwatch.engine.loop import Engine
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import Pace
-from mjwatch.jobs.transitions import Limits
+from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
 from mjwatch.model import Job, Pause, PauseKind, Prompt, Refusal, RefusalClass, State
@@ -60,7 +60,7 @@ class House:
             Channel(CHANNEL, self.journal.owner_of, quiet_time=60.0),
             self.effects.append,
             pace=self.pace,
-            limits=Limits(),
+            limits=Timeouts(),
             max_jobs_per_file=100,
             min_fast_hours=self.min_fast_hours,
             clock=lambda: self.now,
@@ -73,7 +73,7 @@ class House:
     def feed(self, *events: ev.LoopEvent) -> list[ef.Effect]:
         """Let the loop handle these; the effects that it handed out."""
         before = len(self.effects)
-        for event in (*events, ev.StopAsked()):
+        for event in (*events, ev.StopRequested()):
             self.engine.put(event)
         self.engine.stopping = False
         self.engine.run()
@@ -154,7 +154,7 @@ def test_a_slot_is_free_on_the_result_and_not_only_after_saving(house: House) ->
         house.drop(f"{number}.txt", f"picture {number}\n")
         house.accept_all()
     effects = house.feed(create(result("700", "picture 0")))
-    assert [type(effect) for effect in effects] == [ef.Collect, ef.Submit]
+    assert [type(effect) for effect in effects] == [ef.FetchResult, ef.Submit]
 
 
 def test_the_pace_is_kept(tmp_path: Path) -> None:
@@ -210,10 +210,10 @@ def test_a_job_in_doubt_keeps_its_twins_back(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.drop("b.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("timeout")))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("timeout")))
     assert house.job().state is State.IN_DOUBT
     assert len(house.submits()) == 1
-    house.feed(ev.ForJob("job00001", ev.CancelAsked()))
+    house.feed(ev.ForJob("job00001", ev.CancelRequested()))
     assert len(house.submits()) == 2
 
 
@@ -221,7 +221,7 @@ def test_what_an_administrator_looks_for_is_a_warning(house: House, caplog: pyte
     house.online()
     banned = Refusal(RefusalClass.MODERATION, "Banned prompt", "cat")
     with caplog.at_level(logging.INFO, "mjwatch"):
-        words: tuple[ev.JobEvent, ...] = (ev.Unanswered("timeout"), ev.Refused(banned))
+        words: tuple[ev.JobEvent, ...] = (ev.OutcomeUnknown("timeout"), ev.Refused(banned))
         for number, word in enumerate(words, 1):
             house.drop(f"{number}.txt", f"cat {number}\n")
             house.feed(ev.ForJob(f"job{number:05}", word))
@@ -235,9 +235,9 @@ def test_a_final_that_is_unclear_waits_for_the_one_that_makes_it_clear(house: Ho
     house.accept_all()
     house.feed(create(started("600", nonce="nonce-1")))
     house.feed(create(started("601", nonce="by-hand")))
-    assert [e for e in house.feed(create(result("700", uuid=UUID_B))) if isinstance(e, ef.Collect)] == []
+    assert [e for e in house.feed(create(result("700", uuid=UUID_B))) if isinstance(e, ef.FetchResult)] == []
     effects = house.feed(update(progress("600", uuid=UUID_B)))
-    (collect,) = [effect for effect in effects if isinstance(effect, ef.Collect)]
+    (collect,) = [effect for effect in effects if isinstance(effect, ef.FetchResult)]
     assert collect.job.result is not None
     assert collect.job.result.message_id == "700"
 
@@ -264,7 +264,7 @@ def test_a_result_of_a_job_that_failed_is_delivered_late(house: House) -> None:
     house.feed(ev.ForJob("job00001", ev.Refused(Refusal(RefusalClass.TRANSIENT, "Sorry", ""))))
     house.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001")))
     effects = house.feed(create(result("700", uuid=UUID_A)))
-    assert [type(effect) for effect in effects] == [ef.Collect]
+    assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_after_a_restart_everything_open_is_taken_up_where_it_was(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_after_a_restart_everything_open_is_taken_up_where_it_was(tmp_path: Path
         house = House(journal, first_nonce=100)
         house.engine.load()
         (effect,) = house.effects
-        assert isinstance(effect, ef.Collect)
+        assert isinstance(effect, ef.FetchResult)
         assert effect.job.id == "job00001"
         assert house.job("job00002").state is State.SUBMITTED
         assert house.job("job00004").state is State.IN_DOUBT
@@ -299,7 +299,7 @@ def test_after_a_restart_everything_open_is_taken_up_where_it_was(tmp_path: Path
 def test_silence_proves_nothing_until_the_gateway_has_answered(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
     house.now += 3600.0
     assert house.feed() == [ef.Probe()]
     assert house.feed() == []
@@ -314,7 +314,7 @@ def test_silence_proves_nothing_until_the_gateway_has_answered(house: House) -> 
 def test_the_answer_of_another_session_proves_nothing(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
     house.now += 61.0
     house.feed(ev.GatewayAlive("session-0"))
     assert house.job().state is State.IN_DOUBT
@@ -326,7 +326,7 @@ def test_an_outcome_of_an_attempt_that_is_over_changes_nothing(house: House) -> 
     slow_down = Refusal(RefusalClass.RETRY, "Slow Down!", "", retry_after=0.0)
     house.feed(ev.ForJob("job00001", ev.Refused(slow_down)))
     assert [submit.job.nonce for submit in house.submits()] == ["nonce-1", "nonce-2"]
-    house.feed(ev.ForJob("job00001", ev.Unanswered("the first POST timed out"), "nonce-1"))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("the first POST timed out"), "nonce-1"))
     assert house.job().state is State.SUBMITTING
     house.feed(ev.ForJob("job00001", ev.Accepted(), "nonce-2"))
     assert house.job().state is State.SUBMITTED
@@ -348,7 +348,7 @@ def test_while_the_journal_fails_the_loop_sleeps(house: House, monkeypatch: pyte
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
-    house.feed(create(result("700")), ev.ForJob("job00001", ev.NotSaved("the outbox is full")))
+    house.feed(create(result("700")), ev.ForJob("job00001", ev.SaveFailed("the outbox is full")))
     house.now += 100_000.0
 
     def full(*arguments: Any, **named: Any) -> None:
@@ -387,7 +387,7 @@ def test_a_start_missed_in_a_gap_does_not_make_our_job_a_stranger(house: House) 
     house.feed(ev.GatewayDown("lost", 1.0), READY)
     house.feed(update(progress("600", uuid=UUID_A)), create(result("700", uuid=UUID_A)))
     effects = house.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
-    assert [type(effect) for effect in effects] == [ef.Collect]
+    assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_a_nameless_start_is_not_taken_for_a_job_that_midjourney_does_not_hold(house: House) -> None:
@@ -425,7 +425,7 @@ def test_an_overdue_job_is_looked_up_before_it_is_given_up(house: House) -> None
     house.now += 61.0
     house.feed()
     effects = house.feed(ev.HistoryRead((result("700", reply_to="600"),), "700"))
-    assert [type(effect) for effect in effects] == [ef.Collect]
+    assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_an_overdue_job_does_not_wait_for_a_history_that_cannot_be_read(house: House) -> None:
@@ -434,7 +434,7 @@ def test_an_overdue_job_does_not_wait_for_a_history_that_cannot_be_read(house: H
     house.accept_all()
     house.now += 901.0
     assert house.feed() == [ef.ReadHistory("500")]
-    house.feed(ev.HistoryUnread("HTTP 500"))
+    house.feed(ev.HistoryReadFailed("HTTP 500"))
     assert house.job().state is State.IN_DOUBT
 
 
@@ -448,7 +448,7 @@ def test_a_final_found_after_its_job_failed_is_delivered_by_the_start_it_replies
     house.feed(ev.HistoryRead((), None))
     house.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001", failed=True)))
     effects = house.feed(create(result("700", uuid=UUID_A, reply_to="600")))
-    assert [type(effect) for effect in effects] == [ef.Collect]
+    assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_a_job_done_by_hand_does_not_block_the_same_prompt(house: House) -> None:
@@ -458,7 +458,7 @@ def test_a_job_done_by_hand_does_not_block_the_same_prompt(house: House) -> None
     house.accept_all()
     house.feed(create(started("602", nonce="nonce-1")))
     effects = house.feed(create(result("603", uuid=UUID_A)))
-    assert [type(effect) for effect in effects] == [ef.Collect]
+    assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_a_vanished_job_whose_result_may_lie_here_is_in_doubt_and_not_failed(house: House) -> None:
@@ -478,7 +478,7 @@ def test_a_drain_does_not_wait_for_the_twin_of_a_hopeless_doubt(house: House) ->
     house.feed(ev.InboxScanned(0))
     house.drop("a.txt", "a red cat\n")
     house.drop("b.txt", "a red cat --ar 3:2\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")), ev.GatewayDown("lost", 1.0))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
     assert not house.engine.settled()
     house.feed(dataclasses.replace(READY, session_id="session-2"), ev.HistoryRead((), None))
     assert house.engine.settled()
@@ -528,7 +528,7 @@ def test_an_event_that_nobody_foresaw_does_not_end_the_loop(
 def test_the_silence_of_a_lost_session_proves_nothing(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")), ev.GatewayDown("lost", 1.0))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
     house.feed(dataclasses.replace(READY, session_id="session-2"), ev.HistoryRead((), None))
     house.now += 3600.0
     house.feed()
@@ -539,7 +539,7 @@ def test_the_silence_of_a_lost_session_proves_nothing(house: House) -> None:
 def test_a_session_that_was_cut_must_be_quiet_after_its_replay(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")), ev.GatewayDown("lost", 1.0))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
     house.now += 59.0
     house.feed(ev.GatewayResumed("session-1", 9))
     house.now += 59.0
@@ -555,7 +555,7 @@ def test_a_session_that_was_cut_must_be_quiet_after_its_replay(house: House) -> 
 def test_a_doubtful_post_that_was_executed_is_found_by_its_nonce(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
     house.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3))
     house.now += 120.0
     house.feed()
@@ -594,11 +594,11 @@ def test_a_new_session_reads_the_history_from_the_newest_message_that_was_seen(h
     house.feed(create(started("600", nonce="nonce-1")), ev.GatewayDown("lost", 1.0))
     assert house.feed(READY) == [ef.ReadHistory("500", ("600",))]
     effects = house.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
-    assert [type(effect) for effect in effects] == [ef.Collect]
+    assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_a_history_that_cannot_be_read_is_asked_for_again_and_nothing_is_sent_meanwhile(house: House) -> None:
-    house.feed(READY, ev.HistoryUnread("HTTP 500"))
+    house.feed(READY, ev.HistoryReadFailed("HTTP 500"))
     house.drop("a.txt", "a red cat\n")
     assert house.submits() == []
     house.now += 2.1
@@ -631,14 +631,14 @@ def test_a_lost_commit_sends_nothing_and_the_event_is_tried_again(
 
 def test_a_rejected_file_is_one_answered_job(house: House) -> None:
     effects = house.drop("bad.toml", "promt = 1\n")
-    assert [type(effect) for effect in effects] == [ef.Answer, ef.RemoveFile]
+    assert [type(effect) for effect in effects] == [ef.PublishFailure, ef.RemoveFile]
     assert house.job().state is State.REJECTED
     house.feed(ev.ForJob("job00001", ev.Published("_failed/bad-job00001")))
     assert house.journal.live_jobs() == []
 
 
 def test_a_prompt_given_from_python_is_taken_once(house: House) -> None:
-    given = ev.PromptGiven("given001", Prompt("a red cat"), "a-red-cat.txt")
+    given = ev.PromptSubmitted("given001", Prompt("a red cat"), "a-red-cat.txt")
     house.feed(given, given)
     assert house.journal.open_count(State.QUEUED) == 1
     assert house.job("given001").prompt.text == "a red cat"
@@ -663,7 +663,7 @@ def test_all_is_settled_only_when_every_job_has_its_folder(house: House) -> None
 def test_all_is_not_settled_while_a_doubt_may_still_be_found_out(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
-    house.feed(ev.InboxScanned(0), ev.ForJob("job00001", ev.Unanswered("it was reset")))
+    house.feed(ev.InboxScanned(0), ev.ForJob("job00001", ev.OutcomeUnknown("it was reset")))
     assert house.job().state is State.IN_DOUBT
     assert not house.engine.settled()  # the session's silence will tell
     house.feed(ev.GatewayDown("cut", 1.0))
@@ -722,8 +722,8 @@ def test_strangers_are_written_only_when_they_have_changed(
 # ---- telling a person
 
 
-def news(house: House) -> list[tuple[ef.News, str]]:
-    found = [effect for effect in house.effects if isinstance(effect, ef.Notify)]
+def news(house: House) -> list[tuple[ef.Notification, str]]:
+    found = [effect for effect in house.effects if isinstance(effect, ef.SendNotification)]
     return [(one.news, one.job.id if one.job else one.reason) for one in found]
 
 
@@ -739,8 +739,8 @@ def test_pictures_are_told_once_their_folder_is_there_and_the_journal_knows_it(h
     assert news(house) == []
     for _ in range(2):
         house.feed(ev.ForJob("job00001", ev.Published("cat-job00001")))
-    assert news(house) == [(ef.News.DONE, "job00001")]
-    told = next(effect for effect in house.effects if isinstance(effect, ef.Notify))
+    assert news(house) == [(ef.Notification.DONE, "job00001")]
+    told = next(effect for effect in house.effects if isinstance(effect, ef.SendNotification))
     assert told.job is not None
     assert (told.at, told.job.folder, told.reason) == (house.now, "cat-job00001", "")
 
@@ -750,22 +750,24 @@ def test_a_failure_is_told_with_its_reason_once_its_page_is_there(house: House) 
     assert house.job().state is State.REJECTED
     assert news(house) == []
     house.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
-    assert news(house) == [(ef.News.FAILED, "job00001")]
-    assert "prompt" in next(effect.reason for effect in house.effects if isinstance(effect, ef.Notify))
+    assert news(house) == [(ef.Notification.FAILED, "job00001")]
+    assert "prompt" in next(
+        effect.reason for effect in house.effects if isinstance(effect, ef.SendNotification)
+    )
 
 
 def test_what_a_person_has_cancelled_is_no_news_to_them(house: House) -> None:
     house.drop("cat.txt", "a cat\n")
-    house.feed(ev.ForJob("job00001", ev.CancelAsked()))
+    house.feed(ev.ForJob("job00001", ev.CancelRequested()))
     house.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
     assert house.job().state is State.CANCELLED
     assert news(house) == []
 
 
 def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(house: House) -> None:
-    house.feed(ev.HistoryUnread("refused", CAPTCHA))
-    house.feed(ev.HistoryUnread("refused", CAPTCHA))
-    assert news(house) == [(ef.News.NEEDS_PERSON, "Discord wants a captcha solved")]
+    house.feed(ev.HistoryReadFailed("refused", CAPTCHA))
+    house.feed(ev.HistoryReadFailed("refused", CAPTCHA))
+    assert news(house) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
     again = House(house.journal, first_nonce=9)
     again.engine.load()
     again.feed(ev.InboxScanned(0))
@@ -773,12 +775,12 @@ def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(ho
     assert news(again) == []
     again.engine.pausing.end()
     again.feed(ev.InboxScanned(0))
-    again.feed(ev.HistoryUnread("refused", CAPTCHA))
-    assert news(again) == [(ef.News.NEEDS_PERSON, "Discord wants a captcha solved")]
+    again.feed(ev.HistoryReadFailed("refused", CAPTCHA))
+    assert news(again) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
 
 
 def test_a_pause_that_ends_the_loop_is_told_before_it_ends(house: House) -> None:
-    house.engine.put(ev.HistoryUnread("refused", CAPTCHA))
+    house.engine.put(ev.HistoryReadFailed("refused", CAPTCHA))
     house.engine.run(lambda: house.engine.paused is not None)
     assert len(news(house)) == 1
 
@@ -788,7 +790,7 @@ def test_nothing_is_told_that_the_journal_does_not_know(
 ) -> None:
     house.online()
     fails_for(house, monkeypatch, "told")
-    house.feed(ev.HistoryUnread("refused", CAPTCHA))
+    house.feed(ev.HistoryReadFailed("refused", CAPTCHA))
     assert news(house) == []
     monkeypatch.undo()
     house.feed(ev.InboxScanned(0))
@@ -809,11 +811,11 @@ def fails_for(house: House, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
 def test_a_doubt_that_waits_for_a_person_is_told_and_one_that_settles_itself_is_not(house: House) -> None:
     house.online()
     house.drop("cat.txt", "a cat\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
     assert house.job().state is State.IN_DOUBT
     assert news(house) == []  # the session will tell
     house.feed(replaced_session(), ev.HistoryRead((), "600"))
-    assert news(house) == [(ef.News.NEEDS_PERSON, "job00001")]
+    assert news(house) == [(ef.Notification.NEEDS_PERSON, "job00001")]
 
 
 def replaced_session() -> ev.GatewayReady:

@@ -12,7 +12,7 @@ from mjwatch import events as ev
 from mjwatch.jobs.pacing import Pace
 from mjwatch.journal.requests import Request
 from mjwatch.journal.writer import Journal
-from mjwatch.model import Press, Refusal, RefusalClass, State
+from mjwatch.model import ButtonPress, Refusal, RefusalClass, State
 from tests.helpers.message_shapes import CHANNEL, UUID_A, create, message, result, started, update
 from tests.unit.engine.test_loop import House
 
@@ -36,7 +36,7 @@ def running(house: House, number: int = 1) -> str:
     job_id, start = f"job{number:05}", str(600 + number)
     house.drop(f"{number}.txt", f"cat {number}\n")
     house.accept_all()
-    button = Press(start, f"MJ::CancelJob::ByJobid::{UUID_A[:-2]}{number:02}")
+    button = ButtonPress(start, f"MJ::CancelJob::ByJobid::{UUID_A[:-2]}{number:02}")
     house.feed(ev.ForJob(job_id, ev.Started(start)), ev.ForJob(job_id, ev.Progressed(7, None, button)))
     assert house.job(job_id).state is State.RUNNING
     return job_id
@@ -47,7 +47,7 @@ def presses(house: House) -> list[ef.PressCancel]:
 
 
 def cancel(house: House, *job_ids: str) -> None:
-    house.feed(*(ev.ForJob(job_id, ev.CancelAsked()) for job_id in job_ids))
+    house.feed(*(ev.ForJob(job_id, ev.CancelRequested()) for job_id in job_ids))
 
 
 def said(house: House, job_id: str) -> str:
@@ -147,11 +147,11 @@ def test_a_cancelled_job_that_can_not_run_keeps_nothing_from_its_twin(house: Hou
     if how == "stopped":
         house.accept_all()
         house.feed(create(started("601", nonce="nonce-1")))
-        house.feed(ev.ForJob("job00001", ev.CancelAsked()))
+        house.feed(ev.ForJob("job00001", ev.CancelRequested()))
         stopped = started("601")["content"].replace("Waiting to start", "Stopped")
         house.feed(update({**started("601"), "content": stopped, "components": []}))
     else:
-        house.feed(ev.ForJob("job00001", ev.CancelAsked()))
+        house.feed(ev.ForJob("job00001", ev.CancelRequested()))
         full = ev.Refused(Refusal(RefusalClass.RETRY, "Queue full", "wait"), executed=False)
         house.feed(ev.ForJob("job00001", ev.NotSent("no route") if how == "not sent" else full))
     assert house.job().state is State.CANCELLED
@@ -160,7 +160,7 @@ def test_a_cancelled_job_that_can_not_run_keeps_nothing_from_its_twin(house: Hou
     house.accept_all()
     house.feed(create(started("602", nonce=house.job("job00002").nonce)))
     effects = house.feed(create(result("703", uuid=UUID_A)))
-    assert [type(effect) for effect in effects] == [ef.Collect]
+    assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_nothing_else_goes_out_before_a_press_is_answered(house: House) -> None:

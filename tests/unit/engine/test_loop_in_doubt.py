@@ -33,8 +33,8 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def cancelled_in_doubt(house: House) -> None:
     house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("it timed out")))
-    house.feed(ev.ForJob("job00001", ev.CancelAsked()))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
+    house.feed(ev.ForJob("job00001", ev.CancelRequested()))
 
 
 def late_final_beside_a_twin(house: House, nonce: str) -> Job:
@@ -78,7 +78,7 @@ def test_nor_that_of_a_job_whose_start_was_deleted(house: House) -> None:
 
 def test_a_job_that_was_never_executed_stands_in_nobodys_way(house: House) -> None:
     house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.NotSent("no route")), ev.ForJob("job00001", ev.CancelAsked()))
+    house.feed(ev.ForJob("job00001", ev.NotSent("no route")), ev.ForJob("job00001", ev.CancelRequested()))
     house.feed(ANSWERED)
     assert late_final_beside_a_twin(house, "nonce-2").state is State.COLLECTING
 
@@ -89,7 +89,7 @@ def test_a_follow_up_that_was_put_back_and_cancelled_stands_in_no_siblings_way(h
     give(house, "childone", Prompt("", action="U1", parent="parentaa"), None)
     slow = Refusal(RefusalClass.RETRY, "Slow Down!", "", retry_after=500.0)
     house.feed(ev.ForJob("childone", ev.Accepted()), ev.ForJob("childone", ev.Refused(slow)))
-    house.feed(ev.ForJob("childone", ev.CancelAsked()))
+    house.feed(ev.ForJob("childone", ev.CancelRequested()))
     house.feed(ev.ForJob("childone", ev.Published("_failed/x", failed=True)))
     give(house, "childtwo", Prompt("", action="U2", parent="parentaa"), None)
     house.feed(ev.ForJob("childtwo", ev.Accepted()), create(single("90000", 2, UUID_B, "700")))

@@ -59,7 +59,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def give(house: House, job_id: str, prompt: Prompt, path: str | None = "given.txt") -> list[ef.Effect]:
-    return house.feed(ev.PromptGiven(job_id, prompt, path))
+    return house.feed(ev.PromptSubmitted(job_id, prompt, path))
 
 
 def finished(house: House, job_id: str, buttons: tuple[Button, ...] = GRID_BUTTONS) -> None:
@@ -95,7 +95,7 @@ def test_what_can_not_be_saved_holds_up_nothing(house: House) -> None:
     for _ in range(SAVED_AT_ONCE + 4):
         (job_id,) = [one for one in sent(house) if house.job(one).state is State.SUBMITTING]
         rendered(house, job_id)
-        house.feed(ev.ForJob(job_id, ev.NotSaved("the folder is read-only")))
+        house.feed(ev.ForJob(job_id, ev.SaveFailed("the folder is read-only")))
     assert len(sent(house)) == SAVED_AT_ONCE + 5
 
 
@@ -189,7 +189,7 @@ def test_local_images_are_uploaded_before_the_prompt_is_sent_and_nothing_else_go
 ) -> None:
     house.online()
     (effect,) = give(house, "withpict", Prompt("a cat", images=("ref.png",)))
-    assert isinstance(effect, ef.Upload)
+    assert isinstance(effect, ef.UploadImages)
     assert give(house, "otheraaa", Prompt("a dog")) == []
     image = UploadedImage("ref.png", "slot/ref.png", "https://cdn.example/ref.png", house.now)
     (effect,) = house.feed(ev.ForJob("withpict", ev.Uploaded((image,))))
@@ -201,19 +201,19 @@ def test_an_upload_that_fails_is_tried_again_later_and_holds_up_nobody(house: Ho
     house.online()
     give(house, "withpict", Prompt("a cat", images=("ref.png",)))
     give(house, "otheraaa", Prompt("a dog"))
-    (effect,) = house.feed(ev.ForJob("withpict", ev.NotUploaded("no route")))
+    (effect,) = house.feed(ev.ForJob("withpict", ev.UploadFailed("no route")))
     assert isinstance(effect, ef.Submit)
     assert effect.job.id == "otheraaa"
     finished(house, "otheraaa")
     house.now += 10
     (effect,) = house.feed()
-    assert isinstance(effect, ef.Upload)
+    assert isinstance(effect, ef.UploadImages)
 
 
 def test_an_image_that_discord_does_not_take_fails_the_job_and_nothing_was_sent(house: House) -> None:
     house.online()
     give(house, "withpict", Prompt("a cat", images=("ref.png",)))
-    house.feed(ev.ForJob("withpict", ev.NotUploaded("too large", refusal=TOO_LARGE)))
+    house.feed(ev.ForJob("withpict", ev.UploadFailed("too large", refusal=TOO_LARGE)))
     assert house.job("withpict").state is State.FAILED
     assert house.submits() == []
 
@@ -226,7 +226,7 @@ def test_an_upload_of_long_ago_is_made_anew(house: House) -> None:
     house.feed(ev.ForJob("withpict", ev.NotSent("no route", retry_after=UPLOADS_KEPT + 1)))
     house.now += UPLOADS_KEPT + 2
     (effect,) = house.feed()
-    assert isinstance(effect, ef.Upload)
+    assert isinstance(effect, ef.UploadImages)
 
 
 def test_what_was_uploaded_is_not_uploaded_again_because_the_journal_could_not_take_it(
@@ -252,10 +252,10 @@ def test_pictures_are_not_posted_again_and_again_where_the_answer_is_not_underst
     house.online()
     give(house, "withpict", Prompt("a cat", images=("ref.png",)))
     for _ in range(20):
-        house.feed(ev.ForJob("withpict", ev.NotUploaded("an odd answer", posted=True)))
+        house.feed(ev.ForJob("withpict", ev.UploadFailed("an odd answer", posted=True)))
         house.now += 301
         house.feed()
-    uploads = [effect for effect in house.effects if isinstance(effect, ef.Upload)]
+    uploads = [effect for effect in house.effects if isinstance(effect, ef.UploadImages)]
     assert len(uploads) == POSTS_AT_MOST + 1
     assert house.job("withpict").state is State.FAILED
 
@@ -286,7 +286,7 @@ def test_a_follow_up_that_is_not_offered_is_answered_and_never_sent(house: House
     first, second = (house.job(child.id) for child in house.journal.children_of("parentaa"))
     assert (first.prompt.action, first.state) == ("U1", State.SUBMITTING)
     assert (second.prompt.action, second.state) == ("V2", State.REJECTED)
-    assert [effect.job.id for effect in house.effects if isinstance(effect, ef.Answer)] == [second.id]
+    assert [effect.job.id for effect in house.effects if isinstance(effect, ef.PublishFailure)] == [second.id]
 
 
 def test_a_crash_before_the_step_is_committed_makes_the_follow_ups_once(house: House) -> None:
@@ -302,7 +302,7 @@ def test_a_crash_before_the_step_is_committed_makes_the_follow_ups_once(house: H
 def test_a_job_that_was_cancelled_has_no_follow_ups_even_if_its_pictures_come(house: House) -> None:
     house.online()
     give(house, "parentaa", Prompt("a red cat", then=("U1",)))
-    house.feed(ev.ForJob("parentaa", ev.Accepted()), ev.ForJob("parentaa", ev.CancelAsked()))
+    house.feed(ev.ForJob("parentaa", ev.Accepted()), ev.ForJob("parentaa", ev.CancelRequested()))
     finished(house, "parentaa")
     assert house.job("parentaa").state is State.DONE
     assert house.journal.children_of("parentaa") == []
@@ -362,7 +362,7 @@ def test_a_form_does_not_wait_for_the_pace(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "silence", [ev.Overdue(), ev.Unanswered("it timed out"), ev.InteractionFailed("no answer")]
+    "silence", [ev.TimedOut(), ev.OutcomeUnknown("it timed out"), ev.InteractionFailed("no answer")]
 )
 def test_a_form_that_never_comes_is_asked_for_again_and_then_given_up_with_nothing_spent(
     house: House, silence: ev.JobEvent
@@ -370,7 +370,7 @@ def test_a_form_that_never_comes_is_asked_for_again_and_then_given_up_with_nothi
     zooming(house)
     for _ in range(3):
         assert house.job("zoomaaaa").state is State.SUBMITTING
-        house.feed(ev.ForJob("zoomaaaa", silence) if not isinstance(silence, ev.Overdue) else _late(house))
+        house.feed(ev.ForJob("zoomaaaa", silence) if not isinstance(silence, ev.TimedOut) else _late(house))
         house.now += 100
         house.feed()
     job = house.job("zoomaaaa")
@@ -381,7 +381,7 @@ def test_a_form_that_never_comes_is_asked_for_again_and_then_given_up_with_nothi
 
 def _late(house: House) -> ev.LoopEvent:
     house.feed(ev.ForJob("zoomaaaa", ev.Accepted()))
-    return ev.ForJob("zoomaaaa", ev.Overdue())
+    return ev.ForJob("zoomaaaa", ev.TimedOut())
 
 
 def test_a_form_that_is_no_longer_taken_is_opened_anew(house: House) -> None:
@@ -442,7 +442,7 @@ def test_a_result_in_words_is_a_result(house: House) -> None:
     give(house, "describe", Prompt("https://example.org/a.png", command="describe"))
     words = Result("800", "nonce", None, None, (), kind=ResultKind.TEXT, text="1 a cat")
     (effect,) = house.feed(ev.ForJob("describe", ev.Accepted()), ev.ForJob("describe", ev.Finished(words)))
-    assert isinstance(effect, ef.Collect)
+    assert isinstance(effect, ef.FetchResult)
 
 
 # ---- what a doubt costs
@@ -466,6 +466,6 @@ def test_the_history_is_searched_once_for_a_job_in_doubt_and_then_only_what_is_n
     assert reads() == [ef.ReadHistory("500", ())]  # an empty page may be a missing right to read
     house.feed(ev.HistoryRead((result("900", "a heron", uuid=UUID, who=STRANGER),), "900"))
     assert reads() == [ef.ReadHistory("900", ())]
-    house.feed(ev.HistoryRead((), "900"), ev.ForJob("doubtful", ev.RetryAsked()))
+    house.feed(ev.HistoryRead((), "900"), ev.ForJob("doubtful", ev.RetryRequested()))
     house.feed(ev.ForJob("doubtful", ev.InteractionFailed("no answer in time")))
     assert house.job("doubtful").anchor == "900"

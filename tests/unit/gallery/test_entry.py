@@ -27,7 +27,7 @@ from mjwatch.gallery.entry import (
 )
 from mjwatch.gallery.gallery import CHUNK, INDEX, Chunks
 from mjwatch.model import Prompt
-from mjwatch.outbox.manifest import Place, build_manifest, dump_manifest
+from mjwatch.outbox.manifest import OutboxChannel, build_manifest, dump_manifest
 from tests.helpers.job_factory import REFUSAL, made_job, wild_jobs
 from tests.helpers.outbox_factory import a_job, some_pictures
 
@@ -47,7 +47,9 @@ json_values = st.recursive(
 
 def manifest_of(number: int = 1, **changes: Any) -> dict[str, Any]:
     job = a_job(number, **changes)
-    return build_manifest(job, Place("1", "2"), some_pictures("note", number, job), {"note.txt": b"x"}, 1.8e9)
+    return build_manifest(
+        job, OutboxChannel("1", "2"), some_pictures("note", number, job), {"note.txt": b"x"}, 1.8e9
+    )
 
 
 def entry(manifest: dict[str, Any], folder: str = "clients/note-1") -> dict[str, Any]:
@@ -91,7 +93,7 @@ def test_where_the_text_has_none_the_files_own_parameters_are_shown() -> None:
 
 def test_a_failure_says_why() -> None:
     job = made_job(state="failed", refusal=REFUSAL)
-    manifest = build_manifest(job, Place(None, "2"), [], {}, 1.8e9)
+    manifest = build_manifest(job, OutboxChannel(None, "2"), [], {}, 1.8e9)
     assert entry(manifest)["error"] == {
         "class": "moderation",
         "title": "Banned prompt",
@@ -137,7 +139,7 @@ def test_whatever_a_manifest_holds_the_entry_can_be_written_and_read(changes: di
 @settings(deadline=None)
 @given(wild_jobs)
 def test_every_manifest_of_ours_gives_an_entry_unless_its_id_is_wild(job: Any) -> None:
-    manifest = json.loads(dump_manifest(build_manifest(job, Place(None, "1"), [], {}, 0.0)))
+    manifest = json.loads(dump_manifest(build_manifest(job, OutboxChannel(None, "1"), [], {}, 0.0)))
     found = entry_of(manifest | {"job": "7k3f9a2m"}, "x", "s")
     assert found is not None
     assert read_entry(literal(found)) == found

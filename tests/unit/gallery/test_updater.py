@@ -16,7 +16,7 @@ import pytest
 from mjwatch.errors import OutboxError
 from mjwatch.gallery import updater as keeper_module
 from mjwatch.gallery.gallery import NONE_MADE, Gallery
-from mjwatch.gallery.updater import BATCH, GalleryKeeper
+from mjwatch.gallery.updater import BATCH, GalleryUpdater
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
 from tests.unit.gallery.test_gallery import entries
 
@@ -66,8 +66,8 @@ class FakeGallery:
 
 
 @contextmanager
-def kept(gallery: FakeGallery, *, mend_first: bool = True, retry: float = 60.0) -> Iterator[GalleryKeeper]:
-    keeper = GalleryKeeper(cast("Gallery", gallery), mend_first=mend_first, retry=retry)
+def kept(gallery: FakeGallery, *, mend_first: bool = True, retry: float = 60.0) -> Iterator[GalleryUpdater]:
+    keeper = GalleryUpdater(cast("Gallery", gallery), mend_first=mend_first, retry=retry)
     keeper.start()
     yield keeper
     gallery.may_go.set()
@@ -193,7 +193,7 @@ def test_a_stop_waits_no_longer_than_it_is_told() -> None:
 def test_a_real_gallery_is_brought_up_and_kept(tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     folders = an_outbox(outbox, 3)
-    keeper = GalleryKeeper(Gallery(outbox, tmp_path / "state"))
+    keeper = GalleryUpdater(Gallery(outbox, tmp_path / "state"))
     keeper.start()
     folders.append(a_folder(outbox, a_job(3)))
     keeper.published(folders[-1])

@@ -19,7 +19,7 @@ from mjwatch.inbox import inbox as looking
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.runtime import Runtime
 from mjwatch.workers import pool as working
-from mjwatch.workers.pool import Worker
+from mjwatch.workers.pool import WorkerPool
 from tests.helpers.wire_servers import gateway_server
 from tests.unit.discord.test_connection import TOKEN, welcome
 
@@ -65,7 +65,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def a_worker(remove_file: Callable[..., object]) -> Iterator[Worker]:
+def a_worker(remove_file: Callable[..., object]) -> Iterator[WorkerPool]:
     class Nobody:
         """Nothing is sent or collected."""
 
@@ -73,7 +73,7 @@ def a_worker(remove_file: Callable[..., object]) -> Iterator[Worker]:
             """Nothing to end."""
 
     nobody: Any = Nobody()
-    worker = Worker(
+    worker = WorkerPool(
         lambda event: None,
         sender=nobody,
         collector=nobody,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mjwatch.host.systemd import Pulse
+from mjwatch.host.systemd import Liveness
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
 
 def test_work_has_a_limit_and_waiting_has_none() -> None:
     clock = Clock()
-    pulse = Pulse(10.0, clock)
+    pulse = Liveness(10.0, clock)
     seen = []
     clock.now += 500
     seen.append(pulse.hangs)
@@ -33,7 +33,7 @@ def test_work_has_a_limit_and_waiting_has_none() -> None:
 
 def test_each_beat_begins_the_time_anew() -> None:
     clock = Clock()
-    pulse = Pulse(10.0, clock)
+    pulse = Liveness(10.0, clock)
     seen = []
     for _ in range(3):
         pulse.beat()
@@ -45,7 +45,7 @@ def test_each_beat_begins_the_time_anew() -> None:
 
 def test_work_that_fails_has_ended_too() -> None:
     clock = Clock()
-    pulse = Pulse(10.0, clock)
+    pulse = Liveness(10.0, clock)
     with pytest.raises(ValueError, match="broken"), pulse:
         raise ValueError("broken")
     clock.now += 500

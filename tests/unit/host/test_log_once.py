@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mjwatch.host.log import PAUSE, Complaints
+from mjwatch.host.log import PAUSE, LogOnce
 
 
 class Clock:
@@ -12,7 +12,7 @@ class Clock:
 
 def test_a_cause_is_told_at_first_and_then_now_and_then() -> None:
     clock = Clock()
-    complaints = Complaints(clock)
+    complaints = LogOnce(clock)
     told = []
     for clock.now in range(50, 50 + 3 * int(PAUSE), 5):
         if complaints.is_due("the disk is full"):
@@ -21,13 +21,13 @@ def test_a_cause_is_told_at_first_and_then_now_and_then() -> None:
 
 
 def test_another_cause_is_told_at_once() -> None:
-    complaints = Complaints(Clock())
+    complaints = LogOnce(Clock())
     words = ("full", "full", "read-only", "full", "read-only")
     assert [complaints.is_due(word) for word in words] == [True, False, True, False, False]
 
 
 def test_when_it_is_over_the_next_one_is_new() -> None:
-    complaints = Complaints(Clock())
+    complaints = LogOnce(Clock())
     assert not complaints.over()
     complaints.is_due("full")
     assert complaints.over()
@@ -37,7 +37,7 @@ def test_when_it_is_over_the_next_one_is_new() -> None:
 
 def test_words_that_never_come_again_are_not_kept() -> None:
     clock = Clock()
-    complaints = Complaints(clock)
+    complaints = LogOnce(clock)
     for number in range(1000):
         clock.now += PAUSE / 10
         assert complaints.is_due(f"cause {number}")

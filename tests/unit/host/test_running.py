@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.host import running as poking
-from mjwatch.host.running import SOCKET_FILE, PokeListener, poke
+from mjwatch.host.running import SOCKET_FILE, WakeupListener, poke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def state() -> Iterator[Path]:
 @contextmanager
 def listening(state: Path) -> Iterator[queue.SimpleQueue[str]]:
     pokes: queue.SimpleQueue[str] = queue.SimpleQueue()
-    listener = PokeListener(state, lambda: pokes.put("poked"))
+    listener = WakeupListener(state, lambda: pokes.put("poked"))
     listener.start()
     try:
         yield pokes

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mjwatch.events import InboxScanned
 from mjwatch.inbox import filenames, in_flight
 from mjwatch.inbox.filenames import SCHEMA, is_whole, may_be_ours, read_companions
-from mjwatch.inbox.in_flight import Handed
+from mjwatch.inbox.in_flight import InFlightFiles
 from mjwatch.jobs.intake import sha256
 from mjwatch.outbox.manifest import SCHEMA as MANIFEST_SCHEMA
 from tests.helpers.running_inbox import HANG, Running, move_in, running
@@ -266,14 +266,14 @@ def test_a_manifest_that_is_still_being_written_waits(root: Path) -> None:
 LOOK = (1, 1, 6, 1, 1)
 
 
-def is_full(it: Handed) -> bool:
+def is_full(it: InFlightFiles) -> bool:
     return it.full
 
 
 def test_only_so_much_is_out_at_a_time_but_one_file_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_flight, "MOST_FILES", 3)
     monkeypatch.setattr(in_flight, "MOST_BYTES", 100)
-    it = Handed()
+    it = InFlightFiles()
     assert not is_full(it)
     it.put("a", LOOK, 1000)
     assert is_full(it)
@@ -291,7 +291,7 @@ def test_only_so_much_is_out_at_a_time_but_one_file_always(monkeypatch: pytest.M
 
 def test_what_stays_for_a_time_is_new_again_after_it() -> None:
     now = [0.0]
-    it = Handed(lambda: now[0])
+    it = InFlightFiles(lambda: now[0])
     it.put("a", LOOK, 1)
     it.stay("a", "too often", 60.0)
     it.stay("b", None, 20.0)
@@ -307,7 +307,7 @@ def test_what_stays_for_a_time_is_new_again_after_it() -> None:
 
 def test_names_are_remembered_for_a_while_and_looks_as_long_as_the_file_is_there() -> None:
     now = [0.0]
-    it = Handed(lambda: now[0])
+    it = InFlightFiles(lambda: now[0])
     it.put("a/dog.txt", LOOK, 1)
     it.tidy(set())
     assert not it.knows("a/dog.txt", LOOK)

@@ -550,14 +550,14 @@ def test_a_file_that_was_put_back_by_a_failed_removal_is_not_taken_again(
 def test_one_path_that_can_not_be_looked_at_is_no_trouble_of_the_whole_inbox(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    look_at = scanner.Listing.look_at
+    look_at = scanner.InboxScanner.look_at
 
-    def some_fail(it: scanner.Listing, path: str) -> Identity | None:
+    def some_fail(it: scanner.InboxScanner, path: str) -> Identity | None:
         if path == "bad.txt":
             raise PermissionError(errno.EACCES, "Permission denied")
         return look_at(it, path)
 
-    monkeypatch.setattr(scanner.Listing, "look_at", some_fail)
+    monkeypatch.setattr(scanner.InboxScanner, "look_at", some_fail)
     with running(root, scan_interval=3600) as it:
         move_in(root / "bad.txt")
         move_in(root / "cat.txt")

@@ -10,8 +10,8 @@ import pytest
 from mjwatch.errors import OwnerError
 from mjwatch.events import InboxScanned
 from mjwatch.inbox.filenames import MARKER
-from mjwatch.inbox.ownership import Claims, Owner, Ownership
-from mjwatch.inbox.scanner import Listing
+from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
+from mjwatch.inbox.scanner import InboxScanner
 from tests.helpers.running_inbox import HANG, move_in, running
 from tests.helpers.unprivileged_user import unprivileged
 from tests.scenarios.stage import wait_until
@@ -31,13 +31,13 @@ def root(tmp_path: Path) -> Path:
 
 
 def owned(root: Path, owner: Owner = HERE, **claims: bool) -> Ownership:
-    ownership = Ownership(root, owner, Claims(**claims))
+    ownership = Ownership(root, owner, OwnershipFacts(**claims))
     ownership.begin()
     return ownership
 
 
 def trouble(ownership: Ownership, root: Path) -> str | None:
-    return ownership.trouble(Listing(root).look(0.0))
+    return ownership.trouble(InboxScanner(root).look(0.0))
 
 
 def marker(root: Path) -> dict[str, str]:
@@ -209,7 +209,7 @@ def test_who_takes_over_a_kept_inbox_from_another_host_does_not_know_its_files(r
 def test_an_owner_that_sees_another_name_stops_taking_files(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with running(root, ownership=Ownership(root, HERE, Claims()), scan_interval=3600) as it:
+    with running(root, ownership=Ownership(root, HERE, OwnershipFacts()), scan_interval=3600) as it:
         move_in(root / "cat.txt")
         assert it.settled().path == "cat.txt"
         other = owned(root, THERE, take_over=True)
@@ -228,5 +228,5 @@ def test_an_owner_that_sees_another_name_stops_taking_files(
 
 def test_an_inbox_of_another_host_is_not_even_looked_at(root: Path) -> None:
     assert trouble(owned(root, THERE), root) is None
-    with pytest.raises(OwnerError), running(root, ownership=Ownership(root, HERE, Claims())):
+    with pytest.raises(OwnerError), running(root, ownership=Ownership(root, HERE, OwnershipFacts())):
         pass

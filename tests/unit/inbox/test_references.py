@@ -10,8 +10,8 @@ import pytest
 from mjwatch.errors import PromptFileError
 from mjwatch.events import FileSettled, InboxScanned
 from mjwatch.inbox import filenames, references
-from mjwatch.inbox.references import LOOK_AGAIN, MAX_PICTURE, Neighbours
-from mjwatch.model import Surroundings
+from mjwatch.inbox.references import LOOK_AGAIN, MAX_PICTURE, ReferenceFinder
+from mjwatch.model import References
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.running_inbox import HANG, move_in, running
 from tests.helpers.unprivileged_user import unprivileged
@@ -35,15 +35,15 @@ def write(root: Path, path: str, data: bytes | str) -> None:
     (root / path).write_bytes(data if isinstance(data, bytes) else data.encode())
 
 
-def around(root: Path, path: str, text: str) -> Surroundings:
+def around(root: Path, path: str, text: str) -> References:
     """What is found around a prompt file that lies there, if nothing changes."""
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     found = neighbours.gather(neighbours.survey(path, text.encode(), 0.0))
     assert found is not None
     return found
 
 
-def waits(neighbours: Neighbours, path: str, text: str, now: float) -> float:
+def waits(neighbours: ReferenceFinder, path: str, text: str, now: float) -> float:
     found = neighbours.survey(path, text.encode(), now)
     return neighbours.wait(found, now, SETTLE, PATIENCE)
 
@@ -67,7 +67,7 @@ def test_a_small_file_that_can_not_be_had_is_waited_for_and_then_refused(path: s
             (root / path).symlink_to(root / "elsewhere")
         else:
             (root / path).chmod(0)
-        neighbours = Neighbours(root)
+        neighbours = ReferenceFinder(root)
         assert waits(neighbours, "a/cat.txt", "a __colour__ cat\n", 0.0) > 0
         assert waits(neighbours, "a/cat.txt", "a __colour__ cat\n", PATIENCE) <= 0
         found = around(root, "a/cat.txt", "a __colour__ cat\n")
@@ -129,7 +129,7 @@ def test_a_picture_is_found_however_its_accents_are_composed(root: Path, form: s
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/passwd.png", "../../etc/passwd", "~/x.png"])
 def test_nothing_outside_of_the_folder_is_looked_at(root: Path, name: str) -> None:
     write(root, "outside.png", PNG)
-    assert around(root, "a/cat.toml", images(name)) == Surroundings()
+    assert around(root, "a/cat.toml", images(name)) == References()
 
 
 @pytest.mark.parametrize("link", ["file", "folder", "dangling"])
@@ -150,7 +150,7 @@ def test_no_link_is_followed(root: Path, tmp_path: Path, link: str) -> None:
     (root / "_defaults.toml").symlink_to(tmp_path / "secret/_defaults.toml")
     text = images("refs/ref.png").replace("a cat", "a __colour__ cat")
     found = around(root, "a/cat.toml", text)
-    assert found == Surroundings(unreadable=found.unreadable)
+    assert found == References(unreadable=found.unreadable)
     assert "_defaults.toml" in found.unreadable
 
 
@@ -188,13 +188,13 @@ def test_pictures_that_are_too_large_together_are_not_read_and_say_why(
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "\udce9.png", "a\x00b.png"])
 def test_a_name_that_can_not_be_is_not_there(root: Path, name: str) -> None:
     text = images("ref.png").encode().replace(b"ref.png", name.encode("utf-8", "surrogateescape"))
-    neighbours = Neighbours(root)
-    assert neighbours.gather(neighbours.survey("cat.toml", text, 0.0)) == Surroundings()
+    neighbours = ReferenceFinder(root)
+    assert neighbours.gather(neighbours.survey("cat.toml", text, 0.0)) == References()
 
 
 def test_many_prompts_with_one_picture_share_its_bytes_until_they_are_let_go(root: Path) -> None:
     write(root, "ref.png", PNG)
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     found = [
         neighbours.gather(neighbours.survey(f"{n}.toml", images("ref.png").encode(), 0.0)) for n in (1, 2)
     ]
@@ -210,18 +210,18 @@ def test_many_prompts_with_one_picture_share_its_bytes_until_they_are_let_go(roo
 
 def test_what_has_lain_there_for_a_while_is_waited_for_once(root: Path) -> None:
     write(root, "ref.png", PNG)
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     assert waits(neighbours, "cat.toml", images("ref.png"), 0.0) == SETTLE
     assert waits(neighbours, "cat.toml", images("ref.png"), SETTLE) <= 0
     assert waits(neighbours, "other.toml", images("ref.png"), SETTLE) <= 0
 
 
 def test_nothing_around_it_is_nothing_to_wait_for(root: Path) -> None:
-    assert waits(Neighbours(root), "cat.txt", "a cat\n", 0.0) <= 0
+    assert waits(ReferenceFinder(root), "cat.txt", "a cat\n", 0.0) <= 0
 
 
 def test_a_missing_picture_is_waited_for_and_taken_when_it_has_settled(root: Path) -> None:
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     assert waits(neighbours, "cat.toml", images("ref.png"), 0.0) == LOOK_AGAIN
     write(root, "ref.png", PNG)
     assert waits(neighbours, "cat.toml", images("ref.png"), 30.0) == SETTLE
@@ -229,7 +229,7 @@ def test_a_missing_picture_is_waited_for_and_taken_when_it_has_settled(root: Pat
 
 
 def test_a_picture_that_grows_is_waited_for_however_long_that_takes(root: Path) -> None:
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     for second in range(200):
         write(root, "ref.png", PNG + bytes(second))
         assert waits(neighbours, "cat.toml", images("ref.png"), float(second)) > 0
@@ -237,7 +237,7 @@ def test_a_picture_that_grows_is_waited_for_however_long_that_takes(root: Path) 
 
 def test_a_picture_that_never_comes_is_given_up_after_the_long_wait(root: Path) -> None:
     write(root, "there.png", PNG)
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     text = images("there.png", "ref.png")
     assert waits(neighbours, "cat.toml", text, 0.0) > 0
     assert waits(neighbours, "cat.toml", text, PATIENCE - 0.5) == 0.5
@@ -250,7 +250,7 @@ def test_a_picture_that_never_comes_is_given_up_after_the_long_wait(root: Path) 
 @pytest.mark.parametrize("path", ["_defaults.toml", "_wildcards/colour.txt"])
 def test_small_files_around_it_settle_too(root: Path, path: str) -> None:
     write(root, path, "")
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     assert waits(neighbours, "cat.txt", "a __colour__ cat\n", 0.0) > 0
     assert waits(neighbours, "cat.txt", "a __colour__ cat\n", 1.0) > 0
     write(root, path, "red\n")
@@ -261,14 +261,14 @@ def test_a_picture_that_changes_while_it_is_read_is_looked_at_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "ref.png", PNG)
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     found = neighbours.survey("cat.toml", images("ref.png").encode(), 0.0)
     write(root, "ref.png", PNG + b"more")
     assert neighbours.gather(found) is None
 
 
 def test_what_nobody_asks_for_is_forgotten(root: Path) -> None:
-    neighbours = Neighbours(root)
+    neighbours = ReferenceFinder(root)
     neighbours.survey("cat.toml", images("ref.png").encode(), 0.0)
     neighbours.forget(references._FORGOTTEN + 1)
     assert neighbours._sights == {}
@@ -319,4 +319,4 @@ def test_a_prompt_file_whose_picture_never_comes_is_handed_on_as_it_is(
     write(root, "cat.toml", images("ref.png"))
     with running(root, settle_incomplete=0.02) as it:
         file: FileSettled = it.settled()
-    assert file.around == Surroundings()
+    assert file.around == References()

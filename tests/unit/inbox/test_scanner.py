@@ -8,7 +8,7 @@ import pytest
 
 from mjwatch.filesystem import files as nofollow
 from mjwatch.inbox import filenames, scanner
-from mjwatch.inbox.scanner import GRANULE, SHOWN, UNREADABLE, Listing, Look
+from mjwatch.inbox.scanner import GRANULE, SHOWN, UNREADABLE, InboxScan, InboxScanner
 from tests.helpers.unprivileged_user import unprivileged
 
 
@@ -25,7 +25,7 @@ def write(root: Path, *paths: str) -> None:
         (root / path).write_text("a cat\n")
 
 
-def left(look: Look) -> dict[str, str]:
+def left(look: InboxScan) -> dict[str, str]:
     return {one.path: one.why for one in look.left.first}
 
 
@@ -52,7 +52,7 @@ class Reads:
 
 def test_prompt_files_and_json_files_are_found_with_how_they_look(root: Path) -> None:
     write(root, "cat.txt", "a/b/dog.TOML", "a/manifest.json", "picture.png", "a/notes.md")
-    look = Listing(root).look(0.0)
+    look = InboxScanner(root).look(0.0)
     assert sorted(look.files) == ["a/b/dog.TOML", "a/manifest.json", "cat.txt"]
     found = (root / "cat.txt").stat()
     assert look.files["cat.txt"][:3] == (found.st_dev, found.st_ino, found.st_size)
@@ -60,9 +60,9 @@ def test_prompt_files_and_json_files_are_found_with_how_they_look(root: Path) ->
 
 
 def test_an_empty_inbox_is_told_from_one_that_holds_other_things(root: Path) -> None:
-    assert Listing(root).look(0.0).empty
+    assert InboxScanner(root).look(0.0).empty
     write(root, ".hidden")
-    assert not Listing(root).look(0.0).empty
+    assert not InboxScanner(root).look(0.0).empty
 
 
 def test_what_a_person_may_wonder_about_is_listed_with_a_reason(root: Path, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_what_a_person_may_wonder_about_is_listed_with_a_reason(root: Path, tmp_
     (root / "linked").symlink_to(tmp_path / "elsewhere")
     (root / "secret.txt").symlink_to(tmp_path / "secret")
     os.mkfifo(root / "pipe.toml")
-    assert left(Listing(root).look(0.0)) == {
+    assert left(InboxScanner(root).look(0.0)) == {
         "cat.sync-conflict-20260101-120000-ABCDEFG.txt": filenames.CONFLICT,
         "m.sync-conflict-20260101-120000-ABCDEFG.json": filenames.CONFLICT,
         "_draft.txt": filenames.UNDERSCORE,
@@ -101,13 +101,13 @@ def test_what_nobody_wonders_about_is_not_listed(root: Path, tmp_path: Path) -> 
     (root / "picture.png").symlink_to(tmp_path / "nothing")
     os.mkfifo(root / "pipe.json")
     (root / "pipe.json").unlink()
-    look = Listing(root).look(0.0)
+    look = InboxScanner(root).look(0.0)
     assert (left(look), sorted(look.files)) == ({}, ["other.json"])
 
 
 def test_of_very_many_only_some_are_known_by_name(root: Path) -> None:
     write(root, *(f"a/_{number}.txt" for number in range(50)), *(f"_{number}.txt" for number in range(50)))
-    look = Listing(root).look(0.0)
+    look = InboxScanner(root).look(0.0)
     assert look.left.counts == {filenames.UNDERSCORE: 100}
     assert len(look.left.first) == SHOWN
 
@@ -116,7 +116,7 @@ def test_a_folder_that_may_not_be_read_is_left_out_and_listed() -> None:
     with unprivileged() as root:
         write(root, "closed/cat.txt", "open/dog.txt")
         (root / "closed").chmod(0)
-        look = Listing(root).look(0.0)
+        look = InboxScanner(root).look(0.0)
         assert (sorted(look.files), left(look)) == (["open/dog.txt"], {"closed/": UNREADABLE})
         assert look.unreadable == ("closed/",)
 
@@ -135,7 +135,7 @@ def test_an_inbox_that_goes_while_it_is_looked_at_is_no_empty_one(
 
     monkeypatch.setattr(scanner, "identity_of", go)
     with pytest.raises(FileNotFoundError):
-        Listing(root).look(0.0)
+        InboxScanner(root).look(0.0)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_inbox_that_goes_while_it_is_looked_at_is_no_empty_one(
 )
 def test_any_name_that_a_file_can_have_is_found_as_it_is(root: Path, name: str) -> None:
     write(root, name)
-    assert list(Listing(root).look(0.0).files) == [name]
+    assert list(InboxScanner(root).look(0.0).files) == [name]
 
 
 # ---- what is read again
@@ -153,7 +153,7 @@ def test_a_folder_in_which_nothing_happened_is_not_read_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "a/cat.txt", "b/dog.txt")
-    it, reads = Listing(root), Reads(monkeypatch)
+    it, reads = InboxScanner(root), Reads(monkeypatch)
     it.look(0.0)
     it.look(1.0)
     assert len(reads.since()) == 6  # so soon a change could hide behind an equal time
@@ -165,9 +165,9 @@ def test_a_folder_in_which_nothing_happened_is_not_read_again(
     assert reads.since() == ["a", "b", "inbox"]
 
 
-def known(root: Path) -> Listing:
+def known(root: Path) -> InboxScanner:
     """A listing that reads nothing anew as long as nothing changes."""
-    it = Listing(root)
+    it = InboxScanner(root)
     for number in range(3):
         it.look(number * 2 * GRANULE)
     return it
@@ -195,8 +195,8 @@ def test_whatever_changes_in_a_folder_shows(root: Path, change: str) -> None:
     else:
         write(root, "a/cat (conflicting copy).txt")
     look = it.look(1000.0)
-    assert look.files == Listing(root).look(0.0).files
-    assert look.left.counts == Listing(root).look(0.0).left.counts
+    assert look.files == InboxScanner(root).look(0.0).files
+    assert look.left.counts == InboxScanner(root).look(0.0).left.counts
 
 
 def test_a_file_that_is_written_in_place_shows_though_its_folder_does_not_change(root: Path) -> None:
@@ -224,7 +224,7 @@ def test_one_file_is_looked_at_by_the_same_rules(root: Path, tmp_path: Path) -> 
     write(tmp_path, "elsewhere/cat.txt")
     (root / "link.txt").symlink_to(root / "a/cat.txt")
     (root / "linked").symlink_to(tmp_path / "elsewhere")
-    it = Listing(root)
+    it = InboxScanner(root)
     assert it.look_at("a/cat.txt") == it.look(0.0).files["a/cat.txt"]
     assert it.look_at("a/cat.json") is not None
     for path in (

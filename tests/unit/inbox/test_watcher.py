@@ -15,7 +15,7 @@ from mjwatch.events import InboxScanned
 from mjwatch.inbox import inbox as inbox_module
 from mjwatch.inbox import watcher
 from mjwatch.inbox import watcher as bell_module
-from mjwatch.inbox.watcher import MOST_HINTS, Bell, Watch, watches_held
+from mjwatch.inbox.watcher import MOST_HINTS, ChangeHints, FolderWatcher, watches_held
 from tests.helpers.running_inbox import HANG, move_in, running
 from tests.scenarios.stage import wait_until
 
@@ -32,33 +32,33 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bell(root: Path) -> Bell:
-    bell = Bell(root)
+def bell(root: Path) -> ChangeHints:
+    bell = ChangeHints(root)
     assert bell.take() is None  # at first anything may be new
     return bell
 
 
 @pytest.fixture
-def watch(root: Path, bell: Bell) -> Iterator[Watch]:
-    watch = Watch(root, bell)
+def watch(root: Path, bell: ChangeHints) -> Iterator[FolderWatcher]:
+    watch = FolderWatcher(root, bell)
     watch.start()
     yield watch
     watch.stop()
 
 
-def heard(bell: Bell) -> set[str] | None:
+def heard(bell: ChangeHints) -> set[str] | None:
     bell.wait(HANG)
     return bell.take()
 
 
-def hears(watch: Watch) -> bool:
+def hears(watch: FolderWatcher) -> bool:
     return watch.hears
 
 
 # ---- the bell
 
 
-def test_it_says_which_files_may_have_changed(root: Path, bell: Bell) -> None:
+def test_it_says_which_files_may_have_changed(root: Path, bell: ChangeHints) -> None:
     bell.on_any_event(FileCreatedEvent(f"{root}/a/cat.txt"))
     bell.on_any_event(FileMovedEvent(f"{root}/sedA1b2C3", f"{root}/dog.toml"))
     bell.on_any_event(FileMovedEvent(f"{root}/old.txt", f"{root}/new.txt"))
@@ -66,14 +66,16 @@ def test_it_says_which_files_may_have_changed(root: Path, bell: Bell) -> None:
     assert bell.take() == set()
 
 
-def test_what_is_no_request_does_not_ring(root: Path, bell: Bell) -> None:
+def test_what_is_no_request_does_not_ring(root: Path, bell: ChangeHints) -> None:
     for name in ("cat.png", ".cat.txt.swp", "_draft.txt", "cat (conflicting copy).txt"):
         bell.on_any_event(FileCreatedEvent(f"{root}/{name}"))
     bell.on_any_event(DirMovedEvent(f"{root}/.old", f"{root}/_later"))
     assert not bell._rung.is_set()
 
 
-def test_a_folder_that_came_the_inbox_itself_or_its_marker_mean_anything(root: Path, bell: Bell) -> None:
+def test_a_folder_that_came_the_inbox_itself_or_its_marker_mean_anything(
+    root: Path, bell: ChangeHints
+) -> None:
     for event in (
         DirMovedEvent(f"{root}/.tmp", f"{root}/clients"),
         FileDeletedEvent(str(root)),
@@ -83,14 +85,14 @@ def test_a_folder_that_came_the_inbox_itself_or_its_marker_mean_anything(root: P
         assert bell.take() is None
 
 
-def test_very_many_files_mean_anything(root: Path, bell: Bell) -> None:
+def test_very_many_files_mean_anything(root: Path, bell: ChangeHints) -> None:
     for number in range(MOST_HINTS + 1):
         bell.on_any_event(FileCreatedEvent(f"{root}/{number}.txt"))
     assert bell.take() is None
 
 
 def test_a_notice_that_can_not_be_understood_ends_nothing(
-    root: Path, bell: Bell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    root: Path, bell: ChangeHints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def trip(name: str) -> bool:
         raise RuntimeError("a bug")
@@ -101,7 +103,7 @@ def test_a_notice_that_can_not_be_understood_ends_nothing(
     assert "RuntimeError: a bug" in caplog.text
 
 
-def test_a_name_that_is_no_utf_8_is_told_as_the_system_has_it(root: Path, bell: Bell) -> None:
+def test_a_name_that_is_no_utf_8_is_told_as_the_system_has_it(root: Path, bell: ChangeHints) -> None:
     bell.on_any_event(FileCreatedEvent(f"{root}/caf\udce9.txt"))
     assert bell.take() == {"caf\udce9.txt"}
 
@@ -109,7 +111,9 @@ def test_a_name_that_is_no_utf_8_is_told_as_the_system_has_it(root: Path, bell: 
 # ---- the watch
 
 
-def test_it_hears_what_happens_also_in_new_folders(root: Path, bell: Bell, watch: Watch) -> None:
+def test_it_hears_what_happens_also_in_new_folders(
+    root: Path, bell: ChangeHints, watch: FolderWatcher
+) -> None:
     assert hears(watch)
     (root / "a").mkdir()
     assert heard(bell) is None
@@ -119,9 +123,9 @@ def test_it_hears_what_happens_also_in_new_folders(root: Path, bell: Bell, watch
     assert heard(bell) == {"a/cat.txt"}
 
 
-def test_reading_and_what_is_no_request_are_not_even_passed_on(root: Path, bell: Bell) -> None:
+def test_reading_and_what_is_no_request_are_not_even_passed_on(root: Path, bell: ChangeHints) -> None:
     (root / "cat.txt").write_text("a cat\n")
-    watch = Watch(root, bell)
+    watch = FolderWatcher(root, bell)
     watch.start()
     (root / "cat.txt").read_text()
     (root / "picture.png").write_bytes(b"no prompt")
@@ -135,8 +139,8 @@ def test_an_inbox_that_is_a_link_is_heard_of_also_when_it_leads_elsewhere(tmp_pa
         (tmp_path / name).mkdir()
     root = tmp_path / "inbox"
     root.symlink_to(tmp_path / "one")
-    bell = Bell(root)
-    watch = Watch(root, bell)
+    bell = ChangeHints(root)
+    watch = FolderWatcher(root, bell)
     watch.start()
     for name in ("one", "two"):
         root.unlink()
@@ -150,7 +154,7 @@ def test_an_inbox_that_is_a_link_is_heard_of_also_when_it_leads_elsewhere(tmp_pa
 
 @pytest.mark.parametrize("part", ["dispatcher", "emitter", "reader"])
 def test_a_thread_that_died_is_found_told_and_replaced(
-    root: Path, bell: Bell, watch: Watch, part: str, caplog: pytest.LogCaptureFixture
+    root: Path, bell: ChangeHints, watch: FolderWatcher, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     observer = watch._observer
     assert observer is not None
@@ -182,7 +186,7 @@ def test_a_thread_that_died_is_found_told_and_replaced(
 @pytest.mark.parametrize("where", ["schedule", "start"])
 def test_a_folder_that_can_not_be_watched_is_told_of_once_and_tried_again(
     root: Path,
-    bell: Bell,
+    bell: ChangeHints,
     number: int,
     words: str,
     where: str,
@@ -193,7 +197,7 @@ def test_a_folder_that_can_not_be_watched_is_told_of_once_and_tried_again(
         raise OSError(number, "no")
 
     caplog.set_level(logging.INFO, "mjwatch.inbox")
-    watch = Watch(root, bell)
+    watch = FolderWatcher(root, bell)
     with monkeypatch.context() as once:
         once.setattr(f"watchdog.observers.api.BaseObserver.{where}", refuse)
         watch.start()
@@ -209,7 +213,11 @@ def test_a_folder_that_can_not_be_watched_is_told_of_once_and_tried_again(
 
 
 def test_folders_beyond_the_limit_are_found_by_counting(
-    root: Path, bell: Bell, watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    root: Path,
+    bell: ChangeHints,
+    watch: FolderWatcher,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(watcher, "watches_held", lambda: 10)
     watch.check(11, 1.0)
@@ -228,12 +236,12 @@ def test_folders_beyond_the_limit_are_found_by_counting(
     assert len(caplog.records) == 1
 
 
-def test_the_kernel_counts_what_is_watched(root: Path, bell: Bell) -> None:
+def test_the_kernel_counts_what_is_watched(root: Path, bell: ChangeHints) -> None:
     for name in ("a", "b", "a/c"):
         (root / name).mkdir()
     before = watches_held()
     assert before is not None
-    watch = Watch(root, bell)
+    watch = FolderWatcher(root, bell)
     watch.start()
     assert watches_held() == before + 4
     watch.stop()
@@ -306,7 +314,7 @@ def test_lost_notices_are_told_and_lead_to_a_full_look(root: Path, caplog: pytes
 class silenced:  # noqa: N801
     """Keeps notices from the bell for a while."""
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, bell: ChangeHints) -> None:
         self._bell = bell
 
     def __enter__(self) -> None:

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from mjwatch.jobs.followups import children_of, follow_up
-from mjwatch.model import Job, Press, Prompt, RefusalClass, ResultKind, Source, State
+from mjwatch.model import ButtonPress, Job, Prompt, RefusalClass, ResultKind, Source, State
 from tests.helpers.button_shapes import GRID_MESSAGE, GRID_UUID, done_job, grid_buttons, single_buttons
 from tests.helpers.message_shapes import a_job
 
@@ -44,7 +44,7 @@ def with_then(*names: str, parent: Job | None = None) -> Job:
 def test_a_follow_up_presses_the_button_of_its_parents_message() -> None:
     job = asked("U3")
     assert (job.state, job.parent, job.id) == (State.QUEUED, "parent22", "childaaa")
-    assert job.press == Press(GRID_MESSAGE, f"MJ::JOB::upsample::3::{GRID_UUID}")
+    assert job.press == ButtonPress(GRID_MESSAGE, f"MJ::JOB::upsample::3::{GRID_UUID}")
     assert job.prompt.text == "a red cat"
     assert (job.prompt.action, job.prompt.parent) == ("U3", "parent22")
     assert job.history[0].event == "accepted: U3 of job parent22"

@@ -16,12 +16,12 @@ from mjwatch import events as ev
 from mjwatch.jobs import cancellation, transitions
 from mjwatch.jobs import state_machine as rules
 from mjwatch.jobs.state_machine import TABLE, IllegalEventError, step
-from mjwatch.jobs.transitions import HISTORY_LENGTH, Limits
+from mjwatch.jobs.transitions import HISTORY_LENGTH, Timeouts
 from mjwatch.journal.serialization import dump_job, load_job
 from mjwatch.model import (
+    ButtonPress,
     Job,
     Modal,
-    Press,
     Prompt,
     Refusal,
     RefusalClass,
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOW = 1_800_000_000.0
-LIMITS = Limits(start_timeout=900, silence_timeout=3600, vanish_grace=60, queue_full_pause=45)
+LIMITS = Timeouts(start_timeout=900, silence_timeout=3600, vanish_grace=60, queue_full_pause=45)
 UUID = "0b7cf2d4-51a5-4b4c-9f0d-6a8f3a2c9e11"
 
 FRESH = Job(id="7k3f9a2m", prompt=Prompt("a red kite"), accepted=NOW)
 FORMED = replace(
-    FRESH, prompt=Prompt("a red kite", action="zoom 1.8"), press=Press("400", "MJ::CustomZoom::1", form=True)
+    FRESH,
+    prompt=Prompt("a red kite", action="zoom 1.8"),
+    press=ButtonPress("400", "MJ::CustomZoom::1", form=True),
 )
 REJECTED = replace(
     FRESH, state=State.REJECTED, refusal=Refusal(RefusalClass.USER, None, "the file holds no prompt")
@@ -52,19 +54,19 @@ BAD_PROMPT = Refusal(RefusalClass.USER, "Invalid parameter", "--arr is none")
 CAPTCHA = Refusal(RefusalClass.ACCOUNT, "Action needed", "prove that you are a person", needs_human=True)
 STALE = Refusal(RefusalClass.STALE_VERSION, None, "the command's version is out of date")
 
-CANCEL = Press("400", f"MJ::CancelJob::ByJobid::{UUID}")
+CANCEL = ButtonPress("400", f"MJ::CancelJob::ByJobid::{UUID}")
 STOPPED = Refusal(None, None, "(Stopped)", stopped=True)
 
 EVENTS: tuple[ev.JobEvent, ...] = (
-    ev.Chosen("9001", "session-a", "100"),
+    ev.AttemptStarted("9001", "session-a", "100"),
     ev.Accepted(),
     ev.NotSent("no route"),
     ev.NotSent("the index is read anew", retry_after=0.0),
-    ev.Unanswered("it timed out"),
-    ev.ProvenUnsent(),
+    ev.OutcomeUnknown("it timed out"),
+    ev.ConfirmedNotExecuted(),
     ev.Uploaded((UploadedImage("ref.png", "slot/ref.png", None, NOW),)),
-    ev.NotUploaded("no route"),
-    ev.NotUploaded("the file is too large", refusal=BAD_PROMPT),
+    ev.UploadFailed("no route"),
+    ev.UploadFailed("the file is too large", refusal=BAD_PROMPT),
     ev.ModalOpened(Modal("600", "MJ::OutpaintCustomZoomModal::1", (("prompt", "a red kite --zoom 2"),))),
     *(
         ev.Refused(refusal, executed)
@@ -73,25 +75,25 @@ EVENTS: tuple[ev.JobEvent, ...] = (
     ),
     ev.InteractionSeen("300"),
     ev.InteractionFailed("no answer in time"),
-    ev.HeldByBot(),
+    ev.QueuedByBot(),
     ev.Started("400"),
     ev.Started("400", "300", UUID),
     ev.Progressed(46),
     ev.Progressed(None, UUID),
     ev.Progressed(7, UUID, CANCEL),
     ev.Finished(RESULT),
-    ev.Vanished(),
-    ev.Overdue(),
+    ev.StartMessageDeleted(),
+    ev.TimedOut(),
     ev.Published("kite-7k3f9a2m"),
     ev.Published("_failed/kite-7k3f9a2m", failed=True),
-    ev.NotSaved("the disk is full"),
-    ev.NotSaved("the picture is gone", final=True),
-    ev.CancelAsked(),
-    ev.CancelChosen("9002", "session-a"),
+    ev.SaveFailed("the disk is full"),
+    ev.SaveFailed("the picture is gone", final=True),
+    ev.CancelRequested(),
+    ev.CancelStarted("9002", "session-a"),
     ev.CancelPressed(),
     ev.CancelPressed("no route", again=10.0),
     ev.CancelPressed("the message is gone"),
-    ev.RetryAsked(),
+    ev.RetryRequested(),
     ev.Restarted(),
 )
 ALL_EVENTS: tuple[type[ev.JobEvent], ...] = get_args(ev.JobEvent)
@@ -151,7 +153,7 @@ def _do(*events: ev.JobEvent, job: Job = FRESH) -> Job:
 
 
 def _submitting(**changes: object) -> Job:
-    return replace(_do(ev.Chosen("9001", "session-a", "100")), **changes)  # type: ignore[arg-type]
+    return replace(_do(ev.AttemptStarted("9001", "session-a", "100")), **changes)  # type: ignore[arg-type]
 
 
 # ---- the walk over all pairs
@@ -198,7 +200,7 @@ def test_a_row_does_not_name_its_own_state_as_a_target() -> None:
 def test_a_post_that_did_not_arrive_goes_back_to_the_queue_and_waits_longer_each_time() -> None:
     job, waits = FRESH, []
     for number in range(4):
-        job = _do(ev.Chosen(f"90{number}", "session-a", None), ev.NotSent("no route"), job=job)
+        job = _do(ev.AttemptStarted(f"90{number}", "session-a", None), ev.NotSent("no route"), job=job)
         assert job.state is State.QUEUED
         waits.append((job.due or 0) - NOW)
     assert waits == [2, 4, 8, 16]
@@ -206,9 +208,9 @@ def test_a_post_that_did_not_arrive_goes_back_to_the_queue_and_waits_longer_each
 
 def test_doubt_leads_to_in_doubt_and_nowhere_else() -> None:
     doubts: dict[State, list[ev.JobEvent]] = {
-        State.SUBMITTING: [ev.Unanswered("it timed out"), ev.InteractionFailed("late"), ev.Restarted()],
-        State.SUBMITTED: [ev.InteractionFailed("late"), ev.Overdue()],
-        State.RUNNING: [ev.Overdue()],
+        State.SUBMITTING: [ev.OutcomeUnknown("it timed out"), ev.InteractionFailed("late"), ev.Restarted()],
+        State.SUBMITTED: [ev.InteractionFailed("late"), ev.TimedOut()],
+        State.RUNNING: [ev.TimedOut()],
     }
     unseen = [
         job for job in JOBS if job.interaction_id is None and job.vanished is None and not job.cancelling
@@ -224,8 +226,8 @@ def test_only_a_no_a_proof_or_a_person_leads_back_to_the_queue() -> None:
     ways = {
         (state, kind) for state, rows in TABLE.items() for kind, row in rows.items() if State.QUEUED in row.to
     }
-    nos = {ev.NotSent, ev.Refused, ev.RetryAsked, ev.ProvenUnsent}
-    without_form = {ev.ModalOpened, ev.Unanswered, ev.InteractionFailed, ev.Overdue, ev.Restarted}
+    nos = {ev.NotSent, ev.Refused, ev.RetryRequested, ev.ConfirmedNotExecuted}
+    without_form = {ev.ModalOpened, ev.OutcomeUnknown, ev.InteractionFailed, ev.TimedOut, ev.Restarted}
     assert {kind for _, kind in ways} == nos | without_form
     for job in JOBS:
         for event in EVENTS:
@@ -237,16 +239,16 @@ def test_only_a_no_a_proof_or_a_person_leads_back_to_the_queue() -> None:
 
 
 def test_the_silence_of_a_session_proves_nothing_of_a_job_that_was_submitted() -> None:
-    silent = _do(ev.Chosen("9001", "session-a", "100"), ev.Accepted(), ev.Overdue())
+    silent = _do(ev.AttemptStarted("9001", "session-a", "100"), ev.Accepted(), ev.TimedOut())
     assert (silent.state, silent.doubted) == (State.IN_DOUBT, None)
-    assert step(silent, ev.ProvenUnsent(), NOW, LIMITS) == (silent, ())
-    unanswered = _do(ev.Chosen("9001", "session-a", "100"), ev.Unanswered("it timed out"))
-    assert step(unanswered, ev.ProvenUnsent(), NOW, LIMITS)[0].state is State.QUEUED
+    assert step(silent, ev.ConfirmedNotExecuted(), NOW, LIMITS) == (silent, ())
+    unanswered = _do(ev.AttemptStarted("9001", "session-a", "100"), ev.OutcomeUnknown("it timed out"))
+    assert step(unanswered, ev.ConfirmedNotExecuted(), NOW, LIMITS)[0].state is State.QUEUED
 
 
 def test_time_alone_never_takes_a_job_out_of_doubt() -> None:
     for job in _in_state(State.IN_DOUBT):
-        for event in (ev.Overdue(), ev.Restarted()):
+        for event in (ev.TimedOut(), ev.Restarted()):
             assert step(job, event, NOW, LIMITS) == (job, ())
 
 
@@ -267,7 +269,7 @@ def test_a_refusal_that_waiting_mends_puts_the_job_back_with_the_wait_that_was_n
 
 def test_a_refusal_of_the_prompt_itself_is_final_and_answered() -> None:
     moved, effects = step(_submitting(), ev.Refused(BAD_PROMPT, executed=False), NOW, LIMITS)
-    assert (moved.state, moved.refusal, effects) == (State.FAILED, BAD_PROMPT, (ef.Answer(moved),))
+    assert (moved.state, moved.refusal, effects) == (State.FAILED, BAD_PROMPT, (ef.PublishFailure(moved),))
 
 
 def test_an_attempt_that_needs_a_person_keeps_its_job() -> None:
@@ -281,7 +283,7 @@ def test_an_attempt_that_needs_a_person_keeps_its_job() -> None:
 @pytest.mark.parametrize(
     "verdict",
     [
-        ev.Unanswered("it timed out"),
+        ev.OutcomeUnknown("it timed out"),
         ev.NotSent("the connection broke"),
         ev.Refused(RATE_LIMIT, executed=False),
         ev.Refused(BAD_PROMPT, executed=False),
@@ -295,10 +297,10 @@ def test_an_interaction_that_was_seen_beats_what_http_says_later(verdict: ev.Job
     assert moved.due == NOW + LIMITS.start_timeout
 
 
-@pytest.mark.parametrize("sign", [ev.HeldByBot(), ev.Started("400"), ev.Progressed(5), ev.Finished(RESULT)])
+@pytest.mark.parametrize("sign", [ev.QueuedByBot(), ev.Started("400"), ev.Progressed(5), ev.Finished(RESULT)])
 def test_a_start_or_result_that_was_seen_beats_what_http_says_later(sign: ev.JobEvent) -> None:
     seen = _do(sign, job=_submitting())
-    for verdict in (ev.Unanswered("late"), ev.NotSent("late"), ev.Refused(RATE_LIMIT, executed=False)):
+    for verdict in (ev.OutcomeUnknown("late"), ev.NotSent("late"), ev.Refused(RATE_LIMIT, executed=False)):
         assert step(seen, verdict, NOW, LIMITS)[0] == seen
 
 
@@ -319,7 +321,7 @@ def test_a_result_is_taken_in_every_state_but_done_and_rejected(state: State) ->
         moved, effects = step(job, ev.Finished(RESULT), NOW, LIMITS)
         assert moved.state is State.COLLECTING
         assert moved.result == RESULT
-        assert effects == (() if state is State.COLLECTING else (ef.Collect(moved),))
+        assert effects == (() if state is State.COLLECTING else (ef.FetchResult(moved),))
 
 
 def test_a_second_result_does_not_replace_the_first() -> None:
@@ -345,11 +347,11 @@ def test_a_failure_that_is_published_late_does_not_close_a_job_that_has_a_result
 
 
 def test_a_retry_fetches_what_was_rendered_and_renders_only_what_was_not() -> None:
-    rendered = _do(ev.Finished(RESULT), ev.NotSaved("gone", final=True), job=_submitting())
-    moved, effects = step(rendered, ev.RetryAsked(), NOW, LIMITS)
-    assert (moved.state, effects) == (State.COLLECTING, (ef.Collect(moved),))
+    rendered = _do(ev.Finished(RESULT), ev.SaveFailed("gone", final=True), job=_submitting())
+    moved, effects = step(rendered, ev.RetryRequested(), NOW, LIMITS)
+    assert (moved.state, effects) == (State.COLLECTING, (ef.FetchResult(moved),))
     unrendered = _do(ev.Refused(BAD_PROMPT, executed=False), job=_submitting())
-    assert step(unrendered, ev.RetryAsked(), NOW, LIMITS)[0].state is State.QUEUED
+    assert step(unrendered, ev.RetryRequested(), NOW, LIMITS)[0].state is State.QUEUED
 
 
 # ---- rule 5: pure, and every effect can be derived again
@@ -373,7 +375,7 @@ def test_a_step_leaves_its_job_as_it_was_and_says_the_same_twice() -> None:
         assert dump_job(job) == before
 
 
-@pytest.mark.parametrize("kind", [ef.Collect, ef.Answer])
+@pytest.mark.parametrize("kind", [ef.FetchResult, ef.PublishFailure])
 def test_an_effect_lost_in_a_crash_is_handed_out_again_after_the_restart(kind: type[ef.Effect]) -> None:
     seen = 0
     for job in JOBS:
@@ -404,7 +406,7 @@ def _allows_another(event: ev.JobEvent) -> bool:
     if isinstance(event, ev.Refused):
         mendable = event.refusal.needs_human or event.refusal.cls is RefusalClass.RETRY
         return mendable or not event.executed
-    return isinstance(event, ev.NotSent | ev.ProvenUnsent | ev.RetryAsked)
+    return isinstance(event, ev.NotSent | ev.ConfirmedNotExecuted | ev.RetryRequested)
 
 
 def _says_it_runs(event: ev.JobEvent) -> bool:
@@ -415,7 +417,7 @@ def _attempts(events: list[ev.JobEvent]) -> Iterator[list[ev.JobEvent]]:
     """What came between each submission and the next one."""
     job, since, number = FRESH, list[ev.JobEvent](), 0
     for event in events:
-        if isinstance(event, ev.Chosen):
+        if isinstance(event, ev.AttemptStarted):
             number += 1
             event = replace(event, nonce=f"900{number}")
         try:
@@ -428,7 +430,7 @@ def _attempts(events: list[ev.JobEvent]) -> Iterator[list[ev.JobEvent]]:
             since = []
 
 
-CHOSEN = ev.Chosen("9001", "session-a", "100")
+CHOSEN = ev.AttemptStarted("9001", "session-a", "100")
 WILD = st.lists(st.one_of(st.sampled_from(EVENTS), st.just(CHOSEN)), max_size=40)
 
 
@@ -445,7 +447,7 @@ def test_what_was_seen_to_run_is_submitted_again_only_at_a_persons_word(events: 
     for between in list(_attempts([CHOSEN, *events]))[1:]:
         running = [n for n, event in enumerate(between) if _says_it_runs(event)]
         if running:
-            assert any(isinstance(event, ev.RetryAsked) for event in between)
+            assert any(isinstance(event, ev.RetryRequested) for event in between)
 
 
 @given(WILD)
@@ -454,7 +456,7 @@ def test_every_attempt_has_a_nonce_of_its_own_and_every_job_survives_the_journal
 ) -> None:
     job = FRESH
     for number, event in enumerate(events):
-        event = replace(event, nonce=str(number)) if isinstance(event, ev.Chosen) else event
+        event = replace(event, nonce=str(number)) if isinstance(event, ev.AttemptStarted) else event
         if type(event) in TABLE[job.state]:
             job, _ = step(job, event, NOW + number, LIMITS)
         assert len(set(job.nonces)) == len(job.nonces)
@@ -466,8 +468,8 @@ def test_every_attempt_has_a_nonce_of_its_own_and_every_job_survives_the_journal
 
 
 def test_a_new_attempt_forgets_what_the_last_one_had_learnt() -> None:
-    learnt = _do(ev.InteractionSeen("300"), ev.Started("400", "300", UUID), ev.Overdue(), job=_submitting())
-    again = _do(ev.RetryAsked(), ev.Chosen("9002", "session-b", "450"), job=learnt)
+    learnt = _do(ev.InteractionSeen("300"), ev.Started("400", "300", UUID), ev.TimedOut(), job=_submitting())
+    again = _do(ev.RetryRequested(), ev.AttemptStarted("9002", "session-b", "450"), job=learnt)
     forgotten = {
         "interaction_id",
         "message_id",
@@ -484,9 +486,9 @@ def test_a_new_attempt_forgets_what_the_last_one_had_learnt() -> None:
 
 def test_a_deleted_start_message_fails_the_job_only_after_a_grace() -> None:
     running = _do(ev.Accepted(), ev.Started("400"), job=_submitting())
-    vanished = _do(ev.Vanished(), job=running)
+    vanished = _do(ev.StartMessageDeleted(), job=running)
     assert (vanished.state, vanished.due) == (State.RUNNING, NOW + LIMITS.vanish_grace)
-    failed = _do(ev.Overdue(), job=vanished)
+    failed = _do(ev.TimedOut(), job=vanished)
     assert failed.state is State.FAILED
     assert failed.refusal is not None
     assert failed.refusal.cls is RefusalClass.MODERATION
@@ -501,11 +503,11 @@ def test_a_sign_of_life_starts_the_time_limit_anew() -> None:
 
 def test_a_collection_under_way_is_not_begun_twice() -> None:
     collecting = _do(ev.Finished(RESULT), job=_submitting())
-    assert step(collecting, ev.RetryAsked(), NOW, LIMITS) == (collecting, ())
-    waiting = _do(ev.NotSaved("the disk is full"), job=collecting)
+    assert step(collecting, ev.RetryRequested(), NOW, LIMITS) == (collecting, ())
+    waiting = _do(ev.SaveFailed("the disk is full"), job=collecting)
     assert waiting.due == NOW + 2
-    moved, effects = step(waiting, ev.RetryAsked(), NOW, LIMITS)
-    assert effects == (ef.Collect(moved),)
+    moved, effects = step(waiting, ev.RetryRequested(), NOW, LIMITS)
+    assert effects == (ef.FetchResult(moved),)
 
 
 def test_a_start_that_is_told_twice_is_one() -> None:
@@ -517,13 +519,13 @@ def test_a_start_that_is_told_twice_is_one() -> None:
 def test_the_history_does_not_grow_without_bound() -> None:
     job = FRESH
     for number in range(HISTORY_LENGTH):
-        job = _do(ev.Chosen(str(number), "session-a", None), ev.NotSent("no route"), job=job)
+        job = _do(ev.AttemptStarted(str(number), "session-a", None), ev.NotSent("no route"), job=job)
     assert len(job.history) == HISTORY_LENGTH
     assert job.history[-1].event.startswith("not sent")
 
 
 def _put_back(refusal: Refusal) -> Job:
-    job, _ = step(FRESH, ev.Chosen("9001", "session-a", "100"), NOW, LIMITS)
+    job, _ = step(FRESH, ev.AttemptStarted("9001", "session-a", "100"), NOW, LIMITS)
     for event in (ev.InteractionSeen("300"), ev.Accepted(), ev.Refused(refusal)):
         job, _ = step(job, event, NOW, LIMITS)
     assert job.state is State.QUEUED
@@ -543,19 +545,23 @@ def test_a_job_that_a_person_had_to_clear_the_way_for_goes_on_soon() -> None:
 
 def test_pictures_that_are_paid_for_and_not_saved_are_to_be_fetched_not_rendered_again() -> None:
     job = replace(FRESH, state=State.COLLECTING, nonces=("9001",), result=RESULT)
-    job, _ = step(job, ev.NotSaved("the picture is gone", final=True), NOW, LIMITS)
+    job, _ = step(job, ev.SaveFailed("the picture is gone", final=True), NOW, LIMITS)
     assert job.refusal is not None
     assert "mjwatch retry" in job.refusal.advice
 
 
 def test_days_of_one_and_the_same_failure_do_not_push_the_history_out() -> None:
-    job = _do(ev.Chosen("9001", "session-a", "100"), ev.Accepted(), *(ev.Started("600"), ev.Finished(RESULT)))
+    job = _do(
+        ev.AttemptStarted("9001", "session-a", "100"),
+        ev.Accepted(),
+        *(ev.Started("600"), ev.Finished(RESULT)),
+    )
     before = [note.event for note in job.history]
-    full = ev.NotSaved("cat can't be published: No space left on device")
+    full = ev.SaveFailed("cat can't be published: No space left on device")
     for _ in range(500):
         job = _do(full, job=job)
     notes = [note.event for note in job.history]
     assert notes[:-1] == before
     assert notes[-1] == "not saved: cat can't be published: No space left on device; again in 300 s"
-    job = _do(ev.NotSaved("cat can't be published: Read-only file system"), full, job=job)
+    job = _do(ev.SaveFailed("cat can't be published: Read-only file system"), full, job=job)
     assert len(job.history) == len(notes) + 2

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from mjwatch.jobs.status_text import Circumstances, clock, reason, to_go_on, waits_for
+from mjwatch.jobs.status_text import WaitContext, clock, reason, to_go_on, waits_for
 from mjwatch.model import Note, Pause, PauseKind, State
 from tests.helpers.message_shapes import a_job
 
 NOW = 1_800_000_000.0
-FREE = Circumstances(now=NOW, daemon=True)
+FREE = WaitContext(now=NOW, daemon=True)
 QUEUED = a_job(state=State.QUEUED)
 TRIED = a_job(
     state=State.QUEUED, due=NOW + 60, tries=2, history=(Note(NOW, "not sent: no network; again in 60 s"),)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.journal.reader import JournalReader, TakenFile, Wanted
+from mjwatch.journal.reader import JobFilter, JournalReader, TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Prompt, State
 from tests.helpers.job_factory import RESULT, made_job
@@ -97,7 +97,7 @@ def test_jobs_are_searched_by_all_that_is_wanted_at_once_the_newest_first(journa
         journal.accept(replace(FILE, path=path), [(job, job.id)], NOW + number)
 
     def found(limit: int = 20, **wanted: Any) -> str:
-        return "".join(job.id[1] for job in journal.search(Wanted(**wanted), limit))
+        return "".join(job.id[1] for job in journal.search(JobFilter(**wanted), limit))
 
     assert found() == "876543210"
     assert found(limit=2) == "87"
@@ -226,11 +226,11 @@ def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, 
     assert plans.used() == ["jobs_open", "jobs_put_back", *["jobs_open"] * 3]
     journal.listed(State.FAILED, 20)
     assert plans.used() == ["jobs_by_state"]
-    journal.search(Wanted((State.FAILED, State.REJECTED)), 20)
+    journal.search(JobFilter((State.FAILED, State.REJECTED)), 20)
     assert plans.used() == ["jobs_by_state"] * 2
-    journal.search(Wanted(label="spring"), 20)
+    journal.search(JobFilter(label="spring"), 20)
     assert plans.used() == ["jobs_by_label"]
-    journal.search(Wanted(source="clients/*"), 20)
+    journal.search(JobFilter(source="clients/*"), 20)
     assert set(plans.used()) == {"jobs_by_file", "files_by_path"}
     journal.owner_of(job_uuid="other", message_id="other", start_id="other")
     assert plans.used() == ["jobs_by_uuid", "jobs_by_result", "jobs_by_start"]

@@ -36,7 +36,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 def steered(house: House, verb: str, **arguments: Any) -> list[Outcome]:
     """What the loop answers to a request that another process wrote."""
     request = ask(house.journal.path, verb, arguments, house.now)
-    house.feed(ev.Poked())
+    house.feed(ev.RequestsPending())
     answer = house.journal.answer_of(request)
     assert answer is not None
     return read_answer(answer)
@@ -51,7 +51,7 @@ def doubtful(house: House) -> None:
     """One prompt, whose first POST had no answer."""
     house.online()
     house.drop("cat.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.Unanswered("timeout")))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("timeout")))
     assert house.job().state is State.IN_DOUBT
 
 
@@ -138,7 +138,7 @@ def test_what_is_at_work_is_fetched_while_it_is_paused(house: House) -> None:
     house.accept_all()
     one(house, "pause")
     effects = house.feed(create(result("700")))
-    assert [type(effect) for effect in effects] == [ef.Collect]
+    assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_to_go_on_where_nothing_is_paused_is_answered(house: House) -> None:
@@ -180,12 +180,12 @@ def test_a_refused_token_is_tried_anew_by_a_start(house: House, caplog: pytest.L
 def test_a_session_that_is_resumed_shows_that_the_token_is_accepted(house: House) -> None:
     house.online()
     refuse(house, WRONG_TOKEN)
-    house.feed(ev.HistoryUnread("refused", WRONG_TOKEN), ev.GatewayResumed("session-1", 2))
+    house.feed(ev.HistoryReadFailed("refused", WRONG_TOKEN), ev.GatewayResumed("session-1", 2))
     assert house.engine.paused is None
 
 
 def test_a_persons_pause_is_not_ended_by_a_token_that_is_mended(house: House) -> None:
-    house.feed(ev.GatewayStopped("closed with 4004", 4004))
+    house.feed(ev.GatewayRejected("closed with 4004", 4004))
     one(house, "pause", reason="holiday")
     started_again(house).feed(READY)
     assert house.journal.paused() == Pause("paused by hand: holiday", PauseKind.PERSON)
@@ -197,7 +197,7 @@ def test_what_only_a_new_start_can_mend_is_told_to_who_wants_to_go_on(
 ) -> None:
     house.online()
     one(house, "pause")
-    house.feed(ev.GatewayStopped(f"closed with {code}", code))
+    house.feed(ev.GatewayRejected(f"closed with {code}", code))
     told = one(house, "resume")
     assert (told.done, told.needs_person) == (False, True)
     assert f"still paused: closed with {code}" in told.words
@@ -209,15 +209,15 @@ def test_what_only_a_new_start_can_mend_is_told_to_who_wants_to_go_on(
 
 
 def test_a_start_that_is_refused_again_is_stuck(house: House) -> None:
-    house.feed(ev.GatewayStopped("closed with 4004", 4004))
+    house.feed(ev.GatewayRejected("closed with 4004", 4004))
     later = started_again(house)
     assert not later.engine.pausing.stuck
-    later.feed(ev.GatewayStopped("closed with 4004", 4004))
+    later.feed(ev.GatewayRejected("closed with 4004", 4004))
     assert later.engine.pausing.stuck
 
 
 def test_an_account_that_must_do_something_is_paused_also_when_its_token_is_mended(house: House) -> None:
-    house.feed(ev.GatewayStopped("closed with 4004", 4004))
+    house.feed(ev.GatewayRejected("closed with 4004", 4004))
     later = started_again(house)
     later.feed(
         ev.GatewayReady("s", "ws://127.0.0.1:1", "1", "ada", frozenset(), frozenset(), 1, "AGREEMENTS")
@@ -244,7 +244,7 @@ def test_two_words_at_once_are_one_attempt(house: House) -> None:
     doubtful(house)
     path = house.journal.path
     requests = [ask(path, "retry", {"jobs": {"job00001": 1}}, 1.0) for _ in range(2)]
-    house.feed(ev.Poked(), ev.Poked())
+    house.feed(ev.RequestsPending(), ev.RequestsPending())
     first, second = (read_answer(house.journal.answer_of(request) or "")[0] for request in requests)
     assert (first.words[:12], second.words) == ("queued again", "waits in the queue already")
     assert len(house.submits()) == 2
@@ -253,7 +253,7 @@ def test_two_words_at_once_are_one_attempt(house: House) -> None:
 def test_a_word_that_a_later_attempt_has_overtaken_does_nothing(house: House) -> None:
     doubtful(house)
     one(house, "retry", jobs={"job00001": 1})
-    house.feed(ev.ForJob("job00001", ev.Unanswered("timeout")))
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("timeout")))
     told = one(house, "retry", jobs={"job00001": 1})
     assert not told.done
     assert "was sent again meanwhile" in told.words
@@ -290,11 +290,11 @@ def test_a_failed_job_is_sent_again_and_one_that_is_rendered_is_only_fetched(hou
     refuse(house, BANNED)
     assert one(house, "retry", jobs={"job00001": 1}).words == "queued again"
     house.accept_all()
-    house.feed(create(result("700")), ev.ForJob("job00001", ev.NotSaved("no picture", final=True)))
+    house.feed(create(result("700")), ev.ForJob("job00001", ev.SaveFailed("no picture", final=True)))
     assert house.job().state is State.FAILED
     assert one(house, "retry", jobs={"job00001": 2}).words == "its pictures are being fetched"
     assert len(house.submits()) == 2
-    assert isinstance(house.effects[-1], ef.Collect)
+    assert isinstance(house.effects[-1], ef.FetchResult)
 
 
 @pytest.mark.parametrize("state", [State.DONE, State.REJECTED])
@@ -317,7 +317,7 @@ def test_a_job_is_cancelled_before_it_is_sent(house: House) -> None:
     house.drop("cat.txt", "a red cat\n")
     told = one(house, "cancel", jobs={"job00001": 0})
     assert told == Outcome("job00001", True, "cancelled before it was sent")
-    assert isinstance(house.effects[-1], ef.Answer)
+    assert isinstance(house.effects[-1], ef.PublishFailure)
     assert one(house, "cancel", jobs={"job00001": 0}) == Outcome("job00001", True, "is cancelled already")
 
 

@@ -84,7 +84,7 @@ class Life(RuleBasedStateMachine):
         if moved is not self.job:
             if self.crash_at == "before the commit":
                 return self.crash()
-            self.journal.update(moved, attempt_at=now if isinstance(event, ev.Chosen) else None)
+            self.journal.update(moved, attempt_at=now if isinstance(event, ev.AttemptStarted) else None)
             self.job = moved
         if self.crash_at is not None:
             return self.crash()
@@ -129,7 +129,7 @@ class Life(RuleBasedStateMachine):
     def choose(self) -> None:
         nonce = f"nonce-{next(self.now)}"
         self.attempts.append(Attempt(nonce))
-        self.feed(ev.Chosen(nonce, "session-1", "500"))
+        self.feed(ev.AttemptStarted(nonce, "session-1", "500"))
 
     @precondition(lambda self: self.sender)
     @rule(executed=st.booleans(), answered=st.booleans(), refusal=st.none() | st.sampled_from(NOES))
@@ -139,7 +139,7 @@ class Life(RuleBasedStateMachine):
         attempt.sent, attempt.executed = True, executed
         no = ev.NotSent("no connection", 0.0) if refusal is None else ev.Refused(refusal, executed=False)
         answer = ev.Accepted() if executed else no
-        self.answers.append((attempt, answer if answered else ev.Unanswered("reset")))
+        self.answers.append((attempt, answer if answered else ev.OutcomeUnknown("reset")))
 
     @precondition(lambda self: self.answers)
     @rule(again=st.booleans())
@@ -158,7 +158,7 @@ class Life(RuleBasedStateMachine):
         absent = not present.executed and present not in self.sender
         if absent or job.interaction_id or job.message_id:
             present.shown_absent |= absent
-            self.feed(ev.ProvenUnsent())
+            self.feed(ev.ConfirmedNotExecuted())
 
     # ---- what the gateway and the history say
 
@@ -170,10 +170,10 @@ class Life(RuleBasedStateMachine):
             ev.Started("600", job_uuid=RESULT.job_uuid),
             ev.Progressed(percent, RESULT.job_uuid),
             ev.Finished(RESULT),
-            ev.Vanished(),
+            ev.StartMessageDeleted(),
         ]
         if attempt.nonce == self.job.nonce:
-            signs += [ev.InteractionSeen("55"), ev.InteractionFailed("too slow"), ev.HeldByBot()]
+            signs += [ev.InteractionSeen("55"), ev.InteractionFailed("too slow"), ev.QueuedByBot()]
         sign = data.draw(st.sampled_from(signs))
         attempt.begun |= isinstance(sign, ev.Started | ev.Progressed | ev.Finished)
         self.feed(sign)
@@ -191,25 +191,27 @@ class Life(RuleBasedStateMachine):
     @rule(saved=st.booleans(), final=st.booleans(), again=st.booleans())
     def save(self, saved: bool, final: bool, again: bool) -> None:
         effect = self.saving[0] if again else self.saving.pop(0)
-        failed = isinstance(effect, ef.Answer)
-        self.feed(ev.Published("a-folder", failed) if saved else ev.NotSaved("no room", final and not failed))
+        failed = isinstance(effect, ef.PublishFailure)
+        self.feed(
+            ev.Published("a-folder", failed) if saved else ev.SaveFailed("no room", final and not failed)
+        )
 
     @precondition(lambda self: self.job.due is not None)
     @rule(held=st.booleans())
     def time_passes(self, held: bool) -> None:
-        self.feed(ev.Overdue(held))
+        self.feed(ev.TimedOut(held))
 
     @precondition(lambda self: self.attempts)
     @rule()
     def person_cancels(self) -> None:
-        self.feed(ev.CancelAsked())
+        self.feed(ev.CancelRequested())
 
     @precondition(lambda self: self.job.state in {State.IN_DOUBT, State.FAILED, State.CANCELLED})
     @rule()
     def person_says_again(self) -> None:
         for attempt in self.attempts:
             attempt.excused = True
-        self.feed(ev.RetryAsked())
+        self.feed(ev.RetryRequested())
 
     @rule(at=st.sampled_from(["now", "before the commit", "after the commit"]))
     def kill(self, at: str) -> None:

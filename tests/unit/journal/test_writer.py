@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 
 from mjwatch.errors import JournalError
-from mjwatch.jobs.intake import Taken
+from mjwatch.jobs.intake import TakenBefore
 from mjwatch.journal import database
 from mjwatch.journal.database import look_over, newest_version, version_of
 from mjwatch.journal.reader import JournalReader, TakenFile
@@ -72,7 +72,7 @@ def test_a_file_its_jobs_and_their_order_are_kept(path: Path, journal: Journal) 
         assert [again.job(job.id) for job in jobs] == jobs
         assert again.file_of("job2") == FILE
         assert again.jobs_of_file(FILE.path, FILE.sha256) == jobs
-        assert again.taken(FILE.sha256) == [Taken(1, FILE.path, FILE.mtime, NOW)]
+        assert again.taken(FILE.sha256) == [TakenBefore(1, FILE.path, FILE.mtime, NOW)]
 
 
 def test_names_that_are_no_utf_8_are_kept(journal: Journal) -> None:

@@ -15,8 +15,8 @@ from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.interactions import prompt_field, read_modal
 from mjwatch.midjourney.parsing.components import read_switches
 from mjwatch.midjourney.parsing.messages import read_message
-from mjwatch.midjourney.tracker import Follower
-from mjwatch.model import Job, Modal, Press, Prompt, RefusalClass, ResultKind, State
+from mjwatch.midjourney.tracker import MessageTracker
+from mjwatch.model import ButtonPress, Job, Modal, Prompt, RefusalClass, ResultKind, State
 from tests.helpers.button_shapes import (
     GRID_MESSAGE,
     GRID_UUID,
@@ -51,13 +51,13 @@ FIELD = "MJ::RemixModal::new_prompt"
 FORM = f"MJ::RemixModal::{GRID_UUID}::1::1"
 
 
-def a_follower(closed: dict[str, str] | None = None) -> Follower:
+def a_follower(closed: dict[str, str] | None = None) -> MessageTracker:
     known = closed or {}
 
     def owner_of(*, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
         return known.get(job_uuid or "") or known.get(message_id or "") or known.get(f"start {start_id}")
 
-    follower = Follower(CHANNEL, owner_of)
+    follower = MessageTracker(CHANNEL, owner_of)
     follower.me = ME
     return follower
 
@@ -103,7 +103,7 @@ def test_a_pressed_button_is_followed_from_its_start_to_its_picture() -> None:
     assert (found.kind, found.matched_by, found.job_uuid) == (ResultKind.SINGLE, "button", UUID_A)
     assert found.echoed == "a red cat --v 7.0"
     assert [button.label for button in found.buttons][:2] == ["Upscale (Subtle)", "Upscale (Creative)"]
-    assert follower.dispatch(delete("600"), by_id(job)) == [("childaaa", ev.Vanished())]
+    assert follower.dispatch(delete("600"), by_id(job)) == [("childaaa", ev.StartMessageDeleted())]
 
 
 def test_a_picture_may_answer_the_press_itself() -> None:
@@ -115,7 +115,7 @@ def test_a_picture_may_answer_the_press_itself() -> None:
 def test_the_cancel_button_tells_the_uuid_at_once() -> None:
     data = pressed_start("600", "Rerolling", UUID_A, "nonce-childaaa")
     pairs = a_follower().dispatch(create(data), by_id(pressed_job("reroll")))
-    cancel = Press("600", f"MJ::CancelJob::ByJobid::{UUID_A}")
+    cancel = ButtonPress("600", f"MJ::CancelJob::ByJobid::{UUID_A}")
     assert pairs == [("childaaa", ev.Started("600", None, UUID_A, cancel))]
     one, two = (
         pressed_job("V1", job_id, job_uuid=uuid) for job_id, uuid in (("one", UUID_A), ("two", UUID_B))
@@ -240,12 +240,12 @@ def test_a_follow_up_that_has_to_wait_is_started_by_the_message_that_says_what_i
     embed = {"type": "rich", "title": "Job queued", "color": 16239475}
     data = message("600", "", embeds=[embed], flags=64, nonce="nonce-childaaa")
     job = pressed_job("V2")
-    assert a_follower().dispatch(create(data), by_id(job)) == [("childaaa", ev.HeldByBot())]
+    assert a_follower().dispatch(create(data), by_id(job)) == [("childaaa", ev.QueuedByBot())]
     held = replace(job, held_by_bot=True)
     start = pressed_start("700", "Making variations for image #2 with prompt", UUID_A)
     assert a_follower().dispatch(create(start), by_id(job)) == []
     assert a_follower().dispatch(create(start), by_id(held)) == [
-        ("childaaa", ev.Started("700", None, UUID_A, Press("700", f"MJ::CancelJob::ByJobid::{UUID_A}")))
+        ("childaaa", ev.Started("700", None, UUID_A, ButtonPress("700", f"MJ::CancelJob::ByJobid::{UUID_A}")))
     ]
     other = pressed_start("700", "Making variations for image #3 with prompt")
     assert a_follower().dispatch(create(other), by_id(held)) == []

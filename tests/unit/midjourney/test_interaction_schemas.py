@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from mjwatch.midjourney.requests import order_for
-from mjwatch.model import Job, Modal, Press, Prompt, UploadedImage
+from mjwatch.model import ButtonPress, Job, Modal, Prompt, UploadedImage
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from tests.helpers.button_shapes import GRID_UUID, extend_buttons, grid_buttons, single_buttons
 from tests.helpers.interaction_schemas import BUTTON, COMMANDS, DIRECT, FORM, GUILD, NONCE, Command
@@ -39,7 +39,7 @@ def wanting(command: str, text: str = "", files: int = 0) -> Job:
 
 
 def pressing(custom_id: str, flags: int = 0, modal: Modal | None = None, words: str | None = None) -> Job:
-    press = Press(MESSAGE, custom_id, flags, words=words)
+    press = ButtonPress(MESSAGE, custom_id, flags, words=words)
     return a_job(prompt=Prompt("a red cat", action="V1"), press=press, modal=modal)
 
 

@@ -14,7 +14,7 @@ from mjwatch.midjourney.packets import (
     PacketAssembler,
     ShortenPacket,
     Target,
-    Upload,
+    UploadedFile,
 )
 
 APP = "936929561302675456"
@@ -104,13 +104,13 @@ def test_shorten_takes_the_prompt_as_it_is() -> None:
 
 def test_describe_takes_a_link_or_a_file() -> None:
     assert DescribePacket(A).data(Command("describe"))["options"] == [{"type": 3, "name": "link", "value": A}]
-    data = DescribePacket(Upload("own.jpg", "up/1/own.jpg")).data(Command("describe"))
+    data = DescribePacket(UploadedFile("own.jpg", "up/1/own.jpg")).data(Command("describe"))
     assert data["options"] == [{"type": 11, "name": "image", "value": 0}]
     assert data["attachments"] == [{"id": "0", "filename": "own.jpg", "uploaded_filename": "up/1/own.jpg"}]
 
 
 def test_blend_points_to_its_files_by_position() -> None:
-    files = [Upload(f"{n}.png", f"up/{n}.png") for n in range(3)]
+    files = [UploadedFile(f"{n}.png", f"up/{n}.png") for n in range(3)]
     data = BlendPacket(files, "--ar 2:3").data(Command("blend"))
     assert data["options"] == [
         {"type": 11, "name": "image1", "value": 0},
@@ -125,7 +125,7 @@ def test_blend_points_to_its_files_by_position() -> None:
 @pytest.mark.parametrize("count", [0, 1, 6])
 def test_blend_takes_two_to_five_pictures(count: int) -> None:
     with pytest.raises(ValueError, match="two to five"):
-        BlendPacket([Upload("a.png", "up/a.png")] * count)
+        BlendPacket([UploadedFile("a.png", "up/a.png")] * count)
 
 
 def test_no_command_goes_out_under_another_s_id() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mjwatch.midjourney.packets import FIELD_LIMIT
 from mjwatch.midjourney.requests import order_for
-from mjwatch.model import Job, Modal, Press, Prompt, UploadedImage
+from mjwatch.model import ButtonPress, Job, Modal, Prompt, UploadedImage
 from tests.helpers.button_shapes import GRID_UUID, done_job, pressed_job, single_buttons
 from tests.helpers.interaction_schemas import APP, DIRECT, GUILD, NONCE, Command
 from tests.helpers.message_shapes import a_job
@@ -52,7 +52,7 @@ def in_form(
     action: str, own: str, words: str | None = None, form: str = FORM, *extra: tuple[str, str]
 ) -> Job:
     field = form.rpartition("Modal")[0].replace(GRID_UUID, "") + "Modal::new_prompt"
-    press = Press("550", f"MJ::JOB::variation::1::{GRID_UUID}", words=words)
+    press = ButtonPress("550", f"MJ::JOB::variation::1::{GRID_UUID}", words=words)
     modal = Modal("812", form, ((field, own), *extra))
     return a_job(prompt=Prompt("a red cat", action=action), press=press, modal=modal, parent="parent22")
 

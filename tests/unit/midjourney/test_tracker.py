@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mjwatch import events as ev
-from mjwatch.midjourney.tracker import Follower
+from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Job, State
 from tests.helpers.message_shapes import (
     CHANNEL,
@@ -24,12 +24,12 @@ from tests.helpers.message_shapes import (
 )
 
 
-def a_follower(closed: dict[str, str] | None = None) -> Follower:
+def a_follower(closed: dict[str, str] | None = None) -> MessageTracker:
     def owner_of(*, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
         known = closed or {}
         return known.get(job_uuid or "") or known.get(message_id or "") or known.get(start_id or "")
 
-    follower = Follower(CHANNEL, owner_of)
+    follower = MessageTracker(CHANNEL, owner_of)
     follower.me = ME
     return follower
 
@@ -83,7 +83,7 @@ def test_a_captcha_in_a_frame_needs_a_person() -> None:
 
 def test_a_deleted_start_message_is_told() -> None:
     job = a_job(message_id="600", state=State.RUNNING)
-    assert a_follower().dispatch(delete("600"), by_id(job)) == [("jobaaaaa", ev.Vanished())]
+    assert a_follower().dispatch(delete("600"), by_id(job)) == [("jobaaaaa", ev.StartMessageDeleted())]
     assert a_follower().dispatch(delete("601"), by_id(job)) == []
 
 
@@ -101,7 +101,7 @@ def test_job_queued_is_no_failure() -> None:
         "footer": {"text": "/imagine a red cat"},
     }
     data = message("600", "", embeds=[embed], flags=64, nonce="nonce-jobaaaaa")
-    assert a_follower().dispatch(create(data), by_id(a_job())) == [("jobaaaaa", ev.HeldByBot())]
+    assert a_follower().dispatch(create(data), by_id(a_job())) == [("jobaaaaa", ev.QueuedByBot())]
 
 
 def test_a_refusal_of_the_account_is_told_though_it_is_for_no_job_of_ours() -> None:

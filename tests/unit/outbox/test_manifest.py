@@ -12,8 +12,8 @@ from mjwatch.jobs.intake import sha256
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
 from mjwatch.outbox.manifest import (
     FILE_NAME,
+    OutboxChannel,
     PictureFile,
-    Place,
     build_manifest,
     dump_manifest,
     iso,
@@ -26,8 +26,8 @@ from tests.helpers.job_factory import REFUSAL, RESULT, made_job, wild_jobs
 if TYPE_CHECKING:
     from pathlib import Path
 
-GUILD = Place("111111111111111111", "222222222222222222")
-DIRECT = Place(None, "222222222222222222")
+GUILD = OutboxChannel("111111111111111111", "222222222222222222")
+DIRECT = OutboxChannel(None, "222222222222222222")
 PICTURES = [PictureFile(f"cat_{n}.png", b"\x89PNG" * n, n, 32, 24, "png") for n in (1, 2, 3, 4)]
 GRID = PictureFile("cat_grid.webp", b"RIFF", 0, 64, 48, "webp")
 
@@ -56,7 +56,9 @@ def schema() -> jsonschema.Draft202012Validator:
     )
 
 
-def build(job: Job, place: Place = GUILD, pictures: list[PictureFile] | None = None) -> dict[str, Any]:
+def build(
+    job: Job, place: OutboxChannel = GUILD, pictures: list[PictureFile] | None = None
+) -> dict[str, Any]:
     manifest = build_manifest(job, place, pictures or [], {"cat.txt": b"a cat\n"}, 1_770_000_061.5)
     written: dict[str, Any] = json.loads(dump_manifest(manifest))
     return written
@@ -95,7 +97,7 @@ def objects_of(part: Any, name: str) -> list[tuple[str, dict[str, Any]]]:
     ],
 )
 def test_the_manifest_of_every_answer_fits_the_schema(
-    job: Job, place: Place, pictures: list[PictureFile], state: str
+    job: Job, place: OutboxChannel, pictures: list[PictureFile], state: str
 ) -> None:
     manifest = build(job, place, pictures)
     schema().validate(manifest)

@@ -7,19 +7,17 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from mjwatch.errors import PromptFileError
-from mjwatch.model import Prompt, Surroundings
+from mjwatch.model import Prompt, References
 from mjwatch.prompts.promptfile import PromptFile, read_prompt_file
 
 CAT = "https://pictures.example.org/cat.png"
 PNG = b"\x89PNG\r\n\x1a\n and so on"
-PICTURES = Surroundings(
-    images={f"{letter}.png": PNG for letter in "abcdef"} | {"refs/a.webp": b"RIFF1234WEBP"}
-)
+PICTURES = References(images={f"{letter}.png": PNG for letter in "abcdef"} | {"refs/a.webp": b"RIFF1234WEBP"})
 UUID = "6c1d40e2-5a17-4f0b-9d3e-2b7f81c05a11"
 JOB = 'parent = "7k3f9a2m"\n'
 
 
-def read(toml: str, max_jobs: int = 100, around: Surroundings = PICTURES) -> PromptFile:
+def read(toml: str, max_jobs: int = 100, around: References = PICTURES) -> PromptFile:
     return read_prompt_file(toml.encode(), "a.toml", max_jobs=max_jobs, around=around)
 
 
@@ -28,7 +26,7 @@ def only(toml: str) -> Prompt:
     return prompt
 
 
-def refused(toml: str, around: Surroundings = PICTURES) -> PromptFileError:
+def refused(toml: str, around: References = PICTURES) -> PromptFileError:
     with pytest.raises(PromptFileError) as caught:
         read(toml, around=around)
     assert caught.value.mend
@@ -134,22 +132,22 @@ def test_a_command_that_can_not_be_had_so_is_refused(toml: str, told: str) -> No
 @pytest.mark.parametrize(
     ("around", "told"),
     [
-        (Surroundings(), 'the picture "a.png" is not there'),
-        (Surroundings(images={"a.png": b"<html>no such page"}), '"a.png" does not hold a picture'),
-        (Surroundings(images={"a.png": b""}), '"a.png" does not hold a picture'),
+        (References(), 'the picture "a.png" is not there'),
+        (References(images={"a.png": b"<html>no such page"}), '"a.png" does not hold a picture'),
+        (References(images={"a.png": b""}), '"a.png" does not hold a picture'),
         (
-            Surroundings(unusable={"a.png": "it has 11,000,000 bytes"}),
+            References(unusable={"a.png": "it has 11,000,000 bytes"}),
             "can't be used: it has 11,000,000 bytes",
         ),
     ],
 )
-def test_a_picture_that_can_not_be_uploaded_is_refused(around: Surroundings, told: str) -> None:
+def test_a_picture_that_can_not_be_uploaded_is_refused(around: References, told: str) -> None:
     assert told in refused('prompt = "a cat"\nimages = ["a.png"]', around).message
 
 
 def test_a_hundred_pictures_may_be_named_and_no_more() -> None:
     names = [f"{n}.png" for n in range(101)]
-    around = Surroundings(images=dict.fromkeys(names, PNG))
+    around = References(images=dict.fromkeys(names, PNG))
     assert len(read(f"prompt = 'x'\nimages = {names[:100]}", around=around).prompts[0].images) == 100
     jobs = f"prompt = 'x'\n[[jobs]]\nimages = {names[:50]}\n[[jobs]]\nimages = {names[50:]}"
     assert "more than 100 pictures" in refused(jobs, around).message
@@ -287,7 +285,7 @@ def test_a_repeated_prompt_is_so_many_equal_jobs(toml: str, count: int) -> None:
 
 
 def test_parameters_in_a_table_are_expanded_after_the_text() -> None:
-    around = Surroundings(wildcards={"style": b"111\n222\n"})
+    around = References(wildcards={"style": b"111\n222\n"})
     toml = 'prompt = "a {red, blue --v 6} cat"\n[[jobs]]\nparameters = { sref = "__style__" }\n'
     file = read(toml, around=around)
     assert [prompt.text for prompt in file.prompts] == [

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
-from mjwatch.model import Prompt, Surroundings
+from mjwatch.model import Prompt, References
 from mjwatch.prompts.promptfile import read_prompt_file
 
 MANIFEST: dict[str, Any] = {
@@ -29,7 +29,7 @@ MANIFEST: dict[str, Any] = {
 
 
 def read(manifest: object, name: str = "manifest.json") -> tuple[Prompt, ...]:
-    around = Surroundings(defaults=(("_defaults.toml", b"repeat = 3\n[parameters]\nv = 7\n"),))
+    around = References(defaults=(("_defaults.toml", b"repeat = 3\n[parameters]\nv = 7\n"),))
     return read_prompt_file(json.dumps(manifest).encode(), name, around=around).prompts
 
 

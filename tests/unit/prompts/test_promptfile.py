@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
-from mjwatch.model import Surroundings
+from mjwatch.model import References
 from mjwatch.prompts.expand import Wildcards, as_written
 from mjwatch.prompts.promptfile import MAX_BYTES, PromptFile, looks_incomplete, read_prompt_file
 
@@ -113,7 +113,7 @@ def test_what_can_not_be_submitted_is_refused_with_the_reason(data: str | bytes,
 @pytest.mark.parametrize("text", ["{a __w__}", "{ {a\\, b, c} }", "{x {__w__} y}"])
 def test_what_midjourney_would_expand_itself_is_refused_after_the_expansion(text: str) -> None:
     with pytest.raises(PromptFileError, match="still holds a permutation"):
-        read_prompt_file(text.encode(), "a.txt", around=Surroundings(wildcards={"w": b"b, c"}))
+        read_prompt_file(text.encode(), "a.txt", around=References(wildcards={"w": b"b, c"}))
 
 
 def test_a_line_of_a_list_that_can_not_be_submitted_is_told_with_its_number() -> None:
@@ -373,11 +373,9 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
     data: bytes, name: str, defaults: bytes, nearby: bytes
 ) -> None:
     looks_incomplete(data, name)
-    around = Surroundings(
-        (("_defaults.toml", defaults),), {"w": nearby}, {"a.png": nearby, "b.png": b"GIF89a"}
-    )
+    around = References((("_defaults.toml", defaults),), {"w": nearby}, {"a.png": nearby, "b.png": b"GIF89a"})
     try:
-        file = read_prompt_file(data, name, around=around if len(defaults) % 2 else Surroundings())
+        file = read_prompt_file(data, name, around=around if len(defaults) % 2 else References())
     except PromptFileError as error:
         assert error.message
         assert error.mend

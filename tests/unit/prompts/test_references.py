@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
-from mjwatch.model import Surroundings
+from mjwatch.model import References
 from mjwatch.prompts.expand import MAX_WILDCARDS
 from mjwatch.prompts.images import MAX_PICTURES, check_name, is_picture
-from mjwatch.prompts.promptfile import Wants, read_prompt_file, wants
+from mjwatch.prompts.promptfile import ReferencedNames, read_prompt_file, wants
 
 TOML = """
 prompt = "a __colour__ cat"
@@ -27,25 +27,29 @@ images = ["a.png", "f.webp", "~/g.png", "C:/h.png", "i\\\\..\\\\j.png", "k.txt"]
 @pytest.mark.parametrize(
     ("data", "name", "found"),
     [
-        ("a __colour__ cat", "a.txt", Wants(wildcards=("colour",))),
-        ("# __no__\n__b__ __a__\n__b__\n", "a.list.txt", Wants(wildcards=("b", "a"))),
-        (r"\__a__ https://x.example/__b__ ref.png", "a.txt", Wants()),
-        (TOML, "a.toml", Wants(("a.png", "refs/b.JPG", "f.webp"), ("colour", "style", "animal"))),
-        (TOML, "a.ready.toml", Wants(("a.png", "refs/b.JPG", "f.webp"), ("colour", "style", "animal"))),
-        (TOML, "a.json", Wants()),
-        ("prompt = __colour__", "a.toml", Wants()),
-        ("jobs = 5\nimages = 5\nparameters = 5\nprompts = 5", "a.toml", Wants()),
-        ("a = " + "[" * 30_000, "a.toml", Wants()),
-        ("x" * 70_000 + "__a__", "a.txt", Wants()),
-        ("__a__", "a.md", Wants()),
+        ("a __colour__ cat", "a.txt", ReferencedNames(wildcards=("colour",))),
+        ("# __no__\n__b__ __a__\n__b__\n", "a.list.txt", ReferencedNames(wildcards=("b", "a"))),
+        (r"\__a__ https://x.example/__b__ ref.png", "a.txt", ReferencedNames()),
+        (TOML, "a.toml", ReferencedNames(("a.png", "refs/b.JPG", "f.webp"), ("colour", "style", "animal"))),
+        (
+            TOML,
+            "a.ready.toml",
+            ReferencedNames(("a.png", "refs/b.JPG", "f.webp"), ("colour", "style", "animal")),
+        ),
+        (TOML, "a.json", ReferencedNames()),
+        ("prompt = __colour__", "a.toml", ReferencedNames()),
+        ("jobs = 5\nimages = 5\nparameters = 5\nprompts = 5", "a.toml", ReferencedNames()),
+        ("a = " + "[" * 30_000, "a.toml", ReferencedNames()),
+        ("x" * 70_000 + "__a__", "a.txt", ReferencedNames()),
+        ("__a__", "a.md", ReferencedNames()),
     ],
 )
-def test_what_a_file_wants(data: str, name: str, found: Wants) -> None:
+def test_what_a_file_wants(data: str, name: str, found: ReferencedNames) -> None:
     assert wants(data.encode(), name) == found
 
 
 def test_wildcards_within_wildcards_and_defaults_are_wanted_once_those_are_there() -> None:
-    around = Surroundings(
+    around = References(
         defaults=(("_defaults.toml", b'[parameters]\nar = "__size__"\n'),),
         wildcards={"colour": b"# __no__\npale __shade__\n"},
     )
@@ -144,17 +148,17 @@ def test_reading_misses_nothing_that_was_not_wanted(
     defaults = (("_defaults.toml", f"[parameters]\nno = '''{default}'''\n".encode()),)
     found: dict[str, bytes] = {}
     while True:
-        wanted = wants(text.encode(), name, Surroundings(defaults, found))
+        wanted = wants(text.encode(), name, References(defaults, found))
         new = {word: lying_there[word] for word in wanted.wildcards if word in lying_there} | found
         if new == found:
             break
         found = new
-    around = Surroundings(defaults, found, dict.fromkeys(wanted.images, b"GIF89a"))
-    everything = Surroundings(defaults, lying_there, around.images)
+    around = References(defaults, found, dict.fromkeys(wanted.images, b"GIF89a"))
+    everything = References(defaults, lying_there, around.images)
     assert _outcome(text, name, around) == _outcome(text, name, everything)
 
 
-def _outcome(text: str, name: str, around: Surroundings) -> object:
+def _outcome(text: str, name: str, around: References) -> object:
     try:
         return read_prompt_file(text.encode(), name, around=around)
     except PromptFileError as error:
@@ -168,5 +172,5 @@ def _outcome(text: str, name: str, around: Surroundings) -> object:
     st.sampled_from(["a.txt", "a.list.txt", "a.toml", "", "a"]),
 )
 def test_any_bytes_want_something_or_nothing(data: bytes, name: str) -> None:
-    found = wants(data, name, Surroundings(defaults=(("_defaults.toml", data),), wildcards={"a": data}))
+    found = wants(data, name, References(defaults=(("_defaults.toml", data),), wildcards={"a": data}))
     assert all(check_name(image) == image for image in found.images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mjwatch.errors import PromptFileError
-from mjwatch.model import Prompt, Surroundings
+from mjwatch.model import Prompt, References
 from mjwatch.prompts.promptfile import read_prompt_file
 
 OUTER = 'label = "all"\npriority = 1\nthen = ["U1"]\n[parameters]\nv = 7\nar = "1:1"\n'
@@ -14,7 +14,7 @@ INNER = 'priority = 0\n[parameters]\naspect = "2:3"\ntile = true\n'
 
 def read(data: str, name: str, *defaults: str) -> tuple[Prompt, ...]:
     paths = ("_defaults.toml", "clients/_defaults.toml")
-    around = Surroundings(
+    around = References(
         defaults=tuple((path, text.encode()) for path, text in zip(paths, defaults, strict=False)),
         wildcards={"size": b"16:9\n9:16\n"},
     )

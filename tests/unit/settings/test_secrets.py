@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.config import Config, KeyFolder, load_keys
+from mjwatch.config import Config, KeysSettings, load_keys
 from mjwatch.errors import ConfigError
 from mjwatch.settings.secrets import Keys, Secret, parse_channel_address, read_keys
 
@@ -44,7 +44,7 @@ def test_keys_come_from_their_files_stripped(tmp_path: Path) -> None:
         API_session_id="",
     )
     assert read_keys(folder, {}) == Keys(Secret(TOKEN), GUILD, CHANNEL)
-    assert load_keys(Config(keys=KeyFolder(path=folder)), {}) == read_keys(folder, {})
+    assert load_keys(Config(keys=KeysSettings(path=folder)), {}) == read_keys(folder, {})
 
 
 def test_the_old_name_of_the_guild_file_is_read_too(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from mjwatch import events as ev
 from mjwatch.errors import DownloadError, OutboxError
 from mjwatch.model import Job, Prompt, ResultKind, State
-from mjwatch.outbox.manifest import Place
+from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.metadata import SOURCE_TYPE
 from mjwatch.pictures.split import thumbnail
@@ -84,7 +84,7 @@ def a_collector(
         rest=cast("DiscordREST", rest),
         cdn=cast("CDN", cdn),
         outbox=outbox,
-        place=Place("1", "2"),
+        place=OutboxChannel("1", "2"),
         picture_format="auto",
         keep_grid=True,
         embed_prompt=embed_prompt,
@@ -104,7 +104,7 @@ def test_what_a_full_disk_refused_is_not_fetched_again(outbox: FillingOutbox) ->
     collector, job = a_collector(cdn, outbox), a_finished_job()
     outbox.full = True
     for _ in range(20):  # however long it lasts
-        assert collector.collect(job) == ev.NotSaved("no space left")
+        assert collector.collect(job) == ev.SaveFailed("no space left")
     outbox.full = False
     assert collector.collect(job) == ev.Published("cat-jobcat")
     assert len(cdn.fetched) == 1
@@ -115,7 +115,7 @@ def test_a_picture_that_can_not_be_read_is_fetched_again(outbox: FillingOutbox) 
     collector, job = a_collector(cdn, outbox), a_finished_job()
     for _ in range(2):
         event = collector.collect(job)
-        assert isinstance(event, ev.NotSaved)
+        assert isinstance(event, ev.SaveFailed)
         assert not event.final
     assert collector.collect(job) == ev.Published("cat-jobcat")
     assert len(cdn.fetched) == 3
@@ -146,7 +146,7 @@ def test_a_picture_that_is_gone_for_good_is_told_after_some_tries(
     collector = a_collector(FakeCDN(gone=[OLD, NEW]), outbox, FakeREST(message))
     told = [collector.collect(a_finished_job()) for _ in range(TRIES)]
     gone = "Midjourney's message and its picture are gone"
-    assert told == [*[ev.NotSaved(gone)] * (TRIES - 1), ev.NotSaved(gone, final=True)]
+    assert told == [*[ev.SaveFailed(gone)] * (TRIES - 1), ev.SaveFailed(gone, final=True)]
 
 
 def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> None:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch import __version__
-from mjwatch.effects import News, Notify
+from mjwatch.effects import Notification, SendNotification
 from mjwatch.model import Prompt, State
-from mjwatch.settings.sections import Notify as Settings
+from mjwatch.settings.sections import NotifySettings
 from mjwatch.workers import notifier as module
-from mjwatch.workers.notifier import Hooks, payload
+from mjwatch.workers.notifier import Notifier, payload
 from tests.helpers.job_factory import made_job
 from tests.scenarios.stage import wait_until
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 20.0
 DONE = made_job(state=State.DONE, folder="clients/acme/cat-7k3f9a2m")
-NEWS = Notify(News.DONE, 1_770_000_000.0, job=DONE)
-STUCK = Notify(News.NEEDS_PERSON, 1_770_000_001.0, "Discord wants a captcha solved")
+NEWS = SendNotification(Notification.DONE, 1_770_000_000.0, job=DONE)
+STUCK = SendNotification(Notification.NEEDS_PERSON, 1_770_000_001.0, "Discord wants a captcha solved")
 
 SCRIPT = """
 import json, os, sys
@@ -39,10 +39,10 @@ with open(sys.argv[1], "a") as file:
 
 
 @contextmanager
-def hooks(outbox: Path, *, patience: float = PATIENCE, **options: Any) -> Iterator[Hooks]:
+def hooks(outbox: Path, *, patience: float = PATIENCE, **options: Any) -> Iterator[Notifier]:
     """Running hooks; what was put has been told when the block is over."""
     settings = {key: options.pop(key) for key in ("exec", "webhook", "on") if key in options}
-    made = Hooks(Settings(**settings), outbox, **{"pauses": (0.0, 0.0), **options})
+    made = Notifier(NotifySettings(**settings), outbox, **{"pauses": (0.0, 0.0), **options})
     made.start()
     try:
         yield made
@@ -173,7 +173,7 @@ def test_neither_the_token_nor_the_way_to_it_is_passed_on(tmp_path: Path, told: 
 def test_a_prompt_that_no_environment_can_hold_is_told_as_well_as_can_be(tmp_path: Path, told: Path) -> None:
     job = made_job(prompt=Prompt("a\0cat\ud800\n猫"), folder="cat")
     with hooks(tmp_path, exec=python(SCRIPT, str(told))) as made:
-        made.put(Notify(News.FAILED, 1.0, job=job))
+        made.put(SendNotification(Notification.FAILED, 1.0, job=job))
     assert ours(read(told)[0])["MJWATCH_PROMPT"] == "a\ufffdcat?\n猫"
 
 
@@ -227,7 +227,7 @@ def test_what_waits_at_a_stop_is_still_told(tmp_path: Path, told: Path) -> None:
 def test_what_is_switched_off_is_not_told(tmp_path: Path, told: Path, on: tuple[str, ...]) -> None:
     with hooks(tmp_path, exec=python(SCRIPT, str(told)), on=on) as made:
         made.put(NEWS)
-        made.put(Notify(News.FAILED, 1.0, job=DONE))
+        made.put(SendNotification(Notification.FAILED, 1.0, job=DONE))
         made.put(STUCK)
     assert [ours(entry)["MJWATCH_EVENT"] for entry in read(told)] == list(on)
 
@@ -242,9 +242,9 @@ def test_of_too_many_news_the_oldest_are_dropped_and_nobody_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 3)
-    made = Hooks(Settings(exec=("true",)), tmp_path)
+    made = Notifier(NotifySettings(exec=("true",)), tmp_path)
     for number in range(5):
-        made.put(Notify(News.DONE, float(number)))
+        made.put(SendNotification(Notification.DONE, float(number)))
     kept = [made._waiting.get_nowait() for _ in range(3)]
     assert [news.at for news in kept if news] == [2.0, 3.0, 4.0]
     assert caplog.text.count("of more than 3 pieces of news the oldest go") == 1
@@ -280,7 +280,7 @@ def test_a_failure_after_a_success_is_news_again(
 ) -> None:
     fails_but_for_one = 'import os, sys; sys.exit(os.environ["MJWATCH_EVENT"] != "failed")'
     with hooks(tmp_path, exec=python(fails_but_for_one)) as made:
-        for news in (NEWS, NEWS, Notify(News.FAILED, 1.0), NEWS):
+        for news in (NEWS, NEWS, SendNotification(Notification.FAILED, 1.0), NEWS):
             made.put(news)
     assert caplog.text.count("ended with code 1") == 2
 
@@ -289,7 +289,7 @@ def test_an_unforeseen_error_is_logged_and_the_next_news_are_told(
     tmp_path: Path, told: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with hooks(tmp_path, exec=python(SCRIPT, str(told))) as made:
-        made.put(Notify(News.DONE, float("nan")))
+        made.put(SendNotification(Notification.DONE, float("nan")))
         made.put(NEWS)
     assert "in an unforeseen way" in caplog.text
     assert len(read(told)) == 1

@@ -11,15 +11,15 @@ import pytest
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import AnsweredNoError, NotReachedError, UnansweredError
-from mjwatch.model import Press, Prompt, Refusal, RefusalClass, UploadedImage
-from mjwatch.outbox.manifest import Place
+from mjwatch.model import ButtonPress, Prompt, Refusal, RefusalClass, UploadedImage
+from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.workers.sender import BEGINNING, HISTORY_PAGE, HISTORY_PAGES, Sender
 from tests.helpers.job_factory import made_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.discord.cdn import Uploads
+    from mjwatch.discord.cdn import AttachmentUploads
     from mjwatch.discord.rest import DiscordREST
     from mjwatch.errors import WireError
     from mjwatch.model import Job
@@ -46,7 +46,13 @@ class FakeREST:
 
 def read(newest: int, effect: ef.ReadHistory) -> tuple[ev.HistoryRead, FakeREST]:
     rest = FakeREST(newest)
-    sender = Sender(cast("DiscordREST", rest), cast("Uploads", None), Place("1", "2"), "3", lambda job_id: {})
+    sender = Sender(
+        cast("DiscordREST", rest),
+        cast("AttachmentUploads", None),
+        OutboxChannel("1", "2"),
+        "3",
+        lambda job_id: {},
+    )
     found = sender.read_history(effect)
     assert isinstance(found, ev.HistoryRead)
     return found, rest
@@ -102,10 +108,10 @@ class FakeUploads:
 
 def uploading(uploads: FakeUploads, images: Mapping[str, bytes]) -> Sender:
     rest = cast("DiscordREST", FakeREST(1))
-    place = Place("1", "2")
+    place = OutboxChannel("1", "2")
     return Sender(
         rest,
-        cast("Uploads", uploads),
+        cast("AttachmentUploads", uploads),
         place,
         "3",
         lambda job: {name: images[name] for name in job.prompt.images},
@@ -132,7 +138,7 @@ def test_a_message_is_always_sent_with_its_jobs_own_nonce() -> None:
     uploads.failure = UnansweredError("an odd answer")
     sender = uploading(uploads, {"ref.png": b"one"})
     found = [sender.upload(job_with("ref.png")) for _ in range(2)]
-    assert found == [ev.NotUploaded("an odd answer", posted=True)] * 2
+    assert found == [ev.UploadFailed("an odd answer", posted=True)] * 2
     assert len({nonce for _, nonce in uploads.posted}) == 1
     assert len(uploads.posted[0][1]) <= 25
 
@@ -141,14 +147,14 @@ def test_what_did_not_reach_discord_was_not_posted() -> None:
     uploads = FakeUploads()
     uploads.failure = NotReachedError("no route")
     found = uploading(uploads, {"ref.png": b"one"}).upload(job_with("ref.png"))
-    assert found == ev.NotUploaded("no route")
+    assert found == ev.UploadFailed("no route")
 
 
 def test_for_want_of_a_right_to_attach_files_only_this_job_fails() -> None:
     uploads = FakeUploads()
     uploads.failure = AnsweredNoError(Refusal(RefusalClass.CONFIG, None, "no right", needs_human=True))
     found = uploading(uploads, {"ref.png": b"one"}).upload(job_with("ref.png"))
-    assert isinstance(found, ev.NotUploaded)
+    assert isinstance(found, ev.UploadFailed)
     assert found.refusal is not None
     assert not found.refusal.needs_human
 
@@ -158,9 +164,9 @@ def test_an_image_that_is_gone_from_the_journal_is_named() -> None:
         raise KeyError("ref.png")
 
     rest = cast("DiscordREST", FakeREST(1))
-    sender = Sender(rest, cast("Uploads", FakeUploads()), Place("1", "2"), "3", images_of)
+    sender = Sender(rest, cast("AttachmentUploads", FakeUploads()), OutboxChannel("1", "2"), "3", images_of)
     found = sender.upload(job_with("ref.png"))
-    assert isinstance(found, ev.NotUploaded)
+    assert isinstance(found, ev.UploadFailed)
     assert "ref.png is no longer in the journal" in found.reason
 
 
@@ -188,8 +194,14 @@ def test_a_press_of_cancel_job_is_repeated_where_that_may_help(
     error: WireError | None, again: float | None, told: str | None
 ) -> None:
     rest = PressedREST(error)
-    sender = Sender(cast("DiscordREST", rest), cast("Uploads", None), Place("1", "2"), "3", lambda job: {})
-    button = Press("600", "MJ::CancelJob::ByJobid::0b7cf2d4-51a5-4b4c-9f0d-6a8f3a2c9e11")
+    sender = Sender(
+        cast("DiscordREST", rest),
+        cast("AttachmentUploads", None),
+        OutboxChannel("1", "2"),
+        "3",
+        lambda job: {},
+    )
+    button = ButtonPress("600", "MJ::CancelJob::ByJobid::0b7cf2d4-51a5-4b4c-9f0d-6a8f3a2c9e11")
     effect = ef.PressCancel(job_with(cancel_button=button), "77", "session-2")
     pressed = sender.press_cancel(effect)
     assert pressed is not None

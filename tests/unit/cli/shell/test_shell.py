@@ -16,10 +16,10 @@ from prompt_toolkit.output.plain_text import PlainTextOutput
 
 import mjwatch.client.in_process
 from mjwatch.cli.app import GROUPS
-from mjwatch.cli.shell.commands import VERBS, Lines, help_text, offers
-from mjwatch.cli.shell.shell import HISTORY_FILE, Given, TypingIn, history
-from mjwatch.cli.shell.view import Followed, bars, ended, left_over, service_line
-from mjwatch.client.in_process import Background
+from mjwatch.cli.shell.commands import VERBS, LineCommands, help_text, offers
+from mjwatch.cli.shell.shell import HISTORY_FILE, LineEditor, PipedLines, history
+from mjwatch.cli.shell.view import FollowedJobs, bars, ended, left_over, service_line
+from mjwatch.client.in_process import BackgroundService
 from mjwatch.config import Config
 from mjwatch.errors import JournalError
 from mjwatch.model import Job, Refusal, RefusalClass, State
@@ -36,7 +36,7 @@ JOBS = [
 ]
 
 
-class Idle(Background):
+class Idle(BackgroundService):
     """Nobody works: what is asked for is written down, and stays as it is."""
 
     def ensure(self) -> None:
@@ -138,18 +138,18 @@ def config(mjwatch: Callable[..., Any], journal: Callable[..., None], tmp_path: 
 
 
 @pytest.fixture
-def lines(config: Config, tmp_path: Path) -> Lines:
-    return Lines(config, tmp_path / "config.toml", Idle(config), Followed(config))
+def lines(config: Config, tmp_path: Path) -> LineCommands:
+    return LineCommands(config, tmp_path / "config.toml", Idle(config), FollowedJobs(config))
 
 
 def queue_of(config: Config) -> list[Job]:
-    followed = Followed(config)
+    followed = FollowedJobs(config)
     followed.add_queue()
     return followed.look().changed
 
 
 def test_a_line_is_queued_at_once_with_all_that_it_stands_for(
-    lines: Lines, config: Config, capsys: pytest.CaptureFixture[str]
+    lines: LineCommands, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lines.do("a {red, blue} kite --chaos 300")
     assert sorted(job.prompt.text for job in queue_of(config)) == [
@@ -163,7 +163,7 @@ def test_a_line_is_queued_at_once_with_all_that_it_stands_for(
 
 
 @pytest.mark.parametrize("line", ["", "   ", "# a note to myself", ":help", ":"])
-def test_empty_lines_comments_and_help_queue_nothing(lines: Lines, config: Config, line: str) -> None:
+def test_empty_lines_comments_and_help_queue_nothing(lines: LineCommands, config: Config, line: str) -> None:
     assert lines.do(line)
     assert queue_of(config) == []
     assert not lines.failed
@@ -181,7 +181,7 @@ def test_empty_lines_comments_and_help_queue_nothing(lines: Lines, config: Confi
     ],
 )
 def test_a_slip_is_told_and_nothing_is_sent(
-    lines: Lines, config: Config, capsys: pytest.CaptureFixture[str], line: str, words: str
+    lines: LineCommands, config: Config, capsys: pytest.CaptureFixture[str], line: str, words: str
 ) -> None:
     assert lines.do(line)
     assert words in capsys.readouterr().err
@@ -192,8 +192,8 @@ def test_a_slip_is_told_and_nothing_is_sent(
 def test_follow_ups_are_followed_and_a_job_that_was_taken_back_has_ended(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    followed = Followed(config)
-    lines = Lines(config, tmp_path / "config.toml", Idle(config), followed)
+    followed = FollowedJobs(config)
+    lines = LineCommands(config, tmp_path / "config.toml", Idle(config), followed)
     lines.do(':act pare U1 "vary strong 2"')
     assert {job.prompt.action for job in followed.look().changed} == {"U1", "U2"}  # whose picture is varied
     assert followed.waiting
@@ -205,7 +205,7 @@ def test_follow_ups_are_followed_and_a_job_that_was_taken_back_has_ended(
 
 
 def test_who_stops_waiting_for_a_command_is_told_that_it_goes_on(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lines: LineCommands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -216,22 +216,22 @@ def test_who_stops_waiting_for_a_command_is_told_that_it_goes_on(
     assert not lines.failed
 
 
-def test_a_reason_for_a_pause_needs_no_quotation_marks(lines: Lines, config: Config) -> None:
+def test_a_reason_for_a_pause_needs_no_quotation_marks(lines: LineCommands, config: Config) -> None:
     lines.do(":pause for lunch")
-    assert Followed(config).look().facts["paused"] == "paused by hand: for lunch"
+    assert FollowedJobs(config).look().facts["paused"] == "paused by hand: for lunch"
     lines.do(":resume")
-    assert Followed(config).look().facts["paused"] is None
+    assert FollowedJobs(config).look().facts["paused"] is None
     assert not lines.failed
 
 
 @pytest.mark.parametrize("line", [":quit", ":exit", " :q "])
-def test_quit_leaves(lines: Lines, line: str) -> None:
+def test_quit_leaves(lines: LineCommands, line: str) -> None:
     assert not lines.do(line)
 
 
 def test_lines_from_a_pipe_come_one_by_one_also_without_a_last_line_end() -> None:
     reading, writing = os.pipe()
-    given = Given(reading)
+    given = PipedLines(reading)
     os.write(writing, "a café\n\na ki".encode())
     os.write(writing, b"te")
     os.close(writing)
@@ -249,13 +249,13 @@ def test_lines_from_a_pipe_come_one_by_one_also_without_a_last_line_end() -> Non
 def typed_in(config: Config, keys: str) -> str:
     """What the shell shows when this is typed."""
     screen = io.StringIO()
-    background, followed = Idle(config), Followed(config)
+    background, followed = Idle(config), FollowedJobs(config)
     with (
         create_pipe_input() as keyboard,
         create_app_session(input=keyboard, output=PlainTextOutput(screen)),
     ):
         keyboard.send_text(keys)
-        TypingIn(config, background, followed).run(Lines(config, None, background, followed))
+        LineEditor(config, background, followed).run(LineCommands(config, None, background, followed))
     return screen.getvalue()
 
 
@@ -285,13 +285,13 @@ def test_ctrl_c_while_a_prompt_is_handed_in_does_not_leave(
 ) -> None:
     done = []
 
-    def do(self: Lines, line: str) -> bool:
+    def do(self: LineCommands, line: str) -> bool:
         done.append(line)
         if len(done) == 1:
             raise KeyboardInterrupt
         return True
 
-    monkeypatch.setattr(Lines, "do", do)
+    monkeypatch.setattr(LineCommands, "do", do)
     typed_in(config, "a kite\ra second kite\r\x04")
     assert done == ["a kite", "a second kite"]
     assert "Ctrl-D leaves" in capsys.readouterr().err
@@ -311,7 +311,7 @@ def test_a_history_that_others_could_read_is_closed_to_them(tmp_path: Path) -> N
 
 def test_without_keys_the_shell_says_so_and_leaves_no_thread(config: Config) -> None:
     before = threading.active_count()
-    with pytest.raises(Exception, match="token"), Background(config):
+    with pytest.raises(Exception, match="token"), BackgroundService(config):
         pass
     assert threading.active_count() == before
 
@@ -329,7 +329,7 @@ def test_what_ended_the_work_is_told_once_and_the_next_line_starts_it_anew(
         file.write_text(text)
         file.chmod(0o600)
     monkeypatch.setattr(mjwatch.client.in_process, "Runtime", Broken)
-    background = Background(config)
+    background = BackgroundService(config)
     for _ in range(2):
         with pytest.raises(JournalError, match="the disk is gone"):
             background.ensure()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.midjourney.matching.foreign_jobs import Strangers
-from mjwatch.midjourney.matching.matcher import Match, Unclear, match, match_history
+from mjwatch.midjourney.matching.foreign_jobs import ForeignJobs
+from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, match, match_history
 from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.model import State
 from tests.helpers.message_shapes import (
@@ -29,15 +29,17 @@ from tests.helpers.message_shapes import (
 )
 
 if TYPE_CHECKING:
-    from mjwatch.midjourney.parsing.parsed_message import Reading
+    from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
 
 
-def read(data: dict[str, Any], event: str = "MESSAGE_CREATE") -> Reading:
+def read(data: dict[str, Any], event: str = "MESSAGE_CREATE") -> ParsedMessage:
     return read_message(event, data)
 
 
-def found(reading: Reading, *jobs: Any, strangers: Strangers | None = None) -> Match | Unclear | None:
-    return match(reading, jobs, strangers or Strangers(), ME)
+def found(
+    reading: ParsedMessage, *jobs: Any, strangers: ForeignJobs | None = None
+) -> Match | AmbiguousMatch | None:
+    return match(reading, jobs, strangers or ForeignJobs(), ME)
 
 
 def test_a_start_is_known_by_its_nonce_among_equal_prompts() -> None:
@@ -83,7 +85,7 @@ def test_a_final_older_than_the_job_is_a_veto() -> None:
 
 def test_ids_that_point_to_two_jobs_are_unclear() -> None:
     one, two = a_job("jobone", message_id="600"), a_job("jobtwo", job_uuid=UUID_A)
-    assert isinstance(found(read(result("700", uuid=UUID_A, reply_to="600")), one, two), Unclear)
+    assert isinstance(found(read(result("700", uuid=UUID_A, reply_to="600")), one, two), AmbiguousMatch)
 
 
 def test_the_text_decides_for_the_only_job_that_could_own_it() -> None:
@@ -92,7 +94,7 @@ def test_the_text_decides_for_the_only_job_that_could_own_it() -> None:
 
 
 def test_the_text_does_not_decide_between_twins() -> None:
-    assert isinstance(found(read(result("700")), a_job("jobone"), a_job("jobtwo")), Unclear)
+    assert isinstance(found(read(result("700")), a_job("jobone"), a_job("jobtwo")), AmbiguousMatch)
 
 
 def test_the_text_decides_for_the_twin_that_no_id_rules_out() -> None:
@@ -101,13 +103,13 @@ def test_the_text_decides_for_the_twin_that_no_id_rules_out() -> None:
 
 
 def test_the_text_does_not_decide_where_a_stranger_has_the_same_prompt() -> None:
-    strangers = Strangers()
+    strangers = ForeignJobs()
     strangers.note(read(started("590", nonce="77")))
-    assert isinstance(found(read(result("700")), a_job(), strangers=strangers), Unclear)
+    assert isinstance(found(read(result("700")), a_job(), strangers=strangers), AmbiguousMatch)
 
 
 def test_a_strangers_final_known_by_its_ids_ends_the_stranger_and_is_nobodys() -> None:
-    strangers = Strangers()
+    strangers = ForeignJobs()
     strangers.note(read(started("590", nonce="77")))
     strangers.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
     assert found(read(result("700", uuid=UUID_B)), a_job(), strangers=strangers) is None
@@ -140,7 +142,7 @@ def test_a_refusal_is_known_by_nonce_or_by_the_only_prompt_it_can_mean() -> None
         "jobaaaaa", "nonce"
     )
     assert found(read(refused("600", "Banned prompt")), a_job()) == Match("jobaaaaa", "text")
-    assert isinstance(found(read(refused("600", "Banned prompt")), a_job("a"), a_job("b")), Unclear)
+    assert isinstance(found(read(refused("600", "Banned prompt")), a_job("a"), a_job("b")), AmbiguousMatch)
     assert found(read(refused("600", "Banned prompt")), a_job(message_id="590")) is None
 
 
@@ -156,7 +158,7 @@ def test_from_the_history_ids_decide_first_and_text_only_one_to_one() -> None:
         read(result("701", prompt="a blue dog", uuid=UUID_B), "REST"),
         read(result("702", prompt="x y", uuid="cccccccc-0000-4000-8000-00000000000c"), "REST"),
     ]
-    pairs = match_history(readings, jobs, Strangers(), ME)
+    pairs = match_history(readings, jobs, ForeignJobs(), ME)
     assert {(found.job_id, found.by, reading.message_id) for found, reading in pairs} == {
         ("known", "job uuid", "700"),
         ("alone", "text", "701"),
@@ -165,11 +167,11 @@ def test_from_the_history_ids_decide_first_and_text_only_one_to_one() -> None:
 
 def test_from_the_history_two_fitting_results_are_not_guessed_between() -> None:
     readings = [read(result("700", uuid=UUID_A), "REST"), read(result("701", uuid=UUID_B), "REST")]
-    assert match_history(readings, [a_job()], Strangers(), ME) == []
+    assert match_history(readings, [a_job()], ForeignJobs(), ME) == []
 
 
 def test_from_the_history_a_strangers_result_is_not_taken_by_its_text_also_once_it_has_ended() -> None:
-    strangers = Strangers()
+    strangers = ForeignJobs()
     strangers.note(read(started("590", nonce="77")))
     theirs = read(result("700", uuid=UUID_B, reply_to="590"), "REST")
     for _ in range(2):  # the second gap begins before the same result
@@ -179,22 +181,24 @@ def test_from_the_history_a_strangers_result_is_not_taken_by_its_text_also_once_
 
 
 def test_a_stranger_that_began_in_a_gap_is_learned_from_the_history() -> None:
-    strangers = Strangers()
+    strangers = ForeignJobs()
     start = read(started("590", prompt="a blue dog"), "REST")
     assert match_history([start], [a_job()], strangers, ME, newest="580") == []
     twin = a_job("jobtwo", text="a blue dog", anchor="595")
-    assert isinstance(found(read(result("700", prompt="a blue dog")), twin, strangers=strangers), Unclear)
+    assert isinstance(
+        found(read(result("700", prompt="a blue dog")), twin, strangers=strangers), AmbiguousMatch
+    )
 
 
 def test_what_was_known_before_a_gap_or_may_be_ours_makes_no_stranger() -> None:
-    strangers = Strangers()
+    strangers = ForeignJobs()
     known = read(started("590", prompt="a blue dog"), "REST")
     match_history([known, read(started("600"), "REST")], [a_job()], strangers, ME, newest="590")
     assert len(strangers) == 0
 
 
 def test_a_stranger_that_ended_in_a_gap_keeps_its_prompt_no_longer() -> None:
-    strangers = Strangers()
+    strangers = ForeignJobs()
     strangers.note(read(started("490", nonce="77")))
     match_history([read(result("495", uuid=UUID_B), "REST")], [a_job()], strangers, ME, newest="490")
     assert found(read(result("700")), a_job(), strangers=strangers) == Match("jobaaaaa", "text")
@@ -208,13 +212,13 @@ def test_what_the_bot_makes_of_a_prompt_is_still_the_prompt(echo: str) -> None:
 def test_from_the_history_a_start_and_its_own_final_are_one_job_of_the_bot() -> None:
     final = read(result("700", uuid=UUID_A, reply_to="600"), "REST")
     readings = [read(progress("600", uuid=UUID_A), "REST"), final]
-    assert match_history(readings, [a_job()], Strangers(), ME) == [(Match("jobaaaaa", "text"), final)]
+    assert match_history(readings, [a_job()], ForeignJobs(), ME) == [(Match("jobaaaaa", "text"), final)]
 
 
 def test_from_the_history_a_job_still_at_work_is_found_by_its_start() -> None:
     start = read(started("600"), "REST")
-    assert match_history([start], [a_job()], Strangers(), ME) == [(Match("jobaaaaa", "text"), start)]
-    assert match_history([start], [a_job()], Strangers(), ME, by_text=()) == []
+    assert match_history([start], [a_job()], ForeignJobs(), ME) == [(Match("jobaaaaa", "text"), start)]
+    assert match_history([start], [a_job()], ForeignJobs(), ME, by_text=()) == []
 
 
 def test_a_long_prompt_that_begins_like_another_one_is_still_its_own() -> None:

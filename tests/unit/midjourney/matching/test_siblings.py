@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mjwatch import events as ev
 from mjwatch.jobs.state_machine import IllegalEventError, step
 from mjwatch.midjourney.matching.evidence import twin_of
-from mjwatch.midjourney.tracker import Follower
+from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Job, State
 from tests.helpers.button_shapes import (
     GRID_MESSAGE,
@@ -68,7 +68,7 @@ class World:
     closed: dict[str, Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.follower = Follower(CHANNEL, self.owner_of)
+        self.follower = MessageTracker(CHANNEL, self.owner_of)
         self.follower.me = ME
 
     def owner_of(self, *, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:

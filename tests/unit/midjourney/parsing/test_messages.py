@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch.midjourney.buttons import read_custom_id
-from mjwatch.midjourney.parsing.messages import Kind, Reading, explain, read_message
-from mjwatch.midjourney.parsing.parsed_message import Info, read_info
-from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, Outcome, judge_embed
+from mjwatch.midjourney.parsing.messages import explain, read_message
+from mjwatch.midjourney.parsing.parsed_message import AccountInfo, MessageKind, ParsedMessage, read_info
+from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, NoticeEffect, judge_embed
 from mjwatch.model import RefusalClass
 
 DATA = Path(__file__).parents[4] / "tests" / "data" / "messages"
@@ -44,7 +44,7 @@ def load(name: str) -> dict[str, Any]:
     return document
 
 
-def read(name: str) -> Reading:
+def read(name: str) -> ParsedMessage:
     document = load(name)
     return read_message(document["event"], document["payload"])
 
@@ -62,7 +62,9 @@ def test_every_shape_is_read_as_it_is_meant(path: Path) -> None:
 
 
 def test_all_kinds_are_among_the_shapes() -> None:
-    assert {json.loads(path.read_text(encoding="utf-8"))["expect"]["kind"] for path in FILES} == set(Kind)
+    assert {json.loads(path.read_text(encoding="utf-8"))["expect"]["kind"] for path in FILES} == set(
+        MessageKind
+    )
 
 
 def test_explain_gives_every_key_in_order_and_nothing_else() -> None:
@@ -163,7 +165,7 @@ def test_what_needs_a_person_is_never_worth_another_try() -> None:
     for wording in (*ACCOUNT_SENTENCES, *TITLES, *TEXTS):
         if wording.needs_human:
             assert wording.cls in (RefusalClass.ACCOUNT, RefusalClass.PLAN)
-        if wording.outcome is Outcome.REFUSED:
+        if wording.outcome is NoticeEffect.REFUSED:
             assert wording.advice
             assert wording.cls is not None
 
@@ -177,8 +179,8 @@ def test_sentences_that_stop_the_account_win_over_any_title() -> None:
 
 def test_a_prompt_in_a_footer_or_description_does_not_decide() -> None:
     footer = "/imagine blocked, banned, invalid, queue full"
-    assert judge_embed("Welcome", "", 65280, footer, None).outcome is Outcome.INFORMS
-    assert judge_embed("Welcome", "`banned` is a fine word", None, "", None).outcome is Outcome.INFORMS
+    assert judge_embed("Welcome", "", 65280, footer, None).outcome is NoticeEffect.INFORMS
+    assert judge_embed("Welcome", "`banned` is a fine word", None, "", None).outcome is NoticeEffect.INFORMS
 
 
 def test_the_answers_of_text_commands_are_kept_as_text() -> None:
@@ -192,7 +194,7 @@ def test_the_answers_of_text_commands_are_kept_as_text() -> None:
 def test_another_application_can_be_the_bot() -> None:
     document = load("other-bot")
     bots = frozenset({"1399887766554488888"})
-    assert read_message("REST", document["payload"], bots).kind is Kind.RESULT
+    assert read_message("REST", document["payload"], bots).kind is MessageKind.RESULT
 
 
 def test_ids_that_disagree_name_no_job() -> None:
@@ -252,7 +254,7 @@ def test_minutes_of_fast_time_become_hours() -> None:
 
 
 def test_an_empty_answer_to_info_has_no_numbers() -> None:
-    assert read_info("") == read_info("Nothing to see") == Info()
+    assert read_info("") == read_info("Nothing to see") == AccountInfo()
 
 
 @given(st.text())

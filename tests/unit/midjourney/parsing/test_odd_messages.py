@@ -13,8 +13,8 @@ from mjwatch import events as ev
 from mjwatch.jobs.state_machine import step
 from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.parsing.messages import read_message
-from mjwatch.midjourney.parsing.parsed_message import Kind
-from mjwatch.midjourney.tracker import Follower
+from mjwatch.midjourney.parsing.parsed_message import MessageKind
+from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Job, Prompt, State
 from tests.helpers.message_shapes import (
     BOT,
@@ -37,8 +37,8 @@ PART = {"id": "600", "channel_id": CHANNEL}
 """What a partial update always has."""
 
 
-def a_follower(application_id: str | None = None) -> Follower:
-    follower = Follower(CHANNEL, lambda **ids: None, application_id)
+def a_follower(application_id: str | None = None) -> MessageTracker:
+    follower = MessageTracker(CHANNEL, lambda **ids: None, application_id)
     follower.me = ME
     return follower
 
@@ -110,7 +110,7 @@ def test_buttons_without_a_picture_are_no_result() -> None:
 def test_what_says_that_it_is_at_work_is_no_result_whatever_its_buttons(status: str) -> None:
     said = {"content": f"**a red cat** - <@{ME}> {status} (fast)"}
     reading = read_message("MESSAGE_CREATE", result("700") | said)
-    assert reading.kind in {Kind.PROGRESS, Kind.STARTED}
+    assert reading.kind in {MessageKind.PROGRESS, MessageKind.STARTED}
     assert not reading.final
     assert told(create(result("700", reply_to="600") | said), jobs=running()) == []
 
@@ -174,7 +174,7 @@ def test_a_deletion_in_bulk_is_told_to_every_job_in_it() -> None:
     jobs = running() | running(job_id="jobtwo", message_id="601")
     bulk = {"ids": ["601", "599", 600], "channel_id": CHANNEL}
     pairs = told(ev.GatewayDispatch("MESSAGE_DELETE_BULK", bulk, 1), jobs=jobs)
-    assert pairs == [("jobtwo", ev.Vanished()), ("jobaaaaa", ev.Vanished())]
+    assert pairs == [("jobtwo", ev.StartMessageDeleted()), ("jobaaaaa", ev.StartMessageDeleted())]
 
 
 def test_what_stops_somebody_elses_account_does_not_stop_ours() -> None:
@@ -233,9 +233,9 @@ def test_the_configured_application_is_heard_too() -> None:
 def test_a_picture_with_buttons_of_its_job_that_nobody_has_met_is_a_single_result(verb: str) -> None:
     buttons = [{"type": 2, "style": 2, "label": "New", "custom_id": f"MJ::JOB::{verb}::1::{UUID_A}::SOLO"}]
     made = result("700") | {"components": [{"type": 1, "components": buttons}]}
-    assert read_message("MESSAGE_CREATE", made).kind is Kind.SINGLE
+    assert read_message("MESSAGE_CREATE", made).kind is MessageKind.SINGLE
     at_work = progress("600", uuid=UUID_A) | {"components": made["components"]}
-    assert read_message("MESSAGE_UPDATE", at_work).kind is Kind.PROGRESS
+    assert read_message("MESSAGE_UPDATE", at_work).kind is MessageKind.PROGRESS
 
 
 @pytest.mark.parametrize("verb", ["cancel", "stop_job", "pause"])

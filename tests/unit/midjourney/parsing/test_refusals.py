@@ -13,9 +13,9 @@ from mjwatch import events as ev
 from mjwatch.discord.http_errors import _BY_CODE, read_answer
 from mjwatch.jobs.state_machine import step
 from mjwatch.midjourney.parsing.messages import read_message
-from mjwatch.midjourney.parsing.parsed_message import Kind
+from mjwatch.midjourney.parsing.parsed_message import MessageKind
 from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, judge_embed
-from mjwatch.midjourney.tracker import Follower
+from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Refusal, RefusalClass, State
 from tests.helpers.message_shapes import CHANNEL, ME, a_job, create, message
 
@@ -60,7 +60,7 @@ def _what_is_done(event: ev.Refused, state: State) -> str:
         assert moved.due is not None
         assert moved.due > 1000.0
         return "goes back"
-    assert (moved.state, [type(effect) for effect in effects]) == (State.FAILED, [ef.Answer])
+    assert (moved.state, [type(effect) for effect in effects]) == (State.FAILED, [ef.PublishFailure])
     return "fails"
 
 
@@ -71,7 +71,7 @@ def test_the_tables_are_found() -> None:
 
 @pytest.mark.parametrize("row", SAID, ids=lambda row: f"{row.second} {row.first[:40]}")
 def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
-    follower = Follower(CHANNEL, lambda **ids: None)
+    follower = MessageTracker(CHANNEL, lambda **ids: None)
     follower.me = ME
     pairs = follower.dispatch(create(_message(row)), {"jobaaaaa": a_job()})
     if row.does == "goes on":
@@ -80,7 +80,7 @@ def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
     ((job_id, event),) = pairs
     assert job_id == "jobaaaaa"
     if row.does == "waits":
-        assert event == ev.HeldByBot()
+        assert event == ev.QueuedByBot()
         return
     assert isinstance(event, ev.Refused)
     refusal = event.refusal
@@ -140,9 +140,12 @@ def test_a_title_means_the_same_wherever_it_stands_and_whatever_is_missing(row: 
     ],
 )
 def test_words_of_a_person_in_a_text_of_the_bot_refuse_nothing(words: str) -> None:
-    assert read_message("MESSAGE_CREATE", message("600", words)).kind is Kind.NOTICE
+    assert read_message("MESSAGE_CREATE", message("600", words)).kind is MessageKind.NOTICE
     if not words.startswith("**"):
-        assert read_message("MESSAGE_CREATE", message("600", words, nonce="1", flags=64)).kind is Kind.NOTICE
+        assert (
+            read_message("MESSAGE_CREATE", message("600", words, nonce="1", flags=64)).kind
+            is MessageKind.NOTICE
+        )
 
 
 def test_the_bot_s_title_is_kept_as_it_is() -> None:
@@ -205,10 +208,10 @@ def test_a_decline_code_makes_moderation_of_what_went_wrong() -> None:
 
 def test_what_nobody_has_met_before_is_told_and_the_job_goes_on() -> None:
     heard: list[tuple[str, str]] = []
-    follower = Follower(CHANNEL, lambda **ids: None)
+    follower = MessageTracker(CHANNEL, lambda **ids: None)
     follower.on_notice = lambda job_id, words: heard.append((job_id, words))
     embed = {"type": "rich", "title": "By the way", "description": "We have new colours.", "color": ORANGE}
     data = message("600", "", embeds=[embed], nonce="nonce-jobaaaaa")
     assert follower.dispatch(create(data), {"jobaaaaa": a_job()}) == []
     assert heard == [("jobaaaaa", "By the way\n\nWe have new colours.")]
-    assert read_message("MESSAGE_CREATE", data).kind is Kind.NOTICE
+    assert read_message("MESSAGE_CREATE", data).kind is MessageKind.NOTICE
