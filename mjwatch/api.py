@@ -58,9 +58,9 @@ class JobFailedError(MjwatchError):
     """The job ended without pictures; ``job`` has the reason. ``others``: what came of those beside it."""
 
     def __init__(self, job: Job, others: Sequence[Pictures] = ()) -> None:
-        why, mend = reason(job)
+        why, hint = reason(job)
         super().__init__(
-            f"job {job.id} got no pictures: {why}", mend or f"`mjwatch show {job.id}` tells its history"
+            f"job {job.id} got no pictures: {why}", hint or f"`mjwatch show {job.id}` tells its history"
         )
         self.job = job
         self.others = tuple(others)

@@ -66,7 +66,7 @@ def run_daemon(
             engine.pausing.end()
         log.info("watching %s; pictures go to %s", config.inbox.path, config.outbox.path)
         runtime.run(lambda: drain and (engine.settled() or engine.stuck()))
-        runtime.comes_back = not (drain and engine.settled())
+        runtime.resumable = not (drain and engine.settled())
         log.info("stopping")
         supervision.stopping()
         return NEEDS_PERSON if drain and engine.needs_person() else 0
@@ -91,8 +91,8 @@ class _ServiceState:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def ailing(self) -> list[str]:
-        return self._runtime.ailing()
+    def unhealthy_parts(self) -> list[str]:
+        return self._runtime.unhealthy_parts()
 
     def started(self) -> bool:
         return self._runtime.started

@@ -46,13 +46,13 @@ class RefusalClass(StrEnum):
 class Refusal:
     """A no, from an HTTP answer or from a message of the bot.
 
-    ``cls`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more
+    ``kind`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more
     can be submitted until a person has done something. ``retry_after``: seconds to wait, if the answer
     said so. ``advice``: what the person can do, in plain words; may be empty. ``token``: it is the token
     that is not accepted. ``stopped``: somebody has stopped the job at work.
     """
 
-    cls: RefusalClass | None
+    kind: RefusalClass | None
     title: str | None
     detail: str
     needs_human: bool = False
@@ -182,12 +182,13 @@ class ButtonPress:
 class CancelRequest:
     """A person's wish to have a job stopped that is sent. Times are seconds since 1970.
 
-    ``due``: when Midjourney's Cancel Job may be pressed, once it is offered; None: not (again). ``nonce`` and
-    ``pressed``: of the last press; ``answered``: what became of it is known, as far as it ever will be.
+    ``next_action_at``: when Midjourney's Cancel Job may be pressed, once it is offered; None: not (again).
+    ``nonce`` and ``pressed``: of the last press; ``answered``: what became of it is known, as far as it ever
+    will be.
     """
 
     asked: float
-    due: float | None
+    next_action_at: float | None
     nonce: str | None = None
     pressed: float = 0.0
     answered: bool = True
@@ -294,13 +295,14 @@ class Note:
 class Job:
     """One prompt on its way to one folder. All times are seconds since 1970.
 
-    ``due`` is when the loop must look at the job again: not before it for a queued one, a time limit for
-    one in flight, the next try for one that could not be saved. ``tries`` counts failed tries of the present
-    step. ``nonces`` are those of all attempts, the present one last. ``vanished``: when its start message
-    was deleted while no final had come. ``doubted``: since when it is unknown whether its POST was executed.
-    ``parent``: the job that it is a follow-up of, and ``press`` the button for it; ``modal``: the form that
-    the button opened, to be filled in next. ``uploads``: its local images, once Discord has them.
-    ``cancel_button``: Midjourney's own, once it is offered; ``cancelling``: a person wants it stopped.
+    ``next_action_at`` is when the loop must look at the job again: not before it for a queued one, a time
+    limit for one in flight, the next try for one that could not be saved. ``failed_tries`` counts failed
+    tries of the present step. ``nonces`` are those of all attempts, the present one last.
+    ``start_deleted_at``: when its start message was deleted while no final had come. ``in_doubt_since``:
+    since when it is unknown whether its POST was executed. ``parent``: the job that it is a follow-up of, and
+    ``button_press`` the button for it; ``modal``: the form that the button opened, to be filled in next.
+    ``uploads``: its local images, once Discord has them. ``cancel_button``: Midjourney's own, once it is
+    offered; ``cancel_request``: a person wants it stopped.
     """
 
     id: str
@@ -309,11 +311,11 @@ class Job:
     state: State = State.QUEUED
     source: Source | None = None
     parent: str | None = None
-    press: ButtonPress | None = None
+    button_press: ButtonPress | None = None
     modal: Modal | None = None
     uploads: tuple[UploadedImage, ...] = ()
-    due: float | None = None
-    tries: int = 0
+    next_action_at: float | None = None
+    failed_tries: int = 0
     nonces: tuple[str, ...] = ()
     session_id: str | None = None
     anchor: Snowflake | None = None
@@ -321,11 +323,11 @@ class Job:
     message_id: Snowflake | None = None
     job_uuid: str | None = None
     percent: int | None = None
-    held_by_bot: bool = False
-    vanished: float | None = None
-    doubted: float | None = None
+    queued_by_bot: bool = False
+    start_deleted_at: float | None = None
+    in_doubt_since: float | None = None
     cancel_button: ButtonPress | None = None
-    cancelling: CancelRequest | None = None
+    cancel_request: CancelRequest | None = None
     submitted: float | None = None
     started: float | None = None
     finished: float | None = None
@@ -348,7 +350,7 @@ class Job:
     @property
     def awaits_form(self) -> bool:
         """Whether its button was pressed for a form, without which nothing runs."""
-        opens = self.press is not None and self.press.form
+        opens = self.button_press is not None and self.button_press.form
         return opens and self.modal is None and self.started is None
 
     def __repr__(self) -> str:

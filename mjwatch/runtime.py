@@ -83,7 +83,7 @@ class Runtime:
         self._accept_existing = accept_existing
         self._stack = ExitStack()
         self._pulse = Liveness(LONGEST_TURN)
-        self.comes_back = True
+        self.resumable = True
         """Whether the gateway's session is to be resumed by a later start."""
 
     def __enter__(self) -> Runtime:
@@ -111,14 +111,14 @@ class Runtime:
 
     # ---- how it is, asked from any thread
 
-    def ailing(self) -> list[str]:
+    def unhealthy_parts(self) -> list[str]:
         """The parts that no longer do their work: ended, or at one thing for longer than that can take."""
         well = {
-            "the loop": not self._pulse.hangs,
-            "the inbox": self._inbox.well or not self._watch_inbox,
-            "the gateway": self._connection.well,
-            "the workers": self._worker.well,
-            "control": self._pokes.well,
+            "the loop": not self._pulse.stalled,
+            "the inbox": self._inbox.healthy or not self._watch_inbox,
+            "the gateway": self._connection.healthy,
+            "the workers": self._worker.healthy,
+            "control": self._pokes.healthy,
         }
         return [part for part, is_well in well.items() if not is_well]
 
@@ -268,8 +268,8 @@ class Runtime:
             self._inbox.stop(at_most(INBOX_PATIENCE))
         self._worker.stop(at_most(WORKER_PATIENCE))
         self._pokes.stop()
-        self._connection.stop(resumable=self.comes_back)
-        if not self.comes_back:
+        self._connection.stop(resumable=self.resumable)
+        if not self.resumable:
             self.engine.forget_session()
         self.engine.finish()
         if self._watch_inbox:
@@ -298,8 +298,8 @@ def build_engine(
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,
         clock=time.time,
-        ticks=time.monotonic,
-        chance=random.random,
+        monotonic=time.monotonic,
+        rng=random.random,
         new_nonce=new_nonce,
         new_id=new_id,
     )

@@ -71,10 +71,10 @@ def act(
     outcomes = give(config, wish)
     wanted = {job_id: one.action for job_id, one in wish.prompts.items()}
     if as_json:
-        echo_json([{**asdict(outcome), "action": wanted.get(outcome.job or "")} for outcome in outcomes])
+        echo_json([{**outcome.to_json(), "action": wanted.get(outcome.job or "")} for outcome in outcomes])
     else:
         for outcome in outcomes:
-            typer.echo(f"{outcome.job}  {wanted.get(outcome.job or '')}  {plain(outcome.words)}")
+            typer.echo(f"{outcome.job}  {wanted.get(outcome.job or '')}  {plain(outcome.message)}")
     if not all(outcome.done for outcome in outcomes):
         raise typer.Exit(1)
 

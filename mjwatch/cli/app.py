@@ -20,9 +20,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-import mjwatch
 from mjwatch.errors import DaemonError, MjwatchError, NoJournalError, UsageError
 from mjwatch.settings.values import did_you_mean, shown
+from mjwatch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,7 +222,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mjwatch {mjwatch.__version__}")
+        typer.echo(f"mjwatch {__version__}")
         raise typer.Exit
 
 

@@ -5,7 +5,6 @@ Verbs on the configuration itself: ``config show`` and ``config path``.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,14 +45,14 @@ def check(
     running = None if config is None else _running(context.obj)
     results = run_checks(config or context.obj, connect=_connect, running=running)
     if as_json:
-        echo_json([asdict(result) for result in results])
+        echo_json([result.to_json() for result in results])
     else:
         for result in results:
             head = f"{painted(result.state, STATE_WIDTH)}{result.name:<{NAME_WIDTH}}"
             echo_hanging(head, STATE_WIDTH + NAME_WIDTH, plain(result.detail))
-            if result.mend:
+            if result.hint:
                 indent = STATE_WIDTH + NAME_WIDTH
-                echo_hanging(" " * indent, indent, f"to mend it: {plain(result.mend)}")
+                echo_hanging(" " * indent, indent, f"to mend it: {plain(result.hint)}")
     if any(result.state is CheckState.FAIL for result in results):
         raise typer.Exit(1)
     if not as_json:

@@ -302,9 +302,9 @@ def percent_of(job: Job) -> int:
 
 def state_of(job: Job) -> str:
     """Its state, in words for those who watch."""
-    if job.state is State.SUBMITTED and job.held_by_bot:
+    if job.state is State.SUBMITTED and job.queued_by_bot:
         return "waits at Midjourney"
-    if job.state is State.QUEUED and job.tries:
+    if job.state is State.QUEUED and job.failed_tries:
         return "to be sent again"
     return {State.COLLECTING: "saving", State.IN_DOUBT: "in doubt"}.get(job.state, str(job.state))
 
@@ -314,6 +314,6 @@ def told(job: Job) -> str:
     if job.state is State.RUNNING and job.percent is not None:
         return f"running {job.percent}%"
     why = "" if job.state is State.CANCELLED else reason(job)[0]
-    if job.state is State.QUEUED and job.tries and job.history:
+    if job.state is State.QUEUED and job.failed_tries and job.history:
         why = job.history[-1].event
     return f"{state_of(job)}: {plain(why)}" if why else state_of(job)

@@ -161,7 +161,7 @@ def print_unit(context: typer.Context, user: User = False, system: System = Fals
     config, text = _unit(context.obj, scope)
     typer.echo(text, nl=False)
     for problem in units.problems(scope, config, units.own_program()):
-        typer.echo(f"mjwatch: {plain(problem.message)} - {plain(problem.mend)}", err=True)
+        typer.echo(f"mjwatch: {plain(problem.message)} - {plain(problem.hint)}", err=True)
 
 
 def _scope(user: bool, system: bool) -> Scope:

@@ -149,7 +149,7 @@ def _channel(answer: str) -> str:
     try:
         parse_channel_address(answer)
     except ConfigError as error:
-        raise typer.BadParameter(f"{plain(error.message)}\n{error.mend}") from error
+        raise typer.BadParameter(f"{plain(error.message)}\n{error.hint}") from error
     return answer
 
 
@@ -271,7 +271,7 @@ def _keys_in(name: str, text: str) -> dict[str, str]:
         guild, channel = parse_channel_address(text)
     except ConfigError as error:
         # What was given is not repeated: it may be the token.
-        raise ConfigError("that is neither a channel's id nor its address", error.mend) from error
+        raise ConfigError("that is neither a channel's id nor its address", error.hint) from error
     return {CHANNEL_FILE: channel, GUILD_FILE: guild or DIRECT_MESSAGES}
 
 

@@ -119,7 +119,7 @@ AFTER_WIDTH = 12
 
 def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
     """All that is known of it, by name, as ``show --json`` shows it. Raises JournalError."""
-    why, mend = reason(job)
+    why, hint = reason(job)
     waits = waits_for(job, _circumstances(reader, config, job))
     return brief(job) | {
         "folder": str(config.outbox.path / job.folder) if job.folder else None,
@@ -131,7 +131,7 @@ def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
         "message_id": job.message_id,
         "error": why or None,
         "waits": waits[0] or None,
-        "mend": mend or waits[1] or None,
+        "mend": hint or waits[1] or None,
         "history": [{"at": note.at, "event": note.event} for note in job.history],
         "lineage": lineage_of(job, reader),
     }
@@ -279,7 +279,7 @@ def _update(made: Gallery, config: Config, rebuild: bool) -> int:
         if rebuild:
             made.forget()
         made.install()
-        missing = made.mend()
+        missing = made.hint()
         if len(missing) > BATCH:
             typer.echo(f"adding {len(missing)} jobs to the gallery; this takes a while", err=True)
         for start in range(0, len(missing), BATCH):

@@ -248,7 +248,7 @@ def _picture(glance: StatusView, width: int, height: int) -> RenderableType:
     try:
         return drawn(glance.facts(), width, height)
     except MjwatchError as error:  # it may pass: a journal that is just being moved or brought up to date
-        return Text(f"{plain(error.message)}\n{plain(error.mend)}")
+        return Text(f"{plain(error.message)}\n{plain(error.hint)}")
 
 
 def drawn(facts: Mapping[str, Any], width: int, height: int) -> RenderableType:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import closing
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -102,10 +101,10 @@ def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_j
     attempts = {job.id: len(job.nonces) for job in found}
     outcomes = _steer(config, verb, {"jobs": attempts})
     if as_json:
-        echo_json([asdict(outcome) for outcome in outcomes])
+        echo_json([outcome.to_json() for outcome in outcomes])
     else:
         for outcome in outcomes:
-            typer.echo(f"{outcome.job}  {plain(outcome.words)}")
+            typer.echo(f"{outcome.job}  {plain(outcome.message)}")
     _end(outcomes)
 
 
@@ -121,9 +120,9 @@ def _tell_one(outcomes: Sequence[Outcome], as_json: bool) -> None:
     """The answer of a verb that is about the sending as a whole."""
     outcome = outcomes[0]
     if as_json:
-        echo_json(asdict(outcome))
+        echo_json(outcome.to_json())
     else:
-        typer.echo(plain(outcome.words))
+        typer.echo(plain(outcome.message))
     _end(outcomes)
 
 

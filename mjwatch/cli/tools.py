@@ -70,8 +70,8 @@ def split(
             path.write_bytes(tile)
             made.append({"file": str(path), "width": width, "height": height, "format": kind})
     except PictureError as error:
-        mend = error.mend or "give a grid of four pictures: PNG, WebP or JPEG"
-        raise MjwatchError(f"{image}: {error.message}", mend) from error
+        hint = error.hint or "give a grid of four pictures: PNG, WebP or JPEG"
+        raise MjwatchError(f"{image}: {error.message}", hint) from error
     except OSError as error:
         raise MjwatchError(f"{folder} can't be written: {error.strerror}", "give another --out") from error
     if as_json:
@@ -289,7 +289,7 @@ def run_demo(folder: Path, *, as_json: bool = False) -> int:
             if not as_json:
                 typer.echo(f"{len(PROMPT_FILES)} prompt files in {plain(config.inbox.path)}")
             with progress, Runtime(config, load_keys(config)) as runtime:
-                runtime.comes_back = False
+                runtime.resumable = False
                 runtime.engine.on_change = progress.update
                 runtime.engine.reach.on_trouble = lambda trouble: progress.trouble(trouble.reason)
                 runtime.run(lambda: runtime.engine.settled() or runtime.engine.paused is not None)

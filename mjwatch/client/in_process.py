@@ -81,7 +81,7 @@ def run_these(
     def changed(job: Job) -> None:
         if job.parent in wanted and job.id not in wanted:
             wanted.append(job.id)
-            engine.sending.let_pass(job.id)
+            engine.sending.allow(job.id)
         if job.id in wanted:
             listener.changed(job)
 
@@ -97,7 +97,7 @@ def run_these(
         raise
     unsent = {job_id for job_id in wanted if (job := engine.job(job_id)) and job.state is State.QUEUED}
     _withdraw_all(runtime, wanted)
-    runtime.comes_back = not engine.settled()
+    runtime.resumable = not engine.settled()
     jobs = [engine.job(job_id) for job_id in wanted]
     found = [job for job in jobs if job is not None]
     if len(found) < len(jobs):
@@ -218,7 +218,7 @@ class BackgroundService:
                 self._engine = runtime.engine
                 begun.put(None)
                 runtime.run()
-                runtime.comes_back = not runtime.engine.settled()
+                runtime.resumable = not runtime.engine.settled()
         except Exception as error:  # a thread's top
             log.info("the work in the background has ended: %s", error)
             self._failure = error

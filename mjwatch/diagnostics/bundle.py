@@ -14,7 +14,6 @@ import zipfile
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, Any
 
-import mjwatch
 from mjwatch.config import load_keys
 from mjwatch.diagnostics.config_report import keys_of, settings_of
 from mjwatch.errors import ConfigError, MjwatchError
@@ -22,6 +21,7 @@ from mjwatch.host.log import Redaction
 from mjwatch.journal.maintenance import rows_of
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.outbox.manifest import FILE_NAME
+from mjwatch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -155,7 +155,7 @@ def _from_systemd(job_id: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    own = {"mjwatch": mjwatch.__version__, "python": sys.version, "sqlite": sqlite3.sqlite_version}
+    own = {"mjwatch": __version__, "python": sys.version, "sqlite": sqlite3.sqlite_version}
     own["system"] = platform.platform()
     return own | {name: found for name in _libraries() if (found := _version(name))}
 

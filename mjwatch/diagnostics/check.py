@@ -81,8 +81,8 @@ def _changes(before: Config, after: Config) -> CheckResult:
     ]
     detail = ", ".join(changed) or "none"
     if before.state.path != after.state.path:
-        mend = f"move what is in {before.state.path} there first: jobs that wait stay behind otherwise"
-        return warn("changes", f"{detail}, against {before.source}", mend)
+        hint = f"move what is in {before.state.path} there first: jobs that wait stay behind otherwise"
+        return warn("changes", f"{detail}, against {before.source}", hint)
     return ok("changes", f"{detail}, against {before.source}")
 
 
@@ -107,11 +107,11 @@ def _credential(config: Config, environ: Mapping[str, str]) -> CheckResult:
     try:
         found = origins(config.keys.path, environ)
     except ConfigError as error:
-        return fail("credential", error.message, error.mend)
+        return fail("credential", error.message, error.hint)
     handed = [name for name, place in found.items() if place.startswith(given)]
     if "token" not in handed:
-        mend = "LoadCredential=authToken.key:... in the unit; `mjwatch service print` shows it"
-        return warn("credential", "systemd hands over no token", mend)
+        hint = "LoadCredential=authToken.key:... in the unit; `mjwatch service print` shows it"
+        return warn("credential", "systemd hands over no token", hint)
     return ok("credential", f"systemd hands over {', '.join(handed)}")
 
 

@@ -21,7 +21,7 @@ from mjwatch.filesystem import probe
 from mjwatch.filesystem.probe import remote_type
 from mjwatch.host.platform import machine_id
 from mjwatch.inbox.ownership import owner_of
-from mjwatch.jobs.status_text import to_go_on
+from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.database import look_over, newest_version
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import RefusalClass, State
@@ -112,15 +112,15 @@ def _asked(name: str, config: Config, ask: Callable[[], list[CheckResult]]) -> l
         return ask()
     except AnsweredNoError as error:
         refusal = error.refusal
-        passing = refusal.cls in (RefusalClass.RETRY, RefusalClass.TRANSIENT)
-        mend = refusal.advice or ("try again in a few minutes" if passing else _MENDS[name])
+        passing = refusal.kind in (RefusalClass.RETRY, RefusalClass.TRANSIENT)
+        hint = refusal.advice or ("try again in a few minutes" if passing else _MENDS[name])
         # Who is told to wait is let in; a Discord that has trouble has told nothing about the token.
-        told = warn if refusal.cls is RefusalClass.RETRY else fail
-        return [told(name, refusal.detail, mend)]
+        told = warn if refusal.kind is RefusalClass.RETRY else fail
+        return [told(name, refusal.detail, hint)]
     except WireError as error:
         detail = f"Discord can't be reached at {config.discord.api_url}: {error.message}"
-        mend = error.mend or "check the network, and api_url and proxy in [discord]"
-        return [fail(name, detail, mend)]
+        hint = error.hint or "check the network, and api_url and proxy in [discord]"
+        return [fail(name, detail, hint)]
 
 
 _MENDS = {
@@ -141,8 +141,8 @@ def _clock(server: float | None, now: float) -> CheckResult:
     ahead = now - server
     if abs(ahead) > CLOCK_SLACK:
         where = "ahead of" if ahead > 0 else "behind"
-        mend = "set it, by `timedatectl set-ntp true` for example: nonces, pauses and the daily cap go by it"
-        return warn("clock", f"this machine's clock is {abs(ahead):.0f} s {where} Discord's", mend)
+        hint = "set it, by `timedatectl set-ntp true` for example: nonces, pauses and the daily cap go by it"
+        return warn("clock", f"this machine's clock is {abs(ahead):.0f} s {where} Discord's", hint)
     return ok("clock", "as Discord's")
 
 
@@ -246,8 +246,8 @@ def _owner(inbox: Path) -> CheckResult:
     if owner.machine == machine_id():
         return ok("owner", "the inbox is this machine's")
     who = f'"{owner.host}"' if owner.host else "a host that can't be read in its marker"
-    mend = "stop mjwatch there for good, then start it here once by `mjwatch run --take-over`"
-    return fail("owner", f"the inbox belongs to mjwatch on {who}", mend)
+    hint = "stop mjwatch there for good, then start it here once by `mjwatch run --take-over`"
+    return fail("owner", f"the inbox belongs to mjwatch on {who}", hint)
 
 
 def _journal(config: Config) -> CheckResult:
@@ -258,7 +258,7 @@ def _journal(config: Config) -> CheckResult:
             return ok("journal", "there is none yet; the first start makes it")
         version = look_over(path)
     except JournalError as error:
-        return fail("journal", error.message, error.mend or _journal_mend())
+        return fail("journal", error.message, error.hint or _journal_mend())
     except OSError as error:
         return fail("journal", f"{path} can't be read: {error.strerror}", _journal_mend())
     if version < newest_version():
@@ -282,7 +282,7 @@ def _pause(config: Config) -> Iterator[CheckResult]:
     except (JournalError, OSError):
         return  # told already
     if pause is not None:
-        yield warn("sending", f"paused: {pause.reason}", to_go_on(pause))
+        yield warn("sending", f"paused: {pause.reason}", resume_hint(pause))
     elif doubtful:
         jobs = "1 job is" if doubtful == 1 else f"{doubtful} jobs are"
         yield warn("sending", f"{jobs} in doubt", "`mjwatch list --state in_doubt`, then retry or cancel")
@@ -325,12 +325,16 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line of the check. ``mend`` says what to do, and is empty where nothing needs doing."""
+    """One line of the check. ``hint`` says what to do, and is empty where nothing needs doing."""
 
     name: str
     state: CheckState
     detail: str
-    mend: str = ""
+    hint: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Return the result as ``check --json`` prints it."""
+        return {"name": self.name, "state": self.state, "detail": self.detail, "mend": self.hint}
 
 
 def ok(name: str, detail: str) -> CheckResult:
@@ -338,14 +342,14 @@ def ok(name: str, detail: str) -> CheckResult:
     return CheckResult(name, CheckState.OK, detail)
 
 
-def warn(name: str, detail: str, mend: str) -> CheckResult:
+def warn(name: str, detail: str, hint: str) -> CheckResult:
     """It works, but not as it should."""
-    return CheckResult(name, CheckState.WARN, detail, mend)
+    return CheckResult(name, CheckState.WARN, detail, hint)
 
 
-def fail(name: str, detail: str, mend: str) -> CheckResult:
+def fail(name: str, detail: str, hint: str) -> CheckResult:
     """It does not work."""
-    return CheckResult(name, CheckState.FAIL, detail, mend)
+    return CheckResult(name, CheckState.FAIL, detail, hint)
 
 
 def skipped(name: str, why: str) -> CheckResult:
@@ -356,6 +360,6 @@ def skipped(name: str, why: str) -> CheckResult:
 def failed_lines(name: str, error: ConfigError) -> list[CheckResult]:
     """One result for each thing that the error tells."""
     return [
-        fail(name, part.message, part.mend or "edit the file; config.example.toml shows every key")
+        fail(name, part.message, part.hint or "edit the file; config.example.toml shows every key")
         for part in error.parts or (error,)
     ]

@@ -91,9 +91,9 @@ class WebsocketConnection:
         return self._thread is not None and self._thread.is_alive()
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether the thread goes on, or has ended because the gateway won't let this account in."""
-        return (self.alive or self._gave_up) and not self._pulse.hangs
+        return (self.alive or self._gave_up) and not self._pulse.stalled
 
     @property
     def connected(self) -> bool:

@@ -28,9 +28,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
-from mjwatch import __version__
 from mjwatch.discord.allowed_hosts import host_of, is_loopback
 from mjwatch.errors import ConfigError, NotReachedError, UnansweredError, WireError
+from mjwatch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -155,7 +155,7 @@ class RequestHandler:
         self._step(job_id, ev.CancelRequested())
         if job.state in _CANCELLED:
             return Outcome(job_id, True, _CANCELLED[job.state])
-        if job.state in IN_FLIGHT and job.cancel_button is not None and job.vanished is None:
+        if job.state in IN_FLIGHT and job.cancel_button is not None and job.start_deleted_at is None:
             return Outcome(job_id, True, self._pressing(self._job(job_id) or job))
         if job.state in IN_FLIGHT:
             return Outcome(job_id, False, _SENT)
@@ -163,8 +163,8 @@ class RequestHandler:
         return Outcome(job_id, False, _RENDERED if rendered else f"is {job.state} already")
 
     def _pressing(self, job: Job) -> str:
-        wish = job.cancelling
-        if wish is None or wish.due is None:
+        wish = job.cancel_request
+        if wish is None or wish.next_action_at is None:
             return (
                 f"Midjourney's Cancel Job was pressed for it already, and has not stopped it yet; {_STOPPING}"
             )

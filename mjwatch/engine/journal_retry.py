@@ -22,11 +22,11 @@ _BACK = "the journal can be written again"
 
 
 class JournalRetry:
-    """Knows what waits for the journal: an event, or the loop's turn. ``ticks`` as for the loop."""
+    """Knows what waits for the journal: an event, or the loop's turn. ``monotonic`` as for the loop."""
 
-    def __init__(self, ticks: Callable[[], float]) -> None:
-        self._ticks = ticks
-        self._complaints = LogOnce(ticks)
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._complaints = LogOnce(monotonic)
         self._event: LoopEvent | None = None
         self._turn_from: float | None = None
 
@@ -53,12 +53,12 @@ class JournalRetry:
 
     def turn_waits(self) -> float | None:
         """Seconds until the loop's turn may be tried again; None where it did not fail."""
-        return None if self._turn_from is None else max(0.0, self._turn_from - self._ticks())
+        return None if self._turn_from is None else max(0.0, self._turn_from - self._monotonic())
 
     def turn_failed(self, error: JournalError) -> None:
         """What time has brought could not be done."""
         self.complain(error)
-        self._turn_from = self._ticks() + JOURNAL_PAUSE
+        self._turn_from = self._monotonic() + JOURNAL_PAUSE
 
     def turn_done(self) -> None:
         """Now it could."""

@@ -51,7 +51,7 @@ class Engine:
     """Owns all jobs from their acceptance to their folder in the outbox.
 
     ``perform`` takes an effect and returns at once; what came of it arrives as an event. ``clock`` gives
-    seconds since 1970, ``ticks`` seconds that no change of the clock touches, ``chance`` a number from 0 to
+    seconds since 1970, ``monotonic`` seconds that no change of the clock touches, ``rng`` a number from 0 to
     1; ``new_nonce`` and ``new_id`` never give one twice.
     """
 
@@ -66,8 +66,8 @@ class Engine:
         max_jobs_per_file: int,
         min_fast_hours: float,
         clock: Callable[[], float],
-        ticks: Callable[[], float],
-        chance: Callable[[], float],
+        monotonic: Callable[[], float],
+        rng: Callable[[], float],
         new_nonce: Callable[[], str],
         new_id: Callable[[], str],
         in_inbox: Callable[[str], bool] | None = None,
@@ -77,19 +77,19 @@ class Engine:
         self._perform = perform
         self._limits = limits
         self._clock = clock
-        self._ticks = ticks
+        self._monotonic = monotonic
         self._new_id = new_id
         self._acceptance = Acceptance(journal, new_id, max_jobs_per_file, in_inbox)
-        self._tray = EventQueue(ticks)
+        self._tray = EventQueue(monotonic)
         self._jobs: dict[str, Job] = {}
-        self.sending = Scheduler(journal, channel, pace, new_nonce, chance)
+        self.sending = Scheduler(journal, channel, pace, new_nonce, rng)
         self.pausing = Pauses(journal)
         self._hours = FastHours(self.pausing, min_fast_hours, new_id)
         self._steering = RequestHandler(
             journal, self.pausing, self.job, self._step, self._take, lambda: channel.open
         )
         self._notices = Notifications(journal, perform)
-        self._faltering = JournalRetry(ticks)
+        self._faltering = JournalRetry(monotonic)
         self.reach = GatewayHealth(journal, channel, self.pausing)
         self.inflow = InboxBacklog(journal)
         channel.on_notice(lambda job_id, words: log.info("%s Midjourney says: %s", job_id, words))
@@ -227,7 +227,7 @@ class Engine:
             case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayRejected():
                 self.reach.gateway(event, self._clock())
             case ev.GatewayAlive():
-                self._step_all(self._channel.alive(event, self._jobs, self._ticks()))
+                self._step_all(self._channel.alive(event, self._jobs, self._monotonic()))
             case ev.RequestsPending():
                 self._steering.answer_all(self._clock)
             case ev.FileSettled():
@@ -370,7 +370,7 @@ class Engine:
             overdue = self._channel.overdue(job, now)
             if overdue is not None:
                 self._step(job.id, overdue)
-        if self._channel.wants_probe(self._jobs, self._ticks()):
+        if self._channel.wants_probe(self._jobs, self._monotonic()):
             self._perform(ef.Probe())
         request = self._channel.history_request(self._jobs, now)
         if request is not None:
@@ -385,7 +385,7 @@ class Engine:
                 if question is not None:
                     self._take(question)
                     self._hours.asked(question.job_id)
-                    self.sending.let_pass(question.job_id)
+                    self.sending.allow(question.job_id)
                     self._send_next(now)
             case job, ev.AttemptStarted() as chosen:
                 self._jobs[job.id] = job
@@ -402,14 +402,14 @@ class Engine:
 
     def _wait(self) -> float:
         """Seconds until time itself brings something."""
-        now, ticks = self._clock(), self._ticks()
+        now, monotonic = self._clock(), self._monotonic()
         if (pause := self._faltering.turn_waits()) is not None:
             return pause
         times = [self._channel.limit(job) for job in self._jobs.values()]
         sending = self.sending.next_time(now), self.sending.press_time(self._jobs, now)
         times += [time for time in (*sending, self._queued_due(now)) if time > now]
         wait = min([time - now for time in times], default=LONGEST_WAIT)
-        return min(max(0.0, min(wait, self._channel.next_wait(now, ticks))), LONGEST_WAIT)
+        return min(max(0.0, min(wait, self._channel.next_wait(now, monotonic))), LONGEST_WAIT)
 
     def _queued_due(self, now: float) -> float:
         try:

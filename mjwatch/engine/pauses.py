@@ -18,7 +18,7 @@ _BAD_TOKEN = 4004
 
 def pause_for(refusal: Refusal) -> Pause:
     """The pause that a refusal asks for."""
-    kind = PauseKind.ACCOUNT if refusal.cls is None else _KINDS.get(refusal.cls, PauseKind.ACCOUNT)
+    kind = PauseKind.ACCOUNT if refusal.kind is None else _KINDS.get(refusal.kind, PauseKind.ACCOUNT)
     return Pause(refusal.title or refusal.detail, PauseKind.TOKEN if refusal.token else kind)
 
 

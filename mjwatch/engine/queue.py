@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class EventQueue:
     """Anybody may ``put``, also a signal handler; only the loop's thread takes out."""
 
-    def __init__(self, ticks: Callable[[], float]) -> None:
-        """``ticks`` gives seconds of a monotonic clock."""
-        self._ticks = ticks
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        """``monotonic`` gives seconds of a monotonic clock."""
+        self._monotonic = monotonic
         # SimpleQueue, because its put may interrupt its own get, as a signal handler does.
         self._queue: queue.SimpleQueue[LoopEvent] = queue.SimpleQueue()
         self._first: deque[LoopEvent] = deque()
@@ -41,8 +41,8 @@ class EventQueue:
 
     def sleep(self, seconds: float, urgent: type[LoopEvent]) -> bool:
         """Wait so long, or until an ``urgent`` event has come (True). What arrives keeps its order."""
-        end = self._ticks() + seconds
-        while (left := end - self._ticks()) > 0:
+        end = self._monotonic() + seconds
+        while (left := end - self._monotonic()) > 0:
             try:
                 event = self._queue.get(timeout=left)
             except queue.Empty:

@@ -31,7 +31,7 @@ UPLOADS_KEPT = 3600.0
 
 
 class Scheduler:
-    """Chooses what is sent next. ``new_nonce`` never gives one twice; ``chance`` gives a number in 0 to 1."""
+    """Chooses what is sent next. ``new_nonce`` never gives one twice; ``rng`` gives a number in 0 to 1."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class Scheduler:
         channel: Channel,
         pace: Pace,
         new_nonce: Callable[[], str],
-        chance: Callable[[], float],
+        rng: Callable[[], float],
     ) -> None:
         self._journal = journal
         self._channel = channel
         self._pace = pace
         self._new_nonce = new_nonce
-        self._chance = chance
+        self._rng = rng
         self._throttle = Throttle(pace)
         self._uploading: str | None = None
         self.only: frozenset[str] | None = None
@@ -55,7 +55,7 @@ class Scheduler:
         """Take up how many were sent in the last day."""
         self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
 
-    def let_pass(self, job_id: str) -> None:
+    def allow(self, job_id: str) -> None:
         """Where only some may be sent, this one may too."""
         if self.only is not None:
             self.only |= {job_id}
@@ -96,11 +96,11 @@ class Scheduler:
     def sent(self, job: Job, now: float) -> None:
         """The chosen one's attempt is committed. To fill in a form is no submission of its own."""
         if job.modal is None:
-            self._throttle.sent(now, self._chance())
+            self._throttle.sent(now, self._rng())
 
     def pressed(self, now: float) -> None:
         """The chosen one's Cancel Job is pressed."""
-        self._throttle.pressed(now, self._chance())
+        self._throttle.pressed(now, self._rng())
 
     def press_time(self, jobs: Mapping[str, Job], now: float) -> float:
         """When the next Cancel Job is to be pressed; infinity: none."""
@@ -127,7 +127,7 @@ class Scheduler:
 
 def _being_saved(jobs: Mapping[str, Job]) -> int:
     """How many are being saved now; what could not be saved waits for its next try, and holds up nothing."""
-    return sum(job.state is State.COLLECTING and job.due is None for job in jobs.values())
+    return sum(job.state is State.COLLECTING and job.next_action_at is None for job in jobs.values())
 
 
 def _is_out(job: Job) -> bool:
@@ -136,7 +136,7 @@ def _is_out(job: Job) -> bool:
 
 def _has_form(job: Job, now: float = math.inf) -> bool:
     """Whether a form is to be filled in for it, by this time."""
-    due = job.due is None or job.due <= now
+    due = job.next_action_at is None or job.next_action_at <= now
     return job.state is State.QUEUED and job.modal is not None and due
 
 

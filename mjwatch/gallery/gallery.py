@@ -56,7 +56,7 @@ NONE_MADE: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Gallery:
-    """One outbox's gallery. Its files are whole at every moment; what a crash left out, ``mend`` finds.
+    """One outbox's gallery. Its files are whole at every moment; what a crash left out, ``hint`` finds.
 
     ``check`` raises OutboxError where the outbox must not be written now. All methods raise OSError and
     OutboxError where something can't be written.
@@ -100,7 +100,7 @@ class Gallery:
             entries = [entry for entry in found if entry is not None]
             self._chunks.append([literal(entry) for entry in entries])
 
-    def mend(self) -> list[str]:
+    def hint(self) -> list[str]:
         """Take out what is gone; the folders that are yet to be added, the oldest first."""
         with self._locked():
             found, thumbs = survey(self._outbox), self._thumbs.ids()

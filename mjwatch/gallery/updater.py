@@ -110,7 +110,7 @@ class GalleryUpdater:
         if fresh:
             self._gallery.add(fresh, made)
         elif behind:
-            self._backlog = deque(self._gallery.mend())
+            self._backlog = deque(self._gallery.hint())
             self._untidy = True
         elif self._backlog:
             self._gallery.add([self._backlog.popleft() for _ in range(min(BATCH, len(self._backlog)))])

@@ -292,15 +292,15 @@ PAUSE = 600.0
 
 
 class LogOnce:
-    """Asked before each line, by one thread; ``ticks`` gives seconds of a monotonic clock."""
+    """Asked before each line, by one thread; ``monotonic`` gives seconds of a monotonic clock."""
 
-    def __init__(self, ticks: Callable[[], float]) -> None:
-        self._ticks = ticks
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._told: dict[str, float] = {}
 
     def is_due(self, words: str) -> bool:
         """Whether to say it now: it is new, or was last said long ago."""
-        now = self._ticks()
+        now = self._monotonic()
         if words in self._told and now < self._told[words] + PAUSE:
             return False
         self._told = {said: at for said, at in self._told.items() if now < at + PAUSE} | {words: now}

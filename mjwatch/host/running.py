@@ -122,7 +122,7 @@ class WakeupListener:
         self._close()
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether it still listens."""
         return self._thread.is_alive()
 

@@ -313,10 +313,10 @@ def _hidden(config: Config, program: Sequence[str]) -> Iterator[ConfigError]:
         f"the outbox {config.outbox.path}": (config.outbox.path, move),
         f"the state folder {config.state.path}": (config.state.path, move),
     }
-    for what, (path, mend) in places.items():
+    for what, (path, hint) in places.items():
         for folder, line in HIDDEN.items():
             if Path(os.path.realpath(path)).is_relative_to(folder):
-                yield ConfigError(f"{what} lies in {folder}, which the service can't see ({line})", mend)
+                yield ConfigError(f"{what} lies in {folder}, which the service can't see ({line})", hint)
 
 
 def _two_states(config: Config) -> Iterator[ConfigError]:

@@ -120,7 +120,7 @@ BEATS = 3
 class SupervisedService(Protocol):
     """What is asked of the service; from another thread than its own."""
 
-    def ailing(self) -> list[str]:
+    def unhealthy_parts(self) -> list[str]:
         """The parts that no longer do their work."""
 
     def started(self) -> bool:
@@ -196,13 +196,15 @@ class Supervision:
         return LOOK if watchdog is None else min(LOOK, watchdog / BEATS)
 
     def _look_at(self, service: SupervisedService) -> None:
-        ailing = service.ailing()
-        if ailing != self._ailing:
-            self._ailing = ailing
-            if ailing:
-                log.critical("no longer at work: %s; systemd is left to start it again", ", ".join(ailing))
-        if ailing:
-            self._say(f"No longer at work: {', '.join(ailing)}.")
+        unhealthy_parts = service.unhealthy_parts()
+        if unhealthy_parts != self._ailing:
+            self._ailing = unhealthy_parts
+            if unhealthy_parts:
+                log.critical(
+                    "no longer at work: %s; systemd is left to start it again", ", ".join(unhealthy_parts)
+                )
+        if unhealthy_parts:
+            self._say(f"No longer at work: {', '.join(unhealthy_parts)}.")
             return
         self._say(service.sentence())
         if self._ready:
@@ -245,7 +247,7 @@ class Liveness:
         self._since = None
 
     @property
-    def hangs(self) -> bool:
+    def stalled(self) -> bool:
         """Whether the present piece of work takes longer than any should."""
         since = self._since
         return since is not None and self._clock() - since > self._limit

@@ -24,10 +24,10 @@ REMEMBERED = 600.0
 
 
 class InFlightFiles:
-    """The files that were handed on, by path, and how each looked; ``ticks`` is a monotonic clock."""
+    """The files that were handed on, by path, and how each looked; ``monotonic`` is a monotonic clock."""
 
-    def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
-        self._ticks = ticks
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._looks: dict[str, Identity] = {}
         self._out: dict[str, int] = {}
@@ -42,7 +42,7 @@ class InFlightFiles:
             self._looks[path] = identity
             self._bytes += size - self._out.get(path, 0)
             self._out[path] = size
-            self._names[path] = (self._ticks(), identity)
+            self._names[path] = (self._monotonic(), identity)
             self._stays.pop(path, None)
             self._until.pop(path, None)
 
@@ -64,7 +64,7 @@ class InFlightFiles:
             if why is not None:
                 self._stays[path] = why
             if seconds is not None:
-                self._until[path] = self._ticks() + seconds
+                self._until[path] = self._monotonic() + seconds
 
     def knows(self, path: str, identity: Identity) -> bool:
         """Whether it was handed on, or is to be ignored, and still looks so."""
@@ -99,7 +99,7 @@ class InFlightFiles:
 
     def tidy(self, present: Container[str]) -> None:
         """Forget what is gone from the inbox, and what has stayed for its time."""
-        now = self._ticks()
+        now = self._monotonic()
         with self._lock:
             over = {path for path, until in self._until.items() if until <= now}
             gone = {path for path in self._looks if path not in present} | over

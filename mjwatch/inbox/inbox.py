@@ -120,9 +120,9 @@ class Inbox:
         return self._thread.is_alive()
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether it looks, and no look hangs; it sees to the watch itself."""
-        return self.alive and not self._pulse.hangs
+        return self.alive and not self._pulse.stalled
 
     def holds(self, path: str) -> bool:
         """Whether a file lies at this path, as far as is known; any thread may ask."""

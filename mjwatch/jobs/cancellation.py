@@ -40,15 +40,15 @@ def to_press(jobs: Iterable[Job], now: float) -> Job | None:
 
 def press_is_out(jobs: Iterable[Job]) -> bool:
     """Whether a press is on its way: until its answer nothing else is sent, which may be a pause's cause."""
-    at_work = (job.cancelling for job in jobs if job.state is State.RUNNING)
+    at_work = (job.cancel_request for job in jobs if job.state is State.RUNNING)
     return any(wish is not None and not wish.answered for wish in at_work)
 
 
 def press_due(job: Job) -> float:
     """When its Cancel Job is to be pressed, in seconds since 1970; infinity: not at all."""
-    wish = job.cancelling
-    at_work = job.state is State.RUNNING and job.vanished is None and job.cancel_button is not None
-    return float("inf") if wish is None or wish.due is None or not at_work else wish.due
+    wish = job.cancel_request
+    at_work = job.state is State.RUNNING and job.start_deleted_at is None and job.cancel_button is not None
+    return float("inf") if wish is None or wish.next_action_at is None or not at_work else wish.next_action_at
 
 
 def cancel(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) -> Transition:
@@ -58,13 +58,13 @@ def cancel(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) ->
 
 def ask(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) -> Transition:
     """It is sent: only its follow-ups are not, and Midjourney may offer to stop it."""
-    wish = job.cancelling or CancelRequest(asked=now, due=None)
-    if wish.due is not None or not wish.answered or now < wish.pressed + PRESS_PATIENCE:
+    wish = job.cancel_request or CancelRequest(asked=now, next_action_at=None)
+    if wish.next_action_at is not None or not wish.answered or now < wish.pressed + PRESS_PATIENCE:
         return job, ()
     words = "asked to cancel"
     if job.cancel_button is None:
         words += "; it is already sent, so its pictures will be published unless it can be stopped"
-    return note(without_follow_ups(job), now, words, cancelling=replace(wish, due=0.0)), ()
+    return note(without_follow_ups(job), now, words, cancel_request=replace(wish, next_action_at=0.0)), ()
 
 
 def ask_too_late(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) -> Transition:
@@ -75,45 +75,45 @@ def ask_too_late(job: Job, event: ev.CancelRequested, now: float, limits: Timeou
 
 def choose(job: Job, event: ev.CancelStarted, now: float, limits: Timeouts) -> Transition:
     """Press its Cancel Job, unless it is no longer to be pressed."""
-    if job.cancelling is None or press_due(job) > now:
+    if job.cancel_request is None or press_due(job) > now:
         return job, ()
-    wish = replace(job.cancelling, due=None, nonce=event.nonce, pressed=now, answered=False)
-    job = note(job, now, "pressing Midjourney's Cancel Job", cancelling=wish)
+    wish = replace(job.cancel_request, next_action_at=None, nonce=event.nonce, pressed=now, answered=False)
+    job = note(job, now, "pressing Midjourney's Cancel Job", cancel_request=wish)
     return job, (ef.PressCancel(job, event.nonce, event.session_id),)
 
 
 def pressed(job: Job, event: ev.CancelPressed, now: float, limits: Timeouts) -> Transition:
     """What the press does is seen in the job's message. Where it failed it is repeated, if that may help."""
-    if job.cancelling is None:
+    if job.cancel_request is None:
         return job, ()
-    wish = replace(job.cancelling, answered=True)
+    wish = replace(job.cancel_request, answered=True)
     if event.failure is None:
-        return replace(job, cancelling=wish), ()
+        return replace(job, cancel_request=wish), ()
     words = f"Cancel Job could not be pressed: {event.failure}"
     if event.again is None:
-        return note(job, now, words, cancelling=wish), ()
-    wish = replace(wish, due=now + event.again)
-    return note(job, now, f"{words}{AGAIN}{event.again:.0f} s", cancelling=wish), ()
+        return note(job, now, words, cancel_request=wish), ()
+    wish = replace(wish, next_action_at=now + event.again)
+    return note(job, now, f"{words}{AGAIN}{event.again:.0f} s", cancel_request=wish), ()
 
 
 def restarted(job: Job, event: ev.Restarted, now: float, limits: Timeouts) -> Transition:
     """Whether a press without an answer went out is not known; once more does no harm."""
-    wish = job.cancelling
+    wish = job.cancel_request
     if wish is None or wish.answered:
         return job, ()
-    return replace(job, cancelling=replace(wish, due=now, answered=True)), ()
+    return replace(job, cancel_request=replace(wish, next_action_at=now, answered=True)), ()
 
 
 def refused(job: Job, event: ev.Refused, now: float, limits: Timeouts) -> Transition:
     """It was stopped, or is refused: where a person wanted it stopped, that has come true."""
-    if job.cancelling is not None and event.refusal.stopped:
+    if job.cancel_request is not None and event.refusal.stopped:
         return cancelled(job, now, STOPPED)
     return refuse(job, event, now, limits)
 
 
 def overdue(job: Job, event: ev.TimedOut, now: float, limits: Timeouts) -> Transition:
     """Its start message was deleted and no final came, which is how it may be stopped; or it is silent."""
-    was_pressed = job.cancelling is not None and job.cancelling.nonce is not None
-    if was_pressed and job.vanished is not None and not event.result_held:
+    was_pressed = job.cancel_request is not None and job.cancel_request.nonce is not None
+    if was_pressed and job.start_deleted_at is not None and not event.result_held:
         return cancelled(job, now, STOPPED)
     return overdue_running(job, event, now, limits)

@@ -63,7 +63,7 @@ def job_for(
             prompt=prompt,
             accepted=now,
             source=source,
-            due=prompt.not_before,
+            next_action_at=prompt.not_before,
             history=(Note(now, "accepted"),),
         )
     parent = job_of(prompt.parent or "")
@@ -93,7 +93,7 @@ def sha256(data: bytes) -> str:
 
 def rejected(source: Source | None, error: PromptFileError, now: float, job_id: str) -> Job:
     """The one job of what can't be used: its answer says why."""
-    refusal = Refusal(RefusalClass.USER, error.message, error.mend)
+    refusal = Refusal(RefusalClass.USER, error.message, error.hint)
     return Job(
         id=job_id,
         prompt=Prompt(""),

@@ -48,9 +48,9 @@ class Throttle:
         self._mind_the_clock(now)
         return now >= self._next_time
 
-    def pressed(self, now: float, chance: float) -> None:
+    def pressed(self, now: float, rng: float) -> None:
         """It was pressed now; that is no submission, but the next one waits for its turn after it."""
-        self._next_time = now + self._pace.delay + self._pace.jitter * chance
+        self._next_time = now + self._pace.delay + self._pace.jitter * rng
 
     def next_press(self, now: float) -> float:
         """The earliest time for such a press; minus infinity where nothing was sent yet."""
@@ -79,10 +79,10 @@ class Throttle:
             self._sent = deque(min(time, now) for time in self._sent)
         self._next_time = min(self._next_time, now + self._pace.delay + self._pace.jitter)
 
-    def sent(self, now: float, chance: float) -> None:
-        """One was sent now; ``chance``, from 0 to 1, is the share of the jitter added to the pause."""
+    def sent(self, now: float, rng: float) -> None:
+        """One was sent now; ``rng``, from 0 to 1, is the share of the jitter added to the pause."""
         self._sent.append(now)
-        self._next_time = now + self._pace.delay + self._pace.jitter * chance
+        self._next_time = now + self._pace.delay + self._pace.jitter * rng
 
     def sent_today(self, now: float) -> int:
         """How many were sent in the last 24 hours."""

@@ -71,7 +71,7 @@ def reason(job: Job) -> tuple[str, str]:
 
 def advice(refusal: Refusal) -> str:
     """What a person can do about this refusal."""
-    return refusal.advice or ADVICE[refusal.cls]
+    return refusal.advice or ADVICE[refusal.kind]
 
 
 def waits_for(job: Job, around: WaitContext) -> tuple[str, str]:
@@ -79,15 +79,15 @@ def waits_for(job: Job, around: WaitContext) -> tuple[str, str]:
     if not job.open or job.state is State.IN_DOUBT:
         return "", ""
     if job.state is State.QUEUED and around.paused is not None:
-        return f"the sending is paused: {around.paused.reason}", to_go_on(around.paused)
+        return f"the sending is paused: {around.paused.reason}", resume_hint(around.paused)
     if not around.daemon:
         return "no daemon runs", "start it: `mjwatch run`"
     if job.state is State.QUEUED:
         return _waits_in_queue(job, around)
     if job.state in ENDED | {State.COLLECTING}:
         return _next_try(job, around.now), ""
-    if job.cancelling is not None and around.trouble is None:
-        return _to_be_stopped(job.cancelling, job.cancel_button is not None, around.now), ""
+    if job.cancel_request is not None and around.trouble is None:
+        return _to_be_stopped(job.cancel_request, job.cancel_button is not None, around.now), ""
     return around.trouble or "", ""
 
 
@@ -97,7 +97,7 @@ def _to_be_stopped(wish: CancelRequest, offered: bool, now: float) -> str:
     return "Midjourney's Cancel Job is to be pressed for it" + ("" if offered else ", if that is offered")
 
 
-def to_go_on(pause: Pause) -> str:
+def resume_hint(pause: Pause) -> str:
     """What a person does to end this pause. Keys and configuration are read at a start."""
     if pause.kind is PauseKind.PERSON:
         return "`mjwatch resume` goes on"
@@ -115,8 +115,8 @@ def _waits_in_queue(job: Job, around: WaitContext) -> tuple[str, str]:
         return _twin(around.ahead)
     if next_try := _next_try(job, around.now):
         return next_try, ""
-    if job.due is not None and job.due > around.now:
-        return f"its prompt file says not before {clock(job.due, around.now)}", ""
+    if job.next_action_at is not None and job.next_action_at > around.now:
+        return f"its prompt file says not before {clock(job.next_action_at, around.now)}", ""
     if around.capped_until is not None and around.capped_until > around.now:
         until = clock(around.capped_until, around.now)
         return f"the daily cap is reached until {until}", "[pace] max_per_day in the configuration sets it"
@@ -132,10 +132,14 @@ def _twin(ahead: Job) -> tuple[str, str]:
 
 def _next_try(job: Job, now: float) -> str:
     """What the last try met, and when the next one is."""
-    if job.due is None or not job.tries:
+    if job.next_action_at is None or not job.failed_tries:
         return ""
     last = job.history[-1].event.partition("; again in ")[0] if job.history else ""
-    return f"{last}; next try at {clock(job.due, now)}" if last else f"next try at {clock(job.due, now)}"
+    return (
+        f"{last}; next try at {clock(job.next_action_at, now)}"
+        if last
+        else f"next try at {clock(job.next_action_at, now)}"
+    )
 
 
 def clock(time: float, now: float) -> str:
@@ -172,7 +176,7 @@ def _obstacle(standing: ServiceSummary) -> list[str]:
         return ["the journal can't be written, nothing is sent"]
     inbox = [] if standing.inbox_trouble is None else [standing.inbox_trouble]
     if standing.paused is not None:
-        return [f"paused: {standing.paused.reason}", to_go_on(standing.paused), *inbox]
+        return [f"paused: {standing.paused.reason}", resume_hint(standing.paused), *inbox]
     if not standing.connected:
         return [f"no gateway: {standing.trouble}" if standing.trouble else "waits for the gateway", *inbox]
     if standing.capped_until and State.QUEUED in standing.jobs:

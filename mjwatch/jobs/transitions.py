@@ -37,17 +37,28 @@ def interaction(job: Job, event: ev.InteractionSeen, now: float, limits: Timeout
         return replace(job, interaction_id=event.interaction_id), ()
     if job.state is State.QUEUED and job.interaction_id == event.interaction_id:
         return job, ()  # its refusal has come already: INTERACTION_SUCCESS may follow the bot's message
-    job = replace(job, doubted=None)
+    job = replace(job, in_doubt_since=None)
     words = f"found: it became interaction {event.interaction_id}"
     due = now + limits.start_timeout
-    return note(job, now, words, state=State.SUBMITTED, interaction_id=event.interaction_id, due=due), ()
+    return note(
+        job, now, words, state=State.SUBMITTED, interaction_id=event.interaction_id, next_action_at=due
+    ), ()
 
 
 def held(job: Job, event: ev.QueuedByBot, now: float, limits: Timeouts) -> Transition:
     """Midjourney has it wait for a slot."""
     due = now + limits.silence_timeout
     words = "Midjourney lets it wait for a free slot"
-    return note(job, now, words, state=State.SUBMITTED, held_by_bot=True, due=due, tries=0, doubted=None), ()
+    return note(
+        job,
+        now,
+        words,
+        state=State.SUBMITTED,
+        queued_by_bot=True,
+        next_action_at=due,
+        failed_tries=0,
+        in_doubt_since=None,
+    ), ()
 
 
 def start(job: Job, event: ev.Started, now: float, limits: Timeouts) -> Transition:
@@ -55,7 +66,7 @@ def start(job: Job, event: ev.Started, now: float, limits: Timeouts) -> Transiti
     if job.state is State.RUNNING and job.message_id == event.message_id:
         return progress(job, ev.Progressed(None, event.job_uuid, event.cancel), now, limits)
     # Where remix mode is off no form comes, and nothing on the wire tells so before.
-    unasked = job.press is not None and job.press.words is not None and job.modal is None
+    unasked = job.button_press is not None and job.button_press.words is not None and job.modal is None
     job = note(
         job,
         now,
@@ -65,12 +76,12 @@ def start(job: Job, event: ev.Started, now: float, limits: Timeouts) -> Transiti
         interaction_id=event.interaction_id or job.interaction_id,
         job_uuid=event.job_uuid or (job.job_uuid if job.message_id in {None, event.message_id} else None),
         started=job.started or now,
-        vanished=None,
+        start_deleted_at=None,
         cancel_button=_button(job if job.message_id in {None, event.message_id} else None, event.cancel),
-        held_by_bot=False,
-        doubted=None,
-        due=now + limits.silence_timeout,
-        tries=0,
+        queued_by_bot=False,
+        in_doubt_since=None,
+        next_action_at=now + limits.silence_timeout,
+        failed_tries=0,
     )
     return job, ()
 
@@ -93,8 +104,8 @@ def progress(job: Job, event: ev.Progressed, now: float, limits: Timeouts) -> Tr
         job_uuid=event.job_uuid or job.job_uuid,
         cancel_button=_button(job, event.cancel),
         started=job.started or now,
-        doubted=None,
-        due=now + limits.silence_timeout,
+        in_doubt_since=None,
+        next_action_at=now + limits.silence_timeout,
     )
     return job, ()
 
@@ -102,7 +113,7 @@ def progress(job: Job, event: ev.Progressed, now: float, limits: Timeouts) -> Tr
 def vanish(job: Job, event: ev.StartMessageDeleted, now: float, limits: Timeouts) -> Transition:
     """The start message is gone; a final may still come."""
     words = "its start message was deleted"
-    return note(job, now, words, vanished=now, due=now + limits.vanish_grace), ()
+    return note(job, now, words, start_deleted_at=now, next_action_at=now + limits.vanish_grace), ()
 
 
 def overdue_submitted(job: Job, event: ev.TimedOut, now: float, limits: Timeouts) -> Transition:
@@ -112,7 +123,7 @@ def overdue_submitted(job: Job, event: ev.TimedOut, now: float, limits: Timeouts
 
 def overdue_running(job: Job, event: ev.TimedOut, now: float, limits: Timeouts) -> Transition:
     """Silent for too long, or its start message was deleted and no final came."""
-    if job.vanished is None:
+    if job.start_deleted_at is None:
         return doubt(job, ev.OutcomeUnknown("no sign of life from Midjourney for too long"), now, limits)
     if event.result_held:
         return doubt(
@@ -143,10 +154,10 @@ def finish(job: Job, event: ev.Finished, now: float, limits: Timeouts) -> Transi
         finished=now,
         published=None,
         refusal=None,
-        doubted=None,
-        cancelling=None,
-        due=None,
-        tries=0,
+        in_doubt_since=None,
+        cancel_request=None,
+        next_action_at=None,
+        failed_tries=0,
     )
     return job, (ef.FetchResult(job),)
 
@@ -155,7 +166,16 @@ def publish_done(job: Job, event: ev.Published, now: float, limits: Timeouts) ->
     """The pictures are in the outbox."""
     if event.failed:
         return job, ()  # the folder of a failure that a late result or a retry has overtaken
-    job = note(job, now, "published", state=State.DONE, published=now, folder=event.folder, due=None, tries=0)
+    job = note(
+        job,
+        now,
+        "published",
+        state=State.DONE,
+        published=now,
+        folder=event.folder,
+        next_action_at=None,
+        failed_tries=0,
+    )
     news = ef.SendNotification(ef.Notification.DONE, now, job=job)
     return job, (news, ef.CreateFollowUps(job)) if job.prompt.then else (news,)
 
@@ -164,7 +184,7 @@ def publish_answer(job: Job, event: ev.Published, now: float, limits: Timeouts) 
     """The page that says why there are none is in the outbox."""
     told = job.published is not None or job.state is State.CANCELLED  # a person knows what they cancelled
     why, _ = reason(job)
-    job = note(job, now, "published", published=now, folder=event.folder, due=None, tries=0)
+    job = note(job, now, "published", published=now, folder=event.folder, next_action_at=None, failed_tries=0)
     return job, () if told else (ef.SendNotification(ef.Notification.FAILED, now, why, job),)
 
 
@@ -177,26 +197,26 @@ def not_saved(job: Job, event: ev.SaveFailed, now: float, limits: Timeouts) -> T
 
 def answer_not_saved(job: Job, event: ev.SaveFailed, now: float, limits: Timeouts) -> Transition:
     """The folder could not be published; another try follows."""
-    wait = backoff(job.tries)
+    wait = backoff(job.failed_tries)
     words = f"not saved: {event.reason}{AGAIN}{wait:.0f} s"
-    return note(job, now, words, due=now + wait, tries=job.tries + 1), ()
+    return note(job, now, words, next_action_at=now + wait, failed_tries=job.failed_tries + 1), ()
 
 
 def collect_again(job: Job, event: ev.JobEvent, now: float, limits: Timeouts) -> Transition:
     """Fetch and save the pictures once more."""
-    job = replace(job, due=None)
+    job = replace(job, next_action_at=None)
     return job, (ef.FetchResult(job),)
 
 
 def collect_sooner(job: Job, event: ev.RetryRequested, now: float, limits: Timeouts) -> Transition:
     """A person wants the next try now."""
     # Without a due time it is being collected at this moment: a second Collect would race the first.
-    return (job, ()) if job.due is None else collect_again(job, event, now, limits)
+    return (job, ()) if job.next_action_at is None else collect_again(job, event, now, limits)
 
 
 def answer_again(job: Job, event: ev.JobEvent, now: float, limits: Timeouts) -> Transition:
     """Publish the answer once more, if it is not published yet."""
-    job = replace(job, due=None)
+    job = replace(job, next_action_at=None)
     return job, ((ef.PublishFailure(job),) if job.published is None else ())
 
 
@@ -205,12 +225,12 @@ def retry(job: Job, event: ev.RetryRequested, now: float, limits: Timeouts) -> T
     job = note(
         *(job, now, "asked to retry"),
         published=None,
-        tries=0,
-        due=None,
+        failed_tries=0,
+        next_action_at=None,
         refusal=None,
-        doubted=None,
+        in_doubt_since=None,
         modal=None,
-        cancelling=None,
+        cancel_request=None,
     )
     if job.result is not None:
         job = replace(job, state=State.COLLECTING)
@@ -235,16 +255,16 @@ def choose(job: Job, event: ev.AttemptStarted, now: float, limits: Timeouts) -> 
         nonces=(*job.nonces, event.nonce),
         session_id=event.session_id,
         anchor=event.anchor,
-        due=None,
+        next_action_at=None,
         interaction_id=None,
         message_id=None,
         job_uuid=None,
         percent=None,
-        held_by_bot=False,
-        vanished=None,
-        doubted=None,
+        queued_by_bot=False,
+        start_deleted_at=None,
+        in_doubt_since=None,
         cancel_button=None,
-        cancelling=None,
+        cancel_request=None,
         refusal=None,
         submitted=now,
         started=None,
@@ -256,14 +276,22 @@ def accept(job: Job, event: ev.Accepted, now: float, limits: Timeouts) -> Transi
     """Discord has executed the command."""
     form = job.awaits_form
     due = now + (limits.form_timeout if form else limits.start_timeout)
-    tries = job.tries if form else 0
-    return note(job, now, "submitted", state=State.SUBMITTED, due=due, tries=tries, doubted=None), ()
+    tries = job.failed_tries if form else 0
+    return note(
+        job,
+        now,
+        "submitted",
+        state=State.SUBMITTED,
+        next_action_at=due,
+        failed_tries=tries,
+        in_doubt_since=None,
+    ), ()
 
 
 def uploaded(job: Job, event: ev.Uploaded, now: float, limits: Timeouts) -> Transition:
     """Discord has its local images: it can be sent."""
     words = f"uploaded {', '.join(image.filename for image in event.images)}"
-    return note(job, now, words, uploads=event.images, due=None, tries=0), ()
+    return note(job, now, words, uploads=event.images, next_action_at=None, failed_tries=0), ()
 
 
 def not_uploaded(job: Job, event: ev.UploadFailed, now: float, limits: Timeouts) -> Transition:
@@ -271,21 +299,30 @@ def not_uploaded(job: Job, event: ev.UploadFailed, now: float, limits: Timeouts)
     if event.refusal is not None:
         refused = ev.Refused(event.refusal, executed=False)
         return refuse(replace(job, state=State.SUBMITTING, interaction_id=None), refused, now, limits)
-    if event.posted and job.tries >= POSTS_AT_MOST:
+    if event.posted and job.failed_tries >= POSTS_AT_MOST:
         return fail(job, Refusal(RefusalClass.TRANSIENT, None, f"not uploaded: {event.reason}"), now)
-    wait = backoff(job.tries) if event.retry_after is None else event.retry_after
+    wait = backoff(job.failed_tries) if event.retry_after is None else event.retry_after
     words = f"not uploaded: {event.reason}{AGAIN}{wait:.0f} s"
-    return note(job, now, words, due=now + wait, tries=job.tries + 1), ()
+    return note(job, now, words, next_action_at=now + wait, failed_tries=job.failed_tries + 1), ()
 
 
 def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Timeouts) -> Transition:
     """The button has opened a form: filling it in is an attempt of its own."""
-    if job.press is None or job.started is not None:
+    if job.button_press is None or job.started is not None:
         return job, ()
-    if job.cancelling is not None:
+    if job.cancel_request is not None:
         return cancelled(job, now, "cancelled: the form that Midjourney opened for it is not sent")
     words = "Midjourney opened a form for it"
-    return note(job, now, words, state=State.QUEUED, modal=event.modal, due=None, tries=0, doubted=None), ()
+    return note(
+        job,
+        now,
+        words,
+        state=State.QUEUED,
+        modal=event.modal,
+        next_action_at=None,
+        failed_tries=0,
+        in_doubt_since=None,
+    ), ()
 
 
 def forget_form(job: Job, event: ev.Restarted, now: float, limits: Timeouts) -> Transition:
@@ -297,7 +334,7 @@ def not_sent(job: Job, event: ev.NotSent, now: float, limits: Timeouts) -> Trans
     """Back to the queue, unless its interaction shows that it was executed."""
     if job.interaction_id is not None:
         return accept(job, ev.Accepted(), now, limits)
-    wait = backoff(job.tries) if event.retry_after is None else event.retry_after
+    wait = backoff(job.failed_tries) if event.retry_after is None else event.retry_after
     words = f"not sent: {event.reason}{AGAIN}{wait:.0f} s"
     return back(job, now, words, wait)
 
@@ -309,16 +346,16 @@ def unanswered(job: Job, event: ev.OutcomeUnknown, now: float, limits: Timeouts)
     if job.awaits_form:
         return _press_again(job, _no_form(event.reason), now)
     job, effects = doubt(job, event, now, limits)
-    return (replace(job, doubted=now), ()) if job.state is State.IN_DOUBT else (job, effects)
+    return (replace(job, in_doubt_since=now), ()) if job.state is State.IN_DOUBT else (job, effects)
 
 
 def proven_unsent(job: Job, event: ev.ConfirmedNotExecuted, now: float, limits: Timeouts) -> Transition:
     """Back to the queue: it is shown that nothing was executed."""
     # Only the fate of the POST can be proven so; a job that was silent after its 204 was executed.
-    if job.doubted is None:
+    if job.in_doubt_since is None:
         return job, ()
     words = "found out: it was not executed, so it is sent again"
-    return back(replace(job, doubted=None), now, words)
+    return back(replace(job, in_doubt_since=None), now, words)
 
 
 def doubt(
@@ -327,9 +364,9 @@ def doubt(
     """Whether it runs is not known."""
     if job.awaits_form:
         return _press_again(job, _no_form(event.reason), now)
-    if job.cancelling is not None:
+    if job.cancel_request is not None:
         return cancelled(job, now, f"cancelled, in doubt whether it runs: {event.reason}")
-    return note(job, now, f"in doubt: {event.reason}", state=State.IN_DOUBT, due=None), ()
+    return note(job, now, f"in doubt: {event.reason}", state=State.IN_DOUBT, next_action_at=None), ()
 
 
 def restarted_while_sending(job: Job, event: ev.Restarted, now: float, limits: Timeouts) -> Transition:
@@ -342,18 +379,18 @@ def refuse(job: Job, event: ev.Refused, now: float, limits: Timeouts) -> Transit
     if not event.executed and (job.interaction_id is not None or job.state is not State.SUBMITTING):
         return accept(job, ev.Accepted(), now, limits) if job.state is State.SUBMITTING else (job, ())
     refusal = event.refusal
-    passing = refusal.needs_human or refusal.cls in {RefusalClass.RETRY, RefusalClass.TRANSIENT}
+    passing = refusal.needs_human or refusal.kind in {RefusalClass.RETRY, RefusalClass.TRANSIENT}
     if job.modal is not None and not event.executed and not passing:
         return _press_again(job, refusal, now)
-    waits = refusal.needs_human or refusal.cls is RefusalClass.RETRY
+    waits = refusal.needs_human or refusal.kind is RefusalClass.RETRY
     if not event.executed:
-        waits = waits or refusal.cls in {RefusalClass.STALE_VERSION, RefusalClass.TRANSIENT}
+        waits = waits or refusal.kind in {RefusalClass.STALE_VERSION, RefusalClass.TRANSIENT}
     # A job that had started is paid for; sending it again is a person's decision.
     if not waits or job.started is not None:
         return fail(job, refusal, now)
     # Where a person is needed the sending is paused: once told to go on, it shall go on.
     full = event.executed and not refusal.needs_human
-    pause = limits.queue_full_pause if full else backoff(job.tries)
+    pause = limits.queue_full_pause if full else backoff(job.failed_tries)
     wait = pause if refusal.retry_after is None else refusal.retry_after
     words = f"put back: {refusal.title or refusal.detail}"
     return back(replace(job, modal=None), now, words, wait)
@@ -366,11 +403,11 @@ def _no_form(why: str) -> Refusal:
 
 def _press_again(job: Job, refusal: Refusal, now: float) -> Transition:
     """Nothing has run without a form that is filled in; the button opens another one, but not for ever."""
-    if job.tries >= FORMS_AT_MOST:
+    if job.failed_tries >= FORMS_AT_MOST:
         return fail(job, refusal, now)
-    wait = backoff(job.tries)
+    wait = backoff(job.failed_tries)
     words = f"{refusal.title or refusal.detail}{AGAIN}{wait:.0f} s"
-    return back(replace(job, modal=None, doubted=None), now, words, wait)
+    return back(replace(job, modal=None, in_doubt_since=None), now, words, wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,7 +453,16 @@ def stay(job: Job, event: ev.JobEvent, now: float, limits: Timeouts) -> Transiti
 def fail(job: Job, refusal: Refusal, now: float) -> Transition:
     """It has failed; its answer says why."""
     words = f"failed: {refusal.title or refusal.detail}"
-    job = note(job, now, words, state=State.FAILED, refusal=refusal, due=None, tries=0, finished=now)
+    job = note(
+        job,
+        now,
+        words,
+        state=State.FAILED,
+        refusal=refusal,
+        next_action_at=None,
+        failed_tries=0,
+        finished=now,
+    )
     return job, (ef.PublishFailure(job),)
 
 
@@ -428,13 +474,15 @@ def without_follow_ups(job: Job) -> Job:
 def cancelled(job: Job, now: float, words: str = "cancelled") -> Transition:
     """It has ended as a person wanted; its answer says so."""
     job = without_follow_ups(job)
-    job = note(job, now, words, state=State.CANCELLED, due=None, tries=0, finished=now)
+    job = note(job, now, words, state=State.CANCELLED, next_action_at=None, failed_tries=0, finished=now)
     return job, (ef.PublishFailure(job),)
 
 
 def back(job: Job, now: float, words: str, wait: float | None = None) -> Transition:
     """To the queue, for as many seconds at least; but what a person wants cancelled is not sent again."""
-    if job.cancelling is not None:
+    if job.cancel_request is not None:
         return cancelled(note(job, now, words), now, "cancelled before it was sent again")
     due = None if wait is None else now + wait
-    return note(job, now, words, state=State.QUEUED, due=due, tries=job.tries + 1), ()
+    return note(
+        job, now, words, state=State.QUEUED, next_action_at=due, failed_tries=job.failed_tries + 1
+    ), ()

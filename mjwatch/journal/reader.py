@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.jobs.status_text import to_go_on
+from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.database import (
     DAMAGED,
     check_version,
@@ -387,7 +387,7 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
         "daemon": daemon,
         "paused": None if pause is None else pause.reason,
         "paused_kind": None if pause is None else str(pause.kind),
-        "mend": None if pause is None else to_go_on(pause),
+        "mend": None if pause is None else resume_hint(pause),
         "capped_until": capped_until(reader, max_per_day, now),
         "connected_since": reader.recall("connected") if daemon else None,
         "trouble": reader.recall("trouble") if daemon else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.journal.database import check_version, no_journal, translated
@@ -42,8 +42,17 @@ class Outcome:
 
     job: str | None
     done: bool
-    words: str
+    message: str
     needs_person: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as ``--json`` prints it and as the journal stores it."""
+        return {"job": self.job, "done": self.done, "words": self.message, "needs_person": self.needs_person}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Outcome:
+        """Return the outcome that ``to_json`` described."""
+        return cls(data["job"], data["done"], data["words"], data["needs_person"])
 
 
 @contextmanager
@@ -101,11 +110,11 @@ def open_requests(db: sqlite3.Connection) -> list[Request]:
 
 def answer(db: sqlite3.Connection, request_id: int, outcomes: Sequence[Outcome], now: float) -> None:
     """Write down what became of a request, and forget what was answered long ago."""
-    text = json.dumps([asdict(outcome) for outcome in outcomes])
+    text = json.dumps([outcome.to_json() for outcome in outcomes])
     db.execute("UPDATE requests SET answer=?, answered=? WHERE id=?", (text, now, request_id))
     db.execute("DELETE FROM requests WHERE answered<?", (now - KEPT,))
 
 
 def read_answer(text: str) -> list[Outcome]:
     """The outcomes that ``answer`` wrote."""
-    return [Outcome(**outcome) for outcome in json.loads(text)]
+    return [Outcome.from_json(outcome) for outcome in json.loads(text)]

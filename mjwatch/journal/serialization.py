@@ -53,13 +53,15 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), default=_as_object)
 
 def load_job(text: str) -> Job:
     """The job that ``dump_job`` wrote, also an older one; other text: ValueError, KeyError, TypeError."""
-    data: dict[str, Any] = dict(json.loads(text))
-    data.pop("priority", None)  # until version 2 it stood here, and was 0
+    data = _renamed(json.loads(text), _OLD_JOB_KEYS)
+    data.pop("priority", None)  # until version 2 the job held the priority, which was always 0
     data["state"] = State(data["state"])
     data["prompt"] = load_prompt(data["prompt"])
-    data["press"] = ButtonPress(**data["press"]) if data.get("press") else None
+    data["button_press"] = ButtonPress(**data["button_press"]) if data.get("button_press") else None
     data["cancel_button"] = ButtonPress(**data["cancel_button"]) if data.get("cancel_button") else None
-    data["cancelling"] = CancelRequest(**data["cancelling"]) if data.get("cancelling") else None
+    data["cancel_request"] = (
+        _load_cancel_request(data["cancel_request"]) if data.get("cancel_request") else None
+    )
     data["modal"] = _load_modal(data["modal"]) if data.get("modal") else None
     data["uploads"] = tuple(UploadedImage(**image) for image in data.get("uploads", ()))
     data["nonces"] = tuple(data["nonces"])
@@ -89,8 +91,29 @@ def _load_result(data: dict[str, Any]) -> Result:
 
 
 def _load_refusal(data: dict[str, Any]) -> Refusal:
-    data["cls"] = RefusalClass(data["cls"]) if data["cls"] else None
+    data = _renamed(data, {"cls": "kind"})
+    data["kind"] = RefusalClass(data["kind"]) if data["kind"] else None
     return Refusal(**data)
+
+
+def _load_cancel_request(data: dict[str, Any]) -> CancelRequest:
+    return CancelRequest(**_renamed(data, {"due": "next_action_at"}))
+
+
+_OLD_JOB_KEYS = {
+    "due": "next_action_at",
+    "tries": "failed_tries",
+    "vanished": "start_deleted_at",
+    "doubted": "in_doubt_since",
+    "held_by_bot": "queued_by_bot",
+    "cancelling": "cancel_request",
+    "press": "button_press",
+}
+"""Names of a job's fields in journals of version 2 and older, and the names since."""
+
+
+def _renamed(data: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    return {names.get(key, key): value for key, value in data.items()}
 
 
 def stored_path(path: str) -> str | bytes:

@@ -227,4 +227,12 @@ def _columns(job: Job) -> tuple[str | int | float | None, ...]:
     """What is kept of a job beside its body, to find it by, and the body."""
     result = None if job.result is None else job.result.message_id
     ids = (job.job_uuid, job.message_id, result)
-    return (job.state, int(job.open), job.prompt.priority, job.due, *ids, len(job.nonces), dump_job(job))
+    return (
+        job.state,
+        int(job.open),
+        job.prompt.priority,
+        job.next_action_at,
+        *ids,
+        len(job.nonces),
+        dump_job(job),
+    )

@@ -36,7 +36,7 @@ def read_interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> list[tup
         return [(named.id, _event(event, named, interaction_id))] if named is not None else []
     jobs = tuple(jobs)
     pressed = next(
-        (job for job in jobs if job.cancelling is not None and job.cancelling.nonce == nonce), None
+        (job for job in jobs if job.cancel_request is not None and job.cancel_request.nonce == nonce), None
     )
     if pressed is not None:
         failed = _failed_press(event)
@@ -74,7 +74,7 @@ def _event(event: ev.GatewayDispatch, job: Job, interaction_id: str) -> ev.JobEv
 
 def _form(data: Mapping[str, Any], job: Job) -> ev.JobEvent:
     modal = read_modal(data)
-    if modal is not None and job.press is not None and prompt_field(modal) is not None:
+    if modal is not None and job.button_press is not None and prompt_field(modal) is not None:
         return ev.ModalOpened(modal)
     title = text_of(data.get("title"))
     detail = f"Midjourney asks in a form what mjwatch can't answer: {title or 'it has no title'}"

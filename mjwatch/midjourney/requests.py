@@ -58,8 +58,8 @@ class JobRequest:
 
 def order_for(job: Job) -> JobRequest:
     """What is POSTed for this job. Raises ValueError, in words, if nothing can be made of what it wants."""
-    if job.press is not None:
-        return JobRequest(_pressed(job, job.press))
+    if job.button_press is not None:
+        return JobRequest(_pressed(job, job.button_press))
     make = _COMMANDS.get(job.prompt.command)
     if make is None:
         raise ValueError(f"there is no command {job.prompt.command!r}: there are {', '.join(_COMMANDS)}")

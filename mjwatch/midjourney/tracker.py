@@ -183,7 +183,7 @@ class MessageTracker:
                 job.prompt.text,
                 job.job_uuid,
                 since=job.message_id or job.anchor,
-                pressed=job.press.message_id if job.press else None,
+                pressed=job.button_press.message_id if job.button_press else None,
                 picture=expected_of(job).picture,
             )
         )
@@ -208,7 +208,7 @@ class MessageTracker:
         """
         message_id = reading.message_id or ""
         for job in jobs.values() if reading.nonce is not None else ():
-            pressed = job.cancelling is not None and job.cancelling.nonce == reading.nonce
+            pressed = job.cancel_request is not None and job.cancel_request.nonce == reading.nonce
             if pressed and message_id != job.message_id and reading.kind not in FINALS:
                 self._press_answers[message_id] = job.id
         job_id = self._press_answers.get(message_id)
@@ -317,7 +317,7 @@ def _job_events(reading: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEve
 
 def _of_present_attempt(reading: ParsedMessage, job: Job) -> bool:
     """A refusal that comes late for an earlier attempt says nothing of the present one."""
-    pressed = job.cancelling.nonce if job.cancelling is not None else None
+    pressed = job.cancel_request.nonce if job.cancel_request is not None else None
     return reading.nonce in {None, job.nonce, pressed}
 
 

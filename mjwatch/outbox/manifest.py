@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import mjwatch
 from mjwatch.errors import OutboxError
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.status_text import ADVICE, advice
 from mjwatch.model import Job, Refusal, RefusalClass, State
+from mjwatch.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,7 @@ def build_manifest(
         },
         "history": [{"at": iso(note.at), "event": note.event} for note in job.history],
         "error": _error(job.refusal),
-        "version": mjwatch.__version__,
+        "version": __version__,
     }
 
 
@@ -140,7 +140,7 @@ def iso(time: float | None) -> str | None:
 
 def may_retry(refusal: Refusal) -> bool:
     """Whether sending the same prompt again can help."""
-    return refusal.cls not in {RefusalClass.USER, RefusalClass.MODERATION}
+    return refusal.kind not in {RefusalClass.USER, RefusalClass.MODERATION}
 
 
 def _content(data: bytes) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _error(refusal: Refusal | None) -> dict[str, Any] | None:
     if refusal is None:
         return None
     return {
-        "class": refusal.cls,
+        "class": refusal.kind,
         "title": refusal.title,
         "detail": refusal.detail,
         "needs_human": refusal.needs_human,

@@ -7,10 +7,10 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-import mjwatch
 from mjwatch.errors import MjwatchError
 from mjwatch.filesystem.files import durable_replace
 from mjwatch.outbox.manifest import iso
+from mjwatch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,7 +105,7 @@ class StatusFile:
         essence = json.dumps(_without_passing(facts), sort_keys=True)
         if essence == self._written:
             return
-        status = {"schema": SCHEMA, "at": iso(self._clock()), "version": mjwatch.__version__, **facts}
+        status = {"schema": SCHEMA, "at": iso(self._clock()), "version": __version__, **facts}
         text = json.dumps(status, ensure_ascii=False, indent=2) + "\n"
         durable_replace(self._path, text.encode("utf-8", "replace"))
         self._written = essence

@@ -120,7 +120,7 @@ class Wildcards:
         except PromptFileError as error:
             if error.message.startswith(_FOLDER):  # it was in a wildcard within this one
                 raise
-            raise PromptFileError(f"{place}: {error.message}", error.mend) from error
+            raise PromptFileError(f"{place}: {error.message}", error.hint) from error
 
     def _check(self, name: str) -> None:
         if name in self._reading:

@@ -120,7 +120,7 @@ def placed(where: str) -> Iterator[None]:
     try:
         yield
     except PromptFileError as error:
-        raise PromptFileError(f"{where}: {error.message}" if where else error.message, error.mend) from error
+        raise PromptFileError(f"{where}: {error.message}" if where else error.message, error.hint) from error
 
 
 def _written(count: int) -> str:

@@ -208,7 +208,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def read_table(cls: type[T], table: Mapping[str, object]) -> tuple[T, list[str]]:
-    """``cls`` made out of the table's known keys, and a line for each value that is not usable."""
+    """``kind`` made out of the table's known keys, and a line for each value that is not usable."""
     values: dict[str, Any] = {}
     problems = []
     for key, kind in kinds(cls).items():

@@ -8,7 +8,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import mjwatch
 from mjwatch import events as ev
 from mjwatch.errors import (
     DownloadError,
@@ -29,6 +28,7 @@ from mjwatch.outbox.manifest import (
 )
 from mjwatch.outbox.publisher import prompt_file_name, stem_of
 from mjwatch.pictures.metadata import Provenance, with_provenance
+from mjwatch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,7 +152,7 @@ class Collector:
     def _provenance(self, job: Job, result: Result) -> Provenance:
         """What the pictures are to say of themselves. A follow-up often has no words of its own."""
         prompt = (job.prompt.text or result.echoed) if self._embed_prompt else None
-        software, created = f"mjwatch {mjwatch.__version__}", job.finished or time.time()
+        software, created = f"mjwatch {__version__}", job.finished or time.time()
         return Provenance(prompt, software, created, result.job_uuid)
 
     def _fetch_once(self, picture: RemotePicture, message_id: str, job_id: str) -> bytes:

@@ -14,12 +14,12 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Any
 
-from mjwatch import __version__
 from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.discord.http import Transport
 from mjwatch.errors import ConfigError, HookError, WireError
 from mjwatch.host.log import LogOnce
 from mjwatch.outbox.manifest import FILE_NAME, iso
+from mjwatch.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

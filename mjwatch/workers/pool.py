@@ -116,10 +116,10 @@ class WorkerPool:
                 raise AssertionError("the loop does it itself")
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether all its threads are there, and none is at one effect for longer than that can take."""
         alive = all(thread.is_alive() for thread in self._threads)
-        return alive and not any(pulse.hangs for pulse in self._pulses)
+        return alive and not any(pulse.stalled for pulse in self._pulses)
 
     def _run(self, effects: queue.SimpleQueue[ef.Effect | None]) -> None:
         pulse = Liveness(LONGEST_EFFECT)
@@ -193,7 +193,7 @@ def _unforeseen(effect: ef.Effect, error: Exception) -> ev.LoopEvent | None:
             failure = ev.CancelPressed(f"a fault in mjwatch: {words}")
             return ev.ForJob(effect.job.id, failure, effect.job.nonce)
         case ef.FetchResult() | ef.PublishFailure():
-            final = isinstance(effect, ef.FetchResult) and effect.job.tries + 1 >= FAULTY_TRIES
+            final = isinstance(effect, ef.FetchResult) and effect.job.failed_tries + 1 >= FAULTY_TRIES
             return ev.ForJob(effect.job.id, ev.SaveFailed(f"a fault in mjwatch while saving: {words}", final))
         case ef.ReadHistory():
             return ev.HistoryReadFailed(f"a fault in mjwatch: {words}")

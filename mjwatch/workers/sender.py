@@ -123,7 +123,7 @@ class Sender:
             return ev.OutcomeUnknown(str(error))
         except AnsweredNoError as error:
             refusal = error.refusal
-            if refusal.cls is RefusalClass.STALE_VERSION and self._rest.forget_commands(INDEX_FLOOR):
+            if refusal.kind is RefusalClass.STALE_VERSION and self._rest.forget_commands(INDEX_FLOOR):
                 return ev.NotSent("the command's version was out of date; it is read anew", retry_after=0.0)
             return ev.Refused(refusal, executed=False)
         return ev.Accepted()
@@ -198,14 +198,14 @@ def _press_again_in(refusal: Refusal) -> float | None:
     """Seconds after which Cancel Job may be pressed again; None if that can't help."""
     if refusal.needs_human:
         return 0.0  # nothing is sent before the person has acted
-    if refusal.cls not in {RefusalClass.RETRY, RefusalClass.TRANSIENT}:
+    if refusal.kind not in {RefusalClass.RETRY, RefusalClass.TRANSIENT}:
         return None
     return PRESS_AGAIN if refusal.retry_after is None else refusal.retry_after
 
 
 def _of_upload(refusal: Refusal) -> Refusal:
     """A no to a picture is this job's alone, even if it is for want of a right: prompts without any go on."""
-    if refusal.cls is not RefusalClass.CONFIG:
+    if refusal.kind is not RefusalClass.CONFIG:
         return refusal
     advice = "Let the account attach files in this channel, or give the picture's address on the web."
     return replace(refusal, needs_human=False, advice=advice)

@@ -81,9 +81,11 @@ def done_job(buttons: tuple[Button, ...] = (), kind: ResultKind = ResultKind.GRI
 def pressed_job(action: str, job_id: str = "childaaa", parent: Job | None = None, **facts: Any) -> Job:
     """A follow-up of ``done_job`` that is on its way."""
     job = follow_up(parent or done_job(), Prompt("", action=action), job_id, 1200.0)
-    assert job.press is not None, job.refusal
+    assert job.button_press is not None, job.refusal
     defaults: dict[str, Any] = {"state": State.SUBMITTED, "nonces": (f"nonce-{job_id}",), "anchor": "590"}
-    fields = {name: getattr(job, name) for name in ("id", "prompt", "accepted", "source", "parent", "press")}
+    fields = {
+        name: getattr(job, name) for name in ("id", "prompt", "accepted", "source", "parent", "button_press")
+    }
     return Job(**(fields | defaults | facts))
 
 

@@ -94,7 +94,7 @@ def check(place: Path, api: FakeAPI | ConfigError | None = None) -> dict[str, Ch
     results = run_checks(place / "config.toml", connect=connect, environ={}, inotify=place / "inotify")
     for result in results:
         assert TOKEN not in repr(result)
-        assert bool(result.mend) == (result.state in (CheckState.WARN, CheckState.FAIL))
+        assert bool(result.hint) == (result.state in (CheckState.WARN, CheckState.FAIL))
     if isinstance(api, FakeAPI) and api.asked:
         assert api.closed
     return {result.name: result for result in results}

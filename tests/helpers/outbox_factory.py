@@ -51,9 +51,9 @@ def an_outbox(folder: Path, jobs: int) -> list[str]:
 
 def a_job(number: int, **changes: Any) -> Job:
     """The so-manyth job; neighbours differ in words, shape, folder, label and outcome."""
-    chance = random.Random(number)
+    rng = random.Random(number)
     ratio = RATIOS[number % len(RATIOS)][0]
-    words = f"{chance.choice(SUBJECTS)} {chance.choice(MANNERS)}, number{number} --ar {ratio}"
+    words = f"{rng.choice(SUBJECTS)} {rng.choice(MANNERS)}, number{number} --ar {ratio}"
     accepted = (FIRST + number * APART).timestamp()
     place = FOLDERS[number % len(FOLDERS)]
     failed, follows = number % 10 == 7, number % 9 == 4

@@ -166,7 +166,7 @@ def at_its_end(stage: Stage, row: Row) -> bool:
         case End.FAILED:
             return job.state is State.FAILED and job.published is not None
         case End.IN_DOUBT:
-            return job.state is State.IN_DOUBT and job.doubted is None
+            return job.state is State.IN_DOUBT and job.in_doubt_since is None
         case End.PERSON:
             return recall(stage, "paused") is not None and job.state is not State.SUBMITTING
         case End.WAITS:

@@ -142,7 +142,7 @@ def test_a_named_file_that_is_not_there_is_told_with_its_name(tmp_path: Path) ->
         Config.load(None, environ={"MJWATCH_CONFIG": str(tmp_path / "gone.toml")})
     with pytest.raises(ConfigError) as found:
         Config.load(tmp_path / "new place" / "config.toml", environ={})
-    assert found.value.mend == f"`mjwatch --config '{tmp_path}/new place/config.toml' init` makes one"
+    assert found.value.hint == f"`mjwatch --config '{tmp_path}/new place/config.toml' init` makes one"
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class LineCommands:
 
     def _tell(self, error: MjwatchError) -> None:
         self.failed = True
-        told = plain(" - ".join(half for half in (error.message, error.mend) if half))
+        told = plain(" - ".join(half for half in (error.message, error.hint) if half))
         for line in wrapped(told, room()):
             typer.echo(line, err=True)
 
@@ -100,7 +100,7 @@ class LineCommands:
         for outcome in outcomes:
             self.failed = self.failed or not outcome.done
             prompt = wish.prompts.get(outcome.job or "")
-            told = f"{outcome.job}  {outcome.words}  {prompt.text if prompt else ''}"
+            told = f"{outcome.job}  {outcome.message}  {prompt.text if prompt else ''}"
             typer.echo(plain(told, room() if outcome.done else None))
 
     def _command(self, text: str) -> bool:

@@ -63,8 +63,8 @@ def ended(job: Job, outbox: Path, width: int | None = None) -> str | None:
     if job.state is State.DONE and job.folder is not None:
         return f"{head}\n{' ' * INDENT}{plain(outbox / job.folder)}"
     if job.state is State.IN_DOUBT or (job.state in ENDED and not job.open):
-        why, mend = reason(job)
-        told = " - ".join(half for half in (why, mend) if half)
+        why, hint = reason(job)
+        told = " - ".join(half for half in (why, hint) if half)
         below = [" " * INDENT + line for line in wrapped(plain(told), width, INDENT)] if told else []
         return "\n".join([head, *below])
     return None

@@ -53,7 +53,7 @@ def _own_ids(job: Job) -> tuple[str, ...]:
 
     A prompt's uuid is not: what is made of its pictures by hand might go under it too.
     """
-    return ("nonce", "message", "job uuid") if job.press is not None else ("nonce", "message")
+    return ("nonce", "message", "job uuid") if job.button_press is not None else ("nonce", "message")
 
 
 def not_newer(message_id: str | None, anchor: str | None) -> bool:
@@ -72,7 +72,7 @@ def _nonce(reading: ParsedMessage, job: Job) -> bool | None:
         return None
     if reading.nonce == job.nonce or (reading.nonce in job.nonces and job.state in _BETWEEN_ATTEMPTS):
         return True
-    if job.cancelling is not None and reading.nonce == job.cancelling.nonce:
+    if job.cancel_request is not None and reading.nonce == job.cancel_request.nonce:
         return None  # of the press that stops it
     # An earlier attempt that shows up beside the present one is another job of Midjourney's.
     return None if reading.kind in FINALS and reading.nonce not in job.nonces else False
@@ -136,8 +136,8 @@ class Expected:
 
 def expected_of(job: Job) -> Expected:
     """What may be said about this job."""
-    if job.press is not None:
-        return _of_press(job.press)
+    if job.button_press is not None:
+        return _of_press(job.button_press)
     command, text = job.prompt.command, job.prompt.text
     return _of_command(command, "--video" in text, text.strip().lower() if command == "show" else None)
 
@@ -161,9 +161,9 @@ def speaks_of(reading: ParsedMessage, job: Job, expected: Expected) -> bool:
         return False
     if None not in {reading.image_index, expected.picture} and reading.image_index != expected.picture:
         return False
-    if reading.command is not None and job.press is None:
+    if reading.command is not None and job.button_press is None:
         return reading.command.partition(" ")[0] == job.prompt.command.partition(" ")[0]
-    if reading.kind in _NOTICES and job.press is not None:
+    if reading.kind in _NOTICES and job.button_press is not None:
         return True  # the footer of a notice names the command that the prompt was first given to
     return reading.action is None or reading.action in expected.actions
 
@@ -253,8 +253,8 @@ def twin_of(job: Job) -> str:
 
     All but those of prompts begin with a line break, which no prompt's has.
     """
-    if job.press is not None:
-        return f"\n{job.press.message_id} {_kind(job.press)}"
+    if job.button_press is not None:
+        return f"\n{job.button_press.message_id} {_kind(job.button_press)}"
     match job.prompt.command:
         case "imagine" if job.prompt.action is None:
             return normalise(job.prompt.text)

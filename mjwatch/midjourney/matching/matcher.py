@@ -158,7 +158,7 @@ def _fits(reading: ParsedMessage, job: Job) -> bool:
 
 def _looks(reading: ParsedMessage, job: Job) -> Match:
     """What the two have in common where it is no id."""
-    by_button = job.press is not None and reading.reply_to == job.press.message_id
+    by_button = job.button_press is not None and reading.reply_to == job.button_press.message_id
     return Match(job.id, "button" if by_button else "text")
 
 
@@ -182,7 +182,7 @@ def _by_looks(
 def _whole(reading: ParsedMessage, jobs: list[Job]) -> list[Job]:
     """Of jobs by their prompt those that have it whole; only if none has, those whose echo may be cut off."""
     prompt = normalise(reading.prompt or "")
-    whole = [job for job in jobs if job.press is not None or normalise(job.prompt.text) == prompt]
+    whole = [job for job in jobs if job.button_press is not None or normalise(job.prompt.text) == prompt]
     return whole or jobs
 
 
@@ -199,5 +199,5 @@ def _is_waiting_for(reading: ParsedMessage, job: Job) -> bool:
         return False
     if reading.kind is MessageKind.STARTED:
         # The start of a job that the bot had let wait has no nonce; a start that is ours otherwise has.
-        return job.message_id is None and (job.held_by_bot or job.state is State.IN_DOUBT)
+        return job.message_id is None and (job.queued_by_bot or job.state is State.IN_DOUBT)
     return reading.kind in FINALS or job.message_id is None

@@ -321,7 +321,7 @@ def _image(image: RemotePicture) -> dict[str, Any]:
 def _error_fields(refusal: Refusal | None) -> dict[str, Any] | None:
     if refusal is None:
         return None
-    return {"title": refusal.title, "class": refusal.cls, "needs_human": refusal.needs_human}
+    return {"title": refusal.title, "class": refusal.kind, "needs_human": refusal.needs_human}
 
 
 def _http(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class RefusalPattern:
     """One row: what is looked for (lower case, anywhere in the text) and what it means."""
 
     pattern: str
-    cls: RefusalClass | None
+    kind: RefusalClass | None
     advice: str
     needs_human: bool = False
     outcome: NoticeEffect = NoticeEffect.REFUSED
@@ -202,7 +202,7 @@ def judge_embed(title: str, description: str, colour: int | None, footer: str, n
         wording = RefusalPattern("", None, _UNKNOWN_ADVICE)
     if wording is None or wording.outcome is not NoticeEffect.REFUSED:
         return Notice(NoticeEffect.INFORMS if wording is None else wording.outcome)
-    if _DECLINE.match(footer) and wording.cls in (_TRANSIENT, None):
+    if _DECLINE.match(footer) and wording.kind in (_TRANSIENT, None):
         wording = RefusalPattern("", _MODERATION, _REPHRASE)
     return Notice(NoticeEffect.REFUSED, _refusal(wording, title or None, description, now))
 
@@ -242,6 +242,6 @@ def _headed(words: str) -> RefusalPattern | None:
 
 
 def _refusal(wording: RefusalPattern, title: str | None, detail: str, now: float | None) -> Refusal:
-    at = _RETRY_AT.search(detail) if wording.cls is RefusalClass.RETRY else None
+    at = _RETRY_AT.search(detail) if wording.kind is RefusalClass.RETRY else None
     wait = max(0.0, int(at[1]) - now) if at and now is not None else None
-    return Refusal(wording.cls, title, detail, wording.needs_human, wait, wording.advice)
+    return Refusal(wording.kind, title, detail, wording.needs_human, wait, wording.advice)

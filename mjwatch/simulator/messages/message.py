@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.messages.profiles import Profile
 
-BUTTON, ROW, SELECT, TEXT_INPUT = 2, 1, 3, 4
+BUTTON, ROW, SELECT = 2, 1, 3
 SECONDARY, PRIMARY, SUCCESS, DANGER, LINK = 2, 1, 3, 4, 5
 REPLY, CONTEXT_MENU_COMMAND = 19, 23
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from mjwatch.discord.protocol import INTERACTION_COMMAND, INTERACTION_COMPONENT, INTERACTION_MODAL
 from mjwatch.simulator.http import errors
 from mjwatch.simulator.http.validation import checked_custom_id, objects
-from mjwatch.simulator.messages.message import TEXT_INPUT
 from mjwatch.simulator.world import BOT_ID, USER_ID, SimulatedChannel
 
 if TYPE_CHECKING:
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
     from mjwatch.simulator.world import Json
 
+
+TEXT_INPUT = 4
+"""The component type (discord-api-docs, component reference)."""
 
 MODAL_LIFETIME = 900.0
 """Seconds that a modal can be sent in: as long as an interaction's token lives (discord-api-docs)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,13 @@ from mjwatch.simulator.midjourney.text_commands import ANSWER_TIME, Preferences,
 from mjwatch.simulator.recorder import ExecutedInteraction
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from mjwatch.simulator.faults.registry import ArmedFault
     from mjwatch.simulator.gateway.sessions import Sessions
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.messages.modals import Interaction, OpenModals
+    from mjwatch.simulator.midjourney.context import Answer
     from mjwatch.simulator.midjourney.job import BotContext
     from mjwatch.simulator.options import SimulatorOptions
     from mjwatch.simulator.recorder import Recorder
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 ANSWER_LIMIT = 3.0
 """Seconds that Discord waits for a bot before it says INTERACTION_FAILURE."""
 REASON_TIMEOUT = 2
-
-Answer = Callable[["Interaction", "ExecutedInteraction"], Coroutine[Any, Any, None]]
 
 
 class MidjourneyBot:

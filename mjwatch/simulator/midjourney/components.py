@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.http.history import History
     from mjwatch.simulator.messages.modals import Interaction, ModalForm, OpenModals
     from mjwatch.simulator.messages.plans import RenderPlan
-    from mjwatch.simulator.midjourney.bot import Answer
+    from mjwatch.simulator.midjourney.context import Answer
     from mjwatch.simulator.midjourney.imagine import ImagineCommands
     from mjwatch.simulator.midjourney.job import BotContext
     from mjwatch.simulator.midjourney.queue import RenderQueue

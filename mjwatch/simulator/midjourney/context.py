@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
 from mjwatch.simulator.messages.notices import asked_notice
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from mjwatch.simulator.messages.modals import Interaction
     from mjwatch.simulator.messages.notices import BotNotice
     from mjwatch.simulator.midjourney.job import BotContext
+    from mjwatch.simulator.recorder import ExecutedInteraction
+Answer = Callable[["Interaction", "ExecutedInteraction"], Coroutine[Any, Any, None]]
+"""What answers one interaction."""
+
 BANNED = "Banned prompt"
 
 

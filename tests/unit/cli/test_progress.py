@@ -17,10 +17,12 @@ BANNED = Refusal(RefusalClass.MODERATION, "Banned prompt", "The word is banned."
 
 def _story() -> list[Job]:
     refused = a_job("jobbbbbb", "a nasty\x1b cat", state=State.FAILED, refusal=BANNED)
-    again = a_job("jobccccc", state=State.QUEUED, tries=1, history=(Note(1.0, "not sent: no network"),))
+    again = a_job(
+        "jobccccc", state=State.QUEUED, failed_tries=1, history=(Note(1.0, "not sent: no network"),)
+    )
     return [
         a_job(state=State.QUEUED),
-        a_job(state=State.SUBMITTED, held_by_bot=True),
+        a_job(state=State.SUBMITTED, queued_by_bot=True),
         a_job(state=State.RUNNING, percent=46),
         a_job(state=State.RUNNING, percent=46),
         a_job(state=State.DONE),

@@ -75,15 +75,15 @@ def test_each_key_that_is_missing_or_open_to_others_has_its_own_line(place: Path
     results = run_checks(place / "config.toml", connect=lambda _config, _keys: FakeAPI(), environ={})
     lines = [result for result in results if result.name == "keys"]
     assert [line.state for line in lines] == [CheckState.FAIL, CheckState.FAIL]
-    assert lines[0].mend == f"chmod 600 {place / 'keys/authToken.key'}"
-    assert "discord.com/channels/" in lines[1].mend
+    assert lines[0].hint == f"chmod 600 {place / 'keys/authToken.key'}"
+    assert "discord.com/channels/" in lines[1].hint
 
 
 def test_a_key_folder_that_others_may_change_is_a_warning(place: Path) -> None:
     (place / "keys").chmod(0o777)
     results = check(place)
     assert states(results) == {"keys": "warn"}
-    assert results["keys"].mend == f"chmod 700 {place / 'keys'}"
+    assert results["keys"].hint == f"chmod 700 {place / 'keys'}"
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_an_unreachable_api_is_one_failure_and_the_rest_is_skipped(place: Path, 
 def test_an_address_that_must_not_see_the_token_fails_without_a_request(place: Path) -> None:
     results = check(place, ConfigError("the token may not be sent to example.org", "see allow_hosts"))
     assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[2:], "skipped")
-    assert results["token"].mend == "see allow_hosts"
+    assert results["token"].hint == "see allow_hosts"
 
 
 def test_a_token_that_discord_refuses_ends_the_asking(place: Path) -> None:
     api = FakeAPI(me=refusal(RefusalClass.ACCOUNT))
     results = check(place, api)
     assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[3:], "skipped")
-    assert "`mjwatch keys set token`" in results["token"].mend
+    assert "`mjwatch keys set token`" in results["token"].hint
     assert api.asked == [("me",)]
 
 
@@ -115,16 +115,16 @@ def test_a_rate_limit_is_a_warning_a_discord_in_trouble_a_failure_and_advice_is_
     assert states(check(place, FakeAPI(command=refusal(RefusalClass.RETRY)))) == {"command": "warn"}
     trouble = check(place, FakeAPI(command=refusal(RefusalClass.TRANSIENT)))
     assert states(trouble) == {"command": "fail"}
-    assert trouble["command"].mend == "try again in a few minutes"
+    assert trouble["command"].hint == "try again in a few minutes"
     told = check(place, FakeAPI(channel=refusal(RefusalClass.CONFIG, "join the guild")))
     assert states(told) == {"channel": "fail"}
-    assert told["channel"].mend == "join the guild"
+    assert told["channel"].hint == "join the guild"
 
 
 def test_a_command_that_is_not_offered_fails(place: Path) -> None:
     results = check(place, FakeAPI(command=refusal(RefusalClass.CONFIG)))
     assert states(results) == {"command": "fail"}
-    assert "/imagine" in results["command"].mend
+    assert "/imagine" in results["command"].hint
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_channel_in_another_place_than_the_keys_say_fails_with_the_cure(
     write_keys(place, API_guild_id=guild)
     results = check(place, FakeAPI(channel={"id": CHANNEL, **channel}))
     assert states(results) == {"guild": "fail", "channel": "skipped"}
-    assert told in results["guild"].mend
+    assert told in results["guild"].hint
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_conversation_with_others_than_the_bot_fails_with_the_cure(
     write_keys(place, API_guild_id="")
     results = check(place, FakeAPI(channel={"id": CHANNEL, **channel}))
     assert states(results) == {"channel": "fail"}
-    assert "address from the browser" in results["channel"].mend
+    assert "address from the browser" in results["channel"].hint
 
 
 @pytest.mark.parametrize(("ahead", "words"), [(3600.0, "3600 s ahead of"), (-90.0, "90 s behind")])

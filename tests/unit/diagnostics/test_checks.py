@@ -52,7 +52,7 @@ def test_folders_within_each_other_fail(place: Path) -> None:
     results = run_checks(place / "config.toml", connect=lambda _config, _keys: FakeAPI(), environ={})
     lines = [result for result in results if result.name == "folders"]
     assert [line.state for line in lines] == [CheckState.FAIL, CheckState.FAIL]
-    assert all("config.toml" in line.mend for line in lines)
+    assert all("config.toml" in line.hint for line in lines)
 
 
 def test_a_folder_that_may_not_be_written_to_fails() -> None:
@@ -94,7 +94,7 @@ def test_state_on_another_file_system_is_a_warning(place: Path, monkeypatch: pyt
     monkeypatch.setattr("pathlib.Path.rename", refuse)
     results = check(place)
     assert states(results) == {"staging": "warn"}
-    assert ".mjwatch-staging" in results["staging"].mend
+    assert ".mjwatch-staging" in results["staging"].hint
     assert list((place / "state").iterdir()) == []
 
 
@@ -117,7 +117,7 @@ def test_the_inbox_of_another_host_fails_and_ones_own_is_fine(place: Path) -> No
     found = check(place)
     assert states(found) == {"owner": "fail"}
     assert '"attic"' in found["owner"].detail
-    assert "--take-over" in found["owner"].mend
+    assert "--take-over" in found["owner"].hint
     marker.write_text("garbage")
     assert states(check(place)) == {"owner": "fail"}
     marker.write_text(json.dumps({"host": "here", "machine": machine_id(), "journal": "x"}))
@@ -145,7 +145,7 @@ def test_a_kernel_that_lets_no_watch_begin_is_a_warning(place: Path, monkeypatch
     monkeypatch.setattr("mjwatch.filesystem.probe.inotify_obstacle", lambda: "Too many open files")
     found = check(place)
     assert states(found) == {"inotify": "warn"}
-    assert "max_user_instances" in found["inotify"].mend
+    assert "max_user_instances" in found["inotify"].hint
 
 
 def test_what_systemd_hands_over_is_told(place: Path, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_key_file_that_others_may_change_is_a_warning(place: Path) -> None:
     (place / "keys/API_channel_id.key").chmod(0o666)
     found = check(place)
     assert states(found) == {"keys": "warn"}
-    assert found["keys"].mend == f"chmod 600 {place}/keys/API_channel_id.key"
+    assert found["keys"].hint == f"chmod 600 {place}/keys/API_channel_id.key"
 
 
 def test_what_waits_for_a_person_is_a_warning(place: Path) -> None:
@@ -182,7 +182,7 @@ def test_what_waits_for_a_person_is_a_warning(place: Path) -> None:
         journal.remember({"paused": {"reason": "Discord asks for a captcha", "kind": "account"}})
     found = check(place)
     assert states(found) == {"sending": "warn"}
-    assert "mjwatch resume" in found["sending"].mend
+    assert "mjwatch resume" in found["sending"].hint
 
 
 # ---- the journal
@@ -217,7 +217,7 @@ def test_a_damaged_copy_of_the_journal_fails_with_what_to_do_and_is_left_as_it_i
     before = path.read_bytes()
     found = check(place)["journal"]
     assert found.state is CheckState.FAIL
-    assert "restore a copy" in found.mend
+    assert "restore a copy" in found.hint
     assert path.read_bytes() == before
 
 
@@ -240,4 +240,4 @@ def test_a_journal_that_may_not_be_read_is_told() -> None:
         journal_of(place).chmod(0)
         found = check(place)["journal"]
         assert found.state is CheckState.FAIL
-        assert "as the user that the service runs as" in found.mend
+        assert "as the user that the service runs as" in found.hint

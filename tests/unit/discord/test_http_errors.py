@@ -35,9 +35,9 @@ def test_a_success_refuses_nothing(status: int, body: object) -> None:
 
 def test_a_stale_version_is_told_apart_from_other_400s() -> None:
     stale = read(400, form("data", "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION"))
-    assert (stale.cls, stale.needs_human) == (R.STALE_VERSION, False)
+    assert (stale.kind, stale.needs_human) == (R.STALE_VERSION, False)
     other = read(400, form("data.options.0.value", "BASE_TYPE_MAX_LENGTH"))
-    assert other.cls is R.USER
+    assert other.kind is R.USER
     assert "data.options.0.value: BASE_TYPE_MAX_LENGTH" in other.detail
 
 
@@ -46,12 +46,12 @@ def test_a_stale_version_is_found_in_a_list_too() -> None:
     for errors in ([stale], {"data": [stale]}, {"data": {"0": stale}}, stale):
         refusal = read_answer(400, {}, {"code": 50035, "errors": errors})
         assert refusal is not None
-        assert refusal.cls is RefusalClass.STALE_VERSION
+        assert refusal.kind is RefusalClass.STALE_VERSION
 
 
 def test_the_localised_text_beside_a_code_decides_nothing() -> None:
     body = {"code": 10008, "message": "Unknown Channel"}
-    assert read(404, body).cls is R.USER
+    assert read(404, body).kind is R.USER
 
 
 @pytest.mark.parametrize(
@@ -98,18 +98,18 @@ def test_each_answer_has_its_class(
     status: int, body: object, cls: RefusalClass | None, needs_human: bool
 ) -> None:
     refusal = read(status, body)
-    assert (refusal.cls, refusal.needs_human) == (cls, needs_human)
+    assert (refusal.kind, refusal.needs_human) == (cls, needs_human)
 
 
 def test_a_captcha_is_known_by_status_and_key_together() -> None:
-    assert read(400, {"captcha_key": ["x"]}).cls is R.ACCOUNT
-    assert read(500, {"captcha_key": ["x"]}).cls is R.TRANSIENT
+    assert read(400, {"captcha_key": ["x"]}).kind is R.ACCOUNT
+    assert read(500, {"captcha_key": ["x"]}).kind is R.TRANSIENT
     assert read_answer(200, {}, {"captcha_key": None}) is None
 
 
 def test_a_rate_limit_tells_how_long_to_wait() -> None:
     refusal = read(429, {"global": False, "retry_after": 2.06}, Retry_After="3")
-    assert (refusal.cls, refusal.retry_after, refusal.needs_human) == (R.RETRY, 2.06, False)
+    assert (refusal.kind, refusal.retry_after, refusal.needs_human) == (R.RETRY, 2.06, False)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_milliseconds_in_the_body_are_found_out_by_the_header(
     headers = {} if in_header is None else {"RETRY-AFTER": in_header}
     refusal = read_answer(429, headers, {"retry_after": in_body})
     assert refusal is not None
-    assert (refusal.cls, refusal.retry_after) == (R.RETRY, seconds)
+    assert (refusal.kind, refusal.retry_after) == (R.RETRY, seconds)
 
 
 def test_a_rate_limit_names_its_scope() -> None:
@@ -146,9 +146,9 @@ def test_a_rate_limit_names_its_scope() -> None:
 
 def test_a_429_without_json_and_without_a_time_is_a_block_of_the_address() -> None:
     blocked = read(429, "error code: 1015")
-    assert (blocked.cls, blocked.needs_human) == (R.ACCOUNT, True)
+    assert (blocked.kind, blocked.needs_human) == (R.ACCOUNT, True)
     limited = read(429, "<html>slow down</html>", retry_after="30")
-    assert (limited.cls, limited.needs_human, limited.retry_after) == (R.RETRY, False, 30.0)
+    assert (limited.kind, limited.needs_human, limited.retry_after) == (R.RETRY, False, 30.0)
 
 
 def test_an_index_that_is_not_ready_is_worth_another_try() -> None:
@@ -157,8 +157,8 @@ def test_an_index_that_is_not_ready_is_worth_another_try() -> None:
 
 
 def test_undecoded_json_is_decoded_first() -> None:
-    assert read(400, '{"code": 10004}').cls is R.CONFIG
-    assert read(400, b'{"captcha_key": []}').cls is R.ACCOUNT
+    assert read(400, '{"code": 10004}').kind is R.CONFIG
+    assert read(400, b'{"captcha_key": []}').kind is R.ACCOUNT
 
 
 def test_field_names_and_codes_are_made_safe_to_show() -> None:

@@ -116,7 +116,7 @@ def test_only_http_proxies_are_taken() -> None:
 def test_a_redirect_is_not_followed(api: Api) -> None:
     api.answer("/users/@me", Answer(302, headers={"Location": f"{api.server.url}/api/v9/elsewhere"}))
     api.answer("/elsewhere", answer_json({}))
-    assert api.refusal(api.rest.me).cls is RefusalClass.CONFIG
+    assert api.refusal(api.rest.me).kind is RefusalClass.CONFIG
     assert len(api.server.requests) == 1
 
 
@@ -142,7 +142,7 @@ def test_a_taken_interaction_is_sent_once_as_json(api: Api) -> None:
 def test_a_refused_interaction_carries_its_refusal(api: Api) -> None:
     api.answer("/interactions", answer_json({"retry_after": 2.5, "global": False}, 429))
     refusal = api.refusal(lambda: api.rest.interact({}))
-    assert (refusal.cls, refusal.retry_after) == (RefusalClass.RETRY, 2.5)
+    assert (refusal.kind, refusal.retry_after) == (RefusalClass.RETRY, 2.5)
     api.answer("/interactions", Answer(429, b"error code: 1015", {"Content-Type": "text/plain"}))
     assert api.refusal(lambda: api.rest.interact({})).needs_human
 
@@ -308,14 +308,14 @@ def test_the_index_is_read_once_until_it_is_to_be_forgotten(api: Api) -> None:
 def test_a_command_that_is_not_offered_is_a_matter_of_configuration(api: Api, body: object) -> None:
     api.answer("/guilds/7/application-command-index", answer_json(body))
     refusal = api.refusal(lambda: api.rest.command("imagine", APPLICATION, "7", "70"))
-    assert (refusal.cls, refusal.needs_human) == (RefusalClass.CONFIG, True)
+    assert (refusal.kind, refusal.needs_human) == (RefusalClass.CONFIG, True)
     assert "/imagine" in refusal.detail
 
 
 def test_an_index_in_preparation_says_when_to_come_again(api: Api) -> None:
     api.answer("/guilds/7/application-command-index", answer_json({"code": 110000, "retry_after": 3}, 202))
     refusal = api.refusal(lambda: api.rest.command("imagine", APPLICATION, "7", "70"))
-    assert (refusal.cls, refusal.retry_after) == (RefusalClass.RETRY, 3)
+    assert (refusal.kind, refusal.retry_after) == (RefusalClass.RETRY, 3)
 
 
 # Reading

@@ -64,8 +64,8 @@ class House:
             max_jobs_per_file=100,
             min_fast_hours=self.min_fast_hours,
             clock=lambda: self.now,
-            ticks=lambda: self.now,
-            chance=lambda: 0.5,
+            monotonic=lambda: self.now,
+            rng=lambda: 0.5,
             new_nonce=lambda: f"nonce-{next(nonces)}",
             new_id=lambda: f"job{next(ids):05}",
         )
@@ -581,10 +581,10 @@ def test_a_start_message_deleted_in_a_gap_is_noticed_if_the_history_can_be_read(
     house.feed(create(started("600", nonce="nonce-1")), create(started("601", "a blue dog", nonce="nonce-2")))
     house.feed(ev.GatewayDown("lost", 1.0), READY)
     house.feed(ev.HistoryRead((), None, {"600": None, "601": None}))
-    assert house.job().vanished is None
+    assert house.job().start_deleted_at is None
     house.feed(ev.HistoryRead((), None, {"600": None, "601": started("601", "a blue dog")}))
-    assert house.job().vanished is not None
-    assert house.job("job00002").vanished is None
+    assert house.job().start_deleted_at is not None
+    assert house.job("job00002").start_deleted_at is None
 
 
 def test_a_new_session_reads_the_history_from_the_newest_message_that_was_seen(house: House) -> None:

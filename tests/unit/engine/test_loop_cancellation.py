@@ -52,7 +52,7 @@ def cancel(house: House, *job_ids: str) -> None:
 
 def said(house: House, job_id: str) -> str:
     (outcome,) = house.engine._steering.perform(Request(1, "cancel", {"jobs": {job_id: 1}}))
-    return outcome.words
+    return outcome.message
 
 
 def test_one_press_is_on_its_way_at_a_time_and_nothing_else(house: House) -> None:

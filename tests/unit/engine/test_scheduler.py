@@ -315,7 +315,7 @@ def test_a_follow_up_given_twice_under_one_id_is_taken_once(house: House) -> Non
     for _ in range(2):
         give(house, "childaaa", Prompt("", action="U3", parent="parentaa"), None)
     (child,) = house.journal.children_of("parentaa")
-    assert (child.id, child.prompt.text, child.press is None) == ("childaaa", "a red cat", False)
+    assert (child.id, child.prompt.text, child.button_press is None) == ("childaaa", "a red cat", False)
 
 
 def test_a_follow_up_of_an_unknown_job_is_rejected_in_words(house: House) -> None:

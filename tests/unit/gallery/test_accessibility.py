@@ -25,7 +25,7 @@ def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     an_outbox(outbox, 40)
     gallery = Gallery(outbox, outbox.parent / "state")
     gallery.install()
-    gallery.add(gallery.mend())
+    gallery.add(gallery.hint())
     gallery.tell(
         {
             "at": "2026-11-22T12:00:00.000Z",

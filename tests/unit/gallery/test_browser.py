@@ -41,7 +41,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bring_up(outbox: Path) -> Gallery:
     gallery = Gallery(outbox, outbox.parent / "state")
     gallery.install()
-    gallery.add(gallery.mend())
+    gallery.add(gallery.hint())
     return gallery
 
 

@@ -59,7 +59,7 @@ def files(outbox: Path) -> dict[str, bytes]:
 def bring_up(gallery: Gallery) -> None:
     """What a start does."""
     gallery.install()
-    gallery.add(gallery.mend())
+    gallery.add(gallery.hint())
     gallery.tidy()
 
 
@@ -234,7 +234,7 @@ def test_an_outbox_that_can_not_be_read_empties_no_gallery(gallery: Gallery, out
 
         patch.setattr(os, "scandir", scandir)
         with pytest.raises(PermissionError):
-            gallery.mend()
+            gallery.hint()
     assert files(outbox) == before
 
 
@@ -276,7 +276,7 @@ def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_mends(
         with suppress(Crash):
             gallery = Gallery(outbox, tmp_path / "state")
             gallery.install()
-            for folder in gallery.mend():
+            for folder in gallery.hint():
                 gallery.add([folder])
     if (outbox / "_gallery/index.js").exists():
         entries(outbox)  # what the index names is there
@@ -378,7 +378,7 @@ def test_nothing_is_written_while_the_outbox_must_not_be(outbox: Path, tmp_path:
         raise OutboxError("nothing is mounted")
 
     gallery = Gallery(outbox, tmp_path / "state", check)
-    for call in (gallery.install, gallery.mend, gallery.forget, gallery.tidy):
+    for call in (gallery.install, gallery.hint, gallery.forget, gallery.tidy):
         with pytest.raises(OutboxError):
             call()
     with pytest.raises(OutboxError):

@@ -46,7 +46,7 @@ class FakeGallery:
         self._called("add", *folders)
         self.made |= made
 
-    def mend(self) -> list[str]:
+    def hint(self) -> list[str]:
         self._called("mend")
         missing, self.missing = self.missing, []
         return missing

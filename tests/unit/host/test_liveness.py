@@ -93,17 +93,17 @@ def a_worker(remove_file: Callable[..., object]) -> Iterator[WorkerPool]:
 @pytest.mark.usefixtures("no_patience")
 def test_a_worker_that_hangs_at_an_effect_is_not_well_until_it_goes_on(gate: threading.Event) -> None:
     with a_worker(hanging_at(gate)) as worker:
-        assert worker.well
+        assert worker.healthy
         worker.perform(ef.RemoveFile("cat.txt", (1,)))
-        wait_until(lambda: not worker.well)
+        wait_until(lambda: not worker.healthy)
         gate.set()
-        wait_until(lambda: worker.well)
+        wait_until(lambda: worker.healthy)
 
 
 def test_a_worker_that_lost_a_thread_is_not_well() -> None:
     with a_worker(lambda path, identity: True) as worker:
         worker._collecting[0].put(None)
-        wait_until(lambda: not worker.well)
+        wait_until(lambda: not worker.healthy)
 
 
 @pytest.mark.usefixtures("no_patience")
@@ -111,13 +111,13 @@ def test_an_inbox_that_hangs_in_a_look_is_not_well(tmp_path: Path, gate: threadi
     inbox = Inbox(tmp_path, hanging_at(gate), settle=0.0, settle_incomplete=0.0, scan_interval=0.02)
     inbox.start()
     try:
-        wait_until(lambda: not inbox.well)
+        wait_until(lambda: not inbox.healthy)
         gate.set()
-        wait_until(lambda: inbox.well)
+        wait_until(lambda: inbox.healthy)
     finally:
         gate.set()
         inbox.stop()
-    assert not inbox.well
+    assert not inbox.healthy
 
 
 @pytest.mark.usefixtures("no_patience")
@@ -126,17 +126,17 @@ def test_a_gateway_thread_that_hangs_is_not_well(gate: threading.Event) -> None:
         session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url=server.url)
         connection = WebsocketConnection(session, hanging_at(gate))
         connection.start()
-        wait_until(lambda: not connection.well)
+        wait_until(lambda: not connection.healthy)
         gate.set()
         connection.stop(resumable=True)
-        assert not connection.well
+        assert not connection.healthy
 
 
 def test_a_gateway_thread_that_waits_or_was_refused_is_well() -> None:
     session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url="ws://127.0.0.1:9")
     connection = WebsocketConnection(session, lambda event: None)
     connection.start()
-    assert connection.well
+    assert connection.healthy
     connection.stop(resumable=True)
 
     async def refuse(_server: Any, peer: Any, _request: Any) -> None:
@@ -149,7 +149,7 @@ def test_a_gateway_thread_that_waits_or_was_refused_is_well() -> None:
         connection = WebsocketConnection(session, lambda event: None)
         connection.start()
         wait_until(lambda: not connection.alive)
-        assert connection.well
+        assert connection.healthy
         connection.stop(resumable=True)
 
 
@@ -171,14 +171,14 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
 def test_a_service_names_its_parts_that_do_not_work(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert runtime.ailing() == []
+    assert runtime.unhealthy_parts() == []
     runtime._pokes.stop()
-    assert runtime.ailing() == ["control"]
+    assert runtime.unhealthy_parts() == ["control"]
     runtime._inbox.stop()
     monkeypatch.setattr(runtime._connection, "_thread", None)
     runtime._worker._sending.put(None)
-    wait_until(lambda: "the workers" in runtime.ailing())
-    assert runtime.ailing() == ["the inbox", "the gateway", "the workers", "control"]
+    wait_until(lambda: "the workers" in runtime.unhealthy_parts())
+    assert runtime.unhealthy_parts() == ["the inbox", "the gateway", "the workers", "control"]
 
 
 @pytest.mark.usefixtures("no_patience")
@@ -191,7 +191,7 @@ def test_a_loop_that_does_not_turn_hangs_and_one_that_ends_does_not(
 
     loop = threading.Thread(target=runtime.run, args=(is_last,))
     loop.start()
-    wait_until(lambda: "the loop" in runtime.ailing())
+    wait_until(lambda: "the loop" in runtime.unhealthy_parts())
     gate.set()
     loop.join(HANG)
     assert not loop.is_alive()

@@ -22,12 +22,12 @@ def test_work_has_a_limit_and_waiting_has_none() -> None:
     pulse = Liveness(10.0, clock)
     seen = []
     clock.now += 500
-    seen.append(pulse.hangs)
+    seen.append(pulse.stalled)
     with pulse:
         for seconds in (10, 0.1):
             clock.now += seconds
-            seen.append(pulse.hangs)
-    seen.append(pulse.hangs)
+            seen.append(pulse.stalled)
+    seen.append(pulse.stalled)
     assert seen == [False, False, True, False]
 
 
@@ -38,9 +38,9 @@ def test_each_beat_begins_the_time_anew() -> None:
     for _ in range(3):
         pulse.beat()
         clock.now += 9
-        seen.append(pulse.hangs)
+        seen.append(pulse.stalled)
     clock.now += 9
-    assert [*seen, pulse.hangs] == [False, False, False, True]
+    assert [*seen, pulse.stalled] == [False, False, False, True]
 
 
 def test_work_that_fails_has_ended_too() -> None:
@@ -49,4 +49,4 @@ def test_work_that_fails_has_ended_too() -> None:
     with pytest.raises(ValueError, match="broken"), pulse:
         raise ValueError("broken")
     clock.now += 500
-    assert not pulse.hangs
+    assert not pulse.stalled

@@ -41,7 +41,7 @@ class AService:
         self.is_started = True
         self.words = "Nothing to do."
 
-    def ailing(self) -> list[str]:
+    def unhealthy_parts(self) -> list[str]:
         return self.dead
 
     def started(self) -> bool:

@@ -127,7 +127,7 @@ def test_an_unknown_refusal_is_no_stop(asked_only: bool) -> None:
 
 def test_pictures_that_come_before_the_stop_are_published() -> None:
     job, effects = after(ev.Finished(RESULT), job=PRESSED)
-    assert (job.state, job.cancelling) == (State.COLLECTING, None)
+    assert (job.state, job.cancel_request) == (State.COLLECTING, None)
     assert effects == (ef.FetchResult(job),)
     assert after(STOPPED, job=job)[0].state is State.COLLECTING
     late = after(STOPPED, ev.Finished(RESULT), job=PRESSED)[0]
@@ -175,7 +175,7 @@ def test_what_is_to_be_cancelled_is_not_sent_again(event: ev.JobEvent) -> None:
 
 
 def test_a_form_that_opens_for_a_cancelled_follow_up_is_not_sent() -> None:
-    follow_up = replace(FRESH, press=ButtonPress("300", f"MJ::CustomZoom::{UUID}", form=True))
+    follow_up = replace(FRESH, button_press=ButtonPress("300", f"MJ::CustomZoom::{UUID}", form=True))
     job = after(ev.AttemptStarted("9001", "s", "1"), ev.Accepted(), ev.CancelRequested(), job=follow_up)[0]
     form = Modal("600", "MJ::OutpaintCustomZoomModal::1", (("prompt", "a red kite"),))
     assert after(ev.ModalOpened(form), job=job)[0].state is State.CANCELLED
@@ -184,7 +184,7 @@ def test_a_form_that_opens_for_a_cancelled_follow_up_is_not_sent() -> None:
 def test_a_retry_forgets_that_it_was_to_be_cancelled() -> None:
     stopped = after(STOPPED, job=PRESSED)[0]
     again = after(ev.RetryRequested(), ev.AttemptStarted("9003", "session-b", "500"), job=stopped)[0]
-    assert (again.state, again.cancelling, again.cancel_button) == (State.SUBMITTING, None, None)
+    assert (again.state, again.cancel_request, again.cancel_button) == (State.SUBMITTING, None, None)
     running = after(ev.Accepted(), ev.Started("600"), job=again)[0]
     assert running.cancel_button is None
 

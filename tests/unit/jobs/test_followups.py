@@ -22,9 +22,9 @@ def asked(action: str, parent: Job | None = None, text: str = "", **wish: object
 
 def why(job: Job) -> str:
     assert job.state is State.REJECTED
-    assert job.press is None
+    assert job.button_press is None
     assert job.refusal is not None
-    assert job.refusal.cls is RefusalClass.USER
+    assert job.refusal.kind is RefusalClass.USER
     assert not job.refusal.needs_human
     assert job.finished == NOW
     assert job.history[-1].event == f"rejected: {job.refusal.detail}"
@@ -44,7 +44,7 @@ def with_then(*names: str, parent: Job | None = None) -> Job:
 def test_a_follow_up_presses_the_button_of_its_parents_message() -> None:
     job = asked("U3")
     assert (job.state, job.parent, job.id) == (State.QUEUED, "parent22", "childaaa")
-    assert job.press == ButtonPress(GRID_MESSAGE, f"MJ::JOB::upsample::3::{GRID_UUID}")
+    assert job.button_press == ButtonPress(GRID_MESSAGE, f"MJ::JOB::upsample::3::{GRID_UUID}")
     assert job.prompt.text == "a red cat"
     assert (job.prompt.action, job.prompt.parent) == ("U3", "parent22")
     assert job.history[0].event == "accepted: U3 of job parent22"
@@ -62,15 +62,20 @@ def test_a_follow_up_has_what_its_parent_had_unless_it_says_otherwise() -> None:
     other = Source("else.toml", "1" * 64, 5.0)
     wish = Prompt("", action="U1", label="autumn", priority=9, not_before=5000.0)
     job = follow_up(parent, wish, "childaaa", NOW, other)
-    assert (job.prompt.label, job.prompt.priority, job.due, job.source) == ("autumn", 9, 5000.0, other)
+    assert (job.prompt.label, job.prompt.priority, job.next_action_at, job.source) == (
+        "autumn",
+        9,
+        5000.0,
+        other,
+    )
 
 
 def test_the_flags_of_the_message_are_kept_for_the_press() -> None:
     parent = done_job()
     assert parent.result is not None
     job = asked("U1", replace(parent, result=replace(parent.result, flags=64)))
-    assert job.press is not None
-    assert job.press.flags == 64
+    assert job.button_press is not None
+    assert job.button_press.flags == 64
 
 
 def test_names_are_taken_in_any_spelling_and_kept_in_one() -> None:
@@ -106,32 +111,35 @@ def test_a_button_that_is_not_there_is_told_with_those_that_are() -> None:
 
 def test_new_words_go_along_with_what_takes_them() -> None:
     job = asked("V1", text="a blue dog")
-    assert job.press is not None
-    assert job.press.words == job.prompt.text == "a blue dog"
+    assert job.button_press is not None
+    assert job.button_press.words == job.prompt.text == "a blue dog"
     assert "no new words" in why(asked("U1", text="a blue dog"))
     assert "no new words" in why(asked("upscale 2x", done_job(single_buttons("v5")), text="a blue dog"))
 
 
 def test_the_words_that_it_had_are_no_new_words() -> None:
     job = asked("U1", text="a red cat")
-    assert job.press is not None
-    assert job.press.words is None
+    assert job.button_press is not None
+    assert job.button_press.words is None
 
 
 def test_a_zoom_with_new_words_goes_through_the_form_that_takes_them_always() -> None:
     plain, worded = (asked("zoom 2x", done_job(single_buttons()), text) for text in ("", "a blue dog"))
-    assert plain.press is not None
-    assert worded.press is not None
-    assert (plain.press.custom_id, plain.press.form) == (f"MJ::Outpaint::50::1::{GRID_UUID}::SOLO", False)
-    assert (worded.press.custom_id, worded.press.form) == (f"MJ::CustomZoom::{GRID_UUID}", True)
+    assert plain.button_press is not None
+    assert worded.button_press is not None
+    assert (plain.button_press.custom_id, plain.button_press.form) == (
+        f"MJ::Outpaint::50::1::{GRID_UUID}::SOLO",
+        False,
+    )
+    assert (worded.button_press.custom_id, worded.button_press.form) == (f"MJ::CustomZoom::{GRID_UUID}", True)
 
 
 def test_what_only_a_picture_has_is_left_to_the_picture() -> None:
     job = asked("vary strong 3")
     assert job.state is State.QUEUED
     assert (job.prompt.action, job.prompt.then) == ("U3", ("vary strong",))
-    assert job.press is not None
-    assert job.press.custom_id == f"MJ::JOB::upsample::3::{GRID_UUID}"
+    assert job.button_press is not None
+    assert job.button_press.custom_id == f"MJ::JOB::upsample::3::{GRID_UUID}"
     assert "follows U3" in job.history[-1].event
     assert asked("square").prompt.action == "U1"
     assert "U1 to U4 first" in why(asked("vary strong 3", text="a blue dog"))
@@ -172,7 +180,7 @@ def test_a_picture_that_is_asked_for_later_still_has_its_follow_ups() -> None:
 
 def test_a_single_picture_does_its_follow_ups_itself() -> None:
     children = then(with_then("vary strong 3", "animate low", parent=done_job(single_buttons())))
-    assert [job.press and job.press.custom_id.split("::")[2] for job in children] == [
+    assert [job.button_press and job.button_press.custom_id.split("::")[2] for job in children] == [
         "high_variation",
         "animate_low",
     ]

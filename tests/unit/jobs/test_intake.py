@@ -70,7 +70,7 @@ def test_a_file_that_can_not_be_read_is_one_rejected_job(data: bytes, path: str,
     assert job.open  # until its folder is published
     assert job.finished == NOW
     assert job.refusal is not None
-    assert job.refusal.cls is RefusalClass.USER
+    assert job.refusal.kind is RefusalClass.USER
     assert why in (job.refusal.title or "")
     assert job.refusal.detail
     assert job.history[-1].event == f"rejected: {job.refusal.title}"

@@ -20,9 +20,9 @@ def test_the_first_one_may_go_at_once() -> None:
 
 
 @pytest.mark.parametrize(("chance", "pause"), [(0.0, 4.0), (0.5, 6.0), (1.0, 8.0)])
-def test_between_two_there_is_a_pause_with_jitter(chance: float, pause: float) -> None:
+def test_between_two_there_is_a_pause_with_jitter(rng: float, pause: float) -> None:
     throttle = Throttle(PACE)
-    throttle.sent(NOW, chance)
+    throttle.sent(NOW, rng)
     assert not throttle.may_send(NOW + pause - 0.01, in_flight=1)
     assert throttle.may_send(NOW + pause, in_flight=1)
 
@@ -92,10 +92,10 @@ def test_a_clock_that_is_set_back_does_not_stop_the_service_for_years() -> None:
 def test_the_pace_is_kept_whatever_happens(waits: list[float], chances: list[float], cap: int) -> None:
     throttle = Throttle(Pace(max_in_flight=1, delay=4.0, jitter=4.0, max_per_day=cap))
     now, sent = NOW, list[float]()
-    for wait, chance in zip(waits, chances, strict=False):
+    for wait, rng in zip(waits, chances, strict=False):
         now = max(now + wait, throttle.next_time(now))
         assert throttle.may_send(now, in_flight=0)
-        throttle.sent(now, chance)
+        throttle.sent(now, rng)
         sent.append(now)
     assert all(later - earlier >= 4.0 - 1e-6 for earlier, later in itertools.pairwise(sent))
     if cap:

@@ -41,7 +41,7 @@ FRESH = Job(id="7k3f9a2m", prompt=Prompt("a red kite"), accepted=NOW)
 FORMED = replace(
     FRESH,
     prompt=Prompt("a red kite", action="zoom 1.8"),
-    press=ButtonPress("400", "MJ::CustomZoom::1", form=True),
+    button_press=ButtonPress("400", "MJ::CustomZoom::1", form=True),
 )
 REJECTED = replace(
     FRESH, state=State.REJECTED, refusal=Refusal(RefusalClass.USER, None, "the file holds no prompt")
@@ -106,20 +106,20 @@ def _traits(job: Job) -> tuple[object, ...]:
         job.interaction_id,
         job.message_id,
         job.job_uuid,
-        job.due,
-        job.vanished,
-        job.doubted,
+        job.next_action_at,
+        job.start_deleted_at,
+        job.in_doubt_since,
         job.result,
         job.published,
         job.modal,
-        job.press,
+        job.button_press,
         job.cancel_button,
-        job.cancelling,
-        job.cancelling and job.cancelling.due,
-        job.cancelling and job.cancelling.nonce,
+        job.cancel_request,
+        job.cancel_request and job.cancel_request.next_action_at,
+        job.cancel_request and job.cancel_request.nonce,
     )
-    answered = job.cancelling is None or job.cancelling.answered
-    rest = min(job.tries, 2), job.refusal is None, answered
+    answered = job.cancel_request is None or job.cancel_request.answered
+    rest = min(job.failed_tries, 2), job.refusal is None, answered
     return (job.state, *(value is not None for value in known), *rest)
 
 
@@ -202,7 +202,7 @@ def test_a_post_that_did_not_arrive_goes_back_to_the_queue_and_waits_longer_each
     for number in range(4):
         job = _do(ev.AttemptStarted(f"90{number}", "session-a", None), ev.NotSent("no route"), job=job)
         assert job.state is State.QUEUED
-        waits.append((job.due or 0) - NOW)
+        waits.append((job.next_action_at or 0) - NOW)
     assert waits == [2, 4, 8, 16]
 
 
@@ -213,13 +213,15 @@ def test_doubt_leads_to_in_doubt_and_nowhere_else() -> None:
         State.RUNNING: [ev.TimedOut()],
     }
     unseen = [
-        job for job in JOBS if job.interaction_id is None and job.vanished is None and not job.cancelling
+        job
+        for job in JOBS
+        if job.interaction_id is None and job.start_deleted_at is None and not job.cancel_request
     ]
     unseen = [job for job in unseen if not job.awaits_form]  # nothing runs without its form
     for job in unseen:
         for event in doubts.get(job.state, []):
             moved, effects = step(job, event, NOW, LIMITS)
-            assert (moved.state, effects, moved.due) == (State.IN_DOUBT, (), None)
+            assert (moved.state, effects, moved.next_action_at) == (State.IN_DOUBT, (), None)
 
 
 def test_only_a_no_a_proof_or_a_person_leads_back_to_the_queue() -> None:
@@ -240,7 +242,7 @@ def test_only_a_no_a_proof_or_a_person_leads_back_to_the_queue() -> None:
 
 def test_the_silence_of_a_session_proves_nothing_of_a_job_that_was_submitted() -> None:
     silent = _do(ev.AttemptStarted("9001", "session-a", "100"), ev.Accepted(), ev.TimedOut())
-    assert (silent.state, silent.doubted) == (State.IN_DOUBT, None)
+    assert (silent.state, silent.in_doubt_since) == (State.IN_DOUBT, None)
     assert step(silent, ev.ConfirmedNotExecuted(), NOW, LIMITS) == (silent, ())
     unanswered = _do(ev.AttemptStarted("9001", "session-a", "100"), ev.OutcomeUnknown("it timed out"))
     assert step(unanswered, ev.ConfirmedNotExecuted(), NOW, LIMITS)[0].state is State.QUEUED
@@ -263,8 +265,8 @@ def test_a_job_that_had_started_is_not_queued_again_by_a_refusal() -> None:
 def test_a_refusal_that_waiting_mends_puts_the_job_back_with_the_wait_that_was_named() -> None:
     by_http = _do(ev.Refused(RATE_LIMIT, executed=False), job=_submitting())
     by_bot = _do(ev.Accepted(), ev.Refused(QUEUE_FULL), job=_submitting())
-    assert (by_http.state, by_http.due) == (State.QUEUED, NOW + 7)
-    assert (by_bot.state, by_bot.due) == (State.QUEUED, NOW + 45)
+    assert (by_http.state, by_http.next_action_at) == (State.QUEUED, NOW + 7)
+    assert (by_bot.state, by_bot.next_action_at) == (State.QUEUED, NOW + 45)
 
 
 def test_a_refusal_of_the_prompt_itself_is_final_and_answered() -> None:
@@ -294,7 +296,7 @@ def test_an_attempt_that_needs_a_person_keeps_its_job() -> None:
 def test_an_interaction_that_was_seen_beats_what_http_says_later(verdict: ev.JobEvent) -> None:
     moved = _do(ev.InteractionSeen("300"), verdict, job=_submitting())
     assert (moved.state, moved.interaction_id) == (State.SUBMITTED, "300")
-    assert moved.due == NOW + LIMITS.start_timeout
+    assert moved.next_action_at == NOW + LIMITS.start_timeout
 
 
 @pytest.mark.parametrize("sign", [ev.QueuedByBot(), ev.Started("400"), ev.Progressed(5), ev.Finished(RESULT)])
@@ -404,7 +406,7 @@ def test_a_restart_never_submits() -> None:
 def _allows_another(event: ev.JobEvent) -> bool:
     """It did not arrive or did not run, the answer was a no that can be mended, or a person said so."""
     if isinstance(event, ev.Refused):
-        mendable = event.refusal.needs_human or event.refusal.cls is RefusalClass.RETRY
+        mendable = event.refusal.needs_human or event.refusal.kind is RefusalClass.RETRY
         return mendable or not event.executed
     return isinstance(event, ev.NotSent | ev.ConfirmedNotExecuted | ev.RetryRequested)
 
@@ -475,10 +477,10 @@ def test_a_new_attempt_forgets_what_the_last_one_had_learnt() -> None:
         "message_id",
         "job_uuid",
         "percent",
-        "vanished",
+        "start_deleted_at",
         "refusal",
         "started",
-        "due",
+        "next_action_at",
     }
     assert {field.name for field in fields(again) if getattr(again, field.name) is None} >= forgotten
     assert (again.nonces, again.session_id, again.anchor) == (("9001", "9002"), "session-b", "450")
@@ -486,26 +488,29 @@ def test_a_new_attempt_forgets_what_the_last_one_had_learnt() -> None:
 
 def test_a_deleted_start_message_fails_the_job_only_after_a_grace() -> None:
     running = _do(ev.Accepted(), ev.Started("400"), job=_submitting())
-    vanished = _do(ev.StartMessageDeleted(), job=running)
-    assert (vanished.state, vanished.due) == (State.RUNNING, NOW + LIMITS.vanish_grace)
-    failed = _do(ev.TimedOut(), job=vanished)
+    start_deleted_at = _do(ev.StartMessageDeleted(), job=running)
+    assert (start_deleted_at.state, start_deleted_at.next_action_at) == (
+        State.RUNNING,
+        NOW + LIMITS.vanish_grace,
+    )
+    failed = _do(ev.TimedOut(), job=start_deleted_at)
     assert failed.state is State.FAILED
     assert failed.refusal is not None
-    assert failed.refusal.cls is RefusalClass.MODERATION
-    assert _do(ev.Finished(RESULT), job=vanished).state is State.COLLECTING
+    assert failed.refusal.kind is RefusalClass.MODERATION
+    assert _do(ev.Finished(RESULT), job=start_deleted_at).state is State.COLLECTING
 
 
 def test_a_sign_of_life_starts_the_time_limit_anew() -> None:
     job = _do(ev.Accepted(), ev.Started("400"), job=_submitting())
     later, _ = step(job, ev.Progressed(12), NOW + 500, LIMITS)
-    assert (job.due, later.due) == (NOW + 3600, NOW + 4100)
+    assert (job.next_action_at, later.next_action_at) == (NOW + 3600, NOW + 4100)
 
 
 def test_a_collection_under_way_is_not_begun_twice() -> None:
     collecting = _do(ev.Finished(RESULT), job=_submitting())
     assert step(collecting, ev.RetryRequested(), NOW, LIMITS) == (collecting, ())
     waiting = _do(ev.SaveFailed("the disk is full"), job=collecting)
-    assert waiting.due == NOW + 2
+    assert waiting.next_action_at == NOW + 2
     moved, effects = step(waiting, ev.RetryRequested(), NOW, LIMITS)
     assert effects == (ef.FetchResult(moved),)
 
@@ -539,8 +544,8 @@ def test_a_success_that_follows_the_refusal_does_not_make_a_job_look_sent() -> N
 
 
 def test_a_job_that_a_person_had_to_clear_the_way_for_goes_on_soon() -> None:
-    assert (_put_back(CAPTCHA).due or 0) < NOW + LIMITS.queue_full_pause
-    assert _put_back(QUEUE_FULL).due == NOW + LIMITS.queue_full_pause
+    assert (_put_back(CAPTCHA).next_action_at or 0) < NOW + LIMITS.queue_full_pause
+    assert _put_back(QUEUE_FULL).next_action_at == NOW + LIMITS.queue_full_pause
 
 
 def test_pictures_that_are_paid_for_and_not_saved_are_to_be_fetched_not_rendered_again() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mjwatch.jobs.status_text import WaitContext, clock, reason, to_go_on, waits_for
+from mjwatch.jobs.status_text import WaitContext, clock, reason, resume_hint, waits_for
 from mjwatch.model import Note, Pause, PauseKind, State
 from tests.helpers.message_shapes import a_job
 
@@ -15,7 +15,10 @@ NOW = 1_800_000_000.0
 FREE = WaitContext(now=NOW, daemon=True)
 QUEUED = a_job(state=State.QUEUED)
 TRIED = a_job(
-    state=State.QUEUED, due=NOW + 60, tries=2, history=(Note(NOW, "not sent: no network; again in 60 s"),)
+    state=State.QUEUED,
+    next_action_at=NOW + 60,
+    failed_tries=2,
+    history=(Note(NOW, "not sent: no network; again in 60 s"),),
 )
 AHEAD = a_job("jobbbbbb", state=State.IN_DOUBT)
 PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
@@ -39,11 +42,11 @@ PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
         ({"capped_until": NOW - 60}, "", ""),
     ],
 )
-def test_a_queued_job_says_what_it_waits_for(around: dict[str, Any], words: str, mend: str) -> None:
+def test_a_queued_job_says_what_it_waits_for(around: dict[str, Any], words: str, hint: str) -> None:
     told = waits_for(QUEUED, replace(FREE, **around))
     assert words in told[0]
     assert bool(words) == bool(told[0])
-    assert mend in told[1]
+    assert hint in told[1]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +61,7 @@ def test_a_queued_job_says_what_it_waits_for(around: dict[str, Any], words: str,
     ],
 )
 def test_each_kind_of_pause_has_its_way_out(kind: PauseKind, word: str) -> None:
-    assert word in to_go_on(Pause("words", kind))
+    assert word in resume_hint(Pause("words", kind))
 
 
 def test_a_job_that_is_tried_again_tells_the_last_try_and_the_next() -> None:
@@ -83,9 +86,9 @@ def test_what_has_ended_or_waits_for_a_person_has_its_reason_elsewhere(job: Any)
 
 
 def test_a_job_in_doubt_names_the_two_words_that_end_it() -> None:
-    mend = reason(AHEAD)[1]
-    assert "`mjwatch retry jobbbbbb`" in mend
-    assert "`mjwatch cancel jobbbbbb`" in mend
+    hint = reason(AHEAD)[1]
+    assert "`mjwatch retry jobbbbbb`" in hint
+    assert "`mjwatch cancel jobbbbbb`" in hint
 
 
 def test_a_time_of_another_day_has_its_date() -> None:

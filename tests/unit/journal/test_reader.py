@@ -55,7 +55,12 @@ def test_the_next_one_is_by_priority_then_by_arrival(journal: Journal) -> None:
 
 
 def test_a_job_that_is_not_due_lets_others_pass(journal: Journal) -> None:
-    accept(journal, made_job("a", due=NOW + 9), made_job("b", due=NOW + 5), made_job("c", due=NOW - 1))
+    accept(
+        journal,
+        made_job("a", next_action_at=NOW + 9),
+        made_job("b", next_action_at=NOW + 5),
+        made_job("c", next_action_at=NOW - 1),
+    )
     assert next_id(journal) == "c"
     assert next_id(journal, NOW + 9) == "a"
     assert journal.next_queued_due(NOW) == NOW + 5
@@ -152,15 +157,23 @@ def test_the_next_one_is_the_one_that_a_plain_search_would_find(
     jobs: list[tuple[int, float | None, str]], now: float, blocked: set[str]
 ) -> None:
     made = [
-        (made_job(f"job{number}", priority=priority, due=due), twin)
+        (made_job(f"job{number}", priority=priority, next_action_at=due), twin)
         for number, (priority, due, twin) in enumerate(jobs)
     ]
-    free = [job for job, twin in made if twin not in blocked and (job.due is None or job.due <= now)]
+    free = [
+        job
+        for job, twin in made
+        if twin not in blocked and (job.next_action_at is None or job.next_action_at <= now)
+    ]
     with closing(memory_journal()) as journal:
         journal.accept(None, made, NOW)
         found = journal.next_queued(now, blocked)
         assert found == max(free, key=lambda job: job.prompt.priority, default=None)
-        later = [job.due for job, _ in made if job.due is not None and job.due > now]
+        later = [
+            job.next_action_at
+            for job, _ in made
+            if job.next_action_at is not None and job.next_action_at > now
+        ]
         assert journal.next_queued_due(now) == min(later, default=None)
 
 
@@ -210,7 +223,7 @@ def plans(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan
             " attempts, accepted, body)"
             " SELECT 'd' || i, 'done', 0, 0, '', 'u' || i, 's' || i, 'm' || i, 1, i, '{}' FROM n"
         )
-    accept(journal, *(made_job(f"q{number}", due=NOW + number) for number in range(20)))
+    accept(journal, *(made_job(f"q{number}", next_action_at=NOW + number) for number in range(20)))
     return Plans(journal, monkeypatch)
 
 

@@ -200,7 +200,7 @@ def test_what_only_a_new_start_can_mend_is_told_to_who_wants_to_go_on(
     house.feed(ev.GatewayRejected(f"closed with {code}", code))
     told = one(house, "resume")
     assert (told.done, told.needs_person) == (False, True)
-    assert f"still paused: closed with {code}" in told.words
+    assert f"still paused: closed with {code}" in told.message
     assert house.journal.paused() == Pause(f"closed with {code}", kind)
     assert house.engine.pausing.stuck
     later = started_again(house)
@@ -232,7 +232,7 @@ def test_an_account_that_must_do_something_is_paused_also_when_its_token_is_mend
 def test_a_persons_word_sends_a_doubtful_job_once_more(house: House) -> None:
     doubtful(house)
     told = one(house, "retry", jobs={"job00001": 1})
-    assert (told.job, told.done, told.words) == (
+    assert (told.job, told.done, told.message) == (
         "job00001",
         True,
         "queued again; if it has run before, it runs twice",
@@ -246,7 +246,7 @@ def test_two_words_at_once_are_one_attempt(house: House) -> None:
     requests = [ask(path, "retry", {"jobs": {"job00001": 1}}, 1.0) for _ in range(2)]
     house.feed(ev.RequestsPending(), ev.RequestsPending())
     first, second = (read_answer(house.journal.answer_of(request) or "")[0] for request in requests)
-    assert (first.words[:12], second.words) == ("queued again", "waits in the queue already")
+    assert (first.message[:12], second.message) == ("queued again", "waits in the queue already")
     assert len(house.submits()) == 2
 
 
@@ -256,7 +256,7 @@ def test_a_word_that_a_later_attempt_has_overtaken_does_nothing(house: House) ->
     house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("timeout")))
     told = one(house, "retry", jobs={"job00001": 1})
     assert not told.done
-    assert "was sent again meanwhile" in told.words
+    assert "was sent again meanwhile" in told.message
     assert house.job().state is State.IN_DOUBT
     assert len(house.submits()) == 2
 
@@ -288,11 +288,11 @@ def test_a_failed_job_is_sent_again_and_one_that_is_rendered_is_only_fetched(hou
     house.online()
     house.drop("a.txt", "a red cat\n")
     refuse(house, BANNED)
-    assert one(house, "retry", jobs={"job00001": 1}).words == "queued again"
+    assert one(house, "retry", jobs={"job00001": 1}).message == "queued again"
     house.accept_all()
     house.feed(create(result("700")), ev.ForJob("job00001", ev.SaveFailed("no picture", final=True)))
     assert house.job().state is State.FAILED
-    assert one(house, "retry", jobs={"job00001": 2}).words == "its pictures are being fetched"
+    assert one(house, "retry", jobs={"job00001": 2}).message == "its pictures are being fetched"
     assert len(house.submits()) == 2
     assert isinstance(house.effects[-1], ef.FetchResult)
 
@@ -302,14 +302,14 @@ def test_what_can_not_be_run_again_is_told_with_a_way_out(house: House, state: S
     house.journal.accept(None, [(a_job(state=state, published=2.0), "twin")], 1.0)
     told = one(house, "retry", jobs={"jobaaaaa": 1})
     assert not told.done
-    assert "put its prompt file" in told.words or "correct the file" in told.words
+    assert "put its prompt file" in told.message or "correct the file" in told.message
 
 
 def test_a_retry_while_it_is_paused_says_that_it_waits(house: House) -> None:
     doubtful(house)
     one(house, "pause", reason="lunch")
     told = one(house, "retry", jobs={"job00001": 1})
-    assert told.words.endswith("it waits, paused by hand: lunch (`mjwatch resume`)")
+    assert told.message.endswith("it waits, paused by hand: lunch (`mjwatch resume`)")
     assert len(house.submits()) == 1
 
 
@@ -326,7 +326,7 @@ def test_a_doubtful_job_can_be_given_up_and_lets_its_twin_go(house: House) -> No
     house.drop("twin.txt", "a red cat\n", mtime=5000.0)
     told = one(house, "cancel", jobs={"job00001": 1})
     assert told.done
-    assert "its pictures are published all the same" in told.words
+    assert "its pictures are published all the same" in told.message
     assert len(house.submits()) == 2
 
 
@@ -335,11 +335,11 @@ def test_what_is_sent_is_paid_for_and_what_has_ended_has_ended(house: House) -> 
     house.drop("cat.txt", "a red cat\n")
     house.accept_all()
     told = one(house, "cancel", jobs={"job00001": 1})
-    assert (told.done, "it is paid for" in told.words) == (False, True)
+    assert (told.done, "it is paid for" in told.message) == (False, True)
     assert house.job().state is State.SUBMITTED
     refuse_late = ev.Refused(BANNED)
     house.feed(ev.ForJob("job00001", refuse_late))
-    assert one(house, "cancel", jobs={"job00001": 1}).words == "is failed already"
+    assert one(house, "cancel", jobs={"job00001": 1}).message == "is failed already"
 
 
 def test_a_job_that_was_pruned_meanwhile_is_told(house: House) -> None:

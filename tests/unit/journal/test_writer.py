@@ -203,7 +203,7 @@ def test_a_newer_journal_is_refused_and_not_a_byte_of_it_changes(
     assert len(before) == 1 + in_wal
     with pytest.raises(JournalError, match="written by a newer mjwatch") as caught:
         opened(path)
-    assert "install that version" in caught.value.mend
+    assert "install that version" in caught.value.hint
     after = contents(path)
     if opened is JournalReader and not in_wal:
         assert after.pop(f"{path.name}-wal") == b""  # SQLite makes it to read, and nothing is in it
@@ -219,7 +219,7 @@ def test_a_damaged_journal_is_refused_with_what_to_do(
     path.write_bytes(data)
     with pytest.raises(JournalError) as caught:
         opened(path)
-    assert caught.value.mend
+    assert caught.value.hint
     assert path.read_bytes() == data
 
 
@@ -258,7 +258,7 @@ def test_damage_inside_refuses_the_start_and_not_a_byte_changes(
     path.write_bytes(before[path.name])
     with pytest.raises(JournalError) as caught:
         Journal(path)
-    assert "it is damaged: put it aside" in caught.value.mend
+    assert "it is damaged: put it aside" in caught.value.hint
     assert contents(path) == before
     with pytest.raises(JournalError, match="damaged"):
         look_over(path)
@@ -286,7 +286,7 @@ def test_damage_inside_is_found_when_it_is_read(path: Path) -> None:
     path.write_bytes(half_overwritten(data))
     with closing(JournalReader(path)) as reader, pytest.raises(JournalError) as caught:
         reader.listed(None, 500)
-    assert "damaged" in caught.value.mend
+    assert "damaged" in caught.value.hint
 
 
 # ---- versions
@@ -349,7 +349,7 @@ def test_a_reader_tells_who_must_bring_an_older_journal_up_to_date(
     versions[max(versions) + 1] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
     with pytest.raises(JournalError, match="as an older mjwatch wrote it") as caught:
         JournalReader(path)
-    assert "`mjwatch run` brings it up to date" in caught.value.mend
+    assert "`mjwatch run` brings it up to date" in caught.value.hint
 
 
 # ---- a file that goes away

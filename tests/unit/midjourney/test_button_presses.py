@@ -241,7 +241,7 @@ def test_a_follow_up_that_has_to_wait_is_started_by_the_message_that_says_what_i
     data = message("600", "", embeds=[embed], flags=64, nonce="nonce-childaaa")
     job = pressed_job("V2")
     assert a_follower().dispatch(create(data), by_id(job)) == [("childaaa", ev.QueuedByBot())]
-    held = replace(job, held_by_bot=True)
+    held = replace(job, queued_by_bot=True)
     start = pressed_start("700", "Making variations for image #2 with prompt", UUID_A)
     assert a_follower().dispatch(create(start), by_id(job)) == []
     assert a_follower().dispatch(create(start), by_id(held)) == [
@@ -253,7 +253,7 @@ def test_a_follow_up_that_has_to_wait_is_started_by_the_message_that_says_what_i
 
 def test_a_job_that_had_to_wait_is_bound_by_its_interaction_before_all_else() -> None:
     one, two = (
-        a_job(name, held_by_bot=True, interaction_id=str(n)) for n, name in ((800, "one"), (801, "two"))
+        a_job(name, queued_by_bot=True, interaction_id=str(n)) for n, name in ((800, "one"), (801, "two"))
     )
     data = started("700") | {"interaction_metadata": {"id": "801", "type": 2, "name": "imagine"}}
     pairs = a_follower().dispatch(create(data), by_id(one, two))
@@ -268,7 +268,7 @@ def test_a_refused_press_is_known_by_its_ids(fields: dict[str, Any]) -> None:
     ((job_id, event),) = pairs
     assert job_id == "childaaa"
     assert isinstance(event, ev.Refused)
-    assert event.refusal.cls is RefusalClass.RETRY
+    assert event.refusal.kind is RefusalClass.RETRY
 
 
 def test_a_nameless_refusal_is_known_by_what_it_replies_to_or_by_its_prompt() -> None:

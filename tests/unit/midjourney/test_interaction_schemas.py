@@ -40,7 +40,7 @@ def wanting(command: str, text: str = "", files: int = 0) -> Job:
 
 def pressing(custom_id: str, flags: int = 0, modal: Modal | None = None, words: str | None = None) -> Job:
     press = ButtonPress(MESSAGE, custom_id, flags, words=words)
-    return a_job(prompt=Prompt("a red cat", action="V1"), press=press, modal=modal)
+    return a_job(prompt=Prompt("a red cat", action="V1"), button_press=press, modal=modal)
 
 
 JOBS = {

@@ -54,7 +54,9 @@ def in_form(
     field = form.rpartition("Modal")[0].replace(GRID_UUID, "") + "Modal::new_prompt"
     press = ButtonPress("550", f"MJ::JOB::variation::1::{GRID_UUID}", words=words)
     modal = Modal("812", form, ((field, own), *extra))
-    return a_job(prompt=Prompt("a red cat", action=action), press=press, modal=modal, parent="parent22")
+    return a_job(
+        prompt=Prompt("a red cat", action=action), button_press=press, modal=modal, parent="parent22"
+    )
 
 
 def test_an_imagine_puts_uploaded_pictures_in_front_of_the_words() -> None:

@@ -51,13 +51,13 @@ def drawn(
     width: int, height: int, colour: int, depth: int, seed: int = 1, *, smooth: bool = False, **more: int
 ) -> Picture:
     """Noise, or a picture whose neighbours are alike, with filters by chance."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     channels, most = CHANNELS[colour], (1 << depth) - 1
     rows: list[list[int]] = []
     for y in range(height):
-        bent = [(x // channels * 3 + y * 2 + chance.randrange(3)) & most for x in range(width * channels)]
-        rows.append(bent if smooth else [chance.randrange(most + 1) for _ in bent])
-    return Picture(width, height, colour, depth, rows, [chance.randrange(5) for _ in range(97)], **more)  # type: ignore[arg-type]
+        bent = [(x // channels * 3 + y * 2 + rng.randrange(3)) & most for x in range(width * channels)]
+        rows.append(bent if smooth else [rng.randrange(most + 1) for _ in bent])
+    return Picture(width, height, colour, depth, rows, [rng.randrange(5) for _ in range(97)], **more)  # type: ignore[arg-type]
 
 
 def written(picture: Picture, before_data: bytes = b"") -> bytes:

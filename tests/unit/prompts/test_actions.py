@@ -80,7 +80,7 @@ def test_other_names_are_refused_with_what_was_probably_meant(text: str, told: s
     with pytest.raises(PromptFileError) as caught:
         canonical(text)
     assert told in caught.value.message
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_all_stands_for_the_four_pictures_and_nothing_is_done_twice() -> None:
@@ -135,6 +135,6 @@ def test_any_text_is_a_name_or_a_prompt_file_error(text: str) -> None:
     try:
         name = canonical(text)
     except PromptFileError as error:
-        assert error.mend
+        assert error.hint
         return
     assert canonical(name) == name

@@ -29,7 +29,7 @@ def only(toml: str) -> Prompt:
 def refused(toml: str, around: References = PICTURES) -> PromptFileError:
     with pytest.raises(PromptFileError) as caught:
         read(toml, around=around)
-    assert caught.value.mend
+    assert caught.value.hint
     return caught.value
 
 
@@ -316,4 +316,4 @@ def test_all_jobs_are_counted_with_their_follow_ups(toml: str, jobs: int) -> Non
     with pytest.raises(PromptFileError) as caught:
         read(toml, max_jobs=min(jobs, 100) - 1)
     assert "jobs, but at most" in caught.value.message
-    assert caught.value.mend == "split it, or raise [pace] max_jobs_per_file; follow-ups count too"
+    assert caught.value.hint == "split it, or raise [pace] max_jobs_per_file; follow-ups count too"

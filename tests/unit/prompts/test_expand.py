@@ -28,7 +28,7 @@ def texts(text: str, **wildcards: bytes) -> list[str]:
 def refused(text: str, wildcards: dict[str, bytes]) -> PromptFileError:
     with pytest.raises(PromptFileError) as caught:
         Wildcards(wildcards).template(text)
-    assert caught.value.mend
+    assert caught.value.hint
     return caught.value
 
 
@@ -185,7 +185,7 @@ def test_any_text_is_expanded_or_refused(text: str, first: bytes, second: bytes)
         template = Wildcards({"a": first, "b": second}).template(text)
     except PromptFileError as error:
         assert error.message
-        assert error.mend
+        assert error.hint
         return
     if template.count < 1000:
         assert sum(1 for _ in template.texts()) == template.count

@@ -36,7 +36,7 @@ def read(manifest: object, name: str = "manifest.json") -> tuple[Prompt, ...]:
 def refused(manifest: object) -> PromptFileError:
     with pytest.raises(PromptFileError) as caught:
         read(manifest)
-    assert caught.value.mend
+    assert caught.value.hint
     return caught.value
 
 
@@ -112,4 +112,4 @@ def test_any_manifest_is_a_prompt_or_a_prompt_file_error(change: dict[str, Any])
     try:
         read(MANIFEST | change)
     except PromptFileError as error:
-        assert error.mend
+        assert error.hint

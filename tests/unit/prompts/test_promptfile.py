@@ -24,7 +24,7 @@ def read(data: str | bytes, name: str = "a.txt") -> PromptFile:
 def refused(data: str | bytes, name: str = "a.txt") -> PromptFileError:
     with pytest.raises(PromptFileError) as caught:
         read(data, name)
-    assert caught.value.mend
+    assert caught.value.hint
     assert "\n" not in str(caught.value)
     return caught.value
 
@@ -75,7 +75,7 @@ def test_other_text_files_are_one_prompt(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cat.txt", "cat.ready.txt", "clients/cat.txt"])
 def test_a_text_file_that_looks_like_a_list_is_told_its_name(name: str) -> None:
-    assert "name it cat.list.txt" in refused("a cat --v 7\na dog --v 7\n", name).mend
+    assert "name it cat.list.txt" in refused("a cat --v 7\na dog --v 7\n", name).hint
 
 
 @pytest.mark.parametrize("name", ["cat.jsonl", "cat", ".txt", "cat.txt.bak", ""])
@@ -264,7 +264,7 @@ def test_a_toml_file_that_can_not_be_read_is_refused_with_the_place_and_the_cure
     ],
 )
 def test_broken_toml_is_told_with_what_was_probably_meant(toml: str, hint: str) -> None:
-    assert hint in refused(toml, "a.toml").mend
+    assert hint in refused(toml, "a.toml").hint
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
         file = read_prompt_file(data, name, around=around if len(defaults) % 2 else References())
     except PromptFileError as error:
         assert error.message
-        assert error.mend
+        assert error.hint
         return
     assert 0 < len(file.prompts) <= file.jobs <= 100
     for prompt in file.prompts:

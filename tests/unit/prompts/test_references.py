@@ -88,7 +88,7 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str, told: str) -> None:
     with pytest.raises(PromptFileError) as caught:
         check_name(name)
     assert told in caught.value.message
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def read(data: str, name: str, *defaults: str) -> tuple[Prompt, ...]:
 def refused(*defaults: str) -> PromptFileError:
     with pytest.raises(PromptFileError) as caught:
         read("a cat\n", "a.txt", *defaults)
-    assert caught.value.mend
+    assert caught.value.hint
     return caught.value
 
 

@@ -164,16 +164,16 @@ def test_every_refusal_has_advice_and_the_bot_s_own_words(name: str) -> None:
 def test_what_needs_a_person_is_never_worth_another_try() -> None:
     for wording in (*ACCOUNT_SENTENCES, *TITLES, *TEXTS):
         if wording.needs_human:
-            assert wording.cls in (RefusalClass.ACCOUNT, RefusalClass.PLAN)
+            assert wording.kind in (RefusalClass.ACCOUNT, RefusalClass.PLAN)
         if wording.outcome is NoticeEffect.REFUSED:
             assert wording.advice
-            assert wording.cls is not None
+            assert wording.kind is not None
 
 
 def test_sentences_that_stop_the_account_win_over_any_title() -> None:
     notice = judge_embed("Invalid request", "You have triggered an abuse alert.", 65280, "", None)
     assert notice.refusal is not None
-    assert notice.refusal.cls is RefusalClass.ACCOUNT
+    assert notice.refusal.kind is RefusalClass.ACCOUNT
     assert notice.refusal.needs_human
 
 

@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
     first: str
     second: str
-    cls: str
+    kind: str
     does: str
 
 
@@ -46,7 +46,7 @@ def _message(row: Row) -> dict[str, Any]:
     """As the bot says it: an embed with this title, or with these words; the nonce of our job on it."""
     if row.second == "words":
         return message("600", row.first, nonce="nonce-jobaaaaa", flags=64)
-    colour = RED if row.second == "red title" or row.cls else ORANGE
+    colour = RED if row.second == "red title" or row.kind else ORANGE
     embed = {"type": "rich", "title": row.first, "description": "More of it.", "color": colour}
     return message("600", "", nonce="nonce-jobaaaaa", flags=64, embeds=[embed])
 
@@ -57,8 +57,8 @@ def _what_is_done(event: ev.Refused, state: State) -> str:
         assert moved.state is State.QUEUED
         return "pauses"
     if moved.state is State.QUEUED:
-        assert moved.due is not None
-        assert moved.due > 1000.0
+        assert moved.next_action_at is not None
+        assert moved.next_action_at > 1000.0
         return "goes back"
     assert (moved.state, [type(effect) for effect in effects]) == (State.FAILED, [ef.PublishFailure])
     return "fails"
@@ -84,7 +84,7 @@ def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
         return
     assert isinstance(event, ev.Refused)
     refusal = event.refusal
-    assert refusal.cls == (None if row.cls == "open" else RefusalClass(row.cls))
+    assert refusal.kind == (None if row.kind == "open" else RefusalClass(row.kind))
     assert row.first in {refusal.title, refusal.detail}
     assert refusal.advice
     assert _what_is_done(event, State.SUBMITTED) == row.does
@@ -96,7 +96,7 @@ def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
 def test_words_mean_the_same_below_a_title_that_says_nothing(row: Row) -> None:
     notice = judge_embed("Sorry", row.first, None, "", None)
     assert notice.refusal is not None
-    assert notice.refusal.cls == RefusalClass(row.cls)
+    assert notice.refusal.kind == RefusalClass(row.kind)
 
 
 _TITLED = [row for row in SAID if row.second == "title" and not row.first.startswith("Something")]
@@ -126,7 +126,7 @@ def test_a_title_means_the_same_wherever_it_stands_and_whatever_is_missing(row: 
         reading = read_message("MESSAGE_CREATE", message("600", "", nonce="1", flags=64) | fields)
         assert reading.kind is usual.kind, fields
         found, expected = reading.error, usual.error
-        assert (found and found.cls) == (expected and expected.cls), fields
+        assert (found and found.kind) == (expected and expected.kind), fields
         assert (found and found.needs_human) == (expected and expected.needs_human), fields
 
 
@@ -176,7 +176,7 @@ def _answer(row: Row) -> Refusal | None:
 def test_what_discord_answers_does_what_the_page_says(row: Row) -> None:
     refusal = _answer(row)
     assert refusal is not None
-    assert refusal.cls == RefusalClass(row.cls)
+    assert refusal.kind == RefusalClass(row.kind)
     assert refusal.detail
     assert _what_is_done(ev.Refused(refusal, executed=False), State.SUBMITTING) == row.does
 
@@ -195,7 +195,7 @@ def test_slow_down_is_waited_out_to_the_second() -> None:
     assert error is not None
     assert error.retry_after == 45.0
     moved, _ = step(a_job(), ev.Refused(error), 5000.0)
-    assert (moved.state, moved.due) == (State.QUEUED, 5045.0)
+    assert (moved.state, moved.next_action_at) == (State.QUEUED, 5045.0)
 
 
 def test_a_decline_code_makes_moderation_of_what_went_wrong() -> None:
@@ -203,7 +203,7 @@ def test_a_decline_code_makes_moderation_of_what_went_wrong() -> None:
         "Sorry, something went wrong", "Our team has been notified.", RED, "decline-a-b", None
     )
     assert notice.refusal is not None
-    assert notice.refusal.cls is RefusalClass.MODERATION
+    assert notice.refusal.kind is RefusalClass.MODERATION
 
 
 def test_what_nobody_has_met_before_is_told_and_the_job_goes_on() -> None:
