@@ -160,7 +160,7 @@ def test_no_import_goes_in_a_circle() -> None:
     for by, target in IMPORTS:
         if target in MODULES and target != by:
             graph[by].add(target)
-    # The package itself names public classes for the type checker; nothing imports it, so it closes no circle.
+    # The package itself names public classes for the type checker; nothing imports it: no circle.
     assert [by for by, target in IMPORTS if target == "mjwatch"] == []
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
