@@ -16,31 +16,40 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch import effects as ef
-from mjwatch.engine import Engine
-from mjwatch.jobs.control import read_answer
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.moving import Limits
+from mjwatch.engine.loop import Engine
 from mjwatch.jobs.pacing import Pace
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.jobs.transitions import Timeouts
+from mjwatch.journal.reader import JournalReader
+from mjwatch.journal.requests import read_answer
+from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
-from mjwatch.midjourney.strangers import Strangers
-from mjwatch.model import Button, Job, Press, Refusal, RemotePicture, Result, Source, State, UploadedImage
+from mjwatch.midjourney.matching.foreign_jobs import ForeignJobs
+from mjwatch.model import (
+    Button,
+    Job,
+    Refusal,
+    RemotePicture,
+    Result,
+    Source,
+    State,
+    UploadedImage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-OLD = Path(__file__).parent / "data/journals/2026-11-30.sqlite3"
+OLD = Path(__file__).parents[2] / "data/journals/2026-11-30.sqlite3"
 READ_AT = 1_796_020_000.0
 """Seconds since 1970, a quarter of an hour after the last that was written; what is older than a day goes."""
 
 MUST_FIND = OLD.with_suffix(".json")
 
 EFFECTS = {
-    ef.Collect: "fetch the result",
-    ef.Answer: "publish the failure",
-    ef.Notify: "tell a person",
+    ef.FetchResult: "fetch the result",
+    ef.PublishFailure: "publish the failure",
+    ef.SendNotification: "tell a person",
     ef.Submit: "submit",
-    ef.Upload: "upload",
+    ef.UploadImages: "upload",
     ef.PressCancel: "press cancel",
 }
 
@@ -91,7 +100,7 @@ def jobs_in(path: Path) -> dict[str, Any]:
 
 def job_facts(job: Job) -> dict[str, Any]:
     """All that is kept of it, but for the seconds that a line of its history says it waits."""
-    cancel = job.cancelling
+    cancel = job.cancel_request
     return {
         "state": job.state,
         "open": job.open,
@@ -111,11 +120,11 @@ def job_facts(job: Job) -> dict[str, Any]:
         "accepted": job.accepted,
         "source": _source(job.source),
         "parent": job.parent,
-        "button_press": _press(job.press),
+        "button_press": _press(job.button_press),
         "modal": None if job.modal is None else [job.modal.id, job.modal.custom_id, job.modal.fields],
         "uploads": [_upload(one) for one in job.uploads],
-        "next_action_at": job.due,
-        "failed_tries": job.tries,
+        "next_action_at": job.next_action_at,
+        "failed_tries": job.failed_tries,
         "nonces": job.nonces,
         "session_id": job.session_id,
         "anchor": job.anchor,
@@ -123,15 +132,15 @@ def job_facts(job: Job) -> dict[str, Any]:
         "message_id": job.message_id,
         "job_uuid": job.job_uuid,
         "percent": job.percent,
-        "queued_by_bot": job.held_by_bot,
-        "start_deleted_at": job.vanished,
-        "in_doubt_since": job.doubted,
+        "queued_by_bot": job.queued_by_bot,
+        "start_deleted_at": job.start_deleted_at,
+        "in_doubt_since": job.in_doubt_since,
         "cancel_button": _press(job.cancel_button),
         "cancel_request": None
         if cancel is None
         else {
             "asked": cancel.asked,
-            "press_at": cancel.due,
+            "press_at": cancel.next_action_at,
             "nonce": cancel.nonce,
             "pressed": cancel.pressed,
             "answered": cancel.answered,
@@ -151,7 +160,7 @@ def _source(source: Source | None) -> list[Any] | None:
     return None if source is None else [source.path, source.sha256, source.mtime, source.index]
 
 
-def _press(press: Press | None) -> dict[str, Any] | None:
+def _press(press: ButtonPress | None) -> dict[str, Any] | None:
     if press is None:
         return None
     return {
@@ -196,7 +205,7 @@ def _refusal(refusal: Refusal | None) -> dict[str, Any] | None:
     if refusal is None:
         return None
     return {
-        "class": refusal.cls,
+        "class": refusal.kind,
         "title": refusal.title,
         "detail": refusal.detail,
         "needs_human": refusal.needs_human,
@@ -242,7 +251,7 @@ def answers_in(path: Path) -> dict[str, Any]:
             "kept_paths": sorted(reader.kept_paths()),
             "attempts": reader.attempts_since(0.0),
             "answered_requests": {
-                str(number): [[one.job, one.done, one.words, one.needs_person] for one in read_answer(text)]
+                str(number): [[one.job, one.done, one.message, one.needs_person] for one in read_answer(text)]
                 for number in range(1, 40)
                 if (text := reader.answer_of(number)) is not None
             },
@@ -256,7 +265,7 @@ def _id(job: Job | None) -> str | None:
 def facts_in(path: Path) -> dict[str, Any]:
     """What is remembered beside the jobs."""
     with closing(Journal(path)) as journal:
-        channel, pause, strangers = _channel(journal), journal.paused(), Strangers()
+        channel, pause, strangers = _channel(journal), journal.paused(), ForeignJobs()
         channel.load(*map(journal.recall, ("gateway", "newest", "strangers")))
         strangers.load(journal.recall("strangers"))
         resume = channel.resume_state()
@@ -287,12 +296,12 @@ def restarted(path: Path) -> dict[str, Any]:
             _channel(journal),
             effects.append,
             pace=Pace(max_in_flight=3, delay=0.0, jitter=0.0, max_per_day=0),
-            limits=Limits(),
+            limits=Timeouts(),
             max_jobs_per_file=100,
             min_fast_hours=0.0,
             clock=lambda: READ_AT,
-            ticks=lambda: READ_AT,
-            chance=lambda: 0.5,
+            monotonic=lambda: READ_AT,
+            rng=lambda: 0.5,
             new_nonce=lambda: "1500000000000009999",
             new_id=lambda: "newnewnew",
         )
