@@ -26,6 +26,7 @@ from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.matching.foreign_jobs import ForeignJobs
 from mjwatch.model import (
     Button,
+    ButtonPress,
     Job,
     Refusal,
     RemotePicture,
