@@ -10,10 +10,10 @@ WORKERS := auto
 PYTEST := $(BIN)/python -m pytest
 AT_ONCE := -n $(WORKERS) --dist worksteal
 # The tests of the packages without I/O.
-CORE := $(patsubst %,tests/test_%.py,actions answers buttons cancelling commands complaints defaults diagram echo \
-  expand following followups hosts inflate intake interaction_schemas job kinds layers links manifestfile matching \
-  messages names odd_messages orders pacing packets presses promptfile reason redelivery refusals session settling \
-  settling_table siblings standing strangers wants ways_to_ask)
+CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
+  $(patsubst %,discord/test_%.py,allowed_hosts http_errors payloads session) \
+  $(patsubst %,inbox/test_%.py,filenames settling settling_properties) \
+  filesystem/test_safe_names.py gallery/test_entry.py)
 KILLS := 200
 PROMPTS := 100
 MINUTES := 30
@@ -86,7 +86,7 @@ pictures: $(VENV)/.dev
 	$(BIN)/python -m docs.make_pictures
 
 diagram: $(VENV)/.demo
-	$(BIN)/python -c "from pathlib import Path; from mjwatch.jobs.diagram import with_diagram; \
+	$(BIN)/python -c "from pathlib import Path; from docs.make_diagram import with_diagram; \
 	page = Path('docs/architecture.md'); page.write_text(with_diagram(page.read_text('utf-8')), 'utf-8')"
 
 format: $(VENV)/.dev

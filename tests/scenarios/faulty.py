@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 
 from mjwatch.errors import JournalError
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
-from mjwatch.simulator.jobs import Job as SimulatedJob
+from mjwatch.simulator.midjourney.job import RenderJob
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
 from tests.helpers.patience import deadline, slowed
@@ -137,15 +137,15 @@ def simulated(folder: Path, **options: Any) -> Iterator[Stage]:
 def jobs_held() -> Iterator[None]:
     """Have jobs of the simulators in this process stay at work as they begin, until the block ends."""
     go_on = Event()
-    pass_time = SimulatedJob._pass_time
+    pass_time = RenderJob._pass_time
 
-    async def held(job: SimulatedJob) -> None:
+    async def held(job: RenderJob) -> None:
         while not go_on.is_set():
             await asyncio.sleep(0.05)
         await pass_time(job)
 
     try:
-        with patch.object(SimulatedJob, "_pass_time", held):
+        with patch.object(RenderJob, "_pass_time", held):
             yield
     finally:
         go_on.set()
@@ -188,7 +188,7 @@ def at_its_end(stage: Stage, row: Row) -> bool:
         case End.FAILED:
             return job.state is State.FAILED and job.published is not None
         case End.IN_DOUBT:
-            return job.state is State.IN_DOUBT and job.doubted is None
+            return job.state is State.IN_DOUBT and job.in_doubt_since is None
         case End.PERSON:
             return recall(stage, "paused") is not None and job.state is not State.SUBMITTING
         case End.WAITS:

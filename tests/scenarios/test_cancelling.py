@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from mjwatch.cli.app import app
 from mjwatch.errors import NoJournalError
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
 from tests.scenarios.faulty import jobs_held, simulated
 from tests.scenarios.stage import Stage, wait_until
