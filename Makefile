@@ -25,10 +25,10 @@ help:
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); some 12 minutes"
 	@echo "make soak       a long run under random faults, to see what grows (MINUTES=30); Linux"
 	@echo "make faults     two faults at once, COUNT=$(COUNT) times, drawn by SEED=$(SEED)"
-	@echo "make bench      measure, all or some (WHAT=\"split start\"), into docs/performance.md; 40 minutes"
+	@echo "make bench      measure, all or some (WHAT=\"split start\"), into docs/explanation/performance.md; 40 minutes"
 	@echo "make bench-quick  whether all that measures works; 2 minutes"
-	@echo "make diagram    draw the state diagram in docs/architecture.md anew"
-	@echo "make cli-page   write docs/cli.md anew from the command line's help"
+	@echo "make diagram    draw the state diagram in docs/explanation/architecture.md anew"
+	@echo "make cli-page   write docs/reference/cli.md anew from the command line's help"
 	@echo "make pictures   take the pictures in docs/pictures anew; needs chromium and tmux; 2 minutes"
 	@echo "make format     format the code"
 	@echo "make clean      remove what these targets have made"
@@ -57,7 +57,7 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.fault_pairs --seed $(SEED) --count $(COUNT)
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m bench $(WHAT) --json docs/performance.json --page docs/performance.md
+	$(BIN)/python -m bench $(WHAT) --json docs/explanation/performance.json --page docs/explanation/performance.md
 
 bench-quick: $(VENV)/.dev
 	$(BIN)/python -m bench --quick
@@ -70,7 +70,7 @@ pictures: $(VENV)/.dev
 
 diagram: $(VENV)/.demo
 	$(BIN)/python -c "from pathlib import Path; from mjwatch.jobs.diagram import with_diagram; \
-	page = Path('docs/architecture.md'); page.write_text(with_diagram(page.read_text('utf-8')), 'utf-8')"
+	page = Path('docs/explanation/architecture.md'); page.write_text(with_diagram(page.read_text('utf-8')), 'utf-8')"
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the command's own help, so that the page can't say anything else."""
+"""Writes docs/reference/cli.md from the command's own help, so that the page can't say anything else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mjwatch.cli.verbs import GROUPS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = Path(__file__).with_name("cli.md")
+PAGE = Path(__file__).with_name("reference") / "cli.md"
 
 HEAD = """\
 # The command line

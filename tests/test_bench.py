@@ -15,7 +15,7 @@ from bench.results import Result
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROOT_PAGE = "docs/performance.md"
+ROOT_PAGE = "docs/explanation/performance.md"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "design-choices.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "explanation" / "design-choices.md").read_text("utf-8")
 
 
 def _named(requirement: str) -> str:

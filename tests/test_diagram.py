@@ -10,7 +10,7 @@ import pytest
 from mjwatch.jobs.diagram import BEGIN, END, state_diagram, with_diagram
 from mjwatch.jobs.job import TABLE
 
-PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
+PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "architecture.md"
 
 
 def test_the_diagram_in_the_docs_is_that_of_the_table() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "keys" / "README.md"])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "keys" / "README.md"])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -132,7 +132,9 @@ def test_every_make_target_that_is_shown_exists(name: str) -> None:
 
 
 def test_the_page_on_the_architecture_names_every_module_under_its_folder() -> None:
-    (floors,) = re.findall(r"^```\ndoors .*?^```", _text("docs/architecture.md"), re.MULTILINE | re.DOTALL)
+    (floors,) = re.findall(
+        r"^```\ndoors .*?^```", _text("docs/explanation/architecture.md"), re.MULTILINE | re.DOTALL
+    )
     named: dict[str, set[str]] = {}
     folder = ""
     for line in floors.splitlines():
@@ -185,7 +187,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 def test_the_messages_of_a_start_are_found_in_the_code_as_they_are_quoted() -> None:
     (table,) = re.findall(
-        r"^## It does not start\n.*?(?=^## )", _text("docs/troubleshooting.md"), re.M | re.S
+        r"^## It does not start\n.*?(?=^## )", _text("docs/reference/troubleshooting.md"), re.M | re.S
     )
     said = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)[2:]
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "mjwatch").rglob("*.py")]
@@ -209,7 +211,7 @@ def test_the_python_examples_parse_and_import_names_that_exist(name: str) -> Non
 def test_the_page_on_the_manifest_names_every_key() -> None:
     job = made_job(path="kite.txt", prompt=Prompt("a red kite"), accepted=1_800_000_000.0)
     manifest = build_manifest(job, Place(None, "1"), [], {}, 1_800_000_000.0)
-    page = _text("docs/manifest.md")
+    page = _text("docs/reference/manifest.md")
     inner = [key for table in ("source", "discord", "times") for key in manifest[table]]
     missing = [key for key in [*manifest, *inner] if f"`{key}`" not in page and f"`{key}." not in page]
     assert missing == []
@@ -218,7 +220,12 @@ def test_the_page_on_the_manifest_names_every_key() -> None:
 
 def test_the_example_that_tells_whether_a_folder_has_arrived_does_so(tmp_path: Path) -> None:
     names: dict[str, Any] = {}
-    exec(next(block for kind, block in _FENCE.findall(_text("docs/manifest.md")) if kind == "python"), names)
+    exec(
+        next(
+            block for kind, block in _FENCE.findall(_text("docs/reference/manifest.md")) if kind == "python"
+        ),
+        names,
+    )
     picture = PictureFile("kite_1.png", b"pixels", 1, 2, 2, "png")
     job = made_job(path="kite.txt", prompt=Prompt("a red kite"), accepted=1_800_000_000.0)
     manifest = build_manifest(job, Place(None, "1"), [picture], {"kite.txt": b"a red kite"}, 1_800_000_000.0)
@@ -234,5 +241,5 @@ def test_the_example_that_tells_whether_a_folder_has_arrived_does_so(tmp_path: P
 def test_the_pages_name_every_kind_of_evidence() -> None:
     kinds = re.findall(r"^- \*\*([a-z ]+)\*\*", matching_doc or "", re.MULTILINE)
     assert len(kinds) == 7
-    for name in ("docs/manifest.md", "docs/how-it-works.md"):
+    for name in ("docs/reference/manifest.md", "docs/explanation/how-it-works.md"):
         assert [kind for kind in kinds if f"`{kind}`" not in _text(name)] == []

@@ -19,7 +19,7 @@ from mjwatch.prompts.wants import wants
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = (Path(__file__).parent.parent / "docs" / "prompt-files.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "how-to" / "prompt-files.md").read_text(encoding="utf-8")
 
 _BLOCK = re.compile(
     r"(?:^`(?P<name>[\w./]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL

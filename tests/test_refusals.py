@@ -19,7 +19,7 @@ from mjwatch.midjourney.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, judge_
 from mjwatch.model import Refusal, RefusalClass, State
 from tests.shapes import CHANNEL, ME, a_job, create, message
 
-PAGE = (Path(__file__).parent.parent / "docs" / "commands.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "reference" / "refusals.md").read_text(encoding="utf-8")
 RED, ORANGE = 16711680, 16239475
 
 

@@ -15,8 +15,7 @@ from mjwatch.folders.durable import durable_replace
 from mjwatch.folders.kinds import MARKER
 from tests.scenarios.programs import program
 
-PAGE = (Path(__file__).parent.parent / "docs" / "operations.md").read_text("utf-8")
-RECIPES = re.findall(r"^## Syncing\n.*?(?=^## )", PAGE, re.MULTILINE | re.DOTALL)[0]
+RECIPES = (Path(__file__).parent.parent / "docs" / "how-to" / "syncing.md").read_text("utf-8")
 
 
 def test_the_recipes_name_what_is_being_made_as_it_is_named(

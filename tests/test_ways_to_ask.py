@@ -18,7 +18,7 @@ from tests.scenarios.test_commands import ACCOUNT, COMMANDS, FOLLOW_UPS
 if TYPE_CHECKING:
     from mjwatch.model import Prompt
 
-PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "commands.md"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 _ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| `mjwatch ([^|]+)` \| `api\.([^|]+)` \|$", re.MULTILINE)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DAMAGED = (
     "it is damaged: put it aside together with its -wal file, then restore a copy or start without one;"
-    " docs/operations.md says what either means. Nothing was changed"
+    " docs/how-to/backups.md says what either means. Nothing was changed"
 )
 
 

@@ -10,7 +10,7 @@ from mjwatch.simulator.catalogue import CATALOGUE
 from mjwatch.simulator.identity import BOT_TOKEN, USER_TOKEN
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/simulator.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/explanation/simulator.md").read_text(encoding="utf-8")
 
 
 def _imported(file: Path) -> set[str]:
