@@ -23,7 +23,11 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 _ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| `mjwatch ([^|]+)` \| `api\.([^|]+)` \|$", re.MULTILINE)
 
-ROWS = {name: (file, cli, python) for name, file, cli, python in _ROW.findall(PAGE.read_text("utf-8"))}
+TEXT = PAGE.read_text("utf-8")
+ROWS = {name: (file, cli, python) for name, file, cli, python in _ROW.findall(TEXT)}
+PATTERN = "FOLLOW-UP"
+"""Stands for the name of any follow-up in the row that all of them share."""
+
 ACTIONS = [action for actions in FOLLOW_UPS.values() for action in actions]
 
 
@@ -44,13 +48,17 @@ def _read(cell: str) -> Prompt:
     return prompt
 
 
-def test_the_table_has_all_that_is_run_in_each_way_and_nothing_else() -> None:
-    assert sorted(ROWS) == sorted({*ACTIONS, *COMMANDS, *ACCOUNT})
+def test_the_tables_have_all_that_is_run_in_each_way_and_nothing_else() -> None:
+    assert sorted(ROWS) == sorted({PATTERN, *COMMANDS, *ACCOUNT})
+    section = TEXT.partition("\n## Follow-ups\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
+    names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert sorted(names) == sorted({*ACTIONS})
 
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_a_follow_ups_cells_ask_for_it(name: str) -> None:
-    file, cli, python = ROWS[name]
+    file, cli, python = (cell.replace(PATTERN, name) for cell in ROWS[PATTERN])
     read = _read(file)
     assert (read.action, read.parent) == (name, "7k3f9a2m")
     assert shlex.split(cli) == ["act", "7k3f9a2m", name]

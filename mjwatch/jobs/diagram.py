@@ -1,6 +1,7 @@
 """Draws the table of a job's life as a Mermaid state diagram, for the docs. Pure.
 
-``make diagram`` writes it into ``docs/explanation/architecture.md``, between two marker lines; a test compares the two.
+``make diagram`` writes it into ``docs/explanation/architecture.md``, between two marker lines; a test
+compares the two.
 """
 
 from __future__ import annotations
