@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import mmdr
 from pygments.lexers.special import TextLexer
 from sphinx.util import logging
 
@@ -36,13 +37,12 @@ nitpicky = True
 def setup(app: Sphinx) -> None:
     """Adapt pages that are written to be read in the repository too."""
     app.connect("source-read", _adapt)
-    # Diagrams are shown as their source: drawing them would load megabytes of script from elsewhere.
-    for language in ("mermaid", "expanded"):
-        app.add_lexer(language, TextLexer)
+    app.add_lexer("expanded", TextLexer)
 
 
 def _adapt(app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = re.sub(r"(?<=\]\()\.\.?/[^)\s]+(?=\))", lambda link: _outside(page, link[0]), source[0])
+    source[0] = re.sub(r"^```mermaid\n(.*?)^```$", _drawn, source[0], flags=re.MULTILINE | re.DOTALL)
     if page == "index":
         source[0] += _navigation(source[0])
 
@@ -55,6 +55,12 @@ def _outside(page: str, link: str) -> str:
     if not (ROOT / target).exists():
         log.warning("there is no %s", link, location=page)
     return f"{SOURCE}/blob/main/{target}"
+
+
+def _drawn(diagram: re.Match[str]) -> str:
+    """A diagram as a picture within the page: a browser would have to load a script to draw it."""
+    svg = mmdr.render(diagram[1]).svg()
+    return f'```{{raw}} html\n<div style="background: white; overflow: auto">{svg}</div>\n```'
 
 
 def _navigation(index: str) -> str:
