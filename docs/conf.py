@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mmdr
-from pygments.lexers.special import TextLexer
 from sphinx.util import logging
 
 if TYPE_CHECKING:
@@ -37,11 +36,11 @@ nitpicky = True
 def setup(app: Sphinx) -> None:
     """Adapt pages that are written to be read in the repository too."""
     app.connect("source-read", _adapt)
-    app.add_lexer("expanded", TextLexer)
 
 
 def _adapt(app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = re.sub(r"(?<=\]\()\.\.?/[^)\s]+(?=\))", lambda link: _outside(page, link[0]), source[0])
+    source[0] = source[0].replace("\n```expanded\n", "\n```text\n")
     source[0] = re.sub(r"^```mermaid\n(.*?)^```$", _drawn, source[0], flags=re.MULTILINE | re.DOTALL)
     if page == "index":
         source[0] += _navigation(source[0])
