@@ -27,7 +27,7 @@ help:
 	@echo "make faults     two faults at once, COUNT=$(COUNT) times, drawn by SEED=$(SEED)"
 	@echo "make bench      measure, all or some (WHAT=\"split start\"), into bench/RESULTS.md; 40 minutes"
 	@echo "make bench-quick  whether all that measures works; 2 minutes"
-	@echo "make diagram    draw the state diagram in docs/explanation/architecture.md again"
+	@echo "make diagram    write the state diagram and the table of packages in docs/explanation/architecture.md"
 	@echo "make cli-page   write the pages on commands and configuration, and the manual page, from the code"
 	@echo "make docs       build docs/ as a web site into site/, every link checked"
 	@echo "make pictures   take the pictures in docs/pictures again; needs chromium and tmux; 2 minutes"
@@ -77,8 +77,8 @@ pictures: $(VENV)/.dev
 	$(BIN)/python -m docs.make_pictures
 
 diagram: $(VENV)/.demo
-	$(BIN)/python -c "from pathlib import Path; from mjwatch.jobs.diagram import with_diagram; \
-	page = Path('docs/explanation/architecture.md'); page.write_text(with_diagram(page.read_text('utf-8')), 'utf-8')"
+	$(BIN)/python -m docs.make_packages
+	$(BIN)/python -m docs.make_diagram
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

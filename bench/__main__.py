@@ -29,6 +29,7 @@ MEASUREMENTS = (
     "backlog",
     "thousands",
     "profile",
+    "trip",
     "simulate",
     "gateway",
     "gap",

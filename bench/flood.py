@@ -27,43 +27,43 @@ STEPS = 20
 
 def ready(megabytes: float, seed: int = 1) -> dict[str, Any]:
     """A dispatch as for an account in so many guilds that it has this size."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     guilds: list[dict[str, Any]] = []
     size = 0
     while size < megabytes * 1e6:
-        guilds.append(_guild(chance))
+        guilds.append(_guild(rng))
         size += len(json.dumps(guilds[-1]))
-    user = {"id": _id(chance), "username": "ada", "discriminator": "0", "avatar": None}
+    user = {"id": _id(rng), "username": "ada", "discriminator": "0", "avatar": None}
     data = {"v": 9, "user": user, "guilds": guilds, "session_id": "5" * 32, "private_channels": []}
     return {"op": 0, "t": "READY", "s": 1, "d": data | {"resume_gateway_url": "ws://127.0.0.1:1"}}
 
 
-def _guild(chance: random.Random) -> dict[str, Any]:
+def _guild(rng: random.Random) -> dict[str, Any]:
     channels = [
         {
-            "id": _id(chance),
+            "id": _id(rng),
             "type": 0,
-            "name": _words(chance, 2),
-            "topic": _words(chance, chance.randrange(20)),
+            "name": _words(rng, 2),
+            "topic": _words(rng, rng.randrange(20)),
             "position": n,
-            "parent_id": _id(chance),
-            "last_message_id": _id(chance),
+            "parent_id": _id(rng),
+            "last_message_id": _id(rng),
             "flags": 0,
             "nsfw": False,
             "rate_limit_per_user": 0,
             "permission_overwrites": [
-                {"id": _id(chance), "type": 0, "allow": str(chance.getrandbits(40)), "deny": "0"}
-                for _ in range(chance.randrange(4))
+                {"id": _id(rng), "type": 0, "allow": str(rng.getrandbits(40)), "deny": "0"}
+                for _ in range(rng.randrange(4))
             ],
         }
         for n in range(60)
     ]
     roles = [
         {
-            "id": _id(chance),
-            "name": _words(chance, 2),
-            "color": chance.getrandbits(24),
-            "permissions": str(chance.getrandbits(50)),
+            "id": _id(rng),
+            "name": _words(rng, 2),
+            "color": rng.getrandbits(24),
+            "permissions": str(rng.getrandbits(50)),
             "position": n,
             "hoist": False,
             "managed": False,
@@ -71,55 +71,53 @@ def _guild(chance: random.Random) -> dict[str, Any]:
         }
         for n in range(40)
     ]
-    emojis = [
-        {"id": _id(chance), "name": _words(chance, 1), "animated": False, "roles": []} for _ in range(30)
-    ]
+    emojis = [{"id": _id(rng), "name": _words(rng, 1), "animated": False, "roles": []} for _ in range(30)]
     return {
-        "id": _id(chance),
-        "name": _words(chance, 3),
+        "id": _id(rng),
+        "name": _words(rng, 3),
         "channels": channels,
         "roles": roles,
         "emojis": emojis,
     }
 
 
-def foreign_message(seq: int, chance: random.Random) -> str:
+def foreign_message(seq: int, rng: random.Random) -> str:
     """Somebody's words in a channel that is none of ours."""
-    author = {"id": _id(chance), "username": _words(chance, 1), "avatar": "ab" * 16, "discriminator": "0"}
+    author = {"id": _id(rng), "username": _words(rng, 1), "avatar": "ab" * 16, "discriminator": "0"}
     data = {
-        "id": _id(chance),
-        "channel_id": _id(chance),
-        "guild_id": _id(chance),
-        "content": _words(chance, chance.randrange(5, 60)),
+        "id": _id(rng),
+        "channel_id": _id(rng),
+        "guild_id": _id(rng),
+        "content": _words(rng, rng.randrange(5, 60)),
         "timestamp": "2026-01-01T00:00:00.000000+00:00",
         "author": author,
-        "member": {"roles": [_id(chance) for _ in range(5)], "joined_at": "2024-01-01T00:00:00+00:00"},
+        "member": {"roles": [_id(rng) for _ in range(5)], "joined_at": "2024-01-01T00:00:00+00:00"},
         "attachments": [],
         "embeds": [],
         "mentions": [author],
         "components": [],
         "type": 0,
-        "nonce": _id(chance),
+        "nonce": _id(rng),
     }
     return json.dumps({"op": 0, "t": "MESSAGE_CREATE", "s": seq, "d": data})
 
 
-def _id(chance: random.Random) -> str:
-    return str(chance.randrange(10**18, 10**19))
+def _id(rng: random.Random) -> str:
+    return str(rng.randrange(10**18, 10**19))
 
 
-def _words(chance: random.Random, number: int) -> str:
-    return " ".join("".join(chance.choices("etaoinshrdlu", k=chance.randrange(3, 9))) for _ in range(number))
+def _words(rng: random.Random, number: int) -> str:
+    return " ".join("".join(rng.choices("etaoinshrdlu", k=rng.randrange(3, 9))) for _ in range(number))
 
 
 class Flood:
     """What each connection gets."""
 
     def __init__(self, megabytes: float, rate: int, seconds: float) -> None:
-        chance = random.Random(2)
+        rng = random.Random(2)
         self._ready = json.dumps(ready(megabytes))
         self._rate = rate
-        self._messages = [foreign_message(seq, chance) for seq in range(2, 2 + int(rate * seconds))]
+        self._messages = [foreign_message(seq, rng) for seq in range(2, 2 + int(rate * seconds))]
 
     async def connected(self, request: web.Request) -> web.WebSocketResponse:
         """Talk until the other side ends it."""

@@ -12,13 +12,12 @@ from unittest.mock import patch
 
 from bench.figures import Figure
 from bench.grids import encoded, grid
-from mjwatch.folders.manifest import FILE_NAME, PictureFile, Place, build_manifest, dump_manifest
-from mjwatch.folders.outbox import Outbox
-from mjwatch.gallery.chunks import CHUNK
-from mjwatch.gallery.gallery import Gallery
+from mjwatch.gallery.gallery import CHUNK, Gallery
+from mjwatch.outbox.manifest import FILE_NAME, OutboxChannel, PictureFile, build_manifest, dump_manifest
+from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.split import image_facts, split_grid
-from tests.browsing import DESKTOP, chromium, shown
-from tests.outboxes import a_job, an_outbox
+from tests.helpers.browser import DESKTOP, chromium, shown
+from tests.helpers.outbox_factory import a_job, an_outbox
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -47,7 +46,7 @@ def an_outbox_of(folder: Path, jobs: int) -> Path:
         an_outbox(folder / "outbox", jobs)
         gallery = Gallery(folder / "outbox", folder / "state")
         gallery.install()
-        gallery.add(gallery.mend())
+        gallery.add(gallery.hint())
     return folder / "outbox"
 
 
@@ -99,7 +98,7 @@ def _publish_one(root: Path, number: int, pictures: list[bytes]) -> float:
         PictureFile(f"note_{n}.webp", data, n % 5, *image_facts(data)[1:], "webp")
         for n, data in enumerate(pictures, 1)
     ]
-    manifest = build_manifest(job, Place(None, "1"), entries, {}, job.accepted)
+    manifest = build_manifest(job, OutboxChannel(None, "1"), entries, {}, job.accepted)
     files = {entry.name: entry.data for entry in entries} | {FILE_NAME: dump_manifest(manifest)}
     outbox, gallery = Outbox(root, root.parent / "state"), Gallery(root, root.parent / "state")
     began = perf_counter()

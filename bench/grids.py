@@ -19,24 +19,24 @@ GRAIN = {"illustration": 2, "photo": 3, "grain": 7}
 
 def grid(size: tuple[int, int], kind: str = "photo", seed: int = 1) -> Image.Image:
     """Four different pictures in one of this size, as RGB."""
-    chance = random.Random(f"{kind} {seed}")
+    rng = random.Random(f"{kind} {seed}")
     whole = Image.new("RGB", size)
     half = (size[0] // 2, size[1] // 2)
     for left in (0, size[0] - half[0]):
         for top in (0, size[1] - half[1]):
-            whole.paste(_picture(half, GRAIN[kind], chance), (left, top))
+            whole.paste(_picture(half, GRAIN[kind], rng), (left, top))
     return whole
 
 
 def flat_art(size: tuple[int, int], seed: int = 1) -> Image.Image:
     """Boxes and ellipses in plain colours."""
-    chance, image = random.Random(seed), Image.new("RGB", size, (240, 230, 210))
+    rng, image = random.Random(seed), Image.new("RGB", size, (240, 230, 210))
     draw, large = ImageDraw.Draw(image), max(size) // 7
     for _ in range(900):
-        x, y = chance.randrange(size[0]), chance.randrange(size[1])
-        box = (x, y, x + chance.randrange(9, large), y + chance.randrange(9, large))
-        colour = (chance.randrange(256), chance.randrange(256), chance.randrange(256))
-        chance.choice([draw.ellipse, draw.rectangle])(box, fill=colour)
+        x, y = rng.randrange(size[0]), rng.randrange(size[1])
+        box = (x, y, x + rng.randrange(9, large), y + rng.randrange(9, large))
+        colour = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
+        rng.choice([draw.ellipse, draw.rectangle])(box, fill=colour)
     return image
 
 
@@ -57,39 +57,39 @@ def encoded(image: Image.Image, format: str = "PNG") -> bytes:
     return out.getvalue()
 
 
-def _picture(size: tuple[int, int], grain: int, chance: random.Random) -> Image.Image:
-    light, red, blue = (_fractal(size, chance, smooth) for smooth in (1.7, 2.2, 2.2))
-    edges = ImageOps.posterize(_fractal(size, chance, 2.4), 2)
+def _picture(size: tuple[int, int], grain: int, rng: random.Random) -> Image.Image:
+    light, red, blue = (_fractal(size, rng, smooth) for smooth in (1.7, 2.2, 2.2))
+    edges = ImageOps.posterize(_fractal(size, rng, 2.4), 2)
     ground = Image.blend(light, edges, 0.35)
     sky = Image.new("L", size, 176)
-    mask = _fractal(size, chance, 3.0).point(lambda value: max(0, min(255, (value - 118) * 12)))
+    mask = _fractal(size, rng, 3.0).point(lambda value: max(0, min(255, (value - 118) * 12)))
     light = Image.composite(ground, sky, mask)
     colours = [Image.blend(Image.new("L", size, 128), colour, 0.4) for colour in (red, blue)]
     picture = Image.merge("YCbCr", [light, *colours]).convert("RGB")
-    return _grainy(picture, grain, chance).filter(ImageFilter.GaussianBlur(0.6))
+    return _grainy(picture, grain, rng).filter(ImageFilter.GaussianBlur(0.6))
 
 
-def _fractal(size: tuple[int, int], chance: random.Random, smooth: float) -> Image.Image:
+def _fractal(size: tuple[int, int], rng: random.Random, smooth: float) -> Image.Image:
     """White noise at nine scales, each half as wide and ``smooth`` times weaker than the one before."""
     total, weight, sum_of_weights = Image.new("L", size, 128), 1.0, 0.0
     for octave in range(1, 10):
         cells = (min(size[0], 2**octave), min(size[1], 2**octave))
-        layer = _noise(cells, chance).resize(size, Image.Resampling.BICUBIC)
+        layer = _noise(cells, rng).resize(size, Image.Resampling.BICUBIC)
         sum_of_weights += weight
         total = Image.blend(total, layer, weight / sum_of_weights)
         weight /= smooth
     return ImageOps.autocontrast(total, cutoff=0.5)
 
 
-def _grainy(picture: Image.Image, strength: int, chance: random.Random) -> Image.Image:
-    common = _noise(picture.size, chance)
+def _grainy(picture: Image.Image, strength: int, rng: random.Random) -> Image.Image:
+    common = _noise(picture.size, rng)
     bands = []
     for band in picture.split():
-        noise = Image.blend(_noise(picture.size, chance), common, 0.7)
+        noise = Image.blend(_noise(picture.size, rng), common, 0.7)
         weak = noise.point(lambda value: 128 + round((value - 128) * strength / 64))
         bands.append(ImageChops.add(band, weak, 1, -128))
     return Image.merge("RGB", bands)
 
 
-def _noise(size: tuple[int, int], chance: random.Random) -> Image.Image:
-    return Image.frombytes("L", size, chance.randbytes(size[0] * size[1]))
+def _noise(size: tuple[int, int], rng: random.Random) -> Image.Image:
+    return Image.frombytes("L", size, rng.randbytes(size[0] * size[1]))

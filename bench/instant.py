@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 from random import Random
 
-import mjwatch.simulator.bot
-import mjwatch.simulator.cdn
-import mjwatch.simulator.jobs
-import mjwatch.simulator.pictures
-import mjwatch.simulator.workshop
+import mjwatch.simulator.cdn.server
+import mjwatch.simulator.cdn.store
+import mjwatch.simulator.midjourney.bot
+import mjwatch.simulator.midjourney.job
+import mjwatch.simulator.midjourney.queue
 from mjwatch.__main__ import main
 
 
@@ -31,12 +31,12 @@ def answer_with(picture: bytes) -> None:
 
     And take no time beside a job's own: for an answer to an interaction, or before what follows a picture.
     """
-    headers = mjwatch.simulator.cdn._headers("/a.png", picture)
-    setattr(mjwatch.simulator.pictures, "render", lambda wanted: picture)  # noqa: B010 - set from outside
-    setattr(mjwatch.simulator.cdn, "_headers", lambda path, data: headers)  # noqa: B010
-    setattr(mjwatch.simulator.workshop, "Random", Even)  # noqa: B010
-    setattr(mjwatch.simulator.bot, "ANSWER_TIME", 0.0)  # noqa: B010
-    setattr(mjwatch.simulator.jobs.Job, "_moment", lambda job: 0.0)  # noqa: B010
+    headers = mjwatch.simulator.cdn.server._headers("/a.png", picture)
+    setattr(mjwatch.simulator.cdn.store, "render", lambda wanted: picture)  # noqa: B010 - set from outside
+    setattr(mjwatch.simulator.cdn.server, "_headers", lambda path, data: headers)  # noqa: B010
+    setattr(mjwatch.simulator.midjourney.queue, "Random", Even)  # noqa: B010
+    setattr(mjwatch.simulator.midjourney.bot, "ANSWER_TIME", 0.0)  # noqa: B010
+    setattr(mjwatch.simulator.midjourney.job.RenderJob, "_moment", lambda job: 0.0)  # noqa: B010
 
 
 if __name__ == "__main__":

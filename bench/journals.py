@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import JOURNAL_FILE, TakenFile
+from mjwatch.journal.reader import JOURNAL_FILE, TakenFile
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Note, Prompt, RemotePicture, Result, Source, State
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.connection import WebsocketConnection
-from mjwatch.discord.network import tls_context
+from mjwatch.discord.http import tls_context
 from mjwatch.discord.session import GatewaySession
 from mjwatch.events import GatewayReady
 from mjwatch.midjourney.channel import Channel

@@ -97,18 +97,19 @@ def daemon(workspace: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """``mjwatch run``, from the moment at which its gateway's session is up."""
     log = workspace / "mjwatch.log"
     log.touch()
-    before = _sessions(log)
+    before = sessions(log)
     command = [sys.executable, "-m", "mjwatch", "--config", str(workspace / "config.toml"), "run", *arguments]
     with program(*command, log=log) as one:
         wait_until(
-            lambda: _sessions(log) > before or one.poll() is not None, "the gateway's READY", pause=0.005
+            lambda: sessions(log) > before or one.poll() is not None, "the gateway's READY", pause=0.005
         )
         if one.poll() is not None:
             raise RuntimeError(f"the daemon does not start: {log.read_text(encoding='utf-8')[-1000:]}")
         yield one
 
 
-def _sessions(log: Path) -> int:
+def sessions(log: Path) -> int:
+    """How often a gateway's session has come up, as the daemon's log tells."""
     text = log.read_text(encoding="utf-8")
     return text.count("gateway: ready") + text.count("gateway: session resumed")
 

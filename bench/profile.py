@@ -20,17 +20,20 @@ RATE = 200
 
 PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("starting: imports", ("<frozen importlib",)),
-    ("thumbnails and the gallery", ("pictures/thumbnail.py", "mjwatch/gallery/")),
+    ("thumbnails and the gallery", ("pictures/split.py", "mjwatch/gallery/")),
     ("inflating the grid once more, for its filters", ("_inflated (", "Scanlines.read (")),
     ("compressing the four pictures", ("pictures/scanlines.py", "_encode (mjwatch/pictures/split.py")),
     ("decoding the grid", ("opened_grid (",)),
-    ("what the pictures say of themselves", ("pictures/metadata.py", "pictures/png.py")),
+    ("what the pictures say of themselves", ("pictures/metadata.py", "pictures/scanlines.py")),
     ("sums: MD5, SHA-256", ("sha256", "md5")),
-    ("writing and syncing files", ("folders/durable.py", "folders/outbox.py")),
-    ("downloading", ("discord/transport.py", "discord/cdn.py")),
-    ("the journal", ("jobs/journal.py", "jobs/reader.py", "jobs/opening.py", "jobs/record.py")),
-    ("the gateway", ("discord/session.py", "discord/wire.py", "discord/connection.py")),
-    ("the loop: matching, the table", ("mjwatch/engine.py",)),
+    ("writing and syncing files", ("filesystem/files.py", "outbox/publisher.py")),
+    ("downloading", ("discord/http.py", "discord/cdn.py")),
+    (
+        "the journal",
+        ("journal/writer.py", "journal/reader.py", "journal/database.py", "journal/serialization.py"),
+    ),
+    ("the gateway", ("discord/session.py", "discord/websocket.py", "discord/connection.py")),
+    ("the loop: matching, the table", ("mjwatch/engine/loop.py",)),
 )
 """What is done, by what stands in a stack; the first that fits counts."""
 
@@ -38,8 +41,15 @@ REST = "all else"
 
 _WAITS = frozenset(
     {
-        *("Condition.wait", "EpollSelector.select", "_worker", "Thread.join", "InTray.take", "Worker._run"),
-        *("Collector.collect", "PokeListener._wait", "InotifyFD._check_inotify_fd", "Semaphore.acquire"),
+        *(
+            "Condition.wait",
+            "EpollSelector.select",
+            "_worker",
+            "Thread.join",
+            "EventQueue.take",
+            "WorkerPool._run",
+        ),
+        *("Collector.collect", "WakeupListener._wait", "InotifyFD._check_inotify_fd", "Semaphore.acquire"),
         *("PollSelector.select", "Thread._wait_for_tstate_lock", "wait_for_read", "SocketIO.readinto"),
     }
 )

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer.main
 
-from mjwatch.cli.app import app
-from mjwatch.cli.verbs import GROUPS
+from mjwatch.cli.app import GROUPS, app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from mjwatch.config import SECTIONS
-from mjwatch.settings import toml_value
+from mjwatch.settings.values import toml_value
 
 _BOUNDS = re.compile(r"(?:a (?:whole )?number from|one of|a list of some of) (.*)")
 

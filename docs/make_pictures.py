@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.processes import daemon, drop, set_in_config, simulator, wait_until
-from mjwatch.folders.manifest import FILE_NAME, load_manifest
-from tests.browsing import PHONE, chromium, shown
+from mjwatch.outbox.manifest import FILE_NAME, load_manifest
+from tests.helpers.browser import PHONE, chromium, shown
 from tests.scenarios.terminals import opened
 
 if TYPE_CHECKING:

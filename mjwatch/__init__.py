@@ -8,21 +8,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mjwatch.version import __version__
+
 if TYPE_CHECKING:
     from mjwatch.api import MidjourneyAPI
     from mjwatch.config import Config
-    from mjwatch.folders.manifest import load_manifest
+    from mjwatch.outbox.manifest import load_manifest
     from mjwatch.pictures.split import split_grid
     from mjwatch.prompts.promptfile import read_prompt_file
 
-__all__ = ["Config", "MidjourneyAPI", "load_manifest", "read_prompt_file", "split_grid"]
-
-__version__ = "0.1.0"
+__all__ = ["Config", "MidjourneyAPI", "__version__", "load_manifest", "read_prompt_file", "split_grid"]
 
 _HOMES = {
     "Config": "mjwatch.config",
     "MidjourneyAPI": "mjwatch.api",
-    "load_manifest": "mjwatch.folders.manifest",
+    "load_manifest": "mjwatch.outbox.manifest",
     "read_prompt_file": "mjwatch.prompts.promptfile",
     "split_grid": "mjwatch.pictures.split",
 }

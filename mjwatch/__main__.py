@@ -41,7 +41,7 @@ def main() -> None:
 def _lines(error: MjwatchError) -> list[str]:
     """A line for each thing that is wrong: what it is, and what to do."""
     parts = error.parts if isinstance(error, ConfigError) and error.parts else (error,)
-    return [" - ".join(half for half in (part.message, part.mend) if half) for part in parts]
+    return [" - ".join(half for half in (part.message, part.hint) if half) for part in parts]
 
 
 def _tell(*lines: str) -> None:

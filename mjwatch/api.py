@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.client.in_process import Listener, answered, prompt_file, read_words, run_one
+from mjwatch.client.submit import command, follow_ups, give_and_wait
 from mjwatch.config import Config, load_keys
 from mjwatch.errors import (
     DaemonError,
@@ -19,24 +21,22 @@ from mjwatch.errors import (
     PausedError,
     UnreachableError,
 )
-from mjwatch.folders.drop import drop_file
-from mjwatch.folders.manifest import load_manifest
-from mjwatch.folders.names import slug
-from mjwatch.giving import command, follow_ups, give_and_wait
+from mjwatch.filesystem.safe_names import slug
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
+from mjwatch.inbox.removal import drop_file
 from mjwatch.jobs.intake import sha256
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
-from mjwatch.jobs.reason import reason
+from mjwatch.jobs.status_text import reason
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, Prompt, State
-from mjwatch.oneshot import Listener, answered, prompt_file, read_words, run_one
+from mjwatch.outbox.manifest import load_manifest
 from mjwatch.prompts.expand import as_written
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mjwatch.giving import Wish
+    from mjwatch.client.submit import Submission
 
 __all__ = [
     "Dropped",
@@ -58,9 +58,9 @@ class JobFailedError(MjwatchError):
     """The job ended without pictures; ``job`` has the reason. ``others``: what came of those beside it."""
 
     def __init__(self, job: Job, others: Sequence[Pictures] = ()) -> None:
-        why, mend = reason(job)
+        why, hint = reason(job)
         super().__init__(
-            f"job {job.id} got no pictures: {why}", mend or f"`mjwatch show {job.id}` tells its history"
+            f"job {job.id} got no pictures: {why}", hint or f"`mjwatch show {job.id}` tells its history"
         )
         self.job = job
         self.others = tuple(others)
@@ -171,7 +171,7 @@ class MidjourneyAPI:
         wish = command(name, text, [Path(image) for image in images])
         return self._run(wish, Listener(on_change, on_trouble))[0]
 
-    def _run(self, wish: Wish, listener: Listener) -> list[Pictures]:
+    def _run(self, wish: Submission, listener: Listener) -> list[Pictures]:
         jobs = give_and_wait(self.config, wish, listener)
         done = [job for job in jobs if job.state is State.DONE]
         found = [_deliver(self.config.outbox.path / (job.folder or ""), None) for job in done]

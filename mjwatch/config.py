@@ -16,9 +16,19 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import ConfigError
-from mjwatch.keys import Keys, Secret, parse_channel_address, read_keys
-from mjwatch.sections import SECTIONS, Discord, Inbox, KeyFolder, Midjourney, Notify, Outbox, Pace, State
-from mjwatch.settings import did_you_mean, kinds, parse_toml, read_table, render_table, shown
+from mjwatch.settings.secrets import Keys, Secret, parse_channel_address, read_keys
+from mjwatch.settings.sections import (
+    SECTIONS,
+    DiscordSettings,
+    InboxSettings,
+    KeysSettings,
+    MidjourneySettings,
+    NotifySettings,
+    OutboxSettings,
+    PaceSettings,
+    StateSettings,
+)
+from mjwatch.settings.values import did_you_mean, kinds, parse_toml, read_table, render_table, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,12 +36,12 @@ if TYPE_CHECKING:
 __all__ = [
     "SECTIONS",
     "Config",
-    "Inbox",
-    "KeyFolder",
+    "InboxSettings",
     "Keys",
-    "Outbox",
+    "KeysSettings",
+    "OutboxSettings",
     "Secret",
-    "State",
+    "StateSettings",
     "config_template",
     "load_keys",
     "parse_channel_address",
@@ -51,14 +61,14 @@ class Config:
     """All settings. ``source`` is the file they were read from; paths are absolute after ``load``."""
 
     source: Path = Path("config.toml")
-    inbox: Inbox = field(default_factory=Inbox)
-    outbox: Outbox = field(default_factory=Outbox)
-    state: State = field(default_factory=State)
-    keys: KeyFolder = field(default_factory=KeyFolder)
-    discord: Discord = field(default_factory=Discord)
-    midjourney: Midjourney = field(default_factory=Midjourney)
-    pace: Pace = field(default_factory=Pace)
-    notify: Notify = field(default_factory=Notify)
+    inbox: InboxSettings = field(default_factory=InboxSettings)
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    state: StateSettings = field(default_factory=StateSettings)
+    keys: KeysSettings = field(default_factory=KeysSettings)
+    discord: DiscordSettings = field(default_factory=DiscordSettings)
+    midjourney: MidjourneySettings = field(default_factory=MidjourneySettings)
+    pace: PaceSettings = field(default_factory=PaceSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
     @classmethod
     def load(cls, path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Config:
@@ -193,8 +203,8 @@ def _with_absolute_paths(config: Config, state_given: bool, environ: Mapping[str
         config,
         inbox=replace(config.inbox, path=_absolute(config.inbox.path, base, environ)),
         outbox=replace(config.outbox, path=_absolute(config.outbox.path, base, environ)),
-        keys=KeyFolder(_absolute(config.keys.path, base, environ)),
-        state=State(_absolute(Path(by_systemd) if by_systemd else config.state.path, base, environ)),
+        keys=KeysSettings(_absolute(config.keys.path, base, environ)),
+        state=StateSettings(_absolute(Path(by_systemd) if by_systemd else config.state.path, base, environ)),
         notify=replace(config.notify, exec=_with_program(config.notify.exec, base, environ)),
     )
 

@@ -10,15 +10,12 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import ConfigError, JournalError, MjwatchError, OwnerError
-from mjwatch.events import StopAsked
+from mjwatch.events import StopRequested
 from mjwatch.host.log import start_logging
-from mjwatch.host.memory import give_back_early
-from mjwatch.host.supervision import Supervision
-from mjwatch.host.systemd import Systemd
-from mjwatch.jobs.overview import capped_until
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
-from mjwatch.jobs.reason import clock
-from mjwatch.jobs.standing import Standing, sentence
+from mjwatch.host.platform import give_back_early
+from mjwatch.host.systemd import Supervision, Systemd
+from mjwatch.jobs.status_text import ServiceSummary, clock, sentence
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, capped_until
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -26,8 +23,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from mjwatch.config import Config
-    from mjwatch.engine import Engine
-    from mjwatch.keys import Keys
+    from mjwatch.engine.loop import Engine
+    from mjwatch.settings.secrets import Keys
 
 log = logging.getLogger("mjwatch")
 
@@ -64,12 +61,12 @@ def run_daemon(
     ):
         engine = runtime.engine
         handlers.enter_context(_stopped_by_signals(engine))
-        supervision.look_at(_Watched(runtime))
+        supervision.look_at(_ServiceState(runtime))
         if resume:
             engine.pausing.end()
         log.info("watching %s; pictures go to %s", config.inbox.path, config.outbox.path)
         runtime.run(lambda: drain and (engine.settled() or engine.stuck()))
-        runtime.comes_back = not (drain and engine.settled())
+        runtime.resumable = not (drain and engine.settled())
         log.info("stopping")
         supervision.stopping()
         return NEEDS_PERSON if drain and engine.needs_person() else 0
@@ -78,7 +75,7 @@ def run_daemon(
 @contextmanager
 def _stopped_by_signals(engine: Engine) -> Iterator[None]:
     def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        engine.put(StopAsked())
+        engine.put(StopRequested())
 
     before = {number: signal.signal(number, ask_to_stop) for number in SIGNALS}
     try:
@@ -88,14 +85,14 @@ def _stopped_by_signals(engine: Engine) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class _Watched:
+class _ServiceState:
     """The running service, as the thread sees it that tells systemd of it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def ailing(self) -> list[str]:
-        return self._runtime.ailing()
+    def unhealthy_parts(self) -> list[str]:
+        return self._runtime.unhealthy_parts()
 
     def started(self) -> bool:
         return self._runtime.started
@@ -109,7 +106,7 @@ class _Watched:
                 capped = capped_until(reader, config.pace.max_per_day, now)
         except JournalError as error:
             return error.message
-        standing = Standing(
+        standing = ServiceSummary(
             jobs,
             connected=runtime.connected,
             trouble=None if engine.reach.trouble is None else engine.reach.trouble.reason,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadImages:
     """Bring the local images of a queued job to Discord, so that it can be sent."""
 
     job: Job
@@ -34,7 +34,7 @@ class PressCancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Spawn:
+class CreateFollowUps:
     """Make the jobs of the follow-ups that are wanted when this job is done.
 
     The loop itself does it, in the transaction that commits the step.
@@ -44,14 +44,14 @@ class Spawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Collect:
+class FetchResult:
     """Fetch the result's pictures, split them, publish the job's folder."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PublishFailure:
     """Publish the folder of a job that has no pictures: failed, rejected or cancelled."""
 
     job: Job
@@ -66,7 +66,7 @@ class RemoveFile:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveFile:
+class DeferFile:
     """Let a prompt file that was not accepted lie in the inbox for so many ``seconds``; then it is as new.
 
     ``why``: told to those who may wonder; None where there is nothing to wonder about.
@@ -98,7 +98,7 @@ class Subscribe:
     """Ask the gateway once more for the channel's messages."""
 
 
-class News(StrEnum):
+class Notification(StrEnum):
     """What a person may want to be told of, wherever they are."""
 
     DONE = "done"
@@ -107,29 +107,29 @@ class News(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Notify:
+class SendNotification:
     """Tell it by the hooks in ``[notify]``. ``job`` is None where it is about the service as a whole.
 
     Handed out once: a crash at this very moment loses it, which is why nothing else may hang on it.
     """
 
-    news: News
+    news: Notification
     at: float
     reason: str = ""
     job: Job | None = None
 
 
 Effect = (
-    Upload
+    UploadImages
     | Submit
     | PressCancel
-    | Spawn
-    | Collect
-    | Answer
+    | CreateFollowUps
+    | FetchResult
+    | PublishFailure
     | RemoveFile
-    | LeaveFile
+    | DeferFile
     | ReadHistory
     | Probe
     | Subscribe
-    | Notify
+    | SendNotification
 )

@@ -36,14 +36,19 @@ class MjwatchError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, mend: str = "") -> None:
+    def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.mend = mend
+        self.hint = hint
+
+    @property
+    def mend(self) -> str:
+        """The hint, under the name that it had before 0.2."""
+        return self.hint
 
     def __str__(self) -> str:
         """Both halves as one line: ``what is wrong: what to do``."""
-        return f"{self.message} ({self.mend})" if self.mend else self.message
+        return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
 class UsageError(MjwatchError):
@@ -57,8 +62,8 @@ class ConfigError(MjwatchError):
 
     exit_code = 3
 
-    def __init__(self, message: str, mend: str = "", parts: tuple[ConfigError, ...] = ()) -> None:
-        super().__init__(message, mend)
+    def __init__(self, message: str, hint: str = "", parts: tuple[ConfigError, ...] = ()) -> None:
+        super().__init__(message, hint)
         self.parts = parts
 
     @classmethod
@@ -147,6 +152,6 @@ class AnsweredNoError(WireError):
 class DownloadError(WireError):
     """A picture could not be fetched whole. ``gone``: the URL is expired, forged or deleted (403, 404)."""
 
-    def __init__(self, message: str, mend: str = "", *, gone: bool = False) -> None:
-        super().__init__(message, mend)
+    def __init__(self, message: str, hint: str = "", *, gone: bool = False) -> None:
+        super().__init__(message, hint)
         self.gone = gone

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.model import Surroundings
+from mjwatch.model import References
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.model import Left, Modal, Press, Prompt, Refusal, Result, UploadedImage
+    from mjwatch.model import ButtonPress, IgnoredFile, Modal, Prompt, Refusal, Result, UploadedImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class GatewayDown:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayStopped:
+class GatewayRejected:
     """The gateway won't let us in again until a person has acted (close 4004, 4010-4014)."""
 
     reason: str
@@ -67,14 +67,14 @@ class GatewayAlive:
     session_id: str
 
 
-GatewayEvent = GatewayReady | GatewayResumed | GatewayDispatch | GatewayAlive | GatewayDown | GatewayStopped
+GatewayEvent = GatewayReady | GatewayResumed | GatewayDispatch | GatewayAlive | GatewayDown | GatewayRejected
 
 
-# What happens to one job. jobs/job.py has the table of what each of them does in each state.
+# What happens to one job. jobs/state_machine.py has the table of what each of them does in each state.
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class AttemptStarted:
     """The loop has chosen this queued job to be sent now, as the attempt with this nonce.
 
     ``anchor`` is the newest message known in the channel: what is not newer can't be this job's.
@@ -99,14 +99,14 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class OutcomeUnknown:
     """The fate of the POST is unknown."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class ProvenUnsent:
+class ConfirmedNotExecuted:
     """It is shown that the POST of unknown fate was not executed: its session stayed silent about it."""
 
 
@@ -126,7 +126,7 @@ class Uploaded:
 
 
 @dataclass(frozen=True, slots=True)
-class NotUploaded:
+class UploadFailed:
     """The job's local images could not be uploaded; nothing was sent.
 
     ``refusal``: Discord said no. ``posted``: a message with them may stand in the channel all the same.
@@ -160,7 +160,7 @@ class InteractionFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldByBot:
+class QueuedByBot:
     """Midjourney took the job but lets it wait ("Job queued"): it starts later, in a message of its own."""
 
 
@@ -171,7 +171,7 @@ class Started:
     message_id: str
     interaction_id: str | None = None
     job_uuid: str | None = None
-    cancel: Press | None = None
+    cancel: ButtonPress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class Progressed:
 
     percent: int | None
     job_uuid: str | None = None
-    cancel: Press | None = None
+    cancel: ButtonPress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +194,12 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Vanished:
+class StartMessageDeleted:
     """The start message was deleted; a final may still follow."""
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
+class TimedOut:
     """The time in ``job.due`` has come.
 
     ``result_held``: a result lies here that may be the job's own and may be another's.
@@ -220,7 +220,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class NotSaved:
+class SaveFailed:
     """Pictures or folder could not be saved. ``final``: another try can't help."""
 
     reason: str
@@ -228,12 +228,12 @@ class NotSaved:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelAsked:
+class CancelRequested:
     """A person wants the job cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
-class CancelChosen:
+class CancelStarted:
     """The loop has Midjourney's Cancel Job pressed now, for a person who asked for it."""
 
     nonce: str
@@ -253,7 +253,7 @@ class CancelPressed:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryAsked:
+class RetryRequested:
     """A person wants the job to be run again, and takes it on them that it may have run before."""
 
 
@@ -263,29 +263,29 @@ class Restarted:
 
 
 JobEvent = (
-    Chosen
+    AttemptStarted
     | Accepted
     | NotSent
-    | Unanswered
-    | ProvenUnsent
+    | OutcomeUnknown
+    | ConfirmedNotExecuted
     | Refused
     | Uploaded
-    | NotUploaded
+    | UploadFailed
     | ModalOpened
     | InteractionSeen
     | InteractionFailed
-    | HeldByBot
+    | QueuedByBot
     | Started
     | Progressed
     | Finished
-    | Vanished
-    | Overdue
+    | StartMessageDeleted
+    | TimedOut
     | Published
-    | NotSaved
-    | CancelAsked
-    | CancelChosen
+    | SaveFailed
+    | CancelRequested
+    | CancelStarted
     | CancelPressed
-    | RetryAsked
+    | RetryRequested
     | Restarted
 )
 
@@ -314,7 +314,7 @@ class FileSettled:
     data: bytes
     mtime: float
     identity: tuple[int, ...]
-    around: Surroundings = field(default_factory=Surroundings)
+    around: References = field(default_factory=References)
     beside: str | None = None
     others: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
@@ -329,7 +329,7 @@ class InboxScanned:
     """
 
     waiting: int
-    left: tuple[Left, ...] = ()
+    left: tuple[IgnoredFile, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     trouble: str | None = None
     out: int = field(default=0, compare=False)
@@ -346,7 +346,7 @@ def _printable(path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptGiven:
+class PromptSubmitted:
     """A prompt that comes from Python or the CLI instead of a file, under an id that its giver chose.
 
     ``path`` is the file name that it would have had in the inbox; None for a follow-up, whose folder stands
@@ -374,7 +374,7 @@ class HistoryRead:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryUnread:
+class HistoryReadFailed:
     """The history could not be read; the loop asks again after a while.
 
     ``refusal``: a person must act before anything else is sent.
@@ -385,12 +385,12 @@ class HistoryUnread:
 
 
 @dataclass(frozen=True, slots=True)
-class Poked:
+class RequestsPending:
     """Somebody may have written a request into the journal."""
 
 
 @dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopRequested:
     """A signal, or the end of a drain: put everything down and end."""
 
 
@@ -399,9 +399,9 @@ LoopEvent = (
     | ForJob
     | FileSettled
     | InboxScanned
-    | PromptGiven
+    | PromptSubmitted
     | HistoryRead
-    | HistoryUnread
-    | Poked
-    | StopAsked
+    | HistoryReadFailed
+    | RequestsPending
+    | StopRequested
 )

@@ -14,6 +14,12 @@ Snowflake = str
 
 ParameterValue = str | int | float | bool
 
+Identity = tuple[int, int, int, int, int]
+"""Device, inode, size, mtime and ctime of a file, the times in nanoseconds."""
+
+ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+"""Letters and digits of job ids: none that a person could take for another one."""
+
 
 class RefusalClass(StrEnum):
     """What kind of no it is; decides what happens to the job and to the sending of others."""
@@ -40,13 +46,13 @@ class RefusalClass(StrEnum):
 class Refusal:
     """A no, from an HTTP answer or from a message of the bot.
 
-    ``cls`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more
+    ``kind`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more
     can be submitted until a person has done something. ``retry_after``: seconds to wait, if the answer
     said so. ``advice``: what the person can do, in plain words; may be empty. ``token``: it is the token
     that is not accepted. ``stopped``: somebody has stopped the job at work.
     """
 
-    cls: RefusalClass | None
+    kind: RefusalClass | None
     title: str | None
     detail: str
     needs_human: bool = False
@@ -132,7 +138,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class References:
     """What a prompt file refers to, as it lay around it when it was read.
 
     ``defaults``: every ``_defaults.toml`` that counts for it, as path and content, the outermost first.
@@ -150,7 +156,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class IgnoredFile:
     """Something in the inbox that is left alone, and why, in words."""
 
     path: str
@@ -158,7 +164,7 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class ButtonPress:
     """The button that a follow-up presses, and the message that it is on; ``flags`` are that message's.
 
     ``form``: it opens a form, always; nothing is run by the press alone. ``words``: new ones for the form;
@@ -173,15 +179,16 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelling:
+class CancelRequest:
     """A person's wish to have a job stopped that is sent. Times are seconds since 1970.
 
-    ``due``: when Midjourney's Cancel Job may be pressed, once it is offered; None: not (again). ``nonce`` and
-    ``pressed``: of the last press; ``answered``: what became of it is known, as far as it ever will be.
+    ``next_action_at``: when Midjourney's Cancel Job may be pressed, once it is offered; None: not (again).
+    ``nonce`` and ``pressed``: of the last press; ``answered``: what became of it is known, as far as it ever
+    will be.
     """
 
     asked: float
-    due: float | None
+    next_action_at: float | None
     nonce: str | None = None
     pressed: float = 0.0
     answered: bool = True
@@ -210,7 +217,7 @@ class UploadedImage:
 
 
 class State(StrEnum):
-    """Where a job is in its life; jobs/job.py has the table of what leads where."""
+    """Where a job is in its life; jobs/state_machine.py has the table of what leads where."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -288,13 +295,14 @@ class Note:
 class Job:
     """One prompt on its way to one folder. All times are seconds since 1970.
 
-    ``due`` is when the loop must look at the job again: not before it for a queued one, a time limit for
-    one in flight, the next try for one that could not be saved. ``tries`` counts failed tries of the present
-    step. ``nonces`` are those of all attempts, the present one last. ``vanished``: when its start message
-    was deleted while no final had come. ``doubted``: since when it is unknown whether its POST was executed.
-    ``parent``: the job that it is a follow-up of, and ``press`` the button for it; ``modal``: the form that
-    the button opened, to be filled in next. ``uploads``: its local images, once Discord has them.
-    ``cancel_button``: Midjourney's own, once it is offered; ``cancelling``: a person wants it stopped.
+    ``next_action_at`` is when the loop must look at the job again: not before it for a queued one, a time
+    limit for one in flight, the next try for one that could not be saved. ``failed_tries`` counts failed
+    tries of the present step. ``nonces`` are those of all attempts, the present one last.
+    ``start_deleted_at``: when its start message was deleted while no final had come. ``in_doubt_since``:
+    since when it is unknown whether its POST was executed. ``parent``: the job that it is a follow-up of, and
+    ``button_press`` the button for it; ``modal``: the form that the button opened, to be filled in next.
+    ``uploads``: its local images, once Discord has them. ``cancel_button``: Midjourney's own, once it is
+    offered; ``cancel_request``: a person wants it stopped.
     """
 
     id: str
@@ -303,11 +311,11 @@ class Job:
     state: State = State.QUEUED
     source: Source | None = None
     parent: str | None = None
-    press: Press | None = None
+    button_press: ButtonPress | None = None
     modal: Modal | None = None
     uploads: tuple[UploadedImage, ...] = ()
-    due: float | None = None
-    tries: int = 0
+    next_action_at: float | None = None
+    failed_tries: int = 0
     nonces: tuple[str, ...] = ()
     session_id: str | None = None
     anchor: Snowflake | None = None
@@ -315,11 +323,11 @@ class Job:
     message_id: Snowflake | None = None
     job_uuid: str | None = None
     percent: int | None = None
-    held_by_bot: bool = False
-    vanished: float | None = None
-    doubted: float | None = None
-    cancel_button: Press | None = None
-    cancelling: Cancelling | None = None
+    queued_by_bot: bool = False
+    start_deleted_at: float | None = None
+    in_doubt_since: float | None = None
+    cancel_button: ButtonPress | None = None
+    cancel_request: CancelRequest | None = None
     submitted: float | None = None
     started: float | None = None
     finished: float | None = None
@@ -338,6 +346,12 @@ class Job:
     def open(self) -> bool:
         """Whether anything is left to do for it."""
         return self.state not in ENDED or self.published is None
+
+    @property
+    def awaits_form(self) -> bool:
+        """Whether its button was pressed for a form, without which nothing runs."""
+        opens = self.button_press is not None and self.button_press.form
+        return opens and self.modal is None and self.started is None
 
     def __repr__(self) -> str:
         """A status line: ``<Job 7k3f9a2m running 46% attempt 1>``."""

@@ -9,38 +9,36 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.collector import Collector
-from mjwatch.discord.cdn import CDN
+from mjwatch.discord.allowed_hosts import token_may_go_to
+from mjwatch.discord.cdn import CDN, AttachmentUploads
 from mjwatch.discord.connection import WebsocketConnection
-from mjwatch.discord.hosts import token_may_go_to
 from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
-from mjwatch.discord.uploads import Uploads
-from mjwatch.engine import Engine
+from mjwatch.engine.loop import Engine
 from mjwatch.errors import ConfigError
-from mjwatch.events import InboxScanned, Poked
-from mjwatch.folders.inbox import Inbox
-from mjwatch.folders.manifest import Place
-from mjwatch.folders.outbox import Outbox
-from mjwatch.folders.ownership import Claims, Owner, Ownership
-from mjwatch.folders.status import StatusFile
+from mjwatch.events import InboxScanned, RequestsPending
 from mjwatch.gallery.gallery import Gallery
-from mjwatch.gallery.keeper import GalleryKeeper
-from mjwatch.host.hooks import Hooks
+from mjwatch.gallery.updater import GalleryUpdater
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
-from mjwatch.host.machine import host_name, machine_id
-from mjwatch.host.poke import PokeListener
-from mjwatch.host.pulse import Pulse
-from mjwatch.jobs.intake import ID_ALPHABET
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.moving import Limits
-from mjwatch.jobs.overview import overview
+from mjwatch.host.platform import host_name, machine_id
+from mjwatch.host.running import WakeupListener
+from mjwatch.host.systemd import Liveness
+from mjwatch.inbox.inbox import Inbox
+from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
 from mjwatch.jobs.pacing import Pace
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader, TakenFile
+from mjwatch.jobs.transitions import Timeouts
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile, overview
+from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
-from mjwatch.sender import Sender
-from mjwatch.worker import Worker
+from mjwatch.model import ID_ALPHABET
+from mjwatch.outbox.manifest import OutboxChannel
+from mjwatch.outbox.publisher import Outbox
+from mjwatch.outbox.status_file import StatusFile
+from mjwatch.workers.collector import Collector
+from mjwatch.workers.notifier import Notifier
+from mjwatch.workers.pool import WorkerPool
+from mjwatch.workers.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +46,8 @@ if TYPE_CHECKING:
 
     from mjwatch.config import Config
     from mjwatch.effects import Effect
-    from mjwatch.keys import Keys
     from mjwatch.model import Job
+    from mjwatch.settings.secrets import Keys
 
 INBOX_PATIENCE, WORKER_PATIENCE, STATUS_PATIENCE, GALLERY_PATIENCE, HOOK_PATIENCE = 2.0, 8.0, 2.0, 2.0, 3.0
 """Seconds that a scan, a POST or a folder, status.json, the gallery and the hooks get to end."""
@@ -84,8 +82,8 @@ class Runtime:
         self._take_over = take_over
         self._accept_existing = accept_existing
         self._stack = ExitStack()
-        self._pulse = Pulse(LONGEST_TURN)
-        self.comes_back = True
+        self._pulse = Liveness(LONGEST_TURN)
+        self.resumable = True
         """Whether the gateway's session is to be resumed by a later start."""
 
     def __enter__(self) -> Runtime:
@@ -113,14 +111,14 @@ class Runtime:
 
     # ---- how it is, asked from any thread
 
-    def ailing(self) -> list[str]:
+    def unhealthy_parts(self) -> list[str]:
         """The parts that no longer do their work: ended, or at one thing for longer than that can take."""
         well = {
-            "the loop": not self._pulse.hangs,
-            "the inbox": self._inbox.well or not self._watch_inbox,
-            "the gateway": self._connection.well,
-            "the workers": self._worker.well,
-            "control": self._pokes.well,
+            "the loop": not self._pulse.stalled,
+            "the inbox": self._inbox.healthy or not self._watch_inbox,
+            "the gateway": self._connection.healthy,
+            "the workers": self._worker.healthy,
+            "control": self._pokes.healthy,
         }
         return [part for part, is_well in well.items() if not is_well]
 
@@ -153,7 +151,7 @@ class Runtime:
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
-        keeper = GalleryKeeper(gallery, mend_first=self._watch_inbox)
+        keeper = GalleryUpdater(gallery, mend_first=self._watch_inbox)
         self._gallery = keeper if config.outbox.gallery else None
         channel = Channel(
             keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
@@ -163,7 +161,7 @@ class Runtime:
             closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))
         )
         cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
-        self._hooks = Hooks(config.notify, config.outbox.path, proxy=proxy)
+        self._hooks = Notifier(config.notify, config.outbox.path, proxy=proxy)
         self._inbox = Inbox(
             config.inbox.path,
             lambda event: self.engine.put(event),
@@ -173,11 +171,11 @@ class Runtime:
             keep=config.inbox.after == "keep",
             ownership=ownership,
         )
-        place = Place(keys.guild_id, keys.channel_id)
-        uploads = stack.enter_context(closing(Uploads(self.rest, proxy=proxy, clock=time.time)))
+        place = OutboxChannel(keys.guild_id, keys.channel_id)
+        uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
         application_id = config.midjourney.application_id
         path = config.state.path / JOURNAL_FILE
-        self._worker = Worker(
+        self._worker = WorkerPool(
             lambda event: self.engine.put(event),
             sender=Sender(self.rest, uploads, place, application_id, lambda job: _images_of(path, job)),
             collector=Collector(
@@ -204,11 +202,11 @@ class Runtime:
         self._status = StatusFile(config.outbox.path, self._look, time.time, also)
         self.engine.on_event = self._status.changed
         self._connection = self._gateway(channel)
-        self._pokes = PokeListener(config.state.path, lambda: self.engine.put(Poked()))
+        self._pokes = WakeupListener(config.state.path, lambda: self.engine.put(RequestsPending()))
 
     def _ownership(self, journal: Journal) -> Ownership:
         inbox = self.config.inbox
-        claims = Claims(
+        claims = OwnershipFacts(
             known=journal.recall("inbox_owned") == os.fspath(inbox.path),
             has_files=journal.keeps_files(),
             keep=inbox.after == "keep",
@@ -270,8 +268,8 @@ class Runtime:
             self._inbox.stop(at_most(INBOX_PATIENCE))
         self._worker.stop(at_most(WORKER_PATIENCE))
         self._pokes.stop()
-        self._connection.stop(resumable=self.comes_back)
-        if not self.comes_back:
+        self._connection.stop(resumable=self.resumable)
+        if not self.resumable:
             self.engine.forget_session()
         self.engine.finish()
         if self._watch_inbox:
@@ -295,13 +293,13 @@ def build_engine(
         channel,
         perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
-        limits=Limits(pace.start_timeout, pace.silence_timeout),
+        limits=Timeouts(pace.start_timeout, pace.silence_timeout),
         max_jobs_per_file=pace.max_jobs_per_file,
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,
         clock=time.time,
-        ticks=time.monotonic,
-        chance=random.random,
+        monotonic=time.monotonic,
+        rng=random.random,
         new_nonce=new_nonce,
         new_id=new_id,
     )

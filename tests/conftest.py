@@ -12,9 +12,9 @@ from hypothesis import settings
 
 from mjwatch import __main__
 from mjwatch.cli import output
-from mjwatch.jobs.journal import Journal
-from mjwatch.jobs.reader import TakenFile
-from tests.told import Told
+from mjwatch.journal.reader import TakenFile
+from mjwatch.journal.writer import Journal
+from tests.helpers.command_result import Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def mjwatch(
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's chromium, for tests marked ``real``."""
-    from tests.browsing import chromium  # most tests do without Playwright
+    from tests.helpers.browser import chromium  # most tests do without Playwright
 
     with chromium() as found:
         yield found

@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import closing
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.lookup import JobIds, config_of, find_job
+from mjwatch.cli.app import JobIds, config_of, find_job
 from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mjwatch.config import Config
-    from mjwatch.jobs.control import Outcome
+    from mjwatch.journal.requests import Outcome
 
 
 def pause(
@@ -71,11 +70,11 @@ def prune(
     Their folders in the outbox stay. So does the memory of which prompt files were taken, so that none is run
     a second time.
     """
-    from mjwatch.cli.ages import seconds
-    from mjwatch.host.rights import require_rights
-    from mjwatch.jobs.pruning import LEAST_AGE, prunable
-    from mjwatch.jobs.pruning import prune as prune_journal
-    from mjwatch.jobs.reader import JOURNAL_FILE
+    from mjwatch.cli.output import seconds
+    from mjwatch.host.permissions import require_rights
+    from mjwatch.journal.maintenance import LEAST_AGE, prunable
+    from mjwatch.journal.maintenance import prune as prune_journal
+    from mjwatch.journal.reader import JOURNAL_FILE
 
     now = time.time()
     before = now - seconds(older_than, "--older-than", LEAST_AGE)
@@ -91,8 +90,8 @@ def prune(
 
 
 def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_json: bool) -> None:
-    from mjwatch.host.rights import require_rights
-    from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+    from mjwatch.host.permissions import require_rights
+    from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
     config = config_of(context)
     journal = config.state.path / JOURNAL_FILE
@@ -102,15 +101,15 @@ def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_j
     attempts = {job.id: len(job.nonces) for job in found}
     outcomes = _steer(config, verb, {"jobs": attempts})
     if as_json:
-        echo_json([asdict(outcome) for outcome in outcomes])
+        echo_json([outcome.to_json() for outcome in outcomes])
     else:
         for outcome in outcomes:
-            typer.echo(f"{outcome.job}  {plain(outcome.words)}")
+            typer.echo(f"{outcome.job}  {plain(outcome.message)}")
     _end(outcomes)
 
 
 def _steer(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
-    from mjwatch.steering import steer
+    from mjwatch.client.submit import steer
 
     # What happens is told here; without a handler the log would write its warnings besides.
     logging.getLogger("mjwatch").addHandler(logging.NullHandler())
@@ -121,9 +120,9 @@ def _tell_one(outcomes: Sequence[Outcome], as_json: bool) -> None:
     """The answer of a verb that is about the sending as a whole."""
     outcome = outcomes[0]
     if as_json:
-        echo_json(asdict(outcome))
+        echo_json(outcome.to_json())
     else:
-        typer.echo(plain(outcome.words))
+        typer.echo(plain(outcome.message))
     _end(outcomes)
 
 

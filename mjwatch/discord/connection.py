@@ -9,13 +9,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from mjwatch.discord.backoff import GiveUp, Reconnect
-from mjwatch.discord.network import proxy_for
+from mjwatch.discord.http import proxy_for
 from mjwatch.discord.payloads import encode
 from mjwatch.discord.protocol import CloseCode
 from mjwatch.discord.session import RESUMABLE_CLOSE, GatewaySession, Phase
-from mjwatch.discord.wire import LostError, Wire
-from mjwatch.host.pulse import Pulse
+from mjwatch.discord.timing import GiveUp, Reconnect
+from mjwatch.discord.websocket import ConnectionLostError, WebSocketClient
+from mjwatch.host.systemd import Liveness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +74,8 @@ class WebsocketConnection:
         self._stopping = threading.Event()
         self._stop_code: int = RESUMABLE_CLOSE
         self._gave_up = False
-        self._pulse = Pulse(LONGEST_ROUND)
-        self._wire: Wire | None = None
+        self._pulse = Liveness(LONGEST_ROUND)
+        self._wire: WebSocketClient | None = None
         self._waker: socket.socket | None = None
         self._subscriptions: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._probing = threading.Event()
@@ -91,9 +91,9 @@ class WebsocketConnection:
         return self._thread is not None and self._thread.is_alive()
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether the thread goes on, or has ended because the gateway won't let this account in."""
-        return (self.alive or self._gave_up) and not self._pulse.hangs
+        return (self.alive or self._gave_up) and not self._pulse.stalled
 
     @property
     def connected(self) -> bool:
@@ -163,21 +163,21 @@ class WebsocketConnection:
     def _one_connection(self, sleeper: socket.socket) -> Reconnect | GiveUp | None:
         """Connect and serve until the connection ends (a verdict) or we are to stop (None)."""
         try:
-            wire = self._wire = Wire(self._session.url(), waker=sleeper, proxy=self._proxy)
+            wire = self._wire = WebSocketClient(self._session.url(), waker=sleeper, proxy=self._proxy)
             try:
                 self._session.connected(self._clock())
                 self._serve(wire)
             finally:
                 wire.close(self._stop_code if self._stopping.is_set() else RESUMABLE_CLOSE)
                 self._wire = None
-        except LostError as lost:
+        except ConnectionLostError as lost:
             return self._session.closed(lost.code, self._clock(), reason=lost.reason, wait=lost.wait)
         except Exception as error:
             log.exception("gateway: internal error")
             return self._session.closed(None, self._clock(), reason=f"internal error: {type(error).__name__}")
         return None
 
-    def _serve(self, wire: Wire) -> None:
+    def _serve(self, wire: WebSocketClient) -> None:
         """Carry messages until we are to stop. Raises LostError when the connection ends or has to."""
         suspend = SuspendWatch(self._clock, self._wall)
         session = self._session
@@ -192,11 +192,11 @@ class WebsocketConnection:
                 wire.send(encode(payload))
             self._hand_over()
             if session.close_wanted:
-                raise LostError(session.close_wanted)
+                raise ConnectionLostError(session.close_wanted)
             patience = self._sleep_time()
             readable = wire.wait(patience)
             if suspend.jumped():
-                raise LostError("the machine was asleep")
+                raise ConnectionLostError("the machine was asleep")
             message = wire.read(patience) if readable else None
             if message is not None:
                 session.receive(message, self._clock())

@@ -20,12 +20,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from mjwatch.discord import payloads
-from mjwatch.discord.backoff import LEAST_WAIT, Backoff, GiveUp, Reconnect
-from mjwatch.discord.budget import SendBudget
-from mjwatch.discord.heartbeat import Heartbeat
-from mjwatch.discord.hosts import host_of, token_may_go_to
+from mjwatch.discord.allowed_hosts import host_of, token_may_go_to
 from mjwatch.discord.payloads import Payload, ResumeState
 from mjwatch.discord.protocol import API_VERSION, CloseCode, CloseVerdict, Opcode, close_verdict, close_words
+from mjwatch.discord.timing import LEAST_WAIT, Backoff, GiveUp, Heartbeat, Reconnect, SendBudget
 from mjwatch.errors import ConfigError
 from mjwatch.events import (
     GatewayAlive,
@@ -33,8 +31,8 @@ from mjwatch.events import (
     GatewayDown,
     GatewayEvent,
     GatewayReady,
+    GatewayRejected,
     GatewayResumed,
-    GatewayStopped,
 )
 
 if TYPE_CHECKING:
@@ -226,7 +224,7 @@ class GatewaySession:
         verdict = CloseVerdict.RESUME if self.close_wanted else close_verdict(code)
         reached = self._note_loss(now)
         if verdict is CloseVerdict.STOP:
-            self._events.append(GatewayStopped(reason, code))
+            self._events.append(GatewayRejected(reason, code))
             return GiveUp(reason, code)
         if verdict in (CloseVerdict.IDENTIFY, CloseVerdict.WAIT_AND_IDENTIFY):
             self._forget_session()

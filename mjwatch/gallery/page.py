@@ -9,9 +9,9 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import mjwatch
-from mjwatch.folders.durable import durable_folder, durable_replace
+from mjwatch.filesystem.files import durable_folder, durable_replace
 from mjwatch.model import ENDED
+from mjwatch.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,14 +42,14 @@ def install(outbox: Path, folder: Path) -> None:
 
 def _rendered_aside(stamp: str) -> bytes:
     """The page, from a process of its own: a daemon would keep the template library in memory for good."""
-    command = [sys.executable, "-m", __name__, mjwatch.__version__, stamp]
+    command = [sys.executable, "-m", __name__, __version__, stamp]
     try:
         made = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         log.debug("the gallery's page is made in this process: %s", error)
-        return render(mjwatch.__version__, stamp)
+        return render(__version__, stamp)
     return made.stdout
 
 
@@ -70,7 +70,7 @@ def _is_there(outbox: Path, folder: Path, stamp: str) -> bool:
         page = (outbox / PAGE).read_bytes()
     except FileNotFoundError:
         return False
-    version = f'content="mjwatch {mjwatch.__version__} {stamp}"'.encode()
+    version = f'content="mjwatch {__version__} {stamp}"'.encode()
     return version in page and (folder / STYLE).exists() and (folder / SCRIPT).exists()
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mjwatch.errors import ConfigError, DaemonError
-from mjwatch.host.rights import make_for_steerers
-from mjwatch.host.running import FILE_NAME
+from mjwatch.host.permissions import make_for_steerers
+from mjwatch.host.running import LOCK_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,8 @@ def daemon_lock(state: Path) -> Iterator[None]:
     """Own this state folder. Raises DaemonError where another process does, or where it can't be written."""
     try:
         state.mkdir(parents=True, exist_ok=True)
-        make_for_steerers(state / FILE_NAME)
-        lock = FileLock(state / FILE_NAME)
+        make_for_steerers(state / LOCK_FILE)
+        lock = FileLock(state / LOCK_FILE)
         lock.acquire(timeout=PATIENCE, poll_interval=0.05)
     except Timeout:
         message = f"another mjwatch already works with {state}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
 from mjwatch.midjourney.buttons import find, opens_form, why_not
-from mjwatch.model import Job, Note, Press, Prompt, Refusal, RefusalClass, ResultKind, State
+from mjwatch.model import ButtonPress, Job, Note, Prompt, Refusal, RefusalClass, ResultKind, State
 from mjwatch.prompts.actions import ALL, ON_PICTURE, canonical, split_number, takes_words, zoom_factor
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ _FINISHED = frozenset({State.COLLECTING, State.DONE})
 class _ImpossibleError(Exception):
     """The follow-up can't be had: why, and what a person can do."""
 
-    def __init__(self, why: str, mend: str = "") -> None:
+    def __init__(self, why: str, hint: str = "") -> None:
         super().__init__(why)
-        self.mend = mend
+        self.hint = hint
 
 
 def follow_up(parent: Job, wish: Prompt, job_id: str, now: float, source: Source | None = None) -> Job:
@@ -40,13 +40,13 @@ def follow_up(parent: Job, wish: Prompt, job_id: str, now: float, source: Source
         accepted=now,
         source=source or parent.source,
         parent=parent.id,
-        due=wish.not_before,
+        next_action_at=wish.not_before,
         history=(Note(now, f"accepted: {wish.action or 'a follow-up'} of job {parent.id}"),),
     )
     try:
         return _pressing(child, parent, wish, now)
     except _ImpossibleError as impossible:
-        return _rejected(child, str(impossible), impossible.mend, now)
+        return _rejected(child, str(impossible), impossible.hint, now)
 
 
 def children_of(parent: Job, now: float, new_id: Callable[[], str]) -> list[Job]:
@@ -107,8 +107,8 @@ def _result_of(parent: Job) -> Result:
         how = "has failed" if parent.state is State.FAILED else f"was {parent.state}"
         raise _ImpossibleError(f"job {parent.id} {how}: it has no picture to go on from")
     if parent.state not in _FINISHED or parent.result is None:
-        mend = "ask again when it is done, or name the follow-ups in `then` when you submit a prompt"
-        raise _ImpossibleError(f"job {parent.id} is {parent.state}: it has no picture yet", mend)
+        hint = "ask again when it is done, or name the follow-ups in `then` when you submit a prompt"
+        raise _ImpossibleError(f"job {parent.id} is {parent.state}: it has no picture yet", hint)
     if parent.result.kind is ResultKind.TEXT:
         raise _ImpossibleError(f"job {parent.id} was answered in words: it has no picture to go on from")
     return parent.result
@@ -128,14 +128,16 @@ def _pressing(child: Job, parent: Job, wish: Prompt, now: float) -> Job:
             raise _ImpossibleError(why_not(action, result.buttons))
         child = _left_to_picture(child, picture, action, now)
     form = opens_form(button.custom_id)
-    return replace(child, press=Press(result.message_id, button.custom_id, result.flags, form, words))
+    return replace(
+        child, button_press=ButtonPress(result.message_id, button.custom_id, result.flags, form, words)
+    )
 
 
 def _canonical(action: str) -> str:
     try:
         return canonical(action)
     except PromptFileError as error:
-        raise _ImpossibleError(error.message, error.mend or "") from error
+        raise _ImpossibleError(error.message, error.hint or "") from error
 
 
 def _new_words(action: str, text: str, parent: Job) -> str | None:
@@ -161,12 +163,12 @@ def _left_to_picture(child: Job, picture: str, action: str, now: float) -> Job:
     return replace(child, prompt=prompt, history=(*child.history, note))
 
 
-def _rejected(child: Job, why: str, mend: str, now: float) -> Job:
+def _rejected(child: Job, why: str, hint: str, now: float) -> Job:
     return replace(
         child,
         state=State.REJECTED,
-        refusal=Refusal(RefusalClass.USER, None, why, advice=mend),
-        due=None,
+        refusal=Refusal(RefusalClass.USER, None, why, advice=hint),
+        next_action_at=None,
         finished=now,
         history=(*child.history, Note(now, f"rejected: {why}")),
     )

@@ -18,11 +18,6 @@ Twice what the largest plan is said to run at once, so that it is met only where
 """
 
 
-def backoff(tries: int, first: float = 2.0, most: float = 300.0) -> float:
-    """Seconds to wait after this many failed tries: 2, 4, 8 ... 300."""
-    return min(most, first * 2.0 ** min(max(tries, 0), 20))
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How fast prompts may be sent. ``delay`` and ``jitter`` in seconds; ``max_per_day`` 0 is no cap."""
@@ -53,9 +48,9 @@ class Throttle:
         self._mind_the_clock(now)
         return now >= self._next_time
 
-    def pressed(self, now: float, chance: float) -> None:
+    def pressed(self, now: float, rng: float) -> None:
         """It was pressed now; that is no submission, but the next one waits for its turn after it."""
-        self._next_time = now + self._pace.delay + self._pace.jitter * chance
+        self._next_time = now + self._pace.delay + self._pace.jitter * rng
 
     def next_press(self, now: float) -> float:
         """The earliest time for such a press; minus infinity where nothing was sent yet."""
@@ -84,10 +79,10 @@ class Throttle:
             self._sent = deque(min(time, now) for time in self._sent)
         self._next_time = min(self._next_time, now + self._pace.delay + self._pace.jitter)
 
-    def sent(self, now: float, chance: float) -> None:
-        """One was sent now; ``chance``, from 0 to 1, is the share of the jitter added to the pause."""
+    def sent(self, now: float, rng: float) -> None:
+        """One was sent now; ``rng``, from 0 to 1, is the share of the jitter added to the pause."""
         self._sent.append(now)
-        self._next_time = now + self._pace.delay + self._pace.jitter * chance
+        self._next_time = now + self._pace.delay + self._pace.jitter * rng
 
     def sent_today(self, now: float) -> int:
         """How many were sent in the last 24 hours."""

@@ -1,0 +1,1 @@
+"""What the bot is sent (packets, requests) and what its messages mean for which job. Pure."""

@@ -1,6 +1,6 @@
 """One channel as it is heard: the session's place, the history of gaps, whose messages are whose. Pure.
 
-Wall-clock times (``now``) are seconds since 1970, ``ticks`` seconds of a monotonic clock.
+Wall-clock times (``now``) are seconds since 1970, ``monotonic`` seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -10,23 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.discord.stream import Stream
-from mjwatch.jobs.attempts import awaits_form
-from mjwatch.jobs.doubt import Silence
-from mjwatch.midjourney.following import Follower, JobEvents
+from mjwatch.discord.stream_position import SilenceProof, StreamPosition
+from mjwatch.midjourney.tracker import JobEvents, MessageTracker
 from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mjwatch.discord.payloads import ResumeState
-    from mjwatch.midjourney.holding import Held
+    from mjwatch.midjourney.matching.foreign_jobs import UnmatchedMessage
 
 GRACE = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""
 
 
-_UNSENT = (ev.NotSent, ev.ProvenUnsent, ev.Refused, ev.ModalOpened)
+_UNSENT = (ev.NotSent, ev.ConfirmedNotExecuted, ev.Refused, ev.ModalOpened)
 """Events that show of a job that had not started that nothing has run."""
 
 
@@ -41,9 +39,9 @@ class Channel:
         application_id: str | None = None,
     ) -> None:
         """``owner_of`` and ``application_id`` as for Follower; ``quiet_time`` in seconds, as in Limits."""
-        self._follower = Follower(channel_id, owner_of, application_id)
-        self._stream = Stream()
-        self._silence = Silence(quiet_time)
+        self._follower = MessageTracker(channel_id, owner_of, application_id)
+        self._stream = StreamPosition()
+        self._silence = SilenceProof(quiet_time)
         self.wanted = self._follower.wanted
         self._kept_strangers: object = None
         # Jobs that were overdue, by the due time for which the history was asked, and has answered.
@@ -60,7 +58,7 @@ class Channel:
     def load(self, place: object, newest: str | None, strangers: object = None) -> None:
         """Take up what ``place`` gave to the journal; what happened since is unknown."""
         self._follower.strangers.load(strangers)
-        self._stream = Stream(place)
+        self._stream = StreamPosition(place)
         self._follower.me = self._stream.user_id
         self._follower.caught_up = False
         self._follower.newest = newest
@@ -137,11 +135,11 @@ class Channel:
             self._stream.missed_something(now)
         return missed
 
-    def held_again(self, jobs: Mapping[str, Job]) -> tuple[Held, JobEvents] | None:
+    def held_again(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage, JobEvents] | None:
         """A held message of which it has become clear whose it is; ``release`` it once that is committed."""
         return self._follower.held_again(jobs)
 
-    def release(self, held: Held) -> None:
+    def release(self, held: UnmatchedMessage) -> None:
         """Let go of a held message."""
         self._follower.holding.release(held)
 
@@ -202,60 +200,64 @@ class Channel:
         """Not in a part of the history, nor where the session itself will tell what became of the POST."""
         if not event.complete or self._stream.cursor is not None:
             return set()
-        return {job.id for job in jobs.values() if job.doubted is None or not self._hears_of(job)}
+        return {job.id for job in jobs.values() if job.in_doubt_since is None or not self._hears_of(job)}
 
     # ---- doubt and time
 
-    def wants_probe(self, jobs: Mapping[str, Job], ticks: float) -> bool:
+    def wants_probe(self, jobs: Mapping[str, Job], monotonic: float) -> bool:
         """Whether the gateway must show that it is there, to prove that a doubtful POST was not executed."""
-        doubtful = [job for job in jobs.values() if job.state is State.IN_DOUBT and job.doubted is not None]
-        self._silence.watch([job.id for job in doubtful if self._hears_of(job)], ticks)
-        return self._silence.wants_probe(ticks)
+        doubtful = [
+            job for job in jobs.values() if job.state is State.IN_DOUBT and job.in_doubt_since is not None
+        ]
+        self._silence.watch([job.id for job in doubtful if self._hears_of(job)], monotonic)
+        return self._silence.wants_probe(monotonic)
 
-    def alive(self, event: ev.GatewayAlive, jobs: Mapping[str, Job], ticks: float) -> JobEvents:
+    def alive(self, event: ev.GatewayAlive, jobs: Mapping[str, Job], monotonic: float) -> JobEvents:
         """It has answered, behind all that it had said: what was silent until here was not executed."""
-        silent = [jobs[job_id] for job_id in self._silence.proven(ticks) if job_id in jobs]
+        silent = [jobs[job_id] for job_id in self._silence.proven(monotonic) if job_id in jobs]
         proven = [job for job in silent if job.session_id == event.session_id and self._hears_of(job)]
-        return [(job.id, ev.ProvenUnsent()) for job in proven]
+        return [(job.id, ev.ConfirmedNotExecuted()) for job in proven]
 
     def _hears_of(self, job: Job) -> bool:
         return self._stream.hears(job.session_id)
 
     def waits_for_person(self, job: Job) -> bool:
         """Whether neither an unread history nor its session's silence can settle this doubt any more."""
-        settles_itself = not self.open or (job.doubted is not None and self._hears_of(job))
+        settles_itself = not self.open or (job.in_doubt_since is not None and self._hears_of(job))
         return job.state is State.IN_DOUBT and not settles_itself
 
     def tells_apart(self, job: Job) -> bool:
         """Whether this job's result can be told by its ids from those of its twins."""
         # What a pressed button makes replies to the message with the button, not to its own start message.
-        by_reply = self._follower.references_seen and job.message_id is not None and job.press is None
+        by_reply = self._follower.references_seen and job.message_id is not None and job.button_press is None
         return job.job_uuid is not None or by_reply
 
     def limit(self, job: Job) -> float:
         """When ``overdue`` must be fed to this job. Midjourney can be late only while we hear it."""
-        if job.due is None or job.state is State.QUEUED:
+        if job.next_action_at is None or job.state is State.QUEUED:
             return math.inf
         if job.state not in IN_FLIGHT:
-            return job.due
-        is_being_looked_up = self._asked.get(job.id) == job.due and self._answered.get(job.id) != job.due
+            return job.next_action_at
+        is_being_looked_up = (
+            self._asked.get(job.id) == job.next_action_at and self._answered.get(job.id) != job.next_action_at
+        )
         if not self.open or is_being_looked_up:
             return math.inf
-        return max(job.due, self._stream.open_since + GRACE)
+        return max(job.next_action_at, self._stream.open_since + GRACE)
 
-    def overdue(self, job: Job, now: float) -> ev.Overdue | None:
+    def overdue(self, job: Job, now: float) -> ev.TimedOut | None:
         """The event for a job whose time has come; None: it is looked up in the history first."""
-        if job.state in IN_FLIGHT and self._answered.get(job.id) != job.due:
-            self._asked[job.id] = job.due
+        if job.state in IN_FLIGHT and self._answered.get(job.id) != job.next_action_at:
+            self._asked[job.id] = job.next_action_at
             self._stream.look(now)
             return None
-        return ev.Overdue(result_held=self._follower.holding.has_result_for(job))
+        return ev.TimedOut(result_held=self._follower.holding.has_result_for(job))
 
-    def next_wait(self, now: float, ticks: float) -> float:
+    def next_wait(self, now: float, monotonic: float) -> float:
         """Seconds until time itself wants the history or a probe."""
         history, silence = self._stream.next_time(), self._silence.next_time()
         waits = [history - now] if history is not None else []
-        waits += [silence - ticks] if silence is not None else []
+        waits += [silence - monotonic] if silence is not None else []
         return min(waits, default=math.inf)
 
 
@@ -264,4 +266,4 @@ def _may_run(job: Job, moved: Job, event: ev.JobEvent) -> bool:
         return False
     if moved.started is not None:
         return True
-    return moved.state is State.CANCELLED and not (isinstance(event, _UNSENT) or awaits_form(job))
+    return moved.state is State.CANCELLED and not (isinstance(event, _UNSENT) or job.awaits_form)

@@ -1,17 +1,24 @@
-"""What the gateway says about our interactions, by nonce: named, failed, or answered with a form. Pure."""
+"""What the gateway says about our interactions, by nonce: named, failed, or answered with a form. Pure.
+
+Forms that the bot opens for a pressed button: read from the gateway's event. Pure.
+
+No such event was recorded yet; the shape is discord-userdoccers' ("Interaction Modal Create") and what other
+clients rely on: text inputs in action rows, or in labels since Discord has those.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
-from mjwatch.midjourney.forms import prompt_field, read_modal
-from mjwatch.midjourney.loose import id_of, text_of
-from mjwatch.model import Job, Refusal, RefusalClass, State
+from mjwatch.midjourney.parsing.components import walk
+from mjwatch.midjourney.parsing.json_values import id_of, text_of
+from mjwatch.model import Job, Modal, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
+
 
 _MODAL = "INTERACTION_MODAL_CREATE"
 _FRAME = "INTERACTION_IFRAME_MODAL_CREATE"
@@ -29,7 +36,7 @@ def read_interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> list[tup
         return [(named.id, _event(event, named, interaction_id))] if named is not None else []
     jobs = tuple(jobs)
     pressed = next(
-        (job for job in jobs if job.cancelling is not None and job.cancelling.nonce == nonce), None
+        (job for job in jobs if job.cancel_request is not None and job.cancel_request.nonce == nonce), None
     )
     if pressed is not None:
         failed = _failed_press(event)
@@ -67,7 +74,7 @@ def _event(event: ev.GatewayDispatch, job: Job, interaction_id: str) -> ev.JobEv
 
 def _form(data: Mapping[str, Any], job: Job) -> ev.JobEvent:
     modal = read_modal(data)
-    if modal is not None and job.press is not None and prompt_field(modal) is not None:
+    if modal is not None and job.button_press is not None and prompt_field(modal) is not None:
         return ev.ModalOpened(modal)
     title = text_of(data.get("title"))
     detail = f"Midjourney asks in a form what mjwatch can't answer: {title or 'it has no title'}"
@@ -77,3 +84,26 @@ def _form(data: Mapping[str, Any], job: Job) -> ev.JobEvent:
 def _person_wanted() -> Refusal:
     detail = "Midjourney opened a check that a person must do: run a command in Discord by hand and follow it"
     return Refusal(RefusalClass.ACCOUNT, "Action required to continue", detail, needs_human=True)
+
+
+_TEXT_INPUT = 4
+_PROMPT_FIELDS = ("prompt", "promptfield")
+
+
+def read_modal(data: Mapping[str, Any]) -> Modal | None:
+    """The form in an INTERACTION_MODAL_CREATE; None without an id or a custom id. Never raises."""
+    modal_id, custom_id = id_of(data.get("id")), text_of(data.get("custom_id"))
+    if modal_id is None or not custom_id:
+        return None
+    inputs = [one for one in walk(data.get("components")) if one.get("type") == _TEXT_INPUT]
+    fields = ((text_of(one.get("custom_id")), text_of(one.get("value"))) for one in inputs)
+    return Modal(modal_id, custom_id, tuple(field for field in fields if field[0]))
+
+
+def prompt_field(modal: Modal) -> str | None:
+    """The custom id of the field that holds the prompt; None if the form has none.
+
+    ``MJ::RemixModal::new_prompt``, ``MJ::PanModal::prompt``, ``MJ::Picreader::Modal::PromptField``.
+    """
+    names = (name for name, _ in modal.fields)
+    return next((name for name in names if name.lower().endswith(_PROMPT_FIELDS)), None)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mjwatch.discord.protocol import INTERACTION_COMMAND, INTERACTION_COMPONENT, INTERACTION_MODAL
-from mjwatch.midjourney.custom_ids import UUID
-from mjwatch.prompts.links import split_links, validate_link
+from mjwatch.midjourney.buttons import UUID
+from mjwatch.prompts.images import split_links, validate_link
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadedFile:
     """A file that was put into an upload slot; ``uploaded_filename`` is Discord's name for it."""
 
     filename: str
@@ -99,7 +99,7 @@ class PacketAssembler(ABC):
     def options(self) -> list[dict[str, Any]]:
         """The options, as ``{type, name, value}``."""
 
-    def attachments(self) -> list[Upload]:
+    def attachments(self) -> list[UploadedFile]:
         """The uploaded files that attachment options point to, by position."""
         return []
 
@@ -163,19 +163,19 @@ class DescribePacket(PacketAssembler):
 
     name = "describe"
 
-    def __init__(self, picture: Upload | str) -> None:
+    def __init__(self, picture: UploadedFile | str) -> None:
         """Raises ValueError if a link is unusable."""
-        self.picture = picture if isinstance(picture, Upload) else validate_link(picture)
+        self.picture = picture if isinstance(picture, UploadedFile) else validate_link(picture)
 
     def options(self) -> list[dict[str, Any]]:
         """The link, or the position of the file."""
-        if isinstance(self.picture, Upload):
+        if isinstance(self.picture, UploadedFile):
             return [_file("image", 0)]
         return [_string("link", self.picture)]
 
-    def attachments(self) -> list[Upload]:
+    def attachments(self) -> list[UploadedFile]:
         """The file, if it is one."""
-        return [self.picture] if isinstance(self.picture, Upload) else []
+        return [self.picture] if isinstance(self.picture, UploadedFile) else []
 
 
 class BlendPacket(PacketAssembler):
@@ -183,7 +183,7 @@ class BlendPacket(PacketAssembler):
 
     name = "blend"
 
-    def __init__(self, pictures: Sequence[Upload], dimensions: str | None = None) -> None:
+    def __init__(self, pictures: Sequence[UploadedFile], dimensions: str | None = None) -> None:
         """Raises ValueError if there are too few or too many pictures."""
         if not 2 <= len(pictures) <= 5:
             raise ValueError(f"/blend takes two to five pictures, not {len(pictures)}")
@@ -195,7 +195,7 @@ class BlendPacket(PacketAssembler):
         images = [_file(f"image{n + 1}", n) for n in range(len(self.pictures))]
         return [*images, _string("dimensions", self.dimensions)] if self.dimensions else images
 
-    def attachments(self) -> list[Upload]:
+    def attachments(self) -> list[UploadedFile]:
         """The pictures, in order."""
         return list(self.pictures)
 

@@ -1,0 +1,1 @@
+"""Splitting grids, thumbnails, and the metadata in pictures. No network."""

@@ -4,6 +4,8 @@ Before it compresses a row of pixels, an encoder tries five filters on it, and t
 filter leaves of a pixel depends only on the pixels to the left and above (PNG, third edition, 9.2). So all of
 a piece can be had as it stands in the file, but for its first row and the first pixel of the other rows; and
 where the filters are chosen well, there is hardly more to squeeze out than runs and frequent bytes.
+
+The chunks that a PNG file is made of, read and written.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from mjwatch.pictures import png
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +74,7 @@ class Scanlines:
         That is what is interlaced, has a palette, or has not 8 bits a channel. The caller has seen to it
         that the picture is not too large.
         """
-        parts = list(islice(png.chunks(data), MOST_CHUNKS))
+        parts = list(islice(chunks(data), MOST_CHUNKS))
         if not parts or parts[0].kind != b"IHDR" or parts[-1].kind != b"IEND":
             return None
         head = data[parts[0].content]
@@ -114,10 +118,8 @@ class Scanlines:
         """The piece as a PNG file. ``whole`` is the same picture, decoded: one that ``fits``."""
         size = (box[2] - box[0], box[3] - box[1])
         head = struct.pack(">IIBBBBB", *size, 8, self.colour, 0, 0, 0)
-        picture = png.chunk_parts(b"IDAT", self._squeezed(box, whole))
-        return b"".join(
-            [png.SIGNATURE, png.chunk(b"IHDR", head), self.kept, *picture, png.chunk(b"IEND", b"")]
-        )
+        picture = chunk_parts(b"IDAT", self._squeezed(box, whole))
+        return b"".join([SIGNATURE, chunk(b"IHDR", head), self.kept, *picture, chunk(b"IEND", b"")])
 
     def _squeezed(self, box: Box, whole: Image.Image) -> list[bytes]:
         stream = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
@@ -148,12 +150,12 @@ class Scanlines:
             above = first
 
 
-def _colours(data: bytes, parts: Sequence[png.Part]) -> bytes:
+def _colours(data: bytes, parts: Sequence[Quadrant]) -> bytes:
     """The chunks about colours that every reader believes: before the picture, whole, one of each kind."""
     found: dict[bytes, bytes] = {}
     for part in takewhile(lambda part: part.kind != b"IDAT", parts):
         fits = part.content.stop - part.content.start <= _KEPT.get(part.kind, -1)
-        if fits and png.is_sound(data, part):
+        if fits and is_sound(data, part):
             found.setdefault(part.kind, data[part.start : part.end])
     return b"".join(found.values())
 
@@ -203,5 +205,50 @@ def _squeezed_by_pillow(piece: Image.Image) -> bytes:
     out = BytesIO()
     piece.save(out, "PNG", icc_profile=None)
     return b"".join(
-        [out.getbuffer()[part.content] for part in png.chunks(out.getvalue()) if part.kind == b"IDAT"]
+        [out.getbuffer()[part.content] for part in chunks(out.getvalue()) if part.kind == b"IDAT"]
     )
+
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class Quadrant(NamedTuple):
+    """A part of a picture file: its type, where it begins, where its content lies, where the next begins."""
+
+    kind: bytes
+    start: int
+    content: slice
+    end: int
+
+
+def chunks(data: bytes) -> Iterator[Quadrant]:
+    """The chunks of a file up to IEND, or to where it is cut short; their checksums are not looked at."""
+    at, kind = len(SIGNATURE), b""
+    while at + 12 <= len(data) and kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            return
+        yield Quadrant(kind, at, slice(at + 8, end - 4), end)
+        at = end
+
+
+def is_sound(data: bytes, part: Quadrant) -> bool:
+    """Whether a chunk's checksum is right."""
+    checksum: int
+    (checksum,) = struct.unpack_from(">I", data, part.content.stop)
+    return zlib.crc32(memoryview(data)[part.start + 4 : part.content.stop]) == checksum
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    return b"".join(chunk_parts(kind, [content]))
+
+
+def chunk_parts(kind: bytes, contents: Sequence[bytes]) -> list[bytes]:
+    """The same in parts, for a content that need not be joined only for this."""
+    checksum = zlib.crc32(kind)
+    for content in contents:
+        checksum = zlib.crc32(content, checksum)
+    length = sum(map(len, contents))
+    return [struct.pack(">I", length), kind, *contents, struct.pack(">I", checksum)]

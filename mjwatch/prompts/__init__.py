@@ -1,0 +1,1 @@
+"""What people write: prompt files, parameters, permutations, wildcards. Pure."""

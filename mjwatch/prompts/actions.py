@@ -22,7 +22,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
-from mjwatch.settings import shown
+from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

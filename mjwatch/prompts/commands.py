@@ -8,19 +8,19 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
-from mjwatch.prompts import pictures
+from mjwatch.prompts import images as pictures
 from mjwatch.prompts.actions import takes_words
 from mjwatch.prompts.parameters import canonical
-from mjwatch.prompts.wish import Wish, over
-from mjwatch.settings import shown
+from mjwatch.prompts.request import PromptRequest, over
+from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mjwatch.prompts.wish import Given, Parameters
+    from mjwatch.prompts.request import Parameters, PromptKeys
 
 
-class Words(Enum):
+class PromptUse(Enum):
     """Whether a command takes a prompt."""
 
     NONE = auto()
@@ -29,41 +29,49 @@ class Words(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class CommandRule:
     """What a command takes, and ``example``: how it is written. ``follows``: it makes pictures."""
 
-    words: Words
+    words: PromptUse
     pictures: range
     example: str
     follows: bool = False
 
 
-COMMANDS: Mapping[str, Rule] = {
-    "imagine": Rule(Words.MAY, range(pictures.MAX_PICTURES + 1), 'prompt = "…", or images', follows=True),
-    "blend": Rule(
-        Words.NONE,
+COMMANDS: Mapping[str, CommandRule] = {
+    "imagine": CommandRule(
+        PromptUse.MAY, range(pictures.MAX_PICTURES + 1), 'prompt = "…", or images', follows=True
+    ),
+    "blend": CommandRule(
+        PromptUse.NONE,
         range(2, 6),
         'command = "blend" with images = ["a.png", "b.png"], up to five',
         follows=True,
     ),
-    "describe": Rule(Words.NONE, range(1, 2), 'command = "describe" with images = ["a.png"] or one link'),
-    "shorten": Rule(Words.MUST, range(1), 'command = "shorten" with prompt = "…"'),
-    "info": Rule(Words.NONE, range(1), 'command = "info" alone'),
-    "show": Rule(Words.MUST, range(1), 'command = "show" with prompt = "<the uuid of a job of Midjourney>"'),
+    "describe": CommandRule(
+        PromptUse.NONE, range(1, 2), 'command = "describe" with images = ["a.png"] or one link'
+    ),
+    "shorten": CommandRule(PromptUse.MUST, range(1), 'command = "shorten" with prompt = "…"'),
+    "info": CommandRule(PromptUse.NONE, range(1), 'command = "info" alone'),
+    "show": CommandRule(
+        PromptUse.MUST, range(1), 'command = "show" with prompt = "<the uuid of a job of Midjourney>"'
+    ),
 }
 
 _UUID = re.compile(r"\s*[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*", re.IGNORECASE)
 _SHAPES = ("2:3", "1:1", "3:2")
 
 
-def wish_for(where: str, text: str | None, action: str | None, own: Given, top: Given, folder: Given) -> Wish:
+def wish_for(
+    where: str, text: str | None, action: str | None, own: PromptKeys, top: PromptKeys, folder: PromptKeys
+) -> PromptRequest:
     """The wish for one prompt: its own keys, over those above it in the file, over those of its folder.
 
     Raises PromptFileError where the command or follow-up can't be had so.
     """
     given = own.over(top)
     lasting = given.over(folder)
-    wish = Wish(
+    wish = PromptRequest(
         where=where,
         text=text or "",
         then=given.then or (),
@@ -76,12 +84,12 @@ def wish_for(where: str, text: str | None, action: str | None, own: Given, top: 
         return _follow_up(wish, action, given, own.parameters, top.parameters)
     if given.parent is not None:
         raise PromptFileError("there is a parent, but no action", 'say what is to be done: action = "U1"')
-    if text is None and not given.images and COMMANDS[given.command or "imagine"].words is not Words.NONE:
+    if text is None and not given.images and COMMANDS[given.command or "imagine"].words is not PromptUse.NONE:
         raise PromptFileError("there is no prompt", 'it needs prompt = "…", prompts = ["…", "…"] or [[jobs]]')
     return _command(wish, own, top, folder)
 
 
-def _command(wish: Wish, own: Given, top: Given, folder: Given) -> Wish:
+def _command(wish: PromptRequest, own: PromptKeys, top: PromptKeys, folder: PromptKeys) -> PromptRequest:
     given, above = own.over(top), over(top.parameters, folder.parameters)
     name = given.command or "imagine"
     rule = COMMANDS[name]
@@ -102,7 +110,9 @@ def _command(wish: Wish, own: Given, top: Given, folder: Given) -> Wish:
     return replace(wish, parameters=_only_repeat(own.parameters), defaults=_only_repeat(above))
 
 
-def _follow_up(wish: Wish, action: str, given: Given, own: Parameters, above: Parameters) -> Wish:
+def _follow_up(
+    wish: PromptRequest, action: str, given: PromptKeys, own: Parameters, above: Parameters
+) -> PromptRequest:
     """A folder's defaults for parameters and ``then`` are meant for new prompts, and don't count here."""
     if given.parent is None:
         raise PromptFileError(
@@ -118,10 +128,10 @@ def _follow_up(wish: Wish, action: str, given: Given, own: Parameters, above: Pa
     return replace(wish, action=action, parent=given.parent, parameters=own, defaults=_only_repeat(above))
 
 
-def _check_text(name: str, rule: Rule, text: str) -> None:
-    if rule.words is Words.NONE and text:
+def _check_text(name: str, rule: CommandRule, text: str) -> None:
+    if rule.words is PromptUse.NONE and text:
         raise PromptFileError(f"{name} takes no words", f"write {rule.example}")
-    if rule.words is Words.MUST and not text.strip():
+    if rule.words is PromptUse.MUST and not text.strip():
         raise PromptFileError(f"{name} needs a prompt", f"write {rule.example}")
     if name == "show" and not _UUID.fullmatch(text):
         raise PromptFileError(
@@ -129,7 +139,7 @@ def _check_text(name: str, rule: Rule, text: str) -> None:
         )
 
 
-def _check_pictures(name: str, rule: Rule, images: tuple[str, ...]) -> None:
+def _check_pictures(name: str, rule: CommandRule, images: tuple[str, ...]) -> None:
     if len(images) not in rule.pictures:
         raise PromptFileError(
             f"{name} takes {_how_many(rule.pictures)}, not {len(images)}", f"write {rule.example}"
@@ -147,7 +157,7 @@ def _how_many(pictures: range) -> str:
     return "one picture" if first == last else f"{first} to {last} pictures"
 
 
-def _shape(given: Given, own: Parameters) -> str:
+def _shape(given: PromptKeys, own: Parameters) -> str:
     """The only thing about a blend that can be chosen: ``--ar 2:3``, or nothing."""
     shapes = {str(value) for name, value in own.items() if canonical(name) == "ar"}
     others = [name for name in own if canonical(name) not in ("ar", "repeat")]
@@ -161,7 +171,7 @@ def _shape(given: Given, own: Parameters) -> str:
     return "".join(f"--ar {shape}" for shape in shapes or filter(None, [given.dimensions]))
 
 
-def _check_shape_is_for_blend(given: Given) -> None:
+def _check_shape_is_for_blend(given: PromptKeys) -> None:
     if given.dimensions:
         raise PromptFileError("dimensions is for blend alone", 'others take ar = "16:9" below [parameters]')
 

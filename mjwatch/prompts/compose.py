@@ -1,8 +1,12 @@
-"""From what a file asks for to its prompts: choices expanded, repeats counted, texts put together."""
+"""From what a file asks for to its prompts: choices expanded, repeats counted, texts put together.
+
+Putting one prompt's text together: image links first, then words, then parameters.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
@@ -11,19 +15,19 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Prompt
 from mjwatch.prompts.actions import jobs_for
-from mjwatch.prompts.assembly import assemble, clean
 from mjwatch.prompts.expand import Wildcards
-from mjwatch.prompts.limits import Count, placed
-from mjwatch.prompts.parameters import canonical, found_in, read_parameters, take_out
-from mjwatch.prompts.pictures import is_local
-from mjwatch.prompts.wish import Wish, over
-from mjwatch.settings import shown
+from mjwatch.prompts.images import is_local, split_links
+from mjwatch.prompts.parameters import canonical, found_in, read_parameters, render, slips, take_out
+from mjwatch.prompts.request import PromptRequest, over
+from mjwatch.prompts.source_text import JobCount, placed
+from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mjwatch.model import ParameterValue
-    from mjwatch.prompts.wish import Parameters
+    from mjwatch.prompts.request import Parameters
+
 
 _REPEAT = "repeat"
 _COUNTABLE = re.compile(r"0*[1-9][0-9]{0,8}")
@@ -47,7 +51,7 @@ def compose(text: str) -> tuple[Prompt, list[str]]:
 
     Raises PromptFileError where it can't be submitted, or stands for several.
     """
-    found = unfold([Wish("", text)], {}, max_jobs=1000)
+    found = unfold([PromptRequest("", text)], {}, max_jobs=1000)
     if len(found.prompts) > 1:
         raise PromptFileError(
             f"this stands for {len(found.prompts)} prompts, but one is wanted here",
@@ -56,12 +60,12 @@ def compose(text: str) -> tuple[Prompt, list[str]]:
     return found.prompts[0], list(found.warnings)
 
 
-def unfold(wishes: Sequence[Wish], wildcards: Mapping[str, bytes], max_jobs: int) -> PromptFile:
+def unfold(wishes: Sequence[PromptRequest], wildcards: Mapping[str, bytes], max_jobs: int) -> PromptFile:
     """The prompts that are wished for, in order. Raises PromptFileError, also for more than may be.
 
     They are counted before any is made: a line of text can stand for more than a machine can hold.
     """
-    known, count = Wildcards(wildcards), Count(max_jobs)
+    known, count = Wildcards(wildcards), JobCount(max_jobs)
     foreseen = 0
     for wish in wishes:
         with placed(wish.where):
@@ -80,11 +84,13 @@ def unfold(wishes: Sequence[Wish], wildcards: Mapping[str, bytes], max_jobs: int
     return PromptFile(tuple(prompts), tuple(warnings))
 
 
-def _jobs(one: Wish | Prompt) -> int:
+def _jobs(one: PromptRequest | Prompt) -> int:
     return 1 + jobs_for(one.then, one.action)
 
 
-def _variants(wish: Wish, known: Wildcards, count: Count) -> Iterator[tuple[Prompt, int, tuple[str, ...]]]:
+def _variants(
+    wish: PromptRequest, known: Wildcards, count: JobCount
+) -> Iterator[tuple[Prompt, int, tuple[str, ...]]]:
     """Each prompt that a wish stands for, how often it is to be done, and its slips."""
     if wish.finished:
         prompt, slips = _prompt(wish, wish.text, {})
@@ -98,7 +104,7 @@ def _variants(wish: Wish, known: Wildcards, count: Count) -> Iterator[tuple[Prom
             yield prompt, _times(parameters), slips
 
 
-def _given(wish: Wish, text: str, repeats: Sequence[str]) -> Parameters:
+def _given(wish: PromptRequest, text: str, repeats: Sequence[str]) -> Parameters:
     """The parameters that go with a text; defaults are left out for what it has itself."""
     in_text = {name for name, _ in found_in(text)} | ({_REPEAT} if repeats else set())
     for name in wish.parameters:
@@ -113,7 +119,7 @@ def _given(wish: Wish, text: str, repeats: Sequence[str]) -> Parameters:
     return over({_REPEAT: _number(repeats[0])}, given) if repeats else given
 
 
-def _each(given: Parameters, known: Wildcards, count: Count) -> Iterator[Parameters]:
+def _each(given: Parameters, known: Wildcards, count: JobCount) -> Iterator[Parameters]:
     """The parameters once for each value that their choices stand for."""
     choices = {name: known.template(value) for name, value in given.items() if isinstance(value, str)}
     count.foresee(prod(template.count for template in choices.values()))
@@ -134,7 +140,7 @@ def _number(value: ParameterValue) -> int:
     return int(digits)
 
 
-def _prompt(wish: Wish, text: str, parameters: Parameters) -> tuple[Prompt, tuple[str, ...]]:
+def _prompt(wish: PromptRequest, text: str, parameters: Parameters) -> tuple[Prompt, tuple[str, ...]]:
     local = tuple(image for image in wish.images if is_local(image))
     links = [image for image in wish.images if not is_local(image)]
     bare = bool(local) or wish.action is not None or wish.command != "imagine"
@@ -153,3 +159,60 @@ def _prompt(wish: Wish, text: str, parameters: Parameters) -> tuple[Prompt, tupl
         application=wish.application,
     )
     return prompt, assembled.slips
+
+
+MAX_TEXT = 6000
+"""Characters in a text option of a slash command (discord-api-docs, "Application Command Option")."""
+
+_ESCAPED = re.compile(r"\\[{},]")
+_PLAIN_BRACES = re.compile(r"\{[^{},]*\}")
+_BRACES = re.compile(r"\{[^{}]*,[^{}]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The text that is submitted, and a line for each thing that Midjourney will probably not like."""
+
+    text: str
+    slips: tuple[str, ...]
+
+
+def assemble(text: str, links: Iterable[str], parameters: Parameters, *, bare: bool) -> Assembled:
+    """One prompt, as it is submitted. ``bare``: it may consist of parameters alone, or of nothing.
+
+    Raises PromptFileError where that can't be submitted.
+    """
+    found, words = split_links(clean(text))
+    addresses = dict.fromkeys([*links, *found])
+    if not (addresses or words or bare):
+        raise PromptFileError("the prompt is empty", "write what Midjourney shall draw")
+    whole = " ".join(part for part in (*addresses, words, render(parameters)) if part)
+    if len(whole) > MAX_TEXT:
+        raise PromptFileError(
+            f"the prompt has {len(whole)} characters, but Discord takes {MAX_TEXT} at most", "shorten it"
+        )
+    if _is_permutation(whole):
+        raise PromptFileError(
+            "the prompt still holds a permutation, for which Midjourney would ask back",
+            "write \\{ for a plain brace; a permutation goes into a .txt or .toml",
+        )
+    return Assembled(whole, tuple(slips(whole)))
+
+
+def _is_permutation(text: str) -> bool:
+    """Whether Midjourney would expand this: some comma stands within braces."""
+    text = _ESCAPED.sub("", text)
+    while (shorter := _PLAIN_BRACES.sub("", text)) != text:
+        text = shorter
+    return _BRACES.search(text) is not None
+
+
+def clean(text: str) -> str:
+    """The text with every run of blanks and line breaks made one space. Raises PromptFileError on binary."""
+    text = " ".join(text.replace("\t", " ").replace("\n", " ").replace("\r", " ").split(" "))
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            raise PromptFileError(
+                f"the text holds a control character (U+{ord(character):04X})", "save it as plain text"
+            )
+    return " ".join(text.split())

@@ -5,22 +5,23 @@ further ones, and lines too. The first one varies slowest. Blanks behind a comma
 comma that separates nothing. ``\{`` and ``\}`` are braces and go out with their backslash, so that
 Midjourney does not expand them either; ``\__name__`` is just that word. Braces without a comma mean nothing,
 and neither does anything in a link.
+
+Texts with choices in them: read out of braces, counted, measured, and written out.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
-from mjwatch.prompts.choices import MAX_LENGTH, BraceReader, choice_of, count_of, longest_of, texts_of
-from mjwatch.prompts.filetext import decode, prompt_lines
+from mjwatch.prompts.source_text import decode, prompt_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from mjwatch.prompts.choices import Choice, Parts
 
 MAX_WILDCARDS = 50
 """Different wildcards that one prompt file may use, those within wildcards counted."""
@@ -70,7 +71,7 @@ class Wildcards:
 
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         self._contents = contents
-        self._read: dict[str, Choice] = {}
+        self._read: dict[str, Alternatives] = {}
         self._reading: list[str] = []
 
     def template(self, text: str) -> Template:
@@ -98,7 +99,7 @@ class Wildcards:
         reading.add(text[end:])
         return reading.end()
 
-    def _choice(self, name: str) -> Choice:
+    def _choice(self, name: str) -> Alternatives:
         """The lines of a wildcard. Raises PromptFileError if it is missing, empty or holds itself."""
         if name not in self._read:
             self._check(name)
@@ -119,7 +120,7 @@ class Wildcards:
         except PromptFileError as error:
             if error.message.startswith(_FOLDER):  # it was in a wildcard within this one
                 raise
-            raise PromptFileError(f"{place}: {error.message}", error.mend) from error
+            raise PromptFileError(f"{place}: {error.message}", error.hint) from error
 
     def _check(self, name: str) -> None:
         if name in self._reading:
@@ -149,3 +150,139 @@ class Wildcards:
 
 def _file(name: str) -> str:
     return f"{_FOLDER}{name}.txt"
+
+
+UNCOUNTED = 10**40
+"""Nobody counts beyond this."""
+
+MAX_LENGTH = 64 * 1024
+"""Characters: a text that is longer after its expansion is not made, for no prompt can be."""
+
+_DEEPEST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """A place in a text where one of several things stands.
+
+    ``count``: how many texts that makes, at most ``UNCOUNTED``; ``longest``: characters of the longest one,
+    ``MAX_LENGTH`` + 1 where it has more than that.
+    """
+
+    options: tuple[Parts, ...]
+    count: int
+    longest: int
+
+
+Parts = tuple["str | Alternatives", ...]
+"""A text, in pieces."""
+
+
+_COMMA = "\\,"
+"""An escaped comma, as a part of its own while it is not known whether it stands within a choice."""
+
+
+@dataclass(slots=True)
+class _OpenBrace:
+    """An opened brace: the parts before the last comma, and those after it."""
+
+    options: list[list[str | Alternatives]] = field(default_factory=list)
+    current: list[str | Alternatives] = field(default_factory=list)
+
+
+class BraceReader:
+    """Takes a text piece by piece, and puts together what stands between braces."""
+
+    def __init__(self) -> None:
+        self._open = [_OpenBrace()]
+
+    def add(self, part: str | Alternatives) -> None:
+        """A piece of text, or a choice; an escaped comma is a piece of its own."""
+        if part:
+            self._open[-1].current.append(part)
+
+    def brace(self, mark: str) -> None:
+        """A brace or a comma. Raises PromptFileError for one that closes nothing, and for too many."""
+        if mark == "{":
+            if len(self._open) > _DEEPEST:
+                raise PromptFileError("braces stand too deeply in each other", "use fewer")
+            self._open.append(_OpenBrace())
+        elif len(self._open) == 1:
+            if mark == "}":
+                raise PromptFileError("a } closes nothing", "write \\} for a plain brace, or open it with {")
+            self.add(mark)
+        elif mark == ",":
+            innermost = self._open[-1]
+            innermost.options.append(innermost.current)
+            innermost.current = []
+        else:
+            self._close(self._open.pop())
+
+    def _close(self, brace: _OpenBrace) -> None:
+        if not brace.options:
+            self._open[-1].current += _plain_braces(brace.current)
+            return
+        options = [brace.options[0], *map(_without_blank, [*brace.options[1:], brace.current])]
+        self.add(choice_of([[_plain(part) for part in option] for option in options]))
+
+    def end(self) -> Parts:
+        """The parts of the whole text."""
+        if len(self._open) > 1:
+            raise PromptFileError("a { is not closed", "close it with }, or write \\{ for a plain brace")
+        return tuple(self._open[0].current)
+
+
+def _plain(part: str | Alternatives) -> str | Alternatives:
+    return "," if part == _COMMA else part
+
+
+def _without_blank(option: list[str | Alternatives]) -> list[str | Alternatives]:
+    """The option without the blank that people write behind a comma."""
+    first = option[0] if option else ""
+    return [first.lstrip(), *option[1:]] if isinstance(first, str) else option
+
+
+def _plain_braces(parts: Sequence[str | Alternatives]) -> Iterator[str | Alternatives]:
+    """Braces that mean nothing, with what is in them; an escaped comma is no part of its own any more."""
+    text = "{"
+    for part in parts:
+        if isinstance(part, str):
+            text += part
+        else:
+            yield from (text, part)
+            text = ""
+    yield text + "}"
+
+
+def choice_of(options: Sequence[Sequence[str | Alternatives]]) -> Alternatives:
+    """The place where one of these stands."""
+    counted = sum(count_of(option) for option in options)
+    return Alternatives(
+        options=tuple(tuple(option) for option in options),
+        count=min(counted, UNCOUNTED),
+        longest=max(longest_of(option) for option in options),
+    )
+
+
+def count_of(parts: Sequence[str | Alternatives]) -> int:
+    """How many texts these parts make, one choice with each of the others."""
+    counted = 1
+    for part in parts:
+        if isinstance(part, Alternatives):
+            counted = min(counted * part.count, UNCOUNTED)
+    return counted
+
+
+def longest_of(parts: Sequence[str | Alternatives]) -> int:
+    """The characters of the longest of these texts."""
+    length = sum(len(part) if isinstance(part, str) else part.longest for part in parts)
+    return min(length, MAX_LENGTH + 1)
+
+
+def texts_of(parts: Parts) -> Iterator[str]:
+    """Each of these texts; the first choice varies slowest. Ask first how many there are, and how long."""
+    places = [
+        [part] if isinstance(part, str) else [text for option in part.options for text in texts_of(option)]
+        for part in parts
+    ]
+    return map("".join, product(*places))

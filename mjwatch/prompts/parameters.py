@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
-from mjwatch.settings import shown
+from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

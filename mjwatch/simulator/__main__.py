@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from .options import DELETE_ORDERS, PICTURE_FORMATS, PROFILE_NAMES, SimulatorOptions
-from .server import run_simulator
+from mjwatch.simulator.options import DELETE_ORDERS, PICTURE_FORMATS, PROFILE_NAMES, SimulatorOptions
+from mjwatch.simulator.server import run_simulator
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,41 +7,35 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
-from .answers import reset_connection
-from .bot import MidjourneyBot
-from .cdn import Cdn
-from .checks import Checks
-from .commands import CommandIndex
-from .control import Control
-from .delivery import Delivery
-from .faults import Faults
-from .gateway import GatewayConnection
-from .handshake import Handshake
-from .history import History
-from .jobs import Studio
-from .leaks import leak_watch
-from .links import Links
-from .messages import MessageForms
-from .mint import SnowflakeMint
-from .modals import OpenModals
-from .pictures import Pictures
-from .posting import InteractionPost
-from .profiles import profile_for
-from .reactions import Reactions
-from .rest import RestApi, discord_errors
-from .rest_faults import rest_faults
-from .sessions import Sessions
-from .signing import Signer
-from .uploads import Uploads
-from .user_messages import UserMessages
-from .witness import Witness
+from mjwatch.simulator.cdn.server import Cdn
+from mjwatch.simulator.cdn.store import ImageStore, LinkResolver, Signer
+from mjwatch.simulator.control import Control
+from mjwatch.simulator.faults.answers import rest_faults
+from mjwatch.simulator.faults.registry import FaultRegistry
+from mjwatch.simulator.gateway.connection import GatewayConnection, Handshake
+from mjwatch.simulator.gateway.delivery import MessageDelivery
+from mjwatch.simulator.gateway.sessions import Sessions
+from mjwatch.simulator.http.api import RestApi, discord_errors
+from mjwatch.simulator.http.command_index import RegisteredCommands
+from mjwatch.simulator.http.errors import reset_connection
+from mjwatch.simulator.http.history import History
+from mjwatch.simulator.http.interactions import InteractionChecks, InteractionPost
+from mjwatch.simulator.http.messages import Reactions, UserMessages
+from mjwatch.simulator.http.uploads import UploadEndpoints
+from mjwatch.simulator.messages.message import MessageForms
+from mjwatch.simulator.messages.modals import OpenModals
+from mjwatch.simulator.messages.profiles import profile_for
+from mjwatch.simulator.midjourney.bot import MidjourneyBot
+from mjwatch.simulator.midjourney.job import BotContext
+from mjwatch.simulator.recorder import Recorder, leak_watch
+from mjwatch.simulator.world import SnowflakeGenerator
 
 if TYPE_CHECKING:
-    from .options import SimulatorOptions
-    from .scenario import Scenario
+    from mjwatch.simulator.control import Scenario
+    from mjwatch.simulator.options import SimulatorOptions
 
 
-class Part(Protocol):
+class AppPart(Protocol):
     """Something with addresses."""
 
     def routes(self) -> list[web.RouteDef]:
@@ -56,30 +50,30 @@ class PretendDiscord:
 
     def __init__(self, options: SimulatorOptions) -> None:
         profile = profile_for(options)
-        mint = SnowflakeMint()
-        self.faults, self.witness, self.sessions = Faults(), Witness(), Sessions()
-        self._history, self._pictures, self._signer = History(), Pictures(), Signer(profile.url_lifetime)
-        index = CommandIndex(mint)
+        mint = SnowflakeGenerator()
+        self.faults, self.witness, self.sessions = FaultRegistry(), Recorder(), Sessions()
+        self._history, self._pictures, self._signer = History(), ImageStore(), Signer(profile.url_lifetime)
+        index = RegisteredCommands(mint)
         self._handshake = Handshake(self.sessions, self.faults, self.witness, options.heartbeat_interval)
-        uploads = Uploads(self._pictures, self._signer, mint, self.faults, self.witness)
-        studio = Studio(
+        uploads = UploadEndpoints(self._pictures, self._signer, mint, self.faults, self.witness)
+        studio = BotContext(
             profile=profile,
             forms=MessageForms(profile, mint),
-            delivery=Delivery(self._history, self.sessions, self._signer),
+            delivery=MessageDelivery(self._history, self.sessions, self._signer),
             pictures=self._pictures,
-            links=Links(self._signer, self._pictures),
+            links=LinkResolver(self._signer, self._pictures),
             faults=self.faults,
             seconds_per_job=options.seconds_per_job,
             grid=options.grid,
         )
         modals = OpenModals()
         self._bot = MidjourneyBot(studio, self.sessions, self._history, self.witness, modals, options)
-        checks = Checks(index, self._history, uploads, modals)
+        checks = InteractionChecks(index, self._history, uploads, modals)
         self._rest = RestApi(
             index, self._history, self._signer, self.faults, read_history=options.read_history
         )
         self._control = Control(self.witness, self.faults, self.sessions, index, self._bot, self._history)
-        self._parts: list[Part] = [
+        self._parts: list[AppPart] = [
             self._rest,
             InteractionPost(self._bot, checks, self.faults, self.witness),
             Cdn(self._pictures, self._signer, self.faults, self.witness),

@@ -1,28 +1,37 @@
-"""The control address, /_sim: what happened, what shall go wrong, and a fresh start."""
+"""The control address, /_sim: what happened, what shall go wrong, and a fresh start.
+
+A scenario file: faults that are armed at the start, or some seconds later.
+
+Gateway messages that mean nothing to a client, and known ones in shapes that it may not expect.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from mjwatch.discord.protocol import CloseCode, Opcode
-
-from .answers import json_answer
-from .faults import FaultError
-from .noise import DISPATCHES, UNKNOWN_OPCODES
-from .sessions import encoded
+from mjwatch.simulator.faults.registry import FaultError, checked_fault
+from mjwatch.simulator.gateway.sessions import encoded
+from mjwatch.simulator.http.errors import json_answer
+from mjwatch.simulator.messages.plans import SimulatedAccount
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from .bot import MidjourneyBot
-    from .commands import CommandIndex
-    from .faults import Armed, Faults
-    from .history import History
-    from .sessions import Sessions
-    from .witness import Witness
+    from mjwatch.simulator.faults.registry import ArmedFault, FaultRegistry
+    from mjwatch.simulator.gateway.sessions import Sessions
+    from mjwatch.simulator.http.command_index import RegisteredCommands
+    from mjwatch.simulator.http.history import History
+    from mjwatch.simulator.midjourney.bot import MidjourneyBot
+    from mjwatch.simulator.recorder import Recorder
+    from mjwatch.simulator.world import Json
 
 
 _GOES_ON = frozenset({"stale_version", "gateway_cut"})
@@ -36,10 +45,10 @@ class Control:
 
     def __init__(
         self,
-        witness: Witness,
-        faults: Faults,
+        witness: Recorder,
+        faults: FaultRegistry,
         sessions: Sessions,
-        index: CommandIndex,
+        index: RegisteredCommands,
         bot: MidjourneyBot,
         history: History,
     ) -> None:
@@ -48,7 +57,7 @@ class Control:
         self._sessions = sessions
         self._bot = bot
         self._history = history
-        self._at_once: dict[str, Callable[[Armed], None]] = {
+        self._at_once: dict[str, Callable[[ArmedFault], None]] = {
             "stale_version": lambda _: index.bump(),
             "gateway_cut": lambda _: self._cut_all(),
             "gateway_cut_midframe": lambda _: self._cut_all(midframe=True),
@@ -105,7 +114,7 @@ class Control:
         self._history.clear()
         return json_answer(self._witness.body())
 
-    def _act(self, fault: Armed) -> None:
+    def _act(self, fault: ArmedFault) -> None:
         act = self._at_once.get(fault.name)
         if act is None:
             return
@@ -118,7 +127,7 @@ class Control:
         for link in self._sessions.links():
             link.cut(midframe=midframe)
 
-    def _go_down(self, fault: Armed) -> None:
+    def _go_down(self, fault: ArmedFault) -> None:
         self._sessions.close_for(fault.number("seconds", 5))
         self._cut_all()
         if fault.details.get("lose_session"):
@@ -135,7 +144,7 @@ class Control:
         for link in self._sessions.links():
             link.send(text)
 
-    def _close_all(self, fault: Armed) -> None:
+    def _close_all(self, fault: ArmedFault) -> None:
         code = int(fault.number("code", CloseCode.UNKNOWN_ERROR))
         for session in self._sessions.connected():
             if session.link is not None:
@@ -155,3 +164,60 @@ def _check_caller(request: web.Request) -> None:
         local = False
     if not local or "Origin" in request.headers:
         raise web.HTTPForbidden(text="control is for programs on this machine")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What to arm when: (seconds after the start, fault)."""
+
+    parts: tuple[tuple[float, object], ...]
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Read a JSON list of faults, each as it would be posted, with `after` in seconds beside.
+
+    Raises OSError if the file can't be read, FaultError if it is not understood.
+    """
+    try:
+        parts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FaultError(f"{path} is not JSON: {error}") from None
+    if not isinstance(parts, list):
+        raise FaultError(f"{path} is not a list of faults")
+    return Scenario(tuple(_part(part, path) for part in parts))
+
+
+def _part(part: object, path: Path) -> tuple[float, object]:
+    try:
+        fault = checked_fault(part)
+        if fault.name == "account":
+            SimulatedAccount().change(fault.details)
+    except FaultError as error:
+        raise FaultError(f"{path}: {error}") from None
+    delay = part.get("after", 0) if isinstance(part, dict) else 0
+    if not isinstance(delay, int | float) or delay < 0:
+        raise FaultError(f"{path}: after is a number of seconds")
+    return float(delay), part
+
+
+UNKNOWN_OPCODES = ('{"t":null,"s":null,"op":99,"d":{"a":[1]}}', '{"t":null,"s":null,"op":24,"d":null}')
+
+_BOT: Json = {"id": BOT_ID, "username": "Midjourney Bot", "bot": True}
+_HERE: Json = {"channel_id": CHANNEL_ID, "guild_id": GUILD_ID}
+
+DISPATCHES: tuple[tuple[str, object], ...] = (
+    ("SOMETHING_NEW", {"entries": [None, 1, "x"]}),
+    ("SOMETHING_EMPTY", None),
+    ("PRESENCE_UPDATE", {"user": {"id": BOT_ID}, "status": "idle"}),
+    ("MESSAGE_CREATE", {"id": "7", **_HERE}),
+    ("MESSAGE_CREATE", {"id": "8", **_HERE, "author": None, "content": None, "attachments": None}),
+    ("MESSAGE_CREATE", {"id": 9, **_HERE, "author": _BOT, "content": 7, "embeds": [None, 3], "flags": "x"}),
+    ("MESSAGE_CREATE", {"id": "10", **_HERE, "author": _BOT, "content": "", "components": [{"type": 77}]}),
+    ("MESSAGE_UPDATE", {"id": "11", **_HERE, "embeds": [{"type": "image"}]}),
+    ("MESSAGE_UPDATE", {"id": "12", **_HERE, "author": _BOT, "attachments": [{}, "x", {"url": 5}]}),
+    ("MESSAGE_DELETE", {"id": "13", **_HERE}),
+    ("MESSAGE_DELETE_BULK", {"ids": None, **_HERE}),
+    ("INTERACTION_SUCCESS", {"id": "14"}),
+    ("INTERACTION_FAILURE", {"id": "15", "nonce": 5, "reason_code": "x"}),
+    ("PASSIVE_UPDATE_V2", {"guild_id": GUILD_ID, "updated_channels": None}),
+)

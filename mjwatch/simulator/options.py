@@ -1,12 +1,22 @@
-"""What a person can choose about the simulator, as one frozen value."""
+"""What a person can choose about the simulator, as one frozen value.
+
+Makes a folder in which a client can be tried out against this simulator.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID, USER_TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 ProfileName = Literal["2023", "2024", "2026"]
 DeleteOrder = Literal["before", "after", "missing"]
@@ -48,3 +58,65 @@ class SimulatorOptions:
     """A JSON file with a list of faults to arm at the start, or `after` some seconds."""
     read_history: bool = True
     """False: the user lacks READ_MESSAGE_HISTORY, so message lists are empty."""
+
+
+_CONFIG = """\
+# Made by the simulator: everything here points at it. The token in keys/ opens nothing else.
+[inbox]
+path = "inbox"
+settle = 0.5
+settle_incomplete = 2.0
+
+[outbox]
+path = "outbox"
+
+[state]
+path = "state"
+
+[keys]
+path = "keys"
+
+[discord]
+api_url = "http://{host}/api/v9"
+gateway_url = "ws://{host}"
+cdn_hosts = ["{host}"]
+
+[midjourney]
+application_id = "{application_id}"
+
+[pace]
+max_in_flight = 12
+delay = 0
+jitter = 0
+max_per_day = 0
+"""
+_KEYS = {"authToken.key": USER_TOKEN, "API_guild_id.key": GUILD_ID, "API_channel_id.key": CHANNEL_ID}
+
+
+def make_workspace(folder: Path, host: str) -> None:
+    """Make what is missing, pointed at ``host`` (`127.0.0.1:PORT`). Only config.toml is ever rewritten."""
+    for name in ("inbox", "outbox", "state"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    keys = folder / "keys"
+    keys.mkdir(mode=0o700, exist_ok=True)
+    for name, value in _KEYS.items():
+        _write_key(keys / name, value)
+    text = _CONFIG.format(host=host, application_id=BOT_ID)
+    if configured_port(folder) != urlsplit(f"//{host}").port:
+        (folder / "config.toml").write_text(text, encoding="utf-8")
+
+
+def configured_port(folder: Path) -> int | None:
+    """The port that the workspace's config.toml names; None if there is none to be read."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+        url: str = config["discord"]["api_url"]
+        return urlsplit(url).port
+    return None
+
+
+def _write_key(path: Path, value: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{value}\n")

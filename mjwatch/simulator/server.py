@@ -10,14 +10,13 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from .faults import FaultError
-from .scenario import read_scenario
-from .workspace import configured_port, make_workspace
+from mjwatch.simulator.faults.registry import FaultError
+from mjwatch.simulator.options import configured_port, make_workspace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from .options import SimulatorOptions
+    from mjwatch.simulator.options import SimulatorOptions
 
 DEFAULT_BIND = "127.0.0.1"
 MISSING = "the simulator needs aiohttp: pip install 'mjwatch[demo]'"
@@ -42,7 +41,8 @@ async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
     # aiohttp is an optional dependency: nothing that imports it may be imported with this module.
     from aiohttp import web
 
-    from .application import PretendDiscord
+    from mjwatch.simulator.application import PretendDiscord
+    from mjwatch.simulator.control import read_scenario
 
     scenario = read_scenario(options.scenario) if options.scenario is not None else None
     listener = _listener(options)

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from urllib3.connection import HTTPConnection
 
-import mjwatch.folders.outbox
+import mjwatch.outbox.publisher
 import mjwatch.pictures.split
 from mjwatch.__main__ import main
-from mjwatch.discord import transport
+from mjwatch.discord import http
 from mjwatch.discord.cdn import CDN
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
-from mjwatch.engine import Engine
-from mjwatch.folders.inbox import Inbox
-from mjwatch.folders.outbox import Outbox
-from mjwatch.folders.removal import ASIDE_PREFIX
-from mjwatch.jobs.journal import Journal
+from mjwatch.engine.loop import Engine
+from mjwatch.inbox.inbox import Inbox
+from mjwatch.inbox.removal import ASIDE_PREFIX
+from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
+from mjwatch.outbox.publisher import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,11 +185,11 @@ POINTS: dict[str, Kill] = {
     **both("finished", commit(State.COLLECTING)),
     # saving
     **both("download", Kill(CDN, "fetch")),
-    "in-download": Kill(transport, "_next_piece", is_picture, after=True),
+    "in-download": Kill(http, "_next_piece", is_picture, after=True),
     "in-split": Kill(mjwatch.pictures.split, "_encode", nth=2),
     "after-split": Kill(mjwatch.pictures.split.Grid, "pieces", after=True),
-    "in-staging": Kill(mjwatch.folders.outbox, "durable_copy", nth=3, after=True),
-    **both("staging", Kill(mjwatch.folders.outbox, "fsync_folder", is_staged)),
+    "in-staging": Kill(mjwatch.outbox.publisher, "durable_copy", nth=3, after=True),
+    **both("staging", Kill(mjwatch.outbox.publisher, "fsync_folder", is_staged)),
     **both("rename", Kill(Path, "rename", into_outbox)),
     "after-publish": Kill(Outbox, "publish", after=True),
     **both("done", commit(State.DONE)),

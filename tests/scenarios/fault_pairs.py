@@ -16,7 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import State
-from mjwatch.simulator.identity import NEW_USER_TOKEN, USER_TOKEN
+from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
 from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, Row
 from tests.scenarios.faulty import armed, begin, read, recall, simulated, verb
 from tests.scenarios.stage import Stage, wait_until
@@ -123,7 +123,7 @@ def _until_rest(stage: Stage, daemon: subprocess.Popen[str]) -> subprocess.Popen
 def _rests(job: Job) -> bool:
     if job.state is State.IN_DOUBT:
         # After a lost session nothing can prove any more that a POST was not executed.
-        return job.doubted is None or time.time() > job.doubted + LONG_DOUBT
+        return job.in_doubt_since is None or time.time() > job.in_doubt_since + LONG_DOUBT
     return job.state is State.DONE or (job.state is State.FAILED and job.published is not None)
 
 

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mjwatch.errors import JournalError
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
@@ -166,7 +166,7 @@ def at_its_end(stage: Stage, row: Row) -> bool:
         case End.FAILED:
             return job.state is State.FAILED and job.published is not None
         case End.IN_DOUBT:
-            return job.state is State.IN_DOUBT and job.doubted is None
+            return job.state is State.IN_DOUBT and job.in_doubt_since is None
         case End.PERSON:
             return recall(stage, "paused") is not None and job.state is not State.SUBMITTING
         case End.WAITS:

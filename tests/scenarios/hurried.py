@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import functools
 
-import mjwatch.collector
-import mjwatch.discord.backoff
-import mjwatch.discord.stream
+import mjwatch.discord.stream_position
+import mjwatch.discord.timing
 import mjwatch.midjourney.channel
 import mjwatch.runtime
+import mjwatch.workers.collector
 from mjwatch.__main__ import main
 from mjwatch.discord.protocol import CloseVerdict
-from mjwatch.jobs.moving import Limits
+from mjwatch.jobs.transitions import Timeouts
 
 if __name__ == "__main__":
-    hurried = functools.partial(Limits, vanish_grace=2.0, queue_full_pause=1.0)
+    hurried = functools.partial(Timeouts, vanish_grace=2.0, queue_full_pause=1.0)
     setattr(mjwatch.runtime, "Limits", hurried)  # noqa: B010 - the name is imported there, not exported
     mjwatch.midjourney.channel.GRACE = 1.0
-    mjwatch.discord.backoff.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
-    mjwatch.discord.stream.ASK_AGAIN_AT_MOST = 1.0
-    mjwatch.collector.TRIES = 3
+    mjwatch.discord.timing.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
+    mjwatch.discord.stream_position.ASK_AGAIN_AT_MOST = 1.0
+    mjwatch.workers.collector.TRIES = 3
     main()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import functools
 
-import mjwatch.folders.inbox
-import mjwatch.jobs.faltering
-import mjwatch.jobs.moves
+import mjwatch.engine.journal_retry
+import mjwatch.inbox.inbox
+import mjwatch.jobs.transitions
 from mjwatch.__main__ import main
-from mjwatch.jobs.pacing import backoff
+from mjwatch.discord.timing import backoff
 
 if __name__ == "__main__":
-    mjwatch.jobs.faltering.JOURNAL_PAUSE = 0.1
-    mjwatch.folders.inbox.POLL = 0.2
+    mjwatch.engine.journal_retry.JOURNAL_PAUSE = 0.1
+    mjwatch.inbox.inbox.POLL = 0.2
     soon = functools.partial(backoff, first=0.2, most=0.5)
-    setattr(mjwatch.jobs.moves, "backoff", soon)  # noqa: B010 - the name is imported there, not exported
+    setattr(mjwatch.jobs.transitions, "backoff", soon)  # noqa: B010 - the name is imported there, not exported
     main()

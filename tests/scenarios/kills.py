@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mjwatch.jobs.control import ask
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
+from mjwatch.journal.requests import ask
 from mjwatch.model import Job, State
 from tests.scenarios.pictures import has_own_pictures
 from tests.scenarios.stage import Stage, staged, wait_until
@@ -98,15 +98,15 @@ def run_kills(folder: Path, plan: Plan) -> Account:
     return account
 
 
-def _kill_again_and_again(stage: Stage, account: Account, chance: random.Random) -> None:
+def _kill_again_and_again(stage: Stage, account: Account, rng: random.Random) -> None:
     plan = account.plan
     names = iter([f"lantern-{number:03}" for number in range(plan.prompts)])
     for kill in range(plan.kills):
         _drop(stage, names, plan.prompts * (kill + 1) // plan.kills - plan.prompts * kill // plan.kills)
-        daemon = _begin(stage, chance)
-        life = chance.uniform(0.1, plan.longest_life)
-        if chance.random() < 0.3:
-            life -= (before := life * chance.random())
+        daemon = _begin(stage, rng)
+        life = rng.uniform(0.1, plan.longest_life)
+        if rng.random() < 0.3:
+            life -= (before := life * rng.random())
             time.sleep(before)
             stage.fault(fault="gateway_cut")
             account.cuts += 1
@@ -116,11 +116,11 @@ def _kill_again_and_again(stage: Stage, account: Account, chance: random.Random)
         stage.stop(daemon, signal.SIGKILL)
 
 
-def _begin(stage: Stage, chance: random.Random) -> subprocess.Popen[str]:
+def _begin(stage: Stage, rng: random.Random) -> subprocess.Popen[str]:
     """The daemon, mostly up already: else most kills would hit nothing but its start."""
     starts = _starts(stage)
     daemon = stage.start()
-    if chance.random() < 0.8:
+    if rng.random() < 0.8:
         wait_until(lambda: _starts(stage) > starts or daemon.poll() is not None, "the daemon is up")
     return daemon
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from mjwatch.simulator.grids import job_colours
+from mjwatch.simulator.cdn.render import job_colours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
 from tests.scenarios.pictures import has_own_pictures
 from tests.scenarios.stage import Stage, staged
@@ -92,7 +92,7 @@ class Soak:
 
     stage: Stage
     daemon: Popen[str]
-    chance: random.Random
+    rng: random.Random
     dropped: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     gateway_faults_from: float = 0.0
@@ -107,11 +107,11 @@ class Soak:
             if self.dropped % FAULT_EVERY == 0:
                 self.spoil()
             self.look()
-            time.sleep(self.chance.uniform(0, 2 * PAUSE))
+            time.sleep(self.rng.uniform(0, 2 * PAUSE))
 
     def spoil(self) -> None:
         """Arm a fault; those of the gateway with so much time between that it is mostly up."""
-        fault = self.chance.choice(FAULTS)
+        fault = self.rng.choice(FAULTS)
         if str(fault["fault"]) in OF_THE_GATEWAY:
             if time.monotonic() < self.gateway_faults_from:
                 return

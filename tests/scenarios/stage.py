@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.folders.kinds import MARKER
+from mjwatch.inbox.filenames import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

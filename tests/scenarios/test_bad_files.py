@@ -8,7 +8,7 @@ import shutil
 import socket
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.folders.kinds import MARKER
+from mjwatch.inbox.filenames import MARKER
 from tests.scenarios.stage import Stage, staged, wait_until
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch import MidjourneyAPI, oneshot
+from mjwatch import MidjourneyAPI
+from mjwatch.client import in_process
 from mjwatch.errors import UnreachableError
 from tests.scenarios.stage import HANG, Stage, staged, wait_until
 from tests.scenarios.test_cli import begin, said
@@ -232,7 +233,7 @@ def test_a_name_that_cannot_be_resolved_is_told(stage: Stage) -> None:
 def test_an_api_call_gives_up_and_takes_the_prompt_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oneshot, "PATIENCE", 0.0)
+    monkeypatch.setattr(in_process, "PATIENCE", 0.0)
     point(stage, "127.0.0.1:9")
     told: list[str] = []
     with pytest.raises(UnreachableError, match="the prompt was not sent: no connection"):

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mjwatch.cli.app import app
 from mjwatch.errors import NoJournalError
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
 from tests.scenarios.stage import Stage, staged, wait_until
 

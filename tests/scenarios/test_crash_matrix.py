@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.jobs.reader import JournalReader
+from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
-from mjwatch.simulator.grids import job_colours
-from mjwatch.simulator.workspace import make_workspace
+from mjwatch.simulator.cdn.render import job_colours
+from mjwatch.simulator.options import make_workspace
 from tests.scenarios.crashing import POINTS
 from tests.scenarios.pictures import first_pixels
 from tests.scenarios.stage import HANG, Stage, environment, staged

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.folders.outbox import STAGING
+from mjwatch.outbox.publisher import STAGING
 from tests.scenarios.disks import FILLER, small_disk
 from tests.scenarios.stage import HANG, Stage, environment, staged, wait_until
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.simulator.catalogue import BEYOND_IMAGINE, CATALOGUE
-from mjwatch.simulator.identity import NEW_USER_TOKEN, USER_TOKEN
+from mjwatch.simulator.faults.catalogue import BEYOND_IMAGINE, CATALOGUE
+from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
 from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, End, Row
 from tests.scenarios.faulty import (
     Seen,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from mjwatch.gallery.chunks import Chunks
-from mjwatch.gallery.script import read_entry
+from mjwatch.gallery.entry import read_entry
+from mjwatch.gallery.gallery import Chunks
 from tests.scenarios.stage import HANG, Stage, staged, wait_until
 
 if TYPE_CHECKING:

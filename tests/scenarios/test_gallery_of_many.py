@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browsing import DESKTOP, PHONE, shown
+from tests.helpers.browser import DESKTOP, PHONE, shown
 from tests.scenarios.crowd import FAMILY, HOSTILE, QUOTED, a_crowd
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from tests.browsing import Shown
+    from tests.helpers.browser import Shown
     from tests.scenarios.crowd import Crowd
 
     Jobs = list[dict[str, Any]]

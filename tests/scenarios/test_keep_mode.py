@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.jobs.pruning import LEAST_AGE, prune
-from mjwatch.jobs.reader import JOURNAL_FILE
-from mjwatch.jobs.redelivery import COPY_PATIENCE
+from mjwatch.jobs.intake import COPY_PATIENCE
+from mjwatch.journal.maintenance import LEAST_AGE, prune
+from mjwatch.journal.reader import JOURNAL_FILE
 from tests.scenarios.stage import HANG, Stage, staged, wait_until
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import NoJournalError
-from mjwatch.jobs.reader import JOURNAL_FILE, JournalReader
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import State
 from tests.scenarios.stage import Stage, staged, wait_until
 

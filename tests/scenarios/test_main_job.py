@@ -161,7 +161,7 @@ def test_direct_messages_work_as_a_guild_channel_does(tmp_path: Path) -> None:
 
 
 def use_direct_messages(stage: Stage) -> None:
-    from mjwatch.simulator.identity import DM_CHANNEL_ID
+    from mjwatch.simulator.world import DM_CHANNEL_ID
 
     (stage.folder / "keys" / "API_guild_id.key").unlink()
     (stage.folder / "keys" / "API_channel_id.key").write_text(DM_CHANNEL_ID + "\n")

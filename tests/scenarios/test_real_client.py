@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mjwatch.simulator.identity import CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
+from mjwatch.simulator.world import CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
 
 STORY = Path(__file__).with_name("real_client.py")
 HANG = 90

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.host.units import shipped
+from mjwatch.host.service import shipped
 from tests.scenarios.installed import CONFIG, PROGRAM, Installed, installed
 from tests.scenarios.stage import wait_until
 

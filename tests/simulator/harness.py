@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from PIL import Image
 
-from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_TOKEN
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

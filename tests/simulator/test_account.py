@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.simulator.account import Account
-from mjwatch.simulator.faults import FaultError
-
-from .harness import play, simulated
+from mjwatch.simulator.faults.registry import FaultError
+from mjwatch.simulator.messages.plans import SimulatedAccount
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Gateway, Json
+    from tests.simulator.harness import Client, Gateway, Json
 
 
 def _sub(name: str, *options: Json) -> Json:
@@ -224,4 +223,4 @@ def test_the_account_can_be_set_from_outside() -> None:
 @pytest.mark.parametrize("settings", [{"fast_hours": True}, {"suffix": 7}, {"": 1}])
 def test_a_setting_of_the_wrong_kind_is_an_error(settings: Json) -> None:
     with pytest.raises(FaultError):
-        Account().change(settings)
+        SimulatedAccount().change(settings)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from mjwatch.simulator.identity import CHANNEL_ID
-
-from .harness import play, simulated
+from mjwatch.simulator.world import CHANNEL_ID
+from tests.simulator.harness import play, simulated
 
 MESSAGES = f"/api/v9/channels/{CHANNEL_ID}/messages"
 

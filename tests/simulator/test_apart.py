@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from mjwatch.simulator.__main__ import _parser
-from mjwatch.simulator.catalogue import CATALOGUE
-from mjwatch.simulator.identity import BOT_TOKEN, USER_TOKEN
+from mjwatch.simulator.faults.catalogue import CATALOGUE
+from mjwatch.simulator.world import BOT_TOKEN, USER_TOKEN
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/explanation/simulator.md").read_text(encoding="utf-8")
@@ -19,15 +19,15 @@ def _imported(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 1, f"{file} reaches out of the simulator"
-    return {name for name in names if name.partition(".")[0] == "mjwatch"}
+            assert node.level == 0, f"{file} imports by a relative name"
+            names.add(str(node.module))
+    ours = {name for name in names if name.partition(".")[0] == "mjwatch"}
+    return {name for name in ours if not name.startswith("mjwatch.simulator")}
 
 
 def test_of_the_service_it_knows_only_discords_numbers() -> None:
-    files = sorted((ROOT / "mjwatch/simulator").glob("*.py"))
+    files = sorted((ROOT / "mjwatch/simulator").rglob("*.py"))
     assert len(files) > 20
     assert set().union(*(_imported(file) for file in files)) == {"mjwatch.discord.protocol"}
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.discord.protocol import snowflake_ms
-from mjwatch.simulator.identity import BOT_ID, GUILD_ID, USER_ID
-from mjwatch.simulator.notices import NOTICES
-
-from .harness import play, simulated
+from mjwatch.simulator.messages.notices import NOTICES
+from mjwatch.simulator.world import BOT_ID, GUILD_ID, USER_ID
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Gateway, Json
+    from tests.simulator.harness import Client, Gateway, Json
 
 
 async def _job(client: Client, gateway: Gateway, prompt: str) -> tuple[Json, list[Json]]:

@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.account import Account
-from mjwatch.simulator.button_plans import plan_for_button, uuid_in
-from mjwatch.simulator.buttons import rows_below
-from mjwatch.simulator.grids import job_colours
-from mjwatch.simulator.identity import DM_CHANNEL_ID, USER_ID
-from mjwatch.simulator.plans import plan_for_prompt
-from mjwatch.simulator.profiles import PROFILES
-
-from .harness import play, simulated
+from mjwatch.simulator.cdn.render import job_colours
+from mjwatch.simulator.messages.buttons import rows_below
+from mjwatch.simulator.messages.plans import SimulatedAccount, plan_for_button, plan_for_prompt, uuid_in
+from mjwatch.simulator.messages.profiles import PROFILES
+from mjwatch.simulator.world import DM_CHANNEL_ID, USER_ID
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
+    from mjwatch.simulator.messages.plans import RenderPlan
     from mjwatch.simulator.options import ProfileName
-    from mjwatch.simulator.plans import Plan
-
-    from .harness import Json
+    from tests.simulator.harness import Json
 
 UUID = "6c1d40e2-5a17-4f0b-9d3e-2b7f81c05a11"
 
@@ -136,8 +132,8 @@ def test_a_heart_is_acknowledged_and_a_speed_switched() -> None:
     play(story)
 
 
-def _plan(prompt: str = "a red cat --ar 3:2", *, version: str = "") -> Plan:
-    grid = plan_for_prompt(prompt, PROFILES["2026"], Account(version=version), 2048)
+def _plan(prompt: str = "a red cat --ar 3:2", *, version: str = "") -> RenderPlan:
+    grid = plan_for_prompt(prompt, PROFILES["2026"], SimulatedAccount(version=version), 2048)
     single = plan_for_button(f"MJ::JOB::upsample::2::{UUID}", grid, "1", PROFILES["2026"], 2048)
     assert single is not None
     return single
@@ -245,7 +241,7 @@ def test_each_version_has_its_upscalers(asked: str, labels: list[str], action: s
 def test_each_year_has_its_rows_below_a_single_picture(
     profile: ProfileName, first: list[str], rows: int
 ) -> None:
-    grid = plan_for_prompt("a red cat", PROFILES[profile], Account(), 2048)
+    grid = plan_for_prompt("a red cat", PROFILES[profile], SimulatedAccount(), 2048)
     single = plan_for_button(f"MJ::JOB::upsample::2::{UUID}", grid, "1", PROFILES[profile], 2048)
     assert single is not None
     below = rows_below(single, PROFILES[profile], UUID)

@@ -9,11 +9,10 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.grids import job_colours
-from mjwatch.simulator.identity import CHANNEL_ID
-from mjwatch.simulator.signing import Signer
-
-from .harness import Client, Json, play, simulated
+from mjwatch.simulator.cdn.render import job_colours
+from mjwatch.simulator.cdn.store import Signer
+from mjwatch.simulator.world import CHANNEL_ID
+from tests.simulator.harness import Client, Json, play, simulated
 
 GONE = (404, b"This content is no longer available.")
 

@@ -10,9 +10,8 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.cdn_faults import enormous_png
-
-from .harness import Client, Json, play, simulated
+from mjwatch.simulator.faults.answers import enormous_png
+from tests.simulator.harness import Client, Json, play, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

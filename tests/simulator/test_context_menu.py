@@ -7,12 +7,11 @@ from urllib.parse import quote
 
 import pytest
 
-from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, USER_ID
-
-from .harness import play, simulated
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, USER_ID
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Gateway, Json
+    from tests.simulator.harness import Client, Gateway, Json
 
 
 async def _body(client: Client, gateway: Gateway, name: str, target_id: object) -> Json:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mjwatch.simulator.catalogue import CATALOGUE
-from mjwatch.simulator.faults import FaultError, Faults
-
-from .harness import play, simulated
+from mjwatch.simulator.faults.catalogue import CATALOGUE
+from mjwatch.simulator.faults.registry import FaultError, FaultRegistry
+from tests.simulator.harness import play, simulated
 
 
 def test_the_state_is_the_record_of_what_ran() -> None:
@@ -109,11 +108,11 @@ def test_web_pages_may_not_use_the_control_address() -> None:
 )
 def test_a_fault_that_is_not_understood_is_an_error(request_body: object) -> None:
     with pytest.raises(FaultError):
-        Faults().arm(request_body)
+        FaultRegistry().arm(request_body)
 
 
 def test_a_fault_is_used_up_by_its_matches_only() -> None:
-    faults = Faults()
+    faults = FaultRegistry()
     faults.arm({"fault": "no_start", "count": 2, "match": "cat"})
     assert faults.take("no_start", "a dog") is None
     assert faults.take("no_progress", "a cat") is None

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.simulator.identity import USER_ID
-
-from .harness import TINY_PNG, play, simulated
+from mjwatch.simulator.world import USER_ID
+from tests.simulator.harness import TINY_PNG, play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Json
+    from tests.simulator.harness import Json
 
 
 def test_describe_shows_the_uploaded_picture_with_four_prompts() -> None:

@@ -9,9 +9,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID, STRANGER_ID, USER_ID
-
-from .harness import play, simulated
+from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, STRANGER_ID, USER_ID
+from tests.simulator.harness import play, simulated
 
 
 def test_a_message_can_come_in_pieces() -> None:

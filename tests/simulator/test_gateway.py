@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from mjwatch.simulator.identity import BOT_TOKEN, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
-
-from .harness import Gateway, play, simulated
+from mjwatch.simulator.world import BOT_TOKEN, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
+from tests.simulator.harness import Gateway, play, simulated
 
 
 @pytest.mark.parametrize("compress", [False, True])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID, NEW_USER_TOKEN
-
-from .harness import Client, play, simulated
+from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, NEW_USER_TOKEN
+from tests.simulator.harness import Client, play, simulated
 
 
 async def _opens(client: Client) -> bool:

@@ -8,8 +8,8 @@ import io
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.grids import Picture, grid_size, job_colours, preview_size, render
-from mjwatch.simulator.pictures import ByteCache, Pictures
+from mjwatch.simulator.cdn.render import Picture, grid_size, job_colours, preview_size, render
+from mjwatch.simulator.cdn.store import ByteCache, ImageStore
 
 UUID = "6c1d40e2-5a17-4f0b-9d3e-2b7f81c05a11"
 OTHER = "7e20b19c-5a17-4f0b-9d3e-2b7f81c05a11"
@@ -57,7 +57,7 @@ def test_tiles_carry_their_jobs_colours_in_reading_order() -> None:
 
 def test_a_picture_that_fell_out_of_the_cache_is_rendered_again() -> None:
     async def story() -> None:
-        pictures = Pictures(cache_bytes=1)
+        pictures = ImageStore(cache_bytes=1)
         first = Picture(UUID, "a red cat", (64, 64), "png")
         assert await pictures.add("/a", first) == len(render(first))
         await pictures.add("/b", Picture(OTHER, "a red dog", (64, 64), "png"))

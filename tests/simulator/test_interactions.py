@@ -8,18 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.simulator.checks import Checks
-from mjwatch.simulator.command_table import COMMANDS
-from mjwatch.simulator.commands import CommandIndex
-from mjwatch.simulator.history import History
-from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, GUILD_ID
-from mjwatch.simulator.interactions import Interaction, nonce_of, text_of
-from mjwatch.simulator.mint import SnowflakeMint
-from mjwatch.simulator.modals import OpenModals
-from mjwatch.simulator.refusals import ApiError
+from mjwatch.simulator.http.command_index import COMMANDS, RegisteredCommands
+from mjwatch.simulator.http.errors import ApiError
+from mjwatch.simulator.http.history import History
+from mjwatch.simulator.http.interactions import InteractionChecks
+from mjwatch.simulator.messages.modals import Interaction, OpenModals, nonce_of, text_of
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, GUILD_ID, SnowflakeGenerator
 
 if TYPE_CHECKING:
-    from mjwatch.simulator.bodies import SentFile
+    from mjwatch.simulator.http.validation import SentFile
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),
@@ -38,8 +35,8 @@ class _NoUploads:
         raise NotImplementedError
 
 
-def _checks() -> Checks:
-    return Checks(CommandIndex(SnowflakeMint()), History(), _NoUploads(), OpenModals())
+def _checks() -> InteractionChecks:
+    return InteractionChecks(RegisteredCommands(SnowflakeGenerator()), History(), _NoUploads(), OpenModals())
 
 
 def _good() -> dict[str, object]:

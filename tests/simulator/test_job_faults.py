@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .harness import Client, Gateway, Json, play, simulated
+from tests.simulator.harness import Client, Gateway, Json, play, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

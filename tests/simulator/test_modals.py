@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, CHANNELS, USER_ID
-from mjwatch.simulator.interactions import Interaction
-from mjwatch.simulator.modals import MODAL_LIFETIME, ModalForm, OpenModals, checked_words
-from mjwatch.simulator.refusals import ApiError
-
-from .harness import play, simulated
+from mjwatch.simulator.http.errors import ApiError
+from mjwatch.simulator.messages.modals import (
+    MODAL_LIFETIME,
+    Interaction,
+    ModalForm,
+    OpenModals,
+    checked_words,
+)
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, CHANNELS, USER_ID
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Json
+    from tests.simulator.harness import Client, Json
 
 FORM = ModalForm("MJ::A::1", "A", "MJ::A::prompt", "Prompt", "a cat")
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mjwatch.simulator.command_table import COMMANDS, NIJI_COMMANDS
-from mjwatch.simulator.identity import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, NIJI_ID
-
-from .harness import play, simulated
+from mjwatch.simulator.http.command_index import COMMANDS, NIJI_COMMANDS
+from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, NIJI_ID
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Gateway, Json
+    from tests.simulator.harness import Client, Gateway, Json
 
 
 async def _imagine(client: Client, gateway: Gateway, prompt: str) -> Json:

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.simulator.permutations import JOBS_MAX, expanded
-
-from .harness import play, simulated
+from mjwatch.simulator.messages.prompt_text import JOBS_MAX, expanded
+from tests.simulator.harness import play, simulated
 
 
 @pytest.mark.parametrize(

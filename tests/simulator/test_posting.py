@@ -9,14 +9,13 @@ import aiohttp
 import pytest
 
 from mjwatch.discord.protocol import NIJI_APPLICATION_ID
-from mjwatch.simulator.identity import BOT_TOKEN, DM_CHANNEL_ID
-
-from .harness import play, simulated
+from mjwatch.simulator.world import BOT_TOKEN, DM_CHANNEL_ID
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .harness import Json
+    from tests.simulator.harness import Json
 
 _PROMPT = {"type": 3, "name": "prompt", "value": "a red cat"}
 STALE = "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION"

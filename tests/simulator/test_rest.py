@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mjwatch.simulator.identity import BOT_ID, BOT_TOKEN, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_ID
-
-from .harness import play, simulated
+from mjwatch.simulator.world import BOT_ID, BOT_TOKEN, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_ID
+from tests.simulator.harness import play, simulated
 
 
 @pytest.mark.parametrize("version", ["6", "9", "10"])

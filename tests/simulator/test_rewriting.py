@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.simulator.profiles import PROFILES
-from mjwatch.simulator.rewriting import echoed, filename_stem, rewritten, unrecognized_parameters
+from mjwatch.simulator.messages.profiles import PROFILES
+from mjwatch.simulator.messages.prompt_text import echoed, filename_stem, rewritten, unrecognized_parameters
 
 P2024, P2026 = PROFILES["2024"], PROFILES["2026"]
 

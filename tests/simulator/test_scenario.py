@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.simulator.faults import FaultError
+from mjwatch.simulator.control import read_scenario
+from mjwatch.simulator.faults.registry import FaultError
 from mjwatch.simulator.options import SimulatorOptions
-from mjwatch.simulator.scenario import read_scenario
 from mjwatch.simulator.server import run_simulator
-
-from .harness import play, simulated
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,8 @@ import pytest
 
 from mjwatch.simulator import server
 from mjwatch.simulator.__main__ import main
-from mjwatch.simulator.identity import CHANNEL_ID, GUILD_ID, USER_TOKEN
-from mjwatch.simulator.options import SimulatorOptions
-from mjwatch.simulator.workspace import configured_port, make_workspace
+from mjwatch.simulator.options import SimulatorOptions, configured_port, make_workspace
+from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, USER_TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path

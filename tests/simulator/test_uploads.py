@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from mjwatch.simulator.identity import CHANNEL_ID, USER_ID, USER_TOKEN
-
-from .harness import TINY_PNG, play, simulated, tiny_png
+from mjwatch.simulator.world import CHANNEL_ID, USER_ID, USER_TOKEN
+from tests.simulator.harness import TINY_PNG, play, simulated, tiny_png
 
 if TYPE_CHECKING:
-    from .harness import Json
+    from tests.simulator.harness import Json
 
 SLOTS = f"/api/v9/channels/{CHANNEL_ID}/attachments"
 MESSAGES = f"/api/v9/channels/{CHANNEL_ID}/messages"

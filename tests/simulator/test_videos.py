@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from mjwatch.simulator.grids import job_colours
-from mjwatch.simulator.identity import USER_ID
-
-from .harness import play, simulated
+from mjwatch.simulator.cdn.render import job_colours
+from mjwatch.simulator.world import USER_ID
+from tests.simulator.harness import play, simulated
 
 if TYPE_CHECKING:
-    from .harness import Client, Gateway, Json
+    from tests.simulator.harness import Client, Gateway, Json
 
 
 LOW = "a red cat --motion low --video 1 --aspect 1:1"

@@ -1,0 +1,1 @@
+"""Durable writes, reads that follow no link, portable names, and what a folder allows."""

@@ -1,0 +1,1 @@
+"""Which job a message belongs to, by ids first. Pure."""

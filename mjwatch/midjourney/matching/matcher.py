@@ -1,0 +1,203 @@
+"""Which job a message of the bot belongs to: by ids where there are any, never by a guess.
+
+The order of evidence, and why it is this one:
+
+- **nonce**: ours, echoed on the interaction's events and on the first answer (recorded 2023-03, 2024-12).
+- **message**: a change or the deletion of the start message.
+- **reference**: the final replies to the start message (recorded 2026-06).
+- **job uuid**: in a preview's file name, later in the final's buttons (recorded 2023-09 to 2026-06).
+- **interaction**: the id that the gateway gave our nonce.
+- **button**: what it replies to, what it says was done, and to which picture, as the one follow-up asked for
+  that nothing else could own.
+- **text**: the prompt as echoed, and only for the one job that nothing else could own.
+
+An id that both sides know and that differs is a veto, whatever else agrees. A final's nonce is no veto: since
+2025 finals may carry one that is not the client's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, normalise, not_newer
+from mjwatch.midjourney.matching.foreign_jobs import WAITING, ForeignJobs
+from mjwatch.midjourney.parsing.parsed_message import MessageKind, ParsedMessage
+from mjwatch.model import Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+
+_IN_HISTORY = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The job that it is, and by which evidence."""
+
+    job_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class AmbiguousMatch:
+    """More than one could own it, or the ids disagree: hold it until more is known."""
+
+    why: str
+
+
+def match(
+    reading: ParsedMessage,
+    jobs: Iterable[Job],
+    strangers: ForeignJobs,
+    me: str | None = None,
+    *,
+    ids_only: bool = False,
+) -> Match | AmbiguousMatch | None:
+    """The job that this message is about; Unclear to hold it; None when it is nobody's of ours.
+
+    ``me`` is the id of the account that sends: what names somebody else in its mention is not ours.
+    ``ids_only``: what ids leave open is left open.
+    """
+    if me is not None and any(who not in {None, me} for who in (reading.user_id, reading.invoker_id)):
+        return None
+    agreeing: dict[str, str] = {}
+    possible: list[Job] = []
+    for job in jobs:
+        evidence = compare(reading, job)
+        if any(not agrees for _, agrees in evidence):
+            continue
+        if evidence:
+            agreeing[job.id] = evidence[0][0]
+        possible.append(job)
+    if len(agreeing) == 1:
+        return Match(*next(iter(agreeing.items())))
+    if agreeing:
+        return AmbiguousMatch(f"its ids point to {len(agreeing)} jobs: {', '.join(sorted(agreeing))}")
+    if reading.kind in FINALS and strangers.end(reading):
+        return None
+    return None if ids_only else _by_looks(reading, possible, strangers)
+
+
+def match_history(
+    readings: Sequence[ParsedMessage],
+    jobs: Sequence[Job],
+    strangers: ForeignJobs,
+    me: str | None = None,
+    *,
+    by_text: Container[str] | None = None,
+    newest: str | None = None,
+) -> list[tuple[Match, ParsedMessage]]:
+    """Match what was read from the channel's history, where no nonce is and strangers' starts may be gone.
+
+    By ids as ever. By looks only where, of all the bot's jobs that no id gives to anybody, exactly one fits
+    exactly one of ours; ``by_text`` are the ids of the jobs that may be found so (None: all). What is newer
+    than ``newest``, the newest message of which was known before, tells of strangers too.
+    """
+    found: list[tuple[Match, ParsedMessage]] = []
+    owned: set[str] = set()
+    rest: list[ParsedMessage] = []
+    for reading in readings:
+        by_ids = match(reading, jobs, strangers, me, ids_only=True)
+        if isinstance(by_ids, Match):
+            found.append((by_ids, reading))
+            owned.add(by_ids.job_id)
+        elif _may_be_ours(reading, me) and not (reading.kind in FINALS and strangers.own(reading)):
+            rest.append(reading)
+    rest = _by_bot_job(rest)
+    left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
+    found += _one_to_one(rest, left, strangers)
+    _learn([reading for reading in rest if not not_newer(reading.message_id, newest)], jobs, strangers)
+    return found
+
+
+def _may_be_ours(reading: ParsedMessage, me: str | None) -> bool:
+    return reading.kind in _IN_HISTORY and (me is None or reading.user_id in {None, me})
+
+
+def _learn(readings: Sequence[ParsedMessage], jobs: Sequence[Job], strangers: ForeignJobs) -> None:
+    """Strangers that began in a gap, or ended in it; what may be ours by its looks tells nothing."""
+    for reading in sorted(readings, key=lambda reading: int(reading.message_id or 0)):
+        if any(_fits(reading, job) for job in jobs):
+            continue
+        if reading.kind in FINALS:
+            strangers.end_by_looks(reading)
+        else:
+            strangers.note(reading)
+
+
+def _by_bot_job(readings: Sequence[ParsedMessage]) -> list[ParsedMessage]:
+    """One reading for each job of the bot's: of a start message and its own final the final counts."""
+    finals = [reading for reading in readings if reading.kind in FINALS]
+    ended = {reading.reply_to for reading in finals} | {reading.job_uuid for reading in finals}
+    ended.discard(None)
+    starts = (reading for reading in readings if reading.kind not in FINALS)
+    return finals + [start for start in starts if not {start.message_id, start.job_uuid} & ended]
+
+
+def _one_to_one(
+    readings: Sequence[ParsedMessage], jobs: Sequence[Job], strangers: ForeignJobs
+) -> list[tuple[Match, ParsedMessage]]:
+    fits = [(job, [reading for reading in readings if _fits(reading, job)]) for job in jobs]
+    found = []
+    for job, fitting in fits:
+        rivals = [other for _, other in fits if any(reading in other for reading in fitting)]
+        if len(fitting) == 1 and len(rivals) == 1 and not strangers.could_own(fitting[0]):
+            found.append((_looks(fitting[0], job), fitting[0]))
+    return found
+
+
+def _fits(reading: ParsedMessage, job: Job) -> bool:
+    return (
+        job.state in WAITING
+        and all(agrees for _, agrees in compare(reading, job))
+        and (reading.kind in FINALS or job.message_id is None)
+        and could_be_about(reading, job)
+    )
+
+
+def _looks(reading: ParsedMessage, job: Job) -> Match:
+    """What the two have in common where it is no id."""
+    by_button = job.button_press is not None and reading.reply_to == job.button_press.message_id
+    return Match(job.id, "button" if by_button else "text")
+
+
+def _by_looks(
+    reading: ParsedMessage, possible: list[Job], strangers: ForeignJobs
+) -> Match | AmbiguousMatch | None:
+    if not _may_go_by_looks(reading):
+        return None
+    fitting = _whole(reading, [job for job in possible if _is_waiting_for(reading, job)])
+    if not fitting:
+        if reading.kind in FINALS:
+            strangers.end_by_looks(reading)
+        return None
+    if len(fitting) > 1:
+        return AmbiguousMatch(f"{len(fitting)} jobs have this prompt, or have pressed this button")
+    if strangers.could_own(reading):
+        return AmbiguousMatch("somebody else's job in this channel looks like this one")
+    return _looks(reading, fitting[0])
+
+
+def _whole(reading: ParsedMessage, jobs: list[Job]) -> list[Job]:
+    """Of jobs by their prompt those that have it whole; only if none has, those whose echo may be cut off."""
+    prompt = normalise(reading.prompt or "")
+    whole = [job for job in jobs if job.button_press is not None or normalise(job.prompt.text) == prompt]
+    return whole or jobs
+
+
+def _may_go_by_looks(reading: ParsedMessage) -> bool:
+    if reading.kind in FINALS:
+        return True
+    # A start or a refusal that carries a nonce or an interaction names its owner, and none of ours is it.
+    nameless = reading.nonce is None and reading.interaction_id is None
+    return nameless and reading.kind in {MessageKind.STARTED, MessageKind.REFUSED, MessageKind.QUEUED}
+
+
+def _is_waiting_for(reading: ParsedMessage, job: Job) -> bool:
+    if job.state not in WAITING or not could_be_about(reading, job):
+        return False
+    if reading.kind is MessageKind.STARTED:
+        # The start of a job that the bot had let wait has no nonce; a start that is ours otherwise has.
+        return job.message_id is None and (job.queued_by_bot or job.state is State.IN_DOUBT)
+    return reading.kind in FINALS or job.message_id is None

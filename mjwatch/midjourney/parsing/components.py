@@ -1,0 +1,140 @@
+"""What is inside a message's components, at any depth: buttons, texts and media.
+
+Component types as in discord-api-docs, "Component reference": 2 is a button, 10 a text; media objects
+stand under ``media`` and ``file``. A message with Components V2 has nothing outside of them.
+
+The answer to ``/settings`` as words: which of its buttons are on, and what is chosen in its menus.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.midjourney.parsing.json_values import (
+    id_of,
+    is_object,
+    list_of,
+    number_of,
+    object_of,
+    objects_of,
+    text_of,
+)
+from mjwatch.model import Button, RemotePicture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+_BUTTON = 2
+_TEXT = 10
+_DEPTH = 12
+"""Discord allows a handful of levels; what goes deeper is not Discord's."""
+
+
+def walk(components: object, depth: int = _DEPTH) -> Iterator[Mapping[str, Any]]:
+    """Every component in reading order; each comes before what it holds."""
+    if depth == 0:
+        return
+    for component in list_of(components):
+        if is_object(component):
+            yield component
+            yield from walk(component.get("components"), depth - 1)
+            yield from walk([component.get("accessory"), component.get("component")], depth - 1)
+            yield from walk(component.get("items"), depth - 1)
+
+
+def buttons(components: object) -> tuple[Button, ...]:
+    """The buttons that do something, in order; link buttons and select menus don't count."""
+    found = (_button(component) for component in walk(components) if component.get("type") == _BUTTON)
+    return tuple(button for button in found if button is not None)
+
+
+def texts(components: object) -> str:
+    """The text displays, one below the other; empty without Components V2."""
+    return "\n".join(text_of(c.get("content")) for c in walk(components) if c.get("type") == _TEXT)
+
+
+def as_embed(components: object) -> Mapping[str, Any] | None:
+    """The text displays as an embed: a heading is its title, small print (``-# ``) its footer.
+
+    None without text displays. No notice of the bot in this form was recorded yet; a container's accent
+    colour stands for the embed's.
+    """
+    lines = texts(components).splitlines()
+    if not lines:
+        return None
+    title = lines[0].strip("#* ") if lines[0].startswith(("#", "**")) else ""
+    small = [line.removeprefix("-# ") for line in lines if line.startswith("-# ")]
+    body = [line for line in lines[1 if title else 0 :] if not line.startswith("-# ")]
+    colours = (number_of(component.get("accent_color")) for component in walk(components))
+    return {
+        "title": title,
+        "description": "\n".join(body),
+        "footer": {"text": "\n".join(small)},
+        "color": next((colour for colour in colours if colour is not None), None),
+    }
+
+
+def pictures(components: object) -> tuple[RemotePicture, ...]:
+    """The pictures in galleries, thumbnails and files of Components V2, in order."""
+    media = (c.get(key) for c in walk(components) for key in ("media", "file"))
+    found = (picture(medium) for medium in media if is_object(medium))
+    return tuple(one for one in found if one is not None)
+
+
+def picture(medium: Mapping[str, Any]) -> RemotePicture | None:
+    """An attachment, a media object or an embed's image; None if it has no URL that can be fetched.
+
+    Media objects carry no file name; it is then the last part of the URL's path. Their ``attachment://…`` is
+    what the bot wrote, which Discord has not followed yet.
+    """
+    url = text_of(medium.get("url"))
+    if not url.startswith(("https://", "http://")):
+        return None
+    return RemotePicture(
+        filename=text_of(medium.get("filename")) or url.partition("?")[0].rpartition("/")[2],
+        url=url,
+        width=number_of(medium.get("width")),
+        height=number_of(medium.get("height")),
+        size=number_of(medium.get("size")),
+        content_type=text_of(medium.get("content_type")) or None,
+    )
+
+
+def _button(component: Mapping[str, Any]) -> Button | None:
+    custom_id = id_of(component.get("custom_id"))
+    if custom_id is None:
+        return None
+    emoji = text_of(object_of(component.get("emoji")).get("name"))
+    return Button(custom_id, text_of(component.get("label")) or emoji or None)
+
+
+_SELECT = 3
+_GREEN = 3
+"""The style of a button that is on; those that are off are grey (2)."""
+
+_OURS = "MJ::Settings::"
+
+
+def read_switches(components: object) -> str:
+    """One line a button, ``Remix mode: on``, and one a menu, with what is chosen; empty without any."""
+    return "\n".join(_lines(components))
+
+
+def _lines(components: object) -> Iterator[str]:
+    for component in walk(components):
+        if not text_of(component.get("custom_id")).startswith(_OURS):
+            continue
+        if component.get("type") == _BUTTON:
+            yield f"{_name(component)}: {'on' if component.get('style') == _GREEN else 'off'}"
+        elif component.get("type") == _SELECT:
+            options = objects_of(component.get("options"))
+            chosen = [text_of(option.get("label")) for option in options if option.get("default") is True]
+            yield f"{_name(component)}: {', '.join(chosen) or 'nothing chosen'}"
+
+
+def _name(component: Mapping[str, Any]) -> str:
+    """Its label; else what its custom id says, ``VersionSelector``; else its emoji."""
+    label = text_of(component.get("label")).strip()
+    emoji = text_of(object_of(component.get("emoji")).get("name"))
+    return label or text_of(component.get("custom_id")).removeprefix(_OURS).partition("::")[0] or emoji

@@ -1,0 +1,237 @@
+"""The manifest: what one folder of the outbox says about its job, as JSON for people and programs.
+
+ERROR.md: one page in plain words on why a job has no pictures, and what a person can do.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.errors import OutboxError
+from mjwatch.jobs.intake import sha256
+from mjwatch.jobs.status_text import ADVICE, advice
+from mjwatch.model import Job, Refusal, RefusalClass, State
+from mjwatch.version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mjwatch.model import Job, Refusal, Result
+
+
+SCHEMA = "mjwatch/manifest/1"
+FILE_NAME = "manifest.json"
+
+_FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
+"""The years 1 and 9999."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A picture that goes into the folder. ``index`` is 1-4 in U1-U4 order, 0 for the grid itself."""
+
+    name: str
+    data: bytes
+    index: int
+    width: int
+    height: int
+    format: str
+    digest: str = field(init=False)
+    """Its SHA-256, summed up by whoever makes it: pictures are made on several threads."""
+
+    def __post_init__(self) -> None:
+        """Sum it up."""
+        object.__setattr__(self, "digest", sha256(self.data))
+
+    def entry(self) -> dict[str, Any]:
+        """How the manifest lists it."""
+        size = {"width": self.width, "height": self.height}
+        content = {"bytes": len(self.data), "sha256": self.digest}
+        return {"file": self.name, "index": self.index, **size, **content, "format": self.format}
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxChannel:
+    """Where the jobs run; ``guild_id`` is None in direct messages."""
+
+    guild_id: str | None
+    channel_id: str
+
+
+def build_manifest(
+    job: Job, place: OutboxChannel, pictures: list[PictureFile], others: dict[str, bytes], published: float
+) -> dict[str, Any]:
+    """The manifest of this job's folder.
+
+    ``others`` are its further files by name (prompt file, ERROR.md); ``published`` is in seconds since 1970.
+    """
+    result = job.result
+    grids = [picture.entry() for picture in pictures if picture.index == 0]
+    return {
+        "schema": SCHEMA,
+        "job": job.id,
+        "state": "done" if job.state == "collecting" else str(job.state),
+        "command": job.prompt.command,
+        "action": job.prompt.action,
+        "parent": job.parent,
+        "label": job.prompt.label,
+        "prompt": {"submitted": job.prompt.text, "echoed": result.echoed if result else None},
+        "parameters": dict(job.prompt.parameters),
+        "source": _source(job),
+        "discord": _discord(job, place),
+        "images": [picture.entry() for picture in pictures if picture.index > 0],
+        "grid": grids[0] if grids else None,
+        "files": [{"file": name, **_content(data)} for name, data in others.items()],
+        "buttons": [{"label": b.label, "custom_id": b.custom_id} for b in (result.buttons if result else ())],
+        "text": result.text if result else None,
+        "times": {
+            "accepted": iso(job.accepted),
+            "submitted": iso(job.submitted),
+            "started": iso(job.started),
+            "finished": iso(job.finished),
+            "published": iso(published),
+        },
+        "history": [{"at": iso(note.at), "event": note.event} for note in job.history],
+        "error": _error(job.refusal),
+        "version": __version__,
+    }
+
+
+def dump_manifest(manifest: dict[str, Any]) -> bytes:
+    """The manifest as the bytes of its file: UTF-8 and nothing that strict readers refuse."""
+    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False, indent=2)
+    return (text + "\n").encode("utf-8", "replace")
+
+
+def load_manifest(path: Path) -> dict[str, Any]:
+    """Read a manifest; ``path`` is the file or its folder. Raises OutboxError if it is none of ours."""
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise OutboxError(f"{path} can't be read as a manifest: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        raise OutboxError(f"{path} is not a manifest of mjwatch ({SCHEMA})")
+    return manifest
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of manifests, as it ships with the package."""
+    text = files("mjwatch.outbox").joinpath("manifest.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def iso(time: float | None) -> str | None:
+    """A time in seconds since 1970 as ISO 8601 in UTC with milliseconds; None stays None.
+
+    A file may carry a time that no calendar has; it becomes the nearest one that has a date.
+    """
+    if time is None:
+        return None
+    moment = datetime.fromtimestamp(min(max(time, _FIRST), _LAST), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def may_retry(refusal: Refusal) -> bool:
+    """Whether sending the same prompt again can help."""
+    return refusal.kind not in {RefusalClass.USER, RefusalClass.MODERATION}
+
+
+def _content(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": sha256(data)}
+
+
+def _source(job: Job) -> dict[str, Any] | None:
+    source = job.source
+    if source is None:
+        return None
+    path = source.path.encode("utf-8", "backslashreplace").decode()
+    return {"path": path, "sha256": source.sha256, "mtime": iso(source.mtime), "index": source.index}
+
+
+def _discord(job: Job, place: OutboxChannel) -> dict[str, Any]:
+    return {
+        "guild_id": place.guild_id,
+        "channel_id": place.channel_id,
+        "nonce": job.nonce,
+        "interaction_id": job.interaction_id,
+        "message_id": job.result.message_id if job.result else job.message_id,
+        "job_uuid": job.job_uuid,
+        "matched_by": job.result.matched_by if job.result else None,
+    }
+
+
+def _error(refusal: Refusal | None) -> dict[str, Any] | None:
+    if refusal is None:
+        return None
+    return {
+        "class": refusal.kind,
+        "title": refusal.title,
+        "detail": refusal.detail,
+        "needs_human": refusal.needs_human,
+        "retry": may_retry(refusal),
+    }
+
+
+_HEADLINES = {
+    State.REJECTED: "This prompt file could not be used",
+    State.FAILED: "This prompt got no pictures",
+    State.CANCELLED: "This job was cancelled",
+}
+
+
+def failure_page(job: Job) -> str:
+    """The page for a job that failed, was rejected or cancelled, in Markdown."""
+    lines = [f"# {_HEADLINES.get(job.state, 'This job has no pictures')}", ""]
+    if job.source is not None:
+        lines += [f"- File: `{_line(job.source.path).replace('`', '_')}`"]
+    lines += [f"- Job: `{job.id}`", f"- When: {iso(job.finished or job.accepted)}", ""]
+    if job.refusal is not None:
+        lines += _why(job.refusal)
+    if job.prompt.text:
+        lines += ["## The prompt", "", *(f"    {line}" for line in _plain(job.prompt.text).split("\n")), ""]
+    if job.state is not State.CANCELLED:
+        lines += ["## What to do", "", _advice(job.refusal), ""]
+    return "\n".join(lines)
+
+
+def result_page(job: Job, result: Result) -> str:
+    """The page for a job whose answer is words, as the bot wrote them (its Markdown is meant as such)."""
+    wanted = job.prompt.action or job.prompt.command
+    lines = [f"# {wanted}", "", f"- Job: `{job.id}`", f"- When: {iso(job.finished or job.accepted)}"]
+    if job.prompt.text:
+        lines += [f"- Asked: {_line(job.prompt.text)}"]
+    return "\n".join([*lines, "", _plain(result.text or "Midjourney's answer has no words."), ""])
+
+
+def _why(refusal: Refusal) -> list[str]:
+    lines = ["## Why", ""]
+    lines += [f"**{_line(refusal.title)}**", ""] if refusal.title else []
+    lines += [_plain(refusal.detail), ""] if refusal.detail else []
+    return lines
+
+
+def _advice(refusal: Refusal | None) -> str:
+    if refusal is None:
+        return ADVICE[None]
+    return _plain(advice(refusal))
+
+
+def _line(text: str) -> str:
+    return " ".join(_plain(text).split("\n"))
+
+
+def _plain(text: str) -> str:
+    """Without what could play tricks on a terminal or a reader: controls, half pairs, turned writing."""
+    return "".join(char if char == "\n" or _harmless(char) else "\ufffd" for char in text)
+
+
+def _harmless(char: str) -> bool:
+    turns = unicodedata.bidirectional(char) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    return not turns and unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"}

@@ -1,0 +1,132 @@
+"""``outbox/status.json``: the state of the service, for those who see the outbox at the far end of a sync."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.errors import MjwatchError
+from mjwatch.filesystem.files import durable_replace
+from mjwatch.outbox.manifest import iso
+from mjwatch.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+log = logging.getLogger("mjwatch.status")
+
+SCHEMA = "mjwatch/status/1"
+FILE_NAME = "status.json"
+INTERVAL = 10.0
+"""Seconds between two versions: each one travels to every machine that syncs the outbox."""
+
+AGAIN = 10.0
+"""Seconds until a version that could not be written is tried again, though nothing else may change."""
+
+_TIMES = ("capped_until", "connected_since", "accepted")
+_PASSING = ("percent",)
+"""What changes all the time, and is not worth a new version alone."""
+
+
+class StatusFile:
+    """One thread, "status", that writes the file when something in it has changed.
+
+    ``look`` gathers the facts, as ``jobs.overview`` has them; ``also`` is told of each version written.
+    """
+
+    def __init__(
+        self,
+        outbox: Path,
+        look: Callable[[], Mapping[str, Any]],
+        clock: Callable[[], float],
+        also: Callable[[dict[str, Any]], None] = lambda status: None,
+        interval: float = INTERVAL,
+    ) -> None:
+        """``clock`` gives seconds since 1970; ``interval`` in seconds."""
+        self._path = outbox / FILE_NAME
+        self._look = look
+        self._clock = clock
+        self._also = also
+        self._interval = interval
+        self._changed = threading.Event()
+        self._stopping = threading.Event()
+        self._written: str | None = None
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
+
+    def start(self) -> None:
+        """Write the first version and watch for changes."""
+        self._changed.set()
+        self._thread.start()
+
+    def changed(self) -> None:
+        """Something may have changed; any thread may say so."""
+        self._changed.set()
+
+    def stop(self, patience: float = 10.0) -> None:
+        """Write the last version, which says that the service has stopped.
+
+        Not where the disk has not answered for so many seconds: it would keep whoever calls this, too.
+        """
+        self._stopping.set()
+        self._changed.set()
+        self._thread.join(patience)
+        if not self._thread.is_alive():
+            self._write_safely(running=False)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._changed.wait(AGAIN if self._failing else None)
+            self._changed.clear()
+            if not self._stopping.is_set():
+                self._write_safely(running=True)
+                self._stopping.wait(self._interval)
+
+    def _write_safely(self, *, running: bool) -> None:
+        """Whatever goes wrong here is told, and tried again after a while: nothing hangs on it."""
+        try:
+            self._write(running=running)
+        except (OSError, MjwatchError) as error:
+            if not self._failing:
+                log.warning("%s can't be written: %s", self._path, error)
+            self._failing = True
+        except Exception:  # a thread's top: the far end must not be left with what was true once
+            if not self._failing:
+                log.exception("%s could not be written in an unforeseen way", self._path)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _write(self, *, running: bool) -> None:
+        facts = {"service": "running" if running else "stopped", **_shown(self._look())}
+        essence = json.dumps(_without_passing(facts), sort_keys=True)
+        if essence == self._written:
+            return
+        status = {"schema": SCHEMA, "at": iso(self._clock()), "version": __version__, **facts}
+        text = json.dumps(status, ensure_ascii=False, indent=2) + "\n"
+        durable_replace(self._path, text.encode("utf-8", "replace"))
+        self._written = essence
+        self._also(status)
+
+
+def _shown(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts without what only this machine knows, and with times that a person can read."""
+    known = {key: value for key, value in facts.items() if key != "daemon"}
+    return {key: _readable(key, value) for key, value in known.items()}
+
+
+def _readable(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {inner: _readable(inner, one) for inner, one in value.items()}
+    if isinstance(value, list):
+        return [_readable(key, one) for one in value]
+    return iso(value) if key in _TIMES else value
+
+
+def _without_passing(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_passing(one) for key, one in value.items() if key not in _PASSING}
+    return [_without_passing(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,238 @@
+"""The secrets: token, guild id and channel id, from systemd credentials, key files or the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from hmac import compare_digest
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mjwatch.errors import ConfigError
+from mjwatch.settings.values import is_snowflake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TOKEN_FILE = "authToken.key"
+GUILD_FILE = "API_guild_id.key"
+CHANNEL_FILE = "API_channel_id.key"
+
+DIRECT_MESSAGES = "@me"
+
+_MAX_BYTES = 4096
+_OTHERS_READ_OR_WRITE = 0o066
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_DISCORD_HOST = re.compile(r"((www|ptb|canary)\.)?discord(app)?\.com")
+_ADDRESS_FORM = "https://discord.com/channels/<guild or @me>/<channel>"
+
+
+class Secret:
+    """A text that never shows itself: every way to print it gives stars; ``reveal()`` gives the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one header or payload that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Who speaks and where. ``guild_id`` is None in the direct messages with the bot."""
+
+    token: Secret
+    guild_id: str | None
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where one key may come from, in this order: credential names, file names, environment variable."""
+
+    credentials: tuple[str, ...]
+    files: tuple[str, ...]
+    variable: str
+    secret: bool = False
+
+
+_TOKEN_SOURCE = _Source((TOKEN_FILE, "token"), (TOKEN_FILE,), "MJWATCH_TOKEN", secret=True)
+_GUILD_FILES = (GUILD_FILE, "DiscordServerID.key")
+_GUILD_SOURCE = _Source((*_GUILD_FILES, "guild_id"), _GUILD_FILES, "MJWATCH_GUILD_ID")
+_CHANNEL_SOURCE = _Source((CHANNEL_FILE, "channel_id"), (CHANNEL_FILE,), "MJWATCH_CHANNEL_ID")
+_SOURCES = {"token": _TOKEN_SOURCE, "guild_id": _GUILD_SOURCE, "channel_id": _CHANNEL_SOURCE}
+
+
+def read_keys(folder: Path, environ: Mapping[str, str] = os.environ) -> Keys:
+    """Read all keys; each from the first place that has it and is not empty.
+
+    Raises ConfigError with one line for each key that is missing or not usable.
+    """
+    problems: list[ConfigError] = []
+
+    def attempt(read: Callable[[Path, Mapping[str, str]], str | None]) -> str | None:
+        try:
+            return read(folder, environ)
+        except ConfigError as error:
+            problems.append(error)
+            return None
+
+    token, guild, channel = attempt(_read_token), attempt(_read_guild), attempt(_read_channel)
+    if channel and not is_snowflake(channel):
+        address_guild, channel = parse_channel_address(channel)
+        if guild not in (None, address_guild or DIRECT_MESSAGES):
+            problems.append(_contradiction(folder, guild, address_guild))
+        guild = address_guild
+    if problems or token is None or channel is None:
+        raise ConfigError.together(problems)
+    return Keys(Secret(token), None if guild == DIRECT_MESSAGES else guild, channel)
+
+
+def origins(folder: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Where each key comes from: a path or a variable's name, "" where there is none. Raises ConfigError."""
+    found = {name: _first(source, folder, environ) for name, source in _SOURCES.items()}
+    return {name: where if text else "" for name, (text, where) in found.items()}
+
+
+def parse_channel_address(text: str) -> tuple[str | None, str]:
+    """Guild id (None in direct messages) and channel id out of a channel's address, as a browser shows it.
+
+    A message's link will do too. Raises ConfigError if it is no address of a Discord channel.
+    """
+    address = text.strip()
+    host, path = _split(address)
+    if not _DISCORD_HOST.fullmatch(host) or len(path) not in (3, 4) or path[0] != "channels":
+        raise ConfigError(
+            f"{address[:100]!r} is not the address of a Discord channel", f"paste it whole: {_ADDRESS_FORM}"
+        )
+    guild, channel = path[1], path[2]
+    if not is_snowflake(channel) or not (guild == DIRECT_MESSAGES or is_snowflake(guild)):
+        raise ConfigError(
+            f"the ids in {address[:100]!r} are not numbers", f"paste the address whole: {_ADDRESS_FORM}"
+        )
+    return (None if guild == DIRECT_MESSAGES else guild), channel
+
+
+def _split(address: str) -> tuple[str, list[str]]:
+    try:
+        parts = urlsplit(address if "://" in address else f"https://{address}")
+        return parts.hostname or "", parts.path.strip("/").split("/")
+    except ValueError:
+        return "", []
+
+
+def check_token(text: str, where: str) -> str:
+    """The token, stripped of blanks and quotes around it. Raises ConfigError if no header could carry it."""
+    token = text.strip().strip("\"'")
+    if not _TOKEN.fullmatch(token):
+        raise ConfigError(
+            f"the token in {where} holds blanks, line breaks or letters that no token has",
+            "the token must stand there alone, on one line",
+        )
+    return token
+
+
+def _read_token(folder: Path, environ: Mapping[str, str]) -> str:
+    text, where = _first(_TOKEN_SOURCE, folder, environ)
+    if not text:
+        raise ConfigError(
+            f"there is no Discord token: {where} is missing or empty",
+            f"`mjwatch keys set token` asks for it; by hand: the token alone in it, and `chmod 600 {where}`",
+        )
+    return check_token(text, where)
+
+
+def _read_guild(folder: Path, environ: Mapping[str, str]) -> str | None:
+    text, where = _first(_GUILD_SOURCE, folder, environ)
+    if not text or text == DIRECT_MESSAGES or is_snowflake(text):
+        return text or None
+    raise ConfigError(
+        f"the guild id in {where} is not a number",
+        f"it is the first number in the channel's address, {_ADDRESS_FORM}; leave it out for direct messages",
+    )
+
+
+def _read_channel(folder: Path, environ: Mapping[str, str]) -> str:
+    text, where = _first(_CHANNEL_SOURCE, folder, environ)
+    if not text:
+        raise ConfigError(
+            f"there is no channel id: {where} is missing or empty",
+            f"`mjwatch keys set channel` takes its address from the browser: {_ADDRESS_FORM}",
+        )
+    if not is_snowflake(text):
+        try:
+            parse_channel_address(text)
+        except ConfigError as error:
+            # What stands there is not repeated: it may be the token, pasted into the wrong file.
+            raise ConfigError(
+                f"{where} holds neither a channel id nor a channel's address",
+                f"put the address from the browser there, whole: {_ADDRESS_FORM}",
+            ) from error
+    return text
+
+
+def _contradiction(folder: Path, guild: str | None, address_guild: str | None) -> ConfigError:
+    return ConfigError(
+        f"the guild id is {guild}, but the channel's address names {address_guild or DIRECT_MESSAGES}",
+        f"one of them is wrong; {folder / GUILD_FILE} may be left out",
+    )
+
+
+def _first(source: _Source, folder: Path, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The first place's text that is not empty, and that place; "" and the key file if there is none."""
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    if credentials:
+        for name in source.credentials:
+            # systemd sees to who may read these; their mode bits may show the mask of an access list.
+            if text := _read(Path(credentials) / name, private=False):
+                return text, str(Path(credentials) / name)
+    for name in source.files:
+        if text := _read(folder / name, private=source.secret, may_be_closed=bool(credentials)):
+            return text, str(folder / name)
+    return environ.get(source.variable, "").strip(), (
+        source.variable if environ.get(source.variable, "").strip() else str(folder / source.files[0])
+    )
+
+
+def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:
+    """The stripped text of a small file, "" if none. ``private``: refuse one that others may read.
+
+    ``may_be_closed``: the keys of a service are root's, who hands them over; the files say nothing to it.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        if may_be_closed and isinstance(error, PermissionError):
+            return ""
+        raise ConfigError(f"{path} can't be read: {error.strerror}", "check its owner and mode") from error
+    if private and os.name == "posix" and mode & _OTHERS_READ_OR_WRITE:
+        raise ConfigError(
+            f"{path} can be read or changed by others (mode {mode & 0o777:04o})", f"chmod 600 {path}"
+        )
+    if len(data) > _MAX_BYTES:
+        raise ConfigError(f"{path} is too long to be a key", "it must hold the one value and nothing else")
+    try:
+        return data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not text", "it must hold the one value and nothing else") from error

@@ -1,0 +1,269 @@
+"""What a value in the configuration file must be: kinds of settings, read from TOML and written back."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import tomli
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+T = TypeVar("T")
+
+_HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_USERINFO = re.compile(r"//[^/@]*@")
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ValueKind:
+    """What is wanted, in words, and the function that takes a TOML value or raises ValueError.
+
+    ``secret``: the value may be one, so that no error shows it.
+    """
+
+    wanted: str
+    read: Callable[[object], Any]
+    secret: bool = False
+
+
+def setting(default: T, kind: ValueKind, why: str, *, shown: bool = True) -> T:
+    """A dataclass field that is a setting; ``why`` is its line in the example file."""
+    return field(default=default, metadata={"kind": kind, "why": why}, repr=shown)
+
+
+def number(low: float, high: float) -> ValueKind:
+    """A number from ``low`` to ``high``, whole or not; becomes a float."""
+
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ValueError
+        return float(value)
+
+    return ValueKind(f"a number from {low:g} to {high:g}", read)
+
+
+def whole(low: int, high: int) -> ValueKind:
+    """A whole number from ``low`` to ``high``."""
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return ValueKind(f"a whole number from {low} to {high}", read)
+
+
+def flag() -> ValueKind:
+    """True or false."""
+
+    def read(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    return ValueKind("true or false", read)
+
+
+def choice(*words: str) -> ValueKind:
+    """One word out of a few."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError
+        return value
+
+    return ValueKind("one of " + ", ".join(f'"{word}"' for word in words), read)
+
+
+def folder() -> ValueKind:
+    """A folder's path as it is written; whoever knows the file's place makes it absolute."""
+
+    def read(value: object) -> Path:
+        text = _text(value)
+        if not text or (text.startswith("~") and text != "~" and not text.startswith("~/")):
+            raise ValueError
+        return Path(text)
+
+    return ValueKind("a folder's path in quotes, absolute, from ~/ or relative to this file", read)
+
+
+def address(*schemes: str, optional: bool = False) -> ValueKind:
+    """A URL with a host and one of these schemes, without a slash at its end; "" too where optional."""
+
+    def read(value: object) -> str:
+        text = _text(value).rstrip("/")
+        if text or not optional:
+            parts = urlsplit(text)
+            if parts.scheme not in schemes or not parts.hostname or " " in text or parts.port == 0:
+                raise ValueError
+        return text
+
+    starts = " or ".join(f"{scheme}://" for scheme in schemes)
+    return ValueKind(f"an address that starts with {starts}" + (', or "" for none' if optional else ""), read)
+
+
+def webhook() -> ValueKind:
+    """An address to send news to, or "": https, or http on this machine; such addresses often hold a key."""
+
+    def read(value: object) -> str:
+        text = _text(value)
+        parts = urlsplit(text)
+        if text and (parts.scheme not in {"https", "http"} or " " in text or "@" in parts.netloc):
+            raise ValueError
+        if text and not (parts.hostname and parts.port != 0):
+            raise ValueError
+        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+            raise ValueError
+        return text
+
+    wanted = 'an address that starts with https:// (http:// on this machine only), or "" for none'
+    return ValueKind(wanted, read, secret=True)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is 127.0.0.0/8, ::1 or localhost."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def program() -> ValueKind:
+    """A program and its arguments, each a text of its own; an empty list is none."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or any(not isinstance(item, str) or "\0" in item for item in value):
+            raise ValueError
+        if value and not value[0].strip():
+            raise ValueError
+        return tuple(value)
+
+    return ValueKind('a program and its arguments such as ["notify-send", "mjwatch"], or [] for none', read)
+
+
+def some_of(*words: str) -> ValueKind:
+    """Any of a few words, as a list."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or any(item not in words for item in value):
+            raise ValueError
+        return tuple(value)
+
+    return ValueKind("a list of some of " + ", ".join(f'"{word}"' for word in words), read)
+
+
+def hosts() -> ValueKind:
+    """A list of hosts in lower case, each ``host`` or ``host:port``, without scheme and path."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise ValueError
+        names = tuple(_text(item).lower() for item in value)
+        if not all(_HOST.fullmatch(name) for name in names):
+            raise ValueError
+        return names
+
+    return ValueKind('a list of host names such as ["cdn.example.org"], without https:// and path', read)
+
+
+def discord_id() -> ValueKind:
+    """A snowflake, in quotes or as a bare number; becomes a string."""
+
+    def read(value: object) -> str:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+        if not is_snowflake(text):
+            raise ValueError
+        return text
+
+    return ValueKind("a Discord id: digits in quotes", read)
+
+
+def is_snowflake(text: str) -> bool:
+    """Whether this can be a Discord id: plain digits that fit in 64 bits, not 0."""
+    return text.isascii() and text.isdigit() and len(text) <= 20 and 0 < int(text) < 1 << 64
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """TOML to a table. Raises ValueError with the line and column, and what is wrong there."""
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise ValueError("a number in it is too long") from error
+
+
+def read_table(cls: type[T], table: Mapping[str, object]) -> tuple[T, list[str]]:
+    """``kind`` made out of the table's known keys, and a line for each value that is not usable."""
+    values: dict[str, Any] = {}
+    problems = []
+    for key, kind in kinds(cls).items():
+        if key in table:
+            try:
+                values[key] = kind.read(table[key])
+            except ValueError:
+                value = "not usable" if kind.secret else shown(table[key])
+                problems.append(f"{key} is {value}, but must be {kind.wanted}")
+    return cls(**values), problems
+
+
+def kinds(cls: type) -> dict[str, ValueKind]:
+    """The settings of a section, by key."""
+    return {f.name: f.metadata["kind"] for f in fields(cls)}
+
+
+def render_table(name: str, cls: type, values: Mapping[str, object]) -> str:
+    """A section as TOML, each key under its reason; one not in ``values`` is a comment with its default."""
+    lines = [f"[{name}]"]
+    for f in fields(cls):
+        lines.append(f"# {f.metadata['why']}")
+        mark, value = ("", values[f.name]) if f.name in values else ("#", f.default)
+        lines.append(f"{mark}{f.name} = {toml_value(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def toml_value(value: object) -> str:
+    """A setting's value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def shown(value: object) -> str:
+    """A value from the file, for an error: short, escaped, and without what stands before an @ in a URL."""
+    if isinstance(value, dict):
+        return "a table"
+    text = _USERINFO.sub("//…@", json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean …?)`` for a misspelt name, or nothing where no known one is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or _CONTROL.search(value):
+        raise ValueError
+    return value

@@ -1,0 +1,1 @@
+"""The simulated CDN: pictures are drawn, stored, signed and served."""

@@ -1,0 +1,240 @@
+"""What faults make of downloads.
+
+What faults make of POST /interactions: an answer in place of the true one, before or after it ran.
+
+What faults make of REST requests but POST /interactions; `match` is looked for in `METHOD /path`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from mjwatch.simulator.http import errors
+from mjwatch.simulator.http.errors import html_answer, refused, reset_connection
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler, Middleware
+
+    from mjwatch.simulator.faults.registry import FaultRegistry
+
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mjwatch.simulator.faults.registry import ArmedFault, FaultRegistry
+
+    Headers = dict[str, str]
+    SpoiledDownload = Callable[[web.Request, bytes, Headers, ArmedFault], Awaitable[web.StreamResponse]]
+
+_DRIPS = 20
+_MEGABYTE = bytes(1 << 20)
+
+
+async def spoiled(
+    faults: FaultRegistry, prompt: str, request: web.Request, data: bytes, headers: Headers
+) -> web.StreamResponse | None:
+    """The answer in place of these bytes, if a fault is armed for a picture of this prompt."""
+    for name, spoil in _SPOILED.items():
+        if armed := faults.take(name, prompt):
+            return await spoil(request, data, headers, armed)
+    return None
+
+
+async def _failed(_request: web.Request, _data: bytes, _headers: Headers, armed: ArmedFault) -> web.Response:
+    return web.Response(status=int(armed.number("status", 503)), text="error")
+
+
+async def _reset(request: web.Request, _data: bytes, _headers: Headers, _armed: ArmedFault) -> web.Response:
+    return reset_connection(request)
+
+
+async def _moved(_request: web.Request, _data: bytes, _headers: Headers, armed: ArmedFault) -> web.Response:
+    elsewhere = armed.text("location", "http://pictures.example.invalid/grid.png")
+    return web.Response(status=302, headers={"Location": elsewhere})
+
+
+async def _corrupt(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
+    third = len(data) // 3
+    return web.Response(body=data[:third] + bytes(third) + data[2 * third :], headers=headers)
+
+
+async def _shorter(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
+    return web.Response(body=data[: len(data) // 2], headers=headers)
+
+
+async def _partial(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
+    start = len(data) // 2
+    said = {**headers, "Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
+    return web.Response(status=206, body=data[start:], headers=said)
+
+
+async def _page(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
+    page = b"<!doctype html><html><body>Please log in.</body></html>".ljust(len(data))
+    return web.Response(body=page, headers={**headers, "Content-Type": "text/html"})
+
+
+async def _bomb(_request: web.Request, data: bytes, headers: Headers, armed: ArmedFault) -> web.Response:
+    edge = int(armed.number("edge", 60_000))
+    body = enormous_png(edge).ljust(len(data), b"\0")
+    return web.Response(body=body, headers={**headers, "Content-Type": "image/png"})
+
+
+async def _huge(request: web.Request, data: bytes, headers: Headers, armed: ArmedFault) -> web.StreamResponse:
+    response = web.StreamResponse(headers=headers)
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):  # a client that has had enough hangs up
+        await response.write(data)
+        for _ in range(int(armed.number("megabytes", 512))):
+            await response.write(_MEGABYTE)
+    return response
+
+
+async def _truncated(
+    request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault
+) -> web.StreamResponse:
+    response = await _begun(request, data, headers)
+    await response.write(data[: len(data) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+async def _dripped(
+    request: web.Request, data: bytes, headers: Headers, armed: ArmedFault
+) -> web.StreamResponse:
+    response = await _begun(request, data, headers)
+    step = max(1, len(data) // _DRIPS)
+    with contextlib.suppress(ConnectionError):
+        for start in range(0, len(data), step):
+            await response.write(data[start : start + step])
+            await asyncio.sleep(armed.number("seconds", 5) / _DRIPS)
+    return response
+
+
+async def _begun(request: web.Request, data: bytes, headers: Headers) -> web.StreamResponse:
+    response = web.StreamResponse(headers={**headers, "Content-Length": str(len(data))})
+    await response.prepare(request)
+    return response
+
+
+def enormous_png(edge: int) -> bytes:
+    """A PNG of some hundred bytes whose header promises a square of this many pixels a side."""
+    header = struct.pack(">IIBBBBB", edge, edge, 1, 0, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1 << 16))), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+_SPOILED: dict[str, SpoiledDownload] = {
+    "cdn_error": _failed,
+    "cdn_reset": _reset,
+    "cdn_redirect": _moved,
+    "cdn_corrupt": _corrupt,
+    "cdn_wrong_length": _shorter,
+    "cdn_206": _partial,
+    "cdn_not_image": _page,
+    "cdn_bomb": _bomb,
+    "cdn_huge": _huge,
+    "cdn_truncated": _truncated,
+    "cdn_slow": _dripped,
+}
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mjwatch.simulator.faults.registry import ArmedFault, FaultRegistry
+
+    Spoiled = Callable[[ArmedFault], web.Response]
+
+
+def any_error(armed: ArmedFault) -> web.Response:
+    """An error of the fault's own making."""
+    code, status = int(armed.number("code", 0)), int(armed.number("status", 400))
+    return refused(errors.coded(status, code, armed.text("message", "Simulated error")))
+
+
+def rate_limited(armed: ArmedFault) -> web.Response:
+    """429 with a scope."""
+    return refused(errors.rate_limited(armed.number("retry_after", 0.2), armed.text("scope", "user")))
+
+
+def not_ready(armed: ArmedFault) -> web.Response:
+    """202: ask again."""
+    return refused(errors.not_ready(armed.number("retry_after", 0.2)))
+
+
+def html(armed: ArmedFault) -> web.Response:
+    """A page of whatever stands before the API."""
+    return html_answer(int(armed.number("status", 503)), "<html><body><h1>Not now</h1></body></html>")
+
+
+_BEFORE: dict[str, Spoiled] = {
+    "post_429_html": lambda _: html_answer(429, "error code: 1015"),
+    "unauthorized": lambda _: refused(errors.unauthorized()),
+    "captcha": lambda _: refused(errors.captcha()),
+    "post_429": rate_limited,
+    "post_429_ms": lambda armed: refused(errors.rate_limited_in_ms(armed.number("retry_after", 1))),
+    "post_error": any_error,
+    "post_202": not_ready,
+    "post_html": html,
+    "stale_version": lambda _: refused(errors.stale_version()),
+    "post_500": lambda _: refused(errors.server_error()),
+    "button_gone": lambda _: refused(errors.component_gone()),
+    "message_gone": lambda _: refused(errors.unknown_message()),
+}
+_AFTER: dict[str, Spoiled] = {
+    "post_500_executed": lambda _: refused(errors.server_error()),
+    "post_429_executed": rate_limited,
+    "post_html_executed": html,
+}
+
+
+def spoiled_before(faults: FaultRegistry, text: str) -> web.Response | None:
+    """The answer in place of running the interaction, if a fault is armed for it."""
+    return _first(_BEFORE, faults, text)
+
+
+def spoiled_after(faults: FaultRegistry, text: str) -> web.Response | None:
+    """The answer in place of 204, though the interaction ran."""
+    return _first(_AFTER, faults, text)
+
+
+def _first(table: dict[str, Spoiled], faults: FaultRegistry, text: str) -> web.Response | None:
+    for name, spoiled in table.items():
+        if armed := faults.take(name, text):
+            return spoiled(armed)
+    return None
+
+
+_ANSWERS = {"rest_error": any_error, "rest_429": rate_limited, "rest_202": not_ready, "rest_html": html}
+
+
+def rest_faults(faults: FaultRegistry) -> Middleware:
+    """The middleware that spoils answers."""
+
+    @web.middleware
+    async def spoil(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not request.path.startswith("/api/") or request.path.endswith("/interactions"):
+            return await handler(request)
+        text = f"{request.method} {request.path_qs}"
+        for name, answer in _ANSWERS.items():
+            if armed := faults.take(name, text):
+                return answer(armed)
+        if faults.take("rest_reset", text):
+            return reset_connection(request)
+        if armed := faults.take("rest_slow", text):
+            await asyncio.sleep(armed.number("seconds", 1))
+        return await handler(request)
+
+    return spoil

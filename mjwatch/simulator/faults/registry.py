@@ -1,0 +1,162 @@
+"""The faults that are armed, each waiting for its occasions.
+
+What faults do to one job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.discord.protocol import FLAG_EPHEMERAL
+from mjwatch.simulator.faults.catalogue import CATALOGUE
+from mjwatch.simulator.gateway.delivery import DeliveryManner
+
+if TYPE_CHECKING:
+    from mjwatch.simulator.world import Json
+
+
+_NUMBERS = ("retry_after", "seconds", "status", "code", "megabytes", "edge", "reason", "color")
+_KEYS = frozenset({"fault", "count", "match", "after"})
+
+
+@dataclass(slots=True)
+class ArmedFault:
+    """A fault that waits for its occasion."""
+
+    name: str
+    count: int
+    match: str
+    details: Json = field(default_factory=dict)
+
+    def number(self, key: str, default: float) -> float:
+        """A number that the request gave along."""
+        return float(self.details.get(key, default))
+
+    def text(self, key: str, default: str) -> str:
+        """A text that the request gave along."""
+        return str(self.details.get(key, default))
+
+
+class FaultError(ValueError):
+    """A request for a fault that does not exist or is not understood."""
+
+
+class FaultRegistry:
+    """The armed faults; each is used up by as many occasions as its count."""
+
+    def __init__(self) -> None:
+        self._armed: list[ArmedFault] = []
+
+    def arm(self, request: object) -> ArmedFault:
+        """Arm what a control request asks for. Raises FaultError."""
+        armed = _parsed(request)
+        self._armed.append(armed)
+        return armed
+
+    def take(self, name: str, text: str = "") -> ArmedFault | None:
+        """Use up one occasion of this fault, if one is armed whose match is in the text."""
+        for armed in self._armed:
+            if armed.name == name and armed.match in text:
+                armed.count -= 1
+                if armed.count <= 0:
+                    self._armed.remove(armed)
+                return armed
+        return None
+
+    def disarm(self, name: str) -> None:
+        """Forget this fault."""
+        self._armed = [armed for armed in self._armed if armed.name != name]
+
+    def clear(self) -> None:
+        """Disarm all."""
+        self._armed.clear()
+
+    def body(self) -> Json:
+        """The catalogue with what is armed."""
+        armed = [
+            {"fault": one.name, "count": one.count, "match": one.match, **one.details} for one in self._armed
+        ]
+        return {"faults": CATALOGUE, "armed": armed}
+
+
+def checked_fault(request: object) -> ArmedFault:
+    """The fault that this asks for, not armed yet. Raises FaultError if it is no request for a fault."""
+    return _parsed(request)
+
+
+def _parsed(request: object) -> ArmedFault:
+    if not isinstance(request, dict) or not isinstance(request.get("fault"), str):
+        raise FaultError('a fault is an object like {"fault": "post_429", "count": 1}')
+    details: dict[str, Any] = {key: request[key] for key in request if key not in _KEYS}
+    name, _, title = request["fault"].partition(":")
+    if title:
+        details["title"] = title
+    if name not in CATALOGUE:
+        raise FaultError(f"no fault is called {name!r}")
+    count, match = request.get("count", 1), request.get("match", "")
+    if not isinstance(count, int) or count < 1 or not isinstance(match, str):
+        raise FaultError("count is a number from 1, match is a text")
+    if not all(isinstance(details.get(key, 0), int | float) for key in _NUMBERS):
+        raise FaultError(f"{', '.join(_NUMBERS)} are numbers")
+    return ArmedFault(name, count, match, details)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFaults:
+    """Each field is a fault of that name, taken when the job starts."""
+
+    no_start: bool = False
+    no_progress: bool = False
+    loading_first: bool = False
+    moderated: bool = False
+    no_preview: bool = False
+    preview_without_uuid: bool = False
+    duplicate_dispatch: bool = False
+    passive_only: bool = False
+    components_v2: bool = False
+    final_edited: bool = False
+    final_twice: bool = False
+    final_lost: bool = False
+    nonce_on_final: bool = False
+    paused: bool = False
+    footer: bool = False
+    ephemeral_job: bool = False
+    out_of_order: bool = False
+    delete_bulk: bool = False
+    stopped: bool = False
+    as_gif: bool = False
+
+    @classmethod
+    def taken(cls, faults: FaultRegistry, prompt: str) -> JobFaults:
+        """Use up the armed faults that fit this prompt."""
+        return cls(**{quirk.name: faults.take(quirk.name, prompt) is not None for quirk in fields(cls)})
+
+    @property
+    def manner(self) -> DeliveryManner:
+        """How the gateway tells of the job's messages."""
+        if self.passive_only:
+            return DeliveryManner.PASSIVE
+        if self.out_of_order:
+            return DeliveryManner.SWAPPED
+        return DeliveryManner.TWICE if self.duplicate_dispatch else DeliveryManner.ONCE
+
+    @property
+    def final_manner(self) -> DeliveryManner:
+        """How the gateway tells of the result."""
+        return DeliveryManner.UNTOLD if self.final_lost else self.manner
+
+    @property
+    def flags(self) -> int:
+        """The flags of the job's messages."""
+        return FLAG_EPHEMERAL if self.ephemeral_job else 0
+
+    @property
+    def small_print(self) -> str:
+        """What stands below every content."""
+        return "\n-# Create, explore, and organize on the website" if self.footer else ""
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether the start message is edited while the job runs."""
+        return not self.no_start and not self.no_progress

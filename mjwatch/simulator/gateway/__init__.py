@@ -1,0 +1,1 @@
+"""The simulated gateway: sessions, resume, dispatches, compression."""

@@ -1,0 +1,145 @@
+"""How a message of the bot reaches the world: into the history, and out over the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from mjwatch.discord.protocol import FLAG_EPHEMERAL
+from mjwatch.simulator.world import CHANNELS, Json, iso_time
+
+if TYPE_CHECKING:
+    from mjwatch.simulator.cdn.store import Signer
+    from mjwatch.simulator.gateway.sessions import Sessions
+    from mjwatch.simulator.http.history import History
+    from mjwatch.simulator.messages.modals import Interaction
+    from mjwatch.simulator.world import SimulatedChannel
+
+
+class DeliveryManner(Enum):
+    """How the gateway tells of a message."""
+
+    ONCE = auto()
+    TWICE = auto()
+    """Every dispatch is doubled."""
+    UNTOLD = auto()
+    """Not at all; only the history has it."""
+    SWAPPED = auto()
+    """Every second event overtakes the one before it."""
+    PASSIVE = auto()
+    """As in a guild that the session is not subscribed to: only that something is new in the channel."""
+
+
+HELD_FOR = 1.0
+"""Seconds that an event waits to be overtaken."""
+
+_Told = tuple["SimulatedChannel", str, Json]
+
+
+class MessageDelivery:
+    """Creates, edits and deletes messages, and tells those who may hear of it."""
+
+    def __init__(self, history: History, sessions: Sessions, signer: Signer) -> None:
+        self._history = history
+        self._sessions = sessions
+        self._signer = signer
+        self._held: _Told | None = None
+
+    def create(
+        self,
+        message: Json,
+        interaction: Interaction | None = None,
+        manner: DeliveryManner = DeliveryManner.ONCE,
+        *,
+        nonce: object = None,
+    ) -> None:
+        """Post a message; over the gateway only, it carries the nonce of what it answers, or its own."""
+        self._keep(message)
+        nonce = interaction.nonce if interaction is not None else nonce
+        shown = message if nonce is None else {**message, "nonce": nonce}
+        self._announce("MESSAGE_CREATE", shown, interaction, manner)
+
+    def update(
+        self,
+        message: Json,
+        interaction: Interaction | None = None,
+        manner: DeliveryManner = DeliveryManner.ONCE,
+    ) -> None:
+        """Edit a message; ``message`` is the whole new body."""
+        message["edited_timestamp"] = iso_time(time.time())
+        self._keep(message)
+        self._announce("MESSAGE_UPDATE", message, interaction, manner)
+
+    def delete(
+        self, message: Json, manner: DeliveryManner = DeliveryManner.ONCE, *, bulk: bool = False
+    ) -> None:
+        """Delete a message; ``bulk``: as one of many, with another event."""
+        channel = CHANNELS[message["channel_id"]]
+        for kept in (self._history.of(channel.id), self._history.whispers):
+            kept.remove(int(message["id"]))
+        body: Json = {"ids": [message["id"]]} if bulk else {"id": message["id"]}
+        body["channel_id"] = channel.id
+        if channel.guild_id is not None:
+            body["guild_id"] = channel.guild_id
+        event = "MESSAGE_DELETE_BULK" if bulk else "MESSAGE_DELETE"
+        if message["flags"] & FLAG_EPHEMERAL:
+            self._sessions.to_user("", event, body)
+        else:
+            self._tell(channel, event, body, manner)
+
+    def _keep(self, message: Json) -> None:
+        whispered = message["flags"] & FLAG_EPHEMERAL
+        kept = self._history.whispers if whispered else self._history.of(message["channel_id"])
+        kept.put(message)
+
+    def _announce(self, event: str, message: Json, to: Interaction | None, manner: DeliveryManner) -> None:
+        channel = CHANNELS[message["channel_id"]]
+        signed = self._signer.signed_message(message)
+        if message["flags"] & FLAG_EPHEMERAL:
+            self._sessions.to_user(to.session_id if to else "", event, signed)
+        elif channel.guild_id is None:
+            self._tell(channel, event, signed, manner)
+        else:
+            self._tell(channel, event, {**signed, "guild_id": channel.guild_id}, manner)
+
+    def _tell(self, channel: SimulatedChannel, event: str, body: Json, manner: DeliveryManner) -> None:
+        if manner is DeliveryManner.PASSIVE and channel.guild_id is not None:
+            self._sessions.to_channel(channel, "PASSIVE_UPDATE_V2", self._passive_update(channel))
+        elif manner is DeliveryManner.SWAPPED:
+            self._tell_swapped((channel, event, body))
+        elif manner is not DeliveryManner.UNTOLD:
+            self._say(channel, event, body)
+            if manner is DeliveryManner.TWICE:
+                self._say(channel, event, body)
+
+    def _say(self, channel: SimulatedChannel, event: str, body: Json) -> None:
+        passive = None if channel.guild_id is None else self._passive_update(channel)
+        self._sessions.to_channel(channel, event, body, passive)
+
+    def _tell_swapped(self, told: _Told) -> None:
+        if self._held is None:
+            self._held = told
+            asyncio.get_running_loop().call_later(HELD_FOR, self._release, told)
+            return
+        held, self._held = self._held, None
+        self._say(*told)
+        self._say(*held)
+
+    def _release(self, told: _Told) -> None:
+        """Say what nothing has overtaken."""
+        if self._held is told:
+            self._held = None
+            self._say(*told)
+
+    def _passive_update(self, channel: SimulatedChannel) -> Json:
+        newest = self._history.of(channel.id).before(None, 1)
+        last = newest[0]["id"] if newest else None
+        return {
+            "guild_id": channel.guild_id,
+            "updated_channels": [{"id": channel.id, "last_message_id": last, "last_pin_timestamp": None}],
+            "updated_voice_states": [],
+            "updated_members": [],
+            "removed_voice_states": [],
+        }

@@ -1,0 +1,1 @@
+"""The simulated REST API: interactions, history, messages, uploads, command index."""

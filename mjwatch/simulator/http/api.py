@@ -1,0 +1,296 @@
+"""The REST API: what a user's or a bot's client asks Discord besides POST /interactions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from mjwatch.simulator.gateway import ready
+from mjwatch.simulator.http import errors
+from mjwatch.simulator.http.command_index import RegisteredCommands, application
+from mjwatch.simulator.http.errors import json_answer, refused
+from mjwatch.simulator.http.validation import SNOWFLAKE_MAX
+from mjwatch.simulator.world import (
+    BOT_ID,
+    CHANNELS,
+    DM_CHANNEL_ID,
+    GUILD_ID,
+    LISTENER_ID,
+    NIJI_ID,
+    USER_ID,
+    Json,
+    SimulatedChannel,
+    account_of,
+    dm_channel,
+    guild_properties,
+    listener,
+    own_user,
+    text_channel,
+)
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+    from mjwatch.simulator.cdn.store import Signer
+    from mjwatch.simulator.faults.registry import FaultRegistry
+    from mjwatch.simulator.http.history import ChannelHistory, History
+
+API = "/api/v{version:[6-9]|10}"
+INTERACTIONS = "/interactions"
+REFRESH_MAX = 50
+
+
+@web.middleware
+async def discord_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer refusals in Discord's form, and let nobody into the API without a token."""
+    try:
+        if request.path.startswith("/api/"):
+            _let_in(request)
+        return await handler(request)
+    except errors.ApiError as refusal:
+        return refused(refusal)
+    except web.HTTPNotFound:
+        return refused(errors.not_found())
+    except web.HTTPMethodNotAllowed:
+        return refused(errors.coded(405, 0, "405: Method Not Allowed"))
+
+
+def _let_in(request: web.Request) -> None:
+    # POST /interactions looks for itself, since its refusals are on record too.
+    if not account(request) and not request.path.endswith(("/gateway", INTERACTIONS)):
+        raise errors.unauthorized()
+
+
+def account(request: web.Request) -> str:
+    """The id of the account that asks; empty if the request has no token that is known."""
+    return account_of(request.headers.get("Authorization")) or ""
+
+
+class RestApi:
+    """Handlers of the plain addresses."""
+
+    def __init__(
+        self,
+        index: RegisteredCommands,
+        history: History,
+        signer: Signer,
+        faults: FaultRegistry,
+        *,
+        read_history: bool,
+    ) -> None:
+        self.gateway_url = ""
+        """Known once the simulator listens."""
+        self._index = index
+        self._history = history
+        self._signer = signer
+        self._faults = faults
+        self._read_history = read_history
+
+    def routes(self) -> list[web.RouteDef]:
+        """The addresses below /api/v6 to /api/v10."""
+        return [
+            web.get(f"{API}/gateway", self.gateway),
+            web.get(f"{API}/gateway/bot", self.gateway_bot),
+            web.get(f"{API}/users/@me", self.me),
+            web.get(f"{API}/users/@me/guilds", self.my_guilds),
+            web.get(f"{API}/users/@me/channels", self.my_channels),
+            web.get(f"{API}/users/@me/application-command-index", self.command_index),
+            web.get(f"{API}/oauth2/applications/@me", self.own_application),
+            web.get(f"{API}/applications/@me", self.own_application),
+            web.get(
+                f"{API}/applications/{{application_id}}/application-command-index", self.application_index
+            ),
+            web.get(f"{API}/guilds/{{guild_id}}", self.guild),
+            web.get(f"{API}/guilds/{{guild_id}}/channels", self.guild_channels),
+            web.get(f"{API}/guilds/{{guild_id}}/application-command-index", self.guild_index),
+            web.get(f"{API}/channels/{{channel_id}}", self.channel),
+            web.get(f"{API}/channels/{{channel_id}}/application-command-index", self.channel_index),
+            web.get(f"{API}/channels/{{channel_id}}/messages", self.messages),
+            web.get(f"{API}/channels/{{channel_id}}/messages/{{message_id}}", self.message),
+            web.post(f"{API}/attachments/refresh-urls", self.refresh_urls),
+        ]
+
+    async def gateway(self, _request: web.Request) -> web.Response:
+        """Where the gateway is; needs no token."""
+        return json_answer({"url": self.gateway_url})
+
+    async def gateway_bot(self, request: web.Request) -> web.Response:
+        """The same for bots, with their limits."""
+        _only_bots(request)
+        limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
+        return json_answer({"url": self.gateway_url, "shards": 1, "session_start_limit": limit})
+
+    async def me(self, request: web.Request) -> web.Response:
+        """The account itself."""
+        return json_answer(own_user() if account(request) == USER_ID else listener())
+
+    async def my_guilds(self, _request: web.Request) -> web.Response:
+        """The guilds that the account is in."""
+        shown = {name: guild_properties()[name] for name in ("id", "name", "icon", "features")}
+        return json_answer([{**shown, "owner": True, "permissions": "2248473465835073"}])
+
+    async def my_channels(self, request: web.Request) -> web.Response:
+        """The private channels."""
+        mine = account(request) == USER_ID
+        return json_answer([dm_channel(with_recipients=True)] if mine else [])
+
+    async def own_application(self, request: web.Request) -> web.Response:
+        """The bot's own application."""
+        _only_bots(request)
+        return json_answer(
+            {
+                **application(),
+                "id": LISTENER_ID,
+                "name": "Listener",
+                "flags": 0,
+                "bot_public": False,
+                "bot_require_code_grant": False,
+                "owner": own_user(),
+                "team": None,
+                "summary": "",
+                "verify_key": "0" * 64,
+                "rpc_origins": [],
+            }
+        )
+
+    async def guild(self, request: web.Request) -> web.Response:
+        """The guild."""
+        _check_guild(request)
+        return json_answer(ready.guild(v2=False, with_members=False))
+
+    async def guild_channels(self, request: web.Request) -> web.Response:
+        """The guild's channels."""
+        _check_guild(request)
+        return json_answer([text_channel()])
+
+    async def guild_index(self, request: web.Request) -> web.Response:
+        """The commands that can be used in the guild."""
+        _check_guild(request)
+        return self._index_answer(*self._index.in_guild)
+
+    async def channel_index(self, request: web.Request) -> web.Response:
+        """The commands of a private channel; guild channels have theirs at the guild."""
+        channel = channel_of(request)
+        if channel.guild_id is not None:
+            raise errors.coded(400, 50024, "Cannot execute action on this channel type")
+        return self._index_answer(BOT_ID)
+
+    async def application_index(self, request: web.Request) -> web.Response:
+        """The commands of one application."""
+        application_id = request.match_info["application_id"]
+        if application_id not in (BOT_ID, NIJI_ID):
+            raise errors.coded(404, 10002, "Unknown Application")
+        return self._index_answer(application_id)
+
+    async def command_index(self, _request: web.Request) -> web.Response:
+        """The commands of the account's own applications: both can be installed by users."""
+        return self._index_answer(BOT_ID, NIJI_ID)
+
+    def _index_answer(self, *application_ids: str) -> web.Response:
+        if armed := self._faults.take("index_202"):
+            raise errors.not_ready(armed.number("retry_after", 0.2))
+        return json_answer(self._index.body(*application_ids))
+
+    async def channel(self, request: web.Request) -> web.Response:
+        """A channel."""
+        channel = channel_of(request)
+        body = dm_channel(with_recipients=True) if channel.id == DM_CHANNEL_ID else text_channel()
+        newest = self._history.of(channel.id).before(None, 1)
+        return json_answer({**body, "last_message_id": newest[0]["id"] if newest else None})
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """A page of a channel's messages, newest first; without the right to read history it is empty."""
+        channel = channel_of(request)
+        limit = _limit(request)
+        anchors = [name for name in ("before", "after", "around") if name in request.query]
+        number = _snowflake(request.query[anchors[0]], anchors[0]) if anchors else None
+        if not self._read_history or self._faults.take("history_empty"):
+            return json_answer([])
+        page = _page(self._history.of(channel.id), anchors[0] if anchors else "before", number, limit)
+        return json_answer([self._shown(message) for message in page])
+
+    async def message(self, request: web.Request) -> web.Response:
+        """One message by its id: for bots only."""
+        _only_bots(request)
+        number = _snowflake(request.match_info["message_id"], "message_id")
+        message = self._history.of(channel_of(request).id).get(number)
+        if message is None:
+            raise errors.unknown_message()
+        return json_answer(self._shown(message))
+
+    def _shown(self, message: Json) -> Json:
+        """A message as REST shows it: with the one that it replies to, or null where that is gone."""
+        signed = self._signer.signed_message(message)
+        reference = message.get("message_reference")
+        if reference is None:
+            return signed
+        replied = self._history.of(reference["channel_id"]).get(int(reference["message_id"]))
+        shown = None if replied is None else self._signer.signed_message(replied)
+        if shown is not None:
+            shown.pop("referenced_message", None)
+        return {**signed, "referenced_message": shown}
+
+    async def refresh_urls(self, request: web.Request) -> web.Response:
+        """Sign CDN addresses anew."""
+        body = await json_body(request)
+        urls = body.get("attachment_urls")
+        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+            raise errors.required("attachment_urls")
+        if not 1 <= len(urls) <= REFRESH_MAX:
+            raise errors.bad_length("attachment_urls", 1, REFRESH_MAX)
+        refreshed = [{"original": url, "refreshed": self._signer.refreshed(url)} for url in urls]
+        return json_answer({"refreshed_urls": refreshed})
+
+
+async def json_body(request: web.Request) -> Json:
+    """The request's body as a JSON object. Raises `ApiError` if it is none."""
+    try:
+        body = await request.json()
+    except ValueError:
+        raise errors.coded(400, 50109, "The request body contains invalid JSON.") from None
+    if not isinstance(body, dict):
+        raise errors.not_an_object("")
+    return body
+
+
+def _page(history: ChannelHistory, anchor: str, number: int | None, limit: int) -> list[Json]:
+    if number is None or anchor == "before":
+        return history.before(number, limit)
+    return history.after(number, limit) if anchor == "after" else history.around(number, limit)
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", "50")
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= 100:
+        raise errors.invalid_form("limit", "NUMBER_TYPE_MAX", "int value should be between 1 and 100.")
+    return int(text)
+
+
+def _snowflake(text: str, name: str) -> int:
+    if not text.isdecimal() or len(text) > SNOWFLAKE_MAX:
+        raise errors.not_a_snowflake(name, text)
+    return int(text)
+
+
+def channel_of(request: web.Request) -> SimulatedChannel:
+    """The channel in the address. Raises `ApiError` if the account has no such channel."""
+    text = request.match_info["channel_id"]
+    _snowflake(text, "channel_id")
+    channel = CHANNELS.get(text)
+    if channel is None or (account(request) != USER_ID and channel.guild_id is None):
+        raise errors.unknown_channel()
+    return channel
+
+
+def _check_guild(request: web.Request) -> None:
+    text = request.match_info["guild_id"]
+    _snowflake(text, "guild_id")
+    if text != GUILD_ID:
+        raise errors.unknown_guild()
+
+
+def _only_bots(request: web.Request) -> None:
+    if account(request) == USER_ID:
+        raise errors.coded(403, 20002, "Only bots can use this endpoint")

@@ -1,0 +1,276 @@
+"""Presses of buttons and menus, and modals that come back: who answers them and how.
+
+What a person does to a message without its buttons: the commands of its menu, and reactions.
+
+What a press opens in a client: modals with a field for a prompt, and pages in a frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mjwatch.simulator.http.command_index import application_name
+from mjwatch.simulator.messages.buttons import with_button_used
+from mjwatch.simulator.messages.modals import form_for_press, form_for_text
+from mjwatch.simulator.messages.notices import UNKNOWN_JOB
+from mjwatch.simulator.messages.plans import mode_for, plan_for_button, reworded, uuid_in
+from mjwatch.simulator.midjourney.context import refuse, whisper
+from mjwatch.simulator.midjourney.text_commands import SETTINGS
+from mjwatch.simulator.world import CHANNELS, DM_CHANNEL_ID, USER_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mjwatch.simulator.gateway.sessions import Sessions
+    from mjwatch.simulator.http.history import History
+    from mjwatch.simulator.messages.modals import Interaction, ModalForm, OpenModals
+    from mjwatch.simulator.messages.plans import RenderPlan
+    from mjwatch.simulator.midjourney.context import Answer
+    from mjwatch.simulator.midjourney.imagine import ImagineCommands
+    from mjwatch.simulator.midjourney.job import BotContext
+    from mjwatch.simulator.midjourney.queue import RenderQueue
+    from mjwatch.simulator.midjourney.text_commands import Preferences, TextCommands
+    from mjwatch.simulator.recorder import ExecutedInteraction
+    from mjwatch.simulator.world import Json
+
+
+ALWAYS_ASKS = "MJ::CustomZoom::"
+INPAINT = "MJ::Inpaint::"
+
+
+class ComponentPresses:
+    """Finds the answer to a press."""
+
+    def __init__(
+        self,
+        studio: BotContext,
+        workshop: RenderQueue,
+        history: History,
+        desk: TextCommands,
+        orders: ImagineCommands,
+        preferences: Preferences,
+    ) -> None:
+        self._studio = studio
+        self._workshop = workshop
+        self._history = history
+        self._desk = desk
+        self._orders = orders
+        self._fixed: dict[str, Answer] = {
+            "MJ::CancelJob::": self._cancel,
+            "MJ::BOOKMARK::": desk.rate,
+            "MJ::Prompts::Confirm::": orders.confirm,
+            "MJ::Prompts::Reject::": orders.confirm,
+            "MJ::Picread::Retry": desk.describe_again,
+            SETTINGS: preferences.press,
+        }
+
+    def form(self, interaction: Interaction) -> ModalForm | None:
+        """The modal that this press opens; None if it opens none."""
+        custom_id = interaction.custom_id or ""
+        if interaction.modal is not None or not self._asks(interaction):
+            return None
+        if (choice := self._desk.choice(interaction)) is not None:
+            return form_for_text(custom_id, interaction.message_id or "", choice)
+        parent = self._workshop.plan_of(uuid_in(custom_id))
+        if parent is None:
+            return None
+        numbered = self._studio.profile.name != "2023"
+        return form_for_press(custom_id, parent.echo, numbered_pans=numbered)
+
+    def _asks(self, interaction: Interaction) -> bool:
+        custom_id = interaction.custom_id or ""
+        if custom_id.startswith(ALWAYS_ASKS) or self._workshop.account.remix:
+            return True
+        return self._studio.faults.take("modal_asked", interaction.text) is not None
+
+    def answer(self, interaction: Interaction) -> Answer | None:
+        """Who answers a press that opens no modal, or a modal that was sent in; None if nobody does."""
+        custom_id = interaction.custom_id
+        if custom_id is None or interaction.message_id is None:
+            return None
+        if interaction.modal is not None:
+            return self._answer_to_modal(interaction)
+        for prefix, answer in self._fixed.items():
+            if custom_id.startswith(prefix):
+                return answer
+        if self._desk.choices(interaction):
+            return self._imagine_choices
+        plan = self._plan(custom_id, interaction)
+        return None if plan is None else partial(self._press, plan)
+
+    def _answer_to_modal(self, interaction: Interaction) -> Answer | None:
+        press = interaction.modal.press if interaction.modal is not None else interaction
+        if self._desk.choices(press):
+            return self._imagine_words
+        plan = self._plan(press.custom_id or "", interaction)
+        return None if plan is None else partial(self._press, plan)
+
+    def _plan(self, custom_id: str, interaction: Interaction) -> RenderPlan | None:
+        parent = self._workshop.plan_of(uuid_in(custom_id))
+        if parent is None:
+            return None
+        profile, edge, account = self._studio.profile, self._studio.grid, self._workshop.account
+        meant = parent if interaction.words is None else reworded(parent, interaction.words, profile, edge)
+        target, remixed = interaction.message_id or "", meant is not parent
+        plan = plan_for_button(custom_id, meant, target, profile, edge, remixed=remixed)
+        if plan is None:
+            return None
+        return replace(plan, mode=mode_for(meant.prompt, account), stealth=account.stealth)
+
+    async def _press(self, plan: RenderPlan, interaction: Interaction, executed: ExecutedInteraction) -> None:
+        text = f"{plan.prompt} {interaction.text}"
+        if self._studio.faults.take("silent", text):
+            return
+        notice = await self._orders.notice(text)
+        if notice is not None and not notice.late:
+            executed.outcome = "refused"
+            refuse(self._studio, interaction, notice)
+            return
+        self._orders.inform(interaction, text)
+        self._mark_used(interaction)
+        await self._workshop.make(interaction, executed, plan, notice)
+
+    def _mark_used(self, interaction: Interaction) -> None:
+        press = interaction.modal.press if interaction.modal is not None else interaction
+        message = self._history.find(interaction.channel.id, interaction.message_id)
+        if message is not None:
+            marked = with_button_used(message, press.custom_id or "", self._studio.profile)
+            self._studio.delivery.update(marked, interaction)
+
+    async def _imagine_words(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
+        await self._orders.picture(interaction, executed, interaction.words or "")
+
+    async def _imagine_choices(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
+        """A number below a description or a shortened prompt: that text is imagined; or all of them."""
+        first, *others = self._desk.choices(interaction)
+        for prompt in others:
+            self._orders.imagine_beside(interaction, executed, prompt)
+        await self._orders.picture(interaction, executed, first)
+
+    async def _cancel(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
+        stopped = self._workshop.cancel(uuid_in(interaction.custom_id or ""))
+        executed.outcome = "done" if stopped else "refused"
+
+
+ENVELOPE, CROSS = "\u2709", "\u274c"
+
+
+class ContextMenu:
+    """Answers message commands and reactions."""
+
+    def __init__(self, studio: BotContext, workshop: RenderQueue, history: History) -> None:
+        self._studio = studio
+        self._workshop = workshop
+        self._history = history
+
+    async def cancel_job(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
+        """Cancel Job: stops the job whose progress message this is (the words are not recorded)."""
+        job_uuid = self._workshop.job_of(interaction.target_id or "")
+        if job_uuid is None or not self._workshop.cancel(job_uuid):
+            executed.outcome = "refused"
+            refuse(self._studio, interaction, UNKNOWN_JOB)
+            return
+        whisper(self._studio, interaction, "Done! The job has been cancelled.")
+        executed.outcome = "done"
+
+    async def dm_results(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
+        """DM Results: the result once more, in the direct messages."""
+        message = self._history.of(interaction.channel.id).get(int(interaction.target_id or 0))
+        if message is None or not message["attachments"]:
+            executed.outcome = "refused"
+            refuse(self._studio, interaction, UNKNOWN_JOB)
+            return
+        self._send_directly(message["content"], message["attachments"])
+        whisper(self._studio, interaction, "Done! Check your direct messages.")
+        executed.outcome = "done"
+
+    def reacted(self, message: Json, emoji: str) -> None:
+        """An envelope asks for a job's seed, a cross takes one's message away (other clients' code)."""
+        emoji = emoji.removesuffix("\ufe0f")
+        if not any(person["id"] == USER_ID for person in message["mentions"]):
+            return
+        if emoji == CROSS:
+            self._take_away(message)
+        elif emoji == ENVELOPE and message["attachments"] and message["components"]:
+            self._tell_seed(message)
+
+    def _take_away(self, message: Json) -> None:
+        job_uuid = self._workshop.job_of(message["id"])
+        if job_uuid is not None:
+            self._workshop.cancel(job_uuid)
+        self._studio.delivery.delete(message)
+
+    def _tell_seed(self, message: Json) -> None:
+        job_uuid = next(uuid for name in _names(message) if (uuid := uuid_in(name)))
+        prompt = message["content"].rpartition("** - ")[0].removeprefix("**")
+        lines = [f"**{prompt}**", f"**Job ID**: {job_uuid}", f"**seed** {int(job_uuid[:8], 16)}"]
+        self._send_directly("\n".join(lines), message["attachments"])
+
+    def _send_directly(self, content: str, attachments: list[Json]) -> None:
+        post = self._studio.forms.post(CHANNELS[DM_CHANNEL_ID], content)
+        self._studio.delivery.create({**post, "attachments": attachments})
+
+
+def _names(message: Json) -> list[str]:
+    return [attachment["filename"] for attachment in message["attachments"]]
+
+
+class Dialogs:
+    """Opens modals. Nothing is rendered by that; it goes on record with the outcome `modal`."""
+
+    def __init__(self, studio: BotContext, sessions: Sessions, modals: OpenModals) -> None:
+        self._studio = studio
+        self._sessions = sessions
+        self._modals = modals
+
+    async def ask(
+        self,
+        form: ModalForm,
+        interaction: Interaction,
+        executed: ExecutedInteraction,
+        succeed: Callable[[], None],
+    ) -> None:
+        """Open a form; INTERACTION_SUCCESS is said before, as discord.py-self needs it."""
+        faults, text = self._studio.faults, interaction.text
+        executed.outcome = "modal"
+        modal = self._modals.open(interaction, form)
+        if faults.take("modal_expired", text):
+            self._modals.close(modal)
+        overtakes = faults.take("modal_first", text) is not None
+        if not overtakes:
+            succeed()
+        if late := faults.take("modal_late", text):
+            await asyncio.sleep(late.number("seconds", 1))
+        if not faults.take("modal_never", text):
+            body = {
+                **_about(interaction, form.custom_id, form.title),
+                "components": self._studio.forms.rows(form.row()),
+            }
+            self._sessions.to_session(interaction.session_id, "INTERACTION_MODAL_CREATE", body)
+        if overtakes:
+            succeed()
+
+    def show_page(self, interaction: Interaction, title: str, path: str) -> None:
+        """Open a page in a frame."""
+        page = {
+            **_about(interaction, f"MJ::iframe::{interaction.id}", title),
+            "iframe_path": f"{path}{interaction.id}",
+            "modal_size": 2,
+        }
+        self._sessions.to_session(interaction.session_id, "INTERACTION_IFRAME_MODAL_CREATE", page)
+
+
+def _about(interaction: Interaction, custom_id: str, title: str) -> Json:
+    nonce = {} if interaction.nonce is None else {"nonce": interaction.nonce}
+    application = {"id": interaction.application_id, "name": application_name(interaction.application_id)}
+    return {
+        "id": interaction.id,
+        **nonce,
+        "application": application,
+        "channel_id": interaction.channel.id,
+        "custom_id": custom_id,
+        "title": title,
+    }

@@ -1,0 +1,350 @@
+"""One picture job as the world sees it: its messages from "Waiting to start" to the result.
+
+The pictures of one job, from its previews to its result, as attachments of its messages.
+
+The message that a finished picture comes in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mjwatch.discord.protocol import FLAG_COMPONENTS_V2, FLAG_LOADING
+from mjwatch.simulator.cdn.render import Picture, preview_size
+from mjwatch.simulator.faults.registry import JobFaults
+from mjwatch.simulator.messages.buttons import rows_below
+from mjwatch.simulator.messages.message import DANGER, button
+from mjwatch.simulator.messages.prompt_text import filename_stem
+from mjwatch.simulator.world import username
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from mjwatch.simulator.cdn.render import ImageKind
+    from mjwatch.simulator.cdn.store import ImageStore, LinkResolver
+    from mjwatch.simulator.faults.registry import FaultRegistry
+    from mjwatch.simulator.gateway.delivery import MessageDelivery
+    from mjwatch.simulator.messages.message import MessageForms
+    from mjwatch.simulator.messages.modals import Interaction
+    from mjwatch.simulator.messages.notices import BotNotice
+    from mjwatch.simulator.messages.plans import RenderPlan
+    from mjwatch.simulator.messages.profiles import Profile
+    from mjwatch.simulator.world import Json, SimulatedChannel
+
+
+UPSCALE_TIME = 0.5
+"""Seconds until U1-U4 are answered (recorded 2026-06)."""
+VIDEO_TIMES = 2
+"""How many times as long as a grid a video takes (recorded 2026-06)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BotContext:
+    """What every job works with."""
+
+    profile: Profile
+    forms: MessageForms
+    delivery: MessageDelivery
+    pictures: ImageStore
+    links: LinkResolver
+    faults: FaultRegistry
+    seconds_per_job: float
+    grid: int
+
+
+def _nobody(_job: RenderJob) -> None:
+    """Whom a stranger's job tells of its end."""
+
+
+@dataclass(slots=True)
+class RenderJob:
+    """A job that has its slot."""
+
+    studio: BotContext
+    interaction: Interaction
+    plan: RenderPlan
+    rng: Random
+    finished: Callable[[RenderJob], None] = _nobody
+    """Told just before the world is."""
+    late_notice: BotNotice | None = None
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    progress: Json | None = None
+    """The progress message, once it exists."""
+    result: Json = field(default_factory=dict)
+    """`id` and `channel_id` of the result's message, once it exists."""
+    _quirks: JobFaults = field(default_factory=JobFaults)
+    _ended_badly: bool = False
+    _prints: JobMessages = field(init=False)
+
+    async def run(self, *, answers: bool) -> bool:
+        """From the first message to the last; False if it ended without a picture.
+
+        ``answers``: the start message answers the interaction. A job that waited in the queue starts with an
+        ordinary message, without nonce and interaction (assumed: clients are known to lose such jobs).
+        """
+        self._quirks = JobFaults.taken(self.studio.faults, f"{self.plan.prompt} {self.interaction.text}")
+        self._prints = JobMessages(self.studio, self.interaction.channel, self.plan, self.uuid, self._quirks)
+        if self.plan.at_once:
+            await asyncio.sleep(min(UPSCALE_TIME, self.studio.seconds_per_job / 10))
+            await self._finish()
+            return True
+        if not self._quirks.no_start:
+            await self._start(answers=answers)
+        rendering = asyncio.create_task(self._prints.render_ahead())
+        try:
+            await self._pass_time()
+            if self._quirks.moderated or self._quirks.stopped or self.late_notice is not None:
+                self._end_badly()
+                return False
+            await rendering
+            await self._finish()
+            return True
+        finally:
+            rendering.cancel()
+
+    async def clear_up(self) -> None:
+        """What follows a final when the slot is free already: the progress message goes, if it goes last."""
+        if self.studio.profile.delete == "after" and not self._ended_badly:
+            await asyncio.sleep(self._moment())
+            self._delete_progress()
+
+    def stop(self) -> None:
+        """A person has cancelled the job."""
+        self._ended_badly = True
+        if self.progress is not None:
+            self.progress |= {"content": self.plan.stopped(), "components": [], "attachments": []}
+            self._prints.drop_previews()
+            self.studio.delivery.update(self.progress, manner=self._quirks.manner)
+
+    async def _start(self, *, answers: bool) -> None:
+        content, buttons = self.plan.waiting() + self._quirks.small_print, self._cancel_button()
+        forms, delivery, manner = self.studio.forms, self.studio.delivery, self._quirks.manner
+        if not answers:
+            self.progress = self._post(content, self.plan.reply_to)
+            self.progress |= {"components": buttons, "flags": self._quirks.flags}
+            delivery.create(self.progress, manner=manner)
+        elif self._quirks.loading_first:
+            self.progress = forms.response(self.interaction, "", flags=FLAG_LOADING | self._quirks.flags)
+            delivery.create(self.progress, self.interaction, manner)
+            await asyncio.sleep(self._moment())
+            self.progress |= {"content": content, "components": buttons, "flags": self._quirks.flags}
+            delivery.update(self.progress, manner=manner)
+        else:
+            flags = self._quirks.flags
+            self.progress = forms.response(self.interaction, content, components=buttons, flags=flags)
+            delivery.create(self.progress, self.interaction, manner)
+
+    def _cancel_button(self) -> list[Json]:
+        """Jobs of buttons can be cancelled by a button; it tells their uuid from the start."""
+        if self.plan.reply_to is None or self.plan.motion == "high":
+            return []
+        cancel = button("Cancel Job", f"MJ::CancelJob::ByJobid::{self.uuid}", style=DANGER)
+        return self.studio.forms.rows([cancel])
+
+    async def _pass_time(self) -> None:
+        times = VIDEO_TIMES if self.plan.motion is not None else 1
+        length = times * self.studio.seconds_per_job * self.rng.uniform(0.6, 1.4)
+        steps = sorted(self.rng.sample(range(1, 19), 3))
+        percents = [0, *(5 * step + self.rng.randint(0, 4) for step in steps)]
+        for percent in percents:
+            await asyncio.sleep(length / (len(percents) + 1))
+            if self.progress is not None and self._quirks.shows_progress:
+                await self._show(percent, self.progress)
+        await asyncio.sleep(length / (len(percents) + 1))
+
+    async def _show(self, percent: int, progress: Json) -> None:
+        if percent >= 20 and not self._quirks.no_preview:
+            progress["attachments"] = await self._prints.previews()
+        status = "paused" if self._quirks.paused and percent % 2 else f"{percent}%"
+        progress["content"] = self.plan.running(status) + self._quirks.small_print
+        self.studio.delivery.update(progress, manner=self._quirks.manner)
+
+    async def _finish(self) -> None:
+        attachment = await self._prints.result()
+        if self.studio.profile.delete == "before" and self.progress is not None:
+            self._delete_progress()
+            await asyncio.sleep(self._moment())
+        for _ in range(2 if self._quirks.final_twice else 1):
+            self._post_final(attachment)
+
+    def _post_final(self, attachment: Json) -> None:
+        delivery, quirks = self.studio.delivery, self._quirks
+        message = self._final(attachment)
+        answered = self.interaction if quirks.nonce_on_final else None
+        self.result = {name: message[name] for name in ("id", "channel_id")}
+        self.finished(self)
+        delivery.create(message, answered, quirks.final_manner)
+        if quirks.final_edited:
+            delivery.update(message, manner=quirks.final_manner)
+
+    def _final(self, attachment: Json) -> Json:
+        forms, profile = self.studio.forms, self.studio.profile
+        website = website_link(profile, self.uuid, self._prints.kind)
+        message = self._post(self.plan.finished(website) + self._quirks.small_print, self._reply_to())
+        message |= {"attachments": [attachment], "flags": self._quirks.flags}
+        message["components"] = forms.rows(*rows_below(self.plan, profile, self.uuid))
+        if self._quirks.nonce_on_final:
+            answer = forms.response(self.interaction, message["content"])
+            message |= {name: answer[name] for name in answer if name.startswith("interaction")}
+        return as_components_v2(message) if self._quirks.components_v2 else message
+
+    def _post(self, content: str, reply_to: str | None) -> Json:
+        return self.studio.forms.post(
+            self.interaction.channel,
+            content,
+            reply_to=reply_to,
+            mentioned=self.plan.user_id,
+            application_id=self.interaction.application_id,
+        )
+
+    def _reply_to(self) -> str | None:
+        """Buttons' results reply to the button's message, prompts' (lately) to their progress message."""
+        if self.plan.reply_to is not None:
+            return self.plan.reply_to
+        if self.progress is None or not self.studio.profile.reference_on_final:
+            return None
+        replied: str = self.progress["id"]
+        return replied
+
+    def _end_badly(self) -> None:
+        self._ended_badly = True
+        if self._quirks.stopped:
+            self.stop()
+        elif self.late_notice is None or self.progress is None:
+            self._delete_progress()
+        else:
+            self._notify(self.late_notice, self.progress)
+
+    def _notify(self, notice: BotNotice, progress: Json) -> None:
+        asked = f"/imagine {self.plan.prompt}" if self.interaction.command else None
+        embeds, delivery = notice.embeds(asked), self.studio.delivery
+        self._prints.drop_previews()
+        if notice.by_reply:
+            delivery.create({**self._post("", progress["id"]), "embeds": embeds}, manner=self._quirks.manner)
+            return
+        progress |= {"embeds": embeds, "attachments": []}
+        delivery.update(progress, manner=self._quirks.manner)
+
+    def _delete_progress(self) -> None:
+        if self.progress is not None:
+            quirks = self._quirks
+            self.studio.delivery.delete(self.progress, quirks.manner, bulk=quirks.delete_bulk)
+            self._prints.drop_previews()
+
+    def _moment(self) -> float:
+        return min(0.3, self.studio.seconds_per_job / 10)
+
+
+VIDEO_FRAMES = 6
+
+
+class JobMessages:
+    """Makes and takes away what hangs on a job's messages."""
+
+    def __init__(
+        self,
+        studio: BotContext,
+        channel: SimulatedChannel,
+        plan: RenderPlan,
+        job_uuid: str,
+        quirks: JobFaults,
+    ) -> None:
+        self._studio = studio
+        self._channel = channel
+        self._plan = plan
+        self._uuid = job_uuid
+        self._quirks = quirks
+        self._previews: list[str] = []
+        self._steps = 0
+
+    @property
+    def kind(self) -> ImageKind:
+        """The format of the result."""
+        if self._plan.motion is None:
+            return self._studio.profile.format
+        return "gif" if self._quirks.as_gif else "webp"
+
+    async def render_ahead(self) -> None:
+        """Render the result while time passes."""
+        await self._studio.pictures.render_ahead(self._picture())
+
+    async def previews(self) -> list[Json]:
+        """The attachments of the next progress message, in place of those before."""
+        self.drop_previews()
+        attachments = [
+            await self._attached(filename, picture) for filename, picture in self._drafts().items()
+        ]
+        self._previews = [attachment["url"] for attachment in attachments]
+        self._steps += 1
+        return attachments
+
+    def drop_previews(self) -> None:
+        """Previews go with their message."""
+        for path in self._previews:
+            self._studio.pictures.remove(path)
+        self._previews = []
+
+    async def result(self) -> Json:
+        """The attachment of the final."""
+        plan, picture = self._plan, self._picture()
+        told = plan.echo if plan.motion is None else f"A pretend scene of {plan.prompt} in motion"
+        stem = filename_stem(username(plan.user_id), told)
+        return await self._attached(f"{stem}_{self._uuid}.{picture.format}", picture)
+
+    def _drafts(self) -> dict[str, Picture]:
+        plan, size = self._plan, preview_size(self._plan.size)
+        if plan.motion is not None:
+            return {
+                f"{self._uuid}_{number - 1}_step_{self._steps}.jpeg": Picture(
+                    self._uuid, plan.prompt, size, "jpeg", (number,)
+                )
+                for number in plan.tiles
+            }
+        named = self._studio.profile.uuid_in_preview and not self._quirks.preview_without_uuid
+        filename = f"{self._uuid}_grid_0.webp" if named else "grid_0.webp"
+        return {filename: Picture(self._uuid, plan.prompt, size, "webp", plan.tiles)}
+
+    def _picture(self) -> Picture:
+        plan = self._plan
+        frames = VIDEO_FRAMES if plan.motion is not None else 1
+        return Picture(plan.picture_of or self._uuid, plan.prompt, plan.size, self.kind, plan.tiles, frames)
+
+    async def _attached(self, filename: str, picture: Picture) -> Json:
+        attachment_id = self._studio.forms.next_id()
+        kind = "ephemeral-attachments" if self._quirks.ephemeral_job else "attachments"
+        path = f"/{kind}/{self._channel.id}/{attachment_id}/{filename}"
+        length = await self._studio.pictures.add(path, picture)
+        return self._studio.forms.attachment(path, attachment_id, picture.size, length)
+
+
+TEXT, GALLERY = 10, 12
+
+
+def website_link(profile: Profile, job_uuid: str, kind: str) -> str:
+    """The link to the website, which comes with webp pictures; with a blank before it."""
+    if kind != "webp":
+        return ""
+    words = "(Open on website for full quality)"
+    if profile.website == "plain":
+        return f" {words}"
+    return f" [{words}](<https://midjourney.com/jobs/{job_uuid}>)"
+
+
+def as_components_v2(message: Json) -> Json:
+    """The same message as a bot may write it one day: all of it is in its components."""
+    (attachment,) = message["attachments"]
+    kept = ("url", "proxy_url", "width", "height", "content_type")
+    media = {name: attachment[name] for name in kept}
+    text: Json = {"type": TEXT, "content": message["content"]}
+    gallery: Json = {"type": GALLERY, "items": [{"media": media, "description": None, "spoiler": False}]}
+    return {
+        **message,
+        "flags": message["flags"] | FLAG_COMPONENTS_V2,
+        "content": "",
+        "attachments": [],
+        "components": [text, gallery, *message["components"]],
+    }

@@ -1,0 +1,216 @@
+"""What goes to Discord for a job, and what is read from the channel: one effect in, one event out."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mjwatch import effects as ef
+from mjwatch import events as ev
+from mjwatch.discord.protocol import NIJI_APPLICATION_ID
+from mjwatch.errors import (
+    AnsweredNoError,
+    JournalError,
+    NotReachedError,
+    UnansweredError,
+    WireError,
+)
+from mjwatch.midjourney.packets import Target
+from mjwatch.midjourney.requests import cancel_packet, order_for
+from mjwatch.model import Refusal, RefusalClass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mjwatch.discord.cdn import AttachmentUploads
+    from mjwatch.discord.rest import DiscordREST
+    from mjwatch.midjourney.requests import JobRequest
+    from mjwatch.model import Job, UploadedImage
+    from mjwatch.outbox.manifest import OutboxChannel
+
+INDEX_FLOOR = 30.0
+"""Seconds between two readings of the command index; it is large, and Discord limits it."""
+
+HISTORY_PAGE = 100
+BEGINNING = "0"
+"""Stands for the newest message of a channel that has none: what is after it is everything."""
+
+HISTORY_PAGES = 50
+
+STOPPED = ev.NotSent("mjwatch was stopped before it was sent", retry_after=0.0)
+
+PRESS_AGAIN = 10.0
+"""Seconds after which a button that stops a job is pressed again, if it could not be."""
+
+LINKS_KEPT = 1800.0
+"""Seconds for which the link of a posted picture is used for other jobs that name the same picture."""
+
+_AS_FILES = frozenset({"blend", "describe"})
+"""Commands that take uploaded files as options; to all others a picture of one's own is a link."""
+
+
+class Sender:
+    """Talks to Discord's API for the loop. Its calls come from one thread, so that one POST is in flight."""
+
+    def __init__(
+        self,
+        rest: DiscordREST,
+        uploads: AttachmentUploads,
+        place: OutboxChannel,
+        application_id: str,
+        images_of: Callable[[Job], Mapping[str, bytes]],
+    ) -> None:
+        """``images_of`` gives the content of a job's local images by name; KeyError for one that is gone."""
+        self._rest = rest
+        self._uploads = uploads
+        self._place = place
+        self._application_id = application_id
+        self._images_of = images_of
+        self._linked: dict[str, UploadedImage] = {}
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stopping.set()
+
+    def submit(self, job: Job) -> ev.JobEvent:
+        """POST what the job wants, once."""
+        target = self._target(job, job.session_id or "")
+        try:
+            payload = self._payload(order_for(job), target, job.nonce or "")
+        except ValueError as error:
+            return ev.Refused(Refusal(RefusalClass.USER, None, str(error)), executed=False)
+        except AnsweredNoError as error:
+            return ev.Refused(error.refusal, executed=False)
+        except WireError as error:
+            return ev.NotSent(f"the command index can't be read: {error}")
+        return STOPPED if self._stopping.is_set() else self._post(payload)
+
+    def press_cancel(self, effect: ef.PressCancel) -> ev.CancelPressed | None:
+        """POST the press of the job's Cancel Job, once; None if mjwatch ends: the next start presses it."""
+        if self._stopping.is_set():
+            return None
+        target = self._target(effect.job, effect.session_id)
+        match self._post(cancel_packet(effect.job, target, effect.nonce)):
+            case ev.NotSent(reason=reason):
+                return ev.CancelPressed(reason, again=PRESS_AGAIN)
+            case ev.Refused(refusal=refusal):
+                words = refusal.title or refusal.detail
+                return ev.CancelPressed(words, refusal, _press_again_in(refusal))
+            case _:
+                return ev.CancelPressed()  # whether an unanswered one has arrived will be seen
+
+    def _target(self, job: Job, session_id: str) -> Target:
+        application = NIJI_APPLICATION_ID if job.prompt.application == "niji" else self._application_id
+        return Target(self._place.channel_id, session_id, application, self._place.guild_id)
+
+    def _payload(self, order: JobRequest, target: Target, nonce: str) -> dict[str, Any]:
+        command = None
+        if order.command is not None:
+            guild, channel = target.guild_id, target.channel_id
+            command = self._rest.command(order.command, target.application_id, guild, channel)
+        return order.assemble(command, target, nonce)
+
+    def _post(self, payload: dict[str, Any]) -> ev.JobEvent:
+        try:
+            self._rest.interact(payload)
+        except NotReachedError as error:
+            return ev.NotSent(str(error))
+        except UnansweredError as error:
+            return ev.OutcomeUnknown(str(error))
+        except AnsweredNoError as error:
+            refusal = error.refusal
+            if refusal.kind is RefusalClass.STALE_VERSION and self._rest.forget_commands(INDEX_FLOOR):
+                return ev.NotSent("the command's version was out of date; it is read anew", retry_after=0.0)
+            return ev.Refused(refusal, executed=False)
+        return ev.Accepted()
+
+    def upload(self, job: Job) -> ev.JobEvent:
+        """Bring the job's local images to Discord, as files for a command or as links for a prompt."""
+        if self._stopping.is_set():
+            return ev.UploadFailed(STOPPED.reason, retry_after=0.0)
+        try:
+            images = self._images_of(job)
+            if job.prompt.command in _AS_FILES:
+                return ev.Uploaded(tuple(self._uploads.upload(self._place.channel_id, images)))
+            return self._links(job, images)
+        except KeyError as error:
+            missing = f"the image {error.args[0]} is no longer in the journal"
+            return ev.UploadFailed(missing, refusal=Refusal(RefusalClass.USER, None, missing))
+        except AnsweredNoError as error:
+            return ev.UploadFailed(str(error), refusal=_of_upload(error.refusal))
+        except (WireError, JournalError) as error:
+            return ev.UploadFailed(str(error))
+
+    def _links(self, job: Job, images: Mapping[str, bytes]) -> ev.JobEvent:
+        """A link for each; one that was posted for another job lately is used again."""
+        channel, now = self._place.channel_id, time.time()
+        self._linked = {key: image for key, image in self._linked.items() if 0 <= now - image.at < LINKS_KEPT}
+        keys = {name: hashlib.sha256(data).hexdigest() for name, data in images.items()}
+        new = {name: data for name, data in images.items() if keys[name] not in self._linked}
+        if new:
+            uploaded = self._uploads.upload(channel, new)
+            try:
+                for image in self._uploads.link(channel, uploaded, _message_nonce(job)):
+                    self._linked[keys[image.filename]] = image
+            except UnansweredError as error:
+                return ev.UploadFailed(str(error), posted=True)
+        return ev.Uploaded(tuple(replace(self._linked[keys[name]], filename=name) for name in images))
+
+    def read_history(self, effect: ef.ReadHistory) -> ev.HistoryRead | ev.HistoryReadFailed:
+        """The messages after an id, and how those that were asked for stand now."""
+        channel = self._place.channel_id
+        try:
+            if effect.after is None:
+                return self._first_look(channel)
+            reread = {start: self._rest.message(channel, start) for start in effect.reread}
+            messages, complete = self._pages(effect.after)
+        except AnsweredNoError as error:
+            return ev.HistoryReadFailed(str(error), error.refusal if error.refusal.needs_human else None)
+        except WireError as error:
+            return ev.HistoryReadFailed(str(error))
+        newest = str(messages[-1]["id"]) if messages else None
+        return ev.HistoryRead(tuple(messages), newest, reread, complete)
+
+    def _first_look(self, channel: str) -> ev.HistoryRead:
+        """Where the channel stands, and what is at work in it: what began by hand must not pass for ours."""
+        newest = self._rest.channel(channel).get("last_message_id")
+        if not isinstance(newest, str):
+            return ev.HistoryRead((), BEGINNING)
+        return ev.HistoryRead(tuple(self._rest.history(channel)), newest)
+
+    def _pages(self, after: str) -> tuple[list[dict[str, Any]], bool]:
+        """The messages after this id, up to so many pages; whether that is all."""
+        messages: list[dict[str, Any]] = []
+        for _ in range(HISTORY_PAGES):
+            page = self._rest.history(self._place.channel_id, after, HISTORY_PAGE)
+            messages += page
+            if len(page) < HISTORY_PAGE:
+                return messages, True
+            after = str(page[-1]["id"])
+        return messages, False
+
+
+def _press_again_in(refusal: Refusal) -> float | None:
+    """Seconds after which Cancel Job may be pressed again; None if that can't help."""
+    if refusal.needs_human:
+        return 0.0  # nothing is sent before the person has acted
+    if refusal.kind not in {RefusalClass.RETRY, RefusalClass.TRANSIENT}:
+        return None
+    return PRESS_AGAIN if refusal.retry_after is None else refusal.retry_after
+
+
+def _of_upload(refusal: Refusal) -> Refusal:
+    """A no to a picture is this job's alone, even if it is for want of a right: prompts without any go on."""
+    if refusal.kind is not RefusalClass.CONFIG:
+        return refusal
+    advice = "Let the account attach files in this channel, or give the picture's address on the web."
+    return replace(refusal, needs_human=False, advice=advice)
+
+
+def _message_nonce(job: Job) -> str:
+    """Always the same for a job: a message that is sent again shortly after is the same message."""
+    return str(int.from_bytes(hashlib.sha256(job.id.encode()).digest()[:8]) >> 1)

@@ -1,0 +1,118 @@
+"""The command line's front door: help, slips, and what goes wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer.main
+
+from mjwatch import __main__, __version__
+from mjwatch.cli import app as cli
+from mjwatch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.helpers.command_result import Told
+
+VERBS = (
+    *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info", "gallery"),
+    *("pause", "resume", "retry", "cancel", "prune"),
+    *("run", "service", "check", "init", "keys", "config"),
+    *("split", "explain", "bundle", "simulate", "demo"),
+)
+SERVICE_VERBS = ("install", "uninstall", "print")
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS, *(f"service {verb}" for verb in SERVICE_VERBS)])
+def test_every_help_fits_eighty_columns_and_cuts_no_sentence(mjwatch: Callable[..., Told], verb: str) -> None:
+    told = mjwatch(*verb.split(), "--help")
+    assert told.code == 0
+    assert all(len(line) <= 80 for line in told.out.splitlines())
+    assert not any(line.endswith("...") for line in told.out.splitlines() if line.startswith("  "))
+
+
+def test_every_verb_says_what_it_does_and_so_does_each_of_its_parts() -> None:
+    group: Any = typer.main.get_group(cli.app)
+    verbs = {name: group.get_command(None, name) for name in group.list_commands(None)}
+    assert tuple(verbs) == VERBS
+    assert tuple(verbs["service"].commands) == SERVICE_VERBS
+    for command in [*verbs.values(), *verbs["service"].commands.values()]:
+        assert command.help.split("\n")[0].endswith(".")
+        assert all(param.help for param in command.params)
+
+
+def test_the_version(mjwatch: Callable[..., Told]) -> None:
+    assert mjwatch("--version") == (0, f"mjwatch {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("stauts", 'there is no verb "stauts" (did you mean status?) - `mjwatch --help` shows all'),
+        ("frobnicate", 'there is no verb "frobnicate" - `mjwatch --help` shows all'),
+        ("service instal", 'service: there is no verb "instal" (did you mean install?)'),
+        (
+            "run --log-format jsn",
+            "run: invalid value for '--log-format': \"jsn\" is none of auto, text, json (did you mean json?)",
+        ),
+        ("service print --user --system", "service print: it is either --user or --system - "),
+        ("list --stat done", 'list: there is no option "--stat" (did you mean --state?)'),
+        ("list --limit all", "list: invalid value for '--limit': Input should be a valid integer - "),
+        ("list --state lost", "list: invalid value for '--state': "),
+        ("split --format gif x", "split: invalid value for '--format': "),
+        ("show", "show: missing argument 'JOB' - `mjwatch show --help` says what it takes"),
+        ("show a\x1b[2J b\n", "show: got unexpected extra argument(s) (b\\x0a) - "),
+    ],
+)
+def test_a_slip_is_told_in_one_line_with_what_was_probably_meant(
+    mjwatch: Callable[..., Told], line: str, words: str
+) -> None:
+    told = mjwatch(*line.split(" "))
+    assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
+    assert told.err.startswith(f"mjwatch: {words}")
+    assert "\x1b" not in told.err
+
+
+def test_a_group_alone_shows_its_help_and_ends_with_two(mjwatch: Callable[..., Told]) -> None:
+    told = mjwatch("service")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("Usage: ")
+
+
+def test_each_thing_that_is_wrong_is_one_line_that_says_what_to_do(
+    mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ConfigError.together([ConfigError("one is\nwrong", "mend it"), ConfigError("so is\x1b two")])
+
+    monkeypatch.setattr(cli, "run", fail)
+    assert mjwatch() == (3, "", "mjwatch: one is wrong - mend it\nmjwatch: so is\\x1b two\n")
+
+
+def test_a_fault_of_our_own_is_one_line_without_the_librarys_words(
+    mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise KeyError("secret")
+
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    monkeypatch.setattr(cli, "run", fail)
+    told = mjwatch()
+    assert told.code == 1
+    assert told.err.startswith("mjwatch: a fault in mjwatch itself: KeyError at test_cli.py:")
+    assert "secret" not in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_a_reader_that_has_gone_ends_it_silently(
+    mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(cli, "run", fail)
+    monkeypatch.setattr(__main__, "_drop_output", lambda: None)
+    assert mjwatch() == (1, "", "")

@@ -1,0 +1,96 @@
+"""``mjwatch gallery``: it says where the page is, makes what is missing, and opens it."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from typing import TYPE_CHECKING
+
+from mjwatch.host.lock import daemon_lock
+from tests.helpers.outbox_factory import an_outbox
+from tests.unit.gallery.test_gallery import entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+    from tests.helpers.command_result import Told
+
+
+def test_it_makes_the_gallery_where_no_daemon_does(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+    folders = an_outbox(tmp_path / "outbox", 60)
+    told = mjwatch("gallery")
+    assert told == (
+        0,
+        f"{tmp_path}/outbox/index.html\n",
+        "adding 60 jobs to the gallery; this takes a while\n",
+    )
+    assert sorted(entries(tmp_path / "outbox")) == sorted(folders)
+    assert json.loads(mjwatch("gallery", "--json").out) == {
+        "page": f"{tmp_path}/outbox/index.html",
+        "address": (tmp_path / "outbox/index.html").as_uri(),
+        "added": 0,
+    }
+
+
+def test_a_rebuild_reads_all_folders_anew(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+    an_outbox(tmp_path / "outbox", 3)
+    mjwatch("gallery")
+    before = entries(tmp_path / "outbox")
+    assert json.loads(mjwatch("gallery", "--rebuild", "--json").out)["added"] == 3
+    assert entries(tmp_path / "outbox") == before
+
+
+def test_what_a_daemon_keeps_is_left_to_it_but_for_a_rebuild(
+    mjwatch: Callable[..., Told], tmp_path: Path
+) -> None:
+    an_outbox(tmp_path / "outbox", 1)
+    mjwatch("gallery")
+    an_outbox(tmp_path / "outbox" / "more", 2)
+    with daemon_lock(tmp_path / "state"):
+        assert json.loads(mjwatch("gallery", "--json").out)["added"] == 0
+        assert json.loads(mjwatch("gallery", "--rebuild", "--json").out)["added"] == 3
+
+
+def test_it_opens_in_a_browser(
+    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def open_it(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", open_it)
+    assert mjwatch("gallery", "--open").code == 0
+    assert opened == [(tmp_path / "outbox/index.html").as_uri()]
+
+
+def test_where_no_browser_starts_it_says_what_to_open(
+    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webbrowser, "open", lambda address: False)
+    told = mjwatch("gallery", "--open")
+    assert told.code == 1
+    assert f"open it by hand: {(tmp_path / 'outbox/index.html').as_uri()}" in told.err
+
+
+def test_without_an_outbox_it_says_what_makes_one(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+    (tmp_path / "outbox").rmdir()
+    told = mjwatch("gallery")
+    assert told.code == 1
+    assert "`mjwatch run` makes it" in told.err
+
+
+def test_without_rights_it_says_what_is_missing(
+    mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("mjwatch.gallery.gallery.durable_folder", refuse)
+    told = mjwatch("gallery")
+    assert told.code == 1
+    assert "the gallery can't be written: Permission denied" in told.err

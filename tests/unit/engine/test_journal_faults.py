@@ -1,0 +1,160 @@
+"""The journal fails at every one of its writes, in every way: nothing is sent before it is written down.
+
+Seen to catch: a POST handed out before its attempt is committed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch import effects as ef
+from mjwatch import events as ev
+from mjwatch.journal.reader import JournalReader
+from mjwatch.journal.writer import Journal
+from mjwatch.model import State
+from tests.helpers.message_shapes import create, result, started
+from tests.unit.engine.test_loop import READY, House
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WORDS = (
+    "database or disk is full",  # ENOSPC
+    "disk I/O error",  # EIO
+    "attempt to write a readonly database",  # EROFS, EACCES
+    "unable to open database file",  # the folder went
+)
+
+
+@dataclass
+class Failing:
+    """A connection that lets the nth writing statement fail; once it is told, all goes well."""
+
+    db: sqlite3.Connection
+    words: str
+    left: int
+    writes: int = 0
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        if not statement.startswith(("SELECT", "PRAGMA", "ROLLBACK")):
+            self.writes += 1
+            self.left -= 1
+            if self.left == 0:
+                raise sqlite3.OperationalError(self.words)
+        return self.db.execute(statement, *values)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.db.in_transaction
+
+    def close(self) -> None:
+        self.db.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "journal.sqlite3"
+    Journal(path).close()
+    yield path
+
+
+def whole_life(path: Path, words: str = "", nth: int = 0) -> tuple[House, int]:
+    """One prompt from the inbox to the outbox; the nth write of the journal fails once."""
+    with closing(Journal(path)) as journal:
+        failing = Failing(journal._db, words, nth)
+        house = House(journal)
+        house.effects = Checked(path)
+        house.engine._perform = house.effects.append
+        house.engine._notices._perform = house.effects.append
+        journal._db = failing  # type: ignore[assignment]
+        house.feed(READY, ev.HistoryRead((), "500"))
+        house.drop("cat.txt", "a cat\n")
+        pass_time(house)
+        for event in ("accepted", "started", "finished", "published"):
+            house.feed(event_of(house, event))
+            pass_time(house)
+        return house, failing.writes
+
+
+def pass_time(house: House) -> None:
+    """Long enough for what has failed to be tried again."""
+    for _ in range(2):
+        house.now += 10.0
+        house.feed(ev.InboxScanned(0))
+
+
+def event_of(house: House, name: str) -> ev.LoopEvent:
+    (submit,) = house.submits()
+    job_id, nonce = submit.job.id, submit.job.nonce
+    match name:
+        case "accepted":
+            return ev.ForJob(job_id, ev.Accepted(), nonce)
+        case "started":
+            return create(started("600", "a cat", nonce=nonce))
+        case "finished":
+            return create(result("700", "a cat", nonce=nonce))
+        case _:
+            return ev.ForJob(job_id, ev.Published("cat-job00001"))
+
+
+class Checked(list[ef.Effect]):
+    """Effects as they are handed out: what each hangs on must be in the file by then."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def append(self, effect: ef.Effect) -> None:
+        with closing(JournalReader(self._path)) as reader:
+            job = next(iter(reader.listed(None, 2)), None)
+            match effect:
+                case ef.Submit():
+                    assert job is not None
+                    assert (job.state, job.nonce) == (State.SUBMITTING, effect.job.nonce)
+                    assert len(reader.attempts_since(0.0)) == 1
+                case ef.FetchResult():
+                    assert job is not None
+                    assert job.result is not None
+                case ef.RemoveFile():
+                    assert job is not None
+                    assert reader.file_of(job.id) is not None
+                case ef.SendNotification():
+                    assert job is not None
+                    assert job.published is not None
+                case _:
+                    pass
+        super().append(effect)
+
+
+def kinds(house: House) -> list[str]:
+    return [type(effect).__name__ for effect in house.effects if not isinstance(effect, ef.ReadHistory)]
+
+
+WRITES = 80
+"""More than one whole life makes; the first test counts them."""
+
+
+def test_a_life_without_faults_makes_so_many_writes(path: Path) -> None:
+    house, writes = whole_life(path)
+    assert kinds(house) == ["RemoveFile", "Submit", "Collect", "Notify"]
+    assert 40 < writes < WRITES
+
+
+@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("nth", range(1, WRITES))
+def test_a_write_that_fails_is_made_later_and_no_effect_comes_before_it_or_twice(
+    path: Path, nth: int, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, writes = whole_life(path, words, nth)
+    assert kinds(house) == ["RemoveFile", "Submit", "Collect", "Notify"]
+    assert (words in caplog.text) == (nth <= writes)
+    with closing(JournalReader(path)) as reader:
+        (job,) = reader.listed(None, 2)
+        assert (job.state, job.folder, len(job.nonces)) == (State.DONE, "cat-job00001", 1)
+        assert len(reader.attempts_since(0.0)) == 1

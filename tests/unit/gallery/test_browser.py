@@ -1,0 +1,263 @@
+"""The gallery in a real browser, with manifests that no daemon writes, a service at work, and half a sync.
+
+What a daemon writes is shown in tests/scenarios/test_gallery_of_many.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch.gallery.gallery import Gallery
+from mjwatch.model import Prompt, ResultKind, State
+from tests.helpers.browser import DESKTOP, PHONE, shown
+from tests.helpers.job_factory import RESULT
+from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.helpers.browser import Shown
+
+pytestmark = pytest.mark.real
+
+HOSTILE = (
+    "<script>window.hacked=1</script><img src=x onerror=window.hacked=2> \"'`${window.hacked=3}`</textarea>"
+)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An outbox with three jobs and their gallery."""
+    outbox = tmp_path_factory.mktemp("gallery") / "outbox"
+    an_outbox(outbox, 3)
+    bring_up(outbox)
+    return outbox
+
+
+def bring_up(outbox: Path) -> Gallery:
+    gallery = Gallery(outbox, outbox.parent / "state")
+    gallery.install()
+    gallery.add(gallery.hint())
+    return gallery
+
+
+def open_job(gallery: Shown, job: str) -> None:
+    gallery.page.locator(f'.card[href="#{job}"]').click()
+    gallery.page.locator("#panel[open]").wait_for()
+
+
+# ---- what only some jobs have
+
+
+def test_days_are_counted_from_the_first_to_the_last(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    an_outbox(outbox, 60)  # 71 minutes apart, from the first of March
+    bring_up(outbox)
+    with shown(browser, outbox, **DESKTOP, timezone_id="UTC") as gallery:
+        gallery.open()
+        gallery.page.locator("#more").click()
+        for first, last, jobs in (("01", "01", 14), ("02", "02", 20), ("01", "02", 34), ("02", "01", 0)):
+            gallery.page.locator("#from").fill(f"2026-03-{first}")
+            gallery.page.locator("#to").fill(f"2026-03-{last}")
+            assert gallery.page.locator("#count").text_content() == f"{jobs} of 60 jobs"
+
+
+def test_single_pictures_videos_and_answers_in_words_are_shown(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    single = a_job(1, prompt=Prompt("", action="U1"), parent="000000zz")
+    folder = outbox / a_folder(outbox, single)
+    shutil.copy(folder / "note_1.webp", folder / "note_U1.webp")
+    alter(folder, '"images": [', '"images": [{"file": "note_U1.webp", "width": 24, "height": 16}], "x": [')
+    video = outbox / a_folder(outbox, a_job(2))
+    (video / "note.mp4").write_bytes(bytes(64))
+    alter(video, '"images": [', '"images": [{"file": "note.mp4", "width": 24, "height": 16}], "x": [')
+    words = ResultKind.TEXT
+    answer = a_job(3, prompt=Prompt("", command="describe"), result=None, state=State.DONE, refusal=None)
+    a_folder(outbox, answer)
+    alter(
+        outbox / "sketches" / "note-000003zz",
+        '"text": null',
+        f'"text": "1. a quiet harbour", "kind": "{words}"',
+    )
+    bring_up(outbox)
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open()
+        assert gallery.page.locator(".card").count() == 3
+        open_job(gallery, "000001zz")
+        assert gallery.page.locator(".shot img").count() == 1
+        assert "000000zz, which is not here" in gallery.page.locator(".facts").inner_text()
+        gallery.page.keyboard.press("Escape")
+        open_job(gallery, "000002zz")
+        assert gallery.page.locator("video[controls]").count() == 1
+        gallery.page.keyboard.press("Escape")
+        open_job(gallery, "000003zz")
+        assert gallery.page.locator(".words").inner_text() == "1. a quiet harbour"
+
+
+def alter(folder: Path, before: str, after: str) -> None:
+    """Change a manifest by hand."""
+    path = folder / "manifest.json"
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), encoding="utf-8")
+
+
+def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    name = "\"><svg onload=window.hacked=4>'%3Cb%3E #?&;"
+    job = a_job(
+        1,
+        prompt=Prompt(f"{HOSTILE} --ar {HOSTILE}", label=HOSTILE, action=HOSTILE),
+        parent="000002zz",
+        source=None,
+        result=RESULT,
+    )
+    path = a_folder(outbox, job, name=name.replace("/", "_"))
+    (outbox / "javascript:window.hacked=5").mkdir()
+    (outbox / path).rename(outbox / "javascript:window.hacked=5" / f"{name} folder")
+    failed = a_job(2, state=State.FAILED, result=None, prompt=Prompt(HOSTILE))
+    a_folder(outbox, failed)
+    gallery_on_disk = bring_up(outbox)
+    gallery_on_disk.tell(
+        {
+            "at": "2026-11-22T12:00:00.000Z",
+            "service": "running",
+            "paused": HOSTILE,
+            "mend": f"`{HOSTILE}`",
+            "jobs": {"running": 1},
+            "live": [{"job": HOSTILE, "state": HOSTILE, "prompt": HOSTILE, "percent": None}],
+        }
+    )
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open()
+        assert gallery.page.locator("#alert").inner_text().count(HOSTILE.replace("`", "")) == 2
+        gallery.page.locator("#service summary").click()
+        gallery.page.locator("#service summary").click()
+        gallery.search("<script>window")
+        assert gallery.page.locator(".card").count() == 2
+        open_job(gallery, "000001zz")
+        gallery.whole(gallery.page.locator(".shot img"))  # its pictures are found under that name
+        assert gallery.page.locator(".prompt p").first.inner_text().startswith(HOSTILE)
+        for link in gallery.page.locator(".files a").element_handles():
+            assert Path(
+                gallery.page.evaluate("a => decodeURIComponent(new URL(a.href).pathname)", link)
+            ).is_file()
+        gallery.page.locator(".relative").click()
+        gallery.page.wait_for_url("**#000002zz")
+        assert gallery.page.locator("script:not([src])").count() == 0
+        assert gallery.page.evaluate("document.querySelectorAll('svg[onload], img[onerror]').length") == 0
+
+
+def test_a_script_that_got_into_the_page_would_not_run(browser: Browser, three: Path) -> None:
+    """The policy holds on a disk too."""
+    with shown(browser, three, **DESKTOP) as gallery:
+        gallery.open()
+        tried: Any = gallery.page.evaluate(
+            """async () => {
+              const tried = [];
+              const attempt = (name, what) => { try { what(); } catch (error) { tried.push(error.name); } };
+              attempt("html", () => (document.body.innerHTML = "<img src=x onerror=window.hacked=1>"));
+              attempt("source", () => (document.createElement("script").src = "x.js"));
+              attempt("code", () => (document.createElement("script").textContent = "window.hacked = 2"));
+              attempt("policy", () => trustedTypes.createPolicy("mine", {}));
+              await fetch("index.html").catch((error) => tried.push(error.name));
+              const image = new Image();
+              const failed = new Promise((resolve) => (image.onerror = () => resolve("refused")));
+              image.src = "https://example.invalid/x.png";
+              tried.push(await failed);
+              return tried;
+            }"""
+        )
+        assert tried == ["TypeError"] * 5 + ["refused"]
+        assert len(gallery.complaints) >= len(tried)
+        gallery.complaints.clear()  # of what was tried
+        gallery.requests.clear()
+
+
+# ---- the service, news, and what has not arrived
+
+
+STATUS = {
+    "at": "2026-11-22T12:00:00.000Z",
+    "service": "running",
+    "paused": None,
+    "mend": None,
+    "trouble": None,
+    "jobs": {"queued": 4, "running": 1, "submitted": 1},
+    "live": [{"job": "7k3f9a2m", "state": "running", "prompt": "a quiet harbour", "percent": 46}],
+    "sent_in_24h": 17,
+    "max_per_day": 200,
+    "capped_until": None,
+}
+
+
+def test_the_banner_tells_what_runs_and_why_it_is_paused(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    gallery_on_disk = bring_up(outbox)
+    with shown(browser, outbox, **PHONE) as gallery:
+        gallery.open()
+        assert gallery.page.locator("#service").is_hidden()
+        assert gallery.page.locator("#empty").inner_text().startswith("No pictures yet")
+        gallery_on_disk.tell(STATUS)
+        gallery.open()
+        gallery.page.locator("#service summary").click()
+        assert gallery.page.locator("#service-word").inner_text() == "2 running · 4 queued"
+        more = gallery.page.locator("#service-more").inner_text()
+        assert "running 46 %" in more
+        assert "17 of 200" in more
+        assert gallery.page.locator("#alert").is_hidden()
+        gallery_on_disk.tell({**STATUS, "paused": "a captcha", "mend": "see to it, then `mjwatch resume`"})
+        gallery.open()
+        assert gallery.page.locator("#service-word").inner_text() == "Paused · 2 running · 4 queued"
+        alert = gallery.page.locator("#alert").inner_text()
+        assert "A captcha" in alert
+        assert "See to it, then mjwatch resume" in alert
+        gallery_on_disk.tell({**STATUS, "service": "stopped", "jobs": {"queued": 1}, "live": []})
+        gallery.open()
+        assert gallery.page.locator("#service-word").inner_text() == "Stopped"
+
+
+def test_news_come_without_loading_the_page_again(browser: Browser, tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    an_outbox(outbox, 2)
+    gallery_on_disk = bring_up(outbox)
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open()
+        gallery.page.locator('.card[href="#000001zz"]').focus()
+        gallery_on_disk.add([a_folder(outbox, a_job(2))])
+        gallery_on_disk.tell(STATUS)
+        gallery.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        gallery.page.locator('.card[href="#000002zz"]').wait_for()
+        gallery.page.locator("#service-word", has_text="2 running").wait_for()
+        assert gallery.count() == "3 jobs"
+        assert gallery.focused() == "000001zz"
+
+
+def test_what_has_not_arrived_yet_is_said(browser: Browser, tmp_path: Path) -> None:
+    """A sync may bring the data before the pictures, or a chunk after the index that names it."""
+    outbox = tmp_path / "outbox"
+    an_outbox(outbox, 3)
+    bring_up(outbox)
+    (outbox / "_gallery/thumbs/0/000000zz.webp").unlink()
+    (outbox / "clients/acme/note-000001zz/note_2.webp").unlink()
+    (outbox / "_gallery/index.js").write_text('gallery.index({"chunks":3})\n')
+    with shown(browser, outbox, **DESKTOP) as gallery:
+        gallery.open("#000001zz")
+        gallery.page.locator(".shot", has_text="note_2.webp is not here yet").wait_for()
+        gallery.page.keyboard.press("Escape")
+        gallery.page.locator('.card[href="#000000zz"]', has_text="Not here yet").wait_for()
+        missing = [line for line in gallery.complaints if "ERR_FILE_NOT_FOUND" in line]
+        assert missing == gallery.complaints
+        gallery.complaints.clear()
+
+
+def test_without_scripts_it_says_so(browser: Browser, three: Path) -> None:
+    with shown(browser, three, java_script_enabled=False) as gallery:
+        gallery.page.goto(gallery.address)
+        assert "needs JavaScript" in gallery.page.inner_text("noscript")
+        context = gallery.page.context
+        assert len(context.pages) == 1

@@ -1,0 +1,206 @@
+"""The gallery's thread: nothing waits for it, nothing ends it, and it catches up with what it missed.
+
+Seen to catch: a folder that was published while the outbox was looked through, lost; a queue without an end;
+a stop that leaves out what was published before it; one fault that ends the thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from mjwatch.errors import OutboxError
+from mjwatch.gallery import updater as keeper_module
+from mjwatch.gallery.gallery import NONE_MADE, Gallery
+from mjwatch.gallery.updater import BATCH, GalleryUpdater
+from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
+from tests.unit.gallery.test_gallery import entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+HANG = 30.0
+
+
+class FakeGallery:
+    """Notes what it is asked to do; each call may be held up or go wrong."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self.missing: list[str] = []
+        self.made: dict[str, bytes] = {}
+        self.error: Exception | None = None
+        self.may_go = threading.Event()
+        self.may_go.set()
+        self.began = threading.Semaphore(0)
+
+    def install(self) -> None:
+        self._called("install")
+
+    def add(self, folders: Iterable[str], made: Mapping[str, bytes] = NONE_MADE) -> None:
+        self._called("add", *folders)
+        self.made |= made
+
+    def hint(self) -> list[str]:
+        self._called("mend")
+        missing, self.missing = self.missing, []
+        return missing
+
+    def tidy(self) -> None:
+        self._called("tidy")
+
+    def _called(self, *call: str) -> None:
+        self.began.release()
+        assert self.may_go.wait(HANG)
+        if self.error is not None:
+            raise self.error
+        self.calls.append(call)
+
+    def added(self) -> list[str]:
+        return [folder for call in self.calls if call[0] == "add" for folder in call[1:]]
+
+
+@contextmanager
+def kept(gallery: FakeGallery, *, mend_first: bool = True, retry: float = 60.0) -> Iterator[GalleryUpdater]:
+    keeper = GalleryUpdater(cast("Gallery", gallery), mend_first=mend_first, retry=retry)
+    keeper.start()
+    yield keeper
+    gallery.may_go.set()
+    keeper.stop(HANG)
+    assert not keeper._thread.is_alive()
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + HANG
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_start_installs_mends_and_tidies_in_this_order() -> None:
+    gallery = FakeGallery()
+    gallery.missing = [f"f{n}" for n in range(BATCH + 1)]
+    missing = tuple(gallery.missing)
+    with kept(gallery):
+        wait_until(lambda: ("tidy",) in gallery.calls)
+    assert gallery.calls == [
+        ("install",),
+        ("mend",),
+        ("add", *missing[:BATCH]),
+        ("add", *missing[BATCH:]),
+        ("tidy",),
+    ]
+
+
+def test_one_that_need_not_mend_only_adds() -> None:
+    gallery = FakeGallery()
+    with kept(gallery, mend_first=False) as keeper:
+        keeper.published("a")
+    assert gallery.calls == [("install",), ("add", "a")]
+
+
+def test_a_thumbnail_goes_with_its_folder() -> None:
+    gallery = FakeGallery()
+    with kept(gallery, mend_first=False) as keeper:
+        keeper.published("a", b"small")
+        keeper.published("b")
+    assert gallery.made == {"a": b"small"}
+
+
+def test_what_is_published_goes_before_what_an_earlier_run_left_out() -> None:
+    gallery = FakeGallery()
+    gallery.missing = [f"old{n}" for n in range(3 * BATCH)]
+    gallery.may_go.clear()
+    with kept(gallery) as keeper:
+        keeper.published("new")
+        gallery.may_go.set()
+        wait_until(lambda: ("tidy",) in gallery.calls)
+    assert gallery.added()[0] == "new"
+    assert len(gallery.added()) == 1 + 3 * BATCH
+
+
+def test_publishing_never_waits_and_more_than_fits_is_found_by_looking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keeper_module, "QUEUE", 4)
+    gallery = FakeGallery()
+    gallery.may_go.clear()
+    with kept(gallery, mend_first=False) as keeper:
+        assert gallery.began.acquire(timeout=HANG)
+        for number in range(100):
+            keeper.published(str(number))
+        assert len(keeper._fresh) == 4
+        gallery.missing = [str(number) for number in range(4, 100)]
+        gallery.may_go.set()
+        wait_until(lambda: len(gallery.added()) == 100)
+    assert sorted(gallery.added(), key=int) == [str(number) for number in range(100)]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OutboxError("nothing is mounted")])
+def test_what_can_not_be_written_is_told_once_and_tried_again(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    gallery = FakeGallery()
+    gallery.error = error
+    with kept(gallery, retry=0.01) as keeper:
+        for _ in range(5):
+            assert gallery.began.acquire(timeout=HANG)
+        keeper.published("a")
+        gallery.missing = ["a", "b"]
+        gallery.error = None
+        wait_until(lambda: set(gallery.added()) == {"a", "b"})
+    assert caplog.text.count("can't be written") == 1
+
+
+def test_a_fault_ends_neither_the_thread_nor_the_gallery(caplog: pytest.LogCaptureFixture) -> None:
+    gallery = FakeGallery()
+    with kept(gallery, mend_first=False) as keeper:
+        wait_until(lambda: gallery.calls == [("install",)])
+        gallery.error = KeyError("unforeseen")
+        keeper.published("a")
+        wait_until(lambda: "unforeseen" in caplog.text)
+        gallery.error = None
+        keeper.published("b")
+    assert gallery.added() == ["b"]
+
+
+def test_a_stop_adds_what_was_published_and_leaves_the_rest_to_the_next_start() -> None:
+    gallery = FakeGallery()
+    gallery.missing = [f"old{n}" for n in range(100 * BATCH)]
+    gallery.may_go.clear()
+    with kept(gallery) as keeper:
+        for _ in range(1):
+            assert gallery.began.acquire(timeout=HANG)
+        keeper.published("new")
+    assert "new" in gallery.added()
+    assert len(gallery.added()) < 100 * BATCH
+
+
+def test_a_stop_waits_no_longer_than_it_is_told() -> None:
+    gallery = FakeGallery()
+    gallery.may_go.clear()
+    with kept(gallery) as keeper:
+        assert gallery.began.acquire(timeout=HANG)
+        keeper.stop(0.01)
+        assert keeper._thread.is_alive()
+
+
+def test_a_real_gallery_is_brought_up_and_kept(tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox"
+    folders = an_outbox(outbox, 3)
+    keeper = GalleryUpdater(Gallery(outbox, tmp_path / "state"))
+    keeper.start()
+    folders.append(a_folder(outbox, a_job(3)))
+    keeper.published(folders[-1])
+    keeper.tell({"service": "running"})
+    try:
+        wait_until(lambda: (outbox / "_gallery/index.js").exists() and len(entries(outbox)) == 4)
+    finally:
+        keeper.stop(HANG)
+    assert sorted(entries(outbox)) == sorted(folders)
+    assert (outbox / "index.html").exists()

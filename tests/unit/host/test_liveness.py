@@ -1,0 +1,204 @@
+"""Which parts of the service say that they no longer do their work, so that systemd may start it again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch import effects as ef
+from mjwatch import runtime as building
+from mjwatch.config import Config, Keys, Secret
+from mjwatch.discord import connection as connecting
+from mjwatch.discord.connection import WebsocketConnection
+from mjwatch.discord.session import GatewaySession
+from mjwatch.inbox import inbox as looking
+from mjwatch.inbox.inbox import Inbox
+from mjwatch.runtime import Runtime
+from mjwatch.workers import pool as working
+from mjwatch.workers.pool import WorkerPool
+from tests.helpers.wire_servers import gateway_server
+from tests.unit.discord.test_connection import TOKEN, welcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+HANG = 20.0
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + HANG
+    while not happened():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """Whoever waits at it hangs, as at a disk or a wire that never answers, until the test ends."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def hanging_at(gate: threading.Event) -> Callable[..., None]:
+    def hang(*_: object) -> None:
+        gate.wait(HANG)
+
+    return hang
+
+
+@pytest.fixture
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever takes any time at all hangs."""
+    for module, name in (
+        (working, "LONGEST_EFFECT"),
+        (looking, "LONGEST_LOOK"),
+        (connecting, "LONGEST_ROUND"),
+        (building, "LONGEST_TURN"),
+    ):
+        monkeypatch.setattr(module, name, 0.0)
+
+
+@contextmanager
+def a_worker(remove_file: Callable[..., object]) -> Iterator[WorkerPool]:
+    class Nobody:
+        """Nothing is sent or collected."""
+
+        def stop(self) -> None:
+            """Nothing to end."""
+
+    nobody: Any = Nobody()
+    worker = WorkerPool(
+        lambda event: None,
+        sender=nobody,
+        collector=nobody,
+        subscribe=lambda: None,
+        probe=lambda: None,
+        remove_file=remove_file,
+        leave_file=lambda path, why, seconds: None,
+        notify=lambda news: None,
+    )
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop(HANG)
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_a_worker_that_hangs_at_an_effect_is_not_well_until_it_goes_on(gate: threading.Event) -> None:
+    with a_worker(hanging_at(gate)) as worker:
+        assert worker.healthy
+        worker.perform(ef.RemoveFile("cat.txt", (1,)))
+        wait_until(lambda: not worker.healthy)
+        gate.set()
+        wait_until(lambda: worker.healthy)
+
+
+def test_a_worker_that_lost_a_thread_is_not_well() -> None:
+    with a_worker(lambda path, identity: True) as worker:
+        worker._collecting[0].put(None)
+        wait_until(lambda: not worker.healthy)
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_an_inbox_that_hangs_in_a_look_is_not_well(tmp_path: Path, gate: threading.Event) -> None:
+    inbox = Inbox(tmp_path, hanging_at(gate), settle=0.0, settle_incomplete=0.0, scan_interval=0.02)
+    inbox.start()
+    try:
+        wait_until(lambda: not inbox.healthy)
+        gate.set()
+        wait_until(lambda: inbox.healthy)
+    finally:
+        gate.set()
+        inbox.stop()
+    assert not inbox.healthy
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_a_gateway_thread_that_hangs_is_not_well(gate: threading.Event) -> None:
+    with gateway_server(welcome) as server:
+        session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url=server.url)
+        connection = WebsocketConnection(session, hanging_at(gate))
+        connection.start()
+        wait_until(lambda: not connection.healthy)
+        gate.set()
+        connection.stop(resumable=True)
+        assert not connection.healthy
+
+
+def test_a_gateway_thread_that_waits_or_was_refused_is_well() -> None:
+    session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url="ws://127.0.0.1:9")
+    connection = WebsocketConnection(session, lambda event: None)
+    connection.start()
+    assert connection.healthy
+    connection.stop(resumable=True)
+
+    async def refuse(_server: Any, peer: Any, _request: Any) -> None:
+        await peer.hello()
+        await peer.expect(2)
+        await peer.close(4004)
+
+    with gateway_server(refuse) as server:
+        session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url=server.url)
+        connection = WebsocketConnection(session, lambda event: None)
+        connection.start()
+        wait_until(lambda: not connection.alive)
+        assert connection.healthy
+        connection.stop(resumable=True)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    """A whole service of which nobody answers the wire; its loop does not run."""
+    text = (
+        '[discord]\napi_url = "http://127.0.0.1:9"\ngateway_url = "ws://127.0.0.1:9"\n'
+        "[outbox]\ngallery = false\n[inbox]\nscan_interval = 0.1\n"
+    )
+    config = Config.from_toml(text, tmp_path / "config.toml", environ={})
+    for folder in (config.inbox.path, config.outbox.path, config.state.path):
+        folder.mkdir()
+    keys = Keys(Secret("an-invented-token"), None, "1111000000000000003")
+    with Runtime(config, keys) as runtime:
+        yield runtime
+
+
+def test_a_service_names_its_parts_that_do_not_work(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert runtime.unhealthy_parts() == []
+    runtime._pokes.stop()
+    assert runtime.unhealthy_parts() == ["control"]
+    runtime._inbox.stop()
+    monkeypatch.setattr(runtime._connection, "_thread", None)
+    runtime._worker._sending.put(None)
+    wait_until(lambda: "the workers" in runtime.unhealthy_parts())
+    assert runtime.unhealthy_parts() == ["the inbox", "the gateway", "the workers", "control"]
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_a_loop_that_does_not_turn_hangs_and_one_that_ends_does_not(
+    runtime: Runtime, gate: threading.Event
+) -> None:
+    def is_last() -> bool:
+        gate.wait(HANG)
+        return True
+
+    loop = threading.Thread(target=runtime.run, args=(is_last,))
+    loop.start()
+    wait_until(lambda: "the loop" in runtime.unhealthy_parts())
+    gate.set()
+    loop.join(HANG)
+    assert not loop.is_alive()
+
+
+def test_it_has_started_once_inbox_and_gateway_are_up_or_say_what_they_wait_for(runtime: Runtime) -> None:
+    assert not runtime.started
+    runtime.run(lambda: runtime.started)
+    assert runtime.engine.reach.trouble is not None
+    assert runtime.engine.inflow.waiting == 0

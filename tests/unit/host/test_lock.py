@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mjwatch.errors import ConfigError, DaemonError
+from mjwatch.host import lock
+from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
+from mjwatch.host.running import LOCK_FILE, daemon_runs
+from tests.helpers.unprivileged_user import unprivileged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OWNER = """
+import sys
+from pathlib import Path
+from mjwatch.host.lock import account_lock, daemon_lock
+with daemon_lock(Path(sys.argv[1])):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def owner(state: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that owns this state folder."""
+    command = [sys.executable, "-c", OWNER, str(state)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mine\n"
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 0.05)
+
+
+def test_one_folder_has_one_owner(tmp_path: Path) -> None:
+    with owner(tmp_path) as process:
+        assert daemon_runs(tmp_path)
+        with pytest.raises(DaemonError, match="another mjwatch already works with"), daemon_lock(tmp_path):
+            pass
+        process.communicate()
+    assert not daemon_runs(tmp_path)
+    with daemon_lock(tmp_path):
+        assert daemon_runs(tmp_path)
+    assert not daemon_runs(tmp_path)
+
+
+def test_a_killed_owner_owns_nothing(tmp_path: Path) -> None:
+    with owner(tmp_path) as process:
+        process.kill()
+        assert process.wait(20) == -signal.SIGKILL
+    assert (tmp_path / LOCK_FILE).exists()
+    assert not daemon_runs(tmp_path)
+    with daemon_lock(tmp_path):
+        pass
+
+
+def test_another_folder_is_another_matter(tmp_path: Path) -> None:
+    with daemon_lock(tmp_path / "one"), daemon_lock(tmp_path / "two"):
+        assert daemon_runs(tmp_path / "one")
+    assert not daemon_runs(tmp_path / "three")
+    assert not (tmp_path / "three").exists()
+
+
+def test_an_error_inside_lets_the_folder_go(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), daemon_lock(tmp_path):
+        raise RuntimeError
+    assert not daemon_runs(tmp_path)
+
+
+def test_those_who_ask_never_take_each_other_for_the_owner(tmp_path: Path) -> None:
+    with daemon_lock(tmp_path):
+        pass
+    answers: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: answers.extend(daemon_runs(tmp_path) for _ in range(200)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert answers == [False] * 800
+
+
+def test_who_starts_is_not_kept_out_by_those_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 20.0)
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            daemon_runs(tmp_path)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(5):
+            with daemon_lock(tmp_path):
+                pass
+    finally:
+        done.set()
+        asking.join(20)
+
+
+def test_who_may_only_read_can_ask(tmp_path: Path) -> None:
+    with unprivileged() as folder:
+        state = folder / "state"
+        with daemon_lock(state):
+            (state / LOCK_FILE).chmod(0o444)
+            state.chmod(0o555)
+            assert daemon_runs(state)
+        assert not daemon_runs(state)
+
+
+def test_rights_that_are_missing_are_told_in_words() -> None:
+    with unprivileged() as folder:
+        state = folder / "state"
+        with daemon_lock(state):
+            pass
+        (state / LOCK_FILE).chmod(0)
+        state.chmod(0o500)
+        with pytest.raises(DaemonError, match="can't be used: Permission denied"), daemon_lock(state):
+            pass
+        state.chmod(0)
+        with pytest.raises(DaemonError, match="can't be read: Permission denied"):
+            daemon_runs(state)
+
+
+def test_a_file_where_the_folder_belongs_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    with pytest.raises(DaemonError, match="can't be used"), daemon_lock(tmp_path / "state"):
+        pass
+
+
+# ---- one account and channel
+
+URL, TOKEN, CHANNEL = "http://127.0.0.1:1", "invented.token.of-no-account", "1234"
+
+ACCOUNT = f"""
+import sys
+from mjwatch.host.lock import account_lock
+with account_lock("{URL}", "{TOKEN}", "{CHANNEL}"):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_token_and_channel_have_one_sender_on_a_machine() -> None:
+    command = [sys.executable, "-c", ACCOUNT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mine\n"
+        with (
+            pytest.raises(DaemonError, match="sends with this token into this channel already") as error,
+            account_lock(URL, TOKEN, CHANNEL),
+        ):
+            pass
+        assert TOKEN not in str(error.value)
+        for url, token, channel in (
+            ("http://127.0.0.1:2", TOKEN, CHANNEL),
+            (URL, "x", CHANNEL),
+            (URL, TOKEN, "5"),
+        ):
+            with account_lock(url, token, channel):
+                pass
+        process.kill()
+        process.wait()
+        with account_lock(URL, TOKEN, CHANNEL):
+            pass
+
+
+def test_what_others_can_see_of_it_does_not_tell_the_token() -> None:
+    with account_lock(URL, TOKEN, CHANNEL):
+        seen = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
+    assert "@mjwatch-" in seen
+    assert TOKEN not in seen
+
+
+# ---- one inbox
+
+TAKER = """
+import sys
+from pathlib import Path
+from mjwatch.host.lock import inbox_lock
+with inbox_lock(Path(sys.argv[1]), "1234567890abcdef"):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_inbox_has_one_taker_on_a_machine_by_whatever_path(tmp_path: Path) -> None:
+    inbox, link, other = tmp_path / "a" / "inbox", tmp_path / "link", tmp_path / "other"
+    command = [sys.executable, "-c", TAKER, str(inbox)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mine\n"
+        link.symlink_to(inbox)
+        for path in (inbox, link):
+            with (
+                pytest.raises(DaemonError, match=r"takes the prompt files from .* already") as error,
+                inbox_lock(path, "1234567890abcdef"),
+            ):
+                pass
+            assert error.value.exit_code == 3
+        with inbox_lock(other, "1234567890abcdef"), inbox_lock(inbox, "another machine"):
+            pass
+        process.kill()
+        process.wait()
+    with inbox_lock(inbox, "1234567890abcdef"):
+        pass
+
+
+def test_an_inbox_that_can_not_be_made_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "inbox").write_text("in the way")
+    with pytest.raises(ConfigError, match="can't be made"), inbox_lock(tmp_path / "inbox", "x"):
+        pass

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mjwatch.host import platform
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_machines_are_told_apart_and_their_own_id_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "machine-id"
+    monkeypatch.setattr(platform, "ID_FILES", (tmp_path / "none", file))
+    found = []
+    for own in ("0123456789abcdef0123456789abcdef\n", "ffffffffffffffffffffffffffffffff\n"):
+        file.write_text(own)
+        found.append(platform.machine_id())
+        assert platform.machine_id() == found[-1]
+        assert found[-1] not in own
+    assert found[0] != found[1]
+    assert {len(one) for one in found} == {16}
+
+
+def test_a_machine_without_an_id_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "ID_FILES", (tmp_path / "none",))
+    monkeypatch.setattr("platform.node", lambda: "one")
+    one = platform.machine_id()
+    monkeypatch.setattr("platform.node", lambda: "other")
+    assert platform.machine_id() != one
+    assert platform.host_name() == "other"
+    monkeypatch.setattr("platform.node", lambda: "")
+    assert platform.host_name() == "unnamed"

@@ -1,0 +1,133 @@
+"""A large journal that was closed well opens at once; one that was touched or left by a crash is looked over.
+
+Seen to catch: a seal that fits a file which was changed, copied or left by a crash; one that is not broken.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mjwatch.errors import JournalError
+from mjwatch.journal import database
+from mjwatch.journal import database as seal_module
+from mjwatch.journal.writer import Journal
+from tests.helpers.job_factory import made_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One that was closed well, and counts as large."""
+    monkeypatch.setattr(seal_module, "LARGE", 0)
+    path = tmp_path / "journal.sqlite3"
+    with closing(Journal(path)) as journal:
+        journal.accept(None, [(made_job(f"job{number}"), "twin") for number in range(200)], 1.0)
+    return path
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The journals that were looked through."""
+    looked: list[Path] = []
+    whole = database._check_sound
+
+    def noted(db: object, path: Path) -> None:
+        looked.append(path)
+        whole(db, path)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(database, "_check_sound", noted)
+    return looked
+
+
+def opened(path: Path) -> None:
+    with closing(Journal(path)) as journal:
+        assert len(journal.listed(None, 500)) == 200
+
+
+def test_what_was_closed_well_is_not_looked_through_again(path: Path, looked: list[Path]) -> None:
+    for _ in range(3):
+        opened(path)
+    assert looked == []
+
+
+def test_a_small_one_is_always_looked_through(
+    path: Path, looked: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal_module, "LARGE", path.stat().st_size + 1)
+    opened(path)
+    opened(path)
+    assert looked == [path]
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def touch(path: Path) -> None:
+    os.utime(path, ns=(1, 1))
+
+
+def replace_by_a_copy(path: Path) -> None:
+    shutil.copy2(path, path.with_name("copy"))
+    path.with_name("copy").replace(path)
+
+
+def write_back_as_it_was(path: Path) -> None:
+    path.write_bytes(path.read_bytes())
+
+
+def scratch_the_seal(path: Path) -> None:
+    path.with_name(f"{path.name}-seal").write_bytes(b"\xff{")
+
+
+def remove_the_seal(path: Path) -> None:
+    path.with_name(f"{path.name}-seal").unlink()
+
+
+def leave_a_wal_file(path: Path) -> None:
+    path.with_name(f"{path.name}-wal").touch()
+
+
+@pytest.mark.parametrize(
+    "meddle",
+    [touch, replace_by_a_copy, write_back_as_it_was, scratch_the_seal, remove_the_seal, leave_a_wal_file],
+)
+def test_what_somebody_touched_is_looked_through(
+    path: Path, looked: list[Path], meddle: Callable[[Path], None]
+) -> None:
+    meddle(path)
+    opened(path)
+    assert looked == [path]
+
+
+def test_damage_is_found_at_the_next_start(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:8192] + b"\0" * 4096 + data[12288:])
+    with pytest.raises(JournalError, match="can't be used"):
+        Journal(path)
+
+
+def test_what_a_crash_left_is_looked_through(path: Path, looked: list[Path]) -> None:
+    crashed = path.with_name("crashed") / path.name
+    crashed.parent.mkdir()
+    with closing(Journal(path)):
+        for name in (path.name, f"{path.name}-wal"):
+            shutil.copy2(path.with_name(name), crashed.with_name(name))
+        assert not path.with_name(f"{path.name}-seal").exists()
+    opened(crashed)
+    assert looked == [crashed]
+
+
+def test_one_that_another_process_has_open_is_not_sealed(path: Path) -> None:
+    remove_the_seal(path)
+    first = Journal(path)
+    with closing(Journal(path)):
+        first.remember({"fact": 1})
+        first.close()
+        assert not path.with_name(f"{path.name}-seal").exists()
+    assert path.with_name(f"{path.name}-seal").exists()

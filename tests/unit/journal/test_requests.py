@@ -1,0 +1,356 @@
+"""Steering in the loop: requests from the journal, what they do to jobs and sending, and their answers."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch import effects as ef
+from mjwatch import events as ev
+from mjwatch.errors import JournalError
+from mjwatch.journal.requests import KEPT, Outcome, ask, read_answer
+from mjwatch.journal.writer import Journal
+from mjwatch.model import Pause, PauseKind, Refusal, RefusalClass, State
+from tests.helpers.message_shapes import a_job, create, result
+from tests.unit.engine.test_loop import READY, House
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CAPTCHA = Refusal(RefusalClass.ACCOUNT, None, "Discord wants a captcha", needs_human=True)
+WRONG_TOKEN = Refusal(RefusalClass.ACCOUNT, None, "wrong token", needs_human=True, token=True)
+WRONG_GUILD = Refusal(RefusalClass.CONFIG, None, "no such guild", needs_human=True)
+BANNED = Refusal(RefusalClass.MODERATION, "Banned prompt", "The word is banned.")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        yield House(journal)
+
+
+def steered(house: House, verb: str, **arguments: Any) -> list[Outcome]:
+    """What the loop answers to a request that another process wrote."""
+    request = ask(house.journal.path, verb, arguments, house.now)
+    house.feed(ev.RequestsPending())
+    answer = house.journal.answer_of(request)
+    assert answer is not None
+    return read_answer(answer)
+
+
+def one(house: House, verb: str, **arguments: Any) -> Outcome:
+    (outcome,) = steered(house, verb, **arguments)
+    return outcome
+
+
+def doubtful(house: House) -> None:
+    """One prompt, whose first POST had no answer."""
+    house.online()
+    house.drop("cat.txt", "a red cat\n")
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("timeout")))
+    assert house.job().state is State.IN_DOUBT
+
+
+def refuse(house: House, refusal: Refusal) -> None:
+    house.feed(ev.ForJob("job00001", ev.Refused(refusal, executed=False)))
+
+
+def started_again(house: House) -> House:
+    """The same journal under a program that was started anew."""
+    later = House(house.journal, now=house.now, first_nonce=1000)
+    later.engine.load()
+    return later
+
+
+# ---- the table of requests
+
+
+def test_a_request_stays_open_until_it_is_answered(house: House) -> None:
+    first = ask(house.journal.path, "pause", {"reason": "lunch"}, 1.0)
+    second = ask(house.journal.path, "resume", {}, 2.0)
+    assert [request.id for request in house.journal.open_requests()] == [first, second]
+    assert house.journal.answer_of(first) is None
+    house.journal.answer(first, [Outcome(None, True, "so be it")], 3.0)
+    assert [request.verb for request in house.journal.open_requests()] == ["resume"]
+    assert read_answer(house.journal.answer_of(first) or "") == [Outcome(None, True, "so be it")]
+
+
+def test_what_was_answered_long_ago_is_forgotten_and_no_id_comes_twice(house: House) -> None:
+    path = house.journal.path
+    first, second = ask(path, "resume", {}, 1.0), ask(path, "resume", {}, 1.0)
+    house.journal.answer(first, [], 1.0)
+    house.journal.answer(second, [], 2.0 + KEPT)
+    assert house.journal.answer_of(first) is None
+    assert house.journal.answer_of(second) == "[]"
+    assert ask(path, "resume", {}, 1.0) > second
+
+
+def test_without_a_journal_nothing_can_be_asked_for_and_none_is_made(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="there is no journal"):
+        ask(tmp_path / "journal.sqlite3", "pause", {}, 1.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_is_being_written_to_too_long_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mjwatch.journal.requests.BUSY_TIMEOUT", 0.01)
+    with closing(sqlite3.connect(house.journal.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match="locked"):
+            ask(house.journal.path, "pause", {}, 1.0)
+        other.execute("ROLLBACK")
+    assert house.journal.open_requests() == []
+
+
+@pytest.mark.parametrize(("verb", "arguments"), [("fly", {}), ("retry", {}), ("cancel", {"jobs": "all"})])
+def test_a_request_that_nobody_understands_is_answered_and_changes_nothing(
+    house: House, verb: str, arguments: dict[str, Any]
+) -> None:
+    doubtful(house)
+    before = house.job()
+    assert not any(outcome.done for outcome in steered(house, verb, **arguments))
+    assert house.job() == before
+
+
+# ---- pausing
+
+
+def test_a_person_can_pause_and_the_queue_is_kept_until_they_go_on(house: House) -> None:
+    house.online()
+    told = one(house, "pause", reason="lunch")
+    assert told == Outcome(None, True, "paused by hand: lunch; nothing more is sent until `mjwatch resume`")
+    house.drop("cat.txt", "a red cat\n")
+    assert house.submits() == []
+    assert house.journal.open_count(State.QUEUED) == 1
+    assert one(house, "resume") == Outcome(None, True, "going on; it was paused: paused by hand: lunch")
+    assert len(house.submits()) == 1
+    assert house.journal.paused() is None
+
+
+def test_what_is_at_work_is_fetched_while_it_is_paused(house: House) -> None:
+    house.online()
+    house.drop("cat.txt", "a red cat\n")
+    house.accept_all()
+    one(house, "pause")
+    effects = house.feed(create(result("700")))
+    assert [type(effect) for effect in effects] == [ef.FetchResult]
+
+
+def test_to_go_on_where_nothing_is_paused_is_answered(house: House) -> None:
+    assert one(house, "resume") == Outcome(None, True, "was not paused")
+
+
+@pytest.mark.parametrize("refusal", [CAPTCHA, WRONG_GUILD])
+def test_a_pause_for_a_person_outlasts_a_start_and_a_ready(house: House, refusal: Refusal) -> None:
+    house.online()
+    house.drop("cat.txt", "a red cat\n")
+    refuse(house, refusal)
+    later = started_again(house)
+    later.now += 3600.0
+    later.online()
+    assert later.engine.paused == refusal.detail
+    assert later.engine.pausing.stuck
+    assert later.submits() == []
+    assert one(later, "resume").done
+    assert len(later.submits()) == 1
+
+
+def test_a_refused_token_is_tried_anew_by_a_start(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.online()
+    house.drop("cat.txt", "a red cat\n")
+    refuse(house, WRONG_TOKEN)
+    assert house.journal.paused() == Pause("wrong token", PauseKind.TOKEN)
+    later = started_again(house)
+    later.now += 3600.0
+    later.feed()
+    assert later.submits() == []
+    assert not later.engine.pausing.stuck
+    with caplog.at_level("INFO", "mjwatch"):
+        later.online()
+    assert "Discord accepts the token again" in caplog.text
+    assert len(later.submits()) == 1
+    assert later.journal.paused() is None
+
+
+def test_a_session_that_is_resumed_shows_that_the_token_is_accepted(house: House) -> None:
+    house.online()
+    refuse(house, WRONG_TOKEN)
+    house.feed(ev.HistoryReadFailed("refused", WRONG_TOKEN), ev.GatewayResumed("session-1", 2))
+    assert house.engine.paused is None
+
+
+def test_a_persons_pause_is_not_ended_by_a_token_that_is_mended(house: House) -> None:
+    house.feed(ev.GatewayRejected("closed with 4004", 4004))
+    one(house, "pause", reason="holiday")
+    started_again(house).feed(READY)
+    assert house.journal.paused() == Pause("paused by hand: holiday", PauseKind.PERSON)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(4004, PauseKind.TOKEN), (4012, PauseKind.GATEWAY)])
+def test_what_only_a_new_start_can_mend_is_told_to_who_wants_to_go_on(
+    house: House, code: int, kind: PauseKind
+) -> None:
+    house.online()
+    one(house, "pause")
+    house.feed(ev.GatewayRejected(f"closed with {code}", code))
+    told = one(house, "resume")
+    assert (told.done, told.needs_person) == (False, True)
+    assert f"still paused: closed with {code}" in told.message
+    assert house.journal.paused() == Pause(f"closed with {code}", kind)
+    assert house.engine.pausing.stuck
+    later = started_again(house)
+    later.feed(READY)
+    assert later.engine.paused is None
+
+
+def test_a_start_that_is_refused_again_is_stuck(house: House) -> None:
+    house.feed(ev.GatewayRejected("closed with 4004", 4004))
+    later = started_again(house)
+    assert not later.engine.pausing.stuck
+    later.feed(ev.GatewayRejected("closed with 4004", 4004))
+    assert later.engine.pausing.stuck
+
+
+def test_an_account_that_must_do_something_is_paused_also_when_its_token_is_mended(house: House) -> None:
+    house.feed(ev.GatewayRejected("closed with 4004", 4004))
+    later = started_again(house)
+    later.feed(
+        ev.GatewayReady("s", "ws://127.0.0.1:1", "1", "ada", frozenset(), frozenset(), 1, "AGREEMENTS")
+    )
+    assert "AGREEMENTS" in (later.engine.paused or "")
+    assert later.engine.pausing.stuck
+
+
+# ---- jobs
+
+
+def test_a_persons_word_sends_a_doubtful_job_once_more(house: House) -> None:
+    doubtful(house)
+    told = one(house, "retry", jobs={"job00001": 1})
+    assert (told.job, told.done, told.message) == (
+        "job00001",
+        True,
+        "queued again; if it has run before, it runs twice",
+    )
+    assert [submit.job.nonce for submit in house.submits()] == ["nonce-1", "nonce-2"]
+
+
+def test_two_words_at_once_are_one_attempt(house: House) -> None:
+    doubtful(house)
+    path = house.journal.path
+    requests = [ask(path, "retry", {"jobs": {"job00001": 1}}, 1.0) for _ in range(2)]
+    house.feed(ev.RequestsPending(), ev.RequestsPending())
+    first, second = (read_answer(house.journal.answer_of(request) or "")[0] for request in requests)
+    assert (first.message[:12], second.message) == ("queued again", "waits in the queue already")
+    assert len(house.submits()) == 2
+
+
+def test_a_word_that_a_later_attempt_has_overtaken_does_nothing(house: House) -> None:
+    doubtful(house)
+    one(house, "retry", jobs={"job00001": 1})
+    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("timeout")))
+    told = one(house, "retry", jobs={"job00001": 1})
+    assert not told.done
+    assert "was sent again meanwhile" in told.message
+    assert house.job().state is State.IN_DOUBT
+    assert len(house.submits()) == 2
+
+
+def _fail(*_: object) -> None:
+    raise JournalError("killed")
+
+
+def test_a_crash_between_the_deed_and_its_answer_makes_no_second_attempt(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubtful(house)
+    request = ask(house.journal.path, "retry", {"jobs": {"job00001": 1}}, 1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.journal, "answer", _fail)
+        with pytest.raises(JournalError):
+            house.engine._steering.answer_all(house.engine._clock)
+    house.feed()
+    assert [submit.job.nonce for submit in house.submits()] == ["nonce-1", "nonce-2"]
+    assert house.journal.answer_of(request) is None
+    later = started_again(house)
+    assert later.job().state is State.IN_DOUBT
+    later.online()
+    assert later.submits() == []
+    assert "was sent again meanwhile" in (house.journal.answer_of(request) or "")
+
+
+def test_a_failed_job_is_sent_again_and_one_that_is_rendered_is_only_fetched(house: House) -> None:
+    house.online()
+    house.drop("a.txt", "a red cat\n")
+    refuse(house, BANNED)
+    assert one(house, "retry", jobs={"job00001": 1}).message == "queued again"
+    house.accept_all()
+    house.feed(create(result("700")), ev.ForJob("job00001", ev.SaveFailed("no picture", final=True)))
+    assert house.job().state is State.FAILED
+    assert one(house, "retry", jobs={"job00001": 2}).message == "its pictures are being fetched"
+    assert len(house.submits()) == 2
+    assert isinstance(house.effects[-1], ef.FetchResult)
+
+
+@pytest.mark.parametrize("state", [State.DONE, State.REJECTED])
+def test_what_can_not_be_run_again_is_told_with_a_way_out(house: House, state: State) -> None:
+    house.journal.accept(None, [(a_job(state=state, published=2.0), "twin")], 1.0)
+    told = one(house, "retry", jobs={"jobaaaaa": 1})
+    assert not told.done
+    assert "put its prompt file" in told.message or "correct the file" in told.message
+
+
+def test_a_retry_while_it_is_paused_says_that_it_waits(house: House) -> None:
+    doubtful(house)
+    one(house, "pause", reason="lunch")
+    told = one(house, "retry", jobs={"job00001": 1})
+    assert told.message.endswith("it waits, paused by hand: lunch (`mjwatch resume`)")
+    assert len(house.submits()) == 1
+
+
+def test_a_job_is_cancelled_before_it_is_sent(house: House) -> None:
+    house.drop("cat.txt", "a red cat\n")
+    told = one(house, "cancel", jobs={"job00001": 0})
+    assert told == Outcome("job00001", True, "cancelled before it was sent")
+    assert isinstance(house.effects[-1], ef.PublishFailure)
+    assert one(house, "cancel", jobs={"job00001": 0}) == Outcome("job00001", True, "is cancelled already")
+
+
+def test_a_doubtful_job_can_be_given_up_and_lets_its_twin_go(house: House) -> None:
+    doubtful(house)
+    house.drop("twin.txt", "a red cat\n", mtime=5000.0)
+    told = one(house, "cancel", jobs={"job00001": 1})
+    assert told.done
+    assert "its pictures are published all the same" in told.message
+    assert len(house.submits()) == 2
+
+
+def test_what_is_sent_is_paid_for_and_what_has_ended_has_ended(house: House) -> None:
+    house.online()
+    house.drop("cat.txt", "a red cat\n")
+    house.accept_all()
+    told = one(house, "cancel", jobs={"job00001": 1})
+    assert (told.done, "it is paid for" in told.message) == (False, True)
+    assert house.job().state is State.SUBMITTED
+    refuse_late = ev.Refused(BANNED)
+    house.feed(ev.ForJob("job00001", refuse_late))
+    assert one(house, "cancel", jobs={"job00001": 1}).message == "is failed already"
+
+
+def test_a_job_that_was_pruned_meanwhile_is_told(house: House) -> None:
+    for verb in ("retry", "cancel"):
+        assert one(house, verb, jobs={"gone": 1}) == Outcome("gone", False, "is not in the journal")
+
+
+def test_a_request_that_nobody_foresaw_stands_in_no_others_way(house: House) -> None:
+    ask(house.journal.path, "give", {"jobs": {"childaaa": {"prompt": {"mood": "calm"}}}}, 1.0)
+    ask(house.journal.path, "pause", {"reason": "please"}, 2.0)
+    again = House(house.journal, first_nonce=100)
+    again.engine.load()
+    assert again.engine.paused == "paused by hand: please"
+    assert house.journal.open_requests() == []

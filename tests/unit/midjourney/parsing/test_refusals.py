@@ -1,0 +1,217 @@
+"""The tables of refusals on the page on commands, walked row by row."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from mjwatch import effects as ef
+from mjwatch import events as ev
+from mjwatch.discord.http_errors import _BY_CODE, read_answer
+from mjwatch.jobs.state_machine import step
+from mjwatch.midjourney.parsing.messages import read_message
+from mjwatch.midjourney.parsing.parsed_message import MessageKind
+from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, judge_embed
+from mjwatch.midjourney.tracker import MessageTracker
+from mjwatch.model import Refusal, RefusalClass, State
+from tests.helpers.message_shapes import CHANNEL, ME, a_job, create, message
+
+PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "refusals.md").read_text(encoding="utf-8")
+RED, ORANGE = 16711680, 16239475
+
+
+class Row(NamedTuple):
+    """What is met, how, its class or "", and what mjwatch does."""
+
+    first: str
+    second: str
+    kind: str
+    does: str
+
+
+def _table(heading: str) -> list[Row]:
+    section = PAGE.split(f"## {heading}\n")[1].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("|---")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+    return [Row(one[0].strip("`"), one[1].strip("`"), one[2].strip("`"), one[3]) for one in cells]
+
+
+SAID, ANSWERED = _table("What Midjourney may refuse"), _table("What Discord may answer")
+
+
+def _message(row: Row) -> dict[str, Any]:
+    """As the bot says it: an embed with this title, or with these words; the nonce of our job on it."""
+    if row.second == "words":
+        return message("600", row.first, nonce="nonce-jobaaaaa", flags=64)
+    colour = RED if row.second == "red title" or row.kind else ORANGE
+    embed = {"type": "rich", "title": row.first, "description": "More of it.", "color": colour}
+    return message("600", "", nonce="nonce-jobaaaaa", flags=64, embeds=[embed])
+
+
+def _what_is_done(event: ev.Refused, state: State) -> str:
+    moved, effects = step(a_job(state=state), event, 1000.0)
+    if event.refusal.needs_human:
+        assert moved.state is State.QUEUED
+        return "pauses"
+    if moved.state is State.QUEUED:
+        assert moved.next_action_at is not None
+        assert moved.next_action_at > 1000.0
+        return "goes back"
+    assert (moved.state, [type(effect) for effect in effects]) == (State.FAILED, [ef.PublishFailure])
+    return "fails"
+
+
+def test_the_tables_are_found() -> None:
+    assert len(SAID) > 35
+    assert len(ANSWERED) > 25
+
+
+@pytest.mark.parametrize("row", SAID, ids=lambda row: f"{row.second} {row.first[:40]}")
+def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
+    follower = MessageTracker(CHANNEL, lambda **ids: None)
+    follower.me = ME
+    pairs = follower.dispatch(create(_message(row)), {"jobaaaaa": a_job()})
+    if row.does == "goes on":
+        assert pairs == []
+        return
+    ((job_id, event),) = pairs
+    assert job_id == "jobaaaaa"
+    if row.does == "waits":
+        assert event == ev.QueuedByBot()
+        return
+    assert isinstance(event, ev.Refused)
+    refusal = event.refusal
+    assert refusal.kind == (None if row.kind == "open" else RefusalClass(row.kind))
+    assert row.first in {refusal.title, refusal.detail}
+    assert refusal.advice
+    assert _what_is_done(event, State.SUBMITTED) == row.does
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in SAID if row.second == "words"], ids=lambda row: row.first[:40]
+)
+def test_words_mean_the_same_below_a_title_that_says_nothing(row: Row) -> None:
+    notice = judge_embed("Sorry", row.first, None, "", None)
+    assert notice.refusal is not None
+    assert notice.refusal.kind == RefusalClass(row.kind)
+
+
+_TITLED = [row for row in SAID if row.second == "title" and not row.first.startswith("Something")]
+
+
+def _in_text_display(title: str) -> dict[str, Any]:
+    return {
+        "flags": 64 | 1 << 15,
+        "components": [{"type": 17, "components": [{"type": 10, "content": title}]}],
+    }
+
+
+@pytest.mark.parametrize("row", _TITLED, ids=lambda row: row.first)
+def test_a_title_means_the_same_wherever_it_stands_and_whatever_is_missing(row: Row) -> None:
+    usual = read_message("MESSAGE_CREATE", _message(row))
+    made: list[dict[str, Any]] = [
+        {"embeds": [{"type": None, "title": row.first, "description": None, "color": None, "footer": None}]},
+        {"embeds": [{"type": 7, "title": f"**{row.first}**"}]},
+        {"embeds": [{"type": "rich", "title": f"\u26a0\ufe0f {row.first} ", "color": "red"}]},
+        {"embeds": [{"type": "rich", "description": f"**{row.first}**\nMore of it.", "color": RED}]},
+        {"content": row.first},
+        {"content": f"## {row.first}\nMore of it."},
+        _in_text_display(f"# {row.first}"),
+        _in_text_display(row.first),
+    ]
+    for fields in made:
+        reading = read_message("MESSAGE_CREATE", message("600", "", nonce="1", flags=64) | fields)
+        assert reading.kind is usual.kind, fields
+        found, expected = reading.error, usual.error
+        assert (found and found.kind) == (expected and expected.kind), fields
+        assert (found and found.needs_human) == (expected and expected.needs_human), fields
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "**Blocked road in winter**\n**Job ID**: 01234567-89ab-4def-8123-456789abcdef\n**seed** 7",
+        "Done! Your jobs now do not consume fast-hours. You can always switch back with /fast",
+        "Your suffix is now: --no human, banned, invalid",
+        "You have successfully rated [this job](https://discord.com/channels/1/2/3) with love",
+    ],
+)
+def test_words_of_a_person_in_a_text_of_the_bot_refuse_nothing(words: str) -> None:
+    assert read_message("MESSAGE_CREATE", message("600", words)).kind is MessageKind.NOTICE
+    if not words.startswith("**"):
+        assert (
+            read_message("MESSAGE_CREATE", message("600", words, nonce="1", flags=64)).kind
+            is MessageKind.NOTICE
+        )
+
+
+def test_the_bot_s_title_is_kept_as_it_is() -> None:
+    notice = judge_embed("\u26a0\ufe0f **Banned prompt**", "", None, "", None)
+    assert notice.refusal is not None
+    assert notice.refusal.title == "\u26a0\ufe0f **Banned prompt**"
+
+
+def test_every_wording_that_is_known_is_on_the_page() -> None:
+    said = [row.first for row in SAID]
+    wordings = (*ACCOUNT_SENTENCES, *TITLES, *TEXTS)
+    assert [one.pattern for one in wordings if not any(map(one.found_in, said))] == []
+
+
+def _answer(row: Row) -> Refusal | None:
+    code, _, inner = row.second.replace("`", "").partition(" ")
+    body: dict[str, Any] = {"message": "Etwas in der Sprache des Kontos"}
+    if code == "captcha":
+        body = {"captcha_key": ["captcha-required"], "captcha_sitekey": "x"}
+    elif code:
+        body["code"] = int(code)
+    if inner:
+        body["errors"] = {"data": {"_errors": [{"code": inner, "message": "..."}]}}
+    return read_answer(int(row.first), {}, body)
+
+
+@pytest.mark.parametrize("row", ANSWERED, ids=lambda row: f"{row.first} {row.second}")
+def test_what_discord_answers_does_what_the_page_says(row: Row) -> None:
+    refusal = _answer(row)
+    assert refusal is not None
+    assert refusal.kind == RefusalClass(row.kind)
+    assert refusal.detail
+    assert _what_is_done(ev.Refused(refusal, executed=False), State.SUBMITTING) == row.does
+
+
+def test_every_code_that_is_known_is_on_the_page() -> None:
+    told = {int(code) for row in ANSWERED for code in re.findall(r"\d{5,}", row.second)}
+    assert set(_BY_CODE) <= told
+
+
+def test_slow_down_is_waited_out_to_the_second() -> None:
+    sent = 1_790_000_000
+    words = f"You can request another upscale for this image <t:{sent + 45}:R>"
+    embed = {"type": "rich", "title": "Slow Down!", "description": words, "color": RED}
+    data = message("600", "", embeds=[embed], timestamp="2026-09-21T14:13:20+00:00")
+    error = read_message("MESSAGE_CREATE", data).error
+    assert error is not None
+    assert error.retry_after == 45.0
+    moved, _ = step(a_job(), ev.Refused(error), 5000.0)
+    assert (moved.state, moved.next_action_at) == (State.QUEUED, 5045.0)
+
+
+def test_a_decline_code_makes_moderation_of_what_went_wrong() -> None:
+    notice = judge_embed(
+        "Sorry, something went wrong", "Our team has been notified.", RED, "decline-a-b", None
+    )
+    assert notice.refusal is not None
+    assert notice.refusal.kind is RefusalClass.MODERATION
+
+
+def test_what_nobody_has_met_before_is_told_and_the_job_goes_on() -> None:
+    heard: list[tuple[str, str]] = []
+    follower = MessageTracker(CHANNEL, lambda **ids: None)
+    follower.on_notice = lambda job_id, words: heard.append((job_id, words))
+    embed = {"type": "rich", "title": "By the way", "description": "We have new colours.", "color": ORANGE}
+    data = message("600", "", embeds=[embed], nonce="nonce-jobaaaaa")
+    assert follower.dispatch(create(data), {"jobaaaaa": a_job()}) == []
+    assert heard == [("jobaaaaa", "By the way\n\nWe have new colours.")]
+    assert read_message("MESSAGE_CREATE", data).kind is MessageKind.NOTICE

@@ -1,0 +1,178 @@
+"""What the gateway and the history say becomes events for jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mjwatch import events as ev
+from mjwatch.midjourney.tracker import MessageTracker
+from mjwatch.model import Job, State
+from tests.helpers.message_shapes import (
+    CHANNEL,
+    ME,
+    UUID_A,
+    UUID_B,
+    a_job,
+    create,
+    delete,
+    message,
+    progress,
+    refused,
+    result,
+    started,
+    update,
+)
+
+
+def a_follower(closed: dict[str, str] | None = None) -> MessageTracker:
+    def owner_of(*, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
+        known = closed or {}
+        return known.get(job_uuid or "") or known.get(message_id or "") or known.get(start_id or "")
+
+    follower = MessageTracker(CHANNEL, owner_of)
+    follower.me = ME
+    return follower
+
+
+def by_id(*jobs: Job) -> dict[str, Job]:
+    return {job.id: job for job in jobs}
+
+
+def test_only_our_channels_messages_and_interactions_are_wanted() -> None:
+    follower = a_follower()
+    assert follower.wanted("MESSAGE_CREATE", {"channel_id": CHANNEL})
+    assert not follower.wanted("MESSAGE_CREATE", {"channel_id": "1"})
+    assert follower.wanted("INTERACTION_SUCCESS", {"id": "1"})
+    assert not follower.wanted("PRESENCE_UPDATE", {"channel_id": CHANNEL})
+
+
+def test_one_job_is_followed_from_its_interaction_to_its_result() -> None:
+    follower, job = a_follower(), a_job()
+    said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-jobaaaaa"}, 1)
+    assert follower.dispatch(said, by_id(job)) == [("jobaaaaa", ev.InteractionSeen("800"))]
+    pairs = follower.dispatch(create(started("600", nonce="nonce-jobaaaaa")), by_id(job))
+    assert pairs == [("jobaaaaa", ev.Started("600", "800", None))]
+    job = a_job(message_id="600", state=State.RUNNING)
+    pairs = follower.dispatch(update(progress("600", uuid=UUID_A)), by_id(job))
+    assert pairs == [("jobaaaaa", ev.Progressed(35, UUID_A))]
+    ((job_id, finished),) = follower.dispatch(create(result("700", reply_to="600")), by_id(job))
+    assert job_id == "jobaaaaa"
+    assert isinstance(finished, ev.Finished)
+    assert (finished.result.message_id, finished.result.matched_by) == ("700", "reference")
+    assert finished.result.pictures[0].width == 2048
+    assert follower.references_seen
+    assert follower.newest == "700"
+
+
+def test_the_nonce_of_an_interaction_that_failed_leaves_the_job_in_doubt() -> None:
+    said = ev.GatewayDispatch(
+        "INTERACTION_FAILURE", {"id": "8", "nonce": "nonce-jobaaaaa", "reason_code": 2}, 1
+    )
+    ((_, event),) = a_follower().dispatch(said, by_id(a_job()))
+    assert isinstance(event, ev.InteractionFailed)
+
+
+def test_a_captcha_in_a_frame_needs_a_person() -> None:
+    data = {"id": "8", "nonce": "nonce-jobaaaaa", "iframe_path": "/captcha/embedded/x"}
+    ((_, event),) = a_follower().dispatch(
+        ev.GatewayDispatch("INTERACTION_IFRAME_MODAL_CREATE", data, 1), by_id(a_job())
+    )
+    assert isinstance(event, ev.Refused)
+    assert event.refusal.needs_human
+
+
+def test_a_deleted_start_message_is_told() -> None:
+    job = a_job(message_id="600", state=State.RUNNING)
+    assert a_follower().dispatch(delete("600"), by_id(job)) == [("jobaaaaa", ev.StartMessageDeleted())]
+    assert a_follower().dispatch(delete("601"), by_id(job)) == []
+
+
+def test_progress_whose_start_was_missed_starts_the_job_by_its_uuid() -> None:
+    job = a_job(job_uuid=UUID_A)
+    pairs = a_follower().dispatch(update(progress("600", uuid=UUID_A)), by_id(job))
+    assert pairs == [("jobaaaaa", ev.Started("600", None, UUID_A)), ("jobaaaaa", ev.Progressed(35, UUID_A))]
+
+
+def test_job_queued_is_no_failure() -> None:
+    embed = {
+        "type": "rich",
+        "title": "Job queued",
+        "color": 16239475,
+        "footer": {"text": "/imagine a red cat"},
+    }
+    data = message("600", "", embeds=[embed], flags=64, nonce="nonce-jobaaaaa")
+    assert a_follower().dispatch(create(data), by_id(a_job())) == [("jobaaaaa", ev.QueuedByBot())]
+
+
+def test_a_refusal_of_the_account_is_told_though_it_is_for_no_job_of_ours() -> None:
+    follower = a_follower()
+    ((job_id, event),) = follower.dispatch(create(refused("600", "Pending mod message", nonce="77")), {})
+    assert job_id is None
+    assert isinstance(event, ev.Refused)
+
+
+def test_an_unclear_final_is_held_and_given_out_once_it_is_clear() -> None:
+    follower = a_follower()
+    one, two = a_job("jobone"), a_job("jobtwo")
+    assert follower.dispatch(create(result("700", uuid=UUID_A), seq=41), by_id(one, two)) == []
+    assert follower.holding.safe_seq(50) == 40
+    assert follower.holding.safe_newest("800") == "699"
+    assert follower.held_again(by_id(one, two)) is None
+    clear = by_id(one, a_job("jobtwo", job_uuid=UUID_B))
+    found = follower.held_again(clear)
+    assert found is not None
+    held, ((job_id, event),) = found
+    assert job_id == "jobone"
+    assert isinstance(event, ev.Finished)
+    assert follower.held_again(clear) == found
+    follower.holding.release(held)
+    assert follower.holding.safe_seq(50) == 50
+    assert follower.held_again(clear) is None
+
+
+def test_while_a_gap_is_unread_only_ids_decide() -> None:
+    follower = a_follower()
+    follower.new_session()
+    assert follower.dispatch(create(result("700", uuid=UUID_A)), by_id(a_job())) == []
+    assert len(follower.holding) == 1
+    ((job_id, _),) = follower.dispatch(create(result("701", uuid=UUID_B)), by_id(a_job(job_uuid=UUID_B)))
+    assert job_id == "jobaaaaa"
+    follower.caught_up = True
+    assert follower.held_again(by_id(a_job())) is not None
+
+
+def test_a_replayed_final_of_a_closed_job_is_not_given_to_its_twin() -> None:
+    follower = a_follower({UUID_A: "closed"})
+    ((job_id, _),) = follower.dispatch(create(result("700", uuid=UUID_A)), by_id(a_job()))
+    assert job_id == "closed"
+    assert follower.history([result("700", uuid=UUID_A)], by_id(a_job())) == []
+
+
+def test_what_ended_in_a_gap_is_found_in_the_history() -> None:
+    follower = a_follower()
+    messages: list[dict[str, Any]] = [result("700", uuid=UUID_A), message("701", "hello", author={"id": "5"})]
+    ((job_id, event),) = follower.history(messages, by_id(a_job(job_uuid=UUID_A)))
+    assert job_id == "jobaaaaa"
+    assert isinstance(event, ev.Finished)
+    assert follower.newest == "701"
+
+
+def test_an_empty_channel_has_a_newest_message_all_the_same() -> None:
+    follower = a_follower()
+    follower.see("0")
+    assert follower.newest == "0"
+    follower.see(None)
+    follower.see("600")
+    follower.see("599")
+    assert follower.newest == "600"
+
+
+def test_at_the_first_look_at_the_channel_what_is_at_work_is_somebody_elses() -> None:
+    follower = a_follower()
+    page = [started("590"), started("591", "a blue dog"), result("595", "a blue dog", uuid=UUID_B)]
+    assert follower.history(page, {}) == []
+    ours = by_id(a_job(anchor="600"), a_job("jobblue", "a blue dog", anchor="600"))
+    assert follower.dispatch(create(result("700", uuid=UUID_A)), ours) == []
+    assert len(follower.holding) == 1
+    ((job_id, _),) = follower.dispatch(create(result("701", "a blue dog", uuid=UUID_A)), ours)
+    assert job_id == "jobblue"

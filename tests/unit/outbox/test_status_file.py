@@ -1,0 +1,161 @@
+"""``outbox/status.json``: always whole, new only where something matters, and nothing hangs on it.
+
+Seen to catch: no last version at the stop; a version for each percent; the file written in place; an error
+that ends the thread; a version that could not be written taken for written, or never tried again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.errors import JournalError
+from mjwatch.outbox.status_file import StatusFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+NOW = 1_800_000_000.0
+
+
+class Service:
+    """Facts that a test changes, and word of each version that is written."""
+
+    def __init__(self, outbox: Path) -> None:
+        self.facts: dict[str, Any] = {"daemon": True, "paused": None, "live": [{"job": "a", "percent": 1}]}
+        self.versions: list[dict[str, Any]] = []
+        self.seen = threading.Semaphore(0)
+        self.told = threading.Event()
+        self.file = StatusFile(outbox, self.look, lambda: NOW, self.written, interval=0.0)
+
+    def look(self) -> dict[str, Any]:
+        self.seen.release()
+        return self.facts
+
+    def written(self, status: dict[str, Any]) -> None:
+        self.versions.append(status)
+        self.told.set()
+
+    def change(self, **facts: Any) -> None:
+        """Something has changed, and the thread has looked at it."""
+        self.facts = self.facts | facts
+        self.file.changed()
+        assert self.seen.acquire(timeout=20)
+
+
+def read(outbox: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((outbox / "status.json").read_bytes())
+    return found
+
+
+def test_it_says_what_the_service_does_and_at_last_that_it_has_stopped(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.file.start()
+    assert service.seen.acquire(timeout=20)
+    service.change(paused="a captcha", capped_until=NOW)
+    service.file.stop()
+    assert [one["paused"] for one in service.versions] == [None, "a captcha", "a captcha"]
+    assert [one["service"] for one in service.versions] == ["running", "running", "stopped"]
+    last = read(tmp_path)
+    assert last == service.versions[-1]
+    assert (last["schema"], last["at"]) == ("mjwatch/status/1", "2027-01-15T08:00:00.000Z")
+    assert last["capped_until"] == "2027-01-15T08:00:00.000Z"
+    assert "daemon" not in last
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_a_percentage_alone_is_not_worth_a_new_version(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    service.file.start()
+    assert service.seen.acquire(timeout=20)
+    service.change(live=[{"job": "a", "percent": 50}])
+    service.change(live=[{"job": "a", "percent": 60}, {"job": "b", "percent": 0}])
+    service.file.stop()
+    shown = [[job["job"] for job in one["live"]] for one in service.versions if one["service"] == "running"]
+    assert shown == [["a"], ["a", "b"]]
+
+
+def test_what_can_not_be_written_or_read_is_told_once_and_tried_at_the_next_change(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = tmp_path / "outbox"
+    service = Service(outbox)
+    service.file.start()
+    assert service.seen.acquire(timeout=20)
+    service.change(paused="one")
+    outbox.mkdir()
+    service.change(paused="two")
+    service.file.stop()
+    assert read(outbox)["paused"] == "two"
+    assert len([record for record in caplog.records if "can't be written" in record.message]) == 1
+
+
+def test_a_version_that_could_not_be_written_is_written_later_though_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mjwatch.outbox.status_file.AGAIN", 0.02)
+    outbox = tmp_path / "outbox"
+    service = Service(outbox)
+    service.file.start()
+    assert service.seen.acquire(timeout=20)
+    service.change(paused="a captcha")
+    for _ in range(3):  # by then the first try to write this has surely failed
+        assert service.seen.acquire(timeout=20)
+    outbox.mkdir()
+    assert service.told.wait(timeout=20)
+    assert read(outbox)["paused"] == "a captcha"
+    service.file.stop()
+
+
+def test_a_journal_that_can_not_be_read_ends_nothing(tmp_path: Path) -> None:
+    def look() -> dict[str, Any]:
+        raise JournalError("it is locked")
+
+    file = StatusFile(tmp_path, look, lambda: NOW, interval=0.0)
+    file.start()
+    file.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unforeseen_error_is_told_once_and_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service(tmp_path)
+    service.facts = {"live": {1, 2}}  # no JSON has a set
+    service.file.start()
+    assert service.seen.acquire(timeout=20)
+    service.change(paused="one")
+    service.change(live=[])
+    service.file.stop()
+    assert [one["service"] for one in service.versions] == ["running", "stopped"]
+    assert len([record for record in caplog.records if "in an unforeseen way" in record.message]) == 1
+
+
+def test_a_stop_waits_for_no_disk_that_hangs(tmp_path: Path) -> None:
+    reached, over = threading.Event(), threading.Event()
+
+    def look() -> dict[str, Any]:
+        reached.set()
+        over.wait(20)
+        return {}
+
+    file = StatusFile(tmp_path, look, lambda: NOW, interval=0.0)
+    file.start()
+    assert reached.wait(20)
+    file.stop(patience=0.01)
+    assert list(tmp_path.iterdir()) == []
+    over.set()
+    file.stop()
+    assert read(tmp_path)["service"] == "stopped"
+
+
+def test_what_a_crash_left_half_written_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "~syncthing~status.json.tmp").write_bytes(b"{")
+    service = Service(tmp_path)
+    service.file.start()
+    service.file.stop()
+    assert read(tmp_path)["service"] == "stopped"
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]

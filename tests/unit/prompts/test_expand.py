@@ -1,0 +1,197 @@
+"""Permutations and wildcards: what a text stands for, in which order, and how many before any is made."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mjwatch.errors import PromptFileError
+from mjwatch.prompts.expand import MAX_WILDCARDS, UNCOUNTED, Wildcards, wildcards_in
+
+WILDCARDS = {
+    "colour": b"# of the walls\nred\n\nblue, not too dark\n",
+    "shade": b"\xef\xbb\xbf{pale, deep} __colour__\r\ngrey\r\n",
+    "one": b"only this",
+}
+
+
+def texts(text: str, **wildcards: bytes) -> list[str]:
+    template = Wildcards(WILDCARDS | wildcards).template(text)
+    found = [" ".join(one.split()) for one in template.texts()]
+    assert len(found) == template.count
+    return found
+
+
+def refused(text: str, wildcards: dict[str, bytes]) -> PromptFileError:
+    with pytest.raises(PromptFileError) as caught:
+        Wildcards(wildcards).template(text)
+    assert caught.value.hint
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("a cat, a dog", ["a cat, a dog"]),
+        ("", [""]),
+        ("a {red, blue} cat", ["a red cat", "a blue cat"]),
+        ("a {red,blue}berry", ["a redberry", "a blueberry"]),
+        ("dark{red, blue}", ["darkred", "darkblue"]),
+        ("{a, b} {1, 2}", ["a 1", "a 2", "b 1", "b 2"]),
+        ("{a, {b, c} d, e} f", ["a f", "b d f", "c d f", "e f"]),
+        ("a cat{, on a mat}", ["a cat", "a caton a mat"]),
+        ("a cat {, on a mat}", ["a cat", "a cat on a mat"]),
+        ("{,,}", ["", "", ""]),
+        ("a cat --ar {1:1, 16:9}", ["a cat --ar 1:1", "a cat --ar 16:9"]),
+        (r"{red\, not blue, blue}", ["red, not blue", "blue"]),
+        (r"a \{red, blue\} cat", [r"a \{red, blue\} cat"]),
+        (r"{\{a, b\}}", [r"\{a", r"b\}"]),
+        ("the set {a}", ["the set {a}"]),
+        ("{ {a, b} }", ["{ a }", "{ b }"]),
+        (r"{x {a\, b}, y}", [r"x {a\, b}", "y"]),
+        (r"red\, not blue", [r"red\, not blue"]),
+        ("a __colour__ wall", ["a red wall", "a blue, not too dark wall"]),
+        ("__one__ and __one__", ["only this and only this"]),
+        ("__shade__", ["pale red", "pale blue, not too dark", "deep red", "deep blue, not too dark", "grey"]),
+        ("{a __one__, __colour__}", ["a only this", "red", "blue, not too dark"]),
+        ("(__one__)", ["(only this)"]),
+        (r"def \__init__", ["def __init__"]),
+        (r"def \__init__(self)", ["def __init__(self)"]),
+        ("my__one__ __one__s _one_ __ one __ __1__", ["my__one__ __one__s _one_ __ one __ __1__"]),
+        ("https://x.example/__one__/a.png?b=__one__", ["https://x.example/__one__/a.png?b=__one__"]),
+        ("{https://x.example/a.png, b}", ["https://x.example/a.png", "b"]),
+    ],
+)
+def test_a_text_stands_for_these(text: str, expanded: list[str]) -> None:
+    assert texts(text) == expanded
+
+
+def test_a_wildcard_used_twice_varies_on_its_own_in_each_place() -> None:
+    assert len(texts("__colour__ on __colour__")) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("{a,b,c,d,e,f,g,h,i,j}" * 4, 10_000),
+        ("{a,b,c,d,e,f,g,h,i,j}" * 30, 10**30),
+        ("{a,b}" * 12_000, UNCOUNTED),
+        ("{__many__,x}" * 5, 1001**5),
+    ],
+)
+def test_what_nobody_could_hold_is_counted_without_making_it(text: str, count: int) -> None:
+    assert Wildcards({"many": b"line\n" * 1000}).template(text).count == count
+
+
+def test_wildcards_that_hold_each_other_many_times_are_counted_at_once() -> None:
+    nested = {f"w{n}": f"__w{n + 1}__ or {{__w{n + 1}__, b}}\n".encode() * 500 for n in range(7)}
+    assert Wildcards(nested | {"w7": b"end"}).template("__w0__").count == UNCOUNTED
+
+
+def test_wildcards_that_make_a_text_too_long_are_refused_without_making_it() -> None:
+    nested = {f"w{n}": f"__w{n + 1}__ ".encode() * 100 for n in range(7)}
+    assert "more than 65,536 characters" in refused("__w0__", nested | {"w7": b"end"}).message
+
+
+@pytest.mark.parametrize(
+    ("text", "wildcards", "told"),
+    [
+        ("a {red, blue cat", {}, "a { is not closed"),
+        ("a red, blue} cat", {}, "a } closes nothing"),
+        ("{" * 30 + "}" * 30, {}, "too deeply"),
+        ("__nix__", {}, "there is no wildcard nix: _wildcards/nix.txt"),
+        ("__a__", {"a": b"x\n__nix__"}, "_wildcards/a.txt, line 2: there is no wildcard nix"),
+        ("__a__", {"a": b"# nothing\n\n"}, "_wildcards/a.txt holds nothing"),
+        ("__a__", {"a": b"x\n\xff\n"}, "_wildcards/a.txt: line 2: byte 2 is not UTF-8"),
+        ("__a__", {"a": b"x\n\n{y"}, "_wildcards/a.txt, line 3: a { is not closed"),
+        ("__a__", {"a": b"__b__", "b": b"{"}, "_wildcards/b.txt, line 1: a { is not closed"),
+        ("__a__", {"a": b"__a__"}, "holds itself: a → a"),
+        ("__a__", {"a": b"__b__", "b": b"{x, __a__}"}, "holds itself: a → b → a"),
+        (
+            "__w0__",
+            {f"w{n}": f"__w{n + 1}__".encode() for n in range(20)},
+            "too deeply: w0 → w1",
+        ),
+        (
+            " ".join(f"__w{n}__" for n in range(MAX_WILDCARDS + 1)),
+            {f"w{n}": b"x" for n in range(MAX_WILDCARDS + 1)},
+            f"more than {MAX_WILDCARDS} wildcards",
+        ),
+        (
+            "__a__ __b__ __c__ __d__ __e__",
+            dict.fromkeys("abcde", b"line\n" * 13_000),
+            "262,144 bytes together",
+        ),
+    ],
+)
+def test_what_can_not_be_expanded_is_refused_with_its_place(
+    text: str, wildcards: dict[str, bytes], told: str
+) -> None:
+    assert told in refused(text, wildcards).message
+
+
+def test_the_names_of_wildcards_are_found_where_they_would_be_expanded() -> None:
+    text = r"__a__ {__b-c__, \__d__} https://x.example/__e__ my__f__ __G2__ __a__"
+    assert list(wildcards_in(text)) == ["a", "b-c", "G2", "a"]
+
+
+WORD = st.text("abc é,", min_size=0, max_size=4).map(lambda word: word.replace(",", ""))
+
+
+def _group(inner: st.SearchStrategy[tuple[str, int]]) -> st.SearchStrategy[tuple[str, int]]:
+    """A group of two or three texts, each with how many it stands for."""
+    options = st.lists(st.tuples(WORD, inner), min_size=2, max_size=3)
+    return options.map(
+        lambda found: (
+            "{" + ",".join(word + text for word, (text, _) in found) + "}",
+            sum(count for _, (_, count) in found),
+        )
+    )
+
+
+TEXTS = st.recursive(st.tuples(WORD, st.just(1)), _group, max_leaves=8)
+
+
+@settings(deadline=None)
+@given(st.lists(TEXTS, max_size=3))
+def test_the_count_is_that_of_the_texts_that_are_made(pieces: list[tuple[str, int]]) -> None:
+    template = Wildcards({}).template(" ".join(text for text, _ in pieces))
+    expected = 1
+    for _, count in pieces:
+        expected *= count
+    assert template.count == expected == sum(1 for _ in template.texts())
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=4), max_size=4))
+def test_the_first_choice_varies_slowest(groups: list[list[str]]) -> None:
+    text = " ".join("{" + ",".join(group) + "}" for group in groups)
+    assert texts(text) == [" ".join(chosen) for chosen in itertools.product(*groups)]
+
+
+WILD = st.lists(
+    st.sampled_from(["{", "}", ",", "\\", "__", "a", "b", "__a__", "__b__", " ", "\n", "https://x/", "--ar"]),
+    max_size=25,
+).map("".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(WILD | st.text(max_size=40), WILD.map(str.encode) | st.binary(max_size=40), WILD.map(str.encode))
+def test_any_text_is_expanded_or_refused(text: str, first: bytes, second: bytes) -> None:
+    try:
+        template = Wildcards({"a": first, "b": second}).template(text)
+    except PromptFileError as error:
+        assert error.message
+        assert error.hint
+        return
+    if template.count < 1000:
+        assert sum(1 for _ in template.texts()) == template.count
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_characters="{}\\_,"), max_size=60))
+def test_a_text_without_choices_comes_back_as_it_is(text: str) -> None:
+    assert list(Wildcards({}).template(text).texts()) == [text]

@@ -1,0 +1,279 @@
+"""The Python API's own decisions: what is dropped, what it waits for, what it raises, where pictures go."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mjwatch import api as api_module
+from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
+from mjwatch.client.in_process import PATIENCE, _is_over, prompt_file, read_words
+from mjwatch.config import Config
+from mjwatch.engine.health import ConnectionTrouble
+from mjwatch.errors import OutboxError, PausedError, PromptFileError
+from mjwatch.host.lock import daemon_lock
+from mjwatch.jobs.status_text import reason
+from mjwatch.journal.reader import TakenFile
+from mjwatch.journal.writer import Journal
+from mjwatch.model import Job, Note, Refusal, RefusalClass, State
+from mjwatch.outbox.manifest import SCHEMA
+from mjwatch.prompts.expand import as_written
+from mjwatch.prompts.promptfile import read_prompt_file
+from tests.helpers.message_shapes import a_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BANNED = Refusal(RefusalClass.MODERATION, "Banned prompt", "The word is banned.", advice="Use another word.")
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> MidjourneyAPI:
+    (tmp_path / "config.toml").write_text("")
+    return MidjourneyAPI(Config.load(tmp_path / "config.toml"))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "state" / "journal.sqlite3")) as journal:
+        yield journal
+
+
+# ---- prompts
+
+
+CHOICES = st.lists(st.sampled_from(["{", "}", ",", "\\", "__", "a", "__a__", " ", "https://x/"])).map("".join)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60) | CHOICES)
+def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
+    for words in (text, f"# {text}", f'#{text}"\\'):
+        try:
+            prompt = read_words(words)
+        except PromptFileError:
+            continue
+        suffix, data = prompt_file(as_written(prompt.text))
+        try:
+            found = read_prompt_file(data, f"x{suffix}").prompts
+        except PromptFileError:
+            assert (
+                "://" in words
+            )  # a link that moves to the front may leave a brace alone: refused, not changed
+            continue
+        assert [one.text for one in found] == [prompt.text]
+
+
+def test_the_same_prompt_twice_is_two_files_also_when_the_first_was_taken(
+    api: MidjourneyAPI, journal: Journal
+) -> None:
+    first = api.submit("a cat")
+    second = api.submit("a cat")
+    assert first.name != second.name
+    (api.config.inbox.path / first.name).unlink()
+    journal.accept(TakenFile(first.name, first.sha256, 1.0, b"a cat\n"), [], 1.0)
+    assert api.submit("a cat").name not in {first.name, second.name}
+
+
+def test_a_prompt_that_cannot_be_used_is_refused_before_anything_is_dropped(api: MidjourneyAPI) -> None:
+    for text in ("", "a {red, blue} cat", "\udce9", "a\x1bcat"):
+        with pytest.raises(PromptFileError):
+            api.submit(text)
+        with pytest.raises(PromptFileError):
+            api.imagine(text)
+    assert not api.config.inbox.path.exists()
+
+
+# ---- waiting for a daemon
+
+
+def _taken(api: MidjourneyAPI, journal: Journal, *jobs: Job) -> api_module.Dropped:
+    dropped = api.submit("a cat")
+    journal.accept(TakenFile(dropped.name, dropped.sha256, 1.0, b""), [(job, job.id) for job in jobs], 1.0)
+    return dropped
+
+
+def test_waiting_ends_when_every_job_has_its_answer_or_is_in_doubt(
+    api: MidjourneyAPI, journal: Journal
+) -> None:
+    done = a_job("jobaaaaa", state=State.DONE, published=2.0)
+    doubtful = a_job("jobbbbbb", state=State.IN_DOUBT)
+    seen: list[Job] = []
+    found = api.wait(_taken(api, journal, done, doubtful), seen.append)
+    assert [job.id for job in found] == ["jobaaaaa", "jobbbbbb"] == [job.id for job in seen]
+
+
+def test_waiting_ends_when_the_daemon_does(api: MidjourneyAPI) -> None:
+    with pytest.raises(StoppedError) as stopped:
+        api.wait(api.submit("a cat"))
+    assert stopped.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "trouble"), [(State.QUEUED, None), (State.RUNNING, "closed with 4004"), (None, None)]
+)
+def test_waiting_ends_where_a_person_is_needed_first(
+    api: MidjourneyAPI, journal: Journal, state: State | None, trouble: str | None
+) -> None:
+    dropped = _taken(api, journal, *([a_job(state=state)] if state else []))
+    journal.remember(
+        {"paused": {"reason": "Discord asks for a captcha", "kind": "account"}, "trouble": trouble}
+    )
+    with daemon_lock(api.config.state.path), pytest.raises(PausedError) as paused:
+        api.wait(dropped)
+    assert paused.value.exit_code == 4
+    assert "captcha" in str(paused.value)
+
+
+def test_a_job_that_runs_is_waited_for_though_the_sending_is_paused(
+    api: MidjourneyAPI, journal: Journal
+) -> None:
+    job = a_job(state=State.RUNNING)
+    dropped = _taken(api, journal, job)
+    journal.remember({"paused": {"reason": "Discord asks for a captcha", "kind": "account"}})
+    looks: list[Job] = []
+
+    def look(changed: Job) -> None:
+        looks.append(changed)
+        if changed.state is State.RUNNING:
+            journal.update(a_job(state=State.DONE, published=2.0))
+
+    with daemon_lock(api.config.state.path):
+        assert [found.state for found in api.wait(dropped, look)] == [State.DONE]
+    assert [changed.state for changed in looks] == [State.RUNNING, State.DONE]
+
+
+def test_what_keeps_the_daemon_from_discord_is_told_once(
+    api: MidjourneyAPI, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped = _taken(api, journal, a_job(state=State.QUEUED))
+    journal.remember({"trouble": "no network"})
+    told: list[str] = []
+    rounds = iter(range(3))
+
+    def sleep(seconds: float) -> None:
+        if next(rounds, None) is None:
+            journal.update(a_job(state=State.DONE, published=2.0))
+
+    monkeypatch.setattr("mjwatch.api.time.sleep", sleep)
+    with daemon_lock(api.config.state.path):
+        api.wait(dropped, on_trouble=told.append)
+    assert told == ["no network"]
+
+
+# ---- running it here
+
+
+class FakeEngine:
+    """As much of the loop as the decision to give up looks at."""
+
+    def __init__(
+        self, job: Job | None, paused: str | None = None, trouble: ConnectionTrouble | None = None
+    ) -> None:
+        self._job = job
+        self.paused = paused
+        self.pausing = SimpleNamespace(stuck=paused is not None)
+        self.reach = SimpleNamespace(trouble=trouble)
+
+    def job(self, job_id: str) -> Job | None:
+        return self._job
+
+
+SOON, LATE, NEVER = (
+    ConnectionTrouble("no network", time) for time in (PATIENCE - 1, PATIENCE + 1, float("inf"))
+)
+QUEUED, RUNNING = a_job(state=State.QUEUED), a_job(state=State.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("engine", "over"),
+    [
+        (FakeEngine(None), False),
+        (FakeEngine(QUEUED), False),
+        (FakeEngine(QUEUED, trouble=SOON), False),
+        (FakeEngine(QUEUED, trouble=LATE), True),
+        (FakeEngine(QUEUED, paused="captcha"), True),
+        (FakeEngine(RUNNING, paused="captcha"), False),
+        (FakeEngine(RUNNING, trouble=LATE), False),
+        (FakeEngine(RUNNING, paused="wrong token", trouble=NEVER), True),
+        (FakeEngine(a_job(state=State.IN_DOUBT)), True),
+        (FakeEngine(a_job(state=State.DONE)), False),
+        (FakeEngine(a_job(state=State.DONE, published=2.0)), True),
+    ],
+)
+def test_it_waits_as_long_as_an_answer_may_come(engine: Any, over: bool) -> None:
+    assert _is_over(engine, "jobaaaaa", PATIENCE) is over
+
+
+# ---- what came of it
+
+
+def test_a_failure_says_why_and_what_to_do() -> None:
+    error = JobFailedError(a_job(state=State.FAILED, refusal=BANNED))
+    assert str(error) == (
+        "job jobaaaaa got no pictures: Banned prompt: The word is banned. (Use another word.)"
+    )
+    assert error.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        a_job(state=State.IN_DOUBT),
+        a_job(state=State.FAILED, refusal=Refusal(RefusalClass.ACCOUNT, None, "captcha", needs_human=True)),
+    ],
+)
+def test_a_failure_that_needs_a_person_ends_with_four(job: Job) -> None:
+    assert JobFailedError(job).exit_code == 4
+
+
+def test_a_job_has_a_reason_only_where_it_has_no_pictures() -> None:
+    assert reason(a_job(state=State.RUNNING)) == ("", "")
+    assert reason(a_job(state=State.DONE)) == ("", "")
+    assert reason(a_job(state=State.CANCELLED)) == ("it was cancelled", "")
+    failed = a_job(state=State.FAILED, history=(Note(1.0, "accepted"), Note(2.0, "failed: no disk")))
+    assert reason(failed) == ("failed: no disk", "")
+
+
+def _folder(parent: Path, name: str) -> Path:
+    """A job's folder in an outbox."""
+    folder = parent / "outbox" / name
+    folder.mkdir(parents=True)
+    (folder / "cat_1.png").write_text(name)
+    (folder / "manifest.json").write_text(json.dumps({"schema": SCHEMA, "images": [{"file": "cat_1.png"}]}))
+    return folder
+
+
+def test_a_second_answer_gets_a_folder_of_its_own_and_nothing_is_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "pictures"
+    first = api_module._deliver(_folder(tmp_path, "cat-a"), target)
+    second = api_module._deliver(_folder(tmp_path, "cat-b"), str(target))
+    assert first.folder == target
+    assert second.folder == target / "cat-b"
+    assert [found.pictures[0].read_text() for found in (first, second)] == ["cat-a", "cat-b"]
+
+
+def test_a_file_of_that_name_that_is_none_of_ours_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "cat_1.png").write_text("mine")
+    found = api_module._deliver(_folder(tmp_path, "cat-a"), tmp_path)
+    assert (tmp_path / "cat_1.png").read_text() == "mine"
+    assert found.folder == tmp_path / "cat-a"
+
+
+def test_pictures_that_cannot_be_copied_are_still_in_the_outbox(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    folder = _folder(tmp_path, "cat-a")
+    with pytest.raises(OutboxError, match="the pictures are in") as failed:
+        api_module._deliver(folder, tmp_path / "file" / "below")
+    assert str(folder) in failed.value.message
+
+
+def test_without_a_place_to_copy_to_the_outbox_is_the_place(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "cat-a")
+    assert api_module._deliver(folder, None).pictures == (folder / "cat_1.png",)

@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import tomli
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mjwatch.config import (
+    SECTIONS,
+    Config,
+    InboxSettings,
+    KeysSettings,
+    OutboxSettings,
+    StateSettings,
+    config_template,
+    find_config,
+)
+from mjwatch.errors import ConfigError
+from mjwatch.settings.values import kinds
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(tmp_path: Path, text: str, **environ: str) -> Config:
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return Config.load(path, environ={"HOME": str(tmp_path / "home"), **environ})
+
+
+def problem(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    return str(caught.value)
+
+
+def uncommented(template: str) -> str:
+    """The template with its commented keys switched on; its prose lines begin with "# "."""
+    return "\n".join(
+        line.removeprefix("#") if not line.startswith("# ") else line for line in template.splitlines()
+    )
+
+
+def test_an_empty_file_gives_the_defaults_beside_it(tmp_path: Path) -> None:
+    config = load(tmp_path, "")
+    assert config.source == tmp_path / "config.toml"
+    assert config.inbox == InboxSettings(
+        path=tmp_path / "inbox", settle=2.0, settle_incomplete=10.0, scan_interval=30.0
+    )
+    assert config.outbox == OutboxSettings(path=tmp_path / "outbox", format="auto", keep_grid=True)
+    assert config.state.path == tmp_path / "state"
+    assert config.keys.path == tmp_path / "keys"
+    assert config.discord.cdn_hosts == ("cdn.discordapp.com", "media.discordapp.net")
+    assert config.pace.max_in_flight == 3
+    assert config.pace.max_per_day == 200
+
+
+def test_values_of_the_file_win_over_defaults(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        """
+        [discord]
+        api_url = "http://127.0.0.1:8080/api/v9/"
+        cdn_hosts = ["Pictures.Example.org", "127.0.0.1:8080"]
+        [pace]
+        delay = 0
+        max_in_flight = 15
+        [midjourney]
+        application_id = 1022952195194359889
+        """,
+    )
+    assert config.discord.api_url == "http://127.0.0.1:8080/api/v9"
+    assert config.discord.cdn_hosts == ("pictures.example.org", "127.0.0.1:8080")
+    assert config.pace.delay == 0.0
+    assert isinstance(config.pace.delay, float)
+    assert config.pace.max_in_flight == 15
+    assert config.midjourney.application_id == "1022952195194359889"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("there", "{base}/there"),
+        ("../beside", "{base}/../beside"),
+        ("/srv/mj", "/srv/mj"),
+        ("~/mj", "{base}/home/mj"),
+        ("~", "{base}/home"),
+        ("./~odd", "{base}/~odd"),
+    ],
+)
+def test_a_path_is_relative_to_the_file_or_to_the_home(tmp_path: Path, written: str, meant: str) -> None:
+    config = load(tmp_path, f'[inbox]\npath = "{written}"')
+    assert config.inbox.path == Path(meant.format(base=tmp_path))
+
+
+def test_a_relative_file_name_gives_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text("", encoding="utf-8")
+    assert Config.load(Path("mine.toml"), environ={}).inbox.path == tmp_path / "inbox"
+
+
+def test_systemds_state_directory_is_the_default_but_the_file_wins(tmp_path: Path) -> None:
+    assert load(tmp_path, "", STATE_DIRECTORY="/var/lib/mjwatch:/var/lib/other").state == StateSettings(
+        path=Path("/var/lib/mjwatch")
+    )
+    assert load(tmp_path, '[state]\npath = "here"', STATE_DIRECTORY="/var/lib/mjwatch").state.path == (
+        tmp_path / "here"
+    )
+
+
+def test_the_file_is_looked_for_in_order_and_never_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cwd").mkdir()
+    (tmp_path / "cwd" / "config.toml").write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "cwd")
+    system = tmp_path / "etc.toml"
+    monkeypatch.setattr("mjwatch.config.SYSTEM_CONFIG", system)
+    environ = {"HOME": str(tmp_path / "home")}
+    with pytest.raises(ConfigError, match="mjwatch init"):
+        find_config(None, environ)
+    wanted = [system, tmp_path / "home/.config/mjwatch/config.toml", tmp_path / "xdg/mjwatch/config.toml"]
+    for place in wanted:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("", encoding="utf-8")
+    assert find_config(None, {**environ, "XDG_CONFIG_HOME": str(tmp_path / "xdg")}) == wanted[2]
+    assert find_config(None, {**environ, "XDG_CONFIG_HOME": "xdg"}) == wanted[1]
+    assert find_config(None, {**environ, "XDG_CONFIG_HOME": "", "MJWATCH_CONFIG": ""}) == wanted[1]
+    wanted[1].unlink()
+    assert find_config(None, environ) == system
+    named = {**environ, "MJWATCH_CONFIG": str(wanted[2])}
+    assert find_config(None, named) == wanted[2]
+    assert find_config(system, named) == system
+
+
+def test_a_named_file_that_is_not_there_is_told_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no configuration file .*gone\.toml"):
+        Config.load(None, environ={"MJWATCH_CONFIG": str(tmp_path / "gone.toml")})
+    with pytest.raises(ConfigError) as found:
+        Config.load(tmp_path / "new place" / "config.toml", environ={})
+    assert found.value.hint == f"`mjwatch --config '{tmp_path}/new place/config.toml' init` makes one"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[inbox]\nsettel = 2", '[inbox] unknown key "settel" (did you mean settle?)'),
+        ("[inbx]\n", 'unknown section "inbx" (did you mean inbox?)'),
+        ("max_per_day = 2", '"max_per_day" (it belongs in [pace])'),
+        ("[discord]\ndelay = 2", '[discord] unknown key "delay" (it belongs in [pace])'),
+        ('[discord]\ntoken = "not-shown"', "authToken.key"),
+        ('[inbox]\nsettle = "2"', '[inbox] settle is "2", but must be a number from 0 to 3600'),
+        ("[inbox]\nsettle = true", "settle is true"),
+        ("[inbox]\nsettle = -1", "settle is -1"),
+        ("[pace]\ndelay = nan", "delay is NaN"),
+        ("[pace]\ndelay = inf", "delay is Infinity"),
+        ("[pace]\nmax_in_flight = 16", "a whole number from 1 to 15"),
+        ("[pace]\nmax_in_flight = 2.0", "max_in_flight is 2.0"),
+        ("[pace]\nmax_in_flight = true", "max_in_flight is true"),
+        ("[pace]\nmax_per_day = 2026-01-01", 'max_per_day is "2026-01-01"'),
+        ('[outbox]\nformat = "gif"', 'one of "auto", "png", "webp", "jpeg"'),
+        ('[outbox]\nformat = ["png"]', 'format is ["png"]'),
+        ("[outbox]\nkeep_grid = 1", "keep_grid is 1, but must be true or false"),
+        ('[outbox]\npath = ""', "path is"),
+        ('[outbox]\npath = "~else/x"', "path is"),
+        ('[outbox]\npath = "a\\u0000b"', "path is"),
+        ("[outbox]\npath = 5", "path is 5"),
+        ('[discord]\napi_url = "discord.com/api"', "starts with http:// or https://"),
+        ('[discord]\napi_url = "https://"', "api_url is"),
+        ('[discord]\napi_url = "https://host:99999"', "api_url is"),
+        ('[discord]\napi_url = ""', "api_url is"),
+        ('[notify]\nexec = "notify-send mjwatch"', "a program and its arguments"),
+        ("[notify]\nexec = [1]", "exec is [1]"),
+        ('[notify]\nexec = [""]', 'exec is [""]'),
+        ('[notify]\nexec = ["a\\u0000b"]', "exec is"),
+        ('[notify]\non = ["ready"]', 'a list of some of "done", "failed", "needs_person"'),
+        ('[notify]\non = "done"', 'on is "done"'),
+        ("[notify]\non = [[]]", "on is [[]]"),
+        ('[discord]\ngateway_url = "https://gateway.discord.gg"', "starts with ws:// or wss://"),
+        ('[discord]\ncdn_hosts = "cdn.example.org"', "a list of host names"),
+        ('[discord]\ncdn_hosts = ["https://cdn.example.org"]', "without https://"),
+        ("[discord]\nallow_hosts = [5]", "allow_hosts is [5]"),
+        ('[midjourney]\napplication_id = "bot"', "a Discord id"),
+        ("[midjourney]\napplication_id = 0", "a Discord id"),
+        ("inbox = 5", "inbox is 5, but must be a section: [inbox]"),
+        ("[[inbox]]\n", "must be a section: [inbox]"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_was_found_and_what_is_wanted(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    line = problem(tmp_path, text)
+    assert told in line
+    assert line.startswith(str(tmp_path / "config.toml") + ": ")
+    assert "\n" not in line
+    assert "not-shown" not in line
+
+
+def test_all_problems_are_told_together_one_a_line(tmp_path: Path) -> None:
+    lines = problem(tmp_path, "[pace]\ndelay = -1\njitter = -1\nspeed = 3\n[odd]\n").splitlines()
+    assert len(lines) == 4
+    assert all("config.toml: " in line for line in lines)
+
+
+def test_broken_toml_is_told_with_its_line_and_column(tmp_path: Path) -> None:
+    assert "line 2, column 10" in problem(tmp_path, "[inbox]\nsettle = \n")
+
+
+def test_a_deep_file_and_one_that_is_no_text_are_told(tmp_path: Path) -> None:
+    assert "not valid TOML" in problem(tmp_path, "a = " + "[" * 10_000)
+    (tmp_path / "config.toml").write_bytes(b"[inbox]\n# caf\xe9\n")
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        Config.load(tmp_path / "config.toml", environ={})
+    with pytest.raises(ConfigError, match="can't be read"):
+        Config.load(tmp_path, environ={})
+
+
+def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:
+    assert load(tmp_path, "\ufeff[pace]\nmax_in_flight = 2").pace.max_in_flight == 2
+
+
+def test_a_proxys_password_is_never_shown(tmp_path: Path) -> None:
+    assert "hunter2" not in problem(tmp_path, '[discord]\nproxy = "socks5://me:hunter2@proxy.example.org"')
+    config = load(tmp_path, '[discord]\nproxy = "http://me:hunter2@proxy.example.org:3128"')
+    assert config.discord.proxy == "http://me:hunter2@proxy.example.org:3128"
+    assert "hunter2" not in repr(config)
+
+
+def test_who_is_told_is_nobody_by_default(tmp_path: Path) -> None:
+    notify = load(tmp_path, "").notify
+    assert (notify.exec, notify.webhook) == ((), "")
+    assert notify.on == ("done", "failed", "needs_person")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("notify-send", "notify-send"),
+        ("./tell.sh", "{base}/tell.sh"),
+        ("hooks/tell.sh", "{base}/hooks/tell.sh"),
+        ("~/tell.sh", "{base}/home/tell.sh"),
+        ("/opt/tell", "/opt/tell"),
+    ],
+)
+def test_a_program_to_run_is_a_path_of_the_file_or_looked_for_in_path(
+    tmp_path: Path, written: str, meant: str
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "config.toml").write_text(f'[notify]\nexec = ["{written}", "a b", "x/y"]\n')
+    config = Config.load(tmp_path / "config.toml", environ={"HOME": str(tmp_path / "home")})
+    program, *arguments = config.notify.exec
+    assert Path(program) == Path(meant.format(base=tmp_path))
+    assert arguments == ["a b", "x/y"]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hooks.example.org/key/abc?x=1", "http://127.0.0.1:8080/hook/", "http://[::1]/", ""]
+)
+def test_a_webhook_may_be_anywhere_by_https_and_on_this_machine(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, f'[notify]\nwebhook = "{url}"').notify.webhook == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example.org/s3cret",
+        "http://localhost.example.org/s3cret",
+        "https://me:s3cret@hooks.example.org",
+        "ftp://127.0.0.1/s3cret",
+        "https:///s3cret",
+        "https://host:99999/s3cret",
+        "s3cret",
+    ],
+)
+def test_a_webhook_that_will_not_do_is_told_without_its_address(tmp_path: Path, url: str) -> None:
+    words = problem(tmp_path, f'[notify]\nwebhook = "{url}"')
+    assert "[notify] webhook is not usable, but must be an address that starts with https://" in words
+    assert "s3cret" not in words
+
+
+def test_a_webhooks_address_shows_in_no_repr(tmp_path: Path) -> None:
+    assert "s3cret" not in repr(load(tmp_path, '[notify]\nwebhook = "https://hooks.example.org/s3cret"'))
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_a_config_or_a_config_error(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        assert Config.load(path, environ={}).source == path
+    except ConfigError as error:
+        assert str(path) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("inbox", "outbox", "state", "keys", "count"),
+    [
+        ("in", "out", "state", "keys", 0),
+        ("in", "out", "out-state", "in-keys", 0),
+        ("in", "in", "state", "keys", 1),
+        ("in", "in/out", "state", "keys", 1),
+        ("out/in", "out", "state", "keys", 1),
+        ("in", "out", "in/state", "keys", 1),
+        ("in", "out", "out", "out/keys", 2),
+        ("in", "in/../in/./out", "state", "keys", 1),
+        ("in", "link/out", "state", "keys", 1),
+    ],
+)
+def test_folders_within_each_other_are_told(
+    tmp_path: Path, inbox: str, outbox: str, state: str, keys: str, count: int
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    config = Config(
+        inbox=InboxSettings(path=tmp_path / inbox),
+        outbox=OutboxSettings(path=tmp_path / outbox),
+        state=StateSettings(path=tmp_path / state),
+        keys=KeysSettings(path=tmp_path / keys),
+    )
+    assert len(config.folder_problems()) == count
+
+
+def test_the_example_file_is_the_template() -> None:
+    written = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    assert written == config_template(), (
+        "write it anew: python -c 'from mjwatch.config import config_template as t; print(t(), end=\"\")'"
+        " > config.example.toml"
+    )
+
+
+def test_the_example_file_names_every_key_with_its_default(tmp_path: Path) -> None:
+    text = uncommented((ROOT / "config.example.toml").read_text(encoding="utf-8"))
+    assert {name: set(table) for name, table in tomli.loads(text).items()} == {
+        name: set(kinds(kind)) for name, kind in SECTIONS.items()
+    }
+    assert load(tmp_path, text) == load(tmp_path, "")
+
+
+def test_every_section_of_the_config_can_be_written_in_the_file() -> None:
+    assert {part.name for part in fields(Config)} - {"source"} == set(SECTIONS)
+
+
+def test_a_template_with_values_reads_back_as_these_values(tmp_path: Path) -> None:
+    odd = 'a "quoted" \\ folder ä \x7f'
+    with pytest.raises(ConfigError):
+        load(tmp_path, config_template({"inbox": {"path": odd}}))
+    odd = odd.replace("\x7f", "")
+    config = load(
+        tmp_path,
+        config_template(
+            {
+                "inbox": {"path": Path(odd)},
+                "pace": {"delay": 0.5, "max_per_day": 0},
+                "outbox": {"keep_grid": False},
+            }
+        ),
+    )
+    assert config.inbox.path == tmp_path / odd
+    assert (config.pace.delay, config.pace.max_per_day, config.outbox.keep_grid) == (0.5, 0, False)
+
+
+def test_importing_the_config_loads_nothing_heavy() -> None:
+    heavy = ("requests", "PIL", "typer", "rich", "watchdog", "sqlite3", "websocket")
+    code = f"import sys, mjwatch.config; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.strip() == "[]"

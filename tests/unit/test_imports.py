@@ -1,0 +1,75 @@
+"""What importing the package loads, and the names that it offers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import mjwatch
+from mjwatch import api, config
+from mjwatch.outbox import manifest
+from mjwatch.pictures import split
+from mjwatch.prompts import promptfile
+
+HEAVY = {
+    *("requests", "urllib3", "PIL", "watchdog", "websocket", "sqlite3", "typer", "rich", "aiohttp"),
+    *("asyncio", "tomli", "ssl", "prompt_toolkit"),
+}
+
+HOMES = {
+    "Config": config.Config,
+    "MidjourneyAPI": api.MidjourneyAPI,
+    "load_manifest": manifest.load_manifest,
+    "read_prompt_file": promptfile.read_prompt_file,
+    "split_grid": split.split_grid,
+}
+
+
+def _loaded_after(code: str) -> set[str]:
+    """The modules that a fresh interpreter has after this code."""
+    script = f"{code}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_else_of_ours_and_nothing_heavy() -> None:
+    loaded = _loaded_after("import mjwatch; mjwatch.__version__")
+    assert {name for name in loaded if name.startswith("mjwatch")} == {"mjwatch"}
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_the_command_line_loads_no_library_before_a_verb_needs_it() -> None:
+    loaded = _loaded_after("import mjwatch.cli.app")
+    assert "typer" in loaded
+    assert loaded.isdisjoint(
+        {"requests", "PIL", "watchdog", "websocket", "sqlite3", "aiohttp", "prompt_toolkit"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "unneeded"),
+    [
+        ("read_prompt_file", {"requests", "PIL", "watchdog", "websocket", "sqlite3", "typer"}),
+        ("load_manifest", {"requests", "PIL", "watchdog", "websocket", "sqlite3", "typer"}),
+        ("split_grid", {"requests", "watchdog", "websocket", "sqlite3", "typer"}),
+        ("MidjourneyAPI", {"typer", "aiohttp"}),
+    ],
+)
+def test_a_name_loads_only_what_it_needs(name: str, unneeded: set[str]) -> None:
+    assert _loaded_after(f"from mjwatch import {name}").isdisjoint(unneeded)
+
+
+def test_the_lazy_names_are_those_of_their_modules() -> None:
+    assert sorted(mjwatch.__all__) == sorted(HOMES)
+    for name, thing in HOMES.items():
+        assert getattr(mjwatch, name) is thing
+        assert name in dir(mjwatch)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="Imagine"):
+        getattr(mjwatch, "Imagine")  # noqa: B009 - a type checker would refuse the plain form

@@ -1,0 +1,220 @@
+"""Results brought into the outbox: what is fetched anew at another try, and what is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from PIL import Image
+
+from mjwatch import events as ev
+from mjwatch.errors import DownloadError, OutboxError
+from mjwatch.model import Job, Prompt, ResultKind, State
+from mjwatch.outbox.manifest import OutboxChannel
+from mjwatch.outbox.publisher import Outbox
+from mjwatch.pictures.metadata import SOURCE_TYPE
+from mjwatch.pictures.split import thumbnail
+from mjwatch.workers.collector import KEPT_AT_MOST, TRIES, Collector
+from tests.helpers.job_factory import RESULT, made_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from mjwatch.discord.cdn import CDN
+    from mjwatch.discord.rest import DiscordREST
+
+
+def grid() -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, "PNG")
+    return out.getvalue()
+
+
+class FakeCDN:
+    """Gives the bytes that it was told to, one after another, and the grid from then on."""
+
+    def __init__(self, *answers: bytes, gone: Iterable[str] = ()) -> None:
+        self._answers = [*answers]
+        self._gone = {*gone}
+        self.fetched: list[str] = []
+
+    def fetch(self, url: str, _size: int | None = None) -> bytes:
+        self.fetched.append(url)
+        if url in self._gone:
+            raise DownloadError("it no longer has the picture at this address", gone=True)
+        return self._answers.pop(0) if self._answers else grid()
+
+
+class FakeREST:
+    """Signs addresses by adding a word, and knows one message."""
+
+    def __init__(self, message: dict[str, Any] | None = None) -> None:
+        self._message = message
+
+    def refresh_urls(self, urls: list[str]) -> dict[str, str]:
+        return {url: f"{url}?anew" for url in urls}
+
+    def message(self, _channel_id: str, _message_id: str) -> dict[str, Any] | None:
+        return self._message
+
+
+class FillingOutbox(Outbox):
+    """One whose disk is full when told so."""
+
+    full = False
+
+    def publish(self, *arguments: Any, **options: Any) -> str:
+        if self.full:
+            raise OutboxError("no space left")
+        return super().publish(*arguments, **options)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> FillingOutbox:
+    return FillingOutbox(tmp_path / "outbox", tmp_path / "state")
+
+
+def a_collector(
+    cdn: FakeCDN, outbox: Outbox, rest: FakeREST | None = None, *, embed_prompt: bool = True
+) -> Collector:
+    return Collector(
+        rest=cast("DiscordREST", rest),
+        cdn=cast("CDN", cdn),
+        outbox=outbox,
+        place=OutboxChannel("1", "2"),
+        picture_format="auto",
+        keep_grid=True,
+        embed_prompt=embed_prompt,
+        file_of=lambda job_id: None,
+    )
+
+
+def a_finished_job(name: str = "cat") -> Job:
+    (picture,) = RESULT.pictures
+    picture = replace(picture, url=f"https://cdn.example/{name}.png")
+    result = replace(RESULT, pictures=(picture,))
+    return made_job(f"job{name}", f"{name}.txt", state=State.COLLECTING, result=result)
+
+
+def test_what_a_full_disk_refused_is_not_fetched_again(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN()
+    collector, job = a_collector(cdn, outbox), a_finished_job()
+    outbox.full = True
+    for _ in range(20):  # however long it lasts
+        assert collector.collect(job) == ev.SaveFailed("no space left")
+    outbox.full = False
+    assert collector.collect(job) == ev.Published("cat-jobcat")
+    assert len(cdn.fetched) == 1
+
+
+def test_a_picture_that_can_not_be_read_is_fetched_again(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN(b"<html>come back later</html>", grid()[:50])
+    collector, job = a_collector(cdn, outbox), a_finished_job()
+    for _ in range(2):
+        event = collector.collect(job)
+        assert isinstance(event, ev.SaveFailed)
+        assert not event.final
+    assert collector.collect(job) == ev.Published("cat-jobcat")
+    assert len(cdn.fetched) == 3
+
+
+OLD, NEW = "https://cdn.example/cat.png", "https://cdn.example/cat.png?anew"
+ELSEWHERE = "https://cdn.example/moved.png"
+
+
+def test_an_address_that_has_expired_is_signed_anew_at_once(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN(gone=[OLD])
+    assert a_collector(cdn, outbox, FakeREST()).collect(a_finished_job()) == ev.Published("cat-jobcat")
+    assert cdn.fetched == [OLD, NEW]
+
+
+def test_where_that_does_not_help_the_message_is_read_again(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN(gone=[OLD, NEW])
+    attachments = [{"filename": "other.png", "url": "x"}, {"filename": "grid.png", "url": ELSEWHERE}]
+    collector = a_collector(cdn, outbox, FakeREST({"attachments": attachments}))
+    assert collector.collect(a_finished_job()) == ev.Published("cat-jobcat")
+    assert cdn.fetched == [OLD, NEW, ELSEWHERE]
+
+
+@pytest.mark.parametrize("message", [None, {}, {"attachments": []}])
+def test_a_picture_that_is_gone_for_good_is_told_after_some_tries(
+    outbox: FillingOutbox, message: dict[str, Any] | None
+) -> None:
+    collector = a_collector(FakeCDN(gone=[OLD, NEW]), outbox, FakeREST(message))
+    told = [collector.collect(a_finished_job()) for _ in range(TRIES)]
+    gone = "Midjourney's message and its picture are gone"
+    assert told == [*[ev.SaveFailed(gone)] * (TRIES - 1), ev.SaveFailed(gone, final=True)]
+
+
+def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> None:
+    cdn = FakeCDN()
+    collector = a_collector(cdn, outbox)
+    jobs = [a_finished_job(f"cat{number}") for number in range(KEPT_AT_MOST + 1)]
+    outbox.full = True
+    for job in jobs:
+        collector.collect(job)
+    outbox.full = False
+    for job in reversed(jobs):
+        collector.collect(job)
+    oldest = "https://cdn.example/cat0.png"
+    assert cdn.fetched.count(oldest) == 2
+    assert len(cdn.fetched) == len(jobs) + 1
+
+
+def test_pictures_carry_their_prompt_and_the_grid_stays_as_it_came(
+    outbox: FillingOutbox, tmp_path: Path
+) -> None:
+    event = a_collector(FakeCDN(), outbox).collect(a_finished_job())
+    assert isinstance(event, ev.Published)
+    folder = tmp_path / "outbox" / event.folder
+    for number in range(1, 5):
+        with Image.open(folder / f"cat_{number}.png") as picture:
+            assert picture.info["Description"] == "a cat --ar 3:2"
+            assert SOURCE_TYPE in str(picture.info["XML:com.adobe.xmp"])
+    assert (folder / "cat_grid.png").read_bytes() == grid()
+
+
+def test_a_prompt_that_is_not_to_be_embedded_is_in_no_picture(outbox: FillingOutbox, tmp_path: Path) -> None:
+    event = a_collector(FakeCDN(), outbox, embed_prompt=False).collect(a_finished_job())
+    assert isinstance(event, ev.Published)
+    for picture in (tmp_path / "outbox" / event.folder).glob("*.png"):
+        assert b"a cat" not in picture.read_bytes()
+
+
+def test_a_follow_up_without_words_carries_those_that_midjourney_repeated(
+    outbox: FillingOutbox, tmp_path: Path
+) -> None:
+    job = a_finished_job()
+    assert job.result is not None
+    result = replace(job.result, kind=ResultKind.SINGLE, echoed="a cat on a mat")
+    event = a_collector(FakeCDN(), outbox).collect(
+        replace(job, prompt=Prompt("", action="U1"), result=result)
+    )
+    assert isinstance(event, ev.Published)
+    with Image.open(tmp_path / "outbox" / event.folder / "cat_U1.png") as picture:
+        assert picture.info["Description"] == "a cat on a mat"
+
+
+def test_the_gallery_is_told_of_every_folder_that_appears(outbox: FillingOutbox) -> None:
+    told: list[str] = []
+    collector = a_collector(FakeCDN(), outbox)
+    collector._published = lambda folder, thumbnail: told.append(folder)
+    outbox.full = True
+    collector.collect(a_finished_job("cat"))
+    assert told == []
+    outbox.full = False
+    collector.collect(a_finished_job("cat"))
+    collector.answer(made_job("jobdog", "dog.txt", state=State.FAILED))
+    assert told == ["cat-jobcat", "_failed/dog-jobdog"]
+
+
+def test_the_gallery_gets_a_thumbnail_of_a_grid_that_is_in_hand(outbox: FillingOutbox) -> None:
+    made: dict[str, bytes | None] = {}
+    collector = a_collector(FakeCDN(), outbox)
+    collector._published = made.__setitem__
+    collector.collect(a_finished_job("cat"))
+    collector.answer(made_job("jobdog", "dog.txt", state=State.FAILED))
+    assert made == {"cat-jobcat": thumbnail([grid()]), "_failed/dog-jobdog": None}
