@@ -27,6 +27,9 @@ ORDER = (
 )
 """From the top, as imports go (modules of ``.`` stand at several heights); the other program comes last."""
 
+TOP = "Entry points, the composition root, and the values that every package may import."
+"""For ``.``, whose docstring says what the program is for."""
+
 BEGIN = "<!-- packages: begin (written by `make diagram`) -->\n"
 END = "<!-- packages: end -->"
 
@@ -50,7 +53,7 @@ def _row(package: str) -> str:
     folder = ROOT / package
     doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
     modules = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
-    holds = " ".join(doc.partition("\n\n")[0].split()).replace("``", "`")
+    holds = TOP if package == "." else " ".join(doc.partition("\n\n")[0].split()).replace("``", "`")
     return f"| `{'mjwatch' if package == '.' else package}` | {holds} | {', '.join(modules)} |"
 
 
