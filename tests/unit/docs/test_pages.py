@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,13 @@ def test_the_classes_and_files_that_a_page_for_developers_names_are_there(name: 
         assert not method or method in known[cls], f"{name}: {cls}.{method}"
     for path in re.findall(r"`((?:\w+/)*\w+\.(?:py|md))`", text):
         assert (ROOT / path).exists() or (ROOT / "mjwatch" / path).exists(), f"{name}: {path}"
+
+
+def test_the_address_of_the_repository_is_written_in_one_place() -> None:
+    urls = tomllib.loads(_text("pyproject.toml"))["project"]["urls"]
+    assert list(urls) == ["Source"]
+    pages = [*PAGES, *ROOT.glob("docs/*.py"), ROOT / "docs" / "man" / "mjwatch.1"]
+    assert [page for page in pages if urls["Source"] in page.read_text(encoding="utf-8")] == []
 
 
 _PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
