@@ -8,7 +8,7 @@ CANDIDATES := python3.13 python3.12 python3.11 python3
 # Tests that run at once: "auto" follows the cores and their speed (tests/helpers/patience.py).
 WORKERS := auto
 PYTEST := $(BIN)/python -m pytest
-AT_ONCE := -n $(WORKERS) --dist worksteal
+AT_ONCE = -n $(WORKERS) --dist worksteal
 # The tests of the pure packages.
 CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
   $(patsubst %,discord/test_%.py,allowed_hosts http_errors payloads session) \
@@ -54,6 +54,7 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(PYTEST) -m "not real and not long" $(AT_ONCE) --hypothesis-profile=full
 
+test-core: WORKERS = logical
 test-core: $(VENV)/.dev
 	$(PYTEST) $(CORE) -m "not real and not long" $(AT_ONCE)
 
