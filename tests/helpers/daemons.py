@@ -7,12 +7,15 @@ starts: a process of its own, with its own arguments, environment, output and ex
 from __future__ import annotations
 
 import faulthandler
+import math
 import multiprocessing
 import os
 import runpy
 import signal
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRELOADED = ["mjwatch.cli.app", "mjwatch.cli.service", "mjwatch.daemon", "mjwatch.runtime", __name__]
+
+_ONE_AT_A_TIME = threading.Lock()
+"""A start looks after all processes; two threads that ask after the same one get a wrong exit code."""
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(PRELOADED)
@@ -33,7 +39,7 @@ class Daemon(Protocol):
     @property
     def returncode(self) -> int | None: ...
     def poll(self) -> int | None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
+    def wait(self, timeout: float = ...) -> int: ...
     def send_signal(self, sig: int) -> None: ...
     def kill(self) -> None: ...
 
@@ -45,7 +51,8 @@ class ForkedDaemon:
         self._what = module, *arguments
         # Daemonic: it ends with this process at the latest.
         self._process = _FORKS.Process(target=_run, args=(module, arguments, log, env), daemon=True)
-        self._process.start()
+        with _ONE_AT_A_TIME:
+            self._process.start()
 
     @property
     def pid(self) -> int:
@@ -54,16 +61,19 @@ class ForkedDaemon:
 
     @property
     def returncode(self) -> int | None:
-        return self._process.exitcode
+        return self.poll()
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        with _ONE_AT_A_TIME:
+            return self._process.exitcode
 
-    def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        if self._process.exitcode is None:
-            raise subprocess.TimeoutExpired(self._what, timeout or 0.0)
-        return self._process.exitcode
+    def wait(self, timeout: float = math.inf) -> int:
+        end = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(self._what, timeout)
+            time.sleep(0.02)
+        return code
 
     def send_signal(self, sig: int) -> None:
         if self.poll() is None:
