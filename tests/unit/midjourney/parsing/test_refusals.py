@@ -90,9 +90,7 @@ def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
     assert _what_is_done(event, State.SUBMITTED) == row.does
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in SAID if row.second == "text"], ids=lambda row: row.first[:40]
-)
+@pytest.mark.parametrize("row", [row for row in SAID if row.second == "text"], ids=lambda row: row.first[:40])
 def test_words_mean_the_same_below_a_title_that_says_nothing(row: Row) -> None:
     notice = judge_embed("Sorry", row.first, None, "", None)
     assert notice.refusal is not None
