@@ -145,7 +145,7 @@ class Runtime:
         self._journal = journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
         ownership = self._ownership(journal)
         if self._watch_inbox:
-            ownership.begin()  # who is refused has begun nothing
+            ownership.claim()  # who is refused has begun nothing
             stack.enter_context(inbox_lock(config.inbox.path, machine_id()))
         stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
         outbox = Outbox(config.outbox.path, config.state.path)
@@ -192,10 +192,10 @@ class Runtime:
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
-            leave_file=self._inbox.leave,
+            leave_file=self._inbox.defer,
             notify=self._hooks.put,
         )
-        in_inbox = self._inbox.holds if config.inbox.after == "keep" else None
+        in_inbox = self._inbox.has_file if config.inbox.after == "keep" else None
         self.engine = build_engine(config, journal, channel, self._worker.perform, in_inbox)
         self.engine.load()
         also = self._gallery.tell if self._gallery else lambda status: None

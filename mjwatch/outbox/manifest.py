@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.errors import OutboxError
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.status_text import ADVICE, advice
-from mjwatch.model import Job, Refusal, RefusalClass, State
+from mjwatch.model import MANIFEST_SCHEMA, RefusalClass, State
 from mjwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mjwatch.model import Job, Refusal, Result
 
 
-SCHEMA = "mjwatch/manifest/1"
 FILE_NAME = "manifest.json"
 
 _FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
@@ -73,7 +72,7 @@ def build_manifest(
     result = job.result
     grids = [picture.entry() for picture in pictures if picture.index == 0]
     return {
-        "schema": SCHEMA,
+        "schema": MANIFEST_SCHEMA,
         "job": job.id,
         "state": "done" if job.state == "collecting" else str(job.state),
         "command": job.prompt.command,
@@ -115,8 +114,8 @@ def load_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise OutboxError(f"{path} can't be read as a manifest: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise OutboxError(f"{path} is not a manifest of mjwatch ({SCHEMA})")
+    if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
+        raise OutboxError(f"{path} is not a manifest of mjwatch ({MANIFEST_SCHEMA})")
     return manifest
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import OutboxError
 from mjwatch.filesystem.files import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
 from mjwatch.filesystem.safe_names import safe_file_name, safe_name
-from mjwatch.inbox.filenames import without_marker
+from mjwatch.inbox.filenames import without_ready_marker
 from mjwatch.outbox.manifest import FILE_NAME, iso
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def stem_of(job: Job) -> str:
 def prompt_file_name(job: Job) -> str:
     """The prompt file's name in the outbox; another one where a file of ours has that name."""
     name = PurePosixPath(job.source.path).name if job.source else "prompt.txt"
-    name = safe_file_name(without_marker(name))
+    name = safe_file_name(without_ready_marker(name))
     return f"request{PurePosixPath(name).suffix}" if name.casefold() in _OURS_IN_FOLDER else name
 
 
