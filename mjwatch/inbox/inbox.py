@@ -205,16 +205,24 @@ class Inbox:
             log.exception("mjwatch could not scan the inbox because of an unexpected error")
             self._stopping.wait(min(POLL, self._interval))
         settling, in_flight = self._settling.status(time.monotonic()), self._in_flight.status()
+        next_turn = self._next_turn(settling, in_flight)
         self._report(settling, in_flight)
-        return self._next_turn(settling, in_flight)
+        return next_turn
 
     def _turn(self, hints: set[str] | None, now: float) -> None:
+        """Scan what may have changed, then pick up the files that are due."""
         if hints is None or self._needs_full_scan(now):
             self._scan_all(now)
         elif hints and self._trouble is None:
             self._scan_hinted(hints, now)
-        if self._trouble is None:
-            self._pick_up_due(now)
+        if self._trouble is not None:
+            return
+        for path, identity in self._settling.due(now):
+            if self._stopping.is_set() or self._in_flight.is_full:
+                break
+            self._pickup.pick_up(path, identity, now)
+        if self._pickup.holds_contents:
+            self._pickup.release_contents(now)
 
     def _needs_full_scan(self, now: float) -> bool:
         """Return whether to scan more than what the hints name.
@@ -267,14 +275,6 @@ class Inbox:
             else:
                 self._scan.files[path] = identity
                 self._pickup.notice(path, identity, now)
-
-    def _pick_up_due(self, now: float) -> None:
-        for path, identity in self._settling.due(now):
-            if self._stopping.is_set() or self._in_flight.is_full:
-                break
-            self._pickup.pick_up(path, identity, now)
-        if self._pickup.holds_contents:
-            self._pickup.release_contents(now)
 
     def _set_trouble(self, trouble: str | None) -> None:
         """Log what keeps mjwatch from taking anything when it comes and when it goes."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mjwatch.inbox.filenames import CompanionManifest
+    from mjwatch.inbox.references import ReferenceScan
     from mjwatch.inbox.settling import Settling
     from mjwatch.inbox.watcher import ChangeHints
     from mjwatch.model import Identity, References
@@ -172,8 +173,8 @@ class FilePickup:
         """Take note of a file that a scan has found, looking so."""
         if self._in_flight.is_handled(path, identity):
             return
-        file = self._settling.observe(path, identity, now)
         is_manifest = _is_manifest(path)
+        file = self._settling.observe(path, identity, now)
         if file is None or (file.is_ready and not is_manifest):
             return  # a file that is marked ready is due at once, and what it refers to is found then
         try:
@@ -185,8 +186,7 @@ class FilePickup:
                 self._settling.forget(path)
                 self._in_flight.ignore(path, identity)
         elif data is not None:
-            self.holds_contents = True
-            self._references.find(path, data, now)  # from now on what the file refers to settles too
+            self._find_references(path, data, now)  # from now on what the file refers to settles too
 
     def pick_up(self, path: str, identity: Identity, now: float) -> None:
         """Hand over a file that has been quiet, unless there is a reason to wait longer."""
@@ -214,9 +214,13 @@ class FilePickup:
         self.holds_contents = False
         self._references.release_contents(now)
 
-    def _pick_up_prompt(self, path: str, data: bytes, identity: Identity, now: float) -> None:
-        self.holds_contents = True
+    def _find_references(self, path: str, data: bytes, now: float) -> ReferenceScan:
         found = self._references.find(path, data, now)
+        self.holds_contents |= bool(found.defaults or found.wildcards or found.pictures or found.missing)
+        return found
+
+    def _pick_up_prompt(self, path: str, data: bytes, identity: Identity, now: float) -> None:
+        found = self._find_references(path, data, now)
         wait = self._references.remaining_wait(found, now, self._settling.quiet, self._settling.patience)
         if wait > 0:
             awaited = ", ".join([*found.missing, *found.unreadable]) or "what it refers to"
