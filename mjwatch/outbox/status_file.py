@@ -34,7 +34,7 @@ _VOLATILE = ("percent",)
 class StatusFile:
     """One thread, "status", that writes the file when something in it has changed.
 
-    ``collect`` returns the facts, as ``journal.summary`` has them; ``also`` gets each version written.
+    ``collect`` returns the facts, those of ``mjwatch status --json``; ``also`` gets each version written.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class StatusFile:
     def stop(self, patience: float = 10.0) -> None:
         """Write the last version, which says that the service has stopped.
 
-        If the disk does not answer within ``patience`` seconds nothing is written: the caller would hang, too.
+        If the disk does not answer within ``patience`` seconds, nothing is written: the caller would hang.
         """
         self._stopping.set()
         self._changed.set()
