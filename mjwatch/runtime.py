@@ -151,7 +151,7 @@ class Runtime:
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
-        keeper = GalleryUpdater(gallery, mend_first=self._watch_inbox)
+        keeper = GalleryUpdater(gallery, repair_first=self._watch_inbox)
         self._gallery = keeper if config.outbox.gallery else None
         channel = Channel(
             keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
@@ -198,7 +198,7 @@ class Runtime:
         in_inbox = self._inbox.has_file if config.inbox.after == "keep" else None
         self.engine = build_engine(config, journal, channel, self._worker.perform, in_inbox)
         self.engine.load()
-        also = self._gallery.tell if self._gallery else lambda status: None
+        also = self._gallery.show_status if self._gallery else lambda status: None
         self._status = StatusFile(config.outbox.path, self._look, time.time, also)
         self.engine.on_event = self._status.changed
         self._connection = self._gateway(channel)
