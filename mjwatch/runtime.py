@@ -145,13 +145,13 @@ class Runtime:
         self._journal = journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
         ownership = self._ownership(journal)
         if self._watch_inbox:
-            ownership.begin()  # who is refused has begun nothing
+            ownership.claim()  # who is refused has begun nothing
             stack.enter_context(inbox_lock(config.inbox.path, machine_id()))
         stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
-        keeper = GalleryUpdater(gallery, mend_first=self._watch_inbox)
+        keeper = GalleryUpdater(gallery, repair_first=self._watch_inbox)
         self._gallery = keeper if config.outbox.gallery else None
         channel = Channel(
             keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
@@ -192,13 +192,13 @@ class Runtime:
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
-            leave_file=self._inbox.leave,
+            leave_file=self._inbox.defer,
             notify=self._hooks.put,
         )
-        in_inbox = self._inbox.holds if config.inbox.after == "keep" else None
+        in_inbox = self._inbox.has_file if config.inbox.after == "keep" else None
         self.engine = build_engine(config, journal, channel, self._worker.perform, in_inbox)
         self.engine.load()
-        also = self._gallery.tell if self._gallery else lambda status: None
+        also = self._gallery.show_status if self._gallery else lambda status: None
         self._status = StatusFile(config.outbox.path, self._look, time.time, also)
         self.engine.on_event = self._status.changed
         self._connection = self._gateway(channel)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import PromptFileError
-from mjwatch.model import References
+from mjwatch.model import MANIFEST_SCHEMA, References
 from mjwatch.prompts import images as pictures
 from mjwatch.prompts import tomlfile
 from mjwatch.prompts.actions import canonical
@@ -189,8 +189,6 @@ def _lines(data: bytes) -> list[str]:
         return []
 
 
-SCHEMA = "mjwatch/manifest/1"
-
 _JOB = re.compile(r"[a-z0-9]{8}")
 
 
@@ -201,9 +199,9 @@ def read_manifest(text: str) -> PromptRequest:
     it says may be forged, paths above all. Raises PromptFileError.
     """
     manifest = _read(text)
-    if manifest.get("schema") != SCHEMA:
+    if manifest.get("schema") != MANIFEST_SCHEMA:
         raise PromptFileError(
-            f"this is no manifest of mjwatch ({SCHEMA})",
+            f"this is no manifest of mjwatch ({MANIFEST_SCHEMA})",
             "of JSON only the manifest.json of an outbox folder is taken; prompts go into .txt or .toml",
         )
     action = manifest.get("action")
