@@ -19,7 +19,7 @@ from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, Prompt, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
@@ -86,18 +86,16 @@ class Scheduler:
 
     def next_step(self, jobs: Mapping[str, Job], now: float) -> NextStep | None:
         """Return the job whose turn it is and what is to be done for it, or None. Raises JournalError."""
-        stream = self._channel.stream
-        if not stream.is_open or stream.session_id is None or self._uploading is not None:
-            return None
         in_flight = [job.state for job in jobs.values() if job.state in IN_FLIGHT]
-        if State.SUBMITTING in in_flight:
+        session_id = self._channel.stream.session_id
+        if session_id is None or self._waits_for_event(in_flight):
             return None
         if cancelling := [job for job in jobs.values() if job.cancel_request is not None]:
             if press_is_out(cancelling):
                 return None
             job = to_press(filter(self._is_allowed, cancelling), now)
             if job is not None and self._throttle.may_press(now):
-                return job, ev.CancelStarted(self._new_nonce(), stream.session_id)
+                return job, ev.CancelStarted(self._new_nonce(), session_id)
         job = self._next_job(jobs, now, len(in_flight))
         if job is None:
             return None
@@ -107,7 +105,13 @@ class Scheduler:
         if self._fast_hours.must_be_known(job, now):
             question = self._fast_hours.question()
             return None if question is None else (job, question)
-        return job, ev.AttemptStarted(self._new_nonce(), stream.session_id, self._channel.tracker.newest)
+        return job, ev.AttemptStarted(self._new_nonce(), session_id, self._channel.tracker.newest)
+
+    def _waits_for_event(self, in_flight: Collection[State]) -> bool:
+        """Return whether nothing can be sent before an event comes: one POST is in flight at a time."""
+        return (
+            not self._channel.stream.is_open or self._uploading is not None or State.SUBMITTING in in_flight
+        )
 
     def _next_job(self, jobs: Mapping[str, Job], now: float, in_flight: int) -> Job | None:
         for job in jobs.values():
@@ -130,6 +134,8 @@ class Scheduler:
 
     def next_time(self, jobs: Mapping[str, Job], now: float) -> float:
         """Return when time itself may let something be sent, slots aside; infinity: it will not."""
+        if self._waits_for_event([job.state for job in jobs.values()]):
+            return math.inf
         times = [self._throttle.next_time(now)]
         if cancelling := [job for job in jobs.values() if job.cancel_request is not None]:
             press_at = min(map(press_due, filter(self._is_allowed, cancelling)), default=math.inf)
