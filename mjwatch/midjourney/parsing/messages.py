@@ -14,11 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.http_errors import read_answer
-from mjwatch.discord.protocol import FLAG_EPHEMERAL, MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID
-from mjwatch.midjourney.buttons import UUID, read_custom_id
-from mjwatch.midjourney.interactions import prompt_field, read_modal
-from mjwatch.midjourney.parsing.components import read_switches
-from mjwatch.midjourney.parsing.json_values import (
+from mjwatch.discord.json_values import (
     id_of,
     is_object,
     list_of,
@@ -28,6 +24,10 @@ from mjwatch.midjourney.parsing.json_values import (
     snowflake_of,
     text_of,
 )
+from mjwatch.discord.protocol import FLAG_EPHEMERAL, MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID
+from mjwatch.midjourney.buttons import UUID, read_custom_id
+from mjwatch.midjourney.interactions import prompt_field, read_modal
+from mjwatch.midjourney.parsing.components import read_switches
 from mjwatch.midjourney.parsing.message_view import MessageView, footer_of
 from mjwatch.midjourney.parsing.parsed_message import (
     Action,
