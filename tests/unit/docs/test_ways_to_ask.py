@@ -40,7 +40,7 @@ def _called(python: str) -> tuple[str, list[str]]:
 def _read(cell: str) -> Prompt:
     lines = "\n".join(re.findall(r"`([^`]+)`", cell)) + "\n"
     around = References(images={"a.png": PNG, "b.png": PNG})
-    (prompt,) = read_prompt_file(lines.encode(), "wish.toml", around=around).prompts
+    (prompt,) = read_prompt_file(lines.encode(), "wish.toml", references=around).prompts
     return prompt
 
 
