@@ -23,7 +23,7 @@ from mjwatch.engine.scheduler import FastHours, Scheduler
 from mjwatch.errors import JournalError
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ class Engine:
     def _commit(self, job: Job, event: ev.JobEvent, children: Sequence[Job]) -> None:
         attempt_at = self._clock() if isinstance(event, ev.AttemptStarted) else None
         place = self._channel.place()
-        twins = [(child, twin_of(child)) for child in children]
+        twins = [(child, duplicate_key(child)) for child in children]
         self._journal.update(job, attempt_at=attempt_at, meta=place, children=twins)
         self._channel.kept(place)
 

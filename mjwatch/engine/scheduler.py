@@ -13,7 +13,7 @@ from mjwatch import events as ev
 from mjwatch.events import PromptSubmitted
 from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, Prompt, State
 
@@ -115,7 +115,7 @@ class Scheduler:
     def blocked_twins(self, jobs: Mapping[str, Job]) -> set[str]:
         """The twin keys that must wait because a job with it is out and could not be told from another."""
         return {
-            twin_of(job)
+            duplicate_key(job)
             for job in jobs.values()
             if (_is_out(job) or _has_form(job)) and not self._channel.tells_apart(job)
         }

@@ -307,7 +307,7 @@ def _job_events(reading: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEve
             yield ev.Refused(reading.error)
         case MessageKind.DELETED:
             yield ev.StartMessageDeleted()
-        case kind if kind in FINALS or (kind in expected_of(job).ends and reading.text):
+        case kind if kind in FINALS or (kind in expected_of(job).finals and reading.text):
             yield _finished(reading, by)
         case MessageKind.NOTICE if reading.job_uuid and reading.message_id == job.message_id:
             yield ev.Progressed(None, reading.job_uuid, cancel_of(reading))  # a part of its progress
