@@ -255,6 +255,7 @@ def _do_it_here(config: Config) -> None:
 
     Does nothing where another process was faster to take the lock: it does what was asked for.
     """
+    from mjwatch.engine.queue import EventQueue
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
     from mjwatch.runtime import build_engine
@@ -263,7 +264,8 @@ def _do_it_here(config: Config) -> None:
     try:
         with daemon_lock(state), closing(Journal(state / JOURNAL_FILE)) as journal:
             channel = Channel("", journal.owner_of, config.pace.quiet_time)
-            build_engine(config, journal, channel, perform=lambda effect: None).load()
+            queue = EventQueue(time.monotonic)
+            build_engine(config, journal, channel, queue, perform=lambda effect: None).load()
     except DaemonError:
         if not daemon_runs(state):
             raise

@@ -1,7 +1,7 @@
 """The bodies of POST /interactions: one packet class per command, and those of buttons and forms. Pure.
 
-The shapes are as a browser sent them 2023-03 to 2026-06 and as discord-userdoccers, "Receiving and responding",
-describes them.
+The shapes are as a browser sent them 2023-03 to 2026-06, and as discord-userdoccers describes them in
+"Receiving and responding".
 """
 
 from __future__ import annotations

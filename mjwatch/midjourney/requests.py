@@ -38,7 +38,7 @@ class JobRequest:
 
 
 def request_for(job: Job) -> JobRequest:
-    """Return what is POSTed for this job. Raises ValueError, with a message for the user, if there is nothing."""
+    """Return what is POSTed for this job. Raises ValueError, with a message for the user."""
     if job.button_press is not None:
         return JobRequest(_pressed(job, job.button_press))
     if job.prompt.command not in COMMANDS:

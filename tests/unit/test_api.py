@@ -15,7 +15,7 @@ from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
 from mjwatch.client.in_process import PATIENCE, _is_over, prompt_file, read_words
 from mjwatch.config import Config
-from mjwatch.engine.health import ConnectionTrouble
+from mjwatch.engine.service_state import ConnectionTrouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
 from mjwatch.host.lock import daemon_lock
 from mjwatch.jobs.status_text import reason
@@ -178,8 +178,7 @@ class FakeEngine:
     ) -> None:
         self._job = job
         self.paused = paused
-        self.pausing = SimpleNamespace(stuck=paused is not None)
-        self.reach = SimpleNamespace(trouble=trouble)
+        self.service = SimpleNamespace(needs_resume=paused is not None, connection_trouble=trouble)
 
     def job(self, job_id: str) -> Job | None:
         return self._job

@@ -250,7 +250,7 @@ def duplicate_key(job: Job) -> str:
     - An imagine shares it with every equal prompt, as far as the bot leaves prompts unchanged.
     - The echo of a blend is only links, so all blends look alike, and so does an imagine of links alone.
     - Two follow-ups look alike if they do the same kind of thing to one message; U1 and U2 do not, because
-    their results name the picture.
+      their results name the picture.
     - Two /show of one job bring the same uuid.
     - All other commands answer in the message that names their nonce, so the key is unique.
 

@@ -78,7 +78,8 @@ class ForeignJobs:
 
     def __init__(self) -> None:
         self._by_message: OrderedDict[str, ForeignJob] = OrderedDict()
-        self._stored: list[dict[str, Any]] | None = []
+        self.version = 0
+        """Changes whenever one of them does."""
 
     def load(self, stored: object) -> None:
         """Take up what ``stored`` gave to the journal; what is in another shape is passed over."""
@@ -91,10 +92,8 @@ class ForeignJobs:
                 self.add(ForeignJob(message_id, prompt, **ids, picture=picture))
 
     def stored(self) -> list[dict[str, Any]]:
-        """For the journal, so that none looks like ours after a restart; the same list until one changes."""
-        if self._stored is None:
-            self._stored = [asdict(stranger) for stranger in self._by_message.values()]
-        return self._stored
+        """For the journal, so that none looks like ours after a restart."""
+        return [asdict(stranger) for stranger in self._by_message.values()]
 
     def note(self, reading: ParsedMessage, waiting: Iterable[Job] = ()) -> None:
         """Learn from a message that is nobody's of ours.
@@ -116,7 +115,7 @@ class ForeignJobs:
         """Remember one; the oldest is forgotten when there are too many."""
         if self._by_message.get(stranger.message_id) == stranger:
             return
-        self._stored = None
+        self.version += 1
         self._by_message[stranger.message_id] = stranger
         if len(self._by_message) > STRANGERS_KEPT:
             self._by_message.popitem(last=False)
@@ -179,44 +178,42 @@ class UnmatchedMessages:
     """The held messages, oldest first; when there are too many, the oldest is given up."""
 
     def __init__(self) -> None:
-        self._held: list[UnmatchedMessage] = []
-        self.given_up = 0
+        self.messages: list[UnmatchedMessage] = []
 
     def __iter__(self) -> Iterator[UnmatchedMessage]:
-        return iter(tuple(self._held))
+        return iter(tuple(self.messages))
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self.messages)
 
     def hold(self, reading: ParsedMessage, seq: int | None) -> None:
         """Keep it; a message that is held already is not kept twice."""
-        if any(held.reading.message_id == reading.message_id for held in self._held):
+        if any(held.reading.message_id == reading.message_id for held in self.messages):
             return
-        self._held.append(UnmatchedMessage(reading, seq))
-        if len(self._held) > HELD_AT_MOST:
-            self._held.pop(0)
-            self.given_up += 1
+        self.messages.append(UnmatchedMessage(reading, seq))
+        if len(self.messages) > HELD_AT_MOST:
+            self.messages.pop(0)
 
     def release(self, held: UnmatchedMessage) -> None:
         """It is clear whose it is, and that is committed."""
-        self._held = [one for one in self._held if one is not held]
+        self.messages = [one for one in self.messages if one is not held]
 
     def new_session(self) -> None:
         """Another session counts its dispatches anew."""
-        self._held = [replace(held, seq=None) for held in self._held]
+        self.messages = [replace(held, seq=None) for held in self.messages]
 
     def has_result_for(self, job: Job) -> bool:
         """Whether a result is held that may belong to this job."""
-        results = [held.reading for held in self._held if held.reading.kind in FINALS]
+        results = [held.reading for held in self.messages if held.reading.kind in FINALS]
         return any(could_be_about(reading, job) for reading in results)
 
     def safe_seq(self, seq: int) -> int:
         """The place from which a resumed session must replay so that nothing held gets lost."""
-        return min([seq, *(held.seq - 1 for held in self._held if held.seq is not None)])
+        return min([seq, *(held.seq - 1 for held in self.messages if held.seq is not None)])
 
     def safe_newest(self, newest: str | None) -> str | None:
         """The message after which a history must be read so that nothing held gets lost."""
-        ids = [int(held.reading.message_id or 0) for held in self._held]
+        ids = [int(held.reading.message_id or 0) for held in self.messages]
         if newest is None or not ids:
             return newest
         return str(min(int(newest), min(ids) - 1))

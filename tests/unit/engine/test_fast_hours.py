@@ -10,7 +10,7 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.engine.scheduler import AGE, SENDS
+from mjwatch.engine.scheduler import ASK_AFTER, ASK_AFTER_JOBS
 from mjwatch.errors import JournalError
 from mjwatch.journal.writer import Journal
 from mjwatch.model import PauseKind, Prompt, Result, ResultKind, State
@@ -56,17 +56,17 @@ def test_the_hours_are_asked_for_before_the_first_job_and_not_before_the_second(
 def test_too_few_hours_pause_the_sending_until_a_person_says_go_on(house: House) -> None:
     house.drop("a.txt", "a cat\n")
     answer(house, 0.5)
-    pause = house.engine.pausing.now
+    pause = house.engine.service.pause
     assert pause is not None
     assert pause.kind is PauseKind.PLAN
     assert "0.50 fast hours are left" in pause.reason
     assert commands(house) == ["info"]
-    house.engine.pausing.end()
+    house.engine.service.resume()
     house.feed()
     assert commands(house) == ["info", "imagine"]
 
 
-@pytest.mark.parametrize("later", [0.0, AGE + 1])
+@pytest.mark.parametrize("later", [0.0, ASK_AFTER + 1])
 def test_it_is_asked_again_after_a_while(house: House, later: float) -> None:
     house.drop("a.txt", "a cat\n")
     answer(house, 20.5)
@@ -77,7 +77,10 @@ def test_it_is_asked_again_after_a_while(house: House, later: float) -> None:
 
 
 def test_it_is_asked_again_after_so_many_submissions(house: House) -> None:
-    house.engine._hours._known_at, house.engine._hours._sent = house.now, SENDS
+    house.engine.scheduler._fast_hours.known_at, house.engine.scheduler._fast_hours.jobs_sent = (
+        house.now,
+        ASK_AFTER_JOBS,
+    )
     house.drop("a.txt", "a cat\n")
     assert commands(house) == ["info"]
 
@@ -119,9 +122,9 @@ def test_nor_does_a_question_that_the_journal_could_not_take(
 
 
 def test_nor_does_a_form_that_is_open(house: House) -> None:
-    house.engine._hours._known_at = house.now
+    house.engine.scheduler._fast_hours.known_at = house.now
     zooming(house)
-    house.engine._hours._known_at = None
+    house.engine.scheduler._fast_hours.known_at = None
     (effect,) = house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
     assert isinstance(effect, ef.Submit)
     assert effect.job.modal == FORM
@@ -138,7 +141,7 @@ def test_an_account_in_relax_mode_spends_no_hours(house: House) -> None:
 def test_an_answer_that_a_person_asked_for_counts_too(house: House) -> None:
     house.feed(ev.PromptSubmitted("asked001", Prompt("", command="info"), "info.txt"))
     answer(house, 0.2, "asked001")
-    assert house.engine.pausing.now is not None
+    assert house.engine.service.pause is not None
 
 
 def test_without_a_minimum_nothing_is_asked(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine.loop import Engine
+from mjwatch.engine.queue import EventQueue
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
@@ -58,6 +59,7 @@ class House:
         self.engine = Engine(
             self.journal,
             Channel(CHANNEL, self.journal.owner_of, quiet_time=60.0),
+            EventQueue(lambda: self.now),
             self.effects.append,
             pace=self.pace,
             limits=Timeouts(),
@@ -374,7 +376,7 @@ def test_a_held_result_survives_a_lost_commit(house: House, monkeypatch: pytest.
         update_(job, **named)
 
     monkeypatch.setattr(house.journal, "update", unwilling)
-    monkeypatch.setattr("mjwatch.engine.journal_retry.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.engine.service_state.JOURNAL_RETRY_DELAY", 0.0)
     house.feed(update(progress("600", uuid=UUID_B), seq=8))
     assert failures == []
     assert house.job().state is State.COLLECTING
@@ -518,7 +520,7 @@ def test_an_event_that_nobody_foresaw_does_not_end_the_loop(
     def broken(*arguments: Any) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(house.engine._channel, "dispatch", broken)
+    monkeypatch.setattr(house.engine._channel.tracker, "dispatch", broken)
     house.feed(create(result("700")))
     assert "could not be handled" in caplog.text
     house.drop("a.txt", "a red cat\n")
@@ -618,7 +620,7 @@ def test_a_lost_commit_sends_nothing_and_the_event_is_tried_again(
         update_(*arguments, **named)
 
     monkeypatch.setattr(house.journal, "update", unwilling)
-    monkeypatch.setattr("mjwatch.engine.journal_retry.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.engine.service_state.JOURNAL_RETRY_DELAY", 0.0)
     house.drop("a.txt", "a red cat\n")
     assert house.submits() == []
     house.feed()
@@ -773,7 +775,7 @@ def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(ho
     again.feed(ev.InboxScanned(0))
     assert again.engine.paused == "Discord wants a captcha solved"
     assert news(again) == []
-    again.engine.pausing.end()
+    again.engine.service.resume()
     again.feed(ev.InboxScanned(0))
     again.feed(ev.HistoryReadFailed("refused", CAPTCHA))
     assert news(again) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]

@@ -51,7 +51,7 @@ def cancel(house: House, *job_ids: str) -> None:
 
 
 def said(house: House, job_id: str) -> str:
-    (outcome,) = house.engine._steering.perform(Request(1, "cancel", {"jobs": {job_id: 1}}))
+    (outcome,) = house.engine._requests.perform(Request(1, "cancel", {"jobs": {job_id: 1}}))
     return outcome.message
 
 
@@ -85,11 +85,11 @@ def test_presses_keep_the_pace_and_the_next_prompt_waits_after_them(tmp_path: Pa
 
 def test_nothing_is_pressed_in_a_pause_and_afterwards_it_is(house: House) -> None:
     job_id = running(house)
-    house.engine.pausing.ask(None)
+    house.engine.service.pause_by_request(None)
     assert "paused by hand" in said(house, job_id)
     house.feed()
     assert presses(house) == []
-    house.engine.pausing.end()
+    house.engine.service.resume()
     house.feed()
     assert len(presses(house)) == 1
 
@@ -127,7 +127,7 @@ def test_what_answers_the_press_in_another_way_is_told(house: House, name: str, 
     assert "could not be pressed" in house.job().history[-1].event
     assert (house.engine.paused is not None) is paused
     assert house.job().state is State.RUNNING
-    house.engine.pausing.end()
+    house.engine.service.resume()
     house.feed()
     assert len(presses(house)) == 1 + paused
 
@@ -175,7 +175,7 @@ def test_nothing_else_goes_out_before_a_press_is_answered(house: House) -> None:
 
 def test_where_only_some_may_be_sent_anothers_wish_holds_up_none_of_theirs(house: House) -> None:
     other, own = running(house, 1), running(house, 2)
-    house.engine.sending.only = frozenset({own})
+    house.engine.scheduler.only = frozenset({own})
     cancel(house, other, own)
     assert [press.job.id for press in presses(house)] == [own]
     house.feed(ev.ForJob(own, ev.CancelPressed("no route", again=10.0)))
@@ -187,11 +187,11 @@ def test_a_press_that_can_not_be_made_now_keeps_nobody_busy(house: House, how: s
     job_id = running(house)
     match how:
         case "paused":
-            house.engine.pausing.ask(None)
+            house.engine.service.pause_by_request(None)
         case "offline":
             house.feed(ev.GatewayDown("lost", 1e9))
         case _:
-            house.engine.sending.only = frozenset({"another"})
+            house.engine.scheduler.only = frozenset({"another"})
     cancel(house, job_id)
     house.now += 1
     house.feed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from mjwatch.effects import Notification, SendNotification
-from mjwatch.engine.notifications import Notified, needs_person
+from mjwatch.engine.service_state import Notified, needs_person
 from mjwatch.jobs.status_text import IN_DOUBT
 from mjwatch.model import Job, Pause, PauseKind, State
 from tests.helpers.job_factory import made_job

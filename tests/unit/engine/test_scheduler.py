@@ -242,7 +242,7 @@ def test_what_was_uploaded_is_not_uploaded_again_because_the_journal_could_not_t
         update_(job, **named)
 
     monkeypatch.setattr(house.journal, "update", full)
-    monkeypatch.setattr("mjwatch.engine.journal_retry.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.engine.service_state.JOURNAL_RETRY_DELAY", 0.0)
     image = UploadedImage("ref.png", "slot/ref.png", "https://cdn.example/ref.png", house.now)
     effects = house.feed(ev.ForJob("withpict", ev.Uploaded((image,))))
     assert [type(effect) for effect in effects] == [ef.Submit]
@@ -354,7 +354,7 @@ def test_a_form_is_filled_in_as_an_attempt_of_its_own_with_a_new_nonce(house: Ho
 
 def test_a_form_does_not_wait_for_the_pace(house: House) -> None:
     zooming(house)
-    house.engine.sending._throttle.sent(house.now + 500, 0.0)  # the next submission is far away
+    house.engine.scheduler._throttle.sent(house.now + 500, 0.0)  # the next submission is far away
     give(house, "otheraaa", Prompt("a dog", priority=9))
     (effect,) = house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
     assert isinstance(effect, ef.Submit)
@@ -433,7 +433,7 @@ def test_a_twin_is_not_sent_while_a_form_waits(house: House) -> None:
 
 def test_a_form_of_another_job_is_not_filled_in_where_only_some_may_be_sent(house: House) -> None:
     zooming(house)
-    house.engine.sending.only = frozenset({"otheraaa"})
+    house.engine.scheduler.only = frozenset({"otheraaa"})
     assert house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM))) == []
 
 

@@ -217,7 +217,7 @@ def test_the_niji_bot_does_not_answer_for_the_other_and_not_the_other_for_it() -
 
 def test_a_follow_up_is_told_from_its_twins_by_its_uuid_alone() -> None:
     channel = Channel(CHANNEL, lambda **ids: None, 60.0)
-    channel._follower.references_seen = True
+    channel.tracker.references_seen = True
     assert channel.tells_apart(a_job(message_id="600"))
     assert not channel.tells_apart(pressed_job("V1", message_id="600"))
     assert channel.tells_apart(pressed_job("V1", job_uuid=UUID_A))

@@ -55,14 +55,14 @@ def test_what_is_kept_in_another_shape_is_passed_over(stored: object) -> None:
     assert len(strangers) == 0
 
 
-def test_the_same_list_is_given_until_one_changes() -> None:
+def test_the_version_is_the_same_until_one_changes() -> None:
     strangers = ForeignJobs()
     strangers.note(read(started("590", nonce="77")))
-    before = strangers.stored()
+    before = strangers.version
     strangers.note(read(progress("590"), "MESSAGE_UPDATE"))
-    assert strangers.stored() is before
+    assert strangers.version == before
     strangers.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
-    assert strangers.stored() is not before
+    assert strangers.version != before
 
 
 def test_one_that_has_ended_keeps_its_ids_and_lets_go_of_its_prompt() -> None:

@@ -192,10 +192,10 @@ def test_a_session_that_does_not_tell_whose_it_is_hears_all_the_same() -> None:
     jobs = running()
     for name, me in (("session", ""), ("later", ME), ("last", "")):
         channel.ready(ev.GatewayReady(name, "wss://example.org", me, "", frozenset(), frozenset(), 1), 10.0)
-        ((_, event),) = channel.dispatch(create(result("700", reply_to="600")), jobs)
+        ((_, event),) = channel.tracker.dispatch(create(result("700", reply_to="600")), jobs)
         assert isinstance(event, ev.Finished)
     theirs = create(result("701", reply_to="600", who=STRANGER))
-    assert channel.dispatch(theirs, jobs) == [], "whose it is was known before"
+    assert channel.tracker.dispatch(theirs, jobs) == [], "whose it is was known before"
 
 
 @pytest.mark.parametrize("field", [{"user": {"id": STRANGER}}, {"user_id": STRANGER}])
