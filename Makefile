@@ -5,8 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CANDIDATES := python3.13 python3.12 python3.11 python3
-# Scenarios wait more than they compute, so more of them than cores may run at once.
-WORKERS := 8
+# Tests that run at once: "auto" follows the cores and their speed (tests/helpers/patience.py).
+WORKERS := auto
+PYTEST := $(BIN)/python -m pytest
+AT_ONCE := -n $(WORKERS) --dist worksteal
+# The tests of the packages without I/O.
+CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
+  $(patsubst %,discord/test_%.py,allowed_hosts http_errors payloads session) \
+  $(patsubst %,inbox/test_%.py,filenames settling settling_properties) \
+  filesystem/test_safe_names.py gallery/test_entry.py)
 KILLS := 200
 PROMPTS := 100
 MINUTES := 30
@@ -15,13 +22,17 @@ DEMO := demo-$(shell date +%Y%m%d-%H%M%S)
 # Tests talk to loopback only; a proxy in the environment would be asked for it.
 export NO_PROXY := 127.0.0.1,localhost
 export no_proxy := 127.0.0.1,localhost
+# Without it every process that a test starts compiles all its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-real kills soak faults bench bench-quick diagram cli-page pictures format clean
+.PHONY: help demo test test-core test-real test-long kills soak faults bench bench-quick diagram cli-page pictures format clean
 
 help:
 	@echo "make demo       a simulator, some prompt files, and the folders that they become"
-	@echo "make test       format, lint, types and tests"
+	@echo "make test       format, lint, types, and all tests but those of test-real and test-long"
+	@echo "make test-core  the tests of the packages without I/O, with fewer examples; 20 seconds"
 	@echo "make test-real  tests that need a real program beside Python, or root's rights"
+	@echo "make test-long  the longest tests: pairs of faults, random kills, floods, a gallery of thousands"
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); some 12 minutes"
 	@echo "make soak       a long run under random faults, to see what grows (MINUTES=30); Linux"
 	@echo "make faults     two faults at once, COUNT=$(COUNT) times, drawn by SEED=$(SEED)"
@@ -40,10 +51,16 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not real" -n $(WORKERS) --dist worksteal
+	$(PYTEST) -m "not real and not long" $(AT_ONCE) --hypothesis-profile=full
+
+test-core: $(VENV)/.dev
+	$(PYTEST) $(CORE) -m "not real and not long" $(AT_ONCE)
 
 test-real: $(VENV)/.dev
-	$(BIN)/python -m pytest -m real
+	$(PYTEST) -m "real and not long"
+
+test-long: $(VENV)/.dev
+	$(PYTEST) -m long
 
 kills: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.kills --kills $(KILLS) --prompts $(PROMPTS)

@@ -193,7 +193,7 @@ def crash(stage: Stage, point: str) -> int:
 
 def reset(address: str) -> None:
     request = urllib.request.Request(f"http://{address}/_sim/reset", data=b"", method="POST")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=HANG) as answer:
         assert answer.status == 200
 
 

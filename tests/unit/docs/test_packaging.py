@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from mjwatch import __version__
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
-HANG = 300.0
+HANG = deadline(150.0)
 
 SOURCES = ("mjwatch", "tests", "docs", "systemd", "keys", "bench")
 SECRET = "an-invented-token-that-must-not-travel"
