@@ -10,7 +10,7 @@ from mjwatch import events as ev
 from mjwatch.jobs.intake import DeliveryKind, job_for, judge, make_jobs, sha256
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.serialization import path_as_stored
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import Source, State
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ class Acceptance:
         source = None if submitted.path is None else Source(submitted.path, digest, now)
         job = job_for(submitted.prompt, submitted.job_id, now, source, self._journal.job)
         if submitted.path is None or submitted.file is not None:
-            self._journal.accept_given(job, twin_of(job), submitted.file)
+            self._journal.accept_given(job, duplicate_key(job), submitted.file)
         else:
             self._accept(TakenFile(submitted.path, digest, now, data), [job], now)
         return [job]
 
     def _accept(self, file: TakenFile, jobs: list[Job], now: float) -> None:
-        self._journal.accept(file, [(job, twin_of(job)) for job in jobs], now)
+        self._journal.accept(file, [(job, duplicate_key(job)) for job in jobs], now)
 
 
 def _removals(file: ev.FileSettled) -> list[ef.Effect]:

@@ -19,7 +19,7 @@ from mjwatch.engine.service_state import ServiceState
 from mjwatch.errors import JournalError
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import ENDED, Job, State
 
 if TYPE_CHECKING:
@@ -300,7 +300,7 @@ class Engine:
 
     def _commit(self, job: Job, event: ev.JobEvent, children: Sequence[Job]) -> None:
         attempt_at = self._clock() if isinstance(event, ev.AttemptStarted) else None
-        with_keys = [(child, twin_of(child)) for child in children]
+        with_keys = [(child, duplicate_key(child)) for child in children]
         position = self._channel.position()
         self._journal.update(job, attempt_at=attempt_at, meta=position, children=with_keys)
         self._channel.position_stored()

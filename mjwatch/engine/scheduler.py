@@ -14,7 +14,7 @@ from mjwatch.engine import service_state
 from mjwatch.errors import JournalError
 from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, Prompt, State
 
@@ -127,7 +127,7 @@ class Scheduler:
     def blocked_twins(self, jobs: Mapping[str, Job]) -> set[str]:
         """Return the duplicate keys of sent jobs whose results could not be told from a duplicate's."""
         return {
-            twin_of(job)
+            duplicate_key(job)
             for job in jobs.values()
             if (_was_sent(job) or _has_form(job)) and not self._channel.tells_apart(job)
         }

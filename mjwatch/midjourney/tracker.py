@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
+from mjwatch.discord.json_values import id_of, object_of, snowflake_of
 from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
 from mjwatch.midjourney.buttons import cancel_of
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
@@ -18,7 +19,6 @@ from mjwatch.midjourney.matching.foreign_jobs import (
     UnmatchedMessages,
 )
 from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, match, match_history
-from mjwatch.midjourney.parsing.json_values import id_of, object_of, snowflake_of
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, Result, ResultKind
@@ -307,7 +307,7 @@ def _job_events(reading: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEve
             yield ev.Refused(reading.error)
         case MessageKind.DELETED:
             yield ev.StartMessageDeleted()
-        case kind if kind in FINALS or (kind in expected_of(job).ends and reading.text):
+        case kind if kind in FINALS or (kind in expected_of(job).finals and reading.text):
             yield _finished(reading, by)
         case MessageKind.NOTICE if reading.job_uuid and reading.message_id == job.message_id:
             yield ev.Progressed(None, reading.job_uuid, cancel_of(reading))  # a part of its progress

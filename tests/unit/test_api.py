@@ -23,7 +23,7 @@ from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Note, Refusal, RefusalClass, State
 from mjwatch.outbox.manifest import SCHEMA
-from mjwatch.prompts.expand import as_written
+from mjwatch.prompts.expand import escape
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.message_shapes import a_job
 
@@ -59,7 +59,7 @@ def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
             prompt = read_words(words)
         except PromptFileError:
             continue
-        suffix, data = prompt_file(as_written(prompt.text))
+        suffix, data = prompt_file(escape(prompt.text))
         try:
             found = read_prompt_file(data, f"x{suffix}").prompts
         except PromptFileError:

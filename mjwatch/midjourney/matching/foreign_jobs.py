@@ -9,9 +9,9 @@ from collections import OrderedDict
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.discord.json_values import id_of, number_of, objects_of, text_of
 from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, could_be_same
-from mjwatch.midjourney.parsing.json_values import id_of, number_of, objects_of, text_of
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import IN_FLIGHT, Job, State
 

@@ -47,9 +47,9 @@ class AmbiguousMatch:
 
 
 def match(
-    reading: ParsedMessage,
+    message: ParsedMessage,
     jobs: Iterable[Job],
-    strangers: ForeignJobs,
+    foreign_jobs: ForeignJobs,
     me: str | None = None,
     *,
     ids_only: bool = False,
@@ -59,12 +59,12 @@ def match(
     ``me`` is the id of the account that sends: what names somebody else in its mention is not ours.
     ``ids_only``: what ids leave open is left open.
     """
-    if me is not None and any(who not in {None, me} for who in (reading.user_id, reading.invoker_id)):
+    if me is not None and any(who not in {None, me} for who in (message.user_id, message.invoker_id)):
         return None
     agreeing: dict[str, str] = {}
     possible: list[Job] = []
     for job in jobs:
-        evidence = compare(reading, job)
+        evidence = compare(message, job)
         if any(not agrees for _, agrees in evidence):
             continue
         if evidence:
@@ -74,130 +74,130 @@ def match(
         return Match(*next(iter(agreeing.items())))
     if agreeing:
         return AmbiguousMatch(f"its ids point to {len(agreeing)} jobs: {', '.join(sorted(agreeing))}")
-    if reading.kind in FINALS and strangers.end(reading):
+    if message.kind in FINALS and foreign_jobs.end(message):
         return None
-    return None if ids_only else _by_looks(reading, possible, strangers)
+    return None if ids_only else _by_looks(message, possible, foreign_jobs)
 
 
 def match_history(
-    readings: Sequence[ParsedMessage],
+    messages: Sequence[ParsedMessage],
     jobs: Sequence[Job],
-    strangers: ForeignJobs,
+    foreign_jobs: ForeignJobs,
     me: str | None = None,
     *,
     by_text: Container[str] | None = None,
     newest: str | None = None,
 ) -> list[tuple[Match, ParsedMessage]]:
-    """Match what was read from the channel's history, where no nonce is and strangers' starts may be gone.
+    """Match what was read from the channel's history, where no nonce is and foreign_jobs' starts may be gone.
 
     By ids as ever. By looks only where, of all the bot's jobs that no id gives to anybody, exactly one fits
     exactly one of ours; ``by_text`` are the ids of the jobs that may be found so (None: all). What is newer
-    than ``newest``, the newest message of which was known before, tells of strangers too.
+    than ``newest``, the newest message of which was known before, tells of foreign_jobs too.
     """
     found: list[tuple[Match, ParsedMessage]] = []
     owned: set[str] = set()
     rest: list[ParsedMessage] = []
-    for reading in readings:
-        by_ids = match(reading, jobs, strangers, me, ids_only=True)
+    for message in messages:
+        by_ids = match(message, jobs, foreign_jobs, me, ids_only=True)
         if isinstance(by_ids, Match):
-            found.append((by_ids, reading))
+            found.append((by_ids, message))
             owned.add(by_ids.job_id)
-        elif _may_be_ours(reading, me) and not (reading.kind in FINALS and strangers.own(reading)):
-            rest.append(reading)
+        elif _may_be_ours(message, me) and not (message.kind in FINALS and foreign_jobs.own(message)):
+            rest.append(message)
     rest = _by_bot_job(rest)
     left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
-    found += _one_to_one(rest, left, strangers)
-    _learn([reading for reading in rest if not not_newer(reading.message_id, newest)], jobs, strangers)
+    found += _match_one_to_one(rest, left, foreign_jobs)
+    _learn([message for message in rest if not not_newer(message.message_id, newest)], jobs, foreign_jobs)
     return found
 
 
-def _may_be_ours(reading: ParsedMessage, me: str | None) -> bool:
-    return reading.kind in _IN_HISTORY and (me is None or reading.user_id in {None, me})
+def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
+    return message.kind in _IN_HISTORY and (me is None or message.user_id in {None, me})
 
 
-def _learn(readings: Sequence[ParsedMessage], jobs: Sequence[Job], strangers: ForeignJobs) -> None:
+def _learn(messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs) -> None:
     """Strangers that began in a gap, or ended in it; what may be ours by its looks tells nothing."""
-    for reading in sorted(readings, key=lambda reading: int(reading.message_id or 0)):
-        if any(_fits(reading, job) for job in jobs):
+    for message in sorted(messages, key=lambda message: int(message.message_id or 0)):
+        if any(_fits(message, job) for job in jobs):
             continue
-        if reading.kind in FINALS:
-            strangers.end_by_looks(reading)
+        if message.kind in FINALS:
+            foreign_jobs.end_by_looks(message)
         else:
-            strangers.note(reading)
+            foreign_jobs.note(message)
 
 
-def _by_bot_job(readings: Sequence[ParsedMessage]) -> list[ParsedMessage]:
-    """One reading for each job of the bot's: of a start message and its own final the final counts."""
-    finals = [reading for reading in readings if reading.kind in FINALS]
-    ended = {reading.reply_to for reading in finals} | {reading.job_uuid for reading in finals}
+def _by_bot_job(messages: Sequence[ParsedMessage]) -> list[ParsedMessage]:
+    """One message for each job of the bot's: of a start message and its own final the final counts."""
+    finals = [message for message in messages if message.kind in FINALS]
+    ended = {message.reply_to for message in finals} | {message.job_uuid for message in finals}
     ended.discard(None)
-    starts = (reading for reading in readings if reading.kind not in FINALS)
+    starts = (message for message in messages if message.kind not in FINALS)
     return finals + [start for start in starts if not {start.message_id, start.job_uuid} & ended]
 
 
-def _one_to_one(
-    readings: Sequence[ParsedMessage], jobs: Sequence[Job], strangers: ForeignJobs
+def _match_one_to_one(
+    messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs
 ) -> list[tuple[Match, ParsedMessage]]:
-    fits = [(job, [reading for reading in readings if _fits(reading, job)]) for job in jobs]
+    fits = [(job, [message for message in messages if _fits(message, job)]) for job in jobs]
     found = []
     for job, fitting in fits:
-        rivals = [other for _, other in fits if any(reading in other for reading in fitting)]
-        if len(fitting) == 1 and len(rivals) == 1 and not strangers.could_own(fitting[0]):
+        rivals = [other for _, other in fits if any(message in other for message in fitting)]
+        if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.could_own(fitting[0]):
             found.append((_looks(fitting[0], job), fitting[0]))
     return found
 
 
-def _fits(reading: ParsedMessage, job: Job) -> bool:
+def _fits(message: ParsedMessage, job: Job) -> bool:
     return (
         job.state in WAITING
-        and all(agrees for _, agrees in compare(reading, job))
-        and (reading.kind in FINALS or job.message_id is None)
-        and could_be_about(reading, job)
+        and all(agrees for _, agrees in compare(message, job))
+        and (message.kind in FINALS or job.message_id is None)
+        and could_be_about(message, job)
     )
 
 
-def _looks(reading: ParsedMessage, job: Job) -> Match:
+def _looks(message: ParsedMessage, job: Job) -> Match:
     """What the two have in common where it is no id."""
-    by_button = job.button_press is not None and reading.reply_to == job.button_press.message_id
+    by_button = job.button_press is not None and message.reply_to == job.button_press.message_id
     return Match(job.id, "button" if by_button else "text")
 
 
 def _by_looks(
-    reading: ParsedMessage, possible: list[Job], strangers: ForeignJobs
+    message: ParsedMessage, possible: list[Job], foreign_jobs: ForeignJobs
 ) -> Match | AmbiguousMatch | None:
-    if not _may_go_by_looks(reading):
+    if not _may_go_by_looks(message):
         return None
-    fitting = _whole(reading, [job for job in possible if _is_waiting_for(reading, job)])
+    fitting = _whole(message, [job for job in possible if _is_waiting_for(message, job)])
     if not fitting:
-        if reading.kind in FINALS:
-            strangers.end_by_looks(reading)
+        if message.kind in FINALS:
+            foreign_jobs.end_by_looks(message)
         return None
     if len(fitting) > 1:
         return AmbiguousMatch(f"{len(fitting)} jobs have this prompt, or have pressed this button")
-    if strangers.could_own(reading):
+    if foreign_jobs.could_own(message):
         return AmbiguousMatch("somebody else's job in this channel looks like this one")
-    return _looks(reading, fitting[0])
+    return _looks(message, fitting[0])
 
 
-def _whole(reading: ParsedMessage, jobs: list[Job]) -> list[Job]:
+def _whole(message: ParsedMessage, jobs: list[Job]) -> list[Job]:
     """Of jobs by their prompt those that have it whole; only if none has, those whose echo may be cut off."""
-    prompt = normalise(reading.prompt or "")
+    prompt = normalise(message.prompt or "")
     whole = [job for job in jobs if job.button_press is not None or normalise(job.prompt.text) == prompt]
     return whole or jobs
 
 
-def _may_go_by_looks(reading: ParsedMessage) -> bool:
-    if reading.kind in FINALS:
+def _may_go_by_looks(message: ParsedMessage) -> bool:
+    if message.kind in FINALS:
         return True
     # A start or a refusal that carries a nonce or an interaction names its owner, and none of ours is it.
-    nameless = reading.nonce is None and reading.interaction_id is None
-    return nameless and reading.kind in {MessageKind.STARTED, MessageKind.REFUSED, MessageKind.QUEUED}
+    nameless = message.nonce is None and message.interaction_id is None
+    return nameless and message.kind in {MessageKind.STARTED, MessageKind.REFUSED, MessageKind.QUEUED}
 
 
-def _is_waiting_for(reading: ParsedMessage, job: Job) -> bool:
-    if job.state not in WAITING or not could_be_about(reading, job):
+def _is_waiting_for(message: ParsedMessage, job: Job) -> bool:
+    if job.state not in WAITING or not could_be_about(message, job):
         return False
-    if reading.kind is MessageKind.STARTED:
+    if message.kind is MessageKind.STARTED:
         # The start of a job that the bot had let wait has no nonce; a start that is ours otherwise has.
         return job.message_id is None and (job.queued_by_bot or job.state is State.IN_DOUBT)
-    return reading.kind in FINALS or job.message_id is None
+    return message.kind in FINALS or job.message_id is None
