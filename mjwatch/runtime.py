@@ -296,7 +296,7 @@ def build_engine(
         queue,
         perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
-        limits=Timeouts(pace.start_timeout, pace.silence_timeout),
+        timeouts=Timeouts(pace.start_timeout, pace.silence_timeout),
         max_jobs_per_file=pace.max_jobs_per_file,
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,

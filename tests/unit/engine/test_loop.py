@@ -62,7 +62,7 @@ class House:
             EventQueue(lambda: self.now),
             self.effects.append,
             pace=self.pace,
-            limits=Timeouts(),
+            timeouts=Timeouts(),
             max_jobs_per_file=100,
             min_fast_hours=self.min_fast_hours,
             clock=lambda: self.now,

@@ -138,6 +138,32 @@ def test_a_job_with_a_time_is_not_sent_before_it(house: House) -> None:
     assert sent(house) == ["lateaaaa"]
 
 
+def test_the_loop_wakes_for_jobs_with_a_time_and_asks_for_them_only_if_there_are_any(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.online()
+    assert house.engine._wait() == 60.0
+    asked: list[float] = []
+    next_queued_due = house.journal.next_queued_due
+
+    def counted(now: float) -> float | None:
+        asked.append(now)
+        return next_queued_due(now)
+
+    monkeypatch.setattr(house.journal, "next_queued_due", counted)
+    assert house.engine._wait() == 60.0
+    assert asked == []
+    give(house, "lateaaaa", Prompt("a cat", not_before=house.now + 30.0))
+    assert house.engine._wait() == 30.0
+    house.now -= 10.0  # the clock is set back
+    assert house.engine._wait() == 40.0
+    house.now += 40.0
+    house.feed()
+    (submit,) = house.submits()
+    house.feed(ev.ForJob(submit.job.id, ev.NotSent("no route")))
+    assert 0.0 < house.engine._wait() < 30.0
+
+
 def test_a_drain_does_not_wait_for_a_prompt_with_a_later_time(house: House) -> None:
     house.online()
     house.feed(ev.InboxScanned(0))
