@@ -51,11 +51,6 @@ class CommandRule:
     example: str | None = None
     has_verb: bool = False
 
-    @property
-    def makes_pictures(self) -> bool:
-        """Whether follow-ups are possible."""
-        return self.answer is Answer.PICTURES
-
 
 _NO_PICTURES = range(1)
 

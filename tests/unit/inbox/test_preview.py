@@ -108,7 +108,7 @@ def test_a_file_that_would_be_rejected_is_told_with_the_reason(
     assert told.code == 1
     assert "makes at least 10,000 jobs, but at most 100 are accepted" in told.err
     assert "can't be read" in expand(tmp_path / "nothing.txt").err
-    assert "no prompt file" in expand(write(tmp_path / "cats.md", "a cat")).err
+    assert "is not a prompt file" in expand(write(tmp_path / "cats.md", "a cat")).err
 
 
 def test_a_file_in_the_inbox_has_what_lies_above_it_and_the_limits_that_are_configured(
