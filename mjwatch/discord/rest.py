@@ -18,7 +18,7 @@ from mjwatch.errors import AnsweredNoError, ConfigError, UnansweredError
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from mjwatch.model import UploadedImage
 
@@ -250,7 +250,7 @@ class CommandIndex:
     def __init__(self, fetch: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._indexes: dict[str, tuple[ApplicationCommand, ...]] = {}
+        self._indexes: dict[str, list[Mapping[str, Any]]] = {}
         self._forgotten_at: float | None = None
 
     def find(
@@ -258,13 +258,15 @@ class CommandIndex:
     ) -> ApplicationCommand:
         """The command of this name of this application. Raises AnsweredNoError where there is none."""
         route = f"/guilds/{guild_id}" if guild_id else f"/channels/{channel_id}"
-        commands = self._indexes.get(route)
-        if commands is None:
-            commands = tuple(_commands(self._fetch(f"{route}/application-command-index")))
-            self._indexes[route] = commands
-        for command in commands:
-            if command.name == name and command.application_id == application_id:
-                return command
+        entries = self._indexes.get(route)
+        if entries is None:
+            index = object_of(self._fetch(f"{route}/application-command-index"))
+            self._indexes[route] = entries = objects_of(index.get("application_commands"))
+        for entry in entries:
+            if entry.get("name") == name and entry.get("type") in (None, CHAT_INPUT):
+                command = _command(entry)
+                if command is not None and command.application_id == application_id:
+                    return command
         self._indexes.pop(route, None)  # the next one to ask sees a bot that was invited meanwhile
         raise AnsweredNoError(_not_offered(name, guild_id))
 
@@ -278,14 +280,12 @@ class CommandIndex:
         return True
 
 
-def _commands(index: object) -> Iterator[ApplicationCommand]:
-    """The slash commands of an index; what does not look like one is passed over."""
-    for item in objects_of(object_of(index).get("application_commands")):
-        if item.get("type") not in (None, CHAT_INPUT):
-            continue
-        named = {key: id_of(item.get(key)) or "" for key in ("id", "version", "name", "application_id")}
-        if all(named.values()):
-            yield ApplicationCommand(**named, options=tuple(list_of(item.get("options"))))
+def _command(entry: Mapping[str, Any]) -> ApplicationCommand | None:
+    """Return a slash command of an index, or None for an entry that does not look like one."""
+    named = {key: id_of(entry.get(key)) or "" for key in ("id", "version", "name", "application_id")}
+    if not all(named.values()):
+        return None
+    return ApplicationCommand(**named, options=tuple(list_of(entry.get("options"))))
 
 
 def _not_offered(name: str, guild_id: str | None) -> Refusal:

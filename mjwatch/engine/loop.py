@@ -334,13 +334,13 @@ class Engine:
     # ---- the gateway and the history
 
     def _handle_dispatch(self, event: ev.GatewayDispatch) -> None:
-        unmatched = self._channel.tracker.holding.messages
+        unmatched = self._channel.tracker.unmatched.messages
         known = len(unmatched)
         job_events = self._channel.tracker.dispatch(event, self._jobs)
         self._step_all(job_events)
         if job_events or unmatched:  # what ends a foreign job makes others clear, too
             self._match_again()
-        if len(self._channel.tracker.holding.messages) > known:
+        if len(self._channel.tracker.unmatched.messages) > known:
             log.info("a message may belong to one of several jobs; it is kept until that is clear")
         if self._channel.dispatch_handled(event, self._clock()):
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
@@ -353,10 +353,10 @@ class Engine:
 
     def _match_again(self) -> None:
         """See whose the unmatched messages are by now; each is released once that is committed."""
-        while (found := self._channel.tracker.held_again(self._jobs)) is not None:
+        while (found := self._channel.tracker.next_matched(self._jobs)) is not None:
             message, job_events = found
             self._step_all(job_events)
-            self._channel.tracker.holding.release(message)
+            self._channel.tracker.unmatched.remove(message)
 
     # ---- what time brings
 

@@ -53,7 +53,7 @@ class Channel:
 
     def load(self, position: object, newest: str | None, foreign_jobs: object = None) -> None:
         """Start from what ``position`` gave to the journal; what happened since is unknown."""
-        self.tracker.strangers.load(foreign_jobs)
+        self.tracker.foreign_jobs.load(foreign_jobs)
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
         self.tracker.caught_up = False
@@ -65,16 +65,16 @@ class Channel:
         The foreign jobs come with it if they have changed. Call ``position_stored`` once it is committed.
         """
         newest = self.tracker.newest
-        if self.tracker.holding.messages:
-            newest = self.tracker.holding.safe_newest(newest)
+        if self.tracker.unmatched.messages:
+            newest = self.tracker.unmatched.safe_newest(newest)
         position: dict[str, Any] = {"gateway": self.stream.stored(), "newest": newest}
-        if self.tracker.strangers.version != self._stored_foreign_jobs:
-            position["strangers"] = self.tracker.strangers.stored()
+        if self.tracker.foreign_jobs.version != self._stored_foreign_jobs:
+            position["strangers"] = self.tracker.foreign_jobs.stored()
         return position
 
     def position_stored(self) -> None:
         """Note that the journal has committed the present position."""
-        self._stored_foreign_jobs = self.tracker.strangers.version
+        self._stored_foreign_jobs = self.tracker.foreign_jobs.version
 
     # ---- the gateway
 
@@ -95,7 +95,7 @@ class Channel:
 
         Return True if it shows that messages of the channel don't reach us.
         """
-        self.stream.handled(self.tracker.holding.safe_seq(event.seq))
+        self.stream.handled(self.tracker.unmatched.safe_seq(event.seq))
         missed = self.tracker.missed_something(event)
         if missed:
             self.stream.missed_something(now)
@@ -150,7 +150,7 @@ class Channel:
         if event.messages:  # an empty page may be a missing right to read
             doubtful = (job for job in jobs.values() if job.state is State.IN_DOUBT and job.id in by_text)
             self._searched |= {job.id: job.nonce for job in doubtful}
-        self.tracker.see(event.newest)
+        self.tracker.note_newest(event.newest)
         return found + self.tracker.reread(event.reread, jobs)
 
     def history_handled(self, event: ev.HistoryRead, now: float) -> None:
@@ -222,7 +222,7 @@ class Channel:
             self._lookups[job.id] = job.next_action_at
             self.stream.job_overdue(now)
             return None
-        return ev.TimedOut(result_held=self.tracker.holding.has_result_for(job))
+        return ev.TimedOut(result_held=self.tracker.unmatched.has_result_for(job))
 
 
 def _may_run(job: Job, ended: Job, event: ev.JobEvent) -> bool:

@@ -41,11 +41,12 @@ def request_for(job: Job) -> JobRequest:
     """Return what is POSTed for this job. Raises ValueError, with a message for the user."""
     if job.button_press is not None:
         return JobRequest(_pressed(job, job.button_press))
-    if job.prompt.command not in COMMANDS:
-        raise ValueError(f"there is no command {job.prompt.command!r}: there are {', '.join(COMMANDS)}")
+    command = job.prompt.command
+    if command not in COMMANDS:
+        raise ValueError(f"there is no command {command!r}: there are {', '.join(COMMANDS)}")
     if len(job.uploads) < len(job.prompt.images):
         raise ValueError("its pictures are not uploaded yet")
-    packet = PACKETS[slash_name(job.prompt.command)].for_job(job)
+    packet = (PACKETS.get(command) or PACKETS[slash_name(command)]).for_job(job)
     return JobRequest(packet, packet.name)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from shlex import quote
 
 from mjwatch.prompts.images import MAX_PICTURES
 
@@ -49,11 +50,6 @@ class CommandRule:
     answer: Answer
     example: str | None = None
     has_verb: bool = False
-
-    @property
-    def makes_pictures(self) -> bool:
-        """Whether follow-ups are possible."""
-        return self.answer is Answer.PICTURES
 
 
 _NO_PICTURES = range(1)
@@ -116,6 +112,11 @@ def file_commands() -> tuple[str, ...]:
 def ask_commands() -> tuple[str, ...]:
     """Return the commands that ``mjwatch ask`` lists."""
     return tuple(name for name, rule in COMMANDS.items() if not rule.has_verb)
+
+
+def ask_help() -> str:
+    """Return the help of the argument of ``mjwatch ask``: its commands as a shell takes them."""
+    return ", ".join(map(quote, ask_commands())) + "."
 
 
 def answer_to(command: str) -> Answer | None:

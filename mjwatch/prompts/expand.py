@@ -94,13 +94,13 @@ def escape(text: str) -> str:
     return _TOKEN.sub(lambda token: f"\\{token[0]}" if token["wildcard"] or token["word"] else token[0], text)
 
 
+@dataclass(slots=True)
 class Wildcards:
     """The available wildcards by name, each parsed when it is first used."""
 
-    def __init__(self, contents: Mapping[str, bytes]) -> None:
-        self._contents = contents
-        self._parsed: dict[str, Alternatives] = {}
-        self._parsing: list[str] = []
+    contents: Mapping[str, bytes]
+    _parsed: dict[str, Alternatives] = field(default_factory=dict, init=False)
+    _parsing: list[str] = field(default_factory=list, init=False)
 
     def template(self, text: str) -> Template:
         """Return the text with its choices. Raises PromptFileError, also if the expanded text is too long."""
@@ -142,7 +142,7 @@ class Wildcards:
     def _lines(self, name: str) -> Iterator[Parts]:
         where = _file(name)
         try:
-            for number, line in prompt_lines(decode(self._contents[name])):
+            for number, line in prompt_lines(decode(self.contents[name])):
                 where = f"{_file(name)}, line {number}"
                 yield self._parts(line)
         except PromptFileError as error:
@@ -161,7 +161,7 @@ class Wildcards:
                 "wildcards are nested too deeply: " + " → ".join([*self._parsing, name]),
                 f"nest at most {_MAX_WILDCARD_DEPTH} of them",
             )
-        if name not in self._contents:
+        if name not in self.contents:
             raise PromptFileError(
                 f"there is no wildcard {name}: {_file(name)} is neither beside the prompt file nor above it",
                 f"create the file with one choice per line; for the plain word write \\__{name}__",
@@ -171,7 +171,7 @@ class Wildcards:
             raise PromptFileError(
                 f"more than {MAX_WILDCARDS} wildcards are used in one file", "split the file"
             )
-        if sum(len(self._contents[wildcard]) for wildcard in used) > MAX_BYTES_TOGETHER:
+        if sum(len(self.contents[wildcard]) for wildcard in used) > MAX_BYTES_TOGETHER:
             raise PromptFileError(
                 f"the wildcards have more than {MAX_BYTES_TOGETHER:,} bytes together",
                 "use smaller wildcards in one prompt file: each of their lines is a job",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import PromptFileError
 from mjwatch.model import ParameterValue
 from mjwatch.prompts.actions import takes_text
-from mjwatch.prompts.commands import COMMANDS, TextUse
+from mjwatch.prompts.commands import COMMANDS, Answer, TextUse
 from mjwatch.prompts.images import is_local
 from mjwatch.prompts.parameters import canonical
 from mjwatch.settings.values import shown
@@ -133,11 +133,12 @@ def _command(
     rule = COMMANDS[name]
     _check_text(name, rule, request.text)
     _check_pictures(name, rule, keys.images or ())
-    if own.then and not rule.makes_pictures:
+    makes_pictures = rule.answer is Answer.PICTURES
+    if own.then and not makes_pictures:
         raise PromptFileError(f"{name} makes no pictures, so no follow-up is possible", "remove then")
     then = keys.then if keys.then is not None else folder.then
     request = replace(
-        request, command=name, images=keys.images or (), then=then or () if rule.makes_pictures else ()
+        request, command=name, images=keys.images or (), then=then or () if makes_pictures else ()
     )
     if name != "blend" and keys.dimensions:
         raise PromptFileError("only blend takes dimensions", 'write ar = "16:9" below [parameters]')

@@ -1,18 +1,18 @@
-"""Which job a message of the bot belongs to: by ids where there are any, never by a guess.
+"""Which job a message of the bot belongs to: decided by ids if there are any, never by a guess.
 
-The order of evidence, and why it is this one:
+The order of evidence, and the reason for it:
 
-- **nonce**: ours, echoed on the interaction's events and on the first answer (recorded 2023-03, 2024-12).
+- **nonce**: ours, repeated in the interaction's events and in the first answer (recorded 2023-03, 2024-12).
 - **message**: a change or the deletion of the start message.
 - **reference**: the final replies to the start message (recorded 2026-06).
 - **job uuid**: in a preview's file name, later in the final's buttons (recorded 2023-09 to 2026-06).
 - **interaction**: the id that the gateway gave our nonce.
-- **button**: what it replies to, what it says was done, and to which picture, as the one follow-up asked for
-  that nothing else could own.
-- **text**: the prompt as echoed, and only for the one job that nothing else could own.
+- **button**: what the message replies to, which action and which picture it names, if that fits only one
+  follow-up and nothing else could own it.
+- **text**: the prompt as repeated by the bot, and only for the one job if nothing else could own it.
 
-An id that both sides know and that differs is a veto, whatever else agrees. A final's nonce is no veto: since
-2025 finals may carry one that is not the client's.
+An id that both sides know and that differs excludes a job, whatever else agrees. The nonce of a final
+excludes nothing: since 2025 finals may have a nonce that is not the client's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _IN_HISTORY = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The job that it is, and by which evidence."""
+    """The job that a message belongs to, and the evidence for it."""
 
     job_id: str
     by: str
@@ -41,7 +41,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousMatch:
-    """More than one could own it, or the ids disagree: hold it until more is known."""
+    """More than one job could own the message, or its ids disagree: keep it until more is known."""
 
     why: str
 
@@ -54,12 +54,12 @@ def match(
     *,
     ids_only: bool = False,
 ) -> Match | AmbiguousMatch | None:
-    """The job that this message is about; Unclear to hold it; None when it is nobody's of ours.
+    """Return the job that this message is about, AmbiguousMatch to keep it, or None if it is about none.
 
-    ``me`` is the id of the account that sends: what names somebody else in its mention is not ours.
-    ``ids_only``: what ids leave open is left open.
+    ``me`` is the id of the account that sends: a message that mentions somebody else is not ours.
+    ``ids_only``: do not decide by looks what the ids leave open.
     """
-    if me is not None and any(who not in {None, me} for who in (message.user_id, message.invoker_id)):
+    if me is not None and any(user not in {None, me} for user in (message.user_id, message.invoker_id)):
         return None
     agreeing: dict[str, str] = {}
     possible: list[Job] = []
@@ -76,7 +76,7 @@ def match(
         return AmbiguousMatch(f"its ids point to {len(agreeing)} jobs: {', '.join(sorted(agreeing))}")
     if message.kind in FINALS and foreign_jobs.end(message):
         return None
-    return None if ids_only else _by_looks(message, possible, foreign_jobs)
+    return None if ids_only else _match_by_looks(message, possible, foreign_jobs)
 
 
 def match_history(
@@ -88,11 +88,11 @@ def match_history(
     by_text: Container[str] | None = None,
     newest: str | None = None,
 ) -> list[tuple[Match, ParsedMessage]]:
-    """Match what was read from the channel's history, where no nonce is and foreign_jobs' starts may be gone.
+    """Match the channel's history, which has no nonces and may lack the starts of foreign jobs.
 
-    By ids as ever. By looks only where, of all the bot's jobs that no id gives to anybody, exactly one fits
-    exactly one of ours; ``by_text`` are the ids of the jobs that may be found so (None: all). What is newer
-    than ``newest``, the newest message of which was known before, tells of foreign_jobs too.
+    Ids decide as always. Looks decide only if, of all the bot's jobs that no id gives to anybody, exactly one
+    fits exactly one of ours. ``by_text`` are the ids of the jobs that may be found by looks (None: all). A
+    message newer than ``newest``, the newest message known before, also says something about foreign jobs.
     """
     found: list[tuple[Match, ParsedMessage]] = []
     owned: set[str] = set()
@@ -104,7 +104,7 @@ def match_history(
             owned.add(by_ids.job_id)
         elif _may_be_ours(message, me) and not (message.kind in FINALS and foreign_jobs.own(message)):
             rest.append(message)
-    rest = _by_bot_job(rest)
+    rest = _one_per_bot_job(rest)
     left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
     found += _match_one_to_one(rest, left, foreign_jobs)
     _learn([message for message in rest if not not_newer(message.message_id, newest)], jobs, foreign_jobs)
@@ -116,7 +116,7 @@ def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
 
 
 def _learn(messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs) -> None:
-    """Strangers that began in a gap, or ended in it; what may be ours by its looks tells nothing."""
+    """Note foreign jobs that began or ended in a gap; a message that may be ours by its looks is ignored."""
     for message in sorted(messages, key=lambda message: int(message.message_id or 0)):
         if any(_fits(message, job) for job in jobs):
             continue
@@ -126,8 +126,8 @@ def _learn(messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs:
             foreign_jobs.note(message)
 
 
-def _by_bot_job(messages: Sequence[ParsedMessage]) -> list[ParsedMessage]:
-    """One message for each job of the bot's: of a start message and its own final the final counts."""
+def _one_per_bot_job(messages: Sequence[ParsedMessage]) -> list[ParsedMessage]:
+    """Return one message for each job of the bot: of a start message and its own final only the final."""
     finals = [message for message in messages if message.kind in FINALS]
     ended = {message.reply_to for message in finals} | {message.job_uuid for message in finals}
     ended.discard(None)
@@ -143,7 +143,7 @@ def _match_one_to_one(
     for job, fitting in fits:
         rivals = [other for _, other in fits if any(message in other for message in fitting)]
         if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.could_own(fitting[0]):
-            found.append((_looks(fitting[0], job), fitting[0]))
+            found.append((_by_looks(fitting[0], job), fitting[0]))
     return found
 
 
@@ -156,18 +156,18 @@ def _fits(message: ParsedMessage, job: Job) -> bool:
     )
 
 
-def _looks(message: ParsedMessage, job: Job) -> Match:
-    """What the two have in common where it is no id."""
+def _by_looks(message: ParsedMessage, job: Job) -> Match:
+    """Return the match by what the two have in common besides ids."""
     by_button = job.button_press is not None and message.reply_to == job.button_press.message_id
     return Match(job.id, "button" if by_button else "text")
 
 
-def _by_looks(
+def _match_by_looks(
     message: ParsedMessage, possible: list[Job], foreign_jobs: ForeignJobs
 ) -> Match | AmbiguousMatch | None:
-    if not _may_go_by_looks(message):
+    if not _may_match_by_looks(message):
         return None
-    fitting = _whole(message, [job for job in possible if _is_waiting_for(message, job)])
+    fitting = _with_whole_prompt(message, [job for job in possible if _is_waiting_for(message, job)])
     if not fitting:
         if message.kind in FINALS:
             foreign_jobs.end_by_looks(message)
@@ -175,21 +175,21 @@ def _by_looks(
     if len(fitting) > 1:
         return AmbiguousMatch(f"{len(fitting)} jobs have this prompt, or have pressed this button")
     if foreign_jobs.could_own(message):
-        return AmbiguousMatch("somebody else's job in this channel looks like this one")
-    return _looks(message, fitting[0])
+        return AmbiguousMatch("a job that somebody else started in this channel looks the same")
+    return _by_looks(message, fitting[0])
 
 
-def _whole(message: ParsedMessage, jobs: list[Job]) -> list[Job]:
-    """Of jobs by their prompt those that have it whole; only if none has, those whose echo may be cut off."""
+def _with_whole_prompt(message: ParsedMessage, jobs: list[Job]) -> list[Job]:
+    """Return the jobs with exactly this prompt, or all jobs if there are none: the echo may be cut off."""
     prompt = normalise(message.prompt or "")
     whole = [job for job in jobs if job.button_press is not None or normalise(job.prompt.text) == prompt]
     return whole or jobs
 
 
-def _may_go_by_looks(message: ParsedMessage) -> bool:
+def _may_match_by_looks(message: ParsedMessage) -> bool:
     if message.kind in FINALS:
         return True
-    # A start or a refusal that carries a nonce or an interaction names its owner, and none of ours is it.
+    # A start or a refusal with a nonce or an interaction names its owner, and no job of ours has these ids.
     nameless = message.nonce is None and message.interaction_id is None
     return nameless and message.kind in {MessageKind.STARTED, MessageKind.REFUSED, MessageKind.QUEUED}
 
@@ -198,6 +198,6 @@ def _is_waiting_for(message: ParsedMessage, job: Job) -> bool:
     if job.state not in WAITING or not could_be_about(message, job):
         return False
     if message.kind is MessageKind.STARTED:
-        # The start of a job that the bot had let wait has no nonce; a start that is ours otherwise has.
+        # The start of a job that the bot had queued has no nonce; any other start of ours has one.
         return job.message_id is None and (job.queued_by_bot or job.state is State.IN_DOUBT)
     return message.kind in FINALS or job.message_id is None
