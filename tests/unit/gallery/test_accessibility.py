@@ -25,8 +25,8 @@ def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     an_outbox(outbox, 40)
     gallery = Gallery(outbox, outbox.parent / "state")
     gallery.install()
-    gallery.add(gallery.hint())
-    gallery.tell(
+    gallery.add(gallery.repair())
+    gallery.show_status(
         {
             "at": "2026-11-22T12:00:00.000Z",
             "service": "running",

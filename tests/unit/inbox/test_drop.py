@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mjwatch.errors import MjwatchError
-from mjwatch.inbox.filenames import is_prompt_name, says_ready
+from mjwatch.inbox.filenames import is_marked_ready, is_prompt_name
 from mjwatch.inbox.removal import drop_file
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.unprivileged_user import unprivileged
@@ -43,7 +43,7 @@ def test_a_file_arrives_whole_and_says_so(inbox: Path) -> None:
     name = drop(inbox)
     assert left(inbox) == [name] == ["cat.ready.txt"]
     assert (inbox / name).read_bytes() == b"a cat\n"
-    assert says_ready(name)
+    assert is_marked_ready(name)
 
 
 @pytest.mark.usefixtures("links")
@@ -114,7 +114,7 @@ def test_an_inbox_without_rights_is_told_in_words() -> None:
     with unprivileged() as folder:
         inbox = folder / "inbox"
         inbox.mkdir(mode=0o500)
-        with pytest.raises(MjwatchError, match=r"nothing can be put into the inbox .*: Permission denied"):
+        with pytest.raises(MjwatchError, match=r"mjwatch can't write into the inbox .*: Permission denied"):
             drop(inbox)
         with pytest.raises(MjwatchError, match="Permission denied"):
             drop(inbox / "below")

@@ -17,7 +17,7 @@ from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.filesystem import files
 from mjwatch.inbox import inbox as inbox_module
-from mjwatch.inbox import pickup, scanner, watcher
+from mjwatch.inbox import pickup, watcher
 from tests.helpers.running_inbox import HANG, Running, move_in, running
 from tests.helpers.unprivileged_user import unprivileged
 from tests.scenarios.stage import wait_until
@@ -381,7 +381,7 @@ def test_an_inbox_that_went_and_came_again_is_watched_again(
         root.mkdir()
         (root / "first.txt").write_text("a cat\n")
         assert it.settled().path == "first.txt"
-        assert it.inbox._watch._is_sound()
+        assert it.inbox._watcher._is_working()
         it.inbox._interval = 3600.0
         move_in(root / "second.txt")
         assert it.settled().path == "second.txt"
@@ -411,9 +411,9 @@ def test_a_watch_that_ends_while_the_folder_goes_is_tried_again(
         it.scans(1)
         with monkeypatch.context() as once:
             once.setattr("watchdog.observers.api.BaseObserver.schedule", gone)
-            it.inbox._watch._place = None
-            wait_until(lambda: not it.inbox._watch.hears, "it is not watched any more")
-        wait_until(lambda: it.inbox._watch.hears, "the watch is set up again")
+            it.inbox._watcher._watched = None
+            wait_until(lambda: not it.inbox._watcher.is_complete, "it is not watched any more")
+        wait_until(lambda: it.inbox._watcher.is_complete, "the watch is set up again")
 
 
 def gone(*_: object, **__: object) -> None:
@@ -443,7 +443,7 @@ def test_a_file_that_came_first_goes_first_though_it_settles_together_with_a_lat
 
 
 def test_only_so_many_files_are_out_at_a_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjwatch.inbox.in_flight.MOST_FILES", 3)
+    monkeypatch.setattr("mjwatch.inbox.pickup.MOST_FILES", 3)
     root.mkdir()
     for number in range(10):
         (root / f"{number}.txt").write_text("a cat\n")
@@ -471,12 +471,12 @@ def test_kept_files_stay_and_are_handed_on_once(root: Path) -> None:
         file = it.settled()
         assert not it.inbox.remove(file.path, file.identity)
         assert it.scans(3) == [InboxScanned(0)] * 3
-        assert it.inbox.holds("cat.txt")
+        assert it.inbox.has_file("cat.txt")
         os.utime(root / "cat.txt")
         assert it.settled().path == "cat.txt"  # whether that is new the journal knows
         (root / "cat.txt").rename(root / "lion.txt")
         assert it.settled().path == "lion.txt"
-        assert (it.inbox.holds("cat.txt"), it.inbox.holds("lion.txt")) == (False, True)
+        assert (it.inbox.has_file("cat.txt"), it.inbox.has_file("lion.txt")) == (False, True)
     assert (root / "lion.txt").exists()
 
 
@@ -488,7 +488,7 @@ def test_a_file_that_was_moved_in_two_steps_is_known_to_be_gone_when_the_new_one
         move_in(root / "lion.txt")
         (root / "cat.txt").unlink()  # of which no notice is asked for
         assert it.settled().path == "lion.txt"
-        assert not it.inbox.holds("cat.txt")
+        assert not it.inbox.has_file("cat.txt")
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -496,14 +496,14 @@ def test_what_lies_there_is_known_by_any_composition_of_its_name(root: Path, for
     with running(root, keep=True) as it:
         move_in(root / unicodedata.normalize(form, "café.txt"))  # type: ignore[arg-type]
         it.settled()
-        assert it.inbox.holds(unicodedata.normalize("NFC", "café.txt"))
+        assert it.inbox.has_file(unicodedata.normalize("NFC", "café.txt"))
 
 
 def test_a_file_that_is_to_wait_is_told_of_and_comes_again(root: Path) -> None:
     with running(root) as it:
         move_in(root / "cat.txt")
         it.settled()
-        it.inbox.leave("cat.txt", "too often", 0.4)
+        it.inbox.defer("cat.txt", "too often", 0.4)
         assert it.left() == {"cat.txt": "too often"}
         assert it.settled().path == "cat.txt"
         assert it.left() == {}
@@ -513,17 +513,17 @@ def test_a_file_whose_wait_is_over_takes_one_more_look_and_not_hundreds(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[set[str] | None] = []
-    look = inbox_module.Inbox._look_safely
+    turn = inbox_module.Inbox._turn_safely
 
-    def counted(it: inbox_module.Inbox, hints: set[str] | None) -> None:
+    def counted(it: inbox_module.Inbox, hints: set[str] | None) -> float:
         turns.append(hints)
-        look(it, hints)
+        return turn(it, hints)
 
-    monkeypatch.setattr(inbox_module.Inbox, "_look_safely", counted)
+    monkeypatch.setattr(inbox_module.Inbox, "_turn_safely", counted)
     with running(root, scan_interval=3600) as it:
         move_in(root / "cat.txt")
         it.settled()
-        it.inbox.leave("cat.txt", "too often", 0.2)
+        it.inbox.defer("cat.txt", "too often", 0.2)
         assert it.settled().path == "cat.txt"
     assert len(turns) < 20
 
@@ -550,14 +550,12 @@ def test_a_file_that_was_put_back_by_a_failed_removal_is_not_taken_again(
 def test_one_path_that_can_not_be_looked_at_is_no_trouble_of_the_whole_inbox(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    look_at = scanner.InboxScanner.look_at
-
-    def some_fail(it: scanner.InboxScanner, path: str) -> Identity | None:
+    def some_fail(root: Path, path: str) -> Identity | None:
         if path == "bad.txt":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return look_at(it, path)
+        return files.identify(root, path)
 
-    monkeypatch.setattr(scanner.InboxScanner, "look_at", some_fail)
+    monkeypatch.setattr(inbox_module, "identify", some_fail)
     with running(root, scan_interval=3600) as it:
         move_in(root / "bad.txt")
         move_in(root / "cat.txt")
@@ -569,7 +567,7 @@ def test_a_file_that_waits_without_a_reason_is_still_awaited(root: Path) -> None
     with running(root) as it:
         move_in(root / "copy.txt")
         it.settled()
-        it.inbox.leave("copy.txt", None, 3600)
+        it.inbox.defer("copy.txt", None, 3600)
         while it.events.get(timeout=HANG) != InboxScanned(1):
             pass
 

@@ -184,7 +184,7 @@ def test_what_is_held_is_told_of_at_once_and_not_at_the_next_full_look(root: Pat
         move_in(root / "cat.ready.txt")
         file = it.settled()
         time.sleep(0.2)  # the look that found it is over, as it is when an answer comes from the journal
-        it.inbox.leave(file.path, "it came too often", 10 * HANG)
+        it.inbox.defer(file.path, "it came too often", 10 * HANG)
         while not (isinstance(told := it.events.get(timeout=HANG), InboxScanned) and told.left):
             pass
         assert [(left.path, left.why) for left in told.left] == [(file.path, "it came too often")]

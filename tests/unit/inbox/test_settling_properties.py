@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.inbox.filenames import is_wanted
+from mjwatch.inbox.filenames import is_request_name
 from mjwatch.inbox.settling import EMPTY_PATIENCE, Settling
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def play(script: str, until: float = 100.0) -> list[tuple[float, File]]:
         for name, identity in settling.due(now):
             file = folder.files[name]
             assert file.identity == identity
-            if file.whole or not settling.unfinished(name):
-                settling.taken(name)
+            if file.whole or not settling.extend_wait(name):
+                settling.forget(name)
                 handed[name] = identity
                 taken.append((now - last, file))
         now += TICK
@@ -125,11 +125,11 @@ def play(script: str, until: float = 100.0) -> list[tuple[float, File]]:
 
 
 def look(folder: Folder, settling: Settling, handed: dict[str, Identity], now: float) -> None:
-    present = {name: file for name, file in folder.files.items() if is_wanted(name)}
+    present = {name: file for name, file in folder.files.items() if is_request_name(name)}
     settling.keep_only(present)
     for name, file in present.items():
         if handed.get(name) != file.identity:
-            settling.see(name, file.identity, now)
+            settling.observe(name, file.identity, now)
 
 
 NAMES = {
@@ -247,12 +247,12 @@ def test_a_change_after_it_was_taken_is_another_file() -> None:
 def test_on_a_network_file_system_two_looks_and_ten_seconds_must_agree() -> None:
     """Changes of other machines make no notice: the file is there, or looks otherwise, at the next look."""
     settling = Settling(SETTLE, INCOMPLETE)
-    settling.least = 10.0
+    settling.set_least_quiet(10.0)
     early, late = (1, 1, 20, SENDERS_TIME, 1), (1, 1, 40, SENDERS_TIME, 2)
-    settling.see(NAME, early, 0.0)
+    settling.observe(NAME, early, 0.0)
     assert settling.due(9.9) == []
-    settling.see(NAME, late, 15.0)
+    settling.observe(NAME, late, 15.0)
     assert settling.due(24.5) == []
     assert settling.due(25.0) == [(NAME, late)]
-    settling.see("dog.ready.txt", early, 30.0)
+    settling.observe("dog.ready.txt", early, 30.0)
     assert ("dog.ready.txt", early) in settling.due(30.0)

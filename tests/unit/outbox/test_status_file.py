@@ -132,7 +132,9 @@ def test_an_unforeseen_error_is_told_once_and_ends_nothing(
     service.change(live=[])
     service.file.stop()
     assert [one["service"] for one in service.versions] == ["running", "stopped"]
-    assert len([record for record in caplog.records if "in an unforeseen way" in record.message]) == 1
+    assert (
+        len([record for record in caplog.records if "because of an unexpected error" in record.message]) == 1
+    )
 
 
 def test_a_stop_waits_for_no_disk_that_hangs(tmp_path: Path) -> None:

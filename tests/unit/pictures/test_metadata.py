@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, PngImagePlugin
 
-from mjwatch.pictures.metadata import SOURCE_TYPE, WORDS_AT_MOST, Provenance, with_provenance
+from mjwatch.pictures.metadata import MOST_PROMPT_TEXT, SOURCE_TYPE, Provenance, with_provenance
 from mjwatch.pictures.split import FORMATS, split_grid
 from tests.helpers.patience import deadline
 
@@ -231,7 +231,7 @@ def test_any_words_come_back_from_every_format(prompt: str, software: str, uuid:
     about = Provenance(prompt, software, 0.0, uuid)
     for way in OPTIONS:
         found = xmp_of(with_provenance(SMALL[way], about))
-        assert found.get("description", "") == about.words
+        assert found.get("description", "") == about.prompt_text
         assert found["DigitalSourceType"] == SOURCE_TYPE
 
 
@@ -242,7 +242,7 @@ SMALL = {way: encoded(way) for way in OPTIONS}
 @pytest.mark.parametrize("char", ["&", "☂", "😀", "a"])
 def test_the_longest_prompt_fits(way: str, char: str) -> None:
     after = with_provenance(SMALL[way], Provenance(char * 9000, "mjwatch 9.9", 0.0, UUID))
-    assert xmp_of(after)["description"] == char * WORDS_AT_MOST
+    assert xmp_of(after)["description"] == char * MOST_PROMPT_TEXT
     assert opened(after).tobytes() == opened(SMALL[way]).tobytes()
 
 
