@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mjwatch import events as ev
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Job, State
 from tests.helpers.button_shapes import (
@@ -62,15 +62,15 @@ def uuid(number: int) -> str:
 
 @dataclass
 class World:
-    """The jobs as they are, and what the engine does with what the follower says."""
+    """The jobs as they are, and what the engine does with what the tracker says."""
 
     jobs: dict[str, Job]
     truth: dict[str, str]
     closed: dict[str, Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.follower = MessageTracker(CHANNEL, self.owner_of)
-        self.follower.me = ME
+        self.tracker = MessageTracker(CHANNEL, self.owner_of)
+        self.tracker.me = ME
 
     def owner_of(self, *, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
         if message_id in GRIDS or job_uuid == GRID_UUID:
@@ -83,11 +83,11 @@ class World:
         return None
 
     def hear(self, name: str, data: dict[str, Any], seq: int) -> None:
-        self.apply(self.follower.dispatch(ev.GatewayDispatch(name, data, seq), self.jobs))
-        while (found := self.follower.held_again(self.jobs)) is not None:
+        self.apply(self.tracker.dispatch(ev.GatewayDispatch(name, data, seq), self.jobs))
+        while (found := self.tracker.next_matched(self.jobs)) is not None:
             held, pairs = found
             self.apply(pairs)
-            self.follower.holding.release(held)
+            self.tracker.unmatched.remove(held)
 
     def apply(self, pairs: list[tuple[str | None, ev.JobEvent]]) -> None:
         for job_id, event in pairs:
@@ -233,7 +233,7 @@ def test_a_result_is_found_in_the_history_though_nothing_was_heard_before(action
     job = own_job(action, 0)
     world = World({job.id: job}, {job.id: uuid(0)})
     last = said(action, 0)[2][1]
-    world.apply(world.follower.history([last], world.jobs))
+    world.apply(world.tracker.history([last], world.jobs))
     found = world.closed[job.id].result
     assert found is not None
     assert found.matched_by == ("text" if action == "imagine" else "button")
@@ -244,7 +244,7 @@ def test_two_results_that_could_be_its_own_are_neither(action: str) -> None:
     job = own_job(action, 0)
     world = World({job.id: job}, {job.id: uuid(0)})
     both = [said(action, n)[2][1] for n in (0, 1)]
-    assert world.follower.history(both, world.jobs) == []
+    assert world.tracker.history(both, world.jobs) == []
 
 
 @pytest.mark.parametrize("other", ACTIONS)
@@ -255,8 +255,8 @@ def test_what_was_made_by_hand_unheard_is_not_taken_for_another_thing(action: st
     start, _, last, _ = said(other, 1)
     for seq, name in enumerate(("MESSAGE_CREATE", "MESSAGE_UPDATE")):
         world.hear(name, last[1], seq)
-    world.apply(world.follower.history([start[1], last[1]], world.jobs))
-    if twin_of(job) != twin_of(by_hand):
+    world.apply(world.tracker.history([start[1], last[1]], world.jobs))
+    if duplicate_key(job) != duplicate_key(by_hand):
         world.check()
 
 
@@ -271,7 +271,9 @@ def test_what_replies_to_another_message_is_not_taken(action: str) -> None:
 
 def test_twins_are_those_that_could_be_taken_for_each_other() -> None:
     parent = done_job(EVERYTHING)
-    keys = {action: twin_of(pressed_job(action, parent=parent)) for action in ACTIONS if action != "imagine"}
+    keys = {
+        action: duplicate_key(pressed_job(action, parent=parent)) for action in ACTIONS if action != "imagine"
+    }
     alike = [
         {"V1", "V2", "vary subtle", "vary strong"},
         {"zoom 2x", "zoom 1.5x", "square"},
@@ -285,7 +287,7 @@ def test_twins_are_those_that_could_be_taken_for_each_other() -> None:
 
 def test_twins_of_other_commands() -> None:
     one, two = (a_job(job_id, text="a red  cat --ar 3:2") for job_id in ("jobone", "jobtwo"))
-    assert twin_of(one) == twin_of(two) == "a red cat"
+    assert duplicate_key(one) == duplicate_key(two) == "a red cat"
     for command, alike in (
         ("blend", True),
         ("show", True),
@@ -294,9 +296,9 @@ def test_twins_of_other_commands() -> None:
         ("info", False),
     ):
         jobs = [a_job(job_id, text=GRID_UUID) for job_id in ("jobone", "jobtwo")]
-        keys = {twin_of(_with_command(job, command)) for job in jobs}
+        keys = {duplicate_key(_with_command(job, command)) for job in jobs}
         assert (len(keys) == 1) is alike, command
-    assert twin_of(_with_command(one, "blend")) == twin_of(a_job(text="https://a.example/x.png"))
+    assert duplicate_key(_with_command(one, "blend")) == duplicate_key(a_job(text="https://a.example/x.png"))
 
 
 def _with_command(job: Job, command: str) -> Job:
