@@ -25,7 +25,7 @@ export no_proxy := 127.0.0.1,localhost
 # Without it every process that a test starts compiles all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-core test-real test-long kills soak faults bench bench-quick diagram cli-page pictures format clean
+.PHONY: help demo test test-core test-real test-long kills soak faults bench bench-quick docs diagram cli-page pictures format clean
 
 help:
 	@echo "make demo       a simulator, some prompt files, and the folders that they become"
@@ -36,11 +36,12 @@ help:
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); some 12 minutes"
 	@echo "make soak       a long run under random faults, to see what grows (MINUTES=30); Linux"
 	@echo "make faults     two faults at once, COUNT=$(COUNT) times, drawn by SEED=$(SEED)"
-	@echo "make bench      measure, all or some (WHAT=\"split start\"), into docs/performance.md; 40 minutes"
+	@echo "make bench      measure, all or some (WHAT=\"split start\"), into bench/RESULTS.md; 40 minutes"
 	@echo "make bench-quick  whether all that measures works; 2 minutes"
-	@echo "make diagram    draw the state diagram in docs/architecture.md anew"
-	@echo "make cli-page   write docs/cli.md anew from the command line's help"
-	@echo "make pictures   take the pictures in docs/pictures anew; needs chromium and tmux; 2 minutes"
+	@echo "make diagram    write the state diagram and the table of packages in docs/explanation/architecture.md"
+	@echo "make cli-page   write the pages on commands and configuration, and the manual page, from the code"
+	@echo "make docs       build docs/ as a web site into site/, every link checked"
+	@echo "make pictures   take the pictures in docs/pictures again; needs chromium and tmux; 2 minutes"
 	@echo "make format     format the code"
 	@echo "make clean      remove what these targets have made"
 
@@ -74,27 +75,34 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.fault_pairs --seed $(SEED) --count $(COUNT)
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m bench $(WHAT) --json docs/performance.json --page docs/performance.md
+	$(BIN)/python -m bench $(WHAT) --json bench/results.json --page bench/RESULTS.md \
+	  --rows docs/explanation/performance.md
 
 bench-quick: $(VENV)/.dev
 	$(BIN)/python -m bench --quick
 
 cli-page: $(VENV)/.demo
-	$(BIN)/python docs/make_cli.py
+	$(BIN)/python -m docs.make_cli
+	$(BIN)/python -m docs.make_config
+	$(BIN)/python -m docs.make_man
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env docs site
+	@echo "built: site/index.html"
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m docs.make_pictures
 
 diagram: $(VENV)/.demo
-	$(BIN)/python -c "from pathlib import Path; from docs.make_diagram import with_diagram; \
-	page = Path('docs/architecture.md'); page.write_text(with_diagram(page.read_text('utf-8')), 'utf-8')"
+	$(BIN)/python -m docs.make_packages
+	$(BIN)/python -m docs.make_diagram
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The package is installed in place, so that a change in the code needs no second installation.
@@ -102,9 +110,13 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[demo]'
 	@touch $@
 
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[docs]'
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[dev]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.docs
 
 $(BIN)/python:
 	@for candidate in $(CANDIDATES); do \

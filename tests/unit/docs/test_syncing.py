@@ -17,8 +17,7 @@ from mjwatch.outbox import publisher
 from tests.helpers.patience import deadline
 from tests.scenarios.programs import program
 
-PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text("utf-8")
-RECIPES = re.findall(r"^## Syncing\n.*?(?=^## )", PAGE, re.MULTILINE | re.DOTALL)[0]
+RECIPES = (Path(__file__).parents[3] / "docs" / "how-to" / "syncing.md").read_text("utf-8")
 
 
 def test_the_recipes_name_what_is_being_made_as_it_is_named(
