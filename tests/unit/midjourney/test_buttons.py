@@ -1,4 +1,4 @@
-"""Which button of a message does what a person asks for."""
+"""Which button of a message does the follow-up that is asked for."""
 
 from __future__ import annotations
 
@@ -118,11 +118,11 @@ def test_every_follow_up_that_has_a_name_is_found_somewhere() -> None:
     assert [name for name in (*ON_GRID, *ON_PICTURE) if find_button(name, everywhere) is None] == []
 
 
-def test_what_a_message_offers_instead_is_told_in_words() -> None:
-    words = explain_missing("vary strong", grid_buttons())
-    assert "`vary strong`" in words
-    assert "U1 to U4 first" in words
-    assert words.endswith("Its buttons: U1, U2, U3, U4, reroll, V1, V2, V3, V4")
+def test_the_text_says_which_buttons_a_message_has_instead() -> None:
+    text = explain_missing("vary strong", grid_buttons())
+    assert "`vary strong`" in text
+    assert "U1 to U4 first" in text
+    assert text.endswith("Its buttons: U1, U2, U3, U4, reroll, V1, V2, V3, V4")
     single = explain_missing("U2", single_buttons())
     assert "first" not in single
     assert CUSTOM_ZOOM in single
