@@ -133,7 +133,7 @@ def _rows(buttons: tuple[Button, ...]) -> list[dict[str, Any]]:
 def final(
     message_id: str, label: str, uuid: str, to: str = GRID_MESSAGE, buttons: tuple[Button, ...] | None = None
 ) -> dict[str, Any]:
-    """Return a result that replies to the message with the button. ``label``: ``Image #2`` and the like, or ""."""
+    """Return a result that replies to the message with the button. ``label``: such as ``Image #2``, or ""."""
     shown = grid_buttons(uuid) if buttons is None else buttons
     words = f"{label} " if label else ""
     content = f"**a red cat --v 7.0** - {words}<@{ME}> (fast)"

@@ -1,7 +1,8 @@
 """What Discord accepts as POST /interactions, as JSON Schemas written by hand; for tests of what is sent.
 
 After discord-userdoccers, "Receiving and responding" and "Application commands", and bodies that a browser
-sent 2023-03 to 2026-06. ``additionalProperties`` is closed everywhere: a property that is not listed was never seen.
+sent 2023-03 to 2026-06. ``additionalProperties`` is closed everywhere: a property that is not listed was
+never seen.
 """
 
 from __future__ import annotations

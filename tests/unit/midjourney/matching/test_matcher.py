@@ -1,8 +1,8 @@
 """Which job a message belongs to.
 
-These tests have caught: a job that is not excluded by a different uuid or reference, or by a message that is older;
-the first of two equal jobs being chosen; a job of somebody else, or one started by hand, taken for ours; the first
-of two results in the history being chosen.
+These tests have caught: a job that is not excluded by a different uuid or reference, or by a message that is
+older; the first of two equal jobs being chosen; a job of somebody else, or one started by hand, taken for
+ours; the first of two results in the history being chosen.
 """
 
 from __future__ import annotations
