@@ -45,7 +45,7 @@ def put_finished(state: Path, jobs: int) -> None:
     """Make a journal in this folder with so many finished jobs, each from a file of its own."""
     done, journal = a_done_job(), state / JOURNAL_FILE
     with closing(Journal(journal)) as writer:
-        writer.accept(TakenFile("lighthouse.txt", "ab" * 32, 1.0, b"a lighthouse\n"), [(done, "twin")], 1.0)
+        writer.accept(TakenFile("lighthouse.txt", "ab" * 32, 1.0, b"a lighthouse\n"), [(done, "a cat")], 1.0)
     with closing(sqlite3.connect(journal, isolation_level=None)) as db:
         db.executescript(
             f"""PRAGMA synchronous=OFF; BEGIN;

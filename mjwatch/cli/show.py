@@ -146,7 +146,7 @@ def _circumstances(reader: JournalReader, config: Config, job: Job) -> WaitConte
         daemon=runs,
         paused=reader.paused(),
         trouble=reader.recall("trouble") if runs else None,
-        ahead=reader.twin_ahead(job.id) if job.state is State.QUEUED else None,
+        ahead=reader.duplicate_ahead(job.id) if job.state is State.QUEUED else None,
         capped_until=capped_until(reader, config.pace.max_per_day, now),
     )
 

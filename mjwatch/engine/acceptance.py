@@ -10,7 +10,7 @@ from mjwatch import events as ev
 from mjwatch.jobs.intake import DeliveryKind, job_for, judge, make_jobs, sha256
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.serialization import path_as_stored
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import Source, State
 
 if TYPE_CHECKING:
@@ -108,13 +108,13 @@ class Acceptance:
         source = None if given.path is None else Source(given.path, digest, now)
         job = job_for(given.prompt, given.job_id, now, source, self._journal.job)
         if given.path is None or given.file is not None:
-            self._journal.accept_given(job, twin_of(job), given.file)
+            self._journal.accept_given(job, duplicate_key(job), given.file)
         else:
             self._accept(TakenFile(given.path, digest, now, data), [job], now)
         return [job]
 
     def _accept(self, file: TakenFile, jobs: list[Job], now: float) -> None:
-        self._journal.accept(file, [(job, twin_of(job)) for job in jobs], now)
+        self._journal.accept(file, [(job, duplicate_key(job)) for job in jobs], now)
 
 
 def _removal(file: ev.FileSettled) -> list[ef.Effect]:

@@ -23,7 +23,7 @@ from mjwatch.engine.scheduler import FastHours, Scheduler
 from mjwatch.errors import JournalError
 from mjwatch.jobs.followups import children_of
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Engine:
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
         if not all(self._channel.waits_for_person(job) for job in sent):
             return False
-        return not self._journal.any_queued(self._clock(), self.sending.blocked_twins(self._jobs))
+        return not self._journal.any_queued(self._clock(), self.sending.blocked_keys(self._jobs))
 
     def stuck(self) -> bool:
         """Whether nothing more is sent before a person acts, and what was in the inbox is taken in."""
@@ -305,8 +305,8 @@ class Engine:
     def _commit(self, job: Job, event: ev.JobEvent, children: Sequence[Job]) -> None:
         attempt_at = self._clock() if isinstance(event, ev.AttemptStarted) else None
         place = self._channel.place()
-        twins = [(child, twin_of(child)) for child in children]
-        self._journal.update(job, attempt_at=attempt_at, meta=place, children=twins)
+        with_keys = [(child, duplicate_key(child)) for child in children]
+        self._journal.update(job, attempt_at=attempt_at, meta=place, children=with_keys)
         self._channel.kept(place)
 
     def _keep(self, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""Whose turn it is: one POST at a time, in order, at the pace, and no twin beside its twin.
+"""Whose turn it is: one POST at a time, in order, at the pace, and no prompt beside its duplicate.
 
 Keeps a reserve of the subscription's fast hours: asks for them now and then, pauses when few are left.
 """
@@ -13,7 +13,7 @@ from mjwatch import events as ev
 from mjwatch.events import PromptSubmitted
 from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, Prompt, State
 
@@ -80,7 +80,7 @@ class Scheduler:
         if form is not None:
             job: Job | None = form  # it can't be filled in much later
         elif self._throttle.may_send(now, len(in_flight), _being_saved(jobs)):
-            job = self._journal.next_queued(now, self.blocked_twins(jobs), only=self.only)
+            job = self._journal.next_queued(now, self.blocked_keys(jobs), only=self.only)
         else:
             return None
         if job is None:
@@ -112,10 +112,10 @@ class Scheduler:
         if job_id == self._uploading and isinstance(event, ev.Uploaded | ev.UploadFailed):
             self._uploading = None
 
-    def blocked_twins(self, jobs: Mapping[str, Job]) -> set[str]:
-        """The twin keys that must wait because a job with it is out and could not be told from another."""
+    def blocked_keys(self, jobs: Mapping[str, Job]) -> set[str]:
+        """Return the duplicate keys of sent jobs whose results could not be told from a duplicate's."""
         return {
-            twin_of(job)
+            duplicate_key(job)
             for job in jobs.values()
             if (_is_out(job) or _has_form(job)) and not self._channel.tells_apart(job)
         }

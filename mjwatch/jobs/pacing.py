@@ -83,8 +83,3 @@ class Throttle:
         """One was sent now; ``rng``, from 0 to 1, is the share of the jitter added to the pause."""
         self._sent.append(now)
         self._next_time = now + self._pace.delay + self._pace.jitter * rng
-
-    def sent_today(self, now: float) -> int:
-        """How many were sent in the last 24 hours."""
-        self.next_time(now)
-        return len(self._sent)

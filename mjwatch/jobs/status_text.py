@@ -112,7 +112,7 @@ def _waits_in_queue(job: Job, around: WaitContext) -> tuple[str, str]:
     if around.trouble is not None:
         return f"Discord can't be used: {around.trouble}", ""
     if around.ahead is not None:
-        return _twin(around.ahead)
+        return _duplicate(around.ahead)
     if next_try := _next_try(job, around.now):
         return next_try, ""
     if job.next_action_at is not None and job.next_action_at > around.now:
@@ -123,7 +123,7 @@ def _waits_in_queue(job: Job, around: WaitContext) -> tuple[str, str]:
     return "", ""
 
 
-def _twin(ahead: Job) -> tuple[str, str]:
+def _duplicate(ahead: Job) -> tuple[str, str]:
     if ahead.state is State.IN_DOUBT:
         words = f"an equal prompt, job {ahead.id}, is in doubt, and their pictures could not be told apart"
         return words, f"`mjwatch retry {ahead.id}` or `mjwatch cancel {ahead.id}`"

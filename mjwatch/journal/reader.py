@@ -114,45 +114,45 @@ class JournalReader:
             " ORDER BY number"
         )
 
-    def any_queued(self, now: float, blocked_twins: Collection[str]) -> bool:
-        """Whether a queued job is left that is no twin of these, and that no prompt file puts off."""
-        marks = ",".join("?" * len(blocked_twins))
+    def any_queued(self, now: float, blocked_keys: Collection[str]) -> bool:
+        """Whether a queued job is left that is no duplicate of these, and that no prompt file puts off."""
+        marks = ",".join("?" * len(blocked_keys))
         put_off = "due>? AND json_extract(body, '$.prompt.not_before')>?"
         query = (
             f"SELECT 1 {_FROM_OPEN} AND state='queued' AND twin NOT IN ({marks}) AND NOT ({put_off} IS TRUE)"
             " LIMIT 1"
         )
-        return self._one(query, *blocked_twins, now, now) is not None
+        return self._one(query, *blocked_keys, now, now) is not None
 
     def next_queued(
-        self, now: float, blocked_twins: Collection[str], only: Collection[str] | None = None
+        self, now: float, blocked_keys: Collection[str], only: Collection[str] | None = None
     ) -> Job | None:
-        """The queued job to send next: due, and no twin of a blocked one.
+        """The queued job to send next: due, and no duplicate of a blocked one.
 
         Of those with the highest priority each top-level folder of the inbox has its turn; within a folder
         it goes by order of arrival. ``only``: no other jobs than those with these ids.
         """
-        marks = ",".join("?" * len(blocked_twins))
+        marks = ",".join("?" * len(blocked_keys))
         free = f"state='queued' AND (due IS NULL OR due<=?) AND twin NOT IN ({marks})"
         if only is not None:
             found = self._jobs(
                 f"SELECT body {_FROM_JOBS} AND {free} AND id IN ({','.join('?' * len(only))})"
                 " ORDER BY priority DESC, number LIMIT 1",
-                *(now, *blocked_twins, *only),
+                *(now, *blocked_keys, *only),
             )
             return found[0] if found else None
         heads = [
             (-row[0], served, row[1])
-            for lane, served in self._lanes()
+            for group, served in self._fairness_groups()
             for row in self._all(
                 "SELECT priority, number FROM jobs INDEXED BY jobs_queue WHERE open=1 AND lane=?"
                 f" AND {free} ORDER BY priority DESC, number LIMIT 1",
-                *(lane, now, *blocked_twins),
+                *(group, now, *blocked_keys),
             )
         ]
         return self._jobs("SELECT body FROM jobs WHERE number=?", min(heads)[2])[0] if heads else None
 
-    def _lanes(self) -> list[tuple[str, int]]:
+    def _fairness_groups(self) -> list[tuple[str, int]]:
         """The top-level folders that queued jobs are from, and when each had its last turn."""
         first = "SELECT MIN(lane) FROM jobs INDEXED BY jobs_queue WHERE open=1 AND state='queued'"
         return self._all(
@@ -162,7 +162,7 @@ class JournalReader:
             " WHERE waiting.lane IS NOT NULL"
         )
 
-    def twin_ahead(self, job_id: str) -> Job | None:
+    def duplicate_ahead(self, job_id: str) -> Job | None:
         """A job that is out or in doubt and equals this one, so that this one may have to wait for it."""
         states = ",".join(f"'{state}'" for state in (*sorted(IN_FLIGHT), State.IN_DOUBT))
         found = self._jobs(
@@ -252,11 +252,6 @@ class JournalReader:
         """The times of all attempts after this one, oldest first."""
         rows = self._all("SELECT at FROM attempts WHERE at>? ORDER BY at", time)
         return [float(row[0]) for row in rows]
-
-    def open_count(self, state: State) -> int:
-        """How many open jobs are in this state."""
-        row = self._one(f"SELECT COUNT(*) {_FROM_OPEN} AND state=?", state)
-        return 0 if row is None else int(row[0])
 
     def listed(self, state: State | None, limit: int) -> list[Job]:
         """The newest jobs first; ``state`` filters."""

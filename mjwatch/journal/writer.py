@@ -102,7 +102,7 @@ class Journal(JournalReader):
     # ---- writing: each call is one durable transaction
 
     def accept(self, file: TakenFile | None, jobs: Sequence[tuple[Job, str]], now: float) -> None:
-        """Store a taken file with its jobs and their twin keys: from here on the inbox's copy may go."""
+        """Store a taken file with its jobs and their duplicate keys: from here on the inbox's copy may go."""
         with self._transaction():
             file_id = None if file is None else requests.put_file(self._db, file, now)
             self._put_jobs(jobs, file_id)
@@ -127,13 +127,19 @@ class Journal(JournalReader):
         return str(found)
 
     def _put_jobs(self, jobs: Sequence[tuple[Job, str]], file_id: int | None) -> None:
-        for job, twin in jobs:
+        for job, duplicate_key in jobs:
             self._db.execute(
                 "INSERT INTO jobs (state, open, priority, due, job_uuid, start_message, result_message,"
                 " attempts, body, id, twin, lane, label, parent, accepted, file)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(*_columns(job), job.id, twin, lane_of(job), stored_label(job.prompt.label)),
+                    *(
+                        *_columns(job),
+                        job.id,
+                        duplicate_key,
+                        fairness_group(job),
+                        stored_label(job.prompt.label),
+                    ),
                     *(job.parent, job.accepted, file_id),
                 ),
             )
@@ -148,7 +154,7 @@ class Journal(JournalReader):
         """Store a job's step; all that it brings with it counts together, or nothing of it.
 
         ``attempt_at``: it is a new attempt. ``meta``: the session's place. ``children``: the jobs of its
-        follow-ups, with their twin keys.
+        follow-ups, with their duplicate keys.
         """
         with self._transaction():
             self._db.execute(
@@ -161,13 +167,13 @@ class Journal(JournalReader):
             self._put_children(job.id, children)
             self._put_meta(meta or {})
 
-    def accept_given(self, job: Job, twin: str, file: int | None) -> None:
+    def accept_given(self, job: Job, duplicate_key: str, file: int | None) -> None:
         """Store the job of a request, whose file is in the journal already; None: it is its parent's."""
         with self._transaction():
             if file is None:
-                self._put_children(job.parent or "", [(job, twin)])
+                self._put_children(job.parent or "", [(job, duplicate_key)])
             else:
-                self._put_jobs([(job, twin)], file)
+                self._put_jobs([(job, duplicate_key)], file)
 
     def _put_children(self, parent: str, children: Sequence[tuple[Job, str]]) -> None:
         if children:
@@ -182,7 +188,7 @@ class Journal(JournalReader):
         self._db.execute(
             "INSERT INTO lanes (lane, served) VALUES (?, (SELECT COALESCE(MAX(served), 0) + 1 FROM lanes))"
             " ON CONFLICT (lane) DO UPDATE SET served=excluded.served",
-            (lane_of(job),),
+            (fairness_group(job),),
         )
 
     def remember(self, meta: dict[str, Any]) -> None:
@@ -217,7 +223,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def lane_of(job: Job) -> str:
+def fairness_group(job: Job) -> str:
     """The top-level folder of the inbox that the job is from; "" for the inbox itself."""
     top, slash, _ = (job.source.path if job.source else "").partition("/")
     return top.encode("utf-8", "backslashreplace").decode() if slash else ""

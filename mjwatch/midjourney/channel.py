@@ -227,7 +227,7 @@ class Channel:
         return job.state is State.IN_DOUBT and not settles_itself
 
     def tells_apart(self, job: Job) -> bool:
-        """Whether this job's result can be told by its ids from those of its twins."""
+        """Whether this job's result can be told by its ids from those of its duplicates."""
         # What a pressed button makes replies to the message with the button, not to its own start message.
         by_reply = self._follower.references_seen and job.message_id is not None and job.button_press is None
         return job.job_uuid is not None or by_reply

@@ -241,7 +241,7 @@ def _actions(pressed: CustomId) -> set[Action]:
     return {action} if action in {Action.UPSCALE, Action.VIDEO} else {action, Action.REMIX}
 
 
-def twin_of(job: Job) -> str:
+def duplicate_key(job: Job) -> str:
     """The key that this job shares with all those that could be taken for it; unique if there are none.
 
     - An imagine shares it with every equal prompt, as far as the bot leaves prompts alone.

@@ -129,7 +129,7 @@ def test_who_lacks_the_right_is_told_who_has_it(verb: str) -> None:
         (folder / "config.toml").write_text("")
         (folder / "state").mkdir()
         with closing(Journal(folder / "state" / JOURNAL_FILE)) as journal:
-            journal.accept(None, [(DOUBTFUL, "twin")], 1.0)
+            journal.accept(None, [(DOUBTFUL, "a cat")], 1.0)
         (folder / "state").chmod(0o500)
         said = told(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
         assert said.code == 3

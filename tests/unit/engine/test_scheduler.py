@@ -155,8 +155,8 @@ def test_nobody_waits_while_another_folder_has_two_turns(paths: list[tuple[str, 
     """Among equals of one priority, between two turns of one folder each waiting folder has had one."""
     with closing(memory_journal()) as journal:
         made = [
-            made_job(f"job{n}", f"{lane}{n}.txt", priority=priority)
-            for n, (lane, priority) in enumerate(paths)
+            made_job(f"job{n}", f"{group}{n}.txt", priority=priority)
+            for n, (group, priority) in enumerate(paths)
         ]
         journal.accept(None, [(job, job.id) for job in made], 1.0)
         order: list[Job] = []
@@ -171,14 +171,14 @@ def test_nobody_waits_while_another_folder_has_two_turns(paths: list[tuple[str, 
     priorities = [job.prompt.priority for job in order]
     assert priorities == sorted(priorities, reverse=True)
     for priority in set(priorities):
-        lanes = [
+        groups = [
             (job.source.path if job.source else "")[:2] for job in order if job.prompt.priority == priority
         ]
-        lanes = [lane if lane.endswith("/") else "" for lane in lanes]
-        for first, second in itertools.combinations(range(len(lanes)), 2):
-            if lanes[first] == lanes[second] and lanes[first] not in lanes[first + 1 : second]:
-                still_waiting = set(lanes[second:]) - {lanes[first]}
-                assert still_waiting <= set(lanes[first + 1 : second])
+        groups = [group if group.endswith("/") else "" for group in groups]
+        for first, second in itertools.combinations(range(len(groups)), 2):
+            if groups[first] == groups[second] and groups[first] not in groups[first + 1 : second]:
+                still_waiting = set(groups[second:]) - {groups[first]}
+                assert still_waiting <= set(groups[first + 1 : second])
 
 
 # ---- local images

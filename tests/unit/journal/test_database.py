@@ -29,7 +29,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(seal_module, "LARGE", 0)
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
-        journal.accept(None, [(made_job(f"job{number}"), "twin") for number in range(200)], 1.0)
+        journal.accept(None, [(made_job(f"job{number}"), "a cat") for number in range(200)], 1.0)
     return path
 
 

@@ -228,7 +228,7 @@ def answers_in(path: Path) -> dict[str, Any]:
             "next": [_id(reader.next_queued(now, set())) for now in (READ_AT, READ_AT + 1e6)],
             "next_time": reader.next_queued_due(READ_AT),
             "any_queued": [reader.any_queued(READ_AT, set())],
-            "ahead_of_a_duplicate": {job.id: _id(reader.twin_ahead(job.id)) for job in jobs},
+            "ahead_of_a_duplicate": {job.id: _id(reader.duplicate_ahead(job.id)) for job in jobs},
             "children": {job.id: [child.id for child in reader.children_of(job.id)] for job in jobs},
             "owners": {
                 job.id: [

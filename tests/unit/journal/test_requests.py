@@ -126,7 +126,7 @@ def test_a_person_can_pause_and_the_queue_is_kept_until_they_go_on(house: House)
     assert told == Outcome(None, True, "paused by hand: lunch; nothing more is sent until `mjwatch resume`")
     house.drop("cat.txt", "a red cat\n")
     assert house.submits() == []
-    assert house.journal.open_count(State.QUEUED) == 1
+    assert house.journal.open_counts()[State.QUEUED] == 1
     assert one(house, "resume") == Outcome(None, True, "going on; it was paused: paused by hand: lunch")
     assert len(house.submits()) == 1
     assert house.journal.paused() is None
@@ -299,7 +299,7 @@ def test_a_failed_job_is_sent_again_and_one_that_is_rendered_is_only_fetched(hou
 
 @pytest.mark.parametrize("state", [State.DONE, State.REJECTED])
 def test_what_can_not_be_run_again_is_told_with_a_way_out(house: House, state: State) -> None:
-    house.journal.accept(None, [(a_job(state=state, published=2.0), "twin")], 1.0)
+    house.journal.accept(None, [(a_job(state=state, published=2.0), "a cat")], 1.0)
     told = one(house, "retry", jobs={"jobaaaaa": 1})
     assert not told.done
     assert "put its prompt file" in told.message or "correct the file" in told.message

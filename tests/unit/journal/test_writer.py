@@ -43,8 +43,8 @@ def journal(path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def accept(journal: Journal, *jobs: Job, twins: str = "") -> None:
-    journal.accept(None, [(job, twins[n : n + 1] or job.id) for n, job in enumerate(jobs)], NOW)
+def accept(journal: Journal, *jobs: Job, keys: str = "") -> None:
+    journal.accept(None, [(job, keys[n : n + 1] or job.id) for n, job in enumerate(jobs)], NOW)
 
 
 # ---- keeping
@@ -66,7 +66,7 @@ def test_what_is_no_job_is_refused(line: str) -> None:
 
 def test_a_file_its_jobs_and_their_order_are_kept(path: Path, journal: Journal) -> None:
     jobs = [made_job(f"job{number}") for number in range(3)]
-    journal.accept(FILE, [(job, "twin") for job in jobs], NOW)
+    journal.accept(FILE, [(job, "a cat") for job in jobs], NOW)
     journal.close()
     with closing(Journal(path)) as again:
         assert [again.job(job.id) for job in jobs] == jobs
@@ -79,7 +79,7 @@ def test_names_that_are_no_utf_8_are_kept(journal: Journal) -> None:
     name = "caf\udce9/\udcff猫.txt"
     file = replace(FILE, path=name)
     job = made_job(path=name)
-    journal.accept(file, [(job, "twin")], NOW)
+    journal.accept(file, [(job, "a cat")], NOW)
     assert journal.file_of(job.id) == file
     assert journal.job(job.id) == job
     assert [(one.path, one.mtime) for one in journal.taken(file.sha256)] == [(name, file.mtime)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mjwatch import events as ev
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Job, State
 from tests.helpers.button_shapes import (
@@ -255,7 +255,7 @@ def test_what_was_made_by_hand_unheard_is_not_taken_for_another_thing(action: st
     for seq, name in enumerate(("MESSAGE_CREATE", "MESSAGE_UPDATE")):
         world.hear(name, last[1], seq)
     world.apply(world.follower.history([start[1], last[1]], world.jobs))
-    if twin_of(job) != twin_of(by_hand):
+    if duplicate_key(job) != duplicate_key(by_hand):
         world.check()
 
 
@@ -270,7 +270,9 @@ def test_what_replies_to_another_message_is_not_taken(action: str) -> None:
 
 def test_twins_are_those_that_could_be_taken_for_each_other() -> None:
     parent = done_job(EVERYTHING)
-    keys = {action: twin_of(pressed_job(action, parent=parent)) for action in ACTIONS if action != "imagine"}
+    keys = {
+        action: duplicate_key(pressed_job(action, parent=parent)) for action in ACTIONS if action != "imagine"
+    }
     alike = [
         {"V1", "V2", "vary subtle", "vary strong"},
         {"zoom 2x", "zoom 1.5x", "square"},
@@ -284,7 +286,7 @@ def test_twins_are_those_that_could_be_taken_for_each_other() -> None:
 
 def test_twins_of_other_commands() -> None:
     one, two = (a_job(job_id, text="a red  cat --ar 3:2") for job_id in ("jobone", "jobtwo"))
-    assert twin_of(one) == twin_of(two) == "a red cat"
+    assert duplicate_key(one) == duplicate_key(two) == "a red cat"
     for command, alike in (
         ("blend", True),
         ("show", True),
@@ -293,9 +295,9 @@ def test_twins_of_other_commands() -> None:
         ("info", False),
     ):
         jobs = [a_job(job_id, text=GRID_UUID) for job_id in ("jobone", "jobtwo")]
-        keys = {twin_of(_with_command(job, command)) for job in jobs}
+        keys = {duplicate_key(_with_command(job, command)) for job in jobs}
         assert (len(keys) == 1) is alike, command
-    assert twin_of(_with_command(one, "blend")) == twin_of(a_job(text="https://a.example/x.png"))
+    assert duplicate_key(_with_command(one, "blend")) == duplicate_key(a_job(text="https://a.example/x.png"))
 
 
 def _with_command(job: Job, command: str) -> Job:
