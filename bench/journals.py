@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LAST = "d0000001"
 """The id of a job that is always there."""
 
-_SAME = "state, open, priority, due, attempts, twin, lane, accepted"
+_SAME = "state, open, priority, next_action_at, attempts, duplicate_key, fairness_group, accepted"
 """Columns that are alike in all jobs."""
 
 

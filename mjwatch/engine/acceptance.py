@@ -108,7 +108,7 @@ class Acceptance:
         source = None if given.path is None else Source(given.path, digest, now)
         job = job_for(given.prompt, given.job_id, now, source, self._journal.job)
         if given.path is None or given.file is not None:
-            self._journal.accept_given(job, duplicate_key(job), given.file)
+            self._journal.accept_requested(job, duplicate_key(job), given.file)
         else:
             self._accept(TakenFile(given.path, digest, now, data), [job], now)
         return [job]

@@ -426,7 +426,7 @@ def _answers(jobs: Sequence[Job]) -> list[ef.Effect]:
 def _log_move(job: Job, moved: Job) -> None:
     """One line for each step of a job's life, with its id for those who look for one job's lines."""
     if moved.history != job.history:
-        words = moved.history[-1].event
+        words = moved.history[-1].text
     elif moved.state is not job.state:
         words = moved.state
     else:

@@ -71,7 +71,7 @@ _results = st.builds(
 _texts = st.lists(text, max_size=2).map(tuple)
 _refusals = st.builds(
     Refusal,
-    cls=st.none() | st.sampled_from(RefusalClass),
+    kind=st.none() | st.sampled_from(RefusalClass),
     title=maybe_text,
     detail=text,
     needs_human=st.booleans(),
@@ -125,5 +125,5 @@ wild_jobs = st.builds(
     folder=maybe_text,
     result=st.none() | _results,
     refusal=st.none() | _refusals,
-    history=st.lists(st.builds(Note, at=number, event=text), max_size=3).map(tuple),
+    history=st.lists(st.builds(Note, at=number, event=text, retry_in=maybe_number), max_size=3).map(tuple),
 )

@@ -78,9 +78,9 @@ def test_a_pause_is_kept_and_shown_and_ended_without_a_daemon(folder: Path) -> N
     assert (said.code, "paused by hand: on \\x1b[31mholiday" in said.out) == (0, True)
     status = told(folder, "status")
     assert status.code == 4
-    assert "`mjwatch resume` goes on" in status.out
+    assert "`mjwatch resume` continues" in status.out
     assert json.loads(told(folder, "status", "--json").out)["paused_kind"] == "person"
-    assert "the sending is paused" in told(folder, "show", "jobb").out
+    assert "sending is paused" in told(folder, "show", "jobb").out
     again = told(folder, "resume", "--json")
     assert json.loads(again.out)["done"] is True
     assert told(folder, "resume").out == "was not paused\n"

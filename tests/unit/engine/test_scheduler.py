@@ -17,7 +17,7 @@ from mjwatch.discord.http_errors import read_answer
 from mjwatch.engine.scheduler import UPLOADS_KEPT
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import SAVED_AT_ONCE
-from mjwatch.jobs.transitions import POSTS_AT_MOST
+from mjwatch.jobs.transitions import TRIES_OF_UPLOAD_MESSAGE
 from mjwatch.journal.writer import Journal
 from mjwatch.model import (
     Button,
@@ -256,7 +256,7 @@ def test_pictures_are_not_posted_again_and_again_where_the_answer_is_not_underst
         house.now += 301
         house.feed()
     uploads = [effect for effect in house.effects if isinstance(effect, ef.UploadImages)]
-    assert len(uploads) == POSTS_AT_MOST + 1
+    assert len(uploads) == TRIES_OF_UPLOAD_MESSAGE + 1
     assert house.job("withpict").state is State.FAILED
 
 

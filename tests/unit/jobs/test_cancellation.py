@@ -95,7 +95,7 @@ def test_what_midjourney_has_stopped_is_cancelled(ending: tuple[ev.JobEvent, ...
     job, effects = after(*ending, job=PRESSED)
     assert job.state is State.CANCELLED
     assert effects == (ef.PublishFailure(job),)
-    assert job.history[-1].event == "cancelled: Midjourney has stopped it"
+    assert job.history[-1].event == "cancelled: Midjourney stopped it"
 
 
 @pytest.mark.parametrize("ending", [(STOPPED,), (ev.StartMessageDeleted(), ev.TimedOut())])
@@ -144,7 +144,7 @@ def test_only_a_press_that_may_not_have_left_before_a_crash_is_made_once_more() 
 
 def test_a_press_that_failed_is_repeated_where_that_may_help() -> None:
     job = after(ev.CancelPressed("no route", again=10.0), job=PRESSED)[0]
-    assert job.history[-1].event == "Cancel Job could not be pressed: no route; again in 10 s"
+    assert job.history[-1].text == "Cancel Job could not be pressed: no route; next try in 10 s"
     assert to_press([job], NOW + 9) is None
     assert to_press([job], NOW + 10) == job
 

@@ -96,12 +96,12 @@ def test_what_is_not_finished_has_no_follow_ups_yet(state: State) -> None:
 @pytest.mark.parametrize("state", [State.FAILED, State.REJECTED, State.CANCELLED])
 def test_what_has_failed_has_none_at_all(state: State) -> None:
     words = why(asked("U1", a_job("parent22", state=state)))
-    assert "no picture to go on from" in words
+    assert "no picture for a follow-up" in words
     assert "failed" in words if state is State.FAILED else state in words
 
 
 def test_an_answer_in_words_has_none_either() -> None:
-    assert "in words" in why(asked("U1", done_job(kind=ResultKind.TEXT)))
+    assert "with text" in why(asked("U1", done_job(kind=ResultKind.TEXT)))
 
 
 def test_a_button_that_is_not_there_is_told_with_those_that_are() -> None:
@@ -113,8 +113,8 @@ def test_new_words_go_along_with_what_takes_them() -> None:
     job = asked("V1", text="a blue dog")
     assert job.button_press is not None
     assert job.button_press.words == job.prompt.text == "a blue dog"
-    assert "no new words" in why(asked("U1", text="a blue dog"))
-    assert "no new words" in why(asked("upscale 2x", done_job(single_buttons("v5")), text="a blue dog"))
+    assert "no new prompt" in why(asked("U1", text="a blue dog"))
+    assert "no new prompt" in why(asked("upscale 2x", done_job(single_buttons("v5")), text="a blue dog"))
 
 
 def test_the_words_that_it_had_are_no_new_words() -> None:

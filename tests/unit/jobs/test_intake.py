@@ -80,8 +80,8 @@ def test_a_file_that_can_not_be_read_is_one_rejected_job(data: bytes, path: str,
 def test_a_file_that_is_too_large_is_told_with_its_real_size_and_where_it_is() -> None:
     [job] = made(settled(b"x" * 65_537, size=10_000_000))
     assert job.refusal is not None
-    assert job.refusal.title == "the file has 10,000,000 bytes, but prompt files have 65,536 at most"
-    assert "left in the inbox" in job.refusal.detail
+    assert job.refusal.title == "the file has 10,000,000 bytes, but a prompt file may have at most 65,536"
+    assert "stays in the inbox" in job.refusal.detail
 
 
 @given(data=st.binary(max_size=60), name=st.sampled_from(["a.txt", "a.toml", "a.list.txt", "caf\udce9.txt"]))

@@ -20,7 +20,7 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
             "The daily cap is reached until 14:05; 2 queued.",
         ),
         (ServiceSummary(capped_until="14:05"), "Nothing to do."),
-        (ServiceSummary({State.QUEUED: 2}, connected=False), "Waits for the gateway; 2 queued."),
+        (ServiceSummary({State.QUEUED: 2}, connected=False), "Waiting for the gateway; 2 queued."),
         (
             ServiceSummary({State.QUEUED: 2}, inbox_trouble="nothing is taken: why"),
             "Nothing is taken: why; 2 queued.",
@@ -30,11 +30,11 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
             ServiceSummary(
                 {State.QUEUED: 2}, paused=Pause("Midjourney asks for a person", PauseKind.ACCOUNT)
             ),
-            "Paused: Midjourney asks for a person; see to that, then run `mjwatch resume`; 2 queued.",
+            "Paused: Midjourney asks for a person; fix the cause, then run `mjwatch resume`; 2 queued.",
         ),
         (
             ServiceSummary({State.QUEUED: 5}, journal_fails=True, paused=Pause("by hand", PauseKind.PERSON)),
-            "The journal can't be written, nothing is sent; 5 queued.",
+            "The journal can't be written, so nothing is sent; 5 queued.",
         ),
     ],
 )

@@ -565,8 +565,8 @@ def test_days_of_one_and_the_same_failure_do_not_push_the_history_out() -> None:
     full = ev.SaveFailed("cat can't be published: No space left on device")
     for _ in range(500):
         job = _do(full, job=job)
-    notes = [note.event for note in job.history]
+    notes = [note.text for note in job.history]
     assert notes[:-1] == before
-    assert notes[-1] == "not saved: cat can't be published: No space left on device; again in 300 s"
+    assert notes[-1] == "not saved: cat can't be published: No space left on device; next try in 300 s"
     job = _do(ev.SaveFailed("cat can't be published: Read-only file system"), full, job=job)
     assert len(job.history) == len(notes) + 2

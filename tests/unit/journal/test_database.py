@@ -14,7 +14,6 @@ import pytest
 
 from mjwatch.errors import JournalError
 from mjwatch.journal import database
-from mjwatch.journal import database as seal_module
 from mjwatch.journal.writer import Journal
 from tests.helpers.job_factory import made_job
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One that was closed well, and counts as large."""
-    monkeypatch.setattr(seal_module, "LARGE", 0)
+    monkeypatch.setattr(database, "LARGE", 0)
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
         journal.accept(None, [(made_job(f"job{number}"), "a cat") for number in range(200)], 1.0)
@@ -37,13 +36,13 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The journals that were looked through."""
     looked: list[Path] = []
-    whole = database._check_sound
+    whole = database._check_pages
 
     def noted(db: object, path: Path) -> None:
         looked.append(path)
         whole(db, path)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(database, "_check_sound", noted)
+    monkeypatch.setattr(database, "_check_pages", noted)
     return looked
 
 
@@ -61,7 +60,7 @@ def test_what_was_closed_well_is_not_looked_through_again(path: Path, looked: li
 def test_a_small_one_is_always_looked_through(
     path: Path, looked: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seal_module, "LARGE", path.stat().st_size + 1)
+    monkeypatch.setattr(database, "LARGE", path.stat().st_size + 1)
     opened(path)
     opened(path)
     assert looked == [path]

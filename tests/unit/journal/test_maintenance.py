@@ -10,6 +10,7 @@ import pytest
 
 from mjwatch.jobs.pacing import DAY
 from mjwatch.journal import maintenance
+from mjwatch.journal.database import transaction
 from mjwatch.journal.maintenance import prunable, prune
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
@@ -104,12 +105,11 @@ def test_a_job_that_is_opened_again_in_between_stays(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept(journal, job("old", OLD, state=State.FAILED))
-    transaction = maintenance._transaction
 
-    def opened_first(db: sqlite3.Connection) -> Any:
+    def opened_first(db: sqlite3.Connection, path: Path) -> Any:
         journal.update(a_job("old", state=State.QUEUED, accepted=OLD, published=None))
-        return transaction(db)
+        return transaction(db, path)
 
-    monkeypatch.setattr(maintenance, "_transaction", opened_first)
+    monkeypatch.setattr(maintenance, "transaction", opened_first)
     assert prune(journal.path, BEFORE, NOW) == 0
     assert journal.job("old") is not None

@@ -67,7 +67,7 @@ def test_a_job_that_is_not_due_lets_others_pass(journal: Journal) -> None:
     assert journal.next_queued_due(NOW + 9) is None
 
 
-def test_twins_of_blocked_jobs_wait(journal: Journal) -> None:
+def test_duplicates_of_blocked_jobs_wait(journal: Journal) -> None:
     accept(journal, *(made_job(name) for name in "abc"), keys="xxy")
     assert next_id(journal, blocked={"x"}) == "c"
     assert next_id(journal, blocked={"x", "y"}) is None
@@ -220,8 +220,8 @@ def plans(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
-            " INSERT INTO jobs (id, state, open, priority, twin, job_uuid, start_message, result_message,"
-            " attempts, accepted, body)"
+            " INSERT INTO jobs (id, state, open, priority, duplicate_key, job_uuid, start_message,"
+            " result_message, attempts, accepted, body)"
             " SELECT 'd' || i, 'done', 0, 0, '', 'u' || i, 's' || i, 'm' || i, 1, i, '{}' FROM n"
         )
     accept(journal, *(made_job(f"q{number}", next_action_at=NOW + number) for number in range(20)))
@@ -232,7 +232,7 @@ def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, 
     journal.next_queued(NOW, {"x", "y"})
     assert set(plans.used()) == {"jobs_queue"}
     journal.next_queued_due(NOW)
-    assert plans.used() == ["jobs_due"]
+    assert plans.used() == ["jobs_by_next_action"]
     journal.live_jobs()
     journal.open_counts()
     journal.open_counts()

@@ -321,9 +321,9 @@ def test_a_job_is_cancelled_before_it_is_sent(house: House) -> None:
     assert one(house, "cancel", jobs={"job00001": 0}) == Outcome("job00001", True, "is cancelled already")
 
 
-def test_a_doubtful_job_can_be_given_up_and_lets_its_twin_go(house: House) -> None:
+def test_a_doubtful_job_can_be_given_up_and_lets_its_duplicate_go(house: House) -> None:
     doubtful(house)
-    house.drop("twin.txt", "a red cat\n", mtime=5000.0)
+    house.drop("duplicate.txt", "a red cat\n", mtime=5000.0)
     told = one(house, "cancel", jobs={"job00001": 1})
     assert told.done
     assert "its pictures are published all the same" in told.message

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -16,11 +17,11 @@ from hypothesis import given
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
 from mjwatch.journal import database
-from mjwatch.journal.database import look_over, newest_version, version_of
+from mjwatch.journal.database import check_integrity, newest_version, version_of
 from mjwatch.journal.reader import JournalReader, TakenFile
 from mjwatch.journal.serialization import dump_job, load_job, stored_path
 from mjwatch.journal.writer import Journal
-from mjwatch.model import Job, State
+from mjwatch.model import Job, Note, State
 from tests.helpers.job_factory import made_job, text, wild_jobs
 from tests.helpers.unprivileged_user import unprivileged
 
@@ -62,6 +63,23 @@ def test_every_field_of_a_job_comes_back_as_it_was(job: Job) -> None:
 def test_what_is_no_job_is_refused(line: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         load_job(line)
+
+
+@pytest.mark.parametrize(
+    ("event", "note"),
+    [
+        ("not sent: no network; again in 60 s", Note(1.0, "not sent: no network", 60.0)),
+        ("failed: try again; again in 5 s; again in 8 s", Note(1.0, "failed: try again; again in 5 s", 8.0)),
+        ("failed: come back; again in May", Note(1.0, "failed: come back; again in May")),
+        ("; again in 5 s", Note(1.0, "; again in 5 s")),
+    ],
+)
+def test_the_wait_in_an_old_note_becomes_a_field(event: str, note: Note) -> None:
+    body = json.loads(dump_job(made_job("job")))
+    body["history"] = [{"at": 1.0, "event": event}]
+    assert load_job(json.dumps(body)).history == (note,)
+    new = replace(made_job("job"), history=(Note(1.0, event),))
+    assert load_job(dump_job(new)) == new  # a new note is taken as it is
 
 
 def test_a_file_its_jobs_and_their_order_are_kept(path: Path, journal: Journal) -> None:
@@ -203,7 +221,7 @@ def test_a_newer_journal_is_refused_and_not_a_byte_of_it_changes(
     assert len(before) == 1 + in_wal
     with pytest.raises(JournalError, match="written by a newer mjwatch") as caught:
         opened(path)
-    assert "install that version" in caught.value.hint
+    assert "install the newer mjwatch" in caught.value.hint
     after = contents(path)
     if opened is JournalReader and not in_wal:
         assert after.pop(f"{path.name}-wal") == b""  # SQLite makes it to read, and nothing is in it
@@ -258,10 +276,10 @@ def test_damage_inside_refuses_the_start_and_not_a_byte_changes(
     path.write_bytes(before[path.name])
     with pytest.raises(JournalError) as caught:
         Journal(path)
-    assert "it is damaged: put it aside" in caught.value.hint
+    assert "it is damaged: move it away" in caught.value.hint
     assert contents(path) == before
     with pytest.raises(JournalError, match="damaged"):
-        look_over(path)
+        check_integrity(path)
 
 
 def test_a_journal_that_lost_all_but_its_wal_file_is_no_new_one(path: Path) -> None:
@@ -275,9 +293,9 @@ def test_a_journal_that_lost_all_but_its_wal_file_is_no_new_one(path: Path) -> N
 @pytest.mark.parametrize("in_wal", [False, True], ids=["closed cleanly", "with a -wal file"])
 def test_a_sound_journal_is_looked_over_and_opened(path: Path, in_wal: bool) -> None:
     filled(path, in_wal=in_wal)
-    assert look_over(path) == newest_version()
+    assert check_integrity(path) == newest_version()
     with closing(Journal(path)) as journal:
-        assert look_over(path) == newest_version()  # beside a daemon
+        assert check_integrity(path) == newest_version()  # beside a daemon
         assert len(journal.listed(None, 500)) == 209
 
 
@@ -347,9 +365,9 @@ def test_a_reader_tells_who_must_bring_an_older_journal_up_to_date(
 ) -> None:
     filled(path, in_wal=False)
     versions[max(versions) + 1] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
-    with pytest.raises(JournalError, match="as an older mjwatch wrote it") as caught:
+    with pytest.raises(JournalError, match="written by an older mjwatch") as caught:
         JournalReader(path)
-    assert "`mjwatch run` brings it up to date" in caught.value.hint
+    assert "`mjwatch run` updates it" in caught.value.hint
 
 
 # ---- a file that goes away
@@ -494,4 +512,4 @@ def test_a_journal_in_a_folder_that_may_not_be_looked_into_is_told() -> None:
 
 
 def test_the_version_of_the_schema_is_written_down(journal: Journal) -> None:
-    assert version_of(journal._db) == newest_version() == 2
+    assert version_of(journal._db) == newest_version() == 3
