@@ -196,7 +196,7 @@ def _hint(reason: str) -> str:
     if "full" in reason:
         return "make room on its disk"
     if "readonly" in reason or "unable to open" in reason:
-        return "this user must be able to write to its folder; run this command as the user that the service runs as"
+        return "this user must be able to write to its folder; ask as the user that the service runs as"
     return "another program has it open" if "locked" in reason else ""
 
 
