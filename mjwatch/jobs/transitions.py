@@ -37,7 +37,7 @@ class Timeouts:
 
     start_timeout: float = 900.0
     silence_timeout: float = 3600.0
-    vanish_grace: float = 60.0
+    deletion_grace: float = 60.0
     queue_full_pause: float = 60.0
     form_timeout: float = 60.0
 
@@ -330,7 +330,7 @@ def progress(job: Job, event: ev.Progressed, now: float, timeouts: Timeouts) -> 
 
 def start_deleted(job: Job, event: ev.StartMessageDeleted, now: float, timeouts: Timeouts) -> Transition:
     """The start message was deleted; a final message may still come."""
-    due = now + timeouts.vanish_grace
+    due = now + timeouts.deletion_grace
     return note(job, now, "its start message was deleted", start_deleted_at=now, next_action_at=due), ()
 
 

@@ -134,30 +134,24 @@ class Journal(JournalReader):
         ``attempt_at``: the step starts a new attempt. ``meta``: facts to remember, such as the gateway's
         position. ``children``: the jobs of its follow-ups, with their duplicate keys.
         """
-        columns = {**job_columns(job), "id": job.id}
-        attempt = None if attempt_at is None else (job.nonce, job.id, job.session_id, job.anchor, attempt_at)
         rows = [_row(child, key) for child, key in children]
+        group, columns = fairness_group(job), job_columns(job)
+        attempt = None if attempt_at is None else (job.nonce, job.id, job.session_id, job.anchor, attempt_at)
         with self._transaction():
-            self._db.execute(_UPDATE_JOB, columns)
+            self._db.execute(_UPDATE_JOB, {**columns, "id": job.id})
             if attempt is not None:
                 self._db.execute(_INSERT_ATTEMPT, attempt)
-                self._db.execute(_HAD_ITS_TURN, (fairness_group(job),))
+                self._db.execute(_COUNT_TURN, (group,))
             for row in rows:
                 self._db.execute(_INSERT_CHILD, row)
-            self._put_meta(meta or {})
+            for key, value in (meta or {}).items():
+                self._db.execute(_PUT_META, (key, json.dumps(value)))
 
     def remember(self, meta: dict[str, Any]) -> None:
         """Store small facts by key: the gateway's session, the newest message seen, why sending is paused."""
         with self._transaction():
-            self._put_meta(meta)
-
-    def _put_meta(self, meta: dict[str, Any]) -> None:
-        for key, value in meta.items():
-            self._db.execute(
-                "INSERT INTO meta (key, value) VALUES (?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value=excluded.value",
-                (key, json.dumps(value)),
-            )
+            for key, value in meta.items():
+                self._db.execute(_PUT_META, (key, json.dumps(value)))
 
     def answer(self, request_id: int, outcomes: Sequence[Outcome], now: float) -> None:
         """Store the outcomes of a request."""
@@ -184,7 +178,8 @@ _INSERT_JOB = (
 )
 _INSERT_CHILD = _INSERT_JOB.replace(":file", "(SELECT file FROM jobs WHERE id=:parent)")
 _INSERT_ATTEMPT = "INSERT INTO attempts (nonce, job, session, anchor, at) VALUES (?, ?, ?, ?, ?)"
-_HAD_ITS_TURN = (
+_PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value"
+_COUNT_TURN = (
     "INSERT INTO fairness_groups (fairness_group, served)"
     " VALUES (?, (SELECT COALESCE(MAX(served), 0) + 1 FROM fairness_groups))"
     " ON CONFLICT (fairness_group) DO UPDATE SET served=excluded.served"

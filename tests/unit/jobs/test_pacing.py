@@ -14,14 +14,14 @@ NOW = 1_770_000_000.0
 PACE = Pace(max_in_flight=3, delay=4.0, jitter=4.0, max_per_day=5)
 
 
-def test_the_first_one_may_go_at_once() -> None:
+def test_the_first_prompt_may_be_sent_at_once() -> None:
     throttle = Throttle(PACE)
     assert throttle.may_send(NOW, in_flight=0)
     assert throttle.next_time(NOW) == float("-inf")
 
 
 @pytest.mark.parametrize(("rng", "pause"), [(0.0, 4.0), (0.5, 6.0), (1.0, 8.0)])
-def test_between_two_there_is_a_pause_with_jitter(rng: float, pause: float) -> None:
+def test_between_two_submissions_there_is_a_pause_with_jitter(rng: float, pause: float) -> None:
     throttle = Throttle(PACE)
     throttle.sent(NOW, rng)
     assert not throttle.may_send(NOW + pause - 0.01, in_flight=1)
@@ -46,7 +46,7 @@ def test_the_daily_cap_is_over_rolling_24_hours() -> None:
     assert throttle.next_time(NOW + DAY) == NOW + DAY + 100
 
 
-def test_the_pause_is_kept_also_when_the_cap_lets_go() -> None:
+def test_the_pause_is_kept_also_when_the_cap_ends() -> None:
     throttle = Throttle(PACE, [NOW - DAY + 1, *[NOW - 10] * 3])
     throttle.sent(NOW, 1.0)
     assert throttle.next_time(NOW) == NOW + 8
@@ -58,7 +58,7 @@ def test_a_cap_that_was_lowered_counts_all_that_was_sent() -> None:
     assert throttle.next_time(NOW) == sent[3] + DAY  # then only four are left
 
 
-def test_no_cap_is_no_cap() -> None:
+def test_a_cap_of_zero_is_no_cap() -> None:
     throttle = Throttle(Pace(max_per_day=0, delay=0.0, jitter=0.0))
     for number in range(1000):
         throttle.sent(NOW + number, 0.0)

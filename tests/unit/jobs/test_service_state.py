@@ -11,7 +11,7 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
 
 
 @pytest.mark.parametrize(
-    ("standing", "words"),
+    ("summary", "sentence_of_it"),
     [
         (ServiceSummary(), "Nothing to do."),
         (ServiceSummary(WORK), "3 in flight, 5 queued, 1 to be saved, 1 in doubt."),
@@ -38,7 +38,7 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
         ),
     ],
 )
-def test_the_sentence_says_what_is_in_the_way_and_how_much_there_is(
-    standing: ServiceSummary, words: str
+def test_the_sentence_says_what_prevents_sending_and_how_much_there_is(
+    summary: ServiceSummary, sentence_of_it: str
 ) -> None:
-    assert sentence(standing) == words
+    assert sentence(summary) == sentence_of_it

@@ -25,7 +25,7 @@ PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
 
 
 @pytest.mark.parametrize(
-    ("around", "words", "hint"),
+    ("context", "text", "hint"),
     [
         ({}, "", ""),
         ({"paused": PAUSED}, "paused: Discord wants a captcha", "`mjwatch resume`"),
@@ -42,11 +42,11 @@ PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
         ({"capped_until": NOW - 60}, "", ""),
     ],
 )
-def test_a_queued_job_says_what_it_waits_for(around: dict[str, Any], words: str, hint: str) -> None:
-    told = wait_reason(QUEUED, replace(FREE, **around))
-    assert words in told[0]
-    assert bool(words) == bool(told[0])
-    assert hint in told[1]
+def test_a_queued_job_says_what_it_waits_for(context: dict[str, Any], text: str, hint: str) -> None:
+    found, found_hint = wait_reason(QUEUED, replace(FREE, **context))
+    assert text in found
+    assert bool(text) == bool(found)
+    assert hint in found_hint
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_a_queued_job_says_what_it_waits_for(around: dict[str, Any], words: str,
         (PauseKind.GATEWAY, "by itself"),
     ],
 )
-def test_each_kind_of_pause_has_its_way_out(kind: PauseKind, word: str) -> None:
+def test_each_kind_of_pause_has_its_hint(kind: PauseKind, word: str) -> None:
     assert word in resume_hint(Pause("words", kind))
 
 
-def test_a_job_that_is_tried_again_tells_the_last_try_and_the_next() -> None:
+def test_a_job_that_is_tried_again_shows_the_last_try_and_the_next() -> None:
     assert wait_reason(TRIED, FREE)[0] == f"not sent: no network; next try at {clock(NOW + 60, NOW)}"
     saving = replace(TRIED, state=State.COLLECTING, history=(Note(NOW, "not saved: disk full", 4.0),))
     assert wait_reason(saving, replace(FREE, paused=PAUSED))[0].startswith(
@@ -74,18 +74,18 @@ def test_a_job_that_is_tried_again_tells_the_last_try_and_the_next() -> None:
     assert wait_reason(answering, FREE)[0].startswith("not saved: disk full; next try at ")
 
 
-def test_a_job_at_work_waits_for_nothing_but_a_discord_that_can_be_used() -> None:
+def test_a_running_job_waits_for_nothing_but_a_usable_discord() -> None:
     assert wait_reason(a_job(state=State.RUNNING), FREE) == ("", "")
     assert wait_reason(a_job(state=State.RUNNING), replace(FREE, trouble="no network")) == ("no network", "")
     assert wait_reason(a_job(state=State.COLLECTING), FREE) == ("", "")
 
 
 @pytest.mark.parametrize("job", [a_job(state=State.DONE, published=2.0), AHEAD])
-def test_what_has_ended_or_waits_for_a_person_has_its_reason_elsewhere(job: Any) -> None:
+def test_a_job_that_ended_or_waits_for_a_person_has_its_reason_elsewhere(job: Any) -> None:
     assert wait_reason(job, replace(FREE, daemon=False)) == ("", "")
 
 
-def test_a_job_in_doubt_names_the_two_words_that_end_it() -> None:
+def test_a_job_in_doubt_names_the_two_commands_that_end_it() -> None:
     hint = reason(AHEAD)[1]
     assert "`mjwatch retry jobbbbbb`" in hint
     assert "`mjwatch cancel jobbbbbb`" in hint

@@ -61,7 +61,7 @@ def test_every_field_of_a_job_comes_back_as_it_was(job: Job) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", "null", '{"state": "queued"}', "{", '{"state": "flying"}'])
-def test_what_is_no_job_is_refused(line: str) -> None:
+def test_other_text_than_a_job_is_refused(line: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         load_job(line)
 
@@ -94,7 +94,7 @@ def test_a_file_its_jobs_and_their_order_are_kept(path: Path, journal: Journal) 
         assert again.taken(FILE.sha256) == [TakenBefore(1, FILE.path, FILE.mtime, NOW)]
 
 
-def test_names_that_are_no_utf_8_are_kept(journal: Journal) -> None:
+def test_names_that_are_not_utf_8_are_kept(journal: Journal) -> None:
     name = "caf\udce9/\udcff猫.txt"
     file = replace(FILE, path=name)
     job = made_job(path=name)
@@ -121,7 +121,7 @@ def test_a_path_is_stored_as_text_in_one_form_or_as_its_bytes(name: str) -> None
         assert stored_path(unicodedata.normalize("NFD", name)) == stored
 
 
-def test_a_step_is_stored_with_its_attempt_and_the_place_in_the_stream(journal: Journal) -> None:
+def test_a_step_is_stored_with_its_attempt_and_the_position_in_the_stream(journal: Journal) -> None:
     accept(journal, made_job("job1"))
     job = made_job("job1", state=State.SUBMITTING, nonces=("5",), session_id="s", anchor="4")
     journal.update(job, attempt_at=NOW + 1, meta={"newest": "4", "gateway": {"seq": 7}})
@@ -149,7 +149,7 @@ def test_a_nonce_is_never_stored_twice_and_nothing_of_such_a_step_is_kept(journa
     journal.remember({"newest": "1"})  # and no transaction is left open
 
 
-def test_of_a_file_with_a_job_that_is_there_already_nothing_is_kept(journal: Journal) -> None:
+def test_nothing_is_kept_of_a_file_with_a_job_that_exists_already(journal: Journal) -> None:
     accept(journal, made_job("job1"))
     with pytest.raises(JournalError):
         journal.accept(FILE, [(made_job("job2"), ""), (made_job("job1"), "")], NOW)
@@ -174,7 +174,7 @@ def test_what_is_committed_survives_a_killed_process(path: Path) -> None:
         journal = Journal(Path(sys.argv[1]))
         journal.remember({"newest": "1"})
         journal._db.execute("BEGIN IMMEDIATE")
-        journal._put_meta({"newest": "2"})
+        journal._db.execute("UPDATE meta SET value='2' WHERE key='newest'")
         os.kill(os.getpid(), 9)
     """
     found = subprocess.run(
@@ -187,7 +187,7 @@ def test_what_is_committed_survives_a_killed_process(path: Path) -> None:
         assert journal.recall("newest") == "1"
 
 
-def test_a_disk_that_is_full_changes_nothing_and_is_told(journal: Journal) -> None:
+def test_a_full_disk_changes_nothing_and_is_reported(journal: Journal) -> None:
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(JournalError, match=r"disk is full \(make room on its disk\)"):
@@ -285,7 +285,7 @@ def test_damage_inside_refuses_the_start_and_not_a_byte_changes(
         check_integrity(path)
 
 
-def test_a_journal_that_lost_all_but_its_wal_file_is_no_new_one(path: Path) -> None:
+def test_a_journal_that_lost_all_but_its_wal_file_is_not_a_new_one(path: Path) -> None:
     before = filled(path, in_wal=True) | {path.name: b""}
     path.write_bytes(b"")
     with pytest.raises(JournalError, match="its -wal file is not"):
@@ -294,7 +294,7 @@ def test_a_journal_that_lost_all_but_its_wal_file_is_no_new_one(path: Path) -> N
 
 
 @pytest.mark.parametrize("in_wal", [False, True], ids=["closed cleanly", "with a -wal file"])
-def test_a_sound_journal_is_looked_over_and_opened(path: Path, in_wal: bool) -> None:
+def test_a_sound_journal_is_checked_and_opened(path: Path, in_wal: bool) -> None:
     filled(path, in_wal=in_wal)
     assert check_integrity(path) == newest_version()
     with closing(Journal(path)) as journal:
@@ -321,7 +321,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[str, ...]]:
     return found
 
 
-def test_an_older_journal_is_brought_up_to_date_with_all_that_is_in_it(
+def test_an_older_journal_is_migrated_with_all_its_content(
     path: Path, versions: dict[int, tuple[str, ...]], caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(path, in_wal=True)
@@ -363,7 +363,7 @@ def test_a_migration_that_fails_midway_changes_nothing(
         assert len(journal.listed(None, 500)) == 209
 
 
-def test_a_reader_tells_who_must_bring_an_older_journal_up_to_date(
+def test_a_reader_says_who_must_migrate_an_older_journal(
     path: Path, versions: dict[int, tuple[str, ...]]
 ) -> None:
     filled(path, in_wal=False)
@@ -388,7 +388,7 @@ def test_nothing_is_committed_to_a_file_whose_name_is_gone(path: Path, journal: 
     assert journal.recall("newest") == ("3" if back else "1")
 
 
-def test_nothing_is_committed_to_a_file_in_whose_place_another_lies(path: Path, journal: Journal) -> None:
+def test_nothing_is_committed_to_a_file_that_was_replaced(path: Path, journal: Journal) -> None:
     path.rename(path.with_name("aside"))
     path.write_bytes(path.with_name("aside").read_bytes())
     with pytest.raises(JournalError, match="moved, removed or replaced"):
@@ -396,7 +396,7 @@ def test_nothing_is_committed_to_a_file_in_whose_place_another_lies(path: Path, 
     assert path.read_bytes() == path.with_name("aside").read_bytes()
 
 
-def test_a_job_whose_record_is_no_job_is_told_as_damage(path: Path, journal: Journal) -> None:
+def test_a_job_with_an_invalid_body_is_reported_as_damage(path: Path, journal: Journal) -> None:
     accept(journal, made_job("job1"))
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("UPDATE jobs SET body='{}'")
@@ -414,7 +414,7 @@ def test_a_foreign_database_is_left_alone(path: Path) -> None:
         assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("jobs",)]
 
 
-def test_no_journal_yet_is_told_as_that(path: Path) -> None:
+def test_a_missing_journal_is_reported_as_missing(path: Path) -> None:
     with pytest.raises(JournalError, match=r"no journal at .* yet"):
         JournalReader(path)
     path.parent.mkdir()
@@ -468,7 +468,7 @@ def test_readers_are_never_locked_out_by_the_writer_nor_the_writer_by_them(path:
     assert max(seen) > 0
 
 
-def test_a_writer_that_waits_in_vain_is_told_that_another_program_is_in_the_way(
+def test_a_writer_that_waits_in_vain_learns_that_another_program_blocks_it(
     path: Path, journal: Journal
 ) -> None:
     journal._db.execute("PRAGMA busy_timeout=1")
@@ -504,7 +504,7 @@ def test_a_journal_that_a_crash_left_needs_the_right_to_write_and_says_so() -> N
             JournalReader(path)
 
 
-def test_a_journal_in_a_folder_that_may_not_be_looked_into_is_told() -> None:
+def test_a_journal_in_a_folder_without_access_is_reported() -> None:
     with unprivileged() as folder:
         path = folder / "state/journal.sqlite3"
         Journal(path).close()
@@ -514,5 +514,5 @@ def test_a_journal_in_a_folder_that_may_not_be_looked_into_is_told() -> None:
                 opened(path)
 
 
-def test_the_version_of_the_schema_is_written_down(journal: Journal) -> None:
+def test_the_version_of_the_schema_is_stored(journal: Journal) -> None:
     assert version_of(journal._db) == newest_version() == 3
