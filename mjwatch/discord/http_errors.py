@@ -11,6 +11,7 @@ import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
+from mjwatch.discord.json_values import object_of, objects_of
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: object) -> Refusa
     request that may not be repeated has been executed then is for the caller to doubt.
     """
     body = decoded(body)
-    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    fields = object_of(body)
     code = _number(fields.get("code"))
     if status == 202 and code is not None and 110_000 <= int(code) < 120_000:
         return _retry(headers, fields, "Discord is still preparing the answer", default=NOT_READY_WAIT)
@@ -139,7 +140,7 @@ def _faults(errors: object, path: str, depth: int = 0) -> Iterator[tuple[str, st
         return
     for key, value in errors.items():
         if key == "_errors" and isinstance(value, list):
-            yield from ((path, _word(item.get("code"))) for item in value if isinstance(item, dict))
+            yield from ((path, _word(item.get("code"))) for item in objects_of(value))
         else:
             yield from _faults(value, f"{path}.{_word(key)}" if path else _word(key), depth + 1)
 

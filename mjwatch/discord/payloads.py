@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.discord.json_values import id_of, object_of, objects_of, text_of
 from mjwatch.discord.protocol import Opcode
 
 if TYPE_CHECKING:
@@ -113,13 +114,12 @@ def read_ready(data: Mapping[str, Any]) -> Ready | None:
     session_id = data.get("session_id")
     if not isinstance(session_id, str) or not 0 < len(session_id) <= _LONGEST_SESSION_ID:
         return None
-    user = _mapping(data.get("user"))
-    url = data.get("resume_gateway_url")
+    user = object_of(data.get("user"))
     return Ready(
         session_id=session_id,
-        resume_gateway_url=url if isinstance(url, str) else "",
-        user_id=_id(user.get("id")),
-        user_name=name if isinstance(name := user.get("username"), str) else "",
+        resume_gateway_url=text_of(data.get("resume_gateway_url")),
+        user_id=id_of(user.get("id")) or "",
+        user_name=text_of(user.get("username")),
         guild_ids=_ids(data.get("guilds")),
         private_channel_ids=_ids(data.get("private_channels")),
         required_action=_required_action(data.get("required_action")),
@@ -131,20 +131,9 @@ def _required_action(value: object) -> str | None:
 
 
 def _ids(items: object) -> frozenset[str]:
-    """The ids in a list of objects; anything that is not one is passed over."""
-    if not isinstance(items, list):
-        return frozenset()
-    ids = (_id(item.get("id")) for item in items if isinstance(item, dict))
-    return frozenset(one for one in ids if one)
-
-
-def _id(value: object) -> str:
-    """An id, which may have come as a number; empty for anything else."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    """Return the ids in a list of objects, without anything that is not an id."""
+    ids = (id_of(item.get("id")) for item in objects_of(items))
+    return frozenset(found for found in ids if found is not None)
 
 
 SUFFIX = b"\x00\x00\xff\xff"

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.discord.allowed_hosts import host_of, token_may_go_to
 from mjwatch.discord.http import USER_AGENT, Timeout, Transport, proxy_for
 from mjwatch.discord.http_errors import decoded, read_answer
+from mjwatch.discord.json_values import id_of, list_of, object_of, objects_of, snowflake_of
 from mjwatch.errors import AnsweredNoError, ConfigError, UnansweredError
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from mjwatch.model import UploadedImage
 
@@ -147,7 +148,7 @@ class DiscordREST:
             for number, (name, size) in enumerate(sizes.items())
         ]
         answer = _object(self._read("POST", f"/channels/{channel_id}/attachments", json={"files": files}))
-        slots = [_slot(entry) for entry in _list(answer.get("attachments"))]
+        slots = [_slot(entry) for entry in list_of(answer.get("attachments"))]
         by_id = {slot.id: slot for slot in slots}
         if set(by_id) != {file["id"] for file in files}:
             raise UnansweredError("Discord's answer names other upload slots than were asked for")
@@ -186,7 +187,7 @@ class UploadSlot:
 
 
 def _slot(entry: object) -> UploadSlot:
-    known = entry if isinstance(entry, dict) else {}
+    known = object_of(entry)
     url, name = known.get("upload_url"), known.get("upload_filename")
     if not isinstance(url, str) or not isinstance(name, str):
         raise UnansweredError("Discord's answer is not an upload slot")
@@ -201,10 +202,6 @@ def _date(header: str | None) -> float | None:
         return None
 
 
-def _list(body: object) -> list[Any]:
-    return body if isinstance(body, list) else []
-
-
 def _object(body: object) -> dict[str, Any]:
     if isinstance(body, dict):
         return body
@@ -215,22 +212,15 @@ def _messages(body: object) -> list[dict[str, Any]]:
     """The messages of a list, oldest first; Discord lists the newest first."""
     if not isinstance(body, list):
         raise UnansweredError("Discord's answer is not a list of messages")
-    found = [item for item in body if isinstance(item, dict) and _is_snowflake(item.get("id"))]
+    found = [item for item in body if isinstance(item, dict) and snowflake_of(item.get("id"))]
     return sorted(found, key=lambda message: int(message["id"]))
-
-
-def _is_snowflake(value: object) -> bool:
-    """Ids that were sent too small come back as numbers (discord-userdoccers); none has more than 64 bits."""
-    if isinstance(value, int):
-        return not isinstance(value, bool) and 0 <= value < 1 << 64
-    return isinstance(value, str) and len(value) <= 20 and value.isascii() and value.isdigit()
 
 
 def _refreshed(pairs: object) -> dict[str, str]:
     """``[{"original", "refreshed"}]`` as a mapping."""
     fresh: dict[str, str] = {}
-    for pair in pairs if isinstance(pairs, list) else []:
-        if isinstance(pair, dict) and isinstance(pair.get("refreshed"), str):
+    for pair in objects_of(pairs):
+        if isinstance(pair.get("refreshed"), str):
             fresh[str(pair.get("original"))] = pair["refreshed"]
     return fresh
 
@@ -260,7 +250,7 @@ class CommandIndex:
     def __init__(self, fetch: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._indexes: dict[str, tuple[ApplicationCommand, ...]] = {}
+        self._indexes: dict[str, list[Mapping[str, Any]]] = {}
         self._forgotten_at: float | None = None
 
     def find(
@@ -268,13 +258,15 @@ class CommandIndex:
     ) -> ApplicationCommand:
         """The command of this name of this application. Raises AnsweredNoError where there is none."""
         route = f"/guilds/{guild_id}" if guild_id else f"/channels/{channel_id}"
-        commands = self._indexes.get(route)
-        if commands is None:
-            commands = tuple(_commands(self._fetch(f"{route}/application-command-index")))
-            self._indexes[route] = commands
-        for command in commands:
-            if command.name == name and command.application_id == application_id:
-                return command
+        entries = self._indexes.get(route)
+        if entries is None:
+            index = object_of(self._fetch(f"{route}/application-command-index"))
+            self._indexes[route] = entries = objects_of(index.get("application_commands"))
+        for entry in entries:
+            if entry.get("name") == name and entry.get("type") in (None, CHAT_INPUT):
+                command = _command(entry)
+                if command is not None and command.application_id == application_id:
+                    return command
         self._indexes.pop(route, None)  # the next one to ask sees a bot that was invited meanwhile
         raise AnsweredNoError(_not_offered(name, guild_id))
 
@@ -288,21 +280,12 @@ class CommandIndex:
         return True
 
 
-def _commands(index: object) -> Iterator[ApplicationCommand]:
-    """The slash commands of an index; what does not look like one is passed over."""
-    listed = index.get("application_commands") if isinstance(index, dict) else None
-    for item in listed if isinstance(listed, list) else []:
-        if not isinstance(item, dict) or item.get("type") not in (None, CHAT_INPUT):
-            continue
-        named = {key: _word(item.get(key)) for key in ("id", "version", "name", "application_id")}
-        if all(named.values()):
-            options = item.get("options")
-            yield ApplicationCommand(**named, options=tuple(options) if isinstance(options, list) else ())
-
-
-def _word(value: object) -> str:
-    """A name, or an id, which may have come as a number (discord-userdoccers); empty for anything else."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+def _command(entry: Mapping[str, Any]) -> ApplicationCommand | None:
+    """Return a slash command of an index, or None for an entry that does not look like one."""
+    named = {key: id_of(entry.get(key)) or "" for key in ("id", "version", "name", "application_id")}
+    if not all(named.values()):
+        return None
+    return ApplicationCommand(**named, options=tuple(list_of(entry.get("options"))))
 
 
 def _not_offered(name: str, guild_id: str | None) -> Refusal:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.filesystem.files import identify, is_link, read_unchanged
 from mjwatch.model import References
-from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file, wants
+from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file, referenced_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,13 +89,13 @@ class ReferenceFinder:
             if content is not None:
                 found.defaults.append((f"{folder}{DEFAULTS}", content))
         name = path.rpartition("/")[2]
-        wanted = wants(data, name, _around(found))
+        wanted = referenced_names(data, name, _around(found))
         while new := [
             word for word in wanted.wildcards if word not in found.wildcards | dict.fromkeys(found.missing)
         ]:
             for word in new:
                 self._wildcard(path, word, found, now)
-            wanted = wants(data, name, _around(found))
+            wanted = referenced_names(data, name, _around(found))
         for picture in wanted.images:
             self._picture(path, picture, found, now)
         return found
@@ -252,7 +252,7 @@ def preview_alone(name: str, data: bytes, inbox: Path, max_jobs: int) -> PromptF
 
     Raises PromptFileError as the inbox would reject it, and where it names pictures.
     """
-    if wants(data, name).images:
+    if referenced_names(data, name).images:
         raise PromptFileError(
             "a file that names pictures can't be submitted alone",
             f"copy it with its pictures into the inbox, {inbox}, the pictures first",
@@ -265,4 +265,4 @@ def _read(root: Path, path: str, data: bytes, max_jobs: int) -> PromptFile:
     around = neighbours.gather(neighbours.survey(path, data, now=0.0))
     if around is None:
         raise MjwatchError("a picture of it is changing just now", "try again")
-    return read_prompt_file(data, path.rpartition("/")[2], max_jobs=max_jobs, around=around)
+    return read_prompt_file(data, path.rpartition("/")[2], max_jobs=max_jobs, references=around)

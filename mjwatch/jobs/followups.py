@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import PromptFileError
 from mjwatch.midjourney.buttons import find, opens_form, why_not
 from mjwatch.model import ButtonPress, Job, Note, Prompt, Refusal, RefusalClass, ResultKind, State
-from mjwatch.prompts.actions import ALL, ON_PICTURE, canonical, split_number, takes_words, zoom_factor
+from mjwatch.prompts.actions import ALL, ON_PICTURE, canonical, split_number, takes_text, zoom_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -144,7 +144,7 @@ def _canonical(action: str) -> str:
 def _new_text(action: str, text: str, parent: Job) -> str | None:
     if not text or text == _text_of(parent):
         return None
-    if not takes_words(action):
+    if not takes_text(action):
         raise _ImpossibleError(f"`{action}` takes no new prompt", "Leave the prompt out, or use V1 to V4.")
     return text
 

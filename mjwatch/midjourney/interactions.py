@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
+from mjwatch.discord.json_values import id_of, text_of
 from mjwatch.midjourney.parsing.components import walk
-from mjwatch.midjourney.parsing.json_values import id_of, text_of
 from mjwatch.model import Job, Modal, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from mjwatch.errors import (
     WireError,
 )
 from mjwatch.midjourney.packets import Target
-from mjwatch.midjourney.requests import cancel_packet, order_for
+from mjwatch.midjourney.requests import cancel_packet, request_for
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Sender:
         """POST what the job wants, once."""
         target = self._target(job, job.session_id or "")
         try:
-            payload = self._payload(order_for(job), target, job.nonce or "")
+            payload = self._payload(request_for(job), target, job.nonce or "")
         except ValueError as error:
             return ev.Refused(Refusal(RefusalClass.USER, None, str(error)), executed=False)
         except AnsweredNoError as error:
@@ -107,12 +107,12 @@ class Sender:
         application = NIJI_APPLICATION_ID if job.prompt.application == "niji" else self._application_id
         return Target(self._place.channel_id, session_id, application, self._place.guild_id)
 
-    def _payload(self, order: JobRequest, target: Target, nonce: str) -> dict[str, Any]:
+    def _payload(self, request: JobRequest, target: Target, nonce: str) -> dict[str, Any]:
         command = None
-        if order.command is not None:
+        if request.command is not None:
             guild, channel = target.guild_id, target.channel_id
-            command = self._rest.command(order.command, target.application_id, guild, channel)
-        return order.assemble(command, target, nonce)
+            command = self._rest.command(request.command, target.application_id, guild, channel)
+        return request.assemble(command, target, nonce)
 
     def _post(self, payload: dict[str, Any]) -> ev.JobEvent:
         try:

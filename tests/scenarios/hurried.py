@@ -21,6 +21,6 @@ if __name__ == "__main__":
     setattr(mjwatch.runtime, "Limits", hurried)  # noqa: B010 - the name is imported there, not exported
     mjwatch.midjourney.channel.GRACE = 1.0
     mjwatch.discord.timing.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
-    mjwatch.discord.stream_position.ASK_AGAIN_AT_MOST = 1.0
+    mjwatch.discord.stream_position.REPEAT_AFTER = 1.0
     mjwatch.workers.collector.TRIES = 3
     main()

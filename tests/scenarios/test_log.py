@@ -22,8 +22,8 @@ LINES = (
     *(
         "Midjourney says: ",
         "the picture's address is gone",
-        "a person asks to retry it",
-        "a person asks to cancel it",
+        "retry requested",
+        "cancellation requested",
     ),
 )
 """What must have been said for this to be worth something."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.midjourney.parsing.json_values import (
+from mjwatch.discord.json_values import (
     id_of,
     is_object,
     list_of,

@@ -8,11 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING, snowflake_ms
-from mjwatch.midjourney.buttons import UUID, CustomId, read_custom_id
-from mjwatch.midjourney.parsing import components
-from mjwatch.midjourney.parsing.content import Echo, read_content
-from mjwatch.midjourney.parsing.json_values import (
+from mjwatch.discord.json_values import (
     id_of,
     number_of,
     object_of,
@@ -20,6 +16,10 @@ from mjwatch.midjourney.parsing.json_values import (
     snowflake_of,
     text_of,
 )
+from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING, snowflake_ms
+from mjwatch.midjourney.buttons import UUID, CustomId, read_custom_id
+from mjwatch.midjourney.parsing import components
+from mjwatch.midjourney.parsing.content import Echo, read_content
 from mjwatch.midjourney.parsing.parsed_message import JobStatus
 
 if TYPE_CHECKING:

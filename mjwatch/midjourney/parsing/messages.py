@@ -14,11 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.http_errors import read_answer
-from mjwatch.discord.protocol import FLAG_EPHEMERAL, MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID
-from mjwatch.midjourney.buttons import UUID, read_custom_id
-from mjwatch.midjourney.interactions import prompt_field, read_modal
-from mjwatch.midjourney.parsing.components import read_switches
-from mjwatch.midjourney.parsing.json_values import (
+from mjwatch.discord.json_values import (
     id_of,
     is_object,
     list_of,
@@ -28,6 +24,10 @@ from mjwatch.midjourney.parsing.json_values import (
     snowflake_of,
     text_of,
 )
+from mjwatch.discord.protocol import FLAG_EPHEMERAL, MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID
+from mjwatch.midjourney.buttons import UUID, read_custom_id
+from mjwatch.midjourney.interactions import prompt_field, read_modal
+from mjwatch.midjourney.parsing.components import read_switches
 from mjwatch.midjourney.parsing.message_view import MessageView, footer_of
 from mjwatch.midjourney.parsing.parsed_message import (
     Action,
@@ -35,9 +35,11 @@ from mjwatch.midjourney.parsing.parsed_message import (
     MessageKind,
     Mode,
     ParsedMessage,
+    action_of_command,
     read_info,
 )
 from mjwatch.midjourney.parsing.refusals import Notice, NoticeEffect, judge_embed, judge_text, stopped
+from mjwatch.prompts.commands import Answer, answer_to
 from mjwatch.prompts.images import only_links
 
 if TYPE_CHECKING:
@@ -53,7 +55,6 @@ BOTS = frozenset({MIDJOURNEY_APPLICATION_ID, NIJI_APPLICATION_ID})
 
 _MESSAGES = ("MESSAGE_CREATE", "MESSAGE_UPDATE", "REST")
 _DELETES = ("MESSAGE_DELETE", "MESSAGE_DELETE_BULK")
-_COMMANDS = ("imagine", "blend", "describe", "shorten", "info", "settings", "show")
 _VIDEO = re.compile(r"(?:^|\s)--video\b")
 _SHORTENED = re.compile(r"^\W*shortened prompts\W*$", re.IGNORECASE | re.MULTILINE)
 _DESCRIBED = re.compile(r"\s*1\ufe0f?\u20e3.*\s2\ufe0f?\u20e3", re.DOTALL)
@@ -109,7 +110,12 @@ def _from_bot(parts: MessageView, bots: frozenset[str]) -> bool:
         return True
     if author is not None or applications != {None}:
         return False
-    return bool(parts.custom_ids) or parts.echo is not None or parts.command in _COMMANDS
+    return bool(parts.custom_ids) or parts.echo is not None or _is_the_bots(parts.command)
+
+
+def _is_the_bots(command: str | None) -> bool:
+    """Return whether only Midjourney has this command: other bots may have a /fast or a /public too."""
+    return answer_to(command or "") not in (None, Answer.ACKNOWLEDGEMENT)
 
 
 def _from_the_bot(event: str, parts: MessageView) -> ParsedMessage:
@@ -251,7 +257,7 @@ def _action(kind: MessageKind, parts: MessageView) -> Action | None:
     echo = parts.echo
     if echo is None:
         return (
-            _of_command(parts.command)
+            action_of_command(parts.command)
             if kind in (MessageKind.REFUSED, MessageKind.QUEUED, MessageKind.STARTED)
             else None
         )
@@ -261,14 +267,10 @@ def _action(kind: MessageKind, parts: MessageView) -> Action | None:
     if any(one.of_video for one in parts.custom_ids) or (parts.reply_to and _VIDEO.search(prompt)):
         return Action.VIDEO
     if parts.command:
-        return _of_command(parts.command)
+        return action_of_command(parts.command)
     if parts.reply_to and not _replies_to_progress(parts):
         return Action.REROLL if _replies_to_grid(parts) else None
     return Action.BLEND if only_links(prompt) else Action.IMAGINE
-
-
-def _of_command(command: str | None) -> Action | None:
-    return {"imagine": Action.IMAGINE, "blend": Action.BLEND}.get(command or "")
 
 
 def _replies_to_grid(parts: MessageView) -> bool:
@@ -285,7 +287,6 @@ _FACTS = (
     "reply_to", "nonce", "interaction_id",
 )  # fmt: skip
 _BUTTON = 2
-_ACTION_OF_COMMAND = {"imagine": Action.IMAGINE, "blend": Action.BLEND}
 
 
 def explain(document: object) -> dict[str, Any]:
@@ -360,7 +361,7 @@ def _request(body: Mapping[str, Any]) -> dict[str, Any]:
         "nonce": id_of(body.get("nonce")),
         "prompt": prompt,
         "buttons": [custom_id] if custom_id and data.get("component_type") == _BUTTON else [],
-        "action": pressed.action if pressed else _ACTION_OF_COMMAND.get(text_of(data.get("name"))),
+        "action": pressed.action if pressed else action_of_command(text_of(data.get("name"))),
         "image_index": pressed.image_index if pressed else None,
         "job_uuid": pressed.job_uuid if pressed else shown[0].lower() if shown else None,
     }

@@ -56,6 +56,11 @@ class Action(StrEnum):
     VIDEO = "video"
 
 
+def action_of_command(command: str | None) -> Action | None:
+    """Return what a command that makes pictures does, or None for any other command."""
+    return next((action for action in (Action.IMAGINE, Action.BLEND) if action == command), None)
+
+
 class JobStatus(StrEnum):
     """Where a running job stands, in the words after the mention."""
 

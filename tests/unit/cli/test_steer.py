@@ -193,7 +193,7 @@ def test_a_daemon_that_does_not_answer_is_told_and_the_request_is_kept(
     assert said.code == 3
     assert "has not answered" in str(said.error)
     assert [request.verb for request in journal.open_requests()] == ["pause"]
-    assert told(folder, "resume").out == "going on; it was paused: paused by hand\n"
+    assert told(folder, "resume").out == "resumed; it was paused: paused by hand\n"
 
 
 def test_what_a_daemon_left_undone_when_it_died_is_done_here(

@@ -173,7 +173,7 @@ def test_a_service_names_its_parts_that_do_not_work(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert runtime.unhealthy_parts() == []
-    runtime._pokes.stop()
+    runtime._wakeups.stop()
     assert runtime.unhealthy_parts() == ["control"]
     runtime._inbox.stop()
     monkeypatch.setattr(runtime._connection, "_thread", None)
@@ -201,5 +201,5 @@ def test_a_loop_that_does_not_turn_hangs_and_one_that_ends_does_not(
 def test_it_has_started_once_inbox_and_gateway_are_up_or_say_what_they_wait_for(runtime: Runtime) -> None:
     assert not runtime.started
     runtime.run(lambda: runtime.started)
-    assert runtime.engine.reach.trouble is not None
-    assert runtime.engine.inflow.waiting == 0
+    assert runtime.engine.service.connection_trouble is not None
+    assert runtime.engine.service.inbox_waiting == 0

@@ -73,7 +73,7 @@ def test_a_small_file_that_can_not_be_had_is_waited_for_and_then_refused(path: s
         found = around(root, "a/cat.txt", "a __colour__ cat\n")
         assert list(found.unreadable) == [path]
         with pytest.raises(PromptFileError, match=re.escape(path)):
-            read_prompt_file(b"a __colour__ cat\n", "cat.txt", around=found)
+            read_prompt_file(b"a __colour__ cat\n", "cat.txt", references=found)
 
 
 def test_defaults_that_are_a_link_are_told_of(root: Path) -> None:
@@ -182,7 +182,7 @@ def test_pictures_that_are_too_large_together_are_not_read_and_say_why(
     with pytest.raises(
         PromptFileError, match="all pictures together have 325 bytes, but one prompt file's may"
     ):
-        read_prompt_file(images(*names).encode(), "cat.toml", around=found)
+        read_prompt_file(images(*names).encode(), "cat.toml", references=found)
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "\udce9.png", "a\x00b.png"])

@@ -17,6 +17,7 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch.engine.loop import Engine
+from mjwatch.engine.queue import EventQueue
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.reader import JournalReader
@@ -269,11 +270,11 @@ def facts_in(path: Path) -> dict[str, Any]:
         channel, pause, strangers = _channel(journal), journal.paused(), ForeignJobs()
         channel.load(*map(journal.recall, ("gateway", "newest", "strangers")))
         strangers.load(journal.recall("strangers"))
-        resume = channel.resume_state()
+        resume = channel.stream.resume_state()
         return {
             "pause": None if pause is None else [pause.reason, pause.kind],
             "resume": None if resume is None else [resume.session_id, resume.seq, resume.resume_gateway_url],
-            "newest": channel.newest,
+            "newest": channel.tracker.newest,
             "foreign_jobs": [list(one.values()) for one in strangers.stored()],
             "identity": journal.identity(),
             "inbox_owned": journal.recall("inbox_owned"),
@@ -295,9 +296,10 @@ def restarted(path: Path) -> dict[str, Any]:
         engine = Engine(
             journal,
             _channel(journal),
+            EventQueue(lambda: READ_AT),
             effects.append,
             pace=Pace(max_in_flight=3, delay=0.0, jitter=0.0, max_per_day=0),
-            limits=Timeouts(),
+            timeouts=Timeouts(),
             max_jobs_per_file=100,
             min_fast_hours=0.0,
             clock=lambda: READ_AT,
@@ -307,7 +309,7 @@ def restarted(path: Path) -> dict[str, Any]:
             new_id=lambda: "newnewnew",
         )
         engine.load()
-        engine._tell_person()
+        engine._notify_person()
         answers = {number: read_answer(journal.answer_of(number) or "[]") for number in asked}
         paused = engine.paused
     return {

@@ -127,7 +127,7 @@ def test_a_person_can_pause_and_the_queue_is_kept_until_they_go_on(house: House)
     house.drop("cat.txt", "a red cat\n")
     assert house.submits() == []
     assert house.journal.open_counts()[State.QUEUED] == 1
-    assert one(house, "resume") == Outcome(None, True, "going on; it was paused: paused by hand: lunch")
+    assert one(house, "resume") == Outcome(None, True, "resumed; it was paused: paused by hand: lunch")
     assert len(house.submits()) == 1
     assert house.journal.paused() is None
 
@@ -154,7 +154,7 @@ def test_a_pause_for_a_person_outlasts_a_start_and_a_ready(house: House, refusal
     later.now += 3600.0
     later.online()
     assert later.engine.paused == refusal.detail
-    assert later.engine.pausing.stuck
+    assert later.engine.service.needs_resume
     assert later.submits() == []
     assert one(later, "resume").done
     assert len(later.submits()) == 1
@@ -169,7 +169,7 @@ def test_a_refused_token_is_tried_again_by_a_start(house: House, caplog: pytest.
     later.now += 3600.0
     later.feed()
     assert later.submits() == []
-    assert not later.engine.pausing.stuck
+    assert not later.engine.service.needs_resume
     with caplog.at_level("INFO", "mjwatch"):
         later.online()
     assert "Discord accepts the token again" in caplog.text
@@ -202,7 +202,7 @@ def test_what_only_a_restart_can_fix_is_reported_to_a_person_who_resumes(
     assert (told.done, told.needs_person) == (False, True)
     assert f"still paused: closed with {code}" in told.message
     assert house.journal.paused() == Pause(f"closed with {code}", kind)
-    assert house.engine.pausing.stuck
+    assert house.engine.service.needs_resume
     later = started_again(house)
     later.feed(READY)
     assert later.engine.paused is None
@@ -211,9 +211,9 @@ def test_what_only_a_restart_can_fix_is_reported_to_a_person_who_resumes(
 def test_a_start_that_is_refused_again_is_stuck(house: House) -> None:
     house.feed(ev.GatewayRejected("closed with 4004", 4004))
     later = started_again(house)
-    assert not later.engine.pausing.stuck
+    assert not later.engine.service.needs_resume
     later.feed(ev.GatewayRejected("closed with 4004", 4004))
-    assert later.engine.pausing.stuck
+    assert later.engine.service.needs_resume
 
 
 def test_an_account_that_must_do_something_is_paused_also_when_its_token_is_fixed(house: House) -> None:
@@ -223,7 +223,7 @@ def test_an_account_that_must_do_something_is_paused_also_when_its_token_is_fixe
         ev.GatewayReady("s", "ws://127.0.0.1:1", "1", "ada", frozenset(), frozenset(), 1, "AGREEMENTS")
     )
     assert "AGREEMENTS" in (later.engine.paused or "")
-    assert later.engine.pausing.stuck
+    assert later.engine.service.needs_resume
 
 
 # ---- jobs
@@ -246,7 +246,7 @@ def test_two_words_at_once_are_one_attempt(house: House) -> None:
     requests = [ask(path, "retry", {"jobs": {"job00001": 1}}, 1.0) for _ in range(2)]
     house.feed(ev.RequestsPending(), ev.RequestsPending())
     first, second = (read_answer(house.journal.answer_of(request) or "")[0] for request in requests)
-    assert (first.message[:12], second.message) == ("queued again", "waits in the queue already")
+    assert (first.message[:12], second.message) == ("queued again", "is in the queue already")
     assert len(house.submits()) == 2
 
 
@@ -273,7 +273,7 @@ def test_a_crash_between_the_deed_and_its_answer_makes_no_second_attempt(
     with monkeypatch.context() as patch:
         patch.setattr(house.journal, "answer", _fail)
         with pytest.raises(JournalError):
-            house.engine._steering.answer_all(house.engine._clock)
+            house.engine._requests.answer_all(house.engine._clock)
     house.feed()
     assert [submit.job.nonce for submit in house.submits()] == ["nonce-1", "nonce-2"]
     assert house.journal.answer_of(request) is None

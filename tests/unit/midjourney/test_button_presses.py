@@ -57,9 +57,9 @@ def a_follower(closed: dict[str, str] | None = None) -> MessageTracker:
     def owner_of(*, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
         return known.get(job_uuid or "") or known.get(message_id or "") or known.get(f"start {start_id}")
 
-    follower = MessageTracker(CHANNEL, owner_of)
-    follower.me = ME
-    return follower
+    tracker = MessageTracker(CHANNEL, owner_of)
+    tracker.me = ME
+    return tracker
 
 
 def by_id(*jobs: Job) -> dict[str, Job]:
@@ -95,15 +95,15 @@ def row(custom_id: str = FIELD, value: str | None = "a red cat") -> dict[str, An
 
 
 def test_a_pressed_button_is_followed_from_its_start_to_its_picture() -> None:
-    follower, job = a_follower(), pressed_job("U2")
+    tracker, job = a_follower(), pressed_job("U2")
     data = pressed_start("600", "Upscaling image #2 with", nonce="nonce-childaaa")
-    assert follower.dispatch(create(data), by_id(job)) == [("childaaa", ev.Started("600", None, None))]
+    assert tracker.dispatch(create(data), by_id(job)) == [("childaaa", ev.Started("600", None, None))]
     job = replace(job, state=State.RUNNING, message_id="600")
-    found = the_result(follower.dispatch(create(single("700", 2, UUID_A)), by_id(job)))
+    found = the_result(tracker.dispatch(create(single("700", 2, UUID_A)), by_id(job)))
     assert (found.kind, found.matched_by, found.job_uuid) == (ResultKind.SINGLE, "button", UUID_A)
     assert found.echoed == "a red cat --v 7.0"
     assert [button.label for button in found.buttons][:2] == ["Upscale (Subtle)", "Upscale (Creative)"]
-    assert follower.dispatch(delete("600"), by_id(job)) == [("childaaa", ev.StartMessageDeleted())]
+    assert tracker.dispatch(delete("600"), by_id(job)) == [("childaaa", ev.StartMessageDeleted())]
 
 
 def test_a_picture_may_answer_the_press_itself() -> None:
@@ -125,13 +125,13 @@ def test_the_cancel_button_tells_the_uuid_at_once() -> None:
 
 
 def test_siblings_that_nothing_tells_apart_are_held_until_something_does() -> None:
-    follower = a_follower()
+    tracker = a_follower()
     one, two = (pressed_job(action, job_id) for job_id, action in (("one", "V1"), ("two", "V2")))
-    assert follower.dispatch(create(final("700", "Variations by", UUID_A), 9), by_id(one, two)) == []
-    assert follower.holding.has_result_for(one)
-    assert not follower.holding.has_result_for(pressed_job("zoom 2x", parent=done_job(single_buttons())))
-    assert follower.held_again(by_id(one, two)) is None
-    held = follower.held_again(by_id(replace(one, job_uuid=UUID_B), two))
+    assert tracker.dispatch(create(final("700", "Variations by", UUID_A), 9), by_id(one, two)) == []
+    assert tracker.unmatched.has_result_for(one)
+    assert not tracker.unmatched.has_result_for(pressed_job("zoom 2x", parent=done_job(single_buttons())))
+    assert tracker.next_matched(by_id(one, two)) is None
+    held = tracker.next_matched(by_id(replace(one, job_uuid=UUID_B), two))
     assert held is not None
     assert the_result(held[1], "two").job_uuid == UUID_A
 
@@ -195,17 +195,17 @@ def test_a_picture_under_its_grids_own_uuid_is_the_follow_ups() -> None:
 
 
 def test_a_late_result_of_a_closed_follow_up_goes_to_it_and_not_to_its_sibling() -> None:
-    follower = a_follower({UUID_A: "sibling1"})
-    pairs = follower.dispatch(create(final("700", "Variations by", UUID_A)), by_id(pressed_job("V2")))
+    tracker = a_follower({UUID_A: "sibling1"})
+    pairs = tracker.dispatch(create(final("700", "Variations by", UUID_A)), by_id(pressed_job("V2")))
     assert the_result(pairs, "sibling1").job_uuid == UUID_A
 
 
 def test_a_follow_up_cancelled_in_doubt_still_may_own_what_looks_like_its_sibling() -> None:
-    follower = a_follower()
-    follower.remember_ended(pressed_job("V1", "sibling1"))
+    tracker = a_follower()
+    tracker.remember_ended(pressed_job("V1", "sibling1"))
     data = create(final("700", "Variations by", UUID_A))
-    assert follower.dispatch(data, by_id(pressed_job("V2"))) == []
-    assert len(follower.holding) == 1
+    assert tracker.dispatch(data, by_id(pressed_job("V2"))) == []
+    assert len(tracker.unmatched) == 1
 
 
 def test_the_niji_bot_does_not_answer_for_the_other_and_not_the_other_for_it() -> None:
@@ -217,19 +217,19 @@ def test_the_niji_bot_does_not_answer_for_the_other_and_not_the_other_for_it() -
 
 def test_a_follow_up_is_told_from_its_twins_by_its_uuid_alone() -> None:
     channel = Channel(CHANNEL, lambda **ids: None, 60.0)
-    channel._follower.references_seen = True
+    channel.tracker.references_seen = True
     assert channel.tells_apart(a_job(message_id="600"))
     assert not channel.tells_apart(pressed_job("V1", message_id="600"))
     assert channel.tells_apart(pressed_job("V1", job_uuid=UUID_A))
 
 
 def test_a_picture_that_a_person_asks_for_meanwhile_does_not_hold_up_another() -> None:
-    follower = a_follower()
+    tracker = a_follower()
     by_hand = pressed_start("600", "Upscaling image #1 with", nonce="77")
-    assert follower.dispatch(create(by_hand), by_id(pressed_job("U2"))) == []
-    follower.strangers.load(json.loads(json.dumps(follower.strangers.stored())))
-    assert follower.dispatch(create(single("700", 1, UUID_B)), by_id(pressed_job("U1"))) == []
-    found = the_result(follower.dispatch(create(single("701", 2, UUID_A)), by_id(pressed_job("U2"))))
+    assert tracker.dispatch(create(by_hand), by_id(pressed_job("U2"))) == []
+    tracker.foreign_jobs.load(json.loads(json.dumps(tracker.foreign_jobs.stored())))
+    assert tracker.dispatch(create(single("700", 1, UUID_B)), by_id(pressed_job("U1"))) == []
+    found = the_result(tracker.dispatch(create(single("701", 2, UUID_A)), by_id(pressed_job("U2"))))
     assert found.job_uuid == UUID_A
 
 
@@ -371,16 +371,16 @@ def asked(command: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_describe_is_answered_by_a_change_of_its_first_message() -> None:
-    follower, job = a_follower(), wanting("describe", "https://pics.example/a.png")
+    tracker, job = a_follower(), wanting("describe", "https://pics.example/a.png")
     first = message("600", "", nonce="nonce-jobaaaaa", **asked("describe"))
-    assert follower.dispatch(create(first), by_id(job)) == [("jobaaaaa", ev.Started("600", "800", None))]
+    assert tracker.dispatch(create(first), by_id(job)) == [("jobaaaaa", ev.Started("600", "800", None))]
     job = replace(job, message_id="600", state=State.RUNNING)
     words = "1\ufe0f\u20e3 a cat\n\n2\ufe0f\u20e3 a kitten"
     button = {"type": 2, "style": 2, "custom_id": "MJ::Job::PicReader::1", "label": "1"}
     answer = message("600", "", embeds=[{"type": "rich", "description": words}])
     answer["components"] = [{"type": 1, "components": [button]}]
     del answer["author"]
-    found = the_result(follower.dispatch(update(answer), by_id(job)), "jobaaaaa")
+    found = the_result(tracker.dispatch(update(answer), by_id(job)), "jobaaaaa")
     assert (found.kind, found.text, found.pictures, found.matched_by) == (
         ResultKind.TEXT,
         words,
@@ -474,11 +474,11 @@ def test_a_blend_is_known_by_its_links_alone() -> None:
 
 
 def test_progress_of_a_press_whose_start_was_missed_is_no_strangers() -> None:
-    follower, job = a_follower(), pressed_job("V1")
+    tracker, job = a_follower(), pressed_job("V1")
     running = progress("600") | {"message_reference": {"message_id": GRID_MESSAGE}}
     running |= {"content": f"**a red cat** - Variations by <@{ME}> (35%) (fast)"}
-    assert follower.dispatch(update(running), by_id(job)) == []
-    assert len(follower.strangers) == 0
-    assert follower.dispatch(update(running), {}) == []
-    assert len(follower.strangers) == 1
-    assert not follower.strangers.could_own(read_message("MESSAGE_CREATE", result("700")))
+    assert tracker.dispatch(update(running), by_id(job)) == []
+    assert len(tracker.foreign_jobs) == 0
+    assert tracker.dispatch(update(running), {}) == []
+    assert len(tracker.foreign_jobs) == 1
+    assert not tracker.foreign_jobs.could_own(read_message("MESSAGE_CREATE", result("700")))

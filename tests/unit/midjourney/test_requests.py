@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.midjourney.packets import FIELD_LIMIT
-from mjwatch.midjourney.requests import order_for
+from mjwatch.midjourney.requests import request_for
 from mjwatch.model import ButtonPress, Job, Modal, Prompt, UploadedImage
 from tests.helpers.button_shapes import GRID_UUID, done_job, pressed_job, single_buttons
 from tests.helpers.interaction_schemas import APP, DIRECT, GUILD, NONCE, Command
@@ -36,9 +36,9 @@ def as_file(name: str) -> UploadedImage:
 
 
 def data(job: Job) -> Mapping[str, Any]:
-    order = order_for(job)
-    command = Command(order.command) if order.command else None
-    body: Mapping[str, Any] = order.assemble(command, GUILD, NONCE)["data"]
+    request = request_for(job)
+    command = Command(request.command) if request.command else None
+    body: Mapping[str, Any] = request.assemble(command, GUILD, NONCE)["data"]
     return body
 
 
@@ -65,7 +65,7 @@ def test_an_imagine_puts_uploaded_pictures_in_front_of_the_words() -> None:
     assert sent["options"] == [
         {"type": 3, "name": "prompt", "value": f"{one.url} {two.url} kelp forest --ar 3:2"}
     ]
-    assert sent["name"] == order_for(wanting("imagine", "kelp")).command == "imagine"
+    assert sent["name"] == request_for(wanting("imagine", "kelp")).command == "imagine"
 
 
 def test_pictures_that_are_not_uploaded_yet_or_otherwise_are_told() -> None:
@@ -76,7 +76,7 @@ def test_pictures_that_are_not_uploaded_yet_or_otherwise_are_told() -> None:
         (wanting("describe", "", as_link("a.png")), "a.png is not uploaded as a file"),
     ):
         with pytest.raises(ValueError, match=words):
-            order_for(job)
+            request_for(job)
 
 
 def test_describe_takes_one_picture_as_file_or_link() -> None:
@@ -88,7 +88,7 @@ def test_describe_takes_one_picture_as_file_or_link() -> None:
     ]
     for job in (wanting("describe"), wanting("describe", "https://pics.example/a.png", as_file("a.png"))):
         with pytest.raises(ValueError, match="takes one picture"):
-            order_for(job)
+            request_for(job)
 
 
 @pytest.mark.parametrize(
@@ -104,30 +104,30 @@ def test_blend_takes_files_and_a_shape(text: str, dimensions: str | None) -> Non
 @pytest.mark.parametrize("count", [0, 1, 6])
 def test_blend_takes_two_to_five_pictures(count: int) -> None:
     with pytest.raises(ValueError, match="two to five"):
-        order_for(wanting("blend", "", *(as_file(f"{n}.png") for n in range(count))))
+        request_for(wanting("blend", "", *(as_file(f"{n}.png") for n in range(count))))
 
 
 @pytest.mark.parametrize("text", ["a cat", "--ar 16:9", "https://pics.example/a.png"])
 def test_blend_takes_nothing_else(text: str) -> None:
-    with pytest.raises(ValueError, match="no words"):
-        order_for(wanting("blend", text, as_file("a.png"), as_file("b.png")))
+    with pytest.raises(ValueError, match="no text"):
+        request_for(wanting("blend", text, as_file("a.png"), as_file("b.png")))
 
 
 @pytest.mark.parametrize("name", ["info", "settings", "fast", "relax", "turbo", "public", "stealth"])
 def test_commands_without_options_have_none(name: str) -> None:
     assert data(wanting(name))["options"] == []
-    assert order_for(wanting(name)).command == name
+    assert request_for(wanting(name)).command == name
 
 
 def test_preferences_are_sub_commands() -> None:
-    assert order_for(wanting("prefer remix")).command == "prefer"
+    assert request_for(wanting("prefer remix")).command == "prefer"
     assert data(wanting("prefer remix"))["options"] == [{"type": 1, "name": "remix", "options": []}]
     assert data(wanting("prefer suffix", "--s 50"))["options"] == [
         {"type": 1, "name": "suffix", "options": [{"type": 3, "name": "new_value", "value": "--s 50"}]}
     ]
     assert data(wanting("prefer suffix"))["options"][0]["options"] == []
-    with pytest.raises(ValueError, match="takes no words"):
-        order_for(wanting("prefer remix", "on"))
+    with pytest.raises(ValueError, match="takes no text"):
+        request_for(wanting("prefer remix", "on"))
 
 
 def test_show_takes_midjourneys_own_id() -> None:
@@ -135,21 +135,21 @@ def test_show_takes_midjourneys_own_id() -> None:
         {"type": 3, "name": "job_id", "value": GRID_UUID}
     ]
     with pytest.raises(ValueError, match="Midjourney's own job id"):
-        order_for(wanting("show", "7k3f9a2m"))
+        request_for(wanting("show", "7k3f9a2m"))
 
 
 @pytest.mark.parametrize("name", ["imagined", "prefer", "prefer all", "", "subscribe"])
 def test_a_command_that_there_is_not_is_told_with_those_that_there_are(name: str) -> None:
     with pytest.raises(ValueError, match="there are imagine, blend, describe"):
-        order_for(wanting(name, "kelp"))
+        request_for(wanting(name, "kelp"))
 
 
 def test_a_command_needs_its_entry_of_the_index_and_a_button_does_not() -> None:
     with pytest.raises(ValueError, match="command index"):
-        order_for(wanting("info")).assemble(None, GUILD, NONCE)
-    order = order_for(pressed_job("U3"))
-    assert order.command is None
-    assert order.assemble(None, DIRECT, NONCE) == {
+        request_for(wanting("info")).assemble(None, GUILD, NONCE)
+    request = request_for(pressed_job("U3"))
+    assert request.command is None
+    assert request.assemble(None, DIRECT, NONCE) == {
         "type": 3,
         "application_id": APP,
         "channel_id": DIRECT.channel_id,
@@ -201,6 +201,6 @@ def test_a_plain_zoom_in_remix_mode_is_not_told_how_far() -> None:
 def test_a_form_without_a_prompt_or_with_too_much_in_it_is_told() -> None:
     empty = pressed_job("zoom 1.8x", parent=done_job(single_buttons()), modal=Modal("812", FORM, ()))
     with pytest.raises(ValueError, match="no field for a prompt"):
-        order_for(empty)
+        request_for(empty)
     with pytest.raises(ValueError, match=str(FIELD_LIMIT)):
-        order_for(in_form("V1", "x", "x" * (FIELD_LIMIT + 1)))
+        request_for(in_form("V1", "x", "x" * (FIELD_LIMIT + 1)))

@@ -14,7 +14,7 @@ from mjwatch.prompts.actions import (
     expand_then,
     jobs_for,
     split_number,
-    takes_words,
+    takes_text,
     zoom_factor,
 )
 
@@ -122,7 +122,7 @@ def test_a_zoom_has_a_factor_and_nothing_else_has() -> None:
 
 
 def test_words_go_only_where_there_is_a_form_for_them() -> None:
-    without = [name for name in (*ON_GRID, *ON_PICTURE) if not takes_words(name)]
+    without = [name for name in (*ON_GRID, *ON_PICTURE) if not takes_text(name)]
     assert without == [
         *("U1", "U2", "U3", "U4"),
         *("upscale subtle", "upscale creative", "upscale 2x", "upscale 4x", "square"),

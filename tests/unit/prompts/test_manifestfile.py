@@ -31,7 +31,7 @@ MANIFEST: dict[str, Any] = {
 
 def read(manifest: object, name: str = "manifest.json") -> tuple[Prompt, ...]:
     around = References(defaults=(("_defaults.toml", b"repeat = 3\n[parameters]\nv = 7\n"),))
-    return read_prompt_file(json.dumps(manifest).encode(), name, around=around).prompts
+    return read_prompt_file(json.dumps(manifest).encode(), name, references=around).prompts
 
 
 def refused(manifest: object) -> PromptFileError:
@@ -68,10 +68,10 @@ def test_what_a_manifest_is_believed(change: dict[str, Any], prompt: Prompt | No
 @pytest.mark.parametrize(
     ("manifest", "told"),
     [
-        ({}, "no manifest of mjwatch"),
-        ([MANIFEST], "no manifest of mjwatch"),
-        (MANIFEST | {"schema": "mjwatch/manifest/2"}, "no manifest of mjwatch"),
-        ({"name": "some-package", "version": "1.0.0"}, "no manifest of mjwatch"),
+        ({}, "not a manifest of mjwatch"),
+        ([MANIFEST], "not a manifest of mjwatch"),
+        (MANIFEST | {"schema": "mjwatch/manifest/2"}, "not a manifest of mjwatch"),
+        ({"name": "some-package", "version": "1.0.0"}, "not a manifest of mjwatch"),
         (MANIFEST | {"prompt": {"submitted": ""}}, "the prompt is empty"),
         (MANIFEST | {"prompt": {"submitted": "a {red, blue} cat"}}, "still holds a permutation"),
         (MANIFEST | {"prompt": {"submitted": "a\u0000"}}, "control character"),
@@ -82,7 +82,7 @@ def test_what_a_manifest_is_believed(change: dict[str, Any], prompt: Prompt | No
         (MANIFEST | {"command": "blend"}, "does not hold the pictures that blend needs"),
         (MANIFEST | {"command": "describe", "prompt": {"submitted": ""}}, "the pictures that describe needs"),
         (MANIFEST | {"action": "U7"}, 'there is no follow-up "U7"'),
-        (MANIFEST | {"action": 2}, "the manifest wants action 2"),
+        (MANIFEST | {"action": 2}, "the manifest asks for action 2"),
         (MANIFEST | {"action": "U1", "job": "../../x"}, 'of job "../../x"'),
         (MANIFEST | {"action": "U1", "job": None}, "of job null"),
         (MANIFEST | {"parameters": {"ar": [[1]]}}, "the parameter ar is [[1]]"),

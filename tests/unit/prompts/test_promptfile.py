@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
 from mjwatch.model import References
-from mjwatch.prompts.expand import Wildcards, as_written
+from mjwatch.prompts.expand import Wildcards, escape
 from mjwatch.prompts.promptfile import MAX_BYTES, PromptFile, looks_incomplete, read_prompt_file
 from tests.helpers.examples import examples
 
@@ -76,12 +76,12 @@ def test_other_text_files_are_one_prompt(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cat.txt", "cat.ready.txt", "clients/cat.txt"])
 def test_a_text_file_that_looks_like_a_list_is_told_its_name(name: str) -> None:
-    assert "name it cat.list.txt" in refused("a cat --v 7\na dog --v 7\n", name).hint
+    assert "name the file cat.list.txt" in refused("a cat --v 7\na dog --v 7\n", name).hint
 
 
 @pytest.mark.parametrize("name", ["cat.jsonl", "cat", ".txt", "cat.txt.bak", ""])
 def test_other_names_are_no_prompt_files(name: str) -> None:
-    assert "no prompt file" in refused("a cat", name).message
+    assert "is not a prompt file" in refused("a cat", name).message
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_other_names_are_no_prompt_files(name: str) -> None:
         (b"\x89PNG\r\n\x1a\n", "line 1: byte 0 is not UTF-8 text"),
         ("a \x1b[31mred cat", "control character (U+001B)"),
         ("a \x85 cat", "control character (U+0085)"),
-        ("x" * 6001, "6001 characters, but Discord takes 6000"),
-        ("x\n" * 40_000, f"80000 bytes, but prompt files have {MAX_BYTES}"),
+        ("x" * 6001, "6001 characters, but Discord accepts at most 6000"),
+        ("x\n" * 40_000, f"80000 bytes, but a prompt file may have at most {MAX_BYTES}"),
         ("a {red, blue cat", "a { is not closed"),
-        ("a cat --repeat four", '--repeat "four" is no number'),
-        ("a cat --r", '--repeat "" is no number'),
-        ("a cat --r 2 --repeat 2", "--repeat stands there twice"),
-        ("a cat --repeat 0", '--repeat "0" is no number'),
-        ("a cat --repeat 9999999999", "is no number"),
+        ("a cat --repeat four", '--repeat "four" is not a number'),
+        ("a cat --r", '--repeat "" is not a number'),
+        ("a cat --r 2 --repeat 2", "--repeat is given twice"),
+        ("a cat --repeat 0", '--repeat "0" is not a number'),
+        ("a cat --repeat 9999999999", "is not a number"),
         ("a cat --repeat 999999999", "the file makes at least 999,999,999 jobs"),
         ("a __colour__ cat", "there is no wildcard colour: _wildcards/colour.txt is neither beside"),
     ],
@@ -114,7 +114,7 @@ def test_what_can_not_be_submitted_is_refused_with_the_reason(data: str | bytes,
 @pytest.mark.parametrize("text", ["{a __w__}", "{ {a\\, b, c} }", "{x {__w__} y}"])
 def test_what_midjourney_would_expand_itself_is_refused_after_the_expansion(text: str) -> None:
     with pytest.raises(PromptFileError, match="still holds a permutation"):
-        read_prompt_file(text.encode(), "a.txt", around=References(wildcards={"w": b"b, c"}))
+        read_prompt_file(text.encode(), "a.txt", references=References(wildcards={"w": b"b, c"}))
 
 
 def test_a_line_of_a_list_that_can_not_be_submitted_is_told_with_its_number() -> None:
@@ -186,8 +186,11 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('prompt = "a"\nar = "16:9"', 'unknown key "ar"'),
         ('prompt = "a"\nrepeat = 0', "repeat is 0, but must be a whole number from 1"),
         ('prompt = "a"\nrepeat = true', "repeat is true"),
-        ('prompt = "a --repeat 2"\nrepeat = 2', "--repeat stands in the prompt's text and"),
-        ('prompt = "a"\nrepeat = 2\n[parameters]\nr = 2', "repeat stands above and below [parameters]"),
+        ('prompt = "a --repeat 2"\nrepeat = 2', "--repeat is given both in the prompt's text and"),
+        (
+            'prompt = "a"\nrepeat = 2\n[parameters]\nr = 2',
+            "repeat is given both above and below [parameters]",
+        ),
         ('prompt = "a"\nthen = ["U5"]', 'there is no follow-up "U5" (did you mean'),
         ('prompt = "a"\nthen = 5', "then is 5, but must be a list of texts"),
         ('prompt = "a"\npriority = 1.5', "priority is 1.5, but must be a whole number"),
@@ -196,17 +199,17 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('prompt = "a"\nnot_before = "tomorrow"', 'not_before is "tomorrow", but must be a date'),
         ('prompt = "a"\nnot_before = 22:00:00', 'not_before is "22:00:00", but must be a date'),
         ('prompt = "a"\nnot_before = 0001-01-01', "which is too far away"),
-        ('prompt = "a"\nimages = ["cat.png"]', 'the picture "cat.png" is not there'),
-        ('prompt = "a"\nimages = ["../../etc/passwd"]', "lies outside the prompt file's own folder"),
+        ('prompt = "a"\nimages = ["cat.png"]', 'the picture "cat.png" was not found'),
+        ('prompt = "a"\nimages = ["../../etc/passwd"]', "is outside the prompt file's own folder"),
         ('prompt = "a"\napplication = "nijii"', 'there is no application "nijii" (did you mean niji?)'),
         ('prompt = "a"\nimages = "cat.png"', "must be a list"),
         ('prompt = "a"\nlabel = 5', "label is 5"),
         ('prompt = "a"\nlabel = "\\u0007"', "control character (U+0007)"),
         ('prompt = "a\\u0000b"', "control character (U+0000)"),
         ('prompt = "a"\nparameters = "--v 7"', "parameters is"),
-        ('[parameters]\nv = 7\nprompt = "a"', "prompt stands below [parameters]"),
-        ('prompt = "a"\n[parameters]\nlabel = "a"', "label stands below [parameters]"),
-        ('prompt = "a"\n[parameters]\n"--v" = 7', '"--v" is no name of a parameter'),
+        ('[parameters]\nv = 7\nprompt = "a"', "prompt is below [parameters]"),
+        ('prompt = "a"\n[parameters]\nlabel = "a"', "label is below [parameters]"),
+        ('prompt = "a"\n[parameters]\n"--v" = 7', '"--v" is not the name of a parameter'),
         ('prompt = "a"\n[parameters]\nar = "1:1"\naspect = "1:1"', "ar and aspect are the same"),
         ('prompt = "a"\n[parameters]\nar = 16:09:00', 'ar is "16:09:00", but must be text'),
         ('prompt = "a"\n[parameters]\nq = nan', "q is NaN"),
@@ -216,11 +219,11 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('prompt = "a"\n[parameters]\nsref = [true]', "sref is"),
         ('prompt = "a"\n[parameters]\np = ""', "the parameter p is empty"),
         ('prompt = "a"\n[parameters]\nno = "mice --v 7"', "holds another parameter"),
-        ('prompt = "a"\n[parameters]\nrepeat = true', "--repeat true is no number"),
+        ('prompt = "a"\n[parameters]\nrepeat = true', "--repeat true is not a number"),
         ('prompt = "a"\n[parameters]\nsref = "{a --v 7, b}"', "the value of sref holds another parameter"),
         (
             'prompt = "a --ar 1:1"\n[parameters]\naspect = "16:9"',
-            "--aspect stands in the prompt's text and in",
+            "--aspect is given both in the prompt's text and in",
         ),
         ("jobs = []", "jobs is []"),
         ("jobs = 5", "jobs is 5"),
@@ -245,23 +248,23 @@ def test_a_toml_file_that_can_not_be_read_is_refused_with_the_place_and_the_cure
 @pytest.mark.parametrize(
     ("toml", "hint"),
     [
-        ("prompt = a cat", "text values stand in quotes"),
+        ("prompt = a cat", "put text values in quotes"),
         ("prompt = 'x'\nlabel = \u201cx\u201d", "between straight quotes"),
-        ("prompt = 'x'\n[parameters]\ntile = True", "written in small letters"),
-        ('images = ["C:\\pics\\a.png"]', "in double quotes a backslash is written"),
-        ("prompt = 'x'\n[parameters]\nar = 16:9", "text values stand in quotes"),
-        ('prompt = "a\ncat"', "close the quotes in the same line"),
+        ("prompt = 'x'\n[parameters]\ntile = True", "in lower case"),
+        ('images = ["C:\\pics\\a.png"]', "in double quotes write a backslash"),
+        ("prompt = 'x'\n[parameters]\nar = 16:9", "put text values in quotes"),
+        ('prompt = "a\ncat"', "close the quotes on the same line"),
         ("prompt = 'x", "close the quotes"),
         ('prompt = """x', "close the quotes"),
         ("prompt = 'a\ncat'", "use ''' around a text of several lines"),
-        ("label = 'x'\nlabel = 'y'", "stands there twice"),
-        ("[parameters]\nv = 7\n[parameters]\nq = 1", "stands there twice"),
+        ("label = 'x'\nlabel = 'y'", "is there twice"),
+        ("[parameters]\nv = 7\n[parameters]\nq = 1", "is there twice"),
         ("a cat --ar 16:9", "each line is key = value"),
         ("prompt: 'x'", "each line is key = value"),
         ("prompts = ['a', 'b'", "close the list with ]"),
         ("[[jobs]\nprompt = 'x'", "close the brackets of the table's name"),
-        ("a = " + "[" * 30_000, "nothing in a prompt file stands that deep"),
-        ("a = " + "9" * 5000, "text values stand in quotes"),
+        ("a = " + "[" * 30_000, "nothing in a prompt file is nested that deeply"),
+        ("a = " + "9" * 5000, "put text values in quotes"),
     ],
 )
 def test_broken_toml_is_told_with_what_was_probably_meant(toml: str, hint: str) -> None:
@@ -376,7 +379,7 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
     looks_incomplete(data, name)
     around = References((("_defaults.toml", defaults),), {"w": nearby}, {"a.png": nearby, "b.png": b"GIF89a"})
     try:
-        file = read_prompt_file(data, name, around=around if len(defaults) % 2 else References())
+        file = read_prompt_file(data, name, references=around if len(defaults) % 2 else References())
     except PromptFileError as error:
         assert error.message
         assert error.hint
@@ -386,7 +389,7 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
         assert prompt.text == " ".join(prompt.text.split())
         assert len(prompt.text) <= 6000
         assert prompt.text or prompt.images or prompt.action or prompt.command in {"blend", "info"}
-        assert Wildcards({}).template(as_written(prompt.text)).count == 1
+        assert Wildcards({}).template(escape(prompt.text)).count == 1
         assert (prompt.action is None) == (prompt.parent is None)
 
 

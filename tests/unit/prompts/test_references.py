@@ -10,7 +10,7 @@ from mjwatch.errors import PromptFileError
 from mjwatch.model import References
 from mjwatch.prompts.expand import MAX_WILDCARDS
 from mjwatch.prompts.images import MAX_PICTURES, check_name, is_picture
-from mjwatch.prompts.promptfile import ReferencedNames, read_prompt_file, wants
+from mjwatch.prompts.promptfile import ReferencedNames, read_prompt_file, referenced_names
 from tests.helpers.examples import examples
 
 TOML = """
@@ -46,7 +46,7 @@ images = ["a.png", "f.webp", "~/g.png", "C:/h.png", "i\\\\..\\\\j.png", "k.txt"]
     ],
 )
 def test_what_a_file_wants(data: str, name: str, found: ReferencedNames) -> None:
-    assert wants(data.encode(), name) == found
+    assert referenced_names(data.encode(), name) == found
 
 
 def test_wildcards_within_wildcards_and_defaults_are_wanted_once_those_are_there() -> None:
@@ -54,14 +54,14 @@ def test_wildcards_within_wildcards_and_defaults_are_wanted_once_those_are_there
         defaults=(("_defaults.toml", b'[parameters]\nar = "__size__"\n'),),
         wildcards={"colour": b"# __no__\npale __shade__\n"},
     )
-    assert wants(b"a __colour__ cat", "a.txt", around).wildcards == ("colour", "size", "shade")
+    assert referenced_names(b"a __colour__ cat", "a.txt", around).wildcards == ("colour", "size", "shade")
 
 
 def test_no_file_wants_more_than_a_machine_can_look_for() -> None:
     images = f"images = {[f'{n}.png' for n in range(3000)]}".encode()
-    assert len(wants(images, "a.toml").images) == MAX_PICTURES
+    assert len(referenced_names(images, "a.toml").images) == MAX_PICTURES
     names = " ".join(f"__w{n}__" for n in range(3000)).encode()
-    assert len(wants(names, "a.txt").wildcards) == MAX_WILDCARDS
+    assert len(referenced_names(names, "a.txt").wildcards) == MAX_WILDCARDS
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_no_file_wants_more_than_a_machine_can_look_for() -> None:
         ("a\u0000.png", "can't be the name of a picture"),
         ("a\ud800.png", "can't be the name of a picture"),
         ("x" * 1001 + ".png", "can't be the name of a picture"),
-        ("", "no name of a picture"),
-        (".png/", "no name of a picture"),
-        ("a.txt", "no name of a picture"),
-        ("passwd", "no name of a picture"),
-        ("a.png/passwd", "no name of a picture"),
+        ("", "is not the name of a picture"),
+        (".png/", "is not the name of a picture"),
+        ("a.txt", "is not the name of a picture"),
+        ("passwd", "is not the name of a picture"),
+        ("a.png/passwd", "is not the name of a picture"),
     ],
 )
 def test_a_name_that_leads_elsewhere_is_refused(name: str, told: str) -> None:
@@ -149,7 +149,7 @@ def test_reading_misses_nothing_that_was_not_wanted(
     defaults = (("_defaults.toml", f"[parameters]\nno = '''{default}'''\n".encode()),)
     found: dict[str, bytes] = {}
     while True:
-        wanted = wants(text.encode(), name, References(defaults, found))
+        wanted = referenced_names(text.encode(), name, References(defaults, found))
         new = {word: lying_there[word] for word in wanted.wildcards if word in lying_there} | found
         if new == found:
             break
@@ -161,7 +161,7 @@ def test_reading_misses_nothing_that_was_not_wanted(
 
 def _outcome(text: str, name: str, around: References) -> object:
     try:
-        return read_prompt_file(text.encode(), name, around=around)
+        return read_prompt_file(text.encode(), name, references=around)
     except PromptFileError as error:
         assert "is not there" not in error.message
         return str(error)
@@ -173,5 +173,7 @@ def _outcome(text: str, name: str, around: References) -> object:
     st.sampled_from(["a.txt", "a.list.txt", "a.toml", "", "a"]),
 )
 def test_any_bytes_want_something_or_nothing(data: bytes, name: str) -> None:
-    found = wants(data, name, References(defaults=(("_defaults.toml", data),), wildcards={"a": data}))
+    found = referenced_names(
+        data, name, References(defaults=(("_defaults.toml", data),), wildcards={"a": data})
+    )
     assert all(check_name(image) == image for image in found.images)

@@ -18,7 +18,7 @@ def read(data: str, name: str, *defaults: str) -> tuple[Prompt, ...]:
         defaults=tuple((path, text.encode()) for path, text in zip(paths, defaults, strict=False)),
         wildcards={"size": b"16:9\n9:16\n"},
     )
-    return read_prompt_file(data.encode(), name, around=around).prompts
+    return read_prompt_file(data.encode(), name, references=around).prompts
 
 
 def refused(*defaults: str) -> PromptFileError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.discord.protocol import DISCORD_EPOCH_MS, snowflake
-from mjwatch.midjourney.matching.foreign_jobs import STRANGERS_KEPT, ForeignJob, ForeignJobs
+from mjwatch.midjourney.matching.foreign_jobs import MAX_FOREIGN_JOBS, ForeignJob, ForeignJobs
 from mjwatch.midjourney.parsing.messages import read_message
 from tests.helpers.message_shapes import UUID_A, UUID_B, progress, result, started
 
@@ -28,9 +28,9 @@ def after_hours(hours: float) -> str:
 
 def test_they_are_bounded_and_the_oldest_goes_first() -> None:
     strangers = ForeignJobs()
-    for number in range(STRANGERS_KEPT + 5):
+    for number in range(MAX_FOREIGN_JOBS + 5):
         strangers.note(read(started(str(1000 + number), prompt=f"prompt {number}", nonce="77")))
-    assert len(strangers) == STRANGERS_KEPT
+    assert len(strangers) == MAX_FOREIGN_JOBS
     assert not strangers.could_own(read(result("9000", prompt="prompt 4")))
     assert strangers.could_own(read(result("9000", prompt="prompt 5")))
 
@@ -55,14 +55,14 @@ def test_what_is_kept_in_another_shape_is_passed_over(stored: object) -> None:
     assert len(strangers) == 0
 
 
-def test_the_same_list_is_given_until_one_changes() -> None:
+def test_the_version_is_the_same_until_one_changes() -> None:
     strangers = ForeignJobs()
     strangers.note(read(started("590", nonce="77")))
-    before = strangers.stored()
+    before = strangers.version
     strangers.note(read(progress("590"), "MESSAGE_UPDATE"))
-    assert strangers.stored() is before
+    assert strangers.version == before
     strangers.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
-    assert strangers.stored() is not before
+    assert strangers.version != before
 
 
 def test_one_that_has_ended_keeps_its_ids_and_lets_go_of_its_prompt() -> None:

@@ -62,15 +62,15 @@ def uuid(number: int) -> str:
 
 @dataclass
 class World:
-    """The jobs as they are, and what the engine does with what the follower says."""
+    """The jobs as they are, and what the engine does with what the tracker says."""
 
     jobs: dict[str, Job]
     truth: dict[str, str]
     closed: dict[str, Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.follower = MessageTracker(CHANNEL, self.owner_of)
-        self.follower.me = ME
+        self.tracker = MessageTracker(CHANNEL, self.owner_of)
+        self.tracker.me = ME
 
     def owner_of(self, *, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
         if message_id in GRIDS or job_uuid == GRID_UUID:
@@ -83,11 +83,11 @@ class World:
         return None
 
     def hear(self, name: str, data: dict[str, Any], seq: int) -> None:
-        self.apply(self.follower.dispatch(ev.GatewayDispatch(name, data, seq), self.jobs))
-        while (found := self.follower.held_again(self.jobs)) is not None:
+        self.apply(self.tracker.dispatch(ev.GatewayDispatch(name, data, seq), self.jobs))
+        while (found := self.tracker.next_matched(self.jobs)) is not None:
             held, pairs = found
             self.apply(pairs)
-            self.follower.holding.release(held)
+            self.tracker.unmatched.remove(held)
 
     def apply(self, pairs: list[tuple[str | None, ev.JobEvent]]) -> None:
         for job_id, event in pairs:
@@ -233,7 +233,7 @@ def test_a_result_is_found_in_the_history_though_nothing_was_heard_before(action
     job = own_job(action, 0)
     world = World({job.id: job}, {job.id: uuid(0)})
     last = said(action, 0)[2][1]
-    world.apply(world.follower.history([last], world.jobs))
+    world.apply(world.tracker.history([last], world.jobs))
     found = world.closed[job.id].result
     assert found is not None
     assert found.matched_by == ("text" if action == "imagine" else "button")
@@ -244,7 +244,7 @@ def test_two_results_that_could_be_its_own_are_neither(action: str) -> None:
     job = own_job(action, 0)
     world = World({job.id: job}, {job.id: uuid(0)})
     both = [said(action, n)[2][1] for n in (0, 1)]
-    assert world.follower.history(both, world.jobs) == []
+    assert world.tracker.history(both, world.jobs) == []
 
 
 @pytest.mark.parametrize("other", ACTIONS)
@@ -255,7 +255,7 @@ def test_what_was_made_by_hand_unheard_is_not_taken_for_another_thing(action: st
     start, _, last, _ = said(other, 1)
     for seq, name in enumerate(("MESSAGE_CREATE", "MESSAGE_UPDATE")):
         world.hear(name, last[1], seq)
-    world.apply(world.follower.history([start[1], last[1]], world.jobs))
+    world.apply(world.tracker.history([start[1], last[1]], world.jobs))
     if duplicate_key(job) != duplicate_key(by_hand):
         world.check()
 

@@ -39,9 +39,9 @@ PART = {"id": "600", "channel_id": CHANNEL}
 
 
 def a_follower(application_id: str | None = None) -> MessageTracker:
-    follower = MessageTracker(CHANNEL, lambda **ids: None, application_id)
-    follower.me = ME
-    return follower
+    tracker = MessageTracker(CHANNEL, lambda **ids: None, application_id)
+    tracker.me = ME
+    return tracker
 
 
 def running(command: str = "imagine", job_id: str = "jobaaaaa", message_id: str = "600") -> dict[str, Job]:
@@ -50,8 +50,8 @@ def running(command: str = "imagine", job_id: str = "jobaaaaa", message_id: str 
 
 
 def told(*events: ev.GatewayDispatch, jobs: dict[str, Job]) -> list[tuple[str | None, ev.JobEvent]]:
-    follower = a_follower()
-    return [pair for event in events for pair in follower.dispatch(event, jobs)]
+    tracker = a_follower()
+    return [pair for event in events for pair in tracker.dispatch(event, jobs)]
 
 
 # Ids
@@ -61,16 +61,16 @@ def told(*events: ev.GatewayDispatch, jobs: dict[str, Job]) -> list[tuple[str | 
     "odd", ["abc", "²", "٣", "9" * 5000, "600.0", " 600", "", -3, 2**70, 1.5, True, None, [], {}]
 )
 def test_what_is_no_id_is_as_if_it_were_not_there(odd: object) -> None:
-    follower, jobs = a_follower(), {job.id: job for job in (a_job(), a_job("jobtwo"))}
+    tracker, jobs = a_follower(), {job.id: job for job in (a_job(), a_job("jobtwo"))}
     for made in (result("700") | {"id": odd}, started("700") | {"id": odd}):
         assert read_message("MESSAGE_CREATE", made).message_id is None
-        assert follower.dispatch(create(made), jobs) == []
-        assert follower.holding.safe_newest("5") in {"5", "-1"}
-        follower.history([made], jobs)
-        follower.held_again(jobs)
+        assert tracker.dispatch(create(made), jobs) == []
+        assert tracker.unmatched.safe_newest("5") in {"5", "-1"}
+        tracker.history([made], jobs)
+        tracker.next_matched(jobs)
     reply = result("700") | {"message_reference": {"message_id": odd}}
     assert read_message("MESSAGE_CREATE", reply).reply_to is None
-    follower.dispatch(create(reply), jobs)
+    tracker.dispatch(create(reply), jobs)
 
 
 def test_ids_that_come_as_numbers_are_the_same_ids() -> None:
@@ -86,10 +86,10 @@ def test_ids_that_come_as_numbers_are_the_same_ids() -> None:
 
 @pytest.mark.parametrize("last", [601, "601", "9" * 5000, None])
 def test_a_passive_update_is_understood_in_numbers_too(last: object) -> None:
-    follower = a_follower()
-    follower.see("600")
+    tracker = a_follower()
+    tracker.note_newest("600")
     data = {"updated_channels": [{"id": int(CHANNEL), "last_message_id": last}]}
-    missed = follower.missed_something(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 1))
+    missed = tracker.missed_something(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 1))
     assert missed == (last in {601, "601"})
 
 
@@ -193,10 +193,10 @@ def test_a_session_that_does_not_tell_whose_it_is_hears_all_the_same() -> None:
     jobs = running()
     for name, me in (("session", ""), ("later", ME), ("last", "")):
         channel.ready(ev.GatewayReady(name, "wss://example.org", me, "", frozenset(), frozenset(), 1), 10.0)
-        ((_, event),) = channel.dispatch(create(result("700", reply_to="600")), jobs)
+        ((_, event),) = channel.tracker.dispatch(create(result("700", reply_to="600")), jobs)
         assert isinstance(event, ev.Finished)
     theirs = create(result("701", reply_to="600", who=STRANGER))
-    assert channel.dispatch(theirs, jobs) == [], "whose it is was known before"
+    assert channel.tracker.dispatch(theirs, jobs) == [], "whose it is was known before"
 
 
 @pytest.mark.parametrize("field", [{"user": {"id": STRANGER}}, {"user_id": STRANGER}])
@@ -280,20 +280,20 @@ def test_no_damage_on_the_way_gives_a_job_what_is_not_its_own(data: st.DataObjec
         _damage(data.draw(st.sampled_from(dispatches)).data, data)
     order = data.draw(st.permutations(dispatches)) if data.draw(st.booleans()) else dispatches
     twice = [one for one in order for _ in range(data.draw(st.integers(0, 2)))]
-    follower = a_follower()
+    tracker = a_follower()
     jobs = {job.id: job for job in (a_job(), a_job("jobblue", "a blue dog", job_uuid=UUID_B))}
     for event in twice:
-        for job_id, told_event in follower.dispatch(copy.deepcopy(event), jobs):
+        for job_id, told_event in tracker.dispatch(copy.deepcopy(event), jobs):
             assert job_id != "jobblue"
             if isinstance(told_event, ev.Finished):
                 assert told_event.result.pictures
                 assert told_event.result.job_uuid in {UUID_A, None}
             if job_id is not None:
                 jobs[job_id], _ = step(jobs[job_id], told_event, 1000.0)
-        while (again := follower.held_again(jobs)) is not None:
-            follower.holding.release(again[0])
+        while (again := tracker.next_matched(jobs)) is not None:
+            tracker.unmatched.remove(again[0])
     assert jobs["jobblue"].state is State.SUBMITTED
-    follower.history([one.data for one in twice if one.name.startswith("MESSAGE")], jobs)
+    tracker.history([one.data for one in twice if one.name.startswith("MESSAGE")], jobs)
 
 
 def _damage(node: Any, data: st.DataObject) -> None:

@@ -71,9 +71,9 @@ def test_the_tables_are_found() -> None:
 
 @pytest.mark.parametrize("row", SAID, ids=lambda row: f"{row.second} {row.first[:40]}")
 def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
-    follower = MessageTracker(CHANNEL, lambda **ids: None)
-    follower.me = ME
-    pairs = follower.dispatch(create(_message(row)), {"jobaaaaa": a_job()})
+    tracker = MessageTracker(CHANNEL, lambda **ids: None)
+    tracker.me = ME
+    pairs = tracker.dispatch(create(_message(row)), {"jobaaaaa": a_job()})
     if row.does == "continues":
         assert pairs == []
         return
@@ -206,10 +206,10 @@ def test_a_decline_code_makes_moderation_of_what_went_wrong() -> None:
 
 def test_what_nobody_has_met_before_is_told_and_the_job_goes_on() -> None:
     heard: list[tuple[str, str]] = []
-    follower = MessageTracker(CHANNEL, lambda **ids: None)
-    follower.on_notice = lambda job_id, words: heard.append((job_id, words))
+    tracker = MessageTracker(CHANNEL, lambda **ids: None)
+    tracker.on_notice = lambda job_id, words: heard.append((job_id, words))
     embed = {"type": "rich", "title": "By the way", "description": "We have new colours.", "color": ORANGE}
     data = message("600", "", embeds=[embed], nonce="nonce-jobaaaaa")
-    assert follower.dispatch(create(data), {"jobaaaaa": a_job()}) == []
+    assert tracker.dispatch(create(data), {"jobaaaaa": a_job()}) == []
     assert heard == [("jobaaaaa", "By the way\n\nWe have new colours.")]
     assert read_message("MESSAGE_CREATE", data).kind is MessageKind.NOTICE
