@@ -32,7 +32,6 @@ from mjwatch.journal.serialization import fairness_group, fixed_columns, job_col
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from mjwatch.journal.requests import Outcome, Request
@@ -76,20 +75,17 @@ class Journal(JournalReader):
         self._db.execute("PRAGMA fullfsync=ON")  # macOS: flush the drive's cache, too
         before = version_of(self._db)
         if before < newest_version():
-            with self._transaction():
+            with transaction(self._db, self.path, self._opened_as):
                 migrate(self._db)
             if before > 0:
                 log.info("the journal was migrated from version %d to %d", before, newest_version())
-
-    def _transaction(self) -> AbstractContextManager[None]:
-        return transaction(self._db, self.path, self._opened_as)
 
     # ---- writing: each call is one durable transaction
 
     def accept(self, file: TakenFile | None, jobs: Sequence[tuple[Job, str]], now: float) -> None:
         """Store an accepted file and its jobs with their duplicate keys. Then the inbox's copy may go."""
         rows = [_row(job, key) for job, key in jobs]
-        with self._transaction():
+        with transaction(self._db, self.path, self._opened_as):
             number = None if file is None else requests.put_file(self._db, file, now)
             for row in rows:
                 self._db.execute(_INSERT_JOB, {**row, "file": number})
@@ -97,7 +93,7 @@ class Journal(JournalReader):
     def accept_requested(self, job: Job, duplicate_key: str, file: int | None) -> None:
         """Store the job of a request. Its file is in the journal already; None: the file of its parent."""
         row = _row(job, duplicate_key)
-        with self._transaction():
+        with transaction(self._db, self.path, self._opened_as):
             if file is None:
                 self._db.execute(_INSERT_CHILD, row)
             else:
@@ -105,13 +101,13 @@ class Journal(JournalReader):
 
     def move_file(self, before: int, file: TakenFile, now: float) -> None:
         """Store that the kept file with this number was moved to another path."""
-        with self._transaction():
+        with transaction(self._db, self.path, self._opened_as):
             after = requests.put_file(self._db, file, now)
             self._db.execute("UPDATE files SET moved=? WHERE id=?", (after, before))
 
     def mark_kept(self, files: Sequence[int], *, kept: bool) -> None:
         """Store whether these files stay in the inbox."""
-        with self._transaction():
+        with transaction(self._db, self.path, self._opened_as):
             self._db.executemany("UPDATE files SET kept=? WHERE id=?", [(int(kept), n) for n in files])
 
     def identity(self) -> str:
@@ -137,7 +133,7 @@ class Journal(JournalReader):
         rows = [_row(child, key) for child, key in children]
         group, columns = fairness_group(job), job_columns(job)
         attempt = None if attempt_at is None else (job.nonce, job.id, job.session_id, job.anchor, attempt_at)
-        with self._transaction():
+        with transaction(self._db, self.path, self._opened_as):
             self._db.execute(_UPDATE_JOB, {**columns, "id": job.id})
             if attempt is not None:
                 self._db.execute(_INSERT_ATTEMPT, attempt)
@@ -149,13 +145,13 @@ class Journal(JournalReader):
 
     def remember(self, meta: dict[str, Any]) -> None:
         """Store small facts by key: the gateway's session, the newest message seen, why sending is paused."""
-        with self._transaction():
+        with transaction(self._db, self.path, self._opened_as):
             for key, value in meta.items():
                 self._db.execute(_PUT_META, (key, json.dumps(value)))
 
     def answer(self, request_id: int, outcomes: Sequence[Outcome], now: float) -> None:
         """Store the outcomes of a request."""
-        with self._transaction():
+        with transaction(self._db, self.path, self._opened_as):
             requests.answer(self._db, request_id, outcomes, now)
 
     def open_requests(self) -> list[Request]:
