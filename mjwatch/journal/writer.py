@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
-from mjwatch.host.permissions import make_for_steerers
+from mjwatch.host.platform import create_shared_file
 from mjwatch.journal import requests
 from mjwatch.journal.database import (
     break_seal,
@@ -52,7 +52,7 @@ class Journal(JournalReader):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 refuse_unusable(path)  # to open it for writing would change it
-            make_for_steerers(path)
+            create_shared_file(path)
             break_seal(path)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
             try:

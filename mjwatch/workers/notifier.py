@@ -126,7 +126,7 @@ class Notifier:
             if self._complaints.is_due(words):
                 log.warning("%s", words)
         if not errors:
-            self._complaints.over()
+            self._complaints.reset()
 
     # ---- the program
 
