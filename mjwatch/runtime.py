@@ -182,7 +182,7 @@ class Runtime:
                 rest=self.rest,
                 cdn=cdn,
                 outbox=outbox,
-                place=place,
+                channel=place,
                 picture_format=config.outbox.format,
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
@@ -192,7 +192,7 @@ class Runtime:
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
-            leave_file=self._inbox.leave,
+            defer_file=self._inbox.leave,
             notify=self._hooks.put,
         )
         in_inbox = self._inbox.holds if config.inbox.after == "keep" else None

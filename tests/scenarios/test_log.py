@@ -21,7 +21,7 @@ LINES = (
     *(" taken: ", " submitting, nonce ", " started", " finished", " published"),
     *(
         "Midjourney says: ",
-        "the picture's address is gone",
+        "the picture's address has expired",
         "a person asks to retry it",
         "a person asks to cancel it",
     ),

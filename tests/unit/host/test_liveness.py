@@ -80,7 +80,7 @@ def a_worker(remove_file: Callable[..., object]) -> Iterator[WorkerPool]:
         subscribe=lambda: None,
         probe=lambda: None,
         remove_file=remove_file,
-        leave_file=lambda path, why, seconds: None,
+        defer_file=lambda path, why, seconds: None,
         notify=lambda news: None,
     )
     worker.start()
