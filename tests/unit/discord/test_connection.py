@@ -22,6 +22,7 @@ from mjwatch.events import (
     GatewayRejected,
     GatewayResumed,
 )
+from tests.helpers.patience import deadline
 from tests.helpers.wire_servers import GatewayServer, Peer, Script, free_port, gateway_server
 
 TOKEN = "an-invented-token"
@@ -37,7 +38,7 @@ class Client:
         self.connection = WebsocketConnection(self.session, self.events.put, **options)
 
     def next(self) -> GatewayEvent:
-        return self.events.get(timeout=10)
+        return self.events.get(timeout=deadline(10))
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def closing(code: int) -> Script:
 def wait_until(condition: Callable[[], object]) -> None:
     """Poll; the deadline only catches a hang."""
     pause = threading.Event()
-    for _ in range(1000):
+    for _ in range(round(100 * deadline(10))):
         if condition():
             return
         pause.wait(0.01)
@@ -447,5 +448,6 @@ def test_a_call_wakes_the_thread_only_once() -> None:
 
         client.connection._wait_time = counted  # type: ignore[method-assign]
         client.connection.subscribe("1111000000000000002", "1111000000000000003")
+        wait_until(lambda: waits)
         threading.Event().wait(0.5)  # the time of about a thousand rounds of a thread that does not wait
     assert 1 <= len(waits) < 20
