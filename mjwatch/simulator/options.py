@@ -1,7 +1,4 @@
-"""What a person can choose about the simulator, as one frozen value.
-
-Makes a folder in which a client can be tried out against this simulator.
-"""
+"""The simulator's options, and the workspace: a folder for trying a client with the simulator."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ PICTURE_FORMATS: tuple[PictureFormat, ...] = ("png", "webp")
 
 @dataclass(frozen=True, slots=True)
 class SimulatorOptions:
-    """Every knob of the simulator with its default; None means "as the profile has it"."""
+    """All options of the simulator with their defaults; None means the profile's value."""
 
     port: int = 0
     """0 takes the port of the workspace's config if that is free, else any free one."""
@@ -45,7 +42,7 @@ class SimulatorOptions:
     format: PictureFormat | None = None
     workspace: Path | None = None
     seed: int | None = None
-    """Fixes the lengths and orders that are drawn at random; job uuids stay unique."""
+    """Fixes the lengths and imagine_commands that are drawn at random; job uuids stay unique."""
     fast_hours: float | None = None
     """Fast hours that the account has left; None is a new month of a plan."""
     max_running: int = 12
@@ -94,7 +91,7 @@ _KEYS = {"authToken.key": USER_TOKEN, "API_guild_id.key": GUILD_ID, "API_channel
 
 
 def make_workspace(folder: Path, host: str) -> None:
-    """Make what is missing, pointed at ``host`` (`127.0.0.1:PORT`). Only config.toml is ever rewritten."""
+    """Create the workspace's missing files for ``host`` (`127.0.0.1:PORT`); only config.toml is rewritten."""
     for name in ("inbox", "outbox", "state"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     keys = folder / "keys"
@@ -107,7 +104,7 @@ def make_workspace(folder: Path, host: str) -> None:
 
 
 def configured_port(folder: Path) -> int | None:
-    """The port that the workspace's config.toml names; None if there is none to be read."""
+    """Return the port in the workspace's config.toml; None if it can't be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
         url: str = config["discord"]["api_url"]

@@ -1,8 +1,7 @@
-"""What faults make of downloads.
+"""The effects of faults on downloads, on POST /interactions and on all other REST requests.
 
-What faults make of POST /interactions: an answer in place of the true one, before or after it ran.
-
-What faults make of REST requests but POST /interactions; `match` is looked for in `METHOD /path`.
+For POST /interactions a fault replaces the answer, before or after the execution. For other REST requests
+`match` is searched in `METHOD /path`.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _MEGABYTE = bytes(1 << 20)
 async def spoiled(
     faults: FaultRegistry, prompt: str, request: web.Request, data: bytes, headers: Headers
 ) -> web.StreamResponse | None:
-    """The answer in place of these bytes, if a fault is armed for a picture of this prompt."""
+    """Return the answer that replaces these bytes, if a fault is armed for a picture of this prompt."""
     for name, spoil in _SPOILED.items():
         if armed := faults.take(name, prompt):
             return await spoil(request, data, headers, armed)
@@ -89,7 +88,7 @@ async def _huge(request: web.Request, data: bytes, headers: Headers, armed: Arme
     response = web.StreamResponse(headers=headers)
     response.enable_chunked_encoding()
     await response.prepare(request)
-    with contextlib.suppress(ConnectionError):  # a client that has had enough hangs up
+    with contextlib.suppress(ConnectionError):  # a client may hang up
         await response.write(data)
         for _ in range(int(armed.number("megabytes", 512))):
             await response.write(_MEGABYTE)
@@ -125,7 +124,7 @@ async def _begun(request: web.Request, data: bytes, headers: Headers) -> web.Str
 
 
 def enormous_png(edge: int) -> bytes:
-    """A PNG of some hundred bytes whose header promises a square of this many pixels a side."""
+    """Return a PNG of some hundred bytes whose header announces a square with this edge in pixels."""
     header = struct.pack(">IIBBBBB", edge, edge, 1, 0, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1 << 16))), (b"IEND", b""))
     chunks = (
@@ -159,23 +158,23 @@ if TYPE_CHECKING:
 
 
 def any_error(armed: ArmedFault) -> web.Response:
-    """An error of the fault's own making."""
+    """Return the error that the fault describes."""
     code, status = int(armed.number("code", 0)), int(armed.number("status", 400))
     return refused(errors.coded(status, code, armed.text("message", "Simulated error")))
 
 
 def rate_limited(armed: ArmedFault) -> web.Response:
-    """429 with a scope."""
+    """Return 429 with a scope."""
     return refused(errors.rate_limited(armed.number("retry_after", 0.2), armed.text("scope", "user")))
 
 
 def not_ready(armed: ArmedFault) -> web.Response:
-    """202: ask again."""
+    """Return 202: try again."""
     return refused(errors.not_ready(armed.number("retry_after", 0.2)))
 
 
 def html(armed: ArmedFault) -> web.Response:
-    """A page of whatever stands before the API."""
+    """Return an HTML page, as a proxy in front of the API sends it."""
     return html_answer(int(armed.number("status", 503)), "<html><body><h1>Not now</h1></body></html>")
 
 
@@ -200,13 +199,13 @@ _AFTER: dict[str, Spoiled] = {
 }
 
 
-def spoiled_before(faults: FaultRegistry, text: str) -> web.Response | None:
-    """The answer in place of running the interaction, if a fault is armed for it."""
+def answer_before_execution(faults: FaultRegistry, text: str) -> web.Response | None:
+    """Return the answer that replaces the execution, if a fault is armed for it."""
     return _first(_BEFORE, faults, text)
 
 
-def spoiled_after(faults: FaultRegistry, text: str) -> web.Response | None:
-    """The answer in place of 204, though the interaction ran."""
+def answer_after_execution(faults: FaultRegistry, text: str) -> web.Response | None:
+    """Return the answer that replaces 204 after the execution, if a fault is armed for it."""
     return _first(_AFTER, faults, text)
 
 
@@ -221,7 +220,7 @@ _ANSWERS = {"rest_error": any_error, "rest_429": rate_limited, "rest_202": not_r
 
 
 def rest_faults(faults: FaultRegistry) -> Middleware:
-    """The middleware that spoils answers."""
+    """Return the middleware that replaces or delays answers."""
 
     @web.middleware
     async def spoil(request: web.Request, handler: Handler) -> web.StreamResponse:

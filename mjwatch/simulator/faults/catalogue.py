@@ -1,4 +1,4 @@
-"""The catalogue of faults: each by its name, with the line that people are shown."""
+"""The catalogue of faults: each name with its description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a message of the bot reaches the world: into the history, and out over the gateway."""
+"""Delivery of the bot's messages: into the history, and over the gateway."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 
 class DeliveryManner(Enum):
-    """How the gateway tells of a message."""
+    """How the gateway delivers a message."""
 
     ONCE = auto()
     TWICE = auto()
-    """Every dispatch is doubled."""
-    UNTOLD = auto()
-    """Not at all; only the history has it."""
+    """Every dispatch is sent twice."""
+    HISTORY_ONLY = auto()
+    """The gateway does not send it; only the history has it."""
     SWAPPED = auto()
     """Every second event overtakes the one before it."""
     PASSIVE = auto()
-    """As in a guild that the session is not subscribed to: only that something is new in the channel."""
+    """As in a guild without a subscription: only the fact that the channel has something new."""
 
 
 HELD_FOR = 1.0
-"""Seconds that an event waits to be overtaken."""
+"""Seconds that an event waits for another one to overtake it."""
 
 _Told = tuple["SimulatedChannel", str, Json]
 
 
 class MessageDelivery:
-    """Creates, edits and deletes messages, and tells those who may hear of it."""
+    """Creates, edits and deletes messages, and dispatches the events to the sessions."""
 
     def __init__(self, history: History, sessions: Sessions, signer: Signer) -> None:
         self._history = history
@@ -55,7 +55,7 @@ class MessageDelivery:
         *,
         nonce: object = None,
     ) -> None:
-        """Post a message; over the gateway only, it carries the nonce of what it answers, or its own."""
+        """Post a message; only over the gateway it has a nonce, its own or that of the interaction."""
         self._keep(message)
         nonce = interaction.nonce if interaction is not None else nonce
         shown = message if nonce is None else {**message, "nonce": nonce}
@@ -75,9 +75,9 @@ class MessageDelivery:
     def delete(
         self, message: Json, manner: DeliveryManner = DeliveryManner.ONCE, *, bulk: bool = False
     ) -> None:
-        """Delete a message; ``bulk``: as one of many, with another event."""
+        """Delete a message; ``bulk`` uses the event for several messages."""
         channel = CHANNELS[message["channel_id"]]
-        for kept in (self._history.of(channel.id), self._history.whispers):
+        for kept in (self._history.of(channel.id), self._history.ephemeral):
             kept.remove(int(message["id"]))
         body: Json = {"ids": [message["id"]]} if bulk else {"id": message["id"]}
         body["channel_id"] = channel.id
@@ -90,8 +90,8 @@ class MessageDelivery:
             self._tell(channel, event, body, manner)
 
     def _keep(self, message: Json) -> None:
-        whispered = message["flags"] & FLAG_EPHEMERAL
-        kept = self._history.whispers if whispered else self._history.of(message["channel_id"])
+        ephemeral = message["flags"] & FLAG_EPHEMERAL
+        kept = self._history.ephemeral if ephemeral else self._history.of(message["channel_id"])
         kept.put(message)
 
     def _announce(self, event: str, message: Json, to: Interaction | None, manner: DeliveryManner) -> None:
@@ -109,7 +109,7 @@ class MessageDelivery:
             self._sessions.to_channel(channel, "PASSIVE_UPDATE_V2", self._passive_update(channel))
         elif manner is DeliveryManner.SWAPPED:
             self._tell_swapped((channel, event, body))
-        elif manner is not DeliveryManner.UNTOLD:
+        elif manner is not DeliveryManner.HISTORY_ONLY:
             self._say(channel, event, body)
             if manner is DeliveryManner.TWICE:
                 self._say(channel, event, body)
@@ -128,7 +128,7 @@ class MessageDelivery:
         self._say(*held)
 
     def _release(self, told: _Told) -> None:
-        """Say what nothing has overtaken."""
+        """Send the event if nothing has overtaken it."""
         if self._held is told:
             self._held = None
             self._say(*told)

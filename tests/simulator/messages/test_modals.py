@@ -12,7 +12,7 @@ from mjwatch.simulator.messages.modals import (
     Interaction,
     ModalForm,
     OpenModals,
-    checked_words,
+    checked_field_text,
 )
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, CHANNELS, USER_ID
 from tests.simulator.harness import play, simulated
@@ -307,5 +307,7 @@ def test_a_captcha_can_take_the_place_of_a_modal_and_of_a_job() -> None:
 
 def test_a_form_with_another_form_inside_is_no_form() -> None:
     with pytest.raises(ApiError) as refused:
-        checked_words({"custom_id": FORM.custom_id, "components": [{"type": 1, "components": [[]]}]}, FORM)
+        checked_field_text(
+            {"custom_id": FORM.custom_id, "components": [{"type": 1, "components": [[]]}]}, FORM
+        )
     assert refused.value.body["code"] == 50035

@@ -86,8 +86,8 @@ def test_the_numbers_below_a_description_imagine_it() -> None:
             for _ in range(4):
                 assert "seen anew" in (await gateway.final())["content"]
             assert len((await client.state())["renderings"]) == 5
-            whispered = await client.press_body(gateway, told, "MJ::Job::PicReader::1", message_flags=0)
-            assert (await client.post(whispered))[1]["code"] == 10008
+            ephemeral = await client.press_body(gateway, told, "MJ::Job::PicReader::1", message_flags=0)
+            assert (await client.post(ephemeral))[1]["code"] == 10008
 
     play(story)
 

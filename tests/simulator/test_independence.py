@@ -47,5 +47,5 @@ def test_the_page_names_every_option_and_both_tokens() -> None:
 
 
 def test_every_fault_is_tried_by_a_test_of_the_simulator() -> None:
-    tests = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
+    tests = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.rglob("test_*.py"))
     assert [name for name in CATALOGUE if f'"{name}' not in tests] == []
