@@ -28,7 +28,7 @@ LOCK_FILE = "daemon.lock"
 """The lock's file in the state folder; host/lock.py takes the lock."""
 
 LOCK_TRIAL = 0.2
-"""Seconds after which a held lock is taken to be a daemon's, where asking means taking it (Windows)."""
+"""Seconds after which a lock counts as a daemon's, if it must be taken to find out (Windows)."""
 
 SOCKET_FILE = "poke.sock"
 

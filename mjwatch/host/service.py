@@ -111,8 +111,8 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _command(words: Sequence[str]) -> str:
-    return " ".join(_quoted(word.replace("$", "$$")) for word in words)
+def _command(arguments: Sequence[str]) -> str:
+    return " ".join(_quoted(argument.replace("$", "$$")) for argument in arguments)
 
 
 def _paths(paths: Sequence[Path]) -> str:

@@ -98,9 +98,11 @@ class Control:
             return json_answer({"error": reason}, 400)
         return json_answer(self._faults.body())
 
-    def apply(self, asked: object) -> None:
+    def apply(self, requested: object) -> None:
         """Arm the requested fault or list of faults; some act at once. Raise FaultError."""
-        for fault in [self._faults.arm(one) for one in (asked if isinstance(asked, list) else [asked])]:
+        for fault in [
+            self._faults.arm(item) for item in (requested if isinstance(requested, list) else [requested])
+        ]:
             self._act(fault)
 
     async def reset(self, request: web.Request) -> web.Response:

@@ -101,7 +101,7 @@ class Recorder:
         """Record the answer to a POST /interactions; None means a reset connection."""
         self.posts.append({"nonce": nonce, "status": status, "at": time.time()})
 
-    def said(self, nonce: object, message_id: str, content: str, files: list[str]) -> None:
+    def message_posted(self, nonce: object, message_id: str, content: str, files: list[str]) -> None:
         """Record a message that the person posted."""
         message = {"nonce": nonce, "message_id": message_id, "content": content, "files": files}
         self.messages.append({**message, "at": time.time()})
@@ -142,5 +142,5 @@ def _leaks(request: web.Request) -> bool:
         return True
     if request.path.startswith("/api/"):
         return False
-    told = " ".join(request.headers.values())
-    return "Authorization" in request.headers or any(token in told for token in _TOKENS)
+    headers = " ".join(request.headers.values())
+    return "Authorization" in request.headers or any(token in headers for token in _TOKENS)

@@ -180,7 +180,7 @@ def _encoded(picture: Image.Image, kind: ImageKind, more: Sequence[Image.Image] 
 
 
 def aspect_ratio(prompt: str) -> tuple[int, int]:
-    """Return what the prompt's `--ar` or `--aspect` says."""
+    """Return the ratio of the prompt's `--ar` or `--aspect`."""
     _, parameters = split_parameters(prompt)
     for name, value in parameters:
         found = re.fullmatch(r"(\d{1,4}):(\d{1,4})", value) if name in ("ar", "aspect") else None
@@ -258,5 +258,5 @@ _TYPES = {
 
 
 def media_type(path: str) -> str:
-    """Return what the CDN says that this is."""
+    """Return the content type that the CDN sends for this path."""
     return _TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")

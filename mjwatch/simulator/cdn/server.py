@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from mjwatch.simulator.cdn.render import media_type
-from mjwatch.simulator.faults.answers import spoiled
+from mjwatch.simulator.faults.answers import faulty_download
 
 if TYPE_CHECKING:
     from mjwatch.simulator.cdn.store import ImageStore, Signer
@@ -53,8 +53,8 @@ class Cdn:
         if request.method == "GET":
             self._recorder.downloads += 1
         headers = _headers(path, data)
-        odd = await spoiled(self._faults, prompt, request, data, headers)
-        return web.Response(body=data, headers=headers) if odd is None else odd
+        faulty = await faulty_download(self._faults, prompt, request, data, headers)
+        return web.Response(body=data, headers=headers) if faulty is None else faulty
 
     async def copy(self, request: web.Request) -> web.StreamResponse:
         """Answer with the resizing proxy's copy, which is smaller and lossy."""

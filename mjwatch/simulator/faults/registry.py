@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
 from mjwatch.simulator.faults.catalogue import CATALOGUE
-from mjwatch.simulator.gateway.delivery import DeliveryManner
+from mjwatch.simulator.gateway.delivery import DeliveryMode
 
 if TYPE_CHECKING:
     from mjwatch.simulator.world import Json
@@ -130,18 +130,18 @@ class JobFaults:
         return cls(**{quirk.name: faults.take(quirk.name, prompt) is not None for quirk in fields(cls)})
 
     @property
-    def manner(self) -> DeliveryManner:
+    def delivery_mode(self) -> DeliveryMode:
         """How the gateway delivers the job's messages."""
         if self.passive_only:
-            return DeliveryManner.PASSIVE
+            return DeliveryMode.PASSIVE
         if self.out_of_order:
-            return DeliveryManner.SWAPPED
-        return DeliveryManner.TWICE if self.duplicate_dispatch else DeliveryManner.ONCE
+            return DeliveryMode.SWAPPED
+        return DeliveryMode.TWICE if self.duplicate_dispatch else DeliveryMode.ONCE
 
     @property
-    def final_manner(self) -> DeliveryManner:
+    def final_delivery(self) -> DeliveryMode:
         """How the gateway delivers the result."""
-        return DeliveryManner.HISTORY_ONLY if self.final_lost else self.manner
+        return DeliveryMode.HISTORY_ONLY if self.final_lost else self.delivery_mode
 
     @property
     def flags(self) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.world import SimulatedChannel
 
 
-class DeliveryManner(Enum):
+class DeliveryMode(Enum):
     """How the gateway delivers a message."""
 
     ONCE = auto()
@@ -32,10 +32,10 @@ class DeliveryManner(Enum):
     """As in a guild without a subscription: only the fact that the channel has something new."""
 
 
-HELD_FOR = 1.0
+SWAP_LIMIT = 1.0
 """Seconds that an event waits for another one to overtake it."""
 
-_Told = tuple["SimulatedChannel", str, Json]
+_Event = tuple["SimulatedChannel", str, Json]
 
 
 class MessageDelivery:
@@ -45,13 +45,13 @@ class MessageDelivery:
         self._history = history
         self._sessions = sessions
         self._signer = signer
-        self._held: _Told | None = None
+        self._waiting: _Event | None = None
 
     def create(
         self,
         message: Json,
         interaction: Interaction | None = None,
-        manner: DeliveryManner = DeliveryManner.ONCE,
+        mode: DeliveryMode = DeliveryMode.ONCE,
         *,
         nonce: object = None,
     ) -> None:
@@ -59,22 +59,20 @@ class MessageDelivery:
         self._keep(message)
         nonce = interaction.nonce if interaction is not None else nonce
         shown = message if nonce is None else {**message, "nonce": nonce}
-        self._announce("MESSAGE_CREATE", shown, interaction, manner)
+        self._send("MESSAGE_CREATE", shown, interaction, mode)
 
     def update(
         self,
         message: Json,
         interaction: Interaction | None = None,
-        manner: DeliveryManner = DeliveryManner.ONCE,
+        mode: DeliveryMode = DeliveryMode.ONCE,
     ) -> None:
         """Edit a message; ``message`` is the whole new body."""
         message["edited_timestamp"] = iso_time(time.time())
         self._keep(message)
-        self._announce("MESSAGE_UPDATE", message, interaction, manner)
+        self._send("MESSAGE_UPDATE", message, interaction, mode)
 
-    def delete(
-        self, message: Json, manner: DeliveryManner = DeliveryManner.ONCE, *, bulk: bool = False
-    ) -> None:
+    def delete(self, message: Json, mode: DeliveryMode = DeliveryMode.ONCE, *, bulk: bool = False) -> None:
         """Delete a message; ``bulk`` uses the event for several messages."""
         channel = CHANNELS[message["channel_id"]]
         for kept in (self._history.of(channel.id), self._history.ephemeral):
@@ -87,51 +85,51 @@ class MessageDelivery:
         if message["flags"] & FLAG_EPHEMERAL:
             self._sessions.to_user("", event, body)
         else:
-            self._tell(channel, event, body, manner)
+            self._dispatch_as(channel, event, body, mode)
 
     def _keep(self, message: Json) -> None:
         ephemeral = message["flags"] & FLAG_EPHEMERAL
         kept = self._history.ephemeral if ephemeral else self._history.of(message["channel_id"])
         kept.put(message)
 
-    def _announce(self, event: str, message: Json, to: Interaction | None, manner: DeliveryManner) -> None:
+    def _send(self, event: str, message: Json, to: Interaction | None, mode: DeliveryMode) -> None:
         channel = CHANNELS[message["channel_id"]]
         signed = self._signer.signed_message(message)
         if message["flags"] & FLAG_EPHEMERAL:
             self._sessions.to_user(to.session_id if to else "", event, signed)
         elif channel.guild_id is None:
-            self._tell(channel, event, signed, manner)
+            self._dispatch_as(channel, event, signed, mode)
         else:
-            self._tell(channel, event, {**signed, "guild_id": channel.guild_id}, manner)
+            self._dispatch_as(channel, event, {**signed, "guild_id": channel.guild_id}, mode)
 
-    def _tell(self, channel: SimulatedChannel, event: str, body: Json, manner: DeliveryManner) -> None:
-        if manner is DeliveryManner.PASSIVE and channel.guild_id is not None:
+    def _dispatch_as(self, channel: SimulatedChannel, event: str, body: Json, mode: DeliveryMode) -> None:
+        if mode is DeliveryMode.PASSIVE and channel.guild_id is not None:
             self._sessions.to_channel(channel, "PASSIVE_UPDATE_V2", self._passive_update(channel))
-        elif manner is DeliveryManner.SWAPPED:
-            self._tell_swapped((channel, event, body))
-        elif manner is not DeliveryManner.HISTORY_ONLY:
-            self._say(channel, event, body)
-            if manner is DeliveryManner.TWICE:
-                self._say(channel, event, body)
+        elif mode is DeliveryMode.SWAPPED:
+            self._dispatch_swapped((channel, event, body))
+        elif mode is not DeliveryMode.HISTORY_ONLY:
+            self._dispatch(channel, event, body)
+            if mode is DeliveryMode.TWICE:
+                self._dispatch(channel, event, body)
 
-    def _say(self, channel: SimulatedChannel, event: str, body: Json) -> None:
+    def _dispatch(self, channel: SimulatedChannel, event: str, body: Json) -> None:
         passive = None if channel.guild_id is None else self._passive_update(channel)
         self._sessions.to_channel(channel, event, body, passive)
 
-    def _tell_swapped(self, told: _Told) -> None:
-        if self._held is None:
-            self._held = told
-            asyncio.get_running_loop().call_later(HELD_FOR, self._release, told)
+    def _dispatch_swapped(self, new: _Event) -> None:
+        if self._waiting is None:
+            self._waiting = new
+            asyncio.get_running_loop().call_later(SWAP_LIMIT, self._release, new)
             return
-        held, self._held = self._held, None
-        self._say(*told)
-        self._say(*held)
+        earlier, self._waiting = self._waiting, None
+        self._dispatch(*new)
+        self._dispatch(*earlier)
 
-    def _release(self, told: _Told) -> None:
+    def _release(self, new: _Event) -> None:
         """Send the event if nothing has overtaken it."""
-        if self._held is told:
-            self._held = None
-            self._say(*told)
+        if self._waiting is new:
+            self._waiting = None
+            self._dispatch(*new)
 
     def _passive_update(self, channel: SimulatedChannel) -> Json:
         newest = self._history.of(channel.id).before(None, 1)

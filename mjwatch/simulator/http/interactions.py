@@ -269,14 +269,14 @@ class InteractionPost:
 
     def _execute(self, body: Body, text: str) -> web.Response | None:
         """Execute the interaction; return None for a reset connection. Raise `ApiError` for a wrong body."""
-        if (spoiled := answer_before_execution(self._faults, text)) is not None:
-            return spoiled
+        if (faulty := answer_before_execution(self._faults, text)) is not None:
+            return faulty
         if self._faults.take("post_reset", text):
             return None
         interaction = self._checks.checked(body.json, body.files)
         self._bot.execute(interaction)
-        if (spoiled := answer_after_execution(self._faults, text)) is not None:
-            return spoiled
+        if (faulty := answer_after_execution(self._faults, text)) is not None:
+            return faulty
         return None if self._faults.take("post_reset_executed", text) else empty_answer()
 
 

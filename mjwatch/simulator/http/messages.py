@@ -123,7 +123,7 @@ class UserMessages:
         message = self._forms.by_user(channel, content, attachments)
         self._delivery.create(message, nonce=nonce)
         names = [attachment["filename"] for attachment in attachments]
-        self._recorder.said(nonce, message["id"], content, names)
+        self._recorder.message_posted(nonce, message["id"], content, names)
         if nonce is not None:
             self._by_nonce[channel.id, str(nonce)] = self._clock(), message["id"]
             while len(self._by_nonce) > 100:

@@ -47,12 +47,12 @@ class BotNotice:
         """The message's own text."""
         return self.text if self.title is None else ""
 
-    def embeds(self, asked: str | None) -> list[Json]:
-        """Return the notice as embeds; ``asked`` is the request."""
+    def embeds(self, request: str | None) -> list[Json]:
+        """Return the notice as embeds; ``request`` is the request."""
         if self.title is None:
             return []
         title = None if self.untitled else self.title
-        return [embed(title, self.text, self.color, self.footer or asked)]
+        return [embed(title, self.text, self.color, self.footer or request)]
 
     def row(self) -> list[Json]:
         """Return the row of the notice's buttons."""

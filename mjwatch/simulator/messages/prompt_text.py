@@ -112,8 +112,8 @@ Upscaler = tuple[str, str]
 def version_of(prompt: str, default: str) -> str:
     """Return the version that this prompt asks for, such as `6.1`; versions of niji count too."""
     _, parameters = split_parameters(prompt)
-    asked = [value for name, value in parameters if name in ("v", "version", "niji")]
-    return asked[-1] if asked and re.fullmatch(r"\d+(?:\.\d+)?", asked[-1]) else default
+    values = [value for name, value in parameters if name in ("v", "version", "niji")]
+    return values[-1] if values and re.fullmatch(r"\d+(?:\.\d+)?", values[-1]) else default
 
 
 def upscalers(version: str) -> tuple[Upscaler, ...]:
@@ -150,5 +150,5 @@ def expanded(prompt: str) -> list[str]:
 
 def _repeats(prompt: str) -> int:
     _, parameters = split_parameters(prompt)
-    asked = [value for name, value in parameters if name in ("repeat", "r")]
-    return max(1, int(asked[-1])) if asked and re.fullmatch(r"[0-9]{1,2}", asked[-1]) else 1
+    values = [value for name, value in parameters if name in ("repeat", "r")]
+    return max(1, int(values[-1])) if values and re.fullmatch(r"[0-9]{1,2}", values[-1]) else 1

@@ -23,12 +23,12 @@ BANNED = "Banned prompt"
 def refuse(context: BotContext, interaction: Interaction, notice: BotNotice) -> None:
     """Answer with a notice; an answer to a command has the request in its footer."""
     forms = context.forms
-    asked = None if interaction.command is None else f"/{interaction.command} {interaction.prompt or ''}"
+    request = None if interaction.command is None else f"/{interaction.command} {interaction.prompt or ''}"
     message = forms.response(
         interaction,
         notice.content,
         flags=FLAG_EPHEMERAL,
-        embeds=notice.embeds(asked),
+        embeds=notice.embeds(request),
         components=forms.rows(notice.row()) if notice.buttons else [],
     )
     context.delivery.create(message, interaction)

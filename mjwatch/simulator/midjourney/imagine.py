@@ -98,10 +98,10 @@ class ImagineCommands:
         """Send a notice beside a running job, if a fault is armed for it."""
         if armed := self._context.faults.take("informed", text):
             notice = asked_notice(armed, "Duplicate images detected")
-            told = self._context.forms.response(
+            message = self._context.forms.response(
                 replace(interaction, nonce=None), "", flags=FLAG_EPHEMERAL, embeds=notice.embeds(None)
             )
-            self._context.delivery.create(told)
+            self._context.delivery.create(message)
 
     async def notice(self, text: str) -> BotNotice | None:
         """Return the notice that replaces a job, because of faults or of the text, or None."""

@@ -115,25 +115,25 @@ class RenderJob:
         if self.progress is not None:
             self.progress |= {"content": self.plan.stopped(), "components": [], "attachments": []}
             self._attachments.drop_previews()
-            self.context.delivery.update(self.progress, manner=self._faults.manner)
+            self.context.delivery.update(self.progress, mode=self._faults.delivery_mode)
 
     async def _start(self, *, answers: bool) -> None:
         content, buttons = self.plan.waiting() + self._faults.small_print, self._cancel_button()
-        forms, delivery, manner = self.context.forms, self.context.delivery, self._faults.manner
+        forms, delivery, mode = self.context.forms, self.context.delivery, self._faults.delivery_mode
         if not answers:
             self.progress = self._post(content, self.plan.reply_to)
             self.progress |= {"components": buttons, "flags": self._faults.flags}
-            delivery.create(self.progress, manner=manner)
+            delivery.create(self.progress, mode=mode)
         elif self._faults.loading_first:
             self.progress = forms.response(self.interaction, "", flags=FLAG_LOADING | self._faults.flags)
-            delivery.create(self.progress, self.interaction, manner)
+            delivery.create(self.progress, self.interaction, mode)
             await asyncio.sleep(self._moment())
             self.progress |= {"content": content, "components": buttons, "flags": self._faults.flags}
-            delivery.update(self.progress, manner=manner)
+            delivery.update(self.progress, mode=mode)
         else:
             flags = self._faults.flags
             self.progress = forms.response(self.interaction, content, components=buttons, flags=flags)
-            delivery.create(self.progress, self.interaction, manner)
+            delivery.create(self.progress, self.interaction, mode)
 
     def _cancel_button(self) -> list[Json]:
         """Return the button that cancels a job of a button; it contains the job's uuid from the start."""
@@ -158,7 +158,7 @@ class RenderJob:
             progress["attachments"] = await self._attachments.previews()
         status = "paused" if self._faults.paused and percent % 2 else f"{percent}%"
         progress["content"] = self.plan.running(status) + self._faults.small_print
-        self.context.delivery.update(progress, manner=self._faults.manner)
+        self.context.delivery.update(progress, mode=self._faults.delivery_mode)
 
     async def _finish(self) -> None:
         attachment = await self._attachments.result()
@@ -174,9 +174,9 @@ class RenderJob:
         answered = self.interaction if faults.nonce_on_final else None
         self.result = {name: message[name] for name in ("id", "channel_id")}
         self.finished(self)
-        delivery.create(message, answered, faults.final_manner)
+        delivery.create(message, answered, faults.final_delivery)
         if faults.final_edited:
-            delivery.update(message, manner=faults.final_manner)
+            delivery.update(message, mode=faults.final_delivery)
 
     def _final(self, attachment: Json) -> Json:
         forms, profile = self.context.forms, self.context.profile
@@ -217,19 +217,21 @@ class RenderJob:
             self._notify(self.late_notice, self.progress)
 
     def _notify(self, notice: BotNotice, progress: Json) -> None:
-        asked = f"/imagine {self.plan.prompt}" if self.interaction.command else None
-        embeds, delivery = notice.embeds(asked), self.context.delivery
+        request = f"/imagine {self.plan.prompt}" if self.interaction.command else None
+        embeds, delivery = notice.embeds(request), self.context.delivery
         self._attachments.drop_previews()
         if notice.by_reply:
-            delivery.create({**self._post("", progress["id"]), "embeds": embeds}, manner=self._faults.manner)
+            delivery.create(
+                {**self._post("", progress["id"]), "embeds": embeds}, mode=self._faults.delivery_mode
+            )
             return
         progress |= {"embeds": embeds, "attachments": []}
-        delivery.update(progress, manner=self._faults.manner)
+        delivery.update(progress, mode=self._faults.delivery_mode)
 
     def _delete_progress(self) -> None:
         if self.progress is not None:
             faults = self._faults
-            self.context.delivery.delete(self.progress, faults.manner, bulk=faults.delete_bulk)
+            self.context.delivery.delete(self.progress, faults.delivery_mode, bulk=faults.delete_bulk)
             self._attachments.drop_previews()
 
     def _moment(self) -> float:
@@ -288,8 +290,8 @@ class JobAttachments:
     async def result(self) -> Json:
         """Return the attachment of the result."""
         plan, picture = self._plan, self._picture()
-        told = plan.echo if plan.motion is None else f"A pretend scene of {plan.prompt} in motion"
-        stem = filename_stem(username(plan.user_id), told)
+        text = plan.echo if plan.motion is None else f"A pretend scene of {plan.prompt} in motion"
+        stem = filename_stem(username(plan.user_id), text)
         return await self._attached(f"{stem}_{self._uuid}.{picture.format}", picture)
 
     def _drafts(self) -> dict[str, Picture]:

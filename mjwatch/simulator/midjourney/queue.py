@@ -73,15 +73,15 @@ class RenderQueue:
         place = self._place(interaction, executed, plan)
         if place is None:
             return
-        held = self._context.faults.take("queued", plan.prompt)
-        waits = place is QueuePlace.WAITING or held is not None
+        delayed = self._context.faults.take("queued", plan.prompt)
+        waits = place is QueuePlace.WAITING or delayed is not None
         if waits:
             executed.outcome = "queued"
             refuse(self._context, interaction, JOB_QUEUED)
         if place is QueuePlace.WAITING:
             await self._wait(plan)
         try:
-            await asyncio.sleep(held.number("seconds", 1) if held else 0)
+            await asyncio.sleep(delayed.number("seconds", 1) if delayed else 0)
             await self._run(job, executed, answers=self._will_answer(plan) if waits else answers)
         finally:
             self._slots.give_back()

@@ -108,7 +108,7 @@ class TextCommands:
     async def describe_again(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """Handle the retry button below a description: send another description of the same picture."""
         _, source = self._about(interaction)
-        await self._describe(interaction, executed, source, "seen anew in pretend way number")
+        await self._describe(interaction, executed, source, "seen again in pretend way number")
 
     async def _can_see(self, source: Source) -> bool:
         path, link = source
@@ -117,11 +117,11 @@ class TextCommands:
         return bool(link) and await self._context.links.lead_to_pictures(link)
 
     async def _describe(
-        self, interaction: Interaction, executed: ExecutedInteraction, source: Source, manner: str
+        self, interaction: Interaction, executed: ExecutedInteraction, source: Source, description: str
     ) -> None:
         message = self._loading(interaction)
         await self._pause(DESCRIBE_TIME)
-        texts = [f"A pretend picture, {manner} {n}." for n, _ in _FOUR]
+        texts = [f"A pretend picture, {description} {n}." for n, _ in _FOUR]
         lines = [f"{key} {text}" for (_, key), text in zip(_FOUR, texts, strict=True)]
         body = {**embed(None, " \n\n".join(lines), None), "image": await self._shown(source)}
         row = [button(None, f"MJ::Job::PicReader::{n}", emoji=key) for n, key in _FOUR]

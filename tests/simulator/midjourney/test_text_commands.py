@@ -80,11 +80,11 @@ def test_the_numbers_below_a_description_imagine_it() -> None:
             assert "pretend way number 2" in (await gateway.final())["content"]
             await client.press(gateway, told, "MJ::Picread::Retry")
             again = await gateway.event("MESSAGE_UPDATE", lambda message: message["embeds"])
-            assert "seen anew" in again["embeds"][0]["description"]
+            assert "seen again" in again["embeds"][0]["description"]
             assert again["id"] != told["id"]
             await client.press(gateway, again, "MJ::Job::PicReader::all")
             for _ in range(4):
-                assert "seen anew" in (await gateway.final())["content"]
+                assert "seen again" in (await gateway.final())["content"]
             assert len((await client.state())["renderings"]) == 5
             ephemeral = await client.press_body(gateway, told, "MJ::Job::PicReader::1", message_flags=0)
             assert (await client.post(ephemeral))[1]["code"] == 10008
