@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.host.permissions import make_for_steerers
+from mjwatch.host.platform import create_shared_file
 from mjwatch.journal import requests
 from mjwatch.journal.database import (
     file_identity,
@@ -53,8 +53,8 @@ class Journal(JournalReader):
         with translate_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                refuse_unusable(path)  # before it is opened for writing, which would change it
-            make_for_steerers(path)
+                refuse_unusable(path)  # to open it for writing would change it
+            create_shared_file(path)
             remove_close_marker(path)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
             try:

@@ -213,7 +213,7 @@ def test_another_who_is_faster_to_take_the_lock_does_it(
 ) -> None:
     runs = iter([False, True, True])
     monkeypatch.setattr(steering, "daemon_runs", lambda state: next(runs, True))
-    monkeypatch.setattr("mjwatch.host.lock.PATIENCE", 0.01)
+    monkeypatch.setattr("mjwatch.host.lock.LOCK_TIMEOUT", 0.01)
     with daemon_lock(folder / "state"):
         daemon = answer_soon(folder, journal, Outcome(None, True, "was not paused"))
         assert told(folder, "resume").out == "was not paused\n"

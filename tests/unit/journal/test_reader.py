@@ -180,7 +180,7 @@ def test_the_next_job_is_the_one_that_a_plain_search_would_find(
 
 def memory_journal() -> Journal:
     """One that lies nowhere, so that there is no file for a group to write to."""
-    with mock.patch("mjwatch.journal.writer.make_for_steerers"):
+    with mock.patch("mjwatch.journal.writer.create_shared_file"):
         return Journal(Path(":memory:"))
 
 

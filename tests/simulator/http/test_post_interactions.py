@@ -97,7 +97,7 @@ def _prompt(value: object) -> Callable[[Json], None]:
 def test_a_wrong_body_gets_discords_answer_and_nothing_runs(
     change: Callable[[Json], None], status: int, code: int, where: str | None
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             body = await client.body()
             change(body)
@@ -110,7 +110,7 @@ def test_a_wrong_body_gets_discords_answer_and_nothing_runs(
             assert state["interactions"] == []
             assert [post["status"] for post in state["posts"]] == [status]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_a_wrong_body_gets_discords_answer_and_nothing_runs(
         _prompt("x" * 6000),
     ],
 )
-def test_what_real_clients_send_is_executed(change: Callable[[Json], None]) -> None:
-    async def story() -> None:
+def test_requests_of_real_clients_are_executed(change: Callable[[Json], None]) -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             body = await client.body()
             change(body)
@@ -137,11 +137,11 @@ def test_what_real_clients_send_is_executed(change: Callable[[Json], None]) -> N
             assert executed["nonce"] == body.get("nonce")
             assert executed["command"] == "imagine"
 
-    play(story)
+    play(scenario)
 
 
-def test_a_dm_needs_no_guild_and_multipart_is_as_good_as_json() -> None:
-    async def story() -> None:
+def test_a_dm_needs_no_guild_and_multipart_works_like_json() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             body = await client.body("a red cat", gateway.session_id, channel_id=DM_CHANNEL_ID)
@@ -153,22 +153,22 @@ def test_a_dm_needs_no_guild_and_multipart_is_as_good_as_json() -> None:
             assert "guild_id" not in final
             assert final["channel_id"] == DM_CHANNEL_ID
 
-    play(story)
+    play(scenario)
 
 
 def test_equal_nonces_are_not_deduplicated() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             body = await client.body()
             for _ in range(3):
                 assert await client.post(body) == (204, None)
             assert [one["nonce"] for one in (await client.state())["interactions"]] == [body["nonce"]] * 3
 
-    play(story)
+    play(scenario)
 
 
 def test_a_version_goes_stale_until_the_index_is_read_again() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             body = await client.body()
             await client.fault("stale_version")
@@ -177,12 +177,12 @@ def test_a_version_goes_stale_until_the_index_is_read_again() -> None:
             assert answer["errors"]["data"]["_errors"][0]["code"] == STALE
             assert await client.post(await client.body()) == (204, None)
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"\xff", b'"\\ud800"'])
 def test_a_body_that_is_no_json_is_refused(broken: bytes) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             headers = {"Content-Type": "application/json", "Authorization": client.token}
             url = f"http://{client.host}/api/v9/interactions"
@@ -191,12 +191,12 @@ def test_a_body_that_is_no_json_is_refused(broken: bytes) -> None:
                 assert (await answer.json())["code"] == 50109
             assert len((await client.state())["posts"]) == 1
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(("token", "status"), [("wrong", 401), (f"Bot {BOT_TOKEN}", 403)])
-def test_only_the_user_may_post_and_every_post_is_on_record(token: str, status: int) -> None:
-    async def story() -> None:
+def test_only_the_user_may_post_and_every_post_is_recorded(token: str, status: int) -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             body = await client.body()
             client.token = token
@@ -204,7 +204,7 @@ def test_only_the_user_may_post_and_every_post_is_on_record(token: str, status: 
             assert answer[0] == status
             assert [post["status"] for post in (await client.state())["posts"]] == [status]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_only_the_user_may_post_and_every_post_is_on_record(token: str, status: 
     ],
 )
 def test_a_fault_answers_once_and_only_its_match(fault: str, status: int, key: str, executed: int) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault(fault, match="dog", retry_after=1.5)
             assert (await client.post(await client.body("a red cat")))[0] == 204
@@ -229,12 +229,12 @@ def test_a_fault_answers_once_and_only_its_match(fault: str, status: int, key: s
             assert (await client.post(await client.body("a red dog")))[0] == 204
             assert len((await client.state())["interactions"]) == 2 + executed
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(("fault", "executed"), [("post_reset", 0), ("post_reset_executed", 1)])
 def test_a_reset_connection_hides_whether_the_command_ran(fault: str, executed: int) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault(fault)
             body = await client.body()
@@ -244,11 +244,11 @@ def test_a_reset_connection_hides_whether_the_command_ran(fault: str, executed: 
             assert len(state["interactions"]) == executed
             assert state["posts"][0]["status"] is None
 
-    play(story)
+    play(scenario)
 
 
 def test_buttons_are_checked_against_their_message() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
@@ -264,4 +264,4 @@ def test_buttons_are_checked_against_their_message() -> None:
             assert await client.post(body) == (204, None)
             assert (await client.state())["interactions"][-1]["custom_id"] == custom_id
 
-    play(story)
+    play(scenario)

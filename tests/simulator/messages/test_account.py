@@ -1,4 +1,4 @@
-"""The account: its settings by command, button and fault, its hours, and what /info says of them."""
+"""The account: its settings by command, button and fault, its hours, and /info."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ async def _info(client: Client, gateway: Gateway) -> str:
         ("turbo", [], "Done! ", "mode", "turbo"),
     ],
 )
-def test_a_command_changes_a_setting_and_says_so_in_a_whisper(
+def test_a_command_changes_a_setting_and_answers_ephemerally(
     command: str, options: list[Json], words: str, setting: str, value: object
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             body = await client.run(gateway, command, *options)
@@ -63,11 +63,11 @@ def test_a_command_changes_a_setting_and_says_so_in_a_whisper(
             assert (await client.state())["account"][setting] == value
             assert await client.outcomes() == ["done"]
 
-    play(story)
+    play(scenario)
 
 
 def test_remix_is_switched_on_and_off_again() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             for word in ("on", "off"):
@@ -75,7 +75,7 @@ def test_remix_is_switched_on_and_off_again() -> None:
                 told = await gateway.event("MESSAGE_UPDATE")
                 assert told["content"].startswith(f"Remix mode turned {word}")
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_remix_is_switched_on_and_off_again() -> None:
     ],
 )
 def test_a_wrong_sub_command_is_refused(options: list[Json], where: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             prefer = await client.command("prefer")
             data = {name: prefer[name] for name in ("id", "version", "name")}
@@ -104,11 +104,11 @@ def test_a_wrong_sub_command_is_refused(options: list[Json], where: str) -> None
                 found = found[part]
             assert found["_errors"][0]["code"]
 
-    play(story)
+    play(scenario)
 
 
 def test_the_buttons_and_the_menu_of_settings_change_their_message() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             await client.run(gateway, "settings")
@@ -138,11 +138,11 @@ def test_the_buttons_and_the_menu_of_settings_change_their_message() -> None:
             status, answer = await client.post(await client.press_body(gateway, settings, "", data=wrong))
             assert (status, answer["code"]) == (400, 50035)
 
-    play(story)
+    play(scenario)
 
 
 def test_a_suffix_is_added_to_every_prompt() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("account", suffix="--s 750 --v 5.2")
@@ -154,11 +154,11 @@ def test_a_suffix_is_added_to_every_prompt() -> None:
             ]
             assert labels[:2] == ["Upscale (2x)", "Upscale (4x)"]
 
-    play(story)
+    play(scenario)
 
 
-def test_hours_are_used_up_by_what_is_rendered_and_then_only_relax_is_left() -> None:
-    async def story() -> None:
+def test_rendering_uses_up_hours_and_then_only_relax_is_possible() -> None:
+    async def scenario() -> None:
         async with simulated(fast_hours=0.02) as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -182,11 +182,11 @@ def test_hours_are_used_up_by_what_is_rendered_and_then_only_relax_is_left() -> 
             assert "**Lifetime Usage**:             13 images (0.05 hours)" in info
             assert "**Relaxed Usage**:              4 images (0.02 hours)" in info
 
-    play(story)
+    play(scenario)
 
 
-def test_info_counts_what_runs_and_what_waits() -> None:
-    async def story() -> None:
+def test_info_counts_running_and_waiting_jobs() -> None:
+    async def scenario() -> None:
         async with simulated(seconds_per_job=20, max_running=1) as client, client.gateway() as gateway:
             await gateway.identify()
             for word in ("one", "two", "three --relax", "four --relax", "five --relax"):
@@ -199,11 +199,11 @@ def test_info_counts_what_runs_and_what_waits() -> None:
             assert "**Queued Jobs (relax)**:        3" in info
             assert f"**Running Jobs**:               [{job_uuid[:8]}](<https://" in info
 
-    play(story)
+    play(scenario)
 
 
 def test_the_account_can_be_set_from_outside() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("account", fast_hours=7, mode="relax", stealth=True)
@@ -217,7 +217,7 @@ def test_the_account_can_be_set_from_outside() -> None:
             await client.call("POST", "/_sim/reset")
             assert (await client.state())["account"]["stealth"] is False
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("settings", [{"fast_hours": True}, {"suffix": 7}, {"": 1}])

@@ -1,4 +1,4 @@
-"""What the bot makes of prompts, by year."""
+"""How the bot echoes prompts, by year."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_raw_keeps_its_old_spelling_in_older_years() -> None:
     assert rewritten("x --style raw --v 6 --ar 16:9", P2024) == "x --ar 16:9 --v 6.0 --style raw"
 
 
-def test_links_and_profile_codes_are_shortened_alike_each_time() -> None:
+def test_links_and_profile_codes_are_shortened_in_the_same_way_each_time() -> None:
     prompt = "https://example.invalid/a.png a cat <https://example.invalid/b.png> --p m6207768150323941526"
     echo = rewritten(prompt, P2026)
     pattern = r"<https://s\.mj\.run/\w{11}> a cat <https://s\.mj\.run/\w{11}> --p [a-z0-9]{7}"
@@ -44,7 +44,7 @@ def test_links_and_profile_codes_are_shortened_alike_each_time() -> None:
 
 
 @given(st.text())
-def test_rewriting_takes_any_text_and_says_the_same_of_its_own_echo(prompt: str) -> None:
+def test_rewriting_accepts_any_text_and_does_not_change_its_own_echo(prompt: str) -> None:
     once = rewritten(prompt, P2026)
     assert "\u2014" not in once
     assert len(echoed(once)) <= 1703

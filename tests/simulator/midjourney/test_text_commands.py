@@ -1,4 +1,4 @@
-"""The bot's other commands: words in place of pictures, and pictures of uploaded pictures."""
+"""The bot's other commands: text answers, and pictures from uploaded pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_describe_shows_the_uploaded_picture_with_four_prompts() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             option = {"type": 11, "name": "image", "value": "0"}
@@ -31,11 +31,11 @@ def test_describe_shows_the_uploaded_picture_with_four_prompts() -> None:
             assert await client.download(embed["image"]["url"]) == (200, TINY_PNG)
             assert sum(len(row["components"]) for row in told["components"]) == 6
 
-    play(story)
+    play(scenario)
 
 
-def test_blend_is_a_job_whose_prompt_is_links() -> None:
-    async def story() -> None:
+def test_blend_is_a_job_with_links_as_its_prompt() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             options: list[Json] = [{"type": 11, "name": f"image{n}", "value": n - 1} for n in (1, 2)]
@@ -48,11 +48,11 @@ def test_blend_is_a_job_whose_prompt_is_links() -> None:
             (picture,) = final["attachments"]
             assert picture["height"] * 2 == picture["width"] * 3
 
-    play(story)
+    play(scenario)
 
 
 def test_an_attachment_must_have_been_uploaded() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             command = await client.command("describe")
             data = {key: command[key] for key in ("id", "version", "name")}
@@ -62,11 +62,11 @@ def test_an_attachment_must_have_been_uploaded() -> None:
             body["data"]["attachments"] = [{"id": "0", "filename": "x", "uploaded_filename": "made/up"}]
             assert (await client.post(body))[1]["errors"]["data"]["attachments"]
 
-    play(story)
+    play(scenario)
 
 
 def test_the_numbers_below_a_description_imagine_it() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             option = {"type": 11, "name": "image", "value": "0"}
@@ -80,16 +80,16 @@ def test_the_numbers_below_a_description_imagine_it() -> None:
             assert "pretend way number 2" in (await gateway.final())["content"]
             await client.press(gateway, told, "MJ::Picread::Retry")
             again = await gateway.event("MESSAGE_UPDATE", lambda message: message["embeds"])
-            assert "seen anew" in again["embeds"][0]["description"]
+            assert "seen again" in again["embeds"][0]["description"]
             assert again["id"] != told["id"]
             await client.press(gateway, again, "MJ::Job::PicReader::all")
             for _ in range(4):
-                assert "seen anew" in (await gateway.final())["content"]
+                assert "seen again" in (await gateway.final())["content"]
             assert len((await client.state())["renderings"]) == 5
-            whispered = await client.press_body(gateway, told, "MJ::Job::PicReader::1", message_flags=0)
-            assert (await client.post(whispered))[1]["code"] == 10008
+            ephemeral = await client.press_body(gateway, told, "MJ::Job::PicReader::1", message_flags=0)
+            assert (await client.post(ephemeral))[1]["code"] == 10008
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,10 @@ def test_the_numbers_below_a_description_imagine_it() -> None:
         ("shorten", "MJ::Job::PromptAnalyzer::1", "MJ::ImagineModal::{m}", "MJ::ImagineModal::new_prompt"),
     ],
 )
-def test_in_remix_mode_the_numbers_ask_first(command: str, button: str, custom_id: str, field: str) -> None:
-    async def story() -> None:
+def test_in_remix_mode_the_numbers_open_a_modal(
+    command: str, button: str, custom_id: str, field: str
+) -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("account", remix=True)
@@ -123,12 +125,12 @@ def test_in_remix_mode_the_numbers_ask_first(command: str, button: str, custom_i
             assert (await gateway.final())["content"].startswith("**a blue dog** - <@")
             assert await client.outcomes() == ["done", "modal", "done"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("command", ["describe", "blend"])
-def test_what_is_no_picture_is_refused(command: str) -> None:
-    async def story() -> None:
+def test_a_file_that_is_not_a_picture_is_refused(command: str) -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             files = await client.uploaded("a.png", "b.png", data=b"words")
@@ -138,7 +140,7 @@ def test_what_is_no_picture_is_refused(command: str) -> None:
             assert (await gateway.refusal())["embeds"][0]["title"] == "Invalid link"
             assert (await client.state())["renderings"] == []
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_what_is_no_picture_is_refused(command: str) -> None:
     [("--ar 5:4", 2, "data.options.2.value"), ("--ar 1:1", 1, "data.options.2.value")],
 )
 def test_blend_takes_two_pictures_at_least_and_three_shapes(dimensions: str, images: int, where: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             command = await client.command("blend")
             data = {key: command[key] for key in ("id", "version", "name")}
@@ -162,12 +164,12 @@ def test_blend_takes_two_pictures_at_least_and_three_shapes(dimensions: str, ima
                 found = found[part]
             assert found["_errors"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("command", ["info", "describe", "shorten"])
-def test_an_answer_in_words_can_be_refused_or_never_come(command: str) -> None:
-    async def story() -> None:
+def test_a_text_answer_can_be_refused_or_never_come(command: str) -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             name = {"describe": "link", "shorten": "prompt"}.get(command, "")
@@ -184,11 +186,11 @@ def test_an_answer_in_words_can_be_refused_or_never_come(command: str) -> None:
             outcomes = [one["outcome"] for one in (await client.state())["interactions"]]
             assert outcomes == ["refused", "running", "running"]
 
-    play(story)
+    play(scenario)
 
 
 def test_show_posts_a_known_result_again() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
@@ -203,11 +205,11 @@ def test_show_posts_a_known_result_again() -> None:
             refused = await gateway.event("MESSAGE_CREATE", lambda message: message["embeds"])
             assert refused["flags"] == 64
 
-    play(story)
+    play(scenario)
 
 
 def test_shorten_and_settings_are_ephemeral_with_buttons() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             prompt = {"type": 3, "name": "prompt", "value": "a very red cat on a mat"}
@@ -229,4 +231,4 @@ def test_shorten_and_settings_are_ephemeral_with_buttons() -> None:
             assert settings["interaction"]["user"]["id"] == USER_ID
             assert await client.history() == []
 
-    play(story)
+    play(scenario)

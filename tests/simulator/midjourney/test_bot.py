@@ -1,4 +1,4 @@
-"""What the pretend Midjourney does with a prompt, in each year's way."""
+"""What the simulated Midjourney does with a prompt, in the form of each year."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def _job(client: Client, gateway: Gateway, prompt: str) -> tuple[Json, list[Json]]:
-    """Run a prompt to its end; the start and everything told of it, the progress message's end included."""
+    """Run a prompt to its end; return the start and all later events of its messages."""
     await client.imagine(prompt, gateway)
     start = await gateway.event("MESSAGE_CREATE")
     final = await gateway.final()
@@ -36,7 +36,7 @@ async def _job(client: Client, gateway: Gateway, prompt: str) -> tuple[Json, lis
 def test_each_years_messages(
     profile: str, kind: str, reply: bool, start_type: int, named: bool, order: list[str]
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile=profile) as client, client.gateway() as gateway:
             await gateway.identify()
             told, dispatches = await _job(client, gateway, "a red cat")
@@ -71,11 +71,11 @@ def test_each_years_messages(
             assert [one for one in kinds[1:] if one != "UPDATE"] == order
             assert executed["outcome"] == "done"
 
-    play(story)
+    play(scenario)
 
 
 def test_ids_grow_and_agree_with_the_timestamps() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             _, dispatches = await _job(client, gateway, "a red cat")
@@ -89,11 +89,11 @@ def test_ids_grow_and_agree_with_the_timestamps() -> None:
                 assert milliseconds == snowflake_ms(message["id"]) % 1000
             assert created[0]["interaction"]["id"] == interaction
 
-    play(story)
+    play(scenario)
 
 
 def test_progress_edits_the_start_and_never_repeats_its_nonce() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             told, dispatches = await _job(client, gateway, "a red cat")
@@ -104,14 +104,16 @@ def test_progress_edits_the_start_and_never_repeats_its_nonce() -> None:
             assert updates[0]["attachments"] == []
             assert updates[-1]["attachments"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
     ("options", "left"), [({"delete": "missing"}, 2), ({"delete": "before"}, 1), ({"delete": "after"}, 1)]
 )
-def test_the_history_holds_finals_without_what_rest_never_shows(options: dict[str, Any], left: int) -> None:
-    async def story() -> None:
+def test_the_history_has_finals_without_the_fields_that_rest_omits(
+    options: dict[str, Any], left: int
+) -> None:
+    async def scenario() -> None:
         async with simulated(**options) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
@@ -126,11 +128,11 @@ def test_the_history_holds_finals_without_what_rest_never_shows(options: dict[st
             assert page[0]["id"] == final["id"]
             assert all("nonce" not in message and "guild_id" not in message for message in page)
 
-    play(story)
+    play(scenario)
 
 
 def test_jobs_beyond_the_limit_are_queued_then_refused_and_all_end() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(max_running=2, max_queued=1) as client, client.gateway() as gateway:
             await gateway.identify()
             for word in ("one", "two", "three", "four"):
@@ -149,7 +151,7 @@ def test_jobs_beyond_the_limit_are_queued_then_refused_and_all_end() -> None:
             outcomes = [one["outcome"] for one in (await client.state())["interactions"]]
             assert sorted(outcomes) == ["done", "done", "done", "refused"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_jobs_beyond_the_limit_are_queued_then_refused_and_all_end() -> None:
     ],
 )
 def test_some_prompts_are_refused_in_an_ephemeral_answer(prompt: str, title: str, words: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway, client.gateway() as other:
             await gateway.identify()
             await other.identify()
@@ -179,22 +181,22 @@ def test_some_prompts_are_refused_in_an_ephemeral_answer(prompt: str, title: str
             await other.op(11)
             assert [one["t"] for one in other.dispatches] == ["READY"]
 
-    play(story)
+    play(scenario)
 
 
-def test_interaction_events_go_to_the_session_named_and_nowhere_else() -> None:
-    async def story() -> None:
+def test_interaction_events_go_only_to_the_named_session() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             assert (await client.post(await client.body("a red cat", "unknown")))[0] == 204
             await gateway.final()
             assert not [one for one in gateway.dispatches if one["t"].startswith("INTERACTION")]
 
-    play(story)
+    play(scenario)
 
 
 def test_info_is_an_ephemeral_answer_that_is_filled_in() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             body = await client.info(gateway)
@@ -210,11 +212,11 @@ def test_info_is_an_ephemeral_answer_that_is_filled_in() -> None:
             )
             assert await client.history() == []
 
-    play(story)
+    play(scenario)
 
 
-def test_a_command_that_nobody_answers_fails_by_timeout() -> None:
-    async def story() -> None:
+def test_a_command_without_an_answer_fails_by_timeout() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             invite = await client.command("invite")
@@ -225,7 +227,7 @@ def test_a_command_that_nobody_answers_fails_by_timeout() -> None:
             assert failure["nonce"] == body["nonce"]
             assert failure["reason_code"] == 2
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,7 @@ def test_a_command_that_nobody_answers_fails_by_timeout() -> None:
     ],
 )
 def test_a_fault_leaves_something_out(fault: str, absent: str, finals: int) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(seconds_per_job=0.02) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault(fault, match="cat")
@@ -253,11 +255,11 @@ def test_a_fault_leaves_something_out(fault: str, absent: str, finals: int) -> N
                 await gateway.event("INTERACTION_SUCCESS")
             assert absent not in repr(gateway.dispatches)
 
-    play(story)
+    play(scenario)
 
 
 def test_faults_can_double_dispatches_and_hide_the_uuid() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("duplicate_dispatch")
@@ -273,7 +275,7 @@ def test_faults_can_double_dispatches_and_hide_the_uuid() -> None:
             ]
             assert set(names) == {"grid_0.webp"}
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +291,7 @@ def test_faults_can_double_dispatches_and_hide_the_uuid() -> None:
     ],
 )
 def test_any_notice_can_be_asked_for(fault: Json, event: str, title: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.call("POST", "/_sim/faults", json=fault)
@@ -297,10 +299,10 @@ def test_any_notice_can_be_asked_for(fault: Json, event: str, title: str) -> Non
             message = await gateway.event(event, lambda message: message["embeds"])
             assert message["embeds"][0]["title"] == title
 
-    play(story)
+    play(scenario)
 
 
-def test_every_notice_that_people_have_met_is_known() -> None:
+def test_every_notice_that_people_have_seen_is_known() -> None:
     met = {
         *("Job queued", "Queue full", "Action needed to continue", "Banned prompt", "Banned prompt detected"),
         *("Banned image prompt", "Invalid parameter", "Invalid prompt", "Empty prompt", "Invalid request"),

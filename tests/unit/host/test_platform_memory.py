@@ -1,4 +1,4 @@
-"""Memory of pictures goes back to the system when they are done with, instead of staying in the heaps."""
+"""The memory of pictures returns to the system when they are freed, instead of staying in the heaps."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from mjwatch.host import platform as memory
 from tests.helpers.patience import deadline
 
-on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's memory")
+on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tests the memory of glibc")
 
-# Frees large pieces, as splitting does, which is what makes glibc keep later ones in its heap; then holds
-# one large piece below a small one that stays, and lets it go.
+# Frees large blocks, as splitting does, which makes glibc keep later ones in its heap; then allocates one
+# large block below a small one that stays, and frees the large one.
 SCRIPT = """
 import ctypes
 from pathlib import Path
@@ -36,9 +36,9 @@ size = 12 << 20
 large = libc.malloc(size)
 ctypes.memset(large, 1, size)
 small = libc.malloc(100_000)
-held = resident()
+before = resident()
 libc.free(large)
-print(held - resident())
+print(before - resident())
 """
 
 
@@ -54,16 +54,16 @@ def _given_back(early: bool) -> int:
 
 
 @on_glibc
-def test_a_large_piece_below_a_small_one_is_given_back() -> None:
+def test_a_large_block_below_a_small_one_is_given_back() -> None:
     assert _given_back(early=True) > 10 << 20
 
 
 @on_glibc
-def test_without_it_the_piece_would_stay() -> None:
+def test_without_it_the_block_would_stay() -> None:
     assert _given_back(early=False) < 1 << 20
 
 
-def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_c_library_is_left_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_such(name: Any) -> object:
         return object()
 

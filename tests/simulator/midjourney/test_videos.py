@@ -1,4 +1,4 @@
-"""Videos: from the button below a single picture to a longer one of them."""
+"""Videos: from the button below a single picture to an extended video."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def _animated(client: Client, gateway: Gateway, motion: str) -> tuple[Json
     ],
 )
 def test_an_animation_is_four_videos_in_one_moving_picture(motion: str, start: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(grid=256) as client, client.gateway() as gateway:
             await gateway.identify()
             single, _ = await _animated(client, gateway, motion)
@@ -62,11 +62,11 @@ def test_an_animation_is_four_videos_in_one_moving_picture(motion: str, start: s
             with Image.open(io.BytesIO(data)) as moving:
                 assert getattr(moving, "n_frames", 1) > 1
 
-    play(story)
+    play(scenario)
 
 
 def test_progress_of_a_video_has_four_stills() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await _animated(client, gateway, "low")
@@ -81,11 +81,11 @@ def test_progress_of_a_video_has_four_stills() -> None:
             with Image.open(io.BytesIO(data)) as picture:
                 assert picture.format == "JPEG"
 
-    play(story)
+    play(scenario)
 
 
 def test_one_of_the_videos_can_be_extended() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(grid=256) as client, client.gateway() as gateway:
             await gateway.identify()
             await _animated(client, gateway, "high")
@@ -106,11 +106,11 @@ def test_one_of_the_videos_can_be_extended() -> None:
             assert longer["content"].count("--motion") == 1
             assert longer["message_reference"]["message_id"] == one["id"]
 
-    play(story)
+    play(scenario)
 
 
 def test_a_video_can_be_a_gif_and_earlier_years_have_none() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("as_gif", match="animate")
@@ -124,4 +124,4 @@ def test_a_video_can_be_a_gif_and_earlier_years_have_none() -> None:
             single, _ = await client.single(gateway)
             assert not [one for one in _custom_ids(single) if "animate" in one]
 
-    play(story)
+    play(scenario)

@@ -1,4 +1,4 @@
-"""The plain REST addresses, and what they say to strangers."""
+"""The REST addresses, and their answers to unknown tokens."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.simulator.harness import play, simulated
 
 
 @pytest.mark.parametrize("version", ["6", "9", "10"])
-def test_the_account_and_the_gateway_are_told(version: str) -> None:
-    async def story() -> None:
+def test_the_account_and_the_gateway_have_addresses(version: str) -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             assert (await client.call("GET", f"/api/v{version}/users/@me"))[1]["id"] == USER_ID
             client.token = ""
@@ -19,11 +19,11 @@ def test_the_account_and_the_gateway_are_told(version: str) -> None:
             unauthorized = (401, {"message": "401: Unauthorized", "code": 0})
             assert await client.call("GET", f"/api/v{version}/users/@me") == unauthorized
 
-    play(story)
+    play(scenario)
 
 
-def test_bots_find_what_their_libraries_ask_for() -> None:
-    async def story() -> None:
+def test_bots_find_the_addresses_that_their_libraries_need() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             client.token = f"Bot {BOT_TOKEN}"
             _, me = await client.call("GET", "/api/v10/users/@me")
@@ -35,7 +35,7 @@ def test_bots_find_what_their_libraries_ask_for() -> None:
             status, _ = await client.call("GET", f"/api/v10/channels/{DM_CHANNEL_ID}")
             assert status == 404
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_bots_find_what_their_libraries_ask_for() -> None:
         ("/nothing/here", 404, 0),
     ],
 )
-def test_what_is_not_there_has_its_code(path: str, status: int, code: int) -> None:
-    async def story() -> None:
+def test_each_missing_thing_has_its_code(path: str, status: int, code: int) -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             answer_status, answer = await client.call("GET", f"/api/v9{path}")
             assert (answer_status, answer["code"]) == (status, code)
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_what_is_not_there_has_its_code(path: str, status: int, code: int) -> No
         f"/applications/{BOT_ID}/application-command-index",
     ],
 )
-def test_every_index_lists_the_commands_with_their_present_version(path: str) -> None:
-    async def story() -> None:
+def test_every_index_lists_the_commands_with_their_current_version(path: str) -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             _, before = await client.call("GET", f"/api/v9{path}")
             await client.fault("stale_version")
@@ -87,11 +87,11 @@ def test_every_index_lists_the_commands_with_their_present_version(path: str) ->
             assert (imagine["name"], imagine["application_id"]) == ("imagine", BOT_ID)
             assert [option["name"] for option in imagine["options"]] == ["prompt"]
 
-    play(story)
+    play(scenario)
 
 
 def test_messages_are_paged_as_discord_pages_them() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(delete="before", seconds_per_job=0.01) as client, client.gateway() as gateway:
             await gateway.identify()
             for number in range(5):
@@ -112,12 +112,12 @@ def test_messages_are_paged_as_discord_pages_them() -> None:
             assert await ids(around=finals[2], limit=3) == finals[3:0:-1]
             assert await ids(after=finals[4]) == []
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("profile", ["2023", "2024", "2026"])
 def test_a_reply_is_shown_with_what_it_replies_to_until_that_is_deleted(profile: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile=profile, delete="before") as client, client.gateway() as gateway:
             await gateway.identify()
             single, _ = await client.single(gateway)
@@ -132,11 +132,11 @@ def test_a_reply_is_shown_with_what_it_replies_to_until_that_is_deleted(profile:
                 assert page[grid_id]["message_reference"]
                 assert page[grid_id]["referenced_message"] is None, "its start message is deleted"
 
-    play(story)
+    play(scenario)
 
 
 def test_without_the_right_to_read_history_a_list_is_empty() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
@@ -151,4 +151,4 @@ def test_without_the_right_to_read_history_a_list_is_empty() -> None:
             await gateway.final()
             assert await client.history() == []
 
-    play(story)
+    play(scenario)

@@ -1,4 +1,4 @@
-"""Faults of the gateway: gaps, odd greetings, what nobody understands, and sessions that hear little."""
+"""Faults of the gateway: gaps, unusual first messages, unknown messages, and unsubscribed sessions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def _opens(client: Client) -> bool:
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_the_gateway_can_be_down_for_a_while(lost: bool) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             async with client.gateway() as first:
                 await first.identify()
@@ -35,11 +35,11 @@ def test_the_gateway_can_be_down_for_a_while(lost: bool) -> None:
                 else:
                     await second.event("RESUMED")
 
-    play(story)
+    play(scenario)
 
 
 def test_a_connection_can_end_in_the_middle_of_a_message() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("gateway_cut_midframe")
@@ -48,11 +48,11 @@ def test_a_connection_can_end_in_the_middle_of_a_message() -> None:
                 await second.resume(gateway)
                 await second.event("RESUMED")
 
-    play(story)
+    play(scenario)
 
 
-def test_nobody_understands_everything_that_is_said() -> None:
-    async def story() -> None:
+def test_the_gateway_can_send_messages_that_no_client_knows() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             before = gateway.seq or 0
@@ -66,22 +66,22 @@ def test_nobody_understands_everything_that_is_said() -> None:
             with pytest.raises(ValueError, match="Expecting"):
                 await gateway.receive()
 
-    play(story)
+    play(scenario)
 
 
-def test_ready_can_hand_out_a_new_token() -> None:
-    async def story() -> None:
+def test_ready_can_announce_a_new_token() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await client.fault("ready_auth_token")
             assert (await gateway.identify())["auth_token"] == NEW_USER_TOKEN
             client.token = NEW_USER_TOKEN
             assert (await client.call("GET", "/api/v9/users/@me"))[0] == 200
 
-    play(story)
+    play(scenario)
 
 
-def test_an_identify_can_be_turned_away() -> None:
-    async def story() -> None:
+def test_an_identify_can_be_refused() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             for name, resumable in (("identify_limited", False), ("identify_limited_resumable", True)):
                 await client.fault(name)
@@ -94,11 +94,11 @@ def test_an_identify_can_be_turned_away() -> None:
                     await gateway.send(2, {"token": client.token, "properties": {}})
                     assert await gateway.close_code() == code
 
-    play(story)
+    play(scenario)
 
 
-def test_a_replay_can_say_everything_twice() -> None:
-    async def story() -> None:
+def test_a_replay_can_send_everything_twice() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as first:
             await first.identify()
             await client.fault("replay_twice")
@@ -110,12 +110,12 @@ def test_a_replay_can_say_everything_twice() -> None:
                 finals = [one["d"]["id"] for one in second.dispatches if one["t"] == "MESSAGE_CREATE"]
             assert len(finals) == 2 * len(set(finals)) > 0
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("opcode", [14, 37])
-def test_an_unsubscribed_session_hears_of_messages_once_it_asks(opcode: int) -> None:
-    async def story() -> None:
+def test_an_unsubscribed_session_gets_messages_after_it_subscribes(opcode: int) -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await client.fault("unsubscribed")
             await gateway.identify()
@@ -129,4 +129,4 @@ def test_an_unsubscribed_session_hears_of_messages_once_it_asks(opcode: int) -> 
             await client.imagine("a blue cat", gateway)
             assert (await gateway.event("MESSAGE_CREATE"))["content"]
 
-    play(story)
+    play(scenario)

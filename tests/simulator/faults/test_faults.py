@@ -1,4 +1,4 @@
-"""Faults of the gateway, the downloads and the messages, as a client meets them."""
+"""Faults of the gateway, the downloads and the messages, as a client sees them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulator.harness import play, simulated
 
 
 def test_a_message_can_come_in_pieces() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("gateway_split")
             async with client.http.ws_connect(f"ws://{client.host}/?compress=zlib-stream") as socket:
@@ -22,11 +22,11 @@ def test_a_message_can_come_in_pieces() -> None:
                 assert not pieces[0].endswith(b"\x00\x00\xff\xff")
                 assert zlib.decompressobj().decompress(b"".join(pieces)).startswith(b'{"t": null')
 
-    play(story)
+    play(scenario)
 
 
-def test_the_first_words_can_be_late_or_op_7() -> None:
-    async def story() -> None:
+def test_the_first_message_can_be_late_or_op_7() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("reconnect_first")
             async with client.gateway() as gateway:
@@ -35,11 +35,11 @@ def test_the_first_words_can_be_late_or_op_7() -> None:
             async with client.gateway() as gateway:
                 assert (await gateway.receive())["op"] == 10
 
-    play(story)
+    play(scenario)
 
 
-def test_ready_can_be_large_and_demand_something_of_the_person() -> None:
-    async def story() -> None:
+def test_ready_can_be_large_and_require_an_action() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("ready_large", megabytes=2)
             await client.fault("required_action")
@@ -48,12 +48,12 @@ def test_ready_can_be_large_and_demand_something_of_the_person() -> None:
             assert len(json.dumps(ready, ensure_ascii=False).encode()) > 2_000_000
             assert ready["required_action"] == "AGREEMENTS"
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(("code", "resumable"), [(4000, True), (4009, False)])
 def test_every_connection_can_be_closed_with_a_code(code: int, resumable: bool) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             async with client.gateway() as first:
                 await first.identify()
@@ -68,11 +68,11 @@ def test_every_connection_can_be_closed_with_a_code(code: int, resumable: bool) 
                 else:
                     assert (await second.op(9))["d"] is False
 
-    play(story)
+    play(scenario)
 
 
 def test_any_answer_can_be_given_to_a_post() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("post_error", status=403, code=10008, message="Unknown Message")
             expected = (403, {"message": "Unknown Message", "code": 10008})
@@ -85,11 +85,11 @@ def test_any_answer_can_be_given_to_a_post() -> None:
                 assert "Via" not in answer.headers
             assert [post["status"] for post in (await client.state())["posts"]] == [403, 429]
 
-    play(story)
+    play(scenario)
 
 
 def test_the_gateway_can_be_ahead_of_the_answer() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(seconds_per_job=0.01) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("post_slow", seconds=0.5)
@@ -97,11 +97,11 @@ def test_the_gateway_can_be_ahead_of_the_answer() -> None:
             await client.post({})
             assert (await client.state())["interactions"][0]["outcome"] == "done"
 
-    play(story)
+    play(scenario)
 
 
 def test_an_index_may_not_be_ready() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("index_202")
             path = f"/api/v9/guilds/{GUILD_ID}/application-command-index"
@@ -109,11 +109,11 @@ def test_an_index_may_not_be_ready() -> None:
             assert (status, body["code"]) == (202, 110000)
             assert (await client.call("GET", path))[0] == 200
 
-    play(story)
+    play(scenario)
 
 
 def test_a_download_can_be_damaged_or_fail() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(format="png", grid=512) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
@@ -126,11 +126,11 @@ def test_a_download_can_be_damaged_or_fail() -> None:
             with Image.open(io.BytesIO(data)) as picture, pytest.raises((OSError, SyntaxError)):
                 picture.load()
 
-    play(story)
+    play(scenario)
 
 
 def test_a_final_can_be_all_components() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("components_v2")
@@ -144,11 +144,11 @@ def test_a_final_can_be_all_components() -> None:
             assert status == 200
             assert (await client.history(limit=1))[0]["components"][1]["items"][0]["media"]["url"]
 
-    play(story)
+    play(scenario)
 
 
-def test_an_unsubscribed_guild_tells_only_that_something_is_new() -> None:
-    async def story() -> None:
+def test_an_unsubscribed_guild_announces_only_that_something_is_new() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("passive_only")
@@ -161,11 +161,11 @@ def test_an_unsubscribed_guild_tells_only_that_something_is_new() -> None:
             assert (await client.history())[0]["attachments"]
             assert not [one for one in gateway.dispatches if one["t"].startswith("MESSAGE")]
 
-    play(story)
+    play(scenario)
 
 
 def test_a_start_can_be_loading_first_and_a_final_edited_without_a_change() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("loading_first")
@@ -180,11 +180,11 @@ def test_a_start_can_be_loading_first_and_a_final_edited_without_a_change() -> N
             edited = await gateway.event("MESSAGE_UPDATE", lambda message: message["id"] == final["id"])
             assert edited["components"] == final["components"]
 
-    play(story)
+    play(scenario)
 
 
 def test_a_stranger_can_have_the_same_prompt_at_the_same_time() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("foreign_twin")
@@ -203,4 +203,4 @@ def test_a_stranger_can_have_the_same_prompt_at_the_same_time() -> None:
             (executed,) = (await client.state())["interactions"]
             assert executed["job_uuid"] in owners[USER_ID]["attachments"][0]["filename"]
 
-    play(story)
+    play(scenario)

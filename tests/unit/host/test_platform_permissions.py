@@ -1,4 +1,4 @@
-"""Who may steer: told by name where this user may not."""
+"""Who may write to the state folder; a refusal names the user who may."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from mjwatch.errors import DaemonError
-from mjwatch.host.permissions import make_for_steerers, owners, require_rights
+from mjwatch.host.platform import create_shared_file, describe_owners, require_write_access
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_who_may_write_there_has_the_right(tmp_path: Path) -> None:
-    require_rights(tmp_path, tmp_path / "journal")
+def test_a_user_who_may_write_there_is_accepted(tmp_path: Path) -> None:
+    require_write_access(tmp_path, tmp_path / "journal")
     (tmp_path / "journal").touch()
-    require_rights(tmp_path, tmp_path / "journal")
-    require_rights(tmp_path / "missing", tmp_path / "missing" / "journal")
+    require_write_access(tmp_path, tmp_path / "journal")
+    require_write_access(tmp_path / "missing", tmp_path / "missing" / "journal")
 
 
-def test_who_may_not_is_told_who_may() -> None:
+def test_a_user_who_may_not_learns_who_may() -> None:
     with unprivileged() as folder:
         state = folder / "state"
         state.mkdir()
@@ -29,40 +29,40 @@ def test_who_may_not_is_told_who_may() -> None:
         for mode in (0o500, 0o000):
             state.chmod(mode)
             with pytest.raises(DaemonError, match=r"belongs to user \"\w+\"") as error:
-                require_rights(state, state / "journal")
+                require_write_access(state, state / "journal")
             assert error.value.exit_code == 3
         state.chmod(0o700)
         (state / "journal").chmod(0o400)
-        with pytest.raises(DaemonError, match="may not steer"):
-            require_rights(state, state / "journal")
+        with pytest.raises(DaemonError, match="may not control mjwatch"):
+            require_write_access(state, state / "journal")
 
 
-def test_a_folder_behind_a_closed_door_is_told_without_a_name() -> None:
+def test_a_folder_that_can_not_be_seen_is_reported_without_a_name() -> None:
     with unprivileged() as folder:
         closed = folder / "closed"
         (closed / "state").mkdir(parents=True)
         closed.chmod(0o000)
         with pytest.raises(DaemonError, match="is closed"):
-            require_rights(closed / "state", closed / "state" / "journal")
+            require_write_access(closed / "state", closed / "state" / "journal")
 
 
-def test_a_group_is_named_where_it_has_the_right(tmp_path: Path) -> None:
+def test_a_group_is_named_if_it_may_write(tmp_path: Path) -> None:
     tmp_path.chmod(0o770)
-    assert ' or group "' in owners(tmp_path)
+    assert ' or group "' in describe_owners(tmp_path)
     tmp_path.chmod(0o750)
-    assert "group" not in owners(tmp_path)
-    assert owners(tmp_path / "missing") == ""
+    assert "group" not in describe_owners(tmp_path)
+    assert describe_owners(tmp_path / "missing") == ""
 
 
-def test_ids_without_a_name_are_told_as_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_ids_without_a_name_are_shown_as_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def nameless(number: int) -> NoReturn:
         raise KeyError(number)
 
     monkeypatch.setattr("pwd.getpwuid", nameless)
     monkeypatch.setattr("grp.getgrgid", nameless)
     tmp_path.chmod(0o770)
-    found = tmp_path.stat()
-    assert owners(tmp_path) == f'user "{found.st_uid}" or group "{found.st_gid}"'
+    status = tmp_path.stat()
+    assert describe_owners(tmp_path) == f'user "{status.st_uid}" or group "{status.st_gid}"'
 
 
 @pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o755, 0o644), (0o2770, 0o660)])
@@ -70,10 +70,10 @@ def test_a_file_of_the_state_folder_is_for_all_who_may_write_to_that_folder(
     tmp_path: Path, folder: int, file: int
 ) -> None:
     tmp_path.chmod(folder)
-    make_for_steerers(tmp_path / "daemon.lock")
+    create_shared_file(tmp_path / "daemon.lock")
     assert (tmp_path / "daemon.lock").stat().st_mode & 0o777 == file
     (tmp_path / "daemon.lock").write_text("kept")
     (tmp_path / "daemon.lock").chmod(0o600)
-    make_for_steerers(tmp_path / "daemon.lock")
+    create_shared_file(tmp_path / "daemon.lock")
     assert (tmp_path / "daemon.lock").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "daemon.lock").read_text() == "kept"

@@ -1,4 +1,4 @@
-"""Faults of REST answers: in place of running a command, after it ran, and of every other request."""
+"""Faults of REST answers: instead of running a command, after it, and for every other request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MESSAGES = f"/api/v9/channels/{CHANNEL_ID}/messages"
 
 @pytest.mark.parametrize(("scope", "everywhere"), [("user", False), ("shared", False), ("global", True)])
 def test_a_429_has_a_scope(scope: str, everywhere: bool) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("post_429", scope=scope, retry_after=1.5)
             url, headers = f"http://{client.host}/api/v9/interactions", {"Authorization": client.token}
@@ -23,11 +23,11 @@ def test_a_429_has_a_scope(scope: str, everywhere: bool) -> None:
                 body = await answer.json()
             assert (body["retry_after"], body["global"]) == (1.5, everywhere)
 
-    play(story)
+    play(scenario)
 
 
 def test_a_429_can_count_in_milliseconds() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("post_429_ms", retry_after=2)
             url, headers = f"http://{client.host}/api/v9/interactions", {"Authorization": client.token}
@@ -35,15 +35,17 @@ def test_a_429_can_count_in_milliseconds() -> None:
                 body = await answer.json()
                 assert (answer.headers["Retry-After"], body["retry_after"]) == ("2", 2000)
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
     ("fault", "status", "executed"),
     [("post_202", 202, 0), ("post_html", 503, 0), ("post_html_executed", 503, 1)],
 )
-def test_a_post_can_be_answered_by_neither_yes_nor_no(fault: str, status: int, executed: int) -> None:
-    async def story() -> None:
+def test_a_post_can_get_an_answer_that_is_neither_success_nor_refusal(
+    fault: str, status: int, executed: int
+) -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault(fault, match="red")
             url, headers = f"http://{client.host}/api/v9/interactions", {"Authorization": client.token}
@@ -54,11 +56,11 @@ def test_a_post_can_be_answered_by_neither_yes_nor_no(fault: str, status: int, e
             assert [post["status"] for post in state["posts"]] == [status]
             assert len(state["interactions"]) == executed
 
-    play(story)
+    play(scenario)
 
 
-def test_other_requests_can_fail_by_what_they_ask_for() -> None:
-    async def story() -> None:
+def test_other_requests_can_fail_by_their_address() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("rest_error", status=403, code=50001, match="GET /api/v9/channels")
             assert (await client.call("GET", "/api/v9/users/@me"))[0] == 200
@@ -76,11 +78,11 @@ def test_other_requests_can_fail_by_what_they_ask_for() -> None:
             await client.fault("rest_error")
             assert (await client.post(body))[0] == 204
 
-    play(story)
+    play(scenario)
 
 
 def test_other_requests_can_get_a_page_or_no_answer() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             headers = {"Authorization": client.token}
             await client.fault("rest_html", status=502)
@@ -90,4 +92,4 @@ def test_other_requests_can_get_a_page_or_no_answer() -> None:
             with pytest.raises(aiohttp.ClientError):
                 await client.http.get(f"http://{client.host}{MESSAGES}", headers=headers)
 
-    play(story)
+    play(scenario)

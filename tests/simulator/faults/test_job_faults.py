@@ -1,4 +1,4 @@
-"""Faults in what the bot says of one job."""
+"""Faults in the messages of one job."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def _story(fault: str, look: Look, **keys: object) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault(fault, match="red cat", **keys)
             await client.imagine("a red cat", gateway)
             await look(client, gateway)
 
-    play(story)
+    play(scenario)
 
 
 async def _outcome(client: Client) -> str:
@@ -49,7 +49,7 @@ def test_a_failure_may_mean_that_nothing_ran() -> None:
     _story("interaction_failed", look, reason=1)
 
 
-def test_a_failure_may_be_followed_by_the_job_all_the_same() -> None:
+def test_a_failure_may_be_followed_by_the_job_anyway() -> None:
     async def look(client: Client, gateway: Gateway) -> None:
         assert (await gateway.event("INTERACTION_FAILURE"))["reason_code"] == 2
         await gateway.final()
@@ -59,7 +59,7 @@ def test_a_failure_may_be_followed_by_the_job_all_the_same() -> None:
     _story("interaction_failed_executed", look)
 
 
-def test_a_captcha_can_come_in_a_frame_of_its_own() -> None:
+def test_a_captcha_can_be_shown_in_a_frame() -> None:
     async def look(client: Client, gateway: Gateway) -> None:
         modal = await gateway.event("INTERACTION_IFRAME_MODAL_CREATE")
         assert modal["iframe_path"].startswith("/captcha/embedded/")
@@ -69,7 +69,7 @@ def test_a_captcha_can_come_in_a_frame_of_its_own() -> None:
     _story("captcha_iframe", look)
 
 
-def test_the_gateway_can_be_the_last_to_tell() -> None:
+def test_the_gateway_can_be_late() -> None:
     async def look(client: Client, gateway: Gateway) -> None:
         assert "INTERACTION_CREATE" not in _heard(gateway)
         assert await _outcome(client) == "running"
@@ -79,7 +79,7 @@ def test_the_gateway_can_be_the_last_to_tell() -> None:
     _story("told_late", look, seconds=0.5)
 
 
-def test_success_can_be_the_last_word() -> None:
+def test_success_can_be_the_last_event() -> None:
     async def look(_client: Client, gateway: Gateway) -> None:
         await gateway.event("INTERACTION_SUCCESS")
         assert "MESSAGE_DELETE" in _heard(gateway)
@@ -109,7 +109,7 @@ def test_a_job_that_waited_can_start_with_our_nonce() -> None:
         assert start["interaction"]["id"] == queued["interaction"]["id"]
         assert await _ended(client) == "done"
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("queued", seconds=0.01)
@@ -117,10 +117,10 @@ def test_a_job_that_waited_can_start_with_our_nonce() -> None:
             await client.imagine("a red cat", gateway)
             await look(client, gateway)
 
-    play(story)
+    play(scenario)
 
 
-def test_a_notice_can_come_beside_a_job_that_runs_all_the_same() -> None:
+def test_a_notice_can_come_beside_a_job_that_runs_anyway() -> None:
     async def look(client: Client, gateway: Gateway) -> None:
         told = await gateway.refusal()
         assert told["embeds"][0]["title"] == "Duplicate images detected"
@@ -143,7 +143,7 @@ def test_a_refusal_can_have_another_look_and_a_time() -> None:
     _story("refuse:Slow Down!", look, **keys)
 
 
-def test_a_refusal_can_have_other_words() -> None:
+def test_a_refusal_can_have_another_text() -> None:
     async def look(_client: Client, gateway: Gateway) -> None:
         (embed,) = (await gateway.event("MESSAGE_CREATE"))["embeds"]
         assert (embed["title"], embed["description"]) == ("Slow Down!", "Again <t:5:R>")
@@ -164,7 +164,7 @@ def test_a_refusal_can_be_a_plain_reply_to_the_progress_message() -> None:
 
 
 def test_progress_can_be_paused_and_have_small_print() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("paused")
@@ -175,10 +175,10 @@ def test_progress_can_be_paused_and_have_small_print() -> None:
             assert "\n-# " in final["content"]
             assert all("\n-# " in message["content"] for message in await client.history())
 
-    play(story)
+    play(scenario)
 
 
-def test_a_job_can_be_for_its_owners_eyes_only() -> None:
+def test_a_job_can_be_ephemeral() -> None:
     async def look(client: Client, gateway: Gateway) -> None:
         final = await gateway.final()
         await gateway.event("MESSAGE_DELETE")
@@ -191,7 +191,7 @@ def test_a_job_can_be_for_its_owners_eyes_only() -> None:
     _story("ephemeral_job", look)
 
 
-def test_a_result_can_be_posted_twice_or_not_be_told_of() -> None:
+def test_a_result_can_be_posted_twice_or_not_be_sent() -> None:
     async def twice(_client: Client, gateway: Gateway) -> None:
         first, second = await gateway.final(), await gateway.final()
         assert first["id"] != second["id"]
@@ -236,7 +236,7 @@ def test_messages_can_be_deleted_in_bulk() -> None:
     _story("delete_bulk", look)
 
 
-def test_somebody_can_stop_a_job() -> None:
+def test_a_job_can_be_stopped() -> None:
     async def look(client: Client, gateway: Gateway) -> None:
         stopped = await gateway.event("MESSAGE_UPDATE", lambda message: "(Stopped)" in message["content"])
         assert stopped["components"] == []
@@ -246,7 +246,7 @@ def test_somebody_can_stop_a_job() -> None:
 
 
 @pytest.mark.parametrize("fault", ["duplicate_dispatch", "no_preview", "preview_without_uuid", "no_start"])
-def test_a_fault_is_for_the_job_that_it_was_meant_for(fault: str) -> None:
+def test_a_fault_affects_only_the_matching_job(fault: str) -> None:
     async def look(client: Client, gateway: Gateway) -> None:
         await gateway.final()
         assert (await client.call("GET", "/_sim/faults"))[1]["armed"] == []

@@ -35,8 +35,10 @@ MESSAGES = f"/api/v9/channels/{CHANNEL_ID}/messages"
         ([{"filename": "a.png", "file_size": 10 * 1024 * 1024 + 1}], 413, 40005, None),
     ],
 )
-def test_a_wrong_wish_for_slots_is_refused(files: object, status: int, code: int, where: str | None) -> None:
-    async def story() -> None:
+def test_a_wrong_request_for_slots_is_refused(
+    files: object, status: int, code: int, where: str | None
+) -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             answer_status, answer = await client.call("POST", SLOTS, json={"files": files})
             assert (answer_status, answer["code"]) == (status, code)
@@ -44,11 +46,11 @@ def test_a_wrong_wish_for_slots_is_refused(files: object, status: int, code: int
                 answer = answer.get("errors", answer)[part]
             assert where is None or answer["_errors"][0]["code"]
 
-    play(story)
+    play(scenario)
 
 
-def test_an_upload_with_a_login_is_turned_away_and_counted() -> None:
-    async def story() -> None:
+def test_an_upload_with_a_login_is_refused_and_counted() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             (slot,) = await client.slots(("a.png", len(TINY_PNG)))
             login = {"Authorization": USER_TOKEN}
@@ -63,7 +65,7 @@ def test_an_upload_with_a_login_is_turned_away_and_counted() -> None:
             state = await client.state()
             assert (state["token_leaks"], state["uploads"]) == (1, 1)
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -75,22 +77,22 @@ def test_an_upload_with_a_login_is_turned_away_and_counted() -> None:
         (f"/api/v9/users/@me?token={USER_TOKEN}", {"Authorization": USER_TOKEN}),
     ],
 )
-def test_a_token_is_noticed_wherever_it_has_no_business(address: str, headers: dict[str, str]) -> None:
-    async def story() -> None:
+def test_a_token_is_noticed_wherever_it_must_not_be(address: str, headers: dict[str, str]) -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.call("GET", "/api/v9/users/@me")
             async with client.http.get(f"http://{client.host}{address}", headers=headers):
                 pass
             assert (await client.state())["token_leaks"] == 1
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
     ("fault", "status"), [("upload_error", 503), ("upload_reset", None), ("upload_lost", 200)]
 )
 def test_an_upload_can_fail(fault: str, status: int | None) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault(fault, match="cat", count=2)  # the library tries a second time
             dog, cat = await client.slots(("dog.png", len(TINY_PNG)), ("cat.png", len(TINY_PNG)))
@@ -106,11 +108,11 @@ def test_an_upload_can_fail(fault: str, status: int | None) -> None:
             named = {"id": "0", "filename": "cat.png", "uploaded_filename": cat["upload_filename"]}
             assert (await client.say(attachments=[named]))[1]["code"] == 50035
 
-    play(story)
+    play(scenario)
 
 
-def test_an_upload_that_is_not_wanted_can_be_dropped() -> None:
-    async def story() -> None:
+def test_an_unneeded_upload_can_be_deleted() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             (attachment,) = await client.uploaded("a.png")
             path = f"/api/v9/attachments/{attachment['uploaded_filename']}"
@@ -120,11 +122,11 @@ def test_an_upload_that_is_not_wanted_can_be_dropped() -> None:
             assert (status, answer["code"]) == (400, 50035)
             assert answer["errors"]["attachments"]["0"]["uploaded_filename"]["_errors"]
 
-    play(story)
+    play(scenario)
 
 
 def test_a_posted_file_becomes_a_message_with_a_link_to_it() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             attachments = await client.uploaded("my cat.png")
@@ -147,11 +149,11 @@ def test_a_posted_file_becomes_a_message_with_a_link_to_it() -> None:
                 "files": ["my_cat.png"],
             }
 
-    play(story)
+    play(scenario)
 
 
-def test_a_form_with_files_is_as_good_and_other_files_have_no_size_in_pixels() -> None:
-    async def story() -> None:
+def test_a_form_with_files_works_too_and_other_files_have_no_size_in_pixels() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             form = aiohttp.FormData(default_to_multipart=True)
             payload = {"attachments": [{"id": "0", "filename": "a.png"}, {"id": "1", "filename": "b.txt"}]}
@@ -169,11 +171,11 @@ def test_a_form_with_files_is_as_good_and_other_files_have_no_size_in_pixels() -
             assert (await client.call("POST", MESSAGES, data=form))[0] == 200
             assert len(await client.history()) == 2
 
-    play(story)
+    play(scenario)
 
 
 def test_one_nonce_makes_one_message() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             first, second = await client.say("a", nonce="7"), await client.say("a", nonce="7")
             assert first[1]["id"] == second[1]["id"]
@@ -182,7 +184,7 @@ def test_one_nonce_makes_one_message() -> None:
             await client.call("POST", "/_sim/reset")
             assert (await client.say("a", nonce="7"))[1]["id"] != first[1]["id"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_one_nonce_makes_one_message() -> None:
     ],
 )
 def test_a_wrong_message_is_refused(fields: Json, code: int, where: str | None) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             status, answer = await client.call("POST", MESSAGES, json=fields)
             assert (status, answer["code"]) == (400, code)
@@ -204,11 +206,11 @@ def test_a_wrong_message_is_refused(fields: Json, code: int, where: str | None) 
             assert (await client.call("POST", MESSAGES, json=["x"]))[1]["code"] == 50035
             assert (await client.state())["messages"] == []
 
-    play(story)
+    play(scenario)
 
 
-def test_only_ones_own_messages_can_be_deleted() -> None:
-    async def story() -> None:
+def test_only_the_persons_own_messages_can_be_deleted() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             _, own = await client.say("mine")
@@ -220,11 +222,11 @@ def test_only_ones_own_messages_can_be_deleted() -> None:
                 status, answer = await client.call("DELETE", f"{MESSAGES}/{message_id}")
                 assert (status, answer["code"]) == expected
 
-    play(story)
+    play(scenario)
 
 
 def test_a_link_to_a_posted_picture_starts_a_job_and_is_shown_short() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             attachments = await client.uploaded("cat.png", data=tiny_png(9))
@@ -235,12 +237,12 @@ def test_a_link_to_a_posted_picture_starts_a_job_and_is_shown_short() -> None:
             assert "> a red cat** - <@" in final["content"]
             assert client.host not in final["content"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("kind", ["damaged", "text", "unsigned", "deleted"])
 def test_a_link_that_leads_to_no_picture_is_refused(kind: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             data = {"damaged": TINY_PNG[:-20], "text": b"words"}.get(kind, TINY_PNG)
@@ -256,11 +258,11 @@ def test_a_link_that_leads_to_no_picture_is_refused(kind: str) -> None:
             assert (refusal["nonce"], refusal["flags"]) == (body["nonce"], 64)
             assert (await client.state())["interactions"][0]["outcome"] == "refused"
 
-    play(story)
+    play(scenario)
 
 
 def test_a_file_can_come_with_the_interaction_itself() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             command = await client.command("describe")
@@ -275,4 +277,4 @@ def test_a_file_can_come_with_the_interaction_itself() -> None:
             told = await gateway.event("MESSAGE_UPDATE")
             assert await client.download(told["embeds"][0]["image"]["url"]) == (200, TINY_PNG)
 
-    play(story)
+    play(scenario)

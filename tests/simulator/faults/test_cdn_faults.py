@@ -1,4 +1,4 @@
-"""Faults of downloads: too short, too long, no picture at all, from elsewhere."""
+"""Faults of downloads: too short, too long, not a picture, redirected."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def _story(look: Look) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(format="png") as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
             await look(client, (await gateway.final())["attachments"][0])
 
-    play(story)
+    play(scenario)
 
 
-def test_a_download_can_be_short_though_it_is_whole() -> None:
+def test_a_download_can_be_short_although_it_is_complete() -> None:
     async def look(client: Client, attachment: Json) -> None:
         await client.fault("cdn_wrong_length", match="red cat")
         status, data = await client.download(attachment["url"])
@@ -72,7 +72,7 @@ def test_a_download_can_be_a_bomb() -> None:
     _story(look)
 
 
-def test_a_download_can_go_on_and_on() -> None:
+def test_a_download_can_be_very_large() -> None:
     async def look(client: Client, attachment: Json) -> None:
         await client.fault("cdn_huge", megabytes=3)
         async with client.http.get(attachment["url"]) as answer:
@@ -82,7 +82,7 @@ def test_a_download_can_go_on_and_on() -> None:
     _story(look)
 
 
-def test_a_download_can_be_sent_elsewhere_or_be_reset() -> None:
+def test_a_download_can_be_redirected_or_reset() -> None:
     async def look(client: Client, attachment: Json) -> None:
         await client.fault("cdn_redirect", location="http://127.0.0.1:9/x.png")
         async with client.http.get(attachment["url"], allow_redirects=False) as answer:

@@ -55,8 +55,8 @@ def test_tiles_carry_their_jobs_colours_in_reading_order() -> None:
     assert not set(job_colours(UUID)) & set(job_colours(OTHER))
 
 
-def test_a_picture_that_fell_out_of_the_cache_is_rendered_again() -> None:
-    async def story() -> None:
+def test_a_picture_that_was_dropped_from_the_cache_is_rendered_again() -> None:
+    async def scenario() -> None:
         pictures = ImageStore(cache_bytes=1)
         first = Picture(UUID, "a red cat", (64, 64), "png")
         assert await pictures.add("/a", first) == len(render(first))
@@ -67,7 +67,7 @@ def test_a_picture_that_fell_out_of_the_cache_is_rendered_again() -> None:
         assert pictures.prompt_of("/b") == "a red dog"
         pictures.close()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_the_cache_is_bounded_by_bytes_and_keeps_what_was_used_last() -> None:

@@ -1,4 +1,4 @@
-"""What is done to a message without its buttons: message commands and reactions."""
+"""Message commands and reactions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def _react(client: Client, message: Json, emoji: str) -> tuple[int, object
 
 
 def test_cancel_job_stops_the_job_of_a_progress_message() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(seconds_per_job=20) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
@@ -42,11 +42,11 @@ def test_cancel_job_stops_the_job_of_a_progress_message() -> None:
             await client.post(await _body(client, gateway, "Cancel Job", start["id"]))
             assert (await gateway.refusal())["embeds"][0]["title"] == "Invalid request"
 
-    play(story)
+    play(scenario)
 
 
 def test_dm_results_sends_the_picture_directly() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             final, _ = await client.grid(gateway)
@@ -58,7 +58,7 @@ def test_dm_results_sends_the_picture_directly() -> None:
             await client.post(await _body(client, gateway, "DM Results", said["id"]))
             assert (await gateway.refusal())["flags"] == 64
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_dm_results_sends_the_picture_directly() -> None:
     [(None, 3, 400, 50035), ("x", 3, 400, 50035), ("7", 3, 404, 10008), ("7", 1, 400, 50035)],
 )
 def test_a_message_command_needs_its_message(target_id: object, kind: int, status: int, code: int) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             body = await _body(client, gateway, "Cancel Job", target_id)
@@ -74,11 +74,11 @@ def test_a_message_command_needs_its_message(target_id: object, kind: int, statu
             answer_status, answer = await client.post(body)
             assert (answer_status, answer["code"]) == (status, code)
 
-    play(story)
+    play(scenario)
 
 
-def test_an_envelope_brings_the_seed_and_a_cross_takes_the_message_away() -> None:
-    async def story() -> None:
+def test_an_envelope_asks_for_the_seed_and_a_cross_deletes_the_message() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             final, job_uuid = await client.grid(gateway)
@@ -95,11 +95,11 @@ def test_an_envelope_brings_the_seed_and_a_cross_takes_the_message_away() -> Non
             assert (status, answer["code"]) == (404, 10008)
             assert (await _react(client, final, "❌"))[0] == 404
 
-    play(story)
+    play(scenario)
 
 
 def test_a_cross_on_a_progress_message_cancels_its_job() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(seconds_per_job=20) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
@@ -111,4 +111,4 @@ def test_a_cross_on_a_progress_message_cancels_its_job() -> None:
             _, said = await client.say("words")
             assert await _react(client, said, "👍") == (204, None)
 
-    play(story)
+    play(scenario)

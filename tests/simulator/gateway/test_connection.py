@@ -11,8 +11,8 @@ from tests.simulator.harness import Gateway, play, simulated
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_hello_ready_and_ack_come_plain_or_as_one_zlib_stream(compress: bool) -> None:
-    async def story() -> None:
+def test_hello_ready_and_ack_are_plain_or_one_zlib_stream(compress: bool) -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway(compress=compress) as gateway:
             hello = await gateway.receive()
             assert hello["op"] == 10
@@ -27,11 +27,11 @@ def test_hello_ready_and_ack_come_plain_or_as_one_zlib_stream(compress: bool) ->
             await gateway.send(40, {"seq": gateway.seq, "qos": {"ver": 27}})
             await gateway.op(11)
 
-    play(story)
+    play(scenario)
 
 
 def _raw_blocks(data: bytes) -> bytes:
-    """What stands in these blocks of a zstd frame (RFC 8878): all raw, none the last one."""
+    """Return the content of these blocks of a zstd frame (RFC 8878): all raw, none the last one."""
     found = b""
     while data:
         head = int.from_bytes(data[:3], "little")
@@ -43,7 +43,7 @@ def _raw_blocks(data: bytes) -> bytes:
 
 
 def test_a_client_that_asks_for_zstd_stream_gets_one_frame_for_all_its_messages() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("ready_large", megabytes=1)
             url = f"ws://{client.host}/?v=9&encoding=json&compress=zstd-stream"
@@ -57,11 +57,11 @@ def test_a_client_that_asks_for_zstd_stream_gets_one_frame_for_all_its_messages(
                 assert ready["d"]["user"]["id"] == USER_ID
                 assert len(ready["d"]["notes"][USER_ID]) > 128 * 1024
 
-    play(story)
+    play(scenario)
 
 
 def test_permessage_deflate_is_refused() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with (
             simulated() as client,
             client.http.ws_connect(f"ws://{client.host}/?v=9&encoding=json", compress=15) as socket,
@@ -69,11 +69,11 @@ def test_permessage_deflate_is_refused() -> None:
             assert not socket.compress
             assert json.loads((await socket.receive()).data)["op"] == 10
 
-    play(story)
+    play(scenario)
 
 
 def test_capabilities_shape_ready() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             async with client.gateway() as gateway:
                 plain = await gateway.identify()
@@ -88,11 +88,11 @@ def test_capabilities_shape_ready() -> None:
         assert rich["read_state"] == {"entries": [], "partial": False, "version": 0}
         assert rich["merged_members"][0][0]["user_id"] == USER_ID
 
-    play(story)
+    play(scenario)
 
 
 def test_a_bot_gets_its_own_ready_and_then_its_guild() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             ready = await gateway.identify(BOT_TOKEN, intents=1 << 9)
             assert ready["application"]["id"] == ready["user"]["id"] != USER_ID
@@ -100,11 +100,11 @@ def test_a_bot_gets_its_own_ready_and_then_its_guild() -> None:
             assert guild["channels"]
             assert guild["roles"]
 
-    play(story)
+    play(scenario)
 
 
 def test_a_cut_session_resumes_and_is_replayed_what_it_missed() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             async with client.gateway() as first:
                 await first.identify()
@@ -126,11 +126,11 @@ def test_a_cut_session_resumes_and_is_replayed_what_it_missed() -> None:
             assert (await client.state())["resumes"] == 1
             assert (await client.state())["identifies"] == 1
 
-    play(story)
+    play(scenario)
 
 
 def test_a_replay_can_be_asked_for_from_an_earlier_sequence_number() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             async with client.gateway() as first:
                 await first.identify(capabilities=16381)
@@ -140,12 +140,12 @@ def test_a_replay_can_be_asked_for_from_an_earlier_sequence_number() -> None:
                 await second.event("RESUMED")
                 assert [one["t"] for one in second.dispatches] == ["READY_SUPPLEMENTAL", "RESUMED"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
 def test_a_session_ends_when_its_client_closes_for_good(code: int) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             async with client.gateway() as first:
                 await first.identify()
@@ -154,22 +154,22 @@ def test_a_session_ends_when_its_client_closes_for_good(code: int) -> None:
                 await second.resume(first)
                 assert (await second.op(9))["d"] is False
 
-    play(story)
+    play(scenario)
 
 
 def test_a_session_that_is_resumed_elsewhere_loses_its_old_connection() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as first, client.gateway() as second:
             await first.identify()
             await second.resume(first)
             await second.event("RESUMED")
             assert await first.close_code() == 4000
 
-    play(story)
+    play(scenario)
 
 
 def test_unknown_sessions_and_faults_get_op_9() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as first:
             await first.identify()
             async with client.gateway() as stranger:
@@ -187,7 +187,7 @@ def test_unknown_sessions_and_faults_get_op_9() -> None:
                 await third.resume(first)
                 assert (await third.op(9))["d"] is False
 
-    play(story)
+    play(scenario)
 
 
 IDENTIFY = {"token": "wrong", "properties": {}}
@@ -211,7 +211,7 @@ IDENTIFY = {"token": "wrong", "properties": {}}
     ],
 )
 def test_a_broken_rule_has_its_close_code(payload: str | bytes, code: int) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await (
                 gateway.socket.send_str(payload)
@@ -220,11 +220,11 @@ def test_a_broken_rule_has_its_close_code(payload: str | bytes, code: int) -> No
             )
             assert await gateway.close_code() == code
 
-    play(story)
+    play(scenario)
 
 
 def test_a_second_identify_and_a_future_sequence_number_are_refused() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as first:
             await first.identify()
             async with client.gateway() as second:
@@ -235,11 +235,11 @@ def test_a_second_identify_and_a_future_sequence_number_are_refused() -> None:
                 await third.send(2, IDENTIFY)
                 assert await third.close_code() == 4005
 
-    play(story)
+    play(scenario)
 
 
 def test_more_than_120_messages_a_minute_are_too_many_and_the_session_survives() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as first:
             await first.identify()
             for _ in range(120):
@@ -249,32 +249,32 @@ def test_more_than_120_messages_a_minute_are_too_many_and_the_session_survives()
                 await second.resume(first)
                 await second.event("RESUMED")
 
-    play(story)
+    play(scenario)
 
 
 def test_a_client_without_heartbeats_is_closed() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(heartbeat_interval=0.05) as client, client.gateway() as gateway:
             await gateway.identify()
             assert await gateway.close_code() == 4009
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("op", [3, 4, 8, 14, 34, 37, 41])
-def test_what_user_clients_send_besides_is_accepted(op: int) -> None:
-    async def story() -> None:
+def test_other_payloads_of_user_clients_are_accepted(op: int) -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await gateway.socket.send_bytes(json.dumps({"op": op, "d": {"guild_id": GUILD_ID}}).encode())
             await gateway.send(1, gateway.seq)
             await gateway.op(11)
 
-    play(story)
+    play(scenario)
 
 
-def test_control_can_ask_every_connection_to_reconnect_and_swallow_an_ack() -> None:
-    async def story() -> None:
+def test_control_can_ask_every_connection_to_reconnect_and_omit_an_ack() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault("gateway_reconnect")
@@ -286,11 +286,11 @@ def test_control_can_ask_every_connection_to_reconnect_and_swallow_an_ack() -> N
             await gateway.op(11)
             assert (await client.call("GET", "/_sim/faults"))[1]["armed"] == []
 
-    play(story)
+    play(scenario)
 
 
 def test_a_count_cuts_later_connections_too() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("gateway_cut", count=2)
             async with client.gateway() as first:
@@ -299,4 +299,4 @@ def test_a_count_cuts_later_connections_too() -> None:
                 assert isinstance(second, Gateway)
                 await second.identify()
 
-    play(story)
+    play(scenario)

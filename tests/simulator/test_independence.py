@@ -1,4 +1,4 @@
-"""The simulator is another program, and its page tells the truth."""
+"""The simulator is a separate program, and its page of the docs is correct."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _imported(file: Path) -> set[str]:
     return {name for name in ours if not name.startswith("mjwatch.simulator")}
 
 
-def test_of_the_service_it_knows_only_discords_numbers() -> None:
+def test_it_imports_only_discords_numbers_from_the_service() -> None:
     files = sorted((ROOT / "mjwatch/simulator").rglob("*.py"))
     assert len(files) > 20
     assert set().union(*(_imported(file) for file in files)) == {"mjwatch.discord.protocol"}
@@ -46,6 +46,6 @@ def test_the_page_names_every_option_and_both_tokens() -> None:
     assert BOT_TOKEN in PAGE
 
 
-def test_every_fault_is_tried_by_a_test_of_the_simulator() -> None:
-    tests = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
+def test_every_fault_is_used_in_a_test_of_the_simulator() -> None:
+    tests = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.rglob("test_*.py"))
     assert [name for name in CATALOGUE if f'"{name}' not in tests] == []

@@ -1,4 +1,4 @@
-"""Downloads: signed, expiring, whole but for faults; uploads by address."""
+"""Downloads: signed, expiring, complete unless a fault is armed; uploads by address."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def _final(client: Client) -> Json:
 
 @pytest.mark.parametrize(("kind", "grid"), [("png", 512), ("webp", 512), ("png", 64)])
 def test_a_grid_is_what_its_attachment_says(kind: str, grid: int) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(format=kind, grid=grid) as client:
             (attachment,) = (await _final(client))["attachments"]
             status, data = await client.download(attachment["url"])
@@ -44,11 +44,11 @@ def test_a_grid_is_what_its_attachment_says(kind: str, grid: int) -> None:
             assert copy != data
             assert (await client.state())["downloads"] == 2
 
-    play(story)
+    play(scenario)
 
 
 def test_an_address_must_be_signed_by_the_simulator() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             url = (await _final(client))["attachments"][0]["url"]
             assert url.endswith("&")
@@ -68,10 +68,10 @@ def test_an_address_must_be_signed_by_the_simulator() -> None:
                 path = "/api/v9/attachments/refresh-urls"
                 assert (await client.call("POST", path, json={"attachment_urls": wrong}))[0] == 400
 
-    play(story)
+    play(scenario)
 
 
-def test_a_signature_expires_and_every_reading_signs_anew() -> None:
+def test_a_signature_expires_and_every_reading_signs_again() -> None:
     now = 1_780_000_000.0
     signer = Signer(86_400, clock=lambda: now)
     path = "/attachments/1/2/a.png"
@@ -88,16 +88,16 @@ def test_a_signature_expires_and_every_reading_signs_anew() -> None:
 
 
 def test_an_expired_address_is_gone_and_the_history_has_a_fresh_one() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(url_lifetime=0) as client:
             final = await _final(client)
             assert await client.download(final["attachments"][0]["url"]) == GONE
 
-    play(story)
+    play(scenario)
 
 
 def test_a_login_at_the_cdn_or_at_an_upload_address_is_counted() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             url = (await _final(client))["attachments"][0]["url"]
             await client.download(url)
@@ -105,11 +105,11 @@ def test_a_login_at_the_cdn_or_at_an_upload_address_is_counted() -> None:
             await client.download(url, headers={"Authorization": "something"})
             assert (await client.state())["cdn_with_authorization"] == 1
 
-    play(story)
+    play(scenario)
 
 
-def test_faults_spoil_one_download() -> None:
-    async def story() -> None:
+def test_faults_affect_one_download() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             url = (await _final(client))["attachments"][0]["url"]
             await client.fault("cdn_404", match="red cat")
@@ -121,11 +121,11 @@ def test_faults_spoil_one_download() -> None:
             await client.fault("cdn_slow", seconds=0.05)
             assert await client.download(url) == (200, whole)
 
-    play(story)
+    play(scenario)
 
 
-def test_an_upload_is_put_without_a_login_and_can_be_dropped() -> None:
-    async def story() -> None:
+def test_an_upload_needs_no_login_and_can_be_deleted() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             path = f"/api/v9/channels/{CHANNEL_ID}/attachments"
             asked = {"files": [{"id": "0", "filename": "ref.png", "file_size": 3}]}
@@ -145,4 +145,4 @@ def test_an_upload_is_put_without_a_login_and_can_be_dropped() -> None:
             for wrong in wrongs:
                 assert (await client.call("POST", path, json=wrong))[0] == 400
 
-    play(story)
+    play(scenario)

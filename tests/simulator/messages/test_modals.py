@@ -1,4 +1,4 @@
-"""Modals: which presses open one, what it looks like, and what is taken of it."""
+"""Modals: which presses open one, its form, and its submission."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mjwatch.simulator.messages.modals import (
     Interaction,
     ModalForm,
     OpenModals,
-    checked_words,
+    checked_field_text,
 )
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, CHANNELS, USER_ID
 from tests.simulator.harness import play, simulated
@@ -62,7 +62,7 @@ async def _remix(client: Client) -> None:
 def test_in_remix_mode_a_press_opens_a_modal_and_renders_nothing(
     below: str, button: str, custom_id: str, field: str
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             message, job_uuid = await (client.grid if below == "grid" else client.single)(gateway)
@@ -82,11 +82,11 @@ def test_in_remix_mode_a_press_opens_a_modal_and_renders_nothing(
             assert (pressed["outcome"], pressed["type"], pressed["job_uuid"]) == ("modal", 3, None)
             assert len(state["renderings"]) == before
 
-    play(story)
+    play(scenario)
 
 
-def test_a_modal_that_is_sent_in_makes_the_job_with_the_new_prompt() -> None:
-    async def story() -> None:
+def test_a_submitted_modal_starts_the_job_with_the_new_prompt() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -113,7 +113,7 @@ def test_a_modal_that_is_sent_in_makes_the_job_with_the_new_prompt() -> None:
             assert executed["pressed"] == f"MJ::JOB::variation::2::{grid_uuid}"
             assert executed["message_id"] == grid["id"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,10 @@ def test_a_modal_that_is_sent_in_makes_the_job_with_the_new_prompt() -> None:
         ("MJ::JOB::reroll::0::{u}::SOLO", "a blue dog", "**a blue dog** - <@{me}> (fast)"),
     ],
 )
-def test_an_old_prompt_is_no_remix_and_a_reroll_has_no_label(button: str, words: str, content: str) -> None:
-    async def story() -> None:
+def test_an_unchanged_prompt_is_no_remix_and_a_reroll_has_no_label(
+    button: str, words: str, content: str
+) -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -133,11 +135,11 @@ def test_an_old_prompt_is_no_remix_and_a_reroll_has_no_label(button: str, words:
             await client.submit(gateway, await gateway.modal(), words)
             assert (await gateway.final())["content"] == content.format(me=USER_ID)
 
-    play(story)
+    play(scenario)
 
 
-def test_custom_zoom_asks_without_remix_too() -> None:
-    async def story() -> None:
+def test_custom_zoom_opens_a_modal_without_remix_too() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             single, job_uuid = await client.single(gateway)
@@ -150,7 +152,7 @@ def test_custom_zoom_asks_without_remix_too() -> None:
             picture = final["attachments"][0]
             assert picture["height"] * 2 == picture["width"] * 3
 
-    play(story)
+    play(scenario)
 
 
 def _change(body: Json, path: str, value: object) -> None:
@@ -197,10 +199,10 @@ def _change(body: Json, path: str, value: object) -> None:
         ),
     ],
 )
-def test_a_modal_that_is_sent_in_wrongly_is_refused_and_stays_open(
+def test_a_modal_that_is_submitted_wrongly_is_refused_and_stays_open(
     path: str, value: object, status: int, code: int, where: str | None
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -218,11 +220,11 @@ def test_a_modal_that_is_sent_in_wrongly_is_refused_and_stays_open(
             assert await client.post(body) == (204, None)
             assert (await client.post(body))[1]["code"] == 10062
 
-    play(story)
+    play(scenario)
 
 
 def test_a_modal_can_expire_at_once() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -232,7 +234,7 @@ def test_a_modal_can_expire_at_once() -> None:
             status, answer = await client.post(await client.submission(gateway, await gateway.modal(), "x"))
             assert (status, answer["code"]) == (404, 10062)
 
-    play(story)
+    play(scenario)
 
 
 def test_a_modal_is_forgotten_after_a_quarter_of_an_hour() -> None:
@@ -245,7 +247,7 @@ def test_a_modal_is_forgotten_after_a_quarter_of_an_hour() -> None:
 
 
 def test_a_modal_may_never_come() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             single, job_uuid = await client.single(gateway)
@@ -257,12 +259,12 @@ def test_a_modal_may_never_come() -> None:
             await gateway.op(11)
             assert "INTERACTION_MODAL_CREATE" not in [one["t"] for one in gateway.dispatches]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(("fault", "last"), [("modal_first", "INTERACTION_SUCCESS"), ("modal_late", "")])
 def test_a_modal_may_come_early_or_late_or_unasked(fault: str, last: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -273,11 +275,11 @@ def test_a_modal_may_come_early_or_late_or_unasked(fault: str, last: str) -> Non
             if last:
                 await gateway.event(last)
 
-    play(story)
+    play(scenario)
 
 
 def test_vary_region_opens_a_page_and_renders_nothing() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             single, job_uuid = await client.single(gateway)
@@ -288,11 +290,11 @@ def test_vary_region_opens_a_page_and_renders_nothing() -> None:
             assert not page["iframe_path"].startswith("/captcha/")
             assert await client.outcomes() == ["done", "done", "modal"]
 
-    play(story)
+    play(scenario)
 
 
-def test_a_captcha_can_take_the_place_of_a_modal_and_of_a_job() -> None:
-    async def story() -> None:
+def test_a_captcha_can_replace_a_modal_and_a_job() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             single, job_uuid = await client.single(gateway)
@@ -302,10 +304,12 @@ def test_a_captcha_can_take_the_place_of_a_modal_and_of_a_job() -> None:
             assert page["iframe_path"].startswith("/captcha/embedded/")
             assert await client.outcomes() == ["done", "done", "refused"]
 
-    play(story)
+    play(scenario)
 
 
-def test_a_form_with_another_form_inside_is_no_form() -> None:
+def test_a_form_inside_a_form_is_refused() -> None:
     with pytest.raises(ApiError) as refused:
-        checked_words({"custom_id": FORM.custom_id, "components": [{"type": 1, "components": [[]]}]}, FORM)
+        checked_field_text(
+            {"custom_id": FORM.custom_id, "components": [{"type": 1, "components": [[]]}]}, FORM
+        )
     assert refused.value.body["code"] == 50035

@@ -28,7 +28,7 @@ def _custom_ids(message: Json) -> list[str]:
 
 
 def test_u2_gives_the_second_tile_at_once_and_marks_its_button() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(format="png", grid=128, max_running=1) as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -53,7 +53,7 @@ def test_u2_gives_the_second_tile_at_once_and_marks_its_button() -> None:
             assert (executed["outcome"], executed["custom_id"]) == ("done", custom_id)
             assert f"MJ::JOB::high_variation::1::{executed['job_uuid']}::SOLO" in _custom_ids(single)
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_u2_gives_the_second_tile_at_once_and_marks_its_button() -> None:
         ("reroll::0", "Rerolling **a red cat**", ""),
     ],
 )
-def test_a_new_grid_replies_to_the_old_one_and_tells_its_uuid_from_the_start(
+def test_a_new_grid_replies_to_the_old_one_and_shows_its_uuid_from_the_start(
     action: str, lead: str, label: str
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -90,11 +90,11 @@ def test_a_new_grid_replies_to_the_old_one_and_tells_its_uuid_from_the_start(
             assert final["type"] == 19
             assert f"MJ::JOB::upsample::1::{job_uuid}" in _custom_ids(final)
 
-    play(story)
+    play(scenario)
 
 
 def test_a_button_job_can_be_cancelled() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(seconds_per_job=0.4) as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -107,11 +107,11 @@ def test_a_button_job_can_be_cancelled() -> None:
             outcomes = [one["outcome"] for one in (await client.state())["interactions"]]
             assert outcomes == ["done", "cancelled", "done"]
 
-    play(story)
+    play(scenario)
 
 
-def test_a_heart_is_acknowledged_and_a_speed_switched() -> None:
-    async def story() -> None:
+def test_a_heart_is_acknowledged_and_a_speed_is_changed() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -129,7 +129,7 @@ def test_a_heart_is_acknowledged_and_a_speed_switched() -> None:
             await client.imagine("a red dog", gateway)
             assert (await gateway.final())["content"].endswith("(relaxed)")
 
-    play(story)
+    play(scenario)
 
 
 def _plan(prompt: str = "a red cat --ar 3:2", *, version: str = "") -> RenderPlan:
@@ -187,7 +187,7 @@ def test_a_pan_moves_the_aspect_ratio_to_the_end(custom_id: str, echo: str) -> N
         "",
     ],
 )
-def test_other_buttons_make_nothing(custom_id: str) -> None:
+def test_other_buttons_start_no_job(custom_id: str) -> None:
     assert plan_for_button(custom_id, _plan(), "2", PROFILES["2026"], 2048) is None
 
 
@@ -254,10 +254,10 @@ def test_each_year_has_its_rows_below_a_single_picture(
 @pytest.mark.parametrize(
     ("profile", "label"), [("2024", "Upscale (Subtle)"), ("2026", "Redo Upscale (Subtle)")]
 )
-def test_a_used_upscale_is_marked_and_offered_as_a_redo_below_the_new_picture(
+def test_a_used_upscale_is_marked_and_becomes_a_redo_below_the_new_picture(
     profile: ProfileName, label: str
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(profile=profile) as client, client.gateway() as gateway:
             await gateway.identify()
             single, job_uuid = await client.single(gateway, "a red cat --ar 3:2")
@@ -277,12 +277,12 @@ def test_a_used_upscale_is_marked_and_offered_as_a_redo_below_the_new_picture(
             picture = final["attachments"][0]
             assert picture["width"] == 2 * single["attachments"][0]["width"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("fault", ["ephemeral_job", "components_v2"])
 def test_buttons_work_below_results_of_another_kind(fault: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.fault(fault)
@@ -294,11 +294,11 @@ def test_buttons_work_below_results_of_another_kind(fault: str) -> None:
             assert marked["flags"] == grid["flags"]
             assert "Image #4" in (await gateway.final())["content"]
 
-    play(story)
+    play(scenario)
 
 
 def test_a_used_reroll_is_green() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -306,7 +306,7 @@ def test_a_used_reroll_is_green() -> None:
             marked = await gateway.event("MESSAGE_UPDATE", lambda message: message["id"] == grid["id"])
             assert marked["components"][0]["components"][4]["style"] == 3
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_a_used_reroll_is_green() -> None:
     ],
 )
 def test_a_wrong_press_is_refused(changes: Json, status: int, code: int, where: str | None) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -341,12 +341,12 @@ def test_a_wrong_press_is_refused(changes: Json, status: int, code: int, where: 
             assert where is None or answer["_errors"][0]["code"]
             assert len((await client.state())["renderings"]) == 1
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(("fault", "answer"), [("button_gone", (400, 50035)), ("message_gone", (404, 10008))])
 def test_a_button_or_its_message_can_be_gone(fault: str, answer: tuple[int, int]) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             grid, grid_uuid = await client.grid(gateway)
@@ -357,12 +357,12 @@ def test_a_button_or_its_message_can_be_gone(fault: str, answer: tuple[int, int]
                 assert number == 1 or (status, told["code"]) == answer
             assert await client.outcomes() == ["done", "done"]
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize("title", ["Slow Down!", "Job action restricted"])
 def test_a_press_can_be_refused(title: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             single, job_uuid = await client.single(gateway)
@@ -375,4 +375,4 @@ def test_a_press_can_be_refused(title: str) -> None:
             assert refusal["message_reference"]["message_id"] == single["id"]
             assert await client.outcomes() == ["done", "done", "refused"]
 
-    play(story)
+    play(scenario)

@@ -1,4 +1,4 @@
-"""Prompts that are many, and the question that the bot asks about them."""
+"""Permutations, and the confirmation that the bot asks for."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.simulator.harness import play, simulated
         ("a {red} cat", ["a red cat"]),
     ],
 )
-def test_a_prompt_stands_for_so_many(prompt: str, prompts: list[str]) -> None:
+def test_a_permutation_has_so_many_prompts(prompt: str, prompts: list[str]) -> None:
     assert expanded(prompt) == prompts
 
 
 @given(st.text(alphabet="{}, a\\-r9", max_size=60))
-def test_no_prompt_stands_for_too_many(prompt: str) -> None:
+def test_no_permutation_has_too_many_prompts(prompt: str) -> None:
     assert 1 <= len(expanded(prompt)) <= JOBS_MAX + 1
 
 
 @pytest.mark.parametrize("prompt", ["a {red, blue} cat", "a cat --repeat 2"])
-def test_nothing_is_rendered_before_the_question_is_answered(prompt: str) -> None:
-    async def story() -> None:
+def test_nothing_is_rendered_before_the_confirmation(prompt: str) -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             body = await client.imagine(prompt, gateway)
@@ -60,11 +60,11 @@ def test_nothing_is_rendered_before_the_question_is_answered(prompt: str) -> Non
             status, _ = await client.post(await client.press_body(gateway, question, no["custom_id"]))
             assert status == 400
 
-    play(story)
+    play(scenario)
 
 
-def test_no_means_that_nothing_is_rendered() -> None:
-    async def story() -> None:
+def test_after_no_nothing_is_rendered() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("{a, b}", gateway)
@@ -74,11 +74,11 @@ def test_no_means_that_nothing_is_rendered() -> None:
             assert await client.outcomes() == ["asked", "done"]
             assert (await client.state())["renderings"] == []
 
-    play(story)
+    play(scenario)
 
 
 def test_too_many_and_banned_ones_are_refused_without_a_question() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             for prompt, title in (
@@ -89,4 +89,4 @@ def test_too_many_and_banned_ones_are_refused_without_a_question() -> None:
                 assert (await gateway.refusal())["embeds"][0]["title"] == title
             assert await client.outcomes() == ["refused", "refused"]
 
-    play(story)
+    play(scenario)

@@ -66,7 +66,7 @@ def test_a_good_body_becomes_an_interaction() -> None:
 
 
 @given(JSON)
-def test_anything_else_is_an_error_of_discords(body: object) -> None:
+def test_any_other_body_gets_an_error_of_discord(body: object) -> None:
     assert isinstance(_outcome(body), ApiError)
 
 

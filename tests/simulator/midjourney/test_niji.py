@@ -1,4 +1,4 @@
-"""niji・journey: a second application with commands, a voice and buttons of its own."""
+"""niji・journey: a second application with its own commands, author and buttons."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def _imagine(client: Client, gateway: Gateway, prompt: str) -> Json:
 
 
 def test_the_index_of_a_guild_has_both_applications_once_niji_has_joined_that_of_a_dm_only_its_own() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             guild = f"/api/v9/guilds/{GUILD_ID}/application-command-index"
             _, index = await client.call("GET", guild)
@@ -42,11 +42,11 @@ def test_the_index_of_a_guild_has_both_applications_once_niji_has_joined_that_of
                 assert {one["application_id"] for one in index["application_commands"]} == set(applications)
             assert len({one.id for one in (*COMMANDS.values(), *NIJI_COMMANDS.values())}) == 34
 
-    play(story)
+    play(scenario)
 
 
-def test_its_messages_are_its_own_and_say_which_niji_it_is() -> None:
-    async def story() -> None:
+def test_its_messages_have_its_author_and_its_niji_version() -> None:
+    async def scenario() -> None:
         async with simulated(profile="2024") as client, client.gateway() as gateway:
             await client.fault("niji_joins")
             await gateway.identify()
@@ -58,11 +58,11 @@ def test_its_messages_are_its_own_and_say_which_niji_it_is() -> None:
             assert final["author"]["id"] == NIJI_ID
             assert final["content"].startswith("**a red cat --niji 6** - <@")
 
-    play(story)
+    play(scenario)
 
 
-def test_its_buttons_are_pressed_in_its_name_only() -> None:
-    async def story() -> None:
+def test_its_buttons_are_pressed_only_with_its_application_id() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await client.fault("niji_joins")
             await gateway.identify()
@@ -84,11 +84,11 @@ def test_its_buttons_are_pressed_in_its_name_only() -> None:
             assert await client.post(sent) == (204, None)
             assert (await gateway.final())["author"]["id"] == NIJI_ID
 
-    play(story)
+    play(scenario)
 
 
 def test_a_version_of_midjourneys_command_is_stale_for_it() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("niji_joins")
             foreign = await client.body(application_id=NIJI_ID)
@@ -109,4 +109,4 @@ def test_a_version_of_midjourneys_command_is_stale_for_it() -> None:
                 "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION",
             )
 
-    play(story)
+    play(scenario)
