@@ -39,7 +39,7 @@ def make_jobs(
     try:
         _check_size(file)
         name = file.path.rpartition("/")[2]
-        found = read_prompt_file(file.data, name, max_jobs=max_jobs, references=file.around)
+        found = read_prompt_file(file.data, name, max_jobs=max_jobs, references=file.references)
     except PromptFileError as error:
         return [rejected(source, error, now, new_id())]
     warnings = tuple(Note(now, f"warning: {warning}") for warning in found.warnings)

@@ -63,7 +63,7 @@ class Running:
     def left(self) -> dict[str, str]:
         """What is left alone in the inbox, and why."""
         self.scans()
-        return {left.path: left.why for left in self.last.left}
+        return {ignored.path: ignored.why for ignored in self.last.ignored}
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever takes any time at all hangs."""
     for module, name in (
         (working, "LONGEST_EFFECT"),
-        (looking, "LONGEST_LOOK"),
+        (looking, "LONGEST_TURN"),
         (connecting, "LONGEST_ROUND"),
         (building, "LONGEST_TURN"),
     ):

@@ -583,4 +583,4 @@ def test_what_is_awaited_for_long_is_told(root: Path, monkeypatch: pytest.Monkey
         while found != wanted:
             event = it.events.get(timeout=HANG)
             assert isinstance(event, InboxScanned)
-            found = {left.path: left.why for left in event.left}
+            found = {ignored.path: ignored.why for ignored in event.ignored}

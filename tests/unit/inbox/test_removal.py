@@ -185,6 +185,6 @@ def test_what_is_held_is_told_of_at_once_and_not_at_the_next_full_look(root: Pat
         file = it.settled()
         time.sleep(0.2)  # the look that found it is over, as it is when an answer comes from the journal
         it.inbox.defer(file.path, "it came too often", 10 * HANG)
-        while not (isinstance(told := it.events.get(timeout=HANG), InboxScanned) and told.left):
+        while not (isinstance(told := it.events.get(timeout=HANG), InboxScanned) and told.ignored):
             pass
-        assert [(left.path, left.why) for left in told.left] == [(file.path, "it came too often")]
+        assert [(ignored.path, ignored.why) for ignored in told.ignored] == [(file.path, "it came too often")]
