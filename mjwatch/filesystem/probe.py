@@ -19,7 +19,7 @@ _COUNTED_AT_MOST = 100_000
 
 
 def writable(folder: Path) -> str | None:
-    """Return None if a file can be made, renamed and removed here, or the folder can be made; else why not."""
+    """Return None if files can be made, renamed and removed here, or the folder can be made; else why not."""
     try:
         if not folder.exists():
             return _can_be_made(folder)

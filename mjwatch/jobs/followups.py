@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
-from mjwatch.midjourney.buttons import find, opens_form, why_not
+from mjwatch.midjourney.buttons import explain_missing, find_button, opens_form
 from mjwatch.model import ButtonPress, Job, Note, Prompt, Refusal, RefusalClass, ResultKind, State
 from mjwatch.prompts.actions import ALL, ON_PICTURE, canonical, split_number, takes_text, zoom_factor
 
@@ -76,10 +76,10 @@ def _picture_before(action: str, buttons: Sequence[Button]) -> str | None:
     """The U button of the picture that must stand alone first, where this message has only that button."""
     name, number = split_number(action)
     on_picture = (name in ON_PICTURE or zoom_factor(name) is not None) and not name.startswith("extend")
-    if not on_picture or find(action, buttons) is not None:
+    if not on_picture or find_button(action, buttons) is not None:
         return None
     picture = f"U{number or 1}"
-    return picture if find(picture, buttons) is not None else None
+    return picture if find_button(picture, buttons) is not None else None
 
 
 def _prompt(parent: Job, wish: Prompt) -> Prompt:
@@ -123,9 +123,9 @@ def _pressing(child: Job, parent: Job, wish: Prompt, now: float) -> Job:
     child = replace(child, prompt=replace(child.prompt, action=action))
     if button is None:
         picture = _picture_before(action, result.buttons)
-        button = find(picture, result.buttons) if picture else None
+        button = find_button(picture, result.buttons) if picture else None
         if picture is None or button is None or words or wish.then:
-            raise _ImpossibleError(why_not(action, result.buttons))
+            raise _ImpossibleError(explain_missing(action, result.buttons))
         child = _left_to_picture(child, picture, action, now)
     form = opens_form(button.custom_id)
     return replace(
@@ -152,8 +152,8 @@ def _button_for(action: str, words: str | None, buttons: Sequence[Button]) -> Bu
     """The plain zooms take new words only in Remix mode; the form of Custom Zoom takes them always."""
     if words is not None and zoom_factor(action) is not None:
         by_form = next((button for button in buttons if opens_form(button.custom_id)), None)
-        return by_form or find(action, buttons)
-    return find(action, buttons)
+        return by_form or find_button(action, buttons)
+    return find_button(action, buttons)
 
 
 def _left_to_picture(child: Job, picture: str, action: str, now: float) -> Job:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch import events as ev
 from mjwatch.discord.json_values import id_of, object_of, snowflake_of
 from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
-from mjwatch.midjourney.buttons import cancel_of
+from mjwatch.midjourney.buttons import cancel_button_of
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, expected_of
 from mjwatch.midjourney.matching.foreign_jobs import (
@@ -297,11 +297,13 @@ def _shows_again(owner: str, message: ParsedMessage, job: Job) -> bool:
 def _job_events(message: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEvent]:
     match message.kind:
         case MessageKind.STARTED if message.message_id:
-            yield ev.Started(message.message_id, message.interaction_id, message.job_uuid, cancel_of(message))
+            yield ev.Started(
+                message.message_id, message.interaction_id, message.job_uuid, cancel_button_of(message)
+            )
         case MessageKind.PROGRESS:
             if job.message_id is None and message.message_id:
                 yield ev.Started(message.message_id, message.interaction_id, message.job_uuid)
-            yield ev.Progressed(message.percent, message.job_uuid, cancel_of(message))
+            yield ev.Progressed(message.percent, message.job_uuid, cancel_button_of(message))
         case MessageKind.QUEUED if _of_present_attempt(message, job):
             yield ev.QueuedByBot()
         case MessageKind.REFUSED if message.error is not None and _of_present_attempt(message, job):
@@ -311,7 +313,7 @@ def _job_events(message: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEve
         case kind if kind in FINALS or (kind in expected_of(job).finals and message.text):
             yield _finished(message, by)
         case MessageKind.NOTICE if message.job_uuid and message.message_id == job.message_id:
-            yield ev.Progressed(None, message.job_uuid, cancel_of(message))  # a part of the progress
+            yield ev.Progressed(None, message.job_uuid, cancel_button_of(message))  # a part of the progress
         case _:
             pass
 

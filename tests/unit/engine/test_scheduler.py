@@ -32,7 +32,7 @@ from mjwatch.model import (
     UploadedImage,
 )
 from tests.helpers.job_factory import made_job
-from tests.helpers.message_shapes import STRANGER, create, result
+from tests.helpers.message_shapes import OTHER_USER, create, result
 from tests.unit.engine.test_loop import READY, House
 from tests.unit.journal.test_reader import memory_journal
 
@@ -481,7 +481,7 @@ def test_the_history_is_searched_once_for_a_job_in_doubt_and_then_only_what_is_n
     give(house, "doubtful", Prompt("a red cat"))
     house.feed(ev.ForJob("doubtful", ev.InteractionFailed("no answer in time")))
     assert house.job("doubtful").state is State.IN_DOUBT
-    house.feed(create(result("900", "a heron", uuid=UUID, who=STRANGER)))
+    house.feed(create(result("900", "a heron", uuid=UUID, who=OTHER_USER)))
 
     def reads() -> list[ef.Effect]:
         again = replace(READY, session_id=f"session-{house.now}")
@@ -490,7 +490,7 @@ def test_the_history_is_searched_once_for_a_job_in_doubt_and_then_only_what_is_n
     assert reads() == [ef.ReadHistory("500", ())]
     house.feed(ev.HistoryRead((), "900"))
     assert reads() == [ef.ReadHistory("500", ())]  # an empty page may be a missing right to read
-    house.feed(ev.HistoryRead((result("900", "a heron", uuid=UUID, who=STRANGER),), "900"))
+    house.feed(ev.HistoryRead((result("900", "a heron", uuid=UUID, who=OTHER_USER),), "900"))
     assert reads() == [ef.ReadHistory("900", ())]
     house.feed(ev.HistoryRead((), "900"), ev.ForJob("doubtful", ev.RetryRequested()))
     house.feed(ev.ForJob("doubtful", ev.InteractionFailed("no answer in time")))

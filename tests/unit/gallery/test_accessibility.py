@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One with a bit of everything, and a service that is paused."""
+    """A gallery with a bit of everything, and a service that is paused."""
     outbox = tmp_path_factory.mktemp("gallery") / "outbox"
     an_outbox(outbox, 40)
     gallery = Gallery(outbox, outbox.parent / "state")

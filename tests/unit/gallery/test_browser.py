@@ -195,7 +195,7 @@ STATUS = {
 }
 
 
-def test_the_banner_tells_what_runs_and_why_it_is_paused(browser: Browser, tmp_path: Path) -> None:
+def test_the_banner_shows_what_runs_and_why_it_is_paused(browser: Browser, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     gallery_on_disk = bring_up(outbox)
     with shown(browser, outbox, **PHONE) as gallery:

@@ -1,4 +1,4 @@
-"""What the gallery's page is given: nothing of a manifest is believed, and nothing of it leaves its place.
+"""What the gallery's page gets: nothing in a manifest is trusted, and no text of it becomes markup or code.
 
 Seen to catch: a file name that leads out of the folder; a parameter that becomes the object's prototype; the
 two line separators that end a line of a script; a chunk that was cut short, taken for a whole one.
@@ -193,7 +193,7 @@ def test_a_chunks_lines_come_back(lines: list[str], number: int) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 40, 3))
-def test_a_chunk_that_was_cut_short_is_told_apart(cut: int) -> None:
+def test_a_chunk_that_was_cut_short_is_recognized(cut: int) -> None:
     whole = chunk_script(1, ['{"id":"a"}', '{"id":"b"}'])
     with pytest.raises(ValueError, match="not a chunk"):
         chunk_lines(whole[:-cut])

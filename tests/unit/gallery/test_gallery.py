@@ -1,7 +1,7 @@
-"""The gallery on disk: what is added one by one is what a rebuild makes, and a crash anywhere is mended.
+"""The gallery on disk: what is added one by one is what a rebuild makes, and a crash anywhere is repaired.
 
 Seen to catch: an index written before its chunk; an entry without its thumbnail; entries of folders that were
-taken away; a folder that can't be looked into, taken for an empty one; a page of another version left there.
+taken away; a folder that can't be read, taken for an empty one; a page of another version left there.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def test_what_was_entered_twice_is_there_once_after_the_next_start(gallery: Gall
     assert files(outbox) == before
 
 
-def test_what_is_not_the_services_own_is_not_looked_into(
+def test_folders_that_are_not_the_services_own_are_not_scanned(
     gallery: Gallery, outbox: Path, tmp_path: Path
 ) -> None:
     folder = a_folder(outbox, a_job(1))
@@ -204,7 +204,7 @@ def test_what_is_not_the_services_own_is_not_looked_into(
     assert list(scan_outbox(outbox).stamps) == [folder]
 
 
-def test_a_folder_that_can_not_be_looked_into_loses_none_of_its_jobs() -> None:
+def test_a_folder_that_can_not_be_read_loses_none_of_its_jobs() -> None:
     page_module.render("0", "0")  # loads what the user without rights may not be able to load
     with unprivileged() as place:
         outbox = place / "outbox"
@@ -260,7 +260,7 @@ def crash_after(patch: pytest.MonkeyPatch, writes: int) -> None:
 
 
 @pytest.mark.parametrize("writes", range(22))
-def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_mends(
+def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_repairs(
     outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     monkeypatch.setattr(gallery_module, "CHUNK", 3)
@@ -289,7 +289,7 @@ def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_mends(
 
 @pytest.mark.parametrize("name", ["jobs-0001.js", "jobs-0002.js", "index.js"])
 @pytest.mark.parametrize("data", [b"", b"gallery.jobs(1, [\n{", None])
-def test_a_damaged_part_is_made_anew(
+def test_a_damaged_part_is_written_again(
     outbox: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes | None
 ) -> None:
     monkeypatch.setattr(gallery_module, "CHUNK", 3)

@@ -1,7 +1,7 @@
-"""The gallery's thread: nothing waits for it, nothing ends it, and it catches up with what it missed.
+"""The gallery's thread: nothing waits for it, no error ends it, and it catches up with what it missed.
 
-Seen to catch: a folder that was published while the outbox was looked through, lost; a queue without an end;
-a stop that leaves out what was published before it; one fault that ends the thread.
+Seen to catch: a folder that was published while the outbox was scanned, lost; a queue without an end;
+a stop that leaves out what was published before it; an error that ends the thread.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HANG = deadline(30.0)
 
 
 class FakeGallery:
-    """Notes what it is asked to do; each call may be held up or go wrong."""
+    """Record its calls; each call may be held up or fail."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
@@ -85,7 +85,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_a_start_installs_mends_and_tidies_in_this_order() -> None:
+def test_a_start_installs_repairs_and_tidies_in_this_order() -> None:
     gallery = FakeGallery()
     gallery.missing = [f"f{n}" for n in range(BATCH + 1)]
     missing = tuple(gallery.missing)
@@ -100,7 +100,7 @@ def test_a_start_installs_mends_and_tidies_in_this_order() -> None:
     ]
 
 
-def test_one_that_need_not_mend_only_adds() -> None:
+def test_an_updater_that_need_not_repair_only_adds() -> None:
     gallery = FakeGallery()
     with running(gallery, repair_first=False) as updater:
         updater.published("a")
@@ -127,7 +127,7 @@ def test_what_is_published_goes_before_what_an_earlier_run_left_out() -> None:
     assert len(gallery.added()) == 1 + 3 * BATCH
 
 
-def test_publishing_never_waits_and_more_than_fits_is_found_by_looking(
+def test_publishing_never_waits_and_more_than_fits_is_found_by_a_scan(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(updater_module, "QUEUE", 4)
@@ -145,7 +145,7 @@ def test_publishing_never_waits_and_more_than_fits_is_found_by_looking(
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OutboxError("nothing is mounted")])
-def test_what_can_not_be_written_is_told_once_and_tried_again(
+def test_a_gallery_that_can_not_be_written_is_logged_once_and_tried_again(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     gallery = FakeGallery()
@@ -184,7 +184,7 @@ def test_a_stop_adds_what_was_published_and_leaves_the_rest_to_the_next_start() 
     assert len(gallery.added()) < 100 * BATCH
 
 
-def test_a_stop_waits_no_longer_than_it_is_told() -> None:
+def test_a_stop_waits_no_longer_than_its_patience() -> None:
     gallery = FakeGallery()
     gallery.may_go.clear()
     with running(gallery) as updater:

@@ -53,7 +53,7 @@ def write(root: Path, **files: str) -> None:
 
 
 def settled(it: Running) -> dict[str, str | None]:
-    """Everything that is handed on until nothing is waited for, and what each belongs to."""
+    """Return every file handed over until none is waited for, and the prompt file that each belongs to."""
     found: dict[str, str | None] = {}
     scans = 0
     while scans < 3:
@@ -178,8 +178,8 @@ def test_the_page_goes_with_the_manifest_if_it_is_still_ours(root: Path) -> None
     write(folder, dog__txt="a dog\n", manifest__json=manifest(), ERROR__md=PAGE)
     with running(root) as it:
         files = [it.settled(), it.settled()]
-        [one] = [file for file in files if file.belongs_to]
-        [(path, identity)] = one.companions
+        [manifest_file] = [file for file in files if file.belongs_to]
+        [(path, identity)] = manifest_file.companions
         assert path == f"dog-{JOB}/ERROR.md"
         assert it.inbox.remove(path, identity)
     assert not (folder / "ERROR.md").exists()
@@ -261,7 +261,7 @@ def test_a_manifest_that_is_still_being_written_waits(root: Path) -> None:
         assert it.settled().data == manifest().encode()
 
 
-# ---- what was handed on
+# ---- files in flight
 
 
 LOOK = (1, 1, 6, 1, 1)
@@ -306,7 +306,7 @@ def test_what_stays_for_a_time_is_new_again_after_it() -> None:
     assert (it.status().kept, it.status().deferred, it.status().next_retry) == ([], 0, None)
 
 
-def test_names_are_remembered_for_a_while_and_looks_as_long_as_the_file_is_there() -> None:
+def test_names_are_remembered_for_a_while_and_identities_as_long_as_the_file_is_there() -> None:
     now = [0.0]
     it = InFlightFiles(lambda: now[0])
     it.add("a/dog.txt", LOOK, 1)

@@ -99,7 +99,7 @@ def test_many_at_once_lose_none(inbox: Path) -> None:
     assert len({(inbox / name).read_bytes() for name in names}) == 20
 
 
-def test_a_full_disk_leaves_nothing_and_is_told(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_nothing_and_is_reported(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_nothing_and_is_told(inbox: Path, monkeypatch: pytest
     assert left(inbox) == []
 
 
-def test_an_inbox_without_rights_is_told_in_words() -> None:
+def test_an_inbox_without_permissions_is_reported_as_text() -> None:
     with unprivileged() as folder:
         inbox = folder / "inbox"
         inbox.mkdir(mode=0o500)

@@ -71,7 +71,7 @@ def test_conflict_copies_are_left_for_a_person(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["clients", "a.b", "Größe", "2026-01"])
-def test_ordinary_folders_are_looked_into(name: str) -> None:
+def test_ordinary_folders_are_scanned(name: str) -> None:
     assert may_hold_prompts(name)
 
 
@@ -89,7 +89,7 @@ def test_ordinary_folders_are_looked_into(name: str) -> None:
         "",
     ],
 )
-def test_folders_of_tools_are_not_looked_into(name: str) -> None:
+def test_folders_of_tools_are_not_scanned(name: str) -> None:
     assert not may_hold_prompts(name)
 
 
@@ -162,7 +162,7 @@ def test_what_a_tool_leaves_is_no_request_and_nobody_wonders_about_it(tool: str)
 
 
 @pytest.mark.parametrize("folder", FOREIGN_FOLDERS)
-def test_no_folder_of_a_tool_is_looked_into_or_wondered_about(folder: str) -> None:
+def test_no_folder_of_a_tool_is_scanned_or_reported(folder: str) -> None:
     assert not may_hold_prompts(folder)
     assert not is_set_aside(folder)
 

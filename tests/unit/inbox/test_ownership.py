@@ -60,7 +60,7 @@ def test_an_inbox_is_marked_with_host_and_journal_and_stays_ours(root: Path) -> 
         }
 
 
-def test_another_host_is_refused_and_told_whose_it_is(root: Path) -> None:
+def test_another_host_is_refused_with_the_owners_name(root: Path) -> None:
     assert trouble(owned(root, THERE), root) is None
     with pytest.raises(OwnerError, match=r'belongs to mjwatch on "there".*run --take-over') as refusal:
         owned(root)
@@ -183,14 +183,14 @@ def test_what_is_kept_and_known_to_no_journal_waits_for_a_person(root: Path) -> 
 def test_a_lost_journal_knows_nothing_of_what_is_kept(root: Path) -> None:
     assert trouble(owned(root, keep=True), root) is None
     (root / "cat.txt").write_text("a cat\n")
-    anew = Owner("here", HERE.machine, "journal-9")
-    assert trouble(owned(root, anew, keep=True), root) is not None
-    assert trouble(owned(root, anew, keep=True, has_files=True), root) is not None
+    other = Owner("here", HERE.machine, "journal-9")
+    assert trouble(owned(root, other, keep=True), root) is not None
+    assert trouble(owned(root, other, keep=True, has_files=True), root) is not None
     (root / "cat.txt").unlink()
-    assert trouble(owned(root, anew, keep=True), root) is None
+    assert trouble(owned(root, other, keep=True), root) is None
 
 
-def test_a_lost_marker_is_made_anew_by_a_journal_that_knows_of_files(root: Path) -> None:
+def test_a_lost_marker_is_written_again_by_a_journal_that_knows_of_files(root: Path) -> None:
     (root / "cat.txt").write_text("a cat\n")
     assert trouble(owned(root, keep=True, has_files=True), root) is None
     assert marker(root)["journal"] == "journal-1"
@@ -226,7 +226,7 @@ def test_an_owner_that_sees_another_name_stops_taking_files(
     assert (root / "dog.ready.txt").exists()
 
 
-def test_an_inbox_of_another_host_is_not_even_looked_at(root: Path) -> None:
+def test_an_inbox_of_another_host_is_not_even_scanned(root: Path) -> None:
     assert trouble(owned(root, THERE), root) is None
     with pytest.raises(OwnerError), running(root, ownership=Ownership(root, HERE, OwnershipFacts())):
         pass

@@ -36,7 +36,7 @@ def write(root: Path, path: str, data: bytes | str) -> None:
 
 
 def around(root: Path, path: str, text: str) -> References:
-    """What is found around a prompt file that lies there, if nothing changes."""
+    """Return what is found around a prompt file if nothing changes."""
     finder = ReferenceFinder(root)
     found = finder.read(finder.find(path, text.encode(), 0.0))
     assert found is not None
@@ -76,7 +76,7 @@ def test_a_small_file_that_can_not_be_had_is_waited_for_and_then_refused(path: s
             read_prompt_file(b"a __colour__ cat\n", "cat.txt", references=found)
 
 
-def test_defaults_that_are_a_link_are_told_of(root: Path) -> None:
+def test_defaults_that_are_a_link_are_reported(root: Path) -> None:
     (root / "_defaults.toml").symlink_to(root / "elsewhere.toml")
     with running(root) as it:
         assert it.left() == {"_defaults.toml": filenames.LINK}
@@ -127,7 +127,7 @@ def test_a_picture_is_found_however_its_accents_are_composed(root: Path, form: s
 
 
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/passwd.png", "../../etc/passwd", "~/x.png"])
-def test_nothing_outside_of_the_folder_is_looked_at(root: Path, name: str) -> None:
+def test_nothing_outside_of_the_folder_is_read(root: Path, name: str) -> None:
     write(root, "outside.png", PNG)
     assert around(root, "a/cat.toml", images(name)) == References()
 
@@ -206,7 +206,7 @@ def test_many_prompts_with_one_picture_share_its_bytes_until_they_are_let_go(roo
 # ---- when it has settled
 
 
-def test_what_has_lain_there_for_a_while_is_waited_for_once(root: Path) -> None:
+def test_files_that_have_been_there_for_a_while_are_waited_for_once(root: Path) -> None:
     write(root, "ref.png", PNG)
     finder = ReferenceFinder(root)
     assert waits(finder, "cat.toml", images("ref.png"), 0.0) == SETTLE
@@ -255,7 +255,7 @@ def test_small_files_around_it_settle_too(root: Path, path: str) -> None:
     assert waits(finder, "cat.txt", "a __colour__ cat\n", 1.5) > 0
 
 
-def test_a_picture_that_changes_while_it_is_read_is_looked_at_again(
+def test_a_picture_that_changes_while_it_is_read_is_read_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "ref.png", PNG)
@@ -275,7 +275,7 @@ def test_what_nobody_asks_for_is_forgotten(root: Path) -> None:
 # ---- in the inbox
 
 
-def test_the_inbox_hands_on_what_lies_around_a_prompt_file(root: Path) -> None:
+def test_the_inbox_hands_over_the_files_around_a_prompt_file(root: Path) -> None:
     write(root, "_defaults.toml", 'label = "all"\n')
     write(root, "ref.png", PNG)
     write(root, "cat.toml", images("ref.png"))
@@ -310,7 +310,7 @@ def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.
         assert it.settled().references.images == {"ref.png": PNG}
 
 
-def test_a_prompt_file_whose_picture_never_comes_is_handed_on_as_it_is(
+def test_a_prompt_file_whose_picture_never_comes_is_handed_over_as_it_is(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(references, "RECHECK", 0.02)

@@ -31,11 +31,11 @@ def write(root: Path, *paths: str) -> None:
 
 
 def left(look: InboxScan) -> dict[str, str]:
-    return {one.path: one.why for one in look.ignored.first}
+    return {file.path: file.why for file in look.ignored.first}
 
 
 class Reads:
-    """Counts which folders are read, not only looked at."""
+    """Count which folders are read, and not only their times."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folders: list[str] = []
@@ -64,7 +64,7 @@ def test_prompt_files_and_json_files_are_found_with_how_they_look(root: Path) ->
     assert (look.folders, look.is_empty, left(look)) == (3, False, {})
 
 
-def test_an_empty_inbox_is_told_from_one_that_holds_other_things(root: Path) -> None:
+def test_an_empty_inbox_differs_from_one_that_holds_other_things(root: Path) -> None:
     assert InboxScanner(root).scan(0.0).is_empty
     write(root, ".hidden")
     assert not InboxScanner(root).scan(0.0).is_empty
@@ -126,7 +126,7 @@ def test_a_folder_that_may_not_be_read_is_left_out_and_listed() -> None:
         assert look.unreadable == ("closed/",)
 
 
-def test_an_inbox_that_goes_while_it_is_looked_at_is_no_empty_one(
+def test_an_inbox_that_goes_during_a_scan_is_not_an_empty_one(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "cat.txt")
@@ -171,7 +171,7 @@ def test_a_folder_in_which_nothing_happened_is_not_read_again(
 
 
 def known(root: Path) -> InboxScanner:
-    """A listing that reads nothing anew as long as nothing changes."""
+    """A scanner that reads no folder again as long as nothing changes."""
     it = InboxScanner(root)
     for number in range(3):
         it.scan(number * 2 * GRANULE)
@@ -212,7 +212,7 @@ def test_a_file_that_is_written_in_place_shows_though_its_folder_does_not_change
     assert it.scan(1000.0).files["a/cat.txt"] != before
 
 
-def test_a_folder_in_whose_place_a_link_was_put_is_not_looked_into(root: Path, tmp_path: Path) -> None:
+def test_a_folder_that_was_replaced_by_a_link_is_not_scanned(root: Path, tmp_path: Path) -> None:
     write(root, "a/cat.txt")
     it = known(root)
     (root / "a").rename(tmp_path / "a")
@@ -228,7 +228,7 @@ def identity_by_path(root: Path, path: str) -> Identity | None:
     return identify(root, path) if filenames.is_request_path(path) else None
 
 
-def test_one_file_is_looked_at_by_the_same_rules(root: Path, tmp_path: Path) -> None:
+def test_one_file_is_checked_by_the_same_rules(root: Path, tmp_path: Path) -> None:
     write(root, "a/cat.txt", "_a/cat.txt", ".a/cat.txt", "a/_cat.txt", "a/cat.png", "a/cat.json")
     write(tmp_path, "elsewhere/cat.txt")
     (root / "link.txt").symlink_to(root / "a/cat.txt")

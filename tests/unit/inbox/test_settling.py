@@ -37,12 +37,12 @@ Film = dict[float, Look | None]
 
 
 def play(film: Film, path: str = "cat.txt", until: float = 100.0) -> list[tuple[float, Look]]:
-    """Scan every quarter of a second, as the inbox does; when which look of the file was taken."""
-    settling, taken, handed = Settling(SETTLE, INCOMPLETE), [], None
+    """Scan every quarter of a second, as the inbox does; return when which version of the file was taken."""
+    settling, taken, last_taken = Settling(SETTLE, INCOMPLETE), [], None
     for tick in range(int(until / STEP)):
         now = tick * STEP
         look = film[max(time for time in film if time <= now)]
-        if look is not None and look.identity != handed:
+        if look is not None and look.identity != last_taken:
             settling.observe(path, look.identity, now)
         settling.keep_only({path} if look is not None else {})
         for found, identity in settling.due(now):
@@ -51,7 +51,7 @@ def play(film: Film, path: str = "cat.txt", until: float = 100.0) -> list[tuple[
             if look.whole or not settling.extend_wait(path):
                 settling.forget(path)
                 taken.append((now, look))
-                handed = identity
+                last_taken = identity
     return taken
 
 
@@ -97,10 +97,10 @@ CUT = Look(inode=2, size=20, mtime=0, whole=False)
         pytest.param({0: None, 1: CUT}, [(61.0, CUT)], id="1970 and never resumed: taken as it is"),
         pytest.param({0: None, 1: HALF}, [(11.0, HALF)], id="scp killed: unfinished text, taken as it is"),
         pytest.param({0: None, 1: HALF, 9: WHOLE}, [(11.0, WHOLE)], id="sftp cut and resumed: one prompt"),
-        pytest.param({0: None, 1: START}, [(61.0, START)], id="empty for good: handed on after a minute"),
+        pytest.param({0: None, 1: START}, [(61.0, START)], id="empty for good: handed over after a minute"),
         pytest.param({0: WHOLE, 1.5: None}, [], id="gone before it was complete"),
         pytest.param(
-            {0: WHOLE, 5: OTHER}, [(2.0, WHOLE), (7.0, OTHER)], id="written anew after it was taken"
+            {0: WHOLE, 5: OTHER}, [(2.0, WHOLE), (7.0, OTHER)], id="written again after it was taken"
         ),
         pytest.param({0: WHOLE, 50: WHOLE}, [(2.0, WHOLE)], id="taken once, however long it lies there"),
     ],
@@ -150,14 +150,14 @@ def test_a_file_that_is_left_alone_is_taken_exactly_once(before: Film, last: Loo
     assert taken[-1][1] == last
 
 
-def test_a_change_during_the_reading_begins_the_wait_anew() -> None:
+def test_a_change_during_the_reading_begins_the_wait_again() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
     settling.observe("cat.txt", WHOLE.identity, 0.0)
     settling.restart("cat.txt", 2.0)
     assert settling.status(0.0).next_due == 4.0
 
 
-def test_a_ready_file_that_changed_while_it_was_read_is_looked_at_again_soon_but_not_in_a_spin() -> None:
+def test_a_ready_file_that_changed_while_it_was_read_is_read_again_soon_but_not_in_a_busy_loop() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
     settling.observe("cat.ready.txt", WHOLE.identity, 1.0)
     assert settling.due(1.0)
@@ -167,7 +167,7 @@ def test_a_ready_file_that_changed_while_it_was_read_is_looked_at_again_soon_but
     assert 1.0 < due < 1.5
 
 
-def test_an_unreadable_file_is_told_once_tried_seldom_and_not_waited_for() -> None:
+def test_an_unreadable_file_is_reported_once_tried_seldom_and_not_waited_for() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
     settling.observe("cat.txt", WHOLE.identity, 0.0)
     settling.mark_unreadable("cat.txt", "no right to it", 2.0)

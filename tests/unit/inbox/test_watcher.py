@@ -65,7 +65,7 @@ def test_it_says_which_files_may_have_changed(root: Path, hints: ChangeHints) ->
     assert hints.take() == set()
 
 
-def test_what_is_no_request_does_not_ring(root: Path, hints: ChangeHints) -> None:
+def test_a_file_that_is_no_request_gives_no_hint(root: Path, hints: ChangeHints) -> None:
     for name in ("cat.png", ".cat.txt.swp", "_draft.txt", "cat (conflicting copy).txt"):
         hints.on_any_event(FileCreatedEvent(f"{root}/{name}"))
     hints.on_any_event(DirMovedEvent(f"{root}/.old", f"{root}/_later"))
@@ -90,7 +90,7 @@ def test_very_many_files_mean_anything(root: Path, hints: ChangeHints) -> None:
     assert hints.take() is None
 
 
-def test_a_notice_that_can_not_be_understood_ends_nothing(
+def test_an_event_that_can_not_be_processed_ends_nothing(
     root: Path, hints: ChangeHints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def trip(name: str) -> bool:
@@ -102,7 +102,7 @@ def test_a_notice_that_can_not_be_understood_ends_nothing(
     assert "RuntimeError: a bug" in caplog.text
 
 
-def test_a_name_that_is_no_utf_8_is_told_as_the_system_has_it(root: Path, hints: ChangeHints) -> None:
+def test_a_name_that_is_not_utf_8_is_hinted_at_as_the_system_has_it(root: Path, hints: ChangeHints) -> None:
     hints.on_any_event(FileCreatedEvent(f"{root}/caf\udce9.txt"))
     assert hints.take() == {"caf\udce9.txt"}
 
@@ -110,9 +110,7 @@ def test_a_name_that_is_no_utf_8_is_told_as_the_system_has_it(root: Path, hints:
 # ---- the watch
 
 
-def test_it_hears_what_happens_also_in_new_folders(
-    root: Path, hints: ChangeHints, watch: FolderWatcher
-) -> None:
+def test_changes_in_new_folders_are_noticed_too(root: Path, hints: ChangeHints, watch: FolderWatcher) -> None:
     assert is_complete(watch)
     (root / "a").mkdir()
     assert next_hints(hints) is None
@@ -133,7 +131,7 @@ def test_reading_and_what_is_no_request_are_not_even_passed_on(root: Path, hints
     watch.stop()
 
 
-def test_an_inbox_that_is_a_link_is_heard_of_also_when_it_leads_elsewhere(tmp_path: Path) -> None:
+def test_an_inbox_that_is_a_link_is_watched_also_when_the_link_changes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     root = tmp_path / "inbox"
@@ -152,7 +150,7 @@ def test_an_inbox_that_is_a_link_is_heard_of_also_when_it_leads_elsewhere(tmp_pa
 
 
 @pytest.mark.parametrize("part", ["dispatcher", "emitter", "reader"])
-def test_a_thread_that_died_is_found_told_and_replaced(
+def test_a_thread_that_died_is_noticed_logged_and_replaced(
     root: Path, hints: ChangeHints, watch: FolderWatcher, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     observer = watch._observer
@@ -183,7 +181,7 @@ def test_a_thread_that_died_is_found_told_and_replaced(
      (errno.EACCES, "[Errno 13]")],
 )  # fmt: skip
 @pytest.mark.parametrize("where", ["schedule", "start"])
-def test_a_folder_that_can_not_be_watched_is_told_of_once_and_tried_again(
+def test_a_folder_that_can_not_be_watched_is_logged_once_and_tried_again(
     root: Path,
     hints: ChangeHints,
     number: int,
@@ -279,7 +277,7 @@ def test_the_kernels_own_limit_is_noticed(root: Path) -> None:
     assert "may be too low for 11 folders" in found.stderr
 
 
-def test_a_network_file_system_is_told_and_looked_at_every_few_seconds(
+def test_a_network_file_system_is_logged_and_scanned_every_few_seconds(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "mjwatch.inbox")
@@ -298,7 +296,7 @@ def test_a_network_file_system_is_told_and_looked_at_every_few_seconds(
 # ---- in the inbox
 
 
-def test_lost_notices_are_told_and_lead_to_a_full_look(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_events_are_logged_and_lead_to_a_full_scan(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     with running(root, scan_interval=3600) as it:
         assert it.events.get(timeout=HANG) == InboxScanned(0)
         with silenced(it.inbox._hints):
@@ -360,10 +358,10 @@ def test_all_that_comes_while_the_process_stands_still_is_found(root: Path) -> N
             process.send_signal(signal.SIGCONT)
             timer = threading.Timer(HANG * 3, process.kill)
             timer.start()
-            told = process.stdout.read()
+            output = process.stdout.read()
             timer.cancel()
         finally:
             process.kill()
-    assert told.endswith(f"{BURST} {BURST} taken\n")
-    assert "events were lost" in told
+    assert output.endswith(f"{BURST} {BURST} taken\n")
+    assert "events were lost" in output
     assert list(root.iterdir()) == []

@@ -12,7 +12,7 @@ from mjwatch import events as ev
 from mjwatch.jobs.cancellation import press_is_out, to_press
 from mjwatch.jobs.state_machine import step
 from mjwatch.journal.serialization import dump_job, load_job
-from mjwatch.midjourney.buttons import cancel_of
+from mjwatch.midjourney.buttons import cancel_button_of
 from mjwatch.midjourney.packets import Target
 from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.requests import cancel_packet
@@ -209,5 +209,5 @@ def test_the_button_is_found_among_those_of_a_start_message() -> None:
         "content": "**a red kite** - Zoom Out by <@77> (Waiting to start)",
         "components": [{"type": 1, "components": [button]}],
     }
-    assert cancel_of(read_message("MESSAGE_CREATE", message)) == BUTTON
-    assert cancel_of(read_message("MESSAGE_CREATE", {**message, "components": []})) is None
+    assert cancel_button_of(read_message("MESSAGE_CREATE", message)) == BUTTON
+    assert cancel_button_of(read_message("MESSAGE_CREATE", {**message, "components": []})) is None

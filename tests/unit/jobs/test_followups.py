@@ -105,7 +105,7 @@ def test_an_answer_in_words_has_none_either() -> None:
 
 
 def test_a_button_that_is_not_there_is_told_with_those_that_are() -> None:
-    assert why(asked("V3", done_job(grid_buttons()[4:6]))).endswith("It has: reroll, V1")
+    assert why(asked("V3", done_job(grid_buttons()[4:6]))).endswith("Its buttons: reroll, V1")
     assert "no button for `U1`" in why(asked("U1", done_job(single_buttons())))
 
 

@@ -43,7 +43,7 @@ def data(job: Job) -> Mapping[str, Any]:
 
 
 def value(job: Job) -> str:
-    """What stands in the prompt's field of a form."""
+    """Return the text in the prompt's field of a form."""
     inputs = [row["components"][0] for row in data(job)["components"]]
     return str(next(one["value"] for one in inputs if one["custom_id"].lower().endswith("prompt")))
 
@@ -68,7 +68,7 @@ def test_an_imagine_puts_uploaded_pictures_in_front_of_the_words() -> None:
     assert sent["name"] == request_for(wanting("imagine", "kelp")).command == "imagine"
 
 
-def test_pictures_that_are_not_uploaded_yet_or_otherwise_are_told() -> None:
+def test_pictures_that_are_not_uploaded_yet_or_in_another_way_are_an_error() -> None:
     missing = a_job(prompt=Prompt("kelp", images=("a.png",)))
     for job, words in (
         (missing, "not uploaded yet"),
@@ -94,7 +94,7 @@ def test_describe_takes_one_picture_as_file_or_link() -> None:
 @pytest.mark.parametrize(
     ("text", "dimensions"), [("", None), ("--ar 2:3", "--ar 2:3"), ("--aspect 1:1", "--ar 1:1")]
 )
-def test_blend_takes_files_and_a_shape(text: str, dimensions: str | None) -> None:
+def test_blend_takes_files_and_an_aspect_ratio(text: str, dimensions: str | None) -> None:
     options = data(wanting("blend", text, as_file("a.png"), as_file("b.png")))["options"]
     shapes = [one["value"] for one in options if one["name"] == "dimensions"]
     assert shapes == ([dimensions] if dimensions else [])
@@ -139,7 +139,7 @@ def test_show_takes_midjourneys_own_id() -> None:
 
 
 @pytest.mark.parametrize("name", ["imagined", "prefer", "prefer all", "", "subscribe"])
-def test_a_command_that_there_is_not_is_told_with_those_that_there_are(name: str) -> None:
+def test_the_error_for_an_unknown_command_lists_the_commands(name: str) -> None:
     with pytest.raises(ValueError, match="there are imagine, blend, describe"):
         request_for(wanting(name, "kelp"))
 
@@ -161,7 +161,7 @@ def test_a_command_needs_its_entry_of_the_index_and_a_button_does_not() -> None:
     }
 
 
-def test_a_form_goes_back_with_its_own_words_or_with_new_ones() -> None:
+def test_a_form_is_submitted_with_its_own_text_or_with_a_new_one() -> None:
     own = "<https://s.mj.run/x> a red cat --ar 3:2"
     assert value(in_form("V1", own)) == own
     assert value(in_form("V1", own, "a blue dog")) == "a blue dog"
@@ -173,7 +173,7 @@ def test_a_form_goes_back_with_its_own_words_or_with_new_ones() -> None:
     ]
 
 
-def test_fields_beside_the_prompt_go_back_as_they_came() -> None:
+def test_fields_beside_the_prompt_are_submitted_unchanged() -> None:
     job = in_form("V1", "a red cat", "a blue dog", FORM, ("MJ::RemixModal::other", "7"))
     values = [row["components"][0]["value"] for row in data(job)["components"]]
     assert values == ["a blue dog", "7"]
@@ -194,11 +194,11 @@ def test_custom_zoom_says_how_far(own: str, words: str | None, expected: str) ->
     assert value(in_form("zoom 1.8x", own, words, ZOOM_FORM)) == expected
 
 
-def test_a_plain_zoom_in_remix_mode_is_not_told_how_far() -> None:
+def test_a_plain_zoom_in_remix_mode_gets_no_factor() -> None:
     assert value(in_form("zoom 2x", "a red cat --ar 1:1")) == "a red cat --ar 1:1"
 
 
-def test_a_form_without_a_prompt_or_with_too_much_in_it_is_told() -> None:
+def test_a_form_without_a_prompt_or_with_too_much_text_is_an_error() -> None:
     empty = pressed_job("zoom 1.8x", parent=done_job(single_buttons()), modal=Modal("812", FORM, ()))
     with pytest.raises(ValueError, match="no field for a prompt"):
         request_for(empty)

@@ -81,7 +81,7 @@ def test_a_captcha_in_a_frame_needs_a_person() -> None:
     assert event.refusal.needs_human
 
 
-def test_a_deleted_start_message_is_told() -> None:
+def test_a_deleted_start_message_is_an_event() -> None:
     job = a_job(message_id="600", state=State.RUNNING)
     assert a_follower().dispatch(delete("600"), by_id(job)) == [("jobaaaaa", ev.StartMessageDeleted())]
     assert a_follower().dispatch(delete("601"), by_id(job)) == []
@@ -104,14 +104,14 @@ def test_job_queued_is_no_failure() -> None:
     assert a_follower().dispatch(create(data), by_id(a_job())) == [("jobaaaaa", ev.QueuedByBot())]
 
 
-def test_a_refusal_of_the_account_is_told_though_it_is_for_no_job_of_ours() -> None:
+def test_a_refusal_of_the_account_is_an_event_though_it_is_for_no_job_of_ours() -> None:
     tracker = a_follower()
     ((job_id, event),) = tracker.dispatch(create(refused("600", "Pending mod message", nonce="77")), {})
     assert job_id is None
     assert isinstance(event, ev.Refused)
 
 
-def test_an_unclear_final_is_held_and_given_out_once_it_is_clear() -> None:
+def test_an_ambiguous_final_is_kept_until_its_job_is_known() -> None:
     tracker = a_follower()
     one, two = a_job("jobone"), a_job("jobtwo")
     assert tracker.dispatch(create(result("700", uuid=UUID_A), seq=41), by_id(one, two)) == []
@@ -121,11 +121,11 @@ def test_an_unclear_final_is_held_and_given_out_once_it_is_clear() -> None:
     clear = by_id(one, a_job("jobtwo", job_uuid=UUID_B))
     found = tracker.next_matched(clear)
     assert found is not None
-    held, ((job_id, event),) = found
+    matched, ((job_id, event),) = found
     assert job_id == "jobone"
     assert isinstance(event, ev.Finished)
     assert tracker.next_matched(clear) == found
-    tracker.unmatched.remove(held)
+    tracker.unmatched.remove(matched)
     assert tracker.unmatched.safe_seq(50) == 50
     assert tracker.next_matched(clear) is None
 
@@ -141,7 +141,7 @@ def test_while_a_gap_is_unread_only_ids_decide() -> None:
     assert tracker.next_matched(by_id(a_job())) is not None
 
 
-def test_a_replayed_final_of_a_closed_job_is_not_given_to_its_twin() -> None:
+def test_a_replayed_final_of_a_closed_job_is_not_given_to_its_duplicate() -> None:
     tracker = a_follower({UUID_A: "closed"})
     ((job_id, _),) = tracker.dispatch(create(result("700", uuid=UUID_A)), by_id(a_job()))
     assert job_id == "closed"
@@ -167,7 +167,7 @@ def test_an_empty_channel_has_a_newest_message_all_the_same() -> None:
     assert tracker.newest == "600"
 
 
-def test_at_the_first_look_at_the_channel_what_is_at_work_is_somebody_elses() -> None:
+def test_at_the_first_look_at_the_channel_running_jobs_belong_to_somebody_else() -> None:
     tracker = a_follower()
     page = [started("590"), started("591", "a blue dog"), result("595", "a blue dog", uuid=UUID_B)]
     assert tracker.history(page, {}) == []

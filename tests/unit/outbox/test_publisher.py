@@ -365,7 +365,7 @@ def test_an_interruption_leaves_nothing_in_staging(
     assert tree(tmp_path / "state") == []
 
 
-def test_an_outbox_without_rights_is_told_in_words() -> None:
+def test_an_outbox_without_permissions_is_reported_as_text() -> None:
     with unprivileged() as folder:
         outbox = Outbox(folder / "outbox", folder / "state")
         (folder / "outbox").chmod(0o500)
@@ -377,7 +377,7 @@ def test_an_outbox_without_rights_is_told_in_words() -> None:
         assert outbox.publish(JOB, files()) == PLACE
 
 
-def test_a_file_where_the_folder_belongs_is_told_in_words(outbox: Outbox, root: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported_as_text(outbox: Outbox, root: Path) -> None:
     (root / "clients").write_text("in the way")
     with pytest.raises(OutboxError, match="can't be published"):
         outbox.publish(JOB, files())
@@ -463,8 +463,8 @@ def test_a_job_without_a_file_has_a_name_too(outbox: Outbox) -> None:
 
 def test_a_job_that_failed_again_shows_the_second_reason(outbox: Outbox, root: Path) -> None:
     def answer(finished: float, why: bytes) -> dict[str, bytes]:
-        told = json.dumps({"job": JOB.id, "times": {"finished": iso(finished)}}).encode()
-        return {"ERROR.md": why, FILE_NAME: told}
+        manifest = json.dumps({"job": JOB.id, "times": {"finished": iso(finished)}}).encode()
+        return {"ERROR.md": why, FILE_NAME: manifest}
 
     first, second = replace(JOB, finished=1000.0), replace(JOB, finished=2000.0)
     for job, why in ((first, b"first"), (first, b"again"), (second, b"second")):

@@ -90,7 +90,7 @@ def test_pixels_mode_and_profile_stay(way: str, mode: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 1), (1, 300), (1000, 3)])
 @pytest.mark.parametrize("way", OPTIONS)
-def test_the_size_is_told_rightly_whatever_it_is(way: str, size: tuple[int, int]) -> None:
+def test_the_size_is_written_correctly_whatever_it_is(way: str, size: tuple[int, int]) -> None:
     data = encoded(way, noise("RGB", size))
     after = opened(with_provenance(data, ABOUT))
     assert (after.size, after.tobytes()) == (size, opened(data).tobytes())
@@ -205,7 +205,7 @@ def test_a_prompt_that_is_left_out_is_nowhere_but_the_source_type_and_software_a
     assert opened(after).tobytes() == opened(before).tobytes()
 
 
-def test_other_texts_of_the_file_stay_where_the_prompt_is_told() -> None:
+def test_other_texts_of_the_file_stay_if_the_prompt_is_written() -> None:
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Author", "somebody")
     texts.add_text("Description", "before")
@@ -214,7 +214,7 @@ def test_other_texts_of_the_file_stay_where_the_prompt_is_told() -> None:
 
 
 @pytest.mark.parametrize("prompt", ["", " \n ", "\0\x07\udc80", None])
-def test_no_words_are_as_none(prompt: str | None) -> None:
+def test_an_empty_prompt_counts_as_none(prompt: str | None) -> None:
     about = Provenance(prompt, "mjwatch 9.9", 1_800_000_000.0)
     for way in OPTIONS:
         assert with_provenance(encoded(way), about) == with_provenance(encoded(way), BARE)
@@ -227,7 +227,7 @@ wild = st.text(st.characters(codec=None), max_size=30)
 
 
 @given(prompt=wild, software=st.sampled_from(["mjwatch 1", "☂"]), uuid=st.none() | st.just(UUID))
-def test_any_words_come_back_from_every_format(prompt: str, software: str, uuid: str | None) -> None:
+def test_any_prompt_can_be_read_back_from_every_format(prompt: str, software: str, uuid: str | None) -> None:
     about = Provenance(prompt, software, 0.0, uuid)
     for way in OPTIONS:
         found = xmp_of(with_provenance(SMALL[way], about))

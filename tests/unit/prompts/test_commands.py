@@ -1,4 +1,4 @@
-"""Commands and follow-ups by file: what each takes, what it becomes, and what is refused at once."""
+"""Commands and follow-ups by file: what each takes, what it becomes, and what is refused."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_command_becomes_a_prompt(toml: str, prompt: Prompt) -> None:
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "message"),
     [
         ('command = "blend"\nimages = ["a.png"]', "blend takes 2 to 5 pictures, not 1"),
         (
@@ -131,12 +131,12 @@ def test_a_command_becomes_a_prompt(toml: str, prompt: Prompt) -> None:
         ('command = "prefer remix"', "changes the account's settings"),
     ],
 )
-def test_a_command_that_can_not_be_had_so_is_refused(toml: str, told: str) -> None:
-    assert told in refused(toml).message
+def test_a_command_with_wrong_keys_is_refused(toml: str, message: str) -> None:
+    assert message in refused(toml).message
 
 
 @pytest.mark.parametrize(
-    ("references", "told"),
+    ("references", "message"),
     [
         (References(), 'the picture "a.png" was not found'),
         (References(images={"a.png": b"<html>no such page"}), '"a.png" is not a picture'),
@@ -147,8 +147,8 @@ def test_a_command_that_can_not_be_had_so_is_refused(toml: str, told: str) -> No
         ),
     ],
 )
-def test_a_picture_that_can_not_be_uploaded_is_refused(references: References, told: str) -> None:
-    assert told in refused('prompt = "a cat"\nimages = ["a.png"]', references).message
+def test_a_picture_that_can_not_be_uploaded_is_refused(references: References, message: str) -> None:
+    assert message in refused('prompt = "a cat"\nimages = ["a.png"]', references).message
 
 
 def test_a_hundred_pictures_may_be_named_and_no_more() -> None:
@@ -198,19 +198,19 @@ def test_a_follow_up_becomes_a_prompt(toml: str, prompt: Prompt | None) -> None:
         "/mnt/outbox/cat-7k3f9a2m-2/manifest.json",
     ],
 )
-def test_of_a_parents_path_only_the_id_is_believed(parent: str) -> None:
+def test_only_the_id_in_a_parents_path_is_used(parent: str) -> None:
     assert only(f'action = "U1"\nparent = "{parent}"').parent == "7k3f9a2m"
 
 
 @pytest.mark.parametrize(
     "parent", ["", "cat", "manifest.json", "outbox/cat/manifest.json", "7k3f9a2", "cat_7k3f9a2m", "7K3F9A2M"]
 )
-def test_what_names_no_job_is_no_parent(parent: str) -> None:
+def test_a_text_that_names_no_job_is_not_a_parent(parent: str) -> None:
     assert "which is not a job" in refused(f'action = "U1"\nparent = "{parent}"').message
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "message"),
     [
         ('action = "U1"', "U1 of which job?"),
         (JOB, "a parent, but no action"),
@@ -225,8 +225,8 @@ def test_what_names_no_job_is_no_parent(parent: str) -> None:
         (JOB + "action = 1", "action is 1, but must be a list"),
     ],
 )
-def test_a_follow_up_that_can_not_be_had_so_is_refused(toml: str, told: str) -> None:
-    assert told in refused(toml).message
+def test_a_follow_up_with_wrong_keys_is_refused(toml: str, message: str) -> None:
+    assert message in refused(toml).message
 
 
 def test_several_follow_ups_of_one_job_are_jobs_of_their_own() -> None:

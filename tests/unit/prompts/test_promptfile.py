@@ -1,3 +1,5 @@
+"""Reading prompt files: the prompts of every kind of file, the errors and their hints, and any bytes."""
+
 from __future__ import annotations
 
 import pytest
@@ -75,7 +77,7 @@ def test_other_text_files_are_one_prompt(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cat.txt", "cat.ready.txt", "clients/cat.txt"])
-def test_a_text_file_that_looks_like_a_list_is_told_its_name(name: str) -> None:
+def test_the_error_for_a_text_file_that_looks_like_a_list_names_the_right_file_name(name: str) -> None:
     assert "name the file cat.list.txt" in refused("a cat --v 7\na dog --v 7\n", name).hint
 
 
@@ -85,7 +87,7 @@ def test_other_names_are_no_prompt_files(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         ("", "the prompt is empty"),
         ("\n \r\n# only a remark\n", "the prompt is empty"),
@@ -107,8 +109,8 @@ def test_other_names_are_no_prompt_files(name: str) -> None:
         ("a __colour__ cat", "there is no wildcard colour: _wildcards/colour.txt is neither beside"),
     ],
 )
-def test_what_can_not_be_submitted_is_refused_with_the_reason(data: str | bytes, told: str) -> None:
-    assert told in refused(data).message
+def test_what_can_not_be_submitted_is_refused_with_the_reason(data: str | bytes, message: str) -> None:
+    assert message in refused(data).message
 
 
 @pytest.mark.parametrize("text", ["{a __w__}", "{ {a\\, b, c} }", "{x {__w__} y}"])
@@ -117,7 +119,7 @@ def test_what_midjourney_would_expand_itself_is_refused_after_the_expansion(text
         read_prompt_file(text.encode(), "a.txt", references=References(wildcards={"w": b"b, c"}))
 
 
-def test_a_line_of_a_list_that_can_not_be_submitted_is_told_with_its_number() -> None:
+def test_the_error_for_a_line_of_a_list_has_its_number() -> None:
     assert refused("a cat\n\n" + "x" * 6001 + "\n", "a.list.txt").message.startswith("line 3: ")
     assert "holds no prompt" in refused("# nothing\n", "a.list.txt").message
 
@@ -168,7 +170,7 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "message"),
     [
         ("prompt = ", "line 1, column 10"),
         ('prompt = "a cat"\n[parameters]\nar = 16:9', "line 3, column 8"),
@@ -239,10 +241,10 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         (b"prompt = 'caf\xe9'", "byte 13 is not UTF-8"),
     ],
 )
-def test_a_toml_file_that_can_not_be_read_is_refused_with_the_place_and_the_cure(
-    toml: str | bytes, told: str
+def test_a_toml_file_that_can_not_be_read_is_refused_with_the_position_and_a_hint(
+    toml: str | bytes, message: str
 ) -> None:
-    assert told in refused(toml, "a.toml").message
+    assert message in refused(toml, "a.toml").message
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_a_toml_file_that_can_not_be_read_is_refused_with_the_place_and_the_cure
         ("a = " + "9" * 5000, "put text values in quotes"),
     ],
 )
-def test_broken_toml_is_told_with_what_was_probably_meant(toml: str, hint: str) -> None:
+def test_the_error_for_broken_toml_says_what_was_probably_meant(toml: str, hint: str) -> None:
     assert hint in refused(toml, "a.toml").hint
 
 
@@ -288,7 +290,7 @@ def test_more_prompts_than_allowed_are_refused_with_their_number(data: str, name
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a cat --s 1001", "--stylize 1001: Midjourney takes a number from 0 to 1000"),
         ("a cat --stylize", "--stylize : "),
@@ -302,11 +304,11 @@ def test_more_prompts_than_allowed_are_refused_with_their_number(data: str, name
         ("a cat \N{EN DASH}v 5", "write --v"),
     ],
 )
-def test_a_slip_is_a_warning_and_the_prompt_goes_out_as_written(text: str, told: str) -> None:
+def test_a_probable_mistake_is_a_warning_and_the_prompt_is_sent_as_written(text: str, message: str) -> None:
     file = read(text)
     assert [prompt.text for prompt in file.prompts] == [text]
     (warning,) = file.warnings
-    assert told in warning
+    assert message in warning
 
 
 @pytest.mark.parametrize(
@@ -343,7 +345,7 @@ def test_a_warning_of_one_among_several_names_its_place() -> None:
         (b"unknown = 'key'\n", "a.toml", False),
     ],
 )
-def test_a_half_written_file_is_told_apart(data: bytes, name: str, incomplete: bool) -> None:
+def test_a_half_written_file_is_recognized(data: bytes, name: str, incomplete: bool) -> None:
     assert looks_incomplete(data, name) is incomplete
 
 
@@ -377,9 +379,11 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
     data: bytes, name: str, defaults: bytes, nearby: bytes
 ) -> None:
     looks_incomplete(data, name)
-    around = References((("_defaults.toml", defaults),), {"w": nearby}, {"a.png": nearby, "b.png": b"GIF89a"})
+    references = References(
+        (("_defaults.toml", defaults),), {"w": nearby}, {"a.png": nearby, "b.png": b"GIF89a"}
+    )
     try:
-        file = read_prompt_file(data, name, references=around if len(defaults) % 2 else References())
+        file = read_prompt_file(data, name, references=references if len(defaults) % 2 else References())
     except PromptFileError as error:
         assert error.message
         assert error.hint
