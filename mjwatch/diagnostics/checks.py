@@ -22,7 +22,7 @@ from mjwatch.filesystem.probe import remote_type
 from mjwatch.host.platform import machine_id
 from mjwatch.inbox.ownership import owner_of
 from mjwatch.jobs.status_text import resume_hint
-from mjwatch.journal.database import look_over, newest_version
+from mjwatch.journal.database import check_integrity, newest_version
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import RefusalClass, State
 
@@ -256,7 +256,7 @@ def _journal(config: Config) -> CheckResult:
     try:
         if not path.exists():
             return ok("journal", "there is none yet; the first start makes it")
-        version = look_over(path)
+        version = check_integrity(path)
     except JournalError as error:
         return fail("journal", error.message, error.hint or _journal_mend())
     except OSError as error:

@@ -113,7 +113,7 @@ class Acceptance:
         source = None if submitted.path is None else Source(submitted.path, digest, now)
         job = job_for(submitted.prompt, submitted.job_id, now, source, self._journal.job)
         if submitted.path is None or submitted.file is not None:
-            self._journal.accept_given(job, duplicate_key(job), submitted.file)
+            self._journal.accept_requested(job, duplicate_key(job), submitted.file)
         else:
             self._accept(TakenFile(submitted.path, digest, now, data), [job], now)
         return [job]

@@ -436,7 +436,7 @@ def _log_notice(job_id: str, text: str) -> None:
 def _log_step(job: Job, moved: Job) -> None:
     """Log one line for each step of a job's life, with its id for those who look for one job's lines."""
     if moved.history != job.history:
-        text = moved.history[-1].event
+        text = moved.history[-1].text
     elif moved.state is not job.state:
         text = moved.state
     else:

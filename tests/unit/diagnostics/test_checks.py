@@ -217,7 +217,7 @@ def test_a_damaged_copy_of_the_journal_fails_with_what_to_do_and_is_left_as_it_i
     before = path.read_bytes()
     found = check(place)["journal"]
     assert found.state is CheckState.FAIL
-    assert "restore a copy" in found.hint
+    assert "restore a backup" in found.hint
     assert path.read_bytes() == before
 
 

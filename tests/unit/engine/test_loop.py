@@ -131,9 +131,9 @@ def test_the_same_delivery_of_a_file_is_removed_and_not_run(house: House) -> Non
     house.drop("cat.txt", "a cat\n", mtime=900.0)
     (effect,) = house.drop("cat.txt", "a cat\n", mtime=901.5)
     assert isinstance(effect, ef.RemoveFile)
-    assert house.journal.open_count(State.QUEUED) == 1
+    assert house.journal.open_counts()[State.QUEUED] == 1
     house.drop("cat.txt", "a cat\n", mtime=950.0)
-    assert house.journal.open_count(State.QUEUED) == 2
+    assert house.journal.open_counts()[State.QUEUED] == 2
 
 
 def test_one_post_is_in_flight_at_a_time_and_only_so_many_jobs(house: House) -> None:
@@ -644,7 +644,7 @@ def test_a_rejected_file_is_one_answered_job(house: House) -> None:
 def test_a_prompt_submitted_from_python_is_accepted_once(house: House) -> None:
     given = ev.PromptSubmitted("given001", Prompt("a red cat"), "a-red-cat.txt")
     house.feed(given, given)
-    assert house.journal.open_count(State.QUEUED) == 1
+    assert house.journal.open_counts()[State.QUEUED] == 1
     assert house.job("given001").prompt.text == "a red cat"
 
 

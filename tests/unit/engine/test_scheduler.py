@@ -17,7 +17,7 @@ from mjwatch.discord.http_errors import read_answer
 from mjwatch.engine.scheduler import UPLOADS_KEPT
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import SAVED_AT_ONCE
-from mjwatch.jobs.transitions import POSTS_AT_MOST
+from mjwatch.jobs.transitions import TRIES_OF_UPLOAD_MESSAGE
 from mjwatch.journal.writer import Journal
 from mjwatch.model import (
     Button,
@@ -181,8 +181,8 @@ def test_nobody_waits_while_another_folder_has_two_turns(paths: list[tuple[str, 
     """At equal priority each waiting folder has a turn between two turns of any other folder."""
     with closing(memory_journal()) as journal:
         made = [
-            made_job(f"job{n}", f"{lane}{n}.txt", priority=priority)
-            for n, (lane, priority) in enumerate(paths)
+            made_job(f"job{n}", f"{group}{n}.txt", priority=priority)
+            for n, (group, priority) in enumerate(paths)
         ]
         journal.accept(None, [(job, job.id) for job in made], 1.0)
         order: list[Job] = []
@@ -197,14 +197,14 @@ def test_nobody_waits_while_another_folder_has_two_turns(paths: list[tuple[str, 
     priorities = [job.prompt.priority for job in order]
     assert priorities == sorted(priorities, reverse=True)
     for priority in set(priorities):
-        lanes = [
+        groups = [
             (job.source.path if job.source else "")[:2] for job in order if job.prompt.priority == priority
         ]
-        lanes = [lane if lane.endswith("/") else "" for lane in lanes]
-        for first, second in itertools.combinations(range(len(lanes)), 2):
-            if lanes[first] == lanes[second] and lanes[first] not in lanes[first + 1 : second]:
-                still_waiting = set(lanes[second:]) - {lanes[first]}
-                assert still_waiting <= set(lanes[first + 1 : second])
+        groups = [group if group.endswith("/") else "" for group in groups]
+        for first, second in itertools.combinations(range(len(groups)), 2):
+            if groups[first] == groups[second] and groups[first] not in groups[first + 1 : second]:
+                still_waiting = set(groups[second:]) - {groups[first]}
+                assert still_waiting <= set(groups[first + 1 : second])
 
 
 # ---- local images
@@ -282,7 +282,7 @@ def test_images_are_not_posted_again_and_again_if_the_answer_is_not_understood(h
         house.now += 301
         house.feed()
     uploads = [effect for effect in house.effects if isinstance(effect, ef.UploadImages)]
-    assert len(uploads) == POSTS_AT_MOST + 1
+    assert len(uploads) == TRIES_OF_UPLOAD_MESSAGE + 1
     assert house.job("withpict").state is State.FAILED
 
 
