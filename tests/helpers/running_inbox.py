@@ -64,7 +64,7 @@ class Running:
     def left(self) -> dict[str, str]:
         """Return the files that are left in the inbox, and why."""
         self.scans()
-        return {left.path: left.why for left in self.last.left}
+        return {ignored.path: ignored.why for ignored in self.last.ignored}
 
 
 @contextmanager
