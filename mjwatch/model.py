@@ -17,6 +17,9 @@ ParameterValue = str | int | float | bool
 Identity = tuple[int, int, int, int, int]
 """Device, inode, size, mtime and ctime of a file, the times in nanoseconds."""
 
+MANIFEST_SCHEMA = "mjwatch/manifest/1"
+"""The name and version of the format of ``manifest.json``."""
+
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 """Letters and digits of job ids: none that a person could take for another one."""
 

@@ -142,13 +142,13 @@ class Runtime:
         self._journal = journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
         ownership = self._ownership(journal)
         if self._watch_inbox:
-            ownership.begin()  # first, so that a host that is refused has changed nothing
+            ownership.claim()  # first, so that a host that is refused has changed nothing
             stack.enter_context(inbox_lock(config.inbox.path, machine_id()))
         stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
-        updater = GalleryUpdater(gallery, mend_first=self._watch_inbox)
+        updater = GalleryUpdater(gallery, repair_first=self._watch_inbox)
         self._gallery = updater if config.outbox.gallery else None
         queue = EventQueue(time.monotonic)
         self._channel = Channel(
@@ -192,14 +192,14 @@ class Runtime:
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
-            leave_file=self._inbox.leave,
+            leave_file=self._inbox.defer,
             notify=self._notifier.put,
         )
-        in_inbox = self._inbox.holds if config.inbox.after == "keep" else None
+        in_inbox = self._inbox.has_file if config.inbox.after == "keep" else None
         self.engine = build_engine(config, journal, self._channel, queue, self._worker.perform, in_inbox)
         self.engine.load()
         self.engine.on_turn = self._liveness.beat
-        also = self._gallery.tell if self._gallery else lambda status: None
+        also = self._gallery.show_status if self._gallery else lambda status: None
         self._status = StatusFile(config.outbox.path, self._summary, time.time, also)
         self.engine.on_event = self._status.changed
         self._connection = self._gateway(queue)

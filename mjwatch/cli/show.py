@@ -277,9 +277,9 @@ def _update(made: Gallery, config: Config, rebuild: bool) -> int:
         return 0
     try:
         if rebuild:
-            made.forget()
+            made.clear()
         made.install()
-        missing = made.hint()
+        missing = made.repair()
         if len(missing) > BATCH:
             typer.echo(f"adding {len(missing)} jobs to the gallery; this takes a while", err=True)
         for start in range(0, len(missing), BATCH):

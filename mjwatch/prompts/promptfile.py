@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import PromptFileError
-from mjwatch.model import References
+from mjwatch.model import MANIFEST_SCHEMA, References
 from mjwatch.prompts import tomlfile
 from mjwatch.prompts.actions import canonical
 from mjwatch.prompts.commands import file_commands
@@ -185,8 +185,6 @@ def _lines(data: bytes) -> list[str]:
         return []
 
 
-SCHEMA = "mjwatch/manifest/1"
-
 _JOB = re.compile(r"[a-z0-9]{8}")
 
 
@@ -197,9 +195,9 @@ def read_manifest(text: str) -> PromptRequest:
     in it may be forged, paths above all. Raises PromptFileError.
     """
     manifest = _json_object(text)
-    if manifest.get("schema") != SCHEMA:
+    if manifest.get("schema") != MANIFEST_SCHEMA:
         raise PromptFileError(
-            f"this is not a manifest of mjwatch ({SCHEMA})",
+            f"this is not a manifest of mjwatch ({MANIFEST_SCHEMA})",
             "the only JSON file that is read is the manifest.json of an outbox folder; use .txt or .toml",
         )
     action = manifest.get("action")

@@ -8,7 +8,7 @@ import shutil
 import socket
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.inbox.filenames import MARKER
+from mjwatch.inbox.filenames import OWNER_FILE
 from tests.scenarios.stage import Stage, staged, wait_until
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def counted_and_left(stage: Stage) -> None:
     assert {one["path"]: one["why"] for one in left["some"]} == expected
     names = {path.name for path in stage.inbox.iterdir()}
     lying_there = {name.rstrip("/") for name in expected}
-    others = {MARKER, "package.json", "fake.png", "huge.png", "link.png", "folder.txt"}
+    others = {OWNER_FILE, "package.json", "fake.png", "huge.png", "link.png", "folder.txt"}
     assert names == lying_there | others
 
 

@@ -26,6 +26,8 @@ from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, staged, wai
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.helpers.daemons import Daemon
+
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -95,7 +97,7 @@ def are_written(stage: Stage, number: int) -> bool:
         return bool(rows.fetchone()[0] == number)
 
 
-def freeze(stage: Stage, daemon: subprocess.Popen[str]) -> None:
+def freeze(stage: Stage, daemon: Daemon) -> None:
     """Stop the daemon between two transactions: in one it would keep the journal from all others."""
 
     def stopped_idle() -> bool:

@@ -21,8 +21,7 @@ from mjwatch.host.lock import daemon_lock
 from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
-from mjwatch.model import Job, Note, Refusal, RefusalClass, State
-from mjwatch.outbox.manifest import SCHEMA
+from mjwatch.model import MANIFEST_SCHEMA, Job, Note, Refusal, RefusalClass, State
 from mjwatch.prompts.expand import escape
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.message_shapes import a_job
@@ -245,7 +244,9 @@ def _folder(parent: Path, name: str) -> Path:
     folder = parent / "outbox" / name
     folder.mkdir(parents=True)
     (folder / "cat_1.png").write_text(name)
-    (folder / "manifest.json").write_text(json.dumps({"schema": SCHEMA, "images": [{"file": "cat_1.png"}]}))
+    (folder / "manifest.json").write_text(
+        json.dumps({"schema": MANIFEST_SCHEMA, "images": [{"file": "cat_1.png"}]})
+    )
     return folder
 
 

@@ -1,4 +1,4 @@
-// How things are called, and how times and lengths are said.
+// Names of things, and how times and durations are written.
 
 const STATES = { done: "Done", failed: "Failed", rejected: "Rejected", cancelled: "Cancelled" };
 const VIDEOS = new Set(["mp4", "webm", "mov", "gif"]);
@@ -11,25 +11,25 @@ function isVideo(name) {
   return VIDEOS.has(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
 }
 
-/** What a job has to show: "pictures", "video", "text" or "nothing". */
+/** Return what a job has to show: "pictures", "video", "text" or "nothing". */
 function kindOf(job) {
   if (job.pictures) return isVideo(job.pictures[0][0]) ? "video" : "pictures";
   return job.text ? "text" : "nothing";
 }
 
-/** What was asked for: "Imagine", "U2", "Zoom 2x", "/describe". */
+/** Return what was requested: "Imagine", "U2", "Zoom 2x", "/describe". */
 function titleOf(job) {
   if (job.action) return job.action[0].toUpperCase() + job.action.slice(1);
   return job.command ? `/${job.command}` : "Imagine";
 }
 
-/** What stands below a job's card. */
+/** Return the caption below a job's card. */
 function captionOf(job) {
   const file = job.state === "rejected" && job.source?.split("/").pop();
   return shortened(job.prompt) || file || titleOf(job);
 }
 
-/** What is seen of a job, for those who don't see it. */
+/** Return a description of a job's pictures for people who can't see them. */
 function altOf(job) {
   const words = shortened(job.prompt) || titleOf(job);
   if (kindOf(job) === "video") return `Video: ${words}`;
@@ -42,25 +42,25 @@ function shortened(text, most = SHORT) {
   return line.length > most ? `${line.slice(0, most - 1).trimEnd()}…` : line;
 }
 
-/** With a capital letter in front, as a sentence has it; a command stays as it is typed. */
+/** Return the text with a capital first letter, as a sentence; a command such as /describe stays as it is. */
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** Why there are no pictures, in one line. */
+/** Return in one line why there are no pictures. */
 function reasonOf(job) {
   const error = job.error ?? {};
-  return error.title || error.detail || (job.state === "cancelled" ? "It was cancelled." : "Nobody said why.");
+  return error.title || error.detail || (job.state === "cancelled" ? "It was cancelled." : "No reason was given.");
 }
 
-/** The same with what else was said of it. */
+/** Return the reason with its details. */
 function wholeReason(job) {
   const { title, detail } = job.error ?? {};
-  return unmarked(title && detail ? `${title.replace(/[.:]$/, "")}: ${detail}` : reasonOf(job));
+  return withoutMarks(title && detail ? `${title.replace(/[.:]$/, "")}: ${detail}` : reasonOf(job));
 }
 
-const unmarked = (text) => text.replace(/\*\*|`/g, "");
+const withoutMarks = (text) => text.replace(/\*\*|`/g, "");
 
-/** What the bot said, without what is for Discord's eyes: times as numbers, links, blanks that line up columns. */
-function saidTo(job) {
+/** Return the bot's text without what only Discord shows: times as numbers, links, blanks that align columns. */
+function readableAnswer(job) {
   return job.text
     .replace(/<t:(\d{1,11})(?::\w)?>/g, (_, seconds) => dayFormat.format(seconds * 1000))
     .replace(/\[([^\]\n]+)\]\(<?https?:[^\s)]+\)/g, "$1")
@@ -72,29 +72,29 @@ const dayFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "s
 const monthFormat = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" });
 const wholeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** The day of a time in this browser's zone, as 2026-11-22: what a date field gives. */
+/** Return the day of a time in this browser's zone, as a date field gives it: 2026-11-22. */
 function dayOf(time) {
   const date = new Date(time);
   const two = (number) => String(number).padStart(2, "0");
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-/** Today and yesterday, as days. */
+/** Return today and yesterday, as days. */
 const recentDays = () => [dayOf(Date.now()), dayOf(Date.now() - 86_400_000)];
 
-/** The group on the wall that a job belongs to: today, yesterday, or its month. */
+/** Return the group on the wall that a job belongs to: today, yesterday, or its month. */
 function groupOf(job, [today, yesterday]) {
-  if (!job.at) return "Some time";
+  if (!job.at) return "Unknown date";
   if (job.day === today) return "Today";
   return job.day === yesterday ? "Yesterday" : job.day.slice(0, 7);
 }
 
-/** A group's name for people. */
+/** Return a group's name for people. */
 function groupName(group) {
   return /^\d{4}-\d{2}$/.test(group) ? monthFormat.format(new Date(`${group}-15T12:00:00`)) : group;
 }
 
-/** "42 s", "3 min 5 s", "2 h 10 min". */
+/** Return a duration as "42 s", "3 min 5 s" or "2 h 10 min". */
 function lengthOf(milliseconds) {
   const seconds = Math.round(milliseconds / 1000);
   if (seconds < 60) return `${seconds} s`;
