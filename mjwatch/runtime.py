@@ -182,7 +182,7 @@ class Runtime:
                 rest=self.rest,
                 cdn=cdn,
                 outbox=outbox,
-                place=outbox_channel,
+                channel=outbox_channel,
                 picture_format=config.outbox.format,
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
@@ -192,7 +192,7 @@ class Runtime:
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
-            leave_file=self._inbox.defer,
+            defer_file=self._inbox.defer,
             notify=self._notifier.put,
         )
         in_inbox = self._inbox.has_file if config.inbox.after == "keep" else None
@@ -296,7 +296,7 @@ def build_engine(
         queue,
         perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
-        limits=Timeouts(pace.start_timeout, pace.silence_timeout),
+        timeouts=Timeouts(pace.start_timeout, pace.silence_timeout),
         max_jobs_per_file=pace.max_jobs_per_file,
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,

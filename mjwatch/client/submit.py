@@ -17,8 +17,8 @@ from mjwatch.errors import DaemonError, PausedError, PromptFileError
 from mjwatch.events import RequestsPending
 from mjwatch.filesystem.safe_names import safe_file_name, slug
 from mjwatch.host.lock import daemon_lock
-from mjwatch.host.permissions import require_rights
-from mjwatch.host.running import daemon_runs, poke
+from mjwatch.host.platform import require_write_access
+from mjwatch.host.running import daemon_runs, wake_daemon
 from mjwatch.inbox.references import preview_alone
 from mjwatch.jobs.intake import sha256
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
@@ -222,13 +222,13 @@ def steer(
     """
     state = config.state.path
     journal = state / JOURNAL_FILE
-    require_rights(state, journal)
+    require_write_access(state, journal)
     with closing(JournalReader(journal)) as reader:
         request = ask(journal, verb, arguments, time.time(), file)
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if daemon_runs(state):
-                poke(state)
+                wake_daemon(state)
             else:
                 _do_it_here(config)
             answer = wait_for_answer(reader, request, ROUND)

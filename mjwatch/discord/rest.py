@@ -1,6 +1,6 @@
-"""Discord's HTTP API as far as mjwatch needs it, each call with its own meaning of failure.
+"""The part of Discord's HTTP API that mjwatch uses, and the command index, which is kept in memory.
 
-The application commands that a channel offers, as Discord's command index tells them; kept in memory.
+Each call raises the error that says whether it may be repeated.
 """
 
 from __future__ import annotations
@@ -23,19 +23,17 @@ if TYPE_CHECKING:
     from mjwatch.model import UploadedImage
 
 
-API_URL = "https://discord.com/api/v9"
-
 HISTORY_PAGE = 100
-"""Messages that one page of history can hold (discord-api-docs, "Get Channel Messages")."""
+"""Messages that one page of history can contain (discord-api-docs, "Get Channel Messages")."""
 URLS_AT_ONCE = 50
-"""URLs that one call of refresh-urls takes (discord-userdoccers)."""
+"""URLs that one call of refresh-urls accepts (discord-userdoccers)."""
 
 
 class DiscordREST:
     """The API for one account. Its calls may come from any thread.
 
-    Every call raises NotReachedError (safe to repeat), UnansweredError, or AnsweredNoError with a Refusal.
-    For reading calls a 5xx is a Refusal too, of the transient kind.
+    Every call may raise NotReachedError (safe to repeat), UnansweredError, or AnsweredNoError with a Refusal.
+    For reading calls, a 5xx is a transient Refusal too.
     """
 
     def __init__(
@@ -48,21 +46,23 @@ class DiscordREST:
         timeout: Timeout = (10.0, 30.0),
         allow_hosts: Collection[str] = (),
     ) -> None:
-        """``api_url`` includes the version. Raises ConfigError where the token may not go there."""
+        """``api_url`` includes the version. Raise ConfigError if the token may not be sent there."""
         self._api_url = api_url.rstrip("/")
         if not token_may_go_to(self._api_url, allow_hosts):
             raise ConfigError(
                 f"the token may not be sent to {host_of(api_url)}",
-                "name the host in [discord] allow_hosts if it is really yours",
+                "add the host to [discord] allow_hosts if it is really yours",
             )
         if not token or not all("!" <= char <= "~" for char in token):
             raise ConfigError(
-                "the token is not one", "put the account's token, and nothing else, into its key file"
+                "this is not a token", "put the account's token, and nothing else, into its key file"
             )
         proxy_for(self._api_url, proxy)
-        self._transport = Transport(token=token, proxy=proxy, user_agent=user_agent, timeout=timeout)
+        self._transport = Transport(
+            token=token, base_url=self._api_url, proxy=proxy, user_agent=user_agent, timeout=timeout
+        )
         self.server_time: float | None = None
-        """Discord's clock at the last answer to a reading call, in seconds since 1970; whole ones."""
+        """Discord's clock at the last answer to a reading call, in whole seconds since 1970."""
         self._commands = CommandIndex(lambda route: self._read("GET", route))
 
     def __repr__(self) -> str:
@@ -73,31 +73,33 @@ class DiscordREST:
         self._transport.close()
 
     def me(self) -> dict[str, Any]:
-        """The account that the token belongs to."""
+        """Return the account that the token belongs to."""
         return _object(self._read("GET", "/users/@me"))
 
     def channel(self, channel_id: str) -> dict[str, Any]:
-        """The channel, if the account can see it."""
+        """Return the channel, if the account can see it."""
         return _object(self._read("GET", f"/channels/{channel_id}"))
 
     def command(
         self, name: str, application_id: str, guild_id: str | None, channel_id: str
     ) -> ApplicationCommand:
-        """The application's slash command of this name, from memory or from the command index."""
+        """Return the application's slash command of this name, from memory or from the command index."""
         return self._commands.find(name, application_id, guild_id, channel_id)
 
     def forget_commands(self, floor: float) -> bool:
-        """After a stale version: read the index anew, unless that was done less than ``floor`` seconds ago.
+        """After a stale version, have the index read again.
 
-        False: it was, and ``command`` would say the same again.
+        Return False, and do nothing, if that was done less than ``floor`` seconds ago: ``command`` would
+        return the same version again.
         """
         return self._commands.forget(floor)
 
     def interact(self, payload: Mapping[str, Any]) -> None:
-        """POST an interaction, once. Returns where Discord took it (204).
+        """POST an interaction, once. Return if Discord accepted it (204).
 
-        UnansweredError: it may have been executed, so never send it again blindly. A 5xx means this too, and
-        any answer that makes no sense. AnsweredNoError: it was not executed.
+        UnansweredError means that it may have been executed, so never send it again blindly. It is also
+        raised for a 5xx and for any answer that makes no sense. AnsweredNoError means that it was not
+        executed.
         """
         response = self._transport.send("POST", f"{self._api_url}/interactions", json=dict(payload))
         status = response.status_code
@@ -107,32 +109,33 @@ class DiscordREST:
         body = decoded(self._transport.read_body(response))
         refusal = read_answer(status, response.headers, body)
         if refusal is None or status < 200 or 300 <= status < 400 or status == 408 or status >= 500:
-            raise UnansweredError(f"Discord's answer leaves open whether the command ran (HTTP {status})")
+            raise UnansweredError(
+                f"Discord's answer leaves open whether the command was executed (HTTP {status})"
+            )
         raise AnsweredNoError(refusal)
 
     def history(
         self, channel_id: str, after: str | None = None, limit: int = HISTORY_PAGE
     ) -> list[dict[str, Any]]:
-        """One page of the messages after this id, oldest first; the next page is after the last one's id.
+        """Return one page of the messages after this id, oldest first; the next page follows its last id.
 
-        Without an id it is the newest page.
-
-        A missing right to read the history gives an empty list, as no messages do (discord-userdoccers).
+        Without an id it is the newest page. A missing right to read the history gives an empty list, just
+        as no messages do (discord-userdoccers).
         """
         params = {"limit": str(limit)} if after is None else {"after": after, "limit": str(limit)}
         return _messages(self._read("GET", f"/channels/{channel_id}/messages", params=params))
 
     def message(self, channel_id: str, message_id: str) -> dict[str, Any] | None:
-        """One message as it is now, or None where it is gone or hidden.
+        """Return one message as it is now, or None if it is gone or hidden.
 
-        Asked for by its surroundings: the route for a single message is closed to user accounts.
+        It is requested with ``around``, because user accounts may not use the route for a single message.
         """
         params = {"around": message_id, "limit": "1"}
         found = _messages(self._read("GET", f"/channels/{channel_id}/messages", params=params))
         return next((message for message in found if str(message["id"]) == message_id), None)
 
     def refresh_urls(self, urls: Iterable[str]) -> dict[str, str]:
-        """Signs attachment URLs anew: the old one -> the new one, for those that Discord signs."""
+        """Return newly signed attachment URLs by the old ones, for those that Discord signs."""
         wanted = list(dict.fromkeys(urls))
         fresh: dict[str, str] = {}
         for start in range(0, len(wanted), URLS_AT_ONCE):
@@ -142,7 +145,7 @@ class DiscordREST:
         return fresh
 
     def upload_slots(self, channel_id: str, sizes: Mapping[str, int]) -> list[UploadSlot]:
-        """Places for files of these sizes in bytes, by name and in order; ten at most (userdoccers)."""
+        """Return slots for files of these sizes in bytes, by name and in order; at most ten (userdoccers)."""
         files = [
             {"id": str(number), "filename": name, "file_size": size}
             for number, (name, size) in enumerate(sizes.items())
@@ -151,13 +154,13 @@ class DiscordREST:
         slots = [_slot(entry) for entry in list_of(answer.get("attachments"))]
         by_id = {slot.id: slot for slot in slots}
         if set(by_id) != {file["id"] for file in files}:
-            raise UnansweredError("Discord's answer names other upload slots than were asked for")
+            raise UnansweredError("Discord's answer names other upload slots than those requested")
         return [by_id[str(number)] for number in range(len(files))]
 
     def post_files(self, channel_id: str, images: Iterable[UploadedImage], nonce: str) -> dict[str, Any]:
-        """Post uploaded files as a message of the account; the message as Discord made it.
+        """Post uploaded files as a message of the account, and return the message that Discord made.
 
-        With the same nonce it is posted once, also if it is sent again soon (discord-userdoccers).
+        With the same nonce it is posted once, even if it is sent again soon (discord-userdoccers).
         """
         attachments = [
             {"id": str(number), "filename": image.filename, "uploaded_filename": image.uploaded_filename}
@@ -167,7 +170,7 @@ class DiscordREST:
         return _object(self._read("POST", f"/channels/{channel_id}/messages", json=body))
 
     def _read(self, method: str, route: str, **options: Any) -> object:
-        """The decoded answer of a call that may be repeated."""
+        """Return the decoded answer of a call that may be repeated."""
         response = self._transport.send(method, self._api_url + route, **options)
         self.server_time = _date(response.headers.get("Date"))
         body = decoded(self._transport.read_body(response))
@@ -179,7 +182,7 @@ class DiscordREST:
 
 @dataclass(frozen=True, slots=True)
 class UploadSlot:
-    """Where the bytes of a file go, and the name under which a command or message refers to it then."""
+    """The address for a file's bytes, and the name by which a command or message refers to the file."""
 
     id: str
     upload_url: str
@@ -195,7 +198,7 @@ def _slot(entry: object) -> UploadSlot:
 
 
 def _date(header: str | None) -> float | None:
-    """A date as HTTP gives it (RFC 9110, "Date"); None for what is none."""
+    """Return the time in a ``Date`` header (RFC 9110); None if it is not a date."""
     try:
         return parsedate_to_datetime(header or "").timestamp()
     except ValueError:
@@ -205,11 +208,11 @@ def _date(header: str | None) -> float | None:
 def _object(body: object) -> dict[str, Any]:
     if isinstance(body, dict):
         return body
-    raise UnansweredError("Discord's answer is not what was asked for")
+    raise UnansweredError("Discord's answer is not what was requested")
 
 
 def _messages(body: object) -> list[dict[str, Any]]:
-    """The messages of a list, oldest first; Discord lists the newest first."""
+    """Return the messages of a list, oldest first; Discord lists the newest first."""
     if not isinstance(body, list):
         raise UnansweredError("Discord's answer is not a list of messages")
     found = [item for item in body if isinstance(item, dict) and snowflake_of(item.get("id"))]
@@ -217,7 +220,7 @@ def _messages(body: object) -> list[dict[str, Any]]:
 
 
 def _refreshed(pairs: object) -> dict[str, str]:
-    """``[{"original", "refreshed"}]`` as a mapping."""
+    """Return ``[{"original", "refreshed"}]`` as a mapping."""
     fresh: dict[str, str] = {}
     for pair in objects_of(pairs):
         if isinstance(pair.get("refreshed"), str):
@@ -226,7 +229,7 @@ def _refreshed(pairs: object) -> dict[str, str]:
 
 
 CHAT_INPUT = 1
-"""The type of a slash command; context menu commands may bear the same name."""
+"""The type of a slash command; a context menu command may have the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +244,7 @@ class ApplicationCommand:
 
 
 class CommandIndex:
-    """Remembers each index until told to forget. ``fetch(route)`` returns the decoded answer.
+    """Keeps each index until ``forget`` is called. ``fetch(route)`` returns the decoded answer.
 
     Guild channels have their guild's index, the direct messages with a bot their channel's
     (discord-userdoccers, "Application command index").
@@ -256,7 +259,7 @@ class CommandIndex:
     def find(
         self, name: str, application_id: str, guild_id: str | None, channel_id: str
     ) -> ApplicationCommand:
-        """The command of this name of this application. Raises AnsweredNoError where there is none."""
+        """Return this application's command of this name. Raise AnsweredNoError if there is none."""
         route = f"/guilds/{guild_id}" if guild_id else f"/channels/{channel_id}"
         entries = self._indexes.get(route)
         if entries is None:
@@ -267,11 +270,11 @@ class CommandIndex:
                 command = _command(entry)
                 if command is not None and command.application_id == application_id:
                     return command
-        self._indexes.pop(route, None)  # the next one to ask sees a bot that was invited meanwhile
+        self._indexes.pop(route, None)  # the next call sees a bot that was invited in the meantime
         raise AnsweredNoError(_not_offered(name, guild_id))
 
     def forget(self, floor: float) -> bool:
-        """Fetch anew next time, unless it was told so less than ``floor`` seconds ago: then False."""
+        """Have the index fetched again; return False if that was done less than ``floor`` seconds ago."""
         now = self._clock()
         if self._forgotten_at is not None and now - self._forgotten_at < floor:
             return False
@@ -289,9 +292,9 @@ def _command(entry: Mapping[str, Any]) -> ApplicationCommand | None:
 
 
 def _not_offered(name: str, guild_id: str | None) -> Refusal:
-    place = "this guild" if guild_id else "these direct messages"
+    where = "this guild" if guild_id else "these direct messages"
     detail = (
-        f"the bot's command /{name} is not offered in {place}: check that the bot is there, "
+        f"the bot's command /{name} is not available in {where}: check that the bot is there, "
         "that the account may use its commands, and [midjourney] application_id"
     )
     return Refusal(RefusalClass.CONFIG, None, detail, needs_human=True)

@@ -60,7 +60,7 @@ class Engine:
         perform: Callable[[ef.Effect], None],
         *,
         pace: Pace,
-        limits: Timeouts,
+        timeouts: Timeouts,
         max_jobs_per_file: int,
         min_fast_hours: float,
         clock: Callable[[], float],
@@ -74,7 +74,7 @@ class Engine:
         self._channel = channel
         self._queue = queue
         self._perform = perform
-        self._timeouts = limits
+        self._timeouts = timeouts
         self._clock = clock
         self._monotonic = monotonic
         self._new_id = new_id
@@ -163,7 +163,7 @@ class Engine:
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
         if not all(self._channel.waits_for_person(job) for job in sent):
             return False
-        return not self._journal.any_queued(self._clock(), self.scheduler.blocked_twins(self._jobs))
+        return not self._journal.any_queued(self._clock(), self.scheduler.blocked_keys(self._jobs))
 
     def blocked(self) -> bool:
         """Return whether nothing more is sent before a person acts, and what was in the inbox is accepted."""
@@ -261,7 +261,7 @@ class Engine:
         """Take up new jobs, which are committed, and have the effects performed."""
         for job in jobs:
             if job.state is State.QUEUED:
-                self._expect(job)
+                self._note_delay(job)
                 self.on_change(job)
             else:
                 self._keep(job)
@@ -307,7 +307,7 @@ class Engine:
 
     def _keep(self, job: Job) -> None:
         """Remember a job that has changed; forget it if nothing is left to do for it."""
-        self._expect(job)
+        self._note_delay(job)
         if job.open:
             self._jobs[job.id] = job
         else:
@@ -319,7 +319,8 @@ class Engine:
                 self.service.begin_pause(pause)
         self.on_change(job)
 
-    def _expect(self, job: Job) -> None:
+    def _note_delay(self, job: Job) -> None:
+        """Have the scheduler look for queued jobs that wait for a time, if this one does."""
         if job.state is State.QUEUED and job.next_action_at is not None:
             self.scheduler.has_delayed_jobs = True
 
@@ -435,7 +436,7 @@ def _log_notice(job_id: str, text: str) -> None:
 def _log_step(job: Job, moved: Job) -> None:
     """Log one line for each step of a job's life, with its id for those who look for one job's lines."""
     if moved.history != job.history:
-        text = moved.history[-1].event
+        text = moved.history[-1].text
     elif moved.state is not job.state:
         text = moved.state
     else:

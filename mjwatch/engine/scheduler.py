@@ -119,12 +119,12 @@ class Scheduler:
                 return job  # a form can't be filled in much later
         if not self._throttle.may_send(now, in_flight, _being_saved(jobs)):
             return None
-        return self._journal.next_queued(now, self.blocked_twins(jobs), only=self.only)
+        return self._journal.next_queued(now, self.blocked_keys(jobs), only=self.only)
 
     def _is_allowed(self, job: Job) -> bool:
         return self.only is None or job.id in self.only
 
-    def blocked_twins(self, jobs: Mapping[str, Job]) -> set[str]:
+    def blocked_keys(self, jobs: Mapping[str, Job]) -> set[str]:
         """Return the duplicate keys of sent jobs whose results could not be told from a duplicate's."""
         return {
             duplicate_key(job)

@@ -20,7 +20,7 @@ REJECTED = {
     "empty.txt": (b"", "the prompt is empty"),
     "blank.txt": (b" \n\n", "the prompt is empty"),
     "binary.txt": (bytes(range(256)), "is not UTF-8 text"),
-    "large.txt": (b"cat " * 2_500_000, "65,536 at most"),
+    "large.txt": (b"cat " * 2_500_000, "at most 65,536"),
     "list that is none.txt": (b"a cat --ar 1:1\na dog --ar 2:1\n", "looks like a list of prompts"),
     "broken.toml": (b'prompt = "a cat\n', "not valid TOML"),
     "deep.toml": (b"a = " + b"[" * 30_000 + b"\n", "not valid TOML"),

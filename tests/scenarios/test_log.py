@@ -21,7 +21,7 @@ LINES = (
     *(" taken: ", " submitting, nonce ", " started", " finished", " published"),
     *(
         "Midjourney says: ",
-        "the picture's address is gone",
+        "the picture's address has expired",
         "retry requested",
         "cancellation requested",
     ),

@@ -79,9 +79,9 @@ def test_a_pause_is_kept_and_shown_and_ended_without_a_daemon(folder: Path) -> N
     assert (said.code, "paused by hand: on \\x1b[31mholiday" in said.out) == (0, True)
     status = told(folder, "status")
     assert status.code == 4
-    assert "`mjwatch resume` goes on" in status.out
+    assert "`mjwatch resume` continues" in status.out
     assert json.loads(told(folder, "status", "--json").out)["paused_kind"] == "person"
-    assert "the sending is paused" in told(folder, "show", "jobb").out
+    assert "sending is paused" in told(folder, "show", "jobb").out
     again = told(folder, "resume", "--json")
     assert json.loads(again.out)["done"] is True
     assert told(folder, "resume").out == "was not paused\n"
@@ -130,7 +130,7 @@ def test_who_lacks_the_right_is_told_who_has_it(verb: str) -> None:
         (folder / "config.toml").write_text("")
         (folder / "state").mkdir()
         with closing(Journal(folder / "state" / JOURNAL_FILE)) as journal:
-            journal.accept(None, [(DOUBTFUL, "twin")], 1.0)
+            journal.accept(None, [(DOUBTFUL, "a cat")], 1.0)
         (folder / "state").chmod(0o500)
         said = told(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
         assert said.code == 3
@@ -213,7 +213,7 @@ def test_another_who_is_faster_to_take_the_lock_does_it(
 ) -> None:
     runs = iter([False, True, True])
     monkeypatch.setattr(steering, "daemon_runs", lambda state: next(runs, True))
-    monkeypatch.setattr("mjwatch.host.lock.PATIENCE", 0.01)
+    monkeypatch.setattr("mjwatch.host.lock.LOCK_TIMEOUT", 0.01)
     with daemon_lock(folder / "state"):
         daemon = answer_soon(folder, journal, Outcome(None, True, "was not paused"))
         assert told(folder, "resume").out == "was not paused\n"
