@@ -63,7 +63,7 @@ FAULTS = [
 ]
 """All but those that pause the sending until a person has acted."""
 
-ALARMING = re.compile(r".*(?:Warning:|Traceback|Exception ignored|unforeseen).*")
+ALARMING = re.compile(r".*(?:Warning:|Traceback|Exception ignored|unforeseen|unexpected error).*")
 
 
 @dataclass(frozen=True)

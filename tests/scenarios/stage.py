@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.inbox.filenames import MARKER
+from mjwatch.inbox.filenames import OWNER_FILE
 from tests.helpers.daemons import Daemon, ForkedDaemon
 from tests.helpers.patience import deadline
 
@@ -129,7 +129,7 @@ class Stage:
     def left(self) -> list[str]:
         """What lies in the inbox, but for its owner's marker, and in the staging place."""
         places = [place for place in (self.inbox, self.folder / "state" / "staging") if place.exists()]
-        return [path.name for place in places for path in place.iterdir() if path.name != MARKER]
+        return [path.name for place in places for path in place.iterdir() if path.name != OWNER_FILE]
 
     def state(self) -> dict[str, Any]:
         """What the simulator saw: the witness."""

@@ -127,7 +127,7 @@ def test_an_outbox_whose_disk_is_pulled_is_not_filled_below_its_mount_point(tmp_
         daemon = start_ready(stage)
         disk.pull()
         stage.drop("cat.ready.txt", "a cat\n")
-        said(stage, "nothing is mounted at")
+        said(stage, "is not mounted any more")
         time.sleep(MANY_TRIES / 3)
         assert visible(stage) == []
         disk.mount()
@@ -240,7 +240,7 @@ def test_a_damaged_journal_stops_the_start_and_the_check_with_what_to_do(tmp_pat
         damaged = data[:8192] + b"\xff" * 8192 + data[16384:]
         journal.write_bytes(damaged)
         assert start(stage).wait(timeout=HANG) == 3
-        assert "it is damaged: put it aside" in stage.log.splitlines()[-1]
+        assert "it is damaged: move it away" in stage.log.splitlines()[-1]
         checked = stage.run("check", "--json")
         assert checked.returncode == 1
         (line,) = [line for line in json.loads(checked.stdout) if line["name"] == "journal"]
