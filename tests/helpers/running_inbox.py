@@ -76,7 +76,7 @@ def running(
     try:
         yield it
     finally:
-        it.inbox.stop()
+        it.inbox.stop(HANG)
         assert not it.inbox.alive
 
 
