@@ -53,7 +53,7 @@ def act(
     """
     from mjwatch.api import MidjourneyAPI
     from mjwatch.cli.output import JobProgress
-    from mjwatch.client.submit import follow_ups, give
+    from mjwatch.client.submit import follow_ups, submit
     from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
     config = config_of(context)
@@ -68,7 +68,7 @@ def act(
         _tell(found, as_json)
         return
     wish = follow_ups(parent, actions, prompt)
-    outcomes = give(config, wish)
+    outcomes = submit(config, wish)
     wanted = {job_id: one.action for job_id, one in wish.prompts.items()}
     if as_json:
         echo_json([{**outcome.to_json(), "action": wanted.get(outcome.job or "")} for outcome in outcomes])

@@ -109,11 +109,11 @@ def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_j
 
 
 def _steer(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
-    from mjwatch.client.submit import steer
+    from mjwatch.client.submit import request
 
     # What happens is told here; without a handler the log would write its warnings besides.
     logging.getLogger("mjwatch").addHandler(logging.NullHandler())
-    return steer(config, verb, arguments)
+    return request(config, verb, arguments)
 
 
 def _tell_one(outcomes: Sequence[Outcome], as_json: bool) -> None:

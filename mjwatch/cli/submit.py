@@ -97,7 +97,7 @@ def imagine(
 
 def _prompt_file(argument: str) -> tuple[str, str, bytes]:
     """Stem, suffix and content of the prompt file that this argument means."""
-    from mjwatch.client.in_process import prompt_file
+    from mjwatch.client.submit import as_prompt_file
     from mjwatch.filesystem.safe_names import safe_name, slug
     from mjwatch.prompts.compose import clean
 
@@ -115,7 +115,7 @@ def _prompt_file(argument: str) -> tuple[str, str, bytes]:
             f"{path} is no prompt file", "prompt files end in .txt or .toml; words can be piped in: submit -"
         )
     words = clean(argument.replace("\ufeff", ""))
-    return slug(words), *prompt_file(words)
+    return slug(words), *as_prompt_file(words)
 
 
 def names_a_file(words: str) -> bool:

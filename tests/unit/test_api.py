@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
-from mjwatch.client.in_process import PATIENCE, _is_over, prompt_file, read_words
+from mjwatch.client.in_process import PATIENCE, _is_over
+from mjwatch.client.submit import as_prompt_file, read_prompt
 from mjwatch.config import Config
 from mjwatch.engine.health import ConnectionTrouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
@@ -56,10 +57,10 @@ CHOICES = st.lists(st.sampled_from(["{", "}", ",", "\\", "__", "a", "__a__", " "
 def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
     for words in (text, f"# {text}", f'#{text}"\\'):
         try:
-            prompt = read_words(words)
+            prompt = read_prompt(words)
         except PromptFileError:
             continue
-        suffix, data = prompt_file(as_written(prompt.text))
+        suffix, data = as_prompt_file(as_written(prompt.text))
         try:
             found = read_prompt_file(data, f"x{suffix}").prompts
         except PromptFileError:
@@ -161,7 +162,7 @@ def test_what_keeps_the_daemon_from_discord_is_told_once(
         if next(rounds, None) is None:
             journal.update(a_job(state=State.DONE, published=2.0))
 
-    monkeypatch.setattr("mjwatch.api.time.sleep", sleep)
+    monkeypatch.setattr("mjwatch.client.submit.time.sleep", sleep)
     with daemon_lock(api.config.state.path):
         api.wait(dropped, on_trouble=told.append)
     assert told == ["no network"]

@@ -12,7 +12,7 @@ import typer
 
 from mjwatch.cli.app import run
 from mjwatch.cli.output import INTERRUPTED, plain, room, wanted, wrapped
-from mjwatch.client.submit import give, typed
+from mjwatch.client.submit import submit, typed_line
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from mjwatch.prompts.parameters import COMMON
@@ -91,11 +91,11 @@ class LineCommands:
                 f"{words} is a file, and is not sent as a prompt",
                 f"in another terminal: `mjwatch submit {words}`",
             )
-        wish, notes = typed(self._config, words)
+        wish, notes = typed_line(self._config, words)
         for note in notes:
             typer.echo(f"note: {plain(note)}", err=True)
-        self._background.ensure()
-        outcomes = give(self._config, wish)
+        self._background.ensure_running()
+        outcomes = submit(self._config, wish)
         self._followed.add(wish.prompts)
         for outcome in outcomes:
             self.failed = self.failed or not outcome.done
@@ -111,7 +111,7 @@ class LineCommands:
         if name in {"quit", "exit", "q"}:
             return False
         if name in VERBS:
-            self._background.ensure()
+            self._background.ensure_running()
             self._verb(name, words)
         elif name == "help" or not name:
             typer.echo(help_text())

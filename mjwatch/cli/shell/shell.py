@@ -82,7 +82,7 @@ def _type_in(
     config: Config, background: BackgroundService, followed: FollowedJobs, lines: LineCommands
 ) -> None:
 
-    if background.works and (count := followed.add_queue()):
+    if background.is_running and (count := followed.add_queue()):
         jobs = "1 job" if count == 1 else f"{count} jobs"
         typer.echo(f"taken up from before: {jobs}; :pause sends nothing more", err=True)
     LineEditor(config, background, followed).run(lines)
@@ -111,7 +111,7 @@ def _read_in(
                 if given.ended and _is_stuck(look.facts, followed):
                     typer.echo(f"mjwatch: {look.facts['paused']} - {look.facts['mend']}", err=True)
                     return NEEDS_PERSON
-                background.ensure()
+                background.ensure_running()
     except KeyboardInterrupt:
         return INTERRUPTED
     if any(job.state is State.IN_DOUBT for job in followed.jobs):
@@ -238,7 +238,7 @@ class LineEditor:
             return plain(self._trouble, columns)
         if self._facts is None:
             return ""
-        return plain(service_line(self._facts, here=self._background.works, now=time.time()), columns)
+        return plain(service_line(self._facts, here=self._background.is_running, now=time.time()), columns)
 
 
 class _Completer(Completer):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.cli.output import percent_of, plain, state_of, wanted, wrapped
-from mjwatch.client.in_process import answered
+from mjwatch.client.in_process import is_answered
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.status_text import clock, reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, overview
@@ -132,7 +132,7 @@ class FollowedJobs:
     @property
     def waiting(self) -> bool:
         """Whether one of them was not seen yet, or has no answer yet; one in doubt waits for a person."""
-        return any(job is None or not answered(job) for job in self._jobs.values())
+        return any(job is None or not is_answered(job) for job in self._jobs.values())
 
     def add(self, job_ids: Iterable[str]) -> None:
         """Follow these too, from the next look on."""

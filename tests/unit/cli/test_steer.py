@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mjwatch.cli.app import app
-from mjwatch.client import submit as steering
-from mjwatch.client.submit import steer
+from mjwatch.client import submit as client
+from mjwatch.client.submit import request
 from mjwatch.config import Config
 from mjwatch.errors import DaemonError, JournalError, MjwatchError
 from mjwatch.host.lock import daemon_lock
@@ -185,8 +185,8 @@ def test_a_daemon_is_left_to_answer(folder: Path, journal: Journal) -> None:
 def test_a_daemon_that_does_not_answer_is_told_and_the_request_is_kept(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steering, "PATIENCE", 0.05)
-    monkeypatch.setattr(steering, "ROUND", 0.01)
+    monkeypatch.setattr(client, "ANSWER_PATIENCE", 0.05)
+    monkeypatch.setattr(client, "WAKE_INTERVAL", 0.01)
     with daemon_lock(folder / "state"):
         said = told(folder, "pause")
     assert said.code == 3
@@ -199,10 +199,10 @@ def test_what_a_daemon_left_undone_when_it_died_is_done_here(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = iter([True, False])
-    monkeypatch.setattr(steering, "daemon_runs", lambda state: next(runs, False))
-    monkeypatch.setattr(steering, "ROUND", 0.01)
+    monkeypatch.setattr(client, "daemon_runs", lambda state: next(runs, False))
+    monkeypatch.setattr(client, "WAKE_INTERVAL", 0.01)
     config = Config.load(folder / "config.toml")
-    assert steer(config, "cancel", {"jobs": {"jobbbbbb": 0}})[0].done
+    assert request(config, "cancel", {"jobs": {"jobbbbbb": 0}})[0].done
     assert state_of(journal, "jobbbbbb") is State.CANCELLED
 
 
@@ -211,7 +211,7 @@ def test_another_who_is_faster_to_take_the_lock_does_it(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = iter([False, True, True])
-    monkeypatch.setattr(steering, "daemon_runs", lambda state: next(runs, True))
+    monkeypatch.setattr(client, "daemon_runs", lambda state: next(runs, True))
     monkeypatch.setattr("mjwatch.host.lock.PATIENCE", 0.01)
     with daemon_lock(folder / "state"):
         daemon = answer_soon(folder, journal, Outcome(None, True, "was not paused"))
@@ -225,7 +225,7 @@ def test_a_lock_that_can_not_be_taken_is_told(
     def closed(state: Path) -> Any:
         raise DaemonError("the state folder can't be used", "mend it")
 
-    monkeypatch.setattr(steering, "daemon_lock", closed)
+    monkeypatch.setattr("mjwatch.client.in_process.daemon_lock", closed)
     assert "can't be used" in str(told(folder, "resume").error)
 
 

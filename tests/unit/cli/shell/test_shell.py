@@ -39,7 +39,7 @@ JOBS = [
 class Idle(BackgroundService):
     """Nobody works: what is asked for is written down, and stays as it is."""
 
-    def ensure(self) -> None:
+    def ensure_running(self) -> None:
         """Do nothing."""
 
 
@@ -332,6 +332,6 @@ def test_what_ended_the_work_is_told_once_and_the_next_line_starts_it_anew(
     background = BackgroundService(config)
     for _ in range(2):
         with pytest.raises(JournalError, match="the disk is gone"):
-            background.ensure()
-    assert not background.works
+            background.ensure_running()
+    assert not background.is_running
     background.stop()
