@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mjwatch.version import __version__
+from mjwatch.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from mjwatch.api import MidjourneyAPI
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mjwatch.pictures.split import split_grid
     from mjwatch.prompts.promptfile import read_prompt_file
 
-__all__ = ["Config", "MidjourneyAPI", "__version__", "load_manifest", "read_prompt_file", "split_grid"]
+__all__ = ["Config", "MidjourneyAPI", "load_manifest", "read_prompt_file", "split_grid"]
 
 _HOMES = {
     "Config": "mjwatch.config",

@@ -113,7 +113,7 @@ _OLD_JOB_KEYS = {
 
 
 def _renamed(data: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    return {names.get(key, key): value for key, value in data.items()}
+    return {names.get(key, key): value for key, value in dict(data).items()}
 
 
 def stored_path(path: str) -> str | bytes:

@@ -71,7 +71,7 @@ _results = st.builds(
 _texts = st.lists(text, max_size=2).map(tuple)
 _refusals = st.builds(
     Refusal,
-    cls=st.none() | st.sampled_from(RefusalClass),
+    kind=st.none() | st.sampled_from(RefusalClass),
     title=maybe_text,
     detail=text,
     needs_human=st.booleans(),

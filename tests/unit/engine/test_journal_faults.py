@@ -142,7 +142,7 @@ WRITES = 80
 
 def test_a_life_without_faults_makes_so_many_writes(path: Path) -> None:
     house, writes = whole_life(path)
-    assert kinds(house) == ["RemoveFile", "Submit", "Collect", "Notify"]
+    assert kinds(house) == ["RemoveFile", "Submit", "FetchResult", "SendNotification"]
     assert 40 < writes < WRITES
 
 
@@ -152,7 +152,7 @@ def test_a_write_that_fails_is_made_later_and_no_effect_comes_before_it_or_twice
     path: Path, nth: int, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     house, writes = whole_life(path, words, nth)
-    assert kinds(house) == ["RemoveFile", "Submit", "Collect", "Notify"]
+    assert kinds(house) == ["RemoveFile", "Submit", "FetchResult", "SendNotification"]
     assert (words in caplog.text) == (nth <= writes)
     with closing(JournalReader(path)) as reader:
         (job,) = reader.listed(None, 2)

@@ -327,7 +327,7 @@ def test_the_page_is_written_once_and_again_where_it_is_another_versions(
     (outbox / "_gallery/gallery.js").unlink()
     gallery.install()
     assert (outbox / "_gallery/gallery.js").exists()
-    monkeypatch.setattr("mjwatch.__version__", "99.0<b>")
+    monkeypatch.setattr("mjwatch.gallery.page.__version__", "99.0<b>")
     gallery.install()
     assert b"mjwatch 99.0&lt;b&gt; " in gallery.page.read_bytes()
 

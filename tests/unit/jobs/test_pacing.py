@@ -19,7 +19,7 @@ def test_the_first_one_may_go_at_once() -> None:
     assert throttle.next_time(NOW) == float("-inf")
 
 
-@pytest.mark.parametrize(("chance", "pause"), [(0.0, 4.0), (0.5, 6.0), (1.0, 8.0)])
+@pytest.mark.parametrize(("rng", "pause"), [(0.0, 4.0), (0.5, 6.0), (1.0, 8.0)])
 def test_between_two_there_is_a_pause_with_jitter(rng: float, pause: float) -> None:
     throttle = Throttle(PACE)
     throttle.sent(NOW, rng)

@@ -25,7 +25,7 @@ PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
 
 
 @pytest.mark.parametrize(
-    ("around", "words", "mend"),
+    ("around", "words", "hint"),
     [
         ({}, "", ""),
         ({"paused": PAUSED}, "paused: Discord wants a captcha", "`mjwatch resume`"),

@@ -196,7 +196,7 @@ class Life(RuleBasedStateMachine):
             ev.Published("a-folder", failed) if saved else ev.SaveFailed("no room", final and not failed)
         )
 
-    @precondition(lambda self: self.job.due is not None)
+    @precondition(lambda self: self.job.next_action_at is not None)
     @rule(held=st.booleans())
     def time_passes(self, held: bool) -> None:
         self.feed(ev.TimedOut(held))
