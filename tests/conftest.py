@@ -94,7 +94,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have lines fit a terminal of 80 columns."""
-    monkeypatch.setattr(output, "room", lambda: 80)
+    monkeypatch.setattr(output, "terminal_width", lambda: 80)
 
 
 @pytest.fixture

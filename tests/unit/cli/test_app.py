@@ -59,19 +59,20 @@ def test_the_version(mjwatch: Callable[..., Told]) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("stauts", 'there is no verb "stauts" (did you mean status?) - `mjwatch --help` shows all'),
-        ("frobnicate", 'there is no verb "frobnicate" - `mjwatch --help` shows all'),
-        ("service instal", 'service: there is no verb "instal" (did you mean install?)'),
+        ("stauts", 'there is no command "stauts" (did you mean status?) - `mjwatch --help` lists them'),
+        ("frobnicate", 'there is no command "frobnicate" - `mjwatch --help` lists them'),
+        ("service instal", 'service: there is no command "instal" (did you mean install?)'),
         (
             "run --log-format jsn",
-            "run: invalid value for '--log-format': \"jsn\" is none of auto, text, json (did you mean json?)",
+            "run: invalid value for '--log-format': \"jsn\" is not one of auto, text, json"
+            " (did you mean json?)",
         ),
-        ("service print --user --system", "service print: it is either --user or --system - "),
+        ("service print --user --system", "service print: give either --user or --system, not both - "),
         ("list --stat done", 'list: there is no option "--stat" (did you mean --state?)'),
         ("list --limit all", "list: invalid value for '--limit': Input should be a valid integer - "),
         ("list --state lost", "list: invalid value for '--state': "),
         ("split --format gif x", "split: invalid value for '--format': "),
-        ("show", "show: missing argument 'JOB' - `mjwatch show --help` says what it takes"),
+        ("show", "show: missing argument 'JOB' - `mjwatch show --help` shows the usage"),
         ("show a\x1b[2J b\n", "show: got unexpected extra argument(s) (b\\x0a) - "),
     ],
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.cli.actions import offered_actions
+from mjwatch.cli.submit import complete_action
 from mjwatch.model import Prompt, State
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE, canonical
 from tests.helpers.message_shapes import a_job
@@ -63,7 +63,7 @@ def test_ids_of_jobs_are_offered_the_newest_first(
 
 
 def test_every_follow_up_that_is_offered_is_one() -> None:
-    assert [canonical(name) for name in offered_actions()] == [*ON_GRID, *ON_PICTURE]
+    assert [canonical(name) for name in complete_action()] == [*ON_GRID, *ON_PICTURE]
 
 
 def test_where_nothing_has_run_or_nothing_is_configured_nothing_is_offered(

@@ -74,14 +74,14 @@ def test_where_no_browser_starts_it_says_what_to_open(
     monkeypatch.setattr(webbrowser, "open", lambda address: False)
     told = mjwatch("gallery", "--open")
     assert told.code == 1
-    assert f"open it by hand: {(tmp_path / 'outbox/index.html').as_uri()}" in told.err
+    assert f"open the page yourself: {(tmp_path / 'outbox/index.html').as_uri()}" in told.err
 
 
 def test_without_an_outbox_it_says_what_makes_one(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
     (tmp_path / "outbox").rmdir()
     told = mjwatch("gallery")
     assert told.code == 1
-    assert "`mjwatch run` makes it" in told.err
+    assert "`mjwatch run` creates it" in told.err
 
 
 def test_without_rights_it_says_what_is_missing(

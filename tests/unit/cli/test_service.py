@@ -87,15 +87,15 @@ def test_init_is_a_short_conversation_that_asks_again_for_an_address_that_is_non
     person.answers = ["y", "http://example.org", ADDRESS, str(tmp_path / "prompts"), "", TOKEN]
     told = mjwatch("init", "--folder", str(new))
     assert told.code == 0
-    assert told.out.startswith("mjwatch drives your own Discord account by a program.")
+    assert told.out.startswith("mjwatch controls your own Discord account with a program.")
     assert "is not the address of a Discord channel" in told.out + told.err
     assert person.asked == [*["shown"] * 5, "hidden"]
     questions = [
-        "Go on? [y/N]:",
+        "Continue? [y/N]:",
         "The channel's address, from the browser's address bar:",
         f"Folder for prompt files [{new}/inbox]:",
         f"Folder for pictures [{new}/outbox]:",
-        "The account's token (not shown; leave it empty to give it later):",
+        "The account's token (not shown; leave it empty to set it later):",
     ]
     at = [told.out.index(question) for question in questions]
     assert at == sorted(at)
@@ -181,7 +181,10 @@ def test_what_can_be_no_key_is_not_written_and_not_repeated(
 def test_a_name_that_is_no_key_is_told_with_what_was_meant(mjwatch: Callable[..., Told]) -> None:
     told = mjwatch("keys", "set", "tokne")
     assert told.code == 2
-    assert "keys set: invalid value for NAME: it is one of token, channel, guild (did you mean" in told.err
+    assert (
+        "keys set: invalid value for NAME: the name must be one of token, channel, guild (did you mean"
+        in told.err
+    )
 
 
 def test_a_service_that_runs_reads_the_key_at_its_next_start(
@@ -283,7 +286,7 @@ def test_a_check_shows_a_line_each_and_the_cure_below_and_fits_a_terminal(
             "ok      configuration  config.toml",
             "fail    channel        a \\x1b[2J conversation and more and more and more and",
             "                       more and more and more and more and more and more",
-            "                       to mend it: name name name name name name name name name",
+            "                       to fix it: name name name name name name name name name",
             "                       name name name name name name",
         ],
     )

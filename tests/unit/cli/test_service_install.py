@@ -119,7 +119,7 @@ def test_who_is_not_root_gets_the_commands(
     as_root(monkeypatch, False)
     told = service("install", "--system")
     assert told.code == 4
-    assert told.err == "mjwatch: this takes root's rights\n"
+    assert told.err == "mjwatch: this needs root's rights\n"
     assert taken == []
     lines = told.out.splitlines()
     assert f"  sudo install -d -o mjwatch -g mjwatch -m 2770 {tmp_path}/in" in lines
@@ -135,7 +135,10 @@ def test_a_users_service_needs_no_root(
     told = service("install")
     assert told.code == 0
     assert [step.command[:2] for step in taken] == [("install", "-D"), ("systemctl", "--user")]
-    assert told.out.splitlines()[-1] == "To have it run while you are not logged in: loginctl enable-linger"
+    assert (
+        told.out.splitlines()[-1]
+        == "To keep the service running while you are logged out: loginctl enable-linger"
+    )
 
 
 def test_a_step_that_fails_is_told_with_all_that_is_left(
@@ -155,7 +158,7 @@ def test_a_step_that_fails_is_told_with_all_that_is_left(
     assert told.code == 4
     assert told.out.splitlines()[-1] == "  systemctl --user daemon-reload"
     monkeypatch.setattr(installing, "unit_file", lambda scope: tmp_path / "none")
-    nothing = f"Nothing to take away: {tmp_path}/none is not there.\n"
+    nothing = f"Nothing to remove: there is no {tmp_path}/none.\n"
     assert service("uninstall", "--user") == (0, nothing, "")
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.cli.output import colourful, columns, duration, plain, room, wrapped
+from mjwatch.cli.output import display_width, duration, has_colours, plain, terminal_width, wrap
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Note, Prompt, Refusal, RefusalClass, State
@@ -57,7 +57,7 @@ def test_jobs_are_listed_newest_first_and_by_state(
     assert [job["job"] for job in json.loads(mjwatch("list", "--state", "done", "--json").out)] == [
         "jobbbbbb"
     ]
-    assert mjwatch("list", "--state", "failed").err == "No job is like that.\n"
+    assert mjwatch("list", "--state", "failed").err == "No jobs match.\n"
     assert len(mjwatch("list", "--limit", "1").out.splitlines()) == 2
 
 
@@ -85,7 +85,7 @@ def test_show_tells_the_reason_and_the_history(
     journal(a_job(state=State.FAILED, refusal=BANNED, published=2.0, history=history))
     told = mjwatch("show", "joba")
     assert "error      Banned prompt: The word is banned." in told.out
-    assert "mend       Use another word." in told.out
+    assert "what to do Use another word." in told.out
     assert told.out.splitlines()[-1].endswith("failed: Banned prompt")
     whole = json.loads(mjwatch("show", "jobaaaaa", "--json").out)
     assert (whole["state"], whole["error"]) == ("failed", "Banned prompt: The word is banned.")
@@ -162,7 +162,7 @@ def test_show_tells_a_family_from_its_first_job_to_its_last(
         *(a_job(job, prompt=Prompt("", action="V1", parent=parent), parent=parent) for job, parent in born)
     )
     lines = mjwatch("show", "jobccccc").out.splitlines()
-    assert lines[-6] == "pruned00          -          (not in the journal any more)"
+    assert lines[-6] == "pruned00          -          (no longer in the journal)"
     assert [line[:16].rstrip() for line in lines[-5:]] == [
         "  jobbbbbb",
         "    jobccccc",
@@ -193,7 +193,7 @@ def test_lines_fit_a_terminal(mjwatch: Callable[..., Told], journal: Callable[..
     journal(a_job(text="漢字の猫 " * 40 + "the end", state=State.RUNNING))
     for verb in ("list", "status", "show jobaaaaa"):
         told = mjwatch(*verb.split())
-        assert all(columns(line) <= 80 for line in told.out.splitlines() if "/" not in line)
+        assert all(display_width(line) <= 80 for line in told.out.splitlines() if "/" not in line)
 
 
 def test_lines_are_whole_in_a_pipe(mjwatch: Callable[..., Told], journal: Callable[..., None]) -> None:
@@ -207,7 +207,7 @@ def test_lines_are_whole_in_a_pipe(mjwatch: Callable[..., Told], journal: Callab
 def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch, terminal: bool, width: int) -> None:
     monkeypatch.setenv("COLUMNS", "44")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    assert room() == width
+    assert terminal_width() == width
 
 
 def test_states_have_colours_in_a_terminal_that_wants_them(
@@ -239,7 +239,7 @@ def test_colours_are_for_terminals_and_can_be_declined(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    assert colourful() is wanted
+    assert has_colours() is wanted
 
 
 @pytest.mark.parametrize(
@@ -255,16 +255,16 @@ def test_wrapping_loses_no_word_and_breaks_only_words_that_fit_nowhere(
     text: str, whole: int, indent: int
 ) -> None:
     text = plain(text)
-    lines = list(wrapped(text, whole, indent))
+    lines = list(wrap(text, whole, indent))
     assert " ".join(lines) == text
-    assert all(columns(line) <= whole - indent or " " not in line.strip() for line in lines)
+    assert all(display_width(line) <= whole - indent or " " not in line.strip() for line in lines)
 
 
 def test_show_says_what_to_do_about_a_job_in_doubt(
     mjwatch: Callable[..., Told], journal: Callable[..., None]
 ) -> None:
     journal(a_job(state=State.IN_DOUBT))
-    assert "mend       look into the channel" in mjwatch("show", "jobaaaaa").out
+    assert "what to do look into the channel" in mjwatch("show", "jobaaaaa").out
 
 
 @pytest.mark.parametrize("prefix", ["job", "", "%", "jobaaaaaa", "\x1b[31m"])
@@ -274,7 +274,7 @@ def test_a_beginning_that_names_not_one_job_is_told(
     journal(a_job("jobaaaaa"), a_job("jobbbbbb"))
     told = mjwatch("show", prefix)
     assert (told.code, told.out, told.err.count("\n")) == (1, "", 1)
-    assert ("several jobs begin with job: jobaaaaa, jobbbbbb" in told.err) == (prefix == "job")
+    assert ("several job ids begin with job: jobaaaaa, jobbbbbb" in told.err) == (prefix == "job")
     assert "\x1b" not in told.err
 
 
@@ -291,13 +291,13 @@ def test_a_prompt_cannot_steer_the_terminal(
 @given(st.text(), st.integers(2, 40))
 def test_any_text_becomes_printable_and_no_wider_than_its_place(text: str, width: int) -> None:
     shown = plain(text, width)
-    assert columns(shown) <= width
+    assert display_width(shown) <= width
     assert shown.isprintable()
 
 
 def test_wide_characters_take_two_columns_and_accents_none() -> None:
-    assert columns("漢字") == 4
-    assert columns(unicodedata.normalize("NFD", "é")) == 1
+    assert display_width("漢字") == 4
+    assert display_width(unicodedata.normalize("NFD", "é")) == 1
     assert plain("漢字漢字", 5) == "漢字…"
 
 

@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from mjwatch.cli import status
-from mjwatch.cli.status import drawn, watch_status
+from mjwatch.cli.status import status_screen, watch_status
 from mjwatch.errors import JournalError
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
@@ -76,7 +76,7 @@ def text_of(facts: Mapping[str, Any], width: int, height: int) -> list[str]:
     """What stands on the screen; no time of the day in it."""
     console = Console(width=width, height=height, force_terminal=False, legacy_windows=False, emoji=False)
     with console.capture() as capture:
-        console.print(drawn(facts, width, height))
+        console.print(status_screen(facts, width, height))
     lines = [line.rstrip() for line in capture.get().splitlines()]
     assert len(lines) <= height
     return [re.sub(r"^\d\d:\d\d  ", "", line) for line in lines]
@@ -84,13 +84,13 @@ def text_of(facts: Mapping[str, Any], width: int, height: int) -> list[str]:
 
 def test_the_picture_in_a_small_terminal() -> None:
     assert text_of(FACTS | {"live": LIVE}, 80, 24) == [
-        "daemon   runs, connects to Discord",
+        "daemon   runs, connecting to Discord",
         "jobs     31 queued, 2 running, 1 in_doubt",
         "         in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`",
         "sent     47 in the last 24 hours (cap: 200)",
         "pace     2 of 3 at Midjourney, 4 to 8 s between submissions",
         "inbox    /home/sam/mjwatch/inbox (2 prompt files wait)",
-        "         left alone: cat0.sync-conflict.txt, cat1.sync-conflict.txt,",
+        "         ignored: cat0.sync-conflict.txt, cat1.sync-conflict.txt,",
         "         cat2.sync-conflict.txt and 1 more (a conflict copy: a sync tool found",
         "         two versions)",
         "outbox   /home/sam/mjwatch/outbox",
@@ -120,7 +120,7 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
         "         see to that, then run `mjwatch resume`",
         "jobs     31 queued, 2 running, 1 in_doubt",
         "         in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`",
-        "sent     47 in the last 24 hours (no cap); the next one may go at …",
+        "sent     47 in the last 24 hours (no cap); the next job may be sent at …",
         "pace     2 of 3 at Midjourney, 4 to 8 s between submissions",
         "inbox    /home/sam/mjwatch/inbox (2 prompt files wait)",
         "         the inbox belongs to the host attic",
@@ -144,7 +144,7 @@ def test_more_jobs_than_lines_are_counted() -> None:
 def test_any_size_will_do(size: tuple[int, int]) -> None:
     console = Console(width=size[0], height=size[1], emoji=False)
     with console.capture():
-        console.print(drawn(FACTS | {"live": LIVE}, *size))
+        console.print(status_screen(FACTS | {"live": LIVE}, *size))
 
 
 class Turns:

@@ -103,7 +103,7 @@ def test_one_that_can_not_be_steered_fails_the_verb_and_the_others_are_steered(
 
 
 @pytest.mark.parametrize(
-    ("prefix", "words"), [("job", "several jobs begin with"), ("none", "there is no job")]
+    ("prefix", "words"), [("job", "several job ids begin with"), ("none", "there is no job")]
 )
 def test_a_job_that_is_not_clear_changes_nothing(
     folder: Path, journal: Journal, prefix: str, words: str

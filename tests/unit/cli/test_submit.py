@@ -77,8 +77,8 @@ def test_a_file_is_dropped_as_it_is_and_its_slips_are_told(
         ("a __colour__ cat", "there is no wildcard colour"),
         ("caf\udce9", "control character"),
         ("word " * 1400, "6999 characters"),
-        ("/", "is no prompt file"),
-        (__file__, "is no prompt file"),
+        ("/", "is not a prompt file"),
+        (__file__, "is not a prompt file"),
     ],
 )
 def test_what_is_no_prompt_is_never_sent(

@@ -47,7 +47,7 @@ def seen(
     """What a verb shows in a terminal of so many columns."""
 
     def see(columns: int, line: str) -> str:
-        monkeypatch.setattr(output, "room", lambda: columns)
+        monkeypatch.setattr(output, "terminal_width", lambda: columns)
         return mjwatch(*line.split()).out.replace(str(tmp_path), "~")
 
     return see
