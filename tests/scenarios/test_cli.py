@@ -136,7 +136,7 @@ def test_a_daemon_serves_submit_imagine_and_the_api_and_shows_how_it_goes(
         assert [(job["state"], job["prompt"]) for job in status["live"]] == [("submitted", "a silent cat")]
         out, err = interrupt(waiting)
         assert (waiting.returncode, out) == (130, "")
-        assert err == "mjwatch: no longer waiting; the daemon goes on with it\n"
+        assert err == "mjwatch: stopped waiting; the daemon continues the work\n"
     finally:
         assert stage.stop(daemon) == 0
 
@@ -200,4 +200,4 @@ def test_a_stopped_demo_leaves_no_simulator_and_says_what_to_do(tmp_path: Path) 
         command, capture_output=True, text=True, timeout=HANG, env=environment(), check=False
     )
     assert again.returncode == 1
-    assert "has the rest of a demo that was stopped" in again.stderr
+    assert "has unfinished jobs of a stopped demo" in again.stderr

@@ -81,7 +81,7 @@ def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_
             terminal.wait_for("queued  a torn kite", "queued  a mended kite")
             terminal.press("C-d")
             assert terminal.status() == 0
-            assert "the daemon goes on with it" in "\n".join(terminal.all())
+            assert "the daemon continues the work" in "\n".join(terminal.all())
         wait_until(lambda: finished(stage, 5), "what was left to the daemon")
         assert stage.stop(daemon, signal.SIGTERM) == 0
         stage.check_witness()
@@ -90,21 +90,21 @@ def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_
 def test_a_shell_remembers_completes_commands_and_keys_and_does_what_the_keys_say(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "2") as stage:
         with shell(stage, 120, 40) as terminal:
-            assert "at work here" in terminal.screen()[-1]
+            assert "working here" in terminal.screen()[-1]
             terminal.type("a yellow kite\n")
             terminal.wait_for("queued  a yellow kite")
             terminal.press("C-d")
             assert terminal.status() == 0
-            assert "kept, and taken up by" in "\n".join(terminal.all())
+            assert "kept until `mjwatch run`" in "\n".join(terminal.all())
         with shell(stage, 120, 40) as terminal:
-            terminal.wait_for("taken up from before: 1 job")
+            terminal.wait_for("continuing 1 job from before")
             terminal.press("Up")
             terminal.wait_for(f"{ICON} a yellow kite")
             terminal.press("C-c")
             terminal.wait_for("Ctrl-D leaves")
             terminal.wait_for("done  a yellow kite")
             (job,) = stage.folders()
-            complete(terminal, ":sta", "what goes on", ":status")
+            complete(terminal, ":sta", "jobs at work", ":status")
             terminal.press("Enter")
             terminal.wait_for("connected since", "in the last 24 hours")
             complete(terminal, f":act {job[:3]}", "done: a yellow kite", f":act {job}")
