@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small and few: two minutes, for function only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the results there, part by part")
     parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables into this page")
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="refresh the rows that this page quotes")
     parser.add_argument("--against", type=Path, metavar="FILE", help="show an earlier run's beside them")
     wish = parser.parse_args()
     for one in (signal.SIGTERM, signal.SIGHUP):
@@ -89,6 +90,9 @@ def main() -> None:
         if wish.page:
             page = wish.page.read_text(encoding="utf-8")
             wish.page.write_text(results.put_into(page, {name: result}), encoding="utf-8")
+        if wish.rows:
+            page = wish.rows.read_text(encoding="utf-8")
+            wish.rows.write_text(results.refresh_rows(page, {name: result}), encoding="utf-8")
 
 
 if __name__ == "__main__":

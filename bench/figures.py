@@ -53,17 +53,25 @@ def table(
     heads = ["", "here", "beside it", "ratio", "aim", ""] + (["earlier"] if earlier else [])
     lines = [_line(heads), _line(["---", "---:", "---", "---:", "---:", "---"] + ["---:"] * bool(earlier))]
     for figure in figures:
-        cells = [
-            figure.what,
-            shown(figure.value, figure.unit),
-            "" if figure.other is None else f"{shown(figure.other, figure.unit)} {figure.beside}".strip(),
-            _times(figure.ratio),
-            _aim(figure),
-            {None: "", True: "met", False: "**short**"}[figure.met if judged else None],
-        ]
         before = (earlier or {}).get(figure.what)
-        lines.append(_line(cells + ([_earlier(before)] if earlier else [])))
+        lines.append(_line(_cells(figure, judged=judged) + ([_earlier(before)] if earlier else [])))
     return "\n".join(lines)
+
+
+def row(figure: Figure) -> str:
+    """One line of a table without an earlier run."""
+    return _line(_cells(figure, judged=True))
+
+
+def _cells(figure: Figure, *, judged: bool) -> list[str]:
+    return [
+        figure.what,
+        shown(figure.value, figure.unit),
+        "" if figure.other is None else f"{shown(figure.other, figure.unit)} {figure.beside}".strip(),
+        _times(figure.ratio),
+        _aim(figure),
+        {None: "", True: "met", False: "**short**"}[figure.met if judged else None],
+    ]
 
 
 def shown(value: float, unit: str) -> str:

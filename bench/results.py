@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.figures import Figure, as_data, from_data, table
+from bench.figures import Figure, as_data, from_data, row, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +63,18 @@ def put_into(page: str, results: Mapping[str, Result]) -> str:
         if mark:
             page = f"{before}{mark}\n{result.page()}\n{_END}{rest.partition(_END)[2]}"
     return page
+
+
+def refresh_rows(page: str, results: Mapping[str, Result]) -> str:
+    """The page with each row of a table that begins with the name of one of these figures written again."""
+    figures = [figure for result in results.values() if not result.quick for figure in result.figures]
+    rows = {f"| {figure.what} |": row(figure) for figure in figures}
+    lines = page.splitlines(keepends=True)
+    return "".join(f"{rows[head]}\n" if (head := _head(line)) in rows else line for line in lines)
+
+
+def _head(line: str) -> str:
+    return f"{line.partition(' |')[0]} |"
 
 
 def _figures(kept: Sequence[Mapping[str, Any]]) -> tuple[Figure, ...]:

@@ -1,4 +1,7 @@
-"""Writes docs/cli.md from the command's own help, so that the page can't say anything else."""
+"""Writes docs/reference/cli.md from the command's own help, so that the page can't say anything else.
+
+``make cli-page`` runs it, and writes the configuration page and the manual page too.
+"""
 
 from __future__ import annotations
 
@@ -12,70 +15,96 @@ from mjwatch.cli.app import GROUPS, app
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = Path(__file__).with_name("cli.md")
+PAGE = Path(__file__).parent / "reference" / "cli.md"
 
 HEAD = """\
-# The command line
+# Command line
 
-This page is made by `docs/make_cli.py` from what `mjwatch --help` and `mjwatch VERB --help` say.
+`make cli-page` writes this page from `mjwatch --help` and `mjwatch VERB --help`. With `--json` a verb shows
+its answer as JSON. Text from prompts and from the bot is shown with its control characters escaped. The
+[exit codes](exit-codes.md) have a page of their own.
 
-Exit codes: 0 fine, 1 the job or the check failed, 2 usage, 3 no daemon runs or nothing is configured, 4 a
-person is needed, 130 Ctrl-C. What went wrong is told on standard error, in a line that says what to do about
-it; answers go to standard output, with `--json` as one JSON document. Text from prompts and from the bot is
-shown with its control characters escaped.
-
-## Before the verb
+## Global options
 """
 
 
 def page() -> str:
     """The whole page."""
-    group: Any = typer.main.get_group(app)
-    lines = [HEAD, *_options(group)]
-    for panel, names in GROUPS.items():
-        lines += ["", f"## {panel}"]
-        verbs = {name: group.get_command(None, name) for name in names}
-        for name, command in _with_their_own(verbs):
-            lines += ["", f"### {name}", "", f"`{_usage(name, command)}`", "", _paragraphs(command.help), ""]
-            lines += [*_arguments(command), *_options(command)]
+    lines = [HEAD, *_options(root())]
+    for group, verbs in groups().items():
+        lines += ["", f"## {group}"]
+        for name, command in verbs:
+            lines += [
+                "",
+                f"### {name}",
+                "",
+                f"`{usage(name, command)}`",
+                "",
+                "\n\n".join(paragraphs(command)),
+            ]
+            lines += ["", *(f"- `{param.metavar}`: {described(param)}" for param in arguments(command))]
+            lines += _options(command)
     return "\n".join(lines) + "\n"
 
 
-def _with_their_own(verbs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Each verb; in the place of one that has verbs of its own, those."""
-    for name, verb in verbs.items():
-        inner = getattr(verb, "commands", None)
-        yield from ((f"{name} {own}", command) for own, command in inner.items()) if inner else [(name, verb)]
+def root() -> Any:
+    """The command ``mjwatch`` itself."""
+    return typer.main.get_group(app)
 
 
-def _usage(name: str, command: Any) -> str:
-    arguments = (
-        param.metavar if param.required else f"[{param.metavar}]" for param in _of_kind(command, "argument")
-    )
-    return " ".join(["mjwatch", name, "[OPTIONS]", *arguments])
+def groups() -> dict[str, list[tuple[str, Any]]]:
+    """The verbs in the groups of the help; in the place of a verb that has verbs of its own, those."""
+    everything = root()
+    return {
+        group: [found for name in names for found in _flat(name, everything.get_command(None, name))]
+        for group, names in GROUPS.items()
+    }
 
 
-def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+def _flat(name: str, verb: Any) -> list[tuple[str, Any]]:
+    inner: dict[str, Any] = getattr(verb, "commands", None) or {}
+    return [(f"{name} {own}", command) for own, command in inner.items()] or [(name, verb)]
 
 
-def _arguments(command: Any) -> Iterator[str]:
-    for param in _of_kind(command, "argument"):
-        yield f"- `{param.metavar}`: {param.help}{_default(param)}"
+def usage(name: str, command: Any) -> str:
+    """How the verb is called."""
+    words = (param.metavar if param.required else f"[{param.metavar}]" for param in arguments(command))
+    json = ["[--json]"] if any(_is_json(param) for param in options(command)) else []
+    return " ".join(["mjwatch", name, "[OPTIONS]", *json, *words])
+
+
+def paragraphs(command: Any) -> list[str]:
+    """The help of a verb, one line for a paragraph."""
+    return [" ".join(part.split()) for part in command.help.split("\n\n")]
+
+
+def arguments(command: Any) -> list[Any]:
+    """What stands behind the verb without a name."""
+    return [param for param in command.params if param.param_type_name == "argument"]
+
+
+def options(command: Any) -> list[Any]:
+    """What stands behind the verb with a name."""
+    return [param for param in command.params if param.param_type_name == "option"]
+
+
+def described(param: Any) -> str:
+    """The help of an argument or option, with its default."""
+    default = "" if param.default in (None, False, "") else f" (default: {param.default})"
+    return f"{param.help}{default}"
+
+
+def _is_json(param: Any) -> bool:
+    """Whether it is the option that many verbs share; the head of the page tells it once."""
+    return "--json" in param.opts
 
 
 def _options(command: Any) -> Iterator[str]:
-    for param in _of_kind(command, "option"):
+    for param in options(command):
+        if _is_json(param):
+            continue
         names = " ".join([*param.opts, *([param.metavar] if param.metavar else [])])
-        yield f"- `{names}`: {param.help}{_default(param)}"
-
-
-def _of_kind(command: Any, kind: str) -> list[Any]:
-    return [param for param in command.params if param.param_type_name == kind]
-
-
-def _default(param: Any) -> str:
-    return "" if param.default is None or param.default is False else f" (default: {param.default})"
+        yield f"- `{names}`: {described(param)}"
 
 
 if __name__ == "__main__":

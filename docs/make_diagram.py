@@ -1,10 +1,12 @@
 """Draws the table of a job's life as a Mermaid state diagram, for the docs. Pure.
 
-``make diagram`` writes it into ``docs/architecture.md``, between two marker lines; a test compares the two.
+``make diagram`` writes it into ``docs/explanation/architecture.md``, between two marker lines; a test
+compares the two.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mjwatch.jobs.state_machine import TABLE
@@ -12,6 +14,8 @@ from mjwatch.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+PAGE = Path(__file__).parent / "explanation" / "architecture.md"
 
 BEGIN = "<!-- state diagram: begin (written by `make diagram`) -->"
 END = "<!-- state diagram: end -->"
@@ -46,3 +50,7 @@ def _arrows(state: State) -> Iterator[str]:
             events.setdefault(target, []).append(event.__name__)
     for target, names in events.items():
         yield f"    {state} --> {target}: {', '.join(names)}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_diagram(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -15,6 +15,9 @@ from mjwatch.cli import output
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from tests.helpers.command_result import Told
+from tests.helpers.examples import FULL
+from tests.helpers.leftovers import guard_run
+from tests.helpers.patience import slowness, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,29 +28,41 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
-# A test that computes is as slow as the machine is busy; whether an example hangs is pytest's to find out.
-settings.register_profile("mjwatch", deadline=None)
-settings.load_profile("mjwatch")
+# No deadline: a test that computes is as slow as the machine is busy. `make test` asks for the full profile.
+settings.register_profile("full", deadline=None, max_examples=FULL)
+settings.register_profile("few", deadline=None, max_examples=FULL // 5)
+settings.load_profile("few")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        guard_run()
+        slowness()  # before there is any load of our own
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return workers()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deal the tests out among those that run side by side, the longest first: none is left with them.
+    """Deal the tests out among the workers: quick ones first, then scenarios, the longest of these first.
 
-    Each process gets a stretch of the list, and takes from others' stretches once its own is done. Files stay
+    Each worker gets a stretch of the list, and takes from others' stretches once its own is done. Files stay
     together: what their tests share is made once.
     """
     hands = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    long = [item for item in items if item.get_closest_marker("long") is not None]
-    rest = [item for item in items if item.get_closest_marker("long") is None]
-    scenarios = list(dict.fromkeys(item.path for item in rest if "scenarios" in item.path.parts))
-    others = iter([item for item in rest if "scenarios" not in item.path.parts])
+    begun_early = [item for item in items if item.get_closest_marker("begun_early") is not None]
+    rest = [item for item in items if item.get_closest_marker("begun_early") is None]
+    files = list(dict.fromkeys(item.path for item in rest if "scenarios" in item.path.parts))
+    quick = iter([item for item in rest if "scenarios" not in item.path.parts])
     dealt: list[pytest.Item] = []
     for hand in range(hands):
-        files = scenarios[hand::hands]
-        dealt += [*long[hand::hands], *(item for file in files for item in rest if item.path == file)]
-        dealt += itertools.islice(others, max(0, len(items) * (hand + 1) // hands - len(dealt)))
-    items[:] = [*dealt, *others]
+        own = set(files[hand::hands])
+        scenarios = [*begun_early[hand::hands], *(item for item in rest if item.path in own)]
+        share = len(items) * (hand + 1) // hands - len(dealt) - len(scenarios)
+        dealt += [*itertools.islice(quick, max(0, share)), *scenarios]
+    items[:] = dealt
 
 
 @pytest.fixture(autouse=True)

@@ -101,7 +101,7 @@ def migrate(db: sqlite3.Connection) -> None:
 
 DAMAGED = (
     "it is damaged: put it aside together with its -wal file, then restore a copy or start without one;"
-    " docs/operations.md says what either means. Nothing was changed"
+    " docs/how-to/backups.md says what either means. Nothing was changed"
 )
 
 

@@ -155,7 +155,9 @@ class NotifySettings:
     """``[notify]``: who is told when a job has ended or a person is needed."""
 
     exec: tuple[str, ...] = setting(
-        (), program(), "A program to run, with its arguments; no shell. What it is told: docs/operations.md."
+        (),
+        program(),
+        "A program to run, with its arguments; no shell. What it is told: docs/how-to/notifications.md.",
     )
     webhook: str = setting(
         "", webhook(), "An address to POST the same to, as JSON; https, or http on this machine.", shown=False

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+from tests.helpers.patience import deadline
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, Locator, Page
 
-PATIENCE = 30_000
+PATIENCE = 1000 * deadline(30.0)
 """Milliseconds after which something that should show never will."""
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}

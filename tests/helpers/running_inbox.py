@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.events import FileSettled, InboxScanned
 from mjwatch.inbox.inbox import Inbox
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from mjwatch.inbox.ownership import Ownership
 
-HANG = 20.0
+HANG = deadline(20.0)
 """Seconds after which a test is stuck."""
 
 SETTLE, INCOMPLETE = 0.05, 0.3

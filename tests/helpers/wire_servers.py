@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.helpers.patience import deadline
+
 
 @dataclass
 class Request:
@@ -173,7 +175,7 @@ class Peer:
     async def expect(self, op: int) -> dict[str, Any]:
         """The next payload with this op; others on the way are passed over."""
         while True:
-            message = await self._socket.receive(timeout=10)
+            message = await self._socket.receive(timeout=deadline(10))
             if message.type is not WSMsgType.TEXT:
                 raise ConnectionError(message.type)
             payload: dict[str, Any] = json.loads(message.data)
@@ -184,7 +186,7 @@ class Peer:
     async def until_closed(self) -> int | None:
         """Read until the client closes; the code it closed with."""
         while not self._socket.closed:
-            message = await self._socket.receive(timeout=10)
+            message = await self._socket.receive(timeout=deadline(10))
             if message.type is WSMsgType.TEXT:
                 self._received.append(json.loads(message.data))
         return self._socket.close_code
@@ -219,7 +221,7 @@ class GatewayServer:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(deadline(10))
 
     @property
     def url(self) -> str:

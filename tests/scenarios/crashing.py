@@ -32,6 +32,7 @@ from mjwatch.inbox.removal import ASIDE_PREFIX
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
 from mjwatch.outbox.publisher import Outbox
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 HOST = ""
 PROBE_PREFIX = ".mjwatch-probe-"
-WITNESS_PATIENCE = 20.0
+WITNESS_PATIENCE = deadline(20.0)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def until_executed() -> None:
     """Wait for the simulator to execute a command whose answer nobody will read."""
     end = time.monotonic() + WITNESS_PATIENCE
     while time.monotonic() < end:
-        with urllib.request.urlopen(f"http://{HOST}/_sim/state", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{HOST}/_sim/state", timeout=WITNESS_PATIENCE) as answer:
             if json.load(answer)["interactions"]:
                 return
         time.sleep(0.02)

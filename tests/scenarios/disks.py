@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.patience import deadline
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -49,7 +51,7 @@ class Disk:
         (self.folder / FILLER).unlink()
 
     def _call(self, *command: str) -> None:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=deadline(30), check=False)
         if done.returncode != 0:
             pytest.fail(f"this test needs the right to mount a tmpfs: {done.stderr.strip()}", pytrace=False)
 
@@ -72,4 +74,6 @@ def small_disk(folder: Path, size: str = "4m") -> Iterator[Disk]:
     try:
         yield disk
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], capture_output=True, timeout=30, check=False)
+        subprocess.run(
+            ["umount", "--lazy", str(folder)], capture_output=True, timeout=deadline(30), check=False
+        )

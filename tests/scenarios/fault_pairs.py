@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import State
 from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
+from tests.helpers.patience import deadline
 from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, Row
 from tests.scenarios.faulty import armed, begin, read, recall, simulated, verb
 from tests.scenarios.stage import Stage, wait_until
@@ -31,7 +32,7 @@ AT_ONCE = 8
 PROMPTS = 3
 LONG_DOUBT = 15.0
 """Seconds after which a doubt that could settle itself would have done so."""
-PATIENCE = 45.0
+PATIENCE = deadline(45.0)
 """Seconds until every job must have come to rest."""
 
 FAULTS = [*BESIDE, *IN_TURN, *BEFORE_THE_START, *WHILE_IT_RUNS]

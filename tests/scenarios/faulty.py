@@ -12,14 +12,17 @@ import urllib.request
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
 
 from mjwatch.errors import JournalError
 from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
+from mjwatch.simulator.midjourney.job import RenderJob
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
+from tests.helpers.patience import deadline, slowed
 from tests.scenarios.fault_table import End, Fault, Row
 from tests.scenarios.stage import Stage, environment, wait_until
 
@@ -29,10 +32,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HURRIED = [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.scenarios.hurried"]
+HURRIED = ["-W", "error", "-m", "tests.scenarios.hurried"]
 MANY = 50
 """A count that is not meant to be used up."""
-PATIENCE = 120.0
+PATIENCE = deadline(90.0)
 """Seconds after which a row has not come to its end."""
 
 
@@ -83,10 +86,11 @@ def armed(row: Row, *, alone: bool) -> list[Fault]:
     return ready if alone else [{**one, "match": prompt_of(row)} for one in ready]
 
 
-def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
-    """The hurried daemon."""
+def begin(stage: Stage, *arguments: str, watched: bool = False) -> subprocess.Popen[str]:
+    """The hurried daemon; ``watched`` by Python's development mode, which makes it slow."""
     with (stage.folder / "mjwatch.log").open("a") as log:
-        command = [*HURRIED, "--config", str(stage.config), "run", *arguments]
+        python = [sys.executable, *(["-X", "dev"] if watched else [])]
+        command = [*python, *HURRIED, "--config", str(stage.config), "run", *arguments]
         daemon = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=environment())
     stage.daemons.append(daemon)
     return daemon
@@ -129,8 +133,26 @@ def simulated(folder: Path, **options: Any) -> Iterator[Stage]:
         thread.join()
 
 
+@contextmanager
+def jobs_held() -> Iterator[None]:
+    """Have jobs of the simulators in this process stay at work as they begin, until the block ends."""
+    go_on = Event()
+    pass_time = RenderJob._pass_time
+
+    async def held(job: RenderJob) -> None:
+        while not go_on.is_set():
+            await asyncio.sleep(0.05)
+        await pass_time(job)
+
+    try:
+        with patch.object(RenderJob, "_pass_time", held):
+            yield
+    finally:
+        go_on.set()
+
+
 def hasten(stage: Stage) -> None:
-    stage.set("pace", start_timeout=4, silence_timeout=6, quiet_time=5)
+    stage.set("pace", start_timeout=slowed(4), silence_timeout=slowed(6), quiet_time=slowed(5))
 
 
 def find(stage: Stage, row: Row) -> Job | None:
@@ -183,7 +205,7 @@ def wait_for_end(stage: Stage, row: Row, daemon: subprocess.Popen[str]) -> bool:
 
 
 def still_armed(stage: Stage) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"http://{stage.address}/_sim/faults", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{stage.address}/_sim/faults", timeout=PATIENCE) as answer:
         found: list[dict[str, Any]] = json.load(answer)["armed"]
         return found
 
@@ -233,7 +255,7 @@ def play_beside(folder: Path, rows: Sequence[Row], **options: Any) -> dict[str, 
             for one in armed(row, alone=False):
                 stage.fault(**one)
             stage.drop(file_of(row), prompt_of(row) + "\n")
-        daemon = begin(stage)
+        daemon = begin(stage, watched=True)
         end = time.monotonic() + PATIENCE
         missing = list(rows)
         while missing and time.monotonic() < end and daemon.poll() is None:
@@ -250,7 +272,7 @@ def play_in_turn(folder: Path, rows: Sequence[Row]) -> dict[str, Seen]:
     """These rows one after another in one daemon: each pauses it, and a person lets it go on."""
     found = {}
     with simulated(folder, seconds_per_job=0.3) as stage:
-        daemon = begin(stage)
+        daemon = begin(stage, watched=True)
         for row in rows:
             for one in armed(row, alone=True):
                 stage.fault(**one)
@@ -282,10 +304,11 @@ def play_running(folder: Path, row: Row) -> Seen:
 
     def strike(stage: Stage) -> subprocess.Popen[str]:
         stage.drop(file_of(row), prompt_of(row) + "\n")
-        daemon = begin(stage)
-        wait_until(lambda: find(stage, row) and _runs(find(stage, row)), f"{row.name} runs")
-        for one in armed(row, alone=True):
-            stage.fault(**one)
+        with jobs_held():
+            daemon = begin(stage)
+            wait_until(lambda: find(stage, row) and _runs(find(stage, row)), f"{row.name} runs")
+            for one in armed(row, alone=True):
+                stage.fault(**one)
         return daemon
 
     return _play_alone(folder, row, strike)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from mjwatch.journal.reader import JournalReader
 from mjwatch.journal.requests import ask
 from mjwatch.model import Job, State
+from tests.helpers.patience import deadline
 from tests.scenarios.pictures import has_own_pictures
 from tests.scenarios.stage import Stage, staged, wait_until
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OPTIONS = ("--seconds-per-job", "1", "--format", "png")
-DRAIN_PATIENCE = 300.0
+DRAIN_PATIENCE = deadline(150.0)
 QUIET_TIME = 5
 ALWAYS = 1_000_000
 DOUBTS_ALLOWED = 2

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
+from tests.helpers.patience import deadline
 from tests.scenarios.pictures import has_own_pictures
 from tests.scenarios.stage import Stage, staged
 
@@ -41,7 +42,7 @@ GROWTH = 1.2
 SPARE_DESCRIPTORS = 5
 """Connections that are kept open differ by so many from one rest to the next."""
 RESTED = 20.0
-REST_PATIENCE = 400.0
+REST_PATIENCE = deadline(200.0)
 
 OF_THE_GATEWAY = (
     *("gateway_cut", "gateway_reconnect", "gateway_heartbeat", "gateway_split", "gateway_close"),

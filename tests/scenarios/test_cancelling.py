@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import signal
 from contextlib import closing, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +17,8 @@ from mjwatch.cli.app import app
 from mjwatch.errors import NoJournalError
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
-from tests.scenarios.stage import Stage, staged, wait_until
+from tests.scenarios.faulty import jobs_held, simulated
+from tests.scenarios.stage import Stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with staged(tmp_path / "w", "--seconds-per-job", "2.5") as stage:
+    with simulated(tmp_path / "w") as stage:
+        stage.set("pace", start_timeout=900, silence_timeout=3600)
         yield stage
 
 
@@ -85,18 +86,20 @@ def presses(stage: Stage) -> list[dict[str, Any]]:
 
 def test_a_follow_up_at_work_is_stopped_and_a_prompt_is_paid_for(stage: Stage) -> None:
     daemon = stage.start_ready()
-    parent = submitted(stage, "a paid cat")
-    reaches(stage, parent, State.RUNNING)
-    code, words = cancelled(stage, parent)
-    assert (code, "is paid for" in words) == (1, True)
+    with jobs_held():
+        parent = submitted(stage, "a paid cat")
+        reaches(stage, parent, State.RUNNING)
+        code, words = cancelled(stage, parent)
+        assert (code, "is paid for" in words) == (1, True)
     assert reaches(stage, parent, State.DONE).folder
     assert presses(stage) == []
 
-    unwanted = varied(stage, parent)
-    code, words = cancelled(stage, unwanted)
-    assert (code, words.startswith("Midjourney's Cancel Job is pressed for it")) == (0, True)
-    cancelled(stage, unwanted)
-    assert reaches(stage, unwanted, State.CANCELLED).result is None
+    with jobs_held():
+        unwanted = varied(stage, parent)
+        code, words = cancelled(stage, unwanted)
+        assert (code, words.startswith("Midjourney's Cancel Job is pressed for it")) == (0, True)
+        cancelled(stage, unwanted)
+        assert reaches(stage, unwanted, State.CANCELLED).result is None
     wait_until(lambda: job_of(stage, unwanted).folder, "its answer")
     (press,) = presses(stage)
     assert press["outcome"] == "done"
@@ -105,13 +108,11 @@ def test_a_follow_up_at_work_is_stopped_and_a_prompt_is_paid_for(stage: Stage) -
     stage.check_witness()
 
 
-@pytest.mark.long
-def test_what_was_asked_for_in_a_pause_and_before_a_crash_is_pressed_after_both(tmp_path: Path) -> None:
-    # Long jobs: they are still at work when the service is there again.
-    with staged(tmp_path / "w", "--seconds-per-job", "12") as stage:
-        daemon = stage.start_ready()
-        parent = submitted(stage, "a patient cat")
-        reaches(stage, parent, State.DONE)
+def test_what_was_asked_for_in_a_pause_and_before_a_crash_is_pressed_after_both(stage: Stage) -> None:
+    daemon = stage.start_ready()
+    parent = submitted(stage, "a patient cat")
+    reaches(stage, parent, State.DONE)
+    with jobs_held():
         both = [varied(stage, parent) for _ in range(2)]
         told(stage, "pause")
         assert "`mjwatch resume`" in cancelled(stage, both[0])[1]
@@ -121,9 +122,9 @@ def test_what_was_asked_for_in_a_pause_and_before_a_crash_is_pressed_after_both(
         told(stage, "resume")
         daemon = stage.start_ready()
         wait_until(lambda: not any(job_of(stage, job_id).open for job_id in both), "both have ended")
-        assert stage.stop(daemon) == 0
-        pressed = [press["custom_id"] for press in presses(stage)]
-        stopped = [job for job in map(partial(job_of, stage), both) if job.state is State.CANCELLED]
-        assert sorted(pressed) == sorted(f"MJ::CancelJob::ByJobid::{job.job_uuid}" for job in stopped)
-        assert stopped
-        stage.check_witness()
+    assert stage.stop(daemon) == 0
+    jobs = [job_of(stage, job_id) for job_id in both]
+    assert [job.state for job in jobs] == [State.CANCELLED] * 2
+    pressed = [press["custom_id"] for press in presses(stage)]
+    assert sorted(pressed) == sorted(f"MJ::CancelJob::ByJobid::{job.job_uuid}" for job in jobs)
+    stage.check_witness()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.outbox.publisher import STAGING
+from tests.helpers.patience import slowed
 from tests.scenarios.disks import FILLER, small_disk
 from tests.scenarios.stage import HANG, Stage, environment, staged, wait_until
 
@@ -34,7 +35,7 @@ MANY_TRIES = 3.0
 
 def start(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
     """The daemon, with short pauses where a disk fails."""
-    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.scenarios.impatient"]
+    command = [sys.executable, "-W", "error", "-m", "tests.scenarios.impatient"]
     with (stage.folder / "mjwatch.log").open("a") as log:
         daemon = subprocess.Popen(
             [*command, "--config", str(stage.config), "run", *arguments],
@@ -146,7 +147,7 @@ def test_an_outbox_whose_disk_is_pulled_is_not_filled_below_its_mount_point(tmp_
 @pytest.mark.real
 def test_nothing_is_sent_or_taken_while_the_journal_has_no_room(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", "2") as stage:
+    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", str(slowed(2))) as stage:
         stage.set("pace", max_in_flight=1)
         daemon = start_ready(stage)
         stage.drop("cat.ready.txt", "a cat\n")
@@ -170,7 +171,7 @@ def test_nothing_is_sent_or_taken_while_the_journal_has_no_room(tmp_path: Path) 
 @pytest.mark.real
 def test_a_stop_and_a_start_without_room_for_the_journal_lose_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", "2") as stage:
+    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", str(slowed(2))) as stage:
         daemon = start_ready(stage)
         stage.drop("cat.ready.txt", "a cat\n")
         wait_until(lambda: len(stage.state()["interactions"]) == 1, "it is sent")
@@ -203,7 +204,7 @@ def test_a_state_folder_that_can_not_be_written_stops_the_start_with_words(tmp_p
 
 
 def test_an_outbox_that_is_removed_while_a_job_runs_is_made_again(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "1") as stage:
+    with staged(tmp_path / "w", "--seconds-per-job", str(slowed(1))) as stage:
         daemon = start_ready(stage)
         stage.drop("clients/cat.ready.txt", "a cat\n")
         wait_until(lambda: stage.state()["interactions"], "it is sent")

@@ -48,12 +48,12 @@ def test_a_fault_that_is_there_at_the_start_ends_as_the_table_says(row: Row, tmp
     check(row, play_before(tmp_path / "w", row))
 
 
-@pytest.mark.long
+@pytest.mark.begun_early
 def test_faults_that_concern_one_job_end_as_the_table_says(tmp_path: Path) -> None:
     check_all(BESIDE, play_beside(tmp_path / "w", BESIDE))
 
 
-@pytest.mark.long
+@pytest.mark.begun_early
 def test_faults_that_need_a_person_pause_the_sending_until_told_to_go_on(tmp_path: Path) -> None:
     check_all(IN_TURN, play_in_turn(tmp_path / "w", IN_TURN))
 

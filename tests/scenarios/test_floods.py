@@ -14,7 +14,7 @@ import pytest
 
 from tests.scenarios.stage import HANG, Stage, environment, staged, wait_until
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 BURST = 10_000
 FLOOD = 20_000

@@ -30,7 +30,7 @@ def _wait_for_interactions(stage: Stage, count: int) -> None:
     wait_until(lambda: len(_executed(stage)) >= count, f"{count} interactions")
 
 
-@pytest.mark.long
+@pytest.mark.begun_early
 @pytest.mark.parametrize("profile", ["2023", "2026"])
 def test_six_follow_ups_of_each_of_two_equal_prompts_through_kills(tmp_path: Path, profile: str) -> None:
     with staged(tmp_path / "work", "--seconds-per-job", "1", "--profile", profile) as stage:

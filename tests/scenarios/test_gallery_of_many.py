@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Jobs = list[dict[str, Any]]
     """Manifests, the newest first."""
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 ALLOWED = {"permissions": ["clipboard-read", "clipboard-write"]}
 SIZES = {

@@ -63,7 +63,7 @@ def restarted(stage: Stage, daemon: subprocess.Popen[str]) -> subprocess.Popen[s
     return stage.start_ready()
 
 
-@pytest.mark.long
+@pytest.mark.begun_early
 def test_what_was_run_and_kept_is_not_run_again_whatever_is_done_to_it(tmp_path: Path) -> None:
     with kept(tmp_path) as (stage, daemon):
         daemon = restarted(stage, daemon)

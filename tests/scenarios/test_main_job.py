@@ -68,7 +68,7 @@ def test_every_file_is_what_the_manifest_says_and_the_pictures_are_the_grids_qua
         assert (folder / "cat.txt").read_text() == "a cat\n"
 
 
-@pytest.mark.long
+@pytest.mark.begun_early
 @pytest.mark.parametrize(
     ("profile", "delete"), [(p, d) for p in ("2024", "2026") for d in ("before", "after", "missing")]
 )
@@ -82,7 +82,7 @@ def test_equal_prompts_never_swap_pictures(tmp_path: Path, profile: str, delete:
         stage.check_witness()
 
 
-@pytest.mark.long
+@pytest.mark.begun_early
 @pytest.mark.parametrize("delete", ["before", "after", "missing"])
 def test_equal_prompts_run_one_by_one_where_no_id_tells_them_apart(tmp_path: Path, delete: str) -> None:
     options = ("--seconds-per-job", "0.1", "--profile", "2023", "--delete", delete)

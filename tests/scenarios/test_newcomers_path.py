@@ -215,7 +215,7 @@ def test_from_a_fresh_clone_to_the_gallery_every_message_is_the_one_that_was_fou
 def test_the_documents_show_the_same_steps_in_the_same_order_and_the_same_words() -> None:
     told = GOLDEN.read_text()
     typed = re.findall(rf"(?m)^{re.escape(PROMPT)} (.+)$", told)
-    guide = (ROOT / "docs" / "getting-started.md").read_text()
+    guide = (ROOT / "docs" / "start" / "first-picture.md").read_text()
     own = typed[typed.index("mjwatch init") :]
     assert in_turn(own, re.findall(r"(?m)^    (\S.*)$", guide)) == []
     readme = re.findall(

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from mjwatch.simulator.world import CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
+from tests.helpers.patience import deadline
 
 STORY = Path(__file__).with_name("real_client.py")
-HANG = 90
+HANG = deadline(90.0)
 
 
 @pytest.mark.parametrize("profile", ["2023", "2024", "2026"])

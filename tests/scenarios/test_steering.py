@@ -122,7 +122,7 @@ def in_doubt(stage: Stage, prompt: str) -> Job:
 def test_a_running_service_is_paused_takes_files_in_and_goes_on(stage: Stage) -> None:
     daemon = stage.start_ready()
     drop(stage, "a running cat")
-    wait_for(stage, "a running cat", State.RUNNING)
+    wait_until(lambda: executed(stage, "a running cat"), "it is sent")
     assert steer(stage, "pause", "lunch")[1]["done"]
     drop(stage, "a patient cat")
     drop(stage, "an unwanted cat")

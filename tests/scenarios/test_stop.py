@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.patience import deadline
 from tests.scenarios.stage import Stage, staged, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-STOP_LIMIT = 20.0
+STOP_LIMIT = deadline(20)
 """Seconds within which a stop is promised to be over."""
 
-FOR_LONG = 25
+FOR_LONG = round(2 * STOP_LIMIT)
 """Seconds that a POST and a download take, and that a hook would."""
 
 HOOKED, DOWNLOADED, POSTED = "a told cat", "a dripping cat", "a late cat"
 
 
-@pytest.mark.long
+@pytest.mark.begun_early
 def test_a_stop_waits_for_no_post_no_download_and_no_hook(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         config = stage.config.read_text()

@@ -15,6 +15,7 @@ from PIL import Image
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_TOKEN
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -31,7 +32,7 @@ def tiny_png(edge: int = 4) -> bytes:
 
 TINY_PNG = tiny_png()
 
-HANG = 20
+HANG = deadline(20.0)
 """Seconds after which a test is taken to hang."""
 
 

@@ -16,13 +16,14 @@ from mjwatch.simulator import server
 from mjwatch.simulator.__main__ import main
 from mjwatch.simulator.options import SimulatorOptions, configured_port, make_workspace
 from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, USER_TOKEN
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def _start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "mjwatch.simulator", *arguments]
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "mjwatch.simulator", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, process.stdout.readline().strip()
@@ -30,7 +31,7 @@ def _start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 def _stop(process: subprocess.Popen[str], number: signal.Signals) -> int:
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=deadline(20))
     return process.returncode
 
 

@@ -22,6 +22,7 @@ from mjwatch.config import (
 )
 from mjwatch.errors import ConfigError
 from mjwatch.settings.values import kinds
+from tests.helpers.patience import deadline
 
 ROOT = Path(__file__).parents[2]
 
@@ -369,6 +370,6 @@ def test_importing_the_config_loads_nothing_heavy() -> None:
     heavy = ("requests", "PIL", "typer", "rich", "watchdog", "sqlite3", "websocket")
     code = f"import sys, mjwatch.config; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=deadline(30), check=True
     )
     assert done.stdout.strip() == "[]"

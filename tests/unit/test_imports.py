@@ -12,6 +12,7 @@ from mjwatch import api, config
 from mjwatch.outbox import manifest
 from mjwatch.pictures import split
 from mjwatch.prompts import promptfile
+from tests.helpers.patience import deadline
 
 HEAVY = {
     *("requests", "urllib3", "PIL", "watchdog", "websocket", "sqlite3", "typer", "rich", "aiohttp"),
@@ -31,7 +32,7 @@ def _loaded_after(code: str) -> set[str]:
     """The modules that a fresh interpreter has after this code."""
     script = f"{code}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=deadline(60), check=True
     )
     return set(done.stdout.split())
 

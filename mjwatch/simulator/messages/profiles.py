@@ -1,7 +1,7 @@
 """How Discord's and Midjourney's messages looked in three years, as data.
 
-Each field was read off recorded messages of that year (2023-03 to 2026-06) unless `docs/simulator.md`
-lists it as assumed.
+Each field was read off recorded messages of that year (2023-03 to 2026-06) unless
+`docs/explanation/simulator.md` lists it as assumed.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from bench.results import Result
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROOT_PAGE = "docs/performance.md"
+TABLES, JSON, PAGE = "bench/RESULTS.md", "bench/results.json", "docs/explanation/performance.md"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,25 @@ def test_a_page_gets_the_tables_that_it_has_marks_for() -> None:
 
 
 def test_every_measurement_has_its_place_in_the_page(pytestconfig: pytest.Config) -> None:
-    page = (pytestconfig.rootpath / ROOT_PAGE).read_text(encoding="utf-8")
+    page = (pytestconfig.rootpath / TABLES).read_text(encoding="utf-8")
     assert re.findall(r"<!-- bench: (\w+) -->", page) == sorted(
         MEASUREMENTS, key=lambda name: page.index(f"<!-- bench: {name} -->")
+    )
+
+
+def test_the_page_on_performance_quotes_rows_that_the_results_have(pytestconfig: pytest.Config) -> None:
+    page = (pytestconfig.rootpath / PAGE).read_text(encoding="utf-8")
+    tables = (pytestconfig.rootpath / TABLES).read_text(encoding="utf-8").splitlines()
+    quoted = re.findall(r"^\| .*x \|.*$", page, re.MULTILINE)
+    assert len(quoted) > 10
+    assert [line for line in quoted if line not in tables] == []
+    kept = results.read(pytestconfig.rootpath / JSON)
+    assert results.refresh_rows(page, kept) == page
+
+
+def test_only_rows_that_begin_with_a_figure_are_refreshed() -> None:
+    page = "| | here |\n| cost | old |\n| costs | old |\ncost\n"
+    one = Result("today", "a machine", 0.5, False, (Figure("cost", 1.0, "ms"),))
+    assert results.refresh_rows(page, {"split": one}) == (
+        "| | here |\n| cost | 1.00 ms |  |  |  |  |\n| costs | old |\ncost\n"
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,12 +42,6 @@ def test_every_verb_says_what_it_does_and_so_does_each_of_its_parts() -> None:
     for command in [*verbs.values(), *verbs["service"].commands.values()]:
         assert command.help.split("\n")[0].endswith(".")
         assert all(param.help for param in command.params)
-
-
-def test_the_page_of_the_command_line_says_what_the_help_says() -> None:
-    docs = Path(__file__).parents[3] / "docs"
-    page: Callable[[], str] = runpy.run_path(str(docs / "make_cli.py"))["page"]
-    assert (docs / "cli.md").read_text(encoding="utf-8") == page(), "run `make cli-page`"
 
 
 def test_the_version(mjwatch: Callable[..., Told]) -> None:

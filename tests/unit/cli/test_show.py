@@ -19,6 +19,7 @@ from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Note, Prompt, Refusal, RefusalClass, State
 from tests.helpers.message_shapes import a_job
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -313,7 +314,7 @@ def test_looking_loads_nothing_that_talks_draws_or_watches(tmp_path: Path) -> No
     heavy = {"requests", "urllib3", "PIL", "watchdog", "websocket", "aiohttp", "rich", "pydantic", "filelock"}
     for verb in (("status",), ("list",), ("show", "jobaaaaa")):
         command = [sys.executable, "-c", script, "--config", str(tmp_path / "config.toml"), *verb]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=deadline(60), check=True)
         code, *modules = done.stdout.splitlines()[-1].split()
         assert code == "0"
         assert heavy.isdisjoint(modules)

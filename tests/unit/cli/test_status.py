@@ -23,12 +23,13 @@ from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import State
 from tests.helpers.message_shapes import a_job
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-HANG = 60.0
+HANG = deadline(60.0)
 
 FACTS: dict[str, Any] = {
     "daemon": True,

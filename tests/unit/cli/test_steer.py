@@ -22,6 +22,7 @@ from mjwatch.journal.requests import Outcome
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
 from tests.helpers.message_shapes import a_job
+from tests.helpers.patience import deadline
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def answer_soon(folder: Path, journal: Journal, outcome: Outcome) -> threading.T
     """A daemon that answers the next request so."""
 
     def work() -> None:
-        end = time.monotonic() + 20.0
+        end = time.monotonic() + deadline(20)
         while not (requests := journal.open_requests()) and time.monotonic() < end:
             time.sleep(0.01)
         journal.answer(requests[0].id, [outcome], time.time())

@@ -7,6 +7,7 @@ import pytest
 
 from mjwatch.discord.cdn import CDN
 from mjwatch.errors import DownloadError
+from tests.helpers.patience import deadline
 from tests.helpers.wire_servers import Answer, HttpServer, Request, free_port, http_server
 
 PICTURE = b"\x89PNG and then some" * 50_000
@@ -16,10 +17,10 @@ PICTURE = b"\x89PNG and then some" * 50_000
 def cdn(answer: Answer, **options: float) -> Iterator[tuple[CDN, HttpServer, str]]:
     """A CDN client, its server that gives this answer, and a URL there."""
     with http_server(lambda _request: answer) as server:
-        limits = {"max_bytes": 2**20, "deadline": 10.0} | options
+        limits = {"max_bytes": 2**20, "deadline": deadline(10)} | options
         one = CDN(
             [f"127.0.0.1:{server.port}"],
-            timeout=(2, 2),
+            timeout=(deadline(5), deadline(5)),
             max_bytes=int(limits["max_bytes"]),
             deadline=limits["deadline"],
         )

@@ -22,6 +22,7 @@ from mjwatch.events import (
     GatewayRejected,
     GatewayResumed,
 )
+from tests.helpers.patience import deadline
 from tests.helpers.wire_servers import GatewayServer, Peer, Script, free_port, gateway_server
 
 TOKEN = "an-invented-token"
@@ -37,7 +38,7 @@ class Client:
         self.connection = WebsocketConnection(self.session, self.events.put, **options)
 
     def next(self) -> GatewayEvent:
-        return self.events.get(timeout=10)
+        return self.events.get(timeout=deadline(10))
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def closing(code: int) -> Script:
 def wait_until(condition: Callable[[], object]) -> None:
     """Poll; the deadline only catches a hang."""
     pause = threading.Event()
-    for _ in range(1000):
+    for _ in range(round(100 * deadline(10))):
         if condition():
             return
         pause.wait(0.01)
@@ -445,5 +446,6 @@ def test_a_call_wakes_the_thread_once_and_not_for_ever() -> None:
 
         one.connection._sleep_time = counted  # type: ignore[method-assign]
         one.connection.subscribe("1111000000000000002", "1111000000000000003")
+        wait_until(lambda: waits)
         threading.Event().wait(0.5)  # as long as some thousand turns of a thread that does not sleep
     assert 1 <= len(waits) < 20

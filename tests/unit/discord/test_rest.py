@@ -9,6 +9,7 @@ import pytest
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.errors import AnsweredNoError, ConfigError, MjwatchError, NotReachedError, UnansweredError
 from mjwatch.model import RefusalClass
+from tests.helpers.patience import deadline
 from tests.helpers.wire_servers import Answer, HttpServer, Request, answer_json, free_port, http_server
 
 TOKEN = "an.invented-token_1"
@@ -21,7 +22,7 @@ class Api:
     def __init__(self, server: HttpServer, answers: dict[str, Callable[[Request], Answer]]) -> None:
         self.server = server
         self.answers = answers
-        self.rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(2, 2))
+        self.rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(deadline(5), deadline(5)))
 
     def answer(self, path: str, *answers: Answer) -> None:
         """Answer this path (without query) with these, the last one again and again."""
@@ -215,7 +216,7 @@ def test_a_host_without_address_means_not_reached(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_failing_tls_handshake_means_not_reached(api: Api) -> None:
-    rest = DiscordREST(f"https://127.0.0.1:{api.server.port}/api", TOKEN, timeout=(2, 2))
+    rest = DiscordREST(f"https://127.0.0.1:{api.server.port}/api", TOKEN, timeout=(deadline(5), deadline(5)))
     with pytest.raises(NotReachedError):
         rest.interact({})
     rest.close()

@@ -16,6 +16,7 @@ from mjwatch.discord.http import tls_context
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.websocket import ConnectionLostError, WebSocketClient
 from mjwatch.errors import NotReachedError
+from tests.helpers.patience import deadline
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +48,17 @@ def tls_server(certificate: Path, talk: Callable[[ssl.SSLSocket], None]) -> Iter
         try:
             plain, _ = listener.accept()
             with plain, context.wrap_socket(plain, server_side=True) as connection:
-                connection.settimeout(10)
+                connection.settimeout(deadline(10))
                 talk(connection)
         except OSError:
             return
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(deadline(10))
         thread = threading.Thread(target=serve)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(10)
+        thread.join(deadline(10))
 
 
 def answer_me(connection: ssl.SSLSocket) -> None:
@@ -81,7 +82,9 @@ def upgrade_and_send_two_messages_in_one_record(connection: ssl.SSLSocket) -> No
 @pytest.mark.usefixtures("trusted")
 def test_a_trusted_certificate_opens_the_api(certificate: Path) -> None:
     with tls_server(certificate, answer_me) as port:
-        rest = DiscordREST(f"https://127.0.0.1:{port}/api", "an-invented-token", timeout=(5, 5))
+        rest = DiscordREST(
+            f"https://127.0.0.1:{port}/api", "an-invented-token", timeout=(deadline(5), deadline(5))
+        )
         assert rest.me() == {"id": "1"}
         rest.close()
 
@@ -89,7 +92,9 @@ def test_a_trusted_certificate_opens_the_api(certificate: Path) -> None:
 def test_a_certificate_that_is_not_trusted_means_not_reached(certificate: Path) -> None:
     seen: list[bytes] = []
     with tls_server(certificate, lambda connection: seen.append(connection.recv(65536))) as port:
-        rest = DiscordREST(f"https://127.0.0.1:{port}/api", "an-invented-token", timeout=(5, 5))
+        rest = DiscordREST(
+            f"https://127.0.0.1:{port}/api", "an-invented-token", timeout=(deadline(5), deadline(5))
+        )
         with pytest.raises(NotReachedError, match="certificate is not trusted"):
             rest.interact({})
         rest.close()
@@ -99,7 +104,9 @@ def test_a_certificate_that_is_not_trusted_means_not_reached(certificate: Path) 
 @pytest.mark.usefixtures("trusted")
 def test_a_certificate_for_another_name_means_not_reached(certificate: Path) -> None:
     with tls_server(certificate, answer_me) as port:
-        rest = DiscordREST(f"https://localhost:{port}/api", "an-invented-token", timeout=(5, 5))
+        rest = DiscordREST(
+            f"https://localhost:{port}/api", "an-invented-token", timeout=(deadline(5), deadline(5))
+        )
         with pytest.raises(NotReachedError, match="certificate is not trusted"):
             rest.me()
         rest.close()
@@ -116,7 +123,7 @@ def test_messages_that_share_a_tls_record_are_all_read_without_waiting(certifica
         wire = WebSocketClient(f"wss://127.0.0.1:{port}/", waker=waker)
         got = []
         for _ in range(2):
-            assert wire.wait(10)
+            assert wire.wait(deadline(10))
             got.append(wire.read())
         wire.close()
         assert got == [{"op": 1}, {"op": 7}]

@@ -10,6 +10,7 @@ import pytest
 from mjwatch.discord.cdn import AttachmentUploads
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.errors import AnsweredNoError, UnansweredError
+from tests.helpers.patience import deadline
 from tests.helpers.wire_servers import Answer, HttpServer, Request, answer_json, http_server
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def server(discord: Discord) -> Iterator[HttpServer]:
 
 @pytest.fixture
 def uploads(server: HttpServer) -> Iterator[AttachmentUploads]:
-    rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(2, 2))
+    rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(deadline(5), deadline(5)))
     one = AttachmentUploads(rest, clock=lambda: 1000.0)
     yield one
     one.close()

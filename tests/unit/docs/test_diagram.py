@@ -10,7 +10,7 @@ import pytest
 from docs.make_diagram import BEGIN, END, state_diagram, with_diagram
 from mjwatch.jobs.state_machine import TABLE
 
-PAGE = Path(__file__).parents[3] / "docs" / "architecture.md"
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "architecture.md"
 
 
 def test_the_diagram_in_the_docs_is_that_of_the_table() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import typer.main
 
 import mjwatch
 from mjwatch.cli.app import app
+from mjwatch.journal.reader import overview
 from mjwatch.midjourney.matching.matcher import __doc__ as matching_doc
 from mjwatch.model import Prompt, RefusalClass
 from mjwatch.outbox.manifest import OutboxChannel, PictureFile, build_manifest, dump_manifest
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "keys" / "README.md"])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "keys" / "README.md"])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+ARCHITECTURE = "docs/explanation/architecture.md"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
@@ -131,25 +135,45 @@ def test_every_make_target_that_is_shown_exists(name: str) -> None:
             assert target in targets, f"{name}: make {target}"
 
 
-def test_the_page_on_the_architecture_names_every_module_under_its_folder() -> None:
-    (floors,) = re.findall(r"^```\ndoors .*?^```", _text("docs/architecture.md"), re.MULTILINE | re.DOTALL)
-    named: dict[str, set[str]] = {}
-    folder = ""
-    for line in floors.splitlines():
-        beside = re.search(r" (\w+)/(?: |$)", line)
-        if beside:
-            folder = beside[1]
-        elif line[:1].strip() or re.match(r" {24}\w", line):
-            folder = ""
-        named.setdefault(folder, set()).update(re.findall(r"\w+", line))
+def test_the_page_on_the_architecture_lists_every_package_with_its_modules_and_nothing_else() -> None:
+    rows = re.findall(r"^\| `([\w/]+)` \| [^|]+\. \| ([\w, ]+) \|$", _text(ARCHITECTURE), re.MULTILINE)
     package = ROOT / "mjwatch"
-    missing = [
-        str(path.relative_to(package))
-        for path in package.rglob("*.py")
-        if path.stem != "__init__" and "simulator" not in path.parts
-        if path.stem not in named.get(path.parent.name if path.parent != package else "", set())
-    ]
-    assert missing == []
+    modules: dict[str, list[str]] = {}
+    for path in sorted(package.rglob("*.py")):
+        if path.stem != "__init__":
+            folder = str(path.parent.relative_to(package)) if path.parent != package else "mjwatch"
+            modules.setdefault(folder, []).append(path.stem)
+    assert {folder: names.split(", ") for folder, names in rows} == modules
+
+
+def _classes() -> dict[str, set[str]]:
+    """The classes of the package, each with the names of its methods and fields."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "mjwatch").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, set()).update(
+                    part.name for part in node.body if isinstance(part, ast.FunctionDef)
+                )
+    return found
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", ARCHITECTURE])
+def test_the_classes_and_files_that_a_page_for_developers_names_are_there(name: str) -> None:
+    known = _classes()
+    text = _prose(_text(name))
+    for cls, method in re.findall(r"`([A-Z][a-z]\w+)(?:\.(\w+))?`", text):
+        assert cls in known, f"{name}: {cls}"
+        assert not method or method in known[cls], f"{name}: {cls}.{method}"
+    for path in re.findall(r"`((?:\w+/)*\w+\.(?:py|md))`", text):
+        assert (ROOT / path).exists() or (ROOT / "mjwatch" / path).exists(), f"{name}: {path}"
+
+
+def test_the_address_of_the_repository_is_written_in_one_place() -> None:
+    urls = tomllib.loads(_text("pyproject.toml"))["project"]["urls"]
+    assert list(urls) == ["Source"]
+    pages = [*PAGES, *ROOT.glob("docs/*.py"), ROOT / "docs" / "man" / "mjwatch.1"]
+    assert [page for page in pages if urls["Source"] in page.read_text(encoding="utf-8")] == []
 
 
 _PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
@@ -185,7 +209,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 def test_the_messages_of_a_start_are_found_in_the_code_as_they_are_quoted() -> None:
     (table,) = re.findall(
-        r"^## It does not start\n.*?(?=^## )", _text("docs/troubleshooting.md"), re.M | re.S
+        r"^## mjwatch does not start\n.*?(?=^## )", _text("docs/reference/troubleshooting.md"), re.M | re.S
     )
     said = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)[2:]
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "mjwatch").rglob("*.py")]
@@ -209,7 +233,7 @@ def test_the_python_examples_parse_and_import_names_that_exist(name: str) -> Non
 def test_the_page_on_the_manifest_names_every_key() -> None:
     job = made_job(path="kite.txt", prompt=Prompt("a red kite"), accepted=1_800_000_000.0)
     manifest = build_manifest(job, OutboxChannel(None, "1"), [], {}, 1_800_000_000.0)
-    page = _text("docs/manifest.md")
+    page = _text("docs/reference/manifest.md")
     inner = [key for table in ("source", "discord", "times") for key in manifest[table]]
     missing = [key for key in [*manifest, *inner] if f"`{key}`" not in page and f"`{key}." not in page]
     assert missing == []
@@ -218,7 +242,12 @@ def test_the_page_on_the_manifest_names_every_key() -> None:
 
 def test_the_example_that_tells_whether_a_folder_has_arrived_does_so(tmp_path: Path) -> None:
     names: dict[str, Any] = {}
-    exec(next(block for kind, block in _FENCE.findall(_text("docs/manifest.md")) if kind == "python"), names)
+    exec(
+        next(
+            block for kind, block in _FENCE.findall(_text("docs/reference/manifest.md")) if kind == "python"
+        ),
+        names,
+    )
     picture = PictureFile("kite_1.png", b"pixels", 1, 2, 2, "png")
     job = made_job(path="kite.txt", prompt=Prompt("a red kite"), accepted=1_800_000_000.0)
     manifest = build_manifest(
@@ -236,5 +265,14 @@ def test_the_example_that_tells_whether_a_folder_has_arrived_does_so(tmp_path: P
 def test_the_pages_name_every_kind_of_evidence() -> None:
     kinds = re.findall(r"^- \*\*([a-z ]+)\*\*", matching_doc or "", re.MULTILINE)
     assert len(kinds) == 7
-    for name in ("docs/manifest.md", "docs/how-it-works.md"):
+    for name in ("docs/reference/manifest.md", "docs/explanation/how-it-works.md"):
         assert [kind for kind in kinds if f"`{kind}`" not in _text(name)] == []
+
+
+def test_the_page_on_the_status_file_names_every_key() -> None:
+    facts = overview(None, daemon=True, max_per_day=1, now=0.0)
+    page = _text("docs/reference/status.md")
+    known = {*facts, "schema", "at", "version", "service"} - {"daemon"}
+    assert {
+        key for row in re.findall(r"^\| (`[^|]+) \|", page, re.M) for key in re.findall(r"`(\w+)`", row)
+    } == known

@@ -19,7 +19,7 @@ from mjwatch.prompts.tomlfile import DEFAULT_KEYS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = (Path(__file__).parents[3] / "docs" / "prompt-files.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "prompt-files.md").read_text(encoding="utf-8")
 
 _BLOCK = re.compile(
     r"(?:^`(?P<name>[\w./]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL

@@ -14,10 +14,10 @@ from mjwatch.filesystem.files import durable_replace
 from mjwatch.inbox import removal
 from mjwatch.inbox.filenames import MARKER
 from mjwatch.outbox import publisher
+from tests.helpers.patience import deadline
 from tests.scenarios.programs import program
 
-PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text("utf-8")
-RECIPES = re.findall(r"^## Syncing\n.*?(?=^## )", PAGE, re.MULTILINE | re.DOTALL)[0]
+RECIPES = (Path(__file__).parents[3] / "docs" / "how-to" / "syncing.md").read_text("utf-8")
 
 
 def test_the_recipes_name_what_is_being_made_as_it_is_named(
@@ -51,7 +51,9 @@ def test_the_lines_for_rsync_deliver_prompts_and_fetch_pictures(tmp_path: Path) 
     lines = re.findall(r"^    (rsync .*)$", RECIPES, re.MULTILINE)
     assert len(lines) == 2
     for line in lines:
-        subprocess.run(shlex.split(line.replace("studio:", "studio/")), cwd=tmp_path, check=True, timeout=60)
+        subprocess.run(
+            shlex.split(line.replace("studio:", "studio/")), cwd=tmp_path, check=True, timeout=deadline(60)
+        )
     assert (tmp_path / "studio/inbox/acme/cat.txt").read_text() == "a cat\n"
     assert not (tmp_path / "prompts/acme/cat.txt").exists()
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["cat-1"]

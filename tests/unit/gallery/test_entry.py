@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.gallery.entry import (
@@ -128,7 +128,6 @@ def test_what_has_no_id_of_a_job_is_no_job(job: object) -> None:
     assert entry_of(manifest_of() | {"job": job}, "x", "") is None
 
 
-@settings(deadline=None)
 @given(changes=st.dictionaries(st.sampled_from(sorted(manifest_of())), json_values, max_size=4))
 def test_whatever_a_manifest_holds_the_entry_can_be_written_and_read(changes: dict[str, Any]) -> None:
     found = entry_of(manifest_of() | changes, "x", "s")
@@ -136,7 +135,6 @@ def test_whatever_a_manifest_holds_the_entry_can_be_written_and_read(changes: di
         assert read_entry(literal(found)) == found
 
 
-@settings(deadline=None)
 @given(wild_jobs)
 def test_every_manifest_of_ours_gives_an_entry_unless_its_id_is_wild(job: Any) -> None:
     manifest = json.loads(dump_manifest(build_manifest(job, OutboxChannel(None, "1"), [], {}, 0.0)))
@@ -170,7 +168,6 @@ def test_no_text_can_end_a_script_or_begin_markup() -> None:
     assert text.isascii()
 
 
-@settings(deadline=None)
 @given(json_values)
 def test_a_literal_is_its_value_in_one_line_of_harmless_ascii(value: Any) -> None:
     text = literal(value)
@@ -190,7 +187,6 @@ def test_the_status_is_a_script_of_its_own() -> None:
     assert status_script(None) == b"gallery.status(null)\n"
 
 
-@settings(deadline=None)
 @given(st.lists(json_values.map(lambda value: literal({"x": value})), max_size=5), st.integers(1, 9999))
 def test_a_chunks_lines_come_back(lines: list[str], number: int) -> None:
     assert chunk_lines(chunk_script(number, lines)) == lines

@@ -18,13 +18,14 @@ from mjwatch.gallery import updater as keeper_module
 from mjwatch.gallery.gallery import NONE_MADE, Gallery
 from mjwatch.gallery.updater import BATCH, GalleryUpdater
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
+from tests.helpers.patience import deadline
 from tests.unit.gallery.test_gallery import entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-HANG = 30.0
+HANG = deadline(30.0)
 
 
 class FakeGallery:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.host.log import JournalHandler, Redaction, is_read_by_journal, priority
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECRET = "an.invented_token"
-HANG = 20.0
+HANG = deadline(20.0)
 
 
 @contextmanager

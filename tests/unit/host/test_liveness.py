@@ -20,6 +20,7 @@ from mjwatch.inbox.inbox import Inbox
 from mjwatch.runtime import Runtime
 from mjwatch.workers import pool as working
 from mjwatch.workers.pool import WorkerPool
+from tests.helpers.patience import deadline
 from tests.helpers.wire_servers import gateway_server
 from tests.unit.discord.test_connection import TOKEN, welcome
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-HANG = 20.0
+HANG = deadline(20.0)
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from mjwatch.errors import ConfigError, DaemonError
 from mjwatch.host import lock
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.running import LOCK_FILE, daemon_runs
+from tests.helpers.patience import deadline
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def test_one_folder_has_one_owner(tmp_path: Path) -> None:
 def test_a_killed_owner_owns_nothing(tmp_path: Path) -> None:
     with owner(tmp_path) as process:
         process.kill()
-        assert process.wait(20) == -signal.SIGKILL
+        assert process.wait(deadline(20)) == -signal.SIGKILL
     assert (tmp_path / LOCK_FILE).exists()
     assert not daemon_runs(tmp_path)
     with daemon_lock(tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mjwatch.host import platform as memory
+from tests.helpers.patience import deadline
 
 on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's memory")
 
@@ -46,7 +47,7 @@ def _given_back(early: bool) -> int:
         [sys.executable, "-c", SCRIPT.format(early=early)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=deadline(60),
         check=True,
     )
     return int(done.stdout)

@@ -13,11 +13,12 @@ import pytest
 
 from mjwatch.host import running as poking
 from mjwatch.host.running import SOCKET_FILE, WakeupListener, poke
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HANG = 20.0
+HANG = deadline(20.0)
 
 
 @pytest.fixture

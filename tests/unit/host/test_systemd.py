@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.host.systemd import LONGEST_STATUS, Systemd
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HANG = 20.0
+HANG = deadline(20.0)
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -341,7 +341,7 @@ events.get()
 print("ready", flush=True)
 paths = []
 while len(paths) < int(sys.argv[2]):
-    event = events.get(timeout=60)
+    event = events.get(timeout=float(sys.argv[3]))
     if isinstance(event, FileSettled):
         paths.append(event.path)
         inbox.remove(event.path, event.identity)
@@ -351,7 +351,7 @@ print(len(paths), len(set(paths)), "taken")
 
 
 def test_all_that_comes_while_the_process_stands_still_is_found(root: Path) -> None:
-    command = [sys.executable, "-c", STOPPED, str(root), str(BURST)]
+    command = [sys.executable, "-c", STOPPED, str(root), str(BURST), str(HANG * 3)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -12,7 +12,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -22,6 +21,7 @@ from mjwatch import events as ev
 from mjwatch.jobs.state_machine import step
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Refusal, RefusalClass, State
+from tests.helpers.examples import examples
 from tests.helpers.job_factory import RESULT, made_job
 
 MEMORY = Path("/dev/shm")
@@ -238,6 +238,9 @@ class Life(RuleBasedStateMachine):
 
 
 Life.TestCase.settings = settings(
-    max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(250),
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-TestLife = pytest.mark.long(Life.TestCase)
+TestLife = Life.TestCase

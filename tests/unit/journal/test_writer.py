@@ -22,6 +22,7 @@ from mjwatch.journal.serialization import dump_job, load_job, stored_path
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
 from tests.helpers.job_factory import made_job, text, wild_jobs
+from tests.helpers.patience import deadline
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:
@@ -158,7 +159,9 @@ def test_what_is_committed_survives_a_killed_process(path: Path) -> None:
         journal._put_meta({"newest": "2"})
         os.kill(os.getpid(), 9)
     """
-    found = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(path)], timeout=60, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(path)], timeout=deadline(60), check=False
+    )
     assert found.returncode == -9
     with closing(JournalReader(path)) as reader:
         assert reader.recall("newest") == "1"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
 from mjwatch.outbox.status_file import StatusFile
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ class Service:
         """Something has changed, and the thread has looked at it."""
         self.facts = self.facts | facts
         self.file.changed()
-        assert self.seen.acquire(timeout=20)
+        assert self.seen.acquire(timeout=deadline(20))
 
 
 def read(outbox: Path) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def read(outbox: Path) -> dict[str, Any]:
 def test_it_says_what_the_service_does_and_at_last_that_it_has_stopped(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.file.start()
-    assert service.seen.acquire(timeout=20)
+    assert service.seen.acquire(timeout=deadline(20))
     service.change(paused="a captcha", capped_until=NOW)
     service.file.stop()
     assert [one["paused"] for one in service.versions] == [None, "a captcha", "a captcha"]
@@ -70,7 +71,7 @@ def test_it_says_what_the_service_does_and_at_last_that_it_has_stopped(tmp_path:
 def test_a_percentage_alone_is_not_worth_a_new_version(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.file.start()
-    assert service.seen.acquire(timeout=20)
+    assert service.seen.acquire(timeout=deadline(20))
     service.change(live=[{"job": "a", "percent": 50}])
     service.change(live=[{"job": "a", "percent": 60}, {"job": "b", "percent": 0}])
     service.file.stop()
@@ -84,7 +85,7 @@ def test_what_can_not_be_written_or_read_is_told_once_and_tried_at_the_next_chan
     outbox = tmp_path / "outbox"
     service = Service(outbox)
     service.file.start()
-    assert service.seen.acquire(timeout=20)
+    assert service.seen.acquire(timeout=deadline(20))
     service.change(paused="one")
     outbox.mkdir()
     service.change(paused="two")
@@ -100,12 +101,12 @@ def test_a_version_that_could_not_be_written_is_written_later_though_nothing_cha
     outbox = tmp_path / "outbox"
     service = Service(outbox)
     service.file.start()
-    assert service.seen.acquire(timeout=20)
+    assert service.seen.acquire(timeout=deadline(20))
     service.change(paused="a captcha")
     for _ in range(3):  # by then the first try to write this has surely failed
-        assert service.seen.acquire(timeout=20)
+        assert service.seen.acquire(timeout=deadline(20))
     outbox.mkdir()
-    assert service.told.wait(timeout=20)
+    assert service.told.wait(timeout=deadline(20))
     assert read(outbox)["paused"] == "a captcha"
     service.file.stop()
 
@@ -126,7 +127,7 @@ def test_an_unforeseen_error_is_told_once_and_ends_nothing(
     service = Service(tmp_path)
     service.facts = {"live": {1, 2}}  # no JSON has a set
     service.file.start()
-    assert service.seen.acquire(timeout=20)
+    assert service.seen.acquire(timeout=deadline(20))
     service.change(paused="one")
     service.change(live=[])
     service.file.stop()
@@ -139,12 +140,12 @@ def test_a_stop_waits_for_no_disk_that_hangs(tmp_path: Path) -> None:
 
     def look() -> dict[str, Any]:
         reached.set()
-        over.wait(20)
+        over.wait(deadline(20))
         return {}
 
     file = StatusFile(tmp_path, look, lambda: NOW, interval=0.0)
     file.start()
-    assert reached.wait(20)
+    assert reached.wait(deadline(20))
     file.stop(patience=0.01)
     assert list(tmp_path.iterdir()) == []
     over.set()

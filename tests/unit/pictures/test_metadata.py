@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, PngImagePlugin
 
 from mjwatch.pictures.metadata import SOURCE_TYPE, WORDS_AT_MOST, Provenance, with_provenance
 from mjwatch.pictures.split import FORMATS, split_grid
+from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,7 +226,6 @@ def test_no_words_are_as_none(prompt: str | None) -> None:
 wild = st.text(st.characters(codec=None), max_size=30)
 
 
-@settings(deadline=None)
 @given(prompt=wild, software=st.sampled_from(["mjwatch 1", "☂"]), uuid=st.none() | st.just(UUID))
 def test_any_words_come_back_from_every_format(prompt: str, software: str, uuid: str | None) -> None:
     about = Provenance(prompt, software, 0.0, uuid)
@@ -246,7 +246,6 @@ def test_the_longest_prompt_fits(way: str, char: str) -> None:
     assert opened(after).tobytes() == opened(SMALL[way]).tobytes()
 
 
-@settings(deadline=None)
 @given(
     way=st.sampled_from(sorted(OPTIONS)),
     cut=st.floats(0, 1),
@@ -294,7 +293,7 @@ def test_exiftool_reads_it(way: str, tmp_path: Path) -> None:
             "-all",
             str(path),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=deadline(60), check=True)
         (tags,) = json.loads(done.stdout)
         assert tags["XMP-iptcExt:DigitalSourceType"] == SOURCE_TYPE
         assert tags["XMP-xmp:CreatorTool"] == "mjwatch 9.9"

@@ -17,6 +17,7 @@ from mjwatch.errors import PictureError
 from mjwatch.pictures import scanlines as png
 from mjwatch.pictures.scanlines import Scanlines
 from mjwatch.pictures.split import split_grid
+from tests.helpers.examples import examples
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
@@ -141,7 +142,7 @@ sides = st.integers(2, 24)
 seeds = st.integers(0, 1000)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(sides, sides, st.sampled_from(KINDS), seeds, st.booleans(), st.booleans(), st.integers(1, 400))
 def test_any_png_gives_the_pixels_of_its_quarters(
     width: int, height: int, kind: tuple[int, int], seed: int, smooth: bool, interlaced: bool, idat: int
@@ -152,7 +153,7 @@ def test_any_png_gives_the_pixels_of_its_quarters(
         assert_same(tile, whole.crop(box))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(sides, sides, st.sampled_from(CUT_SO), seeds, st.booleans(), st.data())
 def test_any_piece_along_the_scanlines_has_the_pixels_of_the_whole(
     width: int, height: int, kind: tuple[int, int], seed: int, smooth: bool, data: st.DataObject
@@ -196,7 +197,7 @@ def test_a_filter_that_nobody_knows_is_left_to_pillow() -> None:
     assert Scanlines.read(bad) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(st.data())
 def test_damage_is_never_cut_up_and_never_breaks_out(data: st.DataObject) -> None:
     file = bytearray(written(drawn(9, 7, RGB, 8, 3, level=6)))

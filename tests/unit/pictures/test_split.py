@@ -16,6 +16,7 @@ from PIL import Image, ImageCms, ImageDraw, ImageFilter
 from mjwatch.errors import PictureError
 from mjwatch.pictures import split
 from mjwatch.pictures.split import PIXELS_AT_MOST, image_facts, split_grid
+from tests.helpers.examples import examples
 
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]
 BYTES_A_PIXEL = {"L": 1, "LA": 2, "P": 1, "RGB": 3, "RGBA": 4, "I;16": 2}
@@ -140,7 +141,7 @@ def test_the_order_is_that_of_the_buttons() -> None:
     assert [opened(tile).getpixel((0, 0)) for tile in tiles] == [colour for _, colour in corners]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.integers(2, 40),
     st.integers(2, 40),
@@ -288,7 +289,7 @@ def test_an_unknown_format_is_the_caller_s_mistake() -> None:
         split_grid(encoded(noise("RGB", (4, 4)), "PNG"), "gif")
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from(["PNG", "WEBP", "JPEG"]), st.integers(0, 10_000), st.binary(min_size=1, max_size=8))
 def test_damaged_bytes_give_four_pictures_or_a_picture_error(source: str, at: int, damage: bytes) -> None:
     data = bytearray(encoded(noise("RGB", (16, 16)), source))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
@@ -129,7 +129,6 @@ def test_words_go_only_where_there_is_a_form_for_them() -> None:
     ]
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30) | st.floats().map("zoom {}".format))
 def test_any_text_is_a_name_or_a_prompt_file_error(text: str) -> None:
     try:

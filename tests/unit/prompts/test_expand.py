@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
 from mjwatch.prompts.expand import MAX_WILDCARDS, UNCOUNTED, Wildcards, wildcards_in
+from tests.helpers.examples import examples
 
 WILDCARDS = {
     "colour": b"# of the walls\nred\n\nblue, not too dark\n",
@@ -155,7 +156,6 @@ def _group(inner: st.SearchStrategy[tuple[str, int]]) -> st.SearchStrategy[tuple
 TEXTS = st.recursive(st.tuples(WORD, st.just(1)), _group, max_leaves=8)
 
 
-@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=3))
 def test_the_count_is_that_of_the_texts_that_are_made(pieces: list[tuple[str, int]]) -> None:
     template = Wildcards({}).template(" ".join(text for text, _ in pieces))
@@ -165,7 +165,6 @@ def test_the_count_is_that_of_the_texts_that_are_made(pieces: list[tuple[str, in
     assert template.count == expected == sum(1 for _ in template.texts())
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=4), max_size=4))
 def test_the_first_choice_varies_slowest(groups: list[list[str]]) -> None:
     text = " ".join("{" + ",".join(group) + "}" for group in groups)
@@ -178,7 +177,7 @@ WILD = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(WILD | st.text(max_size=40), WILD.map(str.encode) | st.binary(max_size=40), WILD.map(str.encode))
 def test_any_text_is_expanded_or_refused(text: str, first: bytes, second: bytes) -> None:
     try:
@@ -191,7 +190,6 @@ def test_any_text_is_expanded_or_refused(text: str, first: bytes, second: bytes)
         assert sum(1 for _ in template.texts()) == template.count
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="{}\\_,"), max_size=60))
 def test_a_text_without_choices_comes_back_as_it_is(text: str) -> None:
     assert list(Wildcards({}).template(text).texts()) == [text]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Prompt, References
 from mjwatch.prompts.promptfile import read_prompt_file
+from tests.helpers.examples import examples
 
 MANIFEST: dict[str, Any] = {
     "schema": "mjwatch/manifest/1",
@@ -106,7 +107,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.dictionaries(st.sampled_from(sorted(MANIFEST)), VALUES))
 def test_any_manifest_is_a_prompt_or_a_prompt_file_error(change: dict[str, Any]) -> None:
     try:

@@ -8,6 +8,7 @@ from mjwatch.errors import PromptFileError
 from mjwatch.model import References
 from mjwatch.prompts.expand import Wildcards, as_written
 from mjwatch.prompts.promptfile import MAX_BYTES, PromptFile, looks_incomplete, read_prompt_file
+from tests.helpers.examples import examples
 
 CAT = "https://pictures.example.org/cat.png"
 DOG = "https://pictures.example.org/dog.jpg"
@@ -367,7 +368,7 @@ WILD_TOML = st.lists(
 WILD = st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | WILD_TOML.map(str.encode)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(WILD, NAMES, WILD, WILD)
 def test_any_bytes_are_prompts_or_a_prompt_file_error(
     data: bytes, name: str, defaults: bytes, nearby: bytes
@@ -392,7 +393,6 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
 WORDS = st.lists(st.from_regex(r"[a-zäöü0-9,.!?]{1,12}", fullmatch=True), min_size=1, max_size=30)
 
 
-@settings(deadline=None)
 @given(WORDS, st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), st.sampled_from([" ", "\n", "\r\n", "  \t"]))
 def test_plain_words_come_back_whatever_the_encoding_and_the_line_breaks(
     words: list[str], encoding: str, blank: str
@@ -400,7 +400,6 @@ def test_plain_words_come_back_whatever_the_encoding_and_the_line_breaks(
     assert texts(blank.join(words).encode(encoding)) == [" ".join(words)]
 
 
-@settings(deadline=None)
 @given(WORDS)
 def test_a_prompt_reads_the_same_when_its_text_is_read_again(words: list[str]) -> None:
     (once,) = texts(" ".join([*words, CAT, "--ar", "16:9"]))

@@ -11,6 +11,7 @@ from mjwatch.model import References
 from mjwatch.prompts.expand import MAX_WILDCARDS
 from mjwatch.prompts.images import MAX_PICTURES, check_name, is_picture
 from mjwatch.prompts.promptfile import ReferencedNames, read_prompt_file, wants
+from tests.helpers.examples import examples
 
 TOML = """
 prompt = "a __colour__ cat"
@@ -139,7 +140,7 @@ FILES |= st.builds(_toml, TEXT, TEXT, st.sampled_from(["a.png", "./b.png"])).map
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(FILES, st.dictionaries(NAMES, TEXT.map(str.encode)), TEXT)
 def test_reading_misses_nothing_that_was_not_wanted(
     file: tuple[str, str], lying_there: dict[str, bytes], default: str
@@ -166,7 +167,7 @@ def _outcome(text: str, name: str, around: References) -> object:
         return str(error)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.binary(max_size=100) | TEXT.map(str.encode),
     st.sampled_from(["a.txt", "a.list.txt", "a.toml", "", "a"]),

@@ -21,12 +21,13 @@ from mjwatch.settings.sections import NotifySettings
 from mjwatch.workers import notifier as module
 from mjwatch.workers.notifier import Notifier, payload
 from tests.helpers.job_factory import made_job
+from tests.helpers.patience import deadline
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-PATIENCE = 20.0
+PATIENCE = deadline(20.0)
 DONE = made_job(state=State.DONE, folder="clients/acme/cat-7k3f9a2m")
 NEWS = SendNotification(Notification.DONE, 1_770_000_000.0, job=DONE)
 STUCK = SendNotification(Notification.NEEDS_PERSON, 1_770_000_001.0, "Discord wants a captcha solved")

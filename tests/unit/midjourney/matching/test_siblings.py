@@ -27,6 +27,7 @@ from tests.helpers.button_shapes import (
     single_buttons,
     video,
 )
+from tests.helpers.examples import examples
 from tests.helpers.message_shapes import CHANNEL, ME, a_job, progress, result, started
 
 ACTIONS = (
@@ -182,7 +183,7 @@ def _worlds(draw: st.DrawFn) -> tuple[World, list[Message]]:
 
 
 @given(_worlds())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_no_order_of_messages_gives_a_result_to_a_sibling(drawn: tuple[World, list[Message]]) -> None:
     world, heard = drawn
     for seq, (name, data) in enumerate(heard):
@@ -208,7 +209,7 @@ def _in_company(draw: st.DrawFn) -> tuple[World, list[Message]]:
 
 
 @given(_in_company())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 def test_what_a_person_presses_at_the_same_time_stays_theirs(drawn: tuple[World, list[Message]]) -> None:
     world, heard = drawn
     for seq, (name, data) in enumerate(heard):

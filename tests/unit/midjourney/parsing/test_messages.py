@@ -14,6 +14,7 @@ from mjwatch.midjourney.parsing.messages import explain, read_message
 from mjwatch.midjourney.parsing.parsed_message import AccountInfo, MessageKind, ParsedMessage, read_info
 from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, NoticeEffect, judge_embed
 from mjwatch.model import RefusalClass
+from tests.helpers.examples import examples
 
 DATA = Path(__file__).parents[4] / "tests" / "data" / "messages"
 FILES = sorted(DATA.glob("*.json"))
@@ -276,7 +277,7 @@ def test_no_json_makes_explain_raise(document: Any) -> None:
     assert list(explain(document)) == KEYS
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_no_damage_to_a_message_makes_the_reader_raise(data: st.DataObject) -> None:
     document = copy.deepcopy(json.loads(data.draw(st.sampled_from(FILES)).read_text(encoding="utf-8")))

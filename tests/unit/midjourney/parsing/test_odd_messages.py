@@ -16,6 +16,7 @@ from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.parsing.parsed_message import MessageKind
 from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Job, Prompt, State
+from tests.helpers.examples import examples
 from tests.helpers.message_shapes import (
     BOT,
     CHANNEL,
@@ -271,7 +272,7 @@ def the_dispatches() -> list[ev.GatewayDispatch]:
     ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_no_damage_on_the_way_gives_a_job_what_is_not_its_own(data: st.DataObject) -> None:
     dispatches = the_dispatches()

@@ -19,7 +19,7 @@ from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Refusal, RefusalClass, State
 from tests.helpers.message_shapes import CHANNEL, ME, a_job, create, message
 
-PAGE = (Path(__file__).parents[4] / "docs" / "commands.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "refusals.md").read_text(encoding="utf-8")
 RED, ORANGE = 16711680, 16239475
 
 
@@ -44,7 +44,7 @@ SAID, ANSWERED = _table("What Midjourney may refuse"), _table("What Discord may 
 
 def _message(row: Row) -> dict[str, Any]:
     """As the bot says it: an embed with this title, or with these words; the nonce of our job on it."""
-    if row.second == "words":
+    if row.second == "text":
         return message("600", row.first, nonce="nonce-jobaaaaa", flags=64)
     colour = RED if row.second == "red title" or row.kind else ORANGE
     embed = {"type": "rich", "title": row.first, "description": "More of it.", "color": colour}
@@ -59,7 +59,7 @@ def _what_is_done(event: ev.Refused, state: State) -> str:
     if moved.state is State.QUEUED:
         assert moved.next_action_at is not None
         assert moved.next_action_at > 1000.0
-        return "goes back"
+        return "queued again"
     assert (moved.state, [type(effect) for effect in effects]) == (State.FAILED, [ef.PublishFailure])
     return "fails"
 
@@ -74,7 +74,7 @@ def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
     follower = MessageTracker(CHANNEL, lambda **ids: None)
     follower.me = ME
     pairs = follower.dispatch(create(_message(row)), {"jobaaaaa": a_job()})
-    if row.does == "goes on":
+    if row.does == "continues":
         assert pairs == []
         return
     ((job_id, event),) = pairs
@@ -90,9 +90,7 @@ def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
     assert _what_is_done(event, State.SUBMITTED) == row.does
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in SAID if row.second == "words"], ids=lambda row: row.first[:40]
-)
+@pytest.mark.parametrize("row", [row for row in SAID if row.second == "text"], ids=lambda row: row.first[:40])
 def test_words_mean_the_same_below_a_title_that_says_nothing(row: Row) -> None:
     notice = judge_embed("Sorry", row.first, None, "", None)
     assert notice.refusal is not None
