@@ -233,7 +233,7 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check whether mjwatch is ready to run.
+    """Check whether No check failed; mjwatch is ready to run.
 
     Checks the configuration, the keys, the folders, the limits of this machine and, if Discord can be
     reached, the token, the clock, the guild, the channel and the bot's command. Each failed check says how to
@@ -255,7 +255,7 @@ def check(
     if any(result.state is CheckState.FAIL for result in results):
         raise typer.Exit(1)
     if not as_json:
-        typer.echo("\nmjwatch is ready to run.")
+        typer.echo("\nNo check failed; mjwatch is ready to run.")
 
 
 def _config_if_valid(path: Path | None) -> Config | None:
