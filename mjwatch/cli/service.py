@@ -233,7 +233,7 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check whether No check failed; mjwatch is ready to run.
+    """Check whether mjwatch is ready to run.
 
     Checks the configuration, the keys, the folders, the limits of this machine and, if Discord can be
     reached, the token, the clock, the guild, the channel and the bot's command. Each failed check says how to

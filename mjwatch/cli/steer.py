@@ -66,7 +66,7 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the jobs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove jobs from the journal that ended long ago.
+    """Remove jobs that ended long ago from the journal.
 
     Their folders stay in the outbox. mjwatch still remembers which prompt files it has taken, so that no file
     is run a second time.

@@ -238,8 +238,9 @@ def act(
 ) -> None:
     """Do follow-ups on a finished job: U1, V2, zoom and the like.
 
-    Each becomes a job of its own, with its folder beside the folder of that job. An action for one picture of
-    a grid may end with the picture's number ('vary strong 3'); without a number it uses the first picture.
+    Each follow-up becomes a job of its own, with its folder beside the folder of that job. An action for one
+    picture of a grid may end with the picture's number ('vary strong 3'); without a number it uses the first
+    picture.
     """
     from mjwatch.api import MidjourneyAPI
     from mjwatch.cli.progress import JobProgress
@@ -287,7 +288,7 @@ def ask(
 ) -> None:
     """Send Midjourney another command, such as blend or describe.
 
-    Some commands change the account, such as fast, relax and stealth; prompt files can't contain those.
+    Some commands change the account, such as fast, relax and stealth. No prompt file can do that.
     """
     _echo_results([_ask(context, command, text, image or [])], as_json)
 
@@ -332,7 +333,7 @@ def expand(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A prompt file, or a draft of one.")],
     as_json: Json = False,
 ) -> None:
-    """Show the jobs that a prompt file would become; spends nothing.
+    """Show which jobs a prompt file would become; nothing is sent.
 
     Looks for wildcards, defaults and pictures as the inbox does: for a file in the inbox also in the folders
     above it.

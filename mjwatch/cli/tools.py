@@ -177,7 +177,7 @@ def simulate(
         int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 picks a free one.")
     ] = 0,
     seconds_per_job: Annotated[
-        float, typer.Option(metavar="S", min=0.0, help="Median length of a job, in seconds.")
+        float, typer.Option(metavar="S", min=0.0, help="Average length of a job, in seconds.")
     ] = 8.0,
     grid: Annotated[
         int, typer.Option(metavar="N", min=16, max=4096, help="Edge of a square grid, in pixels.")

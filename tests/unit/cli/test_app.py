@@ -103,7 +103,7 @@ def test_a_fault_of_our_own_is_one_line_without_the_librarys_words(
     monkeypatch.setattr(cli, "run", fail)
     told = mjwatch()
     assert told.code == 1
-    assert told.err.startswith("mjwatch: a fault in mjwatch itself: KeyError at test_app.py:")
+    assert told.err.startswith("mjwatch: internal error in mjwatch: KeyError at test_app.py:")
     assert "secret" not in told.err
     assert told.err.count("\n") == 1
 

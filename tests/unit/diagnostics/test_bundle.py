@@ -174,7 +174,7 @@ def test_the_verb_makes_a_file_here_or_where_it_is_told(
     journal(made_job("jobaaaaa"))
     told = mjwatch("bundle", "joba")
     assert (told.code, told.out) == (0, "mjwatch-jobaaaaa.zip\n")
-    assert "look it over" in told.err
+    assert "look through it" in told.err
     told = mjwatch("bundle", "joba", "--out", "there.zip", "--json")
     assert json.loads(told.out)["file"] == "there.zip"
     assert (tmp_path / "there.zip").exists()

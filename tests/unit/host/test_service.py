@@ -162,7 +162,7 @@ def test_a_users_service_sees_that_users_home(installed: Callable[..., list[str]
 
 def test_folders_that_lie_in_each_other_are_told(installed: Callable[..., list[str]]) -> None:
     (problem,) = installed(Scope.USER, outbox="in/out")
-    assert "must be apart" in problem
+    assert "must be separate" in problem
 
 
 def test_for_the_machine_a_users_own_configuration_is_not_looked_for(
