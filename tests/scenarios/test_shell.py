@@ -1,4 +1,4 @@
-"""The shell on real processes: alone, left while it works, and beside a daemon."""
+"""The shell in real processes: alone, left while it works, and beside a daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shell as a person has it: in a terminal, typed into and looked at, beside a daemon and alone."""
+"""The shell in a real terminal, beside a daemon and alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BAR = re.compile(r"^(\w{8})  running +[█░]{16} +(\d+)%  (a \w+ kite)")
 
 @contextmanager
 def shell(stage: Stage, columns: int, lines: int) -> Iterator[Terminal]:
-    """The shell, once it asks for a line."""
+    """Start a shell, and yield it once it asks for a line."""
     command = (sys.executable, "-W", "error", "-m", "mjwatch", "--config", str(stage.config), "shell")
     with opened(*command, columns=columns, lines=lines, folder=stage.folder) as terminal:
         terminal.wait_for(ICON, ":help")
@@ -37,7 +37,7 @@ def shell(stage: Stage, columns: int, lines: int) -> Iterator[Terminal]:
 
 
 def complete(terminal: Terminal, typed: str, note: str, line: str) -> None:
-    """Type the beginning of a word, look what is offered, and take it."""
+    """Type the beginning of a word, and accept the completion that is offered."""
     terminal.type(typed)
     terminal.wait_for(f"{ICON} {typed}", note)
     terminal.press("Tab")
@@ -49,7 +49,7 @@ def finished(stage: Stage, count: int) -> bool:
 
 
 def percentages(terminal: Terminal, seen: dict[str, set[int]]) -> bool:
-    """Take up what the bars say now; whether one of them was seen to move."""
+    """Record the percentages of the bars, and return whether one of them has changed."""
     screen = terminal.screen()
     for number, line in enumerate(screen):
         if found := _BAR.match(line):
@@ -76,9 +76,9 @@ def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_
                 assert str(folder) in shown
                 assert len(list(folder.glob("*_[1-4].webp"))) == 4
 
-            terminal.paste("a torn kite\na mended kite")
+            terminal.paste("a torn kite\na repaired kite")
             terminal.press("Enter")
-            terminal.wait_for("queued  a torn kite", "queued  a mended kite")
+            terminal.wait_for("queued  a torn kite", "queued  a repaired kite")
             terminal.press("C-d")
             assert terminal.status() == 0
             assert "the daemon continues the work" in "\n".join(terminal.all())

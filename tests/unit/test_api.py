@@ -1,4 +1,4 @@
-"""The Python API's own decisions: what is dropped, what it waits for, what it raises, where pictures go."""
+"""The Python API: what it drops, what it waits for, what it raises, and where it copies pictures."""
 
 from __future__ import annotations
 
@@ -150,12 +150,12 @@ def test_a_job_that_runs_is_waited_for_though_the_sending_is_paused(
     assert [changed.state for changed in looks] == [State.RUNNING, State.DONE]
 
 
-def test_what_keeps_the_daemon_from_discord_is_told_once(
+def test_why_the_daemon_can_not_use_discord_is_reported_once(
     api: MidjourneyAPI, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dropped = _taken(api, journal, a_job(state=State.QUEUED))
     journal.remember({"trouble": "no network"})
-    told: list[str] = []
+    reported: list[str] = []
     rounds = iter(range(3))
 
     def sleep(seconds: float) -> None:
@@ -164,15 +164,15 @@ def test_what_keeps_the_daemon_from_discord_is_told_once(
 
     monkeypatch.setattr("mjwatch.client.submit.time.sleep", sleep)
     with daemon_lock(api.config.state.path):
-        api.wait(dropped, on_trouble=told.append)
-    assert told == ["no network"]
+        api.wait(dropped, on_trouble=reported.append)
+    assert reported == ["no network"]
 
 
 # ---- running it here
 
 
 class FakeEngine:
-    """As much of the loop as the decision to give up looks at."""
+    """The part of the event loop that the decision to give up depends on."""
 
     def __init__(
         self, job: Job | None, paused: str | None = None, trouble: ConnectionTrouble | None = None
@@ -243,7 +243,7 @@ def test_a_job_has_a_reason_only_where_it_has_no_pictures() -> None:
 
 
 def _folder(parent: Path, name: str) -> Path:
-    """A job's folder in an outbox."""
+    """Create a job's folder in an outbox."""
     folder = parent / "outbox" / name
     folder.mkdir(parents=True)
     (folder / "cat_1.png").write_text(name)

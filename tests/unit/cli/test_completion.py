@@ -1,4 +1,4 @@
-"""What a shell offers while a line is typed: verbs, options, states, and the ids of jobs."""
+"""Completion in a shell: commands, options, states, and the ids of jobs."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 
 @pytest.fixture
 def offered(
-    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], list[str]]:
-    """What bash would offer for the last word of a line."""
+    """Return what bash would offer for the last word of a line."""
     monkeypatch.setenv("_MJWATCH_COMPLETE", "complete_bash")
     monkeypatch.setenv("MJWATCH_CONFIG", str(tmp_path / "config.toml"))
 
     def offer(line: str) -> list[str]:
         monkeypatch.setenv("COMP_WORDS", f"mjwatch {line}")
         monkeypatch.setenv("COMP_CWORD", str(line.count(" ") + 1))
-        told = mjwatch()
-        assert (told.code, told.err) == (0, "")
-        return told.out.split()
+        result = mjwatch()
+        assert (result.code, result.err) == (0, "")
+        return result.out.split()
 
     return offer
 
@@ -77,7 +77,7 @@ def test_where_nothing_has_run_or_nothing_is_configured_nothing_is_offered(
 def test_what_is_offered_says_what_it_is_without_tricks(
     offered: Callable[[str], list[str]],
     journal: Callable[..., None],
-    mjwatch: Callable[..., Told],
+    mjwatch: Callable[..., CommandResult],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     journal(a_job("jobaaaaa", prompt=Prompt("a \x1b[2Jcat\n" * 20), state=State.RUNNING))

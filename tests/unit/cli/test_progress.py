@@ -1,4 +1,4 @@
-"""How jobs at work are shown."""
+"""Lines and bars that show jobs at work."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def test_what_can_not_be_used_is_refused_before_anything_is_written(
     assert tree(tmp_path) == set()
 
 
-def test_a_place_where_nothing_can_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_where_nothing_can_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match="can't be created"):
         write_configuration(tmp_path / "file/mj", ADDRESS, TOKEN, environ={})

@@ -1,4 +1,4 @@
-"""The service as it goes on: drawn in terminals of two sizes, and told change by change elsewhere."""
+"""``status --watch``: drawn in terminals of two sizes, printed change by change elsewhere."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ LIVE = [
 
 
 def text_of(facts: Mapping[str, Any], width: int, height: int) -> list[str]:
-    """What stands on the screen; no time of the day in it."""
+    """Return the lines of the screen, without the time of day."""
     console = Console(width=width, height=height, force_terminal=False, legacy_windows=False, emoji=False)
     with console.capture() as capture:
         console.print(status_screen(facts, width, height))
@@ -149,7 +149,7 @@ def test_any_size_will_do(size: tuple[int, int]) -> None:
 
 
 class Turns:
-    """A glance that sees these facts, one after the other, and then Ctrl-C."""
+    """A view that reads these facts, one after the other, and then raises Ctrl-C."""
 
     def __init__(self, *facts: dict[str, Any] | Exception) -> None:
         self._facts = list(facts)
@@ -172,11 +172,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_where_it_is_no_terminal_each_change_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_outside_a_terminal_each_change_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     one, two = FACTS | {"live": []}, FACTS | {"live": [], "in_flight": 3}
     watch_status(Turns(one, one, two), as_json=True)  # type: ignore[arg-type]  # all that is asked of it
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [facts["in_flight"] for facts in told] == [2, 3]
+    result = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [facts["in_flight"] for facts in result] == [2, 3]
     watch_status(Turns(one, one, two))  # type: ignore[arg-type]
     assert capsys.readouterr().out == "2 in flight\n\n3 in flight\n"
 
@@ -220,7 +220,7 @@ def test_it_leaves_a_terminal_as_it_was(tmp_path: Path, number: signal.Signals) 
 
 
 def read_until(terminal: int, found: Callable[[str], bool]) -> str:
-    """What comes out of a terminal until that is there; fails where it hangs."""
+    """Return a terminal's output up to the expected text; fail if it hangs."""
     text = b""
     while not found(text.decode(errors="replace")):
         ready, _, _ = select.select([terminal], [], [], HANG)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 TOKEN = 'inv"ented.token-of+a/test'
 WEBHOOK = "https://hooks.example.org/my/s3cret-key"
@@ -164,7 +164,7 @@ def test_the_rows_of_a_job_that_is_unknown_are_none(config: Config) -> None:
 
 
 def test_the_verb_makes_a_file_here_or_where_it_is_told(
-    mjwatch: Callable[..., Told],
+    mjwatch: Callable[..., CommandResult],
     journal: Callable[..., None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -17,7 +17,7 @@ from tests.unit.host.test_liveness_timer import Clock
 HANG = deadline(20.0)
 
 
-class Told(Systemd):
+class CommandResult(Systemd):
     """Keeps what systemd is told."""
 
     def __init__(self, watchdog: float | None = 30.0) -> None:
@@ -56,7 +56,7 @@ EXTENDED = f"EXTEND_TIMEOUT_USEC={EXTENSION * 1e6:.0f}"
 
 
 def test_a_start_that_takes_long_is_given_time_but_not_for_ever() -> None:
-    told, clock = Told(), Clock()
+    told, clock = CommandResult(), Clock()
     supervision = Supervision(told, clock)
     supervision.look()
     assert told.heard() == ["STATUS=Starting.", EXTENDED]
@@ -69,7 +69,7 @@ def test_a_start_that_takes_long_is_given_time_but_not_for_ever() -> None:
 
 
 def test_it_is_ready_once_it_does_its_work_and_then_shows_that_it_lives() -> None:
-    told, service = Told(), AService()
+    told, service = CommandResult(), AService()
     supervision = Supervision(told, Clock())
     service.is_started, service.words = False, "Waits for the gateway."
     supervision.look_at(service)
@@ -84,7 +84,7 @@ def test_it_is_ready_once_it_does_its_work_and_then_shows_that_it_lives() -> Non
 
 
 def test_a_status_is_told_when_it_changes() -> None:
-    told, service = Told(), AService()
+    told, service = CommandResult(), AService()
     supervision = Supervision(told, Clock())
     supervision.look_at(service)
     for words in ("1 in flight.", "1 in flight.", "Nothing to do."):
@@ -97,7 +97,7 @@ def test_a_status_is_told_when_it_changes() -> None:
 
 
 def test_what_waits_for_something_for_too_long_counts_as_started() -> None:
-    told, service, clock = Told(), AService(), Clock()
+    told, service, clock = CommandResult(), AService(), Clock()
     service.is_started = False
     supervision = Supervision(told, clock)
     supervision.look_at(service)
@@ -107,7 +107,7 @@ def test_what_waits_for_something_for_too_long_counts_as_started() -> None:
 
 
 def test_no_sign_of_life_while_a_part_is_dead(caplog: pytest.LogCaptureFixture) -> None:
-    told, service = Told(), AService()
+    told, service = CommandResult(), AService()
     supervision = Supervision(told, Clock())
     supervision.look_at(service)
     supervision.look()
@@ -125,7 +125,7 @@ def test_no_sign_of_life_while_a_part_is_dead(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_part_that_dies_in_the_start_keeps_it_from_being_ready() -> None:
-    told, service, clock = Told(), AService(), Clock()
+    told, service, clock = CommandResult(), AService(), Clock()
     service.dead = ["the workers"]
     supervision = Supervision(told, clock)
     supervision.look_at(service)
@@ -136,13 +136,13 @@ def test_a_part_that_dies_in_the_start_keeps_it_from_being_ready() -> None:
 
 @pytest.mark.parametrize(("watchdog", "wait"), [(None, module.LOOK), (60.0, module.LOOK), (3.0, 1.0)])
 def test_signs_of_life_come_more_often_than_they_are_wanted(watchdog: float | None, wait: float) -> None:
-    supervision = Supervision(Told(watchdog), Clock())
+    supervision = Supervision(CommandResult(watchdog), Clock())
     supervision.look_at(AService())
     assert supervision.look() == wait
 
 
 def test_the_end_is_told_and_given_its_time() -> None:
-    told = Told()
+    told = CommandResult()
     supervision = Supervision(told, Clock())
     supervision.look_at(AService())
     supervision.stopping()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-class Told(NamedTuple):
+class CommandResult(NamedTuple):
     """How the verb ended and what it said."""
 
     code: int
@@ -30,19 +30,19 @@ class Told(NamedTuple):
 @pytest.fixture
 def expand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Told]:
+) -> Callable[..., CommandResult]:
     """Run the verb where no configuration is found but one that is named."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("MJWATCH_CONFIG", raising=False)
     monkeypatch.setattr("mjwatch.config.SYSTEM_CONFIG", tmp_path / "etc" / "config.toml")
 
-    def run(*arguments: str | Path, config: Path | None = None) -> Told:
+    def run(*arguments: str | Path, config: Path | None = None) -> CommandResult:
         options = ["--config", str(config)] if config else []
         monkeypatch.setattr(sys, "argv", ["mjwatch", *options, "expand", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             __main__.main()
         out, err = capsys.readouterr()
-        return Told(int(ended.value.code or 0), out, err)
+        return CommandResult(int(ended.value.code or 0), out, err)
 
     return run
 
@@ -58,7 +58,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_it_shows_jobs_count_and_prompts_and_leaves_everything_as_it_is(
-    expand: Callable[..., Told], tmp_path: Path
+    expand: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     write(tmp_path / "_wildcards/colour.txt", "red\nblue\n")
     file = write(tmp_path / "cats.txt", "a __colour__ {cat, dog} --chaos 500\n")
@@ -74,7 +74,7 @@ def test_it_shows_jobs_count_and_prompts_and_leaves_everything_as_it_is(
     assert tree(tmp_path) == before
 
 
-def test_as_json_it_tells_every_key(expand: Callable[..., Told], tmp_path: Path) -> None:
+def test_as_json_it_tells_every_key(expand: Callable[..., CommandResult], tmp_path: Path) -> None:
     write(tmp_path / "a.png", PNG)
     file = write(
         tmp_path / "cats.toml",
@@ -102,7 +102,7 @@ def test_as_json_it_tells_every_key(expand: Callable[..., Told], tmp_path: Path)
 
 
 def test_a_file_that_would_be_rejected_is_told_with_the_reason(
-    expand: Callable[..., Told], tmp_path: Path
+    expand: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     told = expand(write(tmp_path / "cats.txt", "{a,b,c,d,e,f,g,h,i,j}" * 4))
     assert told.code == 1
@@ -112,7 +112,7 @@ def test_a_file_that_would_be_rejected_is_told_with_the_reason(
 
 
 def test_a_file_in_the_inbox_has_what_lies_above_it_and_the_limits_that_are_configured(
-    expand: Callable[..., Told], tmp_path: Path
+    expand: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     inbox = tmp_path / "inbox"
     config = write(tmp_path / "config.toml", '[inbox]\npath = "inbox"\n[pace]\nmax_jobs_per_file = 3\n')
@@ -131,7 +131,7 @@ def test_a_file_in_the_inbox_has_what_lies_above_it_and_the_limits_that_are_conf
 
 
 def test_a_configuration_that_is_named_must_be_there(
-    expand: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    expand: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write(tmp_path / "cats.txt", "a cat")
     assert expand(file).code == 0
@@ -140,7 +140,7 @@ def test_a_configuration_that_is_named_must_be_there(
     assert expand(file).code == 3
 
 
-def test_text_plays_no_tricks_with_the_terminal(expand: Callable[..., Told], tmp_path: Path) -> None:
+def test_text_plays_no_tricks_with_the_terminal(expand: Callable[..., CommandResult], tmp_path: Path) -> None:
     file = write(tmp_path / "cats.toml", 'prompt = "a [bold]cat[/bold] \\u202e"\nlabel = "\\u202e"\n')
     assert expand(file).out == "1 job\n  1  a [bold]cat[/bold] \\u202e\n     label \\u202e\n"
 

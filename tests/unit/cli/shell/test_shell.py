@@ -1,4 +1,4 @@
-"""The shell: what is offered, shown and done as lines are typed."""
+"""The shell: completion, what it shows, and what typed lines do."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ JOBS = [
 
 
 class Idle(BackgroundService):
-    """Nobody works: what is asked for is written down, and stays as it is."""
+    """A service that never starts: requests stay in the journal, and queued jobs stay queued."""
 
     def ensure_running(self) -> None:
         """Do nothing."""
@@ -81,7 +81,7 @@ def test_an_offer_stands_in_the_place_of_the_word_that_is_being_typed() -> None:
     assert (offer.length, offer.note) == (1, "done: a red cat")
 
 
-def test_every_command_is_a_verb_of_the_command_line_and_is_told_by_help() -> None:
+def test_every_command_is_one_of_the_command_line_and_is_in_the_help() -> None:
     verbs = {name for group in GROUPS.values() for name in group}
     assert set(CLI_COMMANDS) < verbs
     assert all(f":{name} " in help_text() for name in CLI_COMMANDS)
@@ -101,7 +101,7 @@ def test_bars_show_what_is_open_those_at_work_first_within_the_width() -> None:
     assert text_bars(many, 70, most=3)[1:] == [text_bars(many, 70)[1], "and 18 more"]
 
 
-def test_an_end_is_told_with_its_folder_or_its_reason(tmp_path: Path) -> None:
+def test_a_result_shows_its_folder_or_its_reason(tmp_path: Path) -> None:
     banned = Refusal(RefusalClass.MODERATION, "Banned prompt", "The word is banned.", advice="Use another.")
     done = a_job(state=State.DONE, folder="a-red-cat-jobaaaaa", published=1.0)
     failed = a_job(state=State.FAILED, refusal=banned, published=1.0)
@@ -135,7 +135,7 @@ def test_the_line_below_says_what_is_in_the_way_before_all_else() -> None:
 
 @pytest.fixture
 def config(mjwatch: Callable[..., Any], journal: Callable[..., None], tmp_path: Path) -> Config:
-    """A workspace with one job that is done, and a journal that nobody works on."""
+    """A workspace with one finished job; no process works on its journal."""
     journal(done_job())
     return Config.load(tmp_path / "config.toml")
 
@@ -159,9 +159,9 @@ def test_a_line_is_queued_at_once_with_all_that_it_stands_for(
         "a blue kite --chaos 300",
         "a red kite --chaos 300",
     ]
-    told = capsys.readouterr()
-    assert told.out.count("  queued  a ") == 2
-    assert "note: --chaos 300" in told.err
+    result = capsys.readouterr()
+    assert result.out.count("  queued  a ") == 2
+    assert "note: --chaos 300" in result.err
     assert not lines.failed
 
 
@@ -183,7 +183,7 @@ def test_empty_lines_comments_and_help_queue_nothing(lines: LineCommands, config
         (":show nobody22", 'there is no job "nobody22"'),
     ],
 )
-def test_a_slip_is_told_and_nothing_is_sent(
+def test_an_error_in_a_line_is_reported_and_nothing_is_sent(
     lines: LineCommands, config: Config, capsys: pytest.CaptureFixture[str], line: str, words: str
 ) -> None:
     assert lines.run(line)
@@ -207,7 +207,7 @@ def test_follow_ups_are_followed_and_a_job_that_was_taken_back_has_ended(
     assert not lines.failed
 
 
-def test_who_stops_waiting_for_a_command_is_told_that_it_goes_on(
+def test_after_ctrl_c_the_shell_says_that_a_command_continues(
     lines: LineCommands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
@@ -250,7 +250,7 @@ def test_lines_from_a_pipe_come_one_by_one_also_without_a_last_line_end() -> Non
 
 
 def typed_in(config: Config, keys: str) -> str:
-    """What the shell shows when this is typed."""
+    """Return what the shell shows when this is typed."""
     screen = io.StringIO()
     background, followed = Idle(config), FollowedJobs(config)
     with (
@@ -262,7 +262,7 @@ def typed_in(config: Config, keys: str) -> str:
     return screen.getvalue()
 
 
-def test_what_is_typed_is_queued_until_ctrl_d_and_is_there_the_next_time(config: Config) -> None:
+def test_typed_lines_are_queued_until_ctrl_d_and_are_in_the_history_next_time(config: Config) -> None:
     shown = typed_in(config, "a red kite\ra blue kite\r\x04")
     assert "✦ a red kite" in shown
     assert [job.prompt.text for job in reversed(queue_of(config))] == ["a red kite", "a blue kite"]
@@ -319,7 +319,7 @@ def test_without_keys_the_shell_says_so_and_leaves_no_thread(config: Config) -> 
     assert threading.active_count() == before
 
 
-def test_what_ended_the_work_is_told_once_and_the_next_line_starts_it_anew(
+def test_the_error_that_ended_the_work_is_raised_once_and_the_next_line_starts_it_again(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken:
