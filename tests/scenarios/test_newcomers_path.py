@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "newcomer.txt"
-"""The approved text; after a change it must be approved and stored again. A clone has only committed files."""
+"""The approved text; a change must be approved and stored here. A clone has only committed files."""
 
 PROMPT = "$"
 DROPPED = "a heron in the reeds"
