@@ -93,7 +93,7 @@ def test_a_configuration_that_is_wrong_is_one_line_for_every_verb(stage: Stage, 
     done = stage.run("check")
     assert (done.returncode, done.stderr) == (1, "")
     assert words in done.stdout
-    assert "to mend it: " in done.stdout
+    assert "to fix it: " in done.stdout
 
 
 @pytest.mark.parametrize("case", KEYS)

@@ -37,6 +37,7 @@ COLUMNS, LINES = 240, 200
 
 WORDS = [
     (r"(?m)^warning: source repository is shallow.*\n", ""),
+    (r"(?m)^Updating files: .*\n", ""),  # of git, where the clone takes long
     (r"demo-\d{8}-\d{6}", "demo-<time>"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "<time>"),
     (r"(?<!\d)\d\d:\d\d(:\d\d)?\b", "<time>"),
