@@ -46,7 +46,7 @@ def an_outbox_of(folder: Path, jobs: int) -> Path:
         an_outbox(folder / "outbox", jobs)
         gallery = Gallery(folder / "outbox", folder / "state")
         gallery.install()
-        gallery.add(gallery.hint())
+        gallery.add(gallery.repair())
     return folder / "outbox"
 
 

@@ -29,7 +29,7 @@ from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
 from mjwatch.outbox.manifest import load_manifest
-from mjwatch.prompts.expand import as_written
+from mjwatch.prompts.expand import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,7 +169,7 @@ class MidjourneyAPI:
     def submit(self, text: str) -> Dropped:
         """Drop a prompt into the inbox and return at once. Raise PromptFileError, OutboxError."""
         prompt = read_prompt(text)
-        return self.submit_file(slug(prompt.text), *as_prompt_file(as_written(prompt.text)))
+        return self.submit_file(slug(prompt.text), *as_prompt_file(escape(prompt.text)))
 
     def submit_file(self, stem: str, suffix: str, data: bytes) -> Dropped:
         """Drop a whole prompt file into the inbox and return at once. Raise OutboxError."""

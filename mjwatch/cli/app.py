@@ -289,9 +289,9 @@ def open_reader(config: Config) -> JournalReader | None:
     except NoJournalError:  # or it is just being created
         return None
     except OSError as error:
-        from mjwatch.host.permissions import owners
+        from mjwatch.host.platform import describe_owners
 
-        user = owners(state) or "the user of the service"
+        user = describe_owners(state) or "the user of the service"
         message = f"the state folder {state} can't be read: {error.strerror}"
         raise DaemonError(message, f"run this command as {user}") from error
 

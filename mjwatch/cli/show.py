@@ -27,7 +27,7 @@ from mjwatch.cli.output import (
     state_with_percent,
 )
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.status_text import WaitContext, reason, waits_for
+from mjwatch.jobs.status_text import WaitContext, reason, wait_reason
 from mjwatch.journal.reader import JobFilter, brief, capped_until
 from mjwatch.model import State
 
@@ -123,7 +123,7 @@ def show(context: typer.Context, job: JobId, as_json: Json = False) -> None:
 def job_facts(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
     """Return the facts about the job by name, as ``show --json`` shows them. Raise JournalError."""
     message, hint = reason(job)
-    waits = waits_for(job, _wait_context(reader, config, job))
+    waits = wait_reason(job, _wait_context(reader, config, job))
     return brief(job) | {
         "folder": str(config.outbox.path / job.folder) if job.folder else None,
         "echoed": job.result.echoed if job.result else None,
@@ -135,7 +135,7 @@ def job_facts(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]
         "error": message or None,
         "waits": waits[0] or None,
         "mend": hint or waits[1] or None,
-        "history": [{"at": note.at, "event": note.event} for note in job.history],
+        "history": [{"at": note.at, "event": note.text} for note in job.history],
         "lineage": lineage_of(job, reader),
     }
 
@@ -149,7 +149,7 @@ def _wait_context(reader: JournalReader, config: Config, job: Job) -> WaitContex
         daemon=runs,
         paused=reader.paused(),
         trouble=reader.recall("trouble") if runs else None,
-        ahead=reader.twin_ahead(job.id) if job.state is State.QUEUED else None,
+        ahead=reader.duplicate_ahead(job.id) if job.state is State.QUEUED else None,
         capped_until=capped_until(reader, config.pace.max_per_day, now),
     )
 
@@ -286,9 +286,9 @@ def _update(gallery: Gallery, config: Config, rebuild: bool) -> int:
         return 0
     try:
         if rebuild:
-            gallery.forget()
+            gallery.clear()
         gallery.install()
-        missing = gallery.hint()
+        missing = gallery.repair()
         if len(missing) > BATCH:
             typer.echo(f"adding {len(missing)} jobs to the gallery; this takes a while", err=True)
         for start in range(0, len(missing), BATCH):

@@ -72,7 +72,7 @@ def prune(
     is run a second time.
     """
     from mjwatch.cli.output import parse_age
-    from mjwatch.host.permissions import require_rights
+    from mjwatch.host.platform import require_write_access
     from mjwatch.journal.maintenance import LEAST_AGE, prunable
     from mjwatch.journal.maintenance import prune as prune_journal
     from mjwatch.journal.reader import JOURNAL_FILE
@@ -81,7 +81,7 @@ def prune(
     before = now - parse_age(older_than, "--older-than", LEAST_AGE)
     state = read_config(context).state.path
     journal = state / JOURNAL_FILE
-    require_rights(state, journal)
+    require_write_access(state, journal)
     count = prunable(journal, before) if dry_run else prune_journal(journal, before, now)
     if as_json:
         echo_json({"jobs": count, "older_than": older_than, "dry_run": dry_run})
@@ -91,12 +91,12 @@ def prune(
 
 
 def _request_for_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_json: bool) -> None:
-    from mjwatch.host.permissions import require_rights
+    from mjwatch.host.platform import require_write_access
     from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
     config = read_config(context)
     journal = config.state.path / JOURNAL_FILE
-    require_rights(config.state.path, journal)
+    require_write_access(config.state.path, journal)
     with closing(JournalReader(journal)) as reader:
         jobs = [find_job(reader, prefix) for prefix in prefixes]
     attempts = {job.id: len(job.nonces) for job in jobs}

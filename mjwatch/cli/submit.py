@@ -18,6 +18,7 @@ from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, Json, echo_json, local
 from mjwatch.errors import ConfigError, DaemonError, MjwatchError, PromptFileError
 from mjwatch.jobs.status_text import reason
 from mjwatch.model import State
+from mjwatch.prompts.commands import ask_help
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -276,8 +277,7 @@ def ask(
         str,
         typer.Argument(
             metavar="COMMAND",
-            help="blend, describe, shorten, show, settings, fast, relax, turbo, public, stealth,"
-            " 'prefer remix', 'prefer variability', 'prefer suffix'.",
+            help=ask_help(),
         ),
     ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The command's text, if it takes one.")] = "",

@@ -72,19 +72,19 @@ def run_jobs(
 
 def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], listener: Listener) -> list[Job]:
     engine = runtime.engine
-    if engine.paused is not None and engine.pausing.stuck:
+    if engine.paused is not None and engine.service.needs_resume:
         raise PausedError(engine.paused)
 
     def changed(job: Job) -> None:
         if job.parent in job_ids and job.id not in job_ids:
             job_ids.append(job.id)
-            engine.sending.allow(job.id)
+            engine.scheduler.allow(job.id)
         if job.id in job_ids:
             listener.changed(job)
 
-    engine.sending.only = frozenset(job_ids)
+    engine.scheduler.only = frozenset(job_ids)
     engine.on_change = changed
-    engine.reach.on_trouble = lambda trouble: listener.trouble(trouble.reason)
+    engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
     submit()
     engine.put(RequestsPending())
     deadline = time.time() + PATIENCE
@@ -109,10 +109,11 @@ def _is_over(engine: Engine, job_id: str, deadline: float) -> bool:
     job = engine.job(job_id)
     if job is None or is_answered(job):
         return job is not None
-    if job.state is State.QUEUED and engine.pausing.stuck:
+    if job.state is State.QUEUED and engine.service.needs_resume:
         return True
-    return engine.reach.trouble is not None and (
-        engine.reach.trouble.next_try > deadline if job.state is State.QUEUED else engine.paused is not None
+    trouble = engine.service.connection_trouble
+    return trouble is not None and (
+        trouble.next_try > deadline if job.state is State.QUEUED else engine.paused is not None
     )
 
 
@@ -141,7 +142,7 @@ def _withdraw(runtime: Runtime, job_id: str) -> None:
 def _obstacle(engine: Engine) -> MjwatchError:
     if engine.paused is not None:
         return PausedError(engine.paused)
-    trouble = engine.reach.trouble
+    trouble = engine.service.connection_trouble
     return UnreachableError(trouble.reason if trouble else "mjwatch was stopped")
 
 
@@ -153,6 +154,7 @@ def answer_requests(config: Config) -> None:
 
     Do nothing where another process took the lock first: that process answers the requests.
     """
+    from mjwatch.engine.queue import EventQueue
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
     from mjwatch.runtime import build_engine
@@ -161,7 +163,8 @@ def answer_requests(config: Config) -> None:
     try:
         with daemon_lock(state), closing(Journal(state / JOURNAL_FILE)) as journal:
             channel = Channel("", journal.owner_of, config.pace.quiet_time)
-            build_engine(config, journal, channel, perform=lambda effect: None).load()
+            events = EventQueue(time.monotonic)
+            build_engine(config, journal, channel, events, perform=lambda effect: None).load()
     except DaemonError:
         if not daemon_runs(state):
             raise

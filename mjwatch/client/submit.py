@@ -16,13 +16,13 @@ from mjwatch.client.in_process import answer_requests, is_answered, run_jobs
 from mjwatch.discord.cdn import LARGEST_IMAGE
 from mjwatch.errors import DaemonError, NoJournalError, PausedError, PromptFileError
 from mjwatch.filesystem.safe_names import safe_file_name, slug
-from mjwatch.host.permissions import require_rights
-from mjwatch.host.running import daemon_runs, poke
+from mjwatch.host.platform import require_write_access
+from mjwatch.host.running import daemon_runs, wake_daemon
 from mjwatch.inbox.references import preview_alone
 from mjwatch.jobs.intake import sha256
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.requests import ask, read_answer
-from mjwatch.midjourney.requests import order_for
+from mjwatch.midjourney.requests import request_for
 from mjwatch.model import Job, Prompt, State, UploadedImage
 from mjwatch.prompts.actions import expand_then
 from mjwatch.prompts.compose import clean, compose
@@ -146,7 +146,7 @@ def command(name: str, text: str, paths: Sequence[Path]) -> Submission:
     prompt = Prompt(clean(text), command=name, images=tuple(images))
     uploaded = tuple(UploadedImage(image, image, image, 0.0) for image in images)
     try:
-        order_for(Job(id="", prompt=prompt, accepted=0.0, uploads=uploaded))
+        request_for(Job(id="", prompt=prompt, accepted=0.0, uploads=uploaded))
     except ValueError as error:
         raise PromptFileError(str(error)) from error
     return Submission({new_id(): prompt}, f"{name.replace(' ', '-')}.txt", images)
@@ -282,13 +282,13 @@ def request(
     """
     state = config.state.path
     journal = state / JOURNAL_FILE
-    require_rights(state, journal)
+    require_write_access(state, journal)
     with closing(JournalReader(journal)) as reader:
         request_id = ask(journal, verb, arguments, time.time(), file)
         deadline = time.monotonic() + ANSWER_PATIENCE
         while time.monotonic() < deadline:
             if daemon_runs(state):
-                poke(state)
+                wake_daemon(state)
             else:
                 answer_requests(config)
             outcomes = _wait_for_answer(reader, request_id, WAKE_INTERVAL)

@@ -1,1 +1,1 @@
-"""Durable writes, reads that follow no link, portable names, and what a folder allows."""
+"""Durable writes, reads that follow no link, portable names, and probes of what a folder allows."""

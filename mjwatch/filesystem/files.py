@@ -1,6 +1,7 @@
-"""Reads files below the inbox without ever following a link, and only while they are what was seen.
+"""Read files without following links, and write files and folders that survive a power cut.
 
-Files and folders that survive a power cut: written, synced, and their names synced too.
+A file is read only while it still looks as it did when it was seen. A durable file is synced, and so is the
+folder that holds its name.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _NOTHING_THERE = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO}
 )
-"""What the system says where no such file can be, a link stands in the way, or the name is impossible."""
+"""The system's errors for a file that can't exist: a link stands in the way, or the name is impossible."""
 
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FILE = (
@@ -31,16 +32,19 @@ _FILE = (
     | getattr(os, "O_BINARY", 0)
 )
 
+FILE_MODE, FOLDER_MODE = 0o644, 0o755
+"""Set whatever the umask is, because the far end of a sync must be able to read the files."""
+
 
 def identity_of(found: os.stat_result) -> Identity:
-    """Device, inode, size, mtime and ctime."""
+    """Return device, inode, size, mtime and ctime."""
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def identify(root: Path, path: str) -> Identity | None:
-    """How the regular file at this path (with slashes) looks; None where there is none, or a link on the way.
+    """Return how the regular file at this path (with slashes) looks; None if none is there without a link.
 
-    Raises OSError where it can't be seen.
+    Raise OSError if it can't be seen.
     """
     try:
         with _parent(root, path) as (folder, name):
@@ -53,7 +57,7 @@ def identify(root: Path, path: str) -> Identity | None:
 
 
 def is_link(root: Path, path: str) -> bool:
-    """Whether a link lies at this path itself. Raises OSError where that can't be seen."""
+    """Return whether a link lies at this path itself. Raise OSError if that can't be seen."""
     try:
         with _parent(root, path) as (folder, name):
             return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
@@ -64,9 +68,9 @@ def is_link(root: Path, path: str) -> bool:
 
 
 def read_alike(root: Path, path: str, identity: Identity, limit: int) -> bytes | None:
-    """The file if it reads the same twice and is, all the while, the one that was seen; else None.
+    """Return the content if it reads the same twice and the file looks the same all the time; else None.
 
-    Of a file that has more than ``limit`` bytes come that many and one. Raises OSError where it is gone or
+    Of a file with more than ``limit`` bytes, return ``limit`` + 1 bytes. Raise OSError if it is gone or
     can't be read.
     """
     first = read_unchanged(root, path, identity, limit)
@@ -74,7 +78,7 @@ def read_alike(root: Path, path: str, identity: Identity, limit: int) -> bytes |
 
 
 def read_unchanged(root: Path, path: str, identity: Identity, limit: int) -> bytes | None:
-    """The same by one reading."""
+    """Return the content as ``read_alike`` does, but read it only once."""
     with _parent(root, path) as (folder, name):
         descriptor = os.open(name, _FILE, dir_fd=folder)
     try:
@@ -82,46 +86,67 @@ def read_unchanged(root: Path, path: str, identity: Identity, limit: int) -> byt
             return None
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(limit + 1)
-        same = identity_of(os.fstat(descriptor)) == identity
+        is_same = identity_of(os.fstat(descriptor)) == identity
     finally:
         os.close(descriptor)
-    return data if same else None
+    return data if is_same else None
 
 
 if os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd:
 
     @contextmanager
     def _parent(root: Path, path: str) -> Iterator[tuple[int | None, str]]:
-        """The folder that holds the file, open, and the file's name in it.
+        """Yield a descriptor of the folder that holds the file, and the file's name in it.
 
-        Step by step, so that no folder on the way can be exchanged for a link between a look and the opening.
+        It opens one folder after the other, so that none on the way can be exchanged for a link between a
+        check and the opening.
         """
         *folders, name = path.split("/")
-        here = os.open(root, _FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(root, _FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
         try:
             for folder in folders:
-                below = os.open(folder, _FOLDER, dir_fd=here)
-                os.close(here)
-                here = below
-            yield here, name
+                inner = os.open(folder, _FOLDER, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = inner
+            yield descriptor, name
         finally:
-            os.close(here)
+            os.close(descriptor)
 
 else:
 
     @contextmanager
     def _parent(root: Path, path: str) -> Iterator[tuple[int | None, str]]:
-        place = root
+        parent = root
         *folders, name = path.split("/")
         for folder in folders:
-            place /= folder
-            if place.is_symlink():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
-        yield None, str(place / name)
+            parent /= folder
+            if parent.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent))
+        yield None, str(parent / name)
 
 
-FILE_MODE, FOLDER_MODE = 0o644, 0o755
-"""Set whatever the umask is, for the far end of a sync must be able to read them."""
+def folder_identity(folder: Path) -> tuple[int, int] | None:
+    """Return the folder's device and inode; None if it is not there."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def move_without_replacing(source: Path, target: Path) -> bool:
+    """Move a regular file within a file system; return False, with nothing moved, if the name is taken."""
+    try:
+        os.link(source, target, follow_symlinks=False)  # fails if the name is taken, which a rename does not
+    except FileExistsError:
+        return False
+    except (OSError, NotImplementedError):  # a file system without hard links
+        if target.exists():
+            return False
+        source.rename(target)
+    else:
+        source.unlink(missing_ok=True)
+    return True
 
 
 def durable_copy(path: Path, data: bytes) -> None:
@@ -135,11 +160,11 @@ def durable_copy(path: Path, data: bytes) -> None:
 
 
 def durable_replace(path: Path, data: bytes) -> None:
-    """Put a new version in the place of the old one, if there is one; it is whole at every moment.
+    """Replace the file by a new version, or create it; it is whole at every moment.
 
-    Raises OSError, and then nothing has changed.
+    Raise OSError, and then nothing has changed.
     """
-    # Syncthing and most others leave names like this alone, so that no half version travels.
+    # Syncthing and most other tools ignore names like this, so that no half version is synced.
     staged = path.with_name(f"~syncthing~{path.name}.tmp")
     with suppress(FileNotFoundError):
         staged.unlink()
@@ -154,7 +179,7 @@ def durable_replace(path: Path, data: bytes) -> None:
 
 
 def durable_folder(folder: Path) -> None:
-    """Make a folder, with those above it that are missing, each durable in its parent."""
+    """Make a folder and its missing parents, each durable in its own parent."""
     if folder.is_dir():
         return
     durable_folder(folder.parent)
@@ -163,7 +188,7 @@ def durable_folder(folder: Path) -> None:
     except FileExistsError:
         if not folder.is_dir():
             raise
-        return  # somebody else made it just now
+        return  # another process made it just now
     folder.chmod(FOLDER_MODE)
     fsync_folder(folder.parent)
 

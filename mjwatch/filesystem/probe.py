@@ -1,6 +1,6 @@
-"""Tries out what the folders allow (writing, renaming, watching) and leaves nothing behind.
+"""Probe what a folder allows (writing, renaming, watching), and whether it is on a network file system.
 
-Whether a folder lies on a file system that others can change without this machine being told.
+Probes leave nothing behind. On a network file system other machines can change files without an event here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _COUNTED_AT_MOST = 100_000
 
 
 def writable(folder: Path) -> str | None:
-    """None if a file can be made, renamed and removed here, or the folder could be made; else why not."""
+    """Return None if files can be made, renamed and removed here, or the folder can be made; else why not."""
     try:
         if not folder.exists():
             return _can_be_made(folder)
@@ -32,7 +32,7 @@ def writable(folder: Path) -> str | None:
 
 
 def renames_into(source: Path, target: Path) -> bool | None:
-    """Whether a folder can be renamed from one place into the other; None if it can't be tried.
+    """Return whether a folder can be renamed from one folder into the other; None if it can't be tried.
 
     A real rename is the only sure test: one file system may be mounted twice, or be layered.
     """
@@ -51,7 +51,7 @@ def renames_into(source: Path, target: Path) -> bool | None:
 
 
 def count_folders(folder: Path) -> int:
-    """The folder and those below it: each needs a watch of its own. Stops counting at 100,000."""
+    """Return the number of folders, this one included: each needs its own watch. Count at most 100,000."""
     count = 0
     for _ in os.walk(folder):
         count += 1
@@ -61,7 +61,7 @@ def count_folders(folder: Path) -> int:
 
 
 def inotify_limit(name: str, root: Path = INOTIFY) -> int | None:
-    """A limit of the kernel such as ``max_user_watches``; None where there is no inotify."""
+    """Return a limit of the kernel such as ``max_user_watches``; None if there is no inotify."""
     try:
         return int((root / name).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -69,11 +69,11 @@ def inotify_limit(name: str, root: Path = INOTIFY) -> int | None:
 
 
 def inotify_obstacle() -> str | None:
-    """Why the kernel lets no further watcher begin, or None; a user's instances are limited in number."""
-    begin = getattr(ctypes.CDLL(None, use_errno=True), "inotify_init1", None) if os.name == "posix" else None
-    if begin is None:
+    """Return why the kernel allows no further watcher, or None; the instances of a user are limited."""
+    start = getattr(ctypes.CDLL(None, use_errno=True), "inotify_init1", None) if os.name == "posix" else None
+    if start is None:
         return None
-    descriptor = begin(0)
+    descriptor = start(0)
     if descriptor < 0:
         return os.strerror(ctypes.get_errno())
     os.close(descriptor)
@@ -81,10 +81,13 @@ def inotify_obstacle() -> str | None:
 
 
 def free_space(folder: Path) -> int | None:
-    """Bytes that this user may still write on the folder's disk, there or yet to be made; None if unknown."""
-    place = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    """Return the bytes that this user may still write on the folder's disk; None if unknown.
+
+    The folder itself may not exist yet.
+    """
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     try:
-        return shutil.disk_usage(place).free
+        return shutil.disk_usage(existing).free
     except OSError:
         return None
 
@@ -108,7 +111,7 @@ def _can_be_made(folder: Path) -> str | None:
 
 
 def _probe_name() -> str:
-    # The inbox leaves names that begin with "_" alone.
+    # The inbox ignores names that begin with "_".
     return f"_mjwatch-probe-{secrets.token_hex(6)}.tmp"
 
 
@@ -117,34 +120,10 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 _REMOTE = frozenset(
     {
-        *(
-            "nfs",
-            "nfs4",
-            "cifs",
-            "smb3",
-            "smbfs",
-            "ncpfs",
-            "afs",
-            "ceph",
-            "glusterfs",
-            "lustre",
-            "gpfs",
-            "gfs2",
-        ),
-        *(
-            "ocfs2",
-            "orangefs",
-            "pvfs2",
-            "coda",
-            "9p",
-            "virtiofs",
-            "vboxsf",
-            "prl_fs",
-            "vmhgfs",
-            "drvfs",
-            "acfs",
-        ),
-        "fuse",  # without a name of its own it may be anything
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "ceph", "glusterfs", "lustre", "gpfs"),
+        *("gfs2", "ocfs2", "orangefs", "pvfs2", "coda", "9p", "virtiofs", "vboxsf", "prl_fs", "vmhgfs"),
+        *("drvfs", "acfs"),
+        "fuse",  # without a subtype it may be anything
     }
 )
 _LOCAL_FUSE = frozenset(
@@ -155,29 +134,29 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def remote_type(folder: Path, mounts: Path = MOUNTS) -> str | None:
-    """The type of the network file system that the folder lies on, or one mounted within it; None for none.
+    """Return the type of the network file system that holds the folder, or is mounted below it, or None.
 
-    Where the system does not tell its mounts, all are taken to be local.
+    If the system does not list its mounts, all file systems count as local.
     """
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         folder = folder.resolve()
     except OSError:
         return None
-    below: Path | None = None
+    nearest: Path | None = None
     found = None
-    for place, kind in map(_place_and_type, lines):
-        if place is None:
+    for mount, kind in map(_mount_and_type, lines):
+        if mount is None:
             continue
-        if place != folder and place.is_relative_to(folder):
+        if mount != folder and mount.is_relative_to(folder):
             if _is_remote(kind):
                 return kind
-        elif folder.is_relative_to(place) and (below is None or place.is_relative_to(below)):
-            below, found = place, kind  # a later mount at the same place hides the one before
+        elif folder.is_relative_to(mount) and (nearest is None or mount.is_relative_to(nearest)):
+            nearest, found = mount, kind  # a later mount at the same path hides the earlier one
     return found if found is not None and _is_remote(found) else None
 
 
-def _place_and_type(line: str) -> tuple[Path | None, str]:
+def _mount_and_type(line: str) -> tuple[Path | None, str]:
     before, _, after = line.partition(" - ")
     fields, kinds = before.split(" "), after.split(" ")
     if len(fields) < 5 or not kinds[0]:

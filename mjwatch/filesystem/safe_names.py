@@ -1,4 +1,4 @@
-"""Names that are safe on Linux, macOS and Windows alike, for folders that get synced to all of them."""
+"""Make names that are safe on Linux, macOS and Windows, because outboxes are synced to all of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ MAX_BYTES = 100
 _FORBIDDEN = re.compile(
     r'[<>:"/\\|?*'
     "\u2028\u2029"  # line breaks
-    "\u202a-\u202e\u2066-\u2069"  # turn the direction of writing: a name could show as another one
+    "\u202a-\u202e\u2066-\u2069"  # change the direction of writing: a name could look like another one
     "]"
 )
 _NO_CHARACTERS = frozenset({"Cc", "Cs", "Cn"})
-"""Unicode categories: controls, half pairs (bytes that are no UTF-8), unassigned (macOS refuses them)."""
+"""Unicode categories: controls, surrogates (bytes that are not UTF-8), unassigned (macOS refuses them)."""
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?=\.|$)", re.IGNORECASE)
 _ONEDRIVE = re.compile(r"(?<=_vti)_|^~(?=\$)", re.IGNORECASE)
@@ -25,8 +25,8 @@ _ONEDRIVE = re.compile(r"(?<=_vti)_|^~(?=\$)", re.IGNORECASE)
 def safe_name(name: str, max_bytes: int = MAX_BYTES) -> str:
     """Make a name safe: forbidden characters become ``_``, no trailing dot or blank, NFC, cut to size.
 
-    Bytes that are no UTF-8 (surrogates, as Python reads them from the file system) become ``_`` too, and a
-    name that Windows keeps for itself gets a ``_`` behind it. Never empty.
+    Bytes that are not UTF-8 (surrogates, as Python reads them from the file system) become ``_``, too, and a
+    name that Windows reserves gets a ``_`` after it. The name is never empty.
     """
     text = "".join("_" if unicodedata.category(char) in _NO_CHARACTERS else char for char in name)
     text = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", text)).lstrip(" ")
@@ -37,18 +37,18 @@ def safe_name(name: str, max_bytes: int = MAX_BYTES) -> str:
 
 
 def safe_file_name(name: str) -> str:
-    """The same for a file, whose suffix is kept however long the name is."""
+    """Make a file's name safe; its suffix is kept however long the name is."""
     stem, dot, suffix = name.rpartition(".")
     return f"{safe_name(stem)}.{safe_name(suffix, 10)}" if dot else safe_name(name)
 
 
 def slug(prompt: str, max_bytes: int = 40) -> str:
-    """A short name for a prompt that came without a file: its first words, lower case, joined by ``-``."""
+    """Return a short name for a prompt without a file: its first words in lower case, joined by ``-``."""
     words = re.sub(r"https?://\S+|(^|\s)--.*", " ", prompt, flags=re.DOTALL)  # parameters come last
     text = re.sub(r"[^\w]+", "-", unicodedata.normalize("NFC", words).lower()).strip("-_")
     return safe_name(cut(text, max_bytes).strip("-_") or "prompt")
 
 
 def cut(text: str, max_bytes: int) -> str:
-    """At most so many bytes of UTF-8, never half a character."""
+    """Return the beginning of the text: at most so many bytes of UTF-8, never half a character."""
     return text.encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")

@@ -1,8 +1,6 @@
-"""One job as the gallery's page needs it, made out of its manifest.
+"""Turn a job's manifest into the entry that the gallery's page needs, and entries into scripts. Pure.
 
-Data for the gallery's page as small scripts: a page that was opened from a disk may load nothing else.
-
-::
+The page's data are small scripts, because a page that is opened from a disk may load nothing else::
 
     gallery.index({"chunks": 2})
     gallery.jobs(2, [
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 
 Entry = dict[str, Any]
-"""Values that JSON knows, by the names that the page's script uses; what is not known is left out."""
+"""JSON values by the names that the page's script uses; unknown values are left out."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEED = re.compile(r"[0-9]{1,12}")
@@ -33,10 +31,10 @@ _TIMES = ("accepted", "submitted", "started", "finished", "published")
 
 
 def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | None:
-    """The entry of the job whose folder in the outbox holds this manifest; None if it is no job's.
+    """Return the entry of the job whose folder in the outbox holds this manifest; None if it is no job's.
 
-    ``stamp`` changes when the manifest does. A manifest may have been edited by anybody who shares the
-    folder, so nothing of it is believed: what has not the shape of a manifest's value is left out.
+    ``stamp`` changes when the manifest does. Anybody who shares the folder may have edited the manifest, so
+    nothing in it is trusted: a value that does not have the right shape is left out.
     """
     job, state = manifest.get("job"), manifest.get("state")
     if not isinstance(job, str) or not _ID.fullmatch(job) or not isinstance(state, str):
@@ -62,7 +60,7 @@ def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | No
         "source": _text(source.get("path")),
         "pictures": list(_pictures(manifest.get("images"))),
         "grid": _file_name(_table(manifest.get("grid")).get("file")),
-        "files": [name for one in _tables(manifest.get("files")) if (name := _file_name(one.get("file")))],
+        "files": [name for file in _tables(manifest.get("files")) if (name := _file_name(file.get("file")))],
         "text": _text(manifest.get("text")),
         "times": {key: value for key in _TIMES if (value := _text(times.get(key)))},
         "error": _error(manifest.get("error")),
@@ -72,13 +70,13 @@ def entry_of(manifest: Mapping[str, Any], folder: str, stamp: str) -> Entry | No
     return {key: value for key, value in entry.items() if value not in (None, [], {})}
 
 
-def shown_path(folder: str) -> str:
-    """A path as the page shows it, also one whose name is no UTF-8."""
+def printable_path(folder: str) -> str:
+    """Return a path as the page shows it, also if its name is not UTF-8."""
     return folder.encode("utf-8", "backslashreplace").decode()
 
 
 def _parameters(manifest: Mapping[str, Any], text: str) -> dict[str, str]:
-    """Those in the text, as Midjourney repeated it; the file's own where it has none."""
+    """Return the parameters in the text, as Midjourney repeated it; if there are none, the file's own."""
     found = dict(found_in(text))
     own = _table(manifest.get("parameters")).items()
     return found or {
@@ -89,11 +87,11 @@ def _parameters(manifest: Mapping[str, Any], text: str) -> dict[str, str]:
 
 
 def _pictures(images: object) -> Iterator[list[str | int]]:
-    """File, width and height of each; 0 where the size is not known."""
-    for one in _tables(images):
-        name = _file_name(one.get("file"))
+    """Yield file, width and height of each; 0 if the size is not known."""
+    for image in _tables(images):
+        name = _file_name(image.get("file"))
         if name is not None:
-            yield [name, _pixels(one.get("width")), _pixels(one.get("height"))]
+            yield [name, _pixels(image.get("width")), _pixels(image.get("height"))]
 
 
 def _error(value: object) -> Entry | None:
@@ -108,7 +106,7 @@ def _table(value: object) -> Mapping[str, Any]:
 
 
 def _tables(value: object) -> Iterator[Mapping[str, Any]]:
-    yield from (_table(one) for one in (value if isinstance(value, list) else []))
+    yield from (_table(item) for item in (value if isinstance(value, list) else []))
 
 
 def _text(value: object) -> str | None:
@@ -120,7 +118,7 @@ def _pixels(value: object) -> int:
 
 
 def _file_name(value: object) -> str | None:
-    """A name of a file in the job's own folder, and no way out of it."""
+    """Return the name of a file in the job's own folder; None for anything that could lead out of it."""
     if not isinstance(value, str) or value in {"", ".", ".."} or re.search(r"[/\\\0]", value):
         return None
     return value
@@ -134,52 +132,52 @@ _FOOT = "])"
 
 
 def literal(value: object) -> str:
-    """A value as JSON in one line, also harmless within HTML and in every script: ASCII, and no markup."""
+    """Return a value as JSON on one line, harmless in HTML and in every script: ASCII without markup."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.translate(_MARKUP)
 
 
 def status_script(status: Mapping[str, Any] | None) -> bytes:
-    """``_gallery/status.js``: what ``status.json`` says, for the page's banner; None where nobody said it."""
+    """Return ``_gallery/status.js``: what ``status.json`` says, for the page's banner; None if unknown."""
     return f"gallery.status({literal(status)})\n".encode("ascii")
 
 
 def index_script(chunks: int) -> bytes:
-    """``_gallery/index.js``: how many chunks there are."""
+    """Return ``_gallery/index.js``: how many chunks there are."""
     return f"gallery.index({literal({'chunks': chunks})})\n".encode("ascii")
 
 
 def read_index(data: bytes) -> int:
-    """The number of chunks. Raises ValueError for anything but such a script."""
+    """Return the number of chunks. Raise ValueError for anything but such a script."""
     match = _INDEX.fullmatch(data)
     if match is None:
-        raise ValueError("no index of a gallery")
+        raise ValueError("not the index of a gallery")
     return int(match[1])
 
 
 def chunk_script(number: int, lines: Sequence[str]) -> bytes:
-    """``_gallery/jobs-0007.js``: the entries of some jobs, each a literal in a line of its own."""
-    return f"gallery.jobs({number}, [\n{_between(lines)}{_FOOT}\n".encode("ascii")
+    """Return ``_gallery/jobs-0007.js``: the entries of some jobs, each a literal on a line of its own."""
+    return f"gallery.jobs({number}, [\n{_joined(lines)}{_FOOT}\n".encode("ascii")
 
 
-def _between(lines: Sequence[str]) -> str:
+def _joined(lines: Sequence[str]) -> str:
     return ",\n".join(lines) + "\n" if lines else ""
 
 
 def chunk_lines(data: bytes) -> list[str]:
-    """The literals in a chunk. Raises ValueError for anything but such a script."""
+    """Return the literals in a chunk. Raise ValueError for anything but such a script."""
     text = data.decode("ascii")
     head, *lines, foot, end = text.split("\n") if text.count("\n") > 1 else ("", "", "")
     if not _HEAD.fullmatch(head) or foot != _FOOT or end:
-        raise ValueError("no chunk of a gallery")
+        raise ValueError("not a chunk of a gallery")
     return [line.removesuffix(",") for line in lines]
 
 
 def read_entry(line: str) -> Entry:
-    """The entry that a literal stands for. Raises ValueError."""
+    """Return the entry that a literal stands for. Raise ValueError if it is none."""
     entry = json.loads(line)
     if not isinstance(entry, dict) or not all(
         isinstance(entry.get(key), str) for key in ("id", "folder", "stamp")
     ):
-        raise ValueError("no entry of a gallery")
+        raise ValueError("not an entry of a gallery")
     return entry

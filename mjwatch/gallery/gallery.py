@@ -1,22 +1,22 @@
-"""The gallery beside the pictures: ``index.html`` and ``_gallery/`` in an outbox, kept as the folders are.
+"""The gallery beside the pictures: ``index.html`` and ``_gallery/`` in an outbox, in step with its folders.
 
-The entries of all jobs on disk, in files of some hundreds; a new one changes only the last of them.
-
-Which jobs' folders there are in an outbox: those that hold a manifest, wherever they lie.
+``Gallery`` puts it together, ``Chunks`` are the data files that the page loads, ``Thumbnails`` its small
+pictures, and ``scan_outbox`` finds the folders of jobs: those that hold a manifest, wherever they lie.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from mjwatch.errors import OutboxError
+from mjwatch.errors import OutboxError, PictureError
 from mjwatch.filesystem.files import durable_folder, durable_replace
 from mjwatch.gallery.entry import (
     chunk_lines,
@@ -24,17 +24,16 @@ from mjwatch.gallery.entry import (
     entry_of,
     index_script,
     literal,
+    printable_path,
     read_entry,
     read_index,
-    shown_path,
     status_script,
 )
 from mjwatch.gallery.page import install
-from mjwatch.gallery.thumbnails import Thumbnails
 from mjwatch.outbox.manifest import FILE_NAME, load_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -43,115 +42,125 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch.gallery")
 
+GALLERY_FOLDER = "_gallery"
 STATUS = "status.js"
+INDEX = "index.js"
 LOCK_FILE = "gallery.lock"
 PATIENCE = 30.0
 """Seconds to wait for another process that is writing the gallery."""
 
+CHUNK = 250
+"""Entries in a file. It then has 150 kB, little beside a job's pictures; each file costs a browser time."""
+
 LARGEST_MANIFEST = 4 * 1024 * 1024
-"""Bytes; one that is longer is none of ours."""
+"""Bytes; mjwatch writes no longer manifest."""
 
+LARGEST_PICTURE = 128 * 1024 * 1024
+"""Bytes of a file that is read for its thumbnail; no picture of Midjourney comes near."""
 
-NONE_MADE: Mapping[str, bytes] = MappingProxyType({})
+NO_THUMBNAILS: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Gallery:
-    """One outbox's gallery. Its files are whole at every moment; what a crash left out, ``hint`` finds.
+    """One outbox's gallery. Its files are whole at every moment; ``repair`` finds what a crash left out.
 
-    ``check`` raises OutboxError where the outbox must not be written now. All methods raise OSError and
-    OutboxError where something can't be written.
+    ``check`` raises OutboxError while the outbox must not be written. All methods raise OSError and
+    OutboxError if a file can't be written.
     """
 
     def __init__(self, outbox: Path, state: Path, check: Callable[[], None] = lambda: None) -> None:
         """``state`` holds the lock, so that a daemon and a rebuild by hand take turns."""
         self._outbox = outbox
-        self._folder = outbox / OURS
+        self._folder = outbox / GALLERY_FOLDER
         self._chunks = Chunks(self._folder)
-        self._thumbs = Thumbnails(self._folder / "thumbs")
+        self._thumbnails = Thumbnails(self._folder / "thumbs")
         self._lock_file = state / LOCK_FILE
         self._check = check
 
     @property
     def page(self) -> Path:
-        """What a browser opens."""
+        """The file that a browser opens."""
         return self._outbox / "index.html"
 
     def install(self) -> None:
-        """Write the page and what it loads, where this version's is not there."""
+        """Write the page and what it loads, unless this version's files are there."""
         with self._locked():
             install(self._outbox, self._folder)
-            self._chunks.begin()
+            self._chunks.create_index()
             if not (self._folder / STATUS).exists():
                 durable_replace(self._folder / STATUS, status_script(None))
 
-    def tell(self, status: Mapping[str, Any]) -> None:
+    def show_status(self, status: Mapping[str, Any]) -> None:
         """Show the state of the service, as ``status.json`` has it."""
         self._check()
         durable_folder(self._folder)
         durable_replace(self._folder / STATUS, status_script(status))
 
-    def add(self, folders: Iterable[str], made: Mapping[str, bytes] = NONE_MADE) -> None:
-        """Enter the jobs of these folders, by their paths in the outbox; one that is no job's is left out.
+    def add(self, folders: Iterable[str], thumbnails: Mapping[str, bytes] = NO_THUMBNAILS) -> None:
+        """Add the jobs of these folders, by their paths in the outbox; other folders are left out.
 
-        ``made``: thumbnails that are there already, by folder.
+        ``thumbnails``: those that exist already, by folder.
         """
         with self._locked():
-            found = [self._entry(folder, made.get(folder)) for folder in folders]
+            found = [self._entry(folder, thumbnails.get(folder)) for folder in folders]
             entries = [entry for entry in found if entry is not None]
             self._chunks.append([literal(entry) for entry in entries])
 
-    def hint(self) -> list[str]:
-        """Take out what is gone; the folders that are yet to be added, the oldest first."""
+    def repair(self) -> list[str]:
+        """Remove the jobs that are gone; return the folders that are yet to be added, the oldest first."""
         with self._locked():
-            found, thumbs = survey(self._outbox), self._thumbs.ids()
-            stamps = {shown_path(folder): stamp for folder, stamp in found.stamps.items()}
+            found, thumbnails = scan_outbox(self._outbox), self._thumbnails.ids()
+            stamps = {printable_path(folder): stamp for folder, stamp in found.stamps.items()}
 
             kept: dict[str, Entry] = {}
 
             def stays(entry: Entry) -> bool:
                 folder = entry["folder"]
-                if folder in kept or ("thumb" in entry and entry["id"] not in thumbs):
+                if folder in kept or ("thumb" in entry and entry["id"] not in thumbnails):
                     return False
-                there = stamps.get(folder) == entry["stamp"] or not (folder in stamps or found.knows(folder))
-                if there:
-                    kept[folder] = entry
-                return there
+                is_gone = folder not in stamps and found.covers(folder)
+                if is_gone or (folder in stamps and stamps[folder] != entry["stamp"]):
+                    return False
+                kept[folder] = entry
+                return True
 
             chunks = [[entry for entry in chunk if stays(entry)] for chunk in self._entries()]
             self._chunks.replace([[literal(entry) for entry in chunk] for chunk in chunks])
-        missing = [folder for folder in found.stamps if shown_path(folder) not in kept]
+        missing = [folder for folder in found.stamps if printable_path(folder) not in kept]
         return sorted(missing, key=lambda folder: (found.stamps[folder], folder))
 
     def tidy(self) -> None:
-        """Remove the thumbnails of jobs that are gone; to be called when nothing is missing any more."""
+        """Remove the thumbnails of jobs that are gone; call this when no job is missing any more."""
         with self._locked():
-            self._thumbs.drop_all_but({entry["id"] for chunk in self._entries() for entry in chunk})
+            self._thumbnails.keep_only({entry["id"] for chunk in self._entries() for entry in chunk})
 
-    def forget(self) -> None:
-        """Take all jobs out, so that mending finds them missing; their thumbnails stay."""
+    def clear(self) -> None:
+        """Remove all jobs, so that ``repair`` finds them missing; their thumbnails stay."""
         with self._locked():
             self._chunks.replace([])
 
     def _entries(self) -> Iterator[list[Entry]]:
-        """What the chunks hold; nothing for one that is damaged."""
+        """Yield what each chunk holds; an empty list for a damaged one."""
         for number in range(1, self._chunks.count() + 1):
             try:
                 yield [read_entry(line) for line in self._chunks.read(number)]
             except (FileNotFoundError, ValueError) as error:
-                log.info("jobs-%04d.js of the gallery is damaged (%s), and is made anew", number, error)
+                log.info(
+                    "jobs-%04d.js of the gallery is damaged (%s); mjwatch writes it again", number, error
+                )
                 yield []
 
-    def _entry(self, folder: str, made: bytes | None) -> Entry | None:
-        """The folder's entry, with its thumbnail kept; None if it holds no manifest, or is gone by now."""
+    def _entry(self, folder: str, thumbnail: bytes | None) -> Entry | None:
+        """Return the folder's entry, with its thumbnail stored; None if it holds no manifest or is gone."""
         path = self._outbox / folder
         try:
             facts = (path / FILE_NAME).stat()
             manifest = load_manifest(path / FILE_NAME) if facts.st_size <= LARGEST_MANIFEST else {}
         except (FileNotFoundError, NotADirectoryError, OutboxError) as error:
-            log.info("%s is not shown in the gallery: %s", folder, error)
+            log.info("the gallery does not show %s: %s", folder, error)
             return None
-        entry = entry_of(manifest, shown_path(folder), stamp_of(facts))
-        size = self._thumbs.size_for(entry, path, made) if entry else None
+        entry = entry_of(manifest, printable_path(folder), stamp_of(facts))
+        size = self._thumbnails.size_for(entry, path, thumbnail) if entry else None
         return entry if entry is None or size is None else entry | {"thumb": size}
 
     @contextmanager
@@ -166,39 +175,33 @@ class Gallery:
             raise OutboxError("another process is writing the gallery", "try again in a while") from error
 
 
-CHUNK = 250
-"""Entries in a file. It has 150 kB then, little beside a job's pictures; and every file costs a browser."""
-
-INDEX = "index.js"
-
-
 class Chunks:
     """The files ``jobs-0001.js`` and so on in one folder, and ``index.js``, which says how many there are.
 
-    A job that is entered twice is the later one: the page takes the last entry of each id.
+    A new entry changes only the last file. If a job has two entries, the page takes the last one.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def begin(self) -> None:
-        """Make an index where there is none: a page that looks for a missing file complains."""
+    def create_index(self) -> None:
+        """Write an index if there is none: a browser logs an error for a missing file."""
         if not (self._folder / INDEX).exists():
             self._write_index(0)
 
     def count(self) -> int:
-        """How many there are; 0 where the index is missing or damaged."""
+        """Return how many there are; 0 if the index is missing or damaged."""
         try:
             return read_index((self._folder / INDEX).read_bytes())
         except (FileNotFoundError, ValueError):
             return 0
 
     def read(self, number: int) -> list[str]:
-        """The literals of one chunk. Raises FileNotFoundError, or ValueError if it is damaged."""
+        """Return the literals of one chunk. Raise FileNotFoundError, or ValueError if it is damaged."""
         return chunk_lines(self._path(number).read_bytes())
 
     def append(self, lines: Sequence[str]) -> None:
-        """Enter some more jobs."""
+        """Add these jobs."""
         if not lines:
             return
         before = number = self.count()
@@ -214,7 +217,7 @@ class Chunks:
             self._write_index(number)
 
     def _last(self, number: int) -> list[str] | None:
-        """What the last chunk holds; None if it takes no more, also because it is damaged."""
+        """Return what the last chunk holds; None if it is full or damaged."""
         try:
             lines = self.read(number)
         except (FileNotFoundError, ValueError):
@@ -222,7 +225,7 @@ class Chunks:
         return lines if len(lines) < CHUNK else None
 
     def replace(self, chunks: Sequence[Sequence[str]]) -> None:
-        """Write these in the place of all; those that are so already are not touched."""
+        """Replace all chunks by these; files that already hold the right lines are not touched."""
         before = self.count()
         for number, lines in enumerate(chunks, 1):
             if not self._holds(number, lines):
@@ -249,33 +252,112 @@ class Chunks:
         return self._folder / f"jobs-{number:04}.js"
 
 
-OURS = "_gallery"
+class Thumbnails:
+    """One WebP per job with pictures: ``7/7k3f9a2m.webp``, so that no folder has thousands of files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def ids(self) -> set[str]:
+        """Return the jobs that have one."""
+        return {path.stem for path in self._files() if path.suffix == ".webp"}
+
+    def size_for(self, entry: Entry, job_folder: Path, given: bytes | None = None) -> list[int] | None:
+        """Return width and height of the job's thumbnail; None if it has none.
+
+        Store the ``given`` thumbnail; without one make it, unless it is there already.
+        """
+        from mjwatch.pictures.split import image_facts  # with Pillow, which an idle service does without
+
+        try:
+            data = self._stored(entry["id"], given) or self._make(entry, job_folder)
+            facts = None if data is None else image_facts(data)
+        except (FileNotFoundError, PictureError):
+            return None  # a video, or a picture that a person removed
+        return None if facts is None else [facts.width, facts.height]
+
+    def _stored(self, job_id: str, given: bytes | None) -> bytes | None:
+        if given is not None:
+            self._write(job_id, given)
+            return given
+        try:
+            return self._path(job_id).read_bytes() or None
+        except FileNotFoundError:
+            return None
+
+    def _make(self, entry: Entry, job_folder: Path) -> bytes | None:
+        from mjwatch.pictures.split import thumbnail  # see size_for
+
+        sources = [_content(job_folder / name) for name in _sources(entry)]
+        if not sources:
+            return None
+        data = thumbnail(sources)
+        self._write(entry["id"], data)
+        return data
+
+    def _write(self, job_id: str, data: bytes) -> None:
+        path = self._path(job_id)
+        durable_folder(path.parent)
+        durable_replace(path, data)
+
+    def keep_only(self, ids: Collection[str]) -> None:
+        """Remove the thumbnails of other jobs, and half-written files that a crash left."""
+        wanted = {self._path(job_id) for job_id in ids}
+        for path in self._files():
+            if path not in wanted:
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[Path]:
+        with suppress(FileNotFoundError):
+            for folder in [path for path in self._folder.iterdir() if path.is_dir()]:
+                with os.scandir(folder) as entries:
+                    yield from (folder / entry.name for entry in entries)
+
+    def _path(self, job_id: str) -> Path:
+        return self._folder / job_id[0] / f"{job_id}.webp"
+
+
+def _sources(entry: Entry) -> list[str]:
+    """Return the files to make the thumbnail of: the grid, four pictures in its place, or the first one."""
+    names: list[str] = [picture[0] for picture in entry.get("pictures", ())]
+    if len(names) == 4:
+        return [entry["grid"]] if "grid" in entry else names
+    return names[:1]
+
+
+def _content(path: Path) -> bytes:
+    """Return a regular file's bytes: others share the outbox, and a link or a pipe may lead anywhere."""
+    facts = path.lstat()
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST_PICTURE:
+        raise PictureError(f"{path} is not a file that can be shown")
+    return path.read_bytes()
 
 
 @dataclass(slots=True)
 class OutboxScan:
-    """``stamps``: by the folder's path in the outbox with slashes, what changes when its manifest does.
+    """The folders of jobs in an outbox.
 
-    ``unreadable``: folders that could not be looked into; of what lies below them nothing is known.
+    ``stamps``: by the folder's path in the outbox with slashes, a text that changes when its manifest does.
+    ``unreadable``: folders that could not be read, so that nothing is known of what lies below them.
     """
 
     stamps: dict[str, str] = field(default_factory=dict)
     unreadable: set[str] = field(default_factory=set)
 
-    def knows(self, folder: str) -> bool:
-        """Whether it can say that there is no such folder."""
-        return not any(folder == place or folder.startswith(f"{place}/") for place in self.unreadable)
+    def covers(self, folder: str) -> bool:
+        """Return whether the scan can say that there is no such folder."""
+        return not any(folder == path or folder.startswith(f"{path}/") for path in self.unreadable)
 
 
-def survey(outbox: Path) -> OutboxScan:
-    """Look through the whole outbox; links are not followed. Raises OSError if it can't be read itself."""
+def scan_outbox(outbox: Path) -> OutboxScan:
+    """Scan the whole outbox; links are not followed. Raise OSError if the outbox itself can't be read."""
     found = OutboxScan()
     waiting = [""]
     while waiting:
         folder = waiting.pop()
         try:
             with os.scandir(outbox / folder) as entries:
-                inner = _look(found, folder, list(entries))
+                inner = _scan_folder(found, folder, list(entries))
         except OSError as error:
             if not folder:
                 raise
@@ -286,18 +368,20 @@ def survey(outbox: Path) -> OutboxScan:
     return found
 
 
-def _look(found: OutboxScan, folder: str, entries: list[os.DirEntry[str]]) -> list[str]:
-    """Note what this folder is; the folders to look into next. A job's folder holds no other job."""
+def _scan_folder(found: OutboxScan, folder: str, entries: list[os.DirEntry[str]]) -> list[str]:
+    """Note whether this is a job's folder, which holds no other; return the folders to scan next."""
     for entry in entries:
         if entry.name == FILE_NAME and folder and entry.is_file(follow_symlinks=False):
             found.stamps[folder] = stamp_of(entry.stat(follow_symlinks=False))
             return []
     names = [
-        one.name for one in entries if one.is_dir(follow_symlinks=False) and not one.name.startswith(".")
+        entry.name
+        for entry in entries
+        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
     ]
-    return [f"{folder}/{name}" if folder else name for name in names if folder or name != OURS]
+    return [f"{folder}/{name}" if folder else name for name in names if folder or name != GALLERY_FOLDER]
 
 
 def stamp_of(manifest: os.stat_result) -> str:
-    """Changes when the file does; the earlier file's sorts before the later one's."""
+    """Return a text that changes when the file does; the earlier file's sorts before the later one's."""
     return f"{manifest.st_mtime_ns:020}-{manifest.st_size}"

@@ -1,4 +1,4 @@
-"""The gallery's page, from the templates in this package: ``index.html``, ``gallery.css``, ``gallery.js``."""
+"""Write the gallery's page from this package's templates: ``index.html``, ``gallery.css``, ``gallery.js``."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ PAGE = "index.html"
 STYLE, SCRIPT = "gallery.css", "gallery.js"
 
 PATIENCE = 60.0
-"""Seconds that the page may take to be made."""
+"""Seconds that rendering the page may take."""
 
-_PARTS = ("dom", "words", "store", "load", "wall", "panel", "service", "filters", "main")
-"""The files that the script consists of, in the order in which they build on each other."""
+_PARTS = ("dom", "wording", "store", "load", "wall", "panel", "service", "filters", "main")
+"""The files of the script, in the order in which they build on each other."""
 
 
 def install(outbox: Path, folder: Path) -> None:
-    """Write the page into the outbox and what it loads into its folder, unless just these are there."""
+    """Write the page into the outbox and what it loads into ``folder``, unless this version is there."""
     style, script = _style(), _script()
     stamp = sha256(style + script + _template()).hexdigest()[:12]
-    if _is_there(outbox, folder, stamp):
+    if _is_installed(outbox, folder, stamp):
         return
     durable_folder(folder)
     durable_replace(folder / STYLE, style)
     durable_replace(folder / SCRIPT, script)
-    durable_replace(outbox / PAGE, _rendered_aside(stamp))  # last: it is what says that this version is there
+    durable_replace(outbox / PAGE, _render_in_subprocess(stamp))  # last: it says that this version is there
 
 
-def _rendered_aside(stamp: str) -> bytes:
-    """The page, from a process of its own: a daemon would keep the template library in memory for good."""
+def _render_in_subprocess(stamp: str) -> bytes:
+    """Return the page, rendered in another process: a daemon would keep the template library in memory."""
     command = [sys.executable, "-m", __name__, __version__, stamp]
     try:
-        made = subprocess.run(
+        finished = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        log.debug("the gallery's page is made in this process: %s", error)
+        log.debug("mjwatch renders the gallery's page in this process: %s", error)
         return render(__version__, stamp)
-    return made.stdout
+    return finished.stdout
 
 
 def render(version: str, stamp: str) -> bytes:
-    """The page. ``stamp`` tells its script and style from another version's, for browsers that keep them."""
+    """Return the page. ``stamp`` tells its script and style from another version's in a browser's cache."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -65,7 +65,7 @@ def render(version: str, stamp: str) -> bytes:
     return template.render(version=version, stamp=stamp, states=states).encode()
 
 
-def _is_there(outbox: Path, folder: Path, stamp: str) -> bool:
+def _is_installed(outbox: Path, folder: Path, stamp: str) -> bool:
     try:
         page = (outbox / PAGE).read_bytes()
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def _style() -> bytes:
 
 
 def _script() -> bytes:
-    """The parts as one script, whose names don't meet those of anything else."""
+    """Return the parts as one script, in a function of its own so that no name is global."""
     folder = files("mjwatch.gallery").joinpath("static")
     parts = [folder.joinpath(f"{part}.js").read_text("utf-8") for part in _PARTS]
     return ('"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n").encode()

@@ -1,4 +1,4 @@
-"""Keeps the gallery up to date beside the daemon's work, on a thread that nothing waits for."""
+"""Keep the gallery up to date beside the daemon's work, on a thread that nothing waits for."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 log = logging.getLogger("mjwatch.gallery")
 
 QUEUE = 256
-"""Folders that may wait; of more than that the thread learns by looking through the outbox."""
+"""Folders that may wait; if there are more, the thread scans the outbox for them."""
 
 BATCH = 16
-"""Folders that are entered at once."""
+"""Folders that are added at once."""
 
 RETRY = 60.0
-"""Seconds after which a gallery that could not be written is tried again."""
+"""Seconds until the thread tries again after the gallery could not be written."""
 
 NICE = 10
-"""The thumbnails of a large outbox take minutes; the pictures that people wait for go first."""
+"""The thumbnails of a large outbox take minutes; the pictures that people wait for come first."""
 
 
 class GalleryUpdater:
-    """One thread, "gallery". Its calls may come from any thread, and return at once."""
+    """One thread, "gallery". Any thread may call its methods, which return at once."""
 
-    def __init__(self, gallery: Gallery, *, mend_first: bool = True, retry: float = RETRY) -> None:
-        """``mend_first``: look through the outbox for what an earlier run left out. ``retry`` in seconds."""
+    def __init__(self, gallery: Gallery, *, repair_first: bool = True, retry: float = RETRY) -> None:
+        """``repair_first``: scan the outbox for what an earlier run left out. ``retry`` in seconds."""
         self._gallery = gallery
         self._retry = retry
         self._changed = threading.Condition()
-        self._fresh: deque[str] = deque()
-        self._made: dict[str, bytes] = {}
-        self._behind = mend_first
+        self._published: deque[str] = deque()
+        self._thumbnails: dict[str, bytes] = {}
+        self._needs_repair = repair_first
         self._stopping = False
-        # What follows is the thread's own.
+        # Only the thread itself uses what follows.
         self._backlog: deque[str] = deque()
-        self._installed = self._untidy = False
+        self._installed = self._needs_tidying = False
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="gallery", daemon=True)
 
@@ -55,83 +55,85 @@ class GalleryUpdater:
         self._thread.start()
 
     def stop(self, patience: float) -> None:
-        """End after what was published so far, or after so many seconds; the next start adds the rest."""
+        """Add what was published so far, then stop, at the latest after ``patience`` seconds."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         self._thread.join(patience)
 
     def published(self, folder: str, thumbnail: bytes | None = None) -> None:
-        """A job's folder has appeared in the outbox, or was replaced; its ``thumbnail``, if that is made."""
+        """Note that a job's folder was published or replaced, with its ``thumbnail`` if there is one."""
         with self._changed:
-            if len(self._fresh) < QUEUE:
-                self._fresh.append(folder)
+            if len(self._published) < QUEUE:
+                self._published.append(folder)
                 if thumbnail is not None:
-                    self._made[folder] = thumbnail
+                    self._thumbnails[folder] = thumbnail
             else:
-                self._behind = True
+                self._needs_repair = True
             self._changed.notify()
 
-    def tell(self, status: Mapping[str, Any]) -> None:
-        """Show the state of the service; in the caller's thread. Raises OSError, OutboxError."""
-        self._gallery.tell(status)
+    def show_status(self, status: Mapping[str, Any]) -> None:
+        """Show the state of the service; in the caller's thread. Raise OSError or OutboxError."""
+        self._gallery.show_status(status)
 
     def _run(self) -> None:
-        _give_way()
+        _lower_priority()
         while self._wait():
             try:
                 self._turn()
             except (OSError, MjwatchError) as error:
                 self._fail(error)
-            except Exception:  # a thread's top: a fault in the gallery must not end the gallery
-                log.exception("the gallery failed in an unforeseen way")
+            except Exception:  # the top of a thread: one error must not end the thread
+                log.exception("mjwatch could not update the gallery because of an unexpected error")
             else:
                 self._failing = False
 
     def _wait(self) -> bool:
-        """Wait until there is something to do; False if it is to end."""
+        """Wait until there is something to do; return False if the thread must end."""
         with self._changed:
-            while not (self._fresh or self._stopping or self._behind or self._has_own_work()):
+            while not (self._published or self._stopping or self._needs_repair or self._has_backlog()):
                 self._changed.wait()
-            return bool(self._fresh) or not self._stopping
+            return bool(self._published) or not self._stopping
 
-    def _has_own_work(self) -> bool:
-        return bool(self._backlog) or self._untidy or not self._installed
+    def _has_backlog(self) -> bool:
+        return bool(self._backlog) or self._needs_tidying or not self._installed
 
     def _turn(self) -> None:
-        """One piece of work: what was published before what an earlier run left out."""
+        """Do one piece of work: what was just published comes before what an earlier run left out."""
         if not self._installed:
             self._gallery.install()
             self._installed = True
         with self._changed:
-            fresh = [self._fresh.popleft() for _ in range(min(BATCH, len(self._fresh)))]
-            made = {folder: self._made.pop(folder) for folder in fresh if folder in self._made}
-            behind, self._behind = self._behind, self._behind and bool(fresh)
-        if fresh:
-            self._gallery.add(fresh, made)
-        elif behind:
-            self._backlog = deque(self._gallery.hint())
-            self._untidy = True
+            published = [self._published.popleft() for _ in range(min(BATCH, len(self._published)))]
+            thumbnails = {
+                folder: self._thumbnails.pop(folder) for folder in published if folder in self._thumbnails
+            }
+            needs_repair, self._needs_repair = self._needs_repair, self._needs_repair and bool(published)
+        if published:
+            self._gallery.add(published, thumbnails)
+        elif needs_repair:
+            self._backlog = deque(self._gallery.repair())
+            self._needs_tidying = True
         elif self._backlog:
             self._gallery.add([self._backlog.popleft() for _ in range(min(BATCH, len(self._backlog)))])
-        elif self._untidy:
+        elif self._needs_tidying:
             self._gallery.tidy()
-            self._untidy = False
+            self._needs_tidying = False
 
     def _fail(self, error: Exception) -> None:
-        """Nothing hangs on the gallery: it is told once, and looked through again in a while."""
+        """Log the first error, and repair the gallery in a while: nothing depends on it."""
         if not self._failing:
-            log.warning("the gallery can't be written, and is tried again later: %s", error)
+            log.warning("mjwatch can't write the gallery and tries again later: %s", error)
         self._failing = True
         with self._changed:
-            self._behind = True
-            self._fresh.clear()
-            self._made.clear()
+            self._needs_repair = True
+            self._published.clear()
+            self._thumbnails.clear()
             self._changed.wait_for(lambda: self._stopping, self._retry)
 
 
-def _give_way() -> None:
-    """Let this thread have less of the processor than the others, where a thread may have its own share."""
+def _lower_priority() -> None:
+    """Give this thread less of the processor than the others, where threads have their own priority."""
     if sys.platform == "linux":
         try:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

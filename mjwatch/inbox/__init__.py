@@ -1,1 +1,1 @@
-"""From a change on disk to a file that is handed to the engine. Turning a file into jobs is in jobs/."""
+"""From a change on disk to a prompt file that the engine gets. Turning a file into jobs is in jobs/."""

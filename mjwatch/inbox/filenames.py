@@ -1,11 +1,10 @@
-"""What a name in the inbox says: prompt file or manifest, conflict copy, or a thing of some other tool. Pure.
+"""Classify names in the inbox, and read which files came with a manifest. Pure: names and bytes come in.
 
-An allow-list comes first: what does not end as prompt files do is nobody's business here. That leaves the few
-names that sync tools and editors make out of a prompt file's own name.
+An allow-list comes first: mjwatch ignores every file that does not end like a prompt file or a manifest. What
+remains are the few names that sync tools and editors make out of a prompt file's own name.
 
-Which prompt file a manifest of ours came with: a folder of the outbox, put back whole, is one request.
-
-Pure: bytes and names come in.
+A manifest in the inbox may have come with the prompt file of its outbox folder: a folder that is put back
+whole is one request.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from mjwatch.model import MANIFEST_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,16 +28,16 @@ SUFFIXES = (*PROMPT_SUFFIXES, MANIFEST_SUFFIX)
 
 DEFAULTS = "_defaults.toml"
 WILDCARDS = "_wildcards"
-MARKER = ".mjwatch-owner"
-"""Says in an inbox whose it is."""
+OWNER_FILE = ".mjwatch-owner"
+"""The file in an inbox that names its owner."""
 
 CONFLICT = "a conflict copy: a sync tool found two versions"
 UNDERSCORE = 'its name begins with "_"'
 LINK = "a link; links are not followed"
-NO_FILE = "no regular file"
+NOT_REGULAR = "not a regular file"
 
 _TEMPORARY = (".", "~", "#")
-"""Beginnings of names that tools and editors give to what is not meant to be read."""
+"""Beginnings of names that tools and editors give to temporary files."""
 
 _FOREIGN_FOLDERS = frozenset(
     {"$recycle.bin", "system volume information", "lost+found", "__macosx", "recycler", "found.000"}
@@ -58,101 +59,108 @@ _NUMBER = re.compile(r"([0-9]+)")
 
 
 def is_prompt_name(name: str) -> bool:
-    """Whether a file of this name may be a prompt file; temp and conflict names of other tools are not."""
+    """Return whether a file of this name may be a prompt file; temporary and conflict names are not."""
     return name.lower().endswith(PROMPT_SUFFIXES) and _is_plain(name)
 
 
 def is_manifest_name(name: str) -> bool:
-    """Whether a file of this name may be one of our manifests; its content decides."""
+    """Return whether a file of this name may be a manifest of mjwatch; its content decides."""
     return name.lower().endswith(MANIFEST_SUFFIX) and _is_plain(name)
 
 
-def is_wanted(name: str) -> bool:
-    """Whether a file of this name may be a request: a prompt file or a manifest."""
+def is_request_name(name: str) -> bool:
+    """Return whether a file of this name may be a request: a prompt file or a manifest."""
     return name.lower().endswith(SUFFIXES) and _is_plain(name)
+
+
+def is_request_path(path: str) -> bool:
+    """Return whether a file at this path (from the inbox, with slashes) may be a request."""
+    *folders, name = path.split("/")
+    return name.lower().endswith(SUFFIXES) and _is_plain(name) and all(map(may_hold_prompts, folders))
 
 
 def _is_plain(name: str) -> bool:
     return name[0] not in "._~#" and not is_conflict_copy(name)
 
 
-def why_left(name: str) -> str | None:
-    """Why a file is no request although it ends as one; None where nobody will wonder about that."""
+def why_ignored(name: str) -> str | None:
+    """Return why a file is ignored although it ends like a request; None if no person will ask."""
     if is_conflict_copy(name) and not name.startswith(_TEMPORARY):
         return CONFLICT
     return UNDERSCORE if name.startswith("_") and name != DEFAULTS else None
 
 
 def may_hold_prompts(folder: str) -> bool:
-    """Whether a folder of this name is looked into; those of tools, systems and storage boxes are not."""
+    """Return whether mjwatch scans a folder of this name: it may not belong to a tool or a system."""
     return folder[:1] not in "._~#@" and folder.lower() not in _FOREIGN_FOLDERS
 
 
 def is_set_aside(folder: str) -> bool:
-    """Whether a person may wonder why this folder is not looked into: ``_failed``, say, moved back whole."""
+    """Return whether a person may ask why this folder is not scanned: ``_failed``, say, moved back whole."""
     return folder.startswith("_") and folder != WILDCARDS and folder.lower() not in _FOREIGN_FOLDERS
 
 
 def is_conflict_copy(name: str) -> bool:
-    """Whether a sync tool made this copy because two sides had changed the file; a person must look."""
+    """Return whether a sync tool made this copy because two sides changed the file; a person must decide."""
     return _CONFLICT_COPIES.fullmatch(name) is not None
 
 
-def says_ready(name: str) -> bool:
-    """Whether the name itself says that the file arrived whole by a rename: ``cat.ready.txt``."""
+def is_marked_ready(name: str) -> bool:
+    """Return whether the name says that the file arrived whole by a rename: ``cat.ready.txt``."""
     return "ready" in name.lower().split(".")[1:-1]
 
 
-def without_marker(name: str) -> str:
-    """The name without its ``.ready.`` marker."""
+def without_ready_marker(name: str) -> str:
+    """Return the name without its ``.ready.`` marker."""
     first, *rest = name.split(".")
     marks = [part for part in rest[:-1] if part.lower() != "ready"]
     return ".".join([first, *marks, *rest[-1:]])
 
 
-def natural(path: str) -> list[tuple[int, str]]:
-    """A key that sorts paths as people do: ``cat2`` before ``cat10``, whatever the case."""
+def natural_key(path: str) -> list[tuple[int, str]]:
+    """Return a key that sorts paths as people do: ``cat2`` before ``cat10``, upper and lower case alike."""
     parts = _NUMBER.split(path.casefold())
     return [(int(part), "") if number % 2 else (0, part) for number, part in enumerate(parts)] + [(0, path)]
 
 
-SCHEMA = "mjwatch/manifest/1"
 PAGES = ("ERROR.md", "result.md")
-"""Files for people that come in a folder with a manifest, and go with it."""
+"""Files for people that come in a folder with a manifest, and are removed with it."""
 
 TOGETHER = 10.0
-"""Seconds between two files that were put into a folder at once; what comes later is meant for itself."""
+"""Seconds between two files that were put into a folder at once; a later file is a request of its own."""
 
-_SPEAKS = re.compile(rb'"schema"\s*:\s*"mjwatch\\?/manifest\\?/1"')
+_SCHEMA = re.compile(
+    rb'"schema"\s*:\s*"' + re.escape(MANIFEST_SCHEMA.encode()).replace(b"/", rb"\\?/") + rb'"'
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CompanionManifest:
-    """As much of a manifest as is of interest here: what else lay in its folder, by name and sha256.
+    """What a manifest says about the other files of its folder: their names, and the SHA-256 of its pages.
 
-    ``asks``: a person has written an ``action`` into it, so that it is a request wherever it lies.
+    ``is_request``: a person wrote an ``action`` into it, so that it is a request wherever it lies.
     """
 
     job: str
     prompt_files: tuple[str, ...]
     pages: Mapping[str, str] = field(default_factory=dict)
-    asks: bool = False
+    is_request: bool = False
 
 
-def may_be_ours(data: bytes) -> bool:
-    """Whether a JSON file, or the beginning of one, names the schema of our manifests."""
-    return _SPEAKS.search(data) is not None
+def may_be_manifest(data: bytes) -> bool:
+    """Return whether a JSON file, or the beginning of one, names the schema of mjwatch's manifests."""
+    return _SCHEMA.search(data) is not None
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether it is JSON to its end."""
+def is_whole_json(data: bytes) -> bool:
+    """Return whether the data is JSON up to its end."""
     return _parse(data) is not None
 
 
 def read_companions(data: bytes) -> CompanionManifest | None:
-    """What the manifest says of the files beside it; None for one that is none of ours."""
+    """Return what the manifest says about the files beside it; None if it is no manifest of mjwatch."""
     document = _parse(data)
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
         return None
     names: list[str] = []
     pages: dict[str, str] = {}
@@ -167,19 +175,22 @@ def read_companions(data: bytes) -> CompanionManifest | None:
     source = document.get("source")
     path = source.get("path") if isinstance(source, dict) else None
     if isinstance(path, str):
-        names += [path.rpartition("/")[2], without_marker(path.rpartition("/")[2])]
+        names += [path.rpartition("/")[2], without_ready_marker(path.rpartition("/")[2])]
     return CompanionManifest(
-        str(document.get("job", "")), tuple(dict.fromkeys(names)), pages, _asks(document)
+        str(document.get("job", "")), tuple(dict.fromkeys(names)), pages, _is_request(document)
     )
 
 
-def came_together(one: Identity, other: Identity) -> bool:
-    """Whether both files came to where they are at about the same time; a move or a copy sets the ctime."""
-    return abs(one[4] - other[4]) <= TOGETHER * 1e9
+def came_together(first: Identity, second: Identity) -> bool:
+    """Return whether both files came to their places at about the same time: moves and copies set ctime."""
+    return abs(first[4] - second[4]) <= TOGETHER * 1e9
 
 
-def _asks(document: dict[str, Any]) -> bool:
-    """We write an action only for a follow-up, with its parent, or for what was rejected as one."""
+def _is_request(document: dict[str, Any]) -> bool:
+    """Return whether a person wrote the action.
+
+    mjwatch writes an action only for a follow-up, with its parent, or for a file that was rejected as one.
+    """
     written_by_us = document.get("parent") is not None or document.get("state") == "rejected"
     return document.get("action") is not None and not written_by_us
 

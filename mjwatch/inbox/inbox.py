@@ -1,12 +1,11 @@
-"""The inbox: finds prompt files, waits until they are complete, hands them on, and removes what was taken.
+"""The inbox thread: find prompt files, wait until they are complete, hand them over, remove accepted ones.
 
-The scan is the truth; notices of the file system only say when to look sooner, and where.
+The scan is the truth; the file system's events only say when to look sooner, and where.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 import unicodedata
@@ -15,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
-from mjwatch.filesystem.files import identify
+from mjwatch.filesystem.files import folder_identity, identify
 from mjwatch.host.systemd import Liveness
-from mjwatch.inbox.in_flight import InFlightFiles
-from mjwatch.inbox.pickup import FilePickup
+from mjwatch.inbox.pickup import FilePickup, InFlightFiles
 from mjwatch.inbox.removal import remove_taken, restore_aside
 from mjwatch.inbox.scanner import IgnoredFileLog, IgnoredFiles, InboxScan, InboxScanner
 from mjwatch.inbox.settling import Settling
-from mjwatch.inbox.watcher import ChangeHints, FolderWatcher, place_of
+from mjwatch.inbox.watcher import ChangeHints, FolderWatcher
 from mjwatch.prompts.promptfile import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -31,37 +29,39 @@ if TYPE_CHECKING:
 
     from mjwatch.events import FileSettled
     from mjwatch.inbox.ownership import Ownership
+    from mjwatch.inbox.pickup import InFlightStatus
+    from mjwatch.inbox.settling import SettlingStatus
 
 log = logging.getLogger("mjwatch.inbox")
 
-BREATH, LONGEST_BREATH = 0.005, 1.0
-"""Seconds between two looks: as long as the last one took, so that a burst takes half a core at most."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 1.0
+"""Seconds between two turns: as long as the last one took, so that a burst takes half a core at most."""
 
 POLL = 5.0
-"""Seconds between full looks where notices don't come, or not of all that happens."""
+"""Seconds between full scans where events don't arrive, or not for all changes."""
 
 REMOTE_SETTLE = 10.0
-"""Seconds that a file on a network file system must be quiet for: what others write shows late."""
+"""Seconds that a file on a network file system must be quiet: changes by other machines show late."""
 
-READ_ANEW = 600.0
+REREAD = 600.0
 """Seconds after which every folder is read again even if its times say that nothing happened in it."""
 
-LONGEST_LOOK = 300.0
-"""Seconds that no look takes, at a large inbox on a slow network either."""
+LONGEST_TURN = 300.0
+"""Seconds that no turn takes, not even with a large inbox on a slow network."""
 
 TOO_LARGE = "it is too large, and was not read whole"
 
 
 class Inbox:
-    """One thread, "inbox", that looks and settles; ``put`` gets what settled and word of every look.
+    """One thread, "inbox", that scans and settles; ``emit`` gets every settled file and the result of scans.
 
-    ``keep``: what was taken stays in the inbox. Without an ``ownership`` nobody is asked whose it is.
+    ``keep``: accepted files stay in the inbox. Without an ``ownership`` nothing checks whose inbox it is.
     """
 
     def __init__(
         self,
         root: Path,
-        put: Callable[[FileSettled | InboxScanned], None],
+        emit: Callable[[FileSettled | InboxScanned], None],
         *,
         settle: float,
         settle_incomplete: float,
@@ -70,49 +70,53 @@ class Inbox:
         ownership: Ownership | None = None,
     ) -> None:
         self._root = root
-        self._put = put
+        self._emit = emit
         self._interval = scan_interval
         self._keep = keep
         self._ownership = ownership
-        self._listing = InboxScanner(root)
+        self._scanner = InboxScanner(root)
         self._settling = Settling(settle, settle_incomplete)
-        self._handed = InFlightFiles()
-        self._bell = ChangeHints(root)
-        self._watch = FolderWatcher(root, self._bell)
-        self._taking = FilePickup(root, put, settling=self._settling, handed=self._handed, bell=self._bell)
-        self._teller = IgnoredFileLog()
-        self._look = InboxScan()
+        self._in_flight = InFlightFiles()
+        self._hints = ChangeHints(root)
+        self._watcher = FolderWatcher(root, self._hints)
+        self._pickup = FilePickup(
+            root, emit, settling=self._settling, in_flight=self._in_flight, hints=self._hints
+        )
+        self._ignored_log = IgnoredFileLog()
+        self._ignored = IgnoredFiles()
+        self._scan = InboxScan()
         self._trouble: str | None = None
-        self._next_look = 0.0
-        self._read_anew = 0.0
-        self._told: tuple[InboxScanned, int] | None = None
-        self._pulse = Liveness(LONGEST_LOOK)
-        self._stop = threading.Event()
+        self._next_scan = 0.0
+        self._next_reread = 0.0
+        self._next_retry: float | None = None
+        self._reported: tuple[InboxScanned, int] | None = None
+        self._liveness = Liveness(LONGEST_TURN)
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch and look. The folder is made where it is missing.
+        """Begin to watch and scan; make the folder if it is missing.
 
-        Raises ConfigError if it can't be made, OwnerError if it is another host's.
+        Raise ConfigError if it can't be made, OwnerError if it belongs to another host.
         """
         try:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"the inbox {self._root} can't be made: {error.strerror}") from error
         if self._ownership is not None:
-            self._ownership.begin()
+            self._ownership.claim()
         restore_aside(self._root)
-        self._watch.start()
+        self._watcher.start()
         self._thread.start()
 
     def stop(self, patience: float = 10.0) -> None:
-        """End the thread, within so many seconds, and the watch; files that have not settled stay there."""
+        """Stop the thread, within so many seconds, and the watch; files that have not settled stay there."""
         if self._thread.ident is None:
             return  # never started
-        self._stop.set()
-        self._bell.ring()
+        self._stopping.set()
+        self._hints.add_everything()
         self._thread.join(patience)
-        self._watch.stop()
+        self._watcher.stop()
 
     @property
     def alive(self) -> bool:
@@ -121,46 +125,46 @@ class Inbox:
 
     @property
     def healthy(self) -> bool:
-        """Whether it looks, and no look hangs; it sees to the watch itself."""
-        return self.alive and not self._pulse.stalled
+        """Whether its thread runs and no turn hangs; the thread itself checks the watch."""
+        return self.alive and not self._liveness.stalled
 
-    def holds(self, path: str) -> bool:
-        """Whether a file lies at this path, as far as is known; any thread may ask."""
-        look = self._look
+    def has_file(self, path: str) -> bool:
+        """Return whether a file lies at this path, as far as is known; any thread may ask."""
+        scan = self._scan
         spellings = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
-        return any(one in look.files for one in spellings) or any(map(path.startswith, look.unreadable))
+        return any(name in scan.files for name in spellings) or any(map(path.startswith, scan.unreadable))
 
     def remove(self, path: str, identity: tuple[int, ...]) -> bool:
-        """Take out an accepted file if it is still the one that was read; a newer one stays or is put back.
+        """Remove an accepted file if it is still the one that was read; a newer one stays or is put back.
 
-        False where it stays although it was taken: it is to be kept, can't be removed, or was too large to
-        be read whole. Then it is remembered, and not taken again as long as it looks the same. Any thread
-        may call this.
+        Return False if the file stays although it was accepted: it is to be kept, can't be removed, or was
+        too large to be read whole. It is then remembered, and not taken again as long as it looks the same.
+        Any thread may call this.
         """
         try:
             return self._remove(path, identity)
         finally:
-            self._back(path)
+            self._release(path)
 
-    def leave(self, path: str, why: str | None, seconds: float) -> None:
-        """Let a file that was handed on lie there for so long, told of; then it is as new. Any thread."""
-        self._stay(path, why, seconds)
-        self._back(path)
+    def defer(self, path: str, why: str | None, seconds: float) -> None:
+        """Let a file that was handed over stay for so long, reported; then treat it as new. Any thread."""
+        self._keep_file(path, why, seconds)
+        self._release(path)
 
-    def _back(self, path: str) -> None:
-        """It is dealt with: others may go out, and it is no longer waited for."""
-        if self._handed.back(path):
-            self._bell.ring()
+    def _release(self, path: str) -> None:
+        """Note that the engine has dealt with a file: others may be handed over."""
+        if self._in_flight.release(path):
+            self._hints.add_everything()
         else:
-            self._bell.hint(path)
+            self._hints.add(path)
 
-    def _stay(self, path: str, why: str | None, seconds: float | None = None) -> None:
-        self._handed.stay(path, why, seconds)
-        self._bell.hint(path)  # so that it is told of at once, not at the next full look
+    def _keep_file(self, path: str, why: str | None, seconds: float | None = None) -> None:
+        self._in_flight.keep(path, why, seconds)
+        self._hints.add(path)  # so that it is reported at once, not at the next full scan
 
     def _remove(self, path: str, identity: tuple[int, ...]) -> bool:
         if identity[2] > MAX_BYTES:
-            self._stay(path, TOO_LARGE)
+            self._keep_file(path, TOO_LARGE)
             return False
         if self._keep:
             return False
@@ -171,121 +175,140 @@ class Inbox:
             with suppress(OSError):
                 found = identify(self._root, path)
                 if found is not None and found[:4] == identity[:4]:
-                    self._handed.ignore(path, found)  # to be put back has changed its ctime
-            self._stay(path, f"it was taken, but can't be removed: {error.strerror}")
+                    self._in_flight.ignore(path, found)  # the failed removal has changed its ctime
+            self._keep_file(path, f"it was taken, but can't be removed: {error.strerror}")
             return False
-        log.info("%s has changed since it was taken; the new one is a request of its own", path)
-        self._bell.hint(path)
+        log.info(
+            "%s has changed since it was taken; the new version is a new request", path, extra={"file": path}
+        )
+        self._hints.add(path)
         return True
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self._stopping.is_set():
             began = time.monotonic()
-            with self._pulse:
-                self._look_safely(self._bell.take())
-            self._stop.wait(min(max(BREATH, time.monotonic() - began), LONGEST_BREATH))
-            self._bell.wait(self._wait())
+            with self._liveness:
+                next_turn = self._turn_safely(self._hints.take())
+            self._stopping.wait(min(max(SHORTEST_PAUSE, time.monotonic() - began), LONGEST_PAUSE))
+            self._hints.wait(max(0.0, next_turn - time.monotonic()))
 
-    def _look_safely(self, hints: set[str] | None) -> None:
+    def _turn_safely(self, hints: set[str] | None) -> float:
+        """Scan, hand over what is due, and report. Return the time of the next turn."""
         try:
-            now = time.monotonic()
-            if self._wants_full_look(hints, now):
-                self._look_at_all(now)
-            elif hints and self._trouble is None:
-                self._look_at(hints, now)
-            self._take_due(now)
+            self._turn(hints, time.monotonic())
         except OSError as error:
-            self._note(f"the inbox {self._root} can't be read: {error.strerror}")
-            self._next_look = time.monotonic() + min(POLL, self._interval)
-        except Exception:  # a thread's top: one file that trips us must not end the watch over all others
-            log.exception("the inbox could not be looked at in an unforeseen way")
-            self._stop.wait(min(POLL, self._interval))
-        self._report()
+            self._set_trouble(f"the inbox {self._root} can't be read: {error.strerror}")
+            self._next_scan = time.monotonic() + min(POLL, self._interval)
+        except (
+            Exception
+        ):  # the top of a thread: an error with one file must not end the watch over the others
+            log.exception("mjwatch could not scan the inbox because of an unexpected error")
+            self._stopping.wait(min(POLL, self._interval))
+        settling, in_flight = self._settling.status(time.monotonic()), self._in_flight.status()
+        next_turn = self._next_turn(settling, in_flight)
+        self._report(settling, in_flight)
+        return next_turn
 
-    def _wants_full_look(self, hints: set[str] | None, now: float) -> bool:
-        """Whether to look at more than what was hinted at.
-
-        Where the inbox itself was exchanged nothing is what it was. And kept files are known by their paths:
-        before one is taken it must be clear which others are gone.
-        """
-        if hints is None or now >= self._next_look or place_of(self._root) != self._look.place:
-            return True
-        if self._trouble is None and now >= (self._handed.next_due() or math.inf):
-            return True  # only a look at all makes what was left for a while new again
-        return self._keep and bool(self._settling.due(now))
-
-    def _look_at_all(self, now: float) -> None:
-        anew = now >= self._read_anew or self._watch.remote is not None
-        look = self._listing.look(now, anew=anew)
-        if anew:
-            self._read_anew = now + READ_ANEW
-        self._told = None  # what was found is told even if it is what was found before
-        self._note(self._ownership.trouble(look) if self._ownership is not None else None)
-        self._watch.check(look.folders, now)
-        self._settling.least = REMOTE_SETTLE if self._watch.remote is not None else 0.0
-        if self._trouble is None:
-            self._learn(look, now)
-        hears = self._watch.hears and self._watch.remote is None and self._trouble is None
-        self._next_look = time.monotonic() + (self._interval if hears else min(POLL, self._interval))
-
-    def _learn(self, look: InboxScan, now: float) -> None:
-        """What is there by now, and with that what is gone."""
-        self._look = look
-        self._settling.keep_only(look.files)
-        self._handed.tidy(look.files)
-        for path, identity in look.files.items():
-            self._taking.notice(path, identity, now)
-
-    def _look_at(self, hints: set[str], now: float) -> None:
-        for path in hints:
-            try:
-                identity = self._listing.look_at(path)
-            except OSError:
-                self._bell.ring()  # a full look knows what to do where one folder can't be read
-                continue
-            if identity is None:
-                self._look.files.pop(path, None)
-                self._settling.taken(path)
-            else:
-                self._look.files[path] = identity
-                self._taking.notice(path, identity, now)
-
-    def _take_due(self, now: float) -> None:
+    def _turn(self, hints: set[str] | None, now: float) -> None:
+        """Scan what may have changed, then pick up the files that are due."""
+        if hints is None or self._needs_full_scan(now):
+            self._scan_all(now)
+        elif hints and self._trouble is None:
+            self._scan_hinted(hints, now)
         if self._trouble is not None:
             return
         for path, identity in self._settling.due(now):
-            if self._stop.is_set() or self._handed.full:
+            if self._stopping.is_set() or self._in_flight.is_full:
                 break
-            self._taking.take(path, identity, now)
-        self._taking.tidy(now)
+            self._pickup.pick_up(path, identity, now)
+        if self._pickup.holds_contents:
+            self._pickup.release_contents(now)
 
-    def _note(self, trouble: str | None) -> None:
-        """What keeps us from taking anything, told when it comes and when it goes."""
+    def _needs_full_scan(self, now: float) -> bool:
+        """Return whether to scan more than what the hints name.
+
+        If the inbox itself was exchanged, nothing is known any more. And kept files are known by their paths:
+        before a file is taken it must be clear which others are gone.
+        """
+        if now >= self._next_scan or folder_identity(self._root) != self._scan.root_identity:
+            return True
+        if self._trouble is None and self._next_retry is not None and now >= self._next_retry:
+            return True  # only a full scan makes deferred files new again
+        return self._keep and bool(self._settling.due(now))
+
+    def _scan_all(self, now: float) -> None:
+        reread = now >= self._next_reread or self._watcher.remote is not None
+        scan = self._scanner.scan(now, reread=reread)
+        if reread:
+            self._next_reread = now + REREAD
+        self._reported = None  # a full scan is reported even if it found nothing new
+        self._set_trouble(self._ownership.check(scan) if self._ownership is not None else None)
+        self._watcher.check(scan.folders, now)
+        self._settling.set_least_quiet(REMOTE_SETTLE if self._watcher.remote is not None else 0.0)
+        if self._trouble is None:
+            self._apply(scan, now)
+        relies_on_events = (
+            self._watcher.is_complete and self._watcher.remote is None and self._trouble is None
+        )
+        interval = self._interval if relies_on_events else min(POLL, self._interval)
+        self._next_scan = time.monotonic() + interval
+
+    def _apply(self, scan: InboxScan, now: float) -> None:
+        """Note which files are there, and so which are gone."""
+        self._scan = scan
+        self._settling.keep_only(scan.files)
+        self._in_flight.forget_absent(scan.files)
+        for path, identity in scan.files.items():
+            self._pickup.notice(path, identity, now)
+
+    def _scan_hinted(self, hints: set[str], now: float) -> None:
+        """Look at these files only; ``ChangeHints`` has checked that their names are those of requests."""
+        for path in hints:
+            try:
+                identity = identify(self._root, path)
+            except OSError:
+                self._hints.add_everything()  # a full scan handles a folder that can't be read
+                continue
+            if identity is None:
+                self._scan.files.pop(path, None)
+                self._settling.forget(path)
+            else:
+                self._scan.files[path] = identity
+                self._pickup.notice(path, identity, now)
+
+    def _set_trouble(self, trouble: str | None) -> None:
+        """Log what keeps mjwatch from taking anything when it comes and when it goes."""
         if trouble is not None and trouble != self._trouble:
             log.error("%s", trouble)
         elif trouble is None and self._trouble is not None:
             log.info("the inbox %s can be used again", self._root)
         self._trouble = trouble
 
-    def _report(self) -> None:
-        left = IgnoredFiles()
-        for path, why in (*self._settling.stuck(time.monotonic()), *self._handed.staying()):
-            left.add(path, why)
-        left.add_all(self._look.left)
-        self._teller.tell(left.first, left.counts)
-        waiting = len(self._settling) + self._handed.pending()
-        out = self._handed.out
-        found = InboxScanned(waiting, tuple(left.first), dict(left.counts), self._trouble, out)
-        if (found, out) != self._told:
-            self._put(found)
-        self._told = (found, out)
+    def _report(self, settling: SettlingStatus, in_flight: InFlightStatus) -> None:
+        ignored = IgnoredFiles()
+        for path, why in (*settling.stalled, *in_flight.kept):
+            ignored.add(path, why)
+        if self._scan.ignored.first:
+            ignored.add_all(self._scan.ignored)
+        if ignored != self._ignored:
+            self._ignored_log.update(ignored)
+            self._ignored = ignored
+        waiting = settling.waiting + in_flight.deferred
+        first, counts = tuple(ignored.first), dict(ignored.counts)
+        report = (
+            InboxScanned(waiting, first, counts, self._trouble, in_flight.in_flight),
+            in_flight.in_flight,
+        )
+        if report != self._reported:
+            self._emit(report[0])
+        self._reported = report
 
-    def _wait(self) -> float:
-        """Seconds until something is due."""
-        due = [self._next_look]
+    def _next_turn(self, settling: SettlingStatus, in_flight: InFlightStatus) -> float:
+        """Return when something is due; hints that come before end the wait."""
+        self._next_retry = in_flight.next_retry
+        times = [self._next_scan]
         if self._trouble is None:
-            due += [time for time in (self._handed.next_due(),) if time is not None]
-            settled = self._settling.next_due()
-            if settled is not None and not self._handed.full:
-                due.append(settled)
-        return max(0.0, min(due) - time.monotonic())
+            times.append(self._next_scan if in_flight.next_retry is None else in_flight.next_retry)
+            if settling.next_due is not None and not in_flight.is_full:
+                times.append(settling.next_due)
+        return min(times)

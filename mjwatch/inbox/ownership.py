@@ -1,4 +1,4 @@
-"""Who takes prompt files out of an inbox: the one host and journal that a marker in the inbox names.
+"""Make sure that one host and one journal take prompt files out of an inbox: a marker file names them.
 
 The marker travels with a synced inbox, so that a daemon on another machine sees it. It never expires: only a
 person knows whether the other machine is gone for good. It also tells an inbox from the empty folder that is
@@ -16,9 +16,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import OwnerError
-from mjwatch.filesystem.files import durable_copy, fsync_folder
-from mjwatch.inbox.filenames import MARKER
-from mjwatch.inbox.watcher import place_of
+from mjwatch.filesystem.files import durable_copy, folder_identity, fsync_folder
+from mjwatch.inbox.filenames import OWNER_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,16 +30,17 @@ _TEMPORARY = ".~mjwatch-owner.tmp"
 _LONGEST = 4096
 
 NOT_MOUNTED = (
-    "the inbox {root} is empty and is not the folder that it was: is its disk mounted?"
-    " Nothing is taken until it is back, or something lies in it"
+    "the inbox {root} is empty and is not the same folder as before: is its disk mounted?"
+    " mjwatch takes nothing until the folder is back or a file lies in it"
 )
 ANOTHER_JOURNAL = (
     "the inbox {root} now belongs to another mjwatch on this machine, with another state folder; nothing is"
     " taken here. Stop one of the two, then start the other again"
 )
 UNKNOWN = (
-    "the inbox {root} keeps prompt files of which this journal knows nothing, so nothing is taken. Take away"
-    " what has its pictures already, then stop mjwatch and start it with `mjwatch run --accept-existing`"
+    "the inbox {root} keeps prompt files that this journal does not know, so nothing is taken. Remove the"
+    " files that have their pictures already, then stop mjwatch and start it with"
+    " `mjwatch run --accept-existing`"
 )
 
 
@@ -58,7 +58,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class OwnershipFacts:
-    """What is known of the inbox beforehand, and what a person has said at the start.
+    """What is known about the inbox beforehand, and what a person has decided at the start.
 
     ``known``: this journal has owned it before. ``has_files``: the journal knows of taken files. ``keep``:
     taken files stay in it.
@@ -72,9 +72,12 @@ class OwnershipFacts:
 
 
 def owner_of(root: Path) -> Owner | None:
-    """The owner in the inbox's marker; None where there is none. One that can't be read is a stranger's."""
+    """Return the owner that the inbox's marker names; None if there is no marker.
+
+    A marker that can't be read names an unknown owner.
+    """
     try:
-        found = json.loads(_read(root / MARKER))
+        found = json.loads(_read(root / OWNER_FILE))
         return Owner(*(str(found[key])[:200] for key in ("host", "machine", "journal")))
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -83,84 +86,84 @@ def owner_of(root: Path) -> Owner | None:
 
 
 class Ownership:
-    """Of one inbox, by this process."""
+    """The ownership of one inbox by this process."""
 
-    def __init__(self, root: Path, owner: Owner, claims: OwnershipFacts) -> None:
+    def __init__(self, root: Path, owner: Owner, facts: OwnershipFacts) -> None:
         self._root = root
         self._owner = owner
-        self._claims = claims
-        self._place: tuple[int, int] | None = None
+        self._facts = facts
+        self._folder: tuple[int, int] | None = None
         self._marked: tuple[int, int] | None = None
-        self._in_order = not claims.keep or claims.accept_existing
-        self._complained = False
+        self._is_known = not facts.keep or facts.accept_existing
+        self._has_complained = False
 
-    def begin(self) -> None:
-        """Refuse an inbox that is somebody else's: raises OwnerError with who that is."""
+    def claim(self) -> None:
+        """Raise OwnerError, with the owner's name, if the inbox belongs to another host."""
         found = owner_of(self._root)
         if found is None or self._is_ours(found):
             return
-        if self._claims.take_over:
-            log.warning("the inbox %s is taken over from %s", self._root, _name_of(found))
-            self._write(self._owner if self._in_order else _without_journal(self._owner))
+        if self._facts.take_over:
+            log.warning("mjwatch takes over the inbox %s from %s", self._root, _name_of(found))
+            self._write(self._owner if self._is_known else _without_journal(self._owner))
             return
         raise OwnerError(
             f"the inbox {self._root} belongs to mjwatch on {_name_of(found)}, which takes its prompt files",
             "stop it there for good, then `mjwatch run --take-over` here",
         )
 
-    def trouble(self, look: InboxScan) -> str | None:
-        """Why nothing may be taken now, after a full look at the inbox; None where all is in order."""
+    def check(self, scan: InboxScan) -> str | None:
+        """Return why nothing may be taken now, after a full scan of the inbox; None if all is in order."""
         found = owner_of(self._root)
-        place = place_of(self._root)
+        folder = folder_identity(self._root)
         if found is not None and not self._is_ours(found):
             return (
                 f"the inbox {self._root} now belongs to mjwatch on {_name_of(found)}; nothing is taken here"
             )
-        if found is not None and place == self._marked and found.journal not in ("", self._owner.journal):
-            return ANOTHER_JOURNAL.format(root=self._root)  # to write ours over it would begin a quarrel
-        if found is None and look.empty and (self._claims.known or self._place) and place != self._place:
+        if found is not None and folder == self._marked and found.journal not in ("", self._owner.journal):
+            return ANOTHER_JOURNAL.format(root=self._root)  # writing our marker over it would begin a fight
+        if found is None and scan.is_empty and (self._facts.known or self._folder) and folder != self._folder:
             return NOT_MOUNTED.format(root=self._root)
-        self._place = place
-        if not self._in_order and not self._knows(found, look):
+        self._folder = folder
+        if not self._is_known and not self._knows_files(found, scan):
             if found is None:
                 self._write(_without_journal(self._owner))
             return UNKNOWN.format(root=self._root)
-        self._in_order = True
+        self._is_known = True
         if found == self._owner or self._write(self._owner):
-            self._marked = place
+            self._marked = folder
         return None
 
-    def _knows(self, found: Owner | None, look: InboxScan) -> bool:
-        """Whether what is kept in the inbox is known to this journal, or nothing is."""
-        if not look.files or (found is not None and found.journal == self._owner.journal):
+    def _knows_files(self, found: Owner | None, scan: InboxScan) -> bool:
+        """Return whether this journal knows the files that are kept in the inbox, or there are none."""
+        if not scan.files or (found is not None and found.journal == self._owner.journal):
             return True
-        return found is None and self._claims.has_files
+        return found is None and self._facts.has_files
 
     def _is_ours(self, found: Owner) -> bool:
         return found.machine == self._owner.machine
 
     def _write(self, owner: Owner) -> bool:
-        """Mark the inbox; whether that could be done."""
+        """Write the marker; return whether that succeeded."""
         note = {"note": "the one mjwatch that takes prompt files from this folder"}
         text = json.dumps(note | asdict(owner), indent=1)
         temporary = self._root / _TEMPORARY
         try:
             temporary.unlink(missing_ok=True)
             durable_copy(temporary, f"{text}\n".encode())
-            temporary.replace(self._root / MARKER)
+            temporary.replace(self._root / OWNER_FILE)
             fsync_folder(self._root)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            if not self._complained:
-                log.warning("the inbox %s can't be marked as ours: %s", self._root, error.strerror)
-            self._complained = True
+            if not self._has_complained:
+                log.warning("mjwatch can't mark the inbox %s as its own: %s", self._root, error.strerror)
+            self._has_complained = True
             return False
         return True
 
 
 def _read(marker: Path) -> bytes:
-    """The beginning of a regular file; a pipe is not waited for, and a link not followed. Raises OSError."""
+    """Return the beginning of a regular file; never wait for a pipe or follow a link. Raise OSError."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(marker, flags)
     try:
@@ -174,4 +177,4 @@ def _without_journal(owner: Owner) -> Owner:
 
 
 def _name_of(owner: Owner) -> str:
-    return f'"{owner.host}"' if owner.host else f"an unknown host ({MARKER} can't be read)"
+    return f'"{owner.host}"' if owner.host else f"an unknown host ({OWNER_FILE} can't be read)"

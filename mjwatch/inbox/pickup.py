@@ -1,132 +1,268 @@
-"""Takes files out of the settled ones: reads each twice alike, looks around it, and hands it on."""
+"""Pick up settled files: read each twice alike, gather what it refers to, and hand it to the engine.
+
+A file that was handed over is in flight until the engine reports what became of it. Until it is in the
+journal it is held in memory, so only a limited number is in flight at a time, however many files have come.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 from mjwatch.events import FileSettled
 from mjwatch.filesystem.files import identify, read_alike, read_unchanged
-from mjwatch.inbox import filenames as companions
-from mjwatch.inbox.filenames import came_together, is_manifest_name, is_prompt_name, says_ready
+from mjwatch.inbox import filenames
 from mjwatch.inbox.references import ReferenceFinder
 from mjwatch.inbox.settling import AGAIN
 from mjwatch.jobs.intake import sha256
 from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from pathlib import Path
 
     from mjwatch.inbox.filenames import CompanionManifest
-    from mjwatch.inbox.in_flight import InFlightFiles
+    from mjwatch.inbox.references import ReferenceScan
     from mjwatch.inbox.settling import Settling
     from mjwatch.inbox.watcher import ChangeHints
     from mjwatch.model import Identity, References
 
 PAGE_BYTES = 256 * 1024
-"""A page for people is not longer."""
+"""No page for people is longer."""
+
+MOST_FILES = 500
+MOST_BYTES = 64 * 1024 * 1024
+"""So much may be in flight at a time; a single file always may."""
+
+REMEMBERED = 600.0
+"""Seconds for which the names of files that are gone are remembered: their companions may come late."""
+
+
+class InFlightStatus(NamedTuple):
+    """All files that were handed over, in figures.
+
+    ``in_flight``: how many the engine has not dealt with yet; they may still be kept for a while.
+    ``kept``: files that stay in the inbox although they were handed over, and why. ``deferred``: how many
+    stay for a time only, without a reason to report. ``next_retry``: when the next of these is new again.
+    """
+
+    in_flight: int
+    is_full: bool
+    kept: list[tuple[str, str]]
+    deferred: int
+    next_retry: float | None
+
+
+class InFlightFiles:
+    """The files that were handed to the engine, by path; any thread may use this."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._identities: dict[str, Identity] = {}
+        self._sizes: dict[str, int] = {}
+        self._total_size = 0
+        self._remembered: dict[str, tuple[float, Identity]] = {}
+        self._retry_at: dict[str, float] = {}
+        self._kept: dict[str, str] = {}
+
+    def add(self, path: str, identity: Identity, size: int) -> None:
+        """Note that a file is handed over now; it takes ``size`` bytes of memory."""
+        with self._lock:
+            self._identities[path] = identity
+            self._total_size += size - self._sizes.get(path, 0)
+            self._sizes[path] = size
+            self._remembered[path] = (self._monotonic(), identity)
+            self._kept.pop(path, None)
+            self._retry_at.pop(path, None)
+
+    def ignore(self, path: str, identity: Identity) -> None:
+        """Treat this file as handled as long as it looks so."""
+        with self._lock:
+            self._identities[path] = identity
+
+    def release(self, path: str) -> bool:
+        """Note that the engine has dealt with a file. Return whether that makes room for others."""
+        with self._lock:
+            was_full = self._is_full()
+            self._total_size -= self._sizes.pop(path, 0)
+            return was_full
+
+    def keep(self, path: str, why: str | None, seconds: float | None = None) -> None:
+        """Let a file stay in the inbox, reported if there is a ``why``; after ``seconds`` it is new again."""
+        with self._lock:
+            if why is not None:
+                self._kept[path] = why
+            if seconds is not None:
+                self._retry_at[path] = self._monotonic() + seconds
+
+    def is_handled(self, path: str, identity: Identity) -> bool:
+        """Return whether the file was handed over, or is to be ignored, and still looks so."""
+        return self._identities.get(path) == identity
+
+    def last_identity(self, path: str) -> Identity | None:
+        """Return how a file of that name looked when it was handed over; it may be gone, but not for long."""
+        with self._lock:
+            identity = self._identities.get(path)
+            if identity is None and path in self._remembered:
+                identity = self._remembered[path][1]
+            return identity
+
+    def files_in(self, folder: str) -> list[str]:
+        """Return the paths that ``last_identity`` knows in this folder itself, given as a prefix of paths."""
+        with self._lock:
+            names = {*self._identities, *self._remembered}
+        return [path for path in names if path.startswith(folder) and "/" not in path[len(folder) :]]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more files should be handed over at the moment."""
+        with self._lock:
+            return self._is_full()
+
+    def _is_full(self) -> bool:
+        return len(self._sizes) >= MOST_FILES or self._total_size >= MOST_BYTES
+
+    def forget_absent(self, present: Container[str]) -> None:
+        """Forget the files that are gone from the inbox, and those that have stayed for their time."""
+        now = self._monotonic()
+        with self._lock:
+            forgotten = {path for path, at in self._retry_at.items() if at <= now}
+            forgotten |= {path for path in self._identities if path not in present}
+            for path in forgotten:
+                for table in (self._identities, self._retry_at, self._kept):
+                    table.pop(path, None)
+            for path in [path for path, (at, _) in self._remembered.items() if now - at > REMEMBERED]:
+                del self._remembered[path]
+
+    def status(self) -> InFlightStatus:
+        """Return how many files are in flight, which stay in the inbox, and when the next is new again."""
+        with self._lock:
+            return InFlightStatus(
+                len(self._sizes),
+                self._is_full(),
+                sorted(self._kept.items()),
+                len(self._retry_at.keys() - self._kept.keys()),
+                min(self._retry_at.values(), default=None),
+            )
 
 
 class FilePickup:
-    """Of one inbox, in its one thread. ``now`` is always in seconds of the clock that settling goes by."""
+    """The pickup of one inbox, in its one thread. ``now`` is in seconds of the clock that settling uses."""
 
     def __init__(
         self,
         root: Path,
-        put: Callable[[FileSettled], None],
+        emit: Callable[[FileSettled], None],
         *,
         settling: Settling,
-        handed: InFlightFiles,
-        bell: ChangeHints,
+        in_flight: InFlightFiles,
+        hints: ChangeHints,
     ) -> None:
         self._root = root
-        self._put = put
+        self._emit = emit
         self._settling = settling
-        self._handed = handed
-        self._bell = bell
-        self._neighbours = ReferenceFinder(root)
+        self._in_flight = in_flight
+        self._hints = hints
+        self._references = ReferenceFinder(root)
+        self.holds_contents = False
+        """Whether ``release_contents`` has something to release."""
 
     def notice(self, path: str, identity: Identity, now: float) -> None:
-        """A look has found this file, looking so."""
-        if self._handed.knows(path, identity) or not self._settling.see(path, identity, now):
+        """Take note of a file that a scan has found, looking so."""
+        if self._in_flight.is_handled(path, identity):
             return
-        is_manifest = is_manifest_name(_name(path))
-        if says_ready(_name(path)) and not is_manifest:
-            return  # it is due at once, and looked around for then
+        is_manifest = _is_manifest(path)
+        file = self._settling.observe(path, identity, now)
+        if file is None or (file.is_ready and not is_manifest):
+            return  # a file that is marked ready is due at once, and what it refers to is found then
         try:
             data = read_unchanged(self._root, path, identity, MAX_BYTES)
         except OSError:
-            data = None  # when it is due, that is told
+            data = None  # reported when the file is due
         if is_manifest:
-            if data is None or not companions.may_be_ours(data):
-                self._settling.taken(path)
-                self._handed.ignore(path, identity)
+            if data is None or not filenames.may_be_manifest(data):
+                self._settling.forget(path)
+                self._in_flight.ignore(path, identity)
         elif data is not None:
-            self._neighbours.survey(path, data, now)  # from now on what it refers to settles too
+            self._find_references(path, data, now)  # from now on what the file refers to settles too
 
-    def take(self, path: str, identity: Identity, now: float) -> None:
-        """It has been quiet: hand it on, unless there is a reason to wait longer."""
+    def pick_up(self, path: str, identity: Identity, now: float) -> None:
+        """Hand over a file that has been quiet, unless there is a reason to wait longer."""
         try:
             data = read_alike(self._root, path, identity, MAX_BYTES)
         except FileNotFoundError:
-            self._settling.taken(path)
+            self._settling.forget(path)
+            return
         except OSError as error:
-            self._settling.unreadable(path, f"it can't be read: {error.strerror}", now)
-        else:
-            if data is None:
-                self._settling.changed(path, now)
-                self._bell.hint(path)  # how it looks by now
-            elif not (_is_unfinished(data, path) and self._settling.unfinished(path)):
-                self._take_whole(path, data, identity, now)
-
-    def tidy(self, now: float) -> None:
-        """Let go what was kept for one round of taking."""
-        self._neighbours.forget(now)
-
-    def _take_whole(self, path: str, data: bytes, identity: Identity, now: float) -> None:
-        if is_manifest_name(_name(path)):
-            self._take_manifest(path, data, identity)
+            self._settling.mark_unreadable(path, f"it can't be read: {error.strerror}", now)
             return
-        found = self._neighbours.survey(path, data, now)
-        wait = self._neighbours.wait(found, now, self._settling.quiet, self._settling.patience)
+        is_manifest = _is_manifest(path)
+        if data is None:
+            self._settling.restart(path, now)
+            self._hints.add(path)  # so that its new look is noticed
+        elif _is_unfinished(data, path, is_manifest) and self._settling.extend_wait(path):
+            return
+        elif is_manifest:
+            self._pick_up_manifest(path, data, identity)
+        else:
+            self._pick_up_prompt(path, data, identity, now)
+
+    def release_contents(self, now: float) -> None:
+        """Release the contents that were read for one round of pickups."""
+        self.holds_contents = False
+        self._references.release_contents(now)
+
+    def _find_references(self, path: str, data: bytes, now: float) -> ReferenceScan:
+        found = self._references.find(path, data, now)
+        self.holds_contents |= bool(found.defaults or found.wildcards or found.pictures or found.missing)
+        return found
+
+    def _pick_up_prompt(self, path: str, data: bytes, identity: Identity, now: float) -> None:
+        found = self._find_references(path, data, now)
+        wait = self._references.remaining_wait(found, now, self._settling.quiet, self._settling.patience)
         if wait > 0:
-            waits_for = ", ".join([*found.missing, *found.unreadable]) or "what it refers to"
-            self._settling.put_off(path, now + wait, f"it waits for {waits_for}")
+            awaited = ", ".join([*found.missing, *found.unreadable]) or "what it refers to"
+            self._settling.postpone(path, now + wait, f"it waits for {awaited}")
             return
-        around = self._neighbours.gather(found)
-        if around is None:
-            self._settling.put_off(path, now + AGAIN, "it waits for a picture")
+        references = self._references.read(found)
+        if references is None:
+            self._settling.postpone(path, now + AGAIN, "it waits for a picture")
         else:
-            self._hand_on(FileSettled(path, data, identity[3] / 1e9, identity, around))
+            self._hand_over(FileSettled(path, data, identity[3] / 1e9, identity, references), identity)
 
-    def _take_manifest(self, path: str, data: bytes, identity: Identity) -> None:
-        manifest = companions.read_companions(data)
-        beside = None if manifest is None else self._prompt_file_of(path, identity, manifest)
-        if manifest is None or beside is None:
-            if not (manifest and _came_as_folder(path, manifest) and self._settling.unfinished(path)):
-                self._hand_on(FileSettled(path, data, identity[3] / 1e9, identity))
-            return
-        others = self._pages_of(path, manifest)
-        self._hand_on(FileSettled(path, data, identity[3] / 1e9, identity, beside=beside, others=others))
+    def _pick_up_manifest(self, path: str, data: bytes, identity: Identity) -> None:
+        manifest = filenames.read_companions(data)
+        prompt_file = None if manifest is None else self._prompt_file_of(path, identity, manifest)
+        mtime = identity[3] / 1e9
+        if manifest is not None and prompt_file is not None:
+            pages = self._pages_of(path, manifest)
+            self._hand_over(
+                FileSettled(path, data, mtime, identity, beside=prompt_file, others=pages), identity
+            )
+        elif not (manifest and _came_as_folder(path, manifest) and self._settling.extend_wait(path)):
+            self._hand_over(FileSettled(path, data, mtime, identity), identity)
 
     def _prompt_file_of(self, path: str, identity: Identity, manifest: CompanionManifest) -> str | None:
-        """The prompt file that the manifest came with: by its name, or the only one in a folder of ours.
+        """Return the prompt file that the manifest came with.
 
-        A file of that name may be there for reasons of its own; so the two came together, or in one folder.
+        That is the one it names, or the only one in a folder that is named like an outbox folder. A file of
+        the name may be there for reasons of its own; so the two must have come together, or in one folder.
         """
-        if manifest.asks:
+        if manifest.is_request:
             return None
-        folder, whole = _folder(path), _came_as_folder(path, manifest)
+        folder, is_whole = _folder(path), _came_as_folder(path, manifest)
         for other in (folder + name for name in manifest.prompt_files):
-            look = self._settling.look_of(other) or self._handed.look_of(other)
-            if look is not None and (whole or came_together(look, identity)):
+            seen = self._settling.last_identity(other) or self._in_flight.last_identity(other)
+            if seen is not None and (is_whole or filenames.came_together(seen, identity)):
                 return other
-        near = {*self._settling.beside(folder), *self._handed.beside(folder)}
-        prompts = [other for other in near if is_prompt_name(_name(other))]
-        return prompts[0] if len(prompts) == 1 and whole else None
+        nearby = {*self._settling.files_in(folder), *self._in_flight.files_in(folder)}
+        prompts = [other for other in nearby if not _is_manifest(other)]
+        return prompts[0] if len(prompts) == 1 and is_whole else None
 
     def _pages_of(self, path: str, manifest: CompanionManifest) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """The pages that came with it and are still as we wrote them."""
+        """Return the pages that came with the manifest and are still as mjwatch wrote them."""
         found = []
         for name, digest in manifest.pages.items():
             page = _folder(path) + name
@@ -139,21 +275,23 @@ class FilePickup:
                 found.append((page, identity))
         return tuple(found)
 
-    def _hand_on(self, file: FileSettled) -> None:
-        size = len(file.data) + _size(file.around)
-        self._settling.taken(file.path)
-        self._handed.put(file.path, file.identity, size)  # type: ignore[arg-type]
-        self._put(file)
+    def _hand_over(self, file: FileSettled, identity: Identity) -> None:
+        self._in_flight.add(file.path, identity, len(file.data) + _size(file.around))
+        self._settling.forget(file.path)
+        self._emit(file)
 
 
-def _is_unfinished(data: bytes, path: str) -> bool:
-    if is_manifest_name(_name(path)):
-        return not companions.is_whole(data)
-    return looks_incomplete(data, path)
+def _is_manifest(path: str) -> bool:
+    """Return whether a file that may be a request is a manifest, and not a prompt file."""
+    return path.lower().endswith(filenames.MANIFEST_SUFFIX)
+
+
+def _is_unfinished(data: bytes, path: str, is_manifest: bool) -> bool:
+    return not filenames.is_whole_json(data) if is_manifest else looks_incomplete(data, path)
 
 
 def _came_as_folder(path: str, manifest: CompanionManifest) -> bool:
-    """Whether it lies in a folder that is named as we name those of the outbox."""
+    """Return whether the manifest lies in a folder that is named like its folder of the outbox."""
     folder = _folder(path)[:-1]
     return bool(manifest.job) and folder.endswith(f"-{manifest.job}")
 
@@ -163,10 +301,6 @@ def _folder(path: str) -> str:
     return head + slash
 
 
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
-def _size(around: References) -> int:
-    contents = [data for _, data in around.defaults]
-    return sum(map(len, [*contents, *around.wildcards.values(), *around.images.values()]))
+def _size(references: References) -> int:
+    contents = [data for _, data in references.defaults]
+    return sum(map(len, [*contents, *references.wildcards.values(), *references.images.values()]))

@@ -1,10 +1,9 @@
-"""Removes a taken prompt file with care: only what was read, never what has come in its place.
+"""Remove a taken prompt file, and drop a new one into an inbox, without ever replacing another file.
 
-A rename aside settles the race with whoever writes: what was moved is looked at, then unlinked or put back.
-The name aside holds the whole name, so that a crash in between loses nothing: the next start puts it back,
-and a file that had been taken already is known by its path, content and time.
-
-Puts a prompt file into an inbox as sync tools should: whole, by one rename, replacing nothing.
+Removal takes only the file that was read, never one that has come in its place. A rename aside settles the
+race with whoever writes: the renamed file is checked, then unlinked or put back. Its name holds the whole
+original name, so that a crash in between loses nothing: the next start puts it back, and mjwatch knows a file
+that it has taken already by its path, content and time.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError
-from mjwatch.filesystem.files import durable_copy, durable_folder, fsync_folder
+from mjwatch.filesystem.files import durable_copy, durable_folder, fsync_folder, move_without_replacing
 from mjwatch.inbox.filenames import may_hold_prompts
 
 if TYPE_CHECKING:
@@ -31,30 +30,33 @@ log = logging.getLogger("mjwatch.inbox")
 
 ASIDE_PREFIX = ".~mjwatch-aside-"
 _ASIDE = re.compile(re.escape(ASIDE_PREFIX) + r"[0-9a-f]{8}-.+", re.DOTALL)
-_BEFORE_NAME = len(ASIDE_PREFIX) + 9
-_LONGEST_NAME = 255 - _BEFORE_NAME
+_PREFIX_LENGTH = len(ASIDE_PREFIX) + 9
+_LONGEST_NAME = 255 - _PREFIX_LENGTH
 """Bytes; file systems allow 255."""
+
+TRIES = 1000
+"""So many names are tried for a dropped file."""
 
 
 def remove_taken(file: Path, identity: tuple[int, ...]) -> bool:
-    """Remove it; False, with nothing removed, where another file has taken its place. Gone is removed.
+    """Remove the file; return False, with nothing removed, if another file has taken its place.
 
-    Raises OSError where it can't be removed; then it is where it was.
+    A file that is gone counts as removed. Raise OSError if it can't be removed; then it is where it was.
     """
     try:
-        if not _is(file, identity):
+        if not _is_same(file, identity):
             return False
         if len(os.fsencode(file.name)) > _LONGEST_NAME:
-            file.unlink()  # no room for a name aside: here the check just made must do
+            file.unlink()  # its name has no room for the prefix: the check just made must do
             return True
-        return _remove_by_way_of(file, _aside(file), identity)
+        return _remove_by_rename(file, _aside(file), identity)
     except FileNotFoundError:
         return True
 
 
-def _remove_by_way_of(file: Path, aside: Path, identity: tuple[int, ...]) -> bool:
+def _remove_by_rename(file: Path, aside: Path, identity: tuple[int, ...]) -> bool:
     file.rename(aside)
-    if not _is(aside, identity):
+    if not _is_same(aside, identity):
         _put_back(aside, file)
         return False
     try:
@@ -66,7 +68,7 @@ def _remove_by_way_of(file: Path, aside: Path, identity: tuple[int, ...]) -> boo
 
 
 def restore_aside(root: Path) -> None:
-    """Put back what a crash has left aside, in this folder and below. Only while nothing is being removed."""
+    """Put back what a crash left aside in this folder and below. Call it only while nothing is removed."""
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if may_hold_prompts(name)]
         for name in names:
@@ -76,10 +78,10 @@ def restore_aside(root: Path) -> None:
 
 def _restore(aside: Path) -> None:
     try:
-        if stat.S_ISREG(aside.lstat().st_mode):  # we never put a link there, so whose would it be
-            _put_back(aside, aside.with_name(aside.name[_BEFORE_NAME:]))
+        if stat.S_ISREG(aside.lstat().st_mode):  # mjwatch never puts a link there, so it is not its own
+            _put_back(aside, aside.with_name(aside.name[_PREFIX_LENGTH:]))
     except OSError as error:
-        log.warning("%s can't be put back: %s", aside, error.strerror)
+        log.warning("%s can't be put back: %s", aside, error.strerror, extra={"file": str(aside)})
 
 
 def _aside(file: Path) -> Path:
@@ -87,33 +89,27 @@ def _aside(file: Path) -> Path:
 
 
 def _put_back(aside: Path, file: Path) -> None:
-    """Back under its name, replacing nothing: what stands there by now was written over it."""
-    try:
-        os.link(aside, file, follow_symlinks=False)
-    except FileExistsError:
-        log.info("%s was written anew while it was looked at; the newest one counts", file.name)
-    except (OSError, NotImplementedError):  # a file system without hard links
-        if not file.exists():
-            aside.rename(file)
-            return
-    aside.unlink(missing_ok=True)
+    """Give the file its name back, unless a newer file has that name: the newer one replaces it."""
+    if not move_without_replacing(aside, file):
+        log.info(
+            "%s was written again meanwhile; the newest version counts", file.name, extra={"file": str(file)}
+        )
+        aside.unlink(missing_ok=True)
 
 
-def _is(file: Path, identity: tuple[int, ...]) -> bool:
-    """Whether it is the same by device, inode, size and mtime; a rename changes the ctime."""
+def _is_same(file: Path, identity: tuple[int, ...]) -> bool:
+    """Return whether device, inode, size and mtime are the same; a rename changes the ctime."""
     found = file.lstat()
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) == identity[:4]
 
 
-TRIES = 1000
-
-
 def drop_file(inbox: Path, stem: str, suffix: str, data: bytes, taken: Callable[[str], bool]) -> str:
-    """Drop it as ``<stem>.ready<suffix>``, or ``<stem>-2.ready<suffix>`` and so on; the name that it got.
+    """Drop a file as ``<stem>.ready<suffix>``, or ``<stem>-2.ready<suffix>`` and so on; return its name.
 
-    ``taken(name)`` says whether this content was accepted under that name before: dropped there once more,
-    it would look like a second delivery of the same file. On return the file survives a power cut. Raises
-    MjwatchError where the inbox can't be written.
+    It arrives as sync tools should deliver files: whole, by one rename. ``taken(name)`` says whether this
+    content was accepted under that name before: dropped there once more, it would look like a second delivery
+    of the same file. On return the file survives a power cut. Raise MjwatchError if the inbox can't be
+    written.
     """
     temporary = inbox / f".~mjwatch-{uuid.uuid4().hex}.tmp"
     try:
@@ -121,36 +117,23 @@ def drop_file(inbox: Path, stem: str, suffix: str, data: bytes, taken: Callable[
         durable_copy(temporary, data)
         for number in range(1, TRIES):
             name = _name(stem, number, suffix)
-            if not taken(name) and _move(temporary, inbox / name):
+            if not taken(name) and move_without_replacing(temporary, inbox / name):
                 fsync_folder(inbox)
                 return name
     except OSError as error:
         raise MjwatchError(
-            f"nothing can be put into the inbox {inbox}: {error.strerror}", "see `mjwatch check`"
+            f"mjwatch can't write into the inbox {inbox}: {error.strerror}", "see `mjwatch check`"
         ) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    raise MjwatchError(f"{inbox} has {TRIES} files named {stem} already", "take some of them away")
+    raise MjwatchError(f"{inbox} already has {TRIES} files named {stem}", "remove some of them")
 
 
 def _name(stem: str, number: int, suffix: str) -> str:
-    """A name that the inbox takes: it leaves names alone that begin as temporary and hidden ones do."""
+    """Return a name that the inbox accepts: it ignores names that begin like temporary or hidden ones."""
     stem = stem.lstrip("._~# ") or "prompt"
     base, dot, kind = stem.rpartition(".")
     if kind.lower() != "list":  # moods.list.txt is a list of prompts, moods.list-2.txt is not
         base, dot, kind = stem, "", ""
     return f"{base}{f'-{number}' if number > 1 else ''}{dot}{kind}.ready{suffix}"
-
-
-def _move(source: Path, target: Path) -> bool:
-    """Move without ever replacing a file; False where one is there."""
-    try:
-        os.link(source, target)  # fails where the name is taken, which a rename does not
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links
-        if target.exists():
-            return False
-        source.rename(target)
-    return True

@@ -1,16 +1,17 @@
-"""Decides when a file in the inbox is complete. Pure: identities, bytes and the time come in.
+"""Decide when a file in the inbox is complete. Pure: identities, bytes and the time come in.
 
-A file is complete when it has been quiet for a while: the same device, inode, size, mtime and ctime for so
-many seconds of our own clock since we first saw them so. The file's own times are never compared with now,
-for sync tools carry over the sender's. What looks unfinished gets a longer while, then it is taken as it is.
+A file is complete when it has been quiet for a while: its device, inode, size, mtime and ctime have been the
+same for so many seconds of this machine's clock. The file's own times are never compared with now, because
+sync tools carry over the sender's times. A file that looks unfinished gets a longer wait; then it is taken as
+it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from mjwatch.inbox.filenames import natural, says_ready
+from mjwatch.inbox.filenames import is_marked_ready, natural_key
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -18,142 +19,149 @@ if TYPE_CHECKING:
     from mjwatch.model import Identity
 
 EMPTY_PATIENCE = 6.0
-"""An empty file, or one whose mtime is 1970 (an rsync that was cut off leaves that), waits this many times
-as long as one that merely looks unfinished."""
+"""An empty file, or one whose mtime is in 1970 (an interrupted rsync leaves such a file), waits this many
+times as long as a file that merely looks unfinished."""
 
 LONG = 60.0
-"""Seconds after which a person may wonder what a file waits for."""
+"""Seconds after which a person may ask what a file waits for."""
 
 AGAIN = 0.05
-"""Seconds until a file that changed while it was read is looked at again, if it has no longer wait anyway."""
+"""Seconds until a file that changed while it was read is read again, unless a longer wait applies."""
 
 
 @dataclass(slots=True)
-class _FileSight:
-    """One look of a file: since when it looks so, and when it may be read.
+class SettlingFile:
+    """One file that is not complete yet.
 
-    ``first``: since when there is a file of that name. ``grown``: it looked unfinished, and had its longer
-    while. ``held``: it could not be read. ``why``: what it waits for, in words.
+    ``first_seen``: since when there is a file of that name. ``since``: since when it looks as it does.
+    ``due``: when it may be read. ``is_ready``: its name says that it arrived whole. ``is_extended``: it
+    looked unfinished and was given its longer wait. ``why``: what it waits for, as text.
     """
 
     identity: Identity
-    first: float
+    first_seen: float
     since: float
     due: float
-    grown: bool = False
-    held: bool = False
+    is_ready: bool
+    is_extended: bool = False
+    is_unreadable: bool = False
     why: str = "it is not complete"
 
 
+class SettlingStatus(NamedTuple):
+    """All settling files in figures.
+
+    ``waiting``: how many may still be taken; an unreadable file is reported and not waited for. ``stalled``:
+    files that can't be read or have waited for long, and why. ``next_due``: when the next file may be read.
+    """
+
+    waiting: int
+    stalled: list[tuple[str, str]]
+    next_due: float | None
+
+
 class Settling:
-    """Watches over all files that are not complete yet. All times are seconds of one monotonic clock."""
+    """All files that are not complete yet. All times are seconds of one monotonic clock.
+
+    ``quiet``: seconds that a file must have been quiet. ``patience``: seconds to wait for what may yet come,
+    such as the content of an empty file or a missing picture.
+    """
 
     def __init__(self, settle: float, settle_incomplete: float) -> None:
         self._settle = settle
-        self._incomplete = settle_incomplete
-        self._sights: dict[str, _FileSight] = {}
-        self.least = 0.0
-        """Seconds that every file must be quiet for, where its changes come to us late."""
+        self._settle_incomplete = settle_incomplete
+        self._files: dict[str, SettlingFile] = {}
+        self.set_least_quiet(0.0)
 
-    @property
-    def quiet(self) -> float:
-        """Seconds that a file must have been quiet."""
-        return max(self._settle, self.least)
+    def set_least_quiet(self, seconds: float) -> None:
+        """Require every file to be quiet for at least so many seconds, where changes show late."""
+        self.quiet = max(self._settle, seconds)
+        self._longer_quiet = max(self._settle_incomplete, seconds)
+        self.patience = self._longer_quiet * EMPTY_PATIENCE
 
-    @property
-    def patience(self) -> float:
-        """Seconds that are given to what may yet come: the content of an empty file, a missing picture."""
-        return max(self._incomplete, self.least) * EMPTY_PATIENCE
+    def observe(self, path: str, identity: Identity, now: float) -> SettlingFile | None:
+        """Note how this file looks. Return it if it is new or has changed, else None."""
+        before = self._files.get(path)
+        if before is not None and before.identity == identity:
+            return None
+        is_ready = is_marked_ready(path.rpartition("/")[2]) if before is None else before.is_ready
+        first_seen = now if before is None else before.first_seen
+        file = self._files[path] = SettlingFile(identity, first_seen, now, now, is_ready)
+        file.due += self._first_wait(file)
+        return file
 
-    def see(self, path: str, identity: Identity, now: float) -> bool:
-        """A scan found this file, looking so; whether that is new."""
-        sight = self._sights.get(path)
-        if sight is not None and sight.identity == identity:
-            return False
-        first = now if sight is None else sight.first
-        self._sights[path] = _FileSight(identity, first, now, now + self._first_wait(path, identity))
-        return True
-
-    def _first_wait(self, path: str, identity: Identity) -> float:
-        if _is_suspicious(identity):
+    def _first_wait(self, file: SettlingFile) -> float:
+        if _expects_more(file.identity):
             return self.patience
-        return 0.0 if _arrived_whole(path) else self.quiet
+        return 0.0 if file.is_ready else self.quiet
 
     def keep_only(self, paths: Container[str]) -> None:
-        """Forget all files but these: they are gone."""
-        self._sights = {path: sight for path, sight in self._sights.items() if path in paths}
+        """Forget all files but these: the others are gone."""
+        self._files = {path: file for path, file in self._files.items() if path in paths}
 
     def due(self, now: float) -> list[tuple[str, Identity]]:
-        """Files that have been quiet for long enough to be read: first seen first, then by natural order."""
-        found = [(path, sight) for path, sight in self._sights.items() if now >= sight.due]
-        found.sort(key=lambda pair: (pair[1].first, natural(pair[0])))
-        return [(path, sight.identity) for path, sight in found]
+        """Return the files that may be read now: in the order they were first seen, then in natural order."""
+        found = [(path, file) for path, file in self._files.items() if now >= file.due]
+        if len(found) > 1:
+            found.sort(key=lambda pair: (pair[1].first_seen, natural_key(pair[0])))
+        return [(path, file.identity) for path, file in found]
 
-    def changed(self, path: str, now: float) -> None:
-        """It changed while it was read: begin again."""
-        sight = self._sights[path]
-        sight.since = now
-        sight.due = now + max(self._first_wait(path, sight.identity), AGAIN)
+    def restart(self, path: str, now: float) -> None:
+        """Begin the wait of a file again, because it changed while it was read."""
+        file = self._files[path]
+        file.since = now
+        file.due = now + max(self._first_wait(file), AGAIN)
 
-    def unreadable(self, path: str, why: str, now: float) -> None:
-        """It can't be read: try again after a long while, or when it looks different."""
-        sight = self._sights[path]
-        sight.since, sight.due, sight.held, sight.why = now, now + max(self.patience, AGAIN), True, why
+    def mark_unreadable(self, path: str, why: str, now: float) -> None:
+        """Try a file that can't be read again after a long wait, or when it looks different."""
+        file = self._files[path]
+        file.since, file.due, file.is_unreadable, file.why = now, now + max(self.patience, AGAIN), True, why
 
-    def unfinished(self, path: str) -> bool:
-        """Its content looks unfinished: whether to wait longer. False: it had its longer while, take it.
+    def extend_wait(self, path: str) -> bool:
+        """Give a file whose content looks unfinished its longer wait. Return False if it is to be taken now.
 
         A file that arrived whole by a rename does not wait: what it holds is what was meant.
         """
-        sight = self._sights[path]
-        if sight.grown or _arrived_whole(path) or _is_suspicious(sight.identity):
+        file = self._files[path]
+        if file.is_extended or file.is_ready or _expects_more(file.identity):
             return False
-        sight.grown = True
-        later = sight.since + max(self._incomplete, self.least)
-        if later <= sight.due:
+        file.is_extended = True
+        later = file.since + self._longer_quiet
+        if later <= file.due:
             return False
-        sight.due = later
+        file.due = later
         return True
 
-    def put_off(self, path: str, until: float, why: str) -> None:
-        """It is complete, but must wait for something else."""
-        self._sights[path].due, self._sights[path].why = until, why
+    def postpone(self, path: str, until: float, why: str) -> None:
+        """Let a complete file wait for something else."""
+        self._files[path].due, self._files[path].why = until, why
 
-    def taken(self, path: str) -> None:
-        """It was handed on, or is gone; nothing is left to watch over."""
-        self._sights.pop(path, None)
+    def forget(self, path: str) -> None:
+        """Drop a file that was handed over or is gone."""
+        self._files.pop(path, None)
 
-    def next_due(self) -> float | None:
-        """When the next file may be read."""
-        return min((sight.due for sight in self._sights.values()), default=None)
+    def status(self, now: float) -> SettlingStatus:
+        """Return how many files wait, which of them a person must know about, and when the next is due."""
+        waiting, stalled, next_due = 0, [], None
+        for path, file in self._files.items():
+            waiting += not file.is_unreadable
+            if file.is_unreadable or (now - file.first_seen > LONG and now < file.due):
+                stalled.append((path, file.why))
+            if next_due is None or file.due < next_due:
+                next_due = file.due
+        return SettlingStatus(waiting, stalled, next_due)
 
-    def stuck(self, now: float) -> list[tuple[str, str]]:
-        """Files that can't be read, or have been waited for long and still are, and why."""
-        return [
-            (path, sight.why)
-            for path, sight in self._sights.items()
-            if sight.held or (now - sight.first > LONG and now < sight.due)
-        ]
+    def files_in(self, folder: str) -> list[str]:
+        """Return the paths of the files in this folder itself, which is given as a prefix of paths."""
+        return [path for path in self._files if path.startswith(folder) and "/" not in path[len(folder) :]]
 
-    def beside(self, folder: str) -> list[str]:
-        """The files in this folder itself, a prefix of paths."""
-        return [path for path in self._sights if path.startswith(folder) and "/" not in path[len(folder) :]]
-
-    def look_of(self, path: str) -> Identity | None:
-        """How this file looks, if it is watched over."""
-        sight = self._sights.get(path)
-        return None if sight is None else sight.identity
-
-    def __len__(self) -> int:
-        """How many files may still be taken; one that can't be read is told of, and not waited for."""
-        return sum(not sight.held for sight in self._sights.values())
+    def last_identity(self, path: str) -> Identity | None:
+        """Return how this file looked last; None if it is not settling."""
+        file = self._files.get(path)
+        return None if file is None else file.identity
 
 
-def _is_suspicious(identity: Identity) -> bool:
-    """Whether it is empty or of 1970, so that more is to be expected."""
+def _expects_more(identity: Identity) -> bool:
+    """Return whether the file is empty or from 1970, so that more content is to be expected."""
     _, _, size, mtime_ns, _ = identity
     return size == 0 or 0 <= mtime_ns < 1_000_000_000
-
-
-def _arrived_whole(path: str) -> bool:
-    return says_ready(path.rpartition("/")[2])

@@ -1,1 +1,1 @@
-"""Publishing: job folders with their manifest, and ``status.json`` for the far end of a sync."""
+"""Publish job folders with their manifest and pages, and ``status.json``, for the far end of a sync."""

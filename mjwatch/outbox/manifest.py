@@ -1,6 +1,6 @@
-"""The manifest: what one folder of the outbox says about its job, as JSON for people and programs.
+"""Describe a job in its outbox folder: ``manifest.json`` for programs, and pages in Markdown for people.
 
-ERROR.md: one page in plain words on why a job has no pictures, and what a person can do.
+ERROR.md says why a job has no pictures and what a person can do; result.md holds an answer that is text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.errors import OutboxError
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.status_text import ADVICE, advice
-from mjwatch.model import Job, Refusal, RefusalClass, State
+from mjwatch.model import MANIFEST_SCHEMA, RefusalClass, State
 from mjwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mjwatch.model import Job, Refusal, Result
 
 
-SCHEMA = "mjwatch/manifest/1"
 FILE_NAME = "manifest.json"
 
 _FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
@@ -33,7 +32,7 @@ _FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """A picture that goes into the folder. ``index`` is 1-4 in U1-U4 order, 0 for the grid itself."""
+    """A picture that goes into the folder. ``index`` is 1-4 in U1-U4 order, 0 for the grid."""
 
     name: str
     data: bytes
@@ -42,14 +41,14 @@ class PictureFile:
     height: int
     format: str
     digest: str = field(init=False)
-    """Its SHA-256, summed up by whoever makes it: pictures are made on several threads."""
+    """Its SHA-256, computed on the thread that makes the picture."""
 
     def __post_init__(self) -> None:
-        """Sum it up."""
+        """Compute the digest."""
         object.__setattr__(self, "digest", sha256(self.data))
 
     def entry(self) -> dict[str, Any]:
-        """How the manifest lists it."""
+        """Return how the manifest lists the picture."""
         size = {"width": self.width, "height": self.height}
         content = {"bytes": len(self.data), "sha256": self.digest}
         return {"file": self.name, "index": self.index, **size, **content, "format": self.format}
@@ -57,23 +56,23 @@ class PictureFile:
 
 @dataclass(frozen=True, slots=True)
 class OutboxChannel:
-    """Where the jobs run; ``guild_id`` is None in direct messages."""
+    """The channel in which the jobs run; ``guild_id`` is None in direct messages."""
 
     guild_id: str | None
     channel_id: str
 
 
 def build_manifest(
-    job: Job, place: OutboxChannel, pictures: list[PictureFile], others: dict[str, bytes], published: float
+    job: Job, channel: OutboxChannel, pictures: list[PictureFile], others: dict[str, bytes], published: float
 ) -> dict[str, Any]:
-    """The manifest of this job's folder.
+    """Return the manifest of this job's folder.
 
-    ``others`` are its further files by name (prompt file, ERROR.md); ``published`` is in seconds since 1970.
+    ``others`` are its other files by name (prompt file, ERROR.md); ``published`` is in seconds since 1970.
     """
     result = job.result
     grids = [picture.entry() for picture in pictures if picture.index == 0]
     return {
-        "schema": SCHEMA,
+        "schema": MANIFEST_SCHEMA,
         "job": job.id,
         "state": "done" if job.state == "collecting" else str(job.state),
         "command": job.prompt.command,
@@ -83,7 +82,7 @@ def build_manifest(
         "prompt": {"submitted": job.prompt.text, "echoed": result.echoed if result else None},
         "parameters": dict(job.prompt.parameters),
         "source": _source(job),
-        "discord": _discord(job, place),
+        "discord": _discord(job, channel),
         "images": [picture.entry() for picture in pictures if picture.index > 0],
         "grid": grids[0] if grids else None,
         "files": [{"file": name, **_content(data)} for name, data in others.items()],
@@ -96,41 +95,41 @@ def build_manifest(
             "finished": iso(job.finished),
             "published": iso(published),
         },
-        "history": [{"at": iso(note.at), "event": note.event} for note in job.history],
+        "history": [{"at": iso(note.at), "event": note.text} for note in job.history],
         "error": _error(job.refusal),
         "version": __version__,
     }
 
 
 def dump_manifest(manifest: dict[str, Any]) -> bytes:
-    """The manifest as the bytes of its file: UTF-8 and nothing that strict readers refuse."""
+    """Return the manifest as the bytes of its file: UTF-8, and nothing that strict readers refuse."""
     text = json.dumps(manifest, ensure_ascii=False, allow_nan=False, indent=2)
     return (text + "\n").encode("utf-8", "replace")
 
 
 def load_manifest(path: Path) -> dict[str, Any]:
-    """Read a manifest; ``path`` is the file or its folder. Raises OutboxError if it is none of ours."""
+    """Read a manifest; ``path`` is the file or its folder. Raise OutboxError if mjwatch did not write it."""
     path = path / FILE_NAME if path.is_dir() else path
     try:
         manifest = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise OutboxError(f"{path} can't be read as a manifest: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise OutboxError(f"{path} is not a manifest of mjwatch ({SCHEMA})")
+    if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
+        raise OutboxError(f"{path} is not a manifest of mjwatch ({MANIFEST_SCHEMA})")
     return manifest
 
 
 def manifest_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of manifests, as it ships with the package."""
+    """Return the JSON Schema (2020-12) of manifests, as it ships with the package."""
     text = files("mjwatch.outbox").joinpath("manifest.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 
 
 def iso(time: float | None) -> str | None:
-    """A time in seconds since 1970 as ISO 8601 in UTC with milliseconds; None stays None.
+    """Return a time in seconds since 1970 as ISO 8601 in UTC with milliseconds; None stays None.
 
-    A file may carry a time that no calendar has; it becomes the nearest one that has a date.
+    A file may carry a time that no calendar has; the nearest time that has a date replaces it.
     """
     if time is None:
         return None
@@ -139,7 +138,7 @@ def iso(time: float | None) -> str | None:
 
 
 def may_retry(refusal: Refusal) -> bool:
-    """Whether sending the same prompt again can help."""
+    """Return whether it can help to send the same prompt again."""
     return refusal.kind not in {RefusalClass.USER, RefusalClass.MODERATION}
 
 
@@ -155,10 +154,10 @@ def _source(job: Job) -> dict[str, Any] | None:
     return {"path": path, "sha256": source.sha256, "mtime": iso(source.mtime), "index": source.index}
 
 
-def _discord(job: Job, place: OutboxChannel) -> dict[str, Any]:
+def _discord(job: Job, channel: OutboxChannel) -> dict[str, Any]:
     return {
-        "guild_id": place.guild_id,
-        "channel_id": place.channel_id,
+        "guild_id": channel.guild_id,
+        "channel_id": channel.channel_id,
         "nonce": job.nonce,
         "interaction_id": job.interaction_id,
         "message_id": job.result.message_id if job.result else job.message_id,
@@ -187,7 +186,7 @@ _HEADLINES = {
 
 
 def failure_page(job: Job) -> str:
-    """The page for a job that failed, was rejected or cancelled, in Markdown."""
+    """Return ERROR.md, the page for a job that failed, was rejected or was cancelled."""
     lines = [f"# {_HEADLINES.get(job.state, 'This job has no pictures')}", ""]
     if job.source is not None:
         lines += [f"- File: `{_line(job.source.path).replace('`', '_')}`"]
@@ -202,12 +201,12 @@ def failure_page(job: Job) -> str:
 
 
 def result_page(job: Job, result: Result) -> str:
-    """The page for a job whose answer is words, as the bot wrote them (its Markdown is meant as such)."""
-    wanted = job.prompt.action or job.prompt.command
-    lines = [f"# {wanted}", "", f"- Job: `{job.id}`", f"- When: {iso(job.finished or job.accepted)}"]
+    """Return result.md, the page for a job whose answer is text; the bot's own Markdown stays."""
+    title = job.prompt.action or job.prompt.command
+    lines = [f"# {title}", "", f"- Job: `{job.id}`", f"- When: {iso(job.finished or job.accepted)}"]
     if job.prompt.text:
-        lines += [f"- Asked: {_line(job.prompt.text)}"]
-    return "\n".join([*lines, "", _plain(result.text or "Midjourney's answer has no words."), ""])
+        lines += [f"- Prompt: {_line(job.prompt.text)}"]
+    return "\n".join([*lines, "", _plain(result.text or "Midjourney's answer contains no text."), ""])
 
 
 def _why(refusal: Refusal) -> list[str]:
@@ -228,10 +227,12 @@ def _line(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without what could play tricks on a terminal or a reader: controls, half pairs, turned writing."""
-    return "".join(char if char == "\n" or _harmless(char) else "\ufffd" for char in text)
+    """Replace what could deceive a terminal or a reader: controls, lone surrogates, changes of direction."""
+    return "".join(char if char == "\n" or _is_harmless(char) else "\ufffd" for char in text)
 
 
-def _harmless(char: str) -> bool:
-    turns = unicodedata.bidirectional(char) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-    return not turns and unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"}
+def _is_harmless(char: str) -> bool:
+    bidirectional = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    if unicodedata.bidirectional(char) in bidirectional:
+        return False
+    return unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"}

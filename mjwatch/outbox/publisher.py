@@ -1,4 +1,4 @@
-"""The outbox: publishes a job's folder whole, by one rename, after its files are durable."""
+"""Publish a job's folder in the outbox: whole, by one rename, after its files are durable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import OutboxError
 from mjwatch.filesystem.files import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
 from mjwatch.filesystem.safe_names import safe_file_name, safe_name
-from mjwatch.inbox.filenames import without_marker
+from mjwatch.inbox.filenames import without_ready_marker
 from mjwatch.outbox.manifest import FILE_NAME, iso
 
 if TYPE_CHECKING:
@@ -28,47 +28,47 @@ log = logging.getLogger("mjwatch.outbox")
 FAILED = "_failed"
 STAGING = ".mjwatch-staging"
 _PROBE = ".mjwatch-probe-"
-_OURS = frozenset({FAILED, "_gallery", "index.html", "status.json"})
-"""What else lies at the top of an outbox: no folder of the inbox may be mistaken for it."""
+_RESERVED = frozenset({FAILED, "_gallery", "index.html", "status.json"})
+"""Names of mjwatch at the top of an outbox: no folder of the inbox may take one."""
 
-_OURS_IN_FOLDER = frozenset({FILE_NAME, "error.md", "result.md"})
-"""Files of ours beside a prompt file, in lower case."""
+_RESERVED_IN_FOLDER = frozenset({FILE_NAME, "error.md", "result.md"})
+"""Names of mjwatch beside a prompt file, in lower case."""
 
 _MOST_NAMES = 9
 
 
 class Outbox:
-    """One outbox folder. Staging is in the state folder if a rename from there works, else beside jobs."""
+    """One outbox. Folders are staged in the state folder if a rename from there works, else in the outbox."""
 
     def __init__(self, root: Path, state: Path) -> None:
-        """Make both folders where they are missing, and try which staging place a rename works from."""
+        """Make both folders if they are missing, and try from which staging folder a rename works."""
         self._root = root
         self._state_staging = state / "staging"
-        with _translated(f"the outbox {root} can't be used"):
+        with _translate_errors(f"the outbox {root} can't be used"):
             durable_folder(root)
             self._mount = _mount_of(root)
-            self._staging = _staging_place(root, self._state_staging)
+            self._staging = _choose_staging(root, self._state_staging)
 
     def publish(self, job: Job, files: Mapping[str, bytes], *, failed: bool = False) -> str:
-        """Publish these files, ``manifest.json`` among them, as the job's folder; its path in the outbox.
+        """Publish these files, ``manifest.json`` among them, as the job's folder; return its path there.
 
-        Idempotent: a folder that holds this job's manifest already counts as published, and after an
-        OutboxError it may be tried again. What is visible is always whole. A success takes the folder away
-        in which the job was published as failed before.
+        The call is idempotent: a folder that already holds this job's manifest counts as published, and
+        after an OutboxError the caller may try again. What is visible is always whole. A success removes the
+        folder in which the job was published as failed before.
         """
         relative = self.folder_of(job, failed=failed)
-        with _translated(f"{relative} can't be published"):
+        with _translate_errors(f"{relative} can't be published"):
             self.check_mounted()
             published = self._published(relative, job.id)
-            if published is not None and failed and not self._is_present_answer(published, job):
-                self._withdraw(job)  # it was retried and failed again: the page must tell of this time
+            if published is not None and failed and not self._is_current(published, job):
+                self._withdraw_failure(job)  # it was retried and failed again: the page must report that
                 published = None
             if published is None:
-                published = self._free(relative)
-                self._put_or_stage_anew(published, files)
+                published = self._free_name(relative)
+                self._put_with_retry(published, files)
             fsync_folder((self._root / published).parent)
         if not failed:
-            self._withdraw(job)
+            self._withdraw_failure(job)
         return str(published)
 
     def check_mounted(self) -> None:
@@ -78,22 +78,22 @@ class Outbox:
         """
         if not _is_mounted(self._mount):
             raise OutboxError(
-                f"nothing is mounted at {self._mount} any more, where the outbox was",
-                "mount it again; then it goes on by itself",
+                f"the disk of the outbox, {self._mount}, is not mounted any more",
+                "mount it again; mjwatch then continues by itself",
             )
 
     def folder_of(self, job: Job, *, failed: bool) -> PurePosixPath:
-        """Where the job's folder belongs: ``clients/acme/cat-7k3f9a2m`` for ``clients/acme/cat.txt``."""
+        """Return the path of the job's folder: ``clients/acme/cat-7k3f9a2m`` for ``clients/acme/cat.txt``."""
         source = PurePosixPath(job.source.path if job.source else "")
         parents = [safe_name(part) for part in source.parent.parts]
-        if parents and parents[0].casefold() in _OURS:
+        if parents and parents[0].casefold() in _RESERVED:
             parents[0] += "_"
         return PurePosixPath(*([FAILED] if failed else []), *parents, f"{stem_of(job)}-{job.id}")
 
     def sweep(self) -> None:
-        """Remove what a crash left in staging. Only while no other process stages there."""
+        """Remove what a crash left in staging. Call it only while no other process stages there."""
         for staging in (self._state_staging, self._root / STAGING):
-            with suppress(OSError):  # what can't be swept now is invisible, and swept another time
+            with suppress(OSError):  # what can't be removed now is invisible, and removed another time
                 for left in staging.iterdir():
                     shutil.rmtree(left, ignore_errors=True)
         for probe in self._root.glob(f"{_PROBE}*"):
@@ -101,45 +101,46 @@ class Outbox:
                 probe.rmdir()
 
     def _published(self, relative: PurePosixPath, job_id: str) -> PurePosixPath | None:
-        """The folder that holds this job's manifest."""
+        """Return the folder that holds this job's manifest."""
         for path in _names(relative):
             try:
                 manifest = json.loads((self._root / path / FILE_NAME).read_bytes())
             except (FileNotFoundError, NotADirectoryError, ValueError):
                 # Any other error is for the caller: a manifest that can't be read may be this job's.
                 if not (self._root / path).exists():
-                    return None  # names are given out in order
+                    return None  # names are used in order
                 continue
             if isinstance(manifest, dict) and manifest.get("job") == job_id:
                 return path
         return None
 
-    def _is_present_answer(self, published: PurePosixPath, job: Job) -> bool:
+    def _is_current(self, published: PurePosixPath, job: Job) -> bool:
+        """Return whether the published failure is the job's last one."""
         manifest = json.loads((self._root / published / FILE_NAME).read_bytes())
         return bool(manifest.get("times", {}).get("finished") == iso(job.finished))
 
-    def _free(self, relative: PurePosixPath) -> PurePosixPath:
-        """The first name that nobody has: a folder that somebody has tampered with is left as it is."""
+    def _free_name(self, relative: PurePosixPath) -> PurePosixPath:
+        """Return the first unused name: a folder that a person has changed is left as it is."""
         for path in _names(relative):
             if not os.path.lexists(self._root / path):
                 return path
-        raise OutboxError(f"{relative} and the names after it are taken", "clear them away")
+        raise OutboxError(f"{relative} and the names after it are taken", "move those folders away")
 
-    def _put_or_stage_anew(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
-        """Put it; after an error the staging place is tried anew: a disk may be mounted here by now."""
+    def _put_with_retry(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
+        """Put the folder; after an error choose the staging folder again: a disk may be mounted by now."""
         try:
             self._put(relative, files)
         except OSError:
-            place = _staging_place(self._root, self._state_staging)
-            if place == self._staging:
+            staging = _choose_staging(self._root, self._state_staging)
+            if staging == self._staging:
                 raise
-            self._staging = place
+            self._staging = staging
             self._put(relative, files)
 
     def _put(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
         target = self._root / relative
         if not target.parent.resolve().is_relative_to(self._root.resolve()):
-            raise OutboxError(f"{relative.parent} leads out of the outbox", "remove that link")
+            raise OutboxError(f"{relative.parent} leads out of the outbox", "remove the link")
         staged = self._stage(files)
         try:
             durable_folder(target.parent)
@@ -156,7 +157,7 @@ class Outbox:
             staged.chmod(FOLDER_MODE)
             for name, data in files.items():
                 if PurePath(name).name != name or name in {"", ".."}:
-                    raise OutboxError(f"{name!r} is no name for a file")
+                    raise OutboxError(f"{name!r} is not a valid file name")
                 durable_copy(staged / name, data)
             fsync_folder(staged)
         except BaseException:
@@ -164,8 +165,8 @@ class Outbox:
             raise
         return staged
 
-    def _withdraw(self, job: Job) -> None:
-        """A late result replaces the failure that was published before it, at once and whole."""
+    def _withdraw_failure(self, job: Job) -> None:
+        """Remove the failure that was published for this job before, at once and whole."""
         failure = self._published(self.folder_of(job, failed=True), job.id)
         if failure is None:
             return
@@ -174,21 +175,25 @@ class Outbox:
             self._staging.mkdir(parents=True, exist_ok=True)
             (self._root / failure).rename(aside)
         except OSError as error:
-            log.warning("%s has pictures now, but %s can't be removed: %s", job.id, failure, error.strerror)
+            log.warning(
+                "%s: mjwatch can't remove the folder of an earlier failure, %s: %s",
+                *(job.id, failure, error.strerror),
+                extra={"job": job.id},
+            )
         else:
             shutil.rmtree(aside, ignore_errors=True)
 
 
 def stem_of(job: Job) -> str:
-    """The name that the job's folder and pictures begin with: its prompt file's, less suffix and marker."""
+    """Return the beginning of the job's file names: its prompt file's name without suffix and marker."""
     return prompt_file_name(job).rpartition(".")[0]
 
 
 def prompt_file_name(job: Job) -> str:
-    """The prompt file's name in the outbox; another one where a file of ours has that name."""
+    """Return the prompt file's name in the outbox; another name if a file of mjwatch has that one."""
     name = PurePosixPath(job.source.path).name if job.source else "prompt.txt"
-    name = safe_file_name(without_marker(name))
-    return f"request{PurePosixPath(name).suffix}" if name.casefold() in _OURS_IN_FOLDER else name
+    name = safe_file_name(without_ready_marker(name))
+    return f"request{PurePosixPath(name).suffix}" if name.casefold() in _RESERVED_IN_FOLDER else name
 
 
 def _names(relative: PurePosixPath) -> Iterator[PurePosixPath]:
@@ -198,23 +203,23 @@ def _names(relative: PurePosixPath) -> Iterator[PurePosixPath]:
 
 
 def _mount_of(folder: Path) -> Path:
-    """The folder where the file system begins that this one is on."""
+    """Return the mount point of the file system that holds this folder."""
     folder = folder.resolve()
-    return next(place for place in (folder, *folder.parents) if _is_mounted(place))
+    return next(parent for parent in (folder, *folder.parents) if _is_mounted(parent))
 
 
-def _is_mounted(place: Path) -> bool:
-    """Whether a file system begins here; nowhere if the folder is gone."""
+def _is_mounted(folder: Path) -> bool:
+    """Return whether a file system begins at this folder; False if it is gone."""
     try:
-        return place == place.parent or place.stat().st_dev != place.parent.stat().st_dev
+        return folder == folder.parent or folder.stat().st_dev != folder.parent.stat().st_dev
     except FileNotFoundError:
         return False
 
 
-def _staging_place(root: Path, preferred: Path) -> Path:
-    """The state folder if a folder can be renamed from there into the outbox, else one inside the outbox.
+def _choose_staging(root: Path, preferred: Path) -> Path:
+    """Return the preferred folder if a rename from it into the outbox works, else a folder in the outbox.
 
-    Tried and not computed: under systemd's bind mounts a rename can fail although the device is the same.
+    It tries a rename, because under systemd's bind mounts one can fail although the device is the same.
     """
     probe, arrived = preferred / uuid.uuid4().hex, root / f"{_PROBE}{uuid.uuid4().hex}"
     try:
@@ -229,7 +234,7 @@ def _staging_place(root: Path, preferred: Path) -> Path:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

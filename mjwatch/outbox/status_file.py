@@ -1,4 +1,4 @@
-"""``outbox/status.json``: the state of the service, for those who see the outbox at the far end of a sync."""
+"""Write ``outbox/status.json``: the state of the service, for people at the far end of a sync."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ INTERVAL = 10.0
 """Seconds between two versions: each one travels to every machine that syncs the outbox."""
 
 AGAIN = 10.0
-"""Seconds until a version that could not be written is tried again, though nothing else may change."""
+"""Seconds until a version that could not be written is tried again, even if nothing changes."""
 
 _TIMES = ("capped_until", "connected_since", "accepted")
-_PASSING = ("percent",)
-"""What changes all the time, and is not worth a new version alone."""
+_VOLATILE = ("percent",)
+"""Keys that change all the time and don't cause a new version alone."""
 
 
 class StatusFile:
     """One thread, "status", that writes the file when something in it has changed.
 
-    ``look`` gathers the facts, as ``jobs.overview`` has them; ``also`` is told of each version written.
+    ``collect`` returns the facts, those of ``mjwatch status --json``; ``also`` gets each version written.
     """
 
     def __init__(
         self,
         outbox: Path,
-        look: Callable[[], Mapping[str, Any]],
+        collect: Callable[[], Mapping[str, Any]],
         clock: Callable[[], float],
         also: Callable[[dict[str, Any]], None] = lambda status: None,
         interval: float = INTERVAL,
     ) -> None:
         """``clock`` gives seconds since 1970; ``interval`` in seconds."""
         self._path = outbox / FILE_NAME
-        self._look = look
+        self._collect = collect
         self._clock = clock
         self._also = also
         self._interval = interval
@@ -58,18 +58,18 @@ class StatusFile:
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
 
     def start(self) -> None:
-        """Write the first version and watch for changes."""
+        """Write the first version and wait for changes."""
         self._changed.set()
         self._thread.start()
 
     def changed(self) -> None:
-        """Something may have changed; any thread may say so."""
+        """Note that something may have changed; any thread may call this."""
         self._changed.set()
 
     def stop(self, patience: float = 10.0) -> None:
         """Write the last version, which says that the service has stopped.
 
-        Not where the disk has not answered for so many seconds: it would keep whoever calls this, too.
+        If the disk does not answer within ``patience`` seconds, nothing is written: the caller would hang.
         """
         self._stopping.set()
         self._changed.set()
@@ -86,47 +86,47 @@ class StatusFile:
                 self._stopping.wait(self._interval)
 
     def _write_safely(self, *, running: bool) -> None:
-        """Whatever goes wrong here is told, and tried again after a while: nothing hangs on it."""
+        """Write the file; log an error once and try again later, because nothing depends on the file."""
         try:
             self._write(running=running)
         except (OSError, MjwatchError) as error:
             if not self._failing:
                 log.warning("%s can't be written: %s", self._path, error)
             self._failing = True
-        except Exception:  # a thread's top: the far end must not be left with what was true once
+        except Exception:  # the top of a thread: the far end must not keep an outdated state
             if not self._failing:
-                log.exception("%s could not be written in an unforeseen way", self._path)
+                log.exception("%s can't be written because of an unexpected error", self._path)
             self._failing = True
         else:
             self._failing = False
 
     def _write(self, *, running: bool) -> None:
-        facts = {"service": "running" if running else "stopped", **_shown(self._look())}
-        essence = json.dumps(_without_passing(facts), sort_keys=True)
-        if essence == self._written:
+        facts = {"service": "running" if running else "stopped", **_shown(self._collect())}
+        content = json.dumps(_without_volatile(facts), sort_keys=True)
+        if content == self._written:
             return
         status = {"schema": SCHEMA, "at": iso(self._clock()), "version": __version__, **facts}
         text = json.dumps(status, ensure_ascii=False, indent=2) + "\n"
         durable_replace(self._path, text.encode("utf-8", "replace"))
-        self._written = essence
+        self._written = content
         self._also(status)
 
 
 def _shown(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts without what only this machine knows, and with times that a person can read."""
+    """Return the facts without what only concerns this machine, and with times that a person can read."""
     known = {key: value for key, value in facts.items() if key != "daemon"}
     return {key: _readable(key, value) for key, value in known.items()}
 
 
 def _readable(key: str, value: Any) -> Any:
     if isinstance(value, dict):
-        return {inner: _readable(inner, one) for inner, one in value.items()}
+        return {inner: _readable(inner, inner_value) for inner, inner_value in value.items()}
     if isinstance(value, list):
-        return [_readable(key, one) for one in value]
+        return [_readable(key, item) for item in value]
     return iso(value) if key in _TIMES else value
 
 
-def _without_passing(value: Any) -> Any:
+def _without_volatile(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_passing(one) for key, one in value.items() if key not in _PASSING}
-    return [_without_passing(one) for one in value] if isinstance(value, list) else value
+        return {key: _without_volatile(inner) for key, inner in value.items() if key not in _VOLATILE}
+    return [_without_volatile(item) for item in value] if isinstance(value, list) else value

@@ -1,1 +1,1 @@
-"""Splitting grids, thumbnails, and the metadata in pictures. No network."""
+"""Split grids, make thumbnails, and write metadata into pictures. No network."""

@@ -1,4 +1,4 @@
-"""Writes provenance into an encoded picture, between its parts, without touching a pixel.
+"""Write the origin of a picture into its encoded file, between the file's segments, without changing a pixel.
 
 ::
 
@@ -6,10 +6,9 @@
     WebP   EXIF and XMP chunks, in the extended container (VP8X)
     JPEG   two APP1 segments: EXIF, XMP
 
-What the file said under these names before is replaced. Where the prompt is left out, every other text in
-the file goes too: Midjourney writes the prompt into some of its pictures itself.
-
-What a picture says of itself: the prompt that it came from, and that a trained algorithm made it.
+The origin is the prompt that the picture came from, and that a trained algorithm made it. What the file had
+under these names before is replaced. If the prompt is left out, every other text in the file is removed, too:
+Midjourney itself writes the prompt into some of its pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 from mjwatch.pictures import scanlines
-from mjwatch.pictures.scanlines import Quadrant
+from mjwatch.pictures.scanlines import FileSegment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +39,9 @@ _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def with_provenance(data: bytes, about: Provenance) -> bytes:
-    """The same picture, saying where it comes from; anything but PNG, WebP and JPEG comes back as it is.
+    """Return the same picture with its origin; anything but PNG, WebP and JPEG is returned unchanged.
 
-    Damaged files come back with what could be written, or as they are; nothing is raised.
+    Damaged files are returned with what could be written, or unchanged; no error is raised.
     """
     if data.startswith(scanlines.SIGNATURE):
         return _png(data, about)
@@ -64,13 +63,13 @@ def _png(data: bytes, about: Provenance) -> bytes:
     added = [_png_text(keyword, text) for keyword, text in texts.items()]
     added.append(_png_international(_XMP_KEYWORD, about.xmp()))
     ours = {keyword.encode() for keyword in (*texts, _XMP_KEYWORD)}
-    bare = not about.words
+    bare = not about.prompt_text
     kept = [view[part.start : part.end] for part in parts[1:] if not _png_drops(data, part, ours, bare)]
     tail = b"" if bare and parts[-1].kind == b"IEND" else view[parts[-1].end :]
     return b"".join([view[: parts[0].end], *added, *kept, tail])
 
 
-def _png_drops(data: bytes, part: Quadrant, ours: set[bytes], bare: bool) -> bool:
+def _png_drops(data: bytes, part: FileSegment, ours: set[bytes], bare: bool) -> bool:
     if bare:
         return part.kind in _PNG_TEXTS or part.kind == b"eXIf"
     return part.kind in _PNG_TEXTS and data[part.content].partition(b"\0")[0] in ours
@@ -84,7 +83,7 @@ def _png_text(keyword: str, text: str) -> bytes:
 
 
 def _png_international(keyword: str, utf8: bytes) -> bytes:
-    """An uncompressed iTXt chunk without a language (PNG, third edition, 11.3.3.4)."""
+    """Return an uncompressed iTXt chunk without a language (PNG, third edition, 11.3.3.4)."""
     return scanlines.chunk(b"iTXt", keyword.encode() + b"\0\0\0\0\0" + utf8)
 
 
@@ -104,19 +103,19 @@ def _webp(data: bytes, about: Provenance) -> bytes:
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
 
-def _webp_parts(data: bytes) -> Iterator[Quadrant]:
+def _webp_parts(data: bytes) -> Iterator[FileSegment]:
     at = 12
     while at + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, at)
         end = at + 8 + length + length % 2
         if end > len(data):
             return
-        yield Quadrant(kind, at, slice(at + 8, at + 8 + length), end)
+        yield FileSegment(kind, at, slice(at + 8, at + 8 + length), end)
         at = end
 
 
-def _webp_head(data: bytes, parts: list[Quadrant]) -> bytearray | None:
-    """The content of VP8X: the file's own, or made for one that has none (WebP Container Specification)."""
+def _webp_head(data: bytes, parts: list[FileSegment]) -> bytearray | None:
+    """Return the content of VP8X: the file's own, or a new one (WebP Container Specification)."""
     for part in parts:
         if part.kind == b"VP8X" and part.content.stop - part.content.start == 10:
             return bytearray(data[part.content])
@@ -147,8 +146,8 @@ def _webp_chunk(kind: bytes, content: bytes) -> bytes:
 
 def _jpeg(data: bytes, about: Provenance) -> bytes:
     parts, view = list(_jpeg_parts(data)), memoryview(data)
-    first = [part for part in parts[:1] if part.kind[0] == _APP0]  # JFIF wants to be the first
-    dropped = {_APP1} if about.words else {_APP1, _APP13, _COM}
+    first = [part for part in parts[:1] if part.kind[0] == _APP0]  # JFIF must be the first segment
+    dropped = {_APP1} if about.prompt_text else {_APP1, _APP13, _COM}
     kept = [view[part.start : part.end] for part in parts[len(first) :] if part.kind[0] not in dropped]
     head = first[0].end if first else 2
     tail = parts[-1].end if parts else 2
@@ -156,14 +155,14 @@ def _jpeg(data: bytes, about: Provenance) -> bytes:
     return b"".join([view[:head], *map(_jpeg_app1, added), *kept, view[tail:]])
 
 
-def _jpeg_parts(data: bytes) -> Iterator[Quadrant]:
-    """The segments before the picture itself."""
+def _jpeg_parts(data: bytes) -> Iterator[FileSegment]:
+    """Yield the segments before the picture itself."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in {_SOS, _EOI, 0xFF}:
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if end > len(data):
             return
-        yield Quadrant(data[at + 1 : at + 2], at, slice(at + 4, end), end)
+        yield FileSegment(data[at + 1 : at + 2], at, slice(at + 4, end), end)
         at = end
 
 
@@ -172,11 +171,11 @@ def _jpeg_app1(content: bytes) -> bytes:
 
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""IPTC's term for a picture that a trained model made; the identifier begins with http, not https."""
+"""IPTC's term for a picture made by a trained model; the identifier begins with http, not https."""
 
 SYSTEM = "Midjourney"
 
-WORDS_AT_MOST = 6000
+MOST_PROMPT_TEXT = 6000
 """Characters of the prompt: a command's option holds no more, and this many fit in one segment of a JPEG."""
 
 _TIFF_HEAD = b"II*\0\x08\0\0\0"
@@ -202,8 +201,8 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 class Provenance:
     """Where a picture comes from.
 
-    ``prompt``: None where it is to be left out. ``software`` wrote the file. ``created`` is in seconds since
-    1970. ``job_uuid`` is Midjourney's own id of the job.
+    ``prompt``: None to leave it out. ``software``: the program that wrote the file. ``created``: seconds
+    since 1970. ``job_uuid``: Midjourney's own id of the job.
     """
 
     prompt: str | None
@@ -212,51 +211,55 @@ class Provenance:
     job_uuid: str | None = None
 
     @property
-    def words(self) -> str:
-        """The prompt as text that every format can hold; empty where it is left out."""
+    def prompt_text(self) -> str:
+        """The prompt as text that every format can hold; empty if it is left out."""
         kept = (char for char in self.prompt or "" if char == "\n" or _is_plain(char))
-        return "".join(kept)[:WORDS_AT_MOST].strip()
+        return "".join(kept)[:MOST_PROMPT_TEXT].strip()
 
     def texts(self) -> dict[str, str]:
-        """Texts by PNG's keywords. ``parameters`` is where readers of prompts look first."""
-        told = {"Software": self.software, "Creation Time": format_datetime(self._moment())}
-        return told | ({"Description": self.words, "parameters": self._parameters()} if self.words else {})
+        """Return texts by PNG's keywords. Readers of prompts look for ``parameters`` first."""
+        texts = {"Software": self.software, "Creation Time": format_datetime(self._moment())}
+        if self.prompt_text:
+            texts |= {"Description": self.prompt_text, "parameters": self._parameters()}
+        return texts
 
     def xmp(self) -> bytes:
-        """An XMP packet with IPTC's properties for pictures by generative AI (IPTC 2025.1)."""
+        """Return an XMP packet with IPTC's properties for pictures by generative AI (IPTC 2025.1)."""
         properties = [
             _element("Iptc4xmpExt:DigitalSourceType", SOURCE_TYPE),
             _element("Iptc4xmpExt:AISystemUsed", SYSTEM),
             _element("xmp:CreatorTool", self.software),
             _element("xmp:CreateDate", self._moment().isoformat(timespec="seconds")),
         ]
-        if self.words:
-            said = f'<rdf:Alt><rdf:li xml:lang="x-default">{_escaped(self.words)}</rdf:li></rdf:Alt>'
-            properties.append(f"<dc:description>{said}</dc:description>")
-            properties.append(_element("Iptc4xmpExt:AIPromptInformation", self.words))
+        if self.prompt_text:
+            text = f'<rdf:Alt><rdf:li xml:lang="x-default">{_escaped(self.prompt_text)}</rdf:li></rdf:Alt>'
+            properties.append(f"<dc:description>{text}</dc:description>")
+            properties.append(_element("Iptc4xmpExt:AIPromptInformation", self.prompt_text))
         return _XMP.format(properties="\n".join(properties)).encode()
 
     def exif(self) -> bytes:
-        """An EXIF block, without JPEG's mark before it; UserComment is what ``parameters`` is in PNG."""
+        """Return an EXIF block, without JPEG's prefix; UserComment holds what ``parameters`` holds in PNG."""
         start, fields = len(_TIFF_HEAD), [(_SOFTWARE, _TEXT, self.software.encode() + b"\0")]
-        if not self.words:
+        if not self.prompt_text:
             return _TIFF_HEAD + _directory(start, fields)
-        fields.insert(0, (_IMAGE_DESCRIPTION, _TEXT, self.words.encode() + b"\0"))  # EXIF 3.0 allows UTF-8
+        fields.insert(
+            0, (_IMAGE_DESCRIPTION, _TEXT, self.prompt_text.encode() + b"\0")
+        )  # EXIF 3.0 allows UTF-8
         comment = b"UNICODE\0" + self._parameters().encode("utf-16-le")
-        behind = start + len(_directory(start, [*fields, (_EXIF, _OFFSET, bytes(4))]))
-        fields.append((_EXIF, _OFFSET, struct.pack("<I", behind)))
-        return _TIFF_HEAD + _directory(start, fields) + _directory(behind, [(_USER_COMMENT, _BYTES, comment)])
+        offset = start + len(_directory(start, [*fields, (_EXIF, _OFFSET, bytes(4))]))
+        fields.append((_EXIF, _OFFSET, struct.pack("<I", offset)))
+        return _TIFF_HEAD + _directory(start, fields) + _directory(offset, [(_USER_COMMENT, _BYTES, comment)])
 
     def _parameters(self) -> str:
         job = f", Job ID: {self.job_uuid}" if self.job_uuid else ""
-        return f"{self.words}\nModel: {SYSTEM}{job}"
+        return f"{self.prompt_text}\nModel: {SYSTEM}{job}"
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.created, UTC)
 
 
 def _is_plain(char: str) -> bool:
-    """Whether XML and PNG allow it: no control, no half of a pair, no code that is never a character."""
+    """Return whether XML and PNG allow it: no control, no lone surrogate, no noncharacter."""
     return unicodedata.category(char) not in {"Cc", "Cs"} and char not in "\ufffe\uffff"
 
 
@@ -269,14 +272,14 @@ def _escaped(text: str) -> str:
 
 
 def _directory(at: int, fields: list[tuple[int, int, bytes]]) -> bytes:
-    """A directory of TIFF 6.0 that begins at this offset: tag, type and value of each field, in order.
+    """Return a directory of TIFF 6.0 that begins at this offset: tag, type and value of each field, in order.
 
-    Values of more than four bytes stand behind it.
+    Values of more than four bytes follow after it.
     """
     head, values = struct.pack("<H", len(fields)), b""
-    behind = at + 2 + 12 * len(fields) + 4
+    values_at = at + 2 + 12 * len(fields) + 4
     for tag, kind, value in fields:
-        place = value if len(value) <= 4 else struct.pack("<I", behind + len(values))
+        stored = value if len(value) <= 4 else struct.pack("<I", values_at + len(values))
         values += b"" if len(value) <= 4 else value + bytes(len(value) % 2)
-        head += struct.pack("<HHI", tag, kind, 1 if kind == _OFFSET else len(value)) + place.ljust(4, b"\0")
+        head += struct.pack("<HHI", tag, kind, 1 if kind == _OFFSET else len(value)) + stored.ljust(4, b"\0")
     return head + bytes(4) + values

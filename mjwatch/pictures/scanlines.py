@@ -1,11 +1,9 @@
-"""Cuts pieces out of a PNG along its filtered scanlines, so that no filter is searched for anew.
+"""Read and write the chunks of a PNG, and cut pieces out of it without choosing its filters again.
 
-Before it compresses a row of pixels, an encoder tries five filters on it, and that takes its time. What a
-filter leaves of a pixel depends only on the pixels to the left and above (PNG, third edition, 9.2). So all of
-a piece can be had as it stands in the file, but for its first row and the first pixel of the other rows; and
-where the filters are chosen well, there is hardly more to squeeze out than runs and frequent bytes.
-
-The chunks that a PNG file is made of, read and written.
+Before it compresses a row of pixels, an encoder tries five filters on it, which takes time. What a filter
+leaves of a pixel depends only on the pixels to the left and above (PNG, third edition, 9.2). So a piece can
+be copied as it stands in the file, except its first row and the first pixel of the other rows. If the filters
+were chosen well, hardly more than runs and frequent bytes can be compressed further.
 """
 
 from __future__ import annotations
@@ -20,44 +18,38 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from PIL import Image
 
     Box = tuple[int, int, int, int]
 
 _MODES = {0: ("L", 1), 2: ("RGB", 3), 4: ("LA", 2), 6: ("RGBA", 4)}
-"""By PNG's colour type, with 8 bits a channel: Pillow's name for it, and the bytes that a pixel takes."""
+"""By PNG's colour type, with 8 bits a channel: Pillow's mode, and the bytes of a pixel."""
 
 _KEPT = {b"iCCP": 1 << 20, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cICP": 4, b"sBIT": 4, b"tRNS": 6}
-"""Chunks that say how the colours are meant, and how long they may be; they are true of each piece, too."""
+"""Chunks that define the colours, and how long they may be; they hold for each piece, too."""
 
 MOST_CHUNKS = 10_000
-"""A file in more parts is none that an encoder made."""
+"""No encoder writes a file with more chunks."""
 
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 
 _SAMPLE_ROWS, _SAMPLES = 12, 2
 GROWTH = 1.02
-"""By how much a piece may be larger than Pillow's default makes it."""
+"""How many times as large as with Pillow's default a piece may be."""
 
 _AT_ONCE = 192
-"""Parts of rows, some 64 rows, that are compressed in one call: few calls, and little memory."""
-
+"""Parts of rows (about 64 rows) that are compressed in one call: few calls, and little memory."""
 
 _STEP = 64 * 1024
 """Bytes of a file that are decompressed in one call."""
 
-
 MOST_INFLATED = 1032
-"""Times its size to which deflated data can grow (RFC 1951: 258 bytes from two bits)."""
+"""How many times its size deflated data can grow to (RFC 1951: 258 bytes from two bits)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scanlines:
-    """All rows of a picture as they lie filtered in its file, each after a byte that names its filter."""
+    """All rows of a picture, filtered as in its file, each after a byte that names its filter."""
 
     rows: bytearray
     width: int
@@ -65,14 +57,14 @@ class Scanlines:
     colour: int
     """PNG's colour type."""
     kept: bytes
-    """Whole chunks that belong into every piece."""
+    """Whole chunks that go into every piece."""
 
     @classmethod
     def read(cls, data: bytes) -> Scanlines | None:
-        """The rows of this file; None where it is damaged, or of a kind that is not cut this way.
+        """Return the rows of this file; None if it is damaged, or can't be cut this way.
 
-        That is what is interlaced, has a palette, or has not 8 bits a channel. The caller has seen to it
-        that the picture is not too large.
+        A file that is interlaced, has a palette, or does not have 8 bits a channel can't be cut. The caller
+        has checked that the picture is not too large.
         """
         parts = list(islice(chunks(data), MOST_CHUNKS))
         if not parts or parts[0].kind != b"IHDR" or parts[-1].kind != b"IEND":
@@ -86,7 +78,7 @@ class Scanlines:
         packed = [part.content for part in parts if part.kind == b"IDAT"]
         size = height * (1 + width * _MODES[colour][1])
         if size > len(data) * MOST_INFLATED:
-            return None  # a head that promises more than there can be
+            return None  # the header claims more than the file can hold
         rows = _inflated(data, packed, size)
         found = None if rows is None else cls(rows, width, height, colour, _colours(data, parts))
         return found if found is not None and found.has_known_filters else None
@@ -97,7 +89,7 @@ class Scanlines:
         return max(self.rows[:: self._stride], default=_NONE) <= _PAETH
 
     def fits(self, whole: Image.Image) -> bool:
-        """Whether Pillow has read the same kind of pixels from the file, and as many."""
+        """Return whether Pillow has read the same kind of pixels from the file, and as many."""
         return (whole.mode, whole.size) == (_MODES[self.colour][0], (self.width, self.height))
 
     @property
@@ -108,29 +100,29 @@ class Scanlines:
     def _stride(self) -> int:
         return 1 + self.width * self._pixel
 
-    def pays(self, box: Box, whole: Image.Image) -> bool:
-        """Whether the piece becomes about as small as with Pillow's default; some of its rows show it."""
+    def is_worthwhile(self, box: Box, whole: Image.Image) -> bool:
+        """Return whether the piece becomes about as small as with Pillow's default, judged by some rows."""
         samples = list(samples_of(box))
-        ours = sum(len(part) for sample in samples for part in self._squeezed(sample, whole))
-        return ours <= GROWTH * sum(len(_squeezed_by_pillow(whole.crop(sample))) for sample in samples)
+        ours = sum(len(part) for sample in samples for part in self._compressed(sample, whole))
+        return ours <= GROWTH * sum(len(_compressed_by_pillow(whole.crop(sample))) for sample in samples)
 
     def cut(self, box: Box, whole: Image.Image) -> bytes:
-        """The piece as a PNG file. ``whole`` is the same picture, decoded: one that ``fits``."""
+        """Return the piece as a PNG file. ``whole`` is the same picture, decoded; it ``fits``."""
         size = (box[2] - box[0], box[3] - box[1])
         head = struct.pack(">IIBBBBB", *size, 8, self.colour, 0, 0, 0)
-        picture = chunk_parts(b"IDAT", self._squeezed(box, whole))
+        picture = chunk_parts(b"IDAT", self._compressed(box, whole))
         return b"".join([SIGNATURE, chunk(b"IHDR", head), self.kept, *picture, chunk(b"IEND", b"")])
 
-    def _squeezed(self, box: Box, whole: Image.Image) -> list[bytes]:
+    def _compressed(self, box: Box, whole: Image.Image) -> list[bytes]:
         stream = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
         parts = self._parts(box, whole)
-        squeezed = []
+        compressed = []
         while some := b"".join(islice(parts, _AT_ONCE)):
-            squeezed.append(stream.compress(some))
-        return [*squeezed, stream.flush()]
+            compressed.append(stream.compress(some))
+        return [*compressed, stream.flush()]
 
     def _parts(self, box: Box, whole: Image.Image) -> Iterator[bytes | memoryview]:
-        """The piece's filtered rows, in parts."""
+        """Yield the piece's filtered rows, in parts."""
         left, top, right, bottom = box
         view, stride, pixel = memoryview(self.rows), self._stride, self._pixel
         edge = whole.crop((left, top, left + 1, bottom)).tobytes() if left else b""
@@ -150,8 +142,8 @@ class Scanlines:
             above = first
 
 
-def _colours(data: bytes, parts: Sequence[Quadrant]) -> bytes:
-    """The chunks about colours that every reader believes: before the picture, whole, one of each kind."""
+def _colours(data: bytes, parts: Sequence[FileSegment]) -> bytes:
+    """Return the colour chunks that every reader accepts: before the picture, undamaged, one of each kind."""
     found: dict[bytes, bytes] = {}
     for part in takewhile(lambda part: part.kind != b"IDAT", parts):
         fits = part.content.stop - part.content.start <= _KEPT.get(part.kind, -1)
@@ -161,7 +153,7 @@ def _colours(data: bytes, parts: Sequence[Quadrant]) -> bytes:
 
 
 def samples_of(box: Box) -> Iterator[Box]:
-    """Some rows of the piece, by which it can be told how it is best compressed."""
+    """Yield boxes of some rows of the piece, which show how it is best compressed."""
     left, top, right, bottom = box
     height = min(_SAMPLE_ROWS, bottom - top)
     for number in range(1, _SAMPLES + 1):
@@ -174,7 +166,7 @@ def _inflated(data: bytes, packed: Sequence[slice], size: int) -> bytearray | No
     view, stream = memoryview(data), zlib.decompressobj()
     rows, end = bytearray(size), 0
     try:
-        # Step by step into its place: at no time is there a second copy, however large it would become.
+        # Step by step into the buffer: there is never a second copy, however large it would become.
         for part in packed:
             for at in range(part.start, part.stop, _STEP):
                 some = stream.decompress(view[at : min(at + _STEP, part.stop)], size + 1 - end)
@@ -188,7 +180,7 @@ def _inflated(data: bytes, packed: Sequence[slice], size: int) -> bytearray | No
 
 
 def _first_pixel(kind: int, pixel: bytes, above: bytes) -> bytes:
-    """The first pixel of a row as its filter leaves it: what is to the left counts as 0."""
+    """Return the first pixel of a row after its filter: what is to the left counts as 0."""
     if kind in (_NONE, _SUB):
         return pixel
     if kind == _AVERAGE:
@@ -197,11 +189,11 @@ def _first_pixel(kind: int, pixel: bytes, above: bytes) -> bytes:
 
 
 def _sub_filtered(row: bytes, pixel: int) -> bytes:
-    """A row that depends on no other one: each byte less the same byte of the pixel before."""
+    """Return a row that depends on no other row: each byte less the same byte of the pixel before."""
     return bytes([_SUB, *((own - left) & 0xFF for own, left in zip(row, bytes(pixel) + row, strict=False))])
 
 
-def _squeezed_by_pillow(piece: Image.Image) -> bytes:
+def _compressed_by_pillow(piece: Image.Image) -> bytes:
     out = BytesIO()
     piece.save(out, "PNG", icc_profile=None)
     return b"".join(
@@ -212,8 +204,8 @@ def _squeezed_by_pillow(piece: Image.Image) -> bytes:
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-class Quadrant(NamedTuple):
-    """A part of a picture file: its type, where it begins, where its content lies, where the next begins."""
+class FileSegment(NamedTuple):
+    """A chunk or segment of a picture file: its type, its start, the place of its content, and its end."""
 
     kind: bytes
     start: int
@@ -221,32 +213,32 @@ class Quadrant(NamedTuple):
     end: int
 
 
-def chunks(data: bytes) -> Iterator[Quadrant]:
-    """The chunks of a file up to IEND, or to where it is cut short; their checksums are not looked at."""
+def chunks(data: bytes) -> Iterator[FileSegment]:
+    """Yield the chunks of a file up to IEND, or to where it is cut short; checksums are not checked."""
     at, kind = len(SIGNATURE), b""
     while at + 12 <= len(data) and kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
             return
-        yield Quadrant(kind, at, slice(at + 8, end - 4), end)
+        yield FileSegment(kind, at, slice(at + 8, end - 4), end)
         at = end
 
 
-def is_sound(data: bytes, part: Quadrant) -> bool:
-    """Whether a chunk's checksum is right."""
+def is_sound(data: bytes, part: FileSegment) -> bool:
+    """Return whether a chunk's checksum is right."""
     checksum: int
     (checksum,) = struct.unpack_from(">I", data, part.content.stop)
     return zlib.crc32(memoryview(data)[part.start + 4 : part.content.stop]) == checksum
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """A chunk with its length and checksum."""
+    """Return a chunk with its length and checksum."""
     return b"".join(chunk_parts(kind, [content]))
 
 
 def chunk_parts(kind: bytes, contents: Sequence[bytes]) -> list[bytes]:
-    """The same in parts, for a content that need not be joined only for this."""
+    """Return the same in parts, so that large contents need not be joined twice."""
     checksum = zlib.crc32(kind)
     for content in contents:
         checksum = zlib.crc32(content, checksum)

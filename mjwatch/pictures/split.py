@@ -1,11 +1,11 @@
-"""Splits a grid into its four pictures, without changing a pixel, quickly.
+"""Split a grid into its four pictures, quickly and without changing a pixel, and make thumbnails.
 
 Pillow's default PNG level spends 2 s of CPU on a 2048x2048 grid. On photo-like pictures the size comes from
 PNG's row filters, not from searching for repeats: zlib's run-length strategy gives the same size in a fifth
-of the time, and where the source is a PNG its filters can be used again. On flat graphics run lengths would
-be many times larger, so there Pillow's default stays. Lossless WebP at its quickest setting is smaller still.
+of the time, and if the source is a PNG, its filters can be used again. On flat graphics run lengths would be
+many times larger, so Pillow's default stays there. Lossless WebP at its quickest setting is smaller still.
 
-A small picture of a large one, or of four, for the gallery: lossy WebP of some 15 kB.
+A thumbnail shows one picture, or four, in the gallery: a lossy WebP of about 15 kB.
 """
 
 from __future__ import annotations
@@ -31,28 +31,37 @@ if TYPE_CHECKING:
 
 
 PIXELS_AT_MOST = 100_000_000
-"""A grid of Midjourney has 12.6 million pixels at most (recorded 2026-06); more than this is an attack."""
+"""A grid of Midjourney has 12.6 million pixels at most (recorded 2026-06); a larger one is an attack."""
 
 FORMATS = ("png", "webp", "jpeg")
 
 _PHOTO_RATIO = 0.25
 """A PNG that is larger than this part of its raw bytes is a photo: nothing repeats in it."""
 
-_DULL_RATIO = 0.1
-"""One that is smaller than this part has so much that repeats that Pillow's default is quick, too."""
+_REPETITIVE_RATIO = 0.1
+"""In a PNG that is smaller than this part so much repeats that Pillow's default is quick, too."""
 
 _DEFAULT: dict[str, Any] = {"format": "PNG"}
-_RUNS: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
+_RUN_LENGTHS: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
-"""What Pillow raises on damaged files; it promises no single class."""
+_DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises on damaged files; it documents no single class."""
 
 
 Piece = TypeVar("Piece")
 
 
 class PictureFacts(NamedTuple):
-    """What the head of a file says: one of FORMATS, and its size in pixels."""
+    """What the header of a file says: its format, one of FORMATS, and its size in pixels."""
 
     format: str
     width: int
@@ -60,53 +69,53 @@ class PictureFacts(NamedTuple):
 
 
 def image_facts(data: bytes) -> PictureFacts:
-    """Format and size by the file's own bytes, not by its name; the pixels are not decoded.
+    """Return format and size by the file's own bytes, not by its name; the pixels are not decoded.
 
-    Raises PictureError for anything but PNG, WebP and JPEG, and for more than PIXELS_AT_MOST.
+    Raise PictureError for anything but PNG, WebP and JPEG, and for more than PIXELS_AT_MOST.
     """
-    with _told():
+    with _translate_errors():
         return _facts(_open(data))
 
 
 @contextmanager
 def opened_picture(data: bytes) -> Iterator[Image.Image]:
-    """The picture, to be worked with in the block; its pixels are decoded when they are first needed.
+    """Open the picture for the block; its pixels are decoded when they are first needed.
 
-    Raises PictureError for anything but a whole PNG, WebP or JPEG, and for more than PIXELS_AT_MOST.
+    Raise PictureError for anything but a whole PNG, WebP or JPEG, and for more than PIXELS_AT_MOST.
     """
-    with _told(), _open(data) as image:
+    with _translate_errors(), _open(data) as image:
         yield image
 
 
 def split_grid(data: bytes, format: str = "auto", threads: int = 2) -> list[bytes]:
-    """Four encoded pictures in the order of the buttons: U1 top left, U2 top right, U3 and U4 below.
+    """Return four encoded pictures in the order of the buttons: U1 top left, U2 top right, U3 and U4 below.
 
     ``format``: ``png``, ``webp`` (lossless) or ``jpeg`` (lossy), or ``auto``: WebP stays WebP, all else
-    becomes PNG. An odd size gives the right and lower pictures the pixel more. Colour mode, palette,
-    transparency and ICC profile stay; 16 bits stay for grey only, since Pillow reads colour with 8. At most
-    ``threads`` pictures are encoded at once; Pillow lets go of the interpreter's lock meanwhile.
+    becomes PNG. With an odd size the right and lower pictures are one pixel larger. Colour mode, palette,
+    transparency and ICC profile stay; 16 bits stay for grey only, because Pillow reads colour with 8. At most
+    ``threads`` pictures are encoded at once; Pillow releases the interpreter's lock meanwhile.
 
-    Raises PictureError if the data is no whole picture, too large, too small or an animation.
+    Raise PictureError if the data is not a whole picture, too large, too small or an animation.
     """
     return opened_grid(data, format).split(threads)
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A grid that is read: its pixels, and how its four pictures are to be encoded."""
+    """A decoded grid: its pixels, and how to encode its four pictures."""
 
     image: Image.Image
     _options: dict[str, Any]
-    _photo: bool
-    """Whether run lengths may do for a PNG that is encoded anew."""
+    _is_photo: bool
+    """Whether run lengths may suffice for a PNG that has to be encoded again."""
     _lines: Scanlines | None
 
     def split(self, threads: int = 2) -> list[bytes]:
-        """The four pictures, as ``split_grid`` gives them."""
+        """Return the four pictures, as ``split_grid`` does."""
         return self.pieces(lambda number, data: data, threads)
 
     def pieces(self, finish: Callable[[int, bytes], Piece], threads: int = 2) -> list[Piece]:
-        """What ``finish`` makes of each picture and its number from 1 on, on the thread that encoded it."""
+        """Return what ``finish`` makes of each picture and its number from 1, on the encoding thread."""
 
         def piece(numbered: tuple[int, Box]) -> Piece:
             number, box = numbered
@@ -116,33 +125,34 @@ class Grid:
             return list(pool.map(piece, enumerate(_boxes(*self.image.size), 1)))
 
     def _piece(self, box: Box) -> bytes:
-        with _told():
+        with _translate_errors():
             made = self._by_run_lengths(box)
             raw = (box[2] - box[0]) * (box[3] - box[1]) * len(self.image.getbands())
             if made is not None and len(made) > raw * _PHOTO_RATIO:
                 return made
-            usual = _encode(self.image, box, self._options)
-            return usual if made is None else min(made, usual, key=len)
+            default = _encode(self.image, box, self._options)
+            return default if made is None else min(made, default, key=len)
 
     def _by_run_lengths(self, box: Box) -> bytes | None:
-        """The piece as a PNG without a search for repeats; None where some of its rows show that to cost."""
+        """Return the piece as a PNG without a search for repeats; None if that makes it larger."""
         lines = self._lines
         if lines is not None and lines.fits(self.image):
-            return lines.cut(box, self.image) if lines.pays(box, self.image) else None
-        if not self._photo:
+            return lines.cut(box, self.image) if lines.is_worthwhile(box, self.image) else None
+        if not self._is_photo:
             return None
         samples = list(samples_of(box))
         ours, pillows = (
-            sum(len(_encode(self.image, sample, how)) for sample in samples) for how in (_RUNS, _DEFAULT)
+            sum(len(_encode(self.image, sample, options)) for sample in samples)
+            for options in (_RUN_LENGTHS, _DEFAULT)
         )
-        return _encode(self.image, box, self._options | _RUNS) if ours <= GROWTH * pillows else None
+        return _encode(self.image, box, self._options | _RUN_LENGTHS) if ours <= GROWTH * pillows else None
 
 
 def opened_grid(data: bytes, format: str = "auto") -> Grid:
-    """A grid, read; its pictures are to have this format. All as for ``split_grid``. Raises PictureError."""
+    """Decode a grid whose pictures get this format; see ``split_grid``. Raise PictureError."""
     if format not in ("auto", *FORMATS):
         raise ValueError(f"format must be auto, {', '.join(FORMATS)}, not {format!r}")
-    with _told():
+    with _translate_errors():
         image = _open(data)
         facts = _facts(image)
         _check_grid(image)
@@ -159,22 +169,22 @@ def opened_grid(data: bytes, format: str = "auto") -> Grid:
 
 
 def _may_keep_filters(image: Image.Image, size: int) -> bool:
-    """Whether the row filters that the file has may be worth keeping."""
+    """Return whether the file's own row filters may be worth keeping."""
     raw = image.width * image.height * len(image.getbands())
-    return image.format == "PNG" and size > raw * _DULL_RATIO
+    return image.format == "PNG" and size > raw * _REPETITIVE_RATIO
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Makes everything that Pillow finds wrong with a file a PictureError."""
+def _translate_errors() -> Iterator[None]:
+    """Turn every error of Pillow about a file into a PictureError."""
     try:
         yield
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
-        raise PictureError("the picture is too large", str(problem)) from problem
-    except UnidentifiedImageError as problem:
-        raise PictureError("this is no PNG, WebP or JPEG picture") from problem
-    except _BROKEN as problem:
-        raise PictureError(f"the picture is damaged or cut short: {problem}") from problem
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureError("the picture is too large", str(error)) from error
+    except UnidentifiedImageError as error:
+        raise PictureError("this is not a PNG, WebP or JPEG picture") from error
+    except _DECODING_ERRORS as error:
+        raise PictureError(f"the picture is damaged or cut short: {error}") from error
 
 
 def _open(data: bytes) -> Image.Image:
@@ -193,7 +203,7 @@ def _check_grid(image: Image.Image) -> None:
     if min(image.size) < 2:
         raise PictureError(f"a picture of {image.width}x{image.height} pixels can't be split in four")
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise PictureError("an animation is no grid")
+        raise PictureError("an animation is not a grid")
 
 
 def _boxes(width: int, height: int) -> list[Box]:
@@ -202,7 +212,7 @@ def _boxes(width: int, height: int) -> list[Box]:
 
 
 def _is_photo(image: Image.Image, facts: PictureFacts, size: int) -> bool:
-    """Whether repeats need not be searched for. Lossy files come from photos, whatever their size."""
+    """Return whether no search for repeats is needed. Lossy files come from photos, whatever their size."""
     if image.mode not in ("RGB", "L", "I;16"):
         return False
     raw = facts.width * facts.height * {"RGB": 3, "L": 1, "I;16": 2}[image.mode]
@@ -210,25 +220,35 @@ def _is_photo(image: Image.Image, facts: PictureFacts, size: int) -> bool:
 
 
 def _prepared(image: Image.Image, wanted: str) -> tuple[Image.Image, dict[str, Any]]:
-    """The picture in a mode that the format can store, and Pillow's options for saving its parts."""
-    kept = {"icc_profile": image.info.get("icc_profile")}
+    """Return the picture in a mode that the format can store, and Pillow's options for saving its parts."""
+    profile = {"icc_profile": image.info.get("icc_profile")}
     if wanted == "png":
         if image.mode in ("CMYK", "YCbCr", "RGBX"):
-            return image.convert("RGB"), {**_DEFAULT, "icc_profile": None}  # it is one for the other colours
-        return image, {**_DEFAULT, **kept}
+            return image.convert("RGB"), {
+                **_DEFAULT,
+                "icc_profile": None,
+            }  # the profile is for the other colours
+        return image, {**_DEFAULT, **profile}
     if image.mode in ("I;16", "I;16B", "I", "F"):
         raise PictureError("16-bit grey can only be stored as PNG")
     if wanted == "webp":
-        return image, {"format": "WEBP", "lossless": True, "quality": 0, "method": 0, "exact": True, **kept}
-    return _on_white(image), {"format": "JPEG", "quality": 95, "subsampling": 0, **kept}
+        return image, {
+            "format": "WEBP",
+            "lossless": True,
+            "quality": 0,
+            "method": 0,
+            "exact": True,
+            **profile,
+        }
+    return _on_white(image), {"format": "JPEG", "quality": 95, "subsampling": 0, **profile}
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """JPEG knows no transparency; what lies under it is often black."""
+    """Return the picture on white: JPEG has no transparency, and what lies under it is often black."""
     if not image.has_transparency_data:
         return image if image.mode == "L" else image.convert("RGB")
-    behind = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(behind, image.convert("RGBA")).convert("RGB")
+    background = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
 
 
 def _encode(image: Image.Image, box: Box, options: dict[str, Any]) -> bytes:
@@ -238,23 +258,22 @@ def _encode(image: Image.Image, box: Box, options: dict[str, Any]) -> bytes:
 
 
 AREA = 400 * 400
-"""Pixels that a thumbnail has at most, whatever its shape, so that all take the same room on a wall."""
+"""Pixels that a thumbnail has at most, whatever its shape, so that all take the same space in the gallery."""
 
 _GAP = 4
 """Pixels between the four pictures of a sheet."""
 
-
-_HOW: dict[str, Any] = {"resample": Image.Resampling.LANCZOS, "reducing_gap": 2.0}
+_RESIZING: dict[str, Any] = {"resample": Image.Resampling.LANCZOS, "reducing_gap": 2.0}
 
 
 def thumbnail(pictures: Sequence[bytes]) -> bytes:
-    """One picture made small; four become a sheet of two by two, in the order of a grid.
+    """Return one picture made small; four become a sheet of two by two, in the order of a grid.
 
-    Raises PictureError for anything that is no whole picture.
+    Raise PictureError for anything that is not a whole picture.
     """
     if len(pictures) == 1:
-        return _encoded(_shrunk(pictures[0], AREA))
-    small = [_shrunk(data, AREA // len(pictures)) for data in pictures]
+        return _encoded(_shrink(pictures[0], AREA))
+    small = [_shrink(data, AREA // len(pictures)) for data in pictures]
     width, height = (max(image.size[side] for image in small) for side in (0, 1))
     sheet = Image.new("RGB", (2 * width + _GAP, 2 * height + _GAP))
     for number, image in enumerate(small):
@@ -263,16 +282,16 @@ def thumbnail(pictures: Sequence[bytes]) -> bytes:
 
 
 def thumbnail_of(image: Image.Image) -> bytes | None:
-    """The same of one whose pixels are read, which stays as it is; None for a kind that can't be shown."""
+    """Return the thumbnail of a decoded picture, which stays unchanged; None for an unusable mode."""
     try:
-        return _encoded(_coloured(image.resize(_size_within(image, AREA), **_HOW)))
+        return _encoded(_coloured(image.resize(_size_within(image, AREA), **_RESIZING)))
     except (ValueError, OSError):
         return None
 
 
-def _shrunk(data: bytes, area: int) -> Image.Image:
+def _shrink(data: bytes, area: int) -> Image.Image:
     with opened_picture(data) as image:
-        image.thumbnail(_size_within(image, area), **_HOW)
+        image.thumbnail(_size_within(image, area), **_RESIZING)
         return _coloured(image)
 
 

@@ -1,4 +1,4 @@
-"""The system's chromium, driven by Playwright, with a page of the gallery in it that may do nothing wrong."""
+"""Open a gallery's page in the system's Chromium by Playwright, and check that it does nothing wrong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 PATIENCE = 1000 * deadline(30.0)
-"""Milliseconds after which something that should show never will."""
+"""Milliseconds after which something that has not appeared never will."""
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {
@@ -34,7 +34,7 @@ PHONE: dict[str, Any] = {
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser, without windows. It fails, and says what to install, where there is none."""
+    """Start the browser without windows; fail with what to install if there is none."""
     program = which("chromium") or which("chromium-browser") or which("google-chrome")
     assert program, "chromium is missing: apt-get install chromium"
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -48,7 +48,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Shown:
-    """A gallery that is being looked at, and all that it complained of or asked for."""
+    """A gallery that is open in the browser, and all errors and requests of its page."""
 
     page: Page
     address: str
@@ -64,14 +64,14 @@ class Shown:
         self.until("performance.getEntriesByName('gallery:complete').length")
 
     def until(self, condition: str, about: Any = None) -> None:
-        """Wait for a condition. Playwright's own way looks again by eval, which the page's policy forbids."""
+        """Wait for a condition. Playwright's own way uses eval, which the page's policy forbids."""
         end = time.monotonic() + PATIENCE / 1000
         while not self.page.evaluate(condition, about):
             assert time.monotonic() < end, f"never happened: {condition}"
             self.page.wait_for_timeout(20)
 
     def whole(self, images: Locator) -> None:
-        """Wait until these pictures are there, and have arrived."""
+        """Wait until these pictures are there and loaded."""
         images.first.wait_for()
         for image in images.element_handles():
             self.until("image => image.complete && image.naturalWidth > 0", image)
@@ -81,19 +81,19 @@ class Shown:
 
     def search(self, words: str) -> None:
         self.page.locator("#words").fill(words)
-        self.page.locator("#words").press("Enter")  # else it waits for more letters
+        self.page.locator("#words").press("Enter")  # otherwise it waits for more letters
 
     def focused(self) -> str | None:
-        """The job whose card has the focus."""
+        """Return the job whose card has the focus."""
         found: str | None = self.page.evaluate(
             "document.activeElement.matches('.card') ? document.activeElement.hash.slice(1) : null"
         )
         return found
 
     def violations(self) -> list[str]:
-        """What axe-core finds wrong with what is shown now, of whatever weight."""
-        # To preload is to fetch the style sheet, which the page's policy does not let anybody do; and a link
-        # to another job, below the window's edge, is taken for a skip link that leads nowhere.
+        """Return all problems, whatever their impact, that axe-core finds in what is shown now."""
+        # Preloading fetches the style sheet, which the page's policy forbids; and axe-core takes a link to
+        # another job below the window's edge for a skip link that leads nowhere.
         options = {"preload": False, "rules": {"skip-link": {"enabled": False}}}
         found: dict[str, Any] = Axe().run(self.page, options=options).response
         return [
@@ -103,7 +103,7 @@ class Shown:
         ]
 
     def check(self) -> None:
-        """Nothing was complained of, and nothing was asked for that is not on this disk."""
+        """Check that there was no error, and no request for anything that is not on this disk."""
         assert self.complaints == [], self.complaints
         assert [address for address in self.requests if not address.startswith("file:///")] == []
         assert self.page.evaluate("window.hacked") is None
@@ -111,7 +111,7 @@ class Shown:
 
 @contextmanager
 def shown(browser: Browser, outbox: Path, **options: Any) -> Iterator[Shown]:
-    """This outbox's gallery in a window of its own; at the end it must have done nothing wrong."""
+    """Open this outbox's gallery in its own window; at the end check that it did nothing wrong."""
     context = browser.new_context(**options)
     context.set_default_timeout(PATIENCE)
     page = context.new_page()

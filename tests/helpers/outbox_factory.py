@@ -1,4 +1,4 @@
-"""Outboxes for tests and measurements: many jobs' folders, quickly made, with invented content."""
+"""Make outboxes for tests and measurements: many jobs' folders, quickly, with invented content."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SUBJECTS = (
     "a glass city",
     "a tin robot",
 )
-MANNERS = (
+STYLES = (
     "at dawn",
     "in the rain",
     "as a woodcut",
@@ -45,17 +45,17 @@ LABELS = (None, None, "spring campaign", "calendar")
 
 
 def an_outbox(folder: Path, jobs: int) -> list[str]:
-    """Fill a folder with so many jobs; their paths in it. Each tenth failed, each ninth is a follow-up."""
+    """Fill a folder with so many jobs; return their paths. Every tenth failed, every ninth is a follow-up."""
     return [a_folder(folder, a_job(number), picture=number % 28) for number in range(jobs)]
 
 
 def a_job(number: int, **changes: Any) -> Job:
-    """The so-manyth job; neighbours differ in words, shape, folder, label and outcome."""
+    """Return the job of this number; neighbours differ in words, shape, folder, label and outcome."""
     rng = random.Random(number)
     ratio = RATIOS[number % len(RATIOS)][0]
-    words = f"{rng.choice(SUBJECTS)} {rng.choice(MANNERS)}, number{number} --ar {ratio}"
+    words = f"{rng.choice(SUBJECTS)} {rng.choice(STYLES)}, number{number} --ar {ratio}"
     accepted = (FIRST + number * APART).timestamp()
-    place = FOLDERS[number % len(FOLDERS)]
+    parent = FOLDERS[number % len(FOLDERS)]
     failed, follows = number % 10 == 7, number % 9 == 4
     values: dict[str, Any] = {
         "id": f"{number:06x}zz",
@@ -64,7 +64,7 @@ def a_job(number: int, **changes: Any) -> Job:
         "accepted": accepted,
         "submitted": accepted + 3,
         "finished": accepted + 45,
-        "source": Source(f"{place}/note{number}.txt".lstrip("/"), "0" * 64, accepted - 1),
+        "source": Source(f"{parent}/note{number}.txt".lstrip("/"), "0" * 64, accepted - 1),
         "history": (Note(accepted, "accepted"),),
         "state": State.FAILED if failed else State.DONE,
         "refusal": REFUSAL if failed else None,
@@ -79,7 +79,7 @@ REFUSAL = Refusal(
 
 
 def a_folder(outbox: Path, job: Job, *, picture: int = 0, name: str = "note") -> str:
-    """The job's folder, as a daemon publishes it, but not synced to disk; its path in the outbox."""
+    """Make the job's folder as a daemon does, but not synced to disk; return its path in the outbox."""
     parts = (job.source.path if job.source else "").split("/")[:-1]
     path = "/".join([*(["_failed"] if job.state is not State.DONE else []), *parts, f"{name}-{job.id}"])
     folder = outbox / path
@@ -88,7 +88,7 @@ def a_folder(outbox: Path, job: Job, *, picture: int = 0, name: str = "note") ->
     pictures = some_pictures(name, picture, job) if job.result and job.result.pictures else []
     published = (job.finished or job.accepted) + 1
     manifest = build_manifest(job, OutboxChannel("1", "2"), pictures, others, published)
-    for file, data in [*((one.name, one.data) for one in pictures), *others.items()]:
+    for file, data in [*((picture.name, picture.data) for picture in pictures), *others.items()]:
         (folder / file).write_bytes(data)
     (folder / FILE_NAME).write_bytes(dump_manifest(manifest))
     at = int(published * 1e9)
@@ -97,7 +97,7 @@ def a_folder(outbox: Path, job: Job, *, picture: int = 0, name: str = "note") ->
 
 
 def some_pictures(name: str, number: int, job: Job) -> list[PictureFile]:
-    """Four pictures of plain colours and their grid."""
+    """Return four pictures of plain colours and their grid."""
     _, width, height = RATIOS[number % len(RATIOS)]
     pictures, grid = _drawn(width, height, number)
     return [
@@ -113,7 +113,7 @@ _MADE: dict[tuple[int, int, int], tuple[list[bytes], bytes]] = {}
 
 
 def _drawn(width: int, height: int, number: int) -> tuple[list[bytes], bytes]:
-    """The same few pictures are drawn once, however many jobs have them."""
+    """Draw the same few pictures only once, however many jobs have them."""
     key = (width, height, number)
     if key not in _MADE:
         grid = Image.new("RGB", (2 * width, 2 * height))

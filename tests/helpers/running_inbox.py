@@ -1,4 +1,4 @@
-"""An inbox that runs in a test, and what it has put."""
+"""Run an inbox in a test, and collect what it emits."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from mjwatch.inbox.ownership import Ownership
 
 HANG = deadline(20.0)
-"""Seconds after which a test is stuck."""
+"""Seconds after which a test hangs."""
 
 SETTLE, INCOMPLETE = 0.05, 0.3
 
 
 class Running:
-    """An inbox that runs, and what it has put."""
+    """A running inbox, and what it has emitted."""
 
     def __init__(
         self, root: Path, *, keep: bool = False, ownership: Ownership | None = None, **times: float
@@ -35,7 +35,7 @@ class Running:
         self.inbox = Inbox(root, self.events.put, keep=keep, ownership=ownership, **times)
 
     def settled(self) -> FileSettled:
-        """The next file."""
+        """Return the next file that is handed over."""
         while True:
             event = self.events.get(timeout=HANG)
             if isinstance(event, FileSettled):
@@ -45,8 +45,9 @@ class Running:
         return sorted(self.settled().path for _ in range(count))
 
     def scans(self, count: int = 2) -> list[FileSettled | InboxScanned]:
-        """Everything up to the so many-th scan from now that found nothing left to wait for; then, what is
-        left alone is nobody's business: that is ``left``.
+        """Return all events up to the ``count``-th scan from now that waits for nothing.
+
+        Their ignored files are left out: see ``left``.
         """
         while not self.events.empty():
             self.events.get_nowait()
@@ -61,7 +62,7 @@ class Running:
         return seen
 
     def left(self) -> dict[str, str]:
-        """What is left alone in the inbox, and why."""
+        """Return the files that are left in the inbox, and why."""
         self.scans()
         return {left.path: left.why for left in self.last.left}
 
@@ -80,7 +81,7 @@ def running(
 
 
 def move_in(file: Path, text: str = "a cat\n") -> Path:
-    """As careful programs do: written elsewhere, renamed in."""
+    """Write a file elsewhere and rename it into the inbox, as careful programs do."""
     aside = file.parent.parent / f"aside-{file.name}"
     aside.write_text(text)
     return aside.rename(file)

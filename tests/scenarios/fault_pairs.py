@@ -23,10 +23,10 @@ from tests.scenarios.faulty import armed, begin, read, recall, simulated, verb
 from tests.scenarios.stage import Stage, wait_until
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
     from mjwatch.model import Job
+    from tests.helpers.daemons import Daemon
 
 AT_ONCE = 8
 PROMPTS = 3
@@ -104,7 +104,7 @@ def _jobs(stage: Stage) -> list[Job]:
     return read(stage, lambda journal: journal.listed(None, 100)) or []
 
 
-def _until_rest(stage: Stage, daemon: subprocess.Popen[str]) -> subprocess.Popen[str]:
+def _until_rest(stage: Stage, daemon: Daemon) -> Daemon:
     """Until nothing moves any more; where a person is asked for, one comes."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and daemon.poll() is None:

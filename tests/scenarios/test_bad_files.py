@@ -8,7 +8,7 @@ import shutil
 import socket
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.inbox.filenames import MARKER
+from mjwatch.inbox.filenames import OWNER_FILE
 from tests.scenarios.stage import Stage, staged, wait_until
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ REJECTED = {
     "empty.txt": (b"", "the prompt is empty"),
     "blank.txt": (b" \n\n", "the prompt is empty"),
     "binary.txt": (bytes(range(256)), "is not UTF-8 text"),
-    "large.txt": (b"cat " * 2_500_000, "65,536 at most"),
+    "large.txt": (b"cat " * 2_500_000, "at most 65,536"),
     "list that is none.txt": (b"a cat --ar 1:1\na dog --ar 2:1\n", "looks like a list of prompts"),
     "broken.toml": (b'prompt = "a cat\n', "not valid TOML"),
     "deep.toml": (b"a = " + b"[" * 30_000 + b"\n", "not valid TOML"),
@@ -28,9 +28,9 @@ REJECTED = {
         b'prompt = "a"\nimages = ["../../etc/passwd"]\n',
         "outside the prompt file's own folder",
     ),
-    "missing.toml": (b'prompt = "a"\nimages = ["nothing.png"]\n', "is not there"),
-    "linked.toml": (b'prompt = "a"\nimages = ["link.png"]\n', "is not there"),
-    "no picture.toml": (b'prompt = "a"\nimages = ["fake.png"]\n', "does not hold a picture"),
+    "missing.toml": (b'prompt = "a"\nimages = ["nothing.png"]\n', "was not found"),
+    "linked.toml": (b'prompt = "a"\nimages = ["link.png"]\n', "was not found"),
+    "no picture.toml": (b'prompt = "a"\nimages = ["fake.png"]\n', "is not a picture"),
     "huge picture.toml": (b'prompt = "a"\nimages = ["huge.png"]\n', "10,485,760 at most"),
     "no wildcard.txt": (b"a __nothing__ cat\n", "nothing"),
     "too many.txt": (b"{1,2,3,4,5,6,7,8,9,0} " * 4 + b"cats\n", "10,000"),
@@ -132,7 +132,7 @@ def counted_and_left(stage: Stage) -> None:
     assert {one["path"]: one["why"] for one in left["some"]} == expected
     names = {path.name for path in stage.inbox.iterdir()}
     lying_there = {name.rstrip("/") for name in expected}
-    others = {MARKER, "package.json", "fake.png", "huge.png", "link.png", "folder.txt"}
+    others = {OWNER_FILE, "package.json", "fake.png", "huge.png", "link.png", "folder.txt"}
     assert names == lying_there | others
 
 

@@ -16,15 +16,14 @@ from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
 from mjwatch.client.in_process import PATIENCE, _is_over
 from mjwatch.client.submit import as_prompt_file, read_prompt
 from mjwatch.config import Config
-from mjwatch.engine.health import ConnectionTrouble
+from mjwatch.engine.service_state import ConnectionTrouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
 from mjwatch.host.lock import daemon_lock
 from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
-from mjwatch.model import Job, Note, Refusal, RefusalClass, State
-from mjwatch.outbox.manifest import SCHEMA
-from mjwatch.prompts.expand import as_written
+from mjwatch.model import MANIFEST_SCHEMA, Job, Note, Refusal, RefusalClass, State
+from mjwatch.prompts.expand import escape
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.message_shapes import a_job
 
@@ -60,7 +59,7 @@ def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
             prompt = read_prompt(words)
         except PromptFileError:
             continue
-        suffix, data = as_prompt_file(as_written(prompt.text))
+        suffix, data = as_prompt_file(escape(prompt.text))
         try:
             found = read_prompt_file(data, f"x{suffix}").prompts
         except PromptFileError:
@@ -179,8 +178,7 @@ class FakeEngine:
     ) -> None:
         self._job = job
         self.paused = paused
-        self.pausing = SimpleNamespace(stuck=paused is not None)
-        self.reach = SimpleNamespace(trouble=trouble)
+        self.service = SimpleNamespace(needs_resume=paused is not None, connection_trouble=trouble)
 
     def job(self, job_id: str) -> Job | None:
         return self._job
@@ -247,7 +245,9 @@ def _folder(parent: Path, name: str) -> Path:
     folder = parent / "outbox" / name
     folder.mkdir(parents=True)
     (folder / "cat_1.png").write_text(name)
-    (folder / "manifest.json").write_text(json.dumps({"schema": SCHEMA, "images": [{"file": "cat_1.png"}]}))
+    (folder / "manifest.json").write_text(
+        json.dumps({"schema": MANIFEST_SCHEMA, "images": [{"file": "cat_1.png"}]})
+    )
     return folder
 
 

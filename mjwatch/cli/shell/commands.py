@@ -13,6 +13,7 @@ from mjwatch.cli.progress import summary_of
 from mjwatch.client.submit import submit, typed_line
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
+from mjwatch.prompts.commands import ask_commands
 from mjwatch.prompts.parameters import COMMON
 from mjwatch.settings.values import did_you_mean, shown
 
@@ -49,7 +50,6 @@ SHELL_COMMANDS = {
 }
 
 TAKE_JOBS = ("act", "show", "cancel", "retry")
-ASKED = ("blend", "describe", "shorten", "show", "settings", "fast", "relax", "turbo", "public", "stealth")
 
 NOTE_WIDTH = 50
 
@@ -179,7 +179,7 @@ def _complete_command(text: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[
     elif name in TAKE_JOBS:
         yield from _matches(word, {job.id: _note_on(job) for job in jobs()})
     elif name == "ask":
-        yield from _matches(word, dict.fromkeys(ASKED, ""))
+        yield from _matches(word, {_quote(command): "" for command in ask_commands()})
 
 
 def _matches(word: str, known: dict[str, str]) -> Iterator[Completion]:

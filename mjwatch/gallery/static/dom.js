@@ -1,8 +1,8 @@
-// Builds elements. What comes from a job becomes a text node or an attribute's value, never markup.
+// Build elements. Data of a job become text nodes or attribute values, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element. A function among the attributes becomes a listener; what is null or false is left out. */
+/** Return an element. A function among the attributes becomes a listener; null and false are left out. */
 function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -14,7 +14,7 @@ function el(name, attributes = {}, ...children) {
   return node;
 }
 
-/** The children that there are, lists among them laid out flat. */
+/** Return the children without the empty ones, with lists flattened. */
 function present(children) {
   return children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== "");
 }
@@ -31,7 +31,7 @@ function icon(name) {
 
 const byId = (id) => document.getElementById(id);
 
-/** The address of a file in the outbox, whatever characters its path has. */
+/** Return the address of a file in the outbox, whatever characters its path has. */
 function address(...parts) {
   return `./${parts.join("/").split("/").map(encoded).join("/")}`;
 }
@@ -40,21 +40,21 @@ function encoded(name) {
   try {
     return encodeURIComponent(name);
   } catch {
-    return "-"; // half of a character: no address can name such a file
+    return "-"; // a lone surrogate: no address can name such a file
   }
 }
 
 const thumbAddress = (job) => address("_gallery/thumbs", job.id[0], `${job.id}.webp`);
 const fileAddress = (job, name) => address(job.folder, name);
 
-/** A prompt in which no line ends within the dashes of a parameter. */
-function prompted(words) {
-  return words.split(/(--\w{1,24})/).map((part, n) => (n % 2 ? el("span", { class: "unbroken" }, part) : part));
+/** Return a prompt in which no line breaks between the dashes and the name of a parameter. */
+function withUnbrokenNames(text) {
+  return text.split(/(--\w{1,24})/).map((part, n) => (n % 2 ? el("span", { class: "unbroken" }, part) : part));
 }
 
-/** Words in which marks say what is `code` and what is **strong**; a mark alone is a character like others. */
-function marked(words) {
-  return words.split(/(`[^`\n]+`|\*\*[^*\n]+\*\*)/).map((part, n) => {
+/** Return text with `code` and **strong** parts; a single mark is an ordinary character. */
+function withMarks(text) {
+  return text.split(/(`[^`\n]+`|\*\*[^*\n]+\*\*)/).map((part, n) => {
     if (n % 2 === 0) return part;
     return part[0] === "`" ? el("code", {}, part.slice(1, -1)) : el("b", {}, part.slice(2, -2));
   });

@@ -1,59 +1,59 @@
-// What is wanted: words, state, label, folder and days; and how many jobs that leaves.
+// The filters: words, state, label, folder and days; and how many jobs match.
 
 const FIELDS = ["words", "state", "label", "folder", "from", "to"];
 const fields = Object.fromEntries(FIELDS.map((name) => [name, byId(name)]));
 
-const wish = () => Object.fromEntries(FIELDS.map((name) => [name, fields[name].value.trim()]));
-const isWished = () => Object.values(wish()).some(Boolean);
+const filterValues = () => Object.fromEntries(FIELDS.map((name) => [name, fields[name].value.trim()]));
+const isFiltered = () => Object.values(filterValues()).some(Boolean);
 
-function clearWish() {
+function clearFilters() {
   for (const field of Object.values(fields)) field.value = "";
   apply();
   fields.words.focus();
 }
 
-/** Hang what is wanted, and say how many that are. */
+/** Show the matching jobs and how many they are. */
 function apply() {
-  const jobs = wanted(wish());
-  hang(jobs);
-  byId("clear").hidden = !isWished();
-  sayChosen();
-  byId("count").textContent = countWords(jobs.length);
+  const jobs = matchingJobs(filterValues());
+  showJobs(jobs);
+  byId("clear").hidden = !isFiltered();
+  showFilterCount();
+  byId("count").textContent = countText(jobs.length);
   byId("count").hidden = jobs.length === 0;
-  sayEmpty(jobs.length === 0);
+  showIfEmpty(jobs.length === 0);
 }
 
-/** The filters may be folded away: their button says how many are set. */
-function sayChosen() {
-  const chosen = FIELDS.slice(1).filter((name) => fields[name].value).length;
-  byId("more-word").textContent = chosen ? `Filters · ${chosen}` : "Filters";
-  byId("more").classList.toggle("set", chosen > 0);
+/** The filters may be hidden: their button says how many are set. */
+function showFilterCount() {
+  const active = FIELDS.slice(1).filter((name) => fields[name].value).length;
+  byId("more-word").textContent = active ? `Filters · ${active}` : "Filters";
+  byId("more").classList.toggle("set", active > 0);
 }
 
-function countWords(number) {
+function countText(number) {
   const all = store.jobs.length.toLocaleString();
-  const some = number.toLocaleString();
-  return isWished() ? `${some} of ${all} jobs` : `${all} ${all === "1" ? "job" : "jobs"}`;
+  const matching = number.toLocaleString();
+  return isFiltered() ? `${matching} of ${all} jobs` : `${all} ${all === "1" ? "job" : "jobs"}`;
 }
 
-function sayEmpty(empty) {
+function showIfEmpty(empty) {
   byId("empty").hidden = !empty;
   if (!empty) return;
   const none = store.jobs.length === 0;
-  byId("empty-title").textContent = none ? "No pictures yet" : "Nothing fits";
+  byId("empty-title").textContent = none ? "No pictures yet" : "No matches";
   byId("empty-words").textContent = none
-    ? "Drop a prompt file into the inbox. Its pictures appear here when they are done."
-    : "No job has all of this.";
+    ? "Drop a prompt file into the inbox. Its pictures appear here when they are finished."
+    : "No job matches the search and all filters.";
   byId("empty-clear").hidden = none;
 }
 
-/** Offer the labels and folders that there are; a list without any is not offered. */
-function offer() {
-  offerIn(fields.label, labels());
-  offerIn(fields.folder, folders());
+/** Offer the existing labels and folders; an empty list is hidden. */
+function updateChoices() {
+  updateSelect(fields.label, labels());
+  updateSelect(fields.folder, folders());
 }
 
-function offerIn(select, names) {
+function updateSelect(select, names) {
   const [any, ...present] = select.options;
   select.parentElement.hidden = names.length === 0;
   if (present.length === names.length && present.every((option, n) => option.value === names[n])) return;
@@ -66,7 +66,7 @@ function listenToFields() {
   let soon = 0;
   fields.words.addEventListener("input", () => {
     clearTimeout(soon);
-    soon = setTimeout(apply, 60); // there may be more letters
+    soon = setTimeout(apply, 60); // more letters may follow
   });
   for (const field of Object.values(fields)) {
     field.addEventListener("change", () => {
@@ -74,8 +74,8 @@ function listenToFields() {
       apply();
     });
   }
-  byId("clear").addEventListener("click", clearWish);
-  byId("empty-clear").addEventListener("click", clearWish);
+  byId("clear").addEventListener("click", clearFilters);
+  byId("empty-clear").addEventListener("click", clearFilters);
   byId("more").addEventListener("click", () => {
     const hidden = (byId("choices").hidden = !byId("choices").hidden);
     byId("more").setAttribute("aria-expanded", String(!hidden));

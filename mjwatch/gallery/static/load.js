@@ -1,19 +1,19 @@
-// Loads data as scripts, the only thing that a page from a disk may load; they call the functions of `gallery`.
+// Load data as scripts, the only thing that a page from a disk may load. The scripts call functions of `gallery`.
 
 const AT_ONCE = 12;
 const REFRESH = 15_000;
 
-// The only addresses that this page ever makes a script of.
+// The only addresses that this page ever loads as scripts.
 const NAMES = /^(index|status|jobs-\d{4,9})\.js$/;
 
 function scriptAddress(name) {
-  if (!NAMES.test(name)) throw new TypeError(`no script of the gallery: ${name}`);
+  if (!NAMES.test(name)) throw new TypeError(`not a script of the gallery: ${name}`);
   return `_gallery/${name}?${Date.now()}`;
 }
 
 const policy = window.trustedTypes?.createPolicy("gallery", { createScriptURL: scriptAddress });
 
-/** Run one of the gallery's data scripts. It may be missing: not all of a sync arrives at once. */
+/** Run one of the gallery's data scripts. It may be missing, because a sync does not deliver all at once. */
 function load(name) {
   return new Promise((resolve) => {
     const script = document.createElement("script");
@@ -31,7 +31,7 @@ function load(name) {
 
 const chunkName = (number) => `jobs-${String(number).padStart(4, "0")}.js`;
 
-/** Load these chunks in this order, some at once. */
+/** Load these chunks in this order, several at once. */
 async function loadChunks(numbers) {
   const waiting = [...numbers];
   const worker = async () => {
@@ -40,21 +40,21 @@ async function loadChunks(numbers) {
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
-/** Load all: the newest chunk first, since it is what people see first. */
+/** Load everything, the newest chunk first because people see it first. */
 async function loadAll() {
-  const told = load("status.js");
+  const statusLoaded = load("status.js");
   await load("index.js");
   const numbers = Array.from({ length: store.count ?? 0 }, (_, n) => store.count - n);
   await loadChunks(numbers.slice(0, 1));
-  changed();
+  update();
   performance.mark("gallery:shown");
   await loadChunks(numbers.slice(1));
-  changed();
-  await told;
+  update();
+  await statusLoaded;
   performance.mark("gallery:complete");
 }
 
-/** Load what may have changed since. */
+/** Load what may have changed since the last load. */
 async function refresh() {
   const before = store.count ?? 0;
   await Promise.all([load("status.js"), load("index.js")]);

@@ -1,67 +1,67 @@
-// The page's life: data arrives, the address names a job, keys are pressed.
+// Events of the page: data arrive, the address names a job, keys are pressed.
 
 const TOGETHER = 300;
 
 let due = 0;
 
-/** New data is shown in a moment, with what else comes until then. */
-function soon() {
-  due ||= setTimeout(changed, TOGETHER);
+/** Show new data in a moment, together with what arrives until then. */
+function scheduleUpdate() {
+  due ||= setTimeout(update, TOGETHER);
 }
 
-function changed() {
+function update() {
   clearTimeout(due);
   due = 0;
-  arrange();
-  offer();
+  buildLists();
+  updateChoices();
   apply();
-  if (!panel.job) follow();
+  if (!panel.job) showAddressed();
 }
 
 window.gallery = Object.freeze({
   index({ chunks }) {
-    if (store.count !== null && chunks < store.count) store.chunks.clear(); // it was made anew
+    if (store.count !== null && chunks < store.count) store.chunks.clear(); // the gallery was rebuilt
     store.count = chunks;
   },
   jobs(number, jobs) {
-    if (takeChunk(number, jobs) && performance.getEntriesByName("gallery:shown").length) soon();
+    if (storeChunk(number, jobs) && performance.getEntriesByName("gallery:shown").length) scheduleUpdate();
   },
   status: showService,
 });
 
 // ---- the job that the address names
 
-/** Show the job that stands behind # in the address, or none. */
-function follow() {
+/** Show the job that the address names after #, or none. */
+function showAddressed() {
   const job = store.jobById.get(decodeURIComponent(location.hash.slice(1)));
   if (job && job !== panel.job) openPanel(job);
   else if (!job && panel.dialog.open) closePanel();
 }
 
-/** A click that should do more than open a link in its place is the browser's. */
+/** Return whether a click only opens a link here; other clicks are left to the browser. */
 const isPlain = (event) => !(event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
 
-/** To a card's job. The browser's Back closes it again: all jobs that are looked at make one step in its history. */
-function visit(event) {
+/** Open a card's job. The browser's Back closes it again: all jobs opened in a row are one step in the history. */
+function openCard(event) {
   const card = event.target.closest(".card");
   if (!card || !isPlain(event)) return;
   event.preventDefault();
   const address = card.getAttribute("href");
   if (history.state?.besideWall) history.replaceState(history.state, "", address);
   else history.pushState({ besideWall: true }, "", address);
-  follow();
+  showAddressed();
 }
 
-/** From one job to another that a link leads to, without a new step. */
-function replaceWith(event) {
+/** Follow a link from one job to another, without a new step in the history. */
+function openLinked(event) {
   if (!isPlain(event)) return;
   event.preventDefault();
   history.replaceState(history.state, "", event.currentTarget.getAttribute("href"));
-  follow();
+  showAddressed();
 }
 
-/** Back to the wall, to the card of the job that was seen last. */
-function leave() {
+/** Go back to the wall, to the card of the job that was open. */
+function leavePanel() {
   const at = wall.jobs.findIndex((job) => job.id === panel.job?.id);
   history.replaceState(history.state, "", location.pathname + location.search);
   closePanel();
@@ -72,73 +72,73 @@ function leave() {
 
 const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
 
-function press(event) {
+function handleKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const handled = panel.dialog.open ? pressInPanel(event) : pressOnWall(event);
+  const handled = panel.dialog.open ? handleInPanel(event) : handleOnWall(event);
   if (handled) event.preventDefault();
 }
 
-function pressInPanel({ key, target }) {
-  if (key === "Escape" && panel.alone) lookAt(0);
-  else if (key === "Escape") leave();
+function handleInPanel({ key, target }) {
+  if (key === "Escape" && panel.alone) showAlone(0);
+  else if (key === "Escape") leavePanel();
   else if (target.closest("video, textarea")) return false;
-  else if (/^[1-4]$/.test(key)) lookAt(panel.alone === Number(key) ? 0 : Number(key));
-  else if (key === "ArrowLeft" || key === "ArrowRight") turn(key === "ArrowLeft" ? "left" : "right");
+  else if (/^[1-4]$/.test(key)) showAlone(panel.alone === Number(key) ? 0 : Number(key));
+  else if (key === "ArrowLeft" || key === "ArrowRight") step(key === "ArrowLeft" ? "left" : "right");
   else return false;
   return true;
 }
 
-/** To the next picture if one is shown alone, else to the next job. */
-function turn(side) {
+/** Show the next picture if a single one is shown, else the next job. */
+function step(side) {
   const many = panel.job.pictures?.length ?? 0;
-  if (panel.alone) lookAt(((panel.alone - 1 + (side === "left" ? many - 1 : 1)) % many) + 1);
+  if (panel.alone) showAlone(((panel.alone - 1 + (side === "left" ? many - 1 : 1)) % many) + 1);
   else panel.dialog.querySelector(`.round.${side}`)?.click();
 }
 
-function pressOnWall({ key, target }) {
+function handleOnWall({ key, target }) {
   const typing = target.closest("input, select, textarea");
   if (key === "Escape") return leaveSearch(target);
-  if (typing) return typing === fields.words && key === "ArrowDown" && toWall();
+  if (typing) return typing === fields.words && key === "ArrowDown" && focusWall();
   if (key === "/") fields.words.focus();
-  else if (ARROWS.has(key) || (wall.cards.contains(target) && (key === "Home" || key === "End"))) return toWall(key);
+  else if (ARROWS.has(key) || (wall.cards.contains(target) && (key === "Home" || key === "End"))) return focusWall(key);
   else return false;
   return true;
 }
 
-function toWall(key) {
+function focusWall(key) {
   if (!wall.jobs.length) return false;
   if (key) move(key);
   else focusCard(wall.current);
   return true;
 }
 
-/** Escape empties the search, then goes back to the wall. */
+/** Escape clears the search, then moves the focus to the wall. */
 function leaveSearch(target) {
   if (service.box.open) service.box.open = false;
   else if (target === fields.words && target.value) {
     target.value = "";
     apply();
-  } else if (target === fields.words) return toWall();
+  } else if (target === fields.words) return focusWall();
   else return false;
   return true;
 }
 
-// ---- begin
+// ---- start
 
 function listen() {
   listenToFields();
-  document.addEventListener("keydown", press);
+  document.addEventListener("keydown", handleKey);
   document.addEventListener("click", ({ target }) => !service.box.contains(target) && (service.box.open = false));
-  panel.dialog.addEventListener("cancel", (event) => event.preventDefault()); // Escape is a key like others
-  panel.dialog.addEventListener("click", (event) => event.target === panel.dialog && leave());
-  window.addEventListener("hashchange", follow);
-  wall.cards.addEventListener("click", visit);
+  panel.dialog.addEventListener("cancel", (event) => event.preventDefault()); // handleKey() handles Escape
+  panel.dialog.addEventListener("click", (event) => event.target === panel.dialog && leavePanel());
+  window.addEventListener("hashchange", showAddressed);
+  wall.cards.addEventListener("click", openCard);
   window.addEventListener("scroll", draw, { passive: true });
   wall.cards.addEventListener("focusin", ({ target }) => {
     const at = Number(target.closest("[data-index]")?.dataset.index);
     if (at >= 0 && at !== wall.current) focusCard(at, false);
   });
-  new ResizeObserver(() => wall.place.clientWidth !== wall.width && hang(wall.jobs)).observe(wall.place);
+  new ResizeObserver(() => wall.place.clientWidth !== wall.width && showJobs(wall.jobs)).observe(wall.place);
 }
 
 listen();

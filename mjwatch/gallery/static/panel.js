@@ -1,8 +1,8 @@
-// One job, large: its pictures, and beside them all that is known of it.
+// One job in full: its pictures, and beside them all that is known about it.
 
 const panel = { dialog: byId("panel"), job: null, alone: 0 };
 
-/** Characters of a prompt of which only the beginning is shown at first. */
+/** Of a prompt with more characters only the beginning is shown at first. */
 const LONG = 480;
 
 const STEPS = [
@@ -16,9 +16,9 @@ const STEPS = [
 function openPanel(job) {
   panel.job = job;
   panel.alone = 0;
-  panel.dialog.replaceChildren(stage(job), facts(job));
+  panel.dialog.replaceChildren(pictureArea(job), facts(job));
   if (!panel.dialog.open) panel.dialog.showModal();
-  panel.dialog.scrollTop = 0; // in a small window it is this that scrolls
+  panel.dialog.scrollTop = 0; // in a small window the dialog itself scrolls
   byId("panel-title").focus({ preventScroll: true });
   document.title = `${shortened(job.prompt, 60) || titleOf(job)} · Gallery`;
 }
@@ -32,20 +32,20 @@ function closePanel() {
 
 // ---- the pictures
 
-function stage(job) {
-  const back = el("button", { type: "button", class: "round back", title: "Close (Esc)", click: leave }, icon("close"));
+function pictureArea(job) {
+  const back = el("button", { type: "button", class: "round back", title: "Close (Esc)", click: leavePanel }, icon("close"));
   back.append(el("span", { class: "unseen" }, "Close"));
-  const node = el("section", { class: `stage ${kindOf(job)}`, "aria-label": "Pictures" }, back, ...turns(job), shown(job));
+  const node = el("section", { class: `stage ${kindOf(job)}`, "aria-label": "Pictures" }, back, ...stepButtons(job), shown(job));
   if (job.pictures) node.style.setProperty("--ratio", sheetRatio(job));
   return node;
 }
 
-/** The buttons to the job before and after this one. */
-function turns(job) {
+/** Return the buttons to the job before and after this one. */
+function stepButtons(job) {
   const at = wall.jobs.findIndex((one) => one.id === job.id);
   const turn = (side, name, other) =>
     other &&
-    el("a", { class: `round ${side}`, href: `#${other.id}`, click: replaceWith, title: name }, icon(side),
+    el("a", { class: `round ${side}`, href: `#${other.id}`, click: openLinked, title: name }, icon(side),
       el("span", { class: "unseen" }, name));
   const [before, after] = at < 0 ? [] : [wall.jobs[at - 1], wall.jobs[at + 1]];
   return present([turn("left", "Newer (←)", before), turn("right", "Older (→)", after)]);
@@ -53,12 +53,12 @@ function turns(job) {
 
 function shown(job) {
   const kind = kindOf(job);
-  if (kind === "text") return el("div", { class: "words", tabindex: "0" }, marked(saidTo(job))); // it may be long: arrows scroll it
+  if (kind === "text") return el("div", { class: "words", tabindex: "0" }, withMarks(readableAnswer(job))); // a long text is scrolled with the arrows
   if (kind === "nothing") return reason(job);
   return el("div", { class: `shots shots-${Math.min(job.pictures.length, 4)}` }, job.pictures.map(shot));
 }
 
-/** Width over height of all the pictures together. */
+/** Return width over height of all the pictures together. */
 function sheetRatio(job) {
   const [, width, height] = job.pictures[0];
   const one = width && height ? width / height : 1;
@@ -78,12 +78,12 @@ function shot(picture, number) {
   const image = el("img", { src: source, alt, width: width || null, height: height || null, decoding: "async" });
   image.addEventListener("error", () => image.replaceWith(el("span", { class: "note" }, `${name} is not here yet`)));
   if (many === 1) return el("div", { class: "shot" }, image);
-  const look = () => lookAt(panel.alone === number + 1 ? 0 : number + 1);
-  return el("button", { type: "button", class: "shot", click: look, "data-number": number + 1 }, image);
+  const toggle = () => showAlone(panel.alone === number + 1 ? 0 : number + 1);
+  return el("button", { type: "button", class: "shot", click: toggle, "data-number": number + 1 }, image);
 }
 
-/** Show one picture alone, by its number, or all for 0. */
-function lookAt(number) {
+/** Show a single picture, by its number, or all of them for 0. */
+function showAlone(number) {
   const shots = panel.dialog.querySelector(".shots");
   if (!shots || number > shots.children.length || shots.children.length === 1) return;
   panel.alone = number;
@@ -99,13 +99,13 @@ function reason(job) {
     { class: "reason" },
     icon("warning"),
     el("h3", {}, title),
-    error.detail && el("p", {}, marked(error.detail)),
-    error.needs_human && el("p", {}, "Nothing more is sent until a person has acted."),
-    error.retry && el("p", { class: "mend" }, "It may work another time: ", el("code", {}, `mjwatch retry ${job.id}`)),
+    error.detail && el("p", {}, withMarks(error.detail)),
+    error.needs_human && el("p", {}, "mjwatch sends nothing more until a person acts."),
+    error.retry && el("p", { class: "hint" }, "It may work later: ", el("code", {}, `mjwatch retry ${job.id}`)),
   );
 }
 
-// ---- what is known of it
+// ---- what is known about it
 
 function facts(job) {
   return el(
@@ -117,24 +117,24 @@ function facts(job) {
       job.label && el("span", { class: "tag" }, job.label)),
     promptOf(job),
     ...parametersOf(job),
-    ...lineageOf(job),
+    ...relatedOf(job),
     ...filesOf(job),
     ...timesOf(job),
-    ...identityOf(job),
+    ...detailsOf(job),
   );
 }
 
 function promptOf(job) {
   if (!job.prompt) return !job.command && el("p", { class: "prompt none" }, "No prompt");
   const rewritten =
-    job.echoed && el("details", {}, el("summary", {}, "As Midjourney repeated it"), el("p", {}, prompted(job.echoed)));
-  const words = el("p", {}, prompted(job.prompt));
-  const unfold = job.prompt.length > LONG && unfoldButton(words);
+    job.echoed && el("details", {}, el("summary", {}, "As Midjourney repeated it"), el("p", {}, withUnbrokenNames(job.echoed)));
+  const words = el("p", {}, withUnbrokenNames(job.prompt));
+  const unfold = job.prompt.length > LONG && showAllButton(words);
   return el("div", { class: "prompt" }, words, copyButton("Copy the prompt", job.prompt), unfold, rewritten);
 }
 
-/** Folds words, and shows all of them at a click. */
-function unfoldButton(words) {
+/** Return a button that shows or hides the rest of a long text. */
+function showAllButton(words) {
   words.className = "folded";
   const button = el("button", { type: "button", class: "tool copy", "aria-expanded": "false" }, "Show all");
   button.addEventListener("click", () => {
@@ -160,19 +160,19 @@ function parametersOf(job) {
   return section("Parameters", ...list(pairs));
 }
 
-function lineageOf(job) {
+function relatedOf(job) {
   const parent = store.jobById.get(job.parent);
   const line = [];
-  if (parent) line.push(relative(parent, sentence(`${job.action ?? "From"} of`)));
-  else if (job.parent) line.push(el("p", {}, `${job.action ?? "From"} of `, el("code", {}, job.parent), ", which is not here"));
+  if (parent) line.push(relative(parent, sentence(`${job.action ?? "Follow-up"} of`)));
+  else if (job.parent) line.push(el("p", {}, `${job.action ?? "Follow-up"} of `, el("code", {}, job.parent), ", which is not here"));
   const followers = [...(store.followers.get(job.id) ?? [])].reverse();
-  return section("Family", ...line, ...followers.map((one) => relative(one, titleOf(one))));
+  return section("Related jobs", ...line, ...followers.map((one) => relative(one, titleOf(one))));
 }
 
 function relative(job, how) {
   const image = job.thumb && el("img", { src: thumbAddress(job), alt: "", decoding: "async" });
-  const words = el("span", {}, el("b", {}, how), " ", prompted(shortened(job.prompt, 70) || titleOf(job)));
-  return el("a", { class: "relative", href: `#${job.id}`, click: replaceWith }, image || el("i", {}, icon(job.state === "done" ? "play" : "warning")), words);
+  const words = el("span", {}, el("b", {}, how), " ", withUnbrokenNames(shortened(job.prompt, 70) || titleOf(job)));
+  return el("a", { class: "relative", href: `#${job.id}`, click: openLinked }, image || el("i", {}, icon(job.state === "done" ? "play" : "warning")), words);
 }
 
 function filesOf(job) {
@@ -186,16 +186,16 @@ function timesOf(job) {
   const times = job.times ?? {};
   const pairs = STEPS.map(([key, name]) => [name, times[key] && wholeFormat.format(Date.parse(times[key]))]);
   const [from, to] = [Date.parse(times.submitted), Date.parse(times.finished)];
-  if (to >= from) pairs.push(["Took", lengthOf(to - from)]);
+  if (to >= from) pairs.push(["Duration", lengthOf(to - from)]);
   return section("Times", ...list(pairs));
 }
 
-function identityOf(job) {
+function detailsOf(job) {
   const id = el("span", { class: "copied" }, el("code", {}, job.id), copyButton("Copy the job's id", job.id));
-  return section("Known as", ...list([
+  return section("Details", ...list([
     ["Job", id],
     ["Prompt file", job.source],
-    ["Midjourney's id", job.uuid],
+    ["Midjourney's job id", job.uuid],
     ["Matched by", job.matched_by],
   ]));
 }
@@ -210,15 +210,15 @@ function copyButton(name, text) {
     words.textContent = word;
   };
   button.addEventListener("click", async () => {
-    const done = await copied(text, button);
-    say(done ? "check" : "warning", done ? "Copied" : "Not allowed here");
+    const done = await copyText(text, button);
+    say(done ? "check" : "warning", done ? "Copied" : "The browser does not allow it");
     setTimeout(() => say("copy", "Copy"), 1600);
   });
   return button;
 }
 
-/** Put text on the clipboard; the old way where the new one is kept for https. */
-async function copied(text, near) {
+/** Copy text to the clipboard; use the old way where the browser allows the new one only for https. */
+async function copyText(text, near) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

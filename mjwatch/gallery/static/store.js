@@ -1,25 +1,25 @@
-// All jobs that have arrived so far: newest first, by id, and by what they follow.
+// All jobs that have been loaded so far: newest first, by id, and by their parent.
 
 const store = { jobs: [], jobById: new Map(), followers: new Map(), chunks: new Map(), count: null };
 
-/** What sorting and filtering need of an entry, worked out once. */
+/** Compute once what sorting and filtering need from an entry. */
 function prepare(job) {
   const times = job.times ?? {};
   job.at = Date.parse(times.published ?? times.finished ?? times.accepted) || 0;
   job.day = dayOf(job.at);
-  job.place = job.folder.replace(/^_failed\//, "").split("/").slice(0, -1).join("/");
+  job.parentFolder = job.folder.replace(/^_failed\//, "").split("/").slice(0, -1).join("/");
 }
 
-/** All that a search looks through, worked out when one first does. */
-function wordsOf(job) {
-  if (job.words) return job.words;
-  const said = [job.prompt, job.echoed, job.label, job.id, job.folder, job.source, job.action, job.command];
-  said.push(job.text, job.uuid, job.error?.title, job.error?.detail);
-  return (job.words = said.filter(Boolean).join("\n").toLowerCase());
+/** Return the text that a search covers; computed at the first search. */
+function searchTextOf(job) {
+  if (job.searchText) return job.searchText;
+  const parts = [job.prompt, job.echoed, job.label, job.id, job.folder, job.source, job.action, job.command];
+  parts.push(job.text, job.uuid, job.error?.title, job.error?.detail);
+  return (job.searchText = parts.filter(Boolean).join("\n").toLowerCase());
 }
 
-/** Take a chunk in; false if it was there already, just so. */
-function takeChunk(number, jobs) {
+/** Store a chunk; return false if it was there already, unchanged. */
+function storeChunk(number, jobs) {
   const before = store.chunks.get(number);
   if (before && before.length === jobs.length && before.every((job, n) => job.stamp === jobs[n].stamp)) return false;
   jobs.forEach(prepare);
@@ -27,8 +27,8 @@ function takeChunk(number, jobs) {
   return true;
 }
 
-/** Work out the whole from the chunks: of a job that was entered twice the later entry counts. */
-function arrange() {
+/** Build the lists from the chunks: if a job has two entries, the later one counts. */
+function buildLists() {
   store.jobById = new Map();
   for (const number of [...store.chunks.keys()].sort((a, b) => a - b)) {
     for (const job of store.chunks.get(number)) store.jobById.set(job.id, job);
@@ -45,29 +45,29 @@ function grouped(jobs) {
   return groups;
 }
 
-/** The jobs that fit a wish: words that must all be in it, state, label, folder and the days between. */
-function wanted(wish) {
-  const words = wish.words.toLowerCase().split(/\s+/).filter(Boolean);
+/** Return the jobs that match the filter: they contain all its words, and fit state, label, folder and days. */
+function matchingJobs(filter) {
+  const words = filter.words.toLowerCase().split(/\s+/).filter(Boolean);
   return store.jobs.filter(
     (job) =>
-      (!wish.state || job.state === wish.state) &&
-      (!wish.label || job.label === wish.label) &&
-      (!wish.folder || job.place === wish.folder || job.place.startsWith(`${wish.folder}/`)) &&
-      (!wish.from || job.day >= wish.from) &&
-      (!wish.to || job.day <= wish.to) &&
-      words.every((word) => wordsOf(job).includes(word)),
+      (!filter.state || job.state === filter.state) &&
+      (!filter.label || job.label === filter.label) &&
+      (!filter.folder || job.parentFolder === filter.folder || job.parentFolder.startsWith(`${filter.folder}/`)) &&
+      (!filter.from || job.day >= filter.from) &&
+      (!filter.to || job.day <= filter.to) &&
+      words.every((word) => searchTextOf(job).includes(word)),
   );
 }
 
-/** All labels, or all folders with those above them, in order. */
+/** Return all labels, or all folders with their parents, in order. */
 function labels() {
   return [...new Set(store.jobs.map((job) => job.label).filter(Boolean))].sort();
 }
 
 function folders() {
   const found = new Set();
-  for (const { place } of store.jobs) {
-    for (let path = place; path; path = path.slice(0, Math.max(0, path.lastIndexOf("/")))) found.add(path);
+  for (const { parentFolder } of store.jobs) {
+    for (let path = parentFolder; path; path = path.slice(0, Math.max(0, path.lastIndexOf("/")))) found.add(path);
   }
   return [...found].sort();
 }

@@ -1,4 +1,4 @@
-// The wall: rows of cards, each row as wide as the page. Only what is near the window is in the document.
+// The wall: rows of cards, each row as wide as the page. Only rows near the window are in the document.
 
 const GAP = 12;
 const CAPTION = 46;
@@ -20,14 +20,14 @@ const wall = {
   width: 0,
 };
 
-/** Hang these jobs, in this order; what was at the top of the window stays there. */
-function hang(jobs) {
+/** Show these jobs in this order; the row at the top of the window stays there. */
+function showJobs(jobs) {
   const anchor = anchored();
   const focused = wall.jobs[wall.current]?.id;
   const had = wall.cards.contains(document.activeElement);
   wall.jobs = jobs;
   wall.current = Math.max(0, jobs.findIndex((job) => job.id === focused));
-  lay();
+  layOut();
   restore(anchor);
   draw();
   for (const { node } of wall.spare.values()) node.remove();
@@ -35,7 +35,7 @@ function hang(jobs) {
   if (had) focusCard(wall.current, false);
 }
 
-/** The first whole row in the window, and how far below its upper edge it is; none at the top of the page. */
+/** Return the first whole row in the window and its distance from the upper edge; null at the top of the page. */
 function anchored() {
   if (window.scrollY === 0) return null;
   const top = window.scrollY - wall.place.offsetTop;
@@ -48,9 +48,9 @@ function restore(anchor) {
   if (row) window.scrollTo(0, row.top - anchor.offset + wall.place.offsetTop);
 }
 
-// ---- where everything hangs
+// ---- the layout
 
-function lay() {
+function layOut() {
   wall.width = wall.place.clientWidth;
   wall.rows = [];
   const recent = recentDays();
@@ -70,7 +70,7 @@ function lay() {
   wall.shown.clear();
 }
 
-/** Fill rows with the jobs from start to end; returns where the next thing may hang. */
+/** Fill rows with the jobs from start to end; return where the next row begins. */
 function layRows(start, end, top) {
   const aim = wall.width < 560 ? 215 : wall.width < 1100 ? 208 : 248;
   let row = [];
@@ -106,7 +106,7 @@ function ratioOf(job) {
   return Math.min(WIDEST, Math.max(NARROWEST, width / height || 1));
 }
 
-// ---- what of it is in the document
+// ---- the rows in the document
 
 function draw() {
   const top = window.scrollY - wall.place.offsetTop;
@@ -123,7 +123,7 @@ function draw() {
   show(focused);
 }
 
-/** The number of the row at this height. */
+/** Return the number of the row at this height. */
 function rowAt(height) {
   let low = 0;
   let high = wall.rows.length - 1;
@@ -135,7 +135,7 @@ function rowAt(height) {
   return low;
 }
 
-/** The number of the row in which a job hangs; -1 if there is none. */
+/** Return the number of the row that holds a job; -1 if there is none. */
 function rowOf(index) {
   let low = 0;
   let high = wall.rows.length - 1;
@@ -152,17 +152,17 @@ function rowOf(index) {
 function show(number) {
   const row = wall.rows[number];
   if (!row || wall.shown.has(number)) return;
-  wall.shown.set(number, row.items ? row.items.map((item) => hungCard(item, row)) : [hungHeading(row)]);
+  wall.shown.set(number, row.items ? row.items.map((item) => placedCard(item, row)) : [placedHeading(row)]);
 }
 
-/** A piece that hung here before with the same look is moved, not made anew: its picture is there already. */
+/** Move a piece that was shown before with the same look instead of making it again: its picture is loaded. */
 function reused(key, make) {
   const piece = wall.spare.get(key) ?? { key, node: make() };
   wall.spare.delete(key);
   return piece;
 }
 
-function hungHeading(row) {
+function placedHeading(row) {
   const piece = reused(`${row.group} ${row.count}`, () =>
     el("h2", { class: "heading" }, groupName(row.group), el("span", {}, ` ${row.count.toLocaleString()}`)));
   piece.node.style.transform = `translateY(${row.top}px)`;
@@ -170,7 +170,7 @@ function hungHeading(row) {
   return piece;
 }
 
-function hungCard(item, row) {
+function placedCard(item, row) {
   const { job, index } = item;
   const key = `${job.id} ${job.stamp} ${Math.round(item.width)} ${Math.round(row.frame)}`;
   const piece = reused(key, () => el("div", { role: "listitem", class: "spot" }, card(job, row.frame)));
@@ -185,7 +185,7 @@ function hungCard(item, row) {
   return piece;
 }
 
-/** The card before which this one belongs, for those to whom the document is read; null at the end. */
+/** Return the card before which this one belongs, so that screen readers get the right order; null at the end. */
 function cardAfter(index) {
   return [...wall.cards.children].find(({ firstChild }) => Number(firstChild.dataset.index) > index) ?? null;
 }
@@ -204,7 +204,7 @@ function cardTime(job) {
   return (recentDays().includes(job.day) ? timeFormat : dayFormat).format(job.at);
 }
 
-/** What a card shows: the thumbnail, or in its place the words that there are. */
+/** Return what a card shows: the thumbnail, or text in its place. */
 function frame(job, height) {
   const four = job.thumb && job.pictures.length === 4 ? "four" : "";
   const box = el("span", { class: `frame ${kindOf(job)} ${job.state} ${four}` }, ...framed(job));
@@ -220,11 +220,11 @@ function framed(job) {
     return [image];
   }
   if (kindOf(job) === "video") return [icon("play"), el("span", { class: "note" }, "Video")];
-  if (job.state === "done") return [el("span", { class: "note" }, job.text ? shortened(unmarked(saidTo(job)), 280) : titleOf(job))];
+  if (job.state === "done") return [el("span", { class: "note" }, job.text ? shortened(withoutMarks(readableAnswer(job)), 280) : titleOf(job))];
   return [el("strong", {}, stateName(job.state)), el("span", { class: "note" }, shortened(wholeReason(job), 280))];
 }
 
-// ---- moving over it
+// ---- moving the focus
 
 function focusCard(index, scroll = true) {
   const number = rowOf(index);
@@ -238,7 +238,7 @@ function focusCard(index, scroll = true) {
   node.focus({ preventScroll: true });
 }
 
-/** Scroll no further than it takes to have a row in the window, below the bar that stays. */
+/** Scroll just far enough to show a row, below the bar that stays in place. */
 function reveal(row) {
   const above = document.querySelector(".top").offsetHeight + GAP;
   const top = row.top + wall.place.offsetTop;
@@ -248,7 +248,7 @@ function reveal(row) {
   }
 }
 
-/** The job that an arrow leads to from the current one: beside it, or nearest in the next row. */
+/** Return the job that an arrow leads to: beside the current one, or nearest in the next row. */
 function neighbour(key) {
   if (key === "ArrowLeft") return wall.current - 1;
   if (key === "ArrowRight") return wall.current + 1;

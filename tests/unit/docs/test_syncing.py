@@ -12,7 +12,7 @@ import pytest
 
 from mjwatch.filesystem.files import durable_replace
 from mjwatch.inbox import removal
-from mjwatch.inbox.filenames import MARKER
+from mjwatch.inbox.filenames import OWNER_FILE
 from mjwatch.outbox import publisher
 from tests.helpers.patience import deadline
 from tests.scenarios.programs import program
@@ -27,7 +27,7 @@ def test_the_recipes_name_what_is_being_made_as_it_is_named(
     assert f"/{publisher.STAGING}" in lines
     assert ".~mjwatch-*" in lines
     assert removal.ASIDE_PREFIX.startswith(".~mjwatch-")
-    assert MARKER in RECIPES
+    assert OWNER_FILE in RECIPES
     seen = []
     monkeypatch.setattr(Path, "replace", lambda path, target: seen.append(path.name))
     durable_replace(tmp_path / "status.json", b"{}")

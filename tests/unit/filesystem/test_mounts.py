@@ -59,7 +59,7 @@ def test_a_link_to_a_share_is_seen_through(tmp_path: Path) -> None:
     assert remote_type(tmp_path / "inbox", mounts(tmp_path, mount(tmp_path / "share", "nfs"))) == "nfs"
 
 
-def test_where_the_system_tells_nothing_or_nonsense_all_is_local(tmp_path: Path) -> None:
+def test_if_the_system_lists_no_mounts_or_nonsense_all_is_local(tmp_path: Path) -> None:
     assert remote_type(tmp_path, tmp_path / "nothing") is None
     assert remote_type(tmp_path, mounts(tmp_path, "nonsense", "", "1 2 3 - ", "1 2 3 4 /x - ")) is None
 

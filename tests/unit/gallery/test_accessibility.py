@@ -20,13 +20,13 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One with a bit of everything, and a service that is paused."""
+    """A gallery with a bit of everything, and a service that is paused."""
     outbox = tmp_path_factory.mktemp("gallery") / "outbox"
     an_outbox(outbox, 40)
     gallery = Gallery(outbox, outbox.parent / "state")
     gallery.install()
-    gallery.add(gallery.hint())
-    gallery.tell(
+    gallery.add(gallery.repair())
+    gallery.show_status(
         {
             "at": "2026-11-22T12:00:00.000Z",
             "service": "running",

@@ -41,7 +41,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bring_up(outbox: Path) -> Gallery:
     gallery = Gallery(outbox, outbox.parent / "state")
     gallery.install()
-    gallery.add(gallery.hint())
+    gallery.add(gallery.repair())
     return gallery
 
 
@@ -122,7 +122,7 @@ def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) ->
     failed = a_job(2, state=State.FAILED, result=None, prompt=Prompt(HOSTILE))
     a_folder(outbox, failed)
     gallery_on_disk = bring_up(outbox)
-    gallery_on_disk.tell(
+    gallery_on_disk.show_status(
         {
             "at": "2026-11-22T12:00:00.000Z",
             "service": "running",
@@ -195,14 +195,14 @@ STATUS = {
 }
 
 
-def test_the_banner_tells_what_runs_and_why_it_is_paused(browser: Browser, tmp_path: Path) -> None:
+def test_the_banner_shows_what_runs_and_why_it_is_paused(browser: Browser, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     gallery_on_disk = bring_up(outbox)
     with shown(browser, outbox, **PHONE) as gallery:
         gallery.open()
         assert gallery.page.locator("#service").is_hidden()
         assert gallery.page.locator("#empty").inner_text().startswith("No pictures yet")
-        gallery_on_disk.tell(STATUS)
+        gallery_on_disk.show_status(STATUS)
         gallery.open()
         gallery.page.locator("#service summary").click()
         assert gallery.page.locator("#service-word").inner_text() == "2 running · 4 queued"
@@ -210,13 +210,15 @@ def test_the_banner_tells_what_runs_and_why_it_is_paused(browser: Browser, tmp_p
         assert "running 46 %" in more
         assert "17 of 200" in more
         assert gallery.page.locator("#alert").is_hidden()
-        gallery_on_disk.tell({**STATUS, "paused": "a captcha", "mend": "see to it, then `mjwatch resume`"})
+        gallery_on_disk.show_status(
+            {**STATUS, "paused": "a captcha", "mend": "see to it, then `mjwatch resume`"}
+        )
         gallery.open()
         assert gallery.page.locator("#service-word").inner_text() == "Paused · 2 running · 4 queued"
         alert = gallery.page.locator("#alert").inner_text()
         assert "A captcha" in alert
         assert "See to it, then mjwatch resume" in alert
-        gallery_on_disk.tell({**STATUS, "service": "stopped", "jobs": {"queued": 1}, "live": []})
+        gallery_on_disk.show_status({**STATUS, "service": "stopped", "jobs": {"queued": 1}, "live": []})
         gallery.open()
         assert gallery.page.locator("#service-word").inner_text() == "Stopped"
 
@@ -229,7 +231,7 @@ def test_news_come_without_loading_the_page_again(browser: Browser, tmp_path: Pa
         gallery.open()
         gallery.page.locator('.card[href="#000001zz"]').focus()
         gallery_on_disk.add([a_folder(outbox, a_job(2))])
-        gallery_on_disk.tell(STATUS)
+        gallery_on_disk.show_status(STATUS)
         gallery.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         gallery.page.locator('.card[href="#000002zz"]').wait_for()
         gallery.page.locator("#service-word", has_text="2 running").wait_for()

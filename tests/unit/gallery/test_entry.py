@@ -1,4 +1,4 @@
-"""What the gallery's page is given: nothing of a manifest is believed, and nothing of it leaves its place.
+"""What the gallery's page gets: nothing in a manifest is trusted, and no text of it becomes markup or code.
 
 Seen to catch: a file name that leads out of the folder; a parameter that becomes the object's prototype; the
 two line separators that end a line of a script; a chunk that was cut short, taken for a whole one.
@@ -20,9 +20,9 @@ from mjwatch.gallery.entry import (
     entry_of,
     index_script,
     literal,
+    printable_path,
     read_entry,
     read_index,
-    shown_path,
     status_script,
 )
 from mjwatch.gallery.gallery import CHUNK, INDEX, Chunks
@@ -144,8 +144,8 @@ def test_every_manifest_of_ours_gives_an_entry_unless_its_id_is_wild(job: Any) -
 
 
 def test_a_path_that_is_no_utf_8_can_be_shown() -> None:
-    assert shown_path("caf\udce9/x") == "caf\\udce9/x"
-    assert shown_path("café/x") == "café/x"
+    assert printable_path("caf\udce9/x") == "caf\\udce9/x"
+    assert printable_path("café/x") == "café/x"
 
 
 def test_a_parameter_can_not_become_a_prototype() -> None:
@@ -193,9 +193,9 @@ def test_a_chunks_lines_come_back(lines: list[str], number: int) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 40, 3))
-def test_a_chunk_that_was_cut_short_is_told_apart(cut: int) -> None:
+def test_a_chunk_that_was_cut_short_is_recognized(cut: int) -> None:
     whole = chunk_script(1, ['{"id":"a"}', '{"id":"b"}'])
-    with pytest.raises(ValueError, match="no chunk"):
+    with pytest.raises(ValueError, match="not a chunk"):
         chunk_lines(whole[:-cut])
 
 
@@ -208,7 +208,7 @@ def test_anything_else_is_no_chunk(data: bytes) -> None:
 def test_the_index_is_read_again() -> None:
     assert read_index(index_script(51)) == 51
     for data in (b"", b"gallery.index({})", index_script(3) + b"alert(1)"):
-        with pytest.raises(ValueError, match="no index"):
+        with pytest.raises(ValueError, match="not the index"):
             read_index(data)
 
 

@@ -1,7 +1,7 @@
-"""The gallery on disk: what is added one by one is what a rebuild makes, and a crash anywhere is mended.
+"""The gallery on disk: what is added one by one is what a rebuild makes, and a crash anywhere is repaired.
 
 Seen to catch: an index written before its chunk; an entry without its thumbnail; entries of folders that were
-taken away; a folder that can't be looked into, taken for an empty one; a page of another version left there.
+taken away; a folder that can't be read, taken for an empty one; a page of another version left there.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from PIL import Image
 
 from mjwatch.errors import OutboxError
 from mjwatch.filesystem.files import durable_replace
-from mjwatch.gallery import gallery as chunks_module
 from mjwatch.gallery import gallery as gallery_module
 from mjwatch.gallery import page as page_module
-from mjwatch.gallery import thumbnails as thumbs_module
 from mjwatch.gallery.entry import read_entry
-from mjwatch.gallery.gallery import Gallery, survey
+from mjwatch.gallery.gallery import Gallery, scan_outbox
 from mjwatch.model import State
 from mjwatch.pictures.split import image_facts, thumbnail_of
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
@@ -45,7 +43,7 @@ def gallery(outbox: Path, tmp_path: Path) -> Gallery:
 
 def entries(outbox: Path) -> dict[str, dict[str, Any]]:
     """What the page shows, by folder, as its script would read the chunks."""
-    chunks = chunks_module.Chunks(outbox / "_gallery")
+    chunks = gallery_module.Chunks(outbox / "_gallery")
     found = [read_entry(line) for n in range(1, chunks.count() + 1) for line in chunks.read(n)]
     return {entry["folder"]: entry for entry in found}
 
@@ -59,19 +57,19 @@ def files(outbox: Path) -> dict[str, bytes]:
 def bring_up(gallery: Gallery) -> None:
     """What a start does."""
     gallery.install()
-    gallery.add(gallery.hint())
+    gallery.add(gallery.repair())
     gallery.tidy()
 
 
 def test_one_by_one_is_the_same_as_rebuilt(
     gallery: Gallery, outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks_module, "CHUNK", 5)
+    monkeypatch.setattr(gallery_module, "CHUNK", 5)
     gallery.install()
     for number in range(17):
         gallery.add([a_folder(outbox, a_job(number), picture=number % 3)])
     incremental = files(outbox)
-    gallery.forget()
+    gallery.clear()
     bring_up(gallery)
     assert files(outbox) == incremental
     shutil.rmtree(outbox / "_gallery")
@@ -96,7 +94,7 @@ def test_a_thumbnail_shows_the_grid_small_and_is_made_once(gallery: Gallery, out
     with Image.open(path) as image:
         assert [*image.size] == entries(outbox)[folder]["thumb"] == [64, 36]
     inode = path.stat().st_ino
-    gallery.forget()
+    gallery.clear()
     bring_up(gallery)
     assert path.stat().st_ino == inode
 
@@ -194,7 +192,7 @@ def test_what_was_entered_twice_is_there_once_after_the_next_start(gallery: Gall
     assert files(outbox) == before
 
 
-def test_what_is_not_the_services_own_is_not_looked_into(
+def test_folders_that_are_not_the_services_own_are_not_scanned(
     gallery: Gallery, outbox: Path, tmp_path: Path
 ) -> None:
     folder = a_folder(outbox, a_job(1))
@@ -203,10 +201,10 @@ def test_what_is_not_the_services_own_is_not_looked_into(
     (outbox / "link").symlink_to(outbox / folder)
     (outbox / "round").symlink_to(outbox)
     shutil.copy(outbox / folder / "manifest.json", outbox / "manifest.json")
-    assert list(survey(outbox).stamps) == [folder]
+    assert list(scan_outbox(outbox).stamps) == [folder]
 
 
-def test_a_folder_that_can_not_be_looked_into_loses_none_of_its_jobs() -> None:
+def test_a_folder_that_can_not_be_read_loses_none_of_its_jobs() -> None:
     page_module.render("0", "0")  # loads what the user without rights may not be able to load
     with unprivileged() as place:
         outbox = place / "outbox"
@@ -234,7 +232,7 @@ def test_an_outbox_that_can_not_be_read_empties_no_gallery(gallery: Gallery, out
 
         patch.setattr(os, "scandir", scandir)
         with pytest.raises(PermissionError):
-            gallery.hint()
+            gallery.repair()
     assert files(outbox) == before
 
 
@@ -257,15 +255,15 @@ def crash_after(patch: pytest.MonkeyPatch, writes: int) -> None:
         left[0] -= 1
         original(path, data)
 
-    for module in (chunks_module, thumbs_module, page_module, gallery_module):
+    for module in (page_module, gallery_module):
         patch.setattr(module, "durable_replace", replace)
 
 
 @pytest.mark.parametrize("writes", range(22))
-def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_mends(
+def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_repairs(
     outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    monkeypatch.setattr(chunks_module, "CHUNK", 3)
+    monkeypatch.setattr(gallery_module, "CHUNK", 3)
     an_outbox(outbox, 8)
     bring_up(Gallery(outbox, tmp_path / "state"))
     whole = files(outbox)
@@ -276,7 +274,7 @@ def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_mends(
         with suppress(Crash):
             gallery = Gallery(outbox, tmp_path / "state")
             gallery.install()
-            for folder in gallery.hint():
+            for folder in gallery.repair():
                 gallery.add([folder])
     if (outbox / "_gallery/index.js").exists():
         entries(outbox)  # what the index names is there
@@ -291,10 +289,10 @@ def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_mends(
 
 @pytest.mark.parametrize("name", ["jobs-0001.js", "jobs-0002.js", "index.js"])
 @pytest.mark.parametrize("data", [b"", b"gallery.jobs(1, [\n{", None])
-def test_a_damaged_part_is_made_anew(
+def test_a_damaged_part_is_written_again(
     outbox: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes | None
 ) -> None:
-    monkeypatch.setattr(chunks_module, "CHUNK", 3)
+    monkeypatch.setattr(gallery_module, "CHUNK", 3)
     an_outbox(outbox, 5)
     bring_up(gallery)
     part = outbox / "_gallery" / name
@@ -327,7 +325,7 @@ def test_the_page_is_written_once_and_again_where_it_is_another_versions(
     (outbox / "_gallery/gallery.js").unlink()
     gallery.install()
     assert (outbox / "_gallery/gallery.js").exists()
-    monkeypatch.setattr("mjwatch.gallery.page.__version__", "99.0<b>")
+    monkeypatch.setattr(page_module, "__version__", "99.0<b>")
     gallery.install()
     assert b"mjwatch 99.0&lt;b&gt; " in gallery.page.read_bytes()
 
@@ -365,7 +363,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_holds_no_code_of_its_own(gall
 def test_the_status_is_shown_and_an_unknown_one_is_none(gallery: Gallery, outbox: Path) -> None:
     gallery.install()
     assert (outbox / "_gallery/status.js").read_bytes() == b"gallery.status(null)\n"
-    gallery.tell({"service": "running"})
+    gallery.show_status({"service": "running"})
     gallery.install()
     assert (outbox / "_gallery/status.js").read_bytes() == b'gallery.status({"service":"running"})\n'
 
@@ -378,13 +376,13 @@ def test_nothing_is_written_while_the_outbox_must_not_be(outbox: Path, tmp_path:
         raise OutboxError("nothing is mounted")
 
     gallery = Gallery(outbox, tmp_path / "state", check)
-    for call in (gallery.install, gallery.hint, gallery.forget, gallery.tidy):
+    for call in (gallery.install, gallery.repair, gallery.clear, gallery.tidy):
         with pytest.raises(OutboxError):
             call()
     with pytest.raises(OutboxError):
         gallery.add(["x"])
     with pytest.raises(OutboxError):
-        gallery.tell({})
+        gallery.show_status({})
     assert not outbox.exists()
 
 

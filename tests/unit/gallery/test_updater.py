@@ -1,7 +1,7 @@
-"""The gallery's thread: nothing waits for it, nothing ends it, and it catches up with what it missed.
+"""The gallery's thread: nothing waits for it, no error ends it, and it catches up with what it missed.
 
-Seen to catch: a folder that was published while the outbox was looked through, lost; a queue without an end;
-a stop that leaves out what was published before it; one fault that ends the thread.
+Seen to catch: a folder that was published while the outbox was scanned, lost; a queue without an end;
+a stop that leaves out what was published before it; an error that ends the thread.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from mjwatch.errors import OutboxError
-from mjwatch.gallery import updater as keeper_module
-from mjwatch.gallery.gallery import NONE_MADE, Gallery
+from mjwatch.gallery import updater as updater_module
+from mjwatch.gallery.gallery import NO_THUMBNAILS, Gallery
 from mjwatch.gallery.updater import BATCH, GalleryUpdater
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
 from tests.helpers.patience import deadline
@@ -29,7 +29,7 @@ HANG = deadline(30.0)
 
 
 class FakeGallery:
-    """Notes what it is asked to do; each call may be held up or go wrong."""
+    """Record its calls; each call may be held up or fail."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
@@ -43,12 +43,12 @@ class FakeGallery:
     def install(self) -> None:
         self._called("install")
 
-    def add(self, folders: Iterable[str], made: Mapping[str, bytes] = NONE_MADE) -> None:
+    def add(self, folders: Iterable[str], made: Mapping[str, bytes] = NO_THUMBNAILS) -> None:
         self._called("add", *folders)
         self.made |= made
 
-    def hint(self) -> list[str]:
-        self._called("mend")
+    def repair(self) -> list[str]:
+        self._called("repair")
         missing, self.missing = self.missing, []
         return missing
 
@@ -67,13 +67,15 @@ class FakeGallery:
 
 
 @contextmanager
-def kept(gallery: FakeGallery, *, mend_first: bool = True, retry: float = 60.0) -> Iterator[GalleryUpdater]:
-    keeper = GalleryUpdater(cast("Gallery", gallery), mend_first=mend_first, retry=retry)
-    keeper.start()
-    yield keeper
+def running(
+    gallery: FakeGallery, *, repair_first: bool = True, retry: float = 60.0
+) -> Iterator[GalleryUpdater]:
+    updater = GalleryUpdater(cast("Gallery", gallery), repair_first=repair_first, retry=retry)
+    updater.start()
+    yield updater
     gallery.may_go.set()
-    keeper.stop(HANG)
-    assert not keeper._thread.is_alive()
+    updater.stop(HANG)
+    assert not updater._thread.is_alive()
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
@@ -83,33 +85,33 @@ def wait_until(happened: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_a_start_installs_mends_and_tidies_in_this_order() -> None:
+def test_a_start_installs_repairs_and_tidies_in_this_order() -> None:
     gallery = FakeGallery()
     gallery.missing = [f"f{n}" for n in range(BATCH + 1)]
     missing = tuple(gallery.missing)
-    with kept(gallery):
+    with running(gallery):
         wait_until(lambda: ("tidy",) in gallery.calls)
     assert gallery.calls == [
         ("install",),
-        ("mend",),
+        ("repair",),
         ("add", *missing[:BATCH]),
         ("add", *missing[BATCH:]),
         ("tidy",),
     ]
 
 
-def test_one_that_need_not_mend_only_adds() -> None:
+def test_an_updater_that_need_not_repair_only_adds() -> None:
     gallery = FakeGallery()
-    with kept(gallery, mend_first=False) as keeper:
-        keeper.published("a")
+    with running(gallery, repair_first=False) as updater:
+        updater.published("a")
     assert gallery.calls == [("install",), ("add", "a")]
 
 
 def test_a_thumbnail_goes_with_its_folder() -> None:
     gallery = FakeGallery()
-    with kept(gallery, mend_first=False) as keeper:
-        keeper.published("a", b"small")
-        keeper.published("b")
+    with running(gallery, repair_first=False) as updater:
+        updater.published("a", b"small")
+        updater.published("b")
     assert gallery.made == {"a": b"small"}
 
 
@@ -117,25 +119,25 @@ def test_what_is_published_goes_before_what_an_earlier_run_left_out() -> None:
     gallery = FakeGallery()
     gallery.missing = [f"old{n}" for n in range(3 * BATCH)]
     gallery.may_go.clear()
-    with kept(gallery) as keeper:
-        keeper.published("new")
+    with running(gallery) as updater:
+        updater.published("new")
         gallery.may_go.set()
         wait_until(lambda: ("tidy",) in gallery.calls)
     assert gallery.added()[0] == "new"
     assert len(gallery.added()) == 1 + 3 * BATCH
 
 
-def test_publishing_never_waits_and_more_than_fits_is_found_by_looking(
+def test_publishing_never_waits_and_more_than_fits_is_found_by_a_scan(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(keeper_module, "QUEUE", 4)
+    monkeypatch.setattr(updater_module, "QUEUE", 4)
     gallery = FakeGallery()
     gallery.may_go.clear()
-    with kept(gallery, mend_first=False) as keeper:
+    with running(gallery, repair_first=False) as updater:
         assert gallery.began.acquire(timeout=HANG)
         for number in range(100):
-            keeper.published(str(number))
-        assert len(keeper._fresh) == 4
+            updater.published(str(number))
+        assert len(updater._published) == 4
         gallery.missing = [str(number) for number in range(4, 100)]
         gallery.may_go.set()
         wait_until(lambda: len(gallery.added()) == 100)
@@ -143,30 +145,30 @@ def test_publishing_never_waits_and_more_than_fits_is_found_by_looking(
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OutboxError("nothing is mounted")])
-def test_what_can_not_be_written_is_told_once_and_tried_again(
+def test_a_gallery_that_can_not_be_written_is_logged_once_and_tried_again(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     gallery = FakeGallery()
     gallery.error = error
-    with kept(gallery, retry=0.01) as keeper:
+    with running(gallery, retry=0.01) as updater:
         for _ in range(5):
             assert gallery.began.acquire(timeout=HANG)
-        keeper.published("a")
+        updater.published("a")
         gallery.missing = ["a", "b"]
         gallery.error = None
         wait_until(lambda: set(gallery.added()) == {"a", "b"})
-    assert caplog.text.count("can't be written") == 1
+    assert caplog.text.count("can't write the gallery") == 1
 
 
 def test_a_fault_ends_neither_the_thread_nor_the_gallery(caplog: pytest.LogCaptureFixture) -> None:
     gallery = FakeGallery()
-    with kept(gallery, mend_first=False) as keeper:
+    with running(gallery, repair_first=False) as updater:
         wait_until(lambda: gallery.calls == [("install",)])
         gallery.error = KeyError("unforeseen")
-        keeper.published("a")
+        updater.published("a")
         wait_until(lambda: "unforeseen" in caplog.text)
         gallery.error = None
-        keeper.published("b")
+        updater.published("b")
     assert gallery.added() == ["b"]
 
 
@@ -174,34 +176,34 @@ def test_a_stop_adds_what_was_published_and_leaves_the_rest_to_the_next_start() 
     gallery = FakeGallery()
     gallery.missing = [f"old{n}" for n in range(100 * BATCH)]
     gallery.may_go.clear()
-    with kept(gallery) as keeper:
+    with running(gallery) as updater:
         for _ in range(1):
             assert gallery.began.acquire(timeout=HANG)
-        keeper.published("new")
+        updater.published("new")
     assert "new" in gallery.added()
     assert len(gallery.added()) < 100 * BATCH
 
 
-def test_a_stop_waits_no_longer_than_it_is_told() -> None:
+def test_a_stop_waits_no_longer_than_its_patience() -> None:
     gallery = FakeGallery()
     gallery.may_go.clear()
-    with kept(gallery) as keeper:
+    with running(gallery) as updater:
         assert gallery.began.acquire(timeout=HANG)
-        keeper.stop(0.01)
-        assert keeper._thread.is_alive()
+        updater.stop(0.01)
+        assert updater._thread.is_alive()
 
 
 def test_a_real_gallery_is_brought_up_and_kept(tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     folders = an_outbox(outbox, 3)
-    keeper = GalleryUpdater(Gallery(outbox, tmp_path / "state"))
-    keeper.start()
+    updater = GalleryUpdater(Gallery(outbox, tmp_path / "state"))
+    updater.start()
     folders.append(a_folder(outbox, a_job(3)))
-    keeper.published(folders[-1])
-    keeper.tell({"service": "running"})
+    updater.published(folders[-1])
+    updater.show_status({"service": "running"})
     try:
         wait_until(lambda: (outbox / "_gallery/index.js").exists() and len(entries(outbox)) == 4)
     finally:
-        keeper.stop(HANG)
+        updater.stop(HANG)
     assert sorted(entries(outbox)) == sorted(folders)
     assert (outbox / "index.html").exists()

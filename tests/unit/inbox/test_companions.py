@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.events import InboxScanned
-from mjwatch.inbox import filenames, in_flight
-from mjwatch.inbox.filenames import SCHEMA, is_whole, may_be_ours, read_companions
-from mjwatch.inbox.in_flight import InFlightFiles
+from mjwatch.inbox import filenames, pickup
+from mjwatch.inbox.filenames import is_whole_json, may_be_manifest, read_companions
+from mjwatch.inbox.pickup import InFlightFiles
 from mjwatch.jobs.intake import sha256
-from mjwatch.outbox.manifest import SCHEMA as MANIFEST_SCHEMA
+from mjwatch.model import MANIFEST_SCHEMA
+from mjwatch.outbox.manifest import manifest_schema
 from tests.helpers.running_inbox import HANG, Running, move_in, running
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 def manifest(prompt_file: str = "dog.txt", page: str = PAGE, **other: Any) -> str:
     document = {
-        "schema": SCHEMA,
+        "schema": MANIFEST_SCHEMA,
         "job": JOB,
         "source": {"path": f"clients/{prompt_file}", "sha256": "0" * 64},
         "files": [
@@ -52,7 +53,7 @@ def write(root: Path, **files: str) -> None:
 
 
 def settled(it: Running) -> dict[str, str | None]:
-    """Everything that is handed on until nothing is waited for, and what each belongs to."""
+    """Return every file handed over until none is waited for, and the prompt file that each belongs to."""
     found: dict[str, str | None] = {}
     scans = 0
     while scans < 3:
@@ -69,7 +70,7 @@ def settled(it: Running) -> dict[str, str | None]:
 
 
 def test_the_schema_is_that_of_our_manifests() -> None:
-    assert SCHEMA == MANIFEST_SCHEMA
+    assert manifest_schema()["properties"]["schema"]["const"] == MANIFEST_SCHEMA
 
 
 def test_a_manifest_names_its_prompt_file_and_the_page_beside_it() -> None:
@@ -113,18 +114,18 @@ def test_a_forged_manifest_names_nothing_outside_of_its_folder() -> None:
     st.sampled_from(["files", "file", "sha256", "source", "path", "job"]), inner)))  # fmt: skip
 def test_a_manifest_of_any_shape_can_be_read(shape: Any) -> None:
     document = shape if isinstance(shape, dict) else {"files": shape, "source": shape}
-    found = read_companions(json.dumps({**document, "schema": SCHEMA}).encode())
+    found = read_companions(json.dumps({**document, "schema": MANIFEST_SCHEMA}).encode())
     assert found is not None
     assert not any("/" in name for name in (*found.prompt_files, *found.pages))
 
 
 def test_half_a_manifest_is_known_for_ours_and_for_half() -> None:
     text = manifest().encode()
-    assert may_be_ours(text[:200])
-    assert not is_whole(text[:200])
-    assert is_whole(text)
-    assert may_be_ours(text.replace(b"/", rb"\/"))
-    assert not may_be_ours(b'{"schema": "mjwatch/manifest/12"}')
+    assert may_be_manifest(text[:200])
+    assert not is_whole_json(text[:200])
+    assert is_whole_json(text)
+    assert may_be_manifest(text.replace(b"/", rb"\/"))
+    assert not may_be_manifest(b'{"schema": "mjwatch/manifest/12"}')
 
 
 # ---- in the inbox
@@ -177,8 +178,8 @@ def test_the_page_goes_with_the_manifest_if_it_is_still_ours(root: Path) -> None
     write(folder, dog__txt="a dog\n", manifest__json=manifest(), ERROR__md=PAGE)
     with running(root) as it:
         files = [it.settled(), it.settled()]
-        [one] = [file for file in files if file.beside]
-        [(path, identity)] = one.others
+        [manifest_file] = [file for file in files if file.beside]
+        [(path, identity)] = manifest_file.others
         assert path == f"dog-{JOB}/ERROR.md"
         assert it.inbox.remove(path, identity)
     assert not (folder / "ERROR.md").exists()
@@ -260,60 +261,60 @@ def test_a_manifest_that_is_still_being_written_waits(root: Path) -> None:
         assert it.settled().data == manifest().encode()
 
 
-# ---- what was handed on
+# ---- files in flight
 
 
 LOOK = (1, 1, 6, 1, 1)
 
 
 def is_full(it: InFlightFiles) -> bool:
-    return it.full
+    return it.is_full
 
 
 def test_only_so_much_is_out_at_a_time_but_one_file_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_flight, "MOST_FILES", 3)
-    monkeypatch.setattr(in_flight, "MOST_BYTES", 100)
+    monkeypatch.setattr(pickup, "MOST_FILES", 3)
+    monkeypatch.setattr(pickup, "MOST_BYTES", 100)
     it = InFlightFiles()
     assert not is_full(it)
-    it.put("a", LOOK, 1000)
+    it.add("a", LOOK, 1000)
     assert is_full(it)
-    assert it.back("a")
-    assert not it.back("a")
+    assert it.release("a")
+    assert not it.release("a")
     for name in ("a", "b", "c"):
         assert not is_full(it)
-        it.put(name, LOOK, 10)
+        it.add(name, LOOK, 10)
     assert is_full(it)
-    assert it.back("b")
+    assert it.release("b")
     assert not is_full(it)
-    it.put("a", LOOK, 95)  # the same file again, changed
+    it.add("a", LOOK, 95)  # the same file again, changed
     assert is_full(it)
 
 
 def test_what_stays_for_a_time_is_new_again_after_it() -> None:
     now = [0.0]
     it = InFlightFiles(lambda: now[0])
-    it.put("a", LOOK, 1)
-    it.stay("a", "too often", 60.0)
-    it.stay("b", None, 20.0)
-    assert (it.staying(), it.pending(), it.next_due()) == ([("a", "too often")], 1, 20.0)
+    it.add("a", LOOK, 1)
+    it.keep("a", "too often", 60.0)
+    it.keep("b", None, 20.0)
+    assert (it.status().kept, it.status().deferred, it.status().next_retry) == ([("a", "too often")], 1, 20.0)
     now[0] = 59.0
-    it.tidy({"a"})
-    assert it.knows("a", LOOK)
+    it.forget_absent({"a"})
+    assert it.is_handled("a", LOOK)
     now[0] = 60.0
-    it.tidy({"a"})
-    assert not it.knows("a", LOOK)
-    assert (it.staying(), it.pending(), it.next_due()) == ([], 0, None)
+    it.forget_absent({"a"})
+    assert not it.is_handled("a", LOOK)
+    assert (it.status().kept, it.status().deferred, it.status().next_retry) == ([], 0, None)
 
 
-def test_names_are_remembered_for_a_while_and_looks_as_long_as_the_file_is_there() -> None:
+def test_names_are_remembered_for_a_while_and_identities_as_long_as_the_file_is_there() -> None:
     now = [0.0]
     it = InFlightFiles(lambda: now[0])
-    it.put("a/dog.txt", LOOK, 1)
-    it.tidy(set())
-    assert not it.knows("a/dog.txt", LOOK)
-    assert it.look_of("a/dog.txt") == LOOK
-    assert it.beside("a/") == ["a/dog.txt"]
-    assert it.beside("") == []
-    now[0] = in_flight.REMEMBERED + 1
-    it.tidy(set())
-    assert it.look_of("a/dog.txt") is None
+    it.add("a/dog.txt", LOOK, 1)
+    it.forget_absent(set())
+    assert not it.is_handled("a/dog.txt", LOOK)
+    assert it.last_identity("a/dog.txt") == LOOK
+    assert it.files_in("a/") == ["a/dog.txt"]
+    assert it.files_in("") == []
+    now[0] = pickup.REMEMBERED + 1
+    it.forget_absent(set())
+    assert it.last_identity("a/dog.txt") is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mjwatch.errors import MjwatchError
-from mjwatch.inbox.filenames import is_prompt_name, says_ready
+from mjwatch.inbox.filenames import is_marked_ready, is_prompt_name
 from mjwatch.inbox.removal import drop_file
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.unprivileged_user import unprivileged
@@ -43,7 +43,7 @@ def test_a_file_arrives_whole_and_says_so(inbox: Path) -> None:
     name = drop(inbox)
     assert left(inbox) == [name] == ["cat.ready.txt"]
     assert (inbox / name).read_bytes() == b"a cat\n"
-    assert says_ready(name)
+    assert is_marked_ready(name)
 
 
 @pytest.mark.usefixtures("links")
@@ -99,7 +99,7 @@ def test_many_at_once_lose_none(inbox: Path) -> None:
     assert len({(inbox / name).read_bytes() for name in names}) == 20
 
 
-def test_a_full_disk_leaves_nothing_and_is_told(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_nothing_and_is_reported(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -110,11 +110,11 @@ def test_a_full_disk_leaves_nothing_and_is_told(inbox: Path, monkeypatch: pytest
     assert left(inbox) == []
 
 
-def test_an_inbox_without_rights_is_told_in_words() -> None:
+def test_an_inbox_without_permissions_is_reported_as_text() -> None:
     with unprivileged() as folder:
         inbox = folder / "inbox"
         inbox.mkdir(mode=0o500)
-        with pytest.raises(MjwatchError, match=r"nothing can be put into the inbox .*: Permission denied"):
+        with pytest.raises(MjwatchError, match=r"mjwatch can't write into the inbox .*: Permission denied"):
             drop(inbox)
         with pytest.raises(MjwatchError, match="Permission denied"):
             drop(inbox / "below")

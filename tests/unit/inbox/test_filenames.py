@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from mjwatch.inbox.filenames import (
     is_conflict_copy,
     is_manifest_name,
+    is_marked_ready,
     is_prompt_name,
+    is_request_name,
     is_set_aside,
-    is_wanted,
     may_hold_prompts,
-    natural,
-    says_ready,
-    why_left,
-    without_marker,
+    natural_key,
+    why_ignored,
+    without_ready_marker,
 )
 
 
@@ -71,7 +71,7 @@ def test_conflict_copies_are_left_for_a_person(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["clients", "a.b", "Größe", "2026-01"])
-def test_ordinary_folders_are_looked_into(name: str) -> None:
+def test_ordinary_folders_are_scanned(name: str) -> None:
     assert may_hold_prompts(name)
 
 
@@ -89,7 +89,7 @@ def test_ordinary_folders_are_looked_into(name: str) -> None:
         "",
     ],
 )
-def test_folders_of_tools_are_not_looked_into(name: str) -> None:
+def test_folders_of_tools_are_not_scanned(name: str) -> None:
     assert not may_hold_prompts(name)
 
 
@@ -108,8 +108,8 @@ def test_folders_of_tools_are_not_looked_into(name: str) -> None:
     ],
 )
 def test_the_ready_marker_stands_before_the_suffix(name: str, ready: bool, without: str) -> None:
-    assert says_ready(name) is ready
-    assert without_marker(name) == without
+    assert is_marked_ready(name) is ready
+    assert without_ready_marker(name) == without
 
 
 # ---- what tools leave, by tool
@@ -157,12 +157,12 @@ FOREIGN_FOLDERS = [
 
 @pytest.mark.parametrize("tool", FOREIGN)
 def test_what_a_tool_leaves_is_no_request_and_nobody_wonders_about_it(tool: str) -> None:
-    assert [name for name in FOREIGN[tool] if is_wanted(name)] == []
-    assert [name for name in FOREIGN[tool] if name.endswith((".txt", ".toml")) and why_left(name)] == []
+    assert [name for name in FOREIGN[tool] if is_request_name(name)] == []
+    assert [name for name in FOREIGN[tool] if name.endswith((".txt", ".toml")) and why_ignored(name)] == []
 
 
 @pytest.mark.parametrize("folder", FOREIGN_FOLDERS)
-def test_no_folder_of_a_tool_is_looked_into_or_wondered_about(folder: str) -> None:
+def test_no_folder_of_a_tool_is_scanned_or_reported(folder: str) -> None:
     assert not may_hold_prompts(folder)
     assert not is_set_aside(folder)
 
@@ -200,7 +200,7 @@ ORDERED = [
 
 def test_names_are_ordered_as_people_count() -> None:
     shuffled = ["cat10.txt", "10.txt", "cat2.txt", "2.txt", "Cat1.txt", "b.txt", "A.txt"]
-    assert sorted(shuffled, key=natural) == [
+    assert sorted(shuffled, key=natural_key) == [
         *("2.txt", "10.txt", "A.txt", "b.txt", "Cat1.txt", "cat2.txt", "cat10.txt")
     ]
 
@@ -208,10 +208,10 @@ def test_names_are_ordered_as_people_count() -> None:
 @given(st.lists(st.text(min_size=1, max_size=12) | st.sampled_from(ORDERED), unique=True))
 def test_the_order_is_one_and_the_same_however_names_come(names: list[str]) -> None:
     shuffled = random.Random(1).sample(names, len(names))
-    assert sorted(shuffled, key=natural) == sorted(names, key=natural)
+    assert sorted(shuffled, key=natural_key) == sorted(names, key=natural_key)
 
 
 @given(st.text(min_size=1))
 def test_any_name_can_be_asked_about(name: str) -> None:
-    assert is_wanted(name) == (is_prompt_name(name) or is_manifest_name(name))
-    assert not (is_wanted(name) and (is_conflict_copy(name) or why_left(name)))
+    assert is_request_name(name) == (is_prompt_name(name) or is_manifest_name(name))
+    assert not (is_request_name(name) and (is_conflict_copy(name) or why_ignored(name)))

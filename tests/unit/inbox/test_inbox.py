@@ -17,7 +17,7 @@ from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.filesystem import files
 from mjwatch.inbox import inbox as inbox_module
-from mjwatch.inbox import pickup, scanner, watcher
+from mjwatch.inbox import pickup, watcher
 from tests.helpers.running_inbox import HANG, Running, move_in, running
 from tests.helpers.unprivileged_user import unprivileged
 from tests.scenarios.stage import wait_until
@@ -53,7 +53,7 @@ def test_the_folder_is_made_where_it_is_missing(root: Path) -> None:
     assert (root / "deep").is_dir()
 
 
-def test_a_folder_that_can_not_be_made_is_told_as_one_line(root: Path) -> None:
+def test_a_folder_that_can_not_be_made_is_reported_on_one_line(root: Path) -> None:
     root.write_text("not a folder")
     with pytest.raises(ConfigError, match="can't be made"):
         Running(root / "inbox").inbox.start()
@@ -107,7 +107,7 @@ def test_text_without_a_final_newline_is_taken_after_the_longer_wait(root: Path)
         assert [it.settled().path, it.settled().path] == ["dog.txt", "cat.txt"]
 
 
-def test_an_empty_file_is_handed_on_in_the_end(root: Path) -> None:
+def test_an_empty_file_is_handed_over_in_the_end(root: Path) -> None:
     root.mkdir()
     (root / "cat.txt").touch()
     with running(root, settle_incomplete=0.02) as it:
@@ -121,7 +121,7 @@ def test_a_ready_file_is_taken_at_once(root: Path) -> None:
         assert it.settled().path == "cat.ready.txt"
 
 
-def test_subfolders_are_looked_into_also_when_they_are_moved_in_whole(root: Path) -> None:
+def test_subfolders_are_scanned_also_when_they_are_moved_in_whole(root: Path) -> None:
     tree = root.parent / "clients"
     (tree / "acme/deep").mkdir(parents=True)
     (tree / "acme/cat.txt").write_text("a cat\n")
@@ -201,13 +201,13 @@ def test_somebody_reading_does_not_wake_it(root: Path) -> None:
 def test_an_inbox_that_can_not_be_read_is_not_an_empty_one(
     root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = events_of(monkeypatch, inbox_module.log, "error")
+    logged = events_of(monkeypatch, inbox_module.log, "error")
     with running(root, settle=3600) as it:
         move_in(root / "cat.txt")
         while it.events.get(timeout=HANG) != InboxScanned(1):
             pass
         root.rename(root.parent / "unmounted")
-        told.get(timeout=HANG)
+        logged.get(timeout=HANG)
         trouble = f"the inbox {root} can't be read: No such file or directory"
         while it.events.get(timeout=HANG) != InboxScanned(1, trouble=trouble):
             pass
@@ -232,7 +232,7 @@ def events_of(
     return calls
 
 
-def test_unreadable_files_and_folders_are_told_once_and_stop_nothing(
+def test_unreadable_files_and_folders_are_logged_once_and_stop_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with unprivileged() as folder:
@@ -257,15 +257,15 @@ def test_unreadable_files_and_folders_are_told_once_and_stop_nothing(
     ]
 
 
-def test_an_inbox_without_any_rights_is_told_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = events_of(monkeypatch, inbox_module.log, "error")
+def test_an_inbox_without_any_permissions_is_logged_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged = events_of(monkeypatch, inbox_module.log, "error")
     with unprivileged() as folder:
         root = folder / "inbox"
         root.mkdir()
         (root / "cat.txt").write_text("a cat\n")
         root.chmod(0)
         with running(root) as it:
-            told.get(timeout=HANG)
+            logged.get(timeout=HANG)
             event = it.events.get(timeout=HANG)
             assert isinstance(event, InboxScanned)
             assert event.trouble is not None
@@ -377,11 +377,11 @@ def test_an_inbox_that_went_and_came_again_is_watched_again(
         else:
             root.rename(root.with_name("elsewhere"))
         if how != "replaced":
-            wait_until(lambda: "can't be read" in caplog.text, "the loss is told")
+            wait_until(lambda: "can't be read" in caplog.text, "the loss is logged")
         root.mkdir()
         (root / "first.txt").write_text("a cat\n")
         assert it.settled().path == "first.txt"
-        assert it.inbox._watch._is_sound()
+        assert it.inbox._watcher._is_working()
         it.inbox._interval = 3600.0
         move_in(root / "second.txt")
         assert it.settled().path == "second.txt"
@@ -390,13 +390,13 @@ def test_an_inbox_that_went_and_came_again_is_watched_again(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_inbox_that_may_not_be_read_is_told_once_and_taken_up_again(
+def test_an_inbox_that_may_not_be_read_is_logged_once_and_used_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with unprivileged() as folder, running(folder / "inbox") as it:
         it.scans(1)
         it.root.chmod(0)
-        wait_until(lambda: "can't be read: Permission denied" in caplog.text, "the loss is told")
+        wait_until(lambda: "can't be read: Permission denied" in caplog.text, "the loss is logged")
         it.root.chmod(0o700)
         move_in(it.root / "cat.txt")
         assert it.settled().path == "cat.txt"
@@ -411,9 +411,9 @@ def test_a_watch_that_ends_while_the_folder_goes_is_tried_again(
         it.scans(1)
         with monkeypatch.context() as once:
             once.setattr("watchdog.observers.api.BaseObserver.schedule", gone)
-            it.inbox._watch._place = None
-            wait_until(lambda: not it.inbox._watch.hears, "it is not watched any more")
-        wait_until(lambda: it.inbox._watch.hears, "the watch is set up again")
+            it.inbox._watcher._watched = None
+            wait_until(lambda: not it.inbox._watcher.is_complete, "it is not watched any more")
+        wait_until(lambda: it.inbox._watcher.is_complete, "the watch is set up again")
 
 
 def gone(*_: object, **__: object) -> None:
@@ -443,7 +443,7 @@ def test_a_file_that_came_first_goes_first_though_it_settles_together_with_a_lat
 
 
 def test_only_so_many_files_are_out_at_a_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjwatch.inbox.in_flight.MOST_FILES", 3)
+    monkeypatch.setattr("mjwatch.inbox.pickup.MOST_FILES", 3)
     root.mkdir()
     for number in range(10):
         (root / f"{number}.txt").write_text("a cat\n")
@@ -465,18 +465,18 @@ def test_only_so_many_files_are_out_at_a_time(root: Path, monkeypatch: pytest.Mo
 # ---- what stays
 
 
-def test_kept_files_stay_and_are_handed_on_once(root: Path) -> None:
+def test_kept_files_stay_and_are_handed_over_once(root: Path) -> None:
     with running(root, keep=True) as it:
         move_in(root / "cat.txt")
         file = it.settled()
         assert not it.inbox.remove(file.path, file.identity)
         assert it.scans(3) == [InboxScanned(0)] * 3
-        assert it.inbox.holds("cat.txt")
+        assert it.inbox.has_file("cat.txt")
         os.utime(root / "cat.txt")
         assert it.settled().path == "cat.txt"  # whether that is new the journal knows
         (root / "cat.txt").rename(root / "lion.txt")
         assert it.settled().path == "lion.txt"
-        assert (it.inbox.holds("cat.txt"), it.inbox.holds("lion.txt")) == (False, True)
+        assert (it.inbox.has_file("cat.txt"), it.inbox.has_file("lion.txt")) == (False, True)
     assert (root / "lion.txt").exists()
 
 
@@ -488,7 +488,7 @@ def test_a_file_that_was_moved_in_two_steps_is_known_to_be_gone_when_the_new_one
         move_in(root / "lion.txt")
         (root / "cat.txt").unlink()  # of which no notice is asked for
         assert it.settled().path == "lion.txt"
-        assert not it.inbox.holds("cat.txt")
+        assert not it.inbox.has_file("cat.txt")
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -496,34 +496,34 @@ def test_what_lies_there_is_known_by_any_composition_of_its_name(root: Path, for
     with running(root, keep=True) as it:
         move_in(root / unicodedata.normalize(form, "café.txt"))  # type: ignore[arg-type]
         it.settled()
-        assert it.inbox.holds(unicodedata.normalize("NFC", "café.txt"))
+        assert it.inbox.has_file(unicodedata.normalize("NFC", "café.txt"))
 
 
-def test_a_file_that_is_to_wait_is_told_of_and_comes_again(root: Path) -> None:
+def test_a_deferred_file_is_reported_and_handed_over_again(root: Path) -> None:
     with running(root) as it:
         move_in(root / "cat.txt")
         it.settled()
-        it.inbox.leave("cat.txt", "too often", 0.4)
+        it.inbox.defer("cat.txt", "too often", 0.4)
         assert it.left() == {"cat.txt": "too often"}
         assert it.settled().path == "cat.txt"
         assert it.left() == {}
 
 
-def test_a_file_whose_wait_is_over_takes_one_more_look_and_not_hundreds(
+def test_a_file_whose_wait_is_over_takes_one_more_scan_and_not_hundreds(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[set[str] | None] = []
-    look = inbox_module.Inbox._look_safely
+    turn = inbox_module.Inbox._turn_safely
 
-    def counted(it: inbox_module.Inbox, hints: set[str] | None) -> None:
+    def counted(it: inbox_module.Inbox, hints: set[str] | None) -> float:
         turns.append(hints)
-        look(it, hints)
+        return turn(it, hints)
 
-    monkeypatch.setattr(inbox_module.Inbox, "_look_safely", counted)
+    monkeypatch.setattr(inbox_module.Inbox, "_turn_safely", counted)
     with running(root, scan_interval=3600) as it:
         move_in(root / "cat.txt")
         it.settled()
-        it.inbox.leave("cat.txt", "too often", 0.2)
+        it.inbox.defer("cat.txt", "too often", 0.2)
         assert it.settled().path == "cat.txt"
     assert len(turns) < 20
 
@@ -547,17 +547,15 @@ def test_a_file_that_was_put_back_by_a_failed_removal_is_not_taken_again(
         assert "can't be removed" in it.left()["cat.txt"]
 
 
-def test_one_path_that_can_not_be_looked_at_is_no_trouble_of_the_whole_inbox(
+def test_one_path_that_can_not_be_read_is_no_trouble_of_the_whole_inbox(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    look_at = scanner.InboxScanner.look_at
-
-    def some_fail(it: scanner.InboxScanner, path: str) -> Identity | None:
+    def some_fail(root: Path, path: str) -> Identity | None:
         if path == "bad.txt":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return look_at(it, path)
+        return files.identify(root, path)
 
-    monkeypatch.setattr(scanner.InboxScanner, "look_at", some_fail)
+    monkeypatch.setattr(inbox_module, "identify", some_fail)
     with running(root, scan_interval=3600) as it:
         move_in(root / "bad.txt")
         move_in(root / "cat.txt")
@@ -569,12 +567,12 @@ def test_a_file_that_waits_without_a_reason_is_still_awaited(root: Path) -> None
     with running(root) as it:
         move_in(root / "copy.txt")
         it.settled()
-        it.inbox.leave("copy.txt", None, 3600)
+        it.inbox.defer("copy.txt", None, 3600)
         while it.events.get(timeout=HANG) != InboxScanned(1):
             pass
 
 
-def test_what_is_awaited_for_long_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_wait_for_long_are_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mjwatch.inbox.settling.LONG", 0.1)
     root.mkdir()
     (root / "cat.txt").touch()

@@ -9,7 +9,7 @@ import pytest
 
 from mjwatch.errors import OwnerError
 from mjwatch.events import InboxScanned
-from mjwatch.inbox.filenames import MARKER
+from mjwatch.inbox.filenames import OWNER_FILE
 from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
 from mjwatch.inbox.scanner import InboxScanner
 from tests.helpers.running_inbox import HANG, move_in, running
@@ -32,16 +32,16 @@ def root(tmp_path: Path) -> Path:
 
 def owned(root: Path, owner: Owner = HERE, **claims: bool) -> Ownership:
     ownership = Ownership(root, owner, OwnershipFacts(**claims))
-    ownership.begin()
+    ownership.claim()
     return ownership
 
 
 def trouble(ownership: Ownership, root: Path) -> str | None:
-    return ownership.trouble(InboxScanner(root).look(0.0))
+    return ownership.check(InboxScanner(root).scan(0.0))
 
 
 def marker(root: Path) -> dict[str, str]:
-    found: dict[str, str] = json.loads((root / MARKER).read_text())
+    found: dict[str, str] = json.loads((root / OWNER_FILE).read_text())
     return found
 
 
@@ -51,7 +51,7 @@ def marker(root: Path) -> dict[str, str]:
 def test_an_inbox_is_marked_with_host_and_journal_and_stays_ours(root: Path) -> None:
     for _ in range(2):
         assert trouble(owned(root), root) is None
-        assert [path.name for path in root.iterdir()] == [MARKER]
+        assert [path.name for path in root.iterdir()] == [OWNER_FILE]
         assert marker(root) | {"note": ""} == {
             "note": "",
             "host": "here",
@@ -60,7 +60,7 @@ def test_an_inbox_is_marked_with_host_and_journal_and_stays_ours(root: Path) -> 
         }
 
 
-def test_another_host_is_refused_and_told_whose_it_is(root: Path) -> None:
+def test_another_host_is_refused_with_the_owners_name(root: Path) -> None:
     assert trouble(owned(root, THERE), root) is None
     with pytest.raises(OwnerError, match=r'belongs to mjwatch on "there".*run --take-over') as refusal:
         owned(root)
@@ -89,16 +89,16 @@ def test_two_journals_of_one_host_do_not_write_over_each_others_marker(root: Pat
     first, second = owned(root), owned(root, Owner("here", HERE.machine, "journal-9"))
     assert trouble(first, root) is None
     assert trouble(second, root) is None
-    before = (root / MARKER).stat()
+    before = (root / OWNER_FILE).stat()
     for _ in range(3):
         assert "another mjwatch on this machine" in (trouble(first, root) or "")
         assert trouble(second, root) is None
-    assert (root / MARKER).stat() == before
+    assert (root / OWNER_FILE).stat() == before
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"host": "x"}', b"\xff\xfe", b"x" * 10_000])
 def test_a_marker_that_can_not_be_read_is_a_strangers(root: Path, content: bytes) -> None:
-    (root / MARKER).write_bytes(content)
+    (root / OWNER_FILE).write_bytes(content)
     with pytest.raises(OwnerError, match="unknown host"):
         owned(root)
     ownership = owned(root, take_over=True)
@@ -109,11 +109,11 @@ def test_a_marker_that_can_not_be_read_is_a_strangers(root: Path, content: bytes
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
 def test_a_marker_that_is_no_regular_file_is_a_strangers_and_not_waited_for(root: Path, kind: str) -> None:
     if kind == "pipe":
-        os.mkfifo(root / MARKER)
+        os.mkfifo(root / OWNER_FILE)
     elif kind == "link":
-        (root / MARKER).symlink_to("elsewhere")
+        (root / OWNER_FILE).symlink_to("elsewhere")
     else:
-        (root / MARKER).mkdir()
+        (root / OWNER_FILE).mkdir()
     with pytest.raises(OwnerError, match="unknown host"):
         owned(root)
 
@@ -121,7 +121,7 @@ def test_a_marker_that_is_no_regular_file_is_a_strangers_and_not_waited_for(root
 def test_a_marker_that_went_is_put_back_where_the_inbox_is_the_same(root: Path) -> None:
     ownership = owned(root)
     assert trouble(ownership, root) is None
-    (root / MARKER).unlink()
+    (root / OWNER_FILE).unlink()
     assert trouble(ownership, root) is None
     assert marker(root)["host"] == "here"
 
@@ -132,7 +132,7 @@ def test_an_inbox_that_can_not_be_marked_is_used_all_the_same(caplog: pytest.Log
         ownership = owned(folder)
         assert trouble(ownership, folder) is None
         assert trouble(ownership, folder) is None
-    assert caplog.text.count("can't be marked as ours: Permission denied") == 1
+    assert caplog.text.count(f"can't mark the inbox {folder} as its own: Permission denied") == 1
 
 
 # ---- a disk that is not mounted
@@ -172,7 +172,7 @@ def test_what_is_kept_and_known_to_no_journal_waits_for_a_person(root: Path) -> 
     (root / "cat.txt").write_text("a cat\n")
     for _ in range(2):
         words = trouble(owned(root, keep=True), root) or ""
-        assert "keeps prompt files of which this journal knows nothing" in words
+        assert "keeps prompt files that this journal does not know" in words
         assert "run --accept-existing" in words
         assert marker(root)["journal"] == ""
     assert trouble(owned(root, keep=True, accept_existing=True), root) is None
@@ -183,14 +183,14 @@ def test_what_is_kept_and_known_to_no_journal_waits_for_a_person(root: Path) -> 
 def test_a_lost_journal_knows_nothing_of_what_is_kept(root: Path) -> None:
     assert trouble(owned(root, keep=True), root) is None
     (root / "cat.txt").write_text("a cat\n")
-    anew = Owner("here", HERE.machine, "journal-9")
-    assert trouble(owned(root, anew, keep=True), root) is not None
-    assert trouble(owned(root, anew, keep=True, has_files=True), root) is not None
+    other = Owner("here", HERE.machine, "journal-9")
+    assert trouble(owned(root, other, keep=True), root) is not None
+    assert trouble(owned(root, other, keep=True, has_files=True), root) is not None
     (root / "cat.txt").unlink()
-    assert trouble(owned(root, anew, keep=True), root) is None
+    assert trouble(owned(root, other, keep=True), root) is None
 
 
-def test_a_lost_marker_is_made_anew_by_a_journal_that_knows_of_files(root: Path) -> None:
+def test_a_lost_marker_is_written_again_by_a_journal_that_knows_of_files(root: Path) -> None:
     (root / "cat.txt").write_text("a cat\n")
     assert trouble(owned(root, keep=True, has_files=True), root) is None
     assert marker(root)["journal"] == "journal-1"
@@ -218,7 +218,7 @@ def test_an_owner_that_sees_another_name_stops_taking_files(
         while not (isinstance(event := it.events.get(timeout=HANG), InboxScanned) and event.trouble):
             pass
         move_in(root / "dog.ready.txt")
-        it.inbox._bell.ring()
+        it.inbox._hints.add_everything()
         event = it.events.get(timeout=HANG)
         assert isinstance(event, InboxScanned)
         assert event.trouble is not None
@@ -226,7 +226,7 @@ def test_an_owner_that_sees_another_name_stops_taking_files(
     assert (root / "dog.ready.txt").exists()
 
 
-def test_an_inbox_of_another_host_is_not_even_looked_at(root: Path) -> None:
+def test_an_inbox_of_another_host_is_not_even_scanned(root: Path) -> None:
     assert trouble(owned(root, THERE), root) is None
     with pytest.raises(OwnerError), running(root, ownership=Ownership(root, HERE, OwnershipFacts())):
         pass

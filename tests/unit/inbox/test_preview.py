@@ -1,4 +1,4 @@
-"""``mjwatch expand``: what a prompt file would become, with what lies around it, and nothing spent."""
+"""``mjwatch expand`` shows what a prompt file would become, with the files around it, at no cost."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-class CommandResult(NamedTuple):
-    """How the verb ended and what it said."""
+class Finished(NamedTuple):
+    """The verb's exit code and output."""
 
     code: int
     out: str
@@ -30,19 +30,19 @@ class CommandResult(NamedTuple):
 @pytest.fixture
 def expand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., CommandResult]:
-    """Run the verb where no configuration is found but one that is named."""
+) -> Callable[..., Finished]:
+    """Run the verb where only a named configuration is found."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("MJWATCH_CONFIG", raising=False)
     monkeypatch.setattr("mjwatch.config.SYSTEM_CONFIG", tmp_path / "etc" / "config.toml")
 
-    def run(*arguments: str | Path, config: Path | None = None) -> CommandResult:
+    def run(*arguments: str | Path, config: Path | None = None) -> Finished:
         options = ["--config", str(config)] if config else []
         monkeypatch.setattr(sys, "argv", ["mjwatch", *options, "expand", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             __main__.main()
         out, err = capsys.readouterr()
-        return CommandResult(int(ended.value.code or 0), out, err)
+        return Finished(int(ended.value.code or 0), out, err)
 
     return run
 
@@ -58,31 +58,31 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_it_shows_jobs_count_and_prompts_and_leaves_everything_as_it_is(
-    expand: Callable[..., CommandResult], tmp_path: Path
+    expand: Callable[..., Finished], tmp_path: Path
 ) -> None:
     write(tmp_path / "_wildcards/colour.txt", "red\nblue\n")
     file = write(tmp_path / "cats.txt", "a __colour__ {cat, dog} --chaos 500\n")
     before = tree(tmp_path)
-    told = expand(file)
-    assert told.code == 0
-    assert told.out.splitlines() == [
+    done = expand(file)
+    assert done.code == 0
+    assert done.out.splitlines() == [
         "4 jobs",
         *("  1  a red cat --chaos 500", "  2  a red dog --chaos 500"),
         *("  3  a blue cat --chaos 500", "  4  a blue dog --chaos 500"),
     ]
-    assert told.err == "note: --chaos 500: Midjourney takes a number from 0 to 100\n"
+    assert done.err == "note: --chaos 500: Midjourney takes a number from 0 to 100\n"
     assert tree(tmp_path) == before
 
 
-def test_as_json_it_tells_every_key(expand: Callable[..., CommandResult], tmp_path: Path) -> None:
+def test_as_json_it_prints_every_key(expand: Callable[..., Finished], tmp_path: Path) -> None:
     write(tmp_path / "a.png", PNG)
     file = write(
         tmp_path / "cats.toml",
         'prompt = "a cat"\nimages = ["a.png"]\nthen = ["all"]\npriority = 2\nlabel = "x"\nrepeat = 2\n'
         'not_before = 2026-12-01T22:00:00+02:00\napplication = "niji"\n[parameters]\nv = 7\n',
     )
-    told = expand("--json", file)
-    found = json.loads(told.out)
+    done = expand("--json", file)
+    found = json.loads(done.out)
     first, second = found.pop("prompts")
     assert found == {"file": str(file), "jobs": 10, "max_jobs": 100, "warnings": []}
     assert first == second
@@ -101,18 +101,18 @@ def test_as_json_it_tells_every_key(expand: Callable[..., CommandResult], tmp_pa
     }
 
 
-def test_a_file_that_would_be_rejected_is_told_with_the_reason(
-    expand: Callable[..., CommandResult], tmp_path: Path
+def test_a_file_that_would_be_rejected_is_reported_with_the_reason(
+    expand: Callable[..., Finished], tmp_path: Path
 ) -> None:
-    told = expand(write(tmp_path / "cats.txt", "{a,b,c,d,e,f,g,h,i,j}" * 4))
-    assert told.code == 1
-    assert "makes at least 10,000 jobs, but at most 100 are taken" in told.err
+    done = expand(write(tmp_path / "cats.txt", "{a,b,c,d,e,f,g,h,i,j}" * 4))
+    assert done.code == 1
+    assert "makes at least 10,000 jobs, but at most 100 are accepted" in done.err
     assert "can't be read" in expand(tmp_path / "nothing.txt").err
-    assert "no prompt file" in expand(write(tmp_path / "cats.md", "a cat")).err
+    assert "is not a prompt file" in expand(write(tmp_path / "cats.md", "a cat")).err
 
 
 def test_a_file_in_the_inbox_has_what_lies_above_it_and_the_limits_that_are_configured(
-    expand: Callable[..., CommandResult], tmp_path: Path
+    expand: Callable[..., Finished], tmp_path: Path
 ) -> None:
     inbox = tmp_path / "inbox"
     config = write(tmp_path / "config.toml", '[inbox]\npath = "inbox"\n[pace]\nmax_jobs_per_file = 3\n')
@@ -131,7 +131,7 @@ def test_a_file_in_the_inbox_has_what_lies_above_it_and_the_limits_that_are_conf
 
 
 def test_a_configuration_that_is_named_must_be_there(
-    expand: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    expand: Callable[..., Finished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write(tmp_path / "cats.txt", "a cat")
     assert expand(file).code == 0
@@ -140,7 +140,7 @@ def test_a_configuration_that_is_named_must_be_there(
     assert expand(file).code == 3
 
 
-def test_text_plays_no_tricks_with_the_terminal(expand: Callable[..., CommandResult], tmp_path: Path) -> None:
+def test_text_plays_no_tricks_with_the_terminal(expand: Callable[..., Finished], tmp_path: Path) -> None:
     file = write(tmp_path / "cats.toml", 'prompt = "a [bold]cat[/bold] \\u202e"\nlabel = "\\u202e"\n')
     assert expand(file).out == "1 job\n  1  a [bold]cat[/bold] \\u202e\n     label \\u202e\n"
 
@@ -149,13 +149,13 @@ def test_pictures_are_looked_for_beside_the_file_and_nowhere_else(tmp_path: Path
     write(tmp_path / "secret.png", PNG)
     inbox = tmp_path / "inbox"
     file = write(inbox / "a/cat.toml", 'prompt = "a cat"\nimages = ["refs/b.png"]\n')
-    with pytest.raises(PromptFileError, match=r'the picture "refs/b\.png" is not there'):
+    with pytest.raises(PromptFileError, match=r'the picture "refs/b\.png" was not found'):
         preview(file, inbox, 100)
     write(inbox / "a/refs/b.png", PNG)
     assert preview(file, inbox, 100).prompts[0].images == ("refs/b.png",)
     (inbox / "a/refs/b.png").unlink()
     (inbox / "a/refs/b.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(PromptFileError, match=r'the picture "refs/b\.png" is not there'):
+    with pytest.raises(PromptFileError, match=r'the picture "refs/b\.png" was not found'):
         preview(file, inbox, 100)
     write(file, 'prompt = "a cat"\nimages = ["../../secret.png"]\n')
     with pytest.raises(PromptFileError, match="outside the prompt file's own folder"):
@@ -163,7 +163,7 @@ def test_pictures_are_looked_for_beside_the_file_and_nowhere_else(tmp_path: Path
 
 
 def test_a_file_is_read_no_further_than_it_may_be_long(tmp_path: Path) -> None:
-    with pytest.raises(PromptFileError, match="prompt files have 65536 at most"):
+    with pytest.raises(PromptFileError, match="a prompt file may have at most 65536"):
         preview(write(tmp_path / "cat.txt", b"x" * 10_000_000), None, 100)
     with pytest.raises(MjwatchError, match="can't be read"):
         preview(tmp_path, None, 100)

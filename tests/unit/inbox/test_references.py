@@ -10,7 +10,7 @@ import pytest
 from mjwatch.errors import PromptFileError
 from mjwatch.events import FileSettled, InboxScanned
 from mjwatch.inbox import filenames, references
-from mjwatch.inbox.references import LOOK_AGAIN, MAX_PICTURE, ReferenceFinder
+from mjwatch.inbox.references import MAX_PICTURE, RECHECK, ReferenceFinder
 from mjwatch.model import References
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.running_inbox import HANG, move_in, running
@@ -36,16 +36,16 @@ def write(root: Path, path: str, data: bytes | str) -> None:
 
 
 def around(root: Path, path: str, text: str) -> References:
-    """What is found around a prompt file that lies there, if nothing changes."""
-    neighbours = ReferenceFinder(root)
-    found = neighbours.gather(neighbours.survey(path, text.encode(), 0.0))
+    """Return what is found around a prompt file if nothing changes."""
+    finder = ReferenceFinder(root)
+    found = finder.read(finder.find(path, text.encode(), 0.0))
     assert found is not None
     return found
 
 
-def waits(neighbours: ReferenceFinder, path: str, text: str, now: float) -> float:
-    found = neighbours.survey(path, text.encode(), now)
-    return neighbours.wait(found, now, SETTLE, PATIENCE)
+def waits(finder: ReferenceFinder, path: str, text: str, now: float) -> float:
+    found = finder.find(path, text.encode(), now)
+    return finder.remaining_wait(found, now, SETTLE, PATIENCE)
 
 
 def images(*names: str) -> str:
@@ -67,16 +67,16 @@ def test_a_small_file_that_can_not_be_had_is_waited_for_and_then_refused(path: s
             (root / path).symlink_to(root / "elsewhere")
         else:
             (root / path).chmod(0)
-        neighbours = ReferenceFinder(root)
-        assert waits(neighbours, "a/cat.txt", "a __colour__ cat\n", 0.0) > 0
-        assert waits(neighbours, "a/cat.txt", "a __colour__ cat\n", PATIENCE) <= 0
+        finder = ReferenceFinder(root)
+        assert waits(finder, "a/cat.txt", "a __colour__ cat\n", 0.0) > 0
+        assert waits(finder, "a/cat.txt", "a __colour__ cat\n", PATIENCE) <= 0
         found = around(root, "a/cat.txt", "a __colour__ cat\n")
         assert list(found.unreadable) == [path]
         with pytest.raises(PromptFileError, match=re.escape(path)):
-            read_prompt_file(b"a __colour__ cat\n", "cat.txt", around=found)
+            read_prompt_file(b"a __colour__ cat\n", "cat.txt", references=found)
 
 
-def test_defaults_that_are_a_link_are_told_of(root: Path) -> None:
+def test_defaults_that_are_a_link_are_reported(root: Path) -> None:
     (root / "_defaults.toml").symlink_to(root / "elsewhere.toml")
     with running(root) as it:
         assert it.left() == {"_defaults.toml": filenames.LINK}
@@ -127,7 +127,7 @@ def test_a_picture_is_found_however_its_accents_are_composed(root: Path, form: s
 
 
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/passwd.png", "../../etc/passwd", "~/x.png"])
-def test_nothing_outside_of_the_folder_is_looked_at(root: Path, name: str) -> None:
+def test_nothing_outside_of_the_folder_is_read(root: Path, name: str) -> None:
     write(root, "outside.png", PNG)
     assert around(root, "a/cat.toml", images(name)) == References()
 
@@ -182,38 +182,36 @@ def test_pictures_that_are_too_large_together_are_not_read_and_say_why(
     with pytest.raises(
         PromptFileError, match="all pictures together have 325 bytes, but one prompt file's may"
     ):
-        read_prompt_file(images(*names).encode(), "cat.toml", around=found)
+        read_prompt_file(images(*names).encode(), "cat.toml", references=found)
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "\udce9.png", "a\x00b.png"])
 def test_a_name_that_can_not_be_is_not_there(root: Path, name: str) -> None:
     text = images("ref.png").encode().replace(b"ref.png", name.encode("utf-8", "surrogateescape"))
-    neighbours = ReferenceFinder(root)
-    assert neighbours.gather(neighbours.survey("cat.toml", text, 0.0)) == References()
+    finder = ReferenceFinder(root)
+    assert finder.read(finder.find("cat.toml", text, 0.0)) == References()
 
 
 def test_many_prompts_with_one_picture_share_its_bytes_until_they_are_let_go(root: Path) -> None:
     write(root, "ref.png", PNG)
-    neighbours = ReferenceFinder(root)
-    found = [
-        neighbours.gather(neighbours.survey(f"{n}.toml", images("ref.png").encode(), 0.0)) for n in (1, 2)
-    ]
+    finder = ReferenceFinder(root)
+    found = [finder.read(finder.find(f"{n}.toml", images("ref.png").encode(), 0.0)) for n in (1, 2)]
     assert found[0] is not None
     assert found[1] is not None
     assert found[0].images["ref.png"] is found[1].images["ref.png"]
-    neighbours.forget(0.0)
-    assert neighbours._contents == {}
+    finder.release_contents(0.0)
+    assert finder._contents == {}
 
 
 # ---- when it has settled
 
 
-def test_what_has_lain_there_for_a_while_is_waited_for_once(root: Path) -> None:
+def test_files_that_have_been_there_for_a_while_are_waited_for_once(root: Path) -> None:
     write(root, "ref.png", PNG)
-    neighbours = ReferenceFinder(root)
-    assert waits(neighbours, "cat.toml", images("ref.png"), 0.0) == SETTLE
-    assert waits(neighbours, "cat.toml", images("ref.png"), SETTLE) <= 0
-    assert waits(neighbours, "other.toml", images("ref.png"), SETTLE) <= 0
+    finder = ReferenceFinder(root)
+    assert waits(finder, "cat.toml", images("ref.png"), 0.0) == SETTLE
+    assert waits(finder, "cat.toml", images("ref.png"), SETTLE) <= 0
+    assert waits(finder, "other.toml", images("ref.png"), SETTLE) <= 0
 
 
 def test_nothing_around_it_is_nothing_to_wait_for(root: Path) -> None:
@@ -221,28 +219,28 @@ def test_nothing_around_it_is_nothing_to_wait_for(root: Path) -> None:
 
 
 def test_a_missing_picture_is_waited_for_and_taken_when_it_has_settled(root: Path) -> None:
-    neighbours = ReferenceFinder(root)
-    assert waits(neighbours, "cat.toml", images("ref.png"), 0.0) == LOOK_AGAIN
+    finder = ReferenceFinder(root)
+    assert waits(finder, "cat.toml", images("ref.png"), 0.0) == RECHECK
     write(root, "ref.png", PNG)
-    assert waits(neighbours, "cat.toml", images("ref.png"), 30.0) == SETTLE
-    assert waits(neighbours, "cat.toml", images("ref.png"), 30.0 + SETTLE) <= 0
+    assert waits(finder, "cat.toml", images("ref.png"), 30.0) == SETTLE
+    assert waits(finder, "cat.toml", images("ref.png"), 30.0 + SETTLE) <= 0
 
 
 def test_a_picture_that_grows_is_waited_for_however_long_that_takes(root: Path) -> None:
-    neighbours = ReferenceFinder(root)
+    finder = ReferenceFinder(root)
     for second in range(200):
         write(root, "ref.png", PNG + bytes(second))
-        assert waits(neighbours, "cat.toml", images("ref.png"), float(second)) > 0
+        assert waits(finder, "cat.toml", images("ref.png"), float(second)) > 0
 
 
 def test_a_picture_that_never_comes_is_given_up_after_the_long_wait(root: Path) -> None:
     write(root, "there.png", PNG)
-    neighbours = ReferenceFinder(root)
+    finder = ReferenceFinder(root)
     text = images("there.png", "ref.png")
-    assert waits(neighbours, "cat.toml", text, 0.0) > 0
-    assert waits(neighbours, "cat.toml", text, PATIENCE - 0.5) == 0.5
-    assert waits(neighbours, "cat.toml", text, PATIENCE) <= 0
-    found = neighbours.gather(neighbours.survey("cat.toml", text.encode(), PATIENCE))
+    assert waits(finder, "cat.toml", text, 0.0) > 0
+    assert waits(finder, "cat.toml", text, PATIENCE - 0.5) == 0.5
+    assert waits(finder, "cat.toml", text, PATIENCE) <= 0
+    found = finder.read(finder.find("cat.toml", text.encode(), PATIENCE))
     assert found is not None
     assert list(found.images) == ["there.png"]
 
@@ -250,34 +248,34 @@ def test_a_picture_that_never_comes_is_given_up_after_the_long_wait(root: Path) 
 @pytest.mark.parametrize("path", ["_defaults.toml", "_wildcards/colour.txt"])
 def test_small_files_around_it_settle_too(root: Path, path: str) -> None:
     write(root, path, "")
-    neighbours = ReferenceFinder(root)
-    assert waits(neighbours, "cat.txt", "a __colour__ cat\n", 0.0) > 0
-    assert waits(neighbours, "cat.txt", "a __colour__ cat\n", 1.0) > 0
+    finder = ReferenceFinder(root)
+    assert waits(finder, "cat.txt", "a __colour__ cat\n", 0.0) > 0
+    assert waits(finder, "cat.txt", "a __colour__ cat\n", 1.0) > 0
     write(root, path, "red\n")
-    assert waits(neighbours, "cat.txt", "a __colour__ cat\n", 1.5) > 0
+    assert waits(finder, "cat.txt", "a __colour__ cat\n", 1.5) > 0
 
 
-def test_a_picture_that_changes_while_it_is_read_is_looked_at_again(
+def test_a_picture_that_changes_while_it_is_read_is_read_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "ref.png", PNG)
-    neighbours = ReferenceFinder(root)
-    found = neighbours.survey("cat.toml", images("ref.png").encode(), 0.0)
+    finder = ReferenceFinder(root)
+    found = finder.find("cat.toml", images("ref.png").encode(), 0.0)
     write(root, "ref.png", PNG + b"more")
-    assert neighbours.gather(found) is None
+    assert finder.read(found) is None
 
 
 def test_what_nobody_asks_for_is_forgotten(root: Path) -> None:
-    neighbours = ReferenceFinder(root)
-    neighbours.survey("cat.toml", images("ref.png").encode(), 0.0)
-    neighbours.forget(references._FORGOTTEN + 1)
-    assert neighbours._sights == {}
+    finder = ReferenceFinder(root)
+    finder.find("cat.toml", images("ref.png").encode(), 0.0)
+    finder.release_contents(references._FORGOTTEN + 1)
+    assert finder._files == {}
 
 
 # ---- in the inbox
 
 
-def test_the_inbox_hands_on_what_lies_around_a_prompt_file(root: Path) -> None:
+def test_the_inbox_hands_over_the_files_around_a_prompt_file(root: Path) -> None:
     write(root, "_defaults.toml", 'label = "all"\n')
     write(root, "ref.png", PNG)
     write(root, "cat.toml", images("ref.png"))
@@ -290,7 +288,7 @@ def test_the_inbox_hands_on_what_lies_around_a_prompt_file(root: Path) -> None:
 def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(references, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(references, "RECHECK", 0.02)
     with running(root, settle_incomplete=HANG) as it:
         write(root, "cat.toml", images("ref.png"))
         write(root, "dog.txt", "a dog\n")
@@ -303,7 +301,7 @@ def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
 
 
 def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(references, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(references, "RECHECK", 0.02)
     with running(root, settle_incomplete=HANG) as it:
         move_in(root / "cat.ready.toml", images("ref.png"))
         while it.events.get(timeout=HANG) != InboxScanned(1):
@@ -312,10 +310,10 @@ def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.
         assert it.settled().around.images == {"ref.png": PNG}
 
 
-def test_a_prompt_file_whose_picture_never_comes_is_handed_on_as_it_is(
+def test_a_prompt_file_whose_picture_never_comes_is_handed_over_as_it_is(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(references, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(references, "RECHECK", 0.02)
     write(root, "cat.toml", images("ref.png"))
     with running(root, settle_incomplete=0.02) as it:
         file: FileSettled = it.settled()

@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def taken(root: Path) -> Iterator[tuple[Running, FileSettled]]:
-    """A running inbox and a file that it handed on."""
+    """A running inbox and a file that it handed over."""
     with running(root) as it:
         move_in(root / "cat.txt")
         yield it, it.settled()
@@ -53,7 +53,7 @@ def test_a_newer_file_in_its_place_stays_and_is_taken(root: Path, taken: tuple[R
 
 
 def rename_after(path: Path, action: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let somebody act between our look at this file and our rename of it."""
+    """Act between the check of this file and its rename."""
     original = type(path).rename
 
     def rename(self: Path, target: Path) -> Path:
@@ -64,7 +64,7 @@ def rename_after(path: Path, action: Callable[[], object], monkeypatch: pytest.M
     monkeypatch.setattr(type(path), "rename", rename)
 
 
-def test_a_file_replaced_between_look_and_rename_is_put_back(
+def test_a_file_replaced_between_check_and_rename_is_put_back(
     root: Path, taken: tuple[Running, FileSettled], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     it, file = taken
@@ -133,7 +133,7 @@ def test_a_name_that_is_no_utf_8_comes_through(root: Path) -> None:
     assert left(root) == []
 
 
-def test_a_file_that_may_not_be_removed_is_told_and_not_taken_again(
+def test_a_file_that_may_not_be_removed_is_reported_and_not_taken_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with unprivileged() as folder:
@@ -179,12 +179,12 @@ def test_many_threads_may_remove_at_once(root: Path) -> None:
         assert it.scans() == [InboxScanned(0)] * 2
 
 
-def test_what_is_held_is_told_of_at_once_and_not_at_the_next_full_look(root: Path) -> None:
+def test_a_deferred_file_is_reported_at_once_and_not_at_the_next_full_scan(root: Path) -> None:
     with running(root, scan_interval=10 * HANG) as it:
         move_in(root / "cat.ready.txt")
         file = it.settled()
         time.sleep(0.2)  # the look that found it is over, as it is when an answer comes from the journal
-        it.inbox.leave(file.path, "it came too often", 10 * HANG)
-        while not (isinstance(told := it.events.get(timeout=HANG), InboxScanned) and told.left):
+        it.inbox.defer(file.path, "it came too often", 10 * HANG)
+        while not (isinstance(event := it.events.get(timeout=HANG), InboxScanned) and event.left):
             pass
-        assert [(left.path, left.why) for left in told.left] == [(file.path, "it came too often")]
+        assert [(left.path, left.why) for left in event.left] == [(file.path, "it came too often")]

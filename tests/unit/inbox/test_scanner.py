@@ -3,13 +3,18 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mjwatch.filesystem import files as nofollow
+from mjwatch.filesystem.files import identify
 from mjwatch.inbox import filenames, scanner
 from mjwatch.inbox.scanner import GRANULE, SHOWN, UNREADABLE, InboxScan, InboxScanner
 from tests.helpers.unprivileged_user import unprivileged
+
+if TYPE_CHECKING:
+    from mjwatch.model import Identity
 
 
 @pytest.fixture
@@ -26,11 +31,11 @@ def write(root: Path, *paths: str) -> None:
 
 
 def left(look: InboxScan) -> dict[str, str]:
-    return {one.path: one.why for one in look.left.first}
+    return {file.path: file.why for file in look.ignored.first}
 
 
 class Reads:
-    """Counts which folders are read, not only looked at."""
+    """Count which folders are read, and not only their times."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folders: list[str] = []
@@ -52,17 +57,17 @@ class Reads:
 
 def test_prompt_files_and_json_files_are_found_with_how_they_look(root: Path) -> None:
     write(root, "cat.txt", "a/b/dog.TOML", "a/manifest.json", "picture.png", "a/notes.md")
-    look = InboxScanner(root).look(0.0)
+    look = InboxScanner(root).scan(0.0)
     assert sorted(look.files) == ["a/b/dog.TOML", "a/manifest.json", "cat.txt"]
     found = (root / "cat.txt").stat()
     assert look.files["cat.txt"][:3] == (found.st_dev, found.st_ino, found.st_size)
-    assert (look.folders, look.empty, left(look)) == (3, False, {})
+    assert (look.folders, look.is_empty, left(look)) == (3, False, {})
 
 
-def test_an_empty_inbox_is_told_from_one_that_holds_other_things(root: Path) -> None:
-    assert InboxScanner(root).look(0.0).empty
+def test_an_empty_inbox_differs_from_one_that_holds_other_things(root: Path) -> None:
+    assert InboxScanner(root).scan(0.0).is_empty
     write(root, ".hidden")
-    assert not InboxScanner(root).look(0.0).empty
+    assert not InboxScanner(root).scan(0.0).is_empty
 
 
 def test_what_a_person_may_wonder_about_is_listed_with_a_reason(root: Path, tmp_path: Path) -> None:
@@ -78,7 +83,7 @@ def test_what_a_person_may_wonder_about_is_listed_with_a_reason(root: Path, tmp_
     (root / "linked").symlink_to(tmp_path / "elsewhere")
     (root / "secret.txt").symlink_to(tmp_path / "secret")
     os.mkfifo(root / "pipe.toml")
-    assert left(InboxScanner(root).look(0.0)) == {
+    assert left(InboxScanner(root).scan(0.0)) == {
         "cat.sync-conflict-20260101-120000-ABCDEFG.txt": filenames.CONFLICT,
         "m.sync-conflict-20260101-120000-ABCDEFG.json": filenames.CONFLICT,
         "_draft.txt": filenames.UNDERSCORE,
@@ -86,7 +91,7 @@ def test_what_a_person_may_wonder_about_is_listed_with_a_reason(root: Path, tmp_
         "a/_x.toml": filenames.UNDERSCORE,
         "linked": filenames.LINK,
         "secret.txt": filenames.LINK,
-        "pipe.toml": filenames.NO_FILE,
+        "pipe.toml": filenames.NOT_REGULAR,
     }
 
 
@@ -101,27 +106,27 @@ def test_what_nobody_wonders_about_is_not_listed(root: Path, tmp_path: Path) -> 
     (root / "picture.png").symlink_to(tmp_path / "nothing")
     os.mkfifo(root / "pipe.json")
     (root / "pipe.json").unlink()
-    look = InboxScanner(root).look(0.0)
+    look = InboxScanner(root).scan(0.0)
     assert (left(look), sorted(look.files)) == ({}, ["other.json"])
 
 
 def test_of_very_many_only_some_are_known_by_name(root: Path) -> None:
     write(root, *(f"a/_{number}.txt" for number in range(50)), *(f"_{number}.txt" for number in range(50)))
-    look = InboxScanner(root).look(0.0)
-    assert look.left.counts == {filenames.UNDERSCORE: 100}
-    assert len(look.left.first) == SHOWN
+    look = InboxScanner(root).scan(0.0)
+    assert look.ignored.counts == {filenames.UNDERSCORE: 100}
+    assert len(look.ignored.first) == SHOWN
 
 
 def test_a_folder_that_may_not_be_read_is_left_out_and_listed() -> None:
     with unprivileged() as root:
         write(root, "closed/cat.txt", "open/dog.txt")
         (root / "closed").chmod(0)
-        look = InboxScanner(root).look(0.0)
+        look = InboxScanner(root).scan(0.0)
         assert (sorted(look.files), left(look)) == (["open/dog.txt"], {"closed/": UNREADABLE})
         assert look.unreadable == ("closed/",)
 
 
-def test_an_inbox_that_goes_while_it_is_looked_at_is_no_empty_one(
+def test_an_inbox_that_goes_during_a_scan_is_not_an_empty_one(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "cat.txt")
@@ -135,7 +140,7 @@ def test_an_inbox_that_goes_while_it_is_looked_at_is_no_empty_one(
 
     monkeypatch.setattr(scanner, "identity_of", go)
     with pytest.raises(FileNotFoundError):
-        InboxScanner(root).look(0.0)
+        InboxScanner(root).scan(0.0)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +148,7 @@ def test_an_inbox_that_goes_while_it_is_looked_at_is_no_empty_one(
 )
 def test_any_name_that_a_file_can_have_is_found_as_it_is(root: Path, name: str) -> None:
     write(root, name)
-    assert list(InboxScanner(root).look(0.0).files) == [name]
+    assert list(InboxScanner(root).scan(0.0).files) == [name]
 
 
 # ---- what is read again
@@ -154,22 +159,22 @@ def test_a_folder_in_which_nothing_happened_is_not_read_again(
 ) -> None:
     write(root, "a/cat.txt", "b/dog.txt")
     it, reads = InboxScanner(root), Reads(monkeypatch)
-    it.look(0.0)
-    it.look(1.0)
+    it.scan(0.0)
+    it.scan(1.0)
     assert len(reads.since()) == 6  # so soon a change could hide behind an equal time
-    it.look(1.0 + GRANULE)
+    it.scan(1.0 + GRANULE)
     assert len(reads.since()) == 3
-    look = it.look(100.0)
+    look = it.scan(100.0)
     assert (sorted(look.files), reads.since()) == (["a/cat.txt", "b/dog.txt"], [])
-    it.look(101.0, anew=True)
+    it.scan(101.0, reread=True)
     assert reads.since() == ["a", "b", "inbox"]
 
 
 def known(root: Path) -> InboxScanner:
-    """A listing that reads nothing anew as long as nothing changes."""
+    """A scanner that reads no folder again as long as nothing changes."""
     it = InboxScanner(root)
     for number in range(3):
-        it.look(number * 2 * GRANULE)
+        it.scan(number * 2 * GRANULE)
     return it
 
 
@@ -194,39 +199,43 @@ def test_whatever_changes_in_a_folder_shows(root: Path, change: str) -> None:
         shutil.rmtree(root / "a/b")
     else:
         write(root, "a/cat (conflicting copy).txt")
-    look = it.look(1000.0)
-    assert look.files == InboxScanner(root).look(0.0).files
-    assert look.left.counts == InboxScanner(root).look(0.0).left.counts
+    look = it.scan(1000.0)
+    assert look.files == InboxScanner(root).scan(0.0).files
+    assert look.ignored.counts == InboxScanner(root).scan(0.0).ignored.counts
 
 
 def test_a_file_that_is_written_in_place_shows_though_its_folder_does_not_change(root: Path) -> None:
     write(root, "a/cat.txt")
     it = known(root)
-    before = it.look(900.0).files["a/cat.txt"]
+    before = it.scan(900.0).files["a/cat.txt"]
     (root / "a/cat.txt").write_text("two cats\n")
-    assert it.look(1000.0).files["a/cat.txt"] != before
+    assert it.scan(1000.0).files["a/cat.txt"] != before
 
 
-def test_a_folder_in_whose_place_a_link_was_put_is_not_looked_into(root: Path, tmp_path: Path) -> None:
+def test_a_folder_that_was_replaced_by_a_link_is_not_scanned(root: Path, tmp_path: Path) -> None:
     write(root, "a/cat.txt")
     it = known(root)
     (root / "a").rename(tmp_path / "a")
     (root / "a").symlink_to(tmp_path / "a")
-    look = it.look(1000.0)
+    look = it.scan(1000.0)
     assert (look.files, left(look)) == ({}, {"a": filenames.LINK})
 
 
 # ---- one file
 
 
-def test_one_file_is_looked_at_by_the_same_rules(root: Path, tmp_path: Path) -> None:
+def identity_by_path(root: Path, path: str) -> Identity | None:
+    return identify(root, path) if filenames.is_request_path(path) else None
+
+
+def test_one_file_is_checked_by_the_same_rules(root: Path, tmp_path: Path) -> None:
     write(root, "a/cat.txt", "_a/cat.txt", ".a/cat.txt", "a/_cat.txt", "a/cat.png", "a/cat.json")
     write(tmp_path, "elsewhere/cat.txt")
     (root / "link.txt").symlink_to(root / "a/cat.txt")
     (root / "linked").symlink_to(tmp_path / "elsewhere")
-    it = InboxScanner(root)
-    assert it.look_at("a/cat.txt") == it.look(0.0).files["a/cat.txt"]
-    assert it.look_at("a/cat.json") is not None
+    found = InboxScanner(root).scan(0.0).files
+    assert identity_by_path(root, "a/cat.txt") == found["a/cat.txt"]
+    assert identity_by_path(root, "a/cat.json") is not None
     for path in (
         "_a/cat.txt",
         ".a/cat.txt",
@@ -236,4 +245,4 @@ def test_one_file_is_looked_at_by_the_same_rules(root: Path, tmp_path: Path) -> 
         "linked/cat.txt",
         "gone.txt",
     ):
-        assert it.look_at(path) is None, path
+        assert identity_by_path(root, path) is None, path

@@ -37,21 +37,21 @@ Film = dict[float, Look | None]
 
 
 def play(film: Film, path: str = "cat.txt", until: float = 100.0) -> list[tuple[float, Look]]:
-    """Scan every quarter of a second, as the inbox does; when which look of the file was taken."""
-    settling, taken, handed = Settling(SETTLE, INCOMPLETE), [], None
+    """Scan every quarter of a second, as the inbox does; return when which version of the file was taken."""
+    settling, taken, last_taken = Settling(SETTLE, INCOMPLETE), [], None
     for tick in range(int(until / STEP)):
         now = tick * STEP
         look = film[max(time for time in film if time <= now)]
-        if look is not None and look.identity != handed:
-            settling.see(path, look.identity, now)
+        if look is not None and look.identity != last_taken:
+            settling.observe(path, look.identity, now)
         settling.keep_only({path} if look is not None else {})
         for found, identity in settling.due(now):
             assert look is not None
             assert (found, identity) == (path, look.identity)
-            if look.whole or not settling.unfinished(path):
-                settling.taken(path)
+            if look.whole or not settling.extend_wait(path):
+                settling.forget(path)
                 taken.append((now, look))
-                handed = identity
+                last_taken = identity
     return taken
 
 
@@ -97,10 +97,10 @@ CUT = Look(inode=2, size=20, mtime=0, whole=False)
         pytest.param({0: None, 1: CUT}, [(61.0, CUT)], id="1970 and never resumed: taken as it is"),
         pytest.param({0: None, 1: HALF}, [(11.0, HALF)], id="scp killed: unfinished text, taken as it is"),
         pytest.param({0: None, 1: HALF, 9: WHOLE}, [(11.0, WHOLE)], id="sftp cut and resumed: one prompt"),
-        pytest.param({0: None, 1: START}, [(61.0, START)], id="empty for good: handed on after a minute"),
+        pytest.param({0: None, 1: START}, [(61.0, START)], id="empty for good: handed over after a minute"),
         pytest.param({0: WHOLE, 1.5: None}, [], id="gone before it was complete"),
         pytest.param(
-            {0: WHOLE, 5: OTHER}, [(2.0, WHOLE), (7.0, OTHER)], id="written anew after it was taken"
+            {0: WHOLE, 5: OTHER}, [(2.0, WHOLE), (7.0, OTHER)], id="written again after it was taken"
         ),
         pytest.param({0: WHOLE, 50: WHOLE}, [(2.0, WHOLE)], id="taken once, however long it lies there"),
     ],
@@ -150,51 +150,51 @@ def test_a_file_that_is_left_alone_is_taken_exactly_once(before: Film, last: Loo
     assert taken[-1][1] == last
 
 
-def test_a_change_during_the_reading_begins_the_wait_anew() -> None:
+def test_a_change_during_the_reading_begins_the_wait_again() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
-    settling.see("cat.txt", WHOLE.identity, 0.0)
-    settling.changed("cat.txt", 2.0)
-    assert settling.next_due() == 4.0
+    settling.observe("cat.txt", WHOLE.identity, 0.0)
+    settling.restart("cat.txt", 2.0)
+    assert settling.status(0.0).next_due == 4.0
 
 
-def test_a_ready_file_that_changed_while_it_was_read_is_looked_at_again_soon_but_not_in_a_spin() -> None:
+def test_a_ready_file_that_changed_while_it_was_read_is_read_again_soon_but_not_in_a_busy_loop() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
-    settling.see("cat.ready.txt", WHOLE.identity, 1.0)
+    settling.observe("cat.ready.txt", WHOLE.identity, 1.0)
     assert settling.due(1.0)
-    settling.changed("cat.ready.txt", 1.0)
-    due = settling.next_due()
+    settling.restart("cat.ready.txt", 1.0)
+    due = settling.status(0.0).next_due
     assert due is not None
     assert 1.0 < due < 1.5
 
 
-def test_an_unreadable_file_is_told_once_tried_seldom_and_not_waited_for() -> None:
+def test_an_unreadable_file_is_reported_once_tried_seldom_and_not_waited_for() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
-    settling.see("cat.txt", WHOLE.identity, 0.0)
-    settling.unreadable("cat.txt", "no right to it", 2.0)
-    settling.unreadable("cat.txt", "no right to it", 62.0)
-    assert settling.stuck(62.0) == [("cat.txt", "no right to it")]
+    settling.observe("cat.txt", WHOLE.identity, 0.0)
+    settling.mark_unreadable("cat.txt", "no right to it", 2.0)
+    settling.mark_unreadable("cat.txt", "no right to it", 62.0)
+    assert settling.status(62.0).stalled == [("cat.txt", "no right to it")]
     assert settling.due(121.0) == []
     assert settling.due(122.0) == [("cat.txt", WHOLE.identity)]
-    assert len(settling) == 0
+    assert settling.status(0.0).waiting == 0
 
 
 def test_an_unreadable_file_is_tried_again_as_soon_as_it_looks_different() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
-    settling.see("cat.txt", WHOLE.identity, 0.0)
-    settling.unreadable("cat.txt", "no right to it", 2.0)
-    settling.see("cat.txt", ATTRIB.identity, 5.0)
+    settling.observe("cat.txt", WHOLE.identity, 0.0)
+    settling.mark_unreadable("cat.txt", "no right to it", 2.0)
+    settling.observe("cat.txt", ATTRIB.identity, 5.0)
     assert settling.due(7.0) == [("cat.txt", ATTRIB.identity)]
-    assert len(settling) == 1
+    assert settling.status(0.0).waiting == 1
 
 
 def test_what_is_gone_is_forgotten() -> None:
     settling = Settling(SETTLE, INCOMPLETE)
-    settling.see("cat.txt", WHOLE.identity, 0.0)
-    settling.see("dog.txt", OTHER.identity, 1.0)
+    settling.observe("cat.txt", WHOLE.identity, 0.0)
+    settling.observe("dog.txt", OTHER.identity, 1.0)
     settling.keep_only({"dog.txt"})
-    assert len(settling) == 1
-    assert settling.next_due() == 3.0
+    assert settling.status(0.0).waiting == 1
+    assert settling.status(0.0).next_due == 3.0
 
 
 def test_nothing_to_watch_over_is_due_never() -> None:
-    assert Settling(SETTLE, INCOMPLETE).next_due() is None
+    assert Settling(SETTLE, INCOMPLETE).status(0.0).next_due is None

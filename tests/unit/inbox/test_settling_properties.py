@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.inbox.filenames import is_wanted
+from mjwatch.inbox.filenames import is_request_name
 from mjwatch.inbox.settling import EMPTY_PATIENCE, Settling
 
 if TYPE_CHECKING:
@@ -93,10 +93,10 @@ class Folder:
 
 
 def play(script: str, until: float = 100.0) -> list[tuple[float, File]]:
-    """What is taken, and how long after the file's last change."""
+    """Return what is taken, and how long after the file's last change."""
     folder, settling = Folder(), Settling(SETTLE, INCOMPLETE)
     taken: list[tuple[float, File]] = []
-    handed: dict[str, Identity] = {}
+    last_taken: dict[str, Identity] = {}
     waiting = script.split()
     next_notice, last, now = 0.0, 0.0, 0.0
     while now < until:
@@ -111,25 +111,25 @@ def play(script: str, until: float = 100.0) -> list[tuple[float, File]]:
             if folder.files.get(NAME) != before:
                 last = next_notice
             next_notice += MOMENT
-        look(folder, settling, handed, now)
+        scan(folder, settling, last_taken, now)
         for name, identity in settling.due(now):
             file = folder.files[name]
             assert file.identity == identity
-            if file.whole or not settling.unfinished(name):
-                settling.taken(name)
-                handed[name] = identity
+            if file.whole or not settling.extend_wait(name):
+                settling.forget(name)
+                last_taken[name] = identity
                 taken.append((now - last, file))
         now += TICK
     assert not waiting
     return taken
 
 
-def look(folder: Folder, settling: Settling, handed: dict[str, Identity], now: float) -> None:
-    present = {name: file for name, file in folder.files.items() if is_wanted(name)}
+def scan(folder: Folder, settling: Settling, last_taken: dict[str, Identity], now: float) -> None:
+    present = {name: file for name, file in folder.files.items() if is_request_name(name)}
     settling.keep_only(present)
     for name, file in present.items():
-        if handed.get(name) != file.identity:
-            settling.see(name, file.identity, now)
+        if last_taken.get(name) != file.identity:
+            settling.observe(name, file.identity, now)
 
 
 NAMES = {
@@ -244,15 +244,15 @@ def test_a_change_after_it_was_taken_is_another_file() -> None:
     assert (first[1].version, second[1].version) == (1, 2)
 
 
-def test_on_a_network_file_system_two_looks_and_ten_seconds_must_agree() -> None:
-    """Changes of other machines make no notice: the file is there, or looks otherwise, at the next look."""
+def test_on_a_network_file_system_two_scans_ten_seconds_apart_must_agree() -> None:
+    """Changes by other machines cause no event: the file is there, or looks different, at the next scan."""
     settling = Settling(SETTLE, INCOMPLETE)
-    settling.least = 10.0
+    settling.set_least_quiet(10.0)
     early, late = (1, 1, 20, SENDERS_TIME, 1), (1, 1, 40, SENDERS_TIME, 2)
-    settling.see(NAME, early, 0.0)
+    settling.observe(NAME, early, 0.0)
     assert settling.due(9.9) == []
-    settling.see(NAME, late, 15.0)
+    settling.observe(NAME, late, 15.0)
     assert settling.due(24.5) == []
     assert settling.due(25.0) == [(NAME, late)]
-    settling.see("dog.ready.txt", early, 30.0)
+    settling.observe("dog.ready.txt", early, 30.0)
     assert ("dog.ready.txt", early) in settling.due(30.0)

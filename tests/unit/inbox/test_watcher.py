@@ -14,8 +14,7 @@ from watchdog.events import DirMovedEvent, FileCreatedEvent, FileDeletedEvent, F
 from mjwatch.events import InboxScanned
 from mjwatch.inbox import inbox as inbox_module
 from mjwatch.inbox import watcher
-from mjwatch.inbox import watcher as bell_module
-from mjwatch.inbox.watcher import MOST_HINTS, ChangeHints, FolderWatcher, watches_held
+from mjwatch.inbox.watcher import MOST_HINTS, ChangeHints, FolderWatcher, count_watches
 from tests.helpers.running_inbox import HANG, move_in, running
 from tests.scenarios.stage import wait_until
 
@@ -32,129 +31,127 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bell(root: Path) -> ChangeHints:
-    bell = ChangeHints(root)
-    assert bell.take() is None  # at first anything may be new
-    return bell
+def hints(root: Path) -> ChangeHints:
+    hints = ChangeHints(root)
+    assert hints.take() is None  # at first anything may be new
+    return hints
 
 
 @pytest.fixture
-def watch(root: Path, bell: ChangeHints) -> Iterator[FolderWatcher]:
-    watch = FolderWatcher(root, bell)
+def watch(root: Path, hints: ChangeHints) -> Iterator[FolderWatcher]:
+    watch = FolderWatcher(root, hints)
     watch.start()
     yield watch
     watch.stop()
 
 
-def heard(bell: ChangeHints) -> set[str] | None:
-    bell.wait(HANG)
-    return bell.take()
+def next_hints(hints: ChangeHints) -> set[str] | None:
+    hints.wait(HANG)
+    return hints.take()
 
 
-def hears(watch: FolderWatcher) -> bool:
-    return watch.hears
+def is_complete(watch: FolderWatcher) -> bool:
+    return watch.is_complete
 
 
-# ---- the bell
+# ---- the hints
 
 
-def test_it_says_which_files_may_have_changed(root: Path, bell: ChangeHints) -> None:
-    bell.on_any_event(FileCreatedEvent(f"{root}/a/cat.txt"))
-    bell.on_any_event(FileMovedEvent(f"{root}/sedA1b2C3", f"{root}/dog.toml"))
-    bell.on_any_event(FileMovedEvent(f"{root}/old.txt", f"{root}/new.txt"))
-    assert bell.take() == {"a/cat.txt", "dog.toml", "old.txt", "new.txt"}
-    assert bell.take() == set()
+def test_it_says_which_files_may_have_changed(root: Path, hints: ChangeHints) -> None:
+    hints.on_any_event(FileCreatedEvent(f"{root}/a/cat.txt"))
+    hints.on_any_event(FileMovedEvent(f"{root}/sedA1b2C3", f"{root}/dog.toml"))
+    hints.on_any_event(FileMovedEvent(f"{root}/old.txt", f"{root}/new.txt"))
+    assert hints.take() == {"a/cat.txt", "dog.toml", "old.txt", "new.txt"}
+    assert hints.take() == set()
 
 
-def test_what_is_no_request_does_not_ring(root: Path, bell: ChangeHints) -> None:
+def test_a_file_that_is_no_request_gives_no_hint(root: Path, hints: ChangeHints) -> None:
     for name in ("cat.png", ".cat.txt.swp", "_draft.txt", "cat (conflicting copy).txt"):
-        bell.on_any_event(FileCreatedEvent(f"{root}/{name}"))
-    bell.on_any_event(DirMovedEvent(f"{root}/.old", f"{root}/_later"))
-    assert not bell._rung.is_set()
+        hints.on_any_event(FileCreatedEvent(f"{root}/{name}"))
+    hints.on_any_event(DirMovedEvent(f"{root}/.old", f"{root}/_later"))
+    assert not hints._has_hints.is_set()
 
 
 def test_a_folder_that_came_the_inbox_itself_or_its_marker_mean_anything(
-    root: Path, bell: ChangeHints
+    root: Path, hints: ChangeHints
 ) -> None:
     for event in (
         DirMovedEvent(f"{root}/.tmp", f"{root}/clients"),
         FileDeletedEvent(str(root)),
         FileCreatedEvent(f"{root}/.mjwatch-owner"),
     ):
-        bell.on_any_event(event)
-        assert bell.take() is None
+        hints.on_any_event(event)
+        assert hints.take() is None
 
 
-def test_very_many_files_mean_anything(root: Path, bell: ChangeHints) -> None:
+def test_very_many_files_mean_anything(root: Path, hints: ChangeHints) -> None:
     for number in range(MOST_HINTS + 1):
-        bell.on_any_event(FileCreatedEvent(f"{root}/{number}.txt"))
-    assert bell.take() is None
+        hints.on_any_event(FileCreatedEvent(f"{root}/{number}.txt"))
+    assert hints.take() is None
 
 
-def test_a_notice_that_can_not_be_understood_ends_nothing(
-    root: Path, bell: ChangeHints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_an_event_that_can_not_be_processed_ends_nothing(
+    root: Path, hints: ChangeHints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def trip(name: str) -> bool:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(bell_module, "is_wanted", trip)
-    bell.on_any_event(FileCreatedEvent(f"{root}/cat.txt"))
-    assert bell.take() is None
+    monkeypatch.setattr(watcher, "is_request_path", trip)
+    hints.on_any_event(FileCreatedEvent(f"{root}/cat.txt"))
+    assert hints.take() is None
     assert "RuntimeError: a bug" in caplog.text
 
 
-def test_a_name_that_is_no_utf_8_is_told_as_the_system_has_it(root: Path, bell: ChangeHints) -> None:
-    bell.on_any_event(FileCreatedEvent(f"{root}/caf\udce9.txt"))
-    assert bell.take() == {"caf\udce9.txt"}
+def test_a_name_that_is_not_utf_8_is_hinted_at_as_the_system_has_it(root: Path, hints: ChangeHints) -> None:
+    hints.on_any_event(FileCreatedEvent(f"{root}/caf\udce9.txt"))
+    assert hints.take() == {"caf\udce9.txt"}
 
 
 # ---- the watch
 
 
-def test_it_hears_what_happens_also_in_new_folders(
-    root: Path, bell: ChangeHints, watch: FolderWatcher
-) -> None:
-    assert hears(watch)
+def test_changes_in_new_folders_are_noticed_too(root: Path, hints: ChangeHints, watch: FolderWatcher) -> None:
+    assert is_complete(watch)
     (root / "a").mkdir()
-    assert heard(bell) is None
-    wait_until(lambda: (watches_held() or 0) >= 2, "the new folder is watched")
-    bell.take()
+    assert next_hints(hints) is None
+    wait_until(lambda: (count_watches() or 0) >= 2, "the new folder is watched")
+    hints.take()
     (root / "a/cat.txt").write_text("a cat\n")
-    assert heard(bell) == {"a/cat.txt"}
+    assert next_hints(hints) == {"a/cat.txt"}
 
 
-def test_reading_and_what_is_no_request_are_not_even_passed_on(root: Path, bell: ChangeHints) -> None:
+def test_reading_and_what_is_no_request_are_not_even_passed_on(root: Path, hints: ChangeHints) -> None:
     (root / "cat.txt").write_text("a cat\n")
-    watch = FolderWatcher(root, bell)
+    watch = FolderWatcher(root, hints)
     watch.start()
     (root / "cat.txt").read_text()
     (root / "picture.png").write_bytes(b"no prompt")
     (root / "dog.txt").write_text("a dog\n")
-    assert heard(bell) == {"dog.txt"}
+    assert next_hints(hints) == {"dog.txt"}
     watch.stop()
 
 
-def test_an_inbox_that_is_a_link_is_heard_of_also_when_it_leads_elsewhere(tmp_path: Path) -> None:
+def test_an_inbox_that_is_a_link_is_watched_also_when_the_link_changes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     root = tmp_path / "inbox"
     root.symlink_to(tmp_path / "one")
-    bell = ChangeHints(root)
-    watch = FolderWatcher(root, bell)
+    hints = ChangeHints(root)
+    watch = FolderWatcher(root, hints)
     watch.start()
     for name in ("one", "two"):
         root.unlink()
         root.symlink_to(tmp_path / name)
         watch.check(1, 1.0)
-        bell.take()
+        hints.take()
         (root / "cat.txt").write_text("a cat\n")
-        assert heard(bell) == {"cat.txt"}
+        assert next_hints(hints) == {"cat.txt"}
     watch.stop()
 
 
 @pytest.mark.parametrize("part", ["dispatcher", "emitter", "reader"])
-def test_a_thread_that_died_is_found_told_and_replaced(
-    root: Path, bell: ChangeHints, watch: FolderWatcher, part: str, caplog: pytest.LogCaptureFixture
+def test_a_thread_that_died_is_noticed_logged_and_replaced(
+    root: Path, hints: ChangeHints, watch: FolderWatcher, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     observer = watch._observer
     assert observer is not None
@@ -168,13 +165,13 @@ def test_a_thread_that_died_is_found_told_and_replaced(
     else:
         observer._inotify_fd.stop()  # type: ignore[attr-defined]
         observer._inotify_fd.join(HANG)  # type: ignore[attr-defined]
-    assert not watch._is_sound()
+    assert not watch._is_working()
     watch.check(1, 10.0)
-    assert watch._is_sound()
-    assert "watched anew" in caplog.text
-    assert heard(bell) is None  # what came before it was replaced
+    assert watch._is_working()
+    assert "watching it again" in caplog.text
+    assert next_hints(hints) is None  # what came before it was replaced
     (root / "cat.txt").write_text("a cat\n")
-    assert heard(bell) == {"cat.txt"}
+    assert next_hints(hints) == {"cat.txt"}
 
 
 @pytest.mark.parametrize(
@@ -184,9 +181,9 @@ def test_a_thread_that_died_is_found_told_and_replaced(
      (errno.EACCES, "[Errno 13]")],
 )  # fmt: skip
 @pytest.mark.parametrize("where", ["schedule", "start"])
-def test_a_folder_that_can_not_be_watched_is_told_of_once_and_tried_again(
+def test_a_folder_that_can_not_be_watched_is_logged_once_and_tried_again(
     root: Path,
-    bell: ChangeHints,
+    hints: ChangeHints,
     number: int,
     words: str,
     where: str,
@@ -197,16 +194,16 @@ def test_a_folder_that_can_not_be_watched_is_told_of_once_and_tried_again(
         raise OSError(number, "no")
 
     caplog.set_level(logging.INFO, "mjwatch.inbox")
-    watch = FolderWatcher(root, bell)
+    watch = FolderWatcher(root, hints)
     with monkeypatch.context() as once:
         once.setattr(f"watchdog.observers.api.BaseObserver.{where}", refuse)
         watch.start()
         watch.check(1, watcher.TRY_AGAIN)
         watch.check(1, watcher.TRY_AGAIN + 1)
-    assert not hears(watch)
+    assert not is_complete(watch)
     for later in range(3):
         watch.check(1, (3 + later) * watcher.TRY_AGAIN)
-    assert hears(watch)
+    assert is_complete(watch)
     watch.stop()
     assert caplog.text.count(words) == 1
     assert caplog.text.count("is watched again") == 1
@@ -214,54 +211,53 @@ def test_a_folder_that_can_not_be_watched_is_told_of_once_and_tried_again(
 
 def test_folders_beyond_the_limit_are_found_by_counting(
     root: Path,
-    bell: ChangeHints,
+    hints: ChangeHints,
     watch: FolderWatcher,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(watcher, "watches_held", lambda: 10)
+    monkeypatch.setattr(watcher, "count_watches", lambda: 10)
     watch.check(11, 1.0)
-    assert hears(watch)  # it may have come this very moment
+    assert is_complete(watch)  # it may have come this very moment
     watch.check(11, 2.0)
-    assert not hears(watch)
+    assert not is_complete(watch)
     assert "fs.inotify.max_user_watches may be too low for 11 folders" in caplog.text
     tried = watch._observer
     watch.check(11, 3.0)
     assert watch._observer is tried
     watch.check(11, 3.0 + watcher.TRY_AGAIN)
     assert watch._observer is not tried
-    assert not hears(watch)
+    assert not is_complete(watch)
     watch.check(10, 4.0 + watcher.TRY_AGAIN)
-    assert hears(watch)
+    assert is_complete(watch)
     assert len(caplog.records) == 1
 
 
-def test_the_kernel_counts_what_is_watched(root: Path, bell: ChangeHints) -> None:
+def test_the_kernel_counts_what_is_watched(root: Path, hints: ChangeHints) -> None:
     for name in ("a", "b", "a/c"):
         (root / name).mkdir()
-    before = watches_held()
+    before = count_watches()
     assert before is not None
-    watch = FolderWatcher(root, bell)
+    watch = FolderWatcher(root, hints)
     watch.start()
-    assert watches_held() == before + 4
+    assert count_watches() == before + 4
     watch.stop()
-    wait_until(lambda: watches_held() == before, "the watches are given back")
+    wait_until(lambda: count_watches() == before, "the watches are given back")
 
 
 LIMITED = """
 import logging, sys
 from pathlib import Path
-from mjwatch.inbox.watcher import Bell
-from mjwatch.inbox.watcher import Watch
+from mjwatch.inbox.watcher import ChangeHints, FolderWatcher
 
 Path("/proc/sys/user/max_inotify_watches").write_text("5")
 logging.basicConfig()
 root = Path(sys.argv[1])
-watch = Watch(root, Bell(root))
+watch = FolderWatcher(root, ChangeHints(root))
 watch.start()
 for now in range(3):
     watch.check(11, float(now))
-print(watch.hears)
+print(watch.is_complete)
 watch.stop()
 """
 
@@ -281,7 +277,7 @@ def test_the_kernels_own_limit_is_noticed(root: Path) -> None:
     assert "may be too low for 11 folders" in found.stderr
 
 
-def test_a_network_file_system_is_told_and_looked_at_every_few_seconds(
+def test_a_network_file_system_is_logged_and_scanned_every_few_seconds(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "mjwatch.inbox")
@@ -300,28 +296,28 @@ def test_a_network_file_system_is_told_and_looked_at_every_few_seconds(
 # ---- in the inbox
 
 
-def test_lost_notices_are_told_and_lead_to_a_full_look(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_events_are_logged_and_lead_to_a_full_scan(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     with running(root, scan_interval=3600) as it:
         assert it.events.get(timeout=HANG) == InboxScanned(0)
-        with silenced(it.inbox._bell):
+        with silenced(it.inbox._hints):
             move_in(root / "cat.ready.txt")
             logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; events lost")
         assert it.settled().path == "cat.ready.txt"
-    assert "notices were lost" in caplog.text
+    assert "events were lost" in caplog.text
     assert logging.getLogger("watchdog.observers.inotify_c").handlers == []
 
 
 class silenced:  # noqa: N801
-    """Keeps notices from the bell for a while."""
+    """Keep events from the hints for a while."""
 
-    def __init__(self, bell: ChangeHints) -> None:
-        self._bell = bell
+    def __init__(self, hints: ChangeHints) -> None:
+        self._hints = hints
 
     def __enter__(self) -> None:
-        self._bell.hint = lambda path: None  # type: ignore[method-assign]
+        self._hints.add = lambda path: None  # type: ignore[method-assign]
 
     def __exit__(self, *_: object) -> None:
-        del self._bell.hint
+        del self._hints.add
 
 
 BURST = 8500
@@ -362,10 +358,10 @@ def test_all_that_comes_while_the_process_stands_still_is_found(root: Path) -> N
             process.send_signal(signal.SIGCONT)
             timer = threading.Timer(HANG * 3, process.kill)
             timer.start()
-            told = process.stdout.read()
+            output = process.stdout.read()
             timer.cancel()
         finally:
             process.kill()
-    assert told.endswith(f"{BURST} {BURST} taken\n")
-    assert "notices were lost" in told
+    assert output.endswith(f"{BURST} {BURST} taken\n")
+    assert "events were lost" in output
     assert list(root.iterdir()) == []

@@ -172,7 +172,7 @@ def test_a_failure_says_why_and_whether_another_try_can_help() -> None:
     assert may_retry(Refusal(None, None, ""))
 
 
-def test_a_path_that_is_no_utf_8_is_told_readably() -> None:
+def test_a_path_that_is_not_utf_8_is_written_readably() -> None:
     manifest = build(made_job(path="caf\udce9/cat.txt", state=State.FAILED))
     assert manifest["source"]["path"] == "caf\\udce9/cat.txt"
 
@@ -214,12 +214,12 @@ def test_a_manifest_is_read_by_file_or_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[]", b"\xff", b'{"schema": "other/1"}', b"[" * 100_000, b"null"], ids=range(7)
 )
-def test_what_is_no_manifest_of_ours_is_refused_in_words(tmp_path: Path, data: bytes) -> None:
+def test_a_manifest_of_another_program_is_refused_with_a_message(tmp_path: Path, data: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(data)
     with pytest.raises(OutboxError, match="manifest"):
         load_manifest(tmp_path)
 
 
-def test_no_manifest_at_all_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_missing_manifest_is_refused_with_a_message(tmp_path: Path) -> None:
     with pytest.raises(OutboxError, match="can't be read"):
         load_manifest(tmp_path / "nothing")

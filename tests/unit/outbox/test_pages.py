@@ -36,13 +36,13 @@ def test_the_page_of_a_failure_says_which_job_why_and_what_to_do() -> None:
         "",
         "## What to do",
         "",
-        "Change the words or pictures, then drop the file into the inbox again.",
+        "Change the text or the pictures, then drop the file into the inbox again.",
     ]
 
 
-@pytest.mark.parametrize("cls", [*RefusalClass, None])
-def test_every_kind_of_no_has_its_advice(cls: RefusalClass | None) -> None:
-    text = page(refusal=Refusal(cls, None, "no"))
+@pytest.mark.parametrize("kind", [*RefusalClass, None])
+def test_every_kind_of_no_has_its_advice(kind: RefusalClass | None) -> None:
+    text = page(refusal=Refusal(kind, None, "no"))
     assert len(text.split("## What to do\n\n")[1].strip()) > 20
 
 
@@ -52,9 +52,7 @@ def test_advice_that_came_with_the_no_goes_before_our_own() -> None:
 
 
 def test_a_rejected_file_and_a_cancelled_job_have_pages_of_their_own() -> None:
-    rejected = page(
-        state=State.REJECTED, prompt=Prompt(""), refusal=Refusal(RefusalClass.USER, "bad", "mend")
-    )
+    rejected = page(state=State.REJECTED, prompt=Prompt(""), refusal=Refusal(RefusalClass.USER, "bad", "fix"))
     assert rejected.startswith("# This prompt file could not be used\n")
     assert "## The prompt" not in rejected
     cancelled = page(state=State.CANCELLED)

@@ -191,7 +191,7 @@ def test_a_failure_that_can_not_be_taken_away_does_not_undo_the_result(
     monkeypatch.setattr(Path, "rename", rename)
     assert outbox.publish(JOB, files()) == PLACE
     assert (root / PLACE).is_dir()
-    assert "can't be removed" in caplog.text
+    assert "can't remove the folder of an earlier failure" in caplog.text
 
 
 # ---- staging
@@ -320,10 +320,10 @@ def test_nothing_goes_below_the_mount_point_of_a_disk_that_is_gone(
     monkeypatch.setattr(outbox_module, "_is_mounted", lambda place: place == root or original(place))
     on_a_disk = Outbox(root, root.parent / "state")
     monkeypatch.setattr(outbox_module, "_is_mounted", original)
-    with pytest.raises(OutboxError, match="nothing is mounted at"):
+    with pytest.raises(OutboxError, match="is not mounted any more"):
         on_a_disk.publish(JOB, files())
     shutil.rmtree(root)
-    with pytest.raises(OutboxError, match="nothing is mounted at"):
+    with pytest.raises(OutboxError, match="is not mounted any more"):
         on_a_disk.publish(JOB, files())
     assert not root.exists()
 
@@ -365,7 +365,7 @@ def test_an_interruption_leaves_nothing_in_staging(
     assert tree(tmp_path / "state") == []
 
 
-def test_an_outbox_without_rights_is_told_in_words() -> None:
+def test_an_outbox_without_permissions_is_reported_as_text() -> None:
     with unprivileged() as folder:
         outbox = Outbox(folder / "outbox", folder / "state")
         (folder / "outbox").chmod(0o500)
@@ -377,7 +377,7 @@ def test_an_outbox_without_rights_is_told_in_words() -> None:
         assert outbox.publish(JOB, files()) == PLACE
 
 
-def test_a_file_where_the_folder_belongs_is_told_in_words(outbox: Outbox, root: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported_as_text(outbox: Outbox, root: Path) -> None:
     (root / "clients").write_text("in the way")
     with pytest.raises(OutboxError, match="can't be published"):
         outbox.publish(JOB, files())
@@ -425,7 +425,7 @@ def test_a_link_that_leads_out_is_not_followed(outbox: Outbox, root: Path, tmp_p
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "/etc/x", "..", "", "."])
 def test_a_file_in_the_folder_has_a_plain_name(outbox: Outbox, root: Path, name: str) -> None:
-    with pytest.raises(OutboxError, match="no name for a file"):
+    with pytest.raises(OutboxError, match="is not a valid file name"):
         outbox.publish(JOB, {name: b"", **files()})
     assert tree(root) == []
 
@@ -463,8 +463,8 @@ def test_a_job_without_a_file_has_a_name_too(outbox: Outbox) -> None:
 
 def test_a_job_that_failed_again_shows_the_second_reason(outbox: Outbox, root: Path) -> None:
     def answer(finished: float, why: bytes) -> dict[str, bytes]:
-        told = json.dumps({"job": JOB.id, "times": {"finished": iso(finished)}}).encode()
-        return {"ERROR.md": why, FILE_NAME: told}
+        manifest = json.dumps({"job": JOB.id, "times": {"finished": iso(finished)}}).encode()
+        return {"ERROR.md": why, FILE_NAME: manifest}
 
     first, second = replace(JOB, finished=1000.0), replace(JOB, finished=2000.0)
     for job, why in ((first, b"first"), (first, b"again"), (second, b"second")):

@@ -29,7 +29,7 @@ class Service:
         self.facts: dict[str, Any] = {"daemon": True, "paused": None, "live": [{"job": "a", "percent": 1}]}
         self.versions: list[dict[str, Any]] = []
         self.seen = threading.Semaphore(0)
-        self.told = threading.Event()
+        self.notified = threading.Event()
         self.file = StatusFile(outbox, self.look, lambda: NOW, self.written, interval=0.0)
 
     def look(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Service:
 
     def written(self, status: dict[str, Any]) -> None:
         self.versions.append(status)
-        self.told.set()
+        self.notified.set()
 
     def change(self, **facts: Any) -> None:
         """Something has changed, and the thread has looked at it."""
@@ -58,8 +58,8 @@ def test_it_says_what_the_service_does_and_at_last_that_it_has_stopped(tmp_path:
     assert service.seen.acquire(timeout=deadline(20))
     service.change(paused="a captcha", capped_until=NOW)
     service.file.stop()
-    assert [one["paused"] for one in service.versions] == [None, "a captcha", "a captcha"]
-    assert [one["service"] for one in service.versions] == ["running", "running", "stopped"]
+    assert [version["paused"] for version in service.versions] == [None, "a captcha", "a captcha"]
+    assert [version["service"] for version in service.versions] == ["running", "running", "stopped"]
     last = read(tmp_path)
     assert last == service.versions[-1]
     assert (last["schema"], last["at"]) == ("mjwatch/status/1", "2027-01-15T08:00:00.000Z")
@@ -75,11 +75,15 @@ def test_a_percentage_alone_is_not_worth_a_new_version(tmp_path: Path) -> None:
     service.change(live=[{"job": "a", "percent": 50}])
     service.change(live=[{"job": "a", "percent": 60}, {"job": "b", "percent": 0}])
     service.file.stop()
-    shown = [[job["job"] for job in one["live"]] for one in service.versions if one["service"] == "running"]
+    shown = [
+        [job["job"] for job in version["live"]]
+        for version in service.versions
+        if version["service"] == "running"
+    ]
     assert shown == [["a"], ["a", "b"]]
 
 
-def test_what_can_not_be_written_or_read_is_told_once_and_tried_at_the_next_change(
+def test_an_error_of_writing_or_reading_is_logged_once_and_tried_at_the_next_change(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     outbox = tmp_path / "outbox"
@@ -106,7 +110,7 @@ def test_a_version_that_could_not_be_written_is_written_later_though_nothing_cha
     for _ in range(3):  # by then the first try to write this has surely failed
         assert service.seen.acquire(timeout=deadline(20))
     outbox.mkdir()
-    assert service.told.wait(timeout=deadline(20))
+    assert service.notified.wait(timeout=deadline(20))
     assert read(outbox)["paused"] == "a captcha"
     service.file.stop()
 
@@ -121,7 +125,7 @@ def test_a_journal_that_can_not_be_read_ends_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unforeseen_error_is_told_once_and_ends_nothing(
+def test_an_unexpected_error_is_logged_once_and_ends_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = Service(tmp_path)
@@ -131,8 +135,10 @@ def test_an_unforeseen_error_is_told_once_and_ends_nothing(
     service.change(paused="one")
     service.change(live=[])
     service.file.stop()
-    assert [one["service"] for one in service.versions] == ["running", "stopped"]
-    assert len([record for record in caplog.records if "in an unforeseen way" in record.message]) == 1
+    assert [version["service"] for version in service.versions] == ["running", "stopped"]
+    assert (
+        len([record for record in caplog.records if "because of an unexpected error" in record.message]) == 1
+    )
 
 
 def test_a_stop_waits_for_no_disk_that_hangs(tmp_path: Path) -> None:

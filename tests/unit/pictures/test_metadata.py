@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, PngImagePlugin
 
-from mjwatch.pictures.metadata import SOURCE_TYPE, WORDS_AT_MOST, Provenance, with_provenance
+from mjwatch.pictures.metadata import MOST_PROMPT_TEXT, SOURCE_TYPE, Provenance, with_provenance
 from mjwatch.pictures.split import FORMATS, split_grid
 from tests.helpers.patience import deadline
 
@@ -90,7 +90,7 @@ def test_pixels_mode_and_profile_stay(way: str, mode: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 1), (1, 300), (1000, 3)])
 @pytest.mark.parametrize("way", OPTIONS)
-def test_the_size_is_told_rightly_whatever_it_is(way: str, size: tuple[int, int]) -> None:
+def test_the_size_is_written_correctly_whatever_it_is(way: str, size: tuple[int, int]) -> None:
     data = encoded(way, noise("RGB", size))
     after = opened(with_provenance(data, ABOUT))
     assert (after.size, after.tobytes()) == (size, opened(data).tobytes())
@@ -205,7 +205,7 @@ def test_a_prompt_that_is_left_out_is_nowhere_but_the_source_type_and_software_a
     assert opened(after).tobytes() == opened(before).tobytes()
 
 
-def test_other_texts_of_the_file_stay_where_the_prompt_is_told() -> None:
+def test_other_texts_of_the_file_stay_if_the_prompt_is_written() -> None:
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Author", "somebody")
     texts.add_text("Description", "before")
@@ -214,7 +214,7 @@ def test_other_texts_of_the_file_stay_where_the_prompt_is_told() -> None:
 
 
 @pytest.mark.parametrize("prompt", ["", " \n ", "\0\x07\udc80", None])
-def test_no_words_are_as_none(prompt: str | None) -> None:
+def test_an_empty_prompt_counts_as_none(prompt: str | None) -> None:
     about = Provenance(prompt, "mjwatch 9.9", 1_800_000_000.0)
     for way in OPTIONS:
         assert with_provenance(encoded(way), about) == with_provenance(encoded(way), BARE)
@@ -227,11 +227,11 @@ wild = st.text(st.characters(codec=None), max_size=30)
 
 
 @given(prompt=wild, software=st.sampled_from(["mjwatch 1", "☂"]), uuid=st.none() | st.just(UUID))
-def test_any_words_come_back_from_every_format(prompt: str, software: str, uuid: str | None) -> None:
+def test_any_prompt_can_be_read_back_from_every_format(prompt: str, software: str, uuid: str | None) -> None:
     about = Provenance(prompt, software, 0.0, uuid)
     for way in OPTIONS:
         found = xmp_of(with_provenance(SMALL[way], about))
-        assert found.get("description", "") == about.words
+        assert found.get("description", "") == about.prompt_text
         assert found["DigitalSourceType"] == SOURCE_TYPE
 
 
@@ -242,7 +242,7 @@ SMALL = {way: encoded(way) for way in OPTIONS}
 @pytest.mark.parametrize("char", ["&", "☂", "😀", "a"])
 def test_the_longest_prompt_fits(way: str, char: str) -> None:
     after = with_provenance(SMALL[way], Provenance(char * 9000, "mjwatch 9.9", 0.0, UUID))
-    assert xmp_of(after)["description"] == char * WORDS_AT_MOST
+    assert xmp_of(after)["description"] == char * MOST_PROMPT_TEXT
     assert opened(after).tobytes() == opened(SMALL[way]).tobytes()
 
 

@@ -221,7 +221,7 @@ def test_more_rows_than_the_head_says_are_left_to_pillow() -> None:
     assert Scanlines.read(low[: head.end] + tall[head.end :]) is None
 
 
-def test_what_says_how_colours_are_meant_stays_and_words_go() -> None:
+def test_chunks_that_define_colours_stay_and_texts_go() -> None:
     gamma, grey = png.chunk(b"gAMA", struct.pack(">I", 45455)), png.chunk(b"tRNS", struct.pack(">H", 7))
     words = png.chunk(b"tEXt", b"Description\0a cat")
     file = written(drawn(8, 8, GREY, 8), gamma + words + grey)
@@ -253,7 +253,7 @@ def test_a_photo_is_cut_along_its_scanlines_and_does_not_grow() -> None:
         assert len(tile) <= 1.02 * len(by_default(whole.crop(box)))
 
 
-def test_a_pattern_beside_photos_is_told_apart_from_them() -> None:
+def test_a_pattern_beside_photos_is_distinguished_from_them() -> None:
     mixed = photo(192)
     mixed.paste(pattern(96), (96, 96))
     tiles = split_grid(by_default(mixed))
@@ -262,7 +262,7 @@ def test_a_pattern_beside_photos_is_told_apart_from_them() -> None:
         assert len(tile) <= 1.02 * len(by_default(mixed.crop(box)))
 
 
-def test_a_photo_whose_encoder_filtered_nothing_is_filtered_anew() -> None:
+def test_a_photo_whose_encoder_filtered_nothing_is_filtered_again() -> None:
     photo_rows = photo(64)
     raw = b"".join(b"\0" + photo_rows.crop((0, y, 64, y + 1)).tobytes() for y in range(64))
     head = struct.pack(">IIBBBBB", 64, 64, 8, RGB, 0, 0, 0)

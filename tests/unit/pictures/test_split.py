@@ -1,4 +1,4 @@
-"""Splitting changes no pixel, whatever the format, the mode and the size; and damage is told, not drawn."""
+"""Splitting changes no pixel, whatever the format, mode and size; and damage is reported, not drawn."""
 
 import contextlib
 import random
@@ -221,7 +221,7 @@ def test_a_photo_from_a_lossy_file_is_encoded_by_run_lengths(monkeypatch: pytest
     assert sum(used) == 4
 
 
-def test_a_size_that_the_wanted_format_can_not_have_is_told() -> None:
+def test_a_size_that_the_wanted_format_can_not_have_is_reported() -> None:
     with pytest.raises(PictureError):
         split_grid(encoded(Image.new("RGB", (2, 2 * 17_000)), "PNG"), "webp")
 
@@ -237,7 +237,7 @@ def test_a_size_that_the_wanted_format_can_not_have_is_told() -> None:
         b"GIF89a" + b"\0" * 50,
     ],
 )
-def test_what_is_no_picture_is_told(data: bytes) -> None:
+def test_data_that_is_no_picture_is_reported(data: bytes) -> None:
     with pytest.raises(PictureError):
         split_grid(data)
     with pytest.raises(PictureError):
@@ -245,7 +245,7 @@ def test_what_is_no_picture_is_told(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("source", ["PNG", "WEBP", "JPEG"])
-def test_a_download_that_was_cut_short_is_told(source: str) -> None:
+def test_a_download_that_was_cut_short_is_reported(source: str) -> None:
     data = encoded(noise("RGB", (64, 64)), source)
     for part in (0.3, 0.6, 0.9):
         with pytest.raises(PictureError):
