@@ -8,8 +8,10 @@ CANDIDATES := python3.13 python3.12 python3.11 python3
 # Tests that run at once: "auto" follows the cores and their speed (tests/helpers/patience.py).
 WORKERS := auto
 PYTEST := $(BIN)/python -m pytest
-AT_ONCE := -n $(WORKERS) --dist worksteal
-# The tests of the packages without I/O.
+AT_ONCE = -n $(WORKERS) --dist worksteal
+# What takes disks, terminals or machines for itself: the tests of a file one after another.
+FILES_AT_ONCE := -n 2 --dist loadfile
+# The tests of the pure packages.
 CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
   $(patsubst %,discord/test_%.py,allowed_hosts http_errors payloads session) \
   $(patsubst %,inbox/test_%.py,filenames settling settling_properties) \
@@ -30,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo       a simulator, some prompt files, and the folders that they become"
 	@echo "make test       format, lint, types, and all tests but those of test-real and test-long"
-	@echo "make test-core  the tests of the packages without I/O, with fewer examples; 20 seconds"
+	@echo "make test-core  the tests of the pure packages, with fewer examples; 20 seconds"
 	@echo "make test-real  tests that need a real program beside Python, or root's rights"
 	@echo "make test-long  the longest tests: pairs of faults, random kills, floods, a gallery of thousands"
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); some 12 minutes"
@@ -54,14 +56,15 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(PYTEST) -m "not real and not long" $(AT_ONCE) --hypothesis-profile=full
 
+test-core: WORKERS = logical
 test-core: $(VENV)/.dev
 	$(PYTEST) $(CORE) -m "not real and not long" $(AT_ONCE)
 
 test-real: $(VENV)/.dev
-	$(PYTEST) -m "real and not long"
+	$(PYTEST) -m "real and not long" $(FILES_AT_ONCE)
 
 test-long: $(VENV)/.dev
-	$(PYTEST) -m long
+	$(PYTEST) -m long $(FILES_AT_ONCE)
 
 kills: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.kills --kills $(KILLS) --prompts $(PROMPTS)

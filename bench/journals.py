@@ -1,4 +1,4 @@
-"""Journals with a long history, written at once."""
+"""Make journals with a long history quickly, for measurements."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LAST = "d0000001"
-"""The id of a job that is always there."""
+"""The id of a job that each of these journals has."""
 
-_SAME = "state, open, priority, due, attempts, twin, lane, accepted"
-"""Columns that are alike in all jobs."""
+_SAME = "state, open, priority, next_action_at, attempts, duplicate_key, fairness_group, accepted"
+"""Columns that have the same value in all jobs."""
 
 
 def a_done_job() -> Job:
-    """A job as it is when all is over; its id is ``LAST``."""
+    """Return a finished and published job; its id is ``LAST``."""
     uuid = "00000000-0000-4000-8000-000000000001"
     picture = RemotePicture(f"{uuid}.png", f"https://cdn.example.org/{uuid}.png", 2048, 2048, 9_000_000)
     words = "a lighthouse keeper mending nets at dawn, film still --ar 3:2"
@@ -42,10 +42,10 @@ def a_done_job() -> Job:
 
 
 def put_finished(state: Path, jobs: int) -> None:
-    """Make a journal in this folder with so many finished jobs, each from a file of its own."""
+    """Create a journal in this folder with so many finished jobs, each from its own file."""
     done, journal = a_done_job(), state / JOURNAL_FILE
     with closing(Journal(journal)) as writer:
-        writer.accept(TakenFile("lighthouse.txt", "ab" * 32, 1.0, b"a lighthouse\n"), [(done, "twin")], 1.0)
+        writer.accept(TakenFile("lighthouse.txt", "ab" * 32, 1.0, b"a lighthouse\n"), [(done, "a cat")], 1.0)
     with closing(sqlite3.connect(journal, isolation_level=None)) as db:
         db.executescript(
             f"""PRAGMA synchronous=OFF; BEGIN;

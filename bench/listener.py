@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 def main(url: str, seconds: float) -> None:
     channel = Channel("1111000000000000003", lambda **_: None, 60.0)
     session = GatewaySession(
-        "not-a-token", random=random.random, gateway_url=url, wanted=channel.wanted, allowed=lambda url: True
+        "not-a-token",
+        random=random.random,
+        gateway_url=url,
+        wanted=channel.tracker.wanted,
+        allowed=lambda url: True,
     )
     up = threading.Event()
 

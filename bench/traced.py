@@ -1,7 +1,7 @@
-"""Runs mjwatch and writes down which of its functions each thread enters until it POSTs its first prompt.
+"""Runs mjwatch and records which of its functions each thread enters until it POSTs its first prompt.
 
-``python -m bench.traced FILE ARGUMENT...``: the arguments are those of mjwatch. FILE gets a list in JSON, an
-entry for each call: when (seconds since 1970), by which thread, of which file, of which function.
+``python -m bench.traced FILE ARGUMENT...``: the arguments are those of mjwatch. FILE gets a list in JSON with
+an entry for each call: when (seconds since 1970), by which thread, in which file, of which function.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ PACKAGE = f"{Path(mjwatch.__file__).parent}/"
 
 
 REST = 0.5
-"""Seconds that the POST waits, so that the other threads end what the prompt has set off, in each run."""
+"""Seconds that the POST waits, so that the other threads finish what the prompt has caused."""
 
 
 class Recorder:
-    """A profile function for every thread; appending to a list is all that it does in most calls."""
+    """The profile function of every thread; in most calls it only appends to a list."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -35,7 +35,7 @@ class Recorder:
         self._written = False
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
-        """Take down the call of a function; at the POST, write down all of them."""
+        """Record the call of a function; at the POST, write all of them to the file."""
         if event != "call" or self._written:
             return
         code = frame.f_code

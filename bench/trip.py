@@ -1,12 +1,13 @@
-"""How many files of mjwatch one prompt passes on its way from the inbox to the POST.
+"""Counts the files of mjwatch that one prompt passes on its way from the inbox to the POST.
 
-``python -m bench.trip [--detail] [--steps]``. What is counted: a daemon whose gateway's session is up and
-whose inbox is empty gets its first prompt file, ``cat.ready.txt``, by a rename. From that moment until
-requests sends the POST, each call of a function in a file of mjwatch is an entry, on every thread. The POST
-waits until the other threads have ended what the prompt set off, so that runs differ by no more than a look
-at the inbox. Files: how many distinct ones were entered. Changes: how often an entry is in another file
-than the entry before it on the same thread; returns do not count. What ``LEFT_OUT`` and
-``LEFT_OUT_THREADS`` name is left out. The first prompt is the longest trip, as it reads the command index.
+``python -m bench.trip [--detail] [--steps]``. A daemon whose gateway session is up and whose inbox is empty
+gets its first prompt file, ``cat.ready.txt``, by a rename. From that moment until requests sends the POST,
+each call of a function in a file of mjwatch is an entry, on every thread. The POST waits until the other
+threads have finished what the prompt caused, so that runs differ by no more than one scan of the inbox.
+
+Files: how many distinct files were entered. Changes: how often an entry is in another file than the entry
+before it on the same thread; returns do not count. ``LEFT_OUT`` and ``LEFT_OUT_THREADS`` name what is left
+out. The first prompt has the longest trip, because it reads the command index.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ LEFT_OUT = frozenset(
         *("daemon.py", "host/systemd.py"),  # the daemon, and whether its threads hang
     }
 )
-"""Files that work beside the trip: they are the same whatever is done."""
+"""Files whose work does not depend on the prompt."""
 
 LEFT_OUT_THREADS = frozenset({"status", "remover"})
-"""The remover takes the file out of the inbox, whether it is sent or not."""
+"""The remover removes the file from the inbox, whether the prompt is sent or not."""
 
 QUIET = 3.0
-"""Seconds after which a service that has nothing to do is at rest."""
+"""Seconds after which a service that has nothing to do is idle."""
 
 MOST_FILES, MOST_CHANGES = 45, 200
-"""What a newcomer can be asked to read."""
+"""As much as a newcomer can be expected to read."""
 
 
 class Call(NamedTuple):
-    """One function that was entered: when (seconds since 1970), by which thread, in which file."""
+    """A call of a function: when (seconds since 1970), by which thread, in which file."""
 
     at: float
     thread: str
@@ -56,7 +57,7 @@ class Call(NamedTuple):
 
 
 def figures(quick: bool) -> list[Figure]:
-    """Of one trip."""
+    """Return the figures of one trip."""
     calls = counted(trip())
     return [
         Figure("files of mjwatch that are entered", len(files_of(calls)), at_most=MOST_FILES),
@@ -65,7 +66,7 @@ def figures(quick: bool) -> list[Figure]:
 
 
 def trip() -> list[Call]:
-    """All calls of one trip, in their order."""
+    """Return all calls of one trip, in their order."""
     with tempfile.TemporaryDirectory() as folder:
         workspace, written = Path(folder) / "workspace", Path(folder) / "calls.json"
         with simulator(workspace):
@@ -82,12 +83,12 @@ def trip() -> list[Call]:
 
 
 def counted(calls: Iterable[Call]) -> list[Call]:
-    """Those that count."""
+    """Return the calls that count."""
     return [call for call in calls if call.file not in LEFT_OUT and call.thread not in LEFT_OUT_THREADS]
 
 
 def changed(calls: Iterable[Call]) -> Iterator[tuple[str, str]]:
-    """Each change of file on a thread: from which file, to which."""
+    """Yield each change of file on a thread: from which file, to which."""
     before: dict[str, str] = {}
     for call in calls:
         last = before.get(call.thread)
@@ -97,12 +98,12 @@ def changed(calls: Iterable[Call]) -> Iterator[tuple[str, str]]:
 
 
 def files_of(calls: Iterable[Call]) -> set[str]:
-    """The files that are entered."""
+    """Return the files that are entered."""
     return {call.file for call in calls}
 
 
 def steps(calls: list[Call]) -> str:
-    """The trip itself: on each thread the functions in their order, a line for each stay in a file."""
+    """Return the trip itself: for each thread its functions in order, a line for each stay in a file."""
     lines: list[str] = []
     for thread in dict.fromkeys(call.thread for call in calls):
         lines.append(f"thread {thread}")
@@ -112,7 +113,7 @@ def steps(calls: list[Call]) -> str:
 
 
 def detail(calls: list[Call]) -> str:
-    """A line for each file: changes into it, calls in it, and the threads and functions."""
+    """Return a line for each file: the changes into it, the calls in it, the threads and the functions."""
     entries = Counter(call.file for call in calls)
     into = Counter(file for _, file in changed(calls))
     lines = [f"{'changes':>7} {'calls':>6}  file"]
@@ -125,16 +126,17 @@ def detail(calls: list[Call]) -> str:
 
 
 def main() -> None:
-    """Print the figures, and with --detail what one of the trips was like."""
+    """Print the figures of one trip, and its files or its steps."""
     parser = argparse.ArgumentParser(prog="python -m bench.trip", description=__doc__)
     parser.add_argument("--detail", action="store_true", help="show the files, with what was called in each")
     parser.add_argument("--steps", action="store_true", help="show every change of file, thread by thread")
     options = parser.parse_args()
-    every = trip()
-    calls = counted(every)
+    all_calls = trip()
+    calls = counted(all_calls)
     print(f"{len(files_of(calls))} files (aim: at most {MOST_FILES}),", end=" ")
     print(f"{len(list(changed(calls)))} changes of file (aim: at most {MOST_CHANGES})")
-    print(f"with what is left out: {len(files_of(every))} files, {len(list(changed(every)))} changes of file")
+    more_files, more_changes = len(files_of(all_calls)), len(list(changed(all_calls)))
+    print(f"with what is left out here: {more_files} files, {more_changes} changes of file")
     if options.detail:
         print(f"\n{detail(calls)}")
     if options.steps:

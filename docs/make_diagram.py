@@ -1,4 +1,4 @@
-"""Draws the table of a job's life as a Mermaid state diagram, for the docs. Pure.
+"""Draw the table of a job's life as a Mermaid state diagram for the docs. Pure.
 
 ``make diagram`` writes it into ``docs/explanation/architecture.md``, between two marker lines; a test
 compares the two.

@@ -30,7 +30,7 @@ from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, Prompt, State
 from mjwatch.outbox.manifest import load_manifest
-from mjwatch.prompts.expand import as_written
+from mjwatch.prompts.expand import escape
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class MidjourneyAPI:
                     raise
 
     def _drop(self, prompt: Prompt) -> Dropped:
-        return self.submit_file(slug(prompt.text), *prompt_file(as_written(prompt.text)))
+        return self.submit_file(slug(prompt.text), *prompt_file(escape(prompt.text)))
 
     def _look(self, dropped: Dropped) -> tuple[list[Job], str | None, str | None]:
         """The file's jobs as they stand, why sending is paused, and why Discord can't be used."""

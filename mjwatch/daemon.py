@@ -1,4 +1,4 @@
-"""A service's life: start, signals, what systemd is told, a clean stop, and the exit code."""
+"""The service's life cycle: start, signals, its state for systemd, a clean stop, and the exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NEEDS_PERSON = 4
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 EX_NOPERM, EX_CONFIG = 77, 78
-"""Exit codes (sysexits.h) after which systemd shall not start the service again: it would end likewise."""
+"""Exit codes (sysexits.h) after which systemd does not start the service again: it would end the same way."""
 
 
 def run_daemon(
@@ -45,11 +45,11 @@ def run_daemon(
     accept_existing: bool = False,
     systemd: Systemd | None = None,
 ) -> int:
-    """Run until a signal, or with ``drain`` until all that is there has its answer. Returns the exit code.
+    """Run until a signal, or with ``drain`` until all that is queued has its answer. Return the exit code.
 
-    4: a drain that ended because a person is needed, with the queue kept. ``resume``: a person says that what
-    the sending was paused for is mended; if it is not, it is paused again. ``take_over`` and
-    ``accept_existing``: their word on the inbox, as Runtime has them. ``systemd`` is told how it goes.
+    4: a drain ended because a person is needed, with the queue kept. ``resume``: a person says that the cause
+    of a pause is fixed; if it is not, sending is paused again. ``take_over`` and ``accept_existing`` as in
+    Runtime. ``systemd`` gets notifications of the service's state.
     """
     systemd = systemd or Systemd({})
     give_back_early()
@@ -61,11 +61,11 @@ def run_daemon(
     ):
         engine = runtime.engine
         handlers.enter_context(_stopped_by_signals(engine))
-        supervision.look_at(_ServiceState(runtime))
+        supervision.look_at(_ServiceReport(runtime))
         if resume:
-            engine.pausing.end()
+            engine.service.resume()
         log.info("watching %s; pictures go to %s", config.inbox.path, config.outbox.path)
-        runtime.run(lambda: drain and (engine.settled() or engine.stuck()))
+        runtime.run(lambda: drain and (engine.settled() or engine.blocked()))
         runtime.resumable = not (drain and engine.settled())
         log.info("stopping")
         supervision.stopping()
@@ -85,8 +85,8 @@ def _stopped_by_signals(engine: Engine) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class _ServiceState:
-    """The running service, as the thread sees it that tells systemd of it."""
+class _ServiceReport:
+    """The running service, as the thread that notifies systemd sees it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -98,7 +98,7 @@ class _ServiceState:
         return self._runtime.started
 
     def sentence(self) -> str:
-        runtime, engine = self._runtime, self._runtime.engine
+        runtime, service = self._runtime, self._runtime.engine.service
         config, now = runtime.config, time.time()
         try:
             with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
@@ -106,20 +106,21 @@ class _ServiceState:
                 capped = capped_until(reader, config.pace.max_per_day, now)
         except JournalError as error:
             return error.message
-        standing = ServiceSummary(
+        trouble = service.connection_trouble
+        summary = ServiceSummary(
             jobs,
             connected=runtime.connected,
-            trouble=None if engine.reach.trouble is None else engine.reach.trouble.reason,
-            paused=engine.pausing.now,
-            journal_fails=engine.journal_fails,
-            inbox_trouble=engine.inflow.trouble,
+            trouble=None if trouble is None else trouble.reason,
+            paused=service.pause,
+            journal_fails=service.journal_fails,
+            inbox_trouble=service.inbox_trouble,
             capped_until=None if capped is None else clock(capped, now),
         )
-        return sentence(standing)
+        return sentence(summary)
 
 
 def exit_code_for_systemd(error: MjwatchError) -> int:
-    """78 where the configuration is wrong, 77 where only a person can help: no new start mends either."""
+    """Return 78 if the configuration is wrong, 77 if only a person can help: a restart fixes neither."""
     cause = error.__cause__
     if isinstance(error, ConfigError):
         return EX_CONFIG
@@ -132,9 +133,9 @@ def exit_code_for_systemd(error: MjwatchError) -> int:
 
 
 def give_up(systemd: Systemd, error: MjwatchError, log_style: str) -> int:
-    """Say in log and status why the service can't run; the exit code by which systemd knows what to do."""
+    """Report in log and status why the service can't run; return the exit code for systemd."""
     if not logging.getLogger().handlers:
-        start_logging((), style=log_style)  # it got no further than to its keys
+        start_logging((), style=log_style)  # it ended before its keys were read
     parts = error.parts if isinstance(error, ConfigError) and error.parts else (error,)
     for part in parts:
         log.error("%s", part)

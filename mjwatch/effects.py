@@ -1,4 +1,4 @@
-"""What the loop wants done outside, as frozen values: the worker does it and answers with an event."""
+"""What the loop wants done outside, as frozen values: a worker does it and answers with an event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UploadImages:
-    """Bring the local images of a queued job to Discord, so that it can be sent."""
+    """Upload the local images of a queued job to Discord, so that the job can be sent."""
 
     job: Job
 
@@ -35,9 +35,9 @@ class PressCancel:
 
 @dataclass(frozen=True, slots=True)
 class CreateFollowUps:
-    """Make the jobs of the follow-ups that are wanted when this job is done.
+    """Create the jobs of the follow-ups that are wanted when this job is done.
 
-    The loop itself does it, in the transaction that commits the step.
+    The loop itself does this, in the transaction that commits the step.
     """
 
     job: Job
@@ -59,7 +59,7 @@ class PublishFailure:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFile:
-    """Take an accepted prompt file out of the inbox, if it is still the one that was read."""
+    """Remove an accepted prompt file from the inbox, if it is still the one that was read."""
 
     path: str
     identity: tuple[int, ...]
@@ -67,9 +67,9 @@ class RemoveFile:
 
 @dataclass(frozen=True, slots=True)
 class DeferFile:
-    """Let a prompt file that was not accepted lie in the inbox for so many ``seconds``; then it is as new.
+    """Leave a prompt file that was not accepted in the inbox for so many ``seconds``; then treat it as new.
 
-    ``why``: told to those who may wonder; None where there is nothing to wonder about.
+    ``why``: the reason to show a person; None if they need none.
     """
 
     path: str
@@ -81,7 +81,7 @@ class DeferFile:
 class ReadHistory:
     """Read the channel's messages after this id; None asks for the newest page of them.
 
-    ``reread``: start messages of jobs at work, whose changes a history of new messages does not show.
+    ``reread``: start messages of running jobs, because a history of new messages does not show changes.
     """
 
     after: str | None
@@ -90,16 +90,16 @@ class ReadHistory:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Have the gateway show that it is there; GatewayAlive follows, or the connection is found dead."""
+    """Probe the gateway: GatewayAlive follows, or the connection turns out to be dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Ask the gateway once more for the channel's messages."""
+    """Ask the gateway again for the channel's messages."""
 
 
 class Notification(StrEnum):
-    """What a person may want to be told of, wherever they are."""
+    """What a person may want to be notified of."""
 
     DONE = "done"
     FAILED = "failed"
@@ -108,9 +108,9 @@ class Notification(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendNotification:
-    """Tell it by the hooks in ``[notify]``. ``job`` is None where it is about the service as a whole.
+    """Notify a person by the hooks in ``[notify]``. ``job`` is None if it is about the service as a whole.
 
-    Handed out once: a crash at this very moment loses it, which is why nothing else may hang on it.
+    Handed out once: a crash at this moment loses it, so nothing else may depend on it.
     """
 
     news: Notification

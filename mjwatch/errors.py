@@ -1,24 +1,26 @@
-"""Every error that mjwatch raises itself, with plain data and a line for the person who reads it.
+"""Every error that mjwatch raises, with a message and a hint for the person who reads it.
 
 ::
 
-    MjwatchError                 message (what is wrong) and mend (what to do); becomes one line in the CLI
-    ├── UsageError               the command line was not typed right
-    ├── ConfigError              config, keys or folders are not usable
+    MjwatchError                 message (what happened) and hint (what to do); the CLI prints both in one
+    line
+    ├── UsageError               the command line is wrong
+    ├── ConfigError              the configuration, a key or a folder can't be used
     ├── PromptFileError          a prompt file can't be read as prompts
-    ├── JournalError             the journal can't be opened, read or committed
-    ├── PictureError             bytes that are no picture we can work with
-    ├── OutboxError              a folder could not be published; worth another try
-    ├── HookError                a program or web address in [notify] could not be told
-    ├── DaemonError              another daemon works with this, or none runs where one is needed
+    ├── JournalError             the journal can't be opened, read or written
+    │   └── NoJournalError       there is no journal yet
+    ├── PictureError             the data is not a picture, or not one that mjwatch can process
+    ├── OutboxError              a folder could not be published; another try may succeed
+    ├── HookError                a program or web address in [notify] could not be notified
+    ├── DaemonError              another daemon uses this already, or no daemon runs and one is needed
     │   ├── OwnerError           the inbox belongs to another host
     │   └── PausedError          nothing is sent until a person has acted
-    ├── UnreachableError         Discord could not be reached; the prompt was not sent and is taken back
-    └── WireError                talking to Discord failed; the subclass says how far the request got
+    ├── UnreachableError         Discord could not be reached; the prompt was not sent and was withdrawn
+    └── WireError                a request to Discord failed; the subclass says how far it got
         ├── NotReachedError      it did not reach Discord: safe to repeat
-        ├── UnansweredError      it may have reached Discord: its fate is unknown, never repeat blindly
-        ├── AnsweredNoError      Discord answered no: carries the model.Refusal that says what follows
-        └── DownloadError        a picture could not be fetched whole; worth another try
+        ├── UnansweredError      it may have reached Discord: the outcome is unknown, never repeat it blindly
+        ├── AnsweredNoError      Discord refused it: carries the model.Refusal that says what follows
+        └── DownloadError        a picture could not be downloaded completely; another try may succeed
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class MjwatchError(Exception):
-    """What is wrong in one line, and what a person can do about it."""
+    """What happened, in one line, and what a person can do about it."""
 
     exit_code = 1
 
@@ -43,22 +45,22 @@ class MjwatchError(Exception):
 
     @property
     def mend(self) -> str:
-        """The hint, under the name that it had before 0.2."""
+        """The hint, under the name that it had before version 0.2."""
         return self.hint
 
     def __str__(self) -> str:
-        """Both halves as one line: ``what is wrong: what to do``."""
+        """Return both parts as one line: ``what happened (what to do)``."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
 class UsageError(MjwatchError):
-    """The command line was not typed right: an unknown verb or option, a value that it does not take."""
+    """The command line is wrong: an unknown command or option, or a value that it does not accept."""
 
     exit_code = 2
 
 
 class ConfigError(MjwatchError):
-    """The configuration, a key or a folder is not usable. ``parts``: each error, where there are several."""
+    """The configuration, a key or a folder can't be used. ``parts``: each error, if there are several."""
 
     exit_code = 3
 
@@ -68,44 +70,44 @@ class ConfigError(MjwatchError):
 
     @classmethod
     def together(cls, errors: Sequence[ConfigError]) -> ConfigError:
-        """One error that tells all of these, a line for each; a single one is itself."""
+        """Return one error that lists all of these, a line for each; a single error is returned as it is."""
         return errors[0] if len(errors) == 1 else cls("\n".join(map(str, errors)), parts=tuple(errors))
 
 
 class PromptFileError(MjwatchError):
-    """A file that can't be read as prompts; it becomes one rejected job."""
+    """A file can't be read as prompts; it becomes one rejected job."""
 
 
 class JournalError(MjwatchError):
-    """The journal can't be opened, read or committed."""
+    """The journal can't be opened, read or written."""
 
     exit_code = 3
 
 
 class NoJournalError(JournalError):
-    """Nothing has run here yet, or the journal is being made just now."""
+    """There is no journal yet: the service has not run here, or is creating it at this moment."""
 
 
 class PictureError(MjwatchError):
-    """Bytes that are not a picture, or not one that can be worked with."""
+    """The data is not a picture, or not one that mjwatch can process."""
 
 
 class OutboxError(MjwatchError):
-    """A folder could not be published; nothing of it is visible, and it is worth another try."""
+    """A folder could not be published; nothing of it is visible, and another try may succeed."""
 
 
 class HookError(MjwatchError):
-    """A program or web address in [notify] could not be told; nothing else hangs on it."""
+    """A program or web address in [notify] could not be notified; nothing else depends on it."""
 
 
 class DaemonError(MjwatchError):
-    """Another daemon works with this state, account or inbox, or none runs where one is needed."""
+    """Another daemon uses this state, account or inbox, or no daemon runs and one is needed."""
 
     exit_code = 3
 
 
 class OwnerError(DaemonError):
-    """The inbox belongs to another host, and only a person can know that that one is gone."""
+    """The inbox belongs to another host, and only a person can know that the other host is gone."""
 
 
 class PausedError(DaemonError):
@@ -115,12 +117,12 @@ class PausedError(DaemonError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"nothing is sent until a person has acted: {why}", "see to that, then run `mjwatch resume`"
+            f"nothing is sent until a person has acted: {why}", "fix the cause, then run `mjwatch resume`"
         )
 
 
 class UnreachableError(MjwatchError):
-    """Discord could not be reached, so a prompt was taken back: it was not sent."""
+    """Discord could not be reached, so a prompt was not sent and was withdrawn."""
 
     def __init__(self, why: str) -> None:
         super().__init__(
@@ -130,7 +132,7 @@ class UnreachableError(MjwatchError):
 
 
 class WireError(MjwatchError):
-    """Talking to Discord failed; the subclass says how far the request got."""
+    """A request to Discord failed; the subclass says how far it got."""
 
 
 class NotReachedError(WireError):
@@ -138,11 +140,11 @@ class NotReachedError(WireError):
 
 
 class UnansweredError(WireError):
-    """The request may have reached Discord, but no usable answer came: its fate is unknown."""
+    """The request may have reached Discord, but no usable answer came: the outcome is unknown."""
 
 
 class AnsweredNoError(WireError):
-    """Discord answered, and the answer was no. The request was not executed."""
+    """Discord answered and refused the request. It was not executed."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.title or refusal.detail, refusal.detail if refusal.title else "")
@@ -150,7 +152,7 @@ class AnsweredNoError(WireError):
 
 
 class DownloadError(WireError):
-    """A picture could not be fetched whole. ``gone``: the URL is expired, forged or deleted (403, 404)."""
+    """A picture could not be downloaded. ``gone``: the URL is expired, forged or deleted (403, 404)."""
 
     def __init__(self, message: str, hint: str = "", *, gone: bool = False) -> None:
         super().__init__(message, hint)

@@ -1,4 +1,4 @@
-"""What can happen, as frozen values: every room that learns something puts one into the one queue."""
+"""The events that the loop handles, as frozen values: whoever learns something puts one into its queue."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class GatewayReady:
 
 @dataclass(frozen=True, slots=True)
 class GatewayResumed:
-    """The session goes on and the replay of what was missed has ended (RESUMED)."""
+    """The session continues, and the replay of what was missed has ended (RESUMED)."""
 
     session_id: str
     seq: int
@@ -37,7 +37,7 @@ class GatewayResumed:
 
 @dataclass(frozen=True, slots=True)
 class GatewayDispatch:
-    """One dispatch that concerns us, live or replayed: its name (``t``), its data (``d``) and its ``seq``."""
+    """A dispatch that concerns the channel, live or replayed: its name (``t``), data (``d``) and ``seq``."""
 
     name: str
     data: Mapping[str, Any]
@@ -54,7 +54,7 @@ class GatewayDown:
 
 @dataclass(frozen=True, slots=True)
 class GatewayRejected:
-    """The gateway won't let us in again until a person has acted (close 4004, 4010-4014)."""
+    """The gateway rejects every new connection until a person has acted (close 4004, 4010-4014)."""
 
     reason: str
     code: int | None
@@ -62,7 +62,7 @@ class GatewayRejected:
 
 @dataclass(frozen=True, slots=True)
 class GatewayAlive:
-    """The gateway has answered a probe: all that it said to this session before is in the queue already."""
+    """The gateway has answered a probe: all that it sent to this session before is in the queue already."""
 
     session_id: str
 
@@ -77,7 +77,7 @@ GatewayEvent = GatewayReady | GatewayResumed | GatewayDispatch | GatewayAlive | 
 class AttemptStarted:
     """The loop has chosen this queued job to be sent now, as the attempt with this nonce.
 
-    ``anchor`` is the newest message known in the channel: what is not newer can't be this job's.
+    ``anchor`` is the newest message known in the channel: only a newer one can be this job's.
     """
 
     nonce: str
@@ -107,12 +107,12 @@ class OutcomeUnknown:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedNotExecuted:
-    """It is shown that the POST of unknown fate was not executed: its session stayed silent about it."""
+    """The POST of unknown fate was not executed: its session stayed silent about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Discord or the bot said no. ``executed`` is False where nothing was run and so nothing was paid for."""
+    """Discord or the bot refused. ``executed`` is False where nothing was run and so nothing was paid for."""
 
     refusal: Refusal
     executed: bool = True
@@ -120,7 +120,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """Discord has the job's local images; it can be sent now."""
+    """Discord has the job's local images; the job can be sent now."""
 
     images: tuple[UploadedImage, ...]
 
@@ -129,7 +129,7 @@ class Uploaded:
 class UploadFailed:
     """The job's local images could not be uploaded; nothing was sent.
 
-    ``refusal``: Discord said no. ``posted``: a message with them may stand in the channel all the same.
+    ``refusal``: Discord refused. ``posted``: a message with the images may be in the channel all the same.
     """
 
     reason: str
@@ -140,33 +140,33 @@ class UploadFailed:
 
 @dataclass(frozen=True, slots=True)
 class ModalOpened:
-    """The pressed button opened a form: nothing runs before that is filled in and sent."""
+    """The pressed button opened a form: nothing runs before the form is filled in and sent."""
 
     modal: Modal
 
 
 @dataclass(frozen=True, slots=True)
 class InteractionSeen:
-    """The gateway named the interaction that our nonce became."""
+    """The gateway named the interaction that belongs to the attempt's nonce."""
 
     interaction_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class InteractionFailed:
-    """Discord says that the application did not answer the interaction in time; it may run all the same."""
+    """Discord says that the application did not answer in time; the job may run all the same."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedByBot:
-    """Midjourney took the job but lets it wait ("Job queued"): it starts later, in a message of its own."""
+    """Midjourney accepted the job but lets it wait ("Job queued"): it starts later, in another message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The bot's start message: the job waits or runs there. ``cancel``: the button there that stops it."""
+    """The bot's start message has come: the job waits or runs. ``cancel``: the button there that stops it."""
 
     message_id: str
     interaction_id: str | None = None
@@ -176,9 +176,9 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """A sign of life in the start message: the bot's own percentage, and the job's uuid once it shows.
+    """The start message shows progress: the bot's percentage, and the job's uuid once it is known.
 
-    ``cancel``: the button there that stops it.
+    ``cancel``: the button there that stops the job.
     """
 
     percent: int | None
@@ -188,7 +188,7 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The final message. From here on the slot is free."""
+    """The final message has come. From here on the slot is free."""
 
     result: Result
 
@@ -200,9 +200,9 @@ class StartMessageDeleted:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The time in ``job.due`` has come.
+    """The time in ``job.next_action_at`` has come.
 
-    ``result_held``: a result lies here that may be the job's own and may be another's.
+    ``result_held``: an unmatched result is kept that may be the job's or another's.
     """
 
     result_held: bool = False
@@ -212,7 +212,7 @@ class TimedOut:
 class Published:
     """The job's folder is in the outbox, whole and durable. ``folder`` is relative to the outbox.
 
-    ``failed``: it is the answer of a job without pictures.
+    ``failed``: the folder is the answer to a job without pictures.
     """
 
     folder: str
@@ -234,7 +234,7 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class CancelStarted:
-    """The loop has Midjourney's Cancel Job pressed now, for a person who asked for it."""
+    """The loop has Midjourney's Cancel Job pressed now, because a person asked for it."""
 
     nonce: str
     session_id: str
@@ -242,9 +242,9 @@ class CancelStarted:
 
 @dataclass(frozen=True, slots=True)
 class CancelPressed:
-    """What became of the press of Cancel Job, as far as it is told; ``failure``: why it comes to nothing.
+    """Cancel Job was pressed, as far as is known; ``failure``: why the press has no effect.
 
-    ``refusal``: Discord or Midjourney said no. ``again``: seconds after which another press may help.
+    ``refusal``: Discord or Midjourney refused. ``again``: seconds after which another press may help.
     """
 
     failure: str | None = None
@@ -254,7 +254,7 @@ class CancelPressed:
 
 @dataclass(frozen=True, slots=True)
 class RetryRequested:
-    """A person wants the job to be run again, and takes it on them that it may have run before."""
+    """A person wants the job to be run again, and accepts that it may have run before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +295,7 @@ JobEvent = (
 
 @dataclass(frozen=True, slots=True)
 class ForJob:
-    """A worker's event for one job. ``nonce``: the attempt that it is about, if it is about one."""
+    """A worker's event for one job. ``nonce``: the attempt that the event is about, if it is about one."""
 
     job_id: str
     event: JobEvent
@@ -306,51 +306,41 @@ class ForJob:
 class FileSettled:
     """A prompt file is complete and was read. ``path`` is relative to the inbox, with slashes.
 
-    ``beside``: it is a manifest of ours that came with the prompt file at that path, and with it makes one
-    request. ``others``: what belongs to it and goes when it goes, by path and identity.
+    ``belongs_to``: the file is a manifest of mjwatch that came with the prompt file at that path; the two are
+    one request. ``companions``: the files that belong to it and are removed with it, by path and identity.
     """
 
     path: str
     data: bytes
     mtime: float
     identity: tuple[int, ...]
-    around: References = field(default_factory=References)
-    beside: str | None = None
-    others: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    references: References = field(default_factory=References)
+    belongs_to: str | None = None
+    companions: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class InboxScanned:
-    """The inbox was looked at; ``waiting`` files have not settled yet.
+    """A scan of the inbox has ended; ``waiting`` files have not settled yet.
 
-    ``left`` are some of the things that are left alone although a person may wonder, ``counts`` all of them
-    by reason. ``trouble``: why nothing is taken from this inbox, in words; then ``waiting`` says nothing.
-    ``out``: files that were handed on and are not dealt with yet; they may come back to stay for a while.
+    ``ignored`` are some of the files left alone that a person may ask about, ``counts`` how many there are by
+    reason. ``trouble``: why nothing is taken from this inbox; then ``waiting`` has no meaning.
+    ``in_flight``: files that the engine has and has not handled yet; they may stay in the inbox for a while.
     """
 
     waiting: int
-    left: tuple[IgnoredFile, ...] = ()
+    ignored: tuple[IgnoredFile, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     trouble: str | None = None
-    out: int = field(default=0, compare=False)
-
-    def facts(self) -> dict[str, Any]:
-        """What to remember of it, as JSON can hold it: all but the number that changes with each file."""
-        some = [{"path": _printable(one.path), "why": one.why} for one in self.left]
-        return {"trouble": self.trouble, "counts": dict(self.counts), "some": some}
-
-
-def _printable(path: str) -> str:
-    """A path whose bytes that are no UTF-8 are written out."""
-    return path.encode("utf-8", "backslashreplace").decode()
+    in_flight: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PromptSubmitted:
-    """A prompt that comes from Python or the CLI instead of a file, under an id that its giver chose.
+    """A prompt that comes from Python or the CLI instead of a file, under an id that its sender chose.
 
-    ``path`` is the file name that it would have had in the inbox; None for a follow-up, whose folder stands
-    beside its parent's. ``file`` is the number in the journal of what it came from, if it is there already.
+    ``path`` is the file name that it would have had in the inbox; None for a follow-up, whose folder is
+    beside its parent's. ``file`` is the number in the journal of its prompt file, if that is there already.
     """
 
     job_id: str
@@ -363,8 +353,8 @@ class PromptSubmitted:
 class HistoryRead:
     """Messages of the channel, oldest first, as REST gives them; ``newest`` is the newest one's id.
 
-    ``reread`` has the start messages that were asked for, as they are now; None for one that is gone (or
-    hidden). Not ``complete``: there is more after ``newest``.
+    ``reread`` has the start messages that were asked for, as they are now; None for one that is gone or
+    hidden. Not ``complete``: there is more after ``newest``.
     """
 
     messages: tuple[Mapping[str, Any], ...]
@@ -375,7 +365,7 @@ class HistoryRead:
 
 @dataclass(frozen=True, slots=True)
 class HistoryReadFailed:
-    """The history could not be read; the loop asks again after a while.
+    """The history could not be read; the loop asks again later.
 
     ``refusal``: a person must act before anything else is sent.
     """
@@ -386,12 +376,12 @@ class HistoryReadFailed:
 
 @dataclass(frozen=True, slots=True)
 class RequestsPending:
-    """Somebody may have written a request into the journal."""
+    """There may be a new request in the journal."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """A signal, or the end of a drain: put everything down and end."""
+    """The loop is to end: a signal has come, or a person wants it."""
 
 
 LoopEvent = (

@@ -1,4 +1,4 @@
-"""The values that all rooms share: ids, prompts, remote pictures, refusals. No I/O, no behaviour."""
+"""The values that all packages share: ids, prompts, pictures, refusals, jobs. No I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Snowflake = str
-"""A Discord id: a 64-bit number, always handled as the decimal string that JSON carries."""
+"""A Discord id: a 64-bit number, always handled as a decimal string, as JSON carries it."""
 
 ParameterValue = str | int | float | bool
 
@@ -21,38 +21,38 @@ MANIFEST_SCHEMA = "mjwatch/manifest/1"
 """The name and version of the format of ``manifest.json``."""
 
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Letters and digits of job ids: none that a person could take for another one."""
+"""The letters and digits of job ids; those that people confuse (l and 1, o and 0) are left out."""
 
 
 class RefusalClass(StrEnum):
-    """What kind of no it is; decides what happens to the job and to the sending of others."""
+    """The kind of a refusal. It decides what happens to the job and whether other jobs are sent."""
 
     RETRY = "retry"
-    """Not executed, and waiting is enough: rate limits, a full queue."""
+    """Not executed, and waiting is enough: a rate limit, a full queue."""
     USER = "user"
-    """The prompt itself is wrong: a bad parameter, an empty prompt, a bad link."""
+    """The prompt is wrong: a bad parameter, an empty prompt, a bad link."""
     MODERATION = "moderation"
-    """Midjourney or Discord objects to the content of this job."""
+    """Midjourney or Discord objects to the content of the job."""
     ACCOUNT = "account"
-    """The account can't go on until a person acts: token, captcha, block, terms, pending notice."""
+    """The account can do nothing until a person acts: token, captcha, block, terms, pending notice."""
     PLAN = "plan"
-    """The subscription does not allow it or is used up."""
+    """The subscription does not allow the job or is used up."""
     TRANSIENT = "transient"
-    """Something broke on the other side; the same job may succeed later."""
+    """Something failed at Discord or Midjourney; the same job may succeed later."""
     STALE_VERSION = "stale_version"
-    """The command's version is out of date: read the command index again, send once more."""
+    """The command's version is out of date: read the command index again and send the job again."""
     CONFIG = "config"
-    """Guild, channel, application or rights are wrong: a person must mend the configuration."""
+    """Guild, channel, application or permissions are wrong: a person must fix the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A no, from an HTTP answer or from a message of the bot.
+    """A refusal of a job, from an HTTP answer or from a message of the bot.
 
-    ``kind`` is None where the message leaves it open (an unknown red embed). ``needs_human``: nothing more
-    can be submitted until a person has done something. ``retry_after``: seconds to wait, if the answer
-    said so. ``advice``: what the person can do, in plain words; may be empty. ``token``: it is the token
-    that is not accepted. ``stopped``: somebody has stopped the job at work.
+    ``kind`` is None if the message does not show it (an unknown red embed). ``needs_human``: nothing can be
+    submitted until a person has acted. ``retry_after``: seconds to wait, if the answer names them.
+    ``advice``: what the person can do, in plain words; may be empty. ``token``: Discord does not accept the
+    token. ``stopped``: somebody has stopped the running job.
     """
 
     kind: RefusalClass | None
@@ -66,29 +66,29 @@ class Refusal:
 
 
 class PauseKind(StrEnum):
-    """What kind of thing stopped the sending."""
+    """The kind of cause for which sending is paused."""
 
     TOKEN = "token"
     """Discord did not accept the token."""
     GATEWAY = "gateway"
-    """The gateway won't let us in for another reason."""
+    """The gateway rejects us for another reason."""
     ACCOUNT = "account"
-    """A captcha, a notice, a block: something that the account's owner must see to in Discord."""
+    """A captcha, a notice, a block: something that the account's owner must resolve in Discord."""
     PLAN = "plan"
-    """The subscription is used up or ended."""
+    """The subscription is used up or has ended."""
     CONFIG = "config"
-    """Guild, channel, application or rights are wrong."""
+    """Guild, channel, application or permissions are wrong."""
     PERSON = "person"
-    """A person said ``mjwatch pause``."""
+    """A person ran ``mjwatch pause``."""
 
 
 ENDED_BY_ENTRY = frozenset({PauseKind.TOKEN, PauseKind.GATEWAY})
-"""Causes that are shown to be gone when the gateway lets us in: it asks for the token each time."""
+"""Causes that are gone once the gateway accepts us: it checks the token each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why nothing is sent, in words, and of what kind that is."""
+    """Why nothing is sent: the reason as text, and its kind."""
 
     reason: str
     kind: PauseKind
@@ -96,7 +96,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class RemotePicture:
-    """A picture as a message offers it. ``url`` is complete with its signature; sizes in pixels and bytes."""
+    """A picture in a message. ``url`` includes its signature; sizes are in pixels and bytes."""
 
     filename: str
     url: str
@@ -108,7 +108,7 @@ class RemotePicture:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button of a message that does something (link buttons have no custom_id and don't count)."""
+    """A button of a message that triggers an action. Link buttons have no custom_id and are left out."""
 
     custom_id: str
     label: str | None = None
@@ -119,10 +119,10 @@ class Prompt:
     """What one job asks for, as accepted from a prompt file, the CLI or Python.
 
     ``text`` is the whole string that is submitted: image URLs first, then words, then parameters.
-    ``parameters`` are those that the file gave as a table, as written there, for the manifest. ``images``
-    are local files, by their names relative to the prompt file, to be uploaded before it is sent.
-    ``action`` is a follow-up by name (``U1``, ``vary strong``) on the job ``parent``; then ``text`` is new
-    words for it, or empty for those that it had. ``then`` are the follow-ups for when the job is done.
+    ``parameters``: the table of parameters in the file, as written there, for the manifest. ``images``:
+    local files to be uploaded before the prompt is sent, by their names relative to the prompt file.
+    ``action``: the name of a follow-up (``U1``, ``vary strong``) on the job ``parent``; then ``text`` is
+    its new prompt, or empty to keep the old one. ``then``: the follow-ups to make when the job is done.
     ``priority``: higher is sent first. ``not_before`` is in seconds since 1970. ``application`` is ``niji``
     for the other bot.
     """
@@ -142,13 +142,13 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What a prompt file refers to, as it lay around it when it was read.
+    """The files that a prompt file refers to, as they were when it was read.
 
-    ``defaults``: every ``_defaults.toml`` that counts for it, as path and content, the outermost first.
-    ``wildcards``: the content of ``_wildcards/<name>.txt`` by name, the nearest to the file. ``images``: the
-    local images by the name under which the file has them. What was looked for and is not there is absent.
-    ``unusable``: images that are there but can't be had, by name, and why, in words. ``unreadable``: the same
-    of defaults and wildcards, by path.
+    ``defaults``: every ``_defaults.toml`` that applies to the prompt file, as path and content, the
+    outermost first. ``wildcards``: the content of ``_wildcards/<name>.txt`` by name, from the folder
+    nearest to the prompt file. ``images``: the local images by the names in the prompt file. Files that do
+    not exist are absent. ``unusable``: images that exist but can't be used, by name, with the reason as
+    text. ``unreadable``: the same for defaults and wildcards, by path.
     """
 
     defaults: tuple[tuple[str, bytes], ...] = ()
@@ -160,7 +160,7 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredFile:
-    """Something in the inbox that is left alone, and why, in words."""
+    """A file in the inbox that is ignored, and the reason as text."""
 
     path: str
     why: str
@@ -168,10 +168,10 @@ class IgnoredFile:
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """The button that a follow-up presses, and the message that it is on; ``flags`` are that message's.
+    """The button that a follow-up presses, and the message with that button and its ``flags``.
 
-    ``form``: it opens a form, always; nothing is run by the press alone. ``words``: new ones for the form;
-    None for those that stand in it.
+    ``form``: the button always opens a form, so the press alone runs nothing. ``words``: the new prompt for
+    the form; None to keep the prompt that the form contains.
     """
 
     message_id: Snowflake
@@ -183,11 +183,11 @@ class ButtonPress:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """A person's wish to have a job stopped that is sent. Times are seconds since 1970.
+    """A person's request to stop a job that was already sent. Times are seconds since 1970.
 
     ``next_action_at``: when Midjourney's Cancel Job may be pressed, once it is offered; None: not (again).
-    ``nonce`` and ``pressed``: of the last press; ``answered``: what became of it is known, as far as it ever
-    will be.
+    ``nonce`` and ``pressed``: nonce and time of the last press. ``answered``: the result of that press is
+    known, as far as it can be.
     """
 
     asked: float
@@ -199,7 +199,7 @@ class CancelRequest:
 
 @dataclass(frozen=True, slots=True)
 class Modal:
-    """A form that the bot opened for a pressed button; ``fields`` are its text inputs and their values."""
+    """A form that the bot opened after a button press; ``fields``: its text inputs and their values."""
 
     id: Snowflake
     custom_id: str
@@ -208,9 +208,9 @@ class Modal:
 
 @dataclass(frozen=True, slots=True)
 class UploadedImage:
-    """A local image that Discord has, under ``uploaded_filename``; ``url`` is its link where it has one.
+    """A local image that was uploaded to Discord as ``uploaded_filename``; ``url``: its link, if it has one.
 
-    ``at``: when it was uploaded, in seconds since 1970; both are good for some hours.
+    ``at``: the time of the upload, in seconds since 1970; name and link stay valid for some hours.
     """
 
     filename: str
@@ -220,7 +220,7 @@ class UploadedImage:
 
 
 class State(StrEnum):
-    """Where a job is in its life; jobs/state_machine.py has the table of what leads where."""
+    """The state of a job; jobs/state_machine.py has the table of transitions."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -235,17 +235,17 @@ class State(StrEnum):
 
 
 ENDED = frozenset({State.DONE, State.FAILED, State.REJECTED, State.CANCELLED})
-"""States that are an answer; a job in one of them is closed once its folder is published."""
+"""The final states; a job in one of them is closed once its folder is published."""
 
 IN_FLIGHT = frozenset({State.SUBMITTING, State.SUBMITTED, State.RUNNING})
-"""States in which a job holds one of Midjourney's slots."""
+"""The states in which a job occupies one of Midjourney's slots."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a job came from: a file in the inbox, or None of it for a prompt given by CLI or Python.
+    """The file in the inbox from which a job comes; a prompt from the CLI or Python may have none.
 
-    ``path`` is relative to the inbox, with slashes; ``mtime`` in seconds since 1970; ``index`` counts the
+    ``path`` is relative to the inbox, with slashes; ``mtime`` is in seconds since 1970; ``index`` counts the
     jobs of one file from 0.
     """
 
@@ -256,23 +256,23 @@ class Source:
 
 
 class ResultKind(StrEnum):
-    """What the final message of a job holds."""
+    """What the final message of a job contains."""
 
     GRID = "grid"
-    """Four pictures in one, to be split."""
+    """Four pictures in one, which will be split."""
     SINGLE = "single"
     """One picture."""
     VIDEO = "video"
     TEXT = "text"
-    """No picture that counts: words."""
+    """A text, and no picture that is a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The bot's final message for a job, and by which evidence it was taken for this job's.
+    """The bot's final message for a job, and by which evidence it was matched to the job.
 
-    ``kind`` says how the pictures are meant; ``text`` is the answer of describe, shorten and info. ``flags``
-    are the message's.
+    ``kind``: what the pictures are. ``text``: the answer of describe, shorten and info. ``flags``: those of
+    the message.
     """
 
     message_id: Snowflake
@@ -288,24 +288,34 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line of a job's history: when (seconds since 1970) and what, in words."""
+    """One line of a job's history: the time (seconds since 1970) and what happened, as text.
+
+    ``retry_in``: after how many seconds it is tried again, if it is.
+    """
 
     at: float
     event: str
+    retry_in: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The event and, if it is tried again, when: ``not sent: no network; next try in 60 s``."""
+        return self.event if self.retry_in is None else f"{self.event}; next try in {self.retry_in:.0f} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One prompt on its way to one folder. All times are seconds since 1970.
+    """One prompt on its way to one folder in the outbox. All times are seconds since 1970.
 
-    ``next_action_at`` is when the loop must look at the job again: not before it for a queued one, a time
-    limit for one in flight, the next try for one that could not be saved. ``failed_tries`` counts failed
-    tries of the present step. ``nonces`` are those of all attempts, the present one last.
-    ``start_deleted_at``: when its start message was deleted while no final had come. ``in_doubt_since``:
-    since when it is unknown whether its POST was executed. ``parent``: the job that it is a follow-up of, and
-    ``button_press`` the button for it; ``modal``: the form that the button opened, to be filled in next.
-    ``uploads``: its local images, once Discord has them. ``cancel_button``: Midjourney's own, once it is
-    offered; ``cancel_request``: a person wants it stopped.
+    ``next_action_at``: when the event loop must act on the job again. A queued job is not sent before that
+    time; for a job in flight it is the time limit; for a job that could not be saved it is the next try.
+    ``failed_tries``: the number of failed tries of the current step. ``nonces``: the nonces of all
+    attempts, the current one last. ``start_deleted_at``: when its start message was deleted while there was
+    no final message. ``in_doubt_since``: since when it is unknown whether its POST was executed.
+    ``parent``: the job of which this job is a follow-up, and ``button_press``: the button for it.
+    ``modal``: the form that the button opened and that is filled in next. ``uploads``: its local images,
+    once they are uploaded. ``cancel_button``: Midjourney's Cancel Job button, once it is offered.
+    ``cancel_request``: a person wants the job stopped.
     """
 
     id: str
@@ -342,21 +352,21 @@ class Job:
 
     @property
     def nonce(self) -> str | None:
-        """The nonce of the present attempt."""
+        """The nonce of the current attempt, or None."""
         return self.nonces[-1] if self.nonces else None
 
     @property
     def open(self) -> bool:
-        """Whether anything is left to do for it."""
+        """Whether anything is left to do for the job."""
         return self.state not in ENDED or self.published is None
 
     @property
     def awaits_form(self) -> bool:
-        """Whether its button was pressed for a form, without which nothing runs."""
+        """Whether its button was pressed and must open a form; nothing runs before the form is sent."""
         opens = self.button_press is not None and self.button_press.form
         return opens and self.modal is None and self.started is None
 
     def __repr__(self) -> str:
-        """A status line: ``<Job 7k3f9a2m running 46% attempt 1>``."""
+        """Return a line for logs and errors: ``<Job 7k3f9a2m running 46% attempt 1>``."""
         percent = f" {self.percent}%" if self.percent is not None else ""
         return f"<Job {self.id} {self.state}{percent} attempt {len(self.nonces)}>"

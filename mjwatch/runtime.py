@@ -1,4 +1,4 @@
-"""Builds every object and joins them, for the daemon, the Python API and the CLI; it knows all rooms."""
+"""The composition root: builds, starts and stops every object, for the daemon, the Python API and the CLI."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mjwatch.discord.protocol import snowflake
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
 from mjwatch.engine.loop import Engine
+from mjwatch.engine.queue import EventQueue
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned, RequestsPending
 from mjwatch.gallery.gallery import Gallery
@@ -56,11 +57,11 @@ STOP_PATIENCE = 17.0
 """Seconds for all of them, where several hang at once; what has not ended then ends with the program."""
 
 LONGEST_TURN = 120.0
-"""Seconds between two turns of a loop that is well: it waits for an event no longer than a minute."""
+"""Seconds within which a loop that is not stalled takes a turn: it waits no longer than a minute."""
 
 
 class Runtime:
-    """A whole mjwatch in this process. Use ``with``: it takes the lock, starts, and stops all cleanly."""
+    """A whole mjwatch in this process. Use ``with``: it takes the locks, starts all parts, and stops them."""
 
     def __init__(
         self,
@@ -71,10 +72,10 @@ class Runtime:
         take_over: bool = False,
         accept_existing: bool = False,
     ) -> None:
-        """Without ``watch_inbox`` only prompts that are given to the engine run; prompt files stay.
+        """Without ``watch_inbox`` prompt files stay in the inbox; only prompts submitted to the engine run.
 
-        ``take_over``: the host that owns the inbox is gone for good. ``accept_existing``: what is kept in an
-        inbox that this journal does not know is to be run.
+        ``take_over``: the host that owns the inbox will not come back. ``accept_existing``: the files in an
+        inbox that this journal does not know are to be run.
         """
         self.config = config
         self._keys = keys
@@ -82,7 +83,7 @@ class Runtime:
         self._take_over = take_over
         self._accept_existing = accept_existing
         self._stack = ExitStack()
-        self._pulse = Liveness(LONGEST_TURN)
+        self._liveness = Liveness(LONGEST_TURN)
         self.resumable = True
         """Whether the gateway's session is to be resumed by a later start."""
 
@@ -100,27 +101,21 @@ class Runtime:
             self._stack.close()
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
-        """Run the loop in this thread until it is asked to stop or ``finished`` says so."""
+        """Run the loop in this thread until it is asked to stop or ``finished`` returns True."""
+        self.engine.run(finished)
 
-        def turn_is_last() -> bool:
-            self._pulse.beat()
-            return finished()
-
-        self._pulse.beat()
-        self.engine.run(turn_is_last)
-
-    # ---- how it is, asked from any thread
+    # ---- how it stands, asked from any thread
 
     def unhealthy_parts(self) -> list[str]:
-        """The parts that no longer do their work: ended, or at one thing for longer than that can take."""
-        well = {
-            "the loop": not self._pulse.stalled,
+        """Return the parts that have ended, or have been busy with one thing for longer than it can take."""
+        healthy = {
+            "the loop": not self._liveness.stalled,
             "the inbox": self._inbox.healthy or not self._watch_inbox,
             "the gateway": self._connection.healthy,
             "the workers": self._worker.healthy,
-            "control": self._pokes.healthy,
+            "control": self._wakeups.healthy,
         }
-        return [part for part, is_well in well.items() if not is_well]
+        return [part for part, is_healthy in healthy.items() if not is_healthy]
 
     @property
     def connected(self) -> bool:
@@ -130,9 +125,11 @@ class Runtime:
     @property
     def started(self) -> bool:
         """Whether inbox and gateway are up, or have shown what they wait for."""
-        engine = self.engine
-        looked = engine.inflow.waiting is not None or engine.inflow.trouble is not None
-        return looked and (self.connected or engine.reach.trouble is not None or engine.paused is not None)
+        service = self.engine.service
+        scanned = service.inbox_waiting is not None or service.inbox_trouble is not None
+        return scanned and (
+            self.connected or service.connection_trouble is not None or service.pause is not None
+        )
 
     # ---- built, started, stopped
 
@@ -145,15 +142,16 @@ class Runtime:
         self._journal = journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
         ownership = self._ownership(journal)
         if self._watch_inbox:
-            ownership.claim()  # who is refused has begun nothing
+            ownership.claim()  # first, so that a host that is refused has changed nothing
             stack.enter_context(inbox_lock(config.inbox.path, machine_id()))
         stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
-        keeper = GalleryUpdater(gallery, repair_first=self._watch_inbox)
-        self._gallery = keeper if config.outbox.gallery else None
-        channel = Channel(
+        updater = GalleryUpdater(gallery, repair_first=self._watch_inbox)
+        self._gallery = updater if config.outbox.gallery else None
+        queue = EventQueue(time.monotonic)
+        self._channel = Channel(
             keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
         )
         token, proxy, allow = keys.token.reveal(), config.discord.proxy, config.discord.allow_hosts
@@ -161,28 +159,30 @@ class Runtime:
             closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))
         )
         cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
-        self._hooks = Notifier(config.notify, config.outbox.path, proxy=proxy)
+        self._notifier = Notifier(config.notify, config.outbox.path, proxy=proxy)
         self._inbox = Inbox(
             config.inbox.path,
-            lambda event: self.engine.put(event),
+            queue.put,
             settle=config.inbox.settle,
             settle_incomplete=config.inbox.settle_incomplete,
             scan_interval=config.inbox.scan_interval,
             keep=config.inbox.after == "keep",
             ownership=ownership,
         )
-        place = OutboxChannel(keys.guild_id, keys.channel_id)
+        outbox_channel = OutboxChannel(keys.guild_id, keys.channel_id)
         uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
         application_id = config.midjourney.application_id
         path = config.state.path / JOURNAL_FILE
         self._worker = WorkerPool(
-            lambda event: self.engine.put(event),
-            sender=Sender(self.rest, uploads, place, application_id, lambda job: _images_of(path, job)),
+            queue.put,
+            sender=Sender(
+                self.rest, uploads, outbox_channel, application_id, lambda job: _images_of(path, job)
+            ),
             collector=Collector(
                 rest=self.rest,
                 cdn=cdn,
                 outbox=outbox,
-                place=place,
+                channel=outbox_channel,
                 picture_format=config.outbox.format,
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
@@ -192,57 +192,58 @@ class Runtime:
             subscribe=self._subscribe,
             probe=lambda: self._connection.probe(),
             remove_file=self._inbox.remove,
-            leave_file=self._inbox.defer,
-            notify=self._hooks.put,
+            defer_file=self._inbox.defer,
+            notify=self._notifier.put,
         )
         in_inbox = self._inbox.has_file if config.inbox.after == "keep" else None
-        self.engine = build_engine(config, journal, channel, self._worker.perform, in_inbox)
+        self.engine = build_engine(config, journal, self._channel, queue, self._worker.perform, in_inbox)
         self.engine.load()
+        self.engine.on_turn = self._liveness.beat
         also = self._gallery.show_status if self._gallery else lambda status: None
-        self._status = StatusFile(config.outbox.path, self._look, time.time, also)
+        self._status = StatusFile(config.outbox.path, self._summary, time.time, also)
         self.engine.on_event = self._status.changed
-        self._connection = self._gateway(channel)
-        self._pokes = WakeupListener(config.state.path, lambda: self.engine.put(RequestsPending()))
+        self._connection = self._gateway(queue)
+        self._wakeups = WakeupListener(config.state.path, lambda: queue.put(RequestsPending()))
 
     def _ownership(self, journal: Journal) -> Ownership:
         inbox = self.config.inbox
-        claims = OwnershipFacts(
+        facts = OwnershipFacts(
             known=journal.recall("inbox_owned") == os.fspath(inbox.path),
             has_files=journal.keeps_files(),
             keep=inbox.after == "keep",
             take_over=self._take_over,
             accept_existing=self._accept_existing,
         )
-        return Ownership(inbox.path, Owner(host_name(), machine_id(), journal.identity()), claims)
+        return Ownership(inbox.path, Owner(host_name(), machine_id(), journal.identity()), facts)
 
-    def _look(self) -> dict[str, Any]:
-        """The service at a glance, for those who see the outbox only."""
+    def _summary(self) -> dict[str, Any]:
+        """Return a summary of the service, for those who see the outbox only."""
         with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
             return overview(reader, daemon=True, max_per_day=self.config.pace.max_per_day, now=time.time())
 
-    def _gateway(self, channel: Channel) -> WebsocketConnection:
+    def _gateway(self, queue: EventQueue) -> WebsocketConnection:
         config = self.config.discord
         session = GatewaySession(
             self._keys.token.reveal(),
             random=random.random,
             gateway_url=config.gateway_url,
-            resume=self.engine.resume_state(),
-            wanted=channel.wanted,
+            resume=self._channel.stream.resume_state(),
+            wanted=self._channel.tracker.wanted,
             allowed=lambda url: token_may_go_to(url, config.allow_hosts),
         )
-        return WebsocketConnection(session, self.engine.put, proxy=config.proxy)
+        return WebsocketConnection(session, queue.put, proxy=config.proxy)
 
     def _subscribe(self) -> None:
-        """A guild's messages come to those who ask for them; direct messages always do."""
+        """Ask for a guild's messages, which come only to those who ask; direct messages always come."""
         if self._keys.guild_id is not None:
             self._connection.subscribe(self._keys.guild_id, self._keys.channel_id)
 
     def _start(self) -> None:
-        self._hooks.start()
+        self._notifier.start()
         if self._gallery:
             self._gallery.start()
         self._worker.start()
-        self._pokes.start()
+        self._wakeups.start()
         self._subscribe()
         self._connection.start()
         if self._watch_inbox:
@@ -258,7 +259,7 @@ class Runtime:
             self._journal.remember({"inbox_owned": owned})
 
     def _stop(self) -> None:
-        """Outermost first, so that what the workers still end is journaled."""
+        """Stop the outermost parts first, so that what the workers still finish is committed."""
         end = time.monotonic() + STOP_PATIENCE
 
         def at_most(seconds: float) -> float:
@@ -267,33 +268,35 @@ class Runtime:
         if self._watch_inbox:
             self._inbox.stop(at_most(INBOX_PATIENCE))
         self._worker.stop(at_most(WORKER_PATIENCE))
-        self._pokes.stop()
+        self._wakeups.stop()
         self._connection.stop(resumable=self.resumable)
         if not self.resumable:
-            self.engine.forget_session()
+            self._channel.stream.forget_session()
         self.engine.finish()
         if self._watch_inbox:
             self._status.stop(at_most(STATUS_PATIENCE))
         if self._gallery:
             self._gallery.stop(at_most(GALLERY_PATIENCE))
-        self._hooks.stop(at_most(HOOK_PATIENCE))
+        self._notifier.stop(at_most(HOOK_PATIENCE))
 
 
 def build_engine(
     config: Config,
     journal: Journal,
     channel: Channel,
+    queue: EventQueue,
     perform: Callable[[Effect], None],
     in_inbox: Callable[[str], bool] | None = None,
 ) -> Engine:
-    """The loop, on this journal; ``perform`` and ``in_inbox`` as Engine wants them."""
+    """Return the loop on this journal; the other arguments as in Engine."""
     pace = config.pace
     return Engine(
         journal,
         channel,
+        queue,
         perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
-        limits=Timeouts(pace.start_timeout, pace.silence_timeout),
+        timeouts=Timeouts(pace.start_timeout, pace.silence_timeout),
         max_jobs_per_file=pace.max_jobs_per_file,
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,
@@ -306,13 +309,13 @@ def build_engine(
 
 
 def new_nonce() -> str:
-    """A nonce as Discord's own clients make them: a snowflake of now, its low bits by chance."""
+    """Return a nonce as Discord's own clients make them: a snowflake of now, its low bits random."""
     return snowflake(time.time_ns() // 1_000_000, secrets.randbits(22))
 
 
 def new_id() -> str:
-    """A job's id: eight letters and digits that are easily read aloud."""
-    # 32 of them: each is as likely as the others.
+    """Return a job id: eight letters and digits that are easily read aloud."""
+    # The alphabet has 32 of them, so that each is as likely as the others.
     return "".join(ID_ALPHABET[byte % len(ID_ALPHABET)] for byte in secrets.token_bytes(8))
 
 

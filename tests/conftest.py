@@ -17,7 +17,7 @@ from mjwatch.journal.writer import Journal
 from tests.helpers.command_result import Told
 from tests.helpers.examples import FULL
 from tests.helpers.leftovers import guard_run
-from tests.helpers.patience import slowness, workers
+from tests.helpers.patience import cores, slowness, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,8 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
         slowness()  # before there is any load of our own
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    return workers()
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number for ``-n auto``, and for ``-n logical``, which is for tests that only compute."""
+    return cores() if config.option.numprocesses == "logical" else workers()
 
 
 @pytest.hookimpl(trylast=True)

@@ -12,6 +12,7 @@ import typer
 
 from mjwatch.cli.app import JobId, config_of, find_job
 from mjwatch.cli.output import Json, echo_json, local_time, plain
+from mjwatch.prompts.commands import ask_help
 
 if TYPE_CHECKING:
     from mjwatch.api import Pictures
@@ -85,8 +86,7 @@ def ask(
         str,
         typer.Argument(
             metavar="COMMAND",
-            help="blend, describe, shorten, show, settings, fast, relax, turbo, public, stealth,"
-            " 'prefer remix', 'prefer variability', 'prefer suffix'.",
+            help=ask_help(),
         ),
     ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What the command takes, if anything.")] = "",

@@ -278,9 +278,9 @@ def reader_of(config: Config) -> JournalReader | None:
     except NoJournalError:  # or it is being made just now
         return None
     except OSError as error:
-        from mjwatch.host.permissions import owners
+        from mjwatch.host.platform import describe_owners
 
-        who = owners(state) or "the user of the service"
+        who = describe_owners(state) or "the user of the service"
         message = f"the state folder {state} can't be read: {error.strerror}"
         raise DaemonError(message, f"ask as {who}") from error
 

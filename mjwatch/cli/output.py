@@ -315,5 +315,5 @@ def told(job: Job) -> str:
         return f"running {job.percent}%"
     why = "" if job.state is State.CANCELLED else reason(job)[0]
     if job.state is State.QUEUED and job.failed_tries and job.history:
-        why = job.history[-1].event
+        why = job.history[-1].text
     return f"{state_of(job)}: {plain(why)}" if why else state_of(job)

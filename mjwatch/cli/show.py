@@ -29,7 +29,7 @@ from mjwatch.cli.output import (
     wanted,
 )
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.status_text import WaitContext, reason, waits_for
+from mjwatch.jobs.status_text import WaitContext, reason, wait_reason
 from mjwatch.journal.reader import brief, capped_until
 from mjwatch.model import Job, State
 
@@ -120,7 +120,7 @@ AFTER_WIDTH = 12
 def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
     """All that is known of it, by name, as ``show --json`` shows it. Raises JournalError."""
     why, hint = reason(job)
-    waits = waits_for(job, _circumstances(reader, config, job))
+    waits = wait_reason(job, _circumstances(reader, config, job))
     return brief(job) | {
         "folder": str(config.outbox.path / job.folder) if job.folder else None,
         "echoed": job.result.echoed if job.result else None,
@@ -132,7 +132,7 @@ def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
         "error": why or None,
         "waits": waits[0] or None,
         "mend": hint or waits[1] or None,
-        "history": [{"at": note.at, "event": note.event} for note in job.history],
+        "history": [{"at": note.at, "event": note.text} for note in job.history],
         "lineage": lineage_of(job, reader),
     }
 
@@ -146,7 +146,7 @@ def _circumstances(reader: JournalReader, config: Config, job: Job) -> WaitConte
         daemon=runs,
         paused=reader.paused(),
         trouble=reader.recall("trouble") if runs else None,
-        ahead=reader.twin_ahead(job.id) if job.state is State.QUEUED else None,
+        ahead=reader.duplicate_ahead(job.id) if job.state is State.QUEUED else None,
         capped_until=capped_until(reader, config.pace.max_per_day, now),
     )
 

@@ -71,7 +71,7 @@ def prune(
     a second time.
     """
     from mjwatch.cli.output import seconds
-    from mjwatch.host.permissions import require_rights
+    from mjwatch.host.platform import require_write_access
     from mjwatch.journal.maintenance import LEAST_AGE, prunable
     from mjwatch.journal.maintenance import prune as prune_journal
     from mjwatch.journal.reader import JOURNAL_FILE
@@ -80,7 +80,7 @@ def prune(
     before = now - seconds(older_than, "--older-than", LEAST_AGE)
     state = config_of(context).state.path
     journal = state / JOURNAL_FILE
-    require_rights(state, journal)
+    require_write_access(state, journal)
     count = prunable(journal, before) if dry_run else prune_journal(journal, before, now)
     if as_json:
         echo_json({"jobs": count, "older_than": older_than, "dry_run": dry_run})
@@ -90,12 +90,12 @@ def prune(
 
 
 def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_json: bool) -> None:
-    from mjwatch.host.permissions import require_rights
+    from mjwatch.host.platform import require_write_access
     from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
     config = config_of(context)
     journal = config.state.path / JOURNAL_FILE
-    require_rights(config.state.path, journal)
+    require_write_access(config.state.path, journal)
     with closing(JournalReader(journal)) as reader:
         found = [find_job(reader, prefix) for prefix in prefixes]
     attempts = {job.id: len(job.nonces) for job in found}

@@ -291,7 +291,9 @@ def run_demo(folder: Path, *, as_json: bool = False) -> int:
             with progress, Runtime(config, load_keys(config)) as runtime:
                 runtime.resumable = False
                 runtime.engine.on_change = progress.update
-                runtime.engine.reach.on_trouble = lambda trouble: progress.trouble(trouble.reason)
+                runtime.engine.service.on_connection_trouble = lambda trouble: progress.trouble(
+                    trouble.reason
+                )
                 runtime.run(lambda: runtime.engine.settled() or runtime.engine.paused is not None)
     except KeyboardInterrupt:
         typer.echo(f"mjwatch: the demo was stopped; remove {plain(folder)} or give another folder", err=True)

@@ -74,20 +74,20 @@ def run_these(
     cancelled then.
     """
     engine = runtime.engine
-    if engine.paused is not None and engine.pausing.stuck:
+    if engine.paused is not None and engine.service.needs_resume:
         raise PausedError(engine.paused)
     wanted = list(job_ids)
 
     def changed(job: Job) -> None:
         if job.parent in wanted and job.id not in wanted:
             wanted.append(job.id)
-            engine.sending.allow(job.id)
+            engine.scheduler.allow(job.id)
         if job.id in wanted:
             listener.changed(job)
 
-    engine.sending.only = frozenset(wanted)
+    engine.scheduler.only = frozenset(wanted)
     engine.on_change = changed
-    engine.reach.on_trouble = lambda trouble: listener.trouble(trouble.reason)
+    engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
     give()
     limit = time.time() + PATIENCE
     try:
@@ -112,10 +112,11 @@ def _is_over(engine: Engine, job_id: str, limit: float) -> bool:
     job = engine.job(job_id)
     if job is None or answered(job):
         return job is not None
-    if job.state is State.QUEUED and engine.pausing.stuck:
+    if job.state is State.QUEUED and engine.service.needs_resume:
         return True
-    return engine.reach.trouble is not None and (
-        engine.reach.trouble.next_try > limit if job.state is State.QUEUED else engine.paused is not None
+    trouble = engine.service.connection_trouble
+    return trouble is not None and (
+        trouble.next_try > limit if job.state is State.QUEUED else engine.paused is not None
     )
 
 
@@ -149,7 +150,8 @@ def answered(job: Job) -> bool:
 def _obstacle(engine: Engine) -> MjwatchError:
     if engine.paused is not None:
         return PausedError(engine.paused)
-    return UnreachableError(engine.reach.trouble.reason if engine.reach.trouble else "it was stopped")
+    trouble = engine.service.connection_trouble
+    return UnreachableError(trouble.reason if trouble else "it was stopped")
 
 
 log = logging.getLogger("mjwatch")

@@ -17,13 +17,13 @@ from mjwatch.errors import DaemonError, PausedError, PromptFileError
 from mjwatch.events import RequestsPending
 from mjwatch.filesystem.safe_names import safe_file_name, slug
 from mjwatch.host.lock import daemon_lock
-from mjwatch.host.permissions import require_rights
-from mjwatch.host.running import daemon_runs, poke
+from mjwatch.host.platform import require_write_access
+from mjwatch.host.running import daemon_runs, wake_daemon
 from mjwatch.inbox.references import preview_alone
 from mjwatch.jobs.intake import sha256
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.requests import ask, read_answer
-from mjwatch.midjourney.requests import order_for
+from mjwatch.midjourney.requests import request_for
 from mjwatch.model import Job, Prompt, State, UploadedImage
 from mjwatch.prompts.actions import expand_then
 from mjwatch.prompts.compose import clean
@@ -106,7 +106,7 @@ def command(name: str, text: str, paths: Sequence[Path]) -> Submission:
     prompt = Prompt(clean(text), command=name, images=tuple(images))
     uploaded = tuple(UploadedImage(image, image, image, 0.0) for image in images)
     try:
-        order_for(Job(id="", prompt=prompt, accepted=0.0, uploads=uploaded))
+        request_for(Job(id="", prompt=prompt, accepted=0.0, uploads=uploaded))
     except ValueError as error:
         raise PromptFileError(str(error)) from error
     return Submission({new_id(): prompt}, f"{name.replace(' ', '-')}.txt", images)
@@ -222,13 +222,13 @@ def steer(
     """
     state = config.state.path
     journal = state / JOURNAL_FILE
-    require_rights(state, journal)
+    require_write_access(state, journal)
     with closing(JournalReader(journal)) as reader:
         request = ask(journal, verb, arguments, time.time(), file)
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if daemon_runs(state):
-                poke(state)
+                wake_daemon(state)
             else:
                 _do_it_here(config)
             answer = wait_for_answer(reader, request, ROUND)
@@ -255,6 +255,7 @@ def _do_it_here(config: Config) -> None:
 
     Does nothing where another process was faster to take the lock: it does what was asked for.
     """
+    from mjwatch.engine.queue import EventQueue
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
     from mjwatch.runtime import build_engine
@@ -263,7 +264,8 @@ def _do_it_here(config: Config) -> None:
     try:
         with daemon_lock(state), closing(Journal(state / JOURNAL_FILE)) as journal:
             channel = Channel("", journal.owner_of, config.pace.quiet_time)
-            build_engine(config, journal, channel, perform=lambda effect: None).load()
+            queue = EventQueue(time.monotonic)
+            build_engine(config, journal, channel, queue, perform=lambda effect: None).load()
     except DaemonError:
         if not daemon_runs(state):
             raise

@@ -1,1 +1,1 @@
-"""Whether everything is in place (check), and what to attach to a bug report (bundle, config report)."""
+"""Whether the installation works (check), and what to attach to a bug report (bundle, config report)."""

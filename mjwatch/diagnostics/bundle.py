@@ -1,4 +1,4 @@
-"""An incident bundle: all that is known of one job in a zip file that can be given to others."""
+"""The incident bundle: everything about one job, in a zip file for a bug report."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 README = """\
-What mjwatch knows of job {job}, for those who look into what went wrong with it.
+What mjwatch knows about job {job}, for people who look for the cause of a problem.
 
-  journal.json     its rows in the journal: what was sent when, and what came of it
+  journal.json     the job's rows in the journal: what was sent when, and the answers
   job.json         the job itself, with its history
-  manifest.json    what stands in its folder of the outbox, if it has one
-  log.txt          lines of the log about it, where a log was found
+  manifest.json    the manifest in the job's folder of the outbox, if it has one
+  log.txt          the lines of the log about the job, if a log was found
   config.json      the settings, and where each comes from
-  versions.json    mjwatch, the libraries below it, the system
+  versions.json    the versions of mjwatch, its libraries and the system
 
-The account's token and other secrets are not in it, nor the signatures of picture
-addresses. The prompt file, the ids of account, channel and messages, and the names of
-folders are: look it over before you give it away.
+The bundle does not contain the account's token and other secrets, and no signatures of
+picture addresses. It does contain the prompt file, the ids of account, channel and
+messages, and the names of folders: read it before you share it.
 """
 
-JOURNALCTL_PATIENCE = 20.0
+JOURNALCTL_TIMEOUT = 20.0
 LOG_TAIL = 64 << 20
-"""Bytes of a log file's end that are looked through."""
+"""Bytes at the end of a log file that are searched."""
 
 _SIGNED = re.compile(r"(https?://[^\s?\"\\]+)\?[^\s\"\\]+")
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9._-]+")
@@ -61,10 +61,9 @@ def make_bundle(
     log: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> list[str]:
-    """Write the bundle to a file that must not exist yet, mode 0600; the names of what is in it.
+    """Write the bundle to a file that must not exist yet, with mode 0600, and return its parts' names.
 
-    ``log``: a file that the service's log was written to; else systemd's journal is asked. Raises
-    MjwatchError.
+    ``log`` is a file with the service's log; without it, systemd's journal is read. Raise MjwatchError.
     """
     redaction = Redaction(_secrets(config, environ))
     parts = {name: _redacted(text, redaction) for name, text in _parts(config, job, log, environ)}
@@ -74,7 +73,7 @@ def make_bundle(
             for name, text in parts.items():
                 bundle.writestr(f"mjwatch-{job.id}/{name}", text)
     except OSError as error:
-        raise MjwatchError(f"{target} can't be written: {error.strerror}", "give another --out") from error
+        raise MjwatchError(f"{target} can't be written: {error.strerror}", "choose another --out") from error
     return list(parts)
 
 
@@ -95,7 +94,7 @@ def _parts(
 
 
 def _secrets(config: Config, environ: Mapping[str, str]) -> list[str]:
-    """All that must not be in it, by value."""
+    """Return all values that must not be in the bundle."""
     found = [config.notify.webhook, config.discord.proxy, environ.get("MJWATCH_TOKEN", "").strip()]
     try:
         found.append(load_keys(config, environ).token.reveal())
@@ -120,23 +119,23 @@ def _read(path: Path) -> str:
 
 
 def _lines_about(job_id: str, log: Path) -> str:
-    """The lines of a log file that name the job, with what is indented below them."""
+    """Return the lines of a log file that name the job, with the indented lines below them."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - LOG_TAIL))
             text = file.read().decode("utf-8", "replace")
     except OSError as error:
-        raise MjwatchError(f"{log} can't be read: {error.strerror}", "check its name") from error
-    lines, about = [], False
+        raise MjwatchError(f"{log} can't be read: {error.strerror}", "check the file's name") from error
+    lines, is_about_job = [], False
     for line in text.splitlines(keepends=True):
-        about = job_id in line or (about and line.startswith("    "))
-        if about:
+        is_about_job = job_id in line or (is_about_job and line.startswith("    "))
+        if is_about_job:
             lines.append(line)
     return "".join(lines)
 
 
 def _from_systemd(job_id: str) -> str:
-    """What systemd's journal has of the job, for this user to see; nothing where there is none."""
+    """Return the job's lines in systemd's journal that this user may see; "" if there are none."""
     program = shutil.which("journalctl")
     if program is None:
         return ""
@@ -146,7 +145,7 @@ def _from_systemd(job_id: str) -> str:
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=JOURNALCTL_PATIENCE,
+            timeout=JOURNALCTL_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -161,12 +160,12 @@ def _versions() -> dict[str, str]:
 
 
 def _libraries() -> list[str]:
-    """What the program needs, by the names of its package's metadata."""
+    """Return the names of the libraries that mjwatch needs, from its package's metadata."""
     try:
-        wanted = requires("mjwatch") or []
+        requirements = requires("mjwatch") or []
     except PackageNotFoundError:
         return []
-    needed = (line for line in wanted if "extra ==" not in line)
+    needed = (line for line in requirements if "extra ==" not in line)
     return [found[0] for line in needed if (found := _DISTRIBUTION.match(line))]
 
 

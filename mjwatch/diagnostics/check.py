@@ -1,4 +1,4 @@
-"""Checks whether everything is in place, and names the cure for what is not; prints and changes nothing."""
+"""All checks of an installation, in order. They print nothing and change nothing."""
 
 from __future__ import annotations
 
@@ -46,16 +46,18 @@ def run_checks(
     inotify: Path = probe.INOTIFY,
     running: Config | None = None,
 ) -> list[CheckResult]:
-    """Check configuration, keys, folders and, where Discord can be reached, what it makes of them.
+    """Check configuration, keys, folders and, if Discord can be reached, its answers.
 
-    ``connect`` makes the API for these keys, without a request yet. ``running``: the configuration that the
-    one at ``config_path`` is to replace.
+    ``connect`` returns the API for the keys and makes no request yet. ``running`` is the configuration that
+    the one at ``config_path`` would replace.
     """
     try:
         config = Config.load(config_path, environ=environ)
     except ConfigError as error:
-        later = [skipped(name, "the configuration is not usable") for name in ("keys", "folders", *ONLINE)]
-        return [*failed_lines("configuration", error), *later]
+        skipped_checks = [
+            skipped(name, "the configuration is not usable") for name in ("keys", "folders", *ONLINE)
+        ]
+        return [*failed_lines("configuration", error), *skipped_checks]
     results = [ok("configuration", str(config.source))]
     if running is not None:
         results.append(_changes(running, config))
@@ -72,18 +74,18 @@ def run_checks(
 
 
 def _changes(before: Config, after: Config) -> CheckResult:
-    """What a restart with the other configuration would change; values may be secret, so none is shown."""
+    """Return the settings that a restart would change, without their values, which may be secret."""
     changed = [
         f"[{name}] {key}"
         for name in SECTIONS
         for key, value in asdict(getattr(after, name)).items()
         if value != asdict(getattr(before, name))[key]
     ]
-    detail = ", ".join(changed) or "none"
+    detail = f"{', '.join(changed) or 'none'}, compared with {before.source}"
     if before.state.path != after.state.path:
-        hint = f"move what is in {before.state.path} there first: jobs that wait stay behind otherwise"
-        return warn("changes", f"{detail}, against {before.source}", hint)
-    return ok("changes", f"{detail}, against {before.source}")
+        hint = f"move the content of {before.state.path} there first; otherwise waiting jobs stay behind"
+        return warn("changes", detail, hint)
+    return ok("changes", detail)
 
 
 def _keys_found(config: Config, keys: Keys) -> CheckResult:
@@ -100,33 +102,33 @@ def _keys_found(config: Config, keys: Keys) -> CheckResult:
 
 
 def _credential(config: Config, environ: Mapping[str, str]) -> CheckResult:
-    """Whether systemd hands the token over, where it hands over anything."""
-    given = environ.get("CREDENTIALS_DIRECTORY")
-    if not given:
-        return skipped("credential", "not started by systemd, which can hand over the token")
+    """Check that systemd passes the token, if it passes credentials."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return skipped("credential", "not started by systemd, which can pass the token as a credential")
     try:
         found = origins(config.keys.path, environ)
     except ConfigError as error:
         return fail("credential", error.message, error.hint)
-    handed = [name for name, place in found.items() if place.startswith(given)]
-    if "token" not in handed:
-        hint = "LoadCredential=authToken.key:... in the unit; `mjwatch service print` shows it"
-        return warn("credential", "systemd hands over no token", hint)
-    return ok("credential", f"systemd hands over {', '.join(handed)}")
+    passed = [name for name, origin in found.items() if origin.startswith(folder)]
+    if "token" not in passed:
+        hint = "add LoadCredential=authToken.key:... to the unit; `mjwatch service print` shows the line"
+        return warn("credential", "systemd passes no token", hint)
+    return ok("credential", f"systemd passes {', '.join(passed)}")
 
 
 def _notify(config: Config, environ: Mapping[str, str]) -> Iterator[CheckResult]:
-    """Whether the program in [notify] is there. The web address is not called: that would be news."""
+    """Check that the program in [notify] exists. The web address is not called: it would be notified."""
     notify = config.notify
     if notify.exec:
         program = notify.exec[0]
         if shutil.which(program, path=environ.get("PATH")) is None:
             yield fail(
                 "notify",
-                f"{program} is not there, or may not be run",
-                f"give its path in [notify] of {config.source}, and make it executable",
+                f"{program} does not exist, or is not executable",
+                f"give the program's path in [notify] of {config.source}, and make it executable",
             )
             return
-    told = [*notify.exec[:1], *([host_of(notify.webhook)] if notify.webhook else [])]
-    if told:
-        yield ok("notify", f"{', '.join(notify.on) or 'nothing'} will be told to {' and '.join(told)}")
+    targets = [*notify.exec[:1], *([host_of(notify.webhook)] if notify.webhook else [])]
+    if targets:
+        yield ok("notify", f"{', '.join(notify.on) or 'nothing'} will be reported to {' and '.join(targets)}")

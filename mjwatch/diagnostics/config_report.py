@@ -1,7 +1,4 @@
-"""The configuration as it may be shown: each value with where it comes from, and no secret.
-
-Where in the configuration file each setting stands.
-"""
+"""The configuration for people: each value with its origin, and without secrets."""
 
 from __future__ import annotations
 
@@ -24,51 +21,51 @@ NOT_SHOWN = "(set, not shown)"
 
 
 def settings_of(
-    found: Config, environ: Mapping[str, str] = os.environ
+    config: Config, environ: Mapping[str, str] = os.environ
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Value and origin of each setting, by section and key; what may be secret is not shown."""
-    lines = lines_of_settings(found.source.read_text(encoding="utf-8-sig"))
+    """Return value and origin of each setting, by section and key; values that may be secret are hidden."""
+    lines = lines_of_settings(config.source.read_text(encoding="utf-8-sig"))
     return {
         name: {
-            key: {"value": value, "from": _origin(found, name, key, lines, environ)}
-            for key, value in _values(getattr(found, name))
+            key: {"value": value, "from": _origin(config, name, key, lines, environ)}
+            for key, value in _values(getattr(config, name))
         }
         for name in SECTIONS
     }
 
 
 def _values(section: Any) -> Iterator[tuple[str, Any]]:
-    for one in fields(section):
-        value = getattr(section, one.name)
-        if value and not one.repr:  # what no error shows either
+    for field in fields(section):
+        value = getattr(section, field.name)
+        if value and not field.repr:  # errors don't show it either
             value = NOT_SHOWN
-        yield one.name, list(value) if isinstance(value, tuple) else value
+        yield field.name, list(value) if isinstance(value, tuple) else value
 
 
 def _origin(
-    found: Config, name: str, key: str, lines: Mapping[tuple[str, str], int], environ: Mapping[str, str]
+    config: Config, name: str, key: str, lines: Mapping[tuple[str, str], int], environ: Mapping[str, str]
 ) -> str:
     line = lines.get((name, key)) or lines.get((name, ""))
     if line:
-        return f"{found.source}:{line}"
+        return f"{config.source}:{line}"
     if (name, key) == ("state", "path") and environ.get("STATE_DIRECTORY"):
         return "STATE_DIRECTORY"
     return "default"
 
 
-def keys_of(found: Config, environ: Mapping[str, str] = os.environ) -> dict[str, dict[str, str | None]]:
-    """Where each key comes from; a token's value is shown to nobody, the ids are no secret."""
+def keys_of(config: Config, environ: Mapping[str, str] = os.environ) -> dict[str, dict[str, str | None]]:
+    """Return value and origin of each key; the token's value is hidden, the ids are not secret."""
     try:
-        places = origins(found.keys.path, environ)
+        found = origins(config.keys.path, environ)
     except ConfigError as error:
         return {"token": {"value": None, "from": str(error)}}
     try:
-        keys = load_keys(found, environ)
+        keys = load_keys(config, environ)
         ids = {"guild_id": keys.guild_id or "@me", "channel_id": keys.channel_id}
     except ConfigError:
-        ids = {}  # `mjwatch check` says what is wrong with them
-    shown = {"token": NOT_SHOWN if places["token"] else None, **ids}
-    return {name: {"value": shown.get(name), "from": place or "nowhere"} for name, place in places.items()}
+        ids = {}  # `mjwatch check` reports what is wrong with them
+    shown = {"token": NOT_SHOWN if found["token"] else None, **ids}
+    return {name: {"value": shown.get(name), "from": origin or "nowhere"} for name, origin in found.items()}
 
 
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+)\s*\]")
@@ -76,10 +73,10 @@ _KEY = re.compile(r"\s*([A-Za-z0-9_\"'-]+)\s*(?:\.\s*([A-Za-z0-9_\"'-]+)\s*)?=")
 
 
 def lines_of_settings(text: str) -> dict[tuple[str, str], int]:
-    """The line, from 1, of each section's key; ``(section, "")`` is a section that stands on one line.
+    """Return the line, from 1, of each section's key; ``(section, "")`` is a section on one line.
 
-    Finds what is written plainly: a section's header and a key a line, or a dotted key. Of a key that seems
-    to stand in several places, as within a long text, it is the first.
+    It finds plain notation: a section's header and one key on each line, or a dotted key. If a key seems
+    to be on several lines, such as within a long text, the first one counts.
     """
     found: dict[tuple[str, str], int] = {}
     section = ""

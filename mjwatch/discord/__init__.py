@@ -1,4 +1,4 @@
 """Discord: the protocol and the gateway session (pure), WebSocket, HTTP, downloads and uploads.
 
-What Midjourney says in it is read in midjourney/.
+The package midjourney reads what the bot says in it.
 """

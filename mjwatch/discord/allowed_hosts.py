@@ -1,4 +1,4 @@
-"""Where things may be sent: the hosts that may see the token, and those that pictures may come from."""
+"""The hosts that may receive the token, and the hosts from which pictures may come."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 
 
 def token_may_go_to(url: str, allow_hosts: Collection[str] = ()) -> bool:
-    """Whether a request that carries the token may go to this URL.
+    """Return whether a request that carries the token may go to this URL.
 
-    Allowed are ``https://discord.com``, ``wss`` hosts under discord.gg, this machine (plain ``http`` and
-    ``ws`` too: that is where a simulator lives), and over ``https`` and ``wss`` the hosts in ``allow_hosts``,
-    each given as ``host`` or ``host:port``.
+    Allowed are ``https://discord.com``, ``wss`` hosts under discord.gg, this machine (also over plain
+    ``http`` and ``ws``, because the simulator runs there), and over ``https`` and ``wss`` the hosts in
+    ``allow_hosts``, each given as ``host`` or ``host:port``.
     """
     parts = _split(url)
     if parts is None:
@@ -34,7 +34,7 @@ def token_may_go_to(url: str, allow_hosts: Collection[str] = ()) -> bool:
 
 
 def picture_may_come_from(url: str, hosts: Collection[str]) -> bool:
-    """Whether to fetch from this URL: a listed host (or ``host:port``), and TLS unless it is this machine."""
+    """Return whether the URL has a listed host (or ``host:port``), and TLS unless it is this machine."""
     parts = _split(url)
     if parts is None or parts.scheme not in ("https", "http"):
         return False
@@ -42,27 +42,27 @@ def picture_may_come_from(url: str, hosts: Collection[str]) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL names this machine: 127.0.0.0/8, ::1 or localhost."""
+    """Return whether the URL names this machine: 127.0.0.0/8, ::1 or localhost."""
     parts = _split(url)
     return parts is not None and is_this_machine(parts.hostname or "")
 
 
 def host_of(url: str) -> str:
-    """The host of a URL for a message to a person: never its path, query or credentials."""
+    """Return the host of a URL for a message to a person: never its path, query or credentials."""
     parts = _split(url)
     return (parts.hostname or "?") if parts else "?"
 
 
 def _split(url: str) -> SplitResult | None:
-    """The URL's parts; None for one that two parsers could read differently, or that holds credentials."""
+    """Return the URL's parts; None if two parsers could read it differently, or if it has credentials."""
     if any(char <= " " or char in "\\\x7f" for char in url):
         return None
     try:
         parts = urlsplit(url)
-        port_is_sane = parts.port is None or parts.port > 0
+        port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
         return None
-    usable = port_is_sane and parts.scheme in _DEFAULT_PORTS and "@" not in parts.netloc
+    usable = port_is_valid and parts.scheme in _DEFAULT_PORTS and "@" not in parts.netloc
     return parts if usable and parts.hostname else None
 
 

@@ -1,6 +1,7 @@
-"""Downloads pictures from Discord's CDN: whole, bounded in size and time, and without the token.
+"""Downloads from Discord's CDN and uploads to Discord; the token is never sent to these hosts.
 
-Brings local images to Discord: an upload slot, the bytes, and for a link a message that holds them.
+A download is complete, or fails, and is limited in size and time. An upload needs a slot, the bytes, and, to
+get a link, a message that contains the files.
 """
 
 from __future__ import annotations
@@ -24,10 +25,17 @@ if TYPE_CHECKING:
 
 
 LARGEST_PICTURE = 64 * 1024 * 1024
+"""Bytes of a download."""
+
+UPLOAD_HOSTS = ("discord-attachments-uploads-prd.storage.googleapis.com",)
+"""The hosts of Discord's upload slots (recorded by peers 2023 to 2026)."""
+
+LARGEST_IMAGE = 10 * 1024 * 1024
+"""Bytes that an account without Nitro may upload as one file (discord-userdoccers, "Uploading Files")."""
 
 
 class CDN:
-    """Fetches from the listed hosts only; its session never knew the token. Usable from any thread."""
+    """Downloads from the listed hosts only, without having the token. Usable from any thread."""
 
     def __init__(
         self,
@@ -39,7 +47,7 @@ class CDN:
         max_bytes: int = LARGEST_PICTURE,
         deadline: float = 120.0,
     ) -> None:
-        """``deadline`` is in seconds for a whole download, ``timeout`` for its steps."""
+        """``deadline`` is the seconds for a whole download, ``timeout`` those for its steps."""
         self._hosts = tuple(hosts)
         self._max_bytes = max_bytes
         self._deadline = deadline
@@ -53,27 +61,27 @@ class CDN:
         self._transport.close()
 
     def fetch(self, url: str, size: int | None = None) -> bytes:
-        """The bytes behind the URL, of which ``size`` are expected if given.
+        """Return the bytes at the URL; there must be ``size`` of them, if it is given.
 
-        Raises DownloadError; ``gone`` where a newly signed URL is needed (403, 404).
+        Raise DownloadError, with ``gone`` set if a newly signed URL is needed (403, 404).
         """
         host = host_of(url)
         if not picture_may_come_from(url, self._hosts):
-            raise DownloadError(f"pictures are not fetched from {host}", "see [discord] cdn_hosts")
+            raise DownloadError(f"pictures are not downloaded from {host}", "see [discord] cdn_hosts")
         try:
-            # What is compressed on the way has no length that could be checked.
+            # A compressed body has no length that could be checked.
             response = self._transport.send("GET", url, headers={"Accept-Encoding": "identity"})
             with response:
                 _check_answer(response, host)
-                sum_up = hashlib.md5(usedforsecurity=False)
+                md5 = hashlib.md5(usedforsecurity=False)
                 data = self._transport.read_body(
-                    response, limit=self._max_bytes, seconds=self._deadline, seen=sum_up.update
+                    response, limit=self._max_bytes, seconds=self._deadline, on_piece=md5.update
                 )
         except DownloadError:
             raise
         except WireError as error:
             raise DownloadError(f"a download from {host} failed: {error}") from None
-        _check_whole(data, response, size, sum_up.digest())
+        _check_whole(data, response, size, md5.digest())
         return data
 
 
@@ -82,25 +90,25 @@ def _check_answer(response: Response, host: str) -> None:
     if status in (403, 404):
         raise DownloadError(f"{host} no longer has the picture at this address (HTTP {status})", gone=True)
     if status != 200:
-        raise DownloadError(f"{host} answers a download with HTTP {status}")
+        raise DownloadError(f"{host} answered a download with HTTP {status}")
 
 
 def _check_whole(data: bytes, response: Response, size: int | None, md5: bytes) -> None:
-    """Length and, where the CDN tells it, MD5 (Google Cloud Storage's ``X-Goog-Hash``) must agree."""
+    """Raise DownloadError unless length and, if given, MD5 match (Google Cloud Storage's ``X-Goog-Hash``)."""
     if not data:
         raise DownloadError("a download is empty")
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise DownloadError("a download is compressed although it was not to be")
-    told = response.headers.get("Content-Length", "")
-    for length in (size, int(told) if told.isdecimal() else None):
+        raise DownloadError("a download is compressed, although mjwatch asked for plain bytes")
+    header = response.headers.get("Content-Length", "")
+    for length in (size, int(header) if header.isdecimal() else None):
         if length is not None and length != len(data):
-            raise DownloadError(f"a download has {len(data)} bytes and should have {length}")
-    told_md5 = _told_md5(response.headers.get("X-Goog-Hash", ""))
-    if told_md5 and told_md5 != md5:
-        raise DownloadError("a download does not have the checksum that was told")
+            raise DownloadError(f"a download has {len(data)} bytes instead of {length}")
+    expected_md5 = _md5_of_header(response.headers.get("X-Goog-Hash", ""))
+    if expected_md5 and expected_md5 != md5:
+        raise DownloadError("a download does not have the announced checksum")
 
 
-def _told_md5(header: str) -> bytes | None:
+def _md5_of_header(header: str) -> bytes | None:
     for part in header.split(","):
         name, _, value = part.strip().partition("=")
         if name == "md5":
@@ -111,15 +119,8 @@ def _told_md5(header: str) -> bytes | None:
     return None
 
 
-UPLOAD_HOSTS = ("discord-attachments-uploads-prd.storage.googleapis.com",)
-"""Where Discord's upload slots are (recorded by peers 2023 to 2026)."""
-
-LARGEST_IMAGE = 10 * 1024 * 1024
-"""Bytes that an account without Nitro may upload as one file (discord-userdoccers, "Uploading Files")."""
-
-
 class AttachmentUploads:
-    """Uploads for one account. The session that sends the bytes never knew the token."""
+    """Uploads files for one account; the HTTP session that sends the bytes does not have the token."""
 
     def __init__(
         self,
@@ -131,7 +132,7 @@ class AttachmentUploads:
         timeout: Timeout = (10.0, 60.0),
         clock: Callable[[], float],
     ) -> None:
-        """``hosts``: where slots may be, this machine aside; ``clock`` gives seconds since 1970."""
+        """``hosts`` may have slots, and this machine may; ``clock`` returns seconds since 1970."""
         self._rest = rest
         self._hosts = tuple(hosts)
         self._clock = clock
@@ -142,9 +143,9 @@ class AttachmentUploads:
         self._transport.close()
 
     def upload(self, channel_id: str, images: Mapping[str, bytes]) -> list[UploadedImage]:
-        """Put these files, by name, into slots of the channel; commands may refer to them then.
+        """Put these files, by name, into slots of the channel; commands can refer to them then.
 
-        Nothing that costs anything has happened by it, so it may be repeated. Raises WireError.
+        It may be repeated, because it costs nothing on the account. Raise WireError.
         """
         if not images:
             return []
@@ -156,15 +157,16 @@ class AttachmentUploads:
         return uploaded
 
     def link(self, channel_id: str, uploaded: Sequence[UploadedImage], nonce: str) -> list[UploadedImage]:
-        """Post uploaded files as one message, whose attachments then have links.
+        """Post uploaded files as one message, and return them with the links of its attachments.
 
-        That is what a person does by hand to use a picture of their own in a prompt. UnansweredError: the
-        message may stand there all the same; with the same nonce Discord takes it for the same, for a while.
+        People do the same by hand to use a picture of their own in a prompt. After an UnansweredError the
+        message may exist. If it is posted again with the same nonce, Discord takes it for the same message,
+        for a while.
         """
         message = self._rest.post_files(channel_id, uploaded, nonce)
         links = [_link(attachment) for attachment in message.get("attachments", ())]
         if len(links) != len(uploaded):
-            raise UnansweredError("Discord's answer to an upload names other files than were sent")
+            raise UnansweredError("Discord's answer to an upload names other files than those sent")
         return [replace(image, url=link) for image, link in zip(uploaded, links, strict=True)]
 
     def _put(self, url: str, data: bytes) -> None:
@@ -173,7 +175,7 @@ class AttachmentUploads:
                 Refusal(
                     RefusalClass.CONFIG,
                     None,
-                    f"Discord wants pictures uploaded to {host_of(url)}, which is not known as its host",
+                    f"Discord asks to upload to {host_of(url)}, which is not a known host of Discord",
                 )
             )
         response = self._transport.send(
@@ -181,7 +183,7 @@ class AttachmentUploads:
         )
         self._transport.release(response)
         if not 200 <= response.status_code < 300:
-            raise UnansweredError(f"{host_of(url)} answers an upload with HTTP {response.status_code}")
+            raise UnansweredError(f"{host_of(url)} answered an upload with HTTP {response.status_code}")
 
 
 def _link(attachment: Any) -> str:

@@ -1,4 +1,4 @@
-"""The gateway's thread: connects, carries messages between the wire and the session, and connects again."""
+"""The gateway thread: connects, carries messages between WebSocket and session, and reconnects."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LONGEST_SLEEP = 15.0
-"""Seconds; so that a suspend is noticed soon after it ends, whatever the next deadline is."""
+LONGEST_WAIT = 15.0
+"""Seconds, so that a suspend is noticed soon after its end, whatever the next deadline is."""
 SUSPEND_JUMP = 60.0
-"""Seconds that the wall clock runs ahead of the monotonic one in a suspend worth a new connection."""
-STOP_PATIENCE = 2.0
-"""Seconds for the thread to say goodbye before its connection is cut; then as many to end."""
+"""Seconds by which a suspend that needs a new connection puts the wall clock ahead of the monotonic one."""
+STOP_TIMEOUT = 2.0
+"""Seconds for the thread to close its connection before it is aborted; then as many to end."""
 LONGEST_ROUND = 180.0
-"""Seconds that no connecting takes, over slow name servers and proxies either, and no round of reading."""
+"""Seconds that connecting, even over slow name servers and proxies, and a round of reading never take."""
 
 
 class SuspendWatch:
-    """Notices that the machine slept: the wall clock went on, Linux's monotonic clock stood still."""
+    """Notices that the machine was suspended: the wall clock went on, Linux's monotonic clock did not."""
 
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._clock = clock
@@ -43,7 +43,7 @@ class SuspendWatch:
         self._offset = wall() - clock()
 
     def jumped(self) -> bool:
-        """Whether the clocks have come apart since the last call. Slow drift does not count."""
+        """Return whether the clocks differ more than at the last call. Slow drift does not count."""
         before, self._offset = self._offset, self._wall() - self._clock()
         return self._offset - before > SUSPEND_JUMP
 
@@ -51,8 +51,8 @@ class SuspendWatch:
 class WebsocketConnection:
     """Keeps a gateway session connected from a thread named "gateway".
 
-    ``put`` is called from that thread with each event. ``proxy`` is an ``http://`` URL, or empty for the
-    environment's; one of another kind raises ConfigError.
+    That thread calls ``put`` with each event. ``proxy`` is an ``http://`` URL, or empty for the
+    environment's; a proxy of another kind raises ConfigError.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class WebsocketConnection:
         self._stopping = threading.Event()
         self._stop_code: int = RESUMABLE_CLOSE
         self._gave_up = False
-        self._pulse = Liveness(LONGEST_ROUND)
-        self._wire: WebSocketClient | None = None
+        self._liveness = Liveness(LONGEST_ROUND)
+        self._websocket: WebSocketClient | None = None
         self._waker: socket.socket | None = None
         self._subscriptions: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._probing = threading.Event()
-        self._waker_lock = threading.Lock()  # keeps stop() off a waker that the thread is closing
+        self._waker_lock = threading.Lock()  # keeps stop() from using a waker that the thread closes
 
     def __repr__(self) -> str:
         state = "connected" if self.connected else "running" if self.alive else "stopped"
@@ -92,16 +92,16 @@ class WebsocketConnection:
 
     @property
     def healthy(self) -> bool:
-        """Whether the thread goes on, or has ended because the gateway won't let this account in."""
-        return (self.alive or self._gave_up) and not self._pulse.stalled
+        """Whether the thread works, or has ended because the gateway rejects this account."""
+        return (self.alive or self._gave_up) and not self._liveness.stalled
 
     @property
     def connected(self) -> bool:
-        """Whether the session is up: READY or RESUMED has come, and the connection stands."""
+        """Whether the session is up: READY or RESUMED has arrived, and the connection is open."""
         return self.alive and self._session.phase is Phase.UP
 
     def start(self) -> None:
-        """Start the thread; does nothing while it runs."""
+        """Start the thread; do nothing while it runs."""
         if self.alive:
             return
         self._stopping.clear()
@@ -110,25 +110,25 @@ class WebsocketConnection:
         self._thread.start()
 
     def stop(self, resumable: bool) -> None:
-        """End the thread within seconds; call it from another. ``resumable`` keeps the session for later."""
+        """End the thread within seconds; from another thread. ``resumable`` keeps the session for later."""
         self._stop_code = RESUMABLE_CLOSE if resumable else CloseCode.NORMAL
         self._stopping.set()
         self._wake()
-        thread, wire = self._thread, self._wire
+        thread, websocket = self._thread, self._websocket
         if thread is None or thread is threading.current_thread():
             return
-        thread.join(STOP_PATIENCE)
-        if thread.is_alive() and wire is not None:
-            wire.abort()
-            thread.join(STOP_PATIENCE)
+        thread.join(STOP_TIMEOUT)
+        if thread.is_alive() and websocket is not None:
+            websocket.abort()
+            thread.join(STOP_TIMEOUT)
 
     def subscribe(self, guild_id: str, channel_id: str) -> None:
-        """Ask for the channel's messages, now and after each new IDENTIFY; from any thread."""
+        """Ask for the channel's messages, now and after each new IDENTIFY; called by any thread."""
         self._subscriptions.put((guild_id, channel_id))
         self._wake()
 
     def probe(self) -> None:
-        """Have the gateway show that it is there: GatewayAlive follows; from any thread."""
+        """Ask the gateway for a sign of life, which arrives as GatewayAlive; called by any thread."""
         self._probing.set()
         self._wake()
 
@@ -149,9 +149,9 @@ class WebsocketConnection:
 
     def _keep_connected(self, sleeper: socket.socket) -> None:
         while not self._stopping.is_set():
-            with self._pulse:
+            with self._liveness:
                 verdict = self._one_connection(sleeper)
-            self._hand_over()
+            self._put_events()
             if isinstance(verdict, GiveUp):
                 log.error("gateway: %s", verdict.reason)
                 self._gave_up = True
@@ -161,15 +161,17 @@ class WebsocketConnection:
                 self._stopping.wait(verdict.delay)
 
     def _one_connection(self, sleeper: socket.socket) -> Reconnect | GiveUp | None:
-        """Connect and serve until the connection ends (a verdict) or we are to stop (None)."""
+        """Connect and serve. Return a verdict at the connection's end, None at the thread's end."""
         try:
-            wire = self._wire = WebSocketClient(self._session.url(), waker=sleeper, proxy=self._proxy)
+            websocket = self._websocket = WebSocketClient(
+                self._session.url(), waker=sleeper, proxy=self._proxy
+            )
             try:
                 self._session.connected(self._clock())
-                self._serve(wire)
+                self._serve(websocket)
             finally:
-                wire.close(self._stop_code if self._stopping.is_set() else RESUMABLE_CLOSE)
-                self._wire = None
+                websocket.close(self._stop_code if self._stopping.is_set() else RESUMABLE_CLOSE)
+                self._websocket = None
         except ConnectionLostError as lost:
             return self._session.closed(lost.code, self._clock(), reason=lost.reason, wait=lost.wait)
         except Exception as error:
@@ -177,37 +179,37 @@ class WebsocketConnection:
             return self._session.closed(None, self._clock(), reason=f"internal error: {type(error).__name__}")
         return None
 
-    def _serve(self, wire: WebSocketClient) -> None:
-        """Carry messages until we are to stop. Raises LostError when the connection ends or has to."""
+    def _serve(self, websocket: WebSocketClient) -> None:
+        """Carry messages until the thread is to stop. Raise ConnectionLostError when the connection ends."""
         suspend = SuspendWatch(self._clock, self._wall)
         session = self._session
         while not self._stopping.is_set():
-            self._pulse.beat()
+            self._liveness.beat()
             while not self._subscriptions.empty():
                 session.subscribe(*self._subscriptions.get_nowait())
             if self._probing.is_set():
                 self._probing.clear()
                 session.probe()
             for payload in session.payloads_to_send():
-                wire.send(encode(payload))
-            self._hand_over()
+                websocket.send(encode(payload))
+            self._put_events()
             if session.close_wanted:
                 raise ConnectionLostError(session.close_wanted)
-            patience = self._sleep_time()
-            readable = wire.wait(patience)
+            timeout = self._wait_time()
+            readable = websocket.wait(timeout)
             if suspend.jumped():
-                raise ConnectionLostError("the machine was asleep")
-            message = wire.read(patience) if readable else None
+                raise ConnectionLostError("the machine was suspended")
+            message = websocket.read(timeout) if readable else None
             if message is not None:
                 session.receive(message, self._clock())
             session.tick(self._clock())
 
-    def _sleep_time(self) -> float:
+    def _wait_time(self) -> float:
         deadline = self._session.next_deadline()
         if deadline is None:
-            return LONGEST_SLEEP
-        return min(LONGEST_SLEEP, max(0.0, deadline - self._clock()))
+            return LONGEST_WAIT
+        return min(LONGEST_WAIT, max(0.0, deadline - self._clock()))
 
-    def _hand_over(self) -> None:
+    def _put_events(self) -> None:
         for event in self._session.events_received():
             self._put(event)

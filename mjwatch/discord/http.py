@@ -1,10 +1,8 @@
-"""HTTP as mjwatch wants it: no redirects, no retries, no foreign credentials, bounded in size and time.
+"""HTTP without redirects, retries and other programs' credentials, limited in size and time.
 
-The exceptions of requests and urllib3 end here, sorted by how far a request got: ``NotReachedError`` as long
-as no connection stood, ``UnansweredError`` from the first byte sent. Their own texts are not used: they may
-hold headers, and with them the token.
-
-The way to a host: which proxy applies to a URL, and which certificates are trusted.
+The exceptions of requests and urllib3 end here. They become a ``NotReachedError`` if there was no connection
+yet, and an ``UnansweredError`` from the first byte sent. Their own texts are not used, because they may
+contain headers, and with them the token. The functions at the end choose proxy and certificates.
 """
 
 from __future__ import annotations
@@ -42,16 +40,16 @@ USER_AGENT = f"mjwatch/{__version__}"
 """Our own name; no browser's."""
 CHUNK = 256 * 1024
 LARGEST_ANSWER = 32 * 1024 * 1024
-"""Bytes of a JSON answer. The command index of a guild with many bots is the largest, a few MiB."""
+"""Bytes of a JSON answer. The largest is the command index of a guild with many bots, a few MiB."""
 IDLE_LIMIT = 15.0
-"""Seconds after which a kept connection is not used again: a reset on it would look unanswered."""
+"""Seconds after which an idle connection is not used again: a reset of it would look unanswered."""
 
 Timeout = tuple[float, float]
 """Seconds to connect, and seconds between two pieces of an answer."""
 
 
 class _PhasedHTTP(HTTPConnection):
-    """Raises one family of errors for all that fails before a request can be sent."""
+    """Raises one kind of error for everything that fails before a request can be sent."""
 
     def connect(self) -> None:
         try:
@@ -63,7 +61,7 @@ class _PhasedHTTP(HTTPConnection):
 
 
 class _PhasedHTTPS(HTTPSConnection):
-    """The same over TLS: proxy tunnel and handshake belong to connecting, which urllib3 does not tell."""
+    """The same over TLS: proxy tunnel and handshake belong to connecting, which urllib3 does not show."""
 
     def connect(self) -> None:
         try:
@@ -83,7 +81,7 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that tell the phases apart and trust what the gateway trusts.
+    """Connections that distinguish the phases and trust the same certificates as the gateway connection.
 
     requests turns urllib3's own retries off, so that no POST is ever repeated.
     """
@@ -98,7 +96,7 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave the certificates to the context, which would else load the same bundle again and again."""
+        """Leave the certificates to the context, so that the bundle is not loaded again and again."""
 
 
 def _use_phased_pools(manager: PoolManager) -> None:
@@ -106,7 +104,7 @@ def _use_phased_pools(manager: PoolManager) -> None:
 
 
 class _Credentials(requests.auth.AuthBase):
-    """The token, or nothing. Having one keeps requests from looking into ~/.netrc for another."""
+    """The token, or nothing. With an auth object, requests does not search ~/.netrc for credentials."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -121,25 +119,27 @@ class _Credentials(requests.auth.AuthBase):
 
 
 class Transport:
-    """One keep-alive session. ``token`` goes out raw as Authorization, as user accounts send it."""
+    """One keep-alive session. ``token`` is sent as it is in Authorization, as user accounts send it."""
 
     def __init__(
         self,
         *,
         token: str | None = None,
+        base_url: str = "",
         proxy: str = "",
         user_agent: str = USER_AGENT,
         timeout: Timeout = (10.0, 30.0),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``base_url`` is the address of all requests, if they go to one host."""
+        self._is_local = is_loopback(base_url) if base_url else None
         self._proxy = proxy
         self._timeout = timeout
         self._clock = clock
         self._used_at = clock()
         self._session = requests.Session()
-        self._session.trust_env = (
-            False  # proxies and certificates are ours to choose, and ~/.netrc is not read
-        )
+        # We choose proxies and certificates ourselves, and ~/.netrc is not read.
+        self._session.trust_env = False
         self._session.auth = _Credentials(token)
         self._session.headers["User-Agent"] = user_agent
         for scheme in ("https://", "http://"):
@@ -148,10 +148,11 @@ class Transport:
     def send(self, method: str, url: str, **options: Any) -> Response:
         """Send a request and return the answer with its body unread: close it, or use ``read_body``.
 
-        ``options`` are those of ``requests.request``. Raises NotReachedError and UnansweredError, and
+        ``options`` are those of ``requests.request``. Raise NotReachedError or UnansweredError, or
         ConfigError for a proxy of a kind that can't be used.
         """
-        proxy = proxy_for(url, self._proxy)
+        is_local = is_loopback(url) if self._is_local is None else self._is_local
+        proxy = None if is_local else _remote_proxy(url, self._proxy)
         self._drop_idle_connections()
         try:
             return self._session.request(
@@ -174,18 +175,18 @@ class Transport:
         *,
         limit: int = LARGEST_ANSWER,
         seconds: float = 60.0,
-        seen: Callable[[bytes], object] = lambda piece: None,
+        on_piece: Callable[[bytes], object] = lambda piece: None,
     ) -> bytes:
-        """The whole body. Raises UnansweredError where it breaks off, grows too large or takes too long.
+        """Return the whole body. Raise UnansweredError if it breaks off, grows too large or takes too long.
 
-        ``seen`` gets each piece of it while the next one is on its way.
+        ``on_piece`` is called with each piece while the next one is being received.
         """
         until = self._clock() + seconds
-        body = BytesIO()  # which gives its content away without a copy
+        body = BytesIO()  # returns its content without a copy
         with response:
             while piece := _next_piece(response):
                 body.write(piece)
-                seen(piece)
+                on_piece(piece)
                 if body.tell() > limit:
                     raise UnansweredError(f"an answer is larger than {limit} bytes")
                 if self._clock() > until:
@@ -193,7 +194,7 @@ class Transport:
         return body.getvalue()
 
     def release(self, response: Response) -> None:
-        """Keep the connection of an answer that has no body. What may still be wrong with it is not told."""
+        """Read an answer that has no body, to keep its connection. An error while reading is ignored."""
         with contextlib.suppress(UnansweredError):
             self.read_body(response, limit=0)
 
@@ -203,11 +204,11 @@ class Transport:
 
     def _drop_idle_connections(self) -> None:
         if self._clock() - self._used_at > IDLE_LIMIT:
-            self._session.close()  # only empties the pools: the session can be used on
+            self._session.close()  # only empties the pools; the session stays usable
 
 
 def _next_piece(response: Response) -> bytes:
-    """What has come in by now, so that a drip can't hold the reader for longer than one time-out."""
+    """Return what has arrived so far; a slow trickle can't hold the reader longer than one timeout."""
     try:
         return bytes(response.raw.read1(CHUNK, decode_content=True) or b"")
     except (HTTPError, OSError, http.client.HTTPException) as error:
@@ -215,10 +216,10 @@ def _next_piece(response: Response) -> bytes:
 
 
 def _translate(error: Exception, url: str) -> WireError:
-    """The same by phase; anything that is not surely before the first byte sent counts as unanswered."""
+    """Return our error for the phase; unless it is certain that nothing was sent, it is UnansweredError."""
     host = host_of(url)
-    if isinstance(error, ValueError):  # InvalidURL, InvalidHeader and their like
-        return NotReachedError(f"the request to {host} could not be made ({type(error).__name__})")
+    if isinstance(error, ValueError):  # InvalidURL, InvalidHeader and similar
+        return NotReachedError(f"the request to {host} could not be built ({type(error).__name__})")
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     if isinstance(reason, ConnectTimeoutError | ProxyError):
@@ -229,52 +230,55 @@ def _translate(error: Exception, url: str) -> WireError:
 
 
 def _why(error: BaseException) -> str:
-    """The innermost cause that has words which are safe to show."""
-    words = "it took too long"
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({seen.verify_message})"
-        if isinstance(seen, OSError) and seen.strerror:
-            words = seen.strerror
-        elif isinstance(seen, ssl.SSLError):
-            words = "no secure connection"
-        seen = seen.__cause__ or seen.__context__
-    return words
+    """Return the innermost cause whose text is safe to show."""
+    reason = "it took too long"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message})"
+        if isinstance(cause, OSError) and cause.strerror:
+            reason = cause.strerror
+        elif isinstance(cause, ssl.SSLError):
+            reason = "no secure connection"
+        cause = cause.__cause__ or cause.__context__
+    return reason
 
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def proxy_for(url: str, configured: str = "") -> str | None:
-    """The ``http://`` URL of the proxy for this URL, or None for a direct connection.
+    """Return the ``http://`` URL of the proxy for this URL, or None for a direct connection.
 
-    The configured one, else the environment's (``https_proxy``, ``http_proxy``, ``all_proxy``, ``no_proxy``).
-    This machine is always reached directly. Raises ConfigError for a proxy that is not an http one.
+    It is the configured proxy, or else the environment's (``https_proxy``, ``http_proxy``, ``all_proxy``,
+    ``no_proxy``). This machine is always reached directly. Raise ConfigError for a proxy that is not http.
     """
-    if is_loopback(url):
-        return None
+    return None if is_loopback(url) else _remote_proxy(url, configured)
+
+
+def _remote_proxy(url: str, configured: str) -> str | None:
+    """Return the proxy for a URL that is not on this machine."""
     proxy = configured or _environment_proxy(url)
     if not proxy:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if not _is_usable(proxy):
-        raise ConfigError("only http proxies can be used", "give it as http://host:port")
+        raise ConfigError("only http proxies can be used", "give the proxy as http://host:port")
     return proxy
 
 
 def ca_bundle() -> str:
-    """The file (or folder) with the certificates to trust: named in the environment, else certifi's."""
+    """Return the file (or folder) of trusted certificates: the environment's, or else certifi's."""
     named = (os.environ.get(name) for name in _CA_VARIABLES)
     return next((path for path in named if path), certifi.where())
 
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Verifies certificates and names, for HTTP and the gateway alike.
+    """Return the context that verifies certificates and names, for HTTP and the gateway.
 
-    Trusts the system's store beside ``ca_bundle``: a company's own authority may be in either. Raises
-    ConfigError where the environment names a bundle that can't be read.
+    It trusts the system's store beside ``ca_bundle``, because a company's own authority may be in either.
+    Raise ConfigError if the environment names a bundle that can't be read.
     """
     context = ssl.create_default_context()
     bundle = ca_bundle()
@@ -284,14 +288,14 @@ def tls_context() -> ssl.SSLContext:
         else:
             context.load_verify_locations(cafile=bundle)
     except OSError as error:
-        raise ConfigError(f"no certificates can be read from {bundle}", "see REQUESTS_CA_BUNDLE") from error
+        raise ConfigError(f"no certificates can be read from {bundle}", "check REQUESTS_CA_BUNDLE") from error
     return context
 
 
 def _environment_proxy(url: str) -> str:
-    if proxy_bypass(host_of(url)):
-        return ""
     proxies = getproxies()
+    if not proxies or proxy_bypass(host_of(url)):
+        return ""
     scheme = "https" if url.startswith(("https:", "wss:")) else "http"
     return proxies.get(scheme) or proxies.get("all") or ""
 

@@ -1,6 +1,6 @@
-"""What an HTTP answer of Discord means for the job that asked and for all others; pure.
+"""What an HTTP answer of Discord means for the job that asked and for all other jobs; pure.
 
-Decided by status and numeric code only: the messages beside them come in the account's language. Sources:
+Only status and numeric code count, because the messages are in the account's language. Sources:
 discord-userdoccers "Errors", "Rate Limits" and "Captcha handling"; answers to ``POST /interactions`` as
 recorded 2023-2026.
 """
@@ -11,64 +11,68 @@ import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
+from mjwatch.discord.json_values import object_of, objects_of
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 NOT_READY_WAIT = 5.0
-"""Seconds until an index that Discord is still building is worth another try, where it names none."""
+"""Seconds to wait for an index that Discord is still building, if Discord does not name a time."""
 
 _STALE_VERSION = "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION"
 _BUTTON_GONE = "COMPONENT_VALIDATION_FAILED"
 _INVALID_FORM: Final = 50035
 _UNKNOWN_MESSAGE: Final = 10008
 
-_WRONG_TOKEN = "Discord does not accept the token; put the account's current one into authToken.key"
+_WRONG_TOKEN = "Discord does not accept the token; put the account's current token into authToken.key"
 _BY_CODE: dict[int, tuple[RefusalClass, str]] = {
-    10002: (RefusalClass.CONFIG, "Discord knows no such application; check [midjourney] application_id"),
+    10002: (RefusalClass.CONFIG, "Discord does not know this application; check [midjourney] application_id"),
     10003: (
         RefusalClass.CONFIG,
-        "Discord knows no such channel; check the channel id, and the guild id with it",
+        "Discord does not know this channel; check the channel id and the guild id",
     ),
     10004: (
         RefusalClass.CONFIG,
-        "Discord knows no such guild, or the account is not in it; check the guild id",
+        "Discord does not know this guild, or the account is not in it; check the guild id",
     ),
     10005: (RefusalClass.CONFIG, "the Midjourney bot is not in this guild; invite it, or use another guild"),
-    10062: (RefusalClass.TRANSIENT, "the form has expired: Discord knows no such interaction any more"),
+    10062: (RefusalClass.TRANSIENT, "the form has expired: Discord no longer knows the interaction"),
     50001: (
         RefusalClass.CONFIG,
-        "the account has no access to this channel; check channel id and membership",
+        "the account has no access to this channel; check the channel id and the membership",
     ),
     50013: (RefusalClass.CONFIG, "the account may not use commands in this channel; ask the guild's owner"),
     40001: (RefusalClass.ACCOUNT, _WRONG_TOKEN),
     50014: (RefusalClass.ACCOUNT, _WRONG_TOKEN),
-    40002: (RefusalClass.ACCOUNT, "Discord wants the account verified; open Discord and follow what it asks"),
+    40002: (
+        RefusalClass.ACCOUNT,
+        "Discord asks to verify the account; open Discord and follow its instructions",
+    ),
     40333: (
         RefusalClass.ACCOUNT,
-        "Discord's edge blocked the request; open Discord, and look at proxy or VPN",
+        "Discord's edge blocked the request; open Discord, and check proxy or VPN",
     ),
     20016: (RefusalClass.RETRY, "the channel's slow mode is on"),
     20028: (RefusalClass.RETRY, "the channel has reached its limit of messages for now"),
-    40004: (RefusalClass.RETRY, "Discord has switched off sending for the moment"),
-    40006: (RefusalClass.RETRY, "Discord has switched off this feature for the moment"),
+    40004: (RefusalClass.RETRY, "Discord has disabled sending for the moment"),
+    40006: (RefusalClass.RETRY, "Discord has disabled this feature for the moment"),
     40043: (RefusalClass.RETRY, "Discord could not deliver the command to the bot"),
     130000: (RefusalClass.TRANSIENT, "Discord is overloaded"),
-    200000: (RefusalClass.MODERATION, "the guild's AutoMod objects to the words of this prompt"),
-    240000: (RefusalClass.MODERATION, "Discord's link filter objects to a link in this prompt"),
+    200000: (RefusalClass.MODERATION, "the guild's AutoMod rejects the text of this prompt"),
+    240000: (RefusalClass.MODERATION, "Discord's link filter rejects a link in this prompt"),
 }
 _NEEDS_A_PERSON = frozenset({RefusalClass.ACCOUNT, RefusalClass.CONFIG})
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: object) -> Refusal | None:
-    """What this answer refuses, or None where it is fine.
+    """Return the refusal that this answer means, or None if it is a success.
 
-    ``body`` is the answer's JSON, decoded or not, or whatever else came. A 5xx reads as transient; whether a
-    request that may not be repeated has been executed then is for the caller to doubt.
+    ``body`` is the answer's JSON, decoded or not, or anything else that arrived. A 5xx is transient;
+    the caller of a request that must not be repeated can't know then whether it was executed.
     """
     body = decoded(body)
-    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    fields = object_of(body)
     code = _number(fields.get("code"))
     if status == 202 and code is not None and 110_000 <= int(code) < 120_000:
         return _retry(headers, fields, "Discord is still preparing the answer", default=NOT_READY_WAIT)
@@ -90,7 +94,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: object) -> Refusa
 
 
 def decoded(body: object) -> object:
-    """The JSON in the text or bytes of an answer, None where there is none; anything else as it is."""
+    """Return the JSON in the text or bytes of an answer, None if there is none; other types unchanged."""
     if not isinstance(body, str | bytes):
         return body
     try:
@@ -106,32 +110,32 @@ def _by_code(status: int, code: int, headers: Mapping[str, str], fields: Mapping
         return _unknown_message(status)
     if code not in _BY_CODE:
         return None
-    cls, detail = _BY_CODE[code]
-    if cls is RefusalClass.RETRY:
+    kind, detail = _BY_CODE[code]
+    if kind is RefusalClass.RETRY:
         return _retry(headers, fields, detail)
-    return _refuse(cls, detail)
+    return _refuse(kind, detail)
 
 
 def _invalid_form(fields: Mapping[str, Any]) -> Refusal:
-    """50035: some field of the request is not as it should be; the inner codes say which and why."""
+    """Return the refusal for 50035: a field of the request is wrong; inner codes say which one and why."""
     faults = list(_faults(fields.get("errors"), ""))
     codes = {code for _, code in faults}
     if _STALE_VERSION in codes:
         return _refuse(RefusalClass.STALE_VERSION, "the command has a new version")
     if _BUTTON_GONE in codes:
         return _refuse(
-            RefusalClass.USER, "this button no longer works; read the message again for what it offers"
+            RefusalClass.USER, "this button no longer works; read the message again to see its buttons"
         )
     named = ", ".join(f"{path or 'request'}: {code}" for path, code in faults[:3]) or "no field named"
     return _refuse(
-        RefusalClass.USER, f"Discord takes the request for malformed ({named}); check the prompt's length"
+        RefusalClass.USER, f"Discord calls the request malformed ({named}); check the prompt's length"
     )
 
 
 def _faults(errors: object, path: str, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Where the ``_errors`` lists stand in the nested ``errors``, and the codes in them.
+    """Yield the path of each ``_errors`` list in the nested ``errors``, with each code in the list.
 
-    What stands in a list has its position for a name, as Discord writes it, or is really in a list.
+    Discord writes an item of a list under its position as a name, or in a real list.
     """
     if isinstance(errors, list):
         errors = {str(position): item for position, item in enumerate(errors)}
@@ -139,57 +143,58 @@ def _faults(errors: object, path: str, depth: int = 0) -> Iterator[tuple[str, st
         return
     for key, value in errors.items():
         if key == "_errors" and isinstance(value, list):
-            yield from ((path, _word(item.get("code"))) for item in value if isinstance(item, dict))
+            yield from ((path, _shown(item.get("code"))) for item in objects_of(value))
         else:
-            yield from _faults(value, f"{path}.{_word(key)}" if path else _word(key), depth + 1)
+            yield from _faults(value, f"{path}.{_shown(key)}" if path else _shown(key), depth + 1)
 
 
 def _unknown_message(status: int) -> Refusal:
-    """10008: on a 403 it is how Discord hides a block against abuse (discord-userdoccers, "Errors")."""
+    """Return the refusal for 10008; a 403 hides a block against abuse (discord-userdoccers, "Errors")."""
     if status == 403:
         return _refuse(
-            RefusalClass.ACCOUNT, "Discord blocks what the account sends; leave it alone for some hours"
+            RefusalClass.ACCOUNT,
+            "Discord blocks the messages of this account; do not use the account for some hours",
         )
-    return _refuse(RefusalClass.USER, "the message with this button is gone")
+    return _refuse(RefusalClass.USER, "the message with this button no longer exists")
 
 
 def _rate_limited(headers: Mapping[str, str], body: object) -> Refusal:
-    """429. Cloudflare answers without JSON; where it names no time, trying again makes it worse."""
+    """Return the refusal for 429. Cloudflare sends no JSON; without a time, a new try makes it worse."""
     if isinstance(body, dict):
         scope = _header(headers, "x-ratelimit-scope")
         everywhere = body.get("global") is True or scope == "global"
         who = (
             "for all requests"
             if everywhere
-            else "for everybody here"
+            else "shared with other users"
             if scope == "shared"
             else "for this request"
         )
         return _retry(headers, body, f"Discord's rate limit {who}")
     if _number(_header(headers, "retry-after")) is None:
         return _refuse(
-            RefusalClass.ACCOUNT, "Cloudflare has blocked this address for a while; wait an hour at least"
+            RefusalClass.ACCOUNT, "Cloudflare has blocked this address for a while; wait at least an hour"
         )
     return _retry(headers, {}, "Cloudflare's rate limit for this address")
 
 
 def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
-    """The answer has no code that we know."""
+    """Return the refusal for an answer without a code that we know."""
     about = f"HTTP {status}{suffix}"
     if status >= 500:
         return Refusal(
             RefusalClass.TRANSIENT,
             None,
-            f"Discord has trouble ({about})",
+            f"Discord has a server problem ({about})",
             retry_after=_retry_after(headers, {}),
         )
     if status == 403:
         return _refuse(
-            RefusalClass.ACCOUNT, f"Discord forbids it ({about}); open Discord and look what it says"
+            RefusalClass.ACCOUNT, f"Discord forbids the request ({about}); open Discord and read its message"
         )
     if status == 404:
         return _refuse(
-            RefusalClass.CONFIG, f"there is nothing at this address ({about}); check [discord] api_url"
+            RefusalClass.CONFIG, f"Discord has nothing at this address ({about}); check [discord] api_url"
         )
     if 300 <= status < 400:
         return _refuse(RefusalClass.CONFIG, f"redirects are not followed ({about}); check [discord] api_url")
@@ -198,8 +203,8 @@ def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
     return _refuse(None, f"Discord refuses the request ({about})")
 
 
-def _refuse(cls: RefusalClass | None, detail: str) -> Refusal:
-    return Refusal(cls, None, detail, needs_human=cls in _NEEDS_A_PERSON, token=detail == _WRONG_TOKEN)
+def _refuse(kind: RefusalClass | None, detail: str) -> Refusal:
+    return Refusal(kind, None, detail, needs_human=kind in _NEEDS_A_PERSON, token=detail == _WRONG_TOKEN)
 
 
 def _retry(
@@ -207,12 +212,12 @@ def _retry(
 ) -> Refusal:
     seconds = _retry_after(headers, fields)
     seconds = default if seconds is None else seconds
-    words = detail if seconds is None else f"{detail}; it asks to wait {seconds:.1f} s"
-    return Refusal(RefusalClass.RETRY, None, words, retry_after=seconds)
+    text = detail if seconds is None else f"{detail}; Discord asks to wait {seconds:.1f} s"
+    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds)
 
 
 def _retry_after(headers: Mapping[str, str], fields: Mapping[str, Any]) -> float | None:
-    """Seconds to wait. The body is finer, but Cloudflare gives milliseconds there: the header tells."""
+    """Return the seconds to wait. The body is finer, but Cloudflare's is in ms; the header shows which."""
     in_header = _number(_header(headers, "retry-after"))
     in_body = _number(fields.get("retry_after"))
     if in_body is None:
@@ -227,7 +232,7 @@ def _header(headers: Mapping[str, str], name: str) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    """A finite number that is not negative, also from its text; None for anything else."""
+    """Return a finite number that is not negative, also from its text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -237,6 +242,6 @@ def _number(value: object) -> float | None:
     return number if isfinite(number) and number >= 0 else None
 
 
-def _word(value: object) -> str:
-    """A code or field name of the answer, made safe to show."""
+def _shown(value: object) -> str:
+    """Return a code or field name of the answer, made safe to show."""
     return "".join(char for char in str(value)[:60] if char.isprintable())

@@ -1,6 +1,6 @@
-"""What a gateway session sends and what READY tells it, as plain data; pure.
+"""What a gateway session sends and what READY contains, as plain data, and its decompression; pure.
 
-Undoes zlib-stream, the transport compression of the gateway: one stream for a whole connection.
+The gateway's transport compression is zlib-stream: one stream for a whole connection.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.discord.json_values import id_of, object_of, objects_of, text_of
 from mjwatch.discord.protocol import Opcode
 
 if TYPE_CHECKING:
@@ -24,22 +25,23 @@ NO_AFFINE_USER_IDS = 1 << 1
 DEBOUNCE_MESSAGE_REACTIONS = 1 << 13
 
 CAPABILITIES = LAZY_USER_NOTES | NO_AFFINE_USER_IDS | DEBOUNCE_MESSAGE_REACTIONS
-"""Capabilities that only take away what we never read: notes and affinities in READY, single reactions.
+"""Capabilities that only remove data that we never read: notes and affinities in READY, single reactions.
 
-Left off on purpose: AUTH_TOKEN_REFRESH (bit 8), with which READY may replace the token and a client that does
-not store the new one loses its login; the DEDUPE bits (4, 5), which spread users over several events. The sum
-is no official client's, and is not meant to look like one (discord-userdoccers, gateway capabilities).
+Omitted on purpose: AUTH_TOKEN_REFRESH (bit 8), with which READY may replace the token and a client that does
+not store the new token loses its login; the DEDUPE bits (4, 5), which spread users over several events. The
+sum is not that of an official client, and is not meant to look like one (discord-userdoccers, gateway
+capabilities).
 """
 
 LARGEST_PAYLOAD = 4096
-"""Bytes; a larger one closes with 4002 (discord-api-docs, Gateway, "Sending events")."""
+"""Bytes; a larger payload closes with 4002 (discord-api-docs, Gateway, "Sending events")."""
 
 _LONGEST_SESSION_ID = 512
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeState:
-    """What it takes to resume a session, also from another process. ``seq`` is the last dispatch received."""
+    """What is needed to resume a session, also in another process. ``seq`` is the last dispatch received."""
 
     session_id: str
     seq: int
@@ -48,9 +50,9 @@ class ResumeState:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The fields of READY that are used; whatever else comes is not looked at, ``auth_token`` included.
+    """The fields of READY that are used; all others are ignored, also ``auth_token``.
 
-    ``user_id`` is empty where READY does not tell whose session it is.
+    ``user_id`` is empty if READY does not say whose session it is.
     """
 
     session_id: str
@@ -63,12 +65,12 @@ class Ready:
 
 
 def client_properties() -> dict[str, str]:
-    """Who we are, honestly: this system, and our own name where a browser's would stand."""
+    """Return honest client properties: this system, and our own name in place of a browser's."""
     return {"os": platform.system() or "unknown", "browser": "mjwatch", "device": "mjwatch"}
 
 
 def identify(token: str, properties: Mapping[str, str]) -> Payload:
-    """Op 2. No intents, which user sessions don't need; the presence that others see stays as it is."""
+    """Return op 2, without intents, which user sessions don't need; the presence that others see stays."""
     presence = {"status": "unknown", "since": 0, "activities": [], "afk": False}
     data = {
         "token": token,
@@ -81,18 +83,18 @@ def identify(token: str, properties: Mapping[str, str]) -> Payload:
 
 
 def resume(token: str, state: ResumeState) -> Payload:
-    """Op 6."""
+    """Return op 6."""
     data = {"token": token, "session_id": state.session_id, "seq": state.seq}
     return {"op": Opcode.RESUME, "d": data}
 
 
 def heartbeat(seq: int | None) -> Payload:
-    """Op 1 with the last ``seq``, or null before there is one."""
+    """Return op 1 with the last ``seq``, or null if there is none yet."""
     return {"op": Opcode.HEARTBEAT, "d": seq}
 
 
 def guild_subscription(guild_id: str, channel_id: str) -> Payload:
-    """Op 37: without it large guilds send no messages to a user session (``typing`` is what subscribes).
+    """Return op 37; without it large guilds send no messages to a user session (``typing`` subscribes).
 
     Source: discord-userdoccers, "Update Guild Subscriptions", and discord.py-self's state keeping.
     """
@@ -101,25 +103,24 @@ def guild_subscription(guild_id: str, channel_id: str) -> Payload:
 
 
 def encode(payload: Mapping[str, Any]) -> str:
-    """The payload as compact JSON. Raises ValueError where it is larger than the gateway takes."""
+    """Return the payload as compact JSON. Raise ValueError if it is larger than the gateway accepts."""
     text = json.dumps(payload, separators=(",", ":"))
     if len(text.encode()) >= LARGEST_PAYLOAD:
-        raise ValueError(f"a payload with op {payload.get('op')} is larger than the gateway takes")
+        raise ValueError(f"a payload with op {payload.get('op')} is larger than the gateway accepts")
     return text
 
 
 def read_ready(data: Mapping[str, Any]) -> Ready | None:
-    """What READY says; None where it lacks the session id, without which nothing works."""
+    """Return the content of READY; None if it lacks the session id, which is essential."""
     session_id = data.get("session_id")
     if not isinstance(session_id, str) or not 0 < len(session_id) <= _LONGEST_SESSION_ID:
         return None
-    user = _mapping(data.get("user"))
-    url = data.get("resume_gateway_url")
+    user = object_of(data.get("user"))
     return Ready(
         session_id=session_id,
-        resume_gateway_url=url if isinstance(url, str) else "",
-        user_id=_id(user.get("id")),
-        user_name=name if isinstance(name := user.get("username"), str) else "",
+        resume_gateway_url=text_of(data.get("resume_gateway_url")),
+        user_id=id_of(user.get("id")) or "",
+        user_name=text_of(user.get("username")),
         guild_ids=_ids(data.get("guilds")),
         private_channel_ids=_ids(data.get("private_channels")),
         required_action=_required_action(data.get("required_action")),
@@ -131,51 +132,40 @@ def _required_action(value: object) -> str | None:
 
 
 def _ids(items: object) -> frozenset[str]:
-    """The ids in a list of objects; anything that is not one is passed over."""
-    if not isinstance(items, list):
-        return frozenset()
-    ids = (_id(item.get("id")) for item in items if isinstance(item, dict))
-    return frozenset(one for one in ids if one)
-
-
-def _id(value: object) -> str:
-    """An id, which may have come as a number; empty for anything else."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    """Return the ids in a list of objects; anything else in the list is ignored."""
+    ids = (id_of(item.get("id")) for item in objects_of(items))
+    return frozenset(found for found in ids if found is not None)
 
 
 SUFFIX = b"\x00\x00\xff\xff"
-"""What a message ends with: the mark of zlib's Z_SYNC_FLUSH (discord-api-docs, Gateway, zlib-stream)."""
+"""The end of a message: the mark of zlib's Z_SYNC_FLUSH (discord-api-docs, Gateway, zlib-stream)."""
 
 LARGEST_MESSAGE = 64 * 1024 * 1024
-"""Bytes. READY of an account in very many guilds is the largest message known, below 16 MiB."""
+"""Bytes. The largest message known is READY of an account in very many guilds, below 16 MiB."""
 
 
 class InflateError(ValueError):
-    """The stream is broken, or a message of it is larger than any honest one."""
+    """The stream is broken, or a message in it is larger than any real one."""
 
 
 class Inflater:
-    """Collects pieces until a message is whole. Each connection needs a new one, a resumed one too."""
+    """Collects pieces until a message is complete. Each connection needs a new one, also to resume."""
 
     def __init__(self, largest: int = LARGEST_MESSAGE) -> None:
         self._largest = largest
         self._stream = zlib.decompressobj()
         self._pieces: list[bytes] = []
-        self._held = 0
+        self._size = 0
 
     def feed(self, piece: bytes) -> bytes | None:
-        """The message that this piece completes, or None. Raises InflateError."""
+        """Return the message that this piece completes, or None. Raise InflateError."""
         self._pieces.append(piece)
-        self._held += len(piece)
-        if self._held > self._largest:
+        self._size += len(piece)
+        if self._size > self._largest:
             raise InflateError("a compressed message is too large")
         if not self._ends_message():
             return None
-        data, self._pieces, self._held = b"".join(self._pieces), [], 0
+        data, self._pieces, self._size = b"".join(self._pieces), [], 0
         return self._inflate(data)
 
     def _ends_message(self) -> bool:

@@ -71,16 +71,16 @@ class CloseCode(IntEnum):
 
 
 class CloseVerdict(Enum):
-    """What to do after the connection closed."""
+    """What to do after the connection was closed."""
 
     RESUME = "resume"
     """Connect again and resume the session."""
     IDENTIFY = "identify"
     """The session is gone: connect again and begin a new one."""
     WAIT_AND_RESUME = "wait and resume"
-    """Sent too much: wait at least a minute, then resume."""
+    """Too much was sent: wait at least a minute, then resume."""
     WAIT_AND_IDENTIFY = "wait and identify"
-    """Too many sessions: don't loop, tell the person, try again after minutes."""
+    """Too many sessions: don't loop; inform the person and try again after minutes."""
     STOP = "stop"
     """Connecting again can't help: a person must act (token, configuration)."""
 
@@ -102,7 +102,7 @@ _VERDICTS: dict[int, CloseVerdict] = {
 
 
 def close_verdict(code: int | None) -> CloseVerdict:
-    """What to do after a close with this code; None means that no close frame came (TCP or TLS lost).
+    """Return what to do after a close with this code; None means no close frame (TCP or TLS lost).
 
     Codes not listed, a server's 1000 and 1001 included, leave the session resumable (discord-api-docs,
     "Gateway close event codes"; discord.py treats a server's 1000 alike).
@@ -110,36 +110,36 @@ def close_verdict(code: int | None) -> CloseVerdict:
     return CloseVerdict.RESUME if code is None else _VERDICTS.get(code, CloseVerdict.RESUME)
 
 
-_DIVIDED = "it wants the connection divided as a large bot's is, which mjwatch does not do"
-_INTENTS = "it no longer lets mjwatch hear what it needs; mjwatch needs an update"
-_WORDS: dict[int, str] = {
+_SHARDING = "it asks for sharding, as large bots do it, which mjwatch does not support"
+_INTENTS = "it no longer sends mjwatch the events that it needs; mjwatch needs an update"
+_REASONS: dict[int, str] = {
     CloseCode.UNKNOWN_ERROR: "something went wrong on Discord's side",
     CloseCode.NOT_AUTHENTICATED: "the session was invalidated",
     CloseCode.AUTHENTICATION_FAILED: "Discord does not accept the token (a new password makes a new one)",
     CloseCode.RATE_LIMITED: "too much was sent",
     CloseCode.SESSION_TIMED_OUT: "the session timed out",
-    CloseCode.INVALID_SHARD: _DIVIDED,
-    CloseCode.SHARDING_REQUIRED: _DIVIDED,
-    CloseCode.INVALID_API_VERSION: "this version of the gateway is no longer spoken; mjwatch needs an update",
+    CloseCode.INVALID_SHARD: _SHARDING,
+    CloseCode.SHARDING_REQUIRED: _SHARDING,
+    CloseCode.INVALID_API_VERSION: "the gateway no longer supports this API version; mjwatch needs an update",
     CloseCode.INVALID_INTENTS: _INTENTS,
     CloseCode.DISALLOWED_INTENTS: _INTENTS,
-    CloseCode.TOO_MANY_SESSIONS: "the account has too many open sessions; log out some of its other clients",
+    CloseCode.TOO_MANY_SESSIONS: "the account has too many open sessions; log out of some other clients",
 }
 
 
-def close_words(code: int | None) -> str:
-    """One line for a person about a close of the gateway; None means that no close frame came."""
+def describe_close(code: int | None) -> str:
+    """Describe a close of the gateway in one line; None means that no close frame came."""
     if code is None:
         return "the connection to the gateway was lost"
-    words = _WORDS.get(code)
-    return f"the gateway closed the connection with {code}" + (f": {words}" if words else "")
+    reason = _REASONS.get(code)
+    return f"the gateway closed the connection with {code}" + (f": {reason}" if reason else "")
 
 
 def snowflake(unix_ms: int, low_bits: int = 0) -> str:
-    """A snowflake for this time in milliseconds since 1970; 22 ``low_bits`` keep two of one ms apart."""
+    """Return a snowflake for this time in ms since 1970; 22 ``low_bits`` distinguish two of one ms."""
     return str((unix_ms - DISCORD_EPOCH_MS) << 22 | (low_bits & 0x3FFFFF))
 
 
 def snowflake_ms(value: str) -> int:
-    """The time in a snowflake, in milliseconds since 1970. Raises ValueError on anything but a number."""
+    """Return the time in a snowflake, in ms since 1970. Raise ValueError for anything but a number."""
     return (int(value) >> 22) + DISCORD_EPOCH_MS

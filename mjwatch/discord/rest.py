@@ -1,6 +1,6 @@
-"""Discord's HTTP API as far as mjwatch needs it, each call with its own meaning of failure.
+"""The part of Discord's HTTP API that mjwatch uses, and the command index, which is kept in memory.
 
-The application commands that a channel offers, as Discord's command index tells them; kept in memory.
+Each call raises the error that says whether it may be repeated.
 """
 
 from __future__ import annotations
@@ -13,28 +13,27 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.discord.allowed_hosts import host_of, token_may_go_to
 from mjwatch.discord.http import USER_AGENT, Timeout, Transport, proxy_for
 from mjwatch.discord.http_errors import decoded, read_answer
+from mjwatch.discord.json_values import id_of, list_of, object_of, objects_of, snowflake_of
 from mjwatch.errors import AnsweredNoError, ConfigError, UnansweredError
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from mjwatch.model import UploadedImage
 
 
-API_URL = "https://discord.com/api/v9"
-
 HISTORY_PAGE = 100
-"""Messages that one page of history can hold (discord-api-docs, "Get Channel Messages")."""
+"""Messages that one page of history can contain (discord-api-docs, "Get Channel Messages")."""
 URLS_AT_ONCE = 50
-"""URLs that one call of refresh-urls takes (discord-userdoccers)."""
+"""URLs that one call of refresh-urls accepts (discord-userdoccers)."""
 
 
 class DiscordREST:
     """The API for one account. Its calls may come from any thread.
 
-    Every call raises NotReachedError (safe to repeat), UnansweredError, or AnsweredNoError with a Refusal.
-    For reading calls a 5xx is a Refusal too, of the transient kind.
+    Every call may raise NotReachedError (safe to repeat), UnansweredError, or AnsweredNoError with a Refusal.
+    For reading calls, a 5xx is a transient Refusal too.
     """
 
     def __init__(
@@ -47,21 +46,23 @@ class DiscordREST:
         timeout: Timeout = (10.0, 30.0),
         allow_hosts: Collection[str] = (),
     ) -> None:
-        """``api_url`` includes the version. Raises ConfigError where the token may not go there."""
+        """``api_url`` includes the version. Raise ConfigError if the token may not be sent there."""
         self._api_url = api_url.rstrip("/")
         if not token_may_go_to(self._api_url, allow_hosts):
             raise ConfigError(
                 f"the token may not be sent to {host_of(api_url)}",
-                "name the host in [discord] allow_hosts if it is really yours",
+                "add the host to [discord] allow_hosts if it is really yours",
             )
         if not token or not all("!" <= char <= "~" for char in token):
             raise ConfigError(
-                "the token is not one", "put the account's token, and nothing else, into its key file"
+                "this is not a token", "put the account's token, and nothing else, into its key file"
             )
         proxy_for(self._api_url, proxy)
-        self._transport = Transport(token=token, proxy=proxy, user_agent=user_agent, timeout=timeout)
+        self._transport = Transport(
+            token=token, base_url=self._api_url, proxy=proxy, user_agent=user_agent, timeout=timeout
+        )
         self.server_time: float | None = None
-        """Discord's clock at the last answer to a reading call, in seconds since 1970; whole ones."""
+        """Discord's clock at the last answer to a reading call, in whole seconds since 1970."""
         self._commands = CommandIndex(lambda route: self._read("GET", route))
 
     def __repr__(self) -> str:
@@ -72,31 +73,33 @@ class DiscordREST:
         self._transport.close()
 
     def me(self) -> dict[str, Any]:
-        """The account that the token belongs to."""
+        """Return the account that the token belongs to."""
         return _object(self._read("GET", "/users/@me"))
 
     def channel(self, channel_id: str) -> dict[str, Any]:
-        """The channel, if the account can see it."""
+        """Return the channel, if the account can see it."""
         return _object(self._read("GET", f"/channels/{channel_id}"))
 
     def command(
         self, name: str, application_id: str, guild_id: str | None, channel_id: str
     ) -> ApplicationCommand:
-        """The application's slash command of this name, from memory or from the command index."""
+        """Return the application's slash command of this name, from memory or from the command index."""
         return self._commands.find(name, application_id, guild_id, channel_id)
 
     def forget_commands(self, floor: float) -> bool:
-        """After a stale version: read the index anew, unless that was done less than ``floor`` seconds ago.
+        """After a stale version, have the index read again.
 
-        False: it was, and ``command`` would say the same again.
+        Return False, and do nothing, if that was done less than ``floor`` seconds ago: ``command`` would
+        return the same version again.
         """
         return self._commands.forget(floor)
 
     def interact(self, payload: Mapping[str, Any]) -> None:
-        """POST an interaction, once. Returns where Discord took it (204).
+        """POST an interaction, once. Return if Discord accepted it (204).
 
-        UnansweredError: it may have been executed, so never send it again blindly. A 5xx means this too, and
-        any answer that makes no sense. AnsweredNoError: it was not executed.
+        UnansweredError means that it may have been executed, so never send it again blindly. It is also
+        raised for a 5xx and for any answer that makes no sense. AnsweredNoError means that it was not
+        executed.
         """
         response = self._transport.send("POST", f"{self._api_url}/interactions", json=dict(payload))
         status = response.status_code
@@ -106,32 +109,33 @@ class DiscordREST:
         body = decoded(self._transport.read_body(response))
         refusal = read_answer(status, response.headers, body)
         if refusal is None or status < 200 or 300 <= status < 400 or status == 408 or status >= 500:
-            raise UnansweredError(f"Discord's answer leaves open whether the command ran (HTTP {status})")
+            raise UnansweredError(
+                f"Discord's answer leaves open whether the command was executed (HTTP {status})"
+            )
         raise AnsweredNoError(refusal)
 
     def history(
         self, channel_id: str, after: str | None = None, limit: int = HISTORY_PAGE
     ) -> list[dict[str, Any]]:
-        """One page of the messages after this id, oldest first; the next page is after the last one's id.
+        """Return one page of the messages after this id, oldest first; the next page follows its last id.
 
-        Without an id it is the newest page.
-
-        A missing right to read the history gives an empty list, as no messages do (discord-userdoccers).
+        Without an id it is the newest page. A missing right to read the history gives an empty list, just
+        as no messages do (discord-userdoccers).
         """
         params = {"limit": str(limit)} if after is None else {"after": after, "limit": str(limit)}
         return _messages(self._read("GET", f"/channels/{channel_id}/messages", params=params))
 
     def message(self, channel_id: str, message_id: str) -> dict[str, Any] | None:
-        """One message as it is now, or None where it is gone or hidden.
+        """Return one message as it is now, or None if it is gone or hidden.
 
-        Asked for by its surroundings: the route for a single message is closed to user accounts.
+        It is requested with ``around``, because user accounts may not use the route for a single message.
         """
         params = {"around": message_id, "limit": "1"}
         found = _messages(self._read("GET", f"/channels/{channel_id}/messages", params=params))
         return next((message for message in found if str(message["id"]) == message_id), None)
 
     def refresh_urls(self, urls: Iterable[str]) -> dict[str, str]:
-        """Signs attachment URLs anew: the old one -> the new one, for those that Discord signs."""
+        """Return newly signed attachment URLs by the old ones, for those that Discord signs."""
         wanted = list(dict.fromkeys(urls))
         fresh: dict[str, str] = {}
         for start in range(0, len(wanted), URLS_AT_ONCE):
@@ -141,22 +145,22 @@ class DiscordREST:
         return fresh
 
     def upload_slots(self, channel_id: str, sizes: Mapping[str, int]) -> list[UploadSlot]:
-        """Places for files of these sizes in bytes, by name and in order; ten at most (userdoccers)."""
+        """Return slots for files of these sizes in bytes, by name and in order; at most ten (userdoccers)."""
         files = [
             {"id": str(number), "filename": name, "file_size": size}
             for number, (name, size) in enumerate(sizes.items())
         ]
         answer = _object(self._read("POST", f"/channels/{channel_id}/attachments", json={"files": files}))
-        slots = [_slot(entry) for entry in _list(answer.get("attachments"))]
+        slots = [_slot(entry) for entry in list_of(answer.get("attachments"))]
         by_id = {slot.id: slot for slot in slots}
         if set(by_id) != {file["id"] for file in files}:
-            raise UnansweredError("Discord's answer names other upload slots than were asked for")
+            raise UnansweredError("Discord's answer names other upload slots than those requested")
         return [by_id[str(number)] for number in range(len(files))]
 
     def post_files(self, channel_id: str, images: Iterable[UploadedImage], nonce: str) -> dict[str, Any]:
-        """Post uploaded files as a message of the account; the message as Discord made it.
+        """Post uploaded files as a message of the account, and return the message that Discord made.
 
-        With the same nonce it is posted once, also if it is sent again soon (discord-userdoccers).
+        With the same nonce it is posted once, even if it is sent again soon (discord-userdoccers).
         """
         attachments = [
             {"id": str(number), "filename": image.filename, "uploaded_filename": image.uploaded_filename}
@@ -166,7 +170,7 @@ class DiscordREST:
         return _object(self._read("POST", f"/channels/{channel_id}/messages", json=body))
 
     def _read(self, method: str, route: str, **options: Any) -> object:
-        """The decoded answer of a call that may be repeated."""
+        """Return the decoded answer of a call that may be repeated."""
         response = self._transport.send(method, self._api_url + route, **options)
         self.server_time = _date(response.headers.get("Date"))
         body = decoded(self._transport.read_body(response))
@@ -178,7 +182,7 @@ class DiscordREST:
 
 @dataclass(frozen=True, slots=True)
 class UploadSlot:
-    """Where the bytes of a file go, and the name under which a command or message refers to it then."""
+    """The address for a file's bytes, and the name by which a command or message refers to the file."""
 
     id: str
     upload_url: str
@@ -186,7 +190,7 @@ class UploadSlot:
 
 
 def _slot(entry: object) -> UploadSlot:
-    known = entry if isinstance(entry, dict) else {}
+    known = object_of(entry)
     url, name = known.get("upload_url"), known.get("upload_filename")
     if not isinstance(url, str) or not isinstance(name, str):
         raise UnansweredError("Discord's answer is not an upload slot")
@@ -194,49 +198,38 @@ def _slot(entry: object) -> UploadSlot:
 
 
 def _date(header: str | None) -> float | None:
-    """A date as HTTP gives it (RFC 9110, "Date"); None for what is none."""
+    """Return the time in a ``Date`` header (RFC 9110); None if it is not a date."""
     try:
         return parsedate_to_datetime(header or "").timestamp()
     except ValueError:
         return None
 
 
-def _list(body: object) -> list[Any]:
-    return body if isinstance(body, list) else []
-
-
 def _object(body: object) -> dict[str, Any]:
     if isinstance(body, dict):
         return body
-    raise UnansweredError("Discord's answer is not what was asked for")
+    raise UnansweredError("Discord's answer is not what was requested")
 
 
 def _messages(body: object) -> list[dict[str, Any]]:
-    """The messages of a list, oldest first; Discord lists the newest first."""
+    """Return the messages of a list, oldest first; Discord lists the newest first."""
     if not isinstance(body, list):
         raise UnansweredError("Discord's answer is not a list of messages")
-    found = [item for item in body if isinstance(item, dict) and _is_snowflake(item.get("id"))]
+    found = [item for item in body if isinstance(item, dict) and snowflake_of(item.get("id"))]
     return sorted(found, key=lambda message: int(message["id"]))
 
 
-def _is_snowflake(value: object) -> bool:
-    """Ids that were sent too small come back as numbers (discord-userdoccers); none has more than 64 bits."""
-    if isinstance(value, int):
-        return not isinstance(value, bool) and 0 <= value < 1 << 64
-    return isinstance(value, str) and len(value) <= 20 and value.isascii() and value.isdigit()
-
-
 def _refreshed(pairs: object) -> dict[str, str]:
-    """``[{"original", "refreshed"}]`` as a mapping."""
+    """Return ``[{"original", "refreshed"}]`` as a mapping."""
     fresh: dict[str, str] = {}
-    for pair in pairs if isinstance(pairs, list) else []:
-        if isinstance(pair, dict) and isinstance(pair.get("refreshed"), str):
+    for pair in objects_of(pairs):
+        if isinstance(pair.get("refreshed"), str):
             fresh[str(pair.get("original"))] = pair["refreshed"]
     return fresh
 
 
 CHAT_INPUT = 1
-"""The type of a slash command; context menu commands may bear the same name."""
+"""The type of a slash command; a context menu command may have the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +244,7 @@ class ApplicationCommand:
 
 
 class CommandIndex:
-    """Remembers each index until told to forget. ``fetch(route)`` returns the decoded answer.
+    """Keeps each index until ``forget`` is called. ``fetch(route)`` returns the decoded answer.
 
     Guild channels have their guild's index, the direct messages with a bot their channel's
     (discord-userdoccers, "Application command index").
@@ -260,26 +253,28 @@ class CommandIndex:
     def __init__(self, fetch: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._indexes: dict[str, tuple[ApplicationCommand, ...]] = {}
+        self._indexes: dict[str, list[Mapping[str, Any]]] = {}
         self._forgotten_at: float | None = None
 
     def find(
         self, name: str, application_id: str, guild_id: str | None, channel_id: str
     ) -> ApplicationCommand:
-        """The command of this name of this application. Raises AnsweredNoError where there is none."""
+        """Return this application's command of this name. Raise AnsweredNoError if there is none."""
         route = f"/guilds/{guild_id}" if guild_id else f"/channels/{channel_id}"
-        commands = self._indexes.get(route)
-        if commands is None:
-            commands = tuple(_commands(self._fetch(f"{route}/application-command-index")))
-            self._indexes[route] = commands
-        for command in commands:
-            if command.name == name and command.application_id == application_id:
-                return command
-        self._indexes.pop(route, None)  # the next one to ask sees a bot that was invited meanwhile
+        entries = self._indexes.get(route)
+        if entries is None:
+            index = object_of(self._fetch(f"{route}/application-command-index"))
+            self._indexes[route] = entries = objects_of(index.get("application_commands"))
+        for entry in entries:
+            if entry.get("name") == name and entry.get("type") in (None, CHAT_INPUT):
+                command = _command(entry)
+                if command is not None and command.application_id == application_id:
+                    return command
+        self._indexes.pop(route, None)  # the next call sees a bot that was invited in the meantime
         raise AnsweredNoError(_not_offered(name, guild_id))
 
     def forget(self, floor: float) -> bool:
-        """Fetch anew next time, unless it was told so less than ``floor`` seconds ago: then False."""
+        """Have the index fetched again; return False if that was done less than ``floor`` seconds ago."""
         now = self._clock()
         if self._forgotten_at is not None and now - self._forgotten_at < floor:
             return False
@@ -288,27 +283,18 @@ class CommandIndex:
         return True
 
 
-def _commands(index: object) -> Iterator[ApplicationCommand]:
-    """The slash commands of an index; what does not look like one is passed over."""
-    listed = index.get("application_commands") if isinstance(index, dict) else None
-    for item in listed if isinstance(listed, list) else []:
-        if not isinstance(item, dict) or item.get("type") not in (None, CHAT_INPUT):
-            continue
-        named = {key: _word(item.get(key)) for key in ("id", "version", "name", "application_id")}
-        if all(named.values()):
-            options = item.get("options")
-            yield ApplicationCommand(**named, options=tuple(options) if isinstance(options, list) else ())
-
-
-def _word(value: object) -> str:
-    """A name, or an id, which may have come as a number (discord-userdoccers); empty for anything else."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+def _command(entry: Mapping[str, Any]) -> ApplicationCommand | None:
+    """Return a slash command of an index, or None for an entry that does not look like one."""
+    named = {key: id_of(entry.get(key)) or "" for key in ("id", "version", "name", "application_id")}
+    if not all(named.values()):
+        return None
+    return ApplicationCommand(**named, options=tuple(list_of(entry.get("options"))))
 
 
 def _not_offered(name: str, guild_id: str | None) -> Refusal:
-    place = "this guild" if guild_id else "these direct messages"
+    where = "this guild" if guild_id else "these direct messages"
     detail = (
-        f"the bot's command /{name} is not offered in {place}: check that the bot is there, "
+        f"the bot's command /{name} is not available in {where}: check that the bot is there, "
         "that the account may use its commands, and [midjourney] application_id"
     )
     return Refusal(RefusalClass.CONFIG, None, detail, needs_human=True)

@@ -1,14 +1,14 @@
-"""The gateway protocol as a user session speaks it: what to answer, when, and what a close means.
+"""The gateway protocol of a user session: what to answer, when, and what a close means.
 
-Sans I/O: no socket, no thread, no clock. A connection tells the session what happened and asks what to do::
+It has no I/O: no socket, no thread, no clock. A connection reports to the session and asks it what to do::
 
     connected(now)                   a WebSocket to url() is open
-    receive(payload, now)            one gateway message came in
-    tick(now)                        next_deadline() has passed (calling it more often does no harm)
-    closed(code, now)                the connection ended: when to connect again, or why not to
-    -> events_received()             what the rest of the program should hear
+    receive(payload, now)            a gateway message has arrived
+    tick(now)                        next_deadline() has passed (more calls do no harm)
+    closed(code, now)                the connection ended; returns when to reconnect, or why not
+    -> events_received()             events for the rest of the program
     -> payloads_to_send()            what to send now
-    -> close_wanted                  why to end this connection, with a close code that keeps the session
+    -> close_wanted                  why to close this connection, with a code that keeps the session
 
 Sources: discord-api-docs "Gateway" for the life of a connection, discord-userdoccers for user sessions.
 """
@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Any, Final
 from mjwatch.discord import payloads
 from mjwatch.discord.allowed_hosts import host_of, token_may_go_to
 from mjwatch.discord.payloads import Payload, ResumeState
-from mjwatch.discord.protocol import API_VERSION, CloseCode, CloseVerdict, Opcode, close_verdict, close_words
+from mjwatch.discord.protocol import (
+    API_VERSION,
+    CloseCode,
+    CloseVerdict,
+    Opcode,
+    close_verdict,
+    describe_close,
+)
 from mjwatch.discord.timing import LEAST_WAIT, Backoff, GiveUp, Heartbeat, Reconnect, SendBudget
 from mjwatch.errors import ConfigError
 from mjwatch.events import (
@@ -41,18 +48,18 @@ if TYPE_CHECKING:
 GATEWAY_URL = "wss://gateway.discord.gg"
 
 RESUMABLE_CLOSE: Final = CloseCode.UNKNOWN_ERROR
-"""4000, the code to close with ourselves: after a 1000 or 1001 from the client the session is gone."""
+"""4000, the code for our own closes: after a 1000 or 1001 from the client the session is gone."""
 
 BEGIN_TIMEOUT = 60.0
-"""Seconds for HELLO, and then for each step towards READY or RESUMED."""
+"""Seconds for HELLO, and then for each step up to READY or RESUMED."""
 IDENTIFY_INTERVAL = 5.0
-"""Seconds between two IDENTIFYs; a faster one is answered by op 9 (discord-api-docs, max_concurrency)."""
+"""Seconds between two IDENTIFYs; an earlier one is answered by op 9 (discord-api-docs, max_concurrency)."""
 TRIES_AT_RESUME_URL = 3
-"""Connections that end before HELLO, after which the base URL is tried: the named node may be gone."""
+"""Connections that end before HELLO, after which the base URL is used: the named node may be gone."""
 
 
 class Phase(Enum):
-    """Where a connection stands."""
+    """The state of a connection."""
 
     OFFLINE = "offline"
     AWAITING_HELLO = "awaiting hello"
@@ -62,12 +69,12 @@ class Phase(Enum):
 
 
 class GatewaySession:
-    """One user session over any number of connections. Not thread-safe: one thread drives it.
+    """One user session over any number of connections. It is not thread-safe; one thread uses it.
 
-    ``wanted(name, data)`` picks the dispatches that become events, the rest is only counted;
-    ``allowed(url)`` says which of the URLs that the gateway names may see the token;
-    ``random()`` returns numbers in [0, 1). All times are seconds of one monotonic clock. Raises ConfigError
-    where ``gateway_url`` itself is not allowed.
+    ``wanted(name, data)`` selects the dispatches that become events; the others are only counted.
+    ``allowed(url)`` returns whether the token may be sent to a URL that the gateway names. ``random()``
+    returns numbers in [0, 1). All times are seconds of one monotonic clock. Raise ConfigError if
+    ``gateway_url`` itself is not allowed.
     """
 
     def __init__(
@@ -84,7 +91,7 @@ class GatewaySession:
         if not allowed(gateway_url):
             raise ConfigError(
                 f"the token may not be sent to {host_of(gateway_url)}",
-                "name the host in [discord] allow_hosts if it is really yours",
+                "add the host to [discord] allow_hosts if it is really yours",
             )
         self._token = token
         self._random = random
@@ -101,19 +108,19 @@ class GatewaySession:
         self._wait_at_least = 0.0
         self._losses_before_hello = 0
         self.ignored: Counter[str] = Counter()
-        """How many dispatches of each name came that nobody wanted."""
+        """The number of unwanted dispatches, by name."""
 
         self._events: list[GatewayEvent] = []
         self._reset_connection()
 
     def __repr__(self) -> str:
-        """A status line, without the token."""
+        """Return a status line without the token."""
         state = self._resume
         about = f"{state.session_id} seq {state.seq}" if state else "no session"
         return f"<GatewaySession {self.phase.value}, {about}>"
 
     def _reset_connection(self) -> None:
-        """Forget all that belongs to one connection only."""
+        """Reset everything that belongs to one connection only."""
         self.phase = Phase.OFFLINE
         self.close_wanted: str | None = None
         self._heartbeat: Heartbeat | None = None
@@ -125,11 +132,11 @@ class GatewaySession:
 
     @property
     def resume_state(self) -> ResumeState | None:
-        """What resumes this session. Its ``seq`` counts what was received, handled by anybody or not."""
+        """What resumes this session. Its ``seq`` counts every received dispatch, handled or not."""
         return self._resume
 
     def url(self) -> str:
-        """The URL to connect to next: where the session lives, or the configured gateway."""
+        """Return the URL to connect to next: that of the session's node, or the configured gateway."""
         base = self._gateway_url
         state = self._resume
         if (
@@ -148,19 +155,19 @@ class GatewaySession:
             self._outgoing.append(payloads.guild_subscription(guild_id, channel_id))
 
     def probe(self) -> None:
-        """Ask for a sign of life now: GatewayAlive comes behind all that was said before it."""
+        """Ask for a sign of life now. GatewayAlive arrives after everything that the gateway sent before."""
         if self.phase is Phase.UP and self._heartbeat:
             self._heartbeat.probe()
 
     def connected(self, now: float) -> None:
-        """A WebSocket is open; HELLO comes next."""
+        """Note that a WebSocket is open; HELLO comes next."""
         self._reset_connection()
         self._now = now
         self.phase = Phase.AWAITING_HELLO
         self._begin_deadline = now + BEGIN_TIMEOUT
 
     def receive(self, payload: Mapping[str, Any], now: float) -> None:
-        """One message of the gateway, decoded. Ops and names that are not known are passed over."""
+        """Handle one decoded gateway message. Unknown ops and names are ignored."""
         self._now = now
         op, data = payload.get("op"), payload.get("d")
         if op == Opcode.DISPATCH:
@@ -175,16 +182,16 @@ class GatewaySession:
             self._on_invalid_session(resumable=data is True)
 
     def tick(self, now: float) -> None:
-        """Time has passed: notice a silent gateway."""
+        """Note that time has passed, and notice a silent gateway."""
         self._now = now
         if self._begin_deadline is not None and now >= self._begin_deadline:
-            wanted = "say hello" if self.phase is Phase.AWAITING_HELLO else "begin the session"
-            self.close_wanted = f"the gateway did not {wanted}"
+            missing = "send HELLO" if self.phase is Phase.AWAITING_HELLO else "begin the session"
+            self.close_wanted = f"the gateway did not {missing}"
         elif self._heartbeat and self._heartbeat.is_dead(now):
             self.close_wanted = "the gateway no longer answers heartbeats"
 
     def next_deadline(self) -> float | None:
-        """When ``tick`` and ``payloads_to_send`` must be called next; None: whenever something comes."""
+        """Return when ``tick`` and ``payloads_to_send`` must be called next; None: when something arrives."""
         deadlines = []
         if self._begin_deadline is not None:
             deadlines.append(self._begin_deadline)
@@ -198,12 +205,12 @@ class GatewaySession:
         return min(deadlines, default=None)
 
     def events_received(self) -> list[GatewayEvent]:
-        """What happened since the last call, in order."""
+        """Return the events since the last call, in order."""
         events, self._events = self._events, []
         return events
 
     def payloads_to_send(self) -> list[Payload]:
-        """What to send at the time of the last verb: a due heartbeat first, the rest as the budget allows."""
+        """Return what to send at the time of the last call: a due heartbeat, then what the budget allows."""
         if self.close_wanted or self.phase is Phase.OFFLINE:
             return []
         ready = self._due_heartbeat()
@@ -215,12 +222,12 @@ class GatewaySession:
     def closed(
         self, code: int | None, now: float, *, reason: str = "", wait: float = 0.0
     ) -> Reconnect | GiveUp:
-        """The connection ended, or could not be made. Says what to do, and leaves the same as an event.
+        """Note that the connection ended or failed. Return what to do; an event says the same.
 
-        ``code`` is that of the gateway's close frame, None where none came; ``reason`` overrides the words
-        for it; ``wait`` is the least delay in seconds.
+        ``code`` is that of the gateway's close frame, or None if there was none. ``reason`` replaces the
+        description of the code. ``wait`` is the least delay in seconds.
         """
-        reason = reason or self.close_wanted or close_words(code)
+        reason = reason or self.close_wanted or describe_close(code)
         verdict = CloseVerdict.RESUME if self.close_wanted else close_verdict(code)
         reached = self._note_loss(now)
         if verdict is CloseVerdict.STOP:
@@ -237,13 +244,13 @@ class GatewaySession:
         return Reconnect(delay, reason)
 
     def _note_loss(self, now: float) -> bool:
-        """Keep what the next connection needs to know of this one; whether the gateway had said hello."""
+        """Keep what the next connection needs to know; return whether HELLO had arrived."""
         if self._up_since is not None:
             self._backoff.was_up_for(now - self._up_since)
-        said_hello = self._heartbeat is not None
-        self._losses_before_hello = 0 if said_hello else self._losses_before_hello + 1
+        had_hello = self._heartbeat is not None
+        self._losses_before_hello = 0 if had_hello else self._losses_before_hello + 1
         self._reset_connection()
-        return said_hello
+        return had_hello
 
     def _until_identify_allowed(self, now: float) -> float:
         if self._resume is not None or self._identified_at is None:
@@ -269,12 +276,12 @@ class GatewaySession:
         if beat is None:
             return
         if op == Opcode.HEARTBEAT:
-            beat.asked = True
+            beat.is_requested = True
         elif beat.acknowledged() and self._resume and self.phase is Phase.UP:
             self._events.append(GatewayAlive(self._resume.session_id))
 
     def _on_invalid_session(self, *, resumable: bool) -> None:
-        """Op 9. Third-party clients wait 1-5 s before the next try; after an IDENTIFY it means "too fast"."""
+        """Handle op 9. Other clients wait 1-5 s before the next try; after IDENTIFY it means "too fast"."""
         self._wait_at_least = 1.0 + 4.0 * self._random()
         if self.phase is Phase.IDENTIFYING:
             self._wait_at_least += IDENTIFY_INTERVAL
@@ -342,12 +349,12 @@ class GatewaySession:
         self._seq = None
 
     def _due_heartbeat(self) -> list[Payload]:
-        """The heartbeat that is due or asked for by op 1, if the budget allows; at most one."""
+        """Return the heartbeat that is due or that op 1 asked for, if the budget allows it; at most one."""
         beat = self._heartbeat
-        if beat is None or not (beat.asked or self._now >= beat.due):
+        if beat is None or not (beat.is_requested or self._now >= beat.due):
             return []
         if not self._budget.allows(self._now, heartbeat=True):
             return []
-        beat.goes_out(self._now)
+        beat.sent(self._now)
         self._budget.spend(self._now)
         return [payloads.heartbeat(self._seq)]

@@ -1,8 +1,7 @@
-"""When to beat, and whether the other side still answers: the heartbeat of one connection, pure.
+"""The times of a gateway connection: heartbeats, delays before reconnecting, the send limit; pure.
 
-How long to wait before the next connection: exponential with jitter, reset by a stable while; pure.
-
-How much may be sent on one connection: a sliding window below Discord's limit, pure.
+Delays grow exponentially with jitter, and a session that was up for a while resets them. The send limit is a
+sliding window below Discord's own limit.
 """
 
 from __future__ import annotations
@@ -19,34 +18,34 @@ if TYPE_CHECKING:
 
 
 USUAL_INTERVAL = 41.25
-"""Seconds between beats as Discord asks for them in HELLO (discord-api-docs, Gateway)."""
+"""Seconds between heartbeats that Discord asks for in HELLO (discord-api-docs, Gateway)."""
 SHORTEST_INTERVAL = 0.1
-"""A shorter one would spend the connection's send budget on beats alone."""
+"""A shorter interval would use up the connection's send budget with heartbeats alone."""
 
 
 class Heartbeat:
-    """Beats every ``interval`` seconds, the first one after a part of it, and each answered before the next.
+    """Beats every ``interval`` seconds, first after a part of it; each needs an answer before the next.
 
-    The random first wait spreads reconnecting clients (discord-api-docs, "Sending heartbeats").
+    A random first wait spreads reconnecting clients (discord-api-docs, "Sending heartbeats").
     """
 
     def __init__(self, interval_ms: object, now: float, random_share: float) -> None:
         self.interval = _interval(interval_ms)
         self.due = now + self.interval * random_share
         self._unanswered = False
-        self._sent = 0
+        self._sent_count = 0
         self._answers = 0
-        self.asked = False
-        """Whether a beat is wanted out of turn: by the other side (op 1), or as a probe of it."""
+        self.is_requested = False
+        """Whether an extra heartbeat is wanted: by the gateway (op 1), or as a probe."""
         self._probe_wanted = False
         self._probe: int | None = None
 
     def probe(self) -> None:
-        """Send a beat out of turn; its own answer shows that all that was said before has reached us."""
-        self.asked = self._probe_wanted = True
+        """Request an extra heartbeat; its answer shows that everything sent before it has reached us."""
+        self.is_requested = self._probe_wanted = True
 
     def acknowledged(self) -> bool:
-        """The other side answered (op 11); whether that answers the last probe."""
+        """Note an answer of the gateway (op 11); return whether it answers the last probe."""
         self._unanswered = False
         self._answers += 1
         if self._probe is None or self._answers < self._probe:
@@ -54,23 +53,23 @@ class Heartbeat:
         self._probe = None
         return True
 
-    def goes_out(self, now: float) -> None:
-        """A beat goes out now, a scheduled one if one is due."""
-        self._sent += 1
-        self.asked = False
+    def sent(self, now: float) -> None:
+        """Note that a heartbeat is sent now, the scheduled one if it is due."""
+        self._sent_count += 1
+        self.is_requested = False
         if self._probe_wanted:
-            self._probe, self._probe_wanted = self._sent, False
+            self._probe, self._probe_wanted = self._sent_count, False
         if now >= self.due:
             self._unanswered = True
             self.due = now + self.interval
 
     def is_dead(self, now: float) -> bool:
-        """Whether it is time for the next beat while the last one is still unanswered."""
+        """Return whether the next heartbeat is due while the last one is still unanswered."""
         return self._unanswered and now >= self.due
 
 
 def _interval(interval_ms: object) -> float:
-    """The interval in seconds; the usual one where HELLO brings no usable number."""
+    """Return the interval in seconds; the usual one if HELLO has no usable number."""
     if isinstance(interval_ms, bool) or not isinstance(interval_ms, int | float):
         return USUAL_INTERVAL
     seconds = interval_ms / 1000
@@ -81,13 +80,13 @@ FIRST_STEP = 1.0
 LONGEST = 60.0
 QUICK_STEP = 2.0
 QUICK_TRIES = 80
-"""Where nobody answers, so many short steps come first, some two minutes: most outages are over by then, and
-what was finished meanwhile waits for nothing but this."""
+"""While the gateway does not answer, so many short steps come first, about two minutes: most outages are
+over by then, and results that were finished in the meantime wait only for the new connection."""
 STABLE_AFTER = 30.0
-"""Seconds that a session must have been up for the next loss to count as the first (hikari uses 30 too)."""
+"""Seconds that a session must be up before the next loss counts as the first (hikari uses 30 too)."""
 
 LEAST_WAIT = {CloseVerdict.WAIT_AND_RESUME: 60.0, CloseVerdict.WAIT_AND_IDENTIFY: 300.0}
-"""Seconds that some closes ask for at least: sent too much (4008), too many sessions (4015)."""
+"""The least seconds to wait after some closes: too much was sent (4008), too many sessions (4015)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +99,14 @@ class Reconnect:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Connecting again can't help until a person has acted."""
+    """Reconnecting can't help until a person has acted."""
 
     reason: str
     code: int | None
 
 
 class Backoff:
-    """Delays of up to 1, 2, 4, ... 60 seconds, each drawn from its upper half, the first from 0 on."""
+    """Returns delays up to 1, 2, 4, ... 60 seconds, random in their upper half, the first one from 0 on."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
@@ -115,14 +114,14 @@ class Backoff:
         self._misses = 0
 
     def was_up_for(self, seconds: float) -> None:
-        """Tell how long the lost session had been up."""
+        """Note how long the lost session had been up."""
         if seconds >= STABLE_AFTER:
             self._losses = 0
 
     def next_delay(self, *, reached: bool) -> float:
-        """Seconds to wait; each call without a stable while in between waits longer.
+        """Return the seconds to wait, which grow with each call until a session was stable.
 
-        ``reached``: the gateway had said hello, so that it costs it something to be asked again.
+        ``reached`` says that the gateway had sent HELLO, so a new connection is a cost for it.
         """
         if reached:
             tries, self._losses, self._misses = self._losses, self._losses + 1, 0
@@ -139,34 +138,34 @@ def _step(tries: int) -> float:
 
 
 WINDOW = 60.0
-"""Seconds over which Discord counts; more than 120 in it closes with 4008 (discord-api-docs, Gateway)."""
+"""Seconds over which Discord counts payloads; more than 120 close with 4008 (discord-api-docs, Gateway)."""
 FOR_ALL = 110
-"""What ordinary payloads may use of the 120; discord.py keeps the same reserve."""
+"""Ordinary payloads may use so many of the 120; discord.py keeps the same reserve."""
 FOR_HEARTBEATS = 118
-"""What heartbeats may use: they go first, and last when nothing else may."""
+"""Heartbeats may use so many: they go first, and still go when nothing else may."""
 
 
 class SendBudget:
-    """Counts what was sent in the last minute. A new connection starts with a new one."""
+    """Counts the payloads of the last minute. Each connection has its own budget."""
 
     def __init__(self) -> None:
         self._sent: deque[float] = deque()
 
     def allows(self, now: float, *, heartbeat: bool = False) -> bool:
-        """Whether one more may go out now."""
+        """Return whether one more payload may be sent now."""
         while self._sent and now - self._sent[0] >= WINDOW:
             self._sent.popleft()
         return len(self._sent) < (FOR_HEARTBEATS if heartbeat else FOR_ALL)
 
     def spend(self, now: float) -> None:
-        """One went out."""
+        """Note that a payload was sent."""
         self._sent.append(now)
 
     def free_at(self) -> float:
-        """When the oldest in the window stops counting; only after ``allows`` said no."""
+        """Return when the oldest payload leaves the window; call it only after ``allows`` returned False."""
         return self._sent[0] + WINDOW
 
 
 def backoff(tries: int, first: float = 2.0, most: float = 300.0) -> float:
-    """Seconds to wait after this many failed tries: 2, 4, 8 ... 300."""
+    """Return the seconds to wait after this many failed tries: 2, 4, 8 ... 300."""
     return min(most, first * 2.0 ** min(max(tries, 0), 20))

@@ -1,7 +1,7 @@
-"""One WebSocket to the gateway: opened, read message by message, closed with a code of our choice.
+"""A WebSocket to the gateway: connect, read message by message, close with a code of our choice.
 
-The exceptions of websocket-client end here: each becomes a ``ConnectionLostError`` with a line for a person.
-That line never holds headers, bodies or payloads, since those may hold the token.
+The exceptions of websocket-client end here. Each becomes a ``ConnectionLostError`` with a line for a person,
+which never contains headers, bodies or payloads, because these may contain the token.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 15.0
 IO_TIMEOUT = 3.0
-"""Seconds that one write may take, and the longest that a read is waited for in the midst of a frame."""
+"""Seconds that one write may take, and the longest wait for the rest of a frame."""
 SHORTEST_READ = 0.05
 READ_AHEAD = 64 * 1024
 CLOSE_TIMEOUT = 1.0
-"""Seconds to wait for the other side's close frame. Closing at once could lose our own to a reset."""
+"""Seconds to wait for the gateway's close frame. Closing at once could lose our own frame to a reset."""
 
 _REFUSED_WAIT = 300.0
 _TOO_MANY_WAIT = 60.0
 
 
 class ConnectionLostError(Exception):
-    """The connection ended: ``code`` of the close frame if there was one, else a ``reason`` in words."""
+    """The connection ended: ``code`` of the close frame if there was one, else a ``reason`` as text."""
 
     def __init__(self, reason: str = "", *, code: int | None = None, wait: float = 0.0) -> None:
         super().__init__(reason or f"close code {code}")
@@ -56,16 +56,16 @@ class ConnectionLostError(Exception):
 
 
 class _Socket(WebSocket):
-    """websocket-client's socket with three habits changed.
+    """websocket-client's socket with three changes.
 
-    It answers a close frame with 1000, which may end the Discord session. It reads a frame to its end however
-    long that takes, so that heartbeats would miss their time on a slow link. And it asks the system for each
-    part of a frame: reading ahead takes a third of the time off a burst of messages.
+    The original answers a close frame with 1000, which may end the Discord session. It reads a frame to its
+    end, however long that takes, so heartbeats would be late on a slow link. And it calls the system for each
+    part of a frame; reading ahead saves a third of the time of a burst of messages.
     """
 
     read_until = float("inf")
     ahead = memoryview(b"")
-    """What was read and is not asked for yet."""
+    """Bytes that were read ahead."""
 
     def send_close(self, status: int = RESUMABLE_CLOSE, reason: str | bytes = b"") -> None:
         super().send_close(status, reason)
@@ -75,7 +75,7 @@ class _Socket(WebSocket):
             raise WebSocketException("a frame is too large")
         if not self.ahead:
             if time.monotonic() >= self.read_until:
-                raise WebSocketTimeoutException("the rest of the frame comes later")
+                raise WebSocketTimeoutException("the rest of the frame has not arrived yet")
             self.ahead = memoryview(super()._recv(READ_AHEAD))  # type: ignore[no-untyped-call]
         part, self.ahead = bytes(self.ahead[:bufsize]), self.ahead[bufsize:]
         return part
@@ -84,19 +84,19 @@ class _Socket(WebSocket):
         try:
             return super()._send(data)
         except WebSocketTimeoutException:
-            # Half a frame may be out: unlike a read, this can't go on later.
+            # Half a frame may have been sent; unlike a read, a write can't continue later.
             raise WebSocketConnectionClosedException("sending took too long") from None
 
 
-WAKES = 4096
-"""Bytes that are taken from the waker at once: a byte a call, of which there are a few at most."""
+WAKER_BYTES = 4096
+"""Bytes to read from the waker at once: it gets a byte for each call, and there are only a few calls."""
 
 
 class WebSocketClient:
     """An open connection. Owned by one thread; only ``abort`` may be called from another."""
 
     def __init__(self, url: str, *, waker: socket.socket, proxy: str = "") -> None:
-        """Connect. ``waker`` is a socket that ends a ``wait`` when it becomes readable. Raises LostError."""
+        """Connect. ``waker`` is a socket that ends a ``wait`` when readable. Raise ConnectionLostError."""
         self._inflater = Inflater()
         self._waker = waker
         self._socket = _Socket(skip_utf8_validation=True, sslopt={"context": tls_context()})
@@ -117,21 +117,24 @@ class WebSocketClient:
         self._selector.register(waker, selectors.EVENT_READ)
 
     def wait(self, seconds: float) -> bool:
-        """Sleep until something can be read, the waker wakes, or the time is over. True: ``read`` now."""
+        """Wait for data, the waker or the end of the time. Return whether there is something to ``read``."""
         sock = self._socket.sock
         if self._socket.ahead or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
             return True
         ready = {key.fileobj for key, _ in self._selector.select(seconds)}
         if self._waker in ready:
-            self._waker.recv(WAKES)  # else it would wake this for ever
+            self._waker.recv(WAKER_BYTES)  # otherwise it would stay readable
         return self._socket in ready
 
     def read(self, seconds: float = IO_TIMEOUT) -> Mapping[str, Any] | None:
-        """The next gateway message; None if it is not whole in time. Raises LostError, also at a close."""
-        patience = min(IO_TIMEOUT, max(SHORTEST_READ, seconds))
-        if patience != self._socket.gettimeout():
-            self._socket.settimeout(patience)
-        self._socket.read_until = time.monotonic() + patience
+        """Return the next gateway message, or None if it is not complete in time.
+
+        Raise ConnectionLostError, also for a close frame.
+        """
+        timeout = min(IO_TIMEOUT, max(SHORTEST_READ, seconds))
+        if timeout != self._socket.gettimeout():
+            self._socket.settimeout(timeout)
+        self._socket.read_until = time.monotonic() + timeout
         try:
             opcode, frame = self._socket.recv_data_frame(True)
             return self._decode(opcode, frame.data)
@@ -141,7 +144,7 @@ class WebSocketClient:
             raise _lost(error) from None
 
     def send(self, text: str) -> None:
-        """Send one text message. Raises LostError."""
+        """Send one text message. Raise ConnectionLostError."""
         self._socket.settimeout(IO_TIMEOUT)
         try:
             self._socket.send_text(text)
@@ -149,7 +152,7 @@ class WebSocketClient:
             raise _lost(error) from None
 
     def close(self, code: int = RESUMABLE_CLOSE) -> None:
-        """Say goodbye with this code, wait a moment for the answer, and let go. Never raises."""
+        """Close with this code, wait a moment for the answer, and release the socket. Never raise."""
         self._socket.read_until = time.monotonic() + CLOSE_TIMEOUT
         self._socket.settimeout(CLOSE_TIMEOUT)
         self._socket.close(status=code, timeout=CLOSE_TIMEOUT)
@@ -157,7 +160,7 @@ class WebSocketClient:
         self._selector.close()
 
     def abort(self) -> None:
-        """Cut the connection under a thread that is stuck in it."""
+        """Cut the connection, so that a thread that hangs in it continues."""
         sock = self._socket.sock
         if sock is not None:
             try:
@@ -169,22 +172,22 @@ class WebSocketClient:
         if opcode == ABNF.OPCODE_CLOSE:
             raise ConnectionLostError(code=int.from_bytes(data[:2], "big") if len(data) >= 2 else None)
         if opcode == ABNF.OPCODE_BINARY:
-            whole = self._inflater.feed(data)
-            if whole is None:
+            text = self._inflater.feed(data)
+            if text is None:
                 return None
         elif opcode == ABNF.OPCODE_TEXT:
-            whole = data
+            text = data
         else:
             return None
-        message = json.loads(str(whole, "utf-8"))
+        message = json.loads(str(text, "utf-8"))
         return message if isinstance(message, dict) else None
 
 
 def _proxy_options(url: str, proxy: str) -> dict[str, Any]:
-    """What websocket-client needs to use this proxy, or to use none whatever the environment says."""
+    """Return websocket-client's options for this proxy, or for none, whatever the environment says."""
     address = proxy_for(url, proxy)
     if address is None:
-        # It looks at http_no_proxy only where a proxy is named, and else goes by the environment.
+        # It respects http_no_proxy only if a proxy is named; otherwise it uses the environment.
         return {"http_proxy_host": "unused", "http_proxy_port": 1, "http_no_proxy": ["*"]}
     parts = urlsplit(address)
     options: dict[str, Any] = {"http_proxy_host": parts.hostname, "http_proxy_port": parts.port or 80}
@@ -194,27 +197,27 @@ def _proxy_options(url: str, proxy: str) -> dict[str, Any]:
 
 
 def _lost(error: Exception, url: str = "") -> ConnectionLostError:
-    """The same in words. The text of foreign exceptions stays out of it: it may hold headers and bodies."""
+    """Return our error. It never contains the text of other exceptions, which may have headers and bodies."""
     if isinstance(error, WebSocketBadStatusException):
         return _refused(error)
     where = f"the gateway at {host_of(url)}" if url else "the gateway"
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectionLostError(f"the certificate of {where} is not trusted: {error.verify_message}")
-    for kind, words in _WORDS:
+    for kind, reason in _REASONS:
         if isinstance(error, kind):
-            return ConnectionLostError(words.format(where=where))
+            return ConnectionLostError(reason.format(where=where))
     why = getattr(error, "strerror", None) or type(error).__name__
     return ConnectionLostError(f"no connection to {where}: {why}")
 
 
-_WORDS: tuple[tuple[type[Exception], str], ...] = (
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
     (WebSocketAddressException, "the name of {where} can't be resolved"),
-    (WebSocketProxyException, "the proxy does not let us through to {where}"),
+    (WebSocketProxyException, "the proxy refuses a connection to {where}"),
     (WebSocketTimeoutException, "{where} did not answer in time"),
     (TimeoutError, "{where} did not answer in time"),
     (WebSocketConnectionClosedException, "the connection to the gateway was lost"),
     (ssl.SSLError, "no secure connection to {where}"),
-    (WebSocketException, "{where} does not speak WebSocket as it should"),
+    (WebSocketException, "{where} violates the WebSocket protocol"),
     (InflateError, "{where} sent a message that can't be decompressed"),
     (ValueError, "{where} sent a message that can't be read"),
     (RecursionError, "{where} sent a message that can't be read"),
@@ -222,7 +225,7 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _refused(error: WebSocketBadStatusException) -> ConnectionLostError:
-    """The handshake was answered by something else than an upgrade; 401 and 403 are no word on the token."""
+    """Return the error for a handshake without an upgrade; 401 and 403 say nothing about the token."""
     status = error.status_code
     reason = f"the gateway refused the connection with HTTP {status}"
     if status == 429:

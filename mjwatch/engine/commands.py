@@ -1,4 +1,4 @@
-"""What a person's request does to jobs and to the sending, and the words that answer it."""
+"""What a person's request does to jobs and to the sending, and the message that answers it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from mjwatch.model import IN_FLIGHT, Job, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mjwatch.engine.pauses import Pauses
+    from mjwatch.discord.stream_position import StreamPosition
+    from mjwatch.engine.service_state import ServiceState
     from mjwatch.journal.writer import Journal
 
 log = logging.getLogger("mjwatch")
 
-LOOK = "`mjwatch show {}` tells what became of it"
+SHOW_HINT = "`mjwatch show {}` shows its state"
 
-_RETRIED = {
-    State.QUEUED: "waits in the queue already",
+_NO_RETRY_NEEDED = {
+    State.QUEUED: "is in the queue already",
     State.SUBMITTING: "is being sent already",
     State.SUBMITTED: "is at work already",
     State.RUNNING: "is at work already",
     State.COLLECTING: "its pictures are being fetched",
 }
-_NOT_RETRIED = {
-    State.DONE: "is done; to have it once more, put its prompt file into the inbox again",
+_CANNOT_RETRY = {
+    State.DONE: "is done; to run it again, put its prompt file into the inbox again",
     State.REJECTED: "can't be read as a prompt; correct the file and put it into the inbox again",
 }
 _CANCELLED = {
@@ -47,47 +48,46 @@ _RENDERED = "is rendered already, so it is paid for, and its pictures will be pu
 
 
 class RequestHandler:
-    """Performs requests in the loop's own thread.
+    """Carries out requests in the loop's own thread.
 
-    ``step`` feeds an event to a job, and journals it; ``give`` takes in a prompt, unless it did so before;
-    ``online`` says whether Discord can be reached.
+    ``step`` feeds an event to a job and commits it; ``accept`` accepts a prompt, unless it did so before.
     """
 
     def __init__(
         self,
         journal: Journal,
-        pausing: Pauses,
+        service: ServiceState,
+        stream: StreamPosition,
         job: Callable[[str], Job | None],
         step: Callable[[str, ev.JobEvent], None],
-        give: Callable[[ev.PromptSubmitted], None],
-        online: Callable[[], bool],
+        accept: Callable[[ev.PromptSubmitted], None],
     ) -> None:
         self._journal = journal
-        self._pausing = pausing
+        self._service = service
+        self._stream = stream
         self._job = job
         self._step = step
-        self._give = give
-        self._online = online
+        self._accept = accept
 
     def answer_all(self, clock: Callable[[], float]) -> None:
-        """Do what a person asks for; what was done before a crash but not answered is done once more.
+        """Carry out and answer all requests; what was done before a crash but not answered is done once more.
 
         ``clock`` gives seconds since 1970. Raises JournalError.
         """
         for request in self._journal.open_requests():
-            self._journal.answer(request.id, self._performed(request), clock())
+            self._journal.answer(request.id, self._perform_safely(request), clock())
 
-    def _performed(self, request: Request) -> list[Outcome]:
+    def _perform_safely(self, request: Request) -> list[Outcome]:
         try:
             return self.perform(request)
         except JournalError:
             raise
-        except Exception as error:  # what nobody foresaw in one request must not stand before all others
-            log.exception("the request to %s could not be done", request.verb)
-            return [Outcome(None, False, f"it could not be done: {type(error).__name__}")]
+        except Exception as error:  # what nobody foresaw in one request must not block all others
+            log.exception("the request to %s could not be carried out", request.verb)
+            return [Outcome(None, False, f"the request could not be carried out: {type(error).__name__}")]
 
     def perform(self, request: Request) -> list[Outcome]:
-        """Do what was asked for. What can't be done is an outcome too. Raises JournalError."""
+        """Carry out one request and return its outcomes, also of what can't be done. Raises JournalError."""
         arguments = request.arguments
         match request.verb:
             case "pause":
@@ -100,46 +100,47 @@ class RequestHandler:
                 return [self._cancel(job_id) for job_id in _jobs(arguments)]
             case "give":
                 file = arguments.get("file")
-                return [self._take(*pair, file) for pair in _jobs(arguments).items()]
+                return [self._submit(*pair, file) for pair in _jobs(arguments).items()]
             case _:
-                return [Outcome(None, False, f"this mjwatch knows no request to {request.verb}")]
+                return [Outcome(None, False, f"this mjwatch does not know the request {request.verb}")]
 
     def _pause(self, reason: object) -> Outcome:
-        pause = self._pausing.ask(str(reason) if reason else None)
+        pause = self._service.pause_by_request(str(reason) if reason else None)
         return Outcome(None, True, f"{pause.reason}; nothing more is sent until `mjwatch resume`")
 
     def _resume(self) -> Outcome:
-        before = self._pausing.now
+        before = self._service.pause
         if before is None:
             return Outcome(None, True, "was not paused")
-        obstacle = self._pausing.end()
+        obstacle = self._service.resume()
         if obstacle is None:
-            return Outcome(None, True, f"going on; it was paused: {before.reason}")
-        words = f"still paused: {obstacle.reason}; mend that, then stop the service and start it again"
-        return Outcome(None, False, words, needs_person=True)
+            return Outcome(None, True, f"resumed; it was paused: {before.reason}")
+        message = f"still paused: {obstacle.reason}; fix that, then stop the service and start it again"
+        return Outcome(None, False, message, needs_person=True)
 
     def _retry(self, job_id: str, attempts: object) -> Outcome:
-        """``attempts``: how many the person knew of; a later one makes this word out of date."""
+        """``attempts``: how many the person knew of; after a later one the request is out of date."""
         job = self._job(job_id)
         if job is None:
             return _unknown(job_id)
-        if job.state in _NOT_RETRIED:
-            return Outcome(job_id, False, _NOT_RETRIED[job.state])
-        if attempts != len(job.nonces) and job.state not in _RETRIED:
-            return Outcome(job_id, False, f"was sent again meanwhile; {LOOK.format(job_id)}")
-        log.info("%s a person asks to retry it", job_id)
+        if job.state in _CANNOT_RETRY:
+            return Outcome(job_id, False, _CANNOT_RETRY[job.state])
+        if attempts != len(job.nonces) and job.state not in _NO_RETRY_NEEDED:
+            return Outcome(job_id, False, f"was sent again meanwhile; {SHOW_HINT.format(job_id)}")
+        log.info("%s retry requested", job_id, extra={"job": job_id})
         self._step(job_id, ev.RetryRequested())
-        return Outcome(job_id, True, self._retried(job, self._job(job_id) or job))
+        return Outcome(job_id, True, self._retry_message(job, self._job(job_id) or job))
 
-    def _retried(self, before: Job, after: Job) -> str:
-        if before.state in _RETRIED or after.state is not State.QUEUED:
-            return _RETRIED[after.state]
+    def _retry_message(self, before: Job, after: Job) -> str:
+        if before.state in _NO_RETRY_NEEDED or after.state is not State.QUEUED:
+            return _NO_RETRY_NEEDED[after.state]
         doubt = "; if it has run before, it runs twice" if before.state is State.IN_DOUBT else ""
-        return f"queued again{doubt}{self._waits()}"
+        return f"queued again{doubt}{self._pause_note()}"
 
-    def _take(self, job_id: str, wish: Mapping[str, Any], file: int | None) -> Outcome:
-        """``wish``: a ``prompt`` as the journal keeps it, and ``path`` as in PromptGiven."""
-        self._give(ev.PromptSubmitted(job_id, load_prompt(wish["prompt"]), wish.get("path"), file))
+    def _submit(self, job_id: str, submission: Mapping[str, Any], file: int | None) -> Outcome:
+        """``submission``: ``prompt`` as the journal keeps it, and ``path`` as in PromptSubmitted."""
+        prompt = load_prompt(submission["prompt"])
+        self._accept(ev.PromptSubmitted(job_id, prompt, submission.get("path"), file))
         job = self._job(job_id)
         if job is None:
             return _unknown(job_id)
@@ -151,28 +152,28 @@ class RequestHandler:
         job = self._job(job_id)
         if job is None:
             return _unknown(job_id)
-        log.info("%s a person asks to cancel it", job_id)
+        log.info("%s cancellation requested", job_id, extra={"job": job_id})
         self._step(job_id, ev.CancelRequested())
         if job.state in _CANCELLED:
             return Outcome(job_id, True, _CANCELLED[job.state])
         if job.state in IN_FLIGHT and job.cancel_button is not None and job.start_deleted_at is None:
-            return Outcome(job_id, True, self._pressing(self._job(job_id) or job))
+            return Outcome(job_id, True, self._cancel_message(self._job(job_id) or job))
         if job.state in IN_FLIGHT:
             return Outcome(job_id, False, _SENT)
-        rendered = job.state is State.COLLECTING
-        return Outcome(job_id, False, _RENDERED if rendered else f"is {job.state} already")
+        is_rendered = job.state is State.COLLECTING
+        return Outcome(job_id, False, _RENDERED if is_rendered else f"is {job.state} already")
 
-    def _pressing(self, job: Job) -> str:
-        wish = job.cancel_request
-        if wish is None or wish.next_action_at is None:
+    def _cancel_message(self, job: Job) -> str:
+        request = job.cancel_request
+        if request is None or request.next_action_at is None:
             return (
                 f"Midjourney's Cancel Job was pressed for it already, and has not stopped it yet; {_STOPPING}"
             )
-        when = "" if self._online() else " as soon as Discord can be reached"
-        return f"Midjourney's Cancel Job is pressed for it{when}{self._waits()}; {_STOPPING}"
+        when = "" if self._stream.is_open else " as soon as Discord can be reached"
+        return f"Midjourney's Cancel Job is pressed for it{when}{self._pause_note()}; {_STOPPING}"
 
-    def _waits(self) -> str:
-        pause = self._pausing.now
+    def _pause_note(self) -> str:
+        pause = self._service.pause
         return f"; it waits, {pause.reason} (`mjwatch resume`)" if pause is not None else ""
 
 

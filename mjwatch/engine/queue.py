@@ -1,4 +1,4 @@
-"""The one queue: events in the order in which they came; one that can't be handled yet stays the first."""
+"""The queue of events, in the order in which they came; one that can't be handled yet stays the first."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ if TYPE_CHECKING:
 
 
 class EventQueue:
-    """Anybody may ``put``, also a signal handler; only the loop's thread takes out."""
+    """Any thread may ``put``, also a signal handler; only the loop's thread takes events out.
+
+    ``monotonic`` gives seconds of a monotonic clock.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        """``monotonic`` gives seconds of a monotonic clock."""
         self._monotonic = monotonic
         # SimpleQueue, because its put may interrupt its own get, as a signal handler does.
         self._queue: queue.SimpleQueue[LoopEvent] = queue.SimpleQueue()
         self._first: deque[LoopEvent] = deque()
 
     def put(self, event: LoopEvent) -> None:
-        """Hand in an event; from any thread."""
+        """Add an event; from any thread."""
         self._queue.put(event)
 
-    def take(self, patience: float) -> LoopEvent | None:
-        """The next event; None if none comes within so many seconds."""
+    def take(self, timeout: float) -> LoopEvent | None:
+        """Return the next event; None if none comes within ``timeout`` seconds."""
         if self._first:
             return self._first.popleft()
         try:
-            return self._queue.get(timeout=patience) if patience > 0 else self._queue.get_nowait()
+            return self._queue.get(timeout=timeout) if timeout > 0 else self._queue.get_nowait()
         except queue.Empty:
             return None
 
     def put_back(self, event: LoopEvent) -> None:
-        """It could not be handled: it is the next one again."""
+        """Make an event that could not be handled the next one again."""
         self._first.appendleft(event)
 
     def sleep(self, seconds: float, urgent: type[LoopEvent]) -> bool:
@@ -54,5 +56,5 @@ class EventQueue:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether no event waits."""
         return not self._first and self._queue.empty()

@@ -1,6 +1,6 @@
-"""Whose turn it is: one POST at a time, in order, at the pace, and no twin beside its twin.
+"""Which job is sent next: one POST at a time, in order, at the pace, and no prompt beside its duplicate.
 
-Keeps a reserve of the subscription's fast hours: asks for them now and then, pauses when few are left.
+Keeps a reserve of the subscription's fast hours: asks for them from time to time, pauses when few are left.
 """
 
 from __future__ import annotations
@@ -10,35 +10,54 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.events import PromptSubmitted
+from mjwatch.engine import service_state
+from mjwatch.errors import JournalError
 from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
 from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, Prompt, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
-    from mjwatch.engine.pauses import Pauses
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
-    from mjwatch.model import Job
-
 
 UPLOADS_KEPT = 3600.0
 """Seconds for which an upload is used. Its link is good for a day (recorded 2024 to 2026)."""
 
+ASK_AFTER_JOBS = 20
+"""Jobs sent until the fast hours are asked for again. A job takes about a minute of them, a video eight."""
+
+ASK_AFTER = 6 * 3600.0
+"""Seconds until the fast hours are asked for again."""
+
+QUESTION_PRIORITY = 1 << 40
+"""The priority of the question for the fast hours: above all that a prompt file can name."""
+
+_SPENDING = frozenset({"imagine", "blend"})
+
+NextStep = tuple[Job, ev.AttemptStarted | ev.CancelStarted | ev.PromptSubmitted | ef.UploadImages]
+"""A job and what is to be done: send it, have it cancelled, ask for the fast hours first, or upload."""
+
 
 class Scheduler:
-    """Chooses what is sent next. ``new_nonce`` never gives one twice; ``rng`` gives a number in 0 to 1."""
+    """Chooses what is sent next.
+
+    ``new_nonce`` and ``new_id`` never give one twice; ``rng`` gives a number in 0 to 1. ``jobs`` are always
+    those that are open and were ever sent.
+    """
 
     def __init__(
         self,
         journal: Journal,
         channel: Channel,
         pace: Pace,
+        *,
+        min_fast_hours: float,
         new_nonce: Callable[[], str],
+        new_id: Callable[[], str],
         rng: Callable[[], float],
     ) -> None:
         self._journal = journal
@@ -47,97 +66,134 @@ class Scheduler:
         self._new_nonce = new_nonce
         self._rng = rng
         self._throttle = Throttle(pace)
+        self._fast_hours = FastHours(min_fast_hours, new_id)
         self._uploading: str | None = None
         self.only: frozenset[str] | None = None
         """If set, no other queued jobs than these are sent."""
+        self.has_delayed_jobs = True
+        """Whether a queued job may wait for a time; set whenever such a job is committed."""
 
     def load(self, now: float) -> None:
-        """Take up how many were sent in the last day."""
+        """Take over from the journal how many were sent in the last day."""
         self._throttle = Throttle(self._pace, self._journal.attempts_since(now - DAY))
 
     def allow(self, job_id: str) -> None:
-        """Where only some may be sent, this one may too."""
+        """Let this job be sent too, where only some may be."""
         if self.only is not None:
             self.only |= {job_id}
 
-    def next_step(
-        self, jobs: Mapping[str, Job], now: float
-    ) -> tuple[Job, ev.AttemptStarted | ev.CancelStarted | ef.UploadImages] | None:
-        """The job whose turn it is and what is to be done with it; None: nobody's, at the moment.
+    # ---- what is next
 
-        ``jobs``: those that are open and were ever sent. Raises JournalError.
-        """
-        session_id = self._channel.session_id
-        if not self._channel.open or session_id is None or self._uploading is not None:
-            return None
+    def next_step(self, jobs: Mapping[str, Job], now: float) -> NextStep | None:
+        """Return the job whose turn it is and what is to be done for it, or None. Raises JournalError."""
         in_flight = [job.state for job in jobs.values() if job.state in IN_FLIGHT]
-        if State.SUBMITTING in in_flight or press_is_out(jobs.values()):
+        session_id = self._channel.stream.session_id
+        if session_id is None or self._waits_for_event(in_flight):
             return None
-        stopping = to_press(filter(self._may, jobs.values()), now)
-        if stopping is not None and self._throttle.may_press(now):
-            return stopping, ev.CancelStarted(self._new_nonce(), session_id)
-        form = next((job for job in jobs.values() if _has_form(job, now) and self._may(job)), None)
-        if form is not None:
-            job: Job | None = form  # it can't be filled in much later
-        elif self._throttle.may_send(now, len(in_flight), _being_saved(jobs)):
-            job = self._journal.next_queued(now, self.blocked_twins(jobs), only=self.only)
-        else:
-            return None
+        if cancelling := [job for job in jobs.values() if job.cancel_request is not None]:
+            if press_is_out(cancelling):
+                return None
+            job = to_press(filter(self._is_allowed, cancelling), now)
+            if job is not None and self._throttle.may_press(now):
+                return job, ev.CancelStarted(self._new_nonce(), session_id)
+        job = self._next_job(jobs, now, len(in_flight))
         if job is None:
             return None
         if _needs_upload(job, now):
             self._uploading = job.id
             return job, ef.UploadImages(job)
-        return job, ev.AttemptStarted(self._new_nonce(), session_id, self._channel.newest)
+        if self._fast_hours.must_be_known(job, now):
+            question = self._fast_hours.question()
+            return None if question is None else (job, question)
+        return job, ev.AttemptStarted(self._new_nonce(), session_id, self._channel.tracker.newest)
 
-    def _may(self, job: Job) -> bool:
+    def _waits_for_event(self, in_flight: Collection[State]) -> bool:
+        """Return whether nothing can be sent before an event comes: one POST is in flight at a time."""
+        return (
+            not self._channel.stream.is_open or self._uploading is not None or State.SUBMITTING in in_flight
+        )
+
+    def _next_job(self, jobs: Mapping[str, Job], now: float, in_flight: int) -> Job | None:
+        for job in jobs.values():
+            if _has_form(job, now) and self._is_allowed(job):
+                return job  # a form can't be filled in much later
+        if not self._throttle.may_send(now, in_flight, _being_saved(jobs)):
+            return None
+        return self._journal.next_queued(now, self.blocked_keys(jobs), only=self.only)
+
+    def _is_allowed(self, job: Job) -> bool:
         return self.only is None or job.id in self.only
 
-    def sent(self, job: Job, now: float) -> None:
-        """The chosen one's attempt is committed. To fill in a form is no submission of its own."""
-        if job.modal is None:
-            self._throttle.sent(now, self._rng())
-
-    def pressed(self, now: float) -> None:
-        """The chosen one's Cancel Job is pressed."""
-        self._throttle.pressed(now, self._rng())
-
-    def press_time(self, jobs: Mapping[str, Job], now: float) -> float:
-        """When the next Cancel Job is to be pressed; infinity: none."""
-        due = min(map(press_due, filter(self._may, jobs.values())), default=math.inf)
-        return max(due, self._throttle.next_press(now))
-
-    def heard(self, job_id: str, event: ev.JobEvent) -> None:
-        """An upload may have ended."""
-        if job_id == self._uploading and isinstance(event, ev.Uploaded | ev.UploadFailed):
-            self._uploading = None
-
-    def blocked_twins(self, jobs: Mapping[str, Job]) -> set[str]:
-        """The twin keys that must wait because a job with it is out and could not be told from another."""
+    def blocked_keys(self, jobs: Mapping[str, Job]) -> set[str]:
+        """Return the duplicate keys of sent jobs whose results could not be told from a duplicate's."""
         return {
-            twin_of(job)
+            duplicate_key(job)
             for job in jobs.values()
-            if (_is_out(job) or _has_form(job)) and not self._channel.tells_apart(job)
+            if (_was_sent(job) or _has_form(job)) and not self._channel.tells_apart(job)
         }
 
-    def next_time(self, now: float) -> float:
-        """The earliest time for the next submission, slots aside."""
-        return self._throttle.next_time(now)
+    def next_time(self, jobs: Mapping[str, Job], now: float) -> float:
+        """Return when time itself may let something be sent, slots aside; infinity: it will not."""
+        if self._waits_for_event([job.state for job in jobs.values()]):
+            return math.inf
+        times = [self._throttle.next_time(now)]
+        if cancelling := [job for job in jobs.values() if job.cancel_request is not None]:
+            press_at = min(map(press_due, filter(self._is_allowed, cancelling)), default=math.inf)
+            times.append(max(press_at, self._throttle.next_press(now)))
+        if self.has_delayed_jobs:
+            times.append(self._delayed_until(now))
+        return min((time for time in times if time > now), default=math.inf)
+
+    def _delayed_until(self, now: float) -> float:
+        """Return when the next of the queued jobs that wait for a time may be sent; infinity: none does."""
+        try:
+            until = self._journal.next_queued_due(now)
+            if until is None:  # a job whose time has passed counts too, because the clock may be set back
+                self.has_delayed_jobs = self._journal.next_queued_due(-math.inf) is not None
+        except JournalError:
+            return now + service_state.JOURNAL_RETRY_DELAY
+        return math.inf if until is None else until
+
+    # ---- what has become of it
+
+    def sent(self, job: Job, now: float) -> None:
+        """Note that the attempt is committed. To fill in a form is no submission of its own."""
+        if job.modal is None:
+            self._throttle.sent(now, self._rng())
+        self._fast_hours.jobs_sent += 1
+
+    def cancel_sent(self, now: float) -> None:
+        """Note that a Cancel Job is pressed."""
+        self._throttle.pressed(now, self._rng())
+
+    def question_accepted(self, question: ev.PromptSubmitted) -> None:
+        """Note that the question for the fast hours is committed as a job of its own."""
+        self._fast_hours.asked_by = question.job_id
+        self.allow(question.job_id)
+
+    def info_changed(self, job: Job, now: float) -> Pause | None:
+        """Return the pause that the answer to an /info asks for, because few fast hours are left."""
+        return self._fast_hours.info_changed(job, now)
+
+    def upload_ended(self, job_id: str) -> None:
+        """Note that a job's images are uploaded, or could not be."""
+        if job_id == self._uploading:
+            self._uploading = None
 
 
 def _being_saved(jobs: Mapping[str, Job]) -> int:
-    """How many are being saved now; what could not be saved waits for its next try, and holds up nothing."""
+    """Return how many are being saved; those that wait for another try to save them hold up nothing."""
     return sum(job.state is State.COLLECTING and job.next_action_at is None for job in jobs.values())
 
 
-def _is_out(job: Job) -> bool:
+def _was_sent(job: Job) -> bool:
     return job.state in IN_FLIGHT or job.state is State.IN_DOUBT
 
 
 def _has_form(job: Job, now: float = math.inf) -> bool:
-    """Whether a form is to be filled in for it, by this time."""
-    due = job.next_action_at is None or job.next_action_at <= now
-    return job.state is State.QUEUED and job.modal is not None and due
+    """Return whether a form is to be filled in for the job, by this time."""
+    is_due = job.next_action_at is None or job.next_action_at <= now
+    return job.state is State.QUEUED and job.modal is not None and is_due
 
 
 def _needs_upload(job: Job, now: float) -> bool:
@@ -146,64 +202,53 @@ def _needs_upload(job: Job, now: float) -> bool:
     return not job.uploads or any(not 0 <= now - image.at <= UPLOADS_KEPT for image in job.uploads)
 
 
-SENDS = 20
-"""Submissions after which it is asked again. A job takes about a minute of fast time, a video eight."""
-
-AGE = 6 * 3600.0
-"""Seconds after which it is asked again."""
-
-_SPENDING = frozenset({"imagine", "blend"})
-
-FIRST = 1 << 40
-"""The priority of the question: before all that a prompt file can name."""
-
-
 class FastHours:
-    """Stands before the sending. ``minimum`` in hours; 0 asks nothing and pauses nothing."""
+    """Decides when the fast hours are asked for, and whether enough are left.
 
-    def __init__(self, pausing: Pauses, minimum: float, new_id: Callable[[], str]) -> None:
-        self._pausing = pausing
+    ``minimum`` in hours; 0 asks nothing and pauses nothing.
+    """
+
+    def __init__(self, minimum: float, new_id: Callable[[], str]) -> None:
         self._minimum = minimum
         self._new_id = new_id
-        self._asked: str | None = None
-        self._known_at: float | None = None
-        self._sent = 0
+        self.asked_by: str | None = None
+        """The job that asks for them at the moment."""
+        self.known_at: float | None = None
+        self.jobs_sent = 0
+        """Jobs sent since they were known."""
 
-    def question(self, job: Job, now: float) -> PromptSubmitted | None:
-        """What must be asked before this job may be sent; tell ``asked`` once that is committed."""
-        if not self.waits(job, now) or self._asked is not None:
-            return None
-        return PromptSubmitted(self._new_id(), Prompt("", command="info", priority=FIRST), "info.txt")
-
-    def asked(self, job_id: str) -> None:
-        """The question is a job of its own now."""
-        self._asked = job_id
-
-    def waits(self, job: Job, now: float) -> bool:
-        """Whether this job must wait until the hours are known."""
+    def must_be_known(self, job: Job, now: float) -> bool:
+        """Return whether this job must wait until the hours are known."""
         spends = job.prompt.command in _SPENDING and job.modal is None  # a form's press has passed already
         if self._minimum <= 0 or not spends:
             return False
-        fresh = self._known_at is not None and 0 <= now - self._known_at < AGE and self._sent < SENDS
-        return not fresh
+        known = self.known_at is not None and 0 <= now - self.known_at < ASK_AFTER
+        return not known or self.jobs_sent >= ASK_AFTER_JOBS
 
-    def sent(self) -> None:
-        """One more was submitted."""
-        self._sent += 1
+    def question(self) -> ev.PromptSubmitted | None:
+        """Return the question for the hours; None while it is being asked."""
+        if self.asked_by is not None:
+            return None
+        prompt = Prompt("", command="info", priority=QUESTION_PRIORITY)
+        return ev.PromptSubmitted(self._new_id(), prompt, "info.txt")
 
-    def heard(self, job: Job, now: float) -> None:
-        """A job has moved: it may be the answer, asked for here or by a person; or there will be none."""
-        silent = not job.open or job.state in {State.IN_DOUBT, State.FAILED}
-        if job.prompt.command != "info" or (job.result is None and not silent):
-            return
-        if job.id == self._asked:
-            self._asked = None
-            self._known_at, self._sent = now, 0  # also without an answer: it is no reason to ask on and on
+    def info_changed(self, job: Job, now: float) -> Pause | None:
+        """Return a pause if the job has brought the answer, and too few hours are left.
+
+        It may be the job that asks here, or a person's; it may also have ended without an answer.
+        """
+        has_no_answer = not job.open or job.state in {State.IN_DOUBT, State.FAILED}
+        if job.result is None and not has_no_answer:
+            return None
+        if job.id == self.asked_by:
+            self.asked_by = None
+            self.known_at, self.jobs_sent = now, 0  # also without an answer: asking again would not help
         info = read_info((job.result.text if job.result else None) or "")
         left = info.fast_hours_left
         if left is None or info.mode is Mode.RELAXED:
-            return
-        self._known_at, self._sent = now, 0
-        if left < self._minimum:
-            words = f"{left:.2f} fast hours are left, fewer than [pace] min_fast_hours = {self._minimum:g}"
-            self._pausing.begin(Pause(words, PauseKind.PLAN))
+            return None
+        self.known_at, self.jobs_sent = now, 0
+        if left >= self._minimum:
+            return None
+        reason = f"{left:.2f} fast hours are left, fewer than [pace] min_fast_hours = {self._minimum:g}"
+        return Pause(reason, PauseKind.PLAN)

@@ -1,6 +1,6 @@
-"""One state folder, one inbox, one account and channel to a daemon: locks that end with their process.
+"""Locks: one daemon for each state folder, each inbox, and each account and channel.
 
-The system lets them go, however the process ends.
+The operating system releases them, however the process ends.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mjwatch.errors import ConfigError, DaemonError
-from mjwatch.host.permissions import make_for_steerers
+from mjwatch.host.platform import create_shared_file
 from mjwatch.host.running import LOCK_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE = 2.0
-"""Seconds to wait for the lock: `mjwatch status` may hold it for a moment, to see whether anybody does."""
+LOCK_TIMEOUT = 2.0
+"""Seconds to wait for the lock: `mjwatch status` may hold it for a moment, to find out whether it is free."""
 
 
 @contextmanager
 def daemon_lock(state: Path) -> Iterator[None]:
-    """Own this state folder. Raises DaemonError where another process does, or where it can't be written."""
+    """Own this state folder. Raise DaemonError if another process owns it, or if it can't be written."""
     try:
         state.mkdir(parents=True, exist_ok=True)
-        make_for_steerers(state / LOCK_FILE)
+        create_shared_file(state / LOCK_FILE)
         lock = FileLock(state / LOCK_FILE)
-        lock.acquire(timeout=PATIENCE, poll_interval=0.05)
+        lock.acquire(timeout=LOCK_TIMEOUT, poll_interval=0.05)
     except Timeout:
         message = f"another mjwatch already works with {state}"
         raise DaemonError(message, "see `mjwatch status`; stop it first") from None
@@ -49,55 +49,55 @@ def daemon_lock(state: Path) -> Iterator[None]:
 
 @contextmanager
 def account_lock(api_url: str, token: str, channel_id: str) -> Iterator[None]:
-    """Be the only one on this machine that sends with this token into this channel, whatever its state.
+    """Be the only process on this machine that sends with this token into this channel.
 
-    Raises DaemonError where another process does.
+    Raise DaemonError if another process does, also one with another state folder.
     """
     digest = hashlib.sha256(f"mjwatch {api_url} {channel_id} {token}".encode()).hexdigest()
     with ExitStack() as stack:
         try:
-            _hold(f"mjwatch-{digest[:32]}", stack)
+            _acquire(f"mjwatch-{digest[:32]}", stack)
         except (Timeout, BlockingIOError) as error:
             raise DaemonError(
-                "another mjwatch on this machine, with another state folder, sends with this token into this"
-                " channel already",
-                "stop one of them: each would take the other's pictures",
+                "another mjwatch on this machine, with another state folder, already sends with this token"
+                " into this channel",
+                "stop one of them, because each would take the other's pictures",
             ) from error
         yield
 
 
 @contextmanager
 def inbox_lock(inbox: Path, machine: str) -> Iterator[None]:
-    """Be the only one on this machine that takes files out of this folder, by whatever path it is called.
+    """Be the only process on this machine that takes files from this folder, whatever path leads to it.
 
-    The folder is made where it is missing. ``machine`` is the id by which machines are told apart. Raises
-    DaemonError where another process takes them, ConfigError where the folder can't be made.
+    A missing folder is created. ``machine`` is the machine's id. Raise DaemonError if another process takes
+    files from it, ConfigError if it can't be created.
     """
     try:
         inbox.mkdir(parents=True, exist_ok=True)
-        place = inbox.stat()
+        status = inbox.stat()
     except OSError as error:
-        raise ConfigError(f"the inbox {inbox} can't be made: {error.strerror}") from error
-    digest = hashlib.sha256(f"mjwatch {machine} {place.st_dev} {place.st_ino}".encode()).hexdigest()
+        raise ConfigError(f"the inbox {inbox} can't be created: {error.strerror}") from error
+    digest = hashlib.sha256(f"mjwatch {machine} {status.st_dev} {status.st_ino}".encode()).hexdigest()
     with ExitStack() as stack:
         try:
-            _hold(f"mjwatch-inbox-{digest[:32]}", stack)
+            _acquire(f"mjwatch-inbox-{digest[:32]}", stack)
         except (Timeout, BlockingIOError) as error:
             raise DaemonError(
-                f"another mjwatch on this machine, with another state folder, takes the prompt files from"
-                f" {inbox} already",
-                "stop it, or give each its own [inbox] path: two would both run what comes",
+                f"another mjwatch on this machine, with another state folder, already takes the prompt files"
+                f" from {inbox}",
+                "stop it, or give each its own [inbox] path, because both would run every file",
             ) from error
         yield
 
 
 if sys.platform == "linux":
 
-    def _hold(name: str, stack: ExitStack) -> None:
-        """By an address that has no file, so that private temporary folders don't hide it (unix(7))."""
-        held = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    def _acquire(name: str, stack: ExitStack) -> None:
+        """Bind an address that has no file, so that private temporary folders don't hide it (unix(7))."""
+        owned = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         try:
-            held.bind(f"\0{name}")
+            owned.bind(f"\0{name}")
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise BlockingIOError(*error.args) from error
@@ -105,7 +105,7 @@ if sys.platform == "linux":
 
 else:
 
-    def _hold(name: str, stack: ExitStack) -> None:
+    def _acquire(name: str, stack: ExitStack) -> None:
         lock = FileLock(Path(tempfile.gettempdir()) / f"{name}.lock")
-        lock.acquire(timeout=PATIENCE, poll_interval=0.05)
+        lock.acquire(timeout=LOCK_TIMEOUT, poll_interval=0.05)
         stack.callback(lock.release)

@@ -1,52 +1,36 @@
-"""Has the C library give memory back as soon as a picture is done with, where that library is glibc.
-
-Which machine this is: its name for people, and an id that other machines don't have.
-"""
+"""The operating system: the machine's id and name, memory, and who may write to the state folder."""
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
-import platform
+import os
+import stat
 import sys
 from pathlib import Path
 
-_M_MMAP_THRESHOLD = -3
-"""mallopt(3)."""
+from mjwatch.errors import DaemonError
 
-LARGE = 1024 * 1024
-"""Bytes from which a piece of memory is mapped on its own, and so given back when it is freed."""
-
-
-def give_back_early() -> bool:
-    """Map all large pieces of memory for themselves, for the rest of this process; whether that is possible.
-
-    glibc does so from 128 kB on, but raises that bound with each large piece that is freed, up to 32 MB. From
-    then on grids and pictures share heaps, one for each thread, which hardly ever shrink: a service that
-    needs 140 MB would come to hold 330 MB.
-    """
-    if sys.platform != "linux":
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return False  # another C library, such as musl, which does without it
-    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE))
-
+# ---- the machine
 
 ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
-"""Where Linux keeps it (machine-id(5))."""
+"""The files in which Linux keeps the machine's id (machine-id(5))."""
 
 
 def host_name() -> str:
-    """The machine's name."""
+    """Return the machine's name."""
+    import platform
+
     return platform.node() or "unnamed"
 
 
 def machine_id() -> str:
-    """An id of this machine, hashed for this use alone as machine-id(5) asks; of its name if it has none."""
-    found = next(filter(None, map(_read, ID_FILES)), host_name())
-    return hashlib.sha256(f"mjwatch owner {found}".encode()).hexdigest()[:16]
+    """Return an id of this machine, hashed for this use alone as machine-id(5) asks.
+
+    A machine without an id gets one from its name.
+    """
+    import hashlib
+
+    own_id = next(filter(None, map(_read, ID_FILES)), host_name())
+    return hashlib.sha256(f"mjwatch owner {own_id}".encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> str:
@@ -54,3 +38,108 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
+
+
+# ---- memory
+
+_M_MMAP_THRESHOLD = -3
+"""mallopt(3)."""
+
+LARGE = 1024 * 1024
+"""Bytes; a larger block of memory is mapped separately, and so returned to the system when it is freed."""
+
+
+def give_back_early() -> bool:
+    """Make the C library return the memory of a picture to the system as soon as the picture is freed.
+
+    Return whether that is possible, which it is with glibc. It holds for the rest of this process: each large
+    block of memory is mapped separately. glibc does so from 128 kB on, but raises that limit with each large
+    block that is freed, up to 32 MB. Grids and pictures would then share heaps, one for each thread, which
+    hardly ever shrink: a service that needs 140 MB would grow to 330 MB.
+    """
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False  # another C library, such as musl, which does not have this problem
+    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE))
+
+
+# ---- users
+
+
+def require_write_access(state: Path, journal: Path) -> None:
+    """Raise DaemonError if this user may not write to the state folder; the error names who may."""
+    try:
+        exists = journal.exists()
+    except OSError:
+        raise _no_access(state) from None
+    if not exists and _is_hidden(state):
+        raise _no_access(state)
+    for path, needed in ((state, os.R_OK | os.W_OK | os.X_OK), (journal, os.R_OK | os.W_OK)):
+        if exists and not os.access(path, needed):
+            raise _no_access(state)
+
+
+def create_shared_file(path: Path) -> None:
+    """Create a file of the state folder, unless it exists, for all users who may write to that folder.
+
+    Raise OSError if that fails.
+    """
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return
+    path.chmod(path.parent.stat().st_mode & 0o666)
+
+
+def describe_owners(folder: Path) -> str:
+    """Return which user, and which group if it may too, may write to the folder; "" if that can't be seen."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return ""
+    user, group = _names(status.st_uid, status.st_gid)
+    is_shared = status.st_mode & stat.S_IWGRP and status.st_mode & stat.S_IXGRP
+    return f'user "{user}"' + (f' or group "{group}"' if is_shared else "")
+
+
+def _is_hidden(folder: Path) -> bool:
+    """Return whether the folder may contain something that this user can't see."""
+    try:
+        return folder.exists() and not os.access(folder, os.X_OK)
+    except OSError:
+        return True
+
+
+def _no_access(state: Path) -> DaemonError:
+    owners = describe_owners(state)
+    reason = f"belongs to {owners}" if owners else "is closed to this user"
+    return DaemonError(
+        f"this user may not control mjwatch: the state folder {state} {reason}",
+        "run the command as that user" if owners else "run the command as the user of the service",
+    )
+
+
+if sys.platform == "win32":
+
+    def _names(user: int, group: int) -> tuple[str, str]:
+        return str(user), str(group)
+
+else:
+    import grp
+    import pwd
+
+    def _names(user: int, group: int) -> tuple[str, str]:
+        """Return the names of these ids, or the ids themselves if they have no names."""
+        try:
+            user_name = pwd.getpwuid(user).pw_name
+        except KeyError:
+            user_name = str(user)
+        try:
+            return user_name, grp.getgrgid(group).gr_name
+        except KeyError:
+            return user_name, str(group)

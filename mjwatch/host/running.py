@@ -1,9 +1,9 @@
-"""Whether a daemon works with a state folder: asked by those who only look, so it loads next to nothing.
+"""Whether a daemon works with a state folder, and how other processes wake it.
 
-Wakes the daemon when a request lies in its journal: a datagram to a socket in the state folder.
-
-Where there can be no such socket (Windows, a path that is too long for one, some network file systems) the
-daemon looks each second. A poke that is lost only makes it look later.
+A command that has written a request into the journal wakes the daemon with a datagram to a socket in the
+state folder. Without such a socket (Windows, a path that is too long, some network file systems) the daemon
+checks for requests every second. A lost datagram only delays the check. Commands that only look import this
+module, so it imports little.
 """
 
 from __future__ import annotations
@@ -22,18 +22,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+log = logging.getLogger("mjwatch")
 
 LOCK_FILE = "daemon.lock"
-"""The lock's file in the state folder; host/lock.py takes it."""
+"""The lock's file in the state folder; host/lock.py takes the lock."""
 
-ASKING = 0.2
-"""Seconds after which a lock that others hold is an owner's, where askers must take it to ask (Windows)."""
+LOCK_TRIAL = 0.2
+"""Seconds after which a lock counts as a daemon's, if it must be taken to find out (Windows)."""
+
+SOCKET_FILE = "poke.sock"
+
+LONGEST_PATH = 100
+"""Bytes. A socket's address takes 108 on Linux and 104 on macOS, with the zero at its end."""
+
+CHECK_INTERVAL = 10.0
+"""Seconds between two checks without a datagram: the socket's file may have been deleted."""
+
+CHECK_INTERVAL_WITHOUT_SOCKET = 1.0
 
 
 def daemon_runs(state: Path) -> bool:
-    """Whether a process owns this state folder now. Raises DaemonError where that can't be seen.
+    """Return whether a process owns this state folder now. Raise DaemonError if that can't be seen.
 
-    Who may read the lock's file may ask: several askers at once don't take each other for the owner.
+    Every user who may read the lock's file may ask. Several processes that ask at the same time don't take
+    each other for the owner.
     """
     try:
         descriptor = os.open(state / LOCK_FILE, os.O_RDONLY)
@@ -41,7 +53,7 @@ def daemon_runs(state: Path) -> bool:
         return False
     except OSError as error:
         message = f"the state folder {state} can't be read: {error.strerror}"
-        raise DaemonError(message, "ask as the user that the service runs as") from error
+        raise DaemonError(message, "run the command as the user of the service") from error
     try:
         return _is_locked(descriptor, state / LOCK_FILE)
     finally:
@@ -55,7 +67,7 @@ if sys.platform == "win32":
 
         lock = FileLock(path)
         try:
-            lock.acquire(timeout=ASKING, poll_interval=0.02)
+            lock.acquire(timeout=LOCK_TRIAL, poll_interval=0.02)
         except Timeout:
             return True
         lock.release()
@@ -69,23 +81,10 @@ else:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        return False  # closing the file lets it go
+        return False  # closing the file releases the lock
 
 
-log = logging.getLogger("mjwatch")
-
-SOCKET_FILE = "poke.sock"
-
-LONGEST_PATH = 100
-"""Bytes. A socket's address takes 108 on Linux and 104 on macOS, with the zero at its end."""
-
-PATIENCE = 10.0
-"""Seconds after which it looks though nobody has poked: the socket's file may be gone."""
-
-PATIENCE_WITHOUT_SOCKET = 1.0
-
-
-def poke(state: Path) -> None:
+def wake_daemon(state: Path) -> None:
     """Wake the daemon of this state folder, if there is one that can be woken."""
     if not _can_have_socket(state):
         return
@@ -95,71 +94,75 @@ def poke(state: Path) -> None:
 
 
 class WakeupListener:
-    """The thread "control": calls ``poked`` after each poke, and now and then without one."""
+    """The daemon's thread "control": calls ``on_wakeup`` after each datagram, and at intervals."""
 
-    def __init__(self, state: Path, poked: Callable[[], None]) -> None:
+    def __init__(self, state: Path, on_wakeup: Callable[[], None]) -> None:
         """The caller owns the state folder."""
         self._state = state
-        self._poked = poked
+        self._on_wakeup = on_wakeup
         self._stopping = threading.Event()
         self._socket: socket.socket | None = None
-        self._waker: socket.socket | None = None
+        self._stop_sender: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         if _can_have_socket(self._state):
             self._bind()
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and remove the socket."""
+        """End the thread and remove the socket."""
         self._stopping.set()
-        if self._waker is not None:
+        if self._stop_sender is not None:
             with contextlib.suppress(OSError):
-                self._waker.send(b"\0")
+                self._stop_sender.send(b"\0")
         self._thread.join()
         self._close()
 
     @property
     def healthy(self) -> bool:
-        """Whether it still listens."""
+        """Whether the thread still runs."""
         return self._thread.is_alive()
 
     def _bind(self) -> None:
         path = self._state / SOCKET_FILE
         try:
-            path.unlink(missing_ok=True)  # of a daemon that was killed
+            path.unlink(missing_ok=True)  # a daemon that was killed leaves it
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._socket.settimeout(PATIENCE)
+            self._socket.settimeout(CHECK_INTERVAL)
             self._socket.bind(str(path))
-            path.chmod(self._state.stat().st_mode & 0o666)  # who may write there may poke
-            # Connected now, it reaches us also when the file is gone.
-            self._waker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._waker.connect(str(path))
-            self._waker.setblocking(False)
+            path.chmod(self._state.stat().st_mode & 0o666)  # users who may write to the folder may wake us
+            # Connected now, this socket reaches ours even when the file has been deleted.
+            self._stop_sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._stop_sender.connect(str(path))
+            self._stop_sender.setblocking(False)
         except OSError as error:
-            log.info("no socket to be poked at in %s: %s; looking each second", self._state, error.strerror)
+            log.info(
+                "the wakeup socket can't be created in %s: %s; checking for requests every second",
+                self._state,
+                error.strerror,
+            )
             self._close()
 
     def _close(self) -> None:
-        for end in (self._waker, self._socket):
+        for end in (self._stop_sender, self._socket):
             if end is not None:
                 end.close()
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 (self._state / SOCKET_FILE).unlink(missing_ok=True)
-        self._waker = self._socket = None
+        self._stop_sender = self._socket = None
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wait()
             if not self._stopping.is_set():
-                self._poked()
+                self._on_wakeup()
 
     def _wait(self) -> None:
         if self._socket is None:
-            self._stopping.wait(PATIENCE_WITHOUT_SOCKET)
+            self._stopping.wait(CHECK_INTERVAL_WITHOUT_SOCKET)
             return
         with contextlib.suppress(TimeoutError):
             self._socket.recv(1)

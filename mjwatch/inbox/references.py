@@ -14,7 +14,7 @@ from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.filesystem.files import identify, is_link, read_unchanged
 from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS
 from mjwatch.model import References
-from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file, wants
+from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file, referenced_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ class ReferenceFinder:
             if content is not None:
                 found.defaults.append((f"{folder}{DEFAULTS}", content))
         name = path.rpartition("/")[2]
-        wanted = wants(data, name, _without_pictures(found))
+        wanted = referenced_names(data, name, _without_pictures(found))
         while new := [
             wildcard
             for wildcard in wanted.wildcards
@@ -92,7 +92,7 @@ class ReferenceFinder:
         ]:
             for wildcard in new:
                 self._find_wildcard(path, wildcard, found, now)
-            wanted = wants(data, name, _without_pictures(found))
+            wanted = referenced_names(data, name, _without_pictures(found))
         for picture in wanted.images:
             self._find_picture(path, picture, found, now)
         return found
@@ -250,7 +250,7 @@ def preview_alone(name: str, data: bytes, inbox: Path, max_jobs: int) -> PromptF
 
     Raise PromptFileError as the inbox would reject them, and if they name pictures, which can't come along.
     """
-    if wants(data, name).images:
+    if referenced_names(data, name).images:
         raise PromptFileError(
             "a file that names pictures can't be submitted alone",
             f"copy it with its pictures into the inbox, {inbox}, the pictures first",
@@ -263,4 +263,4 @@ def _read_preview(root: Path, path: str, data: bytes, max_jobs: int) -> PromptFi
     references = finder.read(finder.find(path, data, now=0.0))
     if references is None:
         raise MjwatchError("one of its pictures is changing at the moment", "try again")
-    return read_prompt_file(data, path.rpartition("/")[2], max_jobs=max_jobs, around=references)
+    return read_prompt_file(data, path.rpartition("/")[2], max_jobs=max_jobs, references=references)

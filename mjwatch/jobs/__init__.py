@@ -1,1 +1,1 @@
-"""The life of a job. Pure: a table of transitions, intake, follow-ups, pacing, and texts on the state."""
+"""The life of a job. Pure: table of transitions, intake of prompt files, follow-ups, pacing, texts."""

@@ -1,8 +1,8 @@
-"""How a job is cancelled: unsent by us, once it is sent by Midjourney's own button, if there is one. Pure.
+"""The transitions for cancellation: before a job is sent by us, afterwards by Midjourney's own button. Pure.
 
-The table in jobs/state_machine.py points to these functions. A job that is sent is not given up for a
-person's word alone: it stays until Midjourney has stopped it or sends its pictures, which are paid for, or
-until it is in doubt.
+The table in jobs/state_machine.py points to these functions. A job that was sent does not end because a
+person requests it: it stays until Midjourney stops it or sends its pictures, which are paid for, or until
+it is in doubt.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.jobs.transitions import (
-    AGAIN,
     Timeouts,
     Transition,
     cancelled,
     note,
-    overdue_running,
     refuse,
+    running_too_long,
     without_follow_ups,
 )
 from mjwatch.model import CancelRequest, Job, State
@@ -27,93 +26,98 @@ from mjwatch.model import CancelRequest, Job, State
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-STOPPED = "cancelled: Midjourney has stopped it"
+STOPPED = "cancelled: Midjourney stopped it"
 
 PRESS_PATIENCE = 60.0
-"""Seconds that Midjourney has to do what its button says, before a person may have it pressed once more."""
+"""Seconds that Midjourney has to do what its button says, before a person may have it pressed again."""
 
 
 def to_press(jobs: Iterable[Job], now: float) -> Job | None:
-    """The first job whose Cancel Job is to be pressed now."""
+    """Return the first job whose Cancel Job button must be pressed now, or None."""
     return next((job for job in jobs if press_due(job) <= now), None)
 
 
 def press_is_out(jobs: Iterable[Job]) -> bool:
-    """Whether a press is on its way: until its answer nothing else is sent, which may be a pause's cause."""
-    at_work = (job.cancel_request for job in jobs if job.state is State.RUNNING)
-    return any(wish is not None and not wish.answered for wish in at_work)
+    """Return whether a press has no answer yet. Then nothing else is sent: the answer may cause a pause."""
+    requests = (job.cancel_request for job in jobs if job.state is State.RUNNING)
+    return any(request is not None and not request.answered for request in requests)
 
 
 def press_due(job: Job) -> float:
-    """When its Cancel Job is to be pressed, in seconds since 1970; infinity: not at all."""
-    wish = job.cancel_request
-    at_work = job.state is State.RUNNING and job.start_deleted_at is None and job.cancel_button is not None
-    return float("inf") if wish is None or wish.next_action_at is None or not at_work else wish.next_action_at
+    """Return when its Cancel Job button must be pressed, in seconds since 1970; infinity: not at all."""
+    request = job.cancel_request
+    if request is None or request.next_action_at is None or job.cancel_button is None:
+        return float("inf")
+    is_running = job.state is State.RUNNING and job.start_deleted_at is None
+    return request.next_action_at if is_running else float("inf")
 
 
-def cancel(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) -> Transition:
-    """It is not sent, or a person gives it up."""
+def cancel(job: Job, event: ev.CancelRequested, now: float, timeouts: Timeouts) -> Transition:
+    """Cancel a job that was not sent, or that is in doubt and that a person gives up."""
     return cancelled(job, now)
 
 
-def ask(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) -> Transition:
-    """It is sent: only its follow-ups are not, and Midjourney may offer to stop it."""
-    wish = job.cancel_request or CancelRequest(asked=now, next_action_at=None)
-    if wish.next_action_at is not None or not wish.answered or now < wish.pressed + PRESS_PATIENCE:
+def request_cancel(job: Job, event: ev.CancelRequested, now: float, timeouts: Timeouts) -> Transition:
+    """Drop the follow-ups of a job that was sent, and press Midjourney's Cancel Job once it is offered."""
+    request = job.cancel_request or CancelRequest(asked=now, next_action_at=None)
+    is_pending = request.next_action_at is not None or not request.answered
+    if is_pending or now < request.pressed + PRESS_PATIENCE:
         return job, ()
-    words = "asked to cancel"
+    text = "cancellation requested"
     if job.cancel_button is None:
-        words += "; it is already sent, so its pictures will be published unless it can be stopped"
-    return note(without_follow_ups(job), now, words, cancel_request=replace(wish, next_action_at=0.0)), ()
+        text += "; it is already sent, so its pictures will be published unless it can be stopped"
+    return note(without_follow_ups(job), now, text, cancel_request=replace(request, next_action_at=0.0)), ()
 
 
-def ask_too_late(job: Job, event: ev.CancelRequested, now: float, limits: Timeouts) -> Transition:
-    """It is rendered; only its follow-ups are not sent."""
-    words = "asked to cancel; it is already rendered, so its pictures will be published"
-    return note(without_follow_ups(job), now, words), ()
+def cancel_too_late(job: Job, event: ev.CancelRequested, now: float, timeouts: Timeouts) -> Transition:
+    """Drop the follow-ups of a job that is already rendered."""
+    text = "cancellation requested; it is already rendered, so its pictures will be published"
+    return note(without_follow_ups(job), now, text), ()
 
 
-def choose(job: Job, event: ev.CancelStarted, now: float, limits: Timeouts) -> Transition:
-    """Press its Cancel Job, unless it is no longer to be pressed."""
+def start_press(job: Job, event: ev.CancelStarted, now: float, timeouts: Timeouts) -> Transition:
+    """Press Cancel Job, unless that is not wanted any more."""
     if job.cancel_request is None or press_due(job) > now:
         return job, ()
-    wish = replace(job.cancel_request, next_action_at=None, nonce=event.nonce, pressed=now, answered=False)
-    job = note(job, now, "pressing Midjourney's Cancel Job", cancel_request=wish)
+    request = replace(job.cancel_request, next_action_at=None, nonce=event.nonce, pressed=now, answered=False)
+    job = note(job, now, "pressing Midjourney's Cancel Job", cancel_request=request)
     return job, (ef.PressCancel(job, event.nonce, event.session_id),)
 
 
-def pressed(job: Job, event: ev.CancelPressed, now: float, limits: Timeouts) -> Transition:
-    """What the press does is seen in the job's message. Where it failed it is repeated, if that may help."""
+def press_answered(job: Job, event: ev.CancelPressed, now: float, timeouts: Timeouts) -> Transition:
+    """Wait for the message that shows the effect of the press. Repeat a failed press if that can help."""
     if job.cancel_request is None:
         return job, ()
-    wish = replace(job.cancel_request, answered=True)
+    request = replace(job.cancel_request, answered=True)
     if event.failure is None:
-        return replace(job, cancel_request=wish), ()
-    words = f"Cancel Job could not be pressed: {event.failure}"
-    if event.again is None:
-        return note(job, now, words, cancel_request=wish), ()
-    wish = replace(wish, next_action_at=now + event.again)
-    return note(job, now, f"{words}{AGAIN}{event.again:.0f} s", cancel_request=wish), ()
+        return replace(job, cancel_request=request), ()
+    if event.again is not None:
+        request = replace(request, next_action_at=now + event.again)
+    text = f"Cancel Job could not be pressed: {event.failure}"
+    return note(job, now, text, event.again, cancel_request=request), ()
 
 
-def restarted(job: Job, event: ev.Restarted, now: float, limits: Timeouts) -> Transition:
-    """Whether a press without an answer went out is not known; once more does no harm."""
-    wish = job.cancel_request
-    if wish is None or wish.answered:
+def restarted(job: Job, event: ev.Restarted, now: float, timeouts: Timeouts) -> Transition:
+    """Press again if the last press has no answer: it may not have been sent, and a second does no harm."""
+    request = job.cancel_request
+    if request is None or request.answered:
         return job, ()
-    return replace(job, cancel_request=replace(wish, next_action_at=now, answered=True)), ()
+    return replace(job, cancel_request=replace(request, next_action_at=now, answered=True)), ()
 
 
-def refused(job: Job, event: ev.Refused, now: float, limits: Timeouts) -> Transition:
-    """It was stopped, or is refused: where a person wanted it stopped, that has come true."""
+def refused(job: Job, event: ev.Refused, now: float, timeouts: Timeouts) -> Transition:
+    """End the job as cancelled if it was stopped as a person requested; otherwise treat it as refused."""
     if job.cancel_request is not None and event.refusal.stopped:
         return cancelled(job, now, STOPPED)
-    return refuse(job, event, now, limits)
+    return refuse(job, event, now, timeouts)
 
 
-def overdue(job: Job, event: ev.TimedOut, now: float, limits: Timeouts) -> Transition:
-    """Its start message was deleted and no final came, which is how it may be stopped; or it is silent."""
+def timed_out(job: Job, event: ev.TimedOut, now: float, timeouts: Timeouts) -> Transition:
+    """End the job as cancelled if its button was pressed and its start message deleted; else it is silent.
+
+    Midjourney may stop a job by deleting its start message without sending a final message.
+    """
     was_pressed = job.cancel_request is not None and job.cancel_request.nonce is not None
     if was_pressed and job.start_deleted_at is not None and not event.result_held:
         return cancelled(job, now, STOPPED)
-    return overdue_running(job, event, now, limits)
+    return running_too_long(job, event, now, timeouts)

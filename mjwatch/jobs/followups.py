@@ -1,4 +1,4 @@
-"""Follow-ups: the jobs that press a button of a finished job's message. Pure: ids and time come in."""
+"""Follow-ups: jobs that press a button below the result of another job. Pure: ids and time are arguments."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
-from mjwatch.midjourney.buttons import find, opens_form, why_not
+from mjwatch.midjourney.buttons import explain_missing, find_button, opens_form
 from mjwatch.model import ButtonPress, Job, Note, Prompt, Refusal, RefusalClass, ResultKind, State
-from mjwatch.prompts.actions import ALL, ON_PICTURE, canonical, split_number, takes_words, zoom_factor
+from mjwatch.prompts.actions import ALL, ON_PICTURE, canonical, split_number, takes_text, zoom_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,40 +20,41 @@ _FINISHED = frozenset({State.COLLECTING, State.DONE})
 
 
 class _ImpossibleError(Exception):
-    """The follow-up can't be had: why, and what a person can do."""
+    """The follow-up is not possible: why, and what a person can do."""
 
     def __init__(self, why: str, hint: str = "") -> None:
         super().__init__(why)
         self.hint = hint
 
 
-def follow_up(parent: Job, wish: Prompt, job_id: str, now: float, source: Source | None = None) -> Job:
-    """The job that does ``wish.action`` to what ``parent`` has made; a rejected one if that can't be had.
+def follow_up(parent: Job, prompt: Prompt, job_id: str, now: float, source: Source | None = None) -> Job:
+    """Return the job that does ``prompt.action`` to the result of ``parent``, or a rejected job if it can't.
 
-    ``wish.text`` are new words for a form, if there are any. ``source``: where the wish came from, if not
-    from where the parent did. What a grid does not offer but each of its pictures does is left to the job of
-    that picture (the first, if the action has no number), which is then the one that is returned.
+    ``prompt.text``: a new prompt for the form, or empty. ``source``: where the request comes from, if not
+    from where the parent comes. An action that only a single picture offers, not the grid, needs the job of
+    that picture first (the first picture, if the action has no number). Then that job is returned, with the
+    action as its own follow-up.
     """
     child = Job(
         id=job_id,
-        prompt=_prompt(parent, wish),
+        prompt=_child_prompt(parent, prompt),
         accepted=now,
         source=source or parent.source,
         parent=parent.id,
-        next_action_at=wish.not_before,
-        history=(Note(now, f"accepted: {wish.action or 'a follow-up'} of job {parent.id}"),),
+        next_action_at=prompt.not_before,
+        history=(Note(now, f"accepted: {prompt.action or 'a follow-up'} of job {parent.id}"),),
     )
     try:
-        return _pressing(child, parent, wish, now)
-    except _ImpossibleError as impossible:
-        return _rejected(child, str(impossible), impossible.hint, now)
+        return _with_button(child, parent, prompt, now)
+    except _ImpossibleError as error:
+        return _rejected(child, str(error), error.hint, now)
 
 
 def children_of(parent: Job, now: float, new_id: Callable[[], str]) -> list[Job]:
-    """The follow-ups that ``parent.prompt.then`` wants, now that it is done.
+    """Return the jobs for ``parent.prompt.then``, now that the parent is done.
 
-    Those that only a single picture offers go to the job of their picture, as for ``follow_up``; it is made
-    for them if nobody has asked for it.
+    Actions that only a single picture offers become follow-ups of that picture's job, as in ``follow_up``;
+    that job is made if ``then`` does not name it.
     """
     buttons = parent.result.buttons if parent.result else ()
     wanted: dict[str, tuple[str, ...]] = {}
@@ -63,8 +64,8 @@ def children_of(parent: Job, now: float, new_id: Callable[[], str]) -> list[Job]
             wanted.setdefault(action, ())
         else:
             wanted[picture] = (*wanted.get(picture, ()), split_number(action)[0])
-    wishes = [Prompt("", action=action, then=then) for action, then in wanted.items()]
-    return [follow_up(parent, wish, new_id(), now) for wish in wishes]
+    prompts = [Prompt("", action=action, then=then) for action, then in wanted.items()]
+    return [follow_up(parent, prompt, new_id(), now) for prompt in prompts]
 
 
 def _expanded(then: Iterable[str]) -> tuple[str, ...]:
@@ -73,63 +74,63 @@ def _expanded(then: Iterable[str]) -> tuple[str, ...]:
 
 
 def _picture_before(action: str, buttons: Sequence[Button]) -> str | None:
-    """The U button of the picture that must stand alone first, where this message has only that button."""
+    """Return the U action that must come first, if this message offers that but not the action itself."""
     name, number = split_number(action)
     on_picture = (name in ON_PICTURE or zoom_factor(name) is not None) and not name.startswith("extend")
-    if not on_picture or find(action, buttons) is not None:
+    if not on_picture or find_button(action, buttons) is not None:
         return None
     picture = f"U{number or 1}"
-    return picture if find(picture, buttons) is not None else None
+    return picture if find_button(picture, buttons) is not None else None
 
 
-def _prompt(parent: Job, wish: Prompt) -> Prompt:
-    """What it says of itself: a follow-up without words of its own has its parent's."""
+def _child_prompt(parent: Job, prompt: Prompt) -> Prompt:
+    """Return the prompt of a follow-up: what it does not say itself comes from its parent."""
     return replace(
-        wish,
-        text=wish.text or _words_of(parent),
+        prompt,
+        text=prompt.text or _text_of(parent),
         command="imagine",
-        label=wish.label or parent.prompt.label,
+        label=prompt.label or parent.prompt.label,
         images=(),
         parent=parent.id,
-        priority=wish.priority or parent.prompt.priority,
+        priority=prompt.priority or parent.prompt.priority,
         application=parent.prompt.application,
     )
 
 
-def _words_of(parent: Job) -> str:
+def _text_of(parent: Job) -> str:
     echoed = parent.result.echoed if parent.result else None
-    # What was submitted to /blend or /show is no prompt; what they have made is shown with one.
+    # What was submitted to /blend or /show is not a prompt, but their result is shown with one.
     return parent.prompt.text if parent.prompt.command == "imagine" else echoed or parent.prompt.text
 
 
 def _result_of(parent: Job) -> Result:
     if parent.state in {State.FAILED, State.REJECTED, State.CANCELLED}:
         how = "has failed" if parent.state is State.FAILED else f"was {parent.state}"
-        raise _ImpossibleError(f"job {parent.id} {how}: it has no picture to go on from")
+        raise _ImpossibleError(f"job {parent.id} {how}: it has no picture for a follow-up")
     if parent.state not in _FINISHED or parent.result is None:
-        hint = "ask again when it is done, or name the follow-ups in `then` when you submit a prompt"
+        hint = "ask again when it is done, or name the follow-ups in `then` when you submit the prompt"
         raise _ImpossibleError(f"job {parent.id} is {parent.state}: it has no picture yet", hint)
     if parent.result.kind is ResultKind.TEXT:
-        raise _ImpossibleError(f"job {parent.id} was answered in words: it has no picture to go on from")
+        raise _ImpossibleError(f"job {parent.id} was answered with text: it has no picture for a follow-up")
     return parent.result
 
 
-def _pressing(child: Job, parent: Job, wish: Prompt, now: float) -> Job:
-    """With its button; or with that of its picture, to which the rest is left."""
+def _with_button(child: Job, parent: Job, prompt: Prompt, now: float) -> Job:
+    """Return the job with the button for its action, or with the U button that must come first."""
     result = _result_of(parent)
-    action = _canonical(wish.action or "")
-    words = _new_words(action, wish.text, parent)
-    button = _button_for(action, words, result.buttons)
+    action = _canonical(prompt.action or "")
+    new_text = _new_text(action, prompt.text, parent)
+    button = _button_for(action, new_text, result.buttons)
     child = replace(child, prompt=replace(child.prompt, action=action))
     if button is None:
         picture = _picture_before(action, result.buttons)
-        button = find(picture, result.buttons) if picture else None
-        if picture is None or button is None or words or wish.then:
-            raise _ImpossibleError(why_not(action, result.buttons))
-        child = _left_to_picture(child, picture, action, now)
+        button = find_button(picture, result.buttons) if picture else None
+        if picture is None or button is None or new_text or prompt.then:
+            raise _ImpossibleError(explain_missing(action, result.buttons))
+        child = _for_picture_first(child, picture, action, now)
     form = opens_form(button.custom_id)
     return replace(
-        child, button_press=ButtonPress(result.message_id, button.custom_id, result.flags, form, words)
+        child, button_press=ButtonPress(result.message_id, button.custom_id, result.flags, form, new_text)
     )
 
 
@@ -140,25 +141,25 @@ def _canonical(action: str) -> str:
         raise _ImpossibleError(error.message, error.hint or "") from error
 
 
-def _new_words(action: str, text: str, parent: Job) -> str | None:
-    if not text or text == _words_of(parent):
+def _new_text(action: str, text: str, parent: Job) -> str | None:
+    if not text or text == _text_of(parent):
         return None
-    if not takes_words(action):
-        raise _ImpossibleError(f"`{action}` takes no new words", "Leave the prompt out, or ask for V1 to V4.")
+    if not takes_text(action):
+        raise _ImpossibleError(f"`{action}` takes no new prompt", "Leave the prompt out, or use V1 to V4.")
     return text
 
 
-def _button_for(action: str, words: str | None, buttons: Sequence[Button]) -> Button | None:
-    """The plain zooms take new words only in Remix mode; the form of Custom Zoom takes them always."""
-    if words is not None and zoom_factor(action) is not None:
+def _button_for(action: str, new_text: str | None, buttons: Sequence[Button]) -> Button | None:
+    """Return the button for an action. Custom Zoom takes a new prompt always, other zooms in Remix mode."""
+    if new_text is not None and zoom_factor(action) is not None:
         by_form = next((button for button in buttons if opens_form(button.custom_id)), None)
-        return by_form or find(action, buttons)
-    return find(action, buttons)
+        return by_form or find_button(action, buttons)
+    return find_button(action, buttons)
 
 
-def _left_to_picture(child: Job, picture: str, action: str, now: float) -> Job:
+def _for_picture_first(child: Job, picture: str, action: str, now: float) -> Job:
     name = split_number(action)[0]
-    note = Note(now, f"{name} can be had of a single picture only, so it follows {picture}")
+    note = Note(now, f"only a single picture offers {name}, so it follows {picture}")
     prompt = replace(child.prompt, action=picture, then=(name,))
     return replace(child, prompt=prompt, history=(*child.history, note))
 

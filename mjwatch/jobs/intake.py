@@ -1,9 +1,8 @@
-"""From an accepted prompt file to its jobs. Pure: ids and time come in.
+"""From a prompt file to its jobs, and whether a file that comes again is a new request.
 
-Whether a prompt file that comes again is a new request. Pure: what was taken before and the time come in.
-
-Sync tools deliver files again, people copy and touch them, and a kept file is seen anew at every start. What
-was taken is known by path and content; a path counts in NFC, for sync tools compose accents anew.
+Pure: ids, the time and what was accepted before are arguments. Sync tools deliver files again, people copy
+and touch them, and a kept file is seen again at every start. An accepted file is recognised by path and
+content; paths are compared in NFC, because sync tools change how accents are composed.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ def make_jobs(
     max_jobs: int,
     job_of: Callable[[str], Job | None] = lambda job_id: None,
 ) -> list[Job]:
-    """The jobs of a file; one rejected job, with the reason in words, where it can't be read as prompts.
+    """Return the jobs of a file, or one rejected job that says why the file can't be read as prompts.
 
-    ``job_of`` knows the jobs that a follow-up may be on.
+    ``job_of`` returns a job by its id; follow-ups need it.
     """
     source = Source(file.path, sha256(file.data), file.mtime)
     try:
         _check_size(file)
         name = file.path.rpartition("/")[2]
-        found = read_prompt_file(file.data, name, max_jobs=max_jobs, around=file.around)
+        content = read_prompt_file(file.data, name, max_jobs=max_jobs, references=file.references)
     except PromptFileError as error:
         return [rejected(source, error, now, new_id())]
-    warnings = tuple(Note(now, f"warning: {warning}") for warning in found.warnings)
+    warnings = tuple(Note(now, f"warning: {warning}") for warning in content.warnings)
     jobs = [
         job_for(prompt, new_id(), now, Source(source.path, source.sha256, source.mtime, index), job_of)
-        for index, prompt in enumerate(found.prompts)
+        for index, prompt in enumerate(content.prompts)
     ]
     return [replace(job, history=(*job.history[:1], *warnings, *job.history[1:])) for job in jobs]
 
@@ -53,9 +52,9 @@ def make_jobs(
 def job_for(
     prompt: Prompt, job_id: str, now: float, source: Source | None, job_of: Callable[[str], Job | None]
 ) -> Job:
-    """The job of one prompt; a rejected one where it is a follow-up that can't be done.
+    """Return the job of one prompt, or a rejected job if the prompt is a follow-up that is not possible.
 
-    ``source`` None: that of the job that it is a follow-up of.
+    ``source`` None: a follow-up has the source of its parent.
     """
     if prompt.action is None:
         return Job(
@@ -69,30 +68,30 @@ def job_for(
     parent = job_of(prompt.parent or "")
     if parent is None:
         error = PromptFileError(
-            f"there is no job {prompt.parent} that {prompt.action} could be done with",
-            "`mjwatch list` shows the jobs that there are",
+            f"there is no job {prompt.parent} for the follow-up {prompt.action}",
+            "`mjwatch list` shows all jobs",
         )
         return replace(rejected(source, error, now, job_id), prompt=prompt)
     return follow_up(parent, prompt, job_id, now, source)
 
 
 def _check_size(file: FileSettled) -> None:
-    """Of a file that is too large only the beginning was read; the file itself says how large it is."""
+    """Raise PromptFileError if the file is too large; then only its beginning was read."""
     size = file.identity[2]
     if size > MAX_BYTES:
         raise PromptFileError(
-            f"the file has {size:,} bytes, but prompt files have {MAX_BYTES:,} at most",
-            "it was not read whole and is left in the inbox: take it away, or split it",
+            f"the file has {size:,} bytes, but a prompt file may have at most {MAX_BYTES:,}",
+            "it was not read completely and stays in the inbox: remove it or split it",
         )
 
 
 def sha256(data: bytes) -> str:
-    """The SHA-256 of these bytes in hexadecimal."""
+    """Return the SHA-256 of these bytes in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def rejected(source: Source | None, error: PromptFileError, now: float, job_id: str) -> Job:
-    """The one job of what can't be used: its answer says why."""
+    """Return the rejected job for a file or prompt that can't be used; its page in the outbox says why."""
     refusal = Refusal(RefusalClass.USER, error.message, error.hint)
     return Job(
         id=job_id,
@@ -107,24 +106,28 @@ def rejected(source: Source | None, error: PromptFileError, now: float, job_id: 
 
 
 SAME_DELIVERY = 2.0
-"""Seconds by which two modification times may differ and still mean the same delivery of a file.
+"""Seconds by which the modification times of one delivery of a file may differ.
 
-FAT keeps them to two seconds, and sync tools carry them over from the sender.
+FAT stores them to two seconds, and sync tools copy them from the sender.
 """
 
 HOUR = 3600.0
 MOST_IN_AN_HOUR = 2
-"""So often the same file is run within an hour; a loop that copies it again and again must not spend more."""
+"""How often the same file is run within an hour; a loop that copies a file must not spend more."""
 
 COPY_PATIENCE = 20.0
-"""Seconds until a second copy of a kept file is one: sync tools that move a file remove the old one last."""
+"""Seconds until a second copy of a kept file is a request.
+
+A sync tool that moves a file removes the old copy last.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class TakenBefore:
-    """A file that was taken: ``path`` as stored, ``mtime`` its own time, ``at`` when it was taken.
+    """An accepted file: ``path`` as stored, ``mtime`` its modification time, ``at`` when it was accepted.
 
-    ``kept``: it stayed in the inbox. ``moved``: it lies elsewhere in it by now, as a file of its own.
+    ``kept``: the file stayed in the inbox. ``moved``: it was moved within the inbox, which made another
+    record.
     """
 
     number: int
@@ -136,23 +139,23 @@ class TakenBefore:
 
 
 class DeliveryKind(StrEnum):
-    """What a file that has settled is."""
+    """What a settled file is."""
 
     NEW = "new"
-    """A request."""
+    """A new request."""
     SAME = "same"
-    """The same delivery once more, or a file that was kept: no request."""
+    """The same delivery again, or a file that was kept: no request."""
     MOVED = "moved"
-    """A kept file that lies at another path by now: no request."""
+    """A kept file that was moved to this path: no request."""
     COPY = "copy"
-    """A second copy of a kept file; a request, unless the other one goes."""
+    """A second copy of a kept file: a request, unless the first copy disappears."""
     HELD = "held"
-    """The same file too often within an hour."""
+    """The same file too often within an hour: held for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryVerdict:
-    """What it is; ``of`` are the files that it is the same as, or that it was. ``seconds`` to wait."""
+    """What a file is. ``of``: the earlier files that it equals or that it was. ``seconds``: time to wait."""
 
     kind: DeliveryKind
     of: tuple[TakenBefore, ...] = ()
@@ -169,10 +172,10 @@ def judge(
     now: float,
     in_inbox: Callable[[str], bool] | None = None,
 ) -> DeliveryVerdict:
-    """What a file is whose content was taken ``earlier``, at this path or others.
+    """Return what a file is whose content was accepted ``earlier``, at this path or at others.
 
-    ``path`` as stored. ``in_inbox``: taken files are kept; says whether one still lies at a path. Without it
-    they are removed.
+    ``path``: as stored. ``in_inbox``: accepted files are kept, and this says whether a file is still at a
+    path. None: accepted files are removed.
     """
     same = tuple(taken for taken in earlier if taken.path == path)
     delivered = any(abs(mtime - taken.mtime) <= SAME_DELIVERY for taken in same)

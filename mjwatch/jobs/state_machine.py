@@ -1,19 +1,19 @@
-"""The life of a job as a table: which event leads from which state where, and what is to be done then.
+"""The life of a job as a table: for each state and event, what is done and to which states it leads.
 
-The rules, which the rows below spell out:
+The rules, which the entries of the table follow:
 
-1. Everything that moves a job is a row of ``TABLE``; jobs/transitions.py has what each row does. A pair of
-   state and event that is not listed raises ``IllegalEventError`` and changes nothing. What may safely be
-   ignored (a duplicate, a latecomer) is a row too.
-2. A job goes back to ``queued``, to be sent again, only when it is known that nothing was executed (the POST
-   did not arrive, or the answer was a no), or when a person says so. Doubt leads to ``in_doubt``, nowhere
+1. Everything that changes a job is an entry of ``TABLE``; jobs/transitions.py and jobs/cancellation.py have
+   what each entry does. A pair of state and event that is not listed raises ``IllegalEventError`` and
+   changes nothing. What may safely be ignored (a duplicate, a late event) is an entry, too.
+2. A job returns to ``queued``, to be sent again, only when it is known that nothing was executed (the POST
+   did not arrive, or it was refused), or when a person says so. Doubt leads to ``in_doubt`` and nowhere
    else.
-3. A sign of life on the gateway beats what HTTP said: a job whose interaction, start or result is seen was
-   executed, also if the POST timed out or was answered with an error.
-4. A result is taken in every state but ``done`` and ``rejected``: what was paid for is delivered, however
-   late.
-5. ``step`` is pure: no clock, no chance, no I/O. Every effect can be derived again from the loaded job, so
-   that recovery is one event more (``Restarted``) and no second code path.
+3. A sign of life on the gateway overrides what HTTP said: a job whose interaction, start or result is seen
+   was executed, even if the POST timed out or was answered with an error.
+4. A result is accepted in every state but ``done`` and ``rejected``: what was paid for is delivered,
+   however late.
+5. ``step`` is pure: no clock, no random number, no I/O. Every effect can be derived again from the loaded
+   job, so that recovery is one more event (``Restarted``) and not a second code path.
 """
 
 from __future__ import annotations
@@ -30,71 +30,71 @@ if TYPE_CHECKING:
 
 
 class IllegalEventError(Exception):
-    """The event can't happen to a job in this state; nothing was changed."""
+    """The event can't happen to a job in this state. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableEntry:
-    """One cell of the table: what to do, and the states it may lead to (none: it stays where it is)."""
+    """One entry of the table: the handler, and the states to which it may lead (none: the state stays)."""
 
     handler: transitions.Handler
     to: tuple[State, ...] = ()
 
 
 def step(
-    job: Job, event: ev.JobEvent, now: float, limits: transitions.Timeouts = transitions.DEFAULT_LIMITS
+    job: Job, event: ev.JobEvent, now: float, timeouts: transitions.Timeouts = transitions.DEFAULT_TIMEOUTS
 ) -> transitions.Transition:
-    """The job after this event, and the effects to hand out once the job is committed to the journal."""
-    row = TABLE[job.state].get(type(event))
-    if row is None:
+    """Return the job after this event, and the effects to carry out once the job is in the journal."""
+    entry = TABLE[job.state].get(type(event))
+    if entry is None:
         raise IllegalEventError(f"{type(event).__name__} can't happen to {job!r}")
-    return row.handler(job, event, now, limits)
+    return entry.handler(job, event, now, timeouts)
 
 
 def _ignore(*kinds: type[ev.JobEvent]) -> dict[type[ev.JobEvent], TableEntry]:
-    return {kind: TableEntry(transitions.stay) for kind in kinds}
+    return {kind: TableEntry(transitions.ignore) for kind in kinds}
 
 
-_SIGNS: dict[type[ev.JobEvent], TableEntry] = {
-    ev.InteractionSeen: TableEntry(transitions.interaction, (State.SUBMITTED,)),
-    ev.QueuedByBot: TableEntry(transitions.held, (State.SUBMITTED,)),
+_SIGNS_OF_LIFE: dict[type[ev.JobEvent], TableEntry] = {
+    ev.InteractionSeen: TableEntry(transitions.interaction_seen, (State.SUBMITTED,)),
+    ev.QueuedByBot: TableEntry(transitions.queued_by_bot, (State.SUBMITTED,)),
     ev.Started: TableEntry(transitions.start, (State.RUNNING,)),
     ev.Progressed: TableEntry(transitions.progress, (State.RUNNING,)),
     ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
     ev.ModalOpened: TableEntry(transitions.open_form, (State.QUEUED, State.CANCELLED)),
 }
-_BACK = (State.QUEUED, State.CANCELLED)
-"""Where a job goes that was not executed: it is sent again, unless a person has asked to cancel it."""
+_NOT_EXECUTED = (State.QUEUED, State.CANCELLED)
+"""Where a job goes that was not executed: it is sent again, unless a person requested its cancellation."""
 
-_FORM = (*_BACK, State.FAILED)
-"""Where a follow-up goes whose button opens a form that did not come: nothing runs without it."""
+_WITHOUT_FORM = (*_NOT_EXECUTED, State.FAILED)
+"""Where a follow-up goes whose button opens a form that did not appear: nothing runs without the form."""
 
 _LATE_UPLOADS = _ignore(ev.Uploaded, ev.UploadFailed)
-"""Words about an upload of a job that was cancelled meanwhile, or turned out to have been sent before."""
+"""Events of an upload whose job was cancelled meanwhile, or turned out to have been sent before."""
 
 _OVERTAKEN = _ignore(ev.Published, ev.SaveFailed, ev.CancelPressed)
-"""An answer that was still being published when a person asked to retry; a press that came to nothing."""
-_LATE = _ignore(
+"""A failure that was still being published when a person requested a retry; a press without effect."""
+_LATE_EVENTS = _ignore(
     *(ev.Accepted, ev.NotSent, ev.OutcomeUnknown, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
     *(ev.QueuedByBot, ev.Started, ev.Progressed, ev.StartMessageDeleted),
     *(ev.Uploaded, ev.UploadFailed, ev.ModalOpened, ev.CancelPressed),
 )
-_ANSWERED: dict[type[ev.JobEvent], TableEntry] = {
+_ENDED: dict[type[ev.JobEvent], TableEntry] = {
     **_LATE_UPLOADS,
-    ev.Published: TableEntry(transitions.publish_answer),
-    ev.SaveFailed: TableEntry(transitions.answer_not_saved),
-    ev.TimedOut: TableEntry(transitions.answer_again),
-    ev.Restarted: TableEntry(transitions.answer_again),
-    ev.CancelRequested: TableEntry(transitions.stay),
+    ev.Published: TableEntry(transitions.publish_failure),
+    ev.SaveFailed: TableEntry(transitions.failure_not_saved),
+    ev.TimedOut: TableEntry(transitions.publish_failure_again),
+    ev.Restarted: TableEntry(transitions.publish_failure_again),
+    ev.CancelRequested: TableEntry(transitions.ignore),
 }
 
 TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
     State.QUEUED: {
-        ev.AttemptStarted: TableEntry(transitions.choose, (State.SUBMITTING,)),
+        ev.AttemptStarted: TableEntry(transitions.start_attempt, (State.SUBMITTING,)),
         ev.CancelRequested: TableEntry(cancellation.cancel, (State.CANCELLED,)),
-        ev.Uploaded: TableEntry(transitions.uploaded),
-        ev.UploadFailed: TableEntry(transitions.not_uploaded, (State.FAILED,)),
-        **_SIGNS,  # an earlier attempt turns out to have been executed
+        ev.Uploaded: TableEntry(transitions.upload_done),
+        ev.UploadFailed: TableEntry(transitions.upload_failed, (State.FAILED,)),
+        **_SIGNS_OF_LIFE,  # an earlier attempt turns out to have been executed
         **_OVERTAKEN,
         ev.ModalOpened: TableEntry(transitions.open_form),
         ev.Restarted: TableEntry(transitions.forget_form),
@@ -110,31 +110,33 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ),
     },
     State.SUBMITTING: {
-        **_SIGNS,
+        **_SIGNS_OF_LIFE,
         **_OVERTAKEN,
         **_LATE_UPLOADS,
-        ev.InteractionSeen: TableEntry(transitions.interaction),
+        ev.InteractionSeen: TableEntry(transitions.interaction_seen),
         ev.Accepted: TableEntry(transitions.accept, (State.SUBMITTED,)),
-        ev.NotSent: TableEntry(transitions.not_sent, (State.SUBMITTED, *_BACK)),
-        ev.OutcomeUnknown: TableEntry(transitions.unanswered, (State.SUBMITTED, State.IN_DOUBT, *_FORM)),
-        ev.InteractionFailed: TableEntry(transitions.doubt, (State.IN_DOUBT, *_FORM)),
-        ev.Refused: TableEntry(transitions.refuse, (State.SUBMITTED, *_BACK, State.FAILED)),
-        ev.CancelRequested: TableEntry(cancellation.ask),
+        ev.NotSent: TableEntry(transitions.not_sent, (State.SUBMITTED, *_NOT_EXECUTED)),
+        ev.OutcomeUnknown: TableEntry(
+            transitions.outcome_unknown, (State.SUBMITTED, State.IN_DOUBT, *_WITHOUT_FORM)
+        ),
+        ev.InteractionFailed: TableEntry(transitions.doubt, (State.IN_DOUBT, *_WITHOUT_FORM)),
+        ev.Refused: TableEntry(transitions.refuse, (State.SUBMITTED, *_NOT_EXECUTED, State.FAILED)),
+        ev.CancelRequested: TableEntry(cancellation.request_cancel),
         ev.Restarted: TableEntry(
-            transitions.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT, *_FORM)
+            transitions.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT, *_WITHOUT_FORM)
         ),
         **_ignore(ev.StartMessageDeleted, ev.TimedOut, ev.RetryRequested),
     },
     State.SUBMITTED: {
-        **_SIGNS,
+        **_SIGNS_OF_LIFE,
         **_OVERTAKEN,
         **_LATE_UPLOADS,
-        ev.InteractionSeen: TableEntry(transitions.interaction),
-        ev.QueuedByBot: TableEntry(transitions.held),
-        ev.InteractionFailed: TableEntry(transitions.doubt, (State.IN_DOUBT, *_FORM)),
-        ev.Refused: TableEntry(cancellation.refused, (*_BACK, State.FAILED)),
-        ev.TimedOut: TableEntry(transitions.overdue_submitted, (State.IN_DOUBT, *_FORM)),
-        ev.CancelRequested: TableEntry(cancellation.ask),
+        ev.InteractionSeen: TableEntry(transitions.interaction_seen),
+        ev.QueuedByBot: TableEntry(transitions.queued_by_bot),
+        ev.InteractionFailed: TableEntry(transitions.doubt, (State.IN_DOUBT, *_WITHOUT_FORM)),
+        ev.Refused: TableEntry(cancellation.refused, (*_NOT_EXECUTED, State.FAILED)),
+        ev.TimedOut: TableEntry(transitions.submitted_too_long, (State.IN_DOUBT, *_WITHOUT_FORM)),
+        ev.CancelRequested: TableEntry(cancellation.request_cancel),
         **_ignore(
             ev.Accepted,
             ev.NotSent,
@@ -148,16 +150,16 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         **_OVERTAKEN,
         **_LATE_UPLOADS,
         **_ignore(ev.ModalOpened),
-        ev.InteractionSeen: TableEntry(transitions.interaction),
+        ev.InteractionSeen: TableEntry(transitions.interaction_seen),
         ev.Started: TableEntry(transitions.start),
         ev.Progressed: TableEntry(transitions.progress),
         ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
         ev.Refused: TableEntry(cancellation.refused, (State.FAILED, State.CANCELLED)),
-        ev.StartMessageDeleted: TableEntry(transitions.vanish),
-        ev.TimedOut: TableEntry(cancellation.overdue, (State.IN_DOUBT, State.FAILED, State.CANCELLED)),
-        ev.CancelRequested: TableEntry(cancellation.ask),
-        ev.CancelStarted: TableEntry(cancellation.choose),
-        ev.CancelPressed: TableEntry(cancellation.pressed),
+        ev.StartMessageDeleted: TableEntry(transitions.start_deleted),
+        ev.TimedOut: TableEntry(cancellation.timed_out, (State.IN_DOUBT, State.FAILED, State.CANCELLED)),
+        ev.CancelRequested: TableEntry(cancellation.request_cancel),
+        ev.CancelStarted: TableEntry(cancellation.start_press),
+        ev.CancelPressed: TableEntry(cancellation.press_answered),
         ev.Restarted: TableEntry(cancellation.restarted),
         **_ignore(
             ev.QueuedByBot,
@@ -169,24 +171,24 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ),
     },
     State.COLLECTING: {
-        **_LATE,
-        ev.Published: TableEntry(transitions.publish_done, (State.DONE,)),
-        ev.SaveFailed: TableEntry(transitions.not_saved, (State.FAILED,)),
-        ev.TimedOut: TableEntry(transitions.collect_again),
-        ev.CancelRequested: TableEntry(cancellation.ask_too_late),
-        ev.RetryRequested: TableEntry(transitions.collect_sooner),
-        ev.Restarted: TableEntry(transitions.collect_again),
+        **_LATE_EVENTS,
+        ev.Published: TableEntry(transitions.publish_result, (State.DONE,)),
+        ev.SaveFailed: TableEntry(transitions.save_failed, (State.FAILED,)),
+        ev.TimedOut: TableEntry(transitions.fetch_again),
+        ev.CancelRequested: TableEntry(cancellation.cancel_too_late),
+        ev.RetryRequested: TableEntry(transitions.fetch_now),
+        ev.Restarted: TableEntry(transitions.fetch_again),
         **_ignore(ev.Finished),
     },
     State.IN_DOUBT: {
-        **_SIGNS,
+        **_SIGNS_OF_LIFE,
         **_OVERTAKEN,
         **_LATE_UPLOADS,
         ev.Refused: TableEntry(transitions.refuse, (State.QUEUED, State.FAILED)),
         ev.ModalOpened: TableEntry(transitions.open_form, (State.QUEUED,)),
         ev.CancelRequested: TableEntry(cancellation.cancel, (State.CANCELLED,)),
         ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED,)),
-        ev.ConfirmedNotExecuted: TableEntry(transitions.proven_unsent, (State.QUEUED,)),
+        ev.ConfirmedNotExecuted: TableEntry(transitions.confirmed_not_executed, (State.QUEUED,)),
         ev.Accepted: TableEntry(transitions.accept, (State.SUBMITTED,)),
         **_ignore(
             ev.NotSent,
@@ -198,20 +200,20 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ),
     },
     State.FAILED: {
-        **_LATE,
-        **_ANSWERED,
+        **_LATE_EVENTS,
+        **_ENDED,
         ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
         ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED, State.COLLECTING)),
     },
     State.CANCELLED: {
-        **_LATE,
-        **_ANSWERED,
+        **_LATE_EVENTS,
+        **_ENDED,
         ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
         ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED,)),
     },
-    State.REJECTED: {**_ANSWERED, ev.RetryRequested: TableEntry(transitions.stay)},
+    State.REJECTED: {**_ENDED, ev.RetryRequested: TableEntry(transitions.ignore)},
     State.DONE: {
-        **_LATE,
+        **_LATE_EVENTS,
         **_ignore(
             ev.Finished,
             ev.Published,

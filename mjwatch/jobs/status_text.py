@@ -1,6 +1,6 @@
-"""Why a job has no pictures, in words, and what a person can do about it.
+"""Texts on the state: why a job has no pictures, what it waits for, and what the service does now.
 
-What the service does now, in one sentence.
+Each text comes with a hint, which says what a person can do. Both may be empty.
 """
 
 from __future__ import annotations
@@ -17,32 +17,63 @@ if TYPE_CHECKING:
     from mjwatch.model import CancelRequest, Job, Pause, Refusal
 
 
-IN_DOUBT = "whether Midjourney runs it is not known, so it is not sent again"
-IN_DOUBT_MEND = (
-    "look into the channel; if its pictures come, they are published all the same. `mjwatch retry {id}` sends"
+# ---- why a job has no pictures
+
+IN_DOUBT = "it is not known whether Midjourney runs it, so it is not sent again"
+IN_DOUBT_HINT = (
+    "look into the channel; if its pictures come, they are published nevertheless. `mjwatch retry {id}` sends"
     " it again, `mjwatch cancel {id}` gives it up"
 )
 
+_LATER = "It may succeed later: drop the file into the inbox again."
+
 ADVICE: dict[RefusalClass | None, str] = {
     RefusalClass.USER: "Change the prompt file and drop it into the inbox again.",
-    RefusalClass.MODERATION: "Change the words or pictures, then drop the file into the inbox again.",
-    RefusalClass.ACCOUNT: "See to your account in Discord first, then drop the file into the inbox again.",
-    RefusalClass.PLAN: "See to your Midjourney subscription first, then drop the file into the inbox again.",
-    RefusalClass.CONFIG: "Run `mjwatch check`: it says what in the configuration is wrong.",
-    RefusalClass.TRANSIENT: "It may well work later: drop the file into the inbox again.",
-    RefusalClass.RETRY: "It may well work later: drop the file into the inbox again.",
-    RefusalClass.STALE_VERSION: "It may well work later: drop the file into the inbox again.",
-    None: "Read the message itself; the prompt file can be dropped into the inbox again.",
+    RefusalClass.MODERATION: "Change the text or the pictures, then drop the file into the inbox again.",
+    RefusalClass.ACCOUNT: "Check your account in Discord, then drop the file into the inbox again.",
+    RefusalClass.PLAN: "Check your Midjourney subscription, then drop the file into the inbox again.",
+    RefusalClass.CONFIG: "Run `mjwatch check`: it says what is wrong in the configuration.",
+    RefusalClass.TRANSIENT: _LATER,
+    RefusalClass.RETRY: _LATER,
+    RefusalClass.STALE_VERSION: _LATER,
+    None: "Read the message itself; you can drop the prompt file into the inbox again.",
 }
-"""What a person can do about each class of refusal, where it says nothing itself; None: its class is open."""
+"""What a person can do about a refusal without advice of its own, by class; None: the class is not known."""
+
+
+def reason(job: Job) -> tuple[str, str]:
+    """Return why this job has no pictures, and the hint; both may be empty, as for a running job."""
+    if job.state is State.IN_DOUBT:
+        return IN_DOUBT, IN_DOUBT_HINT.format(id=job.id)
+    if job.refusal is not None:
+        parts = (job.refusal.title, job.refusal.detail)
+        return ": ".join(part for part in parts if part), advice(job.refusal)
+    if job.state is State.CANCELLED:
+        if job.started is None:
+            return "it was cancelled", ""
+        return (
+            "it was cancelled while it was running; what was rendered until then may have been paid for",
+            "",
+        )
+    if job.state in {State.FAILED, State.REJECTED} and job.history:
+        return job.history[-1].text, ""
+    return "", ""
+
+
+def advice(refusal: Refusal) -> str:
+    """Return what a person can do about this refusal."""
+    return refusal.advice or ADVICE[refusal.kind]
+
+
+# ---- what a job waits for
 
 
 @dataclass(frozen=True, slots=True)
 class WaitContext:
-    """What a job's waiting depends on beside itself. Times are seconds since 1970.
+    """What a job's waiting depends on besides the job. Times are seconds since 1970.
 
-    ``ahead``: an equal prompt that is out or in doubt. ``capped_until``: when the daily cap lets the next one
-    go, if it is reached.
+    ``ahead``: an equal prompt that is in flight or in doubt. ``capped_until``: when the daily cap allows the
+    next submission, if the cap is reached.
     """
 
     now: float
@@ -53,106 +84,84 @@ class WaitContext:
     capped_until: float | None = None
 
 
-def reason(job: Job) -> tuple[str, str]:
-    """What stands between this job and its pictures, and the mend; both may be empty, as for one at work."""
-    if job.state is State.IN_DOUBT:
-        return IN_DOUBT, IN_DOUBT_MEND.format(id=job.id)
-    if job.refusal is not None:
-        words = (job.refusal.title, job.refusal.detail)
-        return ": ".join(part for part in words if part), advice(job.refusal)
-    if job.state is State.CANCELLED:
-        if job.started is None:
-            return "it was cancelled", ""
-        return "it was cancelled at work; what was rendered until then may have been paid for", ""
-    if job.state in {State.FAILED, State.REJECTED} and job.history:
-        return job.history[-1].event, ""
-    return "", ""
-
-
-def advice(refusal: Refusal) -> str:
-    """What a person can do about this refusal."""
-    return refusal.advice or ADVICE[refusal.kind]
-
-
-def waits_for(job: Job, around: WaitContext) -> tuple[str, str]:
-    """What an open job waits for, and what a person can do; both may be empty, as for one at work."""
+def wait_reason(job: Job, context: WaitContext) -> tuple[str, str]:
+    """Return what an open job waits for, and the hint; both may be empty, as for a running job."""
     if not job.open or job.state is State.IN_DOUBT:
         return "", ""
-    if job.state is State.QUEUED and around.paused is not None:
-        return f"the sending is paused: {around.paused.reason}", resume_hint(around.paused)
-    if not around.daemon:
-        return "no daemon runs", "start it: `mjwatch run`"
+    if job.state is State.QUEUED and context.paused is not None:
+        return f"sending is paused: {context.paused.reason}", resume_hint(context.paused)
+    if not context.daemon:
+        return "no daemon is running", "start the service with `mjwatch run`"
     if job.state is State.QUEUED:
-        return _waits_in_queue(job, around)
+        return _wait_in_queue(job, context)
     if job.state in ENDED | {State.COLLECTING}:
-        return _next_try(job, around.now), ""
-    if job.cancel_request is not None and around.trouble is None:
-        return _to_be_stopped(job.cancel_request, job.cancel_button is not None, around.now), ""
-    return around.trouble or "", ""
-
-
-def _to_be_stopped(wish: CancelRequest, offered: bool, now: float) -> str:
-    if wish.nonce is not None:
-        return f"Midjourney's Cancel Job was pressed for it at {clock(wish.pressed, now)}"
-    return "Midjourney's Cancel Job is to be pressed for it" + ("" if offered else ", if that is offered")
+        return _next_try(job, context.now), ""
+    if job.cancel_request is not None and context.trouble is None:
+        return _wait_for_cancel(job.cancel_request, job.cancel_button is not None, context.now), ""
+    return context.trouble or "", ""
 
 
 def resume_hint(pause: Pause) -> str:
-    """What a person does to end this pause. Keys and configuration are read at a start."""
+    """Return what a person does to end this pause. Keys and the configuration are read at the start only."""
     if pause.kind is PauseKind.PERSON:
-        return "`mjwatch resume` goes on"
+        return "`mjwatch resume` continues"
     if pause.kind in ENDED_BY_ENTRY:
-        return "mend that, then stop the service and start it again: it goes on by itself"
+        return "fix the cause, then restart the service: it resumes by itself"
     if pause.kind is PauseKind.CONFIG:
-        return "mend that, stop the service, and start it by `mjwatch run --resume`"
-    return "see to that, then run `mjwatch resume`"
+        return "fix the configuration, stop the service, and start it with `mjwatch run --resume`"
+    return "fix the cause, then run `mjwatch resume`"
 
 
-def _waits_in_queue(job: Job, around: WaitContext) -> tuple[str, str]:
-    if around.trouble is not None:
-        return f"Discord can't be used: {around.trouble}", ""
-    if around.ahead is not None:
-        return _twin(around.ahead)
-    if next_try := _next_try(job, around.now):
+def _wait_for_cancel(request: CancelRequest, is_offered: bool, now: float) -> str:
+    if request.nonce is not None:
+        return f"Midjourney's Cancel Job was pressed at {clock(request.pressed, now)}"
+    return "Midjourney's Cancel Job will be pressed" + ("" if is_offered else ", if it is offered")
+
+
+def _wait_in_queue(job: Job, context: WaitContext) -> tuple[str, str]:
+    if context.trouble is not None:
+        return f"Discord can't be used: {context.trouble}", ""
+    if context.ahead is not None:
+        return _wait_for_duplicate(context.ahead)
+    if next_try := _next_try(job, context.now):
         return next_try, ""
-    if job.next_action_at is not None and job.next_action_at > around.now:
-        return f"its prompt file says not before {clock(job.next_action_at, around.now)}", ""
-    if around.capped_until is not None and around.capped_until > around.now:
-        until = clock(around.capped_until, around.now)
-        return f"the daily cap is reached until {until}", "[pace] max_per_day in the configuration sets it"
+    if job.next_action_at is not None and job.next_action_at > context.now:
+        return f"its prompt file says not before {clock(job.next_action_at, context.now)}", ""
+    if context.capped_until is not None and context.capped_until > context.now:
+        until = clock(context.capped_until, context.now)
+        return f"the daily cap is reached until {until}", "the cap is [pace] max_per_day in the configuration"
     return "", ""
 
 
-def _twin(ahead: Job) -> tuple[str, str]:
+def _wait_for_duplicate(ahead: Job) -> tuple[str, str]:
     if ahead.state is State.IN_DOUBT:
-        words = f"an equal prompt, job {ahead.id}, is in doubt, and their pictures could not be told apart"
-        return words, f"`mjwatch retry {ahead.id}` or `mjwatch cancel {ahead.id}`"
-    return f"an equal prompt, job {ahead.id}, is at work; their pictures could not be told apart yet", ""
+        text = f"an equal prompt, job {ahead.id}, is in doubt, and their pictures could not be told apart"
+        return text, f"`mjwatch retry {ahead.id}` or `mjwatch cancel {ahead.id}`"
+    return f"an equal prompt, job {ahead.id}, is running; their pictures could not be told apart yet", ""
 
 
 def _next_try(job: Job, now: float) -> str:
-    """What the last try met, and when the next one is."""
+    """Return why the last try failed and when the next one is; empty if no try failed."""
     if job.next_action_at is None or not job.failed_tries:
         return ""
-    last = job.history[-1].event.partition("; again in ")[0] if job.history else ""
-    return (
-        f"{last}; next try at {clock(job.next_action_at, now)}"
-        if last
-        else f"next try at {clock(job.next_action_at, now)}"
-    )
+    next_try = f"next try at {clock(job.next_action_at, now)}"
+    return f"{job.history[-1].event}; {next_try}" if job.history else next_try
 
 
 def clock(time: float, now: float) -> str:
-    """A time of today as local hours and minutes, another with its date."""
+    """Return the local time as hours and minutes, and with the date if it is not today."""
     there, here = (datetime.fromtimestamp(moment).astimezone() for moment in (time, now))
     return there.strftime("%H:%M" if there.date() == here.date() else "%Y-%m-%d %H:%M")
 
 
+# ---- what the service does
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceSummary:
-    """How many jobs there are, and what stands in their way.
+    """The number of open jobs by state, and what prevents the service from sending them.
 
-    ``jobs``: the open ones, by state. ``capped_until``: when the daily cap lets the next one go, in words.
+    ``capped_until``: when the daily cap allows the next submission, as text.
     """
 
     jobs: Mapping[State, int] = field(default_factory=dict)
@@ -164,23 +173,24 @@ class ServiceSummary:
     capped_until: str | None = None
 
 
-def sentence(standing: ServiceSummary) -> str:
-    """For a line of a status display: what is in the way, and how much there is to do."""
-    parts = [*_obstacle(standing), _work(standing.jobs)]
-    words = "; ".join(part for part in parts if part) or "nothing to do"
-    return f"{words[0].upper()}{words[1:]}."
+def sentence(summary: ServiceSummary) -> str:
+    """Return one line for a status display: what prevents sending, and how much there is to do."""
+    parts = [*_obstacles(summary), _work(summary.jobs)]
+    text = "; ".join(part for part in parts if part) or "nothing to do"
+    return f"{text[0].upper()}{text[1:]}."
 
 
-def _obstacle(standing: ServiceSummary) -> list[str]:
-    if standing.journal_fails:
-        return ["the journal can't be written, nothing is sent"]
-    inbox = [] if standing.inbox_trouble is None else [standing.inbox_trouble]
-    if standing.paused is not None:
-        return [f"paused: {standing.paused.reason}", resume_hint(standing.paused), *inbox]
-    if not standing.connected:
-        return [f"no gateway: {standing.trouble}" if standing.trouble else "waits for the gateway", *inbox]
-    if standing.capped_until and State.QUEUED in standing.jobs:
-        return [f"the daily cap is reached until {standing.capped_until}", *inbox]
+def _obstacles(summary: ServiceSummary) -> list[str]:
+    if summary.journal_fails:
+        return ["the journal can't be written, so nothing is sent"]
+    inbox = [] if summary.inbox_trouble is None else [summary.inbox_trouble]
+    if summary.paused is not None:
+        return [f"paused: {summary.paused.reason}", resume_hint(summary.paused), *inbox]
+    if not summary.connected:
+        trouble = f"no gateway: {summary.trouble}" if summary.trouble else "waiting for the gateway"
+        return [trouble, *inbox]
+    if summary.capped_until and State.QUEUED in summary.jobs:
+        return [f"the daily cap is reached until {summary.capped_until}", *inbox]
     return inbox
 
 

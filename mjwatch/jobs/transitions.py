@@ -1,13 +1,7 @@
-"""What each event does to a job: the functions that the table in jobs/state_machine.py points to. Pure.
+"""What each event does to a job: the functions to which the table in jobs/state_machine.py points. Pure.
 
-Each takes the job, the event, the time (seconds since 1970) and the limits; it returns the job as it is after
-that, and the effects to hand out once it is in the journal. jobs/transitions.py has those about sending.
-
-What becomes of an attempt: uploads, the POST, its answer, the form that a button opens. Pure.
-
-Functions that the table in jobs/state_machine.py points to; jobs/transitions.py has the others.
-
-What all moves of a job share: what they take and give, the limits, and the line that each adds. Pure.
+Each function takes the job, the event, the time (seconds since 1970) and the timeouts. It returns the job
+as it is after the event, and the effects to carry out once that job is in the journal.
 """
 
 from __future__ import annotations
@@ -22,231 +16,116 @@ from mjwatch.discord.timing import backoff
 from mjwatch.jobs.status_text import reason
 from mjwatch.model import ButtonPress, Job, Note, Refusal, RefusalClass, State
 
+HISTORY_LENGTH = 60
+"""The notes kept with a job; the history of a job that is retried for days must not grow without limit."""
+
+TRIES_OF_UPLOAD_MESSAGE = 3
+"""Tries with a message of pictures, which may be in the channel although the answer was not understood."""
+
+TRIES_OF_FORM = 2
+"""Forms that are filled in for one follow-up before it fails."""
+
 FETCH_AGAIN = (
-    "The pictures are rendered and paid for: `mjwatch retry` fetches them again. Dropped into the inbox once"
-    " more, the prompt would be rendered, and paid for, a second time."
+    "The pictures are rendered and paid for: `mjwatch retry` downloads them again. If you drop the prompt"
+    " into the inbox again, it is rendered, and paid for, a second time."
 )
 
 
-# ---------------------------------------------------------------------------------------------- signs of life
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a job may be silent, in seconds, before something is done about it."""
+
+    start_timeout: float = 900.0
+    silence_timeout: float = 3600.0
+    deletion_grace: float = 60.0
+    queue_full_pause: float = 60.0
+    form_timeout: float = 60.0
 
 
-def interaction(job: Job, event: ev.InteractionSeen, now: float, limits: Timeouts) -> Transition:
-    """The gateway names the interaction that the nonce became."""
-    if job.state in {State.SUBMITTING, State.SUBMITTED, State.RUNNING}:
-        return replace(job, interaction_id=event.interaction_id), ()
-    if job.state is State.QUEUED and job.interaction_id == event.interaction_id:
-        return job, ()  # its refusal has come already: INTERACTION_SUCCESS may follow the bot's message
-    job = replace(job, in_doubt_since=None)
-    words = f"found: it became interaction {event.interaction_id}"
-    due = now + limits.start_timeout
-    return note(
-        job, now, words, state=State.SUBMITTED, interaction_id=event.interaction_id, next_action_at=due
-    ), ()
+DEFAULT_TIMEOUTS = Timeouts()
+
+Transition = tuple[Job, tuple[ef.Effect, ...]]
+Handler = Callable[[Job, Any, float, Timeouts], Transition]
 
 
-def held(job: Job, event: ev.QueuedByBot, now: float, limits: Timeouts) -> Transition:
-    """Midjourney has it wait for a slot."""
-    due = now + limits.silence_timeout
-    words = "Midjourney lets it wait for a free slot"
-    return note(
-        job,
-        now,
-        words,
-        state=State.SUBMITTED,
-        queued_by_bot=True,
-        next_action_at=due,
-        failed_tries=0,
-        in_doubt_since=None,
-    ), ()
+# ---- shared by all transitions
 
 
-def start(job: Job, event: ev.Started, now: float, limits: Timeouts) -> Transition:
-    """The start message is here; a session that is resumed may tell of it once more."""
-    if job.state is State.RUNNING and job.message_id == event.message_id:
-        return progress(job, ev.Progressed(None, event.job_uuid, event.cancel), now, limits)
-    # Where remix mode is off no form comes, and nothing on the wire tells so before.
-    unasked = job.button_press is not None and job.button_press.words is not None and job.modal is None
-    job = note(
-        job,
-        now,
-        f"started, message {event.message_id}" + (", without its new words: no form came" if unasked else ""),
-        state=State.RUNNING,
-        message_id=event.message_id,
-        interaction_id=event.interaction_id or job.interaction_id,
-        job_uuid=event.job_uuid or (job.job_uuid if job.message_id in {None, event.message_id} else None),
-        started=job.started or now,
-        start_deleted_at=None,
-        cancel_button=_button(job if job.message_id in {None, event.message_id} else None, event.cancel),
-        queued_by_bot=False,
-        in_doubt_since=None,
-        next_action_at=now + limits.silence_timeout,
-        failed_tries=0,
-    )
+def note(job: Job, now: float, event: str, retry_in: float | None = None, **changes: Any) -> Job:
+    """Return the job with one more line of history and with these changes.
+
+    If the last line is about a failed try with the same cause, the new line replaces it, so that days of
+    retries fit into the history.
+    """
+    last = job.history[-1] if job.history else None
+    repeats = last is not None and None not in (retry_in, last.retry_in) and last.event == event
+    history = (*(job.history[:-1] if repeats else job.history), Note(now, event, retry_in))
+    return replace(job, history=history[-HISTORY_LENGTH:], **changes)
+
+
+def ignore(job: Job, event: ev.JobEvent, now: float, timeouts: Timeouts) -> Transition:
+    """Change nothing: the event is a duplicate or comes late."""
     return job, ()
 
 
-def _button(job: Job | None, offered: ButtonPress | None) -> ButtonPress | None:
-    """The first that was offered is kept: a later part of the message may lack the message's flags."""
-    known = None if job is None else job.cancel_button
-    same = (
-        known and offered and (known.message_id, known.custom_id) == (offered.message_id, offered.custom_id)
-    )
-    return known if same or offered is None else offered
+def fail(job: Job, refusal: Refusal, now: float) -> Transition:
+    """End the job as failed; its page in the outbox says why."""
+    event = f"failed: {refusal.title or refusal.detail}"
+    job = replace(job, state=State.FAILED, refusal=refusal, next_action_at=None, failed_tries=0)
+    job = note(job, now, event, finished=now)
+    return job, (ef.PublishFailure(job),)
 
 
-def progress(job: Job, event: ev.Progressed, now: float, limits: Timeouts) -> Transition:
-    """A sign of life."""
-    job = replace(
-        job,
-        state=State.RUNNING,
-        percent=job.percent if event.percent is None else event.percent,
-        job_uuid=event.job_uuid or job.job_uuid,
-        cancel_button=_button(job, event.cancel),
-        started=job.started or now,
-        in_doubt_since=None,
-        next_action_at=now + limits.silence_timeout,
-    )
-    return job, ()
+def without_follow_ups(job: Job) -> Job:
+    """Return the job without its follow-ups."""
+    return replace(job, prompt=replace(job.prompt, then=()))
 
 
-def vanish(job: Job, event: ev.StartMessageDeleted, now: float, limits: Timeouts) -> Transition:
-    """The start message is gone; a final may still come."""
-    words = "its start message was deleted"
-    return note(job, now, words, start_deleted_at=now, next_action_at=now + limits.vanish_grace), ()
+def cancelled(job: Job, now: float, event: str = "cancelled") -> Transition:
+    """End the job as cancelled, as a person requested; its page in the outbox says so."""
+    job = replace(without_follow_ups(job), state=State.CANCELLED, next_action_at=None, failed_tries=0)
+    job = note(job, now, event, finished=now)
+    return job, (ef.PublishFailure(job),)
 
 
-def overdue_submitted(job: Job, event: ev.TimedOut, now: float, limits: Timeouts) -> Transition:
-    """Submitted, and never started, or no form came for it."""
-    return doubt(job, ev.OutcomeUnknown("Midjourney has not started it in time"), now, limits)
+def requeue(
+    job: Job, now: float, event: str, wait: float | None = None, *, is_retry: bool = True
+) -> Transition:
+    """Return the job to the queue for at least ``wait`` seconds, unless its cancellation was requested.
+
+    ``is_retry``: the history says that it is tried again after that time.
+    """
+    retry_in = wait if is_retry else None
+    if job.cancel_request is not None:
+        return cancelled(note(job, now, event, retry_in), now, "cancelled before it was sent again")
+    due = None if wait is None else now + wait
+    job = replace(job, state=State.QUEUED, next_action_at=due, failed_tries=job.failed_tries + 1)
+    return note(job, now, event, retry_in), ()
 
 
-def overdue_running(job: Job, event: ev.TimedOut, now: float, limits: Timeouts) -> Transition:
-    """Silent for too long, or its start message was deleted and no final came."""
-    if job.start_deleted_at is None:
-        return doubt(job, ev.OutcomeUnknown("no sign of life from Midjourney for too long"), now, limits)
-    if event.result_held:
-        return doubt(
-            job, ev.OutcomeUnknown("a result is here that may be its own or another job's"), now, limits
-        )
-    detail = (
-        "Midjourney deleted the job's message and sent no pictures. That is how it stops a job whose content"
-        " it objects to, or which was cancelled in Discord."
-    )
-    advice = "Change the words or pictures, then drop the file into the inbox again."
-    return fail(job, Refusal(RefusalClass.MODERATION, None, detail, advice=advice), now)
+# ---- from the queue to Midjourney: uploads, the POST, its answer, the form that a button opens
 
 
-# ---------------------------------------------------------------------------------------------- the end
+def upload_done(job: Job, event: ev.Uploaded, now: float, timeouts: Timeouts) -> Transition:
+    """Keep the uploads: the job can be sent."""
+    text = f"uploaded {', '.join(image.filename for image in event.images)}"
+    return note(job, now, text, uploads=event.images, next_action_at=None, failed_tries=0), ()
 
 
-def finish(job: Job, event: ev.Finished, now: float, limits: Timeouts) -> Transition:
-    """The result is here: from now on its pictures are owed."""
-    result = event.result
-    job = note(
-        job,
-        now,
-        f"finished, message {result.message_id}, known by {result.matched_by}",
-        state=State.COLLECTING,
-        result=result,
-        job_uuid=result.job_uuid or job.job_uuid,
-        percent=100,
-        finished=now,
-        published=None,
-        refusal=None,
-        in_doubt_since=None,
-        cancel_request=None,
-        next_action_at=None,
-        failed_tries=0,
-    )
-    return job, (ef.FetchResult(job),)
+def upload_failed(job: Job, event: ev.UploadFailed, now: float, timeouts: Timeouts) -> Transition:
+    """Try the upload again later, unless another try can't help."""
+    if event.refusal is not None:
+        refused = ev.Refused(event.refusal, executed=False)
+        return refuse(replace(job, state=State.SUBMITTING, interaction_id=None), refused, now, timeouts)
+    text = f"not uploaded: {event.reason}"
+    if event.posted and job.failed_tries >= TRIES_OF_UPLOAD_MESSAGE:
+        return fail(job, Refusal(RefusalClass.TRANSIENT, None, text), now)
+    wait = backoff(job.failed_tries) if event.retry_after is None else event.retry_after
+    return note(job, now, text, wait, next_action_at=now + wait, failed_tries=job.failed_tries + 1), ()
 
 
-def publish_done(job: Job, event: ev.Published, now: float, limits: Timeouts) -> Transition:
-    """The pictures are in the outbox."""
-    if event.failed:
-        return job, ()  # the folder of a failure that a late result or a retry has overtaken
-    job = note(
-        job,
-        now,
-        "published",
-        state=State.DONE,
-        published=now,
-        folder=event.folder,
-        next_action_at=None,
-        failed_tries=0,
-    )
-    news = ef.SendNotification(ef.Notification.DONE, now, job=job)
-    return job, (news, ef.CreateFollowUps(job)) if job.prompt.then else (news,)
-
-
-def publish_answer(job: Job, event: ev.Published, now: float, limits: Timeouts) -> Transition:
-    """The page that says why there are none is in the outbox."""
-    told = job.published is not None or job.state is State.CANCELLED  # a person knows what they cancelled
-    why, _ = reason(job)
-    job = note(job, now, "published", published=now, folder=event.folder, next_action_at=None, failed_tries=0)
-    return job, () if told else (ef.SendNotification(ef.Notification.FAILED, now, why, job),)
-
-
-def not_saved(job: Job, event: ev.SaveFailed, now: float, limits: Timeouts) -> Transition:
-    """The pictures could not be saved; another try follows, unless it can't help."""
-    if event.final:
-        return fail(job, Refusal(RefusalClass.TRANSIENT, None, event.reason, advice=FETCH_AGAIN), now)
-    return answer_not_saved(job, event, now, limits)
-
-
-def answer_not_saved(job: Job, event: ev.SaveFailed, now: float, limits: Timeouts) -> Transition:
-    """The folder could not be published; another try follows."""
-    wait = backoff(job.failed_tries)
-    words = f"not saved: {event.reason}{AGAIN}{wait:.0f} s"
-    return note(job, now, words, next_action_at=now + wait, failed_tries=job.failed_tries + 1), ()
-
-
-def collect_again(job: Job, event: ev.JobEvent, now: float, limits: Timeouts) -> Transition:
-    """Fetch and save the pictures once more."""
-    job = replace(job, next_action_at=None)
-    return job, (ef.FetchResult(job),)
-
-
-def collect_sooner(job: Job, event: ev.RetryRequested, now: float, limits: Timeouts) -> Transition:
-    """A person wants the next try now."""
-    # Without a due time it is being collected at this moment: a second Collect would race the first.
-    return (job, ()) if job.next_action_at is None else collect_again(job, event, now, limits)
-
-
-def answer_again(job: Job, event: ev.JobEvent, now: float, limits: Timeouts) -> Transition:
-    """Publish the answer once more, if it is not published yet."""
-    job = replace(job, next_action_at=None)
-    return job, ((ef.PublishFailure(job),) if job.published is None else ())
-
-
-def retry(job: Job, event: ev.RetryRequested, now: float, limits: Timeouts) -> Transition:
-    """Fetch again what was rendered already; render again only what was not."""
-    job = note(
-        *(job, now, "asked to retry"),
-        published=None,
-        failed_tries=0,
-        next_action_at=None,
-        refusal=None,
-        in_doubt_since=None,
-        modal=None,
-        cancel_request=None,
-    )
-    if job.result is not None:
-        job = replace(job, state=State.COLLECTING)
-        return job, (ef.FetchResult(job),)
-    return replace(job, state=State.QUEUED, finished=None), ()
-
-
-POSTS_AT_MOST = 3
-"""Tries at a message with pictures that may stand in the channel although its answer is not understood."""
-
-FORMS_AT_MOST = 2
-"""Forms that are filled in for one follow-up before it is given up."""
-
-
-def choose(job: Job, event: ev.AttemptStarted, now: float, limits: Timeouts) -> Transition:
-    """A new attempt begins; what the last one had learnt is forgotten."""
+def start_attempt(job: Job, event: ev.AttemptStarted, now: float, timeouts: Timeouts) -> Transition:
+    """Begin a new attempt and forget what was known about the last one."""
     job = note(
         job,
         now,
@@ -272,217 +151,291 @@ def choose(job: Job, event: ev.AttemptStarted, now: float, limits: Timeouts) -> 
     return job, (ef.Submit(job),)
 
 
-def accept(job: Job, event: ev.Accepted, now: float, limits: Timeouts) -> Transition:
-    """Discord has executed the command."""
+def accept(job: Job, event: ev.Accepted, now: float, timeouts: Timeouts) -> Transition:
+    """Discord executed the command: wait for the start message or for the form."""
     form = job.awaits_form
-    due = now + (limits.form_timeout if form else limits.start_timeout)
+    due = now + (timeouts.form_timeout if form else timeouts.start_timeout)
     tries = job.failed_tries if form else 0
-    return note(
-        job,
-        now,
-        "submitted",
-        state=State.SUBMITTED,
-        next_action_at=due,
-        failed_tries=tries,
-        in_doubt_since=None,
-    ), ()
+    job = replace(job, state=State.SUBMITTED, next_action_at=due, failed_tries=tries, in_doubt_since=None)
+    return note(job, now, "submitted"), ()
 
 
-def uploaded(job: Job, event: ev.Uploaded, now: float, limits: Timeouts) -> Transition:
-    """Discord has its local images: it can be sent."""
-    words = f"uploaded {', '.join(image.filename for image in event.images)}"
-    return note(job, now, words, uploads=event.images, next_action_at=None, failed_tries=0), ()
-
-
-def not_uploaded(job: Job, event: ev.UploadFailed, now: float, limits: Timeouts) -> Transition:
-    """Another try follows, unless it can't help."""
-    if event.refusal is not None:
-        refused = ev.Refused(event.refusal, executed=False)
-        return refuse(replace(job, state=State.SUBMITTING, interaction_id=None), refused, now, limits)
-    if event.posted and job.failed_tries >= POSTS_AT_MOST:
-        return fail(job, Refusal(RefusalClass.TRANSIENT, None, f"not uploaded: {event.reason}"), now)
-    wait = backoff(job.failed_tries) if event.retry_after is None else event.retry_after
-    words = f"not uploaded: {event.reason}{AGAIN}{wait:.0f} s"
-    return note(job, now, words, next_action_at=now + wait, failed_tries=job.failed_tries + 1), ()
-
-
-def open_form(job: Job, event: ev.ModalOpened, now: float, limits: Timeouts) -> Transition:
-    """The button has opened a form: filling it in is an attempt of its own."""
+def open_form(job: Job, event: ev.ModalOpened, now: float, timeouts: Timeouts) -> Transition:
+    """Queue the job to fill in the form that its button opened, which is an attempt of its own."""
     if job.button_press is None or job.started is not None:
         return job, ()
     if job.cancel_request is not None:
-        return cancelled(job, now, "cancelled: the form that Midjourney opened for it is not sent")
-    words = "Midjourney opened a form for it"
-    return note(
-        job,
-        now,
-        words,
-        state=State.QUEUED,
-        modal=event.modal,
-        next_action_at=None,
-        failed_tries=0,
-        in_doubt_since=None,
-    ), ()
+        return cancelled(job, now, "cancelled: the form that Midjourney opened is not sent")
+    job = replace(job, state=State.QUEUED, next_action_at=None, failed_tries=0, in_doubt_since=None)
+    return note(job, now, "Midjourney opened a form", modal=event.modal), ()
 
 
-def forget_form(job: Job, event: ev.Restarted, now: float, limits: Timeouts) -> Transition:
-    """A form is good for minutes; after a stop the button is pressed once more."""
+def forget_form(job: Job, event: ev.Restarted, now: float, timeouts: Timeouts) -> Transition:
+    """Forget an open form, which is valid for minutes only; after a restart the button is pressed again."""
     return (replace(job, modal=None), ()) if job.modal is not None else (job, ())
 
 
-def not_sent(job: Job, event: ev.NotSent, now: float, limits: Timeouts) -> Transition:
-    """Back to the queue, unless its interaction shows that it was executed."""
+def not_sent(job: Job, event: ev.NotSent, now: float, timeouts: Timeouts) -> Transition:
+    """Return the job to the queue, unless its interaction shows that it was executed."""
     if job.interaction_id is not None:
-        return accept(job, ev.Accepted(), now, limits)
+        return accept(job, ev.Accepted(), now, timeouts)
     wait = backoff(job.failed_tries) if event.retry_after is None else event.retry_after
-    words = f"not sent: {event.reason}{AGAIN}{wait:.0f} s"
-    return back(job, now, words, wait)
+    return requeue(job, now, f"not sent: {event.reason}", wait)
 
 
-def unanswered(job: Job, event: ev.OutcomeUnknown, now: float, limits: Timeouts) -> Transition:
-    """In doubt, unless its interaction shows that it was executed."""
+def outcome_unknown(job: Job, event: ev.OutcomeUnknown, now: float, timeouts: Timeouts) -> Transition:
+    """Put the job in doubt, unless its interaction shows that it was executed."""
     if job.interaction_id is not None:
-        return accept(job, ev.Accepted(), now, limits)
+        return accept(job, ev.Accepted(), now, timeouts)
     if job.awaits_form:
         return _press_again(job, _no_form(event.reason), now)
-    job, effects = doubt(job, event, now, limits)
+    job, effects = doubt(job, event, now, timeouts)
     return (replace(job, in_doubt_since=now), ()) if job.state is State.IN_DOUBT else (job, effects)
 
 
-def proven_unsent(job: Job, event: ev.ConfirmedNotExecuted, now: float, limits: Timeouts) -> Transition:
-    """Back to the queue: it is shown that nothing was executed."""
-    # Only the fate of the POST can be proven so; a job that was silent after its 204 was executed.
+def confirmed_not_executed(
+    job: Job, event: ev.ConfirmedNotExecuted, now: float, timeouts: Timeouts
+) -> Transition:
+    """Return the job to the queue: it is proven that nothing was executed."""
+    # Only the outcome of the POST can be proven like this; a job that was silent after its 204 was executed.
     if job.in_doubt_since is None:
         return job, ()
-    words = "found out: it was not executed, so it is sent again"
-    return back(replace(job, in_doubt_since=None), now, words)
+    text = "confirmed: it was not executed, so it is sent again"
+    return requeue(replace(job, in_doubt_since=None), now, text)
 
 
 def doubt(
-    job: Job, event: ev.OutcomeUnknown | ev.InteractionFailed, now: float, limits: Timeouts
+    job: Job, event: ev.OutcomeUnknown | ev.InteractionFailed, now: float, timeouts: Timeouts
 ) -> Transition:
-    """Whether it runs is not known."""
+    """Put the job in doubt: nobody knows whether it runs."""
     if job.awaits_form:
         return _press_again(job, _no_form(event.reason), now)
     if job.cancel_request is not None:
-        return cancelled(job, now, f"cancelled, in doubt whether it runs: {event.reason}")
+        return cancelled(job, now, f"cancelled; it is not known whether it runs: {event.reason}")
     return note(job, now, f"in doubt: {event.reason}", state=State.IN_DOUBT, next_action_at=None), ()
 
 
-def restarted_while_sending(job: Job, event: ev.Restarted, now: float, limits: Timeouts) -> Transition:
-    """The program ended between the commit and the answer."""
-    return unanswered(job, ev.OutcomeUnknown("mjwatch was stopped while it was being sent"), now, limits)
+def restarted_while_sending(job: Job, event: ev.Restarted, now: float, timeouts: Timeouts) -> Transition:
+    """Treat the POST as unanswered: the program ended between the commit and the answer."""
+    return outcome_unknown(job, ev.OutcomeUnknown("mjwatch stopped while it was being sent"), now, timeouts)
 
 
-def refuse(job: Job, event: ev.Refused, now: float, limits: Timeouts) -> Transition:
-    """Back to the queue where nothing ran and waiting or a person can help; else it has failed."""
+def refuse(job: Job, event: ev.Refused, now: float, timeouts: Timeouts) -> Transition:
+    """Return the job to the queue if nothing ran and waiting or a person can help; otherwise fail it."""
     if not event.executed and (job.interaction_id is not None or job.state is not State.SUBMITTING):
-        return accept(job, ev.Accepted(), now, limits) if job.state is State.SUBMITTING else (job, ())
+        return accept(job, ev.Accepted(), now, timeouts) if job.state is State.SUBMITTING else (job, ())
     refusal = event.refusal
-    passing = refusal.needs_human or refusal.kind in {RefusalClass.RETRY, RefusalClass.TRANSIENT}
-    if job.modal is not None and not event.executed and not passing:
+    passes = refusal.needs_human or refusal.kind in {RefusalClass.RETRY, RefusalClass.TRANSIENT}
+    if job.modal is not None and not event.executed and not passes:
         return _press_again(job, refusal, now)
     waits = refusal.needs_human or refusal.kind is RefusalClass.RETRY
     if not event.executed:
         waits = waits or refusal.kind in {RefusalClass.STALE_VERSION, RefusalClass.TRANSIENT}
-    # A job that had started is paid for; sending it again is a person's decision.
+    # A job that had started is paid for; only a person may decide to send it again.
     if not waits or job.started is not None:
         return fail(job, refusal, now)
-    # Where a person is needed the sending is paused: once told to go on, it shall go on.
-    full = event.executed and not refusal.needs_human
-    pause = limits.queue_full_pause if full else backoff(job.failed_tries)
+    # If a person is needed, sending is paused: once it is resumed, this job must not wait any longer.
+    queue_is_full = event.executed and not refusal.needs_human
+    pause = timeouts.queue_full_pause if queue_is_full else backoff(job.failed_tries)
     wait = pause if refusal.retry_after is None else refusal.retry_after
-    words = f"put back: {refusal.title or refusal.detail}"
-    return back(replace(job, modal=None), now, words, wait)
+    text = f"queued again: {refusal.title or refusal.detail}"
+    return requeue(replace(job, modal=None), now, text, wait, is_retry=False)
 
 
-def _no_form(why: str) -> Refusal:
-    detail = f"Midjourney's form for it did not come, so nothing was run: {why}"
+def _no_form(cause: str) -> Refusal:
+    detail = f"Midjourney's form did not appear, so nothing was run: {cause}"
     return Refusal(RefusalClass.TRANSIENT, None, detail)
 
 
 def _press_again(job: Job, refusal: Refusal, now: float) -> Transition:
-    """Nothing has run without a form that is filled in; the button opens another one, but not for ever."""
-    if job.failed_tries >= FORMS_AT_MOST:
+    """Queue the job to press its button again, up to a limit: without a form that is sent nothing has run."""
+    if job.failed_tries >= TRIES_OF_FORM:
         return fail(job, refusal, now)
-    wait = backoff(job.failed_tries)
-    words = f"{refusal.title or refusal.detail}{AGAIN}{wait:.0f} s"
-    return back(replace(job, modal=None, in_doubt_since=None), now, words, wait)
+    job = replace(job, modal=None, in_doubt_since=None)
+    return requeue(job, now, refusal.title or refusal.detail, backoff(job.failed_tries))
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long a job may stay silent, in seconds, before it is looked into."""
-
-    start_timeout: float = 900.0
-    silence_timeout: float = 3600.0
-    vanish_grace: float = 60.0
-    queue_full_pause: float = 60.0
-    form_timeout: float = 60.0
+# ---- at Midjourney: signs of life, and silence
 
 
-DEFAULT_LIMITS = Timeouts()
-
-Transition = tuple[Job, tuple[ef.Effect, ...]]
-Handler = Callable[[Job, Any, float, Timeouts], Transition]
-
-HISTORY_LENGTH = 60
-"""Notes kept with a job; a job that is retried for days must not grow without bound."""
-
-AGAIN = "; again in "
-"""Stands between what went wrong and the seconds until the next try."""
-
-
-def note(job: Job, now: float, words: str, **changes: Any) -> Job:
-    """With one line more, in place of the last where only the waiting time differs: days of retries fit."""
-    repeats = job.history and AGAIN in words and _cause(job.history[-1].event) == _cause(words)
-    kept = job.history[:-1] if repeats else job.history
-    history = (*kept, Note(now, words))[-HISTORY_LENGTH:]
-    return replace(job, history=history, **changes)
+def interaction_seen(job: Job, event: ev.InteractionSeen, now: float, timeouts: Timeouts) -> Transition:
+    """Adopt the interaction that the gateway reports for the nonce."""
+    if job.state in {State.SUBMITTING, State.SUBMITTED, State.RUNNING}:
+        return replace(job, interaction_id=event.interaction_id), ()
+    if job.state is State.QUEUED and job.interaction_id == event.interaction_id:
+        return job, ()  # it was refused already: INTERACTION_SUCCESS may come after the bot's message
+    due = now + timeouts.start_timeout
+    job = replace(job, state=State.SUBMITTED, next_action_at=due, in_doubt_since=None)
+    text = f"found: the attempt became interaction {event.interaction_id}"
+    return note(job, now, text, interaction_id=event.interaction_id), ()
 
 
-def _cause(words: str) -> str:
-    return words.partition(AGAIN)[0]
+def queued_by_bot(job: Job, event: ev.QueuedByBot, now: float, timeouts: Timeouts) -> Transition:
+    """Midjourney lets the job wait for a free slot."""
+    due = now + timeouts.silence_timeout
+    job = replace(job, state=State.SUBMITTED, next_action_at=due, failed_tries=0, in_doubt_since=None)
+    return note(job, now, "Midjourney queued it until a slot is free", queued_by_bot=True), ()
 
 
-def stay(job: Job, event: ev.JobEvent, now: float, limits: Timeouts) -> Transition:
-    """Nothing changes: a duplicate, or a latecomer."""
-    return job, ()
-
-
-def fail(job: Job, refusal: Refusal, now: float) -> Transition:
-    """It has failed; its answer says why."""
-    words = f"failed: {refusal.title or refusal.detail}"
+def start(job: Job, event: ev.Started, now: float, timeouts: Timeouts) -> Transition:
+    """The start message is here. A resumed session may report it again."""
+    if job.state is State.RUNNING and job.message_id == event.message_id:
+        return progress(job, ev.Progressed(None, event.job_uuid, event.cancel), now, timeouts)
+    # If remix mode is off, no form appears, and nothing on the wire shows that before.
+    no_form = job.button_press is not None and job.button_press.words is not None and job.modal is None
+    is_same = job.message_id in {None, event.message_id}
     job = note(
         job,
         now,
-        words,
-        state=State.FAILED,
-        refusal=refusal,
+        f"started, message {event.message_id}"
+        + (", without its new prompt: no form appeared" if no_form else ""),
+        state=State.RUNNING,
+        message_id=event.message_id,
+        interaction_id=event.interaction_id or job.interaction_id,
+        job_uuid=event.job_uuid or (job.job_uuid if is_same else None),
+        started=job.started or now,
+        start_deleted_at=None,
+        cancel_button=_cancel_button(job if is_same else None, event.cancel),
+        queued_by_bot=False,
+        in_doubt_since=None,
+        next_action_at=now + timeouts.silence_timeout,
+        failed_tries=0,
+    )
+    return job, ()
+
+
+def _cancel_button(job: Job | None, offered: ButtonPress | None) -> ButtonPress | None:
+    """Return the button to keep: of equal ones the first, as later parts of a message may lack the flags."""
+    known = None if job is None else job.cancel_button
+    if known is None or offered is None:
+        return known or offered
+    is_same = (known.message_id, known.custom_id) == (offered.message_id, offered.custom_id)
+    return known if is_same else offered
+
+
+def progress(job: Job, event: ev.Progressed, now: float, timeouts: Timeouts) -> Transition:
+    """The job runs: the time limit for silence starts again."""
+    job = replace(
+        job,
+        state=State.RUNNING,
+        percent=job.percent if event.percent is None else event.percent,
+        job_uuid=event.job_uuid or job.job_uuid,
+        cancel_button=_cancel_button(job, event.cancel),
+        started=job.started or now,
+        in_doubt_since=None,
+        next_action_at=now + timeouts.silence_timeout,
+    )
+    return job, ()
+
+
+def start_deleted(job: Job, event: ev.StartMessageDeleted, now: float, timeouts: Timeouts) -> Transition:
+    """The start message was deleted; a final message may still come."""
+    due = now + timeouts.deletion_grace
+    return note(job, now, "its start message was deleted", start_deleted_at=now, next_action_at=due), ()
+
+
+def submitted_too_long(job: Job, event: ev.TimedOut, now: float, timeouts: Timeouts) -> Transition:
+    """The job was submitted, but it did not start, or no form appeared."""
+    return doubt(job, ev.OutcomeUnknown("Midjourney did not start it in time"), now, timeouts)
+
+
+def running_too_long(job: Job, event: ev.TimedOut, now: float, timeouts: Timeouts) -> Transition:
+    """The job was silent for too long, or its start message was deleted and no final message came."""
+    if job.start_deleted_at is None:
+        return doubt(job, ev.OutcomeUnknown("Midjourney was silent for too long"), now, timeouts)
+    if event.result_held:
+        cause = "there is a result that may belong to this job or to another one"
+        return doubt(job, ev.OutcomeUnknown(cause), now, timeouts)
+    detail = (
+        "Midjourney deleted the job's message and sent no pictures. Midjourney does this if it objects to"
+        " the content of a job, or if the job is cancelled in Discord."
+    )
+    advice = "Change the text or the pictures, then drop the file into the inbox again."
+    return fail(job, Refusal(RefusalClass.MODERATION, None, detail, advice=advice), now)
+
+
+# ---- the end: results, answers, retries
+
+
+def finish(job: Job, event: ev.Finished, now: float, timeouts: Timeouts) -> Transition:
+    """The result is here: from now on its pictures must be delivered."""
+    result = event.result
+    job = note(
+        job,
+        now,
+        f"finished, message {result.message_id}, matched by {result.matched_by}",
+        state=State.COLLECTING,
+        result=result,
+        job_uuid=result.job_uuid or job.job_uuid,
+        percent=100,
+        finished=now,
+        published=None,
+        refusal=None,
+        in_doubt_since=None,
+        cancel_request=None,
         next_action_at=None,
         failed_tries=0,
-        finished=now,
     )
-    return job, (ef.PublishFailure(job),)
+    return job, (ef.FetchResult(job),)
 
 
-def without_follow_ups(job: Job) -> Job:
-    """Nothing is to be made from its pictures."""
-    return replace(job, prompt=replace(job.prompt, then=()))
+def publish_result(job: Job, event: ev.Published, now: float, timeouts: Timeouts) -> Transition:
+    """The pictures are in the outbox: the job is done."""
+    if event.failed:
+        return job, ()  # the folder of a failure, which a late result or a retry has overtaken
+    job = replace(job, state=State.DONE, next_action_at=None, failed_tries=0)
+    job = note(job, now, "published", published=now, folder=event.folder)
+    news = ef.SendNotification(ef.Notification.DONE, now, job=job)
+    return job, (news, ef.CreateFollowUps(job)) if job.prompt.then else (news,)
 
 
-def cancelled(job: Job, now: float, words: str = "cancelled") -> Transition:
-    """It has ended as a person wanted; its answer says so."""
-    job = without_follow_ups(job)
-    job = note(job, now, words, state=State.CANCELLED, next_action_at=None, failed_tries=0, finished=now)
-    return job, (ef.PublishFailure(job),)
+def publish_failure(job: Job, event: ev.Published, now: float, timeouts: Timeouts) -> Transition:
+    """The page that says why there are no pictures is in the outbox."""
+    # A person knows what they cancelled.
+    needs_no_news = job.published is not None or job.state is State.CANCELLED
+    why, _ = reason(job)
+    job = replace(job, next_action_at=None, failed_tries=0)
+    job = note(job, now, "published", published=now, folder=event.folder)
+    return job, () if needs_no_news else (ef.SendNotification(ef.Notification.FAILED, now, why, job),)
 
 
-def back(job: Job, now: float, words: str, wait: float | None = None) -> Transition:
-    """To the queue, for as many seconds at least; but what a person wants cancelled is not sent again."""
-    if job.cancel_request is not None:
-        return cancelled(note(job, now, words), now, "cancelled before it was sent again")
-    due = None if wait is None else now + wait
-    return note(
-        job, now, words, state=State.QUEUED, next_action_at=due, failed_tries=job.failed_tries + 1
-    ), ()
+def save_failed(job: Job, event: ev.SaveFailed, now: float, timeouts: Timeouts) -> Transition:
+    """The pictures could not be saved: try again later, unless another try can't help."""
+    if event.final:
+        return fail(job, Refusal(RefusalClass.TRANSIENT, None, event.reason, advice=FETCH_AGAIN), now)
+    return failure_not_saved(job, event, now, timeouts)
+
+
+def failure_not_saved(job: Job, event: ev.SaveFailed, now: float, timeouts: Timeouts) -> Transition:
+    """The folder could not be published: try again later."""
+    wait = backoff(job.failed_tries)
+    job = replace(job, next_action_at=now + wait, failed_tries=job.failed_tries + 1)
+    return note(job, now, f"not saved: {event.reason}", wait), ()
+
+
+def fetch_again(job: Job, event: ev.JobEvent, now: float, timeouts: Timeouts) -> Transition:
+    """Download and save the pictures again."""
+    job = replace(job, next_action_at=None)
+    return job, (ef.FetchResult(job),)
+
+
+def fetch_now(job: Job, event: ev.RetryRequested, now: float, timeouts: Timeouts) -> Transition:
+    """A person requests the next try now."""
+    # Without a time for the next try the result is being fetched now: a second fetch would race the first.
+    return (job, ()) if job.next_action_at is None else fetch_again(job, event, now, timeouts)
+
+
+def publish_failure_again(job: Job, event: ev.JobEvent, now: float, timeouts: Timeouts) -> Transition:
+    """Publish the failure again, if it is not published yet."""
+    job = replace(job, next_action_at=None)
+    return job, ((ef.PublishFailure(job),) if job.published is None else ())
+
+
+def retry(job: Job, event: ev.RetryRequested, now: float, timeouts: Timeouts) -> Transition:
+    """Download again what was rendered already; render again only what was not."""
+    job = replace(job, published=None, refusal=None, in_doubt_since=None, modal=None, cancel_request=None)
+    job = note(job, now, "retry requested", failed_tries=0, next_action_at=None)
+    if job.result is not None:
+        job = replace(job, state=State.COLLECTING)
+        return job, (ef.FetchResult(job),)
+    return replace(job, state=State.QUEUED, finished=None), ()

@@ -1,12 +1,10 @@
-"""The journal's tables, version by version: what makes a new file, and what mends an older one.
+"""The journal's SQLite file: schema and migrations, transactions, safe opening and the clean-close marker.
 
-Opens the journal's file: to read, or to see before a byte is changed whether it may be written to.
-
-The seal on a large journal that was closed well: untouched since, it need not be looked through.
-
-SQLite's look at every page takes some two seconds for a million jobs, and a start should not take longer the
-longer one has used mjwatch. A seal names the file's inode, size and times. It is broken before the file is
-written to; whoever copies, restores or repairs the file, or kills mjwatch, leaves it without one that fits.
+SQLite's check of every page takes about two seconds for a million jobs, and a start must not become slower
+the longer mjwatch is used. A large journal that was closed properly therefore gets a marker file, which
+holds the journal's inode, size and times; while they match, the next start skips the check. The marker is
+removed before the journal is written to. After a copy, a restore, a repair or a kill of mjwatch there is no
+matching marker.
 """
 
 from __future__ import annotations
@@ -23,11 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+DAMAGED = (
+    "it is damaged: move it away together with its -wal file, then restore a backup or start without"
+    " a journal; docs/how-to/backups.md explains what each means. Nothing was changed"
+)
+
+LARGE = 32 * 1024 * 1024
+"""Bytes from which the clean-close marker is worthwhile; a smaller journal is checked in 30 ms."""
+
+GRANULE = 0.02
+"""Seconds. A change that comes later shows in a file's times, however coarse the system's clock is."""
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-        # A path that is no UTF-8 is kept as its bytes.
+        # A path that is not valid UTF-8 is stored as bytes.
         """CREATE TABLE files (
             id INTEGER PRIMARY KEY, path NOT NULL, sha256 TEXT NOT NULL, mtime REAL NOT NULL,
             taken REAL NOT NULL, content BLOB NOT NULL)""",
@@ -49,7 +57,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             nonce TEXT PRIMARY KEY, job TEXT NOT NULL, session TEXT, anchor TEXT, at REAL NOT NULL)
             WITHOUT ROWID""",
         "CREATE INDEX attempts_by_time ON attempts (at)",
-        # What a person asks of the daemon, and its answer.
+        # What a person requests of the daemon, and the answer.
         """CREATE TABLE requests (
             id INTEGER PRIMARY KEY, at REAL NOT NULL, verb TEXT NOT NULL, arguments TEXT NOT NULL,
             answer TEXT, answered REAL)""",
@@ -57,58 +65,158 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "CREATE INDEX requests_by_time ON requests (answered) WHERE answered IS NOT NULL",
     ),
     2: (
-        # The top-level folder of the inbox that a job is from: each has its turn.
+        # The top-level folder of the inbox that a job comes from: the folders take turns.
         "ALTER TABLE jobs ADD COLUMN lane TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE jobs ADD COLUMN parent TEXT",
         """CREATE INDEX jobs_queue ON jobs (lane, priority DESC, number, due, twin)
             WHERE open = 1 AND state = 'queued'""",
         "CREATE INDEX jobs_by_parent ON jobs (parent) WHERE parent IS NOT NULL",
         "CREATE TABLE lanes (lane TEXT PRIMARY KEY, served INTEGER NOT NULL) WITHOUT ROWID",
-        # Local images that a prompt file names, as they were when it was taken.
+        # The local images that a prompt file names, as they were when it was accepted.
         """CREATE TABLE images (
             file INTEGER NOT NULL REFERENCES files (id), name TEXT NOT NULL, content BLOB NOT NULL,
             PRIMARY KEY (file, name)) WITHOUT ROWID""",
         "CREATE INDEX files_by_content ON files (sha256)",
-        # Whether it stays in the inbox, and as which file it lies elsewhere in it by now.
+        # kept: the file stays in the inbox. moved: the row of the path to which the kept file was moved.
         "ALTER TABLE files ADD COLUMN kept INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE files ADD COLUMN moved INTEGER REFERENCES files (id)",
         "CREATE INDEX files_kept ON files (path) WHERE kept = 1",
         "ALTER TABLE jobs ADD COLUMN label TEXT",
         "CREATE INDEX jobs_by_label ON jobs (label) WHERE label IS NOT NULL",
     ),
+    3: (
+        # Plain names; the indexes on these columns follow them.
+        "ALTER TABLE jobs RENAME COLUMN due TO next_action_at",
+        "ALTER TABLE jobs RENAME COLUMN twin TO duplicate_key",
+        "ALTER TABLE jobs RENAME COLUMN lane TO fairness_group",
+        "ALTER TABLE lanes RENAME TO fairness_groups",
+        "ALTER TABLE fairness_groups RENAME COLUMN lane TO fairness_group",
+        "DROP INDEX jobs_due",
+        """CREATE INDEX jobs_by_next_action ON jobs (next_action_at)
+            WHERE open = 1 AND state = 'queued' AND next_action_at IS NOT NULL""",
+    ),
 }
-"""By version: the statements that lead to it from the one before. What was released is never changed here."""
+"""The statements that lead to each version from the one before. Never change those of a released version."""
+
+# ---- schema
 
 
 def newest_version() -> int:
-    """The version that this program reads and writes."""
+    """Return the schema version that this program reads and writes."""
     return max(MIGRATIONS)
 
 
 def version_of(db: sqlite3.Connection) -> int:
-    """The version that is written in a file, 0 in one that is empty."""
+    """Return the schema version of an open file, 0 for an empty one."""
     with closing(db.execute("PRAGMA user_version")) as cursor:
         return int(cursor.fetchone()[0])
 
 
+def check_version(db: sqlite3.Connection, path: Path) -> int:
+    """Return the schema version, 0 for a new file; raise JournalError if it is newer than this program."""
+    version, newest = version_of(db), newest_version()
+    if version > newest:
+        raise JournalError(
+            f"the journal {path} was written by a newer mjwatch (version {version}, this one knows {newest})",
+            "install the newer mjwatch again; nothing was changed",
+        )
+    return version
+
+
 def migrate(db: sqlite3.Connection) -> None:
-    """Bring it to the newest version; within the caller's transaction, so that all of it counts or none."""
+    """Bring the schema to the newest version. The caller's transaction makes it all or nothing."""
     for version in range(version_of(db) + 1, newest_version() + 1):
         for statement in MIGRATIONS[version]:
             db.execute(statement)
         db.execute(f"PRAGMA user_version={version}")
 
 
-DAMAGED = (
-    "it is damaged: put it aside together with its -wal file, then restore a copy or start without one;"
-    " docs/how-to/backups.md says what either means. Nothing was changed"
-)
+# ---- transactions and errors
+
+FileIdentity = tuple[int, int] | None
+"""Device and inode of a file; None if there is no file."""
+
+
+def file_identity(path: Path) -> FileIdentity:
+    """Return the device and inode of the file that has this path now."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection, path: Path, opened_as: FileIdentity | None = None) -> Iterator[None]:
+    """Run the body as one durable transaction: all its changes are committed or none. Raise JournalError.
+
+    ``opened_as``: refuse to write if ``path`` is another file by now, because what is committed to a file
+    without a name is lost when this process ends.
+    """
+    try:
+        if opened_as is not None and file_identity(path) != opened_as:
+            raise JournalError(
+                f"the journal {path} is not where it was opened: it was moved, removed or replaced",
+                "stop mjwatch, put the journal back and start mjwatch again",
+            )
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise journal_error(path, error) from error
+
+
+@contextmanager
+def translate_errors(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite and of the system into JournalError."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise journal_error(path, error) from error
+
+
+def journal_error(path: Path, error: sqlite3.DatabaseError | OSError) -> JournalError:
+    """Return the JournalError for an error of SQLite or of the system, with what a person can do about it."""
+    if isinstance(error, OSError):
+        reason: object = error.strerror or error
+        hint = "check its disk and its folder; `mjwatch check` examines both"
+    else:
+        reason, hint = error, _hint(str(error))
+    return JournalError(f"the journal {path} can't be used: {reason}", hint)
+
+
+def _hint(reason: str) -> str:
+    if "malformed" in reason or "not a database" in reason:
+        return DAMAGED
+    if "full" in reason:
+        return "make room on its disk"
+    if "readonly" in reason or "unable to open" in reason:
+        return "this user must be able to write to its folder; ask as the user that the service runs as"
+    return "another program has it open" if "locked" in reason else ""
+
+
+def no_journal(path: Path) -> NoJournalError:
+    """Return the error for readers of a journal that does not exist yet."""
+    return NoJournalError(f"there is no journal at {path} yet", "start the service with `mjwatch run`")
+
+
+def _damaged(path: Path, reason: str) -> JournalError:
+    return JournalError(f"the journal {path} can't be used: {reason}", DAMAGED)
+
+
+# ---- opening
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open it, also where this user may not write beside it, which readers of a live journal must.
+    """Open the journal for reading, also where this user may not write to its folder.
 
-    A journal that nobody has open has no -wal file, and can be read as it stands.
+    Readers of a journal in use must write beside it. A journal that nobody has open has no -wal file and can
+    be read as it is.
     """
     try:
         return _connect(path, "mode=ro")
@@ -119,39 +227,28 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def refuse_unusable(path: Path) -> None:
-    """Refuse a file that is newer than this program or damaged, without so much as a -wal file made.
+    """Raise JournalError for a file that is damaged or newer than this program, and create no -wal file.
 
-    Only where nobody else may begin to write.
+    Call it only where no other program may begin to write.
     """
     wal = _wal_of(path)
     if path.stat().st_size == 0 and wal.exists() and wal.stat().st_size > 0:
-        raise _damaged(path, "it is empty, but its -wal file is not")  # SQLite would throw that away
+        raise _damaged(path, "it is empty, but its -wal file is not")  # SQLite would discard the -wal file
     with closing(_connect(path, "mode=ro" if wal.exists() else "mode=ro&immutable=1")) as db:
-        if check_version(db, path) > 0 and not is_sealed(path):
-            _check_sound(db, path)
+        if check_version(db, path) > 0 and not was_closed_cleanly(path):
+            _check_pages(db, path)
 
 
-def look_over(path: Path) -> int:
-    """Look the whole file over, beside a daemon too; its version. Raises JournalError where it is damaged."""
-    with translated(path), closing(open_read_only(path)) as db:
+def check_integrity(path: Path) -> int:
+    """Check the whole file, also while a daemon uses it, and return its version. Raise JournalError."""
+    with translate_errors(path), closing(open_read_only(path)) as db:
         version = check_version(db, path)
-        _check_sound(db, path)
+        _check_pages(db, path)
         return version
 
 
-def check_version(db: sqlite3.Connection, path: Path) -> int:
-    """The schema version of this file, 0 for a new one; refuses one that is newer than this program."""
-    version, newest = version_of(db), newest_version()
-    if version > newest:
-        raise JournalError(
-            f"the journal {path} was written by a newer mjwatch (version {version}, this one knows {newest})",
-            "install that version again; nothing was changed",
-        )
-    return version
-
-
-def _check_sound(db: sqlite3.Connection, path: Path) -> None:
-    """SQLite's own look at every page; some two seconds for a million jobs."""
+def _check_pages(db: sqlite3.Connection, path: Path) -> None:
+    """Let SQLite check every page, which takes about two seconds for a million jobs."""
     with closing(db.execute("PRAGMA quick_check(1)")) as cursor:
         found = str(cursor.fetchone()[0])
     if found != "ok":
@@ -166,81 +263,43 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
     address = f"{path.absolute().as_uri()}?{options}"
     db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0)
     try:
-        db.execute("PRAGMA schema_version").close()  # the first look is what fails
+        db.execute("PRAGMA schema_version").close()  # an unusable file fails at the first query
     except BaseException:
         db.close()
         raise
     return db
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the system's errors into JournalError, with what a person can do."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise JournalError(f"the journal {path} can't be used: {error}", _mend(error)) from error
-    except OSError as error:
-        message = f"the journal {path} can't be used: {error.strerror or error}"
-        raise JournalError(
-            message, "see to its disk and its folder; `mjwatch check` looks them over"
-        ) from error
+# ---- the clean-close marker
 
 
-def no_journal(path: Path) -> NoJournalError:
-    """The error for readers where nothing has run yet."""
-    return NoJournalError(f"there is no journal at {path} yet", "start the service with `mjwatch run`")
-
-
-def _damaged(path: Path, what: str) -> JournalError:
-    return JournalError(f"the journal {path} can't be used: {what}", DAMAGED)
-
-
-def _mend(error: sqlite3.DatabaseError) -> str:
-    words = str(error)
-    if "malformed" in words or "not a database" in words:
-        return DAMAGED
-    if "full" in words:
-        return "make room on its disk"
-    if "readonly" in words or "unable to open" in words:
-        return "this user must be able to write to its folder; ask as the user that the service runs as"
-    return "another program has it open" if "locked" in words else ""
-
-
-LARGE = 32 * 1024 * 1024
-"""Bytes from which a seal is worth while; a smaller journal is looked through in 30 ms."""
-
-GRANULE = 0.02
-"""Seconds; a change that comes later shows in a file's times, however coarse the system's clock is."""
-
-
-def seal(path: Path) -> None:
-    """Seal the journal that was just closed, if it is large, and nobody else has it open."""
+def mark_clean_close(path: Path) -> None:
+    """Write the marker for a journal that was just closed, if it is large and nobody has it open."""
     with suppress(OSError):
         if path.stat().st_size >= LARGE and not _wal_of(path).exists():
             time.sleep(GRANULE)
-            _seal_of(path).write_text(json.dumps(_look_of(path)), encoding="ascii")
+            _marker_of(path).write_text(json.dumps(_file_state(path)), encoding="ascii")
 
 
-def is_sealed(path: Path) -> bool:
-    """Whether the journal is as it was when it was sealed."""
+def was_closed_cleanly(path: Path) -> bool:
+    """Return whether the journal is unchanged since its marker was written."""
     try:
-        sealed = json.loads(_seal_of(path).read_bytes())
+        marked = json.loads(_marker_of(path).read_bytes())
     except (OSError, ValueError):
         return False
-    return bool(sealed == _look_of(path)) and not _wal_of(path).exists()
+    return bool(marked == _file_state(path)) and not _wal_of(path).exists()
 
 
-def break_seal(path: Path) -> None:
-    """From now on the journal may change; where the seal can't be removed, neither can the journal."""
+def remove_close_marker(path: Path) -> None:
+    """Remove the marker, as the journal may change now. If that fails, the journal is not writable either."""
     with suppress(OSError):
-        _seal_of(path).unlink(missing_ok=True)
+        _marker_of(path).unlink(missing_ok=True)
 
 
-def _look_of(path: Path) -> list[int]:
+def _file_state(path: Path) -> list[int]:
     found = path.stat()
     return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _seal_of(path: Path) -> Path:
+def _marker_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-seal")

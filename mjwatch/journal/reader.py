@@ -1,13 +1,12 @@
-"""Reading the journal: what the loop and the CLI ask of it, without ever writing or blocking the writer.
+"""Read-only queries on the journal: for the event loop, for lists of jobs in the CLI, and for ``status``.
 
-Which jobs a person wants to see, and the conditions by which the journal finds them.
-
-The service at a glance, from the journal: what is at work, what was spent, why it is paused.
+A reader never writes to the journal and never blocks its writer.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,14 @@ from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.database import (
     DAMAGED,
     check_version,
+    journal_error,
     newest_version,
     no_journal,
     open_read_only,
-    translated,
+    translate_errors,
 )
-from mjwatch.journal.serialization import load_job, path_of, stored_label, stored_path
-from mjwatch.model import IN_FLIGHT, Job, Pause, PauseKind, State
+from mjwatch.journal.serialization import load_job, load_path, stored_label, stored_path
+from mjwatch.model import IN_FLIGHT, Pause, PauseKind, State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -32,21 +32,19 @@ if TYPE_CHECKING:
 
     from mjwatch.model import Job
 
-
 JOURNAL_FILE = "journal.sqlite3"
-"""Its name in the state folder."""
+"""The name of the journal in the state folder."""
 
 _FROM_JOBS = "FROM jobs WHERE open=1"
 _FROM_OPEN = "FROM jobs INDEXED BY jobs_open WHERE open=1"
-"""SQLite would rather take the index on all states, and go through every job that is done."""
+"""Without the hint SQLite takes the index on all states and reads every job that is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakenFile:
     """A prompt file as it was accepted. ``path`` is relative to the inbox, with slashes.
 
-    ``images``: the local images that it names, by the names that it has for them. ``kept``: it stays in the
-    inbox.
+    ``images``: the local images that the file names, by these names. ``kept``: the file stays in the inbox.
     """
 
     path: str
@@ -61,9 +59,9 @@ class JournalReader:
     """A read-only view for the CLI, beside a running daemon or without one."""
 
     def __init__(self, path: Path) -> None:
-        """Open for reading. Raises JournalError where there is no journal yet."""
+        """Open the journal for reading. Raise JournalError if there is none yet."""
         self.path = path
-        with translated(path):
+        with translate_errors(path):
             if not path.exists():
                 raise no_journal(path)
             self._db = open_read_only(path)
@@ -79,8 +77,8 @@ class JournalReader:
             raise no_journal(self.path)
         if version < newest_version():
             raise JournalError(
-                f"the journal {self.path} is still as an older mjwatch wrote it (version {version})",
-                "`mjwatch run` brings it up to date; if it runs already, it is the older one: restart it",
+                f"the journal {self.path} was written by an older mjwatch (version {version})",
+                "`mjwatch run` updates it; if the service is running, it is the older mjwatch: restart it",
             )
 
     def close(self) -> None:
@@ -88,24 +86,24 @@ class JournalReader:
         self._db.close()
 
     def recall(self, key: str) -> Any:
-        """A fact stored with ``remember``, or None."""
+        """Return a fact that was stored by ``remember``, or None."""
         row = self._one("SELECT value FROM meta WHERE key=?", key)
         return None if row is None else json.loads(row[0])
 
     def paused(self) -> Pause | None:
-        """Why nothing is sent, if it is paused."""
+        """Return why sending is paused, or None."""
         found = self.recall("paused")
         return None if found is None else Pause(found["reason"], PauseKind(found["kind"]))
 
     def answer_of(self, request_id: int) -> str | None:
-        """What became of a steering request, as it was stored; None as long as that is open."""
+        """Return the stored answer to a request, or None while there is none."""
         row = self._one("SELECT answer FROM requests WHERE id=? AND answered IS NOT NULL", request_id)
         return None if row is None else str(row[0])
 
     def live_jobs(self) -> list[Job]:
-        """All jobs that are open and were ever sent or answered, oldest first.
+        """Return all open jobs that were sent or answered before, oldest first.
 
-        A queued one that was put back is among them: its earlier attempt may yet turn out to have run.
+        They include queued jobs that were put back, because an earlier attempt may turn out to have run.
         """
         states = ",".join(f"'{state}'" for state in State if state is not State.QUEUED)
         live = self._jobs(f"SELECT body {_FROM_OPEN} AND state IN ({states}) ORDER BY number")
@@ -114,82 +112,89 @@ class JournalReader:
             " ORDER BY number"
         )
 
-    def any_queued(self, now: float, blocked_twins: Collection[str]) -> bool:
-        """Whether a queued job is left that is no twin of these, and that no prompt file puts off."""
-        marks = ",".join("?" * len(blocked_twins))
-        put_off = "due>? AND json_extract(body, '$.prompt.not_before')>?"
+    def any_queued(self, now: float, blocked_keys: Collection[str]) -> bool:
+        """Return whether a queued job is left that has none of these keys and that no file postpones."""
+        marks = ",".join("?" * len(blocked_keys))
+        postponed = "next_action_at>? AND json_extract(body, '$.prompt.not_before')>?"
         query = (
-            f"SELECT 1 {_FROM_OPEN} AND state='queued' AND twin NOT IN ({marks}) AND NOT ({put_off} IS TRUE)"
+            f"SELECT 1 {_FROM_OPEN} AND state='queued' AND duplicate_key NOT IN ({marks})"
+            f" AND NOT ({postponed} IS TRUE)"
             " LIMIT 1"
         )
-        return self._one(query, *blocked_twins, now, now) is not None
+        return self._one(query, *blocked_keys, now, now) is not None
 
     def next_queued(
-        self, now: float, blocked_twins: Collection[str], only: Collection[str] | None = None
+        self, now: float, blocked_keys: Collection[str], only: Collection[str] | None = None
     ) -> Job | None:
-        """The queued job to send next: due, and no twin of a blocked one.
+        """Return the queued job to send next, or None. It is due, and its duplicate key is not blocked.
 
-        Of those with the highest priority each top-level folder of the inbox has its turn; within a folder
-        it goes by order of arrival. ``only``: no other jobs than those with these ids.
+        Jobs of higher priority come first. Among equals the top-level folders of the inbox take turns, and
+        within a folder the order is that of arrival. ``only``: choose among the jobs with these ids.
         """
-        marks = ",".join("?" * len(blocked_twins))
-        free = f"state='queued' AND (due IS NULL OR due<=?) AND twin NOT IN ({marks})"
+        marks = ",".join("?" * len(blocked_keys))
+        is_due = "(next_action_at IS NULL OR next_action_at<=?)"
+        free = f"state='queued' AND {is_due} AND duplicate_key NOT IN ({marks})"
         if only is not None:
             found = self._jobs(
                 f"SELECT body {_FROM_JOBS} AND {free} AND id IN ({','.join('?' * len(only))})"
                 " ORDER BY priority DESC, number LIMIT 1",
-                *(now, *blocked_twins, *only),
+                *(now, *blocked_keys, *only),
             )
             return found[0] if found else None
-        heads = [
+        first_of_groups = [
             (-row[0], served, row[1])
-            for lane, served in self._lanes()
+            for group, served in self._fairness_groups()
             for row in self._all(
-                "SELECT priority, number FROM jobs INDEXED BY jobs_queue WHERE open=1 AND lane=?"
+                "SELECT priority, number FROM jobs INDEXED BY jobs_queue WHERE open=1 AND fairness_group=?"
                 f" AND {free} ORDER BY priority DESC, number LIMIT 1",
-                *(lane, now, *blocked_twins),
+                *(group, now, *blocked_keys),
             )
         ]
-        return self._jobs("SELECT body FROM jobs WHERE number=?", min(heads)[2])[0] if heads else None
+        if not first_of_groups:
+            return None
+        _, _, number = min(first_of_groups)
+        return self._jobs("SELECT body FROM jobs WHERE number=?", number)[0]
 
-    def _lanes(self) -> list[tuple[str, int]]:
-        """The top-level folders that queued jobs are from, and when each had its last turn."""
-        first = "SELECT MIN(lane) FROM jobs INDEXED BY jobs_queue WHERE open=1 AND state='queued'"
+    def _fairness_groups(self) -> list[tuple[str, int]]:
+        """Return the top-level folders of queued jobs, and the number of each folder's last turn."""
+        first = "SELECT MIN(fairness_group) FROM jobs INDEXED BY jobs_queue WHERE open=1 AND state='queued'"
         return self._all(
-            f"WITH RECURSIVE waiting (lane) AS ({first} UNION ALL"
-            f" SELECT ({first} AND jobs.lane>waiting.lane) FROM waiting WHERE lane IS NOT NULL)"
-            " SELECT waiting.lane, COALESCE(served, 0) FROM waiting LEFT JOIN lanes USING (lane)"
-            " WHERE waiting.lane IS NOT NULL"
+            f"WITH RECURSIVE waiting (name) AS ({first} UNION ALL"
+            f" SELECT ({first} AND jobs.fairness_group>waiting.name) FROM waiting WHERE name IS NOT NULL)"
+            " SELECT name, COALESCE(served, 0) FROM waiting"
+            " LEFT JOIN fairness_groups ON fairness_group=name WHERE name IS NOT NULL"
         )
 
-    def twin_ahead(self, job_id: str) -> Job | None:
-        """A job that is out or in doubt and equals this one, so that this one may have to wait for it."""
+    def duplicate_ahead(self, job_id: str) -> Job | None:
+        """Return a job with the same duplicate key that is in flight or in doubt, or None."""
         states = ",".join(f"'{state}'" for state in (*sorted(IN_FLIGHT), State.IN_DOUBT))
         found = self._jobs(
             f"SELECT body {_FROM_OPEN} AND state IN ({states}) AND id!=?1"
-            " AND twin=(SELECT twin FROM jobs WHERE id=?1) ORDER BY number LIMIT 1",
+            " AND duplicate_key=(SELECT duplicate_key FROM jobs WHERE id=?1) ORDER BY number LIMIT 1",
             job_id,
         )
         return found[0] if found else None
 
     def next_queued_due(self, now: float) -> float | None:
-        """When the next of the queued jobs that wait for a time may be sent."""
+        """Return when the first of the queued jobs that wait for a time may be sent, or None."""
         row = self._one(
-            "SELECT MIN(due) FROM jobs INDEXED BY jobs_due WHERE open=1 AND state='queued' AND due>?", now
+            "SELECT MIN(next_action_at) FROM jobs INDEXED BY jobs_by_next_action"
+            " WHERE open=1 AND state='queued' AND next_action_at>?",
+            now,
         )
         return None if row is None else row[0]
 
     def job(self, job_id: str) -> Job | None:
-        """One job by its id."""
+        """Return the job with this id, or None."""
         found = self._jobs("SELECT body FROM jobs WHERE id=?", job_id) if job_id.isascii() else []
         return found[0] if found else None
 
     def owner_of(
         self, *, job_uuid: str | None = None, message_id: str | None = None, start_id: str | None = None
     ) -> str | None:
-        """The id of the job, open or long closed, that a final message belongs to.
+        """Return the id of the job, open or closed, that a final message belongs to, or None.
 
-        By Midjourney's uuid, by the final's own id, or by the start message that it replies to.
+        The job is found by Midjourney's uuid, the final's own id or the start message that it replies to.
         """
         for column, value in (
             ("job_uuid", job_uuid),
@@ -202,15 +207,15 @@ class JournalReader:
         return None
 
     def file_of(self, job_id: str) -> TakenFile | None:
-        """The prompt file that a job came from, byte for byte."""
+        """Return the prompt file that a job came from, byte for byte, or None."""
         row = self._one(
             "SELECT path, sha256, mtime, content FROM files WHERE id=(SELECT file FROM jobs WHERE id=?)",
             job_id,
         )
-        return None if row is None else TakenFile(path_of(row[0]), *row[1:])
+        return None if row is None else TakenFile(load_path(row[0]), *row[1:])
 
     def image_of(self, job_id: str, name: str) -> bytes:
-        """A local image that the job's prompt file names so. Raises KeyError where it is not kept."""
+        """Return the local image with this name in the job's prompt file. Raise KeyError if there is none."""
         row = self._one(
             "SELECT content FROM images WHERE file=(SELECT file FROM jobs WHERE id=?) AND name=?",
             job_id,
@@ -221,55 +226,50 @@ class JournalReader:
         return bytes(row[0])
 
     def children_of(self, job_id: str) -> list[Job]:
-        """The follow-ups of a job, oldest first."""
+        """Return the follow-ups of a job, oldest first."""
         return self._jobs("SELECT body FROM jobs WHERE parent=? ORDER BY number", job_id)
 
     def taken(self, sha256: str) -> list[TakenBefore]:
-        """Every file with this content that was taken, at whatever path, oldest first."""
+        """Return every accepted file with this content, at any path, oldest first."""
         rows = self._all(
             "SELECT id, path, mtime, taken, kept, moved IS NOT NULL FROM files WHERE sha256=? ORDER BY id",
             sha256,
         )
         return [
-            TakenBefore(number, path_of(path), mtime, at, kept=bool(kept), moved=bool(moved))
+            TakenBefore(number, load_path(path), mtime, at, kept=bool(kept), moved=bool(moved))
             for number, path, mtime, at, kept, moved in rows
         ]
 
     def was_taken(self, path: str, sha256: str) -> bool:
-        """Whether this very content was taken at this path before."""
+        """Return whether this content was accepted at this path before."""
         query = "SELECT 1 FROM files WHERE sha256=? AND path=? LIMIT 1"
         return self._one(query, sha256, stored_path(path)) is not None
 
     def keeps_files(self) -> bool:
-        """Whether any of the files that were taken was kept in the inbox."""
+        """Return whether any accepted file was kept in the inbox."""
         return self._one("SELECT 1 FROM files WHERE kept=1 LIMIT 1") is not None
 
     def kept_paths(self) -> set[str]:
-        """The paths of all that was taken and kept, in NFC."""
-        return {path_of(row[0]) for row in self._all("SELECT DISTINCT path FROM files WHERE kept=1")}
+        """Return the paths of all accepted files that were kept, in NFC."""
+        return {load_path(row[0]) for row in self._all("SELECT DISTINCT path FROM files WHERE kept=1")}
 
     def attempts_since(self, time: float) -> list[float]:
-        """The times of all attempts after this one, oldest first."""
+        """Return the times of all attempts after this time, oldest first."""
         rows = self._all("SELECT at FROM attempts WHERE at>? ORDER BY at", time)
         return [float(row[0]) for row in rows]
 
-    def open_count(self, state: State) -> int:
-        """How many open jobs are in this state."""
-        row = self._one(f"SELECT COUNT(*) {_FROM_OPEN} AND state=?", state)
-        return 0 if row is None else int(row[0])
-
     def listed(self, state: State | None, limit: int) -> list[Job]:
-        """The newest jobs first; ``state`` filters."""
+        """Return jobs, the newest first; ``state``: only those in this state."""
         where = "WHERE state=?" if state else ""
         values = (state, limit) if state else (limit,)
         return self._jobs(f"SELECT body FROM jobs {where} ORDER BY number DESC LIMIT ?", *values)
 
-    def search(self, wanted: JobFilter, limit: int) -> list[Job]:
-        """The newest first of those that are as wanted."""
-        since = None if wanted.since is None else self._first_since(wanted.since)
-        terms, values = wanted.conditions(since)
+    def search(self, job_filter: JobFilter, limit: int) -> list[Job]:
+        """Return the jobs that match the filter, the newest first."""
+        since = None if job_filter.since is None else self._first_since(job_filter.since)
+        terms, values = job_filter.conditions(since)
         rows: list[tuple[Any, ...]] = []
-        for state in wanted.states or (None,):  # each from its own end: no other job is read
+        for state in job_filter.states or (None,):  # each state from its newest job: no other job is read
             where = " AND ".join([*terms, *([] if state is None else ["state=?"])])
             rows += self._all(
                 f"SELECT number, body FROM jobs {where and f'WHERE {where}'} ORDER BY number DESC LIMIT ?",
@@ -278,7 +278,7 @@ class JournalReader:
         return self._loaded(row[1:] for row in sorted(rows, reverse=True)[:limit])
 
     def _first_since(self, time: float) -> int:
-        """The number of the first job that was accepted then or later: they are numbered in that order."""
+        """Return the number of the first job accepted at this time or later. Numbers rise with the time."""
         last = self._one("SELECT MAX(number) FROM jobs")
         low, high = 0, 1 + (last[0] if last and last[0] else 0)
         while low < high:
@@ -291,19 +291,19 @@ class JournalReader:
         return int(low)
 
     def open_counts(self) -> dict[State, int]:
-        """How many jobs are open, by state."""
+        """Return the number of open jobs by state."""
         rows = self._all(f"SELECT state, COUNT(*) {_FROM_OPEN} GROUP BY state")
         return {State(state): count for state, count in rows}
 
     def matching_ids(self, prefix: str) -> list[str]:
-        """Ids of jobs that begin with this text, at most ten."""
+        """Return at most ten ids of jobs that begin with this text."""
         if not prefix.isascii():
             return []
         rows = self._all("SELECT id FROM jobs WHERE id>=? AND id<? LIMIT 10", prefix, prefix + "\x7f")
         return [row[0] for row in rows]
 
     def jobs_of_file(self, path: str, sha256: str) -> list[Job]:
-        """The jobs of the file with this name and content that was taken last."""
+        """Return the jobs of the last accepted file with this path and content."""
         return self._jobs(
             "SELECT body FROM jobs WHERE file=(SELECT MAX(id) FROM files WHERE path=? AND sha256=?)"
             " ORDER BY number",
@@ -321,21 +321,22 @@ class JournalReader:
             raise JournalError(f"a job in the journal {self.path} can't be read: {error}", DAMAGED) from error
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        with translated(self.path):
-            row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
-            return row
+        rows = self._all(query, *values)
+        return rows[0] if rows else None
 
     def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with translated(self.path):
+        try:
             return self._db.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise journal_error(self.path, error) from error
 
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Jobs in one of these states (any, if none is named), with this label, from a file in the inbox.
+    """Which jobs to list: in one of these states (none: in any), with this label, from this file.
 
     ``since``: accepted at this time or later, in seconds since 1970. ``source``: a path with the wildcards *,
-    ? and [...]; a * stands for slashes, too.
+    ? and [...]; a * matches slashes, too.
     """
 
     states: tuple[State, ...] = ()
@@ -344,39 +345,39 @@ class JobFilter:
     source: str | None = None
 
     def conditions(self, since_number: int | None) -> tuple[list[str], list[object]]:
-        """Terms of a WHERE clause and their values, the states left out.
+        """Return the terms of a WHERE clause and their values, without the states.
 
-        ``since_number``: the number of the first job that is young enough, if an age is wanted.
+        ``since_number``: the number of the first job that is young enough, or None for all ages.
         """
         terms: dict[str, object] = {}
         if self.label is not None:
             terms["label=?"] = stored_label(self.label)
         if self.source is not None:
-            # The paths are an index: no job is read for it.
+            # The index on paths is enough for this: no job is read.
             terms["file IN (SELECT id FROM files WHERE path GLOB ?)"] = stored_path(self.source)
         if since_number is not None:
             terms["number>=?"] = since_number
         return list(terms), list(terms.values())
 
 
-_MAYBE = (
+_CAN_BE_NULL = (
     *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
     *("inbox_trouble", "left"),
 )
 
 
 def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float) -> dict[str, Any]:
-    """The facts by name, as ``status --json`` shows them; None for ``reader`` where nothing has run yet.
+    """Return the facts that ``status --json`` shows. Raise JournalError.
 
-    ``jobs`` counts the open ones by state; ``live`` are those that were ever sent; times are in seconds since
-    1970. ``connected_since``: when the gateway let us in, if it is there. ``left`` is what lies in the inbox
-    and is left alone, as the daemon found it: how many for which reason, and some of them by name.
-    ``inbox_trouble``: why nothing is taken from there. Raises JournalError.
+    ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
+    those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
+    accepted us, if it is connected. ``left``: the files in the inbox that the daemon ignores, counted by
+    reason, and some of them by name. ``inbox_trouble``: why no file is accepted.
     """
     if reader is None:
         return {
             "daemon": daemon,
-            **dict.fromkeys(_MAYBE),
+            **dict.fromkeys(_CAN_BE_NULL),
             "jobs": {},
             "live": [],
             "sent_in_24h": 0,
@@ -401,12 +402,12 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
 
 
 def capped_until(reader: JournalReader, max_per_day: int, now: float) -> float | None:
-    """When the daily cap lets the next one go; None where it is not reached."""
+    """Return when the daily cap allows the next submission; None if the cap is not reached."""
     return Throttle(Pace(max_per_day=max_per_day), reader.attempts_since(now - DAY)).capped_until(now)
 
 
 def brief(job: Job) -> dict[str, Any]:
-    """One job in a few facts."""
+    """Return the main facts of one job."""
     return {
         "job": job.id,
         "state": str(job.state),

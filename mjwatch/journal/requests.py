@@ -1,4 +1,8 @@
-"""Steering requests: a verb writes one into the journal beside the daemon, and reads what became of it."""
+"""The table of requests: a CLI command stores a request beside the daemon and reads the outcome later.
+
+The CLI's second connection to the journal is here, and so is the storing of a prompt file, which a request
+and the daemon have in common.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.journal.database import check_version, no_journal, translated
+from mjwatch.journal.database import check_version, no_journal, transaction, translate_errors
 from mjwatch.journal.serialization import stored_path
 
 if TYPE_CHECKING:
@@ -21,12 +25,12 @@ BUSY_TIMEOUT = 5.0
 """Seconds to wait for another writer's transaction to end; each is short."""
 
 KEPT = 86_400.0
-"""Seconds for which an answered request can be looked at."""
+"""Seconds for which an answered request is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person has asked for."""
+    """What a person asked the daemon to do."""
 
     id: int
     verb: str
@@ -35,9 +39,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of it, for one job or for the sending as a whole (``job`` is None).
+    """What became of a request, for one job or for the sending as a whole (``job`` is None).
 
-    ``done``: what was asked for is so now. ``needs_person``: it is not, before a person has acted.
+    ``done``: the requested state has been reached. ``needs_person``: it is not reached until a person has
+    acted.
     """
 
     job: str | None
@@ -56,9 +61,9 @@ class Outcome:
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[sqlite3.Connection]:
-    """A second writer's connection, beside a running daemon or without one. Raises JournalError."""
-    with translated(path):
+def second_writer(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the journal for writing, beside a running daemon or without one. Raise JournalError."""
+    with translate_errors(path):
         if not path.exists():
             raise no_journal(path)
         address = f"{path.absolute().as_uri()}?mode=rw"
@@ -71,24 +76,22 @@ def beside(path: Path) -> Iterator[sqlite3.Connection]:
 def ask(
     path: Path, verb: str, arguments: Mapping[str, Any], now: float, file: TakenFile | None = None
 ) -> int:
-    """Write a request down, durably; its id. Raises JournalError, and then nothing was written.
+    """Store a request durably and return its id. Raise JournalError if nothing was written.
 
-    ``file``: what the prompts of the request came from; its number is put into the arguments as ``file``.
+    ``file``: where the prompts of the request come from; its number becomes the argument ``file``.
     """
-    with beside(path) as db:
-        db.execute("BEGIN IMMEDIATE")
+    with second_writer(path) as db, transaction(db, path):
         if file is not None:
             arguments = {**arguments, "file": put_file(db, file, now)}
         row = db.execute(
             "INSERT INTO requests (at, verb, arguments) VALUES (?, ?, ?) RETURNING id",
             (now, verb, json.dumps(arguments)),
         ).fetchone()
-        db.execute("COMMIT")  # closing the connection without it takes all back
         return int(row[0])
 
 
 def put_file(db: sqlite3.Connection, file: TakenFile, now: float) -> int:
-    """Store a prompt file as it was taken, with its images; its number."""
+    """Store a prompt file as it was accepted, with its images, and return its number."""
     row = db.execute(
         "INSERT INTO files (path, sha256, mtime, taken, content, kept) VALUES (?, ?, ?, ?, ?, ?)"
         " RETURNING id",
@@ -101,7 +104,7 @@ def put_file(db: sqlite3.Connection, file: TakenFile, now: float) -> int:
 
 
 def open_requests(db: sqlite3.Connection) -> list[Request]:
-    """Those that have no answer yet, oldest first."""
+    """Return the requests that have no answer yet, oldest first."""
     rows = db.execute(
         "SELECT id, verb, arguments FROM requests WHERE answered IS NULL ORDER BY id"
     ).fetchall()
@@ -109,12 +112,12 @@ def open_requests(db: sqlite3.Connection) -> list[Request]:
 
 
 def answer(db: sqlite3.Connection, request_id: int, outcomes: Sequence[Outcome], now: float) -> None:
-    """Write down what became of a request, and forget what was answered long ago."""
+    """Store the outcomes of a request, and delete requests that were answered long ago."""
     text = json.dumps([outcome.to_json() for outcome in outcomes])
     db.execute("UPDATE requests SET answer=?, answered=? WHERE id=?", (text, now, request_id))
     db.execute("DELETE FROM requests WHERE answered<?", (now - KEPT,))
 
 
 def read_answer(text: str) -> list[Outcome]:
-    """The outcomes that ``answer`` wrote."""
+    """Return the outcomes that ``answer`` stored."""
     return [Outcome.from_json(outcome) for outcome in json.loads(text)]

@@ -1,6 +1,6 @@
-"""A job as the text that the journal keeps, and back again.
+"""Conversion between the values of mjwatch.model and what the journal stores: JSON bodies and column values.
 
-Texts as columns of the journal hold them: paths and labels, which may be no UTF-8.
+Journals of older versions hold older names of fields; they are read here under the names of today.
 """
 
 from __future__ import annotations
@@ -32,14 +32,20 @@ from mjwatch.model import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Columns = dict[str, str | bytes | int | float | None]
+"""Values by column name."""
+
+
+# ---- writing
+
 
 def dump_job(job: Job) -> str:
-    """The whole job as one line of JSON, in ASCII: file names that are no UTF-8 come through as they are."""
+    """Return the whole job as one line of ASCII JSON; file names that are not valid UTF-8 survive."""
     return _ENCODER.encode(job)
 
 
 def _as_object(value: Any) -> dict[str, Any]:
-    """A value of the model by its fields; ``asdict`` would copy each, and every step dumps its job."""
+    """Return the fields of a value of the model. ``asdict`` would copy each, and each step dumps a job."""
     return {name: getattr(value, name) for name in _names(value.__class__)}
 
 
@@ -51,10 +57,62 @@ def _names(kind: Any) -> tuple[str, ...]:
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=_as_object)
 
 
+def job_columns(job: Job) -> Columns:
+    """Return the job's body and the columns that a step can change, by which the journal finds jobs."""
+    return {
+        "body": dump_job(job),
+        "state": job.state,
+        "priority": job.prompt.priority,
+        "next_action_at": job.next_action_at,
+        "job_uuid": job.job_uuid,
+        "start_message": job.message_id,
+        "result_message": None if job.result is None else job.result.message_id,
+        "attempts": len(job.nonces),
+        "open": int(job.open),
+    }
+
+
+def fixed_columns(job: Job) -> Columns:
+    """Return the columns of a job that never change."""
+    return {
+        "id": job.id,
+        "fairness_group": fairness_group(job),
+        "label": stored_label(job.prompt.label),
+        "parent": job.parent,
+        "accepted": job.accepted,
+    }
+
+
+def fairness_group(job: Job) -> str:
+    """Return the top-level folder of the inbox that the job comes from; "" for the inbox itself."""
+    top, slash, _ = (job.source.path if job.source else "").partition("/")
+    return top.encode("utf-8", "backslashreplace").decode() if slash else ""
+
+
+def stored_label(label: str | None) -> str | None:
+    """Return a label in the form in which the journal stores it."""
+    return None if label is None else label.encode("utf-8", "backslashreplace").decode()
+
+
+def stored_path(path: str) -> str | bytes:
+    """Return a path in the form in which the journal stores it: text in NFC, or bytes if it is not UTF-8."""
+    raw = path.encode("utf-8", "surrogateescape")
+    try:
+        return unicodedata.normalize("NFC", raw.decode())
+    except UnicodeDecodeError:
+        return raw
+
+
+# ---- reading
+
+
 def load_job(text: str) -> Job:
-    """The job that ``dump_job`` wrote, also an older one; other text: ValueError, KeyError, TypeError."""
+    """Return the job that ``dump_job`` wrote, of this version or an older one.
+
+    Raise ValueError, KeyError or TypeError for other text.
+    """
     data = _renamed(json.loads(text), _OLD_JOB_KEYS)
-    data.pop("priority", None)  # until version 2 the job held the priority, which was always 0
+    data.pop("priority", None)  # until version 2 the job itself had a priority, which was always 0
     data["state"] = State(data["state"])
     data["prompt"] = load_prompt(data["prompt"])
     data["button_press"] = ButtonPress(**data["button_press"]) if data.get("button_press") else None
@@ -65,7 +123,7 @@ def load_job(text: str) -> Job:
     data["modal"] = _load_modal(data["modal"]) if data.get("modal") else None
     data["uploads"] = tuple(UploadedImage(**image) for image in data.get("uploads", ()))
     data["nonces"] = tuple(data["nonces"])
-    data["history"] = tuple(Note(**note) for note in data["history"])
+    data["history"] = tuple(_load_note(note) for note in data["history"])
     data["source"] = Source(**data["source"]) if data["source"] else None
     data["result"] = _load_result(data["result"]) if data["result"] else None
     data["refusal"] = _load_refusal(data["refusal"]) if data["refusal"] else None
@@ -73,7 +131,7 @@ def load_job(text: str) -> Job:
 
 
 def load_prompt(data: Mapping[str, Any]) -> Prompt:
-    """The prompt that these fields, as JSON has them, are."""
+    """Return the prompt that has these fields in JSON."""
     lists = {key: tuple(data.get(key, ())) for key in ("images", "then")}
     return Prompt(**{**data, **lists})
 
@@ -100,6 +158,19 @@ def _load_cancel_request(data: dict[str, Any]) -> CancelRequest:
     return CancelRequest(**_renamed(data, {"due": "next_action_at"}))
 
 
+_OLD_WAIT = "; again in "
+"""In journals of version 2 and older, a note has this between event and wait: ``…; again in 60 s``."""
+
+
+def _load_note(data: dict[str, Any]) -> Note:
+    if "retry_in" not in data:
+        event, _, wait = data["event"].rpartition(_OLD_WAIT)
+        seconds = wait.removesuffix(" s")
+        if event and seconds.isdecimal():
+            return Note(data["at"], event, float(seconds))
+    return Note(**data)
+
+
 _OLD_JOB_KEYS = {
     "due": "next_action_at",
     "tries": "failed_tries",
@@ -109,32 +180,20 @@ _OLD_JOB_KEYS = {
     "cancelling": "cancel_request",
     "press": "button_press",
 }
-"""Names of a job's fields in journals of version 2 and older, and the names since."""
+"""Names of a job's fields in journals of version 2 and older, and the names of today."""
 
 
-def _renamed(data: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    return {names.get(key, key): value for key, value in dict(data).items()}
+def _renamed(data: Any, names: Mapping[str, str]) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise TypeError(f"an object is expected, not {data!r}")
+    return {names.get(key, key): value for key, value in data.items()}
 
 
-def stored_path(path: str) -> str | bytes:
-    """A path as the journal keeps it: text in NFC, or bytes where a name in it is no UTF-8."""
-    raw = path.encode("utf-8", "surrogateescape")
-    try:
-        return unicodedata.normalize("NFC", raw.decode())
-    except UnicodeDecodeError:
-        return raw
-
-
-def path_as_stored(path: str) -> str:
-    """The path with which what was taken from there is found again."""
-    return path_of(stored_path(path))
-
-
-def path_of(stored: str | bytes) -> str:
-    """The path that the journal keeps so."""
+def load_path(stored: str | bytes) -> str:
+    """Return the path that the journal stores in this form."""
     return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogateescape")
 
 
-def stored_label(label: str | None) -> str | None:
-    """A label as the journal is searched for it."""
-    return None if label is None else label.encode("utf-8", "backslashreplace").decode()
+def path_as_stored(path: str) -> str:
+    """Return the path as it comes back from the journal, for comparisons: in NFC."""
+    return load_path(stored_path(path))

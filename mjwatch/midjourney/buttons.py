@@ -1,9 +1,7 @@
-"""Follow-ups by name: which button of a message does what a person asks for. Pure.
+"""The buttons below messages: the grammar of their custom ids, and the button that does a follow-up. Pure.
 
-The names are the canonical ones of prompts/actions.py. Custom ids are as recorded 2023-03 to 2026-06; where
-one is of no known form, the button's label counts.
-
-The grammar of Midjourney's custom ids: what a button or a modal does, to which picture of which job.
+Follow-ups have the canonical names of prompts/actions.py. Custom ids are as recorded 2023-03 to 2026-06; if a
+custom id has no known form, the button's label counts.
 """
 
 from __future__ import annotations
@@ -22,9 +20,30 @@ if TYPE_CHECKING:
     from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
     from mjwatch.model import Button
 
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_UUID = re.compile(UUID, re.IGNORECASE)
+
+_ACTION_OF_VERB: tuple[tuple[str, Action], ...] = (
+    ("upsample", Action.UPSCALE),  # upsample, upsample_max, upsample_v5_4x, upsample_v6r1_2x_subtle
+    ("video_virtual_upscale", Action.UPSCALE),
+    ("variation", Action.VARIATION),
+    ("low_variation", Action.VARIATION),
+    ("high_variation", Action.VARIATION),
+    ("inpaint", Action.VARIATION),  # labelled Vary (Region); its results say Variations (Region)
+    ("reroll", Action.REROLL),
+    ("outpaint", Action.ZOOM),  # also OutpaintCustomZoomModal
+    ("customzoom", Action.ZOOM),
+    ("pan_", Action.PAN),
+    ("panmodal", Action.PAN),
+    ("animate", Action.VIDEO),  # animate_high, animate_low_extend, AnimateModal
+    ("remixmodal", Action.REMIX),
+    ("imaginemodal", Action.IMAGINE),
+)
+_STOPS = re.compile(r"cancel|stop|pause")
+_VIDEO_VERB = re.compile(r"video_virtual_upscale|animate_\w+_extend")
 
 CUSTOM_ZOOM = "zoom N"
-"""What the button that asks for the factor in a form is called here."""
+"""The name for the button that asks for the factor in a form."""
 
 _FORMS = frozenset({"customzoom"})
 
@@ -32,7 +51,7 @@ _VERBS: tuple[tuple[str, str], ...] = (
     (r"reroll", "reroll"),
     (r"low_variation", "vary subtle"),
     (r"high_variation", "vary strong"),
-    (r"upsample\w*_subtle", "upscale subtle"),  # upsample_v6_2x_subtle, v6r1, v7, and what comes after
+    (r"upsample\w*_subtle", "upscale subtle"),  # upsample_v6_2x_subtle, v6r1, v7, and later ones
     (r"upsample\w*_creative", "upscale creative"),
     (r"upsample\w*_2x", "upscale 2x"),
     (r"upsample\w*_4x", "upscale 4x"),
@@ -62,44 +81,114 @@ _LABELS: tuple[tuple[str, str], ...] = (
 )
 
 
-def find(action: str, buttons: Iterable[Button]) -> Button | None:
-    """The button of this message that does the follow-up with this name; None if it has none."""
+@dataclass(frozen=True, slots=True)
+class CustomId:
+    """A custom id, parsed. ``image_index`` is 1 to 4, or None for a button of the whole job (reroll).
+
+    ``zoom``: the part of the picture's side that Outpaint keeps, in percent: 50 is Zoom Out 2x, 100 Make
+    Square.
+    """
+
+    verb: str
+    action: Action | None
+    image_index: int | None
+    job_uuid: str | None
+    solo: bool
+    zoom: int | None = None
+    unknown: bool = False
+    """It does something unknown to a job (``MJ::JOB::…`` with the job's uuid)."""
+
+    @property
+    def ends_job(self) -> bool:
+        """Whether only finished jobs have this button (for example, Cancel Job does not count)."""
+        return self.action is not None or self.verb == "bookmark"
+
+    @property
+    def of_grid(self) -> bool:
+        """Whether it is U1-U4 or V1-V4; with SOLO they are redo buttons below a picture of 2022 and 2023."""
+        return self.verb in ("upsample", "variation") and not self.solo
+
+    @property
+    def of_video(self) -> bool:
+        """Whether it is the upscale of one of four videos, or the extension of one."""
+        return _VIDEO_VERB.fullmatch(self.verb) is not None
+
+
+def read_custom_id(custom_id: str) -> CustomId | None:
+    """Parse a custom id; return None if it is not Midjourney's (``MJ::…``).
+
+    Grammar as recorded 2023-03 to 2026-06: elements joined by ``::``. The job is the only uuid among them,
+    and the index is the first number (after Outpaint the second, because there the first is the zoom).
+    """
+    elements = custom_id.split("::")
+    if elements[0] != "MJ" or len(elements) < 2:
+        return None
+    to_job = elements[1].upper() == "JOB" and len(elements) > 2
+    details = elements[2:] if to_job else elements[1:]
+    verb = details[0].lower()
+    action = next((action for start, action in _ACTION_OF_VERB if verb.startswith(start)), None)
+    uuids = [element.lower() for element in details[1:] if _UUID.fullmatch(element)]
+    return CustomId(
+        verb=verb,
+        action=action,
+        image_index=_index(verb, details[1:]) if action else None,
+        job_uuid=uuids[0] if uuids else None,
+        solo=elements[-1] == "SOLO",
+        zoom=_zoom(details[1:]) if verb == "outpaint" else None,
+        unknown=to_job and action is None and bool(uuids) and not _STOPS.search(verb),
+    )
+
+
+def _zoom(elements: list[str]) -> int | None:
+    first = next((element for element in elements if element.isdecimal()), "")
+    return int(first) if 0 < len(first) < 4 else None
+
+
+def _index(verb: str, elements: list[str]) -> int | None:
+    numbers = [element for element in elements if element.isdecimal()][verb == "outpaint" :]
+    return int(numbers[0]) if numbers and numbers[0] in ("1", "2", "3", "4") else None
+
+
+def find_button(action: str, buttons: Iterable[Button]) -> Button | None:
+    """Return the button of a message that does the follow-up with this name, or None."""
     name, picture = split_number(action)
     buttons = tuple(buttons)
-    for one in _names_for(name):
-        same = [button for button in buttons if name_of(button) == one]
+    for button_name in _names_for(name):
+        same = [button for button in buttons if name_of(button) == button_name]
         if same:
             return _of_picture(picture, same)
     return None
 
 
-def why_not(action: str, buttons: Iterable[Button]) -> str:
-    """Why ``find`` finds nothing, and what this message offers instead, in words."""
+def explain_missing(action: str, buttons: Iterable[Button]) -> str:
+    """Return a text on why ``find_button`` finds nothing, and what the message offers instead."""
     offered = tuple(dict.fromkeys(filter(None, map(name_of, buttons))))
-    words = f"Midjourney's message has no button for `{action}`"
+    text = f"Midjourney's message has no button for `{action}`"
     if not offered:
-        return f"{words}, nor for any other follow-up that mjwatch knows"
+        return f"{text}, nor for any other follow-up that mjwatch knows"
     single = split_number(action)[0] in ON_PICTURE or zoom_factor(action) is not None
-    first = ", a single picture may have: ask for U1 to U4 first" if single and "U1" in offered else ""
-    return f"{words}{first}. It has: {', '.join(offered)}"
+    first = (
+        ", but a single picture may have one: ask for U1 to U4 first" if single and "U1" in offered else ""
+    )
+    return f"{text}{first}. Its buttons: {', '.join(offered)}"
 
 
 def opens_form(custom_id: str) -> bool:
-    """Whether this button opens a form always, so that nothing runs by the press alone.
+    """Return whether this button always opens a form, so that the press alone runs nothing.
 
-    With Remix mode on others may do so too: V1-V4, reroll, vary, pan, zoom, animate.
+    In Remix mode others may do so too: V1-V4, reroll, vary, pan, zoom, animate.
     """
     found = read_custom_id(custom_id)
     return found is not None and found.verb in _FORMS
 
 
 def name_of(button: Button) -> str | None:
-    """The follow-up that this button does, without a picture's number; None for all other buttons."""
+    """Return the follow-up that this button does, without a picture's number, or None."""
     found = read_custom_id(button.custom_id)
     if found is None:
         return None
     if found.action is None and not found.ends_job:
-        return _translated(_LABELS, _plain(button.label or ""))
+        return _translated(_LABELS, _plain_label(button.label or ""))
     return _name_by_id(found)
 
 
@@ -117,13 +206,13 @@ def _translated(table: tuple[tuple[str, str], ...], text: str) -> str | None:
     return next((match.expand(name) for match, name in matches if match), None)
 
 
-def _plain(label: str) -> str:
-    """Without the word before a button that was used, and without an emoji's variation selector."""
+def _plain_label(label: str) -> str:
+    """Return a label without the word before a used button, and without an emoji's variation selector."""
     return label.replace("\ufe0f", "").strip().removeprefix("Redo ")
 
 
 def _names_for(name: str) -> tuple[str, ...]:
-    """What the button may be called: any zoom can be had by Custom Zoom, and a video is extended."""
+    """Return the possible names of the button: Custom Zoom does any zoom, and a video is extended."""
     if zoom_factor(name) is not None:
         return (name, CUSTOM_ZOOM)
     if name.startswith("animate "):
@@ -132,7 +221,7 @@ def _names_for(name: str) -> tuple[str, ...]:
 
 
 def _of_picture(picture: int | None, same: Sequence[Button]) -> Button | None:
-    """Of one button for each picture the right one; under a single picture they all count it as 1."""
+    """Return the button for this picture; below a single picture all buttons count it as 1."""
     if picture is None or len({_picture_of(button) for button in same}) == 1:
         return same[0]
     return next((button for button in same if _picture_of(button) == picture), None)
@@ -143,100 +232,10 @@ def _picture_of(button: Button) -> int | None:
     return found.image_index if found else None
 
 
-def cancel_of(reading: ParsedMessage) -> ButtonPress | None:
-    """The button below a start message that stops its job (recorded for jobs of buttons, 2026-06)."""
-    for button in reading.buttons:
-        read = read_custom_id(button.custom_id)
-        if read is not None and read.verb == "canceljob" and reading.message_id is not None:
-            return ButtonPress(reading.message_id, button.custom_id, reading.flags)
+def cancel_button_of(message: ParsedMessage) -> ButtonPress | None:
+    """Return the button below a start message that stops its job (recorded for jobs of buttons, 2026-06)."""
+    for button in message.buttons:
+        found = read_custom_id(button.custom_id)
+        if found is not None and found.verb == "canceljob" and message.message_id is not None:
+            return ButtonPress(message.message_id, button.custom_id, message.flags)
     return None
-
-
-UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_UUID = re.compile(UUID, re.IGNORECASE)
-
-_ACTION_OF_VERB: tuple[tuple[str, Action], ...] = (
-    ("upsample", Action.UPSCALE),  # upsample, upsample_max, upsample_v5_4x, upsample_v6r1_2x_subtle
-    ("video_virtual_upscale", Action.UPSCALE),
-    ("variation", Action.VARIATION),
-    ("low_variation", Action.VARIATION),
-    ("high_variation", Action.VARIATION),
-    ("inpaint", Action.VARIATION),  # labelled Vary (Region); its results say Variations (Region)
-    ("reroll", Action.REROLL),
-    ("outpaint", Action.ZOOM),  # also OutpaintCustomZoomModal
-    ("customzoom", Action.ZOOM),
-    ("pan_", Action.PAN),
-    ("panmodal", Action.PAN),
-    ("animate", Action.VIDEO),  # animate_high, animate_low_extend, AnimateModal
-    ("remixmodal", Action.REMIX),
-    ("imaginemodal", Action.IMAGINE),
-)
-_STOPS = re.compile(r"cancel|stop|pause")
-_VIDEO_VERB = re.compile(r"video_virtual_upscale|animate_\w+_extend")
-
-
-@dataclass(frozen=True, slots=True)
-class CustomId:
-    """A custom id taken apart. ``image_index`` is 1 to 4, None for what concerns the whole job (reroll).
-
-    ``zoom``: what Outpaint leaves of the picture's side, in percent: 50 is Zoom Out 2x, 100 Make Square.
-    """
-
-    verb: str
-    action: Action | None
-    image_index: int | None
-    job_uuid: str | None
-    solo: bool
-    zoom: int | None = None
-    unknown: bool = False
-    """It does something to a job (``MJ::JOB::…`` with its uuid) that was not met before."""
-
-    @property
-    def ends_job(self) -> bool:
-        """Whether only finished jobs carry this button (Cancel Job, for one, is not among them)."""
-        return self.action is not None or self.verb == "bookmark"
-
-    @property
-    def of_grid(self) -> bool:
-        """U1-U4 and V1-V4. With SOLO they are the redo buttons under a single picture of 2022 and 2023."""
-        return self.verb in ("upsample", "variation") and not self.solo
-
-    @property
-    def of_video(self) -> bool:
-        """The upscale of one of four videos, or the extension of one."""
-        return _VIDEO_VERB.fullmatch(self.verb) is not None
-
-
-def read_custom_id(custom_id: str) -> CustomId | None:
-    """Takes a custom id apart; None if it is not Midjourney's (``MJ::…``).
-
-    Grammar as recorded 2023-03 to 2026-06: elements joined by ``::``, of which the job is the only uuid
-    and the index the first number (after Outpaint, whose first number is the zoom, the second).
-    """
-    elements = custom_id.split("::")
-    if elements[0] != "MJ" or len(elements) < 2:
-        return None
-    to_job = elements[1].upper() == "JOB" and len(elements) > 2
-    named = elements[2:] if to_job else elements[1:]
-    verb = named[0].lower()
-    action = next((action for start, action in _ACTION_OF_VERB if verb.startswith(start)), None)
-    uuids = [element.lower() for element in named[1:] if _UUID.fullmatch(element)]
-    return CustomId(
-        verb=verb,
-        action=action,
-        image_index=_index(verb, named[1:]) if action else None,
-        job_uuid=uuids[0] if uuids else None,
-        solo=elements[-1] == "SOLO",
-        zoom=_zoom(named[1:]) if verb == "outpaint" else None,
-        unknown=to_job and action is None and bool(uuids) and not _STOPS.search(verb),
-    )
-
-
-def _zoom(elements: list[str]) -> int | None:
-    first = next((element for element in elements if element.isdecimal()), "")
-    return int(first) if 0 < len(first) < 4 else None
-
-
-def _index(verb: str, elements: list[str]) -> int | None:
-    numbers = [element for element in elements if element.isdecimal()][verb == "outpaint" :]
-    return int(numbers[0]) if numbers and numbers[0] in ("1", "2", "3", "4") else None

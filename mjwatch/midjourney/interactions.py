@@ -1,9 +1,7 @@
-"""What the gateway says about our interactions, by nonce: named, failed, or answered with a form. Pure.
+"""What the gateway says about our interactions, by nonce: seen, failed, or answered with a form. Pure.
 
-Forms that the bot opens for a pressed button: read from the gateway's event. Pure.
-
-No such event was recorded yet; the shape is discord-userdoccers' ("Interaction Modal Create") and what other
-clients rely on: text inputs in action rows, or in labels since Discord has those.
+No event with a form was recorded yet. Its shape is from discord-userdoccers ("Interaction Modal Create") and
+from other clients: text inputs in action rows, or in labels since Discord has those.
 """
 
 from __future__ import annotations
@@ -11,13 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
+from mjwatch.discord.json_values import id_of, text_of
 from mjwatch.midjourney.parsing.components import walk
-from mjwatch.midjourney.parsing.json_values import id_of, text_of
 from mjwatch.model import Job, Modal, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
 
 _MODAL = "INTERACTION_MODAL_CREATE"
@@ -27,13 +24,13 @@ INTERACTION_EVENTS = frozenset({"INTERACTION_CREATE", "INTERACTION_SUCCESS", _FA
 
 
 def read_interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> list[tuple[str | None, ev.JobEvent]]:
-    """What this dispatch means for the job with its nonce; nothing where that is of an attempt gone by."""
+    """Return what this dispatch means for the job with its nonce; nothing for an earlier attempt's nonce."""
     nonce, interaction_id = id_of(event.data.get("nonce")), id_of(event.data.get("id"))
     if interaction_id is None:
         return []
     if nonce is None:  # a failure may come without it (discord-userdoccers)
-        named = next((job for job in jobs if job.interaction_id == interaction_id), None)
-        return [(named.id, _event(event, named, interaction_id))] if named is not None else []
+        owner = next((job for job in jobs if job.interaction_id == interaction_id), None)
+        return [(owner.id, _event(event, owner, interaction_id))] if owner is not None else []
     jobs = tuple(jobs)
     pressed = next(
         (job for job in jobs if job.cancel_request is not None and job.cancel_request.nonce == nonce), None
@@ -49,18 +46,18 @@ def read_interaction(event: ev.GatewayDispatch, jobs: Iterable[Job]) -> list[tup
 
 def _of_present_attempt(job: Job, nonce: str) -> bool:
     if job.modal is not None and job.state is State.QUEUED and nonce == job.nonce:
-        return False  # it has opened the form, which is all that this attempt was to do
+        return False  # the form is open, which was the purpose of this attempt
     return nonce == job.nonce or job.state is State.QUEUED
 
 
 def _failed_press(event: ev.GatewayDispatch) -> ev.CancelPressed | None:
-    """What came of a pressed Cancel Job, if it is not what it should be."""
+    """Return what went wrong with a pressed Cancel Job, or None."""
     if event.name == _FAILURE:
         return ev.CancelPressed("Midjourney did not answer Discord in time")
     if event.name == _FRAME:
-        refusal = _person_wanted()
+        refusal = _person_needed()
         return ev.CancelPressed(refusal.detail, refusal, again=0.0)
-    return ev.CancelPressed("Midjourney asks something in a form") if event.name == _MODAL else None
+    return ev.CancelPressed("Midjourney asks a question in a form") if event.name == _MODAL else None
 
 
 def _event(event: ev.GatewayDispatch, job: Job, interaction_id: str) -> ev.JobEvent:
@@ -68,7 +65,7 @@ def _event(event: ev.GatewayDispatch, job: Job, interaction_id: str) -> ev.JobEv
         code = event.data.get("reason_code")
         return ev.InteractionFailed(f"Midjourney did not answer Discord in time (reason {code})")
     if event.name == _FRAME:
-        return ev.Refused(_person_wanted())
+        return ev.Refused(_person_needed())
     return _form(event.data, job) if event.name == _MODAL else ev.InteractionSeen(interaction_id)
 
 
@@ -77,12 +74,13 @@ def _form(data: Mapping[str, Any], job: Job) -> ev.JobEvent:
     if modal is not None and job.button_press is not None and prompt_field(modal) is not None:
         return ev.ModalOpened(modal)
     title = text_of(data.get("title"))
-    detail = f"Midjourney asks in a form what mjwatch can't answer: {title or 'it has no title'}"
-    return ev.Refused(Refusal(None, title or None, detail, advice="Do it once by hand in Discord, and see."))
+    detail = f"Midjourney asks a question in a form that mjwatch can't answer: {title or 'it has no title'}"
+    advice = "Do the same once by hand in Discord, and see what the form asks."
+    return ev.Refused(Refusal(None, title or None, detail, advice=advice))
 
 
-def _person_wanted() -> Refusal:
-    detail = "Midjourney opened a check that a person must do: run a command in Discord by hand and follow it"
+def _person_needed() -> Refusal:
+    detail = "Midjourney opened a check for a person: run a command by hand in Discord and do what it asks"
     return Refusal(RefusalClass.ACCOUNT, "Action required to continue", detail, needs_human=True)
 
 
@@ -91,17 +89,17 @@ _PROMPT_FIELDS = ("prompt", "promptfield")
 
 
 def read_modal(data: Mapping[str, Any]) -> Modal | None:
-    """The form in an INTERACTION_MODAL_CREATE; None without an id or a custom id. Never raises."""
+    """Return the form in an INTERACTION_MODAL_CREATE, or None without an id or a custom id. Never raises."""
     modal_id, custom_id = id_of(data.get("id")), text_of(data.get("custom_id"))
     if modal_id is None or not custom_id:
         return None
-    inputs = [one for one in walk(data.get("components")) if one.get("type") == _TEXT_INPUT]
-    fields = ((text_of(one.get("custom_id")), text_of(one.get("value"))) for one in inputs)
+    inputs = [part for part in walk(data.get("components")) if part.get("type") == _TEXT_INPUT]
+    fields = ((text_of(part.get("custom_id")), text_of(part.get("value"))) for part in inputs)
     return Modal(modal_id, custom_id, tuple(field for field in fields if field[0]))
 
 
 def prompt_field(modal: Modal) -> str | None:
-    """The custom id of the field that holds the prompt; None if the form has none.
+    """Return the custom id of the field that holds the prompt, or None.
 
     ``MJ::RemixModal::new_prompt``, ``MJ::PanModal::prompt``, ``MJ::Picreader::Modal::PromptField``.
     """

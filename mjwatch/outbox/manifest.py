@@ -95,7 +95,7 @@ def build_manifest(
             "finished": iso(job.finished),
             "published": iso(published),
         },
-        "history": [{"at": iso(note.at), "event": note.event} for note in job.history],
+        "history": [{"at": iso(note.at), "event": note.text} for note in job.history],
         "error": _error(job.refusal),
         "version": __version__,
     }

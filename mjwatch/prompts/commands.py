@@ -1,185 +1,130 @@
-"""What each command and follow-up takes: checked when a wish is made, so that nothing useless is sent."""
+"""The table of Midjourney's commands: what each takes, who may ask for it, and how it is answered.
+
+One row here and one packet class in midjourney/packets.py make a command. All else follows from the row:
+prompt files, ``mjwatch ask`` and its help, the shell's completion, and the answer that a job waits for.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from shlex import quote
 
-from mjwatch.errors import PromptFileError
-from mjwatch.prompts import images as pictures
-from mjwatch.prompts.actions import takes_words
-from mjwatch.prompts.parameters import canonical
-from mjwatch.prompts.request import PromptRequest, over
-from mjwatch.settings.values import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mjwatch.prompts.request import Parameters, PromptKeys
+from mjwatch.prompts.images import MAX_PICTURES
 
 
-class PromptUse(Enum):
-    """Whether a command takes a prompt."""
+class TextUse(Enum):
+    """Whether a command takes a text."""
 
     NONE = auto()
-    MAY = auto()
-    MUST = auto()
+    OPTIONAL = auto()
+    REQUIRED = auto()
+
+
+class Answer(Enum):
+    """What Midjourney answers a command with."""
+
+    PICTURES = auto()
+    """New pictures, which show the prompt; follow-ups may come after them."""
+    PICTURES_AGAIN = auto()
+    """The result of an earlier job, with the uuid that the command names."""
+    DESCRIPTION = auto()
+    SHORTENED_PROMPT = auto()
+    ACCOUNT_INFO = auto()
+    SETTINGS = auto()
+    """The account's settings, as buttons that are on or off."""
+    ACKNOWLEDGEMENT = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class CommandRule:
-    """What a command takes, and ``example``: how it is written. ``follows``: it makes pictures."""
+    """One command: what it takes and how it is answered.
 
-    words: PromptUse
+    ``example`` shows how a prompt file asks for the command. The example is None for a command that changes
+    the account's settings, which no prompt file may do. ``has_verb``: the command line has a verb of this
+    name, so that ``mjwatch ask`` does not list it.
+    """
+
+    text: TextUse
     pictures: range
-    example: str
-    follows: bool = False
+    answer: Answer
+    example: str | None = None
+    has_verb: bool = False
 
 
-COMMANDS: Mapping[str, CommandRule] = {
+_NO_PICTURES = range(1)
+
+
+def _account_command(text: TextUse = TextUse.NONE, answer: Answer = Answer.ACKNOWLEDGEMENT) -> CommandRule:
+    return CommandRule(text, _NO_PICTURES, answer)
+
+
+COMMANDS: dict[str, CommandRule] = {
     "imagine": CommandRule(
-        PromptUse.MAY, range(pictures.MAX_PICTURES + 1), 'prompt = "…", or images', follows=True
+        TextUse.OPTIONAL,
+        range(MAX_PICTURES + 1),
+        Answer.PICTURES,
+        'prompt = "…", or images',
+        has_verb=True,
     ),
     "blend": CommandRule(
-        PromptUse.NONE,
+        TextUse.NONE,
         range(2, 6),
+        Answer.PICTURES,
         'command = "blend" with images = ["a.png", "b.png"], up to five',
-        follows=True,
     ),
     "describe": CommandRule(
-        PromptUse.NONE, range(1, 2), 'command = "describe" with images = ["a.png"] or one link'
+        TextUse.NONE,
+        range(1, 2),
+        Answer.DESCRIPTION,
+        'command = "describe" with images = ["a.png"] or one link',
     ),
-    "shorten": CommandRule(PromptUse.MUST, range(1), 'command = "shorten" with prompt = "…"'),
-    "info": CommandRule(PromptUse.NONE, range(1), 'command = "info" alone'),
+    "shorten": CommandRule(
+        TextUse.REQUIRED, _NO_PICTURES, Answer.SHORTENED_PROMPT, 'command = "shorten" with prompt = "…"'
+    ),
+    "info": CommandRule(
+        TextUse.NONE, _NO_PICTURES, Answer.ACCOUNT_INFO, 'command = "info" alone', has_verb=True
+    ),
     "show": CommandRule(
-        PromptUse.MUST, range(1), 'command = "show" with prompt = "<the uuid of a job of Midjourney>"'
+        TextUse.REQUIRED,
+        _NO_PICTURES,
+        Answer.PICTURES_AGAIN,
+        'command = "show" with prompt = "<the uuid of a Midjourney job>"',
     ),
+    "settings": _account_command(answer=Answer.SETTINGS),
+    "fast": _account_command(),
+    "relax": _account_command(),
+    "turbo": _account_command(),
+    "public": _account_command(),
+    "stealth": _account_command(),
+    "prefer remix": _account_command(),
+    "prefer variability": _account_command(),
+    "prefer suffix": _account_command(TextUse.OPTIONAL),
 }
-
-_UUID = re.compile(r"\s*[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\s*", re.IGNORECASE)
-_SHAPES = ("2:3", "1:1", "3:2")
+"""All commands by name. What follows the first word of a name is a sub-command."""
 
 
-def wish_for(
-    where: str, text: str | None, action: str | None, own: PromptKeys, top: PromptKeys, folder: PromptKeys
-) -> PromptRequest:
-    """The wish for one prompt: its own keys, over those above it in the file, over those of its folder.
-
-    Raises PromptFileError where the command or follow-up can't be had so.
-    """
-    given = own.over(top)
-    lasting = given.over(folder)
-    wish = PromptRequest(
-        where=where,
-        text=text or "",
-        then=given.then or (),
-        label=lasting.label,
-        priority=lasting.priority or 0,
-        not_before=given.not_before,
-        application=None if lasting.application == "midjourney" else lasting.application,
-    )
-    if action is not None:
-        return _follow_up(wish, action, given, own.parameters, top.parameters)
-    if given.parent is not None:
-        raise PromptFileError("there is a parent, but no action", 'say what is to be done: action = "U1"')
-    if text is None and not given.images and COMMANDS[given.command or "imagine"].words is not PromptUse.NONE:
-        raise PromptFileError("there is no prompt", 'it needs prompt = "…", prompts = ["…", "…"] or [[jobs]]')
-    return _command(wish, own, top, folder)
+def file_commands() -> tuple[str, ...]:
+    """Return the commands that a prompt file may ask for."""
+    return tuple(name for name, rule in COMMANDS.items() if rule.example is not None)
 
 
-def _command(wish: PromptRequest, own: PromptKeys, top: PromptKeys, folder: PromptKeys) -> PromptRequest:
-    given, above = own.over(top), over(top.parameters, folder.parameters)
-    name = given.command or "imagine"
-    rule = COMMANDS[name]
-    _check_text(name, rule, wish.text)
-    _check_pictures(name, rule, given.images or ())
-    if own.then and not rule.follows:
-        raise PromptFileError(f"nothing can follow {name}, which makes no pictures", "leave then out")
-    then = given.then if given.then is not None else folder.then
-    wish = replace(wish, command=name, images=given.images or (), then=then or () if rule.follows else ())
-    if name == "imagine":
-        _check_shape_is_for_blend(given)
-        return replace(wish, parameters=own.parameters, defaults=above)
-    if name == "blend":
-        wish = replace(wish, text=_shape(given, own.parameters))
-    else:
-        _check_shape_is_for_blend(given)
-        _check_none(name, own.parameters)
-    return replace(wish, parameters=_only_repeat(own.parameters), defaults=_only_repeat(above))
+def ask_commands() -> tuple[str, ...]:
+    """Return the commands that ``mjwatch ask`` lists."""
+    return tuple(name for name, rule in COMMANDS.items() if not rule.has_verb)
 
 
-def _follow_up(
-    wish: PromptRequest, action: str, given: PromptKeys, own: Parameters, above: Parameters
-) -> PromptRequest:
-    """A folder's defaults for parameters and ``then`` are meant for new prompts, and don't count here."""
-    if given.parent is None:
-        raise PromptFileError(
-            f"{action} of which job?", 'give its id, or its folder in the outbox: parent = "7k3f9a2m"'
-        )
-    if given.command not in (None, "imagine") or given.images or given.dimensions:
-        key = "images" if given.images else "dimensions" if given.dimensions else "command"
-        raise PromptFileError(f"there are both action and {key}", "leave one of them out")
-    if not takes_words(action):
-        if wish.text:
-            raise PromptFileError(f"{action} takes no new words", "leave the prompt out")
-        _check_none(action, own)
-    return replace(wish, action=action, parent=given.parent, parameters=own, defaults=_only_repeat(above))
+def ask_help() -> str:
+    """Return the help of the argument of ``mjwatch ask``: its commands as a shell takes them."""
+    return ", ".join(map(quote, ask_commands())) + "."
 
 
-def _check_text(name: str, rule: CommandRule, text: str) -> None:
-    if rule.words is PromptUse.NONE and text:
-        raise PromptFileError(f"{name} takes no words", f"write {rule.example}")
-    if rule.words is PromptUse.MUST and not text.strip():
-        raise PromptFileError(f"{name} needs a prompt", f"write {rule.example}")
-    if name == "show" and not _UUID.fullmatch(text):
-        raise PromptFileError(
-            f"{shown(text)} is no job of Midjourney's", "show takes a uuid, as manifests have it in job_uuid"
-        )
+def answer_to(command: str) -> Answer | None:
+    """Return what this command is answered with, or None for a command that is not in the table."""
+    rule = COMMANDS.get(command)
+    return rule.answer if rule is not None else None
 
 
-def _check_pictures(name: str, rule: CommandRule, images: tuple[str, ...]) -> None:
-    if len(images) not in rule.pictures:
-        raise PromptFileError(
-            f"{name} takes {_how_many(rule.pictures)}, not {len(images)}", f"write {rule.example}"
-        )
-    if name == "blend" and not all(map(pictures.is_local, images)):
-        raise PromptFileError(
-            "blend takes files, not links", "leave the command out: links without words are blended as well"
-        )
-
-
-def _how_many(pictures: range) -> str:
-    first, last = pictures[0], pictures[-1]
-    if last == 0:
-        return "no pictures"
-    return "one picture" if first == last else f"{first} to {last} pictures"
-
-
-def _shape(given: PromptKeys, own: Parameters) -> str:
-    """The only thing about a blend that can be chosen: ``--ar 2:3``, or nothing."""
-    shapes = {str(value) for name, value in own.items() if canonical(name) == "ar"}
-    others = [name for name in own if canonical(name) not in ("ar", "repeat")]
-    if others or not shapes <= set(_SHAPES):
-        raise PromptFileError(
-            "of all parameters blend takes ar alone, and that only as " + ", ".join(_SHAPES),
-            'leave the others out; dimensions = "portrait" is the same as ar = "2:3"',
-        )
-    if shapes and given.dimensions:
-        raise PromptFileError("there are both dimensions and ar", "leave one of them out")
-    return "".join(f"--ar {shape}" for shape in shapes or filter(None, [given.dimensions]))
-
-
-def _check_shape_is_for_blend(given: PromptKeys) -> None:
-    if given.dimensions:
-        raise PromptFileError("dimensions is for blend alone", 'others take ar = "16:9" below [parameters]')
-
-
-def _check_none(name: str, own: Parameters) -> None:
-    if _only_repeat(own) != own:
-        raise PromptFileError(f"{name} takes no parameters", "leave [parameters] out")
-
-
-def _only_repeat(parameters: Parameters) -> Parameters:
-    return {name: value for name, value in parameters.items() if canonical(name) == "repeat"}
+def slash_name(command: str) -> str:
+    """Return the name of the slash command, without a sub-command."""
+    return command.partition(" ")[0]

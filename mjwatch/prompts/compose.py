@@ -1,6 +1,6 @@
-"""From what a file asks for to its prompts: choices expanded, repeats counted, texts put together.
+"""From requests to prompts: choices expanded, repeats counted, and each text put together.
 
-Putting one prompt's text together: image links first, then words, then parameters.
+The text of a prompt is its image links first, then the words, then the parameters.
 """
 
 from __future__ import annotations
@@ -15,120 +15,157 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Prompt
 from mjwatch.prompts.actions import jobs_for
-from mjwatch.prompts.expand import Wildcards
-from mjwatch.prompts.images import is_local, split_links
-from mjwatch.prompts.parameters import canonical, found_in, read_parameters, render, slips, take_out
-from mjwatch.prompts.request import PromptRequest, over
-from mjwatch.prompts.source_text import JobCount, placed
+from mjwatch.prompts.expand import MAY_HOLD_CHOICES, Wildcards
+from mjwatch.prompts.images import MAY_HOLD_LINKS, is_local, split_links
+from mjwatch.prompts.parameters import (
+    MAY_HOLD_PARAMETERS,
+    canonical,
+    find_mistakes,
+    found_in,
+    read_parameters,
+    render,
+    take_out,
+)
+from mjwatch.prompts.request import PromptRequest, merge_parameters
+from mjwatch.prompts.source_text import located
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mjwatch.model import ParameterValue
+    from mjwatch.prompts.expand import Template
     from mjwatch.prompts.request import Parameters
 
+MAX_TEXT = 6000
+"""Characters in a text option of a slash command (discord-api-docs, "Application Command Option")."""
 
 _REPEAT = "repeat"
 _COUNTABLE = re.compile(r"0*[1-9][0-9]{0,8}")
+_ESCAPED = re.compile(r"\\[{},]")
+_PLAIN_BRACES = re.compile(r"\{[^{},]*\}")
+_BRACES = re.compile(r"\{[^{}]*,[^{}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
-    """What a file holds: its prompts in order, and what a person may want to look at again."""
+    """What a file holds: its prompts in order, and warnings about probable mistakes."""
 
     prompts: tuple[Prompt, ...]
     warnings: tuple[str, ...] = ()
 
     @property
     def jobs(self) -> int:
-        """How many jobs that makes at most, with the follow-ups that its prompts want when they are done."""
+        """How many jobs that makes at most, with the follow-ups that its prompts ask for."""
         return sum(_jobs(prompt) for prompt in self.prompts)
 
 
 def compose(text: str) -> tuple[Prompt, list[str]]:
-    """One prompt out of words alone, and warnings about what Midjourney will probably not like.
+    """Return the one prompt that a text alone makes, and warnings about what Midjourney will probably refuse.
 
-    Raises PromptFileError where it can't be submitted, or stands for several.
+    Raises PromptFileError if the text can't be submitted, or stands for several prompts.
     """
-    found = unfold([PromptRequest("", text)], {}, max_jobs=1000)
+    found = compose_file([PromptRequest("", text)], {}, max_jobs=1000)
     if len(found.prompts) > 1:
         raise PromptFileError(
-            f"this stands for {len(found.prompts)} prompts, but one is wanted here",
+            f"this text stands for {len(found.prompts)} prompts, but only one is allowed here",
             "write it into a prompt file, or write \\{ for a plain brace",
         )
     return found.prompts[0], list(found.warnings)
 
 
-def unfold(wishes: Sequence[PromptRequest], wildcards: Mapping[str, bytes], max_jobs: int) -> PromptFile:
-    """The prompts that are wished for, in order. Raises PromptFileError, also for more than may be.
+def compose_file(
+    requests: Sequence[PromptRequest], wildcards: Mapping[str, bytes], max_jobs: int
+) -> PromptFile:
+    """Return the prompts that are asked for, in order. Raises PromptFileError, also for too many jobs.
 
-    They are counted before any is made: a line of text can stand for more than a machine can hold.
+    The prompts are counted before any is made: a line of text can stand for more than a machine can hold.
     """
     known, count = Wildcards(wildcards), JobCount(max_jobs)
-    foreseen = 0
-    for wish in wishes:
-        with placed(wish.where):
-            texts = 1 if wish.finished else known.template(wish.text).count
-            foreseen += texts * _jobs(wish)
-    count.foresee(foreseen)
+    templates = [_template(request, known) for request in requests]
+    count.check_more(
+        sum(
+            _jobs(request) * (template.count if template else 1)
+            for request, template in zip(requests, templates, strict=True)
+        )
+    )
     prompts: list[Prompt] = []
     warnings: dict[str, None] = {}
-    for wish in wishes:
-        with placed(wish.where):
-            for prompt, times, slips in _variants(wish, known, count):
+    for request, template in zip(requests, templates, strict=True):
+        where = request.where
+        try:
+            for prompt, times, mistakes in _variants(request, template, known, count):
                 count.add(times * _jobs(prompt))
                 prompts += [prompt] * times
-                warnings |= dict.fromkeys(f"{wish.where}: {slip}" if wish.where else slip for slip in slips)
+                warnings |= dict.fromkeys(f"{where}: {line}" if where else line for line in mistakes)
+        except PromptFileError as error:
+            raise located(error, where) from error
     count.check()
     return PromptFile(tuple(prompts), tuple(warnings))
 
 
-def _jobs(one: PromptRequest | Prompt) -> int:
-    return 1 + jobs_for(one.then, one.action)
+def _template(request: PromptRequest, known: Wildcards) -> Template | None:
+    """Return the text with its choices, or None for a text that stands for itself."""
+    if request.finished or not MAY_HOLD_CHOICES.search(request.text):
+        return None
+    try:
+        return known.template(request.text)
+    except PromptFileError as error:
+        raise located(error, request.where) from error
+
+
+def _jobs(item: PromptRequest | Prompt) -> int:
+    return 1 + jobs_for(item.then, item.action) if item.then else 1
 
 
 def _variants(
-    wish: PromptRequest, known: Wildcards, count: JobCount
-) -> Iterator[tuple[Prompt, int, tuple[str, ...]]]:
-    """Each prompt that a wish stands for, how often it is to be done, and its slips."""
-    if wish.finished:
-        prompt, slips = _prompt(wish, wish.text, {})
-        yield replace(prompt, parameters=wish.parameters), 1, slips
+    request: PromptRequest, template: Template | None, known: Wildcards, count: JobCount
+) -> Iterator[tuple[Prompt, int, Sequence[str]]]:
+    """Yield each prompt that a request stands for, how often it is wanted, and its probable mistakes."""
+    if request.finished:
+        prompt, mistakes = _prompt(request, clean(request.text), {})
+        yield replace(prompt, parameters=request.parameters), 1, mistakes
         return
-    for words in known.template(wish.text).texts():
-        text, repeats = take_out(clean(words), _REPEAT)
-        for parameters in _each(_given(wish, text, repeats), known, count):
+    for words in template.texts() if template else (request.text,):
+        text, repeats = clean(words), list[str]()
+        if MAY_HOLD_PARAMETERS.search(text):
+            text, repeats = take_out(text, _REPEAT)
+        for parameters in _each(_merged(request, text, repeats), known, count):
             rest = {name: value for name, value in parameters.items() if canonical(name) != _REPEAT}
-            prompt, slips = _prompt(wish, text, rest)
-            yield prompt, _times(parameters), slips
+            prompt, mistakes = _prompt(request, text, rest)
+            yield prompt, _times(parameters), mistakes
 
 
-def _given(wish: PromptRequest, text: str, repeats: Sequence[str]) -> Parameters:
-    """The parameters that go with a text; defaults are left out for what it has itself."""
+def _merged(request: PromptRequest, text: str, repeats: Sequence[str]) -> Parameters:
+    """Return the parameters that are added to a text, without defaults that the text itself replaces."""
+    if not (request.parameters or request.defaults or repeats):
+        return {}
     in_text = {name for name, _ in found_in(text)} | ({_REPEAT} if repeats else set())
-    for name in wish.parameters:
+    for name in request.parameters:
         if canonical(name) in in_text:
             raise PromptFileError(
-                f"--{name} stands in the prompt's text and in [parameters] too", "leave one of them out"
+                f"--{name} is given both in the prompt's text and in [parameters]", "remove one of them"
             )
-    below = {name: value for name, value in wish.defaults.items() if canonical(name) not in in_text}
     if len(repeats) > 1:
-        raise PromptFileError("--repeat stands there twice", "leave one of them out")
-    given = over(wish.parameters, below)
-    return over({_REPEAT: _number(repeats[0])}, given) if repeats else given
+        raise PromptFileError("--repeat is given twice", "remove one of them")
+    defaults = {name: value for name, value in request.defaults.items() if canonical(name) not in in_text}
+    merged = merge_parameters(request.parameters, defaults)
+    return merge_parameters({_REPEAT: _number(repeats[0])}, merged) if repeats else merged
 
 
-def _each(given: Parameters, known: Wildcards, count: JobCount) -> Iterator[Parameters]:
-    """The parameters once for each value that their choices stand for."""
-    choices = {name: known.template(value) for name, value in given.items() if isinstance(value, str)}
-    count.foresee(prod(template.count for template in choices.values()))
+def _each(parameters: Parameters, known: Wildcards, count: JobCount) -> Iterator[Parameters]:
+    """Yield the parameters once for each combination of values that their choices stand for."""
+    if not parameters:
+        yield parameters
+        return
+    choices = {name: known.template(value) for name, value in parameters.items() if isinstance(value, str)}
+    count.check_more(prod(template.count for template in choices.values()))
     for values in product(*(template.texts() for template in choices.values())):
-        yield read_parameters({**given, **dict(zip(choices, map(clean, values), strict=True))})
+        yield read_parameters({**parameters, **dict(zip(choices, map(clean, values), strict=True))})
 
 
 def _times(parameters: Parameters) -> int:
-    """How often a prompt is to be done."""
+    """Return how many jobs a prompt makes."""
     wanted = [value for name, value in parameters.items() if canonical(name) == _REPEAT]
     return _number(wanted[0]) if wanted and wanted[0] is not False else 1
 
@@ -136,71 +173,56 @@ def _times(parameters: Parameters) -> int:
 def _number(value: ParameterValue) -> int:
     digits = str(value)
     if _COUNTABLE.fullmatch(digits) is None:
-        raise PromptFileError(f"--repeat {shown(value)} is no number", "write --repeat 2")
+        raise PromptFileError(f"--repeat {shown(value)} is not a number", "write --repeat 2")
     return int(digits)
 
 
-def _prompt(wish: PromptRequest, text: str, parameters: Parameters) -> tuple[Prompt, tuple[str, ...]]:
-    local = tuple(image for image in wish.images if is_local(image))
-    links = [image for image in wish.images if not is_local(image)]
-    bare = bool(local) or wish.action is not None or wish.command != "imagine"
-    assembled = assemble(text, links, parameters, bare=bare)
+def _prompt(request: PromptRequest, text: str, parameters: Parameters) -> tuple[Prompt, Sequence[str]]:
+    local = tuple(image for image in request.images if is_local(image))
+    links = [image for image in request.images if not is_local(image)]
+    may_be_empty = bool(local) or request.action is not None or request.command != "imagine"
+    whole = _assemble(text, links, parameters, may_be_empty=may_be_empty)
     prompt = Prompt(
-        text=assembled.text,
-        command=wish.command,
+        text=whole,
+        command=request.command,
         parameters=parameters,
-        label=wish.label,
+        label=request.label,
         images=local,
-        action=wish.action,
-        parent=wish.parent,
-        then=wish.then,
-        priority=wish.priority,
-        not_before=wish.not_before,
-        application=wish.application,
+        action=request.action,
+        parent=request.parent,
+        then=request.then,
+        priority=request.priority,
+        not_before=request.not_before,
+        application=request.application,
     )
-    return prompt, assembled.slips
+    return prompt, find_mistakes(whole) if MAY_HOLD_PARAMETERS.search(whole) else ()
 
 
-MAX_TEXT = 6000
-"""Characters in a text option of a slash command (discord-api-docs, "Application Command Option")."""
+def _assemble(text: str, links: Iterable[str], parameters: Parameters, *, may_be_empty: bool) -> str:
+    """Return one prompt's text as it is submitted. ``may_be_empty``: it needs neither words nor links.
 
-_ESCAPED = re.compile(r"\\[{},]")
-_PLAIN_BRACES = re.compile(r"\{[^{},]*\}")
-_BRACES = re.compile(r"\{[^{}]*,[^{}]*\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Assembled:
-    """The text that is submitted, and a line for each thing that Midjourney will probably not like."""
-
-    text: str
-    slips: tuple[str, ...]
-
-
-def assemble(text: str, links: Iterable[str], parameters: Parameters, *, bare: bool) -> Assembled:
-    """One prompt, as it is submitted. ``bare``: it may consist of parameters alone, or of nothing.
-
-    Raises PromptFileError where that can't be submitted.
+    Raises PromptFileError if Midjourney can't be given that text.
     """
-    found, words = split_links(clean(text))
+    found, words = split_links(text) if MAY_HOLD_LINKS.search(text) else ([], text)
     addresses = dict.fromkeys([*links, *found])
-    if not (addresses or words or bare):
-        raise PromptFileError("the prompt is empty", "write what Midjourney shall draw")
-    whole = " ".join(part for part in (*addresses, words, render(parameters)) if part)
+    if not (addresses or words or may_be_empty):
+        raise PromptFileError("the prompt is empty", "write what Midjourney should draw")
+    options = render(parameters) if parameters else ""
+    whole = " ".join(part for part in (*addresses, words, options) if part)
     if len(whole) > MAX_TEXT:
         raise PromptFileError(
-            f"the prompt has {len(whole)} characters, but Discord takes {MAX_TEXT} at most", "shorten it"
+            f"the prompt has {len(whole)} characters, but Discord accepts at most {MAX_TEXT}", "shorten it"
         )
-    if _is_permutation(whole):
+    if "{" in whole and _is_permutation(whole):
         raise PromptFileError(
-            "the prompt still holds a permutation, for which Midjourney would ask back",
-            "write \\{ for a plain brace; a permutation goes into a .txt or .toml",
+            "the prompt still holds a permutation, and Midjourney would ask for a confirmation",
+            "write \\{ for a plain brace; put a permutation into a .txt or .toml file",
         )
-    return Assembled(whole, tuple(slips(whole)))
+    return whole
 
 
 def _is_permutation(text: str) -> bool:
-    """Whether Midjourney would expand this: some comma stands within braces."""
+    """Return whether Midjourney would expand this text, because a comma is within braces."""
     text = _ESCAPED.sub("", text)
     while (shorter := _PLAIN_BRACES.sub("", text)) != text:
         text = shorter
@@ -208,7 +230,10 @@ def _is_permutation(text: str) -> bool:
 
 
 def clean(text: str) -> str:
-    """The text with every run of blanks and line breaks made one space. Raises PromptFileError on binary."""
+    """Return the text with every run of blanks and line breaks made one space.
+
+    Raises PromptFileError if the text holds a control character.
+    """
     text = " ".join(text.replace("\t", " ").replace("\n", " ").replace("\r", " ").split(" "))
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cs"):
@@ -216,3 +241,40 @@ def clean(text: str) -> str:
                 f"the text holds a control character (U+{ord(character):04X})", "save it as plain text"
             )
     return " ".join(text.split())
+
+
+_EXACT = 1000
+"""Up to this number the error gives the exact number of jobs, above it the least that it can be."""
+
+
+class JobCount:
+    """Counts the jobs of one file, with their follow-ups, and refuses more than ``maximum``."""
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._counted = 0
+
+    def check_more(self, jobs: int) -> None:
+        """Raise PromptFileError if the file makes far too many jobs with at least so many more."""
+        if self._counted + jobs > max(self._maximum, _EXACT):
+            raise self._too_many(f"at least {_written(self._counted + jobs)}")
+
+    def add(self, jobs: int) -> None:
+        """Count so many more jobs. Raises PromptFileError if they are far too many."""
+        self.check_more(jobs)
+        self._counted += jobs
+
+    def check(self) -> None:
+        """Raise PromptFileError if there are too many jobs, after all are counted."""
+        if self._counted > self._maximum:
+            raise self._too_many(f"{self._counted:,}")
+
+    def _too_many(self, number: str) -> PromptFileError:
+        return PromptFileError(
+            f"the file makes {number} jobs, but at most {self._maximum} are accepted from one file",
+            "split it, or raise [pace] max_jobs_per_file; follow-ups count too",
+        )
+
+
+def _written(count: int) -> str:
+    return f"{count:,}" if count < 10**9 else f"10^{len(str(count)) - 1}"

@@ -1,6 +1,6 @@
-"""Finds and checks the image links in a prompt; Midjourney wants them in front of the words.
+"""The images of a prompt: links in its text, which Midjourney wants in front of the words, and local files.
 
-Local pictures that a prompt file names: which names are allowed, and whether the bytes are a picture.
+Checks links, names of local pictures, and whether bytes are a picture. Nothing is read from disk here.
 """
 
 from __future__ import annotations
@@ -19,11 +19,24 @@ if TYPE_CHECKING:
     from mjwatch.model import References
 
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+"""The formats that Midjourney accepts as image prompts."""
+
+MAX_PICTURES = 100
+"""Different local pictures that one prompt file may name."""
+
+_MAX_NAME = 1000
+_DRIVE = re.compile(r"[A-Za-z]:")
+_MAGIC = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|GIF8[79]a", re.DOTALL)
+
+MAY_HOLD_LINKS = re.compile("://")
+"""Found in every text that has links."""
+
 _TOKEN = re.compile(r"\S+")
 _LINK = re.compile(r"""[<("'\[]*(?P<url>https?://[^\s<>"]++)>?[)\]"'.,;:!?]*+""", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?:--|\u2014)(\w+)")
 _TAKES_LINKS = frozenset({"sref", "cref", "oref", "iref", "p", "profile", "end"})
-"""Parameters with several values, links among them; others are only trusted with what follows at once."""
+"""Parameters that take several values, also links. Any other parameter has only the word right after it."""
 
 _TRAILING = ".,;:!?'\""
 _BRACKETS = {")": "(", "]": "["}
@@ -31,9 +44,9 @@ _FORBIDDEN = re.compile(r"[\s<>\x00-\x1f\x7f]")
 
 
 def validate_link(url: str) -> str:
-    """The URL as given, if Midjourney could fetch it: http or https, a host, no blanks, no password.
+    """Return the URL unchanged if Midjourney could fetch it: http or https, a host, no blanks, no password.
 
-    Raises ValueError with a line for the person.
+    Raises ValueError with a message for the user.
     """
     if _FORBIDDEN.search(url):
         raise ValueError(f"a link must not contain blanks or angle brackets: {url!r}")
@@ -47,28 +60,28 @@ def validate_link(url: str) -> str:
     if not host or host.strip(".") == "":
         raise ValueError(f"a link needs a host name: {url!r}")
     if parts.username is not None:
-        raise ValueError("a link must not carry a user name or password: others would see it")
+        raise ValueError("a link must not hold a user name or password, because others would see them")
     return url
 
 
 def split_links(text: str) -> tuple[list[str], str]:
-    """The image links of a prompt, in order, and the text without them.
+    """Return the image links of a prompt, in order, and the text without them.
 
-    Marks around a link (``<…>``, brackets, quotes, a comma behind it) go with it. A link that is the value
-    of a parameter (``--sref https://…``) stays where it is, and so does what is no valid link. Text
-    without image links comes back as it is.
+    Marks around a link (``<…>``, brackets, quotes, a comma after the link) are removed too. A link that is
+    the value of a parameter (``--sref https://…``) stays in the text, and so does an invalid link. A text
+    without image links is returned unchanged.
     """
     links: list[str] = []
     kept: list[str] = []
     end = 0
     parameter: str | None = None
     for token in _TOKEN.finditer(text):
-        begins = _PARAMETER.match(token[0])
-        link = None if begins else link_in(token[0])
-        if begins:
-            parameter = begins[1].lower()
+        found = _PARAMETER.match(token[0])
+        link = None if found else link_in(token[0])
+        if found:
+            parameter = found[1].lower()
         elif link is None and parameter not in _TAKES_LINKS:
-            parameter = None  # its value stood here; what follows belongs to the prompt again
+            parameter = None  # this was its value; what follows belongs to the prompt again
         elif link is not None and parameter is None:
             links.append(link)
             kept.append(text[end : token.start()])
@@ -78,7 +91,7 @@ def split_links(text: str) -> tuple[list[str], str]:
 
 
 def link_in(token: str) -> str | None:
-    """The link that a word consists of, without the marks around it; None if it is none."""
+    """Return the link that a word consists of, without the marks around it, or None."""
     found = _LINK.fullmatch(token)
     if found is None:
         return None
@@ -89,13 +102,13 @@ def link_in(token: str) -> str | None:
 
 
 def only_links(prompt: str) -> bool:
-    """Whether a prompt is two or more links and nothing else before its parameters: a blend."""
+    """Return whether a prompt is two or more links and nothing else before its parameters: a blend."""
     words = re.split(r"(?:^|\s)--", prompt, maxsplit=1)[0].split()
     return len(words) >= 2 and all(link_in(word) is not None for word in words)
 
 
 def _without_marks(url: str) -> str:
-    """Cuts the punctuation of the sentence off; a closing bracket stays if it was opened in the URL."""
+    """Return the URL without the punctuation of the sentence; a closing bracket stays if the URL opens it."""
     while url:
         last = url[-1]
         opening = _BRACKETS.get(last)
@@ -105,65 +118,54 @@ def _without_marks(url: str) -> str:
     return url
 
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
-"""What Midjourney takes as image prompts."""
-
-MAX_PICTURES = 100
-"""Different local pictures that one prompt file may name."""
-
-_MAX_NAME = 1000
-_DRIVE = re.compile(r"[A-Za-z]:")
-_MAGIC = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|GIF8[79]a", re.DOTALL)
-
-
 def is_local(address: str) -> bool:
-    """Whether this names a file and not a place on the web."""
+    """Return whether this names a local file, not an address on the web."""
     return "://" not in address
 
 
 def check_name(name: str) -> str:
-    """The name of a local picture, relative to the prompt file, with single slashes and no ``./``.
+    """Return the name of a local picture, relative to the prompt file, with single slashes and no ``./``.
 
     Raises PromptFileError for a name that leads out of the prompt file's own folder (upwards, absolute,
-    by a home or a drive), or whose suffix is none of a picture. Looks at nothing on disk.
+    by a home folder or a drive), and for a suffix that is not a picture's. Does not look at the disk.
     """
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name) or len(name) > _MAX_NAME:
         raise PromptFileError(f"{shown(name)} can't be the name of a picture", "give the file's own name")
     if "\\" in name:
         raise PromptFileError(
-            f"the picture {shown(name)} has a backslash in its name", "write / between folders"
+            f"the picture {shown(name)} has a backslash in its name", "separate folders by /"
         )
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts or name.startswith(("/", "~")) or _DRIVE.match(name):
         raise PromptFileError(
-            f"the picture {shown(name)} lies outside the prompt file's own folder",
-            "put it beside the prompt file and give its name alone",
+            f"the picture {shown(name)} is outside the prompt file's own folder",
+            "put it beside the prompt file and give only its name",
         )
     if not name.lower().endswith(SUFFIXES):
         raise PromptFileError(
-            f"{shown(name)} is no name of a picture", "pictures end in " + ", ".join(SUFFIXES)
+            f"{shown(name)} is not the name of a picture", "the name must end in " + ", ".join(SUFFIXES)
         )
     return "/".join(parts)
 
 
 def is_picture(data: bytes) -> bool:
-    """Whether these bytes begin as PNG, JPEG, WebP or GIF do."""
+    """Return whether these bytes begin like a PNG, JPEG, WebP or GIF file."""
     return _MAGIC.match(data) is not None
 
 
-def check_pictures(images: Iterable[str], around: References) -> None:
-    """Raise PromptFileError unless each of these that is local was found, and is a picture."""
+def check_pictures(images: Iterable[str], references: References) -> None:
+    """Raise PromptFileError unless each of these that is local was found and is a picture."""
     local = dict.fromkeys(image for image in images if is_local(image))
     if len(local) > MAX_PICTURES:
         raise PromptFileError(f"the file names more than {MAX_PICTURES} pictures", "split it")
     for name in local:
-        if name in around.unusable:
+        if name in references.unusable:
             raise PromptFileError(
-                f"the picture {shown(name)} can't be used: {around.unusable[name]}", "give another one"
+                f"the picture {shown(name)} can't be used: {references.unusable[name]}", "use another picture"
             )
-        if name not in around.images:
-            raise PromptFileError(f"the picture {shown(name)} is not there", "put it beside the prompt file")
-        if not is_picture(around.images[name]):
+        if name not in references.images:
+            raise PromptFileError(f"the picture {shown(name)} was not found", "put it beside the prompt file")
+        if not is_picture(references.images[name]):
             raise PromptFileError(
-                f"{shown(name)} does not hold a picture", "it must be a PNG, JPEG, WebP or GIF, whole"
+                f"{shown(name)} is not a picture", "use a complete PNG, JPEG, WebP or GIF file"
             )

@@ -1,4 +1,4 @@
-"""Midjourney's parameters: found in a prompt's text, made out of a table, and looked over for slips."""
+"""Midjourney's parameters: found in a prompt's text, read from a table, and checked for mistakes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mjwatch.model import ParameterValue
+
+MAY_HOLD_PARAMETERS = re.compile("--|[\N{EM DASH}\N{EN DASH}]")
+"""Found in every text that has parameters, or begins one with a wrong dash."""
 
 _IN_TEXT = re.compile(r"(?<!\S)(?:--|—)(?P<name>[A-Za-z][\w-]*)(?P<value>(?:\s+(?!(?:--|—)[A-Za-z])\S+)*)")
 """A parameter with its value; the bot reads an em dash as two hyphens (recorded by several clients)."""
@@ -40,22 +43,22 @@ _QUALITIES = ("0.25", ".25", "0.5", ".5", "1", "2", "4")
 
 COMMON: Mapping[str, str] = {
     "ar": "width to height, 16:9",
-    "chaos": "how different the four are, 0 to 100",
+    "chaos": "how different the four pictures are, 0 to 100",
     "draft": "faster and cheaper",
     "exp": "experimental looks, 0 to 100",
     "iw": "weight of the image prompts, 0 to 3",
     "niji": "the anime model, and its version",
-    "no": "what shall not be there",
-    "oref": "a link to a person or a thing",
+    "no": "what should not be in the picture",
+    "oref": "a link to a picture of a person or a thing",
     "ow": "weight of --oref",
     "p": "your own taste, or a code",
     "q": "quality: 0.25, 0.5, 1, 2 or 4",
     "raw": "less of Midjourney's own taste",
-    "repeat": "so many jobs",
-    "seed": "a number to begin from",
+    "repeat": "how many jobs to make",
+    "seed": "a number to start from",
     "sref": "a link or code for a style",
-    "stop": "end at this percentage",
-    "style": "raw, for one",
+    "stop": "stop at this percentage",
+    "style": "for example raw",
     "stylize": "0 to 1000",
     "sv": "version of the style reference",
     "sw": "weight of --sref, 0 to 1000",
@@ -63,45 +66,45 @@ COMMON: Mapping[str, str] = {
     "v": "version of the model",
     "weird": "0 to 3000",
 }
-"""Parameters that are offered to those who type, each with what it takes. Others are sent all the same."""
+"""Parameters that the shell completes, each with what it takes. Any other is sent all the same."""
 
 
 def canonical(name: str) -> str:
-    """The one name of a parameter that has several, in lower case."""
+    """Return the canonical name of a parameter, in lower case."""
     return _ALIASES.get(name.lower(), name.lower())
 
 
 def found_in(text: str) -> Iterator[tuple[str, str]]:
-    """Each parameter in a prompt's text, in order: its canonical name and its value ("" for a flag)."""
+    """Yield each parameter in a prompt's text, in order: its canonical name and its value ("" for a flag)."""
     for match in _IN_TEXT.finditer(text):
         yield canonical(match["name"]), match["value"].strip()
 
 
 def take_out(text: str, name: str) -> tuple[str, list[str]]:
-    """The text without the parameter of this canonical name, and the values that it had there."""
+    """Return the text without the parameter of this canonical name, and the values that it had."""
     values = [value for found, value in found_in(text) if found == name]
     rest = _IN_TEXT.sub(lambda match: "" if canonical(match["name"]) == name else match[0], text)
     return (" ".join(rest.split()), values) if values else (text, values)
 
 
 def read_parameters(table: Mapping[str, object]) -> dict[str, ParameterValue]:
-    """A ``[parameters]`` table with its values checked and its lists joined. Raises PromptFileError."""
+    """Return a ``[parameters]`` table, its values checked and its lists joined. Raises PromptFileError."""
     read: dict[str, ParameterValue] = {}
     seen: dict[str, str] = {}
     for name, value in table.items():
         if not _NAME.fullmatch(name):
             raise PromptFileError(
-                f"{shown(name)} is no name of a parameter", 'write it without hyphens in front: ar = "16:9"'
+                f"{shown(name)} is not the name of a parameter", 'write it without hyphens: ar = "16:9"'
             )
-        twin = seen.setdefault(canonical(name), name)
-        if twin != name:
-            raise PromptFileError(f"{twin} and {name} are the same parameter", "leave one of them out")
+        other = seen.setdefault(canonical(name), name)
+        if other != name:
+            raise PromptFileError(f"{other} and {name} are the same parameter", "remove one of them")
         read[name] = _value(name, value)
     return read
 
 
 def render(parameters: Mapping[str, ParameterValue]) -> str:
-    """Parameters as Midjourney reads them: ``--ar 16:9 --tile``; a false one is left out."""
+    """Return parameters as Midjourney reads them: ``--ar 16:9 --tile``; a false one is left out."""
     parts = [
         f"--{name}" if value is True else f"--{name} {_number(value) if isinstance(value, float) else value}"
         for name, value in parameters.items()
@@ -110,22 +113,22 @@ def render(parameters: Mapping[str, ParameterValue]) -> str:
     return " ".join(parts)
 
 
-def slips(text: str) -> list[str]:
-    """A line for each parameter that Midjourney will probably refuse; unknown ones pass."""
+def find_mistakes(text: str) -> list[str]:
+    """Return a line for each parameter that Midjourney will probably refuse; unknown parameters pass."""
     lines = [
-        f"{match[0]} begins with a long dash, which Midjourney does not take for a parameter:"
+        f"{match[0]} begins with a long dash, so Midjourney does not read it as a parameter:"
         f" write --{match['name']}"
         for match in _EN_DASH.finditer(text)
     ]
     for name, value in found_in(text):
-        wanted = _out_of_range(name, value)
-        if wanted:
-            lines.append(f"--{name} {value}: Midjourney takes {wanted}")
+        expected = _expected_value(name, value)
+        if expected:
+            lines.append(f"--{name} {value}: Midjourney takes {expected}")
     return lines
 
 
-def _out_of_range(name: str, value: str) -> str | None:
-    """What is wanted, where a known parameter's value is not that."""
+def _expected_value(name: str, value: str) -> str | None:
+    """Return what a known parameter takes, if its value is something else."""
     if name in _RANGES:
         low, high = _RANGES[name]
         return None if _within(value, low, high) else f"a number from {low:g} to {high:g}"
@@ -146,8 +149,8 @@ def _within(value: str, low: float, high: float) -> bool:
 def _value(name: str, value: object) -> ParameterValue:
     if isinstance(value, list):
         if not value or any(isinstance(item, bool | list) for item in value):
-            raise _unfit(name, value)
-        # Midjourney separates the things that it shall not draw by commas, and all other lists by blanks.
+            raise _wrong_type(name, value)
+        # Midjourney separates the things that it must not draw by commas, and all other lists by blanks.
         return (", " if name == "no" else " ").join(str(_scalar(name, item)) for item in value)
     return _scalar(name, value)
 
@@ -161,15 +164,16 @@ def _scalar(name: str, value: object) -> ParameterValue:
             )
         if _IN_TEXT.search(text):
             raise PromptFileError(
-                f"the value of {name} holds another parameter: {shown(text)}", "give each a line of its own"
+                f"the value of {name} holds another parameter: {shown(text)}",
+                "write each on a line of its own",
             )
         return text
     if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    raise _unfit(name, value)
+    raise _wrong_type(name, value)
 
 
-def _unfit(name: str, value: object) -> PromptFileError:
+def _wrong_type(name: str, value: object) -> PromptFileError:
     example = '"16:9"' if canonical(name) == "ar" else '"…"'
     return PromptFileError(
         f"the parameter {name} is {shown(value)}, but must be text, a number, true, false or a list",
@@ -178,6 +182,6 @@ def _unfit(name: str, value: object) -> PromptFileError:
 
 
 def _number(value: float) -> str:
-    """A float without an exponent, as people write it."""
+    """Return a float without an exponent, as people write it."""
     text = repr(value)
     return f"{value:.10f}".rstrip("0").rstrip(".") if "e" in text else text

@@ -1,8 +1,7 @@
-"""Reading prompt files: the bytes of one, and what lies around it, to the prompts that it holds.
+"""Reading prompt files: from the bytes of one, and the files that it refers to, to the prompts that it holds.
 
-What a prompt file refers to around it, found before it is read for real. Never raises.
-
-A manifest that is dropped into the inbox: its job once more, or a follow-up of it.
+Also finds the names that a file refers to, before it can be read, and reads a manifest that is dropped into
+the inbox: its job once more, or a follow-up of it.
 """
 
 from __future__ import annotations
@@ -15,17 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import PromptFileError
 from mjwatch.model import MANIFEST_SCHEMA, References
-from mjwatch.prompts import images as pictures
 from mjwatch.prompts import tomlfile
 from mjwatch.prompts.actions import canonical
-from mjwatch.prompts.commands import COMMANDS, wish_for
-from mjwatch.prompts.compose import PromptFile, unfold
+from mjwatch.prompts.commands import file_commands
+from mjwatch.prompts.compose import JobCount, PromptFile, compose_file
 from mjwatch.prompts.expand import MAX_WILDCARDS, wildcards_in
-from mjwatch.prompts.images import check_pictures
+from mjwatch.prompts.images import MAX_PICTURES, check_name, check_pictures, is_local
 from mjwatch.prompts.parameters import read_parameters
-from mjwatch.prompts.request import PromptKeys, PromptRequest
-from mjwatch.prompts.source_text import MAX_BYTES, JobCount, decode, kind_of, one_prompt, prompt_lines
-from mjwatch.prompts.tomlfile import read_defaults
+from mjwatch.prompts.request import PromptKeys, PromptRequest, make_request
+from mjwatch.prompts.source_text import MAX_BYTES, decode, kind_of, one_prompt, prompt_lines
 from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -33,9 +30,9 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
 
-__all__ = ["MAX_BYTES", "NOTHING_AROUND", "PromptFile", "looks_incomplete", "read_prompt_file"]
+__all__ = ["MAX_BYTES", "PromptFile", "looks_incomplete", "read_prompt_file"]
 
-NOTHING_AROUND = References()
+_NO_REFERENCES = References()
 
 
 def read_prompt_file(
@@ -43,56 +40,53 @@ def read_prompt_file(
     name: str,
     *,
     max_jobs: int = 100,
-    around: References = NOTHING_AROUND,
+    references: References = _NO_REFERENCES,
     zone: tzinfo | None = None,
 ) -> PromptFile:
-    """Read the bytes of a prompt file; its ``name`` says the format, ``around`` what it refers to.
+    """Return what the bytes of a prompt file hold; its ``name`` says the format.
 
-    ``max_jobs``: the most that it may make, follow-ups counted. ``zone``: the time zone of a ``not_before``
-    that names none; None is this machine's. Raises PromptFileError, and nothing else, with the place in the
-    file where there is one, and with what to do.
+    ``references`` is what the file refers to. ``max_jobs``: the most jobs that it may make, with follow-ups.
+    ``zone``: the time zone of a ``not_before`` that names none; None is the zone of this machine. Raises
+    PromptFileError, and nothing else, with the position in the file if there is one, and with what to do.
     """
-    for path, why in around.unreadable.items():
+    for path, why in references.unreadable.items():
         raise PromptFileError(
-            f"{path}, which counts for this file, can't be used: {why}", "mend it, or remove it"
+            f"{path}, which applies to this file, can't be used: {why}", "fix it, or remove it"
         )
-    wishes = _wishes(data, name, max_jobs, around, zone)
-    if not wishes:
-        raise PromptFileError(
-            "the file holds no prompt", "write what Midjourney shall draw, one prompt a line"
-        )
-    check_pictures((image for wish in wishes for image in wish.images), around)
-    return unfold(wishes, around.wildcards, max_jobs)
+    requests = _requests(data, name, max_jobs, references, zone)
+    if not requests:
+        raise PromptFileError("the file holds no prompt", "write one prompt per line")
+    images = [image for request in requests for image in request.images]
+    if images:
+        check_pictures(images, references)
+    return compose_file(requests, references.wildcards, max_jobs)
 
 
-def _wishes(
-    data: bytes, name: str, max_jobs: int, around: References, zone: tzinfo | None
+def _requests(
+    data: bytes, name: str, max_jobs: int, references: References, zone: tzinfo | None
 ) -> list[PromptRequest]:
     kind = kind_of(name)
     if kind == "":
-        raise PromptFileError(f"{name} is no prompt file", "prompt files end in .txt, .list.txt or .toml")
+        raise PromptFileError(f"{name} is not a prompt file", "prompt files end in .txt, .list.txt or .toml")
     text = decode(data)
     if kind == ".json":
         return [read_manifest(text)]
-    folder = read_defaults(around.defaults)
+    folder = tomlfile.read_defaults(references.defaults) if references.defaults else PromptKeys()
     if kind == ".toml":
-        return tomlfile.read_wishes(tomlfile.parse(text), folder, max_jobs, zone)
+        return tomlfile.read_requests(tomlfile.parse(text), folder, max_jobs, zone)
     if kind == ".list.txt":
         lines = prompt_lines(text)
-        JobCount(max_jobs).foresee(len(lines))
-        return [_wish(f"line {number}", line, folder) for number, line in lines]
-    return [_wish("", one_prompt(text, name), folder)]
-
-
-def _wish(where: str, text: str, folder: PromptKeys) -> PromptRequest:
-    return wish_for(where, text, None, PromptKeys(), PromptKeys(), folder)
+        JobCount(max_jobs).check_more(len(lines))
+        return [make_request(f"line {number}", line, folder) for number, line in lines]
+    return [make_request("", one_prompt(text, name), folder)]
 
 
 def looks_incomplete(data: bytes, name: str) -> bool:
-    """Whether this may be a file that is still being written.
+    """Return whether this may be a file that is still being written.
 
-    So it looks if it is empty, does not end with a line break, is cut within a character, or is TOML that
-    does not parse. It may be complete all the same: whoever asks waits longer, then takes it as it is.
+    The file looks so if it is empty, does not end with a line break, is cut within a character, or is TOML
+    that does not parse. It may be complete all the same: the caller waits longer, then takes the file as it
+    is.
     """
     try:
         text = decode(data)
@@ -110,8 +104,8 @@ class ReferencedNames:
     """The local pictures and the wildcards that a file names, each once, in order.
 
     ``images`` are relative to the prompt file, with slashes, and never lead out of its folder: a name that
-    would is left out, and refused when the file is read. ``wildcards`` are names alone, of word
-    characters and hyphens: ``colour`` is looked for as ``_wildcards/colour.txt``, in the prompt file's folder
+    would is left out here, and refused when the file is read. ``wildcards`` are only names, of word
+    characters and hyphens: ``colour`` is searched as ``_wildcards/colour.txt``, in the prompt file's folder
     first and then in each folder above it up to the inbox.
     """
 
@@ -119,44 +113,46 @@ class ReferencedNames:
     wildcards: tuple[str, ...] = ()
 
 
-_NOTHING = References()
+def referenced_names(data: bytes, name: str, references: References = _NO_REFERENCES) -> ReferencedNames:
+    """Return all that must be searched before ``read_prompt_file`` can read these bytes. Never raises.
 
-
-def wants(data: bytes, name: str, around: References = _NOTHING) -> ReferencedNames:
-    """All that must be looked for before ``read_prompt_file`` can read these bytes.
-
-    Wildcards and ``_defaults.toml`` may name further wildcards. So whoever asks puts the defaults into
-    ``around``, looks for what is wanted, puts in what was found, and asks again, until nothing is wanted that
-    was not looked for. What can't be read wants nothing; why, the reading tells.
+    Wildcards and ``_defaults.toml`` may name further wildcards. So the caller puts the defaults into
+    ``references``, searches what is returned, adds what was found, and asks again, until nothing new is
+    returned. A file that can't be read refers to nothing; ``read_prompt_file`` says why.
     """
     kind = kind_of(name)
-    table = _table(data) if kind == ".toml" else {}
-    texts = _lines(data) if kind in (".txt", ".list.txt") else list(_texts(table))
-    texts += [text for _, content in around.defaults for text in _texts(_table(content))]
-    texts += [line for content in around.wildcards.values() for line in _lines(content)]
-    names = dict.fromkeys(found for text in texts for found in wildcards_in(text))
-    return ReferencedNames(
-        images=tuple(islice(dict.fromkeys(_local_pictures(table)), pictures.MAX_PICTURES)),
-        wildcards=tuple(islice(names, MAX_WILDCARDS)),
-    )
+    table: dict[str, Any] = {}
+    texts: list[str] = []
+    if kind == ".toml":
+        table = _table(data)
+        texts += _texts(table)
+    elif kind in (".txt", ".list.txt") and b"__" in data.replace(b"\0", b""):  # UTF-16 has a zero in between
+        texts += _lines(data)
+    for _, content in references.defaults:
+        texts += _texts(_table(content))
+    for content in references.wildcards.values():
+        texts += _lines(content)
+    names = dict.fromkeys(found for text in texts for found in wildcards_in(text)) if texts else {}
+    images = dict.fromkeys(_local_pictures(table)) if table else {}
+    return ReferencedNames(tuple(islice(images, MAX_PICTURES)), tuple(islice(names, MAX_WILDCARDS)))
 
 
 def _local_pictures(table: dict[str, Any]) -> Iterator[str]:
-    """The ``images`` of the file and of its jobs that are local and may be looked for."""
-    for one in _tables(table):
-        for image in _strings(one.get("images")):
-            if pictures.is_local(image):
+    """Yield the local ``images`` of the file and of its jobs that may be searched."""
+    for job in _tables(table):
+        for image in _strings(job.get("images")):
+            if is_local(image):
                 try:
-                    yield pictures.check_name(image)
+                    yield check_name(image)
                 except PromptFileError:
                     continue
 
 
 def _texts(table: dict[str, Any]) -> Iterator[str]:
-    """The texts of the file and of its jobs in which wildcards are expanded."""
-    for one in _tables(table):
-        yield from _strings([one.get("prompt"), one.get("prompts")])
-        parameters = one.get("parameters")
+    """Yield the texts of the file and of its jobs in which wildcards are expanded."""
+    for job in _tables(table):
+        yield from _strings([job.get("prompt"), job.get("prompts")])
+        parameters = job.get("parameters")
         if isinstance(parameters, dict):
             yield from _strings(list(parameters.values()))
 
@@ -168,9 +164,9 @@ def _tables(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """A text, or every text in a list, and in a list in that."""
-    for one in value if isinstance(value, list) else [value]:
-        for inner in one if isinstance(one, list) else [one]:
+    """Yield a text, or every text in a list and in the lists in it."""
+    for item in value if isinstance(value, list) else [value]:
+        for inner in item if isinstance(item, list) else [item]:
             if isinstance(inner, str):
                 yield inner
 
@@ -193,42 +189,43 @@ _JOB = re.compile(r"[a-z0-9]{8}")
 
 
 def read_manifest(text: str) -> PromptRequest:
-    """What a manifest asks for; its ``action``, where it has one, is done to its own ``job``.
+    """Return what a manifest asks for; its ``action``, if it has one, is done to its own ``job``.
 
-    Believed are only ``job``, ``prompt.submitted``, ``parameters``, ``command`` and ``action``: whatever else
-    it says may be forged, paths above all. Raises PromptFileError.
+    Only ``job``, ``prompt.submitted``, ``parameters``, ``command`` and ``action`` are used: everything else
+    in it may be forged, paths above all. Raises PromptFileError.
     """
-    manifest = _read(text)
+    manifest = _json_object(text)
     if manifest.get("schema") != MANIFEST_SCHEMA:
         raise PromptFileError(
-            f"this is no manifest of mjwatch ({MANIFEST_SCHEMA})",
-            "of JSON only the manifest.json of an outbox folder is taken; prompts go into .txt or .toml",
+            f"this is not a manifest of mjwatch ({MANIFEST_SCHEMA})",
+            "the only JSON file that is read is the manifest.json of an outbox folder; use .txt or .toml",
         )
     action = manifest.get("action")
-    return _again(manifest) if action is None else _follow_up(manifest, action)
+    return _same_prompt(manifest) if action is None else _follow_up(manifest, action)
 
 
 def _follow_up(manifest: dict[str, Any], action: object) -> PromptRequest:
     job = manifest.get("job")
     if not isinstance(action, str) or not isinstance(job, str) or not _JOB.fullmatch(job):
         raise PromptFileError(
-            f"the manifest wants action {shown(action)} of job {shown(job)}",
-            'it must be a follow-up such as "U1", and the id of a job',
+            f"the manifest asks for action {shown(action)} of job {shown(job)}",
+            'action must be a follow-up such as "U1", and job the id of a job',
         )
     return PromptRequest("", "", action=canonical(action), parent=job)
 
 
-def _again(manifest: dict[str, Any]) -> PromptRequest:
+def _same_prompt(manifest: dict[str, Any]) -> PromptRequest:
     prompt, command = manifest.get("prompt"), manifest.get("command")
     text = prompt.get("submitted") if isinstance(prompt, dict) else None
     if not isinstance(text, str) or not isinstance(command, str):
         raise PromptFileError(
-            "the manifest has no prompt.submitted or no command", "take it from the outbox again, unchanged"
+            "the manifest has no prompt.submitted or no command", "copy it from the outbox again, unchanged"
         )
-    if command not in COMMANDS:
+    commands = file_commands()
+    if command not in commands:
         raise PromptFileError(
-            f"the manifest has command {shown(command)}{did_you_mean(command, COMMANDS)}",
-            "commands are " + ", ".join(COMMANDS),
+            f"the manifest has command {shown(command)}{did_you_mean(command, commands)}",
+            "commands are " + ", ".join(commands),
         )
     if command == "blend" or (command == "describe" and not text):
         raise PromptFileError(
@@ -240,8 +237,8 @@ def _again(manifest: dict[str, Any]) -> PromptRequest:
     return PromptRequest("", text, command=command, parameters=read, finished=True)
 
 
-def _read(text: str) -> dict[str, Any]:
-    """The JSON object that this is, or an empty one."""
+def _json_object(text: str) -> dict[str, Any]:
+    """Return the JSON object in this text, or an empty one."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

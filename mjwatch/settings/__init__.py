@@ -1,1 +1,1 @@
-"""Settings and secrets: sections, validators, and where each key is found. config.py joins them."""
+"""Settings and secrets: the sections, the validators, and the sources of the keys. config.py joins them."""

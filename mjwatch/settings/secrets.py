@@ -1,4 +1,4 @@
-"""The secrets: token, guild id and channel id, from systemd credentials, key files or the environment."""
+"""The keys: token, guild id and channel id, from systemd credentials, key files or the environment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ADDRESS_FORM = "https://discord.com/channels/<guild or @me>/<channel>"
 
 
 class Secret:
-    """A text that never shows itself: every way to print it gives stars; ``reveal()`` gives the text."""
+    """A text that is never shown: every way to print it gives stars; ``reveal()`` returns the text."""
 
     __slots__ = ("_text",)
 
@@ -38,7 +38,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself, for the one header or payload that needs it."""
+        """Return the text, for the header or payload that needs it."""
         return self._text
 
     def __repr__(self) -> str:
@@ -56,7 +56,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Who speaks and where. ``guild_id`` is None in the direct messages with the bot."""
+    """The account and its channel. ``guild_id`` is None in the direct messages with the bot."""
 
     token: Secret
     guild_id: str | None
@@ -65,7 +65,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where one key may come from, in this order: credential names, file names, environment variable."""
+    """The sources of a key, in this order: credential names, file names, environment variable."""
 
     credentials: tuple[str, ...]
     files: tuple[str, ...]
@@ -81,9 +81,9 @@ _SOURCES = {"token": _TOKEN_SOURCE, "guild_id": _GUILD_SOURCE, "channel_id": _CH
 
 
 def read_keys(folder: Path, environ: Mapping[str, str] = os.environ) -> Keys:
-    """Read all keys; each from the first place that has it and is not empty.
+    """Read all keys, each from the first source that has it and is not empty.
 
-    Raises ConfigError with one line for each key that is missing or not usable.
+    Raise ConfigError with one line for each key that is missing or not usable.
     """
     problems: list[ConfigError] = []
 
@@ -106,26 +106,27 @@ def read_keys(folder: Path, environ: Mapping[str, str] = os.environ) -> Keys:
 
 
 def origins(folder: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Where each key comes from: a path or a variable's name, "" where there is none. Raises ConfigError."""
+    """Return the origin of each key: a path or a variable's name, "" if there is none. Raise ConfigError."""
     found = {name: _first(source, folder, environ) for name, source in _SOURCES.items()}
-    return {name: where if text else "" for name, (text, where) in found.items()}
+    return {name: origin if text else "" for name, (text, origin) in found.items()}
 
 
 def parse_channel_address(text: str) -> tuple[str | None, str]:
-    """Guild id (None in direct messages) and channel id out of a channel's address, as a browser shows it.
+    """Return guild id (None in direct messages) and channel id from a channel's address in the browser.
 
-    A message's link will do too. Raises ConfigError if it is no address of a Discord channel.
+    A message's link works too. Raise ConfigError if the text is not the address of a Discord channel.
     """
     address = text.strip()
     host, path = _split(address)
     if not _DISCORD_HOST.fullmatch(host) or len(path) not in (3, 4) or path[0] != "channels":
         raise ConfigError(
-            f"{address[:100]!r} is not the address of a Discord channel", f"paste it whole: {_ADDRESS_FORM}"
+            f"{address[:100]!r} is not the address of a Discord channel",
+            f"paste the whole address: {_ADDRESS_FORM}",
         )
     guild, channel = path[1], path[2]
     if not is_snowflake(channel) or not (guild == DIRECT_MESSAGES or is_snowflake(guild)):
         raise ConfigError(
-            f"the ids in {address[:100]!r} are not numbers", f"paste the address whole: {_ADDRESS_FORM}"
+            f"the ids in {address[:100]!r} are not numbers", f"paste the whole address: {_ADDRESS_FORM}"
         )
     return (None if guild == DIRECT_MESSAGES else guild), channel
 
@@ -138,52 +139,52 @@ def _split(address: str) -> tuple[str, list[str]]:
         return "", []
 
 
-def check_token(text: str, where: str) -> str:
-    """The token, stripped of blanks and quotes around it. Raises ConfigError if no header could carry it."""
+def check_token(text: str, origin: str) -> str:
+    """Return the token without surrounding blanks and quotes. Raise ConfigError if no header can carry it."""
     token = text.strip().strip("\"'")
     if not _TOKEN.fullmatch(token):
         raise ConfigError(
-            f"the token in {where} holds blanks, line breaks or letters that no token has",
-            "the token must stand there alone, on one line",
+            f"the token in {origin} contains blanks, line breaks or letters that no token has",
+            "the token must be alone there, on one line",
         )
     return token
 
 
 def _read_token(folder: Path, environ: Mapping[str, str]) -> str:
-    text, where = _first(_TOKEN_SOURCE, folder, environ)
+    text, origin = _first(_TOKEN_SOURCE, folder, environ)
     if not text:
         raise ConfigError(
-            f"there is no Discord token: {where} is missing or empty",
-            f"`mjwatch keys set token` asks for it; by hand: the token alone in it, and `chmod 600 {where}`",
+            f"there is no Discord token: {origin} is missing or empty",
+            f"run `mjwatch keys set token`; or write only the token into the file, and `chmod 600 {origin}`",
         )
-    return check_token(text, where)
+    return check_token(text, origin)
 
 
 def _read_guild(folder: Path, environ: Mapping[str, str]) -> str | None:
-    text, where = _first(_GUILD_SOURCE, folder, environ)
+    text, origin = _first(_GUILD_SOURCE, folder, environ)
     if not text or text == DIRECT_MESSAGES or is_snowflake(text):
         return text or None
     raise ConfigError(
-        f"the guild id in {where} is not a number",
-        f"it is the first number in the channel's address, {_ADDRESS_FORM}; leave it out for direct messages",
+        f"the guild id in {origin} is not a number",
+        f"it is the first number in the channel's address, {_ADDRESS_FORM}; direct messages need none",
     )
 
 
 def _read_channel(folder: Path, environ: Mapping[str, str]) -> str:
-    text, where = _first(_CHANNEL_SOURCE, folder, environ)
+    text, origin = _first(_CHANNEL_SOURCE, folder, environ)
     if not text:
         raise ConfigError(
-            f"there is no channel id: {where} is missing or empty",
-            f"`mjwatch keys set channel` takes its address from the browser: {_ADDRESS_FORM}",
+            f"there is no channel id: {origin} is missing or empty",
+            f"run `mjwatch keys set channel` with the channel's address from the browser: {_ADDRESS_FORM}",
         )
     if not is_snowflake(text):
         try:
             parse_channel_address(text)
         except ConfigError as error:
-            # What stands there is not repeated: it may be the token, pasted into the wrong file.
+            # The content is not shown: it may be the token, pasted into the wrong file.
             raise ConfigError(
-                f"{where} holds neither a channel id nor a channel's address",
-                f"put the address from the browser there, whole: {_ADDRESS_FORM}",
+                f"{origin} contains neither a channel id nor a channel's address",
+                f"put the whole address from the browser there: {_ADDRESS_FORM}",
             ) from error
     return text
 
@@ -191,16 +192,16 @@ def _read_channel(folder: Path, environ: Mapping[str, str]) -> str:
 def _contradiction(folder: Path, guild: str | None, address_guild: str | None) -> ConfigError:
     return ConfigError(
         f"the guild id is {guild}, but the channel's address names {address_guild or DIRECT_MESSAGES}",
-        f"one of them is wrong; {folder / GUILD_FILE} may be left out",
+        f"one of them is wrong; you can remove {folder / GUILD_FILE}",
     )
 
 
 def _first(source: _Source, folder: Path, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The first place's text that is not empty, and that place; "" and the key file if there is none."""
+    """Return the first text that is not empty, and its origin; "" and the key file if there is none."""
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     if credentials:
         for name in source.credentials:
-            # systemd sees to who may read these; their mode bits may show the mask of an access list.
+            # systemd protects these files; their mode bits may show the mask of an access list.
             if text := _read(Path(credentials) / name, private=False):
                 return text, str(Path(credentials) / name)
     for name in source.files:
@@ -212,9 +213,10 @@ def _first(source: _Source, folder: Path, environ: Mapping[str, str]) -> tuple[s
 
 
 def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:
-    """The stripped text of a small file, "" if none. ``private``: refuse one that others may read.
+    """Return the stripped text of a small file, "" if there is none.
 
-    ``may_be_closed``: the keys of a service are root's, who hands them over; the files say nothing to it.
+    ``private`` refuses a file that others may read. ``may_be_closed`` ignores a file that this user may not
+    read: a service's key files belong to root, and systemd passes their content as credentials.
     """
     try:
         with path.open("rb") as file:
@@ -231,8 +233,12 @@ def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:
             f"{path} can be read or changed by others (mode {mode & 0o777:04o})", f"chmod 600 {path}"
         )
     if len(data) > _MAX_BYTES:
-        raise ConfigError(f"{path} is too long to be a key", "it must hold the one value and nothing else")
+        raise ConfigError(
+            f"{path} is too long to be a key", "the file must contain the value and nothing else"
+        )
     try:
         return data.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not text", "it must hold the one value and nothing else") from error
+        raise ConfigError(
+            f"{path} is not text", "the file must contain the value and nothing else"
+        ) from error

@@ -1,4 +1,4 @@
-"""The sections of the configuration: each setting with its default, what it must be, and a line of why."""
+"""The sections of the configuration: each setting with its default, its kind and a line about its use."""
 
 from __future__ import annotations
 
@@ -29,28 +29,30 @@ _DAY = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class InboxSettings:
-    """``[inbox]``: where prompt files are dropped, and when one is taken to be complete. Times in seconds."""
+    """``[inbox]``: where prompt files are dropped, and when they count as complete. Times are in seconds."""
 
-    path: Path = setting(Path("inbox"), folder(), "Prompt files are dropped here; subfolders count too.")
+    path: Path = setting(Path("inbox"), folder(), "Drop prompt files here; subfolders count too.")
     settle: float = setting(
-        2.0, number(0, 3600), "Seconds that a file must have been quiet before it is taken."
+        2.0, number(0, 3600), "Seconds without a change after which mjwatch takes a file."
     )
     settle_incomplete: float = setting(
-        10.0, number(0, 3600), "The same for a file that looks half written (no final newline, broken TOML)."
+        10.0, number(0, 3600), "The same for a file that looks incomplete (no final newline, broken TOML)."
     )
     scan_interval: float = setting(
-        30.0, number(0.1, 3600), "Seconds between full scans; events of the file system only hasten them."
+        30.0,
+        number(0.1, 3600),
+        "Seconds between full scans; file system events only make mjwatch look earlier.",
     )
     after: str = setting(
         "remove",
         choice("remove", "keep"),
-        "What becomes of a prompt file that was taken: removed, or kept and run again when it has changed.",
+        "What happens to a taken prompt file: it is removed, or kept and run again when it changes.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxSettings:
-    """``[outbox]``: where results appear, and as what."""
+    """``[outbox]``: where results appear, and in which form."""
 
     path: Path = setting(
         Path("outbox"), folder(), "Pictures and manifests appear here, one folder for each job."
@@ -58,14 +60,14 @@ class OutboxSettings:
     format: str = setting(
         "auto",
         choice("auto", "png", "webp", "jpeg"),
-        'Format of the four pictures: "auto" loses nothing (png stays png, webp becomes lossless webp).',
+        'Format of the four pictures: "auto" is lossless (png stays png, webp becomes lossless webp).',
     )
     keep_grid: bool = setting(True, flag(), "Keep the grid too, byte for byte as it was downloaded.")
-    embed_prompt: bool = setting(
-        True, flag(), "Write the prompt into the pictures' metadata; false leaves it out of them."
-    )
+    embed_prompt: bool = setting(True, flag(), "Write the prompt into the pictures' metadata.")
     gallery: bool = setting(
-        True, flag(), "Keep a gallery of all jobs beside them: index.html, for a browser, on any machine."
+        True,
+        flag(),
+        "Maintain a gallery of all jobs in the outbox: index.html, for a browser, on any machine.",
     )
 
 
@@ -74,13 +76,15 @@ class StateSettings:
     """``[state]``: what the service must remember."""
 
     path: Path = setting(
-        Path("state"), folder(), "Journal and downloads in work; a local disk. systemd's StateDirectory wins."
+        Path("state"),
+        folder(),
+        "Journal and unfinished downloads, on a local disk. systemd's StateDirectory takes precedence.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class DiscordSettings:
-    """``[discord]``: the addresses of Discord, settable so that a simulator is just another address."""
+    """``[discord]``: the addresses of Discord; the simulator is used by setting its addresses."""
 
     api_url: str = setting(
         "https://discord.com/api/v9", address("http", "https"), "Address of Discord's API."
@@ -89,10 +93,10 @@ class DiscordSettings:
     cdn_hosts: tuple[str, ...] = setting(
         ("cdn.discordapp.com", "media.discordapp.net"),
         hosts(),
-        "Pictures are downloaded from these hosts only; the token is never sent there.",
+        "Pictures are downloaded from these hosts only; the token is never sent to them.",
     )
     allow_hosts: tuple[str, ...] = setting(
-        (), hosts(), "Hosts besides Discord's own and this machine that may be sent the token. Keep it empty."
+        (), hosts(), "Hosts besides Discord's own and this machine that may receive the token. Keep it empty."
     )
     proxy: str = setting(
         "",
@@ -104,7 +108,7 @@ class DiscordSettings:
 
 @dataclass(frozen=True, slots=True)
 class MidjourneySettings:
-    """``[midjourney]``: which application is spoken to."""
+    """``[midjourney]``: the application that gets the commands."""
 
     application_id: str = setting(
         "936929561302675456", discord_id(), "The Midjourney bot's application id (niji: 1022952195194359889)."
@@ -113,59 +117,62 @@ class MidjourneySettings:
 
 @dataclass(frozen=True, slots=True)
 class PaceSettings:
-    """``[pace]``: how fast, and how much. Times in seconds."""
+    """``[pace]``: how fast, and how much. Times are in seconds."""
 
     max_in_flight: int = setting(
         3,
         whole(1, 15),
-        "Jobs that may run at once; your plan has a limit too (Basic and Standard 3, Pro 12).",
+        "Jobs that may run at the same time; your plan has a limit too (Basic and Standard 3, Pro 12).",
     )
-    delay: float = setting(4.0, number(0, 3600), "Seconds between two submissions, at least.")
-    jitter: float = setting(4.0, number(0, 3600), "Up to so many seconds more, by chance.")
+    delay: float = setting(4.0, number(0, 3600), "Least seconds between two submissions.")
+    jitter: float = setting(4.0, number(0, 3600), "Up to so many random seconds are added to the delay.")
     max_per_day: int = setting(
-        200, whole(0, 1_000_000), "Submissions in any 24 hours; the rest waits. 0 means no cap."
+        200, whole(0, 1_000_000), "Most submissions in any 24 hours; the others wait. 0 means no limit."
     )
     min_fast_hours: float = setting(
         0.0,
         number(0, 10_000),
-        "Pause when fewer fast hours are left; /info is asked now and then for it. 0 never asks.",
+        "Pause when fewer fast hours are left; mjwatch sends /info from time to time. 0 turns it off.",
     )
     max_jobs_per_file: int = setting(
         100,
         whole(1, 100_000),
-        "A prompt file that would become more jobs than this, follow-ups counted, is rejected.",
+        "A prompt file with more jobs than this, including follow-ups, is rejected.",
     )
     start_timeout: float = setting(
         900.0,
         number(1, 7 * _DAY),
-        "Seconds after which a submitted job that shows no sign of life is looked up.",
+        "Seconds without any sign of a submitted job, after which mjwatch looks for it in the channel.",
     )
     silence_timeout: float = setting(
-        3600.0, number(1, 7 * _DAY), "The same for a job that had begun and then fell silent."
+        3600.0, number(1, 7 * _DAY), "The same for a job that had started and then showed no progress."
     )
     quiet_time: float = setting(
         60.0,
         number(5, 3600),
-        "Seconds that Discord must say nothing of a POST whose fate is unknown, before it is sent again.",
+        "Seconds without any trace of a POST with unknown outcome, before it is sent again.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class NotifySettings:
-    """``[notify]``: who is told when a job has ended or a person is needed."""
+    """``[notify]``: notifications when a job has ended or a person is needed."""
 
     exec: tuple[str, ...] = setting(
         (),
         program(),
-        "A program to run, with its arguments; no shell. What it is told: docs/how-to/notifications.md.",
+        "A program to run, with its arguments, without a shell. See docs/how-to/notifications.md.",
     )
     webhook: str = setting(
-        "", webhook(), "An address to POST the same to, as JSON; https, or http on this machine.", shown=False
+        "",
+        webhook(),
+        "An address that gets the same as JSON by POST; https, or http on this machine.",
+        shown=False,
     )
     on: tuple[str, ...] = setting(
         ("done", "failed", "needs_person"),
         some_of("done", "failed", "needs_person"),
-        "What is told: pictures are there; a job has failed; nothing goes on without a person.",
+        "When to notify: pictures are ready; a job has failed; mjwatch waits for a person.",
     )
 
 
@@ -174,7 +181,9 @@ class KeysSettings:
     """``[keys]``: where the secrets are."""
 
     path: Path = setting(
-        Path("keys"), folder(), "Token, guild id and channel id, one a file; see the README in that folder."
+        Path("keys"),
+        folder(),
+        "Token, guild id and channel id, one file each; see the README in that folder.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a value in the configuration file must be: kinds of settings, read from TOML and written back."""
+"""The kinds of settings: what a value in the configuration must be, how it is read and written as TOML."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class ValueKind:
-    """What is wanted, in words, and the function that takes a TOML value or raises ValueError.
+    """A description of the valid values, and the function that reads a TOML value or raises ValueError.
 
-    ``secret``: the value may be one, so that no error shows it.
+    ``secret`` says that the value may be a secret, so no error shows it.
     """
 
     wanted: str
@@ -37,12 +37,12 @@ class ValueKind:
 
 
 def setting(default: T, kind: ValueKind, why: str, *, shown: bool = True) -> T:
-    """A dataclass field that is a setting; ``why`` is its line in the example file."""
+    """Return a dataclass field for a setting; ``why`` is its line in the example file."""
     return field(default=default, metadata={"kind": kind, "why": why}, repr=shown)
 
 
 def number(low: float, high: float) -> ValueKind:
-    """A number from ``low`` to ``high``, whole or not; becomes a float."""
+    """Return the kind of a number from ``low`` to ``high``, which becomes a float."""
 
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
@@ -53,7 +53,7 @@ def number(low: float, high: float) -> ValueKind:
 
 
 def whole(low: int, high: int) -> ValueKind:
-    """A whole number from ``low`` to ``high``."""
+    """Return the kind of a whole number from ``low`` to ``high``."""
 
     def read(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -64,7 +64,7 @@ def whole(low: int, high: int) -> ValueKind:
 
 
 def flag() -> ValueKind:
-    """True or false."""
+    """Return the kind of true or false."""
 
     def read(value: object) -> bool:
         if not isinstance(value, bool):
@@ -75,7 +75,7 @@ def flag() -> ValueKind:
 
 
 def choice(*words: str) -> ValueKind:
-    """One word out of a few."""
+    """Return the kind of one of several words."""
 
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in words:
@@ -86,7 +86,7 @@ def choice(*words: str) -> ValueKind:
 
 
 def folder() -> ValueKind:
-    """A folder's path as it is written; whoever knows the file's place makes it absolute."""
+    """Return the kind of a folder's path, not yet absolute; config.py resolves it."""
 
     def read(value: object) -> Path:
         text = _text(value)
@@ -98,7 +98,10 @@ def folder() -> ValueKind:
 
 
 def address(*schemes: str, optional: bool = False) -> ValueKind:
-    """A URL with a host and one of these schemes, without a slash at its end; "" too where optional."""
+    """Return the kind of a URL with a host and one of these schemes; "" is valid too if it is optional.
+
+    A slash at the end is removed.
+    """
 
     def read(value: object) -> str:
         text = _text(value).rstrip("/")
@@ -113,7 +116,10 @@ def address(*schemes: str, optional: bool = False) -> ValueKind:
 
 
 def webhook() -> ValueKind:
-    """An address to send news to, or "": https, or http on this machine; such addresses often hold a key."""
+    """Return the kind of an address for notifications, or "": https, or http on this machine.
+
+    Such addresses often contain a key.
+    """
 
     def read(value: object) -> str:
         text = _text(value)
@@ -131,7 +137,7 @@ def webhook() -> ValueKind:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is 127.0.0.0/8, ::1 or localhost."""
+    """Return whether a host is 127.0.0.0/8, ::1 or localhost."""
     if host == "localhost":
         return True
     try:
@@ -141,7 +147,7 @@ def is_this_machine(host: str) -> bool:
 
 
 def program() -> ValueKind:
-    """A program and its arguments, each a text of its own; an empty list is none."""
+    """Return the kind of a program and its arguments, as separate texts; an empty list means none."""
 
     def read(value: object) -> tuple[str, ...]:
         if not isinstance(value, list) or any(not isinstance(item, str) or "\0" in item for item in value):
@@ -154,7 +160,7 @@ def program() -> ValueKind:
 
 
 def some_of(*words: str) -> ValueKind:
-    """Any of a few words, as a list."""
+    """Return the kind of a list with any of these words."""
 
     def read(value: object) -> tuple[str, ...]:
         if not isinstance(value, list) or any(item not in words for item in value):
@@ -165,7 +171,7 @@ def some_of(*words: str) -> ValueKind:
 
 
 def hosts() -> ValueKind:
-    """A list of hosts in lower case, each ``host`` or ``host:port``, without scheme and path."""
+    """Return the kind of a list of hosts, each ``host`` or ``host:port``, without scheme and path."""
 
     def read(value: object) -> tuple[str, ...]:
         if not isinstance(value, list):
@@ -179,7 +185,7 @@ def hosts() -> ValueKind:
 
 
 def discord_id() -> ValueKind:
-    """A snowflake, in quotes or as a bare number; becomes a string."""
+    """Return the kind of a snowflake, in quotes or as a plain number; it becomes a string."""
 
     def read(value: object) -> str:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
@@ -191,53 +197,53 @@ def discord_id() -> ValueKind:
 
 
 def is_snowflake(text: str) -> bool:
-    """Whether this can be a Discord id: plain digits that fit in 64 bits, not 0."""
+    """Return whether this can be a Discord id: plain digits that fit in 64 bits, not 0."""
     return text.isascii() and text.isdigit() and len(text) <= 20 and 0 < int(text) < 1 << 64
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """TOML to a table. Raises ValueError with the line and column, and what is wrong there."""
+    """Return TOML as a table. Raise ValueError with line, column and what is wrong there."""
     try:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise ValueError("it is nested too deeply") from error
     except ValueError as error:  # a number of thousands of digits
         raise ValueError("a number in it is too long") from error
 
 
-def read_table(cls: type[T], table: Mapping[str, object]) -> tuple[T, list[str]]:
-    """``kind`` made out of the table's known keys, and a line for each value that is not usable."""
+def read_table(kind: type[T], table: Mapping[str, object]) -> tuple[T, list[str]]:
+    """Return a section with the table's known keys, and a line for each value that is not valid."""
     values: dict[str, Any] = {}
     problems = []
-    for key, kind in kinds(cls).items():
+    for key, value_kind in kinds(kind).items():
         if key in table:
             try:
-                values[key] = kind.read(table[key])
+                values[key] = value_kind.read(table[key])
             except ValueError:
-                value = "not usable" if kind.secret else shown(table[key])
-                problems.append(f"{key} is {value}, but must be {kind.wanted}")
-    return cls(**values), problems
+                value = "not usable" if value_kind.secret else shown(table[key])
+                problems.append(f"{key} is {value}, but must be {value_kind.wanted}")
+    return kind(**values), problems
 
 
-def kinds(cls: type) -> dict[str, ValueKind]:
-    """The settings of a section, by key."""
-    return {f.name: f.metadata["kind"] for f in fields(cls)}
+def kinds(section: type) -> dict[str, ValueKind]:
+    """Return the kinds of a section's settings, by key."""
+    return {entry.name: entry.metadata["kind"] for entry in fields(section)}
 
 
-def render_table(name: str, cls: type, values: Mapping[str, object]) -> str:
-    """A section as TOML, each key under its reason; one not in ``values`` is a comment with its default."""
+def render_table(name: str, section: type, values: Mapping[str, object]) -> str:
+    """Return a section as TOML with comments; a key without a value is a comment with its default."""
     lines = [f"[{name}]"]
-    for f in fields(cls):
-        lines.append(f"# {f.metadata['why']}")
-        mark, value = ("", values[f.name]) if f.name in values else ("#", f.default)
-        lines.append(f"{mark}{f.name} = {toml_value(value)}")
+    for entry in fields(section):
+        lines.append(f"# {entry.metadata['why']}")
+        mark, value = ("", values[entry.name]) if entry.name in values else ("#", entry.default)
+        lines.append(f"{mark}{entry.name} = {toml_value(value)}")
     return "\n".join(lines) + "\n"
 
 
 def toml_value(value: object) -> str:
-    """A setting's value as TOML."""
+    """Return a setting's value as TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -250,7 +256,7 @@ def toml_value(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A value from the file, for an error: short, escaped, and without what stands before an @ in a URL."""
+    """Return a value for an error message: short, escaped, and without the part before an @ in a URL."""
     if isinstance(value, dict):
         return "a table"
     text = _USERINFO.sub("//…@", json.dumps(value, ensure_ascii=False, default=str))
@@ -258,7 +264,7 @@ def shown(value: object) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean …?)`` for a misspelt name, or nothing where no known one is close."""
+    """Return `` (did you mean …?)`` for a misspelt name, or "" if no known name is close."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 

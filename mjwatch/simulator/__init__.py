@@ -1,4 +1,4 @@
-"""A pretend Discord with a pretend Midjourney, as a program of its own.
+"""A simulated Discord with a simulated Midjourney, as a separate program.
 
-It imports discord.protocol and nothing else of mjwatch, so that it cannot share a misreading.
+It imports only discord.protocol of mjwatch, so that it can't share a misunderstanding with it.
 """

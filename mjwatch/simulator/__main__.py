@@ -1,4 +1,4 @@
-"""`python -m mjwatch.simulator`: the simulator as a program of its own."""
+"""`python -m mjwatch.simulator`: the simulator's command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mjwatch.simulator.server import run_simulator
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and run; the exit code."""
+    """Parse the command line, run the simulator and return the exit code."""
     return run_simulator(SimulatorOptions(**vars(_parser().parse_args(arguments))))
 
 
@@ -19,11 +19,11 @@ def _parser() -> argparse.ArgumentParser:
     defaults = SimulatorOptions()
     parser = argparse.ArgumentParser(
         prog="python -m mjwatch.simulator",
-        description="A pretend Discord with a pretend Midjourney on one loopback port.",
+        description="A simulated Discord with a simulated Midjourney on one loopback port.",
     )
     add = parser.add_argument
-    add("--port", type=int, default=defaults.port, help="0 (the default): any free one")
-    add("--bind", help="listen on this address in place of 127.0.0.1")
+    add("--port", type=int, default=defaults.port, help="0 (the default) chooses any free port")
+    add("--bind", help="listen on this address instead of 127.0.0.1")
     add("--seconds-per-job", type=float, default=defaults.seconds_per_job, help="default: %(default)s")
     add(
         "--grid",
@@ -35,33 +35,38 @@ def _parser() -> argparse.ArgumentParser:
         "--profile",
         choices=PROFILE_NAMES,
         default=defaults.profile,
-        help="which year's messages (default: 2026)",
+        help="the year of the messages' form (default: 2026)",
     )
-    add("--delete", choices=DELETE_ORDERS, help="when the progress message goes, relative to the final")
-    add("--format", choices=PICTURE_FORMATS, help="of the finished grids")
+    add("--delete", choices=DELETE_ORDERS, help="when the progress message is deleted, relative to the final")
+    add("--format", choices=PICTURE_FORMATS, help="format of the finished grids")
     add(
         "--workspace",
         type=Path,
-        help="make this folder, with config, keys, inbox and outbox for this simulator",
+        help="create this folder, with config, keys, inbox and outbox for this simulator",
     )
     add(
         "--scenario",
         type=Path,
-        help="a JSON list of faults, armed at the start or `after` some seconds",
+        help="a JSON list of faults, which are armed at the start or `after` some seconds",
     )
-    add("--seed", type=int, help="fixes the job lengths and orders drawn at random")
-    add("--fast-hours", type=float, help="fast hours that the account has left (default: a new month's)")
-    add("--max-running", type=int, default=defaults.max_running, help="jobs at once (default: %(default)s)")
-    add("--max-queued", type=int, default=defaults.max_queued, help="jobs that wait (default: %(default)s)")
+    add("--seed", type=int, help="makes random job lengths and orders reproducible")
     add(
-        "--heartbeat-interval", type=float, default=defaults.heartbeat_interval, help="seconds, told in HELLO"
+        "--fast-hours", type=float, help="remaining fast hours of the account (default: those of a new month)"
     )
+    add(
+        "--max-running",
+        type=int,
+        default=defaults.max_running,
+        help="jobs that run at the same time (default: %(default)s)",
+    )
+    add("--max-queued", type=int, default=defaults.max_queued, help="jobs that wait (default: %(default)s)")
+    add("--heartbeat-interval", type=float, default=defaults.heartbeat_interval, help="seconds in HELLO")
     add("--url-lifetime", type=float, help="seconds until a signed address expires (default: the profile's)")
     add(
         "--no-history",
         dest="read_history",
         action="store_false",
-        help="message lists are empty, as without the right",
+        help="message lists are empty, as without the right to read the history",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""Puts the pretend Discord together: one web application with REST, gateway, CDN and control."""
+"""The composition of the simulated Discord: one web application with REST, gateway, CDN and control."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ if TYPE_CHECKING:
 
 
 class AppPart(Protocol):
-    """Something with addresses."""
+    """A part of the application that has routes."""
 
     def routes(self) -> list[web.RouteDef]:
-        """The addresses and their handlers."""
+        """Return the routes and their handlers."""
 
 
 BODY_MAX = 32 * 1024 * 1024
 
 
-class PretendDiscord:
-    """Every part of the simulator, wired."""
+class SimulatedDiscord:
+    """All parts of the simulator, connected with each other."""
 
     def __init__(self, options: SimulatorOptions) -> None:
         profile = profile_for(options)
-        mint = SnowflakeGenerator()
-        self.faults, self.witness, self.sessions = FaultRegistry(), Recorder(), Sessions()
+        snowflakes = SnowflakeGenerator()
+        self.faults, self.recorder, self.sessions = FaultRegistry(), Recorder(), Sessions()
         self._history, self._pictures, self._signer = History(), ImageStore(), Signer(profile.url_lifetime)
-        index = RegisteredCommands(mint)
-        self._handshake = Handshake(self.sessions, self.faults, self.witness, options.heartbeat_interval)
-        uploads = UploadEndpoints(self._pictures, self._signer, mint, self.faults, self.witness)
-        studio = BotContext(
+        index = RegisteredCommands(snowflakes)
+        self._handshake = Handshake(self.sessions, self.faults, self.recorder, options.heartbeat_interval)
+        uploads = UploadEndpoints(self._pictures, self._signer, snowflakes, self.faults, self.recorder)
+        context = BotContext(
             profile=profile,
-            forms=MessageForms(profile, mint),
+            forms=MessageForms(profile, snowflakes),
             delivery=MessageDelivery(self._history, self.sessions, self._signer),
             pictures=self._pictures,
             links=LinkResolver(self._signer, self._pictures),
@@ -67,38 +67,38 @@ class PretendDiscord:
             grid=options.grid,
         )
         modals = OpenModals()
-        self._bot = MidjourneyBot(studio, self.sessions, self._history, self.witness, modals, options)
+        self._bot = MidjourneyBot(context, self.sessions, self._history, self.recorder, modals, options)
         checks = InteractionChecks(index, self._history, uploads, modals)
         self._rest = RestApi(
             index, self._history, self._signer, self.faults, read_history=options.read_history
         )
-        self._control = Control(self.witness, self.faults, self.sessions, index, self._bot, self._history)
+        self._control = Control(self.recorder, self.faults, self.sessions, index, self._bot, self._history)
         self._parts: list[AppPart] = [
             self._rest,
-            InteractionPost(self._bot, checks, self.faults, self.witness),
-            Cdn(self._pictures, self._signer, self.faults, self.witness),
+            InteractionPost(self._bot, checks, self.faults, self.recorder),
+            Cdn(self._pictures, self._signer, self.faults, self.recorder),
             uploads,
             UserMessages(
-                studio.forms,
-                studio.delivery,
+                context.forms,
+                context.delivery,
                 self._history,
                 uploads,
                 self._pictures,
                 self._signer,
-                self.witness,
+                self.recorder,
             ),
             Reactions(self._history, self.sessions, self._bot),
             self._control,
         ]
 
     def listens_on(self, host: str) -> None:
-        """Say under which `address:port` everything is reached."""
+        """Set the `address:port` at which everything can be reached."""
         self._signer.base_url = f"http://{host}"
         self._rest.gateway_url = f"ws://{host}"
         self._handshake.resume_url = f"ws://{host}/resume"
 
     def play(self, scenario: Scenario) -> None:
-        """Arm what a scenario asks for, each part in its time. Raises FaultError."""
+        """Arm the faults of a scenario, each at its time. Raise FaultError."""
         for delay, fault in scenario.parts:
             if delay:
                 asyncio.get_running_loop().call_later(delay, self._control.apply, fault)
@@ -106,9 +106,9 @@ class PretendDiscord:
                 self._control.apply(fault)
 
     def web_application(self) -> web.Application:
-        """The application that serves it."""
+        """Return the web application."""
         app = web.Application(
-            middlewares=[leak_watch(self.witness), discord_errors, rest_faults(self.faults)],
+            middlewares=[leak_watch(self.recorder), discord_errors, rest_faults(self.faults)],
             client_max_size=BODY_MAX,
         )
         for part in self._parts:

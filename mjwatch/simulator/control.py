@@ -1,8 +1,6 @@
-"""The control address, /_sim: what happened, what shall go wrong, and a fresh start.
+"""The control address /_sim, which shows what happened, arms faults and resets; and scenario files.
 
-A scenario file: faults that are armed at the start, or some seconds later.
-
-Gateway messages that mean nothing to a client, and known ones in shapes that it may not expect.
+A scenario file lists faults that are armed at the start, or some seconds later.
 """
 
 from __future__ import annotations
@@ -35,24 +33,24 @@ if TYPE_CHECKING:
 
 
 _GOES_ON = frozenset({"stale_version", "gateway_cut"})
-"""Faults that act at once and, with a count, on later occasions too."""
+"""Faults that act at once and, with a count, also on later occasions."""
 _ENDS_SESSION = frozenset({4003, 4004, 4006, 4007, 4009})
-"""Close codes after which a client must begin anew (discord-api-docs, gateway close event codes)."""
+"""Close codes after which a client must begin a new session (discord-api-docs, gateway close event codes)."""
 
 
 class Control:
-    """Handlers for tests and people; reached over loopback only, and by no web page."""
+    """The handlers for tests and people; only loopback may use them, and no web page."""
 
     def __init__(
         self,
-        witness: Recorder,
+        recorder: Recorder,
         faults: FaultRegistry,
         sessions: Sessions,
         index: RegisteredCommands,
         bot: MidjourneyBot,
         history: History,
     ) -> None:
-        self._witness = witness
+        self._recorder = recorder
         self._faults = faults
         self._sessions = sessions
         self._bot = bot
@@ -72,7 +70,7 @@ class Control:
         }
 
     def routes(self) -> list[web.RouteDef]:
-        """The addresses below /_sim."""
+        """Return the routes below /_sim."""
         return [
             web.get("/_sim/state", self.state),
             web.get("/_sim/faults", self.show_faults),
@@ -81,12 +79,12 @@ class Control:
         ]
 
     async def state(self, request: web.Request) -> web.Response:
-        """What has been posted and executed, and counts."""
+        """Answer with everything that was posted and executed, and with counts."""
         _check_caller(request)
-        return json_answer({**self._witness.body(), "account": self._bot.account.settings()})
+        return json_answer({**self._recorder.body(), "account": self._bot.account.settings()})
 
     async def show_faults(self, request: web.Request) -> web.Response:
-        """Every fault with a line of description, and those that are armed."""
+        """Answer with every fault and its description, and with the armed faults."""
         _check_caller(request)
         return json_answer(self._faults.body())
 
@@ -100,9 +98,11 @@ class Control:
             return json_answer({"error": reason}, 400)
         return json_answer(self._faults.body())
 
-    def apply(self, asked: object) -> None:
-        """Arm what is asked for, an object or a list; some faults act at once. Raises FaultError."""
-        for fault in [self._faults.arm(one) for one in (asked if isinstance(asked, list) else [asked])]:
+    def apply(self, requested: object) -> None:
+        """Arm the requested fault or list of faults; some act at once. Raise FaultError."""
+        for fault in [
+            self._faults.arm(item) for item in (requested if isinstance(requested, list) else [requested])
+        ]:
             self._act(fault)
 
     async def reset(self, request: web.Request) -> web.Response:
@@ -110,9 +110,9 @@ class Control:
         _check_caller(request)
         self._bot.reset()
         self._faults.clear()
-        self._witness.clear()
+        self._recorder.clear()
         self._history.clear()
-        return json_answer(self._witness.body())
+        return json_answer(self._recorder.body())
 
     def _act(self, fault: ArmedFault) -> None:
         act = self._at_once.get(fault.name)
@@ -168,15 +168,15 @@ def _check_caller(request: web.Request) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What to arm when: (seconds after the start, fault)."""
+    """Faults and when to arm them: (seconds after the start, fault)."""
 
     parts: tuple[tuple[float, object], ...]
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Read a JSON list of faults, each as it would be posted, with `after` in seconds beside.
+    """Read a JSON list of faults, each as it would be posted, with an optional `after` in seconds.
 
-    Raises OSError if the file can't be read, FaultError if it is not understood.
+    Raise OSError if the file can't be read, FaultError if it is not understood.
     """
     try:
         parts = json.loads(path.read_text(encoding="utf-8"))

@@ -1,7 +1,4 @@
-"""What a person can choose about the simulator, as one frozen value.
-
-Makes a folder in which a client can be tried out against this simulator.
-"""
+"""The simulator's options, and the workspace: a folder for trying a client with the simulator."""
 
 from __future__ import annotations
 
@@ -29,29 +26,29 @@ PICTURE_FORMATS: tuple[PictureFormat, ...] = ("png", "webp")
 
 @dataclass(frozen=True, slots=True)
 class SimulatorOptions:
-    """Every knob of the simulator with its default; None means "as the profile has it"."""
+    """All options of the simulator with their defaults; None means the profile's value."""
 
     port: int = 0
-    """0 takes the port of the workspace's config if that is free, else any free one."""
+    """0 takes the port of the workspace's config if it is free, or else any free port."""
     bind: str | None = None
-    """The address to listen on; None is 127.0.0.1. Anything else must be asked for."""
+    """The address to listen on; None is 127.0.0.1. Any other must be given."""
     seconds_per_job: float = 8.0
-    """The middle of a job's random length; everything the bot does is paced by it."""
+    """The mean of a job's random length; all other pauses of the bot scale with it."""
     grid: int = 2048
     """The edge of a square grid in pixels; other aspect ratios scale with it."""
     profile: ProfileName = "2026"
     delete: DeleteOrder | None = None
-    """When the progress message goes: before the final, after it, or never."""
+    """When the progress message is deleted: before the final, after it, or never."""
     format: PictureFormat | None = None
     workspace: Path | None = None
     seed: int | None = None
-    """Fixes the lengths and orders that are drawn at random; job uuids stay unique."""
+    """Makes random job lengths and orders reproducible; job uuids stay unique."""
     fast_hours: float | None = None
-    """Fast hours that the account has left; None is a new month of a plan."""
+    """The account's remaining fast hours; None is a new month of a plan."""
     max_running: int = 12
     max_queued: int = 10
     heartbeat_interval: float = 41.25
-    """Seconds, told to the client in HELLO."""
+    """Seconds, sent to the client in HELLO."""
     url_lifetime: float | None = None
     """Seconds until a signed CDN address expires."""
     scenario: Path | None = None
@@ -61,7 +58,7 @@ class SimulatorOptions:
 
 
 _CONFIG = """\
-# Made by the simulator: everything here points at it. The token in keys/ opens nothing else.
+# Made by the simulator: all addresses are the simulator's. The token in keys/ is valid nowhere else.
 [inbox]
 path = "inbox"
 settle = 0.5
@@ -94,7 +91,7 @@ _KEYS = {"authToken.key": USER_TOKEN, "API_guild_id.key": GUILD_ID, "API_channel
 
 
 def make_workspace(folder: Path, host: str) -> None:
-    """Make what is missing, pointed at ``host`` (`127.0.0.1:PORT`). Only config.toml is ever rewritten."""
+    """Create the workspace's missing files for ``host`` (`127.0.0.1:PORT`); only config.toml is rewritten."""
     for name in ("inbox", "outbox", "state"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     keys = folder / "keys"
@@ -107,7 +104,7 @@ def make_workspace(folder: Path, host: str) -> None:
 
 
 def configured_port(folder: Path) -> int | None:
-    """The port that the workspace's config.toml names; None if there is none to be read."""
+    """Return the port in the workspace's config.toml; None if it can't be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
         url: str = config["discord"]["api_url"]

@@ -1,6 +1,6 @@
-"""What really happened, for tests and people: every POST, every command that ran, and counts.
+"""A record of what really happened: every POST, every executed command, counts, and leaks of the token.
 
-Watches for the account's token where it has no business: anywhere but at the API and the gateway.
+A leak is the account's token anywhere but at the API and the gateway.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Outcome = Literal["running", "done", "refused", "queued", "cancelled", "modal", 
 
 @dataclass(slots=True)
 class ExecutedInteraction:
-    """A command, a press or a modal that ran."""
+    """A command, a press or a modal that was executed."""
 
     nonce: str | int | None
     type: int
@@ -44,7 +44,7 @@ class ExecutedInteraction:
 
     @classmethod
     def of(cls, interaction: Interaction) -> ExecutedInteraction:
-        """The record of an interaction that is about to run."""
+        """Return the record of an interaction before its execution."""
         return cls(
             nonce=interaction.nonce,
             type=interaction.kind,
@@ -56,36 +56,36 @@ class ExecutedInteraction:
         )
 
     def body(self) -> Json:
-        """The record as /_sim/state shows it."""
+        """Return the record as /_sim/state shows it."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(slots=True)
 class Rendering:
-    """A job that began to be made, and was paid for."""
+    """A job that was started and paid for."""
 
     job_uuid: str
     nonce: str | int | None
-    """Of the interaction that asked for it; one interaction may ask for many."""
+    """The nonce of its interaction; one interaction may start several jobs."""
     prompt: str
     custom_id: str | None
     fast_hours: float
-    """What it cost."""
+    """The job's cost."""
     at: float = field(default_factory=time.time)
 
     def body(self) -> Json:
-        """The record as /_sim/state shows it."""
+        """Return the record as /_sim/state shows it."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Recorder:
-    """The log behind /_sim/state."""
+    """The record behind /_sim/state."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete the whole record."""
         self.interactions: list[ExecutedInteraction] = []
         self.renderings: list[Rendering] = []
         self.posts: list[Json] = []
@@ -98,16 +98,16 @@ class Recorder:
         self.token_leaks = 0
 
     def posted(self, nonce: object, status: int | None) -> None:
-        """Note the answer to a POST /interactions; None means a reset connection."""
+        """Record the answer to a POST /interactions; None means a reset connection."""
         self.posts.append({"nonce": nonce, "status": status, "at": time.time()})
 
-    def said(self, nonce: object, message_id: str, content: str, files: list[str]) -> None:
-        """Note a message that the person posted."""
+    def message_posted(self, nonce: object, message_id: str, content: str, files: list[str]) -> None:
+        """Record a message that the person posted."""
         message = {"nonce": nonce, "message_id": message_id, "content": content, "files": files}
         self.messages.append({**message, "at": time.time()})
 
     def body(self) -> Json:
-        """All of it as JSON."""
+        """Return the whole record as JSON."""
         return {
             "interactions": [executed.body() for executed in self.interactions],
             "renderings": [rendering.body() for rendering in self.renderings],
@@ -125,13 +125,13 @@ class Recorder:
 _TOKENS = (USER_TOKEN, NEW_USER_TOKEN)
 
 
-def leak_watch(witness: Recorder) -> Middleware:
-    """The middleware that counts a token in an address, and any login outside the API."""
+def leak_watch(recorder: Recorder) -> Middleware:
+    """Return the middleware that counts tokens in addresses, and logins outside the API."""
 
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
         if _leaks(request):
-            witness.token_leaks += 1
+            recorder.token_leaks += 1
         return await handler(request)
 
     return watch
@@ -142,5 +142,5 @@ def _leaks(request: web.Request) -> bool:
         return True
     if request.path.startswith("/api/"):
         return False
-    told = " ".join(request.headers.values())
-    return "Authorization" in request.headers or any(token in told for token in _TOKENS)
+    headers = " ".join(request.headers.values())
+    return "Authorization" in request.headers or any(token in headers for token in _TOKENS)

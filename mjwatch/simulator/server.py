@@ -1,4 +1,4 @@
-"""The simulator's door: checks the address, listens, says so, and ends cleanly when asked to."""
+"""The simulator's server: listens, prints the address, and stops cleanly on a signal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MISSING = "the simulator needs aiohttp: pip install 'mjwatch[demo]'"
 
 
 def run_simulator(options: SimulatorOptions) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. Writes `listening on ADDRESS:PORT` when it is ready."""
+    """Run until SIGTERM or SIGINT and return the exit code; print `listening on ADDRESS:PORT` when ready."""
     if importlib.util.find_spec("aiohttp") is None:
         print(MISSING, file=sys.stderr)  # noqa: T201
         return 1
@@ -37,18 +37,18 @@ def run_simulator(options: SimulatorOptions) -> int:
 
 @contextlib.asynccontextmanager
 async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
-    """Run the simulator within this event loop; gives its `address:port`. Raises OSError, FaultError."""
-    # aiohttp is an optional dependency: nothing that imports it may be imported with this module.
+    """Run the simulator within this event loop and give its `address:port`. Raise OSError or FaultError."""
+    # aiohttp is an optional dependency, so modules that import it are imported only here.
     from aiohttp import web
 
-    from mjwatch.simulator.application import PretendDiscord
+    from mjwatch.simulator.application import SimulatedDiscord
     from mjwatch.simulator.control import read_scenario
 
     scenario = read_scenario(options.scenario) if options.scenario is not None else None
     listener = _listener(options)
     address, port = listener.getsockname()[:2]
     host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    discord = PretendDiscord(options)
+    discord = SimulatedDiscord(options)
     discord.listens_on(host)
     runner = web.AppRunner(discord.web_application(), access_log=None, shutdown_timeout=1.0)
     try:

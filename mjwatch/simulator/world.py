@@ -1,7 +1,4 @@
-"""Who and what lives in the pretend Discord: invented ids, names and tokens that never change.
-
-Ids that grow strictly, and the times that are written in them.
-"""
+"""The world of the simulated Discord: invented ids, names and tokens that never change; snowflakes."""
 
 from __future__ import annotations
 
@@ -27,9 +24,9 @@ Json = dict[str, Any]
 USER_TOKEN = "SIMULATED.not-a-real-token.for-loopback-only"
 """The person's token; it opens nothing but this simulator."""
 NEW_USER_TOKEN = "SIMULATED.a-newer-token.for-loopback-only"
-"""What READY may tell the client to use from now on; the older one goes on working."""
+"""A token that READY may announce as the new one; the older one continues to work."""
 BOT_TOKEN = "MTExMTAwMDAwMDAwMDAwMDAwNw.simulated.bot-token"
-"""Of an ordinary bot that sits in the same guild, for bot libraries; hikari wants the id in base64 first."""
+"""The token of an ordinary bot in the same guild, for bot libraries; hikari needs the id in base64 first."""
 
 USER_ID = "1111000000000000001"
 GUILD_ID = "1111000000000000002"
@@ -61,7 +58,7 @@ CHANNELS: dict[str, SimulatedChannel] = {
 
 
 def account_of(authorization: str | None) -> str | None:
-    """The id of the account that an Authorization header or a gateway token names; None if nobody's."""
+    """Return the account's id for an Authorization header or a gateway token; None if it is unknown."""
     if authorization in (USER_TOKEN, NEW_USER_TOKEN):
         return USER_ID
     if authorization in (BOT_TOKEN, f"Bot {BOT_TOKEN}"):
@@ -70,7 +67,7 @@ def account_of(authorization: str | None) -> str | None:
 
 
 def user() -> Json:
-    """The person, as seen by others."""
+    """Return the person, as seen by others."""
     return {
         "id": USER_ID,
         "username": USERNAME,
@@ -89,18 +86,18 @@ def user() -> Json:
 
 
 def username(user_id: str) -> str:
-    """The name of the person or the stranger."""
+    """Return the name of the person or the stranger."""
     name: str = (user() if user_id == USER_ID else stranger())["username"]
     return name
 
 
 def stranger() -> Json:
-    """Another member of the guild, who also uses Midjourney."""
+    """Return another member of the guild, who also uses Midjourney."""
     return {**user(), "id": STRANGER_ID, "username": "bob.simulated", "global_name": "Bob"}
 
 
 def own_user() -> Json:
-    """The person, as seen by the person: `GET /users/@me` and READY."""
+    """Return the person, as seen by the person: `GET /users/@me` and READY."""
     return {
         **user(),
         "bio": "",
@@ -120,7 +117,7 @@ def own_user() -> Json:
 
 
 def midjourney() -> Json:
-    """The Midjourney bot as an author."""
+    """Return the Midjourney bot as an author."""
     return {
         "id": BOT_ID,
         "username": "Midjourney Bot",
@@ -140,17 +137,17 @@ def midjourney() -> Json:
 
 
 def niji() -> Json:
-    """The niji・journey bot as an author."""
+    """Return the niji・journey bot as an author."""
     return {**midjourney(), "id": NIJI_ID, "username": "niji・journey Bot", "discriminator": "4373"}
 
 
 def bot(application_id: str) -> Json:
-    """The author of an application's messages: its bot has the application's id."""
+    """Return the author of an application's messages: its bot has the application's id."""
     return niji() if application_id == NIJI_ID else midjourney()
 
 
 def listener() -> Json:
-    """The ordinary bot, with what a bot library wants to know of itself."""
+    """Return the ordinary bot, with the fields that a bot library needs."""
     return {
         "id": LISTENER_ID,
         "username": "Listener",
@@ -170,7 +167,7 @@ def listener() -> Json:
 
 
 def member(user_id: str) -> Json:
-    """A guild member without its `user` object."""
+    """Return a guild member without its `user` object."""
     return {
         "user_id": user_id,
         "avatar": None,
@@ -188,7 +185,7 @@ def member(user_id: str) -> Json:
 
 
 def text_channel() -> Json:
-    """The guild's channel."""
+    """Return the guild's channel."""
     return {
         "id": CHANNEL_ID,
         "type": 0,
@@ -206,13 +203,13 @@ def text_channel() -> Json:
 
 
 def dm_channel(*, with_recipients: bool) -> Json:
-    """The direct messages with Midjourney; sessions that deduplicate users get ids in place of objects."""
+    """Return the direct messages with Midjourney; sessions that deduplicate users get ids of users."""
     people: Json = {"recipients": [midjourney()]} if with_recipients else {"recipient_ids": [BOT_ID]}
     return {"id": DM_CHANNEL_ID, "type": 1, "flags": 0, "last_message_id": None, "is_spam": False, **people}
 
 
 def guild_properties() -> Json:
-    """What a guild is, without who and what is in it."""
+    """Return the guild's own fields, without its members and channels."""
     return {
         "id": GUILD_ID,
         "name": GUILD_NAME,
@@ -253,7 +250,7 @@ def guild_properties() -> Json:
 
 
 def everyone_role() -> Json:
-    """The guild's only role."""
+    """Return the guild's only role."""
     return {
         "id": GUILD_ID,
         "name": "@everyone",
@@ -271,24 +268,24 @@ def everyone_role() -> Json:
 
 
 class SnowflakeGenerator:
-    """Makes snowflakes of the current time, each greater than the one before."""
+    """Generates snowflakes of the current time, each greater than the one before."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._last = 0
 
     def next(self) -> str:
-        """A new id."""
+        """Return a new id."""
         now = (int(self._clock() * 1000) - DISCORD_EPOCH_MS) << 22
         self._last = max(now, self._last + 1)
         return str(self._last)
 
 
 def timestamp_of(snowflake: str) -> str:
-    """The time in an id as Discord writes it in messages, e.g. `2026-06-06T18:15:49.650000+00:00`."""
+    """Return the time in an id as Discord writes it in messages, e.g. `2026-06-06T18:15:49.650000+00:00`."""
     return iso_time(snowflake_ms(snowflake) / 1000)
 
 
 def iso_time(unix: float) -> str:
-    """A unix time in Discord's form, in UTC, always with six digits after the point."""
+    """Return a unix time in Discord's form, in UTC, always with six digits after the point."""
     return datetime.fromtimestamp(unix, UTC).isoformat(timespec="microseconds")

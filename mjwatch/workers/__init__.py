@@ -1,1 +1,1 @@
-"""Threads that carry out effects: send, collect results, notify. What came of an effect is an event."""
+"""Threads that carry out effects: send, collect results, notify. The outcome of an effect is an event."""

@@ -1,4 +1,4 @@
-"""Tells a program and a web address what happened, in a thread of its own, so that nobody waits for it."""
+"""Notifications to a program and a web address, in a thread of their own, so that no job waits."""
 
 from __future__ import annotations
 
@@ -33,27 +33,28 @@ if TYPE_CHECKING:
 log = logging.getLogger("mjwatch.hooks")
 
 MOST_WAITING = 100
-"""News that wait for a slow hook; the oldest is dropped for one more."""
+"""Notifications that wait for a slow hook; a new one replaces the oldest."""
 
 PROGRAM_LIMIT = 60.0
-"""Seconds after which a program is killed, with all that it has started."""
+"""Seconds after which a program is killed, with all processes that it has started."""
 
 PAUSES = (1.0, 5.0, 20.0)
-"""Seconds between two tries to reach the web address."""
+"""Seconds between the attempts to reach the web address."""
 
-SLICE = 0.5
-"""Seconds within which the end of mjwatch ends a program."""
+STOP_INTERVAL = 0.5
+"""Seconds within which a running program ends when mjwatch ends."""
 
 _NOT_PASSED_ON = frozenset(
     {"MJWATCH_TOKEN", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
 )
-"""Ways to the token, and to systemd's ear: a program that is told something needs neither."""
+"""Variables that lead to the token or to systemd's socket; a notified program needs neither."""
 
 _SHOWN = 200
+"""Characters of a program's error message in the log."""
 
 
 class Notifier:
-    """One thread, "hooks", that tells one piece of news after the other. Nothing that fails here is fatal."""
+    """The thread "hooks", which delivers one notification after the other. No failure here is fatal."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Notifier:
         program_limit: float = PROGRAM_LIMIT,
         pauses: tuple[float, ...] = PAUSES,
     ) -> None:
-        """``proxy`` as for Discord. ``program_limit`` and ``pauses`` in seconds."""
+        """``proxy`` is as for Discord; ``program_limit`` and ``pauses`` are in seconds."""
         self._settings = settings
         self._outbox = outbox
         self._environ = {key: value for key, value in environ.items() if key not in _NOT_PASSED_ON}
@@ -75,71 +76,73 @@ class Notifier:
         self._waiting: queue.Queue[SendNotification | None] = queue.Queue(MOST_WAITING)
         self._unreachable = False
         self._stopping = threading.Event()
-        self._complaints, self._drops = LogOnce(time.monotonic), LogOnce(time.monotonic)
+        self._failures, self._drops = LogOnce(time.monotonic), LogOnce(time.monotonic)
         self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, news: SendNotification) -> None:
-        """Have it told, if it is to be told at all; from any thread, and returns at once."""
-        told = bool(self._settings.exec or self._settings.webhook)
-        if told and news.news in self._settings.on:
-            self._put(news)
+    def put(self, notification: SendNotification) -> None:
+        """Queue a notification, if it is enabled, and return at once; any thread may call it."""
+        has_hook = bool(self._settings.exec or self._settings.webhook)
+        if has_hook and notification.news in self._settings.on:
+            self._put(notification)
 
     def stop(self, patience: float) -> None:
-        """End the thread after what waits, or after so many seconds; a program that still runs is killed."""
+        """End the thread after the waiting notifications, or after ``patience`` seconds; kill a program."""
         self._put(None)
         self._thread.join(patience)
         self._stopping.set()
-        self._thread.join(2 * SLICE)
+        self._thread.join(2 * STOP_INTERVAL)
         self._transport.close()
 
-    def _put(self, news: SendNotification | None) -> None:
+    def _put(self, notification: SendNotification | None) -> None:
         while True:
             try:
-                self._waiting.put_nowait(news)
+                self._waiting.put_nowait(notification)
             except queue.Full:
                 with contextlib.suppress(queue.Empty):
                     self._waiting.get_nowait()
-                words = f"the hooks are too slow: of more than {MOST_WAITING} pieces of news the oldest go"
-                if self._drops.is_due(words):
-                    log.warning("%s", words)
+                message = (
+                    f"the hooks are too slow: more than {MOST_WAITING} notifications; dropping the oldest"
+                )
+                if self._drops.is_due(message):
+                    log.warning("%s", message)
             else:
                 return
 
     def _run(self) -> None:
-        while (news := self._waiting.get()) is not None and not self._stopping.is_set():
+        while (notification := self._waiting.get()) is not None and not self._stopping.is_set():
             try:
-                self._tell(news)
-            except Exception:  # a thread's top: news that trips us must not keep back what comes after it
-                log.exception("a hook could not be run in an unforeseen way")
+                self._deliver(notification)
+            except Exception:  # the top of a thread: one failure must not keep back later notifications
+                log.exception("a hook failed with an unexpected error")
 
-    def _tell(self, news: SendNotification) -> None:
+    def _deliver(self, notification: SendNotification) -> None:
         errors = []
         if self._settings.exec:
-            errors += _error_of(lambda: self._run_program(news))
+            errors += _error_of(lambda: self._run_program(notification))
         if self._settings.webhook:
-            errors += _error_of(lambda: self._post(news))
-        for words in errors:
-            if self._complaints.is_due(words):
-                log.warning("%s", words)
+            errors += _error_of(lambda: self._post(notification))
+        for error in errors:
+            if self._failures.is_due(error):
+                log.warning("%s", error)
         if not errors:
-            self._complaints.over()
+            self._failures.reset()
 
     # ---- the program
 
-    def _run_program(self, news: SendNotification) -> None:
+    def _run_program(self, notification: SendNotification) -> None:
         name = self._settings.exec[0]
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as stderr:
             try:
                 process = subprocess.Popen(
                     self._settings.exec,
-                    env=self._environ | _environment(news, self._outbox),
+                    env=self._environ | _environment(notification, self._outbox),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=said,
+                    stderr=stderr,
                     start_new_session=True,
                 )
             except OSError as error:
@@ -149,24 +152,24 @@ class Notifier:
             if code is None:
                 raise HookError(f"the hook {name} was stopped after {self._limit:.0f} s")
             if code != 0:
-                raise HookError(f"the hook {name} ended with code {code}{_last_line(said)}")
+                raise HookError(f"the hook {name} ended with code {code}{_last_line(stderr)}")
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
-        """Its exit code; None where it took too long or mjwatch ends, and was killed."""
+        """Return the exit code; None if the program was killed, at the time limit or mjwatch's end."""
         end = time.monotonic() + self._limit
         while not self._stopping.is_set() and (left := end - time.monotonic()) > 0:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(min(left, SLICE))
+                return process.wait(min(left, STOP_INTERVAL))
         _kill(process)
         return None
 
     # ---- the web address
 
-    def _post(self, news: SendNotification) -> None:
-        """Try it a few times where another try may help; once only after all of that was in vain."""
+    def _post(self, notification: SendNotification) -> None:
+        """Try a few times if that may help; after a series of failures only once for each notification."""
         for pause in (*(() if self._unreachable else self._pauses), None):
             try:
-                self._post_once(news)
+                self._post_once(notification)
             except _TryAgainError as error:
                 if pause is None or self._stopping.wait(pause):
                     self._unreachable = True
@@ -175,9 +178,9 @@ class Notifier:
                 self._unreachable = False
                 return
 
-    def _post_once(self, news: SendNotification) -> None:
+    def _post_once(self, notification: SendNotification) -> None:
         host = host_of(self._settings.webhook)
-        body = json.dumps(payload(news)).encode()
+        body = json.dumps(payload(notification)).encode()
         headers = {"Content-Type": "application/json"}
         try:
             response = self._transport.send("POST", self._settings.webhook, data=body, headers=headers)
@@ -190,27 +193,27 @@ class Notifier:
 
 
 class _TryAgainError(HookError):
-    """It did not work now, but may soon."""
+    """The request failed, but may succeed soon."""
 
 
-def payload(news: SendNotification) -> dict[str, Any]:
-    """What the web address gets, as JSON. ``folder`` is relative to the outbox; ``at`` as in the manifest."""
-    job = news.job
+def payload(notification: SendNotification) -> dict[str, Any]:
+    """Return the JSON for the web address: ``folder`` relative to the outbox, ``at`` as in the manifest."""
+    job = notification.job
     return {
-        "event": str(news.news),
+        "event": str(notification.news),
         "job": job.id if job else None,
         "state": str(job.state) if job else None,
         "prompt": job.prompt.text if job else None,
         "folder": job.folder if job else None,
-        "reason": news.reason or None,
-        "at": iso(news.at),
+        "reason": notification.reason or None,
+        "at": iso(notification.at),
         "version": __version__,
     }
 
 
-def _environment(news: SendNotification, outbox: Path) -> dict[str, str]:
-    """What a program gets; empty where it does not apply. The folder is absolute."""
-    facts = payload(news)
+def _environment(notification: SendNotification, outbox: Path) -> dict[str, str]:
+    """Return a program's variables; one that does not apply is empty. The folder is absolute."""
+    facts = payload(notification)
     folder = str(outbox.absolute() / facts["folder"]) if facts["folder"] else ""
     return {
         "MJWATCH_EVENT": facts["event"],
@@ -224,16 +227,16 @@ def _environment(news: SendNotification, outbox: Path) -> dict[str, str]:
 
 
 def _plain(text: str) -> str:
-    """Without what an environment can't hold: NUL, and halves of surrogate pairs."""
+    """Return the text without what an environment can't contain: NUL, and halves of surrogate pairs."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _error_of(tell: Callable[[], None]) -> list[str]:
+def _error_of(deliver: Callable[[], None]) -> list[str]:
     try:
-        tell()
+        deliver()
     except HookError as error:
         return [str(error)]
-    except OSError as error:  # no room for what it says
+    except OSError as error:  # no space for its output
         return [f"a hook can't be run: {error.strerror}"]
     return []
 
@@ -242,12 +245,12 @@ def _check_answer(response: Response, host: str) -> None:
     status = response.status_code
     if 200 <= status < 300:
         return
-    words = f"the webhook at {host} answers HTTP {status}"
-    raise _TryAgainError(words) if status == 429 or status >= 500 else HookError(words)
+    message = f"the webhook at {host} answered HTTP {status}"
+    raise _TryAgainError(message) if status == 429 or status >= 500 else HookError(message)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """The program and what it has started, which is of one process group (not on Windows)."""
+    """Kill the program and the processes that it has started, its process group (not on Windows)."""
     with contextlib.suppress(ProcessLookupError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -255,10 +258,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             process.kill()
 
 
-def _last_line(said: IO[bytes]) -> str:
-    """The last thing that a program wrote to standard error, for the log."""
-    size = said.seek(0, os.SEEK_END)
-    said.seek(max(0, size - 4096))
-    lines = said.read().decode("utf-8", "replace").split("\n")
+def _last_line(stderr: IO[bytes]) -> str:
+    """Return the last line that a program wrote to standard error, for the log."""
+    size = stderr.seek(0, os.SEEK_END)
+    stderr.seek(max(0, size - 4096))
+    lines = stderr.read().decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return f": {last[:_SHOWN]}" if last else ""

@@ -1,4 +1,4 @@
-"""Threads between the loop and the shells: one effect in, one event out."""
+"""The threads that carry out the loop's effects: one effect in, one event out."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from mjwatch.workers.sender import STOPPED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mjwatch.model import Job
     from mjwatch.workers.collector import Collector
     from mjwatch.workers.sender import Sender
 
 log = logging.getLogger("mjwatch.workers.pool")
 
 COLLECTORS = 3
-"""Threads that download and publish; each holds a picture at most. Grids are split one after another."""
+"""Threads that download and publish; each has at most one picture. Grids are split one after another."""
 
-BEHIND_THE_POST = 0.005
-"""Seconds that a lone file's removal waits: its prompt goes out first, which has use for every moment."""
+REMOVAL_DELAY = 0.005
+"""Seconds that the removal of a single file waits, so that its prompt is sent first."""
 
 FAULTY_TRIES = 8
-"""Tries at saving a job that meet a fault of our own, before the job is given up (``retry`` goes on)."""
+"""Attempts to save a job that fail because of a bug, before the job fails (``retry`` tries again)."""
 
 LONGEST_EFFECT = 1800.0
-"""Seconds that no effect takes, however slow the wire and the disk: each of their steps has a limit."""
+"""Seconds that no effect takes, however slow network and disk are, because each step has a limit."""
 
 
 class WorkerPool:
-    """Threads that do effects: one "sender", so that one POST is in flight; "remover"; some "collector-n"."""
+    """The threads "sender" (one, so that one POST is in flight), "remover" and "collector-n"."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class WorkerPool:
         subscribe: Callable[[], None],
         probe: Callable[[], None],
         remove_file: Callable[[str, tuple[int, ...]], object],
-        leave_file: Callable[[str, str | None, float], object],
+        defer_file: Callable[[str, str | None, float], object],
         notify: Callable[[ef.SendNotification], None],
     ) -> None:
         self._put = put
@@ -57,16 +58,16 @@ class WorkerPool:
         self._subscribe = subscribe
         self._probe = probe
         self._remove_file = remove_file
-        self._leave_file = leave_file
+        self._defer_file = defer_file
         self._notify = notify
         self._sending: queue.SimpleQueue[ef.Effect | None] = queue.SimpleQueue()
-        # A queue a collector, chosen by the job: its failure's folder and a late result must not overtake.
+        # One queue for each collector, chosen by the job: a job's failure and its late result stay in order.
         self._collecting: list[queue.SimpleQueue[ef.Effect | None]] = [
             queue.SimpleQueue() for _ in range(COLLECTORS)
         ]
-        # Not behind pictures that take their time: while files wait to be removed, others are not taken.
+        # Separate from slow pictures: while files wait to be removed, other files are not taken.
         self._removing: queue.SimpleQueue[ef.Effect | None] = queue.SimpleQueue()
-        self._pulses: list[Liveness] = []
+        self._liveness: list[Liveness] = []
         self._threads = [
             threading.Thread(target=self._run, args=(self._sending,), name="sender", daemon=True),
             threading.Thread(target=self._run, args=(self._removing,), name="remover", daemon=True),
@@ -82,9 +83,9 @@ class WorkerPool:
             thread.start()
 
     def stop(self, patience: float) -> bool:
-        """End the threads after what they do now; False if that takes longer than so many seconds.
+        """End the threads after their current effects. Return False if that takes longer than ``patience``.
 
-        What was not begun is not done: a POST is told as not sent, the rest is handed out by the next start.
+        Waiting effects are dropped: a POST is reported as not sent, and the next start repeats the others.
         """
         self._sender.stop()
         for effects in (self._sending, self._removing, *self._collecting):
@@ -98,14 +99,14 @@ class WorkerPool:
         return not any(thread.is_alive() for thread in self._threads)
 
     def perform(self, effect: ef.Effect) -> None:
-        """Take an effect; returns at once."""
+        """Accept an effect and return at once."""
         match effect:
             case ef.Probe():
-                self._probe()  # not behind a POST that hangs
+                self._probe()  # does not wait behind a POST that hangs
             case ef.SendNotification():
                 self._notify(effect)
             case ef.DeferFile():
-                self._leave_file(effect.path, effect.why, effect.seconds)
+                self._defer_file(effect.path, effect.why, effect.seconds)
             case ef.UploadImages() | ef.Submit() | ef.PressCancel() | ef.ReadHistory() | ef.Subscribe():
                 self._sending.put(effect)
             case ef.FetchResult() | ef.PublishFailure():
@@ -113,19 +114,19 @@ class WorkerPool:
             case ef.RemoveFile():
                 self._removing.put(effect)
             case ef.CreateFollowUps():
-                raise AssertionError("the loop does it itself")
+                raise AssertionError("the loop carries it out itself")
 
     @property
     def healthy(self) -> bool:
-        """Whether all its threads are there, and none is at one effect for longer than that can take."""
+        """Whether all threads run, and none takes longer for its effect than any effect can take."""
         alive = all(thread.is_alive() for thread in self._threads)
-        return alive and not any(pulse.stalled for pulse in self._pulses)
+        return alive and not any(liveness.stalled for liveness in self._liveness)
 
     def _run(self, effects: queue.SimpleQueue[ef.Effect | None]) -> None:
-        pulse = Liveness(LONGEST_EFFECT)
-        self._pulses.append(pulse)
+        liveness = Liveness(LONGEST_EFFECT)
+        self._liveness.append(liveness)
         while (effect := effects.get()) is not None:
-            with pulse:
+            with liveness:
                 event = self._do_safely(effect)
             if event is not None:
                 self._put(event)
@@ -133,27 +134,29 @@ class WorkerPool:
     def _do_safely(self, effect: ef.Effect) -> ev.LoopEvent | None:
         try:
             return self._do(effect)
-        except Exception as error:  # a thread's top: a bug must become an event, not a silent death
-            whose, name = getattr(effect, "job", None), type(effect).__name__
-            if whose is None:
-                log.exception("%s failed in an unforeseen way", name)
+        except Exception as error:  # the top of a thread: a bug must become an event, not a silent end
+            job, name = getattr(effect, "job", None), type(effect).__name__
+            if job is None:
+                log.exception("%s failed with an unexpected error", name)
             else:
-                log.exception("%s %s failed in an unforeseen way", whose.id, name)
-            return _unforeseen(effect, error)
+                log.exception("%s %s failed with an unexpected error", job.id, name, extra={"job": job.id})
+            return _event_of_bug(effect, error)
 
     def _do(self, effect: ef.Effect) -> ev.LoopEvent | None:
         match effect:
-            case ef.Submit() | ef.UploadImages() | ef.PressCancel():
-                event = self._send(effect)
-                return None if event is None else ev.ForJob(effect.job.id, event, effect.job.nonce)
+            case ef.Submit():
+                return _for_job(effect.job, self._sender.submit(effect.job))
+            case ef.UploadImages():
+                return _for_job(effect.job, self._sender.upload(effect.job))
+            case ef.PressCancel():
+                pressed = self._sender.press_cancel(effect)
+                return None if pressed is None else _for_job(effect.job, pressed)
             case ef.FetchResult():
                 return ev.ForJob(effect.job.id, self._collector.collect(effect.job))
             case ef.PublishFailure():
-                return ev.ForJob(effect.job.id, self._collector.answer(effect.job))
+                return ev.ForJob(effect.job.id, self._collector.publish_failure(effect.job))
             case ef.RemoveFile():
-                if self._removing.empty():
-                    time.sleep(BEHIND_THE_POST)
-                self._remove_file(effect.path, effect.identity)
+                self._remove(effect)
                 return None
             case ef.ReadHistory():
                 return self._sender.read_history(effect)
@@ -161,16 +164,17 @@ class WorkerPool:
                 self._subscribe()
                 return None
             case ef.Probe() | ef.SendNotification() | ef.DeferFile() | ef.CreateFollowUps():
-                raise AssertionError("done at once, and by nobody's thread")
+                raise AssertionError("perform carries it out at once")
 
-    def _send(self, effect: ef.Submit | ef.UploadImages | ef.PressCancel) -> ev.JobEvent | None:
-        match effect:
-            case ef.Submit():
-                return self._sender.submit(effect.job)
-            case ef.UploadImages():
-                return self._sender.upload(effect.job)
-            case ef.PressCancel():
-                return self._sender.press_cancel(effect)
+    def _remove(self, effect: ef.RemoveFile) -> None:
+        if self._removing.empty():
+            time.sleep(REMOVAL_DELAY)
+        self._remove_file(effect.path, effect.identity)
+
+
+def _for_job(job: Job, event: ev.JobEvent) -> ev.ForJob:
+    """Return the event of the attempt that ``job.nonce`` names."""
+    return ev.ForJob(job.id, event, job.nonce)
 
 
 def _drained(effects: queue.SimpleQueue[ef.Effect | None]) -> Iterator[ef.Effect | None]:
@@ -181,21 +185,19 @@ def _drained(effects: queue.SimpleQueue[ef.Effect | None]) -> Iterator[ef.Effect
             return
 
 
-def _unforeseen(effect: ef.Effect, error: Exception) -> ev.LoopEvent | None:
-    words = error.message if isinstance(error, MjwatchError) else type(error).__name__
+def _event_of_bug(effect: ef.Effect, error: Exception) -> ev.LoopEvent | None:
+    cause = error.message if isinstance(error, MjwatchError) else type(error).__name__
     match effect:
         case ef.Submit():
-            doubt = ev.OutcomeUnknown(f"a fault in mjwatch while sending: {words}")
-            return ev.ForJob(effect.job.id, doubt, effect.job.nonce)
+            return _for_job(effect.job, ev.OutcomeUnknown(f"a fault in mjwatch while sending: {cause}"))
         case ef.UploadImages():
-            return ev.ForJob(effect.job.id, ev.UploadFailed(f"a fault in mjwatch while uploading: {words}"))
+            return ev.ForJob(effect.job.id, ev.UploadFailed(f"a fault in mjwatch while uploading: {cause}"))
         case ef.PressCancel():
-            failure = ev.CancelPressed(f"a fault in mjwatch: {words}")
-            return ev.ForJob(effect.job.id, failure, effect.job.nonce)
+            return _for_job(effect.job, ev.CancelPressed(f"a fault in mjwatch: {cause}"))
         case ef.FetchResult() | ef.PublishFailure():
             final = isinstance(effect, ef.FetchResult) and effect.job.failed_tries + 1 >= FAULTY_TRIES
-            return ev.ForJob(effect.job.id, ev.SaveFailed(f"a fault in mjwatch while saving: {words}", final))
+            return ev.ForJob(effect.job.id, ev.SaveFailed(f"a fault in mjwatch while saving: {cause}", final))
         case ef.ReadHistory():
-            return ev.HistoryReadFailed(f"a fault in mjwatch: {words}")
+            return ev.HistoryReadFailed(f"a fault in mjwatch: {cause}")
         case _:
             return None

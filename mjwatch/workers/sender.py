@@ -1,4 +1,4 @@
-"""What goes to Discord for a job, and what is read from the channel: one effect in, one event out."""
+"""Requests to Discord for the loop: POSTs, uploads and history; one effect in, one event out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mjwatch.errors import (
     WireError,
 )
 from mjwatch.midjourney.packets import Target
-from mjwatch.midjourney.requests import cancel_packet, order_for
+from mjwatch.midjourney.requests import cancel_packet, request_for
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
@@ -32,55 +32,55 @@ if TYPE_CHECKING:
     from mjwatch.outbox.manifest import OutboxChannel
 
 INDEX_FLOOR = 30.0
-"""Seconds between two readings of the command index; it is large, and Discord limits it."""
+"""Least seconds between two readings of the command index, which is large and rate-limited."""
 
 HISTORY_PAGE = 100
 BEGINNING = "0"
-"""Stands for the newest message of a channel that has none: what is after it is everything."""
+"""Stands for the newest message of an empty channel: every message is after it."""
 
 HISTORY_PAGES = 50
 
-STOPPED = ev.NotSent("mjwatch was stopped before it was sent", retry_after=0.0)
+STOPPED = ev.NotSent("mjwatch was stopped before sending the job", retry_after=0.0)
 
-PRESS_AGAIN = 10.0
-"""Seconds after which a button that stops a job is pressed again, if it could not be."""
+PRESS_RETRY = 10.0
+"""Seconds after which the press of Cancel Job is repeated, if it failed."""
 
 LINKS_KEPT = 1800.0
-"""Seconds for which the link of a posted picture is used for other jobs that name the same picture."""
+"""Seconds for which the link of a posted picture is reused for other jobs with the same picture."""
 
 _AS_FILES = frozenset({"blend", "describe"})
-"""Commands that take uploaded files as options; to all others a picture of one's own is a link."""
+"""Commands that take uploaded files as options; all others take a picture of one's own as a link."""
 
 
 class Sender:
-    """Talks to Discord's API for the loop. Its calls come from one thread, so that one POST is in flight."""
+    """Calls Discord's API for the loop. One thread uses it, so that one POST is in flight."""
 
     def __init__(
         self,
         rest: DiscordREST,
         uploads: AttachmentUploads,
-        place: OutboxChannel,
+        channel: OutboxChannel,
         application_id: str,
         images_of: Callable[[Job], Mapping[str, bytes]],
     ) -> None:
-        """``images_of`` gives the content of a job's local images by name; KeyError for one that is gone."""
+        """``images_of`` returns a job's local images by name, or raises KeyError if one is missing."""
         self._rest = rest
         self._uploads = uploads
-        self._place = place
+        self._channel = channel
         self._application_id = application_id
         self._images_of = images_of
         self._linked: dict[str, UploadedImage] = {}
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Send nothing more."""
+        """Send nothing from now on."""
         self._stopping.set()
 
     def submit(self, job: Job) -> ev.JobEvent:
-        """POST what the job wants, once."""
+        """POST the job's request, once."""
         target = self._target(job, job.session_id or "")
         try:
-            payload = self._payload(order_for(job), target, job.nonce or "")
+            payload = self._payload(request_for(job), target, job.nonce or "")
         except ValueError as error:
             return ev.Refused(Refusal(RefusalClass.USER, None, str(error)), executed=False)
         except AnsweredNoError as error:
@@ -90,29 +90,29 @@ class Sender:
         return STOPPED if self._stopping.is_set() else self._post(payload)
 
     def press_cancel(self, effect: ef.PressCancel) -> ev.CancelPressed | None:
-        """POST the press of the job's Cancel Job, once; None if mjwatch ends: the next start presses it."""
+        """POST the press of the job's Cancel Job, once; None if mjwatch stops, and the next start does it."""
         if self._stopping.is_set():
             return None
         target = self._target(effect.job, effect.session_id)
         match self._post(cancel_packet(effect.job, target, effect.nonce)):
             case ev.NotSent(reason=reason):
-                return ev.CancelPressed(reason, again=PRESS_AGAIN)
+                return ev.CancelPressed(reason, again=PRESS_RETRY)
             case ev.Refused(refusal=refusal):
-                words = refusal.title or refusal.detail
-                return ev.CancelPressed(words, refusal, _press_again_in(refusal))
+                reason = refusal.title or refusal.detail
+                return ev.CancelPressed(reason, refusal, _press_again_in(refusal))
             case _:
-                return ev.CancelPressed()  # whether an unanswered one has arrived will be seen
+                return ev.CancelPressed()  # later events show whether an unanswered press was executed
 
     def _target(self, job: Job, session_id: str) -> Target:
         application = NIJI_APPLICATION_ID if job.prompt.application == "niji" else self._application_id
-        return Target(self._place.channel_id, session_id, application, self._place.guild_id)
+        return Target(self._channel.channel_id, session_id, application, self._channel.guild_id)
 
-    def _payload(self, order: JobRequest, target: Target, nonce: str) -> dict[str, Any]:
+    def _payload(self, request: JobRequest, target: Target, nonce: str) -> dict[str, Any]:
         command = None
-        if order.command is not None:
+        if request.command is not None:
             guild, channel = target.guild_id, target.channel_id
-            command = self._rest.command(order.command, target.application_id, guild, channel)
-        return order.assemble(command, target, nonce)
+            command = self._rest.command(request.command, target.application_id, guild, channel)
+        return request.assemble(command, target, nonce)
 
     def _post(self, payload: dict[str, Any]) -> ev.JobEvent:
         try:
@@ -124,30 +124,32 @@ class Sender:
         except AnsweredNoError as error:
             refusal = error.refusal
             if refusal.kind is RefusalClass.STALE_VERSION and self._rest.forget_commands(INDEX_FLOOR):
-                return ev.NotSent("the command's version was out of date; it is read anew", retry_after=0.0)
+                return ev.NotSent(
+                    "the command's version was out of date; mjwatch reads it again", retry_after=0.0
+                )
             return ev.Refused(refusal, executed=False)
         return ev.Accepted()
 
     def upload(self, job: Job) -> ev.JobEvent:
-        """Bring the job's local images to Discord, as files for a command or as links for a prompt."""
+        """Upload the job's local images, as files for a command or as links for a prompt."""
         if self._stopping.is_set():
             return ev.UploadFailed(STOPPED.reason, retry_after=0.0)
         try:
             images = self._images_of(job)
             if job.prompt.command in _AS_FILES:
-                return ev.Uploaded(tuple(self._uploads.upload(self._place.channel_id, images)))
+                return ev.Uploaded(tuple(self._uploads.upload(self._channel.channel_id, images)))
             return self._links(job, images)
         except KeyError as error:
             missing = f"the image {error.args[0]} is no longer in the journal"
             return ev.UploadFailed(missing, refusal=Refusal(RefusalClass.USER, None, missing))
         except AnsweredNoError as error:
-            return ev.UploadFailed(str(error), refusal=_of_upload(error.refusal))
+            return ev.UploadFailed(str(error), refusal=_upload_refusal(error.refusal))
         except (WireError, JournalError) as error:
             return ev.UploadFailed(str(error))
 
     def _links(self, job: Job, images: Mapping[str, bytes]) -> ev.JobEvent:
-        """A link for each; one that was posted for another job lately is used again."""
-        channel, now = self._place.channel_id, time.time()
+        """Return a link for each image; a recently posted link of the same image is reused."""
+        channel, now = self._channel.channel_id, time.time()
         self._linked = {key: image for key, image in self._linked.items() if 0 <= now - image.at < LINKS_KEPT}
         keys = {name: hashlib.sha256(data).hexdigest() for name, data in images.items()}
         new = {name: data for name, data in images.items() if keys[name] not in self._linked}
@@ -161,11 +163,11 @@ class Sender:
         return ev.Uploaded(tuple(replace(self._linked[keys[name]], filename=name) for name in images))
 
     def read_history(self, effect: ef.ReadHistory) -> ev.HistoryRead | ev.HistoryReadFailed:
-        """The messages after an id, and how those that were asked for stand now."""
-        channel = self._place.channel_id
+        """Read the messages after an id, and the current state of some messages."""
+        channel = self._channel.channel_id
         try:
             if effect.after is None:
-                return self._first_look(channel)
+                return self._first_reading(channel)
             reread = {start: self._rest.message(channel, start) for start in effect.reread}
             messages, complete = self._pages(effect.after)
         except AnsweredNoError as error:
@@ -175,18 +177,18 @@ class Sender:
         newest = str(messages[-1]["id"]) if messages else None
         return ev.HistoryRead(tuple(messages), newest, reread, complete)
 
-    def _first_look(self, channel: str) -> ev.HistoryRead:
-        """Where the channel stands, and what is at work in it: what began by hand must not pass for ours."""
+    def _first_reading(self, channel: str) -> ev.HistoryRead:
+        """Read the newest messages, so that jobs that were started by hand are not taken for ours."""
         newest = self._rest.channel(channel).get("last_message_id")
         if not isinstance(newest, str):
             return ev.HistoryRead((), BEGINNING)
         return ev.HistoryRead(tuple(self._rest.history(channel)), newest)
 
     def _pages(self, after: str) -> tuple[list[dict[str, Any]], bool]:
-        """The messages after this id, up to so many pages; whether that is all."""
+        """Return the messages after this id, up to ``HISTORY_PAGES``, and whether these are all."""
         messages: list[dict[str, Any]] = []
         for _ in range(HISTORY_PAGES):
-            page = self._rest.history(self._place.channel_id, after, HISTORY_PAGE)
+            page = self._rest.history(self._channel.channel_id, after, HISTORY_PAGE)
             messages += page
             if len(page) < HISTORY_PAGE:
                 return messages, True
@@ -195,16 +197,16 @@ class Sender:
 
 
 def _press_again_in(refusal: Refusal) -> float | None:
-    """Seconds after which Cancel Job may be pressed again; None if that can't help."""
+    """Return the seconds after which to press Cancel Job again; None if that can't help."""
     if refusal.needs_human:
-        return 0.0  # nothing is sent before the person has acted
+        return 0.0  # nothing is sent until the person has acted
     if refusal.kind not in {RefusalClass.RETRY, RefusalClass.TRANSIENT}:
         return None
-    return PRESS_AGAIN if refusal.retry_after is None else refusal.retry_after
+    return PRESS_RETRY if refusal.retry_after is None else refusal.retry_after
 
 
-def _of_upload(refusal: Refusal) -> Refusal:
-    """A no to a picture is this job's alone, even if it is for want of a right: prompts without any go on."""
+def _upload_refusal(refusal: Refusal) -> Refusal:
+    """Return the refusal for this job alone: without the right to attach files, other prompts still work."""
     if refusal.kind is not RefusalClass.CONFIG:
         return refusal
     advice = "Let the account attach files in this channel, or give the picture's address on the web."
@@ -212,5 +214,5 @@ def _of_upload(refusal: Refusal) -> Refusal:
 
 
 def _message_nonce(job: Job) -> str:
-    """Always the same for a job: a message that is sent again shortly after is the same message."""
+    """Return a nonce that is always the same for a job, so that a repeated message is the same message."""
     return str(int.from_bytes(hashlib.sha256(job.id.encode()).digest()[:8]) >> 1)

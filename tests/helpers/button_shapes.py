@@ -1,4 +1,4 @@
-"""Shapes of what pressed buttons bring: buttons of each year, starts, results; for tests."""
+"""Recorded shapes of buttons of each year, and of the starts and results of pressed buttons; for tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def grid_buttons(uuid: str = GRID_UUID) -> tuple[Button, ...]:
 
 
 def single_buttons(version: str = "v7_2x", uuid: str = GRID_UUID) -> tuple[Button, ...]:
-    """Those of a single picture, by the upscaler of the time: v6_2x, v6r1_2x, v7_2x; v5 has its own."""
+    """Return the buttons of a single picture, by its upscaler: v6_2x, v6r1_2x, v7_2x; v5 has others."""
     if version == "v5":
         upscales = [(f"upsample_v5_{n}x", f"Upscale ({n}x)") for n in (2, 4)]
     else:
@@ -61,7 +61,7 @@ def extend_buttons(uuid: str = GRID_UUID) -> tuple[Button, ...]:
 
 
 def done_job(buttons: tuple[Button, ...] = (), kind: ResultKind = ResultKind.GRID, **facts: Any) -> Job:
-    """A job whose result, message 550, has these buttons; those of a grid by default."""
+    """Return a job whose result, message 550, has these buttons, by default those of a grid."""
     picture = RemotePicture(
         "grid.webp", "https://cdn.discordapp.com/attachments/1/3/grid.webp?ex=1&is=1&hm=1&"
     )
@@ -79,7 +79,7 @@ def done_job(buttons: tuple[Button, ...] = (), kind: ResultKind = ResultKind.GRI
 
 
 def pressed_job(action: str, job_id: str = "childaaa", parent: Job | None = None, **facts: Any) -> Job:
-    """A follow-up of ``done_job`` that is on its way."""
+    """Return a submitted follow-up of ``done_job``."""
     job = follow_up(parent or done_job(), Prompt("", action=action), job_id, 1200.0)
     assert job.button_press is not None, job.refusal
     defaults: dict[str, Any] = {"state": State.SUBMITTED, "nonces": (f"nonce-{job_id}",), "anchor": "590"}
@@ -97,7 +97,7 @@ def reply(message_id: str, content: str, to: str = GRID_MESSAGE, **fields: Any) 
 def pressed_start(
     message_id: str, lead: str, uuid: str | None = None, nonce: str | None = None, to: str = GRID_MESSAGE
 ) -> dict[str, Any]:
-    """``Making variations for image #2 with prompt`` and the like; a uuid gives it a Cancel button."""
+    """Return a start such as ``Making variations for image #2``; with a uuid it has a Cancel button."""
     fields: dict[str, Any] = {}
     if uuid is not None:
         cancel = {
@@ -133,7 +133,7 @@ def _rows(buttons: tuple[Button, ...]) -> list[dict[str, Any]]:
 def final(
     message_id: str, label: str, uuid: str, to: str = GRID_MESSAGE, buttons: tuple[Button, ...] | None = None
 ) -> dict[str, Any]:
-    """A result that replies to the message with the button. ``label``: ``Image #2`` and the like, or ""."""
+    """Return a result that replies to the message with the button. ``label``: such as ``Image #2``, or ""."""
     shown = grid_buttons(uuid) if buttons is None else buttons
     words = f"{label} " if label else ""
     content = f"**a red cat --v 7.0** - {words}<@{ME}> (fast)"
@@ -141,10 +141,10 @@ def final(
 
 
 def single(message_id: str, picture: int, uuid: str, to: str = GRID_MESSAGE) -> dict[str, Any]:
-    """The result of a U button."""
+    """Return the result of a U button."""
     return final(message_id, f"Image #{picture}", uuid, to, single_buttons(uuid=uuid))
 
 
 def video(message_id: str, uuid: str, to: str = GRID_MESSAGE) -> dict[str, Any]:
-    """The result of an animate button."""
+    """Return the result of an animate button."""
     return final(message_id, "", uuid, to, video_buttons(uuid))

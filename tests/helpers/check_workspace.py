@@ -1,4 +1,4 @@
-"""A workspace in which all is right, a Discord that says so, and what ``mjwatch check`` makes of both."""
+"""A workspace without problems, a fake Discord, and the results of ``mjwatch check`` for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BOT = "936929561302675456"
 
 
 class FakeAPI:
-    """Discord as it is meant to be, but for the answers that a test changes to others or to errors."""
+    """A Discord without problems, except for the answers that a test replaces by others or by errors."""
 
     def __init__(self, **answers: Any) -> None:
         self.answers: dict[str, Any] = {
@@ -33,7 +33,7 @@ class FakeAPI:
             "command": ApplicationCommand("1", "77", "imagine", BOT),
             **answers,
         }
-        self.asked: list[tuple[str, ...]] = []
+        self.calls: list[tuple[str, ...]] = []
         self.closed = False
         self.server_time: float | None = time.time()
 
@@ -57,15 +57,15 @@ class FakeAPI:
         self.closed = True
 
     def _answer(self, name: str, *arguments: str) -> Any:
-        self.asked.append((name, *arguments))
+        self.calls.append((name, *arguments))
         answer = self.answers[name]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
-def furnished(tmp_path: Path) -> Path:
-    """A workspace in which everything is right: config.toml, keys for a guild's channel, folders."""
+def make_workspace(tmp_path: Path) -> Path:
+    """Make a workspace without problems: config.toml, keys for a guild's channel, folders."""
     for name in ("inbox", "outbox", "state", "keys", "inotify"):
         (tmp_path / name).mkdir()
     (tmp_path / "keys").chmod(0o700)
@@ -75,15 +75,15 @@ def furnished(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write_keys(place: Path, **keys: str) -> None:
+def write_keys(workspace: Path, **keys: str) -> None:
     for stem, text in keys.items():
-        path = place / "keys" / f"{stem}.key"
+        path = workspace / "keys" / f"{stem}.key"
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600)
 
 
-def check(place: Path, api: FakeAPI | ConfigError | None = None) -> dict[str, CheckResult]:
-    """The results by name; every one that is not fine must say what to do, and none may show the token."""
+def check(workspace: Path, api: FakeAPI | ConfigError | None = None) -> dict[str, CheckResult]:
+    """Return the results by name; each problem must say what to do, and none may show the token."""
 
     def connect(_config: Config, keys: Keys) -> FakeAPI:
         assert keys.token.reveal() == TOKEN
@@ -91,21 +91,23 @@ def check(place: Path, api: FakeAPI | ConfigError | None = None) -> dict[str, Ch
             raise api
         return api or FakeAPI()
 
-    results = run_checks(place / "config.toml", connect=connect, environ={}, inotify=place / "inotify")
+    results = run_checks(
+        workspace / "config.toml", connect=connect, environ={}, inotify=workspace / "inotify"
+    )
     for result in results:
         assert TOKEN not in repr(result)
         assert bool(result.hint) == (result.state in (CheckState.WARN, CheckState.FAIL))
-    if isinstance(api, FakeAPI) and api.asked:
+    if isinstance(api, FakeAPI) and api.calls:
         assert api.closed
     return {result.name: result for result in results}
 
 
 def states(results: dict[str, CheckResult]) -> dict[str, str]:
-    """All that are not fine; that systemd hands over nothing here is."""
-    found = {name: str(one.state) for name, one in results.items() if one.state is not CheckState.OK}
+    """Return the states that are not ok, without the credential, which only systemd passes."""
+    found = {name: str(result.state) for name, result in results.items() if result.state is not CheckState.OK}
     found.pop("credential", None)
     return found
 
 
-def refusal(cls: RefusalClass, advice: str = "") -> AnsweredNoError:
-    return AnsweredNoError(Refusal(cls, None, "Discord says no", advice=advice))
+def refusal(kind: RefusalClass, advice: str = "") -> AnsweredNoError:
+    return AnsweredNoError(Refusal(kind, None, "Discord says no", advice=advice))

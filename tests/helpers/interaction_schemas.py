@@ -1,7 +1,8 @@
-"""What Discord takes as POST /interactions, as JSON Schemas written by hand; for tests of what is sent.
+"""What Discord accepts as POST /interactions, as JSON Schemas written by hand; for tests of what is sent.
 
 After discord-userdoccers, "Receiving and responding" and "Application commands", and bodies that a browser
-sent 2023-03 to 2026-06. ``additionalProperties`` is closed everywhere: what is not listed was never seen.
+sent 2023-03 to 2026-06. ``additionalProperties`` is closed everywhere: a property that is not listed was
+never seen.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NONCE = "1402113344556600333"
 
 @dataclass(frozen=True)
 class Command:
-    """A command as an index would give it."""
+    """A command as an index gives it."""
 
     name: str
     id: str = "938956540159881230"
@@ -28,7 +29,7 @@ class Command:
 
 
 def closed(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
-    """An object with these properties and no others."""
+    """Return the schema of an object with these properties and no others."""
     return {
         "type": "object",
         "required": list(required),
@@ -42,7 +43,7 @@ def const(value: object) -> dict[str, Any]:
 
 
 def exactly(*items: dict[str, Any]) -> dict[str, Any]:
-    """An array of just these."""
+    """Return the schema of an array of only these."""
     if not items:
         return {"type": "array", "maxItems": 0}
     return {"type": "array", "prefixItems": list(items), "items": False, "minItems": len(items)}

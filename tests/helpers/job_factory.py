@@ -1,4 +1,4 @@
-"""Jobs for tests: invented, and wild ones for hypothesis."""
+"""Jobs for tests: plain ones, and arbitrary ones for hypothesis."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def made_job(
 
 
 text = st.text(st.characters(codec=None), max_size=12)
-"""Also halves of surrogate pairs, as file names that are no UTF-8 have them."""
+"""Also halves of surrogate pairs, as in file names that are not UTF-8."""
 
 number = st.floats(allow_nan=False, allow_infinity=False)
 maybe_text = st.none() | text
@@ -125,5 +125,5 @@ wild_jobs = st.builds(
     folder=maybe_text,
     result=st.none() | _results,
     refusal=st.none() | _refusals,
-    history=st.lists(st.builds(Note, at=number, event=text), max_size=3).map(tuple),
+    history=st.lists(st.builds(Note, at=number, event=text, retry_in=maybe_number), max_size=3).map(tuple),
 )

@@ -1,4 +1,4 @@
-"""Messages of the bot in recorded shapes, with invented values, for tests that follow jobs."""
+"""Messages of the bot in recorded shapes, with invented values, for tests that track jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mjwatch.model import Job, Prompt, Source, State
 
 BOT = "936929561302675456"
 ME = "1111000000000000001"
-STRANGER = "1111000000000000009"
+OTHER_USER = "1111000000000000009"
 CHANNEL = "1111000000000000003"
 UUID_A = "aaaaaaaa-0000-4000-8000-00000000000a"
 UUID_B = "bbbbbbbb-0000-4000-8000-00000000000b"

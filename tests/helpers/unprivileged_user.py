@@ -1,4 +1,4 @@
-"""Lets tests about permissions mean something where they run as root, who may do everything."""
+"""Makes tests of permissions meaningful when they run as root, who may do everything."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NOBODY = 65534
 
 @contextmanager
 def unprivileged() -> Iterator[Path]:
-    """Without root's rights in all threads of this process; gives a folder of one's own to try things in.
+    """Drop root's rights in all threads of this process, and give an own folder for the test.
 
-    pytest's own temporary folder can't be used, since only root may look into it.
+    pytest's temporary folder can't be used, because only root may read it.
     """
     folder = Path(tempfile.mkdtemp(prefix="mjwatch-test-"))
     try:

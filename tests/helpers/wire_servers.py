@@ -1,4 +1,4 @@
-"""Servers on loopback for the tests of the wire: HTTP as told by a script, and a gateway as told by one."""
+"""Servers on loopback for tests of the network code: an HTTP server and a gateway that follow a script."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What to answer. ``raw`` replaces all of it by bytes; with ``cut`` the connection is reset after it."""
+    """An answer. ``raw`` replaces all of it by bytes; with ``cut`` the connection is reset after it."""
 
     status: int = 200
     body: bytes = b""
@@ -65,39 +65,39 @@ class HttpServer:
                 length = int(self.headers.get("Content-Length", 0))
                 request = Request(self.command, self.path, dict(self.headers), self.rfile.read(length))
                 server.requests.append(request)
-                self.give(answer(request))
+                self.send_answer(answer(request))
 
             do_POST = do_PUT = do_GET  # noqa: N815
 
-            def give(self, what: Answer) -> None:
-                if what.raw is not None:
-                    self.wfile.write(what.raw)
+            def send_answer(self, answer: Answer) -> None:
+                if answer.raw is not None:
+                    self.wfile.write(answer.raw)
                 else:
-                    self.send_response(what.status)
-                    headers = {"Content-Length": str(len(what.body))} | what.headers
+                    self.send_response(answer.status)
+                    headers = {"Content-Length": str(len(answer.body))} | answer.headers
                     for name, value in headers.items():
                         self.send_header(name, value)
                     self.end_headers()
-                    self.give_body(what)
-                self.close_connection = self.close_connection or what.cut or what.raw is not None
-                if what.cut:
+                    self.send_body(answer)
+                self.close_connection = self.close_connection or answer.cut or answer.raw is not None
+                if answer.cut:
                     self.wfile.flush()
                     self.connection.setsockopt(
                         socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0"
                     )  # close with a reset
 
-            def give_body(self, what: Answer) -> None:
-                if what.drip is None:
-                    self.wfile.write(what.body)
+            def send_body(self, answer: Answer) -> None:
+                if answer.drip is None:
+                    self.wfile.write(answer.body)
                     return
-                for byte in what.body:
-                    if server.stopping.wait(what.drip):
+                for byte in answer.body:
+                    if server.stopping.wait(answer.drip):
                         return
                     self.wfile.write(bytes([byte]))
                     self.wfile.flush()
 
             def handle(self) -> None:
-                with suppress(OSError):  # the client went away, as some tests want it to
+                with suppress(OSError):  # the client has closed, as in some tests
                     super().handle()
 
         class Server(ThreadingHTTPServer):
@@ -127,7 +127,7 @@ def http_server(answer: Callable[[Request], Answer]) -> Iterator[HttpServer]:
 
 
 def free_port() -> int:
-    """A port at which nobody listens."""
+    """Return a port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -173,7 +173,7 @@ class Peer:
         await self.send({"op": 0, "t": name, "s": seq, "d": data})
 
     async def expect(self, op: int) -> dict[str, Any]:
-        """The next payload with this op; others on the way are passed over."""
+        """Return the next payload with this op; ignore others before it."""
         while True:
             message = await self._socket.receive(timeout=deadline(10))
             if message.type is not WSMsgType.TEXT:
@@ -184,7 +184,7 @@ class Peer:
                 return payload
 
     async def until_closed(self) -> int | None:
-        """Read until the client closes; the code it closed with."""
+        """Read until the client closes; return its close code."""
         while not self._socket.closed:
             message = await self._socket.receive(timeout=deadline(10))
             if message.type is WSMsgType.TEXT:
@@ -192,12 +192,12 @@ class Peer:
         return self._socket.close_code
 
     async def close(self, code: int) -> int | None:
-        """Close, and tell what the client answered."""
+        """Close, and return the client's close code."""
         await self._socket.close(code=code)
         return self._socket.close_code
 
     def cut(self, request: web.Request) -> None:
-        """Drop the TCP connection without a word."""
+        """Drop the TCP connection without a close frame."""
         assert request.transport is not None
         request.transport.abort()
 
@@ -206,7 +206,7 @@ Script = Callable[["GatewayServer", Peer, web.Request], Awaitable[None]]
 
 
 class GatewayServer:
-    """Runs one script for each connection, in their order; the last one for all later ones."""
+    """Runs one script for each connection, in order, and the last one for all later connections."""
 
     def __init__(self, scripts: list[Script], refusal: web.Response | None = None) -> None:
         self.received: list[dict[str, Any]] = []

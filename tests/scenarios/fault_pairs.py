@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import State
 from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
-from tests.helpers.patience import deadline
+from tests.helpers.patience import deadline, workers
 from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, Row
 from tests.scenarios.faulty import armed, begin, read, recall, simulated, verb
 from tests.scenarios.stage import Stage, wait_until
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
     from mjwatch.model import Job
+    from tests.helpers.daemons import Daemon
 
-AT_ONCE = 8
+AT_ONCE = 2 * workers()
 PROMPTS = 3
 LONG_DOUBT = 15.0
 """Seconds after which a doubt that could settle itself would have done so."""
@@ -104,7 +104,7 @@ def _jobs(stage: Stage) -> list[Job]:
     return read(stage, lambda journal: journal.listed(None, 100)) or []
 
 
-def _until_rest(stage: Stage, daemon: subprocess.Popen[str]) -> subprocess.Popen[str]:
+def _until_rest(stage: Stage, daemon: Daemon) -> Daemon:
     """Until nothing moves any more; where a person is asked for, one comes."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and daemon.poll() is None:

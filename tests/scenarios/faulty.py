@@ -12,10 +12,13 @@ import urllib.request
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from queue import Queue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 
+from typer.testing import CliRunner
+
+from mjwatch.cli.app import app
 from mjwatch.errors import JournalError
 from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
@@ -30,11 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from tests.helpers.daemons import Daemon
+
 T = TypeVar("T")
 
-HURRIED = ["-W", "error", "-m", "tests.scenarios.hurried"]
+HURRIED = "tests.scenarios.hurried"
 MANY = 50
 """A count that is not meant to be used up."""
+_ONE_VERB = Lock()
 PATIENCE = deadline(90.0)
 """Seconds after which a row has not come to its end."""
 
@@ -86,11 +92,13 @@ def armed(row: Row, *, alone: bool) -> list[Fault]:
     return ready if alone else [{**one, "match": prompt_of(row)} for one in ready]
 
 
-def begin(stage: Stage, *arguments: str, watched: bool = False) -> subprocess.Popen[str]:
+def begin(stage: Stage, *arguments: str, watched: bool = False) -> Daemon:
     """The hurried daemon; ``watched`` by Python's development mode, which makes it slow."""
+    if not watched:
+        return stage.fork(HURRIED, "run", *arguments)
     with (stage.folder / "mjwatch.log").open("a") as log:
-        python = [sys.executable, *(["-X", "dev"] if watched else [])]
-        command = [*python, *HURRIED, "--config", str(stage.config), "run", *arguments]
+        python = [sys.executable, "-X", "dev", "-W", "error", "-m", HURRIED]
+        command = [*python, "--config", str(stage.config), "run", *arguments]
         daemon = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=environment())
     stage.daemons.append(daemon)
     return daemon
@@ -156,12 +164,12 @@ def hasten(stage: Stage) -> None:
 
 
 def find(stage: Stage, row: Row) -> Job | None:
-    return read(
-        stage,
-        lambda journal: next(
-            (job for job in journal.listed(None, 1000) if job.prompt.text == prompt_of(row)), None
-        ),
-    )
+    return jobs_by_prompt(stage).get(prompt_of(row))
+
+
+def jobs_by_prompt(stage: Stage) -> dict[str, Job]:
+    jobs = read(stage, lambda journal: journal.listed(None, 1000)) or []
+    return {job.prompt.text: job for job in reversed(jobs)}
 
 
 def recall(stage: Stage, key: str) -> Any:
@@ -177,9 +185,8 @@ def read(stage: Stage, question: Callable[[JournalReader], T]) -> T | None:
         return None
 
 
-def at_its_end(stage: Stage, row: Row) -> bool:
+def is_at_end(stage: Stage, row: Row, job: Job | None) -> bool:
     """Whether the row has come to its expected end."""
-    job = find(stage, row)
     if job is None:
         return False
     match row.end:
@@ -195,10 +202,10 @@ def at_its_end(stage: Stage, row: Row) -> bool:
             return recall(stage, "trouble") is not None and job.state is State.QUEUED
 
 
-def wait_for_end(stage: Stage, row: Row, daemon: subprocess.Popen[str]) -> bool:
+def wait_for_end(stage: Stage, row: Row, daemon: Daemon) -> bool:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and daemon.poll() is None:
-        if at_its_end(stage, row):
+        if is_at_end(stage, row, find(stage, row)):
             return True
         time.sleep(0.1)
     return False
@@ -211,12 +218,11 @@ def still_armed(stage: Stage) -> list[dict[str, Any]]:
 
 
 def verb(stage: Stage, *arguments: str) -> tuple[int, Any]:
-    """What a CLI verb prints as JSON, and its exit code."""
-    command = [sys.executable, "-m", "mjwatch", "--config", str(stage.config), *arguments, "--json"]
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment()
-    )
-    return result.returncode, json.loads(result.stdout)
+    """What a CLI verb prints as JSON, and its exit code; it runs in this process, which saves its start."""
+    with _ONE_VERB:  # it replaces sys.stdout for a while
+        result = CliRunner().invoke(app, ["--config", str(stage.config), *arguments, "--json"])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, json.loads(result.stdout)
 
 
 def meant(one: dict[str, Any], row: Row) -> bool:
@@ -259,7 +265,8 @@ def play_beside(folder: Path, rows: Sequence[Row], **options: Any) -> dict[str, 
         end = time.monotonic() + PATIENCE
         missing = list(rows)
         while missing and time.monotonic() < end and daemon.poll() is None:
-            missing = [row for row in missing if not at_its_end(stage, row)]
+            jobs = jobs_by_prompt(stage)
+            missing = [row for row in missing if not is_at_end(stage, row, jobs.get(prompt_of(row)))]
             time.sleep(0.2)
         code = stage.stop(daemon)
         stage.check_witness()
@@ -290,7 +297,7 @@ def play_in_turn(folder: Path, rows: Sequence[Row]) -> dict[str, Seen]:
 def play_before(folder: Path, row: Row) -> Seen:
     """This row alone, its fault armed before the daemon starts."""
 
-    def strike(stage: Stage) -> subprocess.Popen[str]:
+    def strike(stage: Stage) -> Daemon:
         for one in armed(row, alone=True):
             stage.fault(**one)
         stage.drop(file_of(row), prompt_of(row) + "\n")
@@ -302,7 +309,7 @@ def play_before(folder: Path, row: Row) -> Seen:
 def play_running(folder: Path, row: Row) -> Seen:
     """This row alone, its fault striking while the job is at work."""
 
-    def strike(stage: Stage) -> subprocess.Popen[str]:
+    def strike(stage: Stage) -> Daemon:
         stage.drop(file_of(row), prompt_of(row) + "\n")
         with jobs_held():
             daemon = begin(stage)
@@ -314,7 +321,7 @@ def play_running(folder: Path, row: Row) -> Seen:
     return _play_alone(folder, row, strike)
 
 
-def go_on(stage: Stage, row: Row, daemon: subprocess.Popen[str]) -> subprocess.Popen[str]:
+def go_on(stage: Stage, row: Row, daemon: Daemon) -> Daemon:
     """A person has acted, and says so; gives the daemon that goes on."""
     code, told = verb(stage, "resume")
     assert (code == 0) is not row.restart, told
@@ -329,7 +336,7 @@ def _runs(job: Job | None) -> bool:
     return job is not None and job.state is State.RUNNING
 
 
-def _play_alone(folder: Path, row: Row, strike: Callable[[Stage], subprocess.Popen[str]]) -> Seen:
+def _play_alone(folder: Path, row: Row, strike: Callable[[Stage], Daemon]) -> Seen:
     with simulated(folder, **row.options) as stage:
         daemon = strike(stage)
         reached = wait_for_end(stage, row, daemon)

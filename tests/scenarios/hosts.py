@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.helpers.daemons import Daemon
+
 MACHINE_ID = "/etc/machine-id"
 _BECOME = f"""
 hostname "$1" && {{ [ ! -e {MACHINE_ID} ] || mount --bind "$2" {MACHINE_ID}; }} && shift 2 && exec "$@"
@@ -26,7 +28,7 @@ class OtherHost(Stage):
 
     name: str = "faraway"
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Daemon:
         """The daemon over there, in the background."""
         machine_id = self.folder / "machine-id"
         machine_id.write_text(f"{self.name.encode().hex():0<32}\n")

@@ -17,10 +17,10 @@ from mjwatch.discord.protocol import CloseVerdict
 from mjwatch.jobs.transitions import Timeouts
 
 if __name__ == "__main__":
-    hurried = functools.partial(Timeouts, vanish_grace=2.0, queue_full_pause=1.0)
-    setattr(mjwatch.runtime, "Limits", hurried)  # noqa: B010 - the name is imported there, not exported
+    hurried = functools.partial(Timeouts, deletion_grace=2.0, queue_full_pause=1.0)
+    setattr(mjwatch.runtime, "Timeouts", hurried)  # noqa: B010 - the name is imported there, not exported
     mjwatch.midjourney.channel.GRACE = 1.0
     mjwatch.discord.timing.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
-    mjwatch.discord.stream_position.ASK_AGAIN_AT_MOST = 1.0
+    mjwatch.discord.stream_position.REPEAT_AFTER = 1.0
     mjwatch.workers.collector.TRIES = 3
     main()

@@ -26,7 +26,7 @@ PROGRAM = "/opt/mjwatch/bin/mjwatch"
 FOLDERS, CONFIG = "/srv/mjwatch", "/etc/mjwatch"
 """Where the shipped unit looks for inbox and outbox, for the configuration and the keys."""
 
-_GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())"
+_GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=60).read().decode())"
 
 
 @dataclass

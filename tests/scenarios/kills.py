@@ -26,8 +26,9 @@ from tests.scenarios.pictures import has_own_pictures
 from tests.scenarios.stage import Stage, staged, wait_until
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
+
+    from tests.helpers.daemons import Daemon
 
 OPTIONS = ("--seconds-per-job", "1", "--format", "png")
 DRAIN_PATIENCE = deadline(150.0)
@@ -117,7 +118,7 @@ def _kill_again_and_again(stage: Stage, account: Account, rng: random.Random) ->
         stage.stop(daemon, signal.SIGKILL)
 
 
-def _begin(stage: Stage, rng: random.Random) -> subprocess.Popen[str]:
+def _begin(stage: Stage, rng: random.Random) -> Daemon:
     """The daemon, mostly up already: else most kills would hit nothing but its start."""
     starts = _starts(stage)
     daemon = stage.start()

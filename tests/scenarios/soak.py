@@ -25,7 +25,7 @@ from tests.scenarios.pictures import has_own_pictures
 from tests.scenarios.stage import Stage, staged
 
 if TYPE_CHECKING:
-    from subprocess import Popen
+    from tests.helpers.daemons import Daemon
 
 OPTIONS = ("--fast-hours", "100000", "--seconds-per-job", "1", "--format", "png", "--heartbeat-interval", "5")
 PAUSE = 0.7
@@ -92,7 +92,7 @@ class Soak:
     """One run."""
 
     stage: Stage
-    daemon: Popen[str]
+    daemon: Daemon
     rng: random.Random
     dropped: int = 0
     faults: Counter[str] = field(default_factory=Counter)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.inbox.filenames import OWNER_FILE
+from tests.helpers.daemons import Daemon, ForkedDaemon
 from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Stage:
 
     folder: Path
     address: str
-    daemons: list[subprocess.Popen[str]] = field(default_factory=list)
+    daemons: list[Daemon] = field(default_factory=list)
 
     @property
     def inbox(self) -> Path:
@@ -70,20 +71,18 @@ class Stage:
             command, capture_output=True, text=True, timeout=HANG, input=stdin, check=False, env=environment()
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Daemon:
         """The daemon, in the background; ended with the stage."""
-        with (self.folder / "mjwatch.log").open("a") as log:
-            daemon = subprocess.Popen(
-                [*MJWATCH, "--config", str(self.config), "run", *arguments],
-                stdout=log,
-                stderr=log,
-                text=True,
-                env=environment(),
-            )
+        return self.fork("mjwatch", "run", *arguments)
+
+    def fork(self, module: str, *arguments: str) -> Daemon:
+        """The program with this module at its top, in the background; ended with the stage."""
+        log, config = self.folder / "mjwatch.log", ("--config", str(self.config))
+        daemon = ForkedDaemon(module, *config, *arguments, log=log, env=environment())
         self.daemons.append(daemon)
         return daemon
 
-    def start_ready(self) -> subprocess.Popen[str]:
+    def start_ready(self) -> Daemon:
         """The daemon, once its gateway session is up, a new one or the one before."""
         before = self._sessions()
         daemon = self.start()
@@ -97,7 +96,7 @@ class Stage:
         log = self.log if (self.folder / "mjwatch.log").exists() else ""
         return log.count("gateway: ready") + log.count("gateway: session resumed")
 
-    def stop(self, daemon: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
+    def stop(self, daemon: Daemon, number: int = signal.SIGTERM) -> int:
         daemon.send_signal(number)
         return daemon.wait(timeout=HANG)
 

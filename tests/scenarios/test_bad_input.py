@@ -127,7 +127,7 @@ def test_a_wrong_guild_pauses_and_once_mended_a_persons_word_goes_on(stage: Stag
     assert "no such guild" in status.stdout
     guild.write_text(right)
     assert stage.start("--drain").wait(timeout=HANG) == 4
-    assert "going on; it was paused: " in stage.run("resume").stdout
+    assert "resumed; it was paused: " in stage.run("resume").stdout
     stage.drain()
     states = {manifest["prompt"]["submitted"]: manifest["state"] for manifest in stage.manifests()}
     assert states == {"a cat": "cancelled", "a lost cat": "done"}

@@ -5,19 +5,16 @@ Seen to catch: a press that a restart forgets, a press while the sending is paus
 
 from __future__ import annotations
 
-import json
 import signal
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner
 
-from mjwatch.cli.app import app
 from mjwatch.errors import NoJournalError
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
-from tests.scenarios.faulty import jobs_held, simulated
+from tests.scenarios.faulty import jobs_held, simulated, verb
 from tests.scenarios.stage import Stage, wait_until
 
 if TYPE_CHECKING:
@@ -32,15 +29,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield stage
 
 
-def told(stage: Stage, *arguments: str) -> tuple[int, Any]:
-    """A verb's exit code and its answer."""
-    result = CliRunner().invoke(app, ["--config", str(stage.config), *arguments, "--json"])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, json.loads(result.stdout)
-
-
 def cancelled(stage: Stage, job_id: str) -> tuple[int, str]:
-    code, ((outcome),) = told(stage, "cancel", job_id)
+    code, ((outcome),) = verb(stage, "cancel", job_id)
     return code, outcome["words"]
 
 
@@ -74,7 +64,7 @@ def submitted(stage: Stage, prompt: str) -> str:
 
 def varied(stage: Stage, parent: str) -> str:
     """A follow-up that is at work, and can be stopped."""
-    job_id = str(told(stage, "act", parent, "V1")[1][0]["job"])
+    job_id = str(verb(stage, "act", parent, "V1")[1][0]["job"])
     reaches(stage, job_id, State.RUNNING, offered=True)
     return job_id
 
@@ -114,12 +104,12 @@ def test_what_was_asked_for_in_a_pause_and_before_a_crash_is_pressed_after_both(
     reaches(stage, parent, State.DONE)
     with jobs_held():
         both = [varied(stage, parent) for _ in range(2)]
-        told(stage, "pause")
+        verb(stage, "pause")
         assert "`mjwatch resume`" in cancelled(stage, both[0])[1]
         assert stage.stop(daemon, signal.SIGKILL) == -signal.SIGKILL
         assert cancelled(stage, both[1])[0] == 0
         assert presses(stage) == []
-        told(stage, "resume")
+        verb(stage, "resume")
         daemon = stage.start_ready()
         wait_until(lambda: not any(job_of(stage, job_id).open for job_id in both), "both have ended")
     assert stage.stop(daemon) == 0

@@ -13,8 +13,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 import urllib.request
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -27,6 +25,7 @@ from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
 from mjwatch.simulator.cdn.render import job_colours
 from mjwatch.simulator.options import make_workspace
+from tests.helpers.daemons import ForkedDaemon
 from tests.scenarios.crashing import POINTS
 from tests.scenarios.pictures import first_pixels
 from tests.scenarios.stage import HANG, Stage, environment, staged
@@ -34,7 +33,6 @@ from tests.scenarios.stage import HANG, Stage, environment, staged
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CRASHING = [sys.executable, "-m", "tests.scenarios.crashing"]
 ROOT = Path(__file__).parent.parent.parent
 
 DONE, IN_DOUBT, FAILED = State.DONE, State.IN_DOUBT, State.FAILED
@@ -178,17 +176,8 @@ def play(scene: Scene, resumable: bool, stage: Stage) -> Outcome:
 
 def crash(stage: Stage, point: str) -> int:
     arguments = [point, stage.address, "--config", str(stage.config), "run", "--drain"]
-    with (stage.folder / "mjwatch.log").open("a") as log:
-        killed = subprocess.run(
-            [*CRASHING, *arguments],
-            stdout=log,
-            stderr=log,
-            timeout=HANG,
-            env=environment(),
-            cwd=ROOT,
-            check=False,
-        )
-    return killed.returncode
+    log = stage.folder / "mjwatch.log"
+    return ForkedDaemon("tests.scenarios.crashing", *arguments, log=log, env=environment()).wait(HANG)
 
 
 def reset(address: str) -> None:

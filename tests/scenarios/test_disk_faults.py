@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -21,10 +19,12 @@ import pytest
 from mjwatch.outbox.publisher import STAGING
 from tests.helpers.patience import slowed
 from tests.scenarios.disks import FILLER, small_disk
-from tests.scenarios.stage import HANG, Stage, environment, staged, wait_until
+from tests.scenarios.stage import HANG, Stage, staged, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.helpers.daemons import Daemon
 
 OURS = {"_gallery", "index.html", "status.json"}
 """What the service writes into the outbox besides the jobs' folders."""
@@ -33,22 +33,12 @@ MANY_TRIES = 3.0
 """Seconds in which some ten tries are made, with pauses as short as in impatient.py."""
 
 
-def start(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
+def start(stage: Stage, *arguments: str) -> Daemon:
     """The daemon, with short pauses where a disk fails."""
-    command = [sys.executable, "-W", "error", "-m", "tests.scenarios.impatient"]
-    with (stage.folder / "mjwatch.log").open("a") as log:
-        daemon = subprocess.Popen(
-            [*command, "--config", str(stage.config), "run", *arguments],
-            stdout=log,
-            stderr=log,
-            text=True,
-            env=environment(),
-        )
-    stage.daemons.append(daemon)
-    return daemon
+    return stage.fork("tests.scenarios.impatient", "run", *arguments)
 
 
-def start_ready(stage: Stage) -> subprocess.Popen[str]:
+def start_ready(stage: Stage) -> Daemon:
     daemon = start(stage)
     wait_until(lambda: "gateway: ready" in stage.log, "the gateway's READY")
     return daemon
@@ -70,7 +60,7 @@ def visible(stage: Stage) -> list[str]:
     return [str(path) for path in files if path.parts[0] not in {STAGING, FILLER, *OURS}]
 
 
-def ends_well(stage: Stage, daemon: subprocess.Popen[str], count: int) -> None:
+def ends_well(stage: Stage, daemon: Daemon, count: int) -> None:
     """Every prompt has its folder, was sent once, and nothing is left behind."""
     wait_until(lambda: len(stage.manifests()) == count, "all folders")
     assert stage.stop(daemon) == 0, stage.log
@@ -250,7 +240,7 @@ def test_a_damaged_journal_stops_the_start_and_the_check_with_what_to_do(tmp_pat
         damaged = data[:8192] + b"\xff" * 8192 + data[16384:]
         journal.write_bytes(damaged)
         assert start(stage).wait(timeout=HANG) == 3
-        assert "it is damaged: put it aside" in stage.log.splitlines()[-1]
+        assert "it is damaged: move it away" in stage.log.splitlines()[-1]
         checked = stage.run("check", "--json")
         assert checked.returncode == 1
         (line,) = [line for line in json.loads(checked.stdout) if line["name"] == "journal"]

@@ -17,9 +17,10 @@ from mjwatch.journal.reader import JOURNAL_FILE
 from tests.scenarios.stage import HANG, Stage, staged, wait_until
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.helpers.daemons import Daemon
 
 FILES = 5
 
@@ -44,7 +45,7 @@ def is_done(stage: Stage, prompt: str) -> bool:
 
 
 @contextmanager
-def kept(folder: Path) -> Iterator[tuple[Stage, subprocess.Popen[str]]]:
+def kept(folder: Path) -> Iterator[tuple[Stage, Daemon]]:
     """A daemon that has run five files, and keeps them."""
     with staged(folder / "w", "--seconds-per-job", "0.1") as stage:
         stage.set("inbox", after="keep")
@@ -58,7 +59,7 @@ def kept(folder: Path) -> Iterator[tuple[Stage, subprocess.Popen[str]]]:
         stage.check_witness()
 
 
-def restarted(stage: Stage, daemon: subprocess.Popen[str]) -> subprocess.Popen[str]:
+def restarted(stage: Stage, daemon: Daemon) -> Daemon:
     assert stage.stop(daemon) == 0, stage.log
     return stage.start_ready()
 

@@ -21,9 +21,9 @@ LINES = (
     *(" taken: ", " submitting, nonce ", " started", " finished", " published"),
     *(
         "Midjourney says: ",
-        "the picture's address is gone",
-        "a person asks to retry it",
-        "a person asks to cancel it",
+        "the picture's address has expired",
+        "retry requested",
+        "cancellation requested",
     ),
 )
 """What must have been said for this to be worth something."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.patience import slowed
 from tests.scenarios.stage import staged, wait_until
 from tests.scenarios.terminals import opened
 
@@ -61,7 +62,7 @@ def percentages(terminal: Terminal, seen: dict[str, set[int]]) -> bool:
 def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_is_left(
     tmp_path: Path,
 ) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "4") as stage:
+    with staged(tmp_path / "w", "--seconds-per-job", str(slowed(4))) as stage:
         daemon = stage.start_ready()
         with shell(stage, 80, 24) as terminal:
             assert "a daemon works" in terminal.screen()[-1]
@@ -88,7 +89,7 @@ def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_
 
 
 def test_a_shell_remembers_completes_commands_and_keys_and_does_what_the_keys_say(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "2") as stage:
+    with staged(tmp_path / "w", "--seconds-per-job", str(slowed(2))) as stage:
         with shell(stage, 120, 40) as terminal:
             assert "at work here" in terminal.screen()[-1]
             terminal.type("a yellow kite\n")

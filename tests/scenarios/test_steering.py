@@ -26,6 +26,8 @@ from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, staged, wai
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.helpers.daemons import Daemon
+
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -95,7 +97,7 @@ def are_written(stage: Stage, number: int) -> bool:
         return bool(rows.fetchone()[0] == number)
 
 
-def freeze(stage: Stage, daemon: subprocess.Popen[str]) -> None:
+def freeze(stage: Stage, daemon: Daemon) -> None:
     """Stop the daemon between two transactions: in one it would keep the journal from all others."""
 
     def stopped_idle() -> bool:
@@ -134,7 +136,7 @@ def test_a_running_service_is_paused_takes_files_in_and_goes_on(stage: Stage) ->
     wait_until(lambda: "cancelled" in {one["state"] for one in stage.manifests()}, "its answer")
     assert executed(stage, "a patient cat") == 0
     assert steer(stage, "prune")[1]["jobs"] == 0
-    assert steer(stage, "resume")[1]["words"] == "going on; it was paused: paused by hand: lunch"
+    assert steer(stage, "resume")[1]["words"] == "resumed; it was paused: paused by hand: lunch"
     wait_for(stage, "a patient cat", State.DONE)
     assert stage.stop(daemon) == 0
     assert executed(stage, "an unwanted cat") == 0
@@ -181,9 +183,9 @@ def test_what_a_killed_service_has_left_undone_the_verbs_do_themselves(stage: St
     said = [verb.communicate(timeout=HANG)[0] for verb in verbs]
     assert [verb.returncode for verb in verbs] == [0] * len(asked), said
     words = (
-        "going on",
+        "resumed",
         "queued again",
-        "waits in the queue already",
+        "is in the queue already",
         "cancelled before",
         "paused by hand: no",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.host.service import shipped
+from tests.helpers.patience import deadline
 from tests.scenarios.installed import CONFIG, PROGRAM, Installed, installed
 from tests.scenarios.stage import wait_until
 
@@ -25,10 +26,10 @@ UNIT = "mjwatch.service"
 SOON = 30.0
 """Seconds within which a start is over that waits for nobody."""
 
-STOP_LIMIT = 20.0
+STOP_LIMIT = deadline(20.0)
 """Seconds within which a stop is promised to be over."""
 
-WATCHDOG_AND_RESTART = 90.0
+WATCHDOG_AND_RESTART = deadline(90.0)
 """Seconds within which a service that hangs is found, ended and started again."""
 
 

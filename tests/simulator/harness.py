@@ -1,4 +1,4 @@
-"""A small client for the simulator's own tests, written without any of the service's code."""
+"""A small client for the simulator's tests, which uses none of the service's code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 def tiny_png(edge: int = 4) -> bytes:
-    """A small picture."""
+    """Return a small picture."""
     buffer = io.BytesIO()
     Image.new("RGB", (edge, edge), "red").save(buffer, "PNG")
     return buffer.getvalue()
@@ -33,7 +33,7 @@ def tiny_png(edge: int = 4) -> bytes:
 TINY_PNG = tiny_png()
 
 HANG = deadline(20.0)
-"""Seconds after which a test is taken to hang."""
+"""Seconds after which a test counts as hanging."""
 
 
 class Gateway:
@@ -100,7 +100,7 @@ class Gateway:
 
 
 class Client:
-    """REST and gateway of one pretend person."""
+    """REST and gateway of one simulated person."""
 
     def __init__(self, http: aiohttp.ClientSession, host: str) -> None:
         self.http = http
@@ -131,7 +131,7 @@ class Client:
 
     async def command(self, name: str) -> Json:
         _, index = await self.call("GET", f"/api/v9/guilds/{GUILD_ID}/application-command-index")
-        found: Json = next(one for one in index["application_commands"] if one["name"] == name)
+        found: Json = next(command for command in index["application_commands"] if command["name"] == name)
         return found
 
     async def body(self, prompt: str = "a red cat", session_id: str = "none", **changes: object) -> Json:
@@ -160,8 +160,8 @@ class Client:
         return await self.call("POST", "/api/v9/interactions", json=body)
 
     async def imagine(self, prompt: str, gateway: Gateway, *, dm: bool = False) -> Json:
-        place = {"guild_id": None, "channel_id": DM_CHANNEL_ID} if dm else {}
-        body = await self.body(prompt, gateway.session_id, **place)
+        channel = {"guild_id": None, "channel_id": DM_CHANNEL_ID} if dm else {}
+        body = await self.body(prompt, gateway.session_id, **channel)
         assert await self.post(body) == (204, None)
         return body
 
@@ -179,7 +179,7 @@ class Client:
         return body
 
     async def press_body(self, gateway: Gateway, message: Json, custom_id: str, **changes: object) -> Json:
-        """What a press of a button of this message is posted as."""
+        """Return the request body for a press of a button of this message."""
         fields = {"type": 3, "message_id": message["id"], "message_flags": message["flags"]}
         data = {"component_type": 2, "custom_id": custom_id}
         application_id = message["author"]["id"]
@@ -189,19 +189,19 @@ class Client:
             **{**fields, "application_id": application_id, "data": data, **changes},
         )
 
-    async def submission(self, gateway: Gateway, modal: Json, words: str) -> Json:
-        """What this modal is sent in as, with these words in its field."""
+    async def submission(self, gateway: Gateway, modal: Json, text: str) -> Json:
+        """Return the request body that submits this modal with this text in its field."""
         ((field,),) = [row["components"] for row in modal["components"]]
-        written = {"type": 4, "custom_id": field["custom_id"], "value": words}
+        written = {"type": 4, "custom_id": field["custom_id"], "value": text}
         data = {"id": modal["id"], "custom_id": modal["custom_id"]}
         data["components"] = [{"type": 1, "components": [written]}]
         return await self.body(
             "", gateway.session_id, type=5, application_id=modal["application"]["id"], data=data
         )
 
-    async def submit(self, gateway: Gateway, modal: Json, words: str) -> Json:
-        """Send this modal in."""
-        body = await self.submission(gateway, modal, words)
+    async def submit(self, gateway: Gateway, modal: Json, text: str) -> Json:
+        """Submit this modal."""
+        body = await self.submission(gateway, modal, text)
         assert await self.post(body) == (204, None)
         return body
 
@@ -217,33 +217,33 @@ class Client:
         return body
 
     async def grid(self, gateway: Gateway, prompt: str = "a red cat") -> tuple[Json, str]:
-        """A finished grid, and its job's uuid."""
+        """Return a finished grid and its job's uuid."""
         await self.imagine(prompt, gateway)
         final = await gateway.final()
         return final, await self.last_uuid()
 
     async def single(self, gateway: Gateway, prompt: str = "a red cat", number: int = 1) -> tuple[Json, str]:
-        """One picture of a grid, and its job's uuid."""
+        """Return one picture of a grid and its job's uuid."""
         grid, grid_uuid = await self.grid(gateway, prompt)
         await self.press(gateway, grid, f"MJ::JOB::upsample::{number}::{grid_uuid}")
         final = await gateway.final()
         return final, await self.last_uuid()
 
     async def last_uuid(self) -> str:
-        """The uuid of the newest job."""
+        """Return the uuid of the newest job."""
         job_uuid: str = (await self.state())["renderings"][-1]["job_uuid"]
         return job_uuid
 
     async def outcomes(self) -> list[str]:
-        """What became of each interaction, once none runs any more."""
+        """Return the outcome of each interaction, when none runs any more."""
         while True:
-            found = [one["outcome"] for one in (await self.state())["interactions"]]
+            found = [interaction["outcome"] for interaction in (await self.state())["interactions"]]
             if "running" not in found and "queued" not in found:
                 return found
             await asyncio.sleep(0.01)
 
     async def slots(self, *files: tuple[str, int]) -> list[Json]:
-        """Upload slots for files of these names and sizes."""
+        """Return upload slots for files with these names and sizes."""
         asked = [{"id": str(n), "filename": name, "file_size": size} for n, (name, size) in enumerate(files)]
         path = f"/api/v9/channels/{CHANNEL_ID}/attachments"
         status, answer = await self.call("POST", path, json={"files": asked})
@@ -252,7 +252,7 @@ class Client:
         return slots
 
     async def uploaded(self, *names: str, data: bytes = TINY_PNG) -> list[Json]:
-        """The `attachments` of an interaction or a message that name these uploaded files."""
+        """Return the `attachments` of an interaction or a message for these uploaded files."""
         slots = await self.slots(*((name, len(data)) for name in names))
         for slot in slots:
             async with self.http.put(slot["upload_url"], data=data) as put:
@@ -286,12 +286,12 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def simulated(**options: Any) -> AsyncIterator[Client]:
-    """A simulator with quick, small jobs, and a client for it."""
+    """Run a simulator with quick, small jobs, and give a client for it."""
     chosen = SimulatorOptions(**{"seconds_per_job": 0.05, "grid": 64, "seed": 1, **options})
     async with serving(chosen) as host, aiohttp.ClientSession() as http:
         yield Client(http, host)
 
 
-def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a test's story; only a hang ends it early."""
-    asyncio.run(asyncio.wait_for(story(), HANG))
+def play(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run the coroutine of a test; only a hang ends it early."""
+    asyncio.run(asyncio.wait_for(scenario(), HANG))

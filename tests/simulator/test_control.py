@@ -9,8 +9,8 @@ from mjwatch.simulator.faults.registry import FaultError, FaultRegistry
 from tests.simulator.harness import play, simulated
 
 
-def test_the_state_is_the_record_of_what_ran() -> None:
-    async def story() -> None:
+def test_the_state_is_the_record_of_executions() -> None:
+    async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:
             await gateway.identify()
             body = await client.imagine("a red cat", gateway)
@@ -41,11 +41,11 @@ def test_the_state_is_the_record_of_what_ran() -> None:
             unseen = dict.fromkeys(("resumes", "cdn_with_authorization", "token_leaks", "uploads"), 0)
             assert counts == {"identifies": 1, "downloads": 1, **unseen}
 
-    play(story)
+    play(scenario)
 
 
 def test_reset_forgets_all_but_the_sessions() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(seconds_per_job=5) as client, client.gateway() as gateway:
             await gateway.identify()
             await client.imagine("a red cat", gateway)
@@ -61,11 +61,11 @@ def test_reset_forgets_all_but_the_sessions() -> None:
             info = await gateway.event("MESSAGE_UPDATE", lambda message: message["embeds"])
             assert "**Running Jobs**:               None" in info["embeds"][0]["description"]
 
-    play(story)
+    play(scenario)
 
 
 def test_faults_are_listed_with_a_line_each_and_armed_by_object_or_list() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             many = [{"fault": "post_429", "count": 2}, {"fault": "refuse:Blocked", "match": "x"}]
             status, body = await client.call("POST", "/_sim/faults", json=many)
@@ -79,17 +79,17 @@ def test_faults_are_listed_with_a_line_each_and_armed_by_object_or_list() -> Non
             assert status == 400
             assert "nonsense" in body["error"]
 
-    play(story)
+    play(scenario)
 
 
 def test_web_pages_may_not_use_the_control_address() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             url = f"http://{client.host}/_sim/state"
             async with client.http.get(url, headers={"Origin": "http://example.invalid"}) as answer:
                 assert answer.status == 403
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(

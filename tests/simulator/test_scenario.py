@@ -21,26 +21,26 @@ def test_a_scenario_arms_its_faults_at_the_start_and_later(tmp_path: Path) -> No
     file = tmp_path / "bad-day.json"
     file.write_text(json.dumps([{"fault": "captcha"}, {"fault": "post_500", "after": 0.01}]))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(scenario=file) as client:
             assert (await client.post(await client.body()))[1]["captcha_key"]
             while (await client.call("GET", "/_sim/faults"))[1]["armed"] == []:
                 pass
             assert (await client.post(await client.body()))[0] == 500
 
-    play(story)
+    play(scenario)
 
 
 def test_a_scenario_can_set_the_account(tmp_path: Path) -> None:
     file = tmp_path / "remix.json"
     file.write_text(json.dumps([{"fault": "account", "remix": True, "fast_hours": 0}]))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated(scenario=file) as client:
             account = (await client.state())["account"]
             assert (account["remix"], account["fast_hours"]) == (True, 0)
 
-    play(story)
+    play(scenario)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_a_scenario_that_is_not_understood_is_one_line(
 
 
 def test_stale_versions_can_last(tmp_path: Path) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         async with simulated() as client:
             await client.fault("stale_version", count=2)
             assert (await client.post(await client.body()))[0] == 400
             assert (await client.post(await client.body()))[0] == 204
             assert (await client.call("GET", "/_sim/faults"))[1]["armed"] == []
 
-    play(story)
+    play(scenario)

@@ -1,4 +1,4 @@
-"""The simulator as a program: its line, its workspace, its end."""
+"""The simulator as a program: its output, its workspace, its end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _stop(process: subprocess.Popen[str], number: signal.Signals) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_where_it_listens_makes_a_workspace_and_ends_cleanly(
+def test_it_prints_its_address_makes_a_workspace_and_stops_cleanly(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     process, line = _start("--workspace", str(tmp_path / "try"))
@@ -55,7 +55,7 @@ def test_it_says_where_it_listens_makes_a_workspace_and_ends_cleanly(
     assert line_again == line
 
 
-def test_a_workspace_is_made_whole_and_only_its_config_follows_the_port(tmp_path: Path) -> None:
+def test_a_workspace_is_completed_and_only_its_config_follows_the_port(tmp_path: Path) -> None:
     make_workspace(tmp_path, "127.0.0.1:5000")
     keys = tmp_path / "keys"
     assert (keys / "authToken.key").read_text().strip() == USER_TOKEN
@@ -73,7 +73,7 @@ def test_a_workspace_is_made_whole_and_only_its_config_follows_the_port(tmp_path
 
 
 @pytest.mark.parametrize("text", ["", "[discord]", "not toml", "[discord]\napi_url = 7", "discord = 1"])
-def test_a_config_without_a_port_is_no_obstacle(tmp_path: Path, text: str) -> None:
+def test_a_config_without_a_port_is_accepted(tmp_path: Path, text: str) -> None:
     assert configured_port(tmp_path) is None
     (tmp_path / "config.toml").write_text(text)
     assert configured_port(tmp_path) is None
@@ -103,6 +103,6 @@ def test_without_aiohttp_one_line_says_what_to_install(
     assert capsys.readouterr().err == "the simulator needs aiohttp: pip install 'mjwatch[demo]'\n"
 
 
-def test_the_door_is_imported_without_aiohttp() -> None:
+def test_the_server_module_is_imported_without_aiohttp() -> None:
     code = "import sys; import mjwatch.simulator.__main__; sys.exit('aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

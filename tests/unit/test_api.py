@@ -15,14 +15,14 @@ from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
 from mjwatch.client.in_process import PATIENCE, _is_over, prompt_file, read_words
 from mjwatch.config import Config
-from mjwatch.engine.health import ConnectionTrouble
+from mjwatch.engine.service_state import ConnectionTrouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
 from mjwatch.host.lock import daemon_lock
 from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import MANIFEST_SCHEMA, Job, Note, Refusal, RefusalClass, State
-from mjwatch.prompts.expand import as_written
+from mjwatch.prompts.expand import escape
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.message_shapes import a_job
 
@@ -58,7 +58,7 @@ def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
             prompt = read_words(words)
         except PromptFileError:
             continue
-        suffix, data = prompt_file(as_written(prompt.text))
+        suffix, data = prompt_file(escape(prompt.text))
         try:
             found = read_prompt_file(data, f"x{suffix}").prompts
         except PromptFileError:
@@ -177,8 +177,7 @@ class FakeEngine:
     ) -> None:
         self._job = job
         self.paused = paused
-        self.pausing = SimpleNamespace(stuck=paused is not None)
-        self.reach = SimpleNamespace(trouble=trouble)
+        self.service = SimpleNamespace(needs_resume=paused is not None, connection_trouble=trouble)
 
     def job(self, job_id: str) -> Job | None:
         return self._job

@@ -47,7 +47,7 @@ def caused(error: MjwatchError, cause: BaseException) -> MjwatchError:
         (MjwatchError("something else"), 1),
     ],
 )
-def test_systemd_is_kept_from_starting_again_what_no_start_can_mend(error: MjwatchError, code: int) -> None:
+def test_systemd_does_not_start_a_service_again_that_no_start_can_fix(error: MjwatchError, code: int) -> None:
     assert exit_code_for_systemd(error) == code
 
 
@@ -70,7 +70,7 @@ def run_verb(monkeypatch: pytest.MonkeyPatch, config: Path) -> int:
     return int(ended.value.code or 0)
 
 
-def test_under_systemd_a_wrong_configuration_is_logged_told_and_has_its_code(
+def test_under_systemd_a_wrong_configuration_is_logged_reported_and_has_its_code(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     manager: tuple[str, socket.socket],
@@ -86,7 +86,7 @@ def test_under_systemd_a_wrong_configuration_is_logged_told_and_has_its_code(
     assert "did you mean max_in_flight?" in caplog.text
 
 
-def test_elsewhere_it_has_the_code_that_every_verb_has(
+def test_without_systemd_a_wrong_configuration_has_the_code_of_every_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)

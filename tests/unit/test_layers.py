@@ -41,7 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 PURE = (
     *("jobs", "midjourney", "prompts", "model", "events", "effects", "errors"),
     *("discord.protocol", "discord.session", "discord.stream_position", "discord.payloads"),
-    *("discord.timing", "discord.http_errors", "discord.allowed_hosts"),
+    *("discord.timing", "discord.http_errors", "discord.allowed_hosts", "discord.json_values"),
     *("inbox.settling", "inbox.filenames", "gallery.entry"),
 )
 """Packages and modules that get time and chance as arguments, so that their tests need no sleep."""

@@ -15,6 +15,7 @@ from mjwatch.cli.output import INTERRUPTED, plain, room, wanted, wrapped
 from mjwatch.client.submit import give, typed
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
+from mjwatch.prompts.commands import ask_commands
 from mjwatch.prompts.parameters import COMMON
 from mjwatch.settings.values import did_you_mean, shown
 
@@ -147,7 +148,6 @@ def help_text() -> str:
 NOTE_WIDTH = 50
 
 TAKE_JOBS = ("act", "show", "cancel", "retry")
-ASKED = ("blend", "describe", "shorten", "show", "settings", "fast", "relax", "turbo", "public", "stealth")
 
 
 class Completion(NamedTuple):
@@ -179,7 +179,7 @@ def _in_command(text: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Comple
     elif name in TAKE_JOBS:
         yield from _fitting(word, {job.id: _what(job) for job in jobs()})
     elif name == "ask":
-        yield from _fitting(word, dict.fromkeys(ASKED, ""))
+        yield from _fitting(word, {_quoted(command): "" for command in ask_commands()})
 
 
 def _fitting(word: str, known: dict[str, str]) -> Iterator[Completion]:

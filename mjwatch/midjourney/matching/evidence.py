@@ -1,17 +1,13 @@
-"""What ids say about a message and a job: each that both sides know, and whether it agrees. Pure.
+"""What a message and a job have in common: their ids, the answer that a job expects, and the prompt. Pure.
 
-What a job can be answered with, by what it asks for: kinds of messages, what they do and reply to.
-
-Which jobs could take each other's results while no id tells them apart. Pure.
-
-The comparable form of a prompt: what is left of it when the bot has rewritten it for its echo.
+Also the key that jobs share while no id tells them apart.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,242 +15,249 @@ from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
 from mjwatch.midjourney.buttons import read_custom_id
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, State
+from mjwatch.prompts.commands import Answer, answer_to, slash_name
 
 if TYPE_CHECKING:
     from mjwatch.midjourney.buttons import CustomId
-    from mjwatch.model import ButtonPress, Job, Snowflake
+    from mjwatch.model import ButtonPress, Snowflake
 
+FINALS = frozenset({MessageKind.RESULT, MessageKind.SINGLE, MessageKind.VIDEO})
+"""Messages that show the pictures of a finished job."""
+
+TEXT_ANSWERS = frozenset({MessageKind.DESCRIBE, MessageKind.SHORTEN, MessageKind.INFO})
+"""Answers in text that differ from an acknowledgement."""
 
 _BETWEEN_ATTEMPTS = frozenset({State.QUEUED, State.IN_DOUBT})
-_AT_WORK = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
+_RUNNING = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
+_NOTICES = frozenset({MessageKind.REFUSED, MessageKind.QUEUED})
 
 
-def compare(reading: ParsedMessage, job: Job) -> list[tuple[str, bool]]:
-    """Every id that both sides know, and whether it agrees; the strongest first.
+def compare(message: ParsedMessage, job: Job) -> list[tuple[str, bool]]:
+    """Return every id that both sides know, and whether it agrees; the strongest first.
 
-    ``place`` stands for all that is no id: what the message says, its age, and which bot it is from.
+    ``place`` stands for all that is not an id: what the message says, its age, and which bot sent it.
     """
     expected = expected_of(job)
     evidence = [
-        ("nonce", _nonce(reading, job)),
-        ("message", _message(reading, job)),
-        ("reference", _reference(reading, job, expected)),
-        ("job uuid", _same(reading.job_uuid, job.job_uuid or expected.job_uuid)),
-        ("interaction", _same(reading.interaction_id, job.interaction_id)),
+        ("nonce", _nonce(message, job)),
+        ("message", _message(message, job)),
+        ("reference", _reference(message, job, expected)),
+        ("job uuid", _same(message.job_uuid, job.job_uuid or expected.job_uuid)),
+        ("interaction", _same(message.interaction_id, job.interaction_id)),
     ]
     known = [(by, agrees) for by, agrees in evidence if agrees is not None]
-    sure = any(agrees and by in _own_ids(job) for by, agrees in known)
-    fits = _in_place(reading, job) and (sure or speaks_of(reading, job, expected))
-    return known if fits else [*known, ("place", False)]
+    is_certain = any(agrees and by in _own_ids(job) for by, agrees in known)
+    is_possible = _is_in_place(message, job) and (is_certain or could_speak_of(message, job, expected))
+    return known if is_possible else [*known, ("place", False)]
 
 
 def _own_ids(job: Job) -> tuple[str, ...]:
-    """Ids that are this job's alone, so that a message with one is its own whatever it says.
+    """Return the ids that only this job has, so that a message with one belongs to it whatever it says.
 
-    A prompt's uuid is not: what is made of its pictures by hand might go under it too.
+    The uuid of a prompt is not among them: what somebody makes of its pictures by hand may have the same
+    uuid.
     """
     return ("nonce", "message", "job uuid") if job.button_press is not None else ("nonce", "message")
 
 
 def not_newer(message_id: str | None, anchor: str | None) -> bool:
-    """Whether both are known and the message is not newer than the anchor."""
+    """Return whether both are known and the message is not newer than the anchor."""
     if message_id is None or anchor is None:
         return False
     return message_id.isdecimal() and anchor.isdecimal() and int(message_id) <= int(anchor)
 
 
-def _same(one: str | None, other: str | None) -> bool | None:
-    return None if one is None or other is None else one == other
+def _same(left: str | None, right: str | None) -> bool | None:
+    return None if left is None or right is None else left == right
 
 
-def _nonce(reading: ParsedMessage, job: Job) -> bool | None:
-    if reading.nonce is None or not job.nonces:
+def _nonce(message: ParsedMessage, job: Job) -> bool | None:
+    if message.nonce is None or not job.nonces:
         return None
-    if reading.nonce == job.nonce or (reading.nonce in job.nonces and job.state in _BETWEEN_ATTEMPTS):
+    if message.nonce == job.nonce or (message.nonce in job.nonces and job.state in _BETWEEN_ATTEMPTS):
         return True
-    if job.cancel_request is not None and reading.nonce == job.cancel_request.nonce:
-        return None  # of the press that stops it
-    # An earlier attempt that shows up beside the present one is another job of Midjourney's.
-    return None if reading.kind in FINALS and reading.nonce not in job.nonces else False
+    if job.cancel_request is not None and message.nonce == job.cancel_request.nonce:
+        return None  # the nonce of the press that stops the job
+    # An earlier attempt that appears beside the present one is another job of Midjourney's.
+    return None if message.kind in FINALS and message.nonce not in job.nonces else False
 
 
-def _message(reading: ParsedMessage, job: Job) -> bool | None:
+def _message(message: ParsedMessage, job: Job) -> bool | None:
     if job.message_id is None:
         return None
-    if job.message_id == reading.message_id or job.message_id in reading.deleted_ids:
+    if job.message_id == message.message_id or job.message_id in message.deleted_ids:
         return True
-    return False if reading.kind in {MessageKind.PROGRESS, MessageKind.DELETED} else None
+    return False if message.kind in {MessageKind.PROGRESS, MessageKind.DELETED} else None
 
 
-def _reference(reading: ParsedMessage, job: Job, expected: Expected) -> bool | None:
-    if reading.reply_to is None or reading.kind in _AT_WORK:
+def _reference(message: ParsedMessage, job: Job, expected: ExpectedAnswer) -> bool | None:
+    if message.reply_to is None or message.kind in _RUNNING:
         return None
     if expected.replies_to is not None:
-        # That it replies to the pressed message is no id of this job's: its siblings' answers do so too.
-        return None if reading.reply_to == expected.replies_to else reading.reply_to == job.message_id
-    if job.message_id is not None and (reading.reply_to == job.message_id or expected.job_uuid is None):
-        return reading.reply_to == job.message_id
-    # What it replies to is older than the job: a reroll of an old grid, say.
-    older = not_newer(reading.reply_to, job.anchor) and expected.job_uuid is None
+        # A reply to the pressed message is not an id of this job: answers to its siblings reply there too.
+        return None if message.reply_to == expected.replies_to else message.reply_to == job.message_id
+    if job.message_id is not None and (message.reply_to == job.message_id or expected.job_uuid is None):
+        return message.reply_to == job.message_id
+    # The message replied to is older than the job: for example a reroll of an old grid.
+    older = not_newer(message.reply_to, job.anchor) and expected.job_uuid is None
     return False if older else None
 
 
-def _in_place(reading: ParsedMessage, job: Job) -> bool:
-    """False where the message is older than the job, or comes from another bot."""
-    too_old = reading.kind is not MessageKind.DELETED and not_newer(reading.message_id, job.anchor)
-    by_other_bot = job.prompt.application == "niji" and reading.author_id == MIDJOURNEY_APPLICATION_ID
+def _is_in_place(message: ParsedMessage, job: Job) -> bool:
+    """Return False if the message is older than the job, or comes from another bot."""
+    too_old = message.kind is not MessageKind.DELETED and not_newer(message.message_id, job.anchor)
+    by_other_bot = job.prompt.application == "niji" and message.author_id == MIDJOURNEY_APPLICATION_ID
     return not too_old and not by_other_bot
 
 
-FINALS = frozenset({MessageKind.RESULT, MessageKind.SINGLE, MessageKind.VIDEO})
-ANSWERS = frozenset({MessageKind.DESCRIBE, MessageKind.SHORTEN, MessageKind.INFO})
-"""What is answered in words, and can be told from an acknowledgement."""
-
-_NOTICES = frozenset({MessageKind.REFUSED, MessageKind.QUEUED})
-
-
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """What may be said about a job.
+class ExpectedAnswer:
+    """What messages about a job may say.
 
-    ``ends``: the kinds of its final message. ``actions``: what its messages may say that it does;
-    ``unsaid``: whether some leave that open. ``picture``: which one its messages speak of, if they name one,
-    and ``named`` whether the final does so always. ``replies_to``: the message whose button it has pressed.
-    ``echoes``: whether its final shows the prompt that was submitted. ``job_uuid``: the job whose result is
-    shown again.
+    ``finals``: the kinds of its final message. ``actions``: what its messages may say that it does.
+    ``may_omit_action``: whether some say nothing about that. ``picture``: the picture that its messages name,
+    if they name one. ``names_picture``: whether the final always names it. ``replies_to``: the message whose
+    button was pressed. ``echoes_prompt``: whether the final shows the prompt that was submitted.
+    ``job_uuid``: the job whose result is shown again.
     """
 
-    ends: frozenset[MessageKind]
+    finals: frozenset[MessageKind]
     actions: frozenset[Action]
-    unsaid: bool = True
+    may_omit_action: bool = True
     picture: int | None = None
-    named: bool = False
+    names_picture: bool = False
     replies_to: Snowflake | None = None
-    echoes: bool = False
+    echoes_prompt: bool = False
     job_uuid: str | None = None
 
 
-def expected_of(job: Job) -> Expected:
-    """What may be said about this job."""
+def _answer_of_kind(kind: MessageKind) -> ExpectedAnswer:
+    return ExpectedAnswer(frozenset({kind}), frozenset())
+
+
+_EXPECTED = {
+    Answer.PICTURES: ExpectedAnswer(
+        frozenset({MessageKind.RESULT}), frozenset({Action.IMAGINE, Action.BLEND}), echoes_prompt=True
+    ),
+    Answer.PICTURES_AGAIN: ExpectedAnswer(FINALS, frozenset(Action)),
+    Answer.DESCRIPTION: _answer_of_kind(MessageKind.DESCRIBE),
+    Answer.SHORTENED_PROMPT: _answer_of_kind(MessageKind.SHORTEN),
+    Answer.ACCOUNT_INFO: _answer_of_kind(MessageKind.INFO),
+    Answer.SETTINGS: _answer_of_kind(MessageKind.NOTICE),
+    Answer.ACKNOWLEDGEMENT: _answer_of_kind(MessageKind.NOTICE),
+}
+_WITH_VIDEO = replace(
+    _EXPECTED[Answer.PICTURES],
+    finals=frozenset({MessageKind.RESULT, MessageKind.VIDEO}),
+    actions=frozenset({Action.IMAGINE, Action.BLEND, Action.VIDEO}),
+)
+
+
+def expected_of(job: Job) -> ExpectedAnswer:
+    """Return what messages about this job may say."""
     if job.button_press is not None:
         return _of_press(job.button_press)
-    command, text = job.prompt.command, job.prompt.text
-    return _of_command(command, "--video" in text, text.strip().lower() if command == "show" else None)
+    answer = answer_to(job.prompt.command) or Answer.ACKNOWLEDGEMENT
+    if answer is Answer.PICTURES and "--video" in job.prompt.text:
+        return _WITH_VIDEO
+    if answer is Answer.PICTURES_AGAIN:
+        return replace(_EXPECTED[answer], job_uuid=job.prompt.text.strip().lower())
+    return _EXPECTED[answer]
 
 
-def could_be_about(reading: ParsedMessage, job: Job) -> bool:
-    """Whether this message looks like the job's, where no id says so: by its echo, or by what it replies to.
+def could_be_about(message: ParsedMessage, job: Job) -> bool:
+    """Return whether this message looks like the job's, by its prompt or by what it replies to.
 
-    It proves nothing: others of the account's own jobs, and those of a person's hand, look the same.
+    That proves nothing: other jobs of the account, and those that were started by hand, look the same.
     """
     expected = expected_of(job)
     if expected.replies_to is None:
-        return _echoes(reading, job, expected)
-    if reading.kind in _NOTICES and reading.reply_to is None:
-        return reading.prompt is not None and could_be_same(job.prompt.text, reading.prompt)
-    return reading.reply_to == expected.replies_to and _does(reading, expected)
+        return _echoes_prompt(message, job, expected)
+    if message.kind in _NOTICES and message.reply_to is None:
+        return message.prompt is not None and could_be_same(job.prompt.text, message.prompt)
+    return message.reply_to == expected.replies_to and _names_action(message, expected)
 
 
-def speaks_of(reading: ParsedMessage, job: Job, expected: Expected) -> bool:
-    """False where the message says something that no message about this job can say."""
-    if reading.kind in FINALS | ANSWERS and reading.kind not in expected.ends:
+def could_speak_of(message: ParsedMessage, job: Job, expected: ExpectedAnswer) -> bool:
+    """Return False if the message says something that no message about this job can say."""
+    if message.kind in FINALS | TEXT_ANSWERS and message.kind not in expected.finals:
         return False
-    if None not in {reading.image_index, expected.picture} and reading.image_index != expected.picture:
+    if None not in {message.image_index, expected.picture} and message.image_index != expected.picture:
         return False
-    if reading.command is not None and job.button_press is None:
-        return reading.command.partition(" ")[0] == job.prompt.command.partition(" ")[0]
-    if reading.kind in _NOTICES and job.button_press is not None:
+    if message.command is not None and job.button_press is None:
+        return slash_name(message.command) == slash_name(job.prompt.command)
+    if message.kind in _NOTICES and job.button_press is not None:
         return True  # the footer of a notice names the command that the prompt was first given to
-    return reading.action is None or reading.action in expected.actions
+    return message.action is None or message.action in expected.actions
 
 
-def _echoes(reading: ParsedMessage, job: Job, expected: Expected) -> bool:
-    if reading.prompt is None or (reading.kind in _AT_WORK and reading.reply_to is not None):
+def _echoes_prompt(message: ParsedMessage, job: Job, expected: ExpectedAnswer) -> bool:
+    if message.prompt is None or (message.kind in _RUNNING and message.reply_to is not None):
         return False  # the start of a follow-up replies to the message with its button
-    if not expected.echoes and reading.kind not in _NOTICES:
+    if not expected.echoes_prompt and message.kind not in _NOTICES:
         return False
-    # A blend was given pictures, and is echoed as their links; its own text has a shape at most.
-    return could_be_same("" if job.prompt.command == "blend" else job.prompt.text, reading.prompt)
+    # A blend was given pictures, and its echo shows their links; its own text is at most an aspect ratio.
+    return could_be_same("" if job.prompt.command == "blend" else job.prompt.text, message.prompt)
 
 
-def _does(reading: ParsedMessage, expected: Expected) -> bool:
-    if reading.kind in _NOTICES:
+def _names_action(message: ParsedMessage, expected: ExpectedAnswer) -> bool:
+    if message.kind in _NOTICES:
         return True
-    names_one = expected.named or reading.image_index is not None
-    if reading.kind in FINALS and names_one and reading.image_index != expected.picture:
+    names_picture = expected.names_picture or message.image_index is not None
+    if message.kind in FINALS and names_picture and message.image_index != expected.picture:
         return False
-    return reading.action in expected.actions if reading.action is not None else expected.unsaid
+    return message.action in expected.actions if message.action is not None else expected.may_omit_action
 
 
 @lru_cache(maxsize=256)
-def _of_command(command: str, video: bool, job_uuid: str | None) -> Expected:
-    match command:
-        case "imagine" | "blend":
-            ends, actions = {MessageKind.RESULT}, {Action.IMAGINE, Action.BLEND}
-            if video:
-                ends, actions = ends | {MessageKind.VIDEO}, actions | {Action.VIDEO}
-            return Expected(frozenset(ends), frozenset(actions), echoes=True)
-        case "describe":
-            return Expected(frozenset({MessageKind.DESCRIBE}), frozenset())
-        case "shorten":
-            return Expected(frozenset({MessageKind.SHORTEN}), frozenset())
-        case "info":
-            return Expected(frozenset({MessageKind.INFO}), frozenset())
-        case "show":
-            return Expected(FINALS, frozenset(Action), job_uuid=job_uuid)
-        case _:
-            return Expected(frozenset({MessageKind.NOTICE}), frozenset())
-
-
-@lru_cache(maxsize=256)
-def _of_press(press: ButtonPress) -> Expected:
+def _of_press(press: ButtonPress) -> ExpectedAnswer:
     pressed = read_custom_id(press.custom_id)
-    target = press.message_id
     if pressed is None or pressed.action is None:
-        return Expected(FINALS, frozenset(Action), replies_to=target)
+        return ExpectedAnswer(FINALS, frozenset(Action), replies_to=press.message_id)
     picture = None if pressed.solo else pressed.image_index
     if pressed.of_video:
-        ends, actions = {MessageKind.VIDEO, MessageKind.SINGLE}, {Action.VIDEO, Action.UPSCALE}
+        finals, actions = {MessageKind.VIDEO, MessageKind.SINGLE}, {Action.VIDEO, Action.UPSCALE}
     else:
-        ends, actions = _ENDS.get(pressed.action, {MessageKind.RESULT, MessageKind.SINGLE}), _actions(pressed)
-    return Expected(
-        ends=frozenset(ends),
+        finals = _FINALS_OF.get(pressed.action, {MessageKind.RESULT, MessageKind.SINGLE})
+        actions = _actions_of(pressed)
+    return ExpectedAnswer(
+        finals=frozenset(finals),
         actions=frozenset(actions),
-        unsaid=pressed.action is Action.REROLL,
+        may_omit_action=pressed.action is Action.REROLL,
         picture=picture,
-        named=pressed.verb == "upsample" and picture is not None,
-        replies_to=target,
+        names_picture=pressed.verb == "upsample" and picture is not None,
+        replies_to=press.message_id,
     )
 
 
-_ENDS = {
+_FINALS_OF = {
     Action.UPSCALE: {MessageKind.SINGLE},
     Action.VIDEO: {MessageKind.VIDEO},
     Action.VARIATION: {MessageKind.RESULT},
-    Action.REROLL: {MessageKind.RESULT},  # a video's too has this button: what that makes, only ids can tell
+    Action.REROLL: {MessageKind.RESULT},  # a video has this button too: only ids can match its result
 }
 
 
-def _actions(pressed: CustomId) -> set[Action]:
-    """In Remix mode the label of a result may be Remix in place of what the button is called."""
+def _actions_of(pressed: CustomId) -> set[Action]:
+    """Return what a result may say; in Remix mode its label may be Remix instead of the button's name."""
     action = pressed.action or Action.IMAGINE
     return {action} if action in {Action.UPSCALE, Action.VIDEO} else {action, Action.REMIX}
 
 
-def twin_of(job: Job) -> str:
-    """The key that this job shares with all those that could be taken for it; unique if there are none.
+def duplicate_key(job: Job) -> str:
+    """Return the key that this job shares with all jobs that could be mistaken for it.
 
-    - An imagine shares it with every equal prompt, as far as the bot leaves prompts alone.
-    - A blend's echo is nothing but links, so all blends are alike, and an imagine of links alone is too.
-    - Two follow-ups are alike if they do the same kind of thing to one message; U1 and U2 are not, since
+    - An imagine shares it with every equal prompt, as far as the bot leaves prompts unchanged.
+    - The echo of a blend is only links, so all blends look alike, and so does an imagine of links alone.
+    - Two follow-ups look alike if they do the same kind of thing to one message; U1 and U2 do not, because
       their results name the picture.
     - Two /show of one job bring the same uuid.
-    - All other commands answer in the message that names their nonce.
+    - All other commands answer in the message that names their nonce, so the key is unique.
 
-    All but those of prompts begin with a line break, which no prompt's has.
+    All keys except those of prompts begin with a line break, which no prompt has.
     """
     if job.button_press is not None:
-        return f"\n{job.button_press.message_id} {_kind(job.button_press)}"
+        return f"\n{job.button_press.message_id} {_kind_of(job.button_press)}"
     match job.prompt.command:
         case "imagine" if job.prompt.action is None:
             return normalise(job.prompt.text)
@@ -266,7 +269,7 @@ def twin_of(job: Job) -> str:
             return f"\n{command} {job.id}"
 
 
-def _kind(press: ButtonPress) -> str:
+def _kind_of(press: ButtonPress) -> str:
     found = read_custom_id(press.custom_id)
     if found is None or found.action is None:
         return press.custom_id
@@ -282,7 +285,7 @@ CUT_AT_LEAST = 1000
 
 
 def normalise(prompt: str) -> str:
-    """The part of a prompt that the bot leaves alone, for comparing what was submitted with the echo.
+    """Return the part of a prompt that the bot leaves unchanged, to compare the submitted text with its echo.
 
     Recorded 2023-2026: links become ``https://s.mj.run/…``, blanks are collapsed, an em dash becomes
     ``--``, parameters are reordered, respelled and added to. So links are dropped and only the text before
@@ -293,13 +296,13 @@ def normalise(prompt: str) -> str:
     return _PARAMETERS.sub("", text)
 
 
-def could_be_same(one: str, other: str) -> bool:
-    """Whether one may be the echo of the other. Equal prompts in flight look alike: this proves nothing.
+def could_be_same(left: str, right: str) -> bool:
+    """Return whether one prompt may be the echo of the other. Equal prompts look alike: this proves nothing.
 
-    Discord's limits (2000 characters a message, 2048 a footer) are below a prompt's, so a long one may
+    Discord's limits (2000 characters a message, 2048 a footer) are below a prompt's, so a long prompt may
     come back cut, with or without an ellipsis.
     """
-    shorter, longer = sorted((normalise(one), normalise(other)), key=len)
+    shorter, longer = sorted((normalise(left), normalise(right)), key=len)
     if shorter == longer:
         return True
     cut = _ELLIPSIS.sub("", shorter).rstrip(" -")

@@ -1,18 +1,18 @@
-"""Which job a message of the bot belongs to: by ids where there are any, never by a guess.
+"""Which job a message of the bot belongs to: decided by ids if there are any, never by a guess.
 
-The order of evidence, and why it is this one:
+The order of evidence, and the reason for it:
 
-- **nonce**: ours, echoed on the interaction's events and on the first answer (recorded 2023-03, 2024-12).
+- **nonce**: ours, repeated in the interaction's events and in the first answer (recorded 2023-03, 2024-12).
 - **message**: a change or the deletion of the start message.
 - **reference**: the final replies to the start message (recorded 2026-06).
 - **job uuid**: in a preview's file name, later in the final's buttons (recorded 2023-09 to 2026-06).
 - **interaction**: the id that the gateway gave our nonce.
-- **button**: what it replies to, what it says was done, and to which picture, as the one follow-up asked for
-  that nothing else could own.
-- **text**: the prompt as echoed, and only for the one job that nothing else could own.
+- **button**: what the message replies to, which action and which picture it names, if that fits only one
+  follow-up and nothing else could own it.
+- **text**: the prompt as repeated by the bot, and only for the one job if nothing else could own it.
 
-An id that both sides know and that differs is a veto, whatever else agrees. A final's nonce is no veto: since
-2025 finals may carry one that is not the client's.
+An id that both sides know and that differs excludes a job, whatever else agrees. The nonce of a final
+excludes nothing: since 2025 finals may have a nonce that is not the client's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _IN_HISTORY = FINALS | {MessageKind.STARTED, MessageKind.PROGRESS}
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The job that it is, and by which evidence."""
+    """The job that a message belongs to, and the evidence for it."""
 
     job_id: str
     by: str
@@ -41,30 +41,30 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousMatch:
-    """More than one could own it, or the ids disagree: hold it until more is known."""
+    """More than one job could own the message, or its ids disagree: keep it until more is known."""
 
     why: str
 
 
 def match(
-    reading: ParsedMessage,
+    message: ParsedMessage,
     jobs: Iterable[Job],
-    strangers: ForeignJobs,
+    foreign_jobs: ForeignJobs,
     me: str | None = None,
     *,
     ids_only: bool = False,
 ) -> Match | AmbiguousMatch | None:
-    """The job that this message is about; Unclear to hold it; None when it is nobody's of ours.
+    """Return the job that this message is about, AmbiguousMatch to keep it, or None if it is about none.
 
-    ``me`` is the id of the account that sends: what names somebody else in its mention is not ours.
-    ``ids_only``: what ids leave open is left open.
+    ``me`` is the id of the account that sends: a message that mentions somebody else is not ours.
+    ``ids_only``: do not decide by looks what the ids leave open.
     """
-    if me is not None and any(who not in {None, me} for who in (reading.user_id, reading.invoker_id)):
+    if me is not None and any(user not in {None, me} for user in (message.user_id, message.invoker_id)):
         return None
     agreeing: dict[str, str] = {}
     possible: list[Job] = []
     for job in jobs:
-        evidence = compare(reading, job)
+        evidence = compare(message, job)
         if any(not agrees for _, agrees in evidence):
             continue
         if evidence:
@@ -74,130 +74,130 @@ def match(
         return Match(*next(iter(agreeing.items())))
     if agreeing:
         return AmbiguousMatch(f"its ids point to {len(agreeing)} jobs: {', '.join(sorted(agreeing))}")
-    if reading.kind in FINALS and strangers.end(reading):
+    if message.kind in FINALS and foreign_jobs.end(message):
         return None
-    return None if ids_only else _by_looks(reading, possible, strangers)
+    return None if ids_only else _match_by_looks(message, possible, foreign_jobs)
 
 
 def match_history(
-    readings: Sequence[ParsedMessage],
+    messages: Sequence[ParsedMessage],
     jobs: Sequence[Job],
-    strangers: ForeignJobs,
+    foreign_jobs: ForeignJobs,
     me: str | None = None,
     *,
     by_text: Container[str] | None = None,
     newest: str | None = None,
 ) -> list[tuple[Match, ParsedMessage]]:
-    """Match what was read from the channel's history, where no nonce is and strangers' starts may be gone.
+    """Match the channel's history, which has no nonces and may lack the starts of foreign jobs.
 
-    By ids as ever. By looks only where, of all the bot's jobs that no id gives to anybody, exactly one fits
-    exactly one of ours; ``by_text`` are the ids of the jobs that may be found so (None: all). What is newer
-    than ``newest``, the newest message of which was known before, tells of strangers too.
+    Ids decide as always. Looks decide only if, of all the bot's jobs that no id gives to anybody, exactly one
+    fits exactly one of ours. ``by_text`` are the ids of the jobs that may be found by looks (None: all). A
+    message newer than ``newest``, the newest message known before, also says something about foreign jobs.
     """
     found: list[tuple[Match, ParsedMessage]] = []
     owned: set[str] = set()
     rest: list[ParsedMessage] = []
-    for reading in readings:
-        by_ids = match(reading, jobs, strangers, me, ids_only=True)
+    for message in messages:
+        by_ids = match(message, jobs, foreign_jobs, me, ids_only=True)
         if isinstance(by_ids, Match):
-            found.append((by_ids, reading))
+            found.append((by_ids, message))
             owned.add(by_ids.job_id)
-        elif _may_be_ours(reading, me) and not (reading.kind in FINALS and strangers.own(reading)):
-            rest.append(reading)
-    rest = _by_bot_job(rest)
+        elif _may_be_ours(message, me) and not (message.kind in FINALS and foreign_jobs.own(message)):
+            rest.append(message)
+    rest = _one_per_bot_job(rest)
     left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
-    found += _one_to_one(rest, left, strangers)
-    _learn([reading for reading in rest if not not_newer(reading.message_id, newest)], jobs, strangers)
+    found += _match_one_to_one(rest, left, foreign_jobs)
+    _learn([message for message in rest if not not_newer(message.message_id, newest)], jobs, foreign_jobs)
     return found
 
 
-def _may_be_ours(reading: ParsedMessage, me: str | None) -> bool:
-    return reading.kind in _IN_HISTORY and (me is None or reading.user_id in {None, me})
+def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
+    return message.kind in _IN_HISTORY and (me is None or message.user_id in {None, me})
 
 
-def _learn(readings: Sequence[ParsedMessage], jobs: Sequence[Job], strangers: ForeignJobs) -> None:
-    """Strangers that began in a gap, or ended in it; what may be ours by its looks tells nothing."""
-    for reading in sorted(readings, key=lambda reading: int(reading.message_id or 0)):
-        if any(_fits(reading, job) for job in jobs):
+def _learn(messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs) -> None:
+    """Note foreign jobs that began or ended in a gap; a message that may be ours by its looks is ignored."""
+    for message in sorted(messages, key=lambda message: int(message.message_id or 0)):
+        if any(_fits(message, job) for job in jobs):
             continue
-        if reading.kind in FINALS:
-            strangers.end_by_looks(reading)
+        if message.kind in FINALS:
+            foreign_jobs.end_by_looks(message)
         else:
-            strangers.note(reading)
+            foreign_jobs.note(message)
 
 
-def _by_bot_job(readings: Sequence[ParsedMessage]) -> list[ParsedMessage]:
-    """One reading for each job of the bot's: of a start message and its own final the final counts."""
-    finals = [reading for reading in readings if reading.kind in FINALS]
-    ended = {reading.reply_to for reading in finals} | {reading.job_uuid for reading in finals}
+def _one_per_bot_job(messages: Sequence[ParsedMessage]) -> list[ParsedMessage]:
+    """Return one message for each job of the bot: of a start message and its own final only the final."""
+    finals = [message for message in messages if message.kind in FINALS]
+    ended = {message.reply_to for message in finals} | {message.job_uuid for message in finals}
     ended.discard(None)
-    starts = (reading for reading in readings if reading.kind not in FINALS)
+    starts = (message for message in messages if message.kind not in FINALS)
     return finals + [start for start in starts if not {start.message_id, start.job_uuid} & ended]
 
 
-def _one_to_one(
-    readings: Sequence[ParsedMessage], jobs: Sequence[Job], strangers: ForeignJobs
+def _match_one_to_one(
+    messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs
 ) -> list[tuple[Match, ParsedMessage]]:
-    fits = [(job, [reading for reading in readings if _fits(reading, job)]) for job in jobs]
+    fits = [(job, [message for message in messages if _fits(message, job)]) for job in jobs]
     found = []
     for job, fitting in fits:
-        rivals = [other for _, other in fits if any(reading in other for reading in fitting)]
-        if len(fitting) == 1 and len(rivals) == 1 and not strangers.could_own(fitting[0]):
-            found.append((_looks(fitting[0], job), fitting[0]))
+        rivals = [other for _, other in fits if any(message in other for message in fitting)]
+        if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.could_own(fitting[0]):
+            found.append((_by_looks(fitting[0], job), fitting[0]))
     return found
 
 
-def _fits(reading: ParsedMessage, job: Job) -> bool:
+def _fits(message: ParsedMessage, job: Job) -> bool:
     return (
         job.state in WAITING
-        and all(agrees for _, agrees in compare(reading, job))
-        and (reading.kind in FINALS or job.message_id is None)
-        and could_be_about(reading, job)
+        and all(agrees for _, agrees in compare(message, job))
+        and (message.kind in FINALS or job.message_id is None)
+        and could_be_about(message, job)
     )
 
 
-def _looks(reading: ParsedMessage, job: Job) -> Match:
-    """What the two have in common where it is no id."""
-    by_button = job.button_press is not None and reading.reply_to == job.button_press.message_id
+def _by_looks(message: ParsedMessage, job: Job) -> Match:
+    """Return the match by what the two have in common besides ids."""
+    by_button = job.button_press is not None and message.reply_to == job.button_press.message_id
     return Match(job.id, "button" if by_button else "text")
 
 
-def _by_looks(
-    reading: ParsedMessage, possible: list[Job], strangers: ForeignJobs
+def _match_by_looks(
+    message: ParsedMessage, possible: list[Job], foreign_jobs: ForeignJobs
 ) -> Match | AmbiguousMatch | None:
-    if not _may_go_by_looks(reading):
+    if not _may_match_by_looks(message):
         return None
-    fitting = _whole(reading, [job for job in possible if _is_waiting_for(reading, job)])
+    fitting = _with_whole_prompt(message, [job for job in possible if _is_waiting_for(message, job)])
     if not fitting:
-        if reading.kind in FINALS:
-            strangers.end_by_looks(reading)
+        if message.kind in FINALS:
+            foreign_jobs.end_by_looks(message)
         return None
     if len(fitting) > 1:
         return AmbiguousMatch(f"{len(fitting)} jobs have this prompt, or have pressed this button")
-    if strangers.could_own(reading):
-        return AmbiguousMatch("somebody else's job in this channel looks like this one")
-    return _looks(reading, fitting[0])
+    if foreign_jobs.could_own(message):
+        return AmbiguousMatch("a job that somebody else started in this channel looks the same")
+    return _by_looks(message, fitting[0])
 
 
-def _whole(reading: ParsedMessage, jobs: list[Job]) -> list[Job]:
-    """Of jobs by their prompt those that have it whole; only if none has, those whose echo may be cut off."""
-    prompt = normalise(reading.prompt or "")
+def _with_whole_prompt(message: ParsedMessage, jobs: list[Job]) -> list[Job]:
+    """Return the jobs with exactly this prompt, or all jobs if there are none: the echo may be cut off."""
+    prompt = normalise(message.prompt or "")
     whole = [job for job in jobs if job.button_press is not None or normalise(job.prompt.text) == prompt]
     return whole or jobs
 
 
-def _may_go_by_looks(reading: ParsedMessage) -> bool:
-    if reading.kind in FINALS:
+def _may_match_by_looks(message: ParsedMessage) -> bool:
+    if message.kind in FINALS:
         return True
-    # A start or a refusal that carries a nonce or an interaction names its owner, and none of ours is it.
-    nameless = reading.nonce is None and reading.interaction_id is None
-    return nameless and reading.kind in {MessageKind.STARTED, MessageKind.REFUSED, MessageKind.QUEUED}
+    # A start or a refusal with a nonce or an interaction names its owner, and no job of ours has these ids.
+    nameless = message.nonce is None and message.interaction_id is None
+    return nameless and message.kind in {MessageKind.STARTED, MessageKind.REFUSED, MessageKind.QUEUED}
 
 
-def _is_waiting_for(reading: ParsedMessage, job: Job) -> bool:
-    if job.state not in WAITING or not could_be_about(reading, job):
+def _is_waiting_for(message: ParsedMessage, job: Job) -> bool:
+    if job.state not in WAITING or not could_be_about(message, job):
         return False
-    if reading.kind is MessageKind.STARTED:
-        # The start of a job that the bot had let wait has no nonce; a start that is ours otherwise has.
+    if message.kind is MessageKind.STARTED:
+        # The start of a job that the bot had queued has no nonce; any other start of ours has one.
         return job.message_id is None and (job.queued_by_bot or job.state is State.IN_DOUBT)
-    return reading.kind in FINALS or job.message_id is None
+    return message.kind in FINALS or job.message_id is None

@@ -1,16 +1,15 @@
-"""What is inside a message's components, at any depth: buttons, texts and media.
+"""What a message's components hold, at any depth: buttons, texts, media, and the switches of ``/settings``.
 
-Component types as in discord-api-docs, "Component reference": 2 is a button, 10 a text; media objects
-stand under ``media`` and ``file``. A message with Components V2 has nothing outside of them.
-
-The answer to ``/settings`` as words: which of its buttons are on, and what is chosen in its menus.
+Component types are as in discord-api-docs, "Component reference": 2 is a button, 3 a menu, 10 a text; media
+objects are under ``media`` and ``file``. A message with Components V2 has no text, embed or attachment
+besides them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.midjourney.parsing.json_values import (
+from mjwatch.discord.json_values import (
     id_of,
     is_object,
     list_of,
@@ -26,13 +25,19 @@ if TYPE_CHECKING:
 
 
 _BUTTON = 2
+_SELECT = 3
 _TEXT = 10
-_DEPTH = 12
-"""Discord allows a handful of levels; what goes deeper is not Discord's."""
+_ON_STYLE = 3
+"""The style of a button that is on (green); buttons that are off are grey (2)."""
+
+_MAX_DEPTH = 12
+"""Discord allows only a few levels; anything deeper is not from Discord."""
+
+_SETTING = "MJ::Settings::"
 
 
-def walk(components: object, depth: int = _DEPTH) -> Iterator[Mapping[str, Any]]:
-    """Every component in reading order; each comes before what it holds."""
+def walk(components: object, depth: int = _MAX_DEPTH) -> Iterator[Mapping[str, Any]]:
+    """Yield every component in reading order, each before the components in it."""
     if depth == 0:
         return
     for component in list_of(components):
@@ -44,21 +49,21 @@ def walk(components: object, depth: int = _DEPTH) -> Iterator[Mapping[str, Any]]
 
 
 def buttons(components: object) -> tuple[Button, ...]:
-    """The buttons that do something, in order; link buttons and select menus don't count."""
+    """Return the buttons that do something, in order, without link buttons and menus."""
     found = (_button(component) for component in walk(components) if component.get("type") == _BUTTON)
     return tuple(button for button in found if button is not None)
 
 
 def texts(components: object) -> str:
-    """The text displays, one below the other; empty without Components V2."""
+    """Return the text displays, one per line; "" without Components V2."""
     return "\n".join(text_of(c.get("content")) for c in walk(components) if c.get("type") == _TEXT)
 
 
 def as_embed(components: object) -> Mapping[str, Any] | None:
-    """The text displays as an embed: a heading is its title, small print (``-# ``) its footer.
+    """Return the text displays as an embed: a heading is its title, small print (``-# ``) its footer.
 
-    None without text displays. No notice of the bot in this form was recorded yet; a container's accent
-    colour stands for the embed's.
+    Returns None without text displays. No notice of the bot in this form was recorded yet; a container's
+    accent colour is used as the embed's colour.
     """
     lines = texts(components).splitlines()
     if not lines:
@@ -76,17 +81,17 @@ def as_embed(components: object) -> Mapping[str, Any] | None:
 
 
 def pictures(components: object) -> tuple[RemotePicture, ...]:
-    """The pictures in galleries, thumbnails and files of Components V2, in order."""
+    """Return the pictures in galleries, thumbnails and files of Components V2, in order."""
     media = (c.get(key) for c in walk(components) for key in ("media", "file"))
     found = (picture(medium) for medium in media if is_object(medium))
-    return tuple(one for one in found if one is not None)
+    return tuple(remote for remote in found if remote is not None)
 
 
 def picture(medium: Mapping[str, Any]) -> RemotePicture | None:
-    """An attachment, a media object or an embed's image; None if it has no URL that can be fetched.
+    """Return an attachment, a media object or an embed's image, or None without a URL that can be fetched.
 
-    Media objects carry no file name; it is then the last part of the URL's path. Their ``attachment://…`` is
-    what the bot wrote, which Discord has not followed yet.
+    Media objects have no file name, so the last part of the URL's path is used. A URL ``attachment://…`` is
+    what the bot wrote before Discord replaced it.
     """
     url = text_of(medium.get("url"))
     if not url.startswith(("https://", "http://")):
@@ -109,24 +114,17 @@ def _button(component: Mapping[str, Any]) -> Button | None:
     return Button(custom_id, text_of(component.get("label")) or emoji or None)
 
 
-_SELECT = 3
-_GREEN = 3
-"""The style of a button that is on; those that are off are grey (2)."""
-
-_OURS = "MJ::Settings::"
-
-
 def read_switches(components: object) -> str:
-    """One line a button, ``Remix mode: on``, and one a menu, with what is chosen; empty without any."""
+    """Return a line for each button (``Remix mode: on``) and menu of ``/settings``; "" without any."""
     return "\n".join(_lines(components))
 
 
 def _lines(components: object) -> Iterator[str]:
     for component in walk(components):
-        if not text_of(component.get("custom_id")).startswith(_OURS):
+        if not text_of(component.get("custom_id")).startswith(_SETTING):
             continue
         if component.get("type") == _BUTTON:
-            yield f"{_name(component)}: {'on' if component.get('style') == _GREEN else 'off'}"
+            yield f"{_name(component)}: {'on' if component.get('style') == _ON_STYLE else 'off'}"
         elif component.get("type") == _SELECT:
             options = objects_of(component.get("options"))
             chosen = [text_of(option.get("label")) for option in options if option.get("default") is True]
@@ -134,7 +132,7 @@ def _lines(components: object) -> Iterator[str]:
 
 
 def _name(component: Mapping[str, Any]) -> str:
-    """Its label; else what its custom id says, ``VersionSelector``; else its emoji."""
+    """Return the label, or the name in the custom id such as ``VersionSelector``, or the emoji."""
     label = text_of(component.get("label")).strip()
     emoji = text_of(object_of(component.get("emoji")).get("name"))
-    return label or text_of(component.get("custom_id")).removeprefix(_OURS).partition("::")[0] or emoji
+    return label or text_of(component.get("custom_id")).removeprefix(_SETTING).partition("::")[0] or emoji

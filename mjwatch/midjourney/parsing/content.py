@@ -1,4 +1,4 @@
-"""The grammar of the bot's message text: lead, bold prompt, label, mention, and the brackets after it."""
+"""The grammar of the bot's message text: lead, bold prompt, label, mention, brackets after the mention."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _MODES = {"fast": Mode.FAST, "relaxed": Mode.RELAXED, "relax": Mode.RELAXED, "tu
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """The text of a job's message, taken apart. ``action`` is what lead or label say, if there is one.
+    """The parsed text of a job's message. ``action`` is what its lead or label says, if it has one.
 
-    ``status`` is None in finals and where only a lead stands. ``stealth`` is None where no mode stands,
-    since then nothing says that the job is public.
+    ``status`` is None in finals and if there is only a lead. ``stealth`` is None if no mode is given, because
+    then nothing says that the job is public.
     """
 
     prompt: str | None
@@ -53,17 +53,17 @@ class Echo:
     mode: Mode | None = None
     stealth: bool | None = None
     lead: bool = False
-    """It begins as the start of a button's job does: ``Rerolling **…**``."""
+    """It begins like the start of a button's job: ``Rerolling **…**``."""
     single: bool = False
-    """The label of one finished picture: ``Image #N`` or ``Upscaled``."""
+    """It has the label of one finished picture: ``Image #N`` or ``Upscaled``."""
 
 
 def read_content(content: str) -> Echo | None:
-    r"""Takes the text of a job's message apart; None if it is not one (a notice, an error).
+    r"""Parse the text of a job's message; return None for any other text (a notice, an error).
 
     ``[<lead> ]**<prompt>** - [<label> by |Image #N ]<@user> [website] [(status)] [(mode[, stealth])]
-    [\n-# footer]``, as recorded 2023-03 to 2026-06. The prompt may itself hold anything of this, so it
-    is read from the end: what counts is the last ``** - `` with a mention behind it.
+    [\n-# footer]``, as recorded 2023-03 to 2026-06. The prompt itself may hold any of these parts, so
+    the text is read from the end: the last ``** - `` before a mention counts.
     """
     start = content.find("**")
     end = content.rfind("** - ")
@@ -78,7 +78,7 @@ def read_content(content: str) -> Echo | None:
 def _echo(lead: str, prompt: str, tail: re.Match[str]) -> Echo:
     before, after = tail["before"], tail["after"].partition(_FOOTER)[0]
     led, image = _action(lead, _LEADS), _IMAGE.search(before)
-    told = Echo(
+    echo = Echo(
         prompt=prompt,
         user_id=tail["user"],
         action=led or _action(before, _LABELS) or (Action.UPSCALE if image else None),
@@ -86,11 +86,11 @@ def _echo(lead: str, prompt: str, tail: re.Match[str]) -> Echo:
         lead=led is not None,
         single=image is not None or before.lower().lstrip().startswith("upscaled"),
     )
-    return _with_brackets(told, after)
+    return _with_brackets(echo, after)
 
 
 def _bracketed(after: str) -> list[str]:
-    """The words in brackets behind the mention, in lower case: ``(35%) (fast, stealth)`` gives three."""
+    """Return the words in brackets after the mention, in lower case; ``(35%) (fast, stealth)`` has three."""
     brackets = _BRACKETS.findall(_WEBSITE.sub(" ", after))
     return [word.strip().lower() for bracket in brackets for word in bracket.split(",")]
 
@@ -119,7 +119,7 @@ def _index(image: re.Match[str] | None) -> int | None:
 
 
 def _without_mention(content: str) -> Echo | None:
-    """The first words of a button's job: a lead and the prompt without a mention, or ``Animating...``."""
+    """Parse the first text of a button's job: lead and prompt without a mention, or ``Animating...``."""
     lead, opened, rest = content.strip().partition("**")
     prompt, closed, after = rest.rpartition("**")
     action = _action(lead, _LEADS)

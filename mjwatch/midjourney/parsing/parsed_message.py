@@ -1,6 +1,6 @@
-"""The numbers of the bot's answer to ``/info``.
+"""What one message of the bot says: its kind, facts about the job, pictures, buttons, refusal, account.
 
-What one message of the bot says, as a value: kind, facts about the job, pictures, buttons, refusal.
+The account is the answer to ``/info``, with its numbers.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ class MessageKind(StrEnum):
     """What a message (or its change) means for a job."""
 
     STARTED = "started"
-    """Accepted; nothing is drawn yet. Also the empty first answer that will be filled by an update."""
+    """Accepted; nothing is drawn yet. Also the empty first answer, which an update will fill."""
     PROGRESS = "progress"
     RESULT = "result"
     """A finished grid of four."""
     SINGLE = "single"
-    """One finished picture: a U button, or one of the larger upscales."""
+    """One finished picture, by a U button or a larger upscale."""
     VIDEO = "video"
     QUEUED = "queued"
-    """A notice: the job will start when another one ends. Not a failure."""
+    """A notice: the job will start when another job ends. Not a failure."""
     REFUSED = "refused"
     """Any error or refusal of a job; ``ParsedMessage.error`` says which."""
     BUTTON_USED = "button_used"
-    """A change of a message that was final already; never a new result."""
+    """A change of a message that was final before; never a new result."""
     DELETED = "deleted"
     INFO = "info"
     DESCRIBE = "describe"
     SHORTEN = "shorten"
     NOTICE = "notice"
-    """Acknowledgements, settings, questions: nothing that ends or begins a job."""
+    """An acknowledgement, settings, a question: nothing that starts or ends a job."""
     OTHER = "other"
     """Not from the bot, or not a message."""
     HTTP_ERROR = "http_error"
@@ -56,8 +56,13 @@ class Action(StrEnum):
     VIDEO = "video"
 
 
+def action_of_command(command: str | None) -> Action | None:
+    """Return what a command that makes pictures does, or None for any other command."""
+    return next((action for action in (Action.IMAGINE, Action.BLEND) if action == command), None)
+
+
 class JobStatus(StrEnum):
-    """Where a running job stands, in the words after the mention."""
+    """The status of a running job, by the words after the mention."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -66,7 +71,7 @@ class JobStatus(StrEnum):
 
 
 class Mode(StrEnum):
-    """Which of the account's hours the job uses."""
+    """Which of the account's hours a job uses."""
 
     FAST = "fast"
     RELAXED = "relaxed"
@@ -75,13 +80,13 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedMessage:
-    """One message as read; None and empty tuples where the message says nothing.
+    """One parsed message; None and empty tuples for what the message does not say.
 
-    ``prompt`` is as echoed, so it may differ from what was submitted. ``user_id`` is the person in the
-    mention, ``invoker_id`` the one in the message's interaction. ``timestamp`` is in seconds since 1970.
-    ``final``: it carries the buttons that only finished jobs have, whatever its kind.
-    ``action`` is None where the message alone does not tell it. ``text`` is the answer of describe,
-    shorten and info, and the wording of a notice.
+    ``prompt`` is what the bot repeats, so it may differ from the submitted one. ``user_id`` is the user in
+    the mention, ``invoker_id`` the user in the message's interaction. ``timestamp`` is in seconds since 1970.
+    ``final``: the message has the buttons that only finished jobs have, whatever its kind. ``action`` is None
+    if the message alone does not show it. ``text`` is the answer of describe, shorten and info, and the text
+    of a notice.
     """
 
     event: str
@@ -131,9 +136,9 @@ _MODES = {"fast": Mode.FAST, "relax": Mode.RELAXED, "turbo": Mode.TURBO}
 
 @dataclass(frozen=True, slots=True)
 class AccountInfo:
-    """An account as ``/info`` shows it; None where a line is missing.
+    """An account as ``/info`` shows it; None for a missing line.
 
-    Fast time in hours, also where the bot speaks of minutes; ``renews`` in seconds since 1970.
+    Fast time is in hours, also if the bot gives minutes; ``renews`` is in seconds since 1970.
     """
 
     subscription: str | None = None
@@ -151,7 +156,7 @@ class AccountInfo:
 
 
 def read_info(description: str) -> AccountInfo:
-    """Reads the embed's lines ``**Key**:   value`` (recorded 2024); unknown keys are passed over."""
+    """Parse the embed's lines ``**Key**:   value`` (recorded 2024); unknown keys are ignored."""
     lines = _lines(description)
     subscription = lines.get("subscription")
     renews = _RENEWS.search(subscription or "")
@@ -174,7 +179,7 @@ def read_info(description: str) -> AccountInfo:
 
 
 def _lines(description: str) -> dict[str, str]:
-    """Key to value; a value goes on until the next key, since running jobs may stand below theirs."""
+    """Return values by key; a value ends at the next key, because a list of jobs has several lines."""
     pieces = _LINE.split(description)
     return {
         key.strip().rstrip(":").lower(): value.strip()
@@ -186,8 +191,8 @@ def _hours(value: str) -> tuple[float | None, float | None]:
     found = _TIME.search(value)
     if found is None:
         return None, None
-    an_hour = 60 if found[3].lower() == "minute" else 1
-    left, total = (float(n.replace(",", "")) / an_hour if n else None for n in (found[1], found[2]))
+    units_per_hour = 60 if found[3].lower() == "minute" else 1
+    left, total = (float(n.replace(",", "")) / units_per_hour if n else None for n in (found[1], found[2]))
     return left, total
 
 
@@ -207,7 +212,7 @@ def _count(value: str | None) -> int | None:
 
 
 def _jobs(value: str | None) -> int | None:
-    """How many jobs run: ``None``, or a list of links; a list without ids counts by its lines."""
+    """Return how many jobs run: ``None``, or a list of links; a list without ids is counted by its lines."""
     if not value:
         return None
     if value.lower() == "none" or value.isdecimal():

@@ -1,7 +1,7 @@
-"""The bot's notices and refusals: one table from its wording to what it means and what a person can do.
+"""The bot's notices and refusals: a table from their texts to what they mean and what the user can do.
 
-Titles and sentences are what clients of 2023 to 2026 met: "Job queued", "Queue full", "Action needed to
-continue" and the trace message are recorded, the others come from reports and from other clients' code.
+The titles and sentences were seen by clients from 2023 to 2026: "Job queued", "Queue full", "Action needed to
+continue" and the trace message are recorded, the others come from reports and from the code of other clients.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ _RETRY_AT = re.compile(r"<t:(\d{1,12})(?::[a-zA-Z])?>")
 _DECLINE = re.compile(r"\s*decline-")
 _REGRET = r"(?:sorry\W+)?(?:you(?: have|['\u2019]ve) run )?"
 _ORNAMENT = re.compile(r"^[\W_]+")
-"""Markdown and emoji in front of the words."""
+"""Markdown and emoji before the text."""
 
 _HEADING_LENGTH = 60
-"""Characters; a longer first line is no title that stands outside of an embed's own."""
+"""Characters; a longer first line of a text is not a title."""
 
 
 class NoticeEffect(Enum):
-    """What a wording does to the job that it is about."""
+    """What a notice does to its job."""
 
     REFUSED = auto()
     QUEUED = auto()
     INFORMS = auto()
-    """Says something beside the job: a warning, an acknowledgement."""
+    """Does nothing to the job: a warning, an acknowledgement."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusalPattern:
-    """One row: what is looked for (lower case, anywhere in the text) and what it means."""
+    """One row: what to search in the text (in any case, anywhere) and what it means."""
 
     pattern: str
     kind: RefusalClass | None
@@ -49,17 +49,17 @@ class RefusalPattern:
     outcome: NoticeEffect = NoticeEffect.REFUSED
 
     def found_in(self, text: str) -> bool:
-        """Whether the text has this wording, whatever its case."""
+        """Return whether the text contains this pattern, in any case."""
         return re.search(self.pattern, text, re.IGNORECASE) is not None
 
     def begins(self, text: str) -> bool:
-        """Whether the text begins with this wording, but for a word of regret."""
+        """Return whether the text begins with this pattern, possibly after an expression of regret."""
         return re.match(_REGRET + f"(?:{self.pattern})", text, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An embed or a text of the bot as judged: what it does, and the refusal if it is one."""
+    """What an embed or a text of the bot does to its job, and the refusal if it is one."""
 
     outcome: NoticeEffect
     refusal: Refusal | None = None
@@ -68,10 +68,10 @@ class Notice:
 _RETRY, _USER, _MODERATION = RefusalClass.RETRY, RefusalClass.USER, RefusalClass.MODERATION
 _ACCOUNT, _PLAN, _TRANSIENT = RefusalClass.ACCOUNT, RefusalClass.PLAN, RefusalClass.TRANSIENT
 
-_STOP = "Stop here, open Midjourney in Discord yourself and read what it says. "
+_STOP = "Stop now. Open Midjourney in Discord yourself and read what it says. "
 _PROVE = "Open Midjourney in Discord, answer its question yourself, then run `mjwatch resume`."
-_LATER = "Nothing is wrong with the prompt. Try it again later with `mjwatch retry`."
-_REPHRASE = "Change the prompt; this one will be refused again."
+_LATER = "Nothing is wrong with the prompt. Try again later with `mjwatch retry`."
+_REPHRASE = "Change the prompt; the same prompt will be refused again."
 _SPELLING = "Correct the prompt as the message says and submit it again."
 _SUBSCRIBE = "Look at your plan with /subscribe in Discord, then run `mjwatch resume`."
 
@@ -85,7 +85,7 @@ ACCOUNT_SENTENCES: tuple[RefusalPattern, ...] = (
     RefusalPattern(
         r"third-party tools or scripting|blocked due to suspicious activity",
         _ACCOUNT,
-        _STOP + "Midjourney objects to automation on this account: don't go on with it.",
+        _STOP + "Midjourney objects to automation on this account: don't continue with it.",
         needs_human=True,
     ),
     RefusalPattern(
@@ -107,7 +107,7 @@ ACCOUNT_SENTENCES: tuple[RefusalPattern, ...] = (
         needs_human=True,
     ),
 )
-"""Sentences that stop the account wherever they stand, since their titles are not all known."""
+"""Sentences that stop the account, anywhere in a text, because not all of their titles are known."""
 
 TITLES: tuple[RefusalPattern, ...] = (
     RefusalPattern(r"^job queued", None, "", outcome=NoticeEffect.QUEUED),
@@ -116,15 +116,17 @@ TITLES: tuple[RefusalPattern, ...] = (
     RefusalPattern(
         r"queue (?:is )?full",
         _RETRY,
-        "Too many jobs wait at Midjourney; this one goes again when one has ended.",
+        "Too many jobs are waiting at Midjourney; this job is sent again when another has ended.",
     ),
     RefusalPattern(
-        r"slow down", _RETRY, "Too quick for Midjourney; it goes again at the time that it named."
+        r"slow down",
+        _RETRY,
+        "Midjourney got jobs too quickly; this job is sent again at the time that Midjourney named.",
     ),
     RefusalPattern(
         r"^action needed to continue",
         _MODERATION,
-        "Midjourney's moderators doubt this prompt. Change it, or press Appeal in Discord yourself.",
+        "Midjourney's moderation doubts this prompt. Change it, or press Appeal in Discord yourself.",
     ),
     RefusalPattern(r"^action required", _ACCOUNT, _PROVE, needs_human=True),
     RefusalPattern(r"\bhuman\b|\bcaptcha\b|complete the task", _ACCOUNT, _PROVE, needs_human=True),
@@ -162,86 +164,90 @@ TITLES: tuple[RefusalPattern, ...] = (
     ),
     RefusalPattern(r"job action restricted", _PLAN, "Your plan does not include this action."),
     RefusalPattern(
-        r"invalid link", _USER, "Check that the link opens in a browser without a login, and submit again."
+        r"invalid link",
+        _USER,
+        "Check that the link opens in a browser without a login, and submit the prompt again.",
     ),
     RefusalPattern(r"invalid|empty prompt|unrecogni[sz]ed parameter", _USER, _SPELLING),
     RefusalPattern(r"something went wrong|could not complete|internal error", _TRANSIENT, _LATER),
 )
-"""Titles, the first that is found counts."""
+"""Titles; the first match counts."""
 
 TEXTS: tuple[RefusalPattern, ...] = (
     RefusalPattern(r"error processing your request|failed to process your command", _TRANSIENT, _LATER),
     RefusalPattern(
-        r"queue is full", _RETRY, "Too many jobs wait at Midjourney; this one goes again when one has ended."
+        r"queue is full",
+        _RETRY,
+        "Too many jobs are waiting at Midjourney; this job is sent again when another has ended.",
     ),
     RefusalPattern(r"^unrecogni[sz]ed parameter", _USER, _SPELLING),
     RefusalPattern(r"^request cancelled due to \w+ filters", _MODERATION, _REPHRASE),
 )
-"""Errors that come as plain text, or as the description of an embed whose title says nothing."""
+"""Errors in plain text, or in the description of an embed whose title has no meaning here."""
 
-_UNKNOWN_ADVICE = "mjwatch does not know this message; read it, and look into the channel in Discord."
+_UNKNOWN_ADVICE = "mjwatch does not know this message; read it, and look at the channel in Discord."
 _STOPPED_ADVICE = (
-    "The job was stopped before its end: by its Cancel button, a reaction, or Midjourney itself."
+    "The job was stopped before its end, by its Cancel button, a reaction, or Midjourney itself."
 )
 
 
 def judge_embed(title: str, description: str, colour: int | None, footer: str, now: float | None) -> Notice:
-    """What an embed of the bot does to its job. Decided by words, and by the colour only if they are unknown.
+    """Return what an embed of the bot does to its job, by its text, or by its colour if the text is unknown.
 
-    An unknown red embed is a refusal whose class stays open; one of another colour only informs. A footer
-    ``decline-<word>-<word>`` makes an unexplained failure one of moderation. ``now``: when the message was
-    sent, from which a named time (``<t:…:R>``) becomes seconds to wait.
+    An unknown red embed is a refusal without a class; an unknown embed of another colour only informs. A
+    footer ``decline-<word>-<word>`` makes an unexplained failure one of moderation. ``now`` is when the
+    message was sent, which turns a named time (``<t:…:R>``) into seconds to wait.
     """
-    heading, words = _bare(title), _bare(description)
-    wording = (
+    heading, text = _without_ornament(title), _without_ornament(description)
+    found = (
         _find(ACCOUNT_SENTENCES, f"{title}\n{description}")
-        or (_find(TITLES, heading) if heading else _headed(words))
-        or _find(TEXTS, words)
+        or (_find(TITLES, heading) if heading else _find_heading(text))
+        or _find(TEXTS, text)
     )
-    if wording is None and colour in RED:
-        wording = RefusalPattern("", None, _UNKNOWN_ADVICE)
-    if wording is None or wording.outcome is not NoticeEffect.REFUSED:
-        return Notice(NoticeEffect.INFORMS if wording is None else wording.outcome)
-    if _DECLINE.match(footer) and wording.kind in (_TRANSIENT, None):
-        wording = RefusalPattern("", _MODERATION, _REPHRASE)
-    return Notice(NoticeEffect.REFUSED, _refusal(wording, title or None, description, now))
+    if found is None and colour in RED:
+        found = RefusalPattern("", None, _UNKNOWN_ADVICE)
+    if found is None or found.outcome is not NoticeEffect.REFUSED:
+        return Notice(NoticeEffect.INFORMS if found is None else found.outcome)
+    if _DECLINE.match(footer) and found.kind in (_TRANSIENT, None):
+        found = RefusalPattern("", _MODERATION, _REPHRASE)
+    return Notice(NoticeEffect.REFUSED, _refusal(found, title or None, description, now))
 
 
 def judge_text(text: str, now: float | None = None, *, answer: bool = False) -> Notice:
-    """What a plain text of the bot does to its job: one of the known errors, or it only informs.
+    """Return what a plain text of the bot does to its job: it is a known error, or only informs.
 
-    ``answer``: it answers a command, so that a title in its first line is the bot's; in other texts a
-    prompt may stand there. ``now`` as for an embed.
+    ``answer``: the text answers a command, so that a title in its first line is the bot's; the first line of
+    any other text may be a prompt. ``now`` as for an embed.
     """
-    words = _bare(text)
-    wording = _find(ACCOUNT_SENTENCES, text) or (_headed(words) if answer else None) or _find(TEXTS, words)
-    if wording is None or wording.outcome is not NoticeEffect.REFUSED:
-        return Notice(NoticeEffect.INFORMS if wording is None else wording.outcome)
-    return Notice(NoticeEffect.REFUSED, _refusal(wording, None, text, now))
+    bare = _without_ornament(text)
+    found = _find(ACCOUNT_SENTENCES, text) or (_find_heading(bare) if answer else None) or _find(TEXTS, bare)
+    if found is None or found.outcome is not NoticeEffect.REFUSED:
+        return Notice(NoticeEffect.INFORMS if found is None else found.outcome)
+    return Notice(NoticeEffect.REFUSED, _refusal(found, None, text, now))
 
 
 def stopped(detail: str) -> Refusal:
-    """The refusal of a job whose progress says ``(Stopped)``; nobody is told why it was stopped."""
+    """Return the refusal of a job whose progress says ``(Stopped)``; Midjourney does not say why."""
     return Refusal(None, None, detail, advice=_STOPPED_ADVICE, stopped=True)
 
 
 def _find(table: Iterable[RefusalPattern], text: str) -> RefusalPattern | None:
-    return next((wording for wording in table if wording.found_in(text)), None)
+    return next((pattern for pattern in table if pattern.found_in(text)), None)
 
 
-def _bare(text: str) -> str:
+def _without_ornament(text: str) -> str:
     return _ORNAMENT.sub("", text.strip())
 
 
-def _headed(words: str) -> RefusalPattern | None:
-    """The title that stands in the first line of a text."""
-    heading = words.partition("\n")[0]
+def _find_heading(text: str) -> RefusalPattern | None:
+    """Return the pattern of the title in the first line of a text."""
+    heading = text.partition("\n")[0]
     if len(heading) > _HEADING_LENGTH:
         return None
-    return next((wording for wording in TITLES if wording.begins(heading)), None)
+    return next((pattern for pattern in TITLES if pattern.begins(heading)), None)
 
 
-def _refusal(wording: RefusalPattern, title: str | None, detail: str, now: float | None) -> Refusal:
-    at = _RETRY_AT.search(detail) if wording.kind is RefusalClass.RETRY else None
+def _refusal(found: RefusalPattern, title: str | None, detail: str, now: float | None) -> Refusal:
+    at = _RETRY_AT.search(detail) if found.kind is RefusalClass.RETRY else None
     wait = max(0.0, int(at[1]) - now) if at and now is not None else None
-    return Refusal(wording.kind, title, detail, wording.needs_human, wait, wording.advice)
+    return Refusal(found.kind, title, detail, found.needs_human, wait, found.advice)

@@ -1,1 +1,1 @@
-"""The simulated CDN: pictures are drawn, stored, signed and served."""
+"""The simulated CDN: pictures are rendered, stored, signed and served."""

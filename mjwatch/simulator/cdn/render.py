@@ -1,8 +1,6 @@
-"""Renders pictures: 2x2 grids with numbered tiles in colours that belong to one job alone.
+"""Pictures: 2x2 grids with numbered tiles in colours that belong to one job, and their content types.
 
-Photo-like base textures, made once a size and then tinted for every job.
-
-The content types of files by their names' suffixes.
+A photo-like base texture is made once for each size and then tinted for every job.
 """
 
 from __future__ import annotations
@@ -51,7 +49,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that is needed to render a picture again, byte for byte."""
+    """Everything that is needed to render a picture again, byte for byte."""
 
     job_uuid: str
     prompt: str
@@ -64,33 +62,33 @@ class Picture:
 
 
 def grid_size(prompt: str, edge: int) -> Size:
-    """Width and height of the grid that the prompt's `--ar` asks for, scaled to a square one's edge."""
+    """Return width and height of the grid for the prompt's `--ar`, scaled to a square grid's edge."""
     width, height = _full_size(*aspect_ratio(prompt))
     return _even(width * edge / 2048), _even(height * edge / 2048)
 
 
 def video_size(still: Size, edge: int) -> Size:
-    """Width and height of a video of this still, scaled like the grids."""
+    """Return width and height of a video of this still, scaled like the grids."""
     root = (still[0] / still[1]) ** 0.5
     length = VIDEO_EDGE * edge / 2048
     return _even(length * root), _even(length / root)
 
 
 def preview_size(size: Size) -> Size:
-    """Width and height of the preview: 512 on the long edge, or half of a small grid's."""
+    """Return width and height of the preview: 512 on the long edge, or half of a small grid's."""
     scale = min(PREVIEW_EDGE / max(size), 0.5)
     return max(2, int(size[0] * scale)), max(2, int(size[1] * scale))
 
 
 def job_colours(job_uuid: str) -> list[Colour]:
-    """The four tiles' colours: each tile has a square of exactly this one in its top left corner."""
+    """Return the four tiles' colours: each tile has a square of exactly this one in its top left corner."""
     digest = hashlib.sha256(job_uuid.encode()).digest()
     channels = [40 + value % 176 for value in digest[:12]]
     return [(channels[i], channels[i + 1], channels[i + 2]) for i in range(0, 12, 3)]
 
 
 def render(picture: Picture) -> bytes:
-    """The encoded picture; equal for equal pictures."""
+    """Return the encoded picture; equal for equal pictures."""
     canvas = _canvas(picture)
     if picture.frames == 1:
         return _encoded(canvas, picture.format)
@@ -110,7 +108,7 @@ def _canvas(picture: Picture) -> Image.Image:
 
 
 def _moved(canvas: Image.Image, number: int, picture: Picture) -> Image.Image:
-    """One frame: a bar has moved along the lower edge."""
+    """Return one frame: a bar has moved along the lower edge."""
     frame, (width, height) = canvas.copy(), picture.size
     step, thick = width // picture.frames, max(1, height // 16)
     bar = (number * step, height - thick, (number + 1) * step - 1, height - 1)
@@ -119,7 +117,7 @@ def _moved(canvas: Image.Image, number: int, picture: Picture) -> Image.Image:
 
 
 def lossy_copy(data: bytes) -> bytes:
-    """What the resizing proxy gives: half the size, as WebP."""
+    """Return what the resizing proxy gives: half the size, as WebP."""
     with Image.open(io.BytesIO(data)) as original:
         small = original.convert("RGB").resize((max(1, original.width // 2), max(1, original.height // 2)))
     return _encoded(small, "webp")
@@ -182,7 +180,7 @@ def _encoded(picture: Image.Image, kind: ImageKind, more: Sequence[Image.Image] 
 
 
 def aspect_ratio(prompt: str) -> tuple[int, int]:
-    """What the prompt's `--ar` or `--aspect` says."""
+    """Return the ratio of the prompt's `--ar` or `--aspect`."""
     _, parameters = split_parameters(prompt)
     for name, value in parameters:
         found = re.fullmatch(r"(\d{1,4}):(\d{1,4})", value) if name in ("ar", "aspect") else None
@@ -214,7 +212,7 @@ _SEED = 20260606
 
 @lru_cache(maxsize=6)
 def photo_texture(width: int, height: int) -> Image.Image:
-    """Fractal noise with soft flat zones, two chroma fields and grain; the same for the same size."""
+    """Return fractal noise with soft flat zones, two chroma fields and grain; the same for the same size."""
     rng = Random(_SEED)
     light = ImageOps.autocontrast(_fractal(rng, width, height), cutoff=1)
     zones = ImageOps.autocontrast(_octave(rng, width, height, 5)).point(
@@ -260,5 +258,5 @@ _TYPES = {
 
 
 def media_type(path: str) -> str:
-    """What the CDN says that this is."""
+    """Return the content type that the CDN sends for this path."""
     return _TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")

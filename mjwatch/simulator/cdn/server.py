@@ -1,4 +1,4 @@
-"""The CDN: signed downloads, without any login."""
+"""The CDN's routes: signed downloads, without any login."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from mjwatch.simulator.cdn.render import media_type
-from mjwatch.simulator.faults.answers import spoiled
+from mjwatch.simulator.faults.answers import faulty_download
 
 if TYPE_CHECKING:
     from mjwatch.simulator.cdn.store import ImageStore, Signer
@@ -21,18 +21,18 @@ GONE = "This content is no longer available."
 
 
 class Cdn:
-    """Handlers of downloads."""
+    """The handlers of downloads."""
 
     def __init__(
-        self, pictures: ImageStore, signer: Signer, faults: FaultRegistry, witness: Recorder
+        self, pictures: ImageStore, signer: Signer, faults: FaultRegistry, recorder: Recorder
     ) -> None:
         self._pictures = pictures
         self._signer = signer
         self._faults = faults
-        self._witness = witness
+        self._recorder = recorder
 
     def routes(self) -> list[web.RouteDef]:
-        """Originals, ephemeral originals, and the proxy's copies of both."""
+        """Return the routes of originals, ephemeral originals, and the proxy's copies of both."""
         return [
             web.get(
                 "/{kind:attachments|ephemeral-attachments}/{channel}/{attachment}/{filename}", self.original
@@ -43,7 +43,7 @@ class Cdn:
         ]
 
     async def original(self, request: web.Request) -> web.StreamResponse:
-        """The bytes as they were uploaded."""
+        """Answer with the bytes as they were uploaded."""
         self._watch(request)
         path = unquote(request.raw_path.partition("?")[0])
         prompt = self._pictures.prompt_of(path)
@@ -51,13 +51,13 @@ class Cdn:
         if data is None or self._faults.take("cdn_404", prompt):
             return web.Response(status=404, text=GONE)
         if request.method == "GET":
-            self._witness.downloads += 1
+            self._recorder.downloads += 1
         headers = _headers(path, data)
-        odd = await spoiled(self._faults, prompt, request, data, headers)
-        return web.Response(body=data, headers=headers) if odd is None else odd
+        faulty = await faulty_download(self._faults, prompt, request, data, headers)
+        return web.Response(body=data, headers=headers) if faulty is None else faulty
 
     async def copy(self, request: web.Request) -> web.StreamResponse:
-        """What the resizing proxy makes of it: smaller and lossy."""
+        """Answer with the resizing proxy's copy, which is smaller and lossy."""
         self._watch(request)
         path = unquote(request.raw_path.partition("?")[0]).removeprefix("/media")
         data = await self._data(path, request)
@@ -68,7 +68,7 @@ class Cdn:
 
     def _watch(self, request: web.Request) -> None:
         if "Authorization" in request.headers:
-            self._witness.cdn_with_authorization += 1
+            self._recorder.cdn_with_authorization += 1
 
     async def _data(self, path: str, request: web.Request) -> bytes | None:
         if not self._signer.is_valid(path, request.query):
@@ -87,5 +87,5 @@ def _headers(path: str, data: bytes) -> dict[str, str]:
 
 
 def etag(data: bytes) -> str:
-    """The ETag of these bytes."""
+    """Return the ETag of these bytes."""
     return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'

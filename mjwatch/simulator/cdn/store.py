@@ -1,10 +1,7 @@
-"""The CDN's pictures: kept as what they show, rendered when wanted, with a bounded cache of bytes.
+"""The CDN's files: pictures and uploads by path, links in prompts, and signed addresses that expire.
 
-Links in a prompt: those that lead to this CDN are followed, as the bot does before it starts a job.
-
-Decodes what clients send as pictures, to see whether it is one.
-
-CDN addresses that are signed and expire: `?ex=&is=&hm=&`, in hex (as seen since late 2023).
+A picture is kept as its description and rendered on request, with a bounded cache of bytes. The bot follows
+links to this CDN before it starts a job. The signature is `?ex=&is=&hm=&`, in hex (as seen since late 2023).
 """
 
 from __future__ import annotations
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
 
 
 CACHE_MAX = 128 * 1024 * 1024
-"""Bytes of rendered pictures that are kept; a picture that fell out is rendered again, byte for byte."""
+"""Bytes of rendered pictures in the cache; a picture that was dropped is rendered again, byte for byte."""
 UPLOADS_MAX = 128 * 1024 * 1024
 PICTURES_MAX = 100_000
 
@@ -43,7 +40,7 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 class ByteCache(Generic[Name]):
-    """Bytes by name, the least recently used forgotten beyond a bound."""
+    """A bounded cache of bytes by name; the least recently used ones are dropped."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -51,13 +48,13 @@ class ByteCache(Generic[Name]):
         self._items: OrderedDict[Name, bytes] = OrderedDict()
 
     def get(self, name: Name) -> bytes | None:
-        """The bytes under this name, if they are still here."""
+        """Return the bytes under this name, or None if they were dropped."""
         if name in self._items:
             self._items.move_to_end(name)
         return self._items.get(name)
 
     def put(self, name: Name, data: bytes) -> None:
-        """Keep these bytes."""
+        """Store bytes under this name."""
         self.drop(name)
         self._items[name] = data
         self._total += len(data)
@@ -65,12 +62,12 @@ class ByteCache(Generic[Name]):
             self.drop(next(iter(self._items)))
 
     def drop(self, name: Name) -> None:
-        """Forget these bytes."""
+        """Drop the bytes under this name."""
         self._total -= len(self._items.pop(name, b""))
 
 
 class ImageStore:
-    """What the CDN has, by path."""
+    """The CDN's files by path."""
 
     def __init__(self, cache_bytes: int = CACHE_MAX) -> None:
         self._pictures: OrderedDict[str, Picture] = OrderedDict()
@@ -79,32 +76,32 @@ class ImageStore:
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="render")
 
     async def add(self, path: str, picture: Picture) -> int:
-        """Put a picture under this path; its size in bytes."""
+        """Store a picture under this path and return its size in bytes."""
         self._pictures[path] = picture
         if len(self._pictures) > PICTURES_MAX:
             self.remove(next(iter(self._pictures)))
         return len(await self.render_ahead(picture))
 
     def remove(self, path: str) -> None:
-        """Take a picture away, as previews go with their message."""
+        """Remove a picture, as previews are removed with their message."""
         picture = self._pictures.pop(path, None)
         if picture is not None:
             self._rendered.drop(picture)
 
     def prompt_of(self, path: str) -> str:
-        """The prompt that the picture under this path was made for; empty if there is none."""
+        """Return the prompt of the picture under this path; "" if there is none."""
         picture = self._pictures.get(path)
         return picture.prompt if picture else ""
 
     async def read(self, path: str) -> bytes | None:
-        """The bytes under this path; None if nothing is there."""
+        """Return the bytes under this path; None if nothing is there."""
         if (uploaded := self._uploads.get(path)) is not None:
             return uploaded
         picture = self._pictures.get(path)
         return None if picture is None else await self.render_ahead(picture)
 
     async def render_ahead(self, picture: Picture) -> bytes:
-        """The picture's bytes, rendered beside the event loop if they are not known."""
+        """Return the picture's bytes, rendered outside the event loop if they are not cached."""
         if (cached := self._rendered.get(picture)) is not None:
             return cached
         data = await asyncio.get_running_loop().run_in_executor(self._executor, render, picture)
@@ -112,11 +109,11 @@ class ImageStore:
         return data
 
     async def lossy(self, data: bytes) -> bytes:
-        """The resizing proxy's copy of a picture."""
+        """Return the resizing proxy's copy of a picture."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, lossy_copy, data)
 
     async def size_of(self, path: str) -> Size | None:
-        """Width and height of the picture under this path; None if nothing is there or it is no picture."""
+        """Return width and height of the picture under this path; None if there is none."""
         if (picture := self._pictures.get(path)) is not None:
             return picture.size
         data = self._uploads.get(path)
@@ -125,17 +122,17 @@ class ImageStore:
         return await asyncio.get_running_loop().run_in_executor(self._executor, decoded_size, data)
 
     def upload(self, path: str, data: bytes) -> None:
-        """Keep what a client sent."""
+        """Store an uploaded file."""
         self._uploads.put(path, data)
 
     def copy_upload(self, path: str, copy: str) -> None:
-        """Put what a client sent under another path too."""
+        """Store an uploaded file under a second path too."""
         data = self._uploads.get(path)
         if data is not None:
             self._uploads.put(copy, data)
 
     def remove_upload(self, path: str) -> None:
-        """Forget what a client sent."""
+        """Remove an uploaded file."""
         self._uploads.drop(path)
 
     def close(self) -> None:
@@ -147,21 +144,21 @@ _LINK = re.compile(r"<?(https?://[^\s<>]+)>?")
 
 
 class LinkResolver:
-    """Follows links to attachments; the rest of the web is out of reach and taken to be well."""
+    """Follows links to attachments; other links can't be followed and count as valid."""
 
     def __init__(self, signer: Signer, pictures: ImageStore) -> None:
         self._signer = signer
         self._pictures = pictures
 
     async def lead_to_pictures(self, prompt: str) -> bool:
-        """Whether every attachment that the prompt links to is there and is a picture."""
+        """Return whether every attachment that the prompt links to exists and is a picture."""
         for link in _LINK.findall(prompt):
             if link.startswith(f"{self._signer.base_url}/") and not await self._is_picture(link):
                 return False
         return True
 
     async def are_pictures(self, paths: Sequence[str]) -> bool:
-        """Whether these uploads are all pictures."""
+        """Return whether these uploads are all pictures."""
         return all([await self._pictures.size_of(path) is not None for path in paths])
 
     async def _is_picture(self, link: str) -> bool:
@@ -176,11 +173,11 @@ _NOT_A_PICTURE = (
     *(OSError, ValueError, SyntaxError, EOFError),
     *(Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
-"""What Pillow says of bytes that it can't or won't decode."""
+"""Pillow's errors for bytes that it can't or won't decode."""
 
 
 def decoded_size(data: bytes) -> Size | None:
-    """Width and height of a picture that decodes to its end; None for anything else."""
+    """Return width and height of a picture that can be decoded completely; None for anything else."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
@@ -193,7 +190,7 @@ _SIGNATURE = frozenset({"ex", "is", "hm"})
 
 
 class Signer:
-    """Signs and checks attachment paths with a secret of its own."""
+    """Signs and checks attachment paths with a random secret."""
 
     def __init__(self, lifetime: float, clock: Callable[[], float] = time.time) -> None:
         self.base_url = ""
@@ -203,28 +200,28 @@ class Signer:
         self._secret = secrets.token_bytes(32)
 
     def query(self, path: str) -> str:
-        """The query for this path from now on, with the trailing `&` that Discord writes."""
+        """Return a new signature for this path as a query, with the trailing `&` that Discord writes."""
         issued = int(self._clock())
         expires = int(self._clock() + self._lifetime)
         return f"ex={expires:x}&is={issued:x}&hm={self._mac(path, expires, issued)}&"
 
     def url(self, path: str) -> str:
-        """A full signed address of the original."""
+        """Return a full signed address of the original."""
         return f"{self.base_url}{quote(path)}?{self.query(path)}"
 
     def proxy_url(self, path: str) -> str:
-        """A full signed address at the resizing proxy, which gives a lossy copy."""
+        """Return a full signed address at the resizing proxy, which gives a lossy copy."""
         return f"{self.base_url}/media{quote(path)}?{self.query(path)}"
 
     def refreshed(self, url: str) -> str:
-        """The address signed anew; parameters that are not the signature's are kept."""
+        """Return the address with a new signature; other parameters are kept."""
         parts = urlsplit(url)
         kept = [pair for pair in parts.query.split("&") if pair and pair.partition("=")[0] not in _SIGNATURE]
         signed = self.query(unquote(parts.path).removeprefix("/media"))
         return f"{parts.scheme}://{parts.netloc}{parts.path}?{'&'.join([*kept, signed])}"
 
     def is_valid(self, path: str, query: Mapping[str, str]) -> bool:
-        """Whether the signature is ours and has not expired."""
+        """Return whether the signature is ours and has not expired."""
         try:
             expires, issued = int(query["ex"], 16), int(query["is"], 16)
         except (KeyError, ValueError):
@@ -233,7 +230,7 @@ class Signer:
         return hmac.compare_digest(expected, query.get("hm", "")) and self._clock() < expires
 
     def signed_message(self, message: Json) -> Json:
-        """The message with fresh addresses in place of the paths that it is kept with."""
+        """Return the message with new addresses in place of the paths with which it is stored."""
         signed = {**message, "attachments": [self._signed(kept) for kept in message["attachments"]]}
         signed["embeds"] = [self._signed_embed(kept) for kept in message["embeds"]]
         if message["flags"] & FLAG_COMPONENTS_V2:

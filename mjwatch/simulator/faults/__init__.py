@@ -1,1 +1,1 @@
-"""Faults that a test or a person arms, and what they do to answers, downloads and jobs."""
+"""Faults that a test or a person arms, and their effects on answers, downloads and jobs."""

@@ -1,8 +1,7 @@
-"""What faults make of downloads.
+"""The effects of faults on downloads, on POST /interactions and on all other REST requests.
 
-What faults make of POST /interactions: an answer in place of the true one, before or after it ran.
-
-What faults make of REST requests but POST /interactions; `match` is looked for in `METHOD /path`.
+For POST /interactions a fault replaces the answer, before or after the execution. For other REST requests
+`match` is searched in `METHOD /path`.
 """
 
 from __future__ import annotations
@@ -19,30 +18,27 @@ from mjwatch.simulator.http import errors
 from mjwatch.simulator.http.errors import html_answer, refused, reset_connection
 
 if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler, Middleware
-
-    from mjwatch.simulator.faults.registry import FaultRegistry
-
-
-if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from aiohttp.typedefs import Handler, Middleware
 
     from mjwatch.simulator.faults.registry import ArmedFault, FaultRegistry
 
     Headers = dict[str, str]
-    SpoiledDownload = Callable[[web.Request, bytes, Headers, ArmedFault], Awaitable[web.StreamResponse]]
+    DownloadFault = Callable[[web.Request, bytes, Headers, ArmedFault], Awaitable[web.StreamResponse]]
+    AnswerFault = Callable[[ArmedFault], web.Response]
 
-_DRIPS = 20
+_STEPS = 20
 _MEGABYTE = bytes(1 << 20)
 
 
-async def spoiled(
+async def faulty_download(
     faults: FaultRegistry, prompt: str, request: web.Request, data: bytes, headers: Headers
 ) -> web.StreamResponse | None:
-    """The answer in place of these bytes, if a fault is armed for a picture of this prompt."""
-    for name, spoil in _SPOILED.items():
+    """Return the answer that replaces these bytes, if a fault is armed for a picture of this prompt."""
+    for name, make in _DOWNLOAD_FAULTS.items():
         if armed := faults.take(name, prompt):
-            return await spoil(request, data, headers, armed)
+            return await make(request, data, headers, armed)
     return None
 
 
@@ -70,8 +66,8 @@ async def _shorter(_request: web.Request, data: bytes, headers: Headers, _armed:
 
 async def _partial(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
     start = len(data) // 2
-    said = {**headers, "Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
-    return web.Response(status=206, body=data[start:], headers=said)
+    partial = {**headers, "Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
+    return web.Response(status=206, body=data[start:], headers=partial)
 
 
 async def _page(_request: web.Request, data: bytes, headers: Headers, _armed: ArmedFault) -> web.Response:
@@ -89,7 +85,7 @@ async def _huge(request: web.Request, data: bytes, headers: Headers, armed: Arme
     response = web.StreamResponse(headers=headers)
     response.enable_chunked_encoding()
     await response.prepare(request)
-    with contextlib.suppress(ConnectionError):  # a client that has had enough hangs up
+    with contextlib.suppress(ConnectionError):  # a client may hang up
         await response.write(data)
         for _ in range(int(armed.number("megabytes", 512))):
             await response.write(_MEGABYTE)
@@ -106,15 +102,13 @@ async def _truncated(
     return response
 
 
-async def _dripped(
-    request: web.Request, data: bytes, headers: Headers, armed: ArmedFault
-) -> web.StreamResponse:
+async def _slow(request: web.Request, data: bytes, headers: Headers, armed: ArmedFault) -> web.StreamResponse:
     response = await _begun(request, data, headers)
-    step = max(1, len(data) // _DRIPS)
+    step = max(1, len(data) // _STEPS)
     with contextlib.suppress(ConnectionError):
         for start in range(0, len(data), step):
             await response.write(data[start : start + step])
-            await asyncio.sleep(armed.number("seconds", 5) / _DRIPS)
+            await asyncio.sleep(armed.number("seconds", 5) / _STEPS)
     return response
 
 
@@ -125,7 +119,7 @@ async def _begun(request: web.Request, data: bytes, headers: Headers) -> web.Str
 
 
 def enormous_png(edge: int) -> bytes:
-    """A PNG of some hundred bytes whose header promises a square of this many pixels a side."""
+    """Return a PNG of some hundred bytes whose header announces a square with this edge in pixels."""
     header = struct.pack(">IIBBBBB", edge, edge, 1, 0, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1 << 16))), (b"IEND", b""))
     chunks = (
@@ -135,7 +129,7 @@ def enormous_png(edge: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-_SPOILED: dict[str, SpoiledDownload] = {
+_DOWNLOAD_FAULTS: dict[str, DownloadFault] = {
     "cdn_error": _failed,
     "cdn_reset": _reset,
     "cdn_redirect": _moved,
@@ -146,40 +140,32 @@ _SPOILED: dict[str, SpoiledDownload] = {
     "cdn_bomb": _bomb,
     "cdn_huge": _huge,
     "cdn_truncated": _truncated,
-    "cdn_slow": _dripped,
+    "cdn_slow": _slow,
 }
 
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mjwatch.simulator.faults.registry import ArmedFault, FaultRegistry
-
-    Spoiled = Callable[[ArmedFault], web.Response]
-
-
 def any_error(armed: ArmedFault) -> web.Response:
-    """An error of the fault's own making."""
+    """Return the error that the fault describes."""
     code, status = int(armed.number("code", 0)), int(armed.number("status", 400))
     return refused(errors.coded(status, code, armed.text("message", "Simulated error")))
 
 
 def rate_limited(armed: ArmedFault) -> web.Response:
-    """429 with a scope."""
+    """Return 429 with a scope."""
     return refused(errors.rate_limited(armed.number("retry_after", 0.2), armed.text("scope", "user")))
 
 
 def not_ready(armed: ArmedFault) -> web.Response:
-    """202: ask again."""
+    """Return 202: try again."""
     return refused(errors.not_ready(armed.number("retry_after", 0.2)))
 
 
 def html(armed: ArmedFault) -> web.Response:
-    """A page of whatever stands before the API."""
+    """Return an HTML page, as a proxy in front of the API sends it."""
     return html_answer(int(armed.number("status", 503)), "<html><body><h1>Not now</h1></body></html>")
 
 
-_BEFORE: dict[str, Spoiled] = {
+_BEFORE: dict[str, AnswerFault] = {
     "post_429_html": lambda _: html_answer(429, "error code: 1015"),
     "unauthorized": lambda _: refused(errors.unauthorized()),
     "captcha": lambda _: refused(errors.captcha()),
@@ -193,27 +179,27 @@ _BEFORE: dict[str, Spoiled] = {
     "button_gone": lambda _: refused(errors.component_gone()),
     "message_gone": lambda _: refused(errors.unknown_message()),
 }
-_AFTER: dict[str, Spoiled] = {
+_AFTER: dict[str, AnswerFault] = {
     "post_500_executed": lambda _: refused(errors.server_error()),
     "post_429_executed": rate_limited,
     "post_html_executed": html,
 }
 
 
-def spoiled_before(faults: FaultRegistry, text: str) -> web.Response | None:
-    """The answer in place of running the interaction, if a fault is armed for it."""
+def answer_before_execution(faults: FaultRegistry, text: str) -> web.Response | None:
+    """Return the answer that replaces the execution, if a fault is armed for it."""
     return _first(_BEFORE, faults, text)
 
 
-def spoiled_after(faults: FaultRegistry, text: str) -> web.Response | None:
-    """The answer in place of 204, though the interaction ran."""
+def answer_after_execution(faults: FaultRegistry, text: str) -> web.Response | None:
+    """Return the answer that replaces 204 after the execution, if a fault is armed for it."""
     return _first(_AFTER, faults, text)
 
 
-def _first(table: dict[str, Spoiled], faults: FaultRegistry, text: str) -> web.Response | None:
-    for name, spoiled in table.items():
+def _first(table: dict[str, AnswerFault], faults: FaultRegistry, text: str) -> web.Response | None:
+    for name, make in table.items():
         if armed := faults.take(name, text):
-            return spoiled(armed)
+            return make(armed)
     return None
 
 
@@ -221,10 +207,10 @@ _ANSWERS = {"rest_error": any_error, "rest_429": rate_limited, "rest_202": not_r
 
 
 def rest_faults(faults: FaultRegistry) -> Middleware:
-    """The middleware that spoils answers."""
+    """Return the middleware that replaces or delays answers."""
 
     @web.middleware
-    async def spoil(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def answer_with_fault(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith("/api/") or request.path.endswith("/interactions"):
             return await handler(request)
         text = f"{request.method} {request.path_qs}"
@@ -237,4 +223,4 @@ def rest_faults(faults: FaultRegistry) -> Middleware:
             await asyncio.sleep(armed.number("seconds", 1))
         return await handler(request)
 
-    return spoil
+    return answer_with_fault

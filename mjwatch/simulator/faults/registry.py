@@ -1,7 +1,4 @@
-"""The faults that are armed, each waiting for its occasions.
-
-What faults do to one job.
-"""
+"""The armed faults, each waiting for its occasions, and the faults of one job."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.protocol import FLAG_EPHEMERAL
 from mjwatch.simulator.faults.catalogue import CATALOGUE
-from mjwatch.simulator.gateway.delivery import DeliveryManner
+from mjwatch.simulator.gateway.delivery import DeliveryMode
 
 if TYPE_CHECKING:
     from mjwatch.simulator.world import Json
@@ -30,32 +27,32 @@ class ArmedFault:
     details: Json = field(default_factory=dict)
 
     def number(self, key: str, default: float) -> float:
-        """A number that the request gave along."""
+        """Return a number of the request."""
         return float(self.details.get(key, default))
 
     def text(self, key: str, default: str) -> str:
-        """A text that the request gave along."""
+        """Return a text of the request."""
         return str(self.details.get(key, default))
 
 
 class FaultError(ValueError):
-    """A request for a fault that does not exist or is not understood."""
+    """The requested fault does not exist or is not understood."""
 
 
 class FaultRegistry:
-    """The armed faults; each is used up by as many occasions as its count."""
+    """The armed faults; each is used up after as many occasions as its count."""
 
     def __init__(self) -> None:
         self._armed: list[ArmedFault] = []
 
     def arm(self, request: object) -> ArmedFault:
-        """Arm what a control request asks for. Raises FaultError."""
+        """Arm the fault of a control request. Raise FaultError."""
         armed = _parsed(request)
         self._armed.append(armed)
         return armed
 
     def take(self, name: str, text: str = "") -> ArmedFault | None:
-        """Use up one occasion of this fault, if one is armed whose match is in the text."""
+        """Use up one occasion of this fault, and return it, if it is armed and its match is in the text."""
         for armed in self._armed:
             if armed.name == name and armed.match in text:
                 armed.count -= 1
@@ -65,15 +62,15 @@ class FaultRegistry:
         return None
 
     def disarm(self, name: str) -> None:
-        """Forget this fault."""
+        """Disarm this fault."""
         self._armed = [armed for armed in self._armed if armed.name != name]
 
     def clear(self) -> None:
-        """Disarm all."""
+        """Disarm all faults."""
         self._armed.clear()
 
     def body(self) -> Json:
-        """The catalogue with what is armed."""
+        """Return the catalogue and the armed faults."""
         armed = [
             {"fault": one.name, "count": one.count, "match": one.match, **one.details} for one in self._armed
         ]
@@ -81,7 +78,7 @@ class FaultRegistry:
 
 
 def checked_fault(request: object) -> ArmedFault:
-    """The fault that this asks for, not armed yet. Raises FaultError if it is no request for a fault."""
+    """Return the requested fault, not armed yet. Raise FaultError if it is not a request for a fault."""
     return _parsed(request)
 
 
@@ -104,7 +101,7 @@ def _parsed(request: object) -> ArmedFault:
 
 @dataclass(frozen=True, slots=True)
 class JobFaults:
-    """Each field is a fault of that name, taken when the job starts."""
+    """The faults of one job: each field is a fault of that name, taken when the job starts."""
 
     no_start: bool = False
     no_progress: bool = False
@@ -129,22 +126,22 @@ class JobFaults:
 
     @classmethod
     def taken(cls, faults: FaultRegistry, prompt: str) -> JobFaults:
-        """Use up the armed faults that fit this prompt."""
+        """Use up the armed faults that match this prompt."""
         return cls(**{quirk.name: faults.take(quirk.name, prompt) is not None for quirk in fields(cls)})
 
     @property
-    def manner(self) -> DeliveryManner:
-        """How the gateway tells of the job's messages."""
+    def delivery_mode(self) -> DeliveryMode:
+        """How the gateway delivers the job's messages."""
         if self.passive_only:
-            return DeliveryManner.PASSIVE
+            return DeliveryMode.PASSIVE
         if self.out_of_order:
-            return DeliveryManner.SWAPPED
-        return DeliveryManner.TWICE if self.duplicate_dispatch else DeliveryManner.ONCE
+            return DeliveryMode.SWAPPED
+        return DeliveryMode.TWICE if self.duplicate_dispatch else DeliveryMode.ONCE
 
     @property
-    def final_manner(self) -> DeliveryManner:
-        """How the gateway tells of the result."""
-        return DeliveryManner.UNTOLD if self.final_lost else self.manner
+    def final_delivery(self) -> DeliveryMode:
+        """How the gateway delivers the result."""
+        return DeliveryMode.HISTORY_ONLY if self.final_lost else self.delivery_mode
 
     @property
     def flags(self) -> int:
@@ -153,7 +150,7 @@ class JobFaults:
 
     @property
     def small_print(self) -> str:
-        """What stands below every content."""
+        """The small print at the end of every content."""
         return "\n-# Create, explore, and organize on the website" if self.footer else ""
 
     @property

@@ -1,7 +1,4 @@
-"""The gateway's connections: one WebSocket each, from HELLO to its close code.
-
-IDENTIFY and RESUME: who may begin a session, and what a session is told first.
-"""
+"""The gateway's connections, one WebSocket each, and the handshake: IDENTIFY and RESUME."""
 
 from __future__ import annotations
 
@@ -51,7 +48,7 @@ class _CloseFrame:
 
 
 class GatewayConnection:
-    """One client's connection; a session's `Link`."""
+    """The connection of one client; a session's `SessionLink`."""
 
     def __init__(self, request: web.Request, socket: web.WebSocketResponse, handshake: Handshake) -> None:
         self._request = request
@@ -69,11 +66,11 @@ class GatewayConnection:
         self._outbox.put_nowait(text)
 
     def send_op(self, opcode: Opcode, data: object) -> None:
-        """Queue a message that is no dispatch."""
+        """Queue a message that is not a dispatch."""
         self.send(json.dumps({"t": None, "s": None, "op": int(opcode), "d": data}))
 
     def close(self, code: int) -> None:
-        """Close with this code once everything queued is out."""
+        """Close with this code after everything queued has been sent."""
         self._closing = True
         self._outbox.put_nowait(_CloseFrame(code))
 
@@ -87,7 +84,7 @@ class GatewayConnection:
             transport.abort()
 
     async def serve(self) -> None:
-        """Talk until the connection ends, whoever ends it."""
+        """Serve until either side ends the connection."""
         writer = asyncio.create_task(self._write())
         await self._greet()
         try:
@@ -141,7 +138,7 @@ class GatewayConnection:
                 deadline = time.monotonic() + tolerance
 
     def _received_payload(self, data: str | bytes) -> bool:
-        """Handle one message; True if it was a heartbeat."""
+        """Handle one message; return whether it was a heartbeat."""
         self._count_event()
         payload = _decoded(data)
         opcode = payload.get("op")
@@ -203,7 +200,7 @@ def _decoded(data: str | bytes) -> Json:
 
 
 class GatewayError(Exception):
-    """The client broke a rule, or a fault says so: close with this code."""
+    """The connection must be closed with this code, because of a broken rule or a fault."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"close {code}")
@@ -214,17 +211,17 @@ class Handshake:
     """Begins and resumes sessions for the gateway's connections."""
 
     def __init__(
-        self, sessions: Sessions, faults: FaultRegistry, witness: Recorder, heartbeat_interval: float
+        self, sessions: Sessions, faults: FaultRegistry, recorder: Recorder, heartbeat_interval: float
     ) -> None:
         self.sessions = sessions
         self.heartbeat_interval = heartbeat_interval
         self.resume_url = ""
         """`resume_gateway_url`; known once the simulator listens."""
         self.faults = faults
-        self._witness = witness
+        self._recorder = recorder
 
     def identify(self, connection: GatewayConnection, data: Json) -> SimulatedSession | None:
-        """Begin a session and tell it READY; None if the client must try again (op 9)."""
+        """Begin a session and send READY; return None if the client must try again (op 9)."""
         account = _account(data)
         if not isinstance(data.get("properties"), dict):
             raise GatewayError(CloseCode.DECODE_ERROR)
@@ -232,7 +229,7 @@ class Handshake:
             raise GatewayError(CloseCode.INVALID_INTENTS)
         if self.sessions.too_many(account):
             raise GatewayError(CloseCode.TOO_MANY_SESSIONS)
-        self._witness.identifies += 1
+        self._recorder.identifies += 1
         if armed := self.faults.take("identify_closed"):
             raise GatewayError(int(armed.number("code", CloseCode.TOO_MANY_SESSIONS)))
         for name, resumable in (("identify_limited", False), ("identify_limited_resumable", True)):
@@ -251,7 +248,7 @@ class Handshake:
         return session
 
     def resume(self, connection: GatewayConnection, data: Json) -> SimulatedSession | None:
-        """Replay what the session missed; None if it can't be resumed (op 9)."""
+        """Replay what the session missed; return None if it can't be resumed (op 9)."""
         account = _account(data)
         if self.faults.take("gateway_invalid_session_resumable"):
             connection.send_op(Opcode.INVALID_SESSION, True)
@@ -303,7 +300,7 @@ class Handshake:
     def _replay(self, session: SimulatedSession, connection: GatewayConnection, seq: int) -> None:
         if session.link is not None:
             session.link.close(CloseCode.UNKNOWN_ERROR)
-        self._witness.resumes += 1
+        self._recorder.resumes += 1
         self.sessions.attach(session, connection)
         times = 2 if self.faults.take("replay_twice") else 1
         for text in session.missed_since(seq):

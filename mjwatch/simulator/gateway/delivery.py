@@ -1,4 +1,4 @@
-"""How a message of the bot reaches the world: into the history, and out over the gateway."""
+"""Delivery of the bot's messages: into the history, and over the gateway."""
 
 from __future__ import annotations
 
@@ -18,66 +18,64 @@ if TYPE_CHECKING:
     from mjwatch.simulator.world import SimulatedChannel
 
 
-class DeliveryManner(Enum):
-    """How the gateway tells of a message."""
+class DeliveryMode(Enum):
+    """How the gateway delivers a message."""
 
     ONCE = auto()
     TWICE = auto()
-    """Every dispatch is doubled."""
-    UNTOLD = auto()
-    """Not at all; only the history has it."""
+    """Every dispatch is sent twice."""
+    HISTORY_ONLY = auto()
+    """The gateway does not send it; only the history has it."""
     SWAPPED = auto()
     """Every second event overtakes the one before it."""
     PASSIVE = auto()
-    """As in a guild that the session is not subscribed to: only that something is new in the channel."""
+    """As in a guild without a subscription: only the fact that the channel has something new."""
 
 
-HELD_FOR = 1.0
-"""Seconds that an event waits to be overtaken."""
+SWAP_LIMIT = 1.0
+"""Seconds that an event waits for another one to overtake it."""
 
-_Told = tuple["SimulatedChannel", str, Json]
+_Event = tuple["SimulatedChannel", str, Json]
 
 
 class MessageDelivery:
-    """Creates, edits and deletes messages, and tells those who may hear of it."""
+    """Creates, edits and deletes messages, and dispatches the events to the sessions."""
 
     def __init__(self, history: History, sessions: Sessions, signer: Signer) -> None:
         self._history = history
         self._sessions = sessions
         self._signer = signer
-        self._held: _Told | None = None
+        self._waiting: _Event | None = None
 
     def create(
         self,
         message: Json,
         interaction: Interaction | None = None,
-        manner: DeliveryManner = DeliveryManner.ONCE,
+        mode: DeliveryMode = DeliveryMode.ONCE,
         *,
         nonce: object = None,
     ) -> None:
-        """Post a message; over the gateway only, it carries the nonce of what it answers, or its own."""
+        """Post a message; only over the gateway it has a nonce, its own or that of the interaction."""
         self._keep(message)
         nonce = interaction.nonce if interaction is not None else nonce
         shown = message if nonce is None else {**message, "nonce": nonce}
-        self._announce("MESSAGE_CREATE", shown, interaction, manner)
+        self._send("MESSAGE_CREATE", shown, interaction, mode)
 
     def update(
         self,
         message: Json,
         interaction: Interaction | None = None,
-        manner: DeliveryManner = DeliveryManner.ONCE,
+        mode: DeliveryMode = DeliveryMode.ONCE,
     ) -> None:
         """Edit a message; ``message`` is the whole new body."""
         message["edited_timestamp"] = iso_time(time.time())
         self._keep(message)
-        self._announce("MESSAGE_UPDATE", message, interaction, manner)
+        self._send("MESSAGE_UPDATE", message, interaction, mode)
 
-    def delete(
-        self, message: Json, manner: DeliveryManner = DeliveryManner.ONCE, *, bulk: bool = False
-    ) -> None:
-        """Delete a message; ``bulk``: as one of many, with another event."""
+    def delete(self, message: Json, mode: DeliveryMode = DeliveryMode.ONCE, *, bulk: bool = False) -> None:
+        """Delete a message; ``bulk`` uses the event for several messages."""
         channel = CHANNELS[message["channel_id"]]
-        for kept in (self._history.of(channel.id), self._history.whispers):
+        for kept in (self._history.of(channel.id), self._history.ephemeral):
             kept.remove(int(message["id"]))
         body: Json = {"ids": [message["id"]]} if bulk else {"id": message["id"]}
         body["channel_id"] = channel.id
@@ -87,51 +85,51 @@ class MessageDelivery:
         if message["flags"] & FLAG_EPHEMERAL:
             self._sessions.to_user("", event, body)
         else:
-            self._tell(channel, event, body, manner)
+            self._dispatch_as(channel, event, body, mode)
 
     def _keep(self, message: Json) -> None:
-        whispered = message["flags"] & FLAG_EPHEMERAL
-        kept = self._history.whispers if whispered else self._history.of(message["channel_id"])
+        ephemeral = message["flags"] & FLAG_EPHEMERAL
+        kept = self._history.ephemeral if ephemeral else self._history.of(message["channel_id"])
         kept.put(message)
 
-    def _announce(self, event: str, message: Json, to: Interaction | None, manner: DeliveryManner) -> None:
+    def _send(self, event: str, message: Json, to: Interaction | None, mode: DeliveryMode) -> None:
         channel = CHANNELS[message["channel_id"]]
         signed = self._signer.signed_message(message)
         if message["flags"] & FLAG_EPHEMERAL:
             self._sessions.to_user(to.session_id if to else "", event, signed)
         elif channel.guild_id is None:
-            self._tell(channel, event, signed, manner)
+            self._dispatch_as(channel, event, signed, mode)
         else:
-            self._tell(channel, event, {**signed, "guild_id": channel.guild_id}, manner)
+            self._dispatch_as(channel, event, {**signed, "guild_id": channel.guild_id}, mode)
 
-    def _tell(self, channel: SimulatedChannel, event: str, body: Json, manner: DeliveryManner) -> None:
-        if manner is DeliveryManner.PASSIVE and channel.guild_id is not None:
+    def _dispatch_as(self, channel: SimulatedChannel, event: str, body: Json, mode: DeliveryMode) -> None:
+        if mode is DeliveryMode.PASSIVE and channel.guild_id is not None:
             self._sessions.to_channel(channel, "PASSIVE_UPDATE_V2", self._passive_update(channel))
-        elif manner is DeliveryManner.SWAPPED:
-            self._tell_swapped((channel, event, body))
-        elif manner is not DeliveryManner.UNTOLD:
-            self._say(channel, event, body)
-            if manner is DeliveryManner.TWICE:
-                self._say(channel, event, body)
+        elif mode is DeliveryMode.SWAPPED:
+            self._dispatch_swapped((channel, event, body))
+        elif mode is not DeliveryMode.HISTORY_ONLY:
+            self._dispatch(channel, event, body)
+            if mode is DeliveryMode.TWICE:
+                self._dispatch(channel, event, body)
 
-    def _say(self, channel: SimulatedChannel, event: str, body: Json) -> None:
+    def _dispatch(self, channel: SimulatedChannel, event: str, body: Json) -> None:
         passive = None if channel.guild_id is None else self._passive_update(channel)
         self._sessions.to_channel(channel, event, body, passive)
 
-    def _tell_swapped(self, told: _Told) -> None:
-        if self._held is None:
-            self._held = told
-            asyncio.get_running_loop().call_later(HELD_FOR, self._release, told)
+    def _dispatch_swapped(self, new: _Event) -> None:
+        if self._waiting is None:
+            self._waiting = new
+            asyncio.get_running_loop().call_later(SWAP_LIMIT, self._release, new)
             return
-        held, self._held = self._held, None
-        self._say(*told)
-        self._say(*held)
+        earlier, self._waiting = self._waiting, None
+        self._dispatch(*new)
+        self._dispatch(*earlier)
 
-    def _release(self, told: _Told) -> None:
-        """Say what nothing has overtaken."""
-        if self._held is told:
-            self._held = None
-            self._say(*told)
+    def _release(self, new: _Event) -> None:
+        """Send the event if nothing has overtaken it."""
+        if self._waiting is new:
+            self._waiting = None
+            self._dispatch(*new)
 
     def _passive_update(self, channel: SimulatedChannel) -> Json:
         newest = self._history.of(channel.id).before(None, 1)

@@ -1,4 +1,4 @@
-"""READY and what goes with it, in the shape that a session's capabilities ask for (discord-userdoccers)."""
+"""READY and related payloads, in the form that a session's capabilities ask for (discord-userdoccers)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CLIENT_STATE_V2 = 1 << 10
 
 
 def ready(session: SimulatedSession, resume_url: str) -> Json:
-    """READY for a person's session."""
+    """Return READY for a person's session."""
     has = session.capabilities
     deduped = bool(has & DEDUPE_USER_OBJECTS)
     body: Json = {
@@ -59,7 +59,7 @@ def ready(session: SimulatedSession, resume_url: str) -> Json:
 
 
 def ready_supplemental() -> Json:
-    """The second half of READY, for sessions that asked for a prioritised payload."""
+    """Return the second half of READY, for sessions that asked for a prioritised payload."""
     return {
         "guilds": [{"id": GUILD_ID, "voice_states": [], "embedded_activities": []}],
         "merged_members": [[member(BOT_ID)]],
@@ -70,7 +70,7 @@ def ready_supplemental() -> Json:
 
 
 def bot_ready(session: SimulatedSession, resume_url: str) -> Json:
-    """READY for an ordinary bot; its guild follows in GUILD_CREATE."""
+    """Return READY for an ordinary bot; its guild follows in GUILD_CREATE."""
     return {
         "v": 10,
         "user": listener(),
@@ -86,7 +86,7 @@ def bot_ready(session: SimulatedSession, resume_url: str) -> Json:
 
 
 def guild(*, v2: bool, with_members: bool) -> Json:
-    """The guild with its contents; client state v2 keeps what it is apart, under `properties`."""
+    """Return the guild with its contents; client state v2 puts the guild's own fields under `properties`."""
     contents: Json = {
         "id": GUILD_ID,
         "joined_at": "2024-01-01T00:00:00.000000+00:00",

@@ -1,6 +1,6 @@
-"""Gateway sessions: their sequence numbers, what they can replay, and who hears what.
+"""Gateway sessions: sequence numbers, replay, recipients of events, and transport compression.
 
-Transport compression of the gateway: one stream for a whole connection (discord-api-docs, Gateway).
+The compression is one stream for a whole connection (discord-api-docs, Gateway).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DIRECT_MESSAGES_INTENT = 1 << 12
 
 
 def encoded(data: object) -> str:
-    """JSON as Discord writes it: compact, in plain UTF-8."""
+    """Return JSON as Discord writes it: compact, in plain UTF-8."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -42,10 +42,10 @@ class SessionLink(Protocol):
         """Queue one gateway message."""
 
     def send_op(self, opcode: Opcode, data: object) -> None:
-        """Queue a message that is no dispatch."""
+        """Queue a message that is not a dispatch."""
 
     def close(self, code: int) -> None:
-        """Close with this code once everything queued is out."""
+        """Close with this code after everything queued has been sent."""
 
     def cut(self, *, midframe: bool = False) -> None:
         """Drop the TCP connection at once, or in the middle of a message."""
@@ -62,12 +62,12 @@ class SimulatedSession:
         self.link: SessionLink | None = None
         self.detached_at = 0.0
         self.subscribed = True
-        """Else the guild's messages are told by PASSIVE_UPDATE_V2 only."""
+        """If False, only PASSIVE_UPDATE_V2 announces the guild's messages."""
         self._intents = intents
         self._replay: deque[tuple[int, str]] = deque(maxlen=REPLAY_KEPT)
 
     def dispatch(self, event: str, data: str) -> None:
-        """Send this event, or keep it for the replay; ``data`` is JSON already."""
+        """Send this event, and keep it for the replay; ``data`` is already JSON."""
         self.seq += 1
         text = f'{{"t":"{event}","s":{self.seq},"op":0,"d":{data}}}'
         self._replay.append((self.seq, text))
@@ -75,15 +75,15 @@ class SimulatedSession:
             self.link.send(text)
 
     def can_replay_from(self, seq: int) -> bool:
-        """Whether everything after this sequence number is still known."""
+        """Return whether everything after this sequence number can still be replayed."""
         return not self._replay or self._replay[0][0] <= seq + 1
 
     def missed_since(self, seq: int) -> list[str]:
-        """The gateway messages after this sequence number, in order."""
+        """Return the gateway messages after this sequence number, in order."""
         return [text for number, text in self._replay if number > seq]
 
-    def hears_messages_in(self, channel: SimulatedChannel) -> bool:
-        """Whether message events of this channel reach this session."""
+    def receives_messages_of(self, channel: SimulatedChannel) -> bool:
+        """Return whether message events of this channel reach this session."""
         if self.account != USER_ID and channel.guild_id is None:
             return False
         needed = DIRECT_MESSAGES_INTENT if channel.guild_id is None else GUILD_MESSAGES_INTENT
@@ -91,7 +91,7 @@ class SimulatedSession:
 
 
 class Sessions:
-    """Every live session."""
+    """All sessions that can still be used or resumed."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -99,73 +99,73 @@ class Sessions:
         self._closed_until = 0.0
 
     def close_for(self, seconds: float) -> None:
-        """Let no connection in for some seconds."""
+        """Refuse connections for some seconds."""
         self._closed_until = self._clock() + seconds
 
     @property
     def closed(self) -> bool:
-        """Whether connections are kept out."""
+        """Whether connections are refused."""
         return self._clock() < self._closed_until
 
     def end_all(self) -> None:
-        """No session there is can be resumed any more."""
+        """End all sessions, so that none can be resumed."""
         for session in list(self._sessions.values()):
             self.end(session)
 
     def begin(self, account: str, capabilities: int, intents: int | None) -> SimulatedSession:
-        """A new session."""
+        """Begin and return a new session."""
         self._forget_expired()
         session = SimulatedSession(account, capabilities, intents)
         self._sessions[session.id] = session
         return session
 
     def find(self, session_id: object) -> SimulatedSession | None:
-        """The live session with this id."""
+        """Return the live session with this id."""
         self._forget_expired()
         return self._sessions.get(session_id) if isinstance(session_id, str) else None
 
     def attach(self, session: SimulatedSession, link: SessionLink) -> None:
-        """Let this connection carry the session."""
+        """Use this connection for the session."""
         session.link = link
 
     def detach(self, session: SimulatedSession, link: SessionLink) -> None:
-        """The connection is gone; the session waits for a RESUME."""
+        """Note that the connection has ended; the session waits for a RESUME."""
         if session.link is link:
             session.link = None
             session.detached_at = self._clock()
 
     def end(self, session: SimulatedSession) -> None:
-        """The session is over and can't be resumed."""
+        """End the session, so that it can't be resumed."""
         self._sessions.pop(session.id, None)
         session.link = None
 
     def connected(self) -> list[SimulatedSession]:
-        """The sessions that a connection carries now."""
+        """Return the sessions that have a connection."""
         return [session for session in self._sessions.values() if session.link is not None]
 
     def links(self) -> list[SessionLink]:
-        """Those connections."""
+        """Return the connections of all sessions."""
         return [session.link for session in self._sessions.values() if session.link is not None]
 
     def too_many(self, account: str) -> bool:
-        """Whether this account is at its limit of connected sessions."""
+        """Return whether this account is at its limit of connected sessions."""
         return sum(1 for one in self._of(account) if one.link is not None) >= SESSIONS_MAX
 
     def to_session(self, session_id: str, event: str, data: Json) -> None:
-        """Dispatch to one session; an unknown id means that nobody hears it."""
+        """Dispatch to one session; an unknown id is ignored."""
         if (session := self.find(session_id)) is not None:
             session.dispatch(event, encoded(data))
 
     def to_channel(
         self, channel: SimulatedChannel, event: str, data: Json, passive: Json | None = None
     ) -> None:
-        """Dispatch a message event to everybody who hears this channel.
+        """Dispatch a message event to all sessions that receive this channel's messages.
 
-        ``passive``: PASSIVE_UPDATE_V2 for those who are not subscribed to its guild.
+        ``passive`` is the PASSIVE_UPDATE_V2 for sessions without a subscription to the guild.
         """
         text = encoded(data)
         for session in list(self._sessions.values()):
-            if not session.hears_messages_in(channel):
+            if not session.receives_messages_of(channel):
                 continue
             if session.subscribed or passive is None:
                 session.dispatch(event, text)
@@ -173,7 +173,7 @@ class Sessions:
                 session.dispatch("PASSIVE_UPDATE_V2", encoded(passive))
 
     def to_user(self, session_id: str, event: str, data: Json) -> None:
-        """Dispatch something ephemeral: to the session named if it lives, else to all of the user's."""
+        """Dispatch something ephemeral to the named session, or else to all of the user's sessions."""
         text = encoded(data)
         named = self.find(session_id)
         for session in [named] if named is not None else list(self._of(USER_ID)):
@@ -190,10 +190,10 @@ class Sessions:
 
 
 class Packer(Protocol):
-    """Makes gateway messages into the next bytes of a stream."""
+    """Turns gateway messages into the next bytes of a stream."""
 
     def pack(self, message: bytes) -> bytes:
-        """The bytes of one message, all of which a client can read from them and what came before."""
+        """Return the bytes of one message, which a client can decode after the bytes before them."""
 
 
 class ZlibStream:
@@ -203,26 +203,26 @@ class ZlibStream:
         self._deflate = zlib.compressobj()
 
     def pack(self, message: bytes) -> bytes:
-        """The deflated message."""
+        """Return the deflated message."""
         return self._deflate.compress(message) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
 
 
 class ZstdStream:
     """``compress=zstd-stream``: a frame that never ends, here of raw blocks (RFC 8878).
 
-    Nothing gets smaller; a client's decompressor finds all that it looks for, and no library is needed.
+    Nothing gets smaller, but a client's decompressor accepts the stream, and no library is needed.
     """
 
     _FRAME = b"\x28\xb5\x2f\xfd" + b"\x00" + b"\x38"
-    """Magic number; neither content size nor checksum nor dictionary; a window of 128 KB."""
+    """Magic number; no content size, checksum or dictionary; a window of 128 KB."""
     _BLOCK = 128 * 1024
-    """Bytes, the most that a block may have."""
+    """The most bytes of a block."""
 
     def __init__(self) -> None:
         self._head = self._FRAME
 
     def pack(self, message: bytes) -> bytes:
-        """The message in blocks, none of which is the last one; before the first stands the frame's head."""
+        """Return the message in blocks, none of them marked as the last; the frame's head comes first."""
         head, self._head = self._head, b""
         starts = range(0, len(message), self._BLOCK)
         pieces = (message[start : start + self._BLOCK] for start in starts)
@@ -233,6 +233,6 @@ _PACKERS: dict[str, type[Packer]] = {"zlib-stream": ZlibStream, "zstd-stream": Z
 
 
 def packer_for(compress: str | None) -> Packer | None:
-    """The packer that a client's ``compress`` asks for; None to send plain text."""
+    """Return the packer for a client's ``compress``; None for plain text."""
     packer = _PACKERS.get(compress or "")
     return packer() if packer is not None else None

@@ -1,4 +1,4 @@
-"""The REST API: what a user's or a bot's client asks Discord besides POST /interactions."""
+"""The REST API for users and bots, except POST /interactions, messages and uploads."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ REFRESH_MAX = 50
 
 @web.middleware
 async def discord_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer refusals in Discord's form, and let nobody into the API without a token."""
+    """Answer errors in Discord's form, and refuse API requests without a token."""
     try:
         if request.path.startswith("/api/"):
             _let_in(request)
@@ -58,18 +58,18 @@ async def discord_errors(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _let_in(request: web.Request) -> None:
-    # POST /interactions looks for itself, since its refusals are on record too.
+    # POST /interactions checks the token itself, because its refusals are recorded too.
     if not account(request) and not request.path.endswith(("/gateway", INTERACTIONS)):
         raise errors.unauthorized()
 
 
 def account(request: web.Request) -> str:
-    """The id of the account that asks; empty if the request has no token that is known."""
+    """Return the id of the requesting account; "" if the request has no known token."""
     return account_of(request.headers.get("Authorization")) or ""
 
 
 class RestApi:
-    """Handlers of the plain addresses."""
+    """The handlers of these requests."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class RestApi:
         self._read_history = read_history
 
     def routes(self) -> list[web.RouteDef]:
-        """The addresses below /api/v6 to /api/v10."""
+        """Return the routes below /api/v6 to /api/v10."""
         return [
             web.get(f"{API}/gateway", self.gateway),
             web.get(f"{API}/gateway/bot", self.gateway_bot),
@@ -113,31 +113,31 @@ class RestApi:
         ]
 
     async def gateway(self, _request: web.Request) -> web.Response:
-        """Where the gateway is; needs no token."""
+        """Answer with the gateway's address; this needs no token."""
         return json_answer({"url": self.gateway_url})
 
     async def gateway_bot(self, request: web.Request) -> web.Response:
-        """The same for bots, with their limits."""
+        """Answer with the gateway's address and limits, for bots."""
         _only_bots(request)
         limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
         return json_answer({"url": self.gateway_url, "shards": 1, "session_start_limit": limit})
 
     async def me(self, request: web.Request) -> web.Response:
-        """The account itself."""
+        """Answer with the account itself."""
         return json_answer(own_user() if account(request) == USER_ID else listener())
 
     async def my_guilds(self, _request: web.Request) -> web.Response:
-        """The guilds that the account is in."""
+        """Answer with the guilds that the account is in."""
         shown = {name: guild_properties()[name] for name in ("id", "name", "icon", "features")}
         return json_answer([{**shown, "owner": True, "permissions": "2248473465835073"}])
 
     async def my_channels(self, request: web.Request) -> web.Response:
-        """The private channels."""
+        """Answer with the private channels."""
         mine = account(request) == USER_ID
         return json_answer([dm_channel(with_recipients=True)] if mine else [])
 
     async def own_application(self, request: web.Request) -> web.Response:
-        """The bot's own application."""
+        """Answer with the bot's own application."""
         _only_bots(request)
         return json_answer(
             {
@@ -156,36 +156,36 @@ class RestApi:
         )
 
     async def guild(self, request: web.Request) -> web.Response:
-        """The guild."""
+        """Answer with the guild."""
         _check_guild(request)
         return json_answer(ready.guild(v2=False, with_members=False))
 
     async def guild_channels(self, request: web.Request) -> web.Response:
-        """The guild's channels."""
+        """Answer with the guild's channels."""
         _check_guild(request)
         return json_answer([text_channel()])
 
     async def guild_index(self, request: web.Request) -> web.Response:
-        """The commands that can be used in the guild."""
+        """Answer with the commands that can be used in the guild."""
         _check_guild(request)
         return self._index_answer(*self._index.in_guild)
 
     async def channel_index(self, request: web.Request) -> web.Response:
-        """The commands of a private channel; guild channels have theirs at the guild."""
+        """Answer with the commands of a private channel; those of guild channels are at the guild."""
         channel = channel_of(request)
         if channel.guild_id is not None:
             raise errors.coded(400, 50024, "Cannot execute action on this channel type")
         return self._index_answer(BOT_ID)
 
     async def application_index(self, request: web.Request) -> web.Response:
-        """The commands of one application."""
+        """Answer with the commands of one application."""
         application_id = request.match_info["application_id"]
         if application_id not in (BOT_ID, NIJI_ID):
             raise errors.coded(404, 10002, "Unknown Application")
         return self._index_answer(application_id)
 
     async def command_index(self, _request: web.Request) -> web.Response:
-        """The commands of the account's own applications: both can be installed by users."""
+        """Answer with the commands of the account's applications; users can install both."""
         return self._index_answer(BOT_ID, NIJI_ID)
 
     def _index_answer(self, *application_ids: str) -> web.Response:
@@ -194,14 +194,14 @@ class RestApi:
         return json_answer(self._index.body(*application_ids))
 
     async def channel(self, request: web.Request) -> web.Response:
-        """A channel."""
+        """Answer with a channel."""
         channel = channel_of(request)
         body = dm_channel(with_recipients=True) if channel.id == DM_CHANNEL_ID else text_channel()
         newest = self._history.of(channel.id).before(None, 1)
         return json_answer({**body, "last_message_id": newest[0]["id"] if newest else None})
 
     async def messages(self, request: web.Request) -> web.Response:
-        """A page of a channel's messages, newest first; without the right to read history it is empty."""
+        """Answer with a page of messages, newest first; it is empty without the right to read them."""
         channel = channel_of(request)
         limit = _limit(request)
         anchors = [name for name in ("before", "after", "around") if name in request.query]
@@ -212,7 +212,7 @@ class RestApi:
         return json_answer([self._shown(message) for message in page])
 
     async def message(self, request: web.Request) -> web.Response:
-        """One message by its id: for bots only."""
+        """Answer with one message by its id, for bots only."""
         _only_bots(request)
         number = _snowflake(request.match_info["message_id"], "message_id")
         message = self._history.of(channel_of(request).id).get(number)
@@ -221,7 +221,7 @@ class RestApi:
         return json_answer(self._shown(message))
 
     def _shown(self, message: Json) -> Json:
-        """A message as REST shows it: with the one that it replies to, or null where that is gone."""
+        """Return a message as REST shows it: with the message that it replies to, or null if that is gone."""
         signed = self._signer.signed_message(message)
         reference = message.get("message_reference")
         if reference is None:
@@ -233,7 +233,7 @@ class RestApi:
         return {**signed, "referenced_message": shown}
 
     async def refresh_urls(self, request: web.Request) -> web.Response:
-        """Sign CDN addresses anew."""
+        """Answer with newly signed CDN addresses."""
         body = await json_body(request)
         urls = body.get("attachment_urls")
         if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
@@ -245,7 +245,7 @@ class RestApi:
 
 
 async def json_body(request: web.Request) -> Json:
-    """The request's body as a JSON object. Raises `ApiError` if it is none."""
+    """Return the request's body as a JSON object. Raise `ApiError` if it is not one."""
     try:
         body = await request.json()
     except ValueError:
@@ -275,7 +275,7 @@ def _snowflake(text: str, name: str) -> int:
 
 
 def channel_of(request: web.Request) -> SimulatedChannel:
-    """The channel in the address. Raises `ApiError` if the account has no such channel."""
+    """Return the channel in the address. Raise `ApiError` if the account has no such channel."""
     text = request.match_info["channel_id"]
     _snowflake(text, "channel_id")
     channel = CHANNELS.get(text)

@@ -1,8 +1,6 @@
-"""Every command that the two bots have registered: ids, versions and options as data.
+"""The command index: all commands that the two bots have registered, with versions that can become stale.
 
-Ids and versions were recorded 2022-07 to 2026-07, but for some versions that are filled in.
-
-The command index: what the bots have registered, with versions that can go stale.
+Ids and versions were recorded 2022-07 to 2026-07, except for some invented versions.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ SLASH, MESSAGE = 1, 3
 
 @dataclass(frozen=True, slots=True)
 class CommandOption:
-    """One option of a command; sub-commands and groups of them have options of their own."""
+    """One option of a command; sub-commands and groups have their own options."""
 
     name: str
     type: int = STRING
@@ -31,7 +29,7 @@ class CommandOption:
     choices: tuple[str, ...] = ()
 
     def body(self) -> Json:
-        """The option as the index shows it."""
+        """Return the option as the index shows it."""
         shown: Json = {"type": self.type, "name": self.name, "description": f"The {self.name}"}
         if self.type in (SUB_COMMAND, GROUP):
             return {**shown, "options": [option.body() for option in self.options]}
@@ -111,11 +109,11 @@ _NIJI = (
 )
 
 COMMANDS: dict[str, RegisteredCommand] = {command.name: command for command in _MIDJOURNEY}
-"""Midjourney's own, by name."""
+"""Midjourney's commands, by name."""
 NIJI_COMMANDS: dict[str, RegisteredCommand] = {
     command.name: replace(command, application_id=NIJI_ID) for command in _NIJI
 }
-"""Those of niji・journey, by name."""
+"""The commands of niji・journey, by name."""
 
 
 _ALL = (*COMMANDS.values(), *NIJI_COMMANDS.values())
@@ -123,36 +121,36 @@ _BY_ID = {command.id: command for command in _ALL}
 
 
 class RegisteredCommands:
-    """The registered commands; `bump` registers them again, so that every known version is stale."""
+    """The registered commands; `bump` registers them again, which makes every known version stale."""
 
-    def __init__(self, mint: SnowflakeGenerator) -> None:
-        self._mint = mint
+    def __init__(self, snowflakes: SnowflakeGenerator) -> None:
+        self._snowflakes = snowflakes
         self._versions = {command.id: command.version for command in _ALL}
-        self._index_version = mint.next()
+        self._index_version = snowflakes.next()
         self.in_guild: tuple[str, ...] = (BOT_ID,)
-        """The guild's applications. Not niji from the start: its commands bear the names of Midjourney's, and
-        some clients know a command by its name alone, such as the npm package `midjourney`."""
+        """The guild's applications. niji is not among them at the start: its commands have the names of
+        Midjourney's, and some clients (the npm package `midjourney`) find a command only by its name."""
 
     def invite_niji(self) -> None:
-        """Let niji・journey into the guild."""
+        """Add niji・journey to the guild."""
         self.in_guild = (BOT_ID, NIJI_ID)
 
     def bump(self) -> None:
         """Give every command a new version, as a redeployed bot does."""
-        self._versions = {command_id: self._mint.next() for command_id in self._versions}
-        self._index_version = self._mint.next()
+        self._versions = {command_id: self._snowflakes.next() for command_id in self._versions}
+        self._index_version = self._snowflakes.next()
 
     def find(self, command_id: str, application_id: str) -> RegisteredCommand | None:
-        """The command with this id, if it is this application's."""
+        """Return the command with this id, if it is this application's."""
         command = _BY_ID.get(command_id)
         return command if command is not None and command.application_id == application_id else None
 
     def version(self, command: RegisteredCommand) -> str:
-        """The version that a POST must name now."""
+        """Return the version that a POST must have now."""
         return self._versions[command.id]
 
     def body(self, *application_ids: str) -> Json:
-        """The answer of an application-command-index address, with these applications."""
+        """Return the command index of these applications."""
         shown = [command for command in _ALL if command.application_id in application_ids]
         return {
             "applications": [application(application_id) for application_id in application_ids],
@@ -180,12 +178,12 @@ class RegisteredCommands:
 
 
 def application_name(application_id: str) -> str:
-    """What an application calls itself."""
+    """Return an application's name."""
     return "niji・journey" if application_id == NIJI_ID else "Midjourney Bot"
 
 
 def application(application_id: str = BOT_ID) -> Json:
-    """One of the two applications."""
+    """Return one of the two applications."""
     return {
         "id": application_id,
         "name": application_name(application_id),

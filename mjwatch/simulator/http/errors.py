@@ -1,7 +1,4 @@
-"""Discord's own error answers, as values: an HTTP status and a JSON body.
-
-HTTP answers as Discord's API gives them.
-"""
+"""Discord's HTTP answers: errors as values with a status and a JSON body, and other answers."""
 
 from __future__ import annotations
 
@@ -25,32 +22,32 @@ class ApiError(Exception):
 
 
 def coded(status: int, code: int, message: str) -> ApiError:
-    """An error with one of Discord's JSON error codes."""
+    """Return an error with one of Discord's JSON error codes."""
     return ApiError(status, {"message": message, "code": code})
 
 
 def unauthorized() -> ApiError:
-    """The token opens nothing."""
+    """Return the error for an invalid token."""
     return coded(401, 0, "401: Unauthorized")
 
 
 def not_found() -> ApiError:
-    """No such address."""
+    """Return the error for an unknown address."""
     return coded(404, 0, "404: Not Found")
 
 
 def unknown_channel(status: int = 404) -> ApiError:
-    """No such channel; POST /interactions was recorded to say it with 400."""
+    """Return the error for an unknown channel; POST /interactions was recorded with 400."""
     return coded(status, 10003, "Unknown Channel")
 
 
 def unknown_guild(status: int = 404) -> ApiError:
-    """No such guild, or the account is not in it."""
+    """Return the error for a guild that does not exist or that the account is not in."""
     return coded(status, 10004, "Unknown Guild")
 
 
 def invalid_form(path: str, code: str, message: str) -> ApiError:
-    """50035 with the offending field, e.g. ``path`` "data.version"; an empty path is the body itself."""
+    """Return 50035 for a field, e.g. ``path`` "data.version"; an empty path is the body itself."""
     errors: Json = {"_errors": [{"code": code, "message": message}]}
     for name in reversed([part for part in path.split(".") if part]):
         errors = {name: errors}
@@ -58,62 +55,62 @@ def invalid_form(path: str, code: str, message: str) -> ApiError:
 
 
 def required(path: str) -> ApiError:
-    """A field is missing."""
+    """Return the error for a missing field."""
     return invalid_form(path, "BASE_TYPE_REQUIRED", "This field is required")
 
 
 def too_long(path: str, limit: int) -> ApiError:
-    """A text is longer than allowed."""
+    """Return the error for too long a text."""
     return invalid_form(path, "BASE_TYPE_MAX_LENGTH", f"Must be {limit} or fewer in length.")
 
 
 def too_small(path: str, limit: int) -> ApiError:
-    """A number is smaller than allowed."""
+    """Return the error for too small a number."""
     return invalid_form(path, "NUMBER_TYPE_MIN", f"Value should be greater than or equal to {limit}.")
 
 
 def bad_length(path: str, least: int, most: int) -> ApiError:
-    """A list has too few or too many items."""
+    """Return the error for a list with too few or too many items."""
     return invalid_form(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {least} and {most} in length.")
 
 
 def not_a_list(path: str) -> ApiError:
-    """Something that must be a list is none."""
+    """Return the error for a value that is not a list."""
     return invalid_form(path, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
 
 
 def not_an_object(path: str) -> ApiError:
-    """Something that must be an object is none."""
+    """Return the error for a value that is not an object."""
     return invalid_form(path, "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
 
 
 def attachment_not_found(path: str) -> ApiError:
-    """A file is named that was never uploaded."""
+    """Return the error for a file that was never uploaded."""
     return invalid_form(path, "ATTACHMENT_NOT_FOUND", "The attachment was not found.")
 
 
 def component_gone(path: str = "data.custom_id") -> ApiError:
-    """The message has no such button or select any more, the modal no such field."""
+    """Return the error for a button, select or modal field that no longer exists."""
     return invalid_form(path, "COMPONENT_VALIDATION_FAILED", "Component validation failed")
 
 
 def unknown_message() -> ApiError:
-    """No such message, or not for this account."""
+    """Return the error for a message that does not exist or that this account can't see."""
     return coded(404, 10008, "Unknown Message")
 
 
 def bad_choice(path: str) -> ApiError:
-    """A value that is none of those allowed."""
+    """Return the error for a value that is not allowed."""
     return invalid_form(path, "BASE_TYPE_CHOICES", "Value is not one of the choices.")
 
 
 def not_a_snowflake(path: str, value: object) -> ApiError:
-    """An id that is not a number."""
+    """Return the error for an id that is not a number."""
     return invalid_form(path, "NUMBER_TYPE_COERCE", f'Value "{value}" is not snowflake.')
 
 
 def stale_version() -> ApiError:
-    """The command was registered anew since its version was read (recorded 2023-06 and since)."""
+    """Return the error for an old version of a command (recorded 2023-06 and later)."""
     return invalid_form(
         "data",
         "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION",
@@ -122,7 +119,7 @@ def stale_version() -> ApiError:
 
 
 def captcha() -> ApiError:
-    """A person must solve a captcha (discord-userdoccers, captcha handling)."""
+    """Return the error that asks for a captcha (discord-userdoccers, captcha handling)."""
     body: Json = {
         "captcha_key": ["captcha-required"],
         "captcha_service": "hcaptcha",
@@ -134,7 +131,7 @@ def captcha() -> ApiError:
 
 
 def rate_limited(retry_after: float, scope: str = "user") -> ApiError:
-    """429 with what user accounts are told: a float in the body, whole seconds in the header."""
+    """Return 429 as for user accounts: a float in the body, whole seconds in the header."""
     everywhere = scope == "global"
     message = "You are being rate limited." if everywhere else "The resource is being rate limited."
     body: Json = {"global": everywhere, "message": message, "retry_after": retry_after}
@@ -143,28 +140,28 @@ def rate_limited(retry_after: float, scope: str = "user") -> ApiError:
 
 
 def rate_limited_in_ms(retry_after: float) -> ApiError:
-    """429 whose body counts in milliseconds while its header counts in seconds (met by discord.py-self)."""
+    """Return 429 with milliseconds in the body and seconds in the header (seen by discord.py-self)."""
     seconds = max(1, round(retry_after))
     body: Json = {"global": False, "message": "You are being rate limited.", "retry_after": seconds * 1000}
     return ApiError(429, body, {"Retry-After": str(seconds)})
 
 
 def not_ready(retry_after: float) -> ApiError:
-    """202: the answer is still being made; no error, but answered alike."""
+    """Return 202, the answer is still being prepared: it is not an error, but has the same form."""
     return ApiError(202, {"message": "Not ready", "code": 110000, "retry_after": retry_after})
 
 
 def server_error() -> ApiError:
-    """500: nobody knows whether it was done."""
+    """Return 500, which leaves open whether the request was executed."""
     return coded(500, 0, "500: Internal Server Error")
 
 
 VIA = {"Via": "1.1 simulator"}
-"""Answers of the API itself carry Via; clients take its absence for Cloudflare's."""
+"""Answers of the API itself have Via; clients take answers without it for Cloudflare's."""
 
 
 def json_answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """JSON with a content type of exactly `application/json`: some clients compare for equality."""
+    """Return JSON with a content type of exactly `application/json`, which some clients compare."""
     return web.Response(
         body=json.dumps(body).encode(),
         status=status,
@@ -174,22 +171,22 @@ def json_answer(body: object, status: int = 200, headers: dict[str, str] | None 
 
 
 def html_answer(status: int, page: str) -> web.Response:
-    """A page that some machine before the API answers with: no JSON, and no Via."""
+    """Return an HTML page as from a proxy in front of the API: no JSON, and no Via."""
     return web.Response(status=status, text=page, content_type="text/html")
 
 
 def empty_answer() -> web.Response:
-    """204 without a body."""
+    """Return 204 without a body."""
     return web.Response(status=204, headers=VIA)
 
 
 def refused(refusal: ApiError) -> web.Response:
-    """The answer to a request that Discord refuses."""
+    """Return the answer to a request that Discord refuses."""
     return json_answer(refusal.body, refusal.status, refusal.headers)
 
 
 def reset_connection(request: web.Request) -> web.Response:
-    """Reset the request's TCP connection; the answer returned is never seen."""
+    """Reset the request's TCP connection; the returned answer is never sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

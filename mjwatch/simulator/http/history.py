@@ -1,4 +1,4 @@
-"""The messages of each channel, kept small: compressed, bounded, and without what REST never shows."""
+"""The messages of each channel: compressed, limited in number, and without the fields that REST omits."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MESSAGES_KEPT = 20_000
 
 
 class ChannelHistory:
-    """One channel's messages by id."""
+    """The messages of one channel, by id."""
 
     def __init__(self) -> None:
         self._ids: list[int] = []
         self._packed: dict[int, bytes] = {}
 
     def put(self, message: Json) -> None:
-        """Add a message, or replace the one with its id."""
+        """Add a message, or replace the message with the same id."""
         number = int(message["id"])
         if number not in self._packed:
             insort(self._ids, number)
@@ -31,27 +31,27 @@ class ChannelHistory:
             self.remove(self._ids[0])
 
     def remove(self, number: int) -> None:
-        """Forget a message; one that is not there is no error."""
+        """Remove a message; a missing one is no error."""
         if self._packed.pop(number, None) is not None:
             del self._ids[bisect_left(self._ids, number)]
 
     def get(self, number: int) -> Json | None:
-        """The message with this id."""
+        """Return the message with this id."""
         packed = self._packed.get(number)
         return None if packed is None else self._unpacked(packed)
 
     def before(self, number: int | None, limit: int) -> list[Json]:
-        """The newest messages older than this id (or of all), newest first."""
+        """Return the newest messages before this id (or of all), newest first."""
         end = len(self._ids) if number is None else bisect_left(self._ids, number)
         return self._page(max(0, end - limit), end)
 
     def after(self, number: int, limit: int) -> list[Json]:
-        """The oldest messages newer than this id, yet newest first, as Discord pages them."""
+        """Return the oldest messages after this id, but newest first, as Discord's pages are."""
         start = bisect_left(self._ids, number + 1)
         return self._page(start, start + limit)
 
     def around(self, number: int, limit: int) -> list[Json]:
-        """The message with this id in the middle of its neighbours, newest first."""
+        """Return the message with this id in the middle of its neighbours, newest first."""
         middle = bisect_left(self._ids, number)
         start = max(0, middle - limit // 2)
         return self._page(start, start + limit)
@@ -70,19 +70,19 @@ class History:
 
     def __init__(self) -> None:
         self._channels: dict[str, ChannelHistory] = {}
-        self.whispers = ChannelHistory()
+        self.ephemeral = ChannelHistory()
         """Ephemeral messages: REST never shows them, their buttons work all the same."""
 
     def of(self, channel_id: str) -> ChannelHistory:
-        """The history of this channel, begun if it has none."""
+        """Return the history of this channel, which is created if there is none."""
         return self._channels.setdefault(channel_id, ChannelHistory())
 
     def find(self, channel_id: str, message_id: str | None) -> Json | None:
-        """The message with this id, ephemeral or not."""
+        """Return the message with this id, ephemeral or not."""
         number = int(message_id or 0)
-        return self.of(channel_id).get(number) or self.whispers.get(number)
+        return self.of(channel_id).get(number) or self.ephemeral.get(number)
 
     def clear(self) -> None:
-        """Forget every message."""
+        """Remove all messages."""
         self._channels.clear()
-        self.whispers = ChannelHistory()
+        self.ephemeral = ChannelHistory()

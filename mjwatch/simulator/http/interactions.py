@@ -1,7 +1,4 @@
-"""What POST /interactions is checked for, and what an accepted one becomes.
-
-POST /interactions: read, checked, answered, and only then left to the bot.
-"""
+"""POST /interactions: the request is read, checked, answered, and only then given to the bot."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from mjwatch.discord.protocol import (
     INTERACTION_COMPONENT,
     INTERACTION_MODAL,
 )
-from mjwatch.simulator.faults.answers import spoiled_after, spoiled_before
+from mjwatch.simulator.faults.answers import answer_after_execution, answer_before_execution
 from mjwatch.simulator.http import errors
 from mjwatch.simulator.http.api import API, INTERACTIONS, account
 from mjwatch.simulator.http.command_index import MESSAGE, SLASH
@@ -31,7 +28,7 @@ from mjwatch.simulator.http.validation import (
     read_body,
 )
 from mjwatch.simulator.messages.message import BUTTON
-from mjwatch.simulator.messages.modals import Interaction, checked_words, nonce_of, text_of
+from mjwatch.simulator.messages.modals import Interaction, checked_field_text, nonce_of, text_of
 from mjwatch.simulator.world import BOT_ID, CHANNELS, NIJI_ID, USER_ID, Json, SimulatedChannel
 
 if TYPE_CHECKING:
@@ -47,17 +44,17 @@ if TYPE_CHECKING:
 
 
 class UploadedFiles(Protocol):
-    """Knows which files have been uploaded, and takes more in."""
+    """Knows the uploaded files, and stores more."""
 
     def path_of(self, uploaded_filename: object) -> str | None:
-        """The CDN path of a file that was uploaded; None if it never came."""
+        """Return the CDN path of an uploaded file; None if it was never uploaded."""
 
     def take_in(self, channel_id: str, file: SentFile) -> str:
-        """Keep a file that came along in a form; its CDN path."""
+        """Store a file from a form and return its CDN path."""
 
 
 class InteractionChecks:
-    """Checks request bodies against what there is."""
+    """Checks request bodies against commands, messages, uploads and modals."""
 
     def __init__(
         self, index: RegisteredCommands, history: History, uploads: UploadedFiles, modals: OpenModals
@@ -68,9 +65,9 @@ class InteractionChecks:
         self._modals = modals
 
     def checked(self, body: object, sent: Mapping[str, SentFile] | None = None) -> Interaction:
-        """The interaction that this request body asks for; ``sent`` are files that came along in a form.
+        """Return the interaction of this request body; ``sent`` are the files of a form.
 
-        Raises `ApiError` with Discord's answer.
+        Raise `ApiError` with Discord's answer.
         """
         if not isinstance(body, dict):
             raise errors.not_an_object("")
@@ -91,7 +88,7 @@ class InteractionChecks:
         return replace(base, command=command.name, options=options, target_id=target_id)
 
     def _checked_target(self, data: Json, channel: SimulatedChannel) -> str:
-        """The message that a message command is for."""
+        """Return the id of the message that a message command is for."""
         target_id = checked_snowflake(data, "target_id", "data.")
         if self._history.of(channel.id).get(int(target_id)) is None:
             raise errors.unknown_message()
@@ -114,7 +111,7 @@ class InteractionChecks:
         return command
 
     def _files(self, data: Json, channel: SimulatedChannel, sent: Mapping[str, SentFile]) -> dict[str, str]:
-        """The paths of the files that come along, by the id that options name them by."""
+        """Return the paths of the request's files, by the ids that options use."""
         given = [] if data.get("attachments") is None else data["attachments"]
         if not isinstance(given, list) or len(objects(given)) != len(given):
             raise errors.not_a_list("data.attachments")
@@ -149,17 +146,17 @@ class InteractionChecks:
             _base(body, channel),
             custom_id=custom_id,
             message_id=message_id,
-            whispered=bool(message["flags"] & FLAG_EPHEMERAL),
+            ephemeral=bool(message["flags"] & FLAG_EPHEMERAL),
             values=_chosen(data, component),
         )
 
     def _pressed_message(self, body: Json, channel: SimulatedChannel, message_id: str) -> Json:
-        """Ephemeral messages are found only by those who say that they are ephemeral, as clients do."""
+        """Return the pressed message; an ephemeral one must be declared as such, as clients do."""
         flags = body.get("message_flags")
         if flags is not None and (isinstance(flags, bool) or not isinstance(flags, int)):
             raise errors.invalid_form("message_flags", "NUMBER_TYPE_COERCE", f'Value "{flags}" is not int.')
-        whispered = bool((flags or 0) & FLAG_EPHEMERAL)
-        kept = self._history.whispers if whispered else self._history.of(channel.id)
+        ephemeral = bool((flags or 0) & FLAG_EPHEMERAL)
+        kept = self._history.ephemeral if ephemeral else self._history.of(channel.id)
         message = kept.get(int(message_id))
         if message is None or message["channel_id"] != channel.id:
             raise errors.unknown_message()
@@ -172,14 +169,14 @@ class InteractionChecks:
             raise errors.coded(404, 10062, "Unknown interaction")
         if modal.press.application_id != str(body["application_id"]):
             raise errors.coded(404, 10062, "Unknown interaction")
-        words = checked_words(data, modal.form)
+        text = checked_field_text(data, modal.form)
         return replace(
             _base(body, channel),
             custom_id=modal.form.custom_id,
             message_id=modal.press.message_id,
-            whispered=modal.press.whispered,
+            ephemeral=modal.press.ephemeral,
             modal=modal,
-            words=words,
+            field_text=text,
         )
 
 
@@ -240,22 +237,22 @@ def _chosen(data: Json, component: Json) -> tuple[str, ...]:
 
 
 class InteractionPost:
-    """The handler of the one request that costs something."""
+    """The handler of POST /interactions, the only request that costs something."""
 
     def __init__(
-        self, bot: MidjourneyBot, checks: InteractionChecks, faults: FaultRegistry, witness: Recorder
+        self, bot: MidjourneyBot, checks: InteractionChecks, faults: FaultRegistry, recorder: Recorder
     ) -> None:
         self._bot = bot
         self._checks = checks
         self._faults = faults
-        self._witness = witness
+        self._recorder = recorder
 
     def routes(self) -> list[web.RouteDef]:
-        """Its address."""
+        """Return the route."""
         return [web.post(f"{API}{INTERACTIONS}", self.post)]
 
     async def post(self, request: web.Request) -> web.Response:
-        """Execute an interaction: 204, or Discord's error; faults may hide which of them it was."""
+        """Execute an interaction and answer with 204 or an error; faults may hide the true outcome."""
         body: object = None
         try:
             _check_account(request)
@@ -263,23 +260,23 @@ class InteractionPost:
             body = read.json
             answer = self._execute(read, text_of(body))
         except errors.ApiError as refusal:
-            self._witness.posted(nonce_of(body), refusal.status)
+            self._recorder.posted(nonce_of(body), refusal.status)
             return refused(refusal)
         if armed := self._faults.take("post_slow", text_of(body)):
             await asyncio.sleep(armed.number("seconds", 1))
-        self._witness.posted(nonce_of(body), None if answer is None else answer.status)
+        self._recorder.posted(nonce_of(body), None if answer is None else answer.status)
         return reset_connection(request) if answer is None else answer
 
     def _execute(self, body: Body, text: str) -> web.Response | None:
-        """Run it; None if the client is to see a reset connection. Raises `ApiError` for a wrong body."""
-        if (spoiled := spoiled_before(self._faults, text)) is not None:
-            return spoiled
+        """Execute the interaction; return None for a reset connection. Raise `ApiError` for a wrong body."""
+        if (faulty := answer_before_execution(self._faults, text)) is not None:
+            return faulty
         if self._faults.take("post_reset", text):
             return None
         interaction = self._checks.checked(body.json, body.files)
         self._bot.execute(interaction)
-        if (spoiled := spoiled_after(self._faults, text)) is not None:
-            return spoiled
+        if (faulty := answer_after_execution(self._faults, text)) is not None:
+            return faulty
         return None if self._faults.take("post_reset_executed", text) else empty_answer()
 
 

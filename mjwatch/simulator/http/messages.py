@@ -1,7 +1,4 @@
-"""Messages that the person posts: text and files, of which the CDN then has a link.
-
-Reactions that the person puts on messages.
-"""
+"""Messages and reactions of the person: text, files with links to the CDN, and reactions to messages."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ NONCE_LIFETIME = 300.0
 
 
 class UserMessages:
-    """Handlers of posting and deleting one's own messages."""
+    """The handlers that post and delete the person's own messages."""
 
     def __init__(
         self,
@@ -51,7 +48,7 @@ class UserMessages:
         uploads: UploadEndpoints,
         pictures: ImageStore,
         signer: Signer,
-        witness: Recorder,
+        recorder: Recorder,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._forms = forms
@@ -60,18 +57,18 @@ class UserMessages:
         self._uploads = uploads
         self._pictures = pictures
         self._signer = signer
-        self._witness = witness
+        self._recorder = recorder
         self._clock = clock
         self._by_nonce: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
         """Channel and nonce to when a message was posted, and its id."""
 
     def routes(self) -> list[web.RouteDef]:
-        """Posting a message, deleting one."""
+        """Return the routes that post and delete a message."""
         address = f"{API}/channels/{{channel_id}}/messages"
         return [web.post(address, self.post), web.delete(f"{address}/{{message_id}}", self.delete)]
 
     async def post(self, request: web.Request) -> web.Response:
-        """Post a message: the answer is the message, with links to what came along."""
+        """Post a message and answer with it, including links to its files."""
         channel = channel_of(request)
         if account(request) != USER_ID:
             raise errors.coded(403, 50001, "Missing Access")
@@ -89,7 +86,7 @@ class UserMessages:
         return json_answer({**self._signer.signed_message(known), "nonce": nonce})
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete a message of one's own."""
+        """Delete one of the person's own messages."""
         channel, text = channel_of(request), request.match_info["message_id"]
         number = int(text) if re.fullmatch(r"[0-9]{1,20}", text) else 0
         message = self._history.of(channel.id).get(number)
@@ -126,7 +123,7 @@ class UserMessages:
         message = self._forms.by_user(channel, content, attachments)
         self._delivery.create(message, nonce=nonce)
         names = [attachment["filename"] for attachment in attachments]
-        self._witness.said(nonce, message["id"], content, names)
+        self._recorder.message_posted(nonce, message["id"], content, names)
         if nonce is not None:
             self._by_nonce[channel.id, str(nonce)] = self._clock(), message["id"]
             while len(self._by_nonce) > 100:
@@ -150,7 +147,7 @@ def _checked_content(message: Json) -> str:
 
 
 class Reactions:
-    """The handler of adding one's own reaction; the world hears of it, and so does the bot."""
+    """The handler that adds the person's reaction, which is dispatched and given to the bot."""
 
     def __init__(self, history: History, sessions: Sessions, bot: MidjourneyBot) -> None:
         self._history = history
@@ -158,7 +155,7 @@ class Reactions:
         self._bot = bot
 
     def routes(self) -> list[web.RouteDef]:
-        """Its address."""
+        """Return the route."""
         return [
             web.put(
                 f"{API}/channels/{{channel_id}}/messages/{{message_id}}/reactions/{{emoji}}/@me", self.add
@@ -175,7 +172,7 @@ class Reactions:
             raise errors.unknown_message()
         emoji = unquote(request.match_info["emoji"])
         self._sessions.to_channel(channel, "MESSAGE_REACTION_ADD", _added(channel, message, emoji))
-        self._bot.hear_reaction(message, emoji)
+        self._bot.handle_reaction(message, emoji)
         return empty_answer()
 
 

@@ -1,4 +1,4 @@
-"""Uploads: addresses that are handed out, and the bytes that are put there."""
+"""Uploads: slots with an address, and the bytes that clients put there."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ NO_LOGIN_HERE = (
 
 @dataclass(slots=True)
 class SimulatedUploadSlot:
-    """One place for one file."""
+    """A slot for one file."""
 
     path: str
-    """Where the CDN will have it."""
+    """The file's path at the CDN."""
     filled: bool = False
 
 
 class UploadEndpoints:
-    """Upload slots, and the bytes that are put into them."""
+    """The handlers of upload slots and of the bytes for them."""
 
     def __init__(
         self,
         pictures: ImageStore,
         signer: Signer,
-        mint: SnowflakeGenerator,
+        snowflakes: SnowflakeGenerator,
         faults: FaultRegistry,
-        witness: Recorder,
+        recorder: Recorder,
     ) -> None:
         self._pictures = pictures
         self._signer = signer
-        self._mint = mint
+        self._snowflakes = snowflakes
         self._faults = faults
-        self._witness = witness
+        self._recorder = recorder
         self._slots: dict[str, SimulatedUploadSlot] = {}
         """By the secret of the upload address."""
 
     def routes(self) -> list[web.RouteDef]:
-        """Asking for slots, filling one, dropping one."""
+        """Return the routes that create, fill and delete a slot."""
         return [
             web.post(f"{API}/channels/{{channel_id}}/attachments", self.ask),
             web.delete(f"{API}/attachments/{{name:.+}}", self.drop),
@@ -68,21 +68,21 @@ class UploadEndpoints:
         ]
 
     def path_of(self, uploaded_filename: object) -> str | None:
-        """The CDN path of a file that was uploaded; None if it never came."""
+        """Return the CDN path of an uploaded file; None if it was never uploaded."""
         slot = self._slots.get(str(uploaded_filename).partition("/")[0])
         return slot.path if slot is not None and slot.filled else None
 
     def take_in(self, channel_id: str, file: SentFile) -> str:
-        """Keep a file that came along in a form; its CDN path."""
+        """Store a file from a form and return its CDN path."""
         if len(file.data) > UPLOAD_MAX:
             raise _too_large()
         path = self._new_path(channel_id, file.name)
         self._pictures.upload(path, file.data)
-        self._witness.uploads += 1
+        self._recorder.uploads += 1
         return path
 
     async def ask(self, request: web.Request) -> web.Response:
-        """Hand out one upload address a file."""
+        """Create a slot for each file and answer with their addresses."""
         channel_id = request.match_info["channel_id"]
         if channel_id not in CHANNELS:
             raise errors.unknown_channel()
@@ -108,12 +108,12 @@ class UploadEndpoints:
 
     def _new_path(self, channel_id: str, filename: str) -> str:
         name = re.sub(r"[\s/\\]+", "_", filename.strip()) or "unknown"
-        return f"/attachments/{channel_id}/{self._mint.next()}/{name}"
+        return f"/attachments/{channel_id}/{self._snowflakes.next()}/{name}"
 
     async def put(self, request: web.Request) -> web.Response:
-        """Take the bytes; the address is the only key, so a login is turned away."""
+        """Store the bytes; the address is the only key, so a request with a login is refused."""
         if "Authorization" in request.headers:
-            self._witness.cdn_with_authorization += 1
+            self._recorder.cdn_with_authorization += 1
             return web.Response(status=401, text=NO_LOGIN_HERE, content_type="application/xml")
         slot = self._slots.get(request.match_info["secret"])
         if slot is None:
@@ -128,12 +128,12 @@ class UploadEndpoints:
         if len(data) > UPLOAD_MAX:
             return web.Response(status=400, text="EntityTooLarge")
         self._pictures.upload(slot.path, data)
-        self._witness.uploads += 1
+        self._recorder.uploads += 1
         slot.filled = True
         return web.Response(headers={"ETag": etag(data)})
 
     async def drop(self, request: web.Request) -> web.Response:
-        """Forget an upload that is not wanted after all."""
+        """Delete an upload that is no longer needed."""
         slot = self._slots.pop(request.match_info["name"].partition("/")[0], None)
         if slot is None:
             raise errors.not_found()

@@ -1,8 +1,7 @@
-"""The options of a slash command, checked against what the command was registered with.
+"""Checks of request bodies: a slash command's options, ids, nonces and custom_ids, and reading the body.
 
-Small checks that request bodies share; each raises `ApiError` with the path of what is wrong.
-
-Request bodies: JSON itself, or a form whose `payload_json` is the JSON and whose `files[n]` are files.
+Each check raises `ApiError` with the path of the wrong field. A body is JSON, or a form with the JSON in
+`payload_json` and files in `files[n]`.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ Options = tuple[tuple[str, object], ...]
 def checked_options(
     given: object, known: Sequence[CommandOption], files: Mapping[str, str], where: str = "data.options"
 ) -> Options:
-    """The options as (name, value); ``files`` are the CDN paths of uploads by id. Raises `ApiError`.
+    """Return the options as (name, value); ``files`` are the CDN paths of uploads by id. Raise `ApiError`.
 
-    The value of a sub-command is its own options, that of a group the sub-command within.
+    The value of a sub-command is its options, the value of a group its sub-command.
     """
     if not isinstance(given, list) or len(objects(given)) != len(given):
         raise errors.not_a_list(where)
@@ -89,12 +88,12 @@ CUSTOM_ID_MAX = 100
 
 
 def objects(value: object) -> list[Json]:
-    """The objects in what should be a list of them."""
+    """Return the objects in a value that should be a list of objects."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def check_nonce(nonce: object) -> None:
-    """A nonce is a string or an integer, and short."""
+    """Raise `ApiError` unless the nonce is a string or an integer, and short."""
     if nonce is not None and (isinstance(nonce, bool) or not isinstance(nonce, str | int)):
         raise errors.invalid_form("nonce", "BASE_TYPE_BAD_TYPE", "Must be a string or an integer.")
     if len(str(nonce)) > NONCE_MAX:
@@ -102,7 +101,7 @@ def check_nonce(nonce: object) -> None:
 
 
 def checked_snowflake(body: Json, name: str, prefix: str = "") -> str:
-    """The id under this name, as text."""
+    """Return the id with this name, as text."""
     value = body.get(name)
     if value is None or value == "":
         raise errors.required(prefix + name)
@@ -113,7 +112,7 @@ def checked_snowflake(body: Json, name: str, prefix: str = "") -> str:
 
 
 def checked_custom_id(data: Json, path: str = "data.custom_id") -> str:
-    """A component's or a modal's custom_id."""
+    """Return a component's or a modal's custom_id."""
     custom_id = data.get("custom_id")
     if not isinstance(custom_id, str) or not custom_id:
         raise errors.required(path)
@@ -127,7 +126,7 @@ _FILE = re.compile(r"files?(?:\[(\d{1,3})\])?")
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
-    """A file that came along in a form."""
+    """A file of a form."""
 
     name: str
     data: bytes
@@ -135,15 +134,15 @@ class SentFile:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a request brought."""
+    """The content of a request."""
 
     json: object
     files: dict[str, SentFile] = field(default_factory=dict)
-    """By the id that the JSON's `attachments` name them by."""
+    """By the id that the JSON's `attachments` use."""
 
 
 async def read_body(request: web.Request) -> Body:
-    """The request's body. Raises `ApiError` if it is no JSON."""
+    """Return the request's body. Raise `ApiError` if it is not JSON."""
     files: dict[str, SentFile] = {}
     try:
         if request.content_type == "multipart/form-data":
@@ -152,12 +151,12 @@ async def read_body(request: web.Request) -> Body:
                 if isinstance(part, web.FileField) and (found := _FILE.fullmatch(name)):
                     files[found[1] or "0"] = SentFile(part.filename, part.file.read())
             payload = form.get("payload_json", "{}" if files else "")
-            # A part with a content type of its own comes as bytes.
+            # A part with its own content type arrives as bytes.
             text = payload if isinstance(payload, str | bytes | bytearray) else ""
         else:
             text = await request.text()
         body: object = json.loads(text)
-        # A lone surrogate is an escape that JSON allows and no UTF-8 can carry back.
+        # JSON allows an escaped lone surrogate, which UTF-8 can't encode.
         json.dumps(body, ensure_ascii=False).encode()
     except ValueError:
         raise errors.coded(400, 50109, "The request body contains invalid JSON.") from None

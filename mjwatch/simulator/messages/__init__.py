@@ -1,1 +1,1 @@
-"""What the simulated bot writes: messages, buttons, forms, notices, and how the years differ."""
+"""What the simulated bot writes: messages, buttons, modals, notices, and how the years differ."""

@@ -21,7 +21,7 @@ _VARY = {"Subtle": "low_variation", "Strong": "high_variation"}
 
 
 def rows_below(plan: RenderPlan, profile: Profile, job_uuid: str) -> Rows:
-    """The rows of buttons below this result."""
+    """Return the rows of buttons below this result."""
     if plan.motion is not None:
         return _video(profile, job_uuid) if len(plan.tiles) == 4 else _moving(job_uuid)
     if len(plan.tiles) == 4:
@@ -30,7 +30,7 @@ def rows_below(plan: RenderPlan, profile: Profile, job_uuid: str) -> Rows:
 
 
 def _grid(profile: Profile, job_uuid: str) -> Rows:
-    """U1-U4 with reroll, V1-V4 with the website."""
+    """Return U1-U4 with reroll, and V1-V4 with the website."""
     upscales = [button(f"U{n}", f"MJ::JOB::upsample::{n}::{job_uuid}") for n in range(1, 5)]
     variations = [button(f"V{n}", f"MJ::JOB::variation::{n}::{job_uuid}") for n in range(1, 5)]
     website = [_unlabelled(job_uuid)] if profile.website_button else []
@@ -38,14 +38,14 @@ def _grid(profile: Profile, job_uuid: str) -> Rows:
 
 
 def _video(profile: Profile, job_uuid: str) -> Rows:
-    """Below four videos (recorded 2026-06)."""
+    """Return the rows below four videos (recorded 2026-06)."""
     singles = [button(f"U{n}", f"MJ::JOB::video_virtual_upscale::{n}::{job_uuid}") for n in range(1, 5)]
     rows = [[*singles, _reroll(job_uuid)]]
     return [*rows, [_unlabelled(job_uuid)]] if profile.website_button else rows
 
 
 def _moving(job_uuid: str) -> Rows:
-    """Below one video (other clients' code)."""
+    """Return the rows below one video (other clients' code)."""
     extends = [
         button(f"Extend ({way.capitalize()} motion)", f"MJ::JOB::animate_{way}_extend::1::{job_uuid}")
         for way in ("high", "low")
@@ -54,7 +54,7 @@ def _moving(job_uuid: str) -> Rows:
 
 
 def _single(plan: RenderPlan, profile: Profile, job_uuid: str) -> Rows:
-    """Below one tile of a grid (recorded 2023-07, 2024-10 and 2026-06)."""
+    """Return the rows below one tile of a grid (recorded 2023-07, 2024-10 and 2026-06)."""
     first = [*_upscales(plan, job_uuid, redo=False), *_varied(profile, job_uuid)]
     zooms = [
         button(label, f"MJ::Outpaint::{factor}::1::{job_uuid}::SOLO", emoji="🔍") for label, factor in _ZOOMS
@@ -67,7 +67,7 @@ def _single(plan: RenderPlan, profile: Profile, job_uuid: str) -> Rows:
 
 
 def _upscaled(plan: RenderPlan, profile: Profile, job_uuid: str) -> Rows:
-    """Below an upscaled picture: the same again is a Redo (recorded 2024-10)."""
+    """Return the rows below an upscaled picture: the same upscale again is a Redo (recorded 2024-10)."""
     rows = [_upscales(plan, job_uuid, redo=True), _varied(profile, job_uuid)[:2]]
     return [*rows, *_animated(profile, job_uuid), _last_row(job_uuid)]
 
@@ -118,7 +118,7 @@ def _unlabelled(job_uuid: str) -> Json:
 
 
 def with_button_used(message: Json, custom_id: str, profile: Profile) -> Json:
-    """The message after this button of it was pressed: another colour, and lately another label."""
+    """Return the message after a press of this button: with another colour, and lately another label."""
     used = [_used(component, custom_id, profile) for component in message["components"]]
     return {**message, "components": used}
 

@@ -1,4 +1,4 @@
-"""The Midjourney bot's messages, in the shape that the profile's year gave them."""
+"""The Midjourney bot's messages, in the form of the profile's year."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ REPLY, CONTEXT_MENU_COMMAND = 19, 23
 
 
 class MessageForms:
-    """Writes message bodies as they are kept: no nonce, no guild, attachments with paths for addresses."""
+    """Builds message bodies as they are stored: no nonce, no guild, attachments with paths as addresses."""
 
-    def __init__(self, profile: Profile, mint: SnowflakeGenerator) -> None:
+    def __init__(self, profile: Profile, snowflakes: SnowflakeGenerator) -> None:
         self._profile = profile
-        self._mint = mint
+        self._snowflakes = snowflakes
 
     def response(
         self,
@@ -44,7 +44,7 @@ class MessageForms:
         embeds: list[Json] | None = None,
         components: list[Json] | None = None,
     ) -> Json:
-        """The first answer to an interaction; looks like a webhook's message."""
+        """Return the first answer to an interaction, which looks like a webhook's message."""
         mentioned = None if flags & FLAG_EPHEMERAL else interaction.user_id
         application_id = interaction.application_id
         message = self._message(interaction.channel, content, mentioned, bot(application_id))
@@ -53,7 +53,7 @@ class MessageForms:
         message["application_id"] = application_id
         if interaction.kind == INTERACTION_COMMAND:
             message["interaction"] = self._about(interaction)
-        elif interaction.message_id is not None and not interaction.whispered:
+        elif interaction.message_id is not None and not interaction.ephemeral:
             message |= {"type": REPLY, **_reference(interaction.channel, interaction.message_id)}
         if self._profile.metadata:
             message |= {"position": 0, "interaction_metadata": self._metadata(interaction)}
@@ -90,7 +90,7 @@ class MessageForms:
         mentioned: str = USER_ID,
         application_id: str = BOT_ID,
     ) -> Json:
-        """An ordinary message of the bot, such as a final: no interaction, no webhook."""
+        """Return an ordinary message of the bot, such as a final: no interaction, no webhook."""
         message = self._message(channel, content, mentioned, bot(application_id))
         if self._profile.name == "2023":
             message["referenced_message"] = None
@@ -99,7 +99,7 @@ class MessageForms:
         return {**message, "type": REPLY, **_reference(channel, reply_to)}
 
     def rows(self, *rows: list[Json]) -> list[Json]:
-        """Action rows of buttons, numbered where the year did that."""
+        """Return action rows of buttons, numbered if the year's were."""
         numbers = iter(range(1, 100))
         numbered = self._profile.numbered_components
 
@@ -113,11 +113,11 @@ class MessageForms:
         return shown
 
     def by_user(self, channel: SimulatedChannel, content: str, attachments: list[Json]) -> Json:
-        """A message that the person posts."""
+        """Return a message that the person posts."""
         return {**self._message(channel, content, None, user()), "attachments": attachments}
 
     def attachment(self, path: str, attachment_id: str, size: Size | None, length: int) -> Json:
-        """An attachment by its path at the CDN; one that is no picture has no size in pixels."""
+        """Return an attachment by its path at the CDN; only a picture has a size in pixels."""
         filename = path.rpartition("/")[2]
         body: Json = {
             "id": attachment_id,
@@ -134,11 +134,11 @@ class MessageForms:
         return body
 
     def next_id(self) -> str:
-        """An id for something that a message will hold."""
-        return self._mint.next()
+        """Return an id for a part of a message."""
+        return self._snowflakes.next()
 
     def _message(self, channel: SimulatedChannel, content: str, mentioned: str | None, author: Json) -> Json:
-        message_id = self._mint.next()
+        message_id = self._snowflakes.next()
         return {
             "type": 0,
             "tts": False,
@@ -180,7 +180,7 @@ def _reference(channel: SimulatedChannel, message_id: str) -> Json:
 
 
 def select(custom_id: str, choices: dict[str, str], chosen: str) -> Json:
-    """A menu of choices, value to label, one of them chosen."""
+    """Return a select menu of choices, value to label, with one of them selected."""
     options = [
         {"label": label, "value": value, "default": value == chosen} for value, label in choices.items()
     ]
@@ -188,7 +188,7 @@ def select(custom_id: str, choices: dict[str, str], chosen: str) -> Json:
 
 
 def button(label: str | None, custom_id: str, *, emoji: str | None = None, style: int = SECONDARY) -> Json:
-    """A button that sends an interaction."""
+    """Return a button that sends an interaction."""
     body: Json = {"type": BUTTON, "style": style, "custom_id": custom_id}
     if label is not None:
         body["label"] = label
@@ -198,12 +198,12 @@ def button(label: str | None, custom_id: str, *, emoji: str | None = None, style
 
 
 def link_button(url: str) -> Json:
-    """The unlabelled link to the website (its label is a zero-width space)."""
+    """Return the unlabelled link to the website (its label is a zero-width space)."""
     return {"type": BUTTON, "style": LINK, "label": "\u200b", "url": url}
 
 
 def embed(title: str | None, description: str, color: int | None, footer: str | None = None) -> Json:
-    """A rich embed; footers are cut at Discord's 2048 characters."""
+    """Return a rich embed; footers are cut at Discord's 2048 characters."""
     body: Json = {"type": "rich", "description": description}
     if title is not None:
         body["title"] = title

@@ -1,6 +1,6 @@
-"""Modals: the forms that a press opens, and what is taken of them when they come back.
+"""Accepted interactions, and modals: the forms that a press opens, and their submission.
 
-An accepted interaction: a command, a press of a button or select, or a modal that was filled in.
+An interaction is a command, a press of a button or select, or a submitted modal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEXT_INPUT = 4
 """The component type (discord-api-docs, component reference)."""
 
 MODAL_LIFETIME = 900.0
-"""Seconds that a modal can be sent in: as long as an interaction's token lives (discord-api-docs)."""
+"""Seconds in which a modal can be submitted: the lifetime of an interaction's token (discord-api-docs)."""
 MODALS_KEPT = 1000
 FIELD_MAX = 4000
 
@@ -44,10 +44,10 @@ class ModalForm:
     """The field's custom_id."""
     label: str
     value: str
-    """What stands in the field at first."""
+    """The field's initial content."""
 
     def row(self) -> list[Json]:
-        """Its field."""
+        """Return the form's row with its field."""
         return [
             {
                 "type": TEXT_INPUT,
@@ -64,23 +64,23 @@ class ModalForm:
 
 @dataclass(frozen=True, slots=True)
 class OpenModal:
-    """A form that a person has before them."""
+    """A form that is open in a client."""
 
     id: str
-    """That of the interaction that opened it."""
+    """The id of the interaction that opened it."""
     form: ModalForm
     press: Interaction
 
 
 class OpenModals:
-    """The modals that can still be sent in, each once."""
+    """The modals that can still be submitted, each once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._open: OrderedDict[str, tuple[float, OpenModal]] = OrderedDict()
 
     def open(self, press: Interaction, form: ModalForm) -> OpenModal:
-        """A press opens a form."""
+        """Open a form for a press and return the modal."""
         modal = OpenModal(press.id, form, press)
         self._open[modal.id] = self._clock() + MODAL_LIFETIME, modal
         if len(self._open) > MODALS_KEPT:
@@ -88,21 +88,21 @@ class OpenModals:
         return modal
 
     def find(self, modal_id: str) -> OpenModal | None:
-        """The modal with this id, if it can still be sent in."""
+        """Return the modal with this id, if it can still be submitted."""
         until, modal = self._open.get(modal_id, (0.0, None))
         return modal if until > self._clock() else None
 
     def close(self, modal: OpenModal) -> None:
-        """It was sent in, or is forgotten."""
+        """Remove a modal, because it was submitted or has expired."""
         self._open.pop(modal.id, None)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all modals."""
         self._open.clear()
 
 
 def form_for_press(custom_id: str, prompt: str, *, numbered_pans: bool) -> ModalForm | None:
-    """The form that a button opens, always or in remix mode; None for buttons that never open one.
+    """Return the form that a button opens, always or in remix mode; None for buttons that never open one.
 
     The custom_ids are those that other clients answer; no modal of the bot has been recorded.
     """
@@ -129,7 +129,7 @@ def form_for_press(custom_id: str, prompt: str, *, numbered_pans: bool) -> Modal
 
 
 def form_for_text(custom_id: str, message_id: str, prompt: str) -> ModalForm:
-    """The form that a number below a description or a shortened prompt opens in remix mode."""
+    """Return the form that a number below a description or a shortened prompt opens in remix mode."""
     if "PicReader" in custom_id:
         name, number = "MJ::Picreader::Modal", custom_id.rpartition("::")[2]
         return ModalForm(f"{name}::{number}", "Imagine", f"{name}::PromptField", "Prompt", prompt)
@@ -137,8 +137,8 @@ def form_for_text(custom_id: str, message_id: str, prompt: str) -> ModalForm:
     return ModalForm(f"{name}::{message_id}", "Imagine", f"{name}::new_prompt", "Prompt", prompt)
 
 
-def checked_words(data: Json, form: ModalForm) -> str:
-    """What was written into the form's field. Raises `ApiError` with Discord's answer."""
+def checked_field_text(data: Json, form: ModalForm) -> str:
+    """Return the text in the form's field. Raise `ApiError` with Discord's answer."""
     if checked_custom_id(data) != form.custom_id:
         raise errors.component_gone()
     rows = data.get("components")
@@ -146,7 +146,7 @@ def checked_words(data: Json, form: ModalForm) -> str:
         raise errors.not_a_list("data.components")
     if not rows:
         raise errors.required("data.components")
-    words = None
+    text = None
     for position, row in enumerate(rows):
         path = f"data.components.{position}.components"
         if row.get("type") != 1:
@@ -154,8 +154,8 @@ def checked_words(data: Json, form: ModalForm) -> str:
         fields = row.get("components")
         if not isinstance(fields, list) or len(fields) != 1 or not isinstance(fields[0], dict):
             raise errors.bad_length(path, 1, 1)
-        words = _checked_field(fields[0], form, f"{path}.0")
-    return words or ""
+        text = _checked_field(fields[0], form, f"{path}.0")
+    return text or ""
 
 
 def _checked_field(field: Json, form: ModalForm, path: str) -> str:
@@ -173,7 +173,7 @@ def _checked_field(field: Json, form: ModalForm, path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """An accepted interaction, before the bot hears of it."""
+    """An accepted interaction, before the bot handles it."""
 
     nonce: str | int | None
     session_id: str
@@ -181,21 +181,20 @@ class Interaction:
     application_id: str = BOT_ID
     command: str | None = None
     options: tuple[tuple[str, object], ...] = ()
-    """(name, value); the value of an attachment is the CDN path of what was uploaded, of a sub-command its
-    own options."""
+    """(name, value); the value of an attachment is its CDN path, of a sub-command its options."""
     target_id: str | None = None
     """The message that a message command is for."""
     custom_id: str | None = None
-    """Of the button or select that was pressed, or of the modal that was filled in."""
+    """Of the pressed button or select, or of the submitted modal."""
     message_id: str | None = None
     """The message that has the button; for a modal, the one whose button opened it."""
-    whispered: bool = False
+    ephemeral: bool = False
     """That message is ephemeral."""
     values: tuple[str, ...] = ()
-    """What was chosen of a select."""
+    """The selected values of a select."""
     modal: OpenModal | None = None
-    words: str | None = None
-    """What was written into the modal's field."""
+    field_text: str | None = None
+    """The text in the modal's field."""
     id: str = ""
     user_id: str = USER_ID
 
@@ -208,7 +207,7 @@ class Interaction:
 
     @property
     def full_name(self) -> str | None:
-        """The command with its sub-commands, `prefer remix`: so it is called in what answers it."""
+        """The command with its sub-commands, such as `prefer remix`, as answers to it name it."""
         names, options = [self.command or ""], self.options
         while options and isinstance(options[0][1], tuple):
             names.append(options[0][0])
@@ -217,28 +216,28 @@ class Interaction:
 
     @property
     def prompt(self) -> str | None:
-        """The prompt that was given with it."""
-        return self.words if self.modal is not None else self.option("prompt")
+        """The interaction's prompt."""
+        return self.field_text if self.modal is not None else self.option("prompt")
 
     @property
     def text(self) -> str:
-        """What faults are matched with."""
+        """The text that faults are matched with."""
         given = [value for _, value in self.options if isinstance(value, str)]
-        return " ".join(part for part in (self.command, *given, self.words, self.custom_id) if part)
+        return " ".join(part for part in (self.command, *given, self.field_text, self.custom_id) if part)
 
     def option(self, name: str) -> str | None:
-        """The text of this option."""
+        """Return the text of this option."""
         value = dict(self.options).get(name)
         return value if isinstance(value, str) else None
 
 
 def nonce_of(body: object) -> object:
-    """The nonce in a request body, whatever it is."""
+    """Return the nonce in a request body, whatever it is."""
     return body.get("nonce") if isinstance(body, dict) else None
 
 
 def text_of(body: object) -> str:
-    """What faults are matched with, in a body that may be malformed: its name, and every text given."""
+    """Return the text of a possibly malformed body, for matching faults: its name and every text."""
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, dict):
         return ""

@@ -1,4 +1,4 @@
-"""What the Midjourney bot says in place of a picture: its notices as a table.
+"""The notices that the Midjourney bot sends instead of a picture, as a table.
 
 Titles and texts of "Job queued", "Queue full" and "Action needed to continue" were recorded 2024-12 to
 2025-01; the others are known from users' reports and other clients' code.
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 RED, ORANGE, YELLOW = 16711680, 16239475, 16776960
 
 BANNED_WORD = "banned-word-test"
-"""A prompt that holds this is refused, so that people and tests can see a refusal."""
+"""A prompt that contains this is refused, so that people and tests can see a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
 class BotNotice:
-    """One notice; without a title it is plain content."""
+    """A notice; without a title it is plain content."""
 
     title: str | None
     text: str
@@ -34,28 +34,28 @@ class BotNotice:
     buttons: tuple[tuple[str, str], ...] = ()
     """(label, custom_id)"""
     late: bool = False
-    """It comes as an edit of the progress message, after the job has started."""
+    """It is an edit of the progress message, after the job has started."""
     by_reply: bool = False
-    """If late: as a plain message that replies to the progress message."""
+    """If late: it is a plain message that replies to the progress message."""
     untitled: bool = False
-    """An embed all the same, without its title."""
+    """It is an embed too, but without its title."""
     footer: str | None = None
-    """What stands in the footer in place of what was asked for."""
+    """The footer in place of the request."""
 
     @property
     def content(self) -> str:
         """The message's own text."""
         return self.text if self.title is None else ""
 
-    def embeds(self, asked: str | None) -> list[Json]:
-        """The notice as embeds; ``asked`` is what was asked for."""
+    def embeds(self, request: str | None) -> list[Json]:
+        """Return the notice as embeds; ``request`` is the request."""
         if self.title is None:
             return []
         title = None if self.untitled else self.title
-        return [embed(title, self.text, self.color, self.footer or asked)]
+        return [embed(title, self.text, self.color, self.footer or request)]
 
     def row(self) -> list[Json]:
-        """Its buttons."""
+        """Return the row of the notice's buttons."""
         return [button(label, custom_id) for label, custom_id in self.buttons]
 
 
@@ -148,11 +148,11 @@ NOTICES: dict[str, BotNotice] = {
         ),
     )
 }
-"""By title, or by text where there is none."""
+"""By title, or by text if there is no title."""
 
 
 def asked_notice(armed: ArmedFault, default: str) -> BotNotice:
-    """The notice that a fault asks for, with its own words, colour and time."""
+    """Return the notice that a fault asks for, with the fault's text, colour and time."""
     notice = notice_named(armed.text("title", default))
     text = armed.text("text", notice.text)
     if "seconds" in armed.details:
@@ -167,12 +167,12 @@ def asked_notice(armed: ArmedFault, default: str) -> BotNotice:
 
 
 def notice_named(title: str) -> BotNotice:
-    """The notice with this title or text; one that is not in the table is red, with a text of no meaning."""
+    """Return the notice with this title or text; an unknown one is red, with a text without meaning."""
     return NOTICES.get(title, BotNotice(title, "This notice is unknown to the simulator."))
 
 
 def notice_for(prompt: str) -> BotNotice | None:
-    """The notice that a prompt earns by what is in it."""
+    """Return the notice that the prompt's content causes, or None."""
     if BANNED_WORD in prompt:
         return BANNED_PROMPT
     if (listed := unrecognized_parameters(prompt)) is not None:

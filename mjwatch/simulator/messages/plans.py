@@ -1,8 +1,6 @@
-"""What a job makes and how its messages speak of it: the same for prompts and for buttons.
+"""Plans of render jobs, for prompts and for the buttons below pictures, and the simulated account.
 
-What the buttons below a finished picture make.
-
-The Midjourney account behind the pretend user: its settings, and what it has used up.
+A plan says what a job renders and how its messages describe it. The account has settings and usage.
 """
 
 from __future__ import annotations
@@ -39,59 +37,59 @@ Motion = Literal["low", "high"]
 
 @dataclass(frozen=True, slots=True)
 class RenderPlan:
-    """One job to be made."""
+    """The plan of one job."""
 
     prompt: str
-    """As submitted."""
+    """The prompt as submitted."""
     echo: str
-    """As the bot writes it."""
+    """The prompt as the bot writes it."""
     mode: str
     size: Size
     version: str
-    """Of the model, such as `6.1`; it decides the buttons."""
+    """The model's version, such as `6.1`, which determines the buttons."""
     tiles: tuple[int, ...] = GRID
     lead: str = ""
-    """Stands before the prompt while the job waits."""
+    """Text before the prompt while the job waits."""
     label: str = ""
-    """Stands before the mention from the first percent on, e.g. `Variations (Strong) by `."""
+    """Text before the mention from the first percent on, e.g. `Variations (Strong) by `."""
     reply_to: str | None = None
     """The message whose button was pressed."""
     user_id: str = USER_ID
     stealth: bool = False
     picture_of: str | None = None
-    """The job whose tile is shown again, for U1-U4."""
+    """For U1-U4: the job whose tile is shown again."""
     motion: Motion | None = None
-    """Of a video."""
+    """For videos."""
     upscaled: bool = False
 
     @property
     def at_once(self) -> bool:
-        """U1-U4 cost no rendering: there is only a result."""
+        """Whether there is only a result, because U1-U4 need no rendering."""
         return self.picture_of is not None
 
     @property
     def paid_mode(self) -> str:
-        """The mode, and whether the gallery shows it, as the bot writes them."""
+        """The mode and the visibility, as the bot writes them."""
         return MODES[self.mode] + (", stealth" if self.stealth else "")
 
     def waiting(self) -> str:
-        """The content of the start message."""
+        """Return the content of the start message."""
         if self.motion == "high":
             return "Animating..."
         return f"{self.lead}**{self.echo}** - <@{self.user_id}> (Waiting to start)"
 
     def running(self, status: str) -> str:
-        """The content at some percent, such as ``status`` "35%"."""
+        """Return the content at some percent, such as ``status`` "35%"."""
         label = "Upscaling by " if self.upscaled else self.label
         return f"**{self.echo}** - {label}<@{self.user_id}> ({status}) ({self.paid_mode})"
 
     def stopped(self) -> str:
-        """The content after a person has cancelled the job."""
+        """Return the content after a person has cancelled the job."""
         label = "Upscaling by " if self.upscaled else self.label
         return f"**{self.echo}** - {label}<@{self.user_id}> (Stopped)"
 
     def finished(self, website: str) -> str:
-        """The content of the result; ``website`` is the link with a blank before it, or nothing."""
+        """Return the content of the result; ``website`` is the link after a blank, or ""."""
         if self.at_once:
             return f"**{self.echo}** - Image #{self.tiles[0]} <@{self.user_id}>"
         return f"**{self.echo}** - {self.label}<@{self.user_id}>{website} ({self.paid_mode})"
@@ -100,7 +98,7 @@ class RenderPlan:
 def plan_for_prompt(
     prompt: str, profile: Profile, account: SimulatedAccount, edge: int, application_id: str = ""
 ) -> RenderPlan:
-    """The plan of an /imagine; the prompt may ask for a speed of its own."""
+    """Return the plan of an /imagine; the prompt may choose a speed."""
     niji = application_id == NIJI_ID
     meant = _with_defaults(prompt, profile, account, niji=niji)
     default = NIJI_DEFAULTS[profile.name] if niji else account.version or DEFAULTS[profile.name]
@@ -115,13 +113,13 @@ def plan_for_prompt(
 
 
 def mode_for(prompt: str, account: SimulatedAccount) -> str:
-    """The speed that a prompt asks for, else the account's."""
+    """Return the prompt's speed, or else the account's."""
     _, parameters = split_parameters(prompt)
     return next((name for name, _ in parameters if name in MODES), account.mode)
 
 
-def reworded(parent: RenderPlan, prompt: str, profile: Profile, edge: int) -> RenderPlan:
-    """A finished job's plan as if it had had the prompt that a person wrote into a modal."""
+def with_prompt(parent: RenderPlan, prompt: str, profile: Profile, edge: int) -> RenderPlan:
+    """Return a finished job's plan with the prompt from a modal in place of its own."""
     if prompt.strip() == parent.prompt:
         return parent
     meant = without_parameters(prompt, "zoom")
@@ -137,7 +135,7 @@ def reworded(parent: RenderPlan, prompt: str, profile: Profile, edge: int) -> Re
 
 
 def _with_defaults(prompt: str, profile: Profile, account: SimulatedAccount, *, niji: bool) -> str:
-    """The prompt with what the account, or niji, adds to it."""
+    """Return the prompt with the additions of the account or of niji."""
     names = {name for name, _ in split_parameters(prompt)[1]}
     added = [prompt, account.suffix]
     if not names & {"v", "version", "niji"} and "--v" not in account.suffix:
@@ -156,7 +154,7 @@ _STRENGTHS = {"variation": "Strong", "low_variation": "Subtle", "high_variation"
 
 
 def uuid_in(custom_id: str) -> str | None:
-    """The job that a button belongs to."""
+    """Return the job that a button belongs to."""
     found = _UUID.search(custom_id)
     return found[0] if found else None
 
@@ -164,9 +162,9 @@ def uuid_in(custom_id: str) -> str | None:
 def plan_for_button(
     custom_id: str, parent: RenderPlan, target: str, profile: Profile, edge: int, *, remixed: bool = False
 ) -> RenderPlan | None:
-    """The plan of a button below a finished picture; None for buttons that make nothing.
+    """Return the plan of a button below a finished picture; None for buttons without a job.
 
-    ``remixed``: the prompt is not that of the picture any more.
+    ``remixed`` says that the prompt is no longer the picture's.
     """
     _, group, *rest = [*custom_id.split("::"), "", ""]
     base = replace(parent, lead="", label="", reply_to=target, picture_of=None, upscaled=False)
@@ -204,7 +202,7 @@ def _zoomed(whole: RenderPlan, *, square: bool) -> RenderPlan:
 
 
 def _panned(whole: RenderPlan, way: str) -> RenderPlan:
-    """Half as much again in one direction: 1:1 becomes 3:2 (recorded 2026-06)."""
+    """Return the plan of a pan, 1.5 times the length in one direction: 1:1 becomes 3:2 (recorded 2026-06)."""
     (wide, high), (width, height) = aspect_ratio(whole.echo), whole.size
     if way in ("left", "right"):
         wide, high, width = wide * 3, high * 2, width * 3 // 4 * 2
@@ -246,14 +244,14 @@ def _upscale(action: str, base: RenderPlan) -> RenderPlan | None:
 
 
 def _grid_of(parent: RenderPlan) -> Size:
-    """The size of a grid of the parent's pictures; an upscaled one's tiles are smaller again."""
+    """Return the size of a grid of the parent's pictures; the tiles of an upscaled one are smaller."""
     if len(parent.tiles) == 4 or parent.upscaled:
         return parent.size
     return (parent.size[0] * 2, parent.size[1] * 2)
 
 
 def _with_ratio(echo: str, wide: int, high: int) -> str:
-    """The echo with its aspect ratio moved to the end, as the bot does it for a pan."""
+    """Return the echo with its aspect ratio at the end, as the bot writes it for a pan."""
     common = gcd(wide, high)
     return f"{without_parameters(echo, 'ar', 'aspect')} --ar {wide // common}:{high // common}"
 
@@ -262,7 +260,7 @@ GREEN = 65280
 HOURS_OF_PLAN = 30.0
 _MINUTE = 1 / 60
 _SPEEDS = {"fast": 1.0, "turbo": 2.0, "relax": 0.0}
-"""Fast hours used, as a multiple of what the job costs."""
+"""The used fast hours, as a multiple of the job's cost."""
 _SETTINGS: dict[str, type] = {
     "mode": str,
     "stealth": bool,
@@ -272,15 +270,15 @@ _SETTINGS: dict[str, type] = {
     "version": str,
     "fast_hours": float,
 }
-"""What can be set from outside, with its type."""
+"""The settings that can be changed from outside, with their types."""
 
 
 @dataclass(slots=True)
 class SimulatedAccount:
-    """Settings, and what is running, waiting and used up."""
+    """The account's settings, running and waiting jobs, and usage."""
 
     fast_hours: float = HOURS_OF_PLAN
-    """Left of this month's."""
+    """The month's remaining fast hours."""
     mode: str = "fast"
     stealth: bool = False
     remix: bool = False
@@ -289,7 +287,7 @@ class SimulatedAccount:
     suffix: str = ""
     """Added to every prompt."""
     version: str = ""
-    """Of the model, added to every prompt; empty for the default."""
+    """The model's version, added to every prompt; empty for the default."""
     images: int = 0
     hours: float = 0.0
     relaxed_images: int = 0
@@ -300,7 +298,7 @@ class SimulatedAccount:
     """How many jobs wait, by mode."""
 
     def change(self, settings: Json) -> None:
-        """Set what is named. Raises FaultError for what is not understood."""
+        """Change these settings. Raise FaultError for an unknown setting or value."""
         for name, value in settings.items():
             kind = _SETTINGS.get(name)
             given = float(value) if kind is float and type(value) is int else value
@@ -309,15 +307,15 @@ class SimulatedAccount:
             setattr(self, name, given)
 
     def settings(self) -> Json:
-        """What is set, as /_sim/state shows it."""
+        """Return the settings as /_sim/state shows them."""
         return {name: getattr(self, name) for name in _SETTINGS}
 
     def lacks_hours(self, mode: str) -> bool:
-        """Whether a job of this mode can't be paid for."""
+        """Return whether a job of this mode can't be paid for."""
         return mode != "relax" and self.fast_hours <= 0
 
     def pay(self, plan: RenderPlan) -> float:
-        """Pay for a job that begins; the fast hours that it costs."""
+        """Pay for a job that begins, and return its fast hours."""
         time = _minutes(plan) * _MINUTE
         cost = time * _SPEEDS[plan.mode]
         self.fast_hours = max(0.0, self.fast_hours - cost)
@@ -326,12 +324,12 @@ class SimulatedAccount:
         return cost
 
     def count(self, plan: RenderPlan) -> None:
-        """Count the pictures of a job that is done."""
+        """Count the pictures of a finished job."""
         self.images += len(plan.tiles)
         self.relaxed_images += len(plan.tiles) if plan.mode == "relax" else 0
 
     def body(self) -> Json:
-        """The embed of /info."""
+        """Return the embed of /info."""
         total = max(HOURS_OF_PLAN, self.fast_hours)
         left = f"{self.fast_hours:.2f}/{total} hours ({100 * self.fast_hours / total:.2f}%)"
         running = ", ".join(f"[{uuid[:8]}](<{url}>)" for uuid, url in self.running.items()) or "None"

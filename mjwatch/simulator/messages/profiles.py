@@ -1,6 +1,6 @@
-"""How Discord's and Midjourney's messages looked in three years, as data.
+"""The messages of Discord and Midjourney in three years, as data.
 
-Each field was read off recorded messages of that year (2023-03 to 2026-06) unless
+Each field comes from recorded messages of that year (2023-03 to 2026-06), unless
 `docs/explanation/simulator.md` lists it as assumed.
 """
 
@@ -17,7 +17,7 @@ DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One year's way of writing messages."""
+    """The form of one year's messages."""
 
     name: ProfileName
     delete: DeleteOrder
@@ -97,7 +97,7 @@ PROFILES: dict[ProfileName, Profile] = {
 
 
 def profile_for(options: SimulatorOptions) -> Profile:
-    """The profile that the options name, with what they override."""
+    """Return the profile of the options, with their overrides."""
     chosen = PROFILES[options.profile]
     lifetime = chosen.url_lifetime if options.url_lifetime is None else options.url_lifetime
     return replace(

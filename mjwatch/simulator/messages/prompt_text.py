@@ -1,8 +1,6 @@
-"""What Midjourney makes of a prompt before it echoes it (recorded 2023-09 to 2026-06).
+"""Prompts as Midjourney echoes them (recorded 2023-09 to 2026-06), model versions, and permutations.
 
-Versions of the model: which one a prompt asks for, and how its upscalers are called.
-
-One prompt that is many: `{a, b}` and `--repeat N`, which the bot asks back about before it starts.
+Before the bot starts several jobs of one prompt, `{a, b}` or `--repeat N`, it asks for a confirmation.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def rewritten(prompt: str, profile: Profile) -> str:
-    """The prompt as the bot echoes it: dashes, blanks, links and parameters in the bot's own way."""
+    """Return the prompt as the bot echoes it, with its form of dashes, blanks, links and parameters."""
     text = _BLANKS.sub(" ", prompt.replace("—", "--")).strip()
     words, parameters = split_parameters(_URL.sub(lambda found: _short_link(found.group(1)), text))
     ordered = sorted((_spelled(*pair, profile) for pair in parameters), key=_rank)
@@ -40,34 +38,34 @@ def rewritten(prompt: str, profile: Profile) -> str:
 
 
 def echoed(text: str) -> str:
-    """A rewritten prompt, cut to what fits a message."""
+    """Return a rewritten prompt, cut to the length of a message."""
     return text if len(text) <= ECHO_LIMIT else text[:ECHO_LIMIT].rstrip() + "..."
 
 
 def split_parameters(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """The words before the first parameter, and the parameters as (name, value)."""
+    """Return the words before the first parameter, and the parameters as (name, value)."""
     head, *rest = _PARAMETER.split(text)
     pairs = [part.strip().partition(" ") for part in rest]
     return head.strip(), [(name, value.strip()) for name, _, value in pairs]
 
 
 def without_parameters(text: str, *names: str) -> str:
-    """The text without these parameters."""
+    """Return the text without these parameters."""
     words, parameters = split_parameters(text)
     kept = [f"--{name} {value}".strip() for name, value in parameters if name not in names]
     return " ".join([words, *kept]).strip()
 
 
 def unrecognized_parameters(prompt: str) -> str | None:
-    """Parameters written with an en dash, as the bot lists them in its refusal; None if there are none."""
+    """Return parameters with an en dash, as the bot lists them in its refusal; None if there are none."""
     found = [word for match in _EN_DASH_PARAMETER.findall(prompt) for word in match.split()]
     return ", ".join(found) or None
 
 
 def filename_stem(username: str, text: str) -> str:
-    """What stands before the uuid in a result's file name: the user, the prompt's Latin words; cut at 63.
+    """Return the file name of a result up to the uuid: the user and the prompt's Latin words, cut at 63.
 
-    Parameters, links and other letters are left out, so that nothing may be left of a prompt.
+    Parameters, links and other letters are left out, so nothing of a prompt may remain.
     """
     words, _ = split_parameters(_URL.sub("", text))
     plain = re.sub(r"[^A-Za-z0-9. -]", "", words)
@@ -108,18 +106,18 @@ DEFAULTS: dict[ProfileName, str] = {"2023": "5.2", "2024": "6.1", "2026": "7"}
 NIJI_DEFAULTS: dict[ProfileName, str] = {"2023": "5", "2024": "6", "2026": "6"}
 
 Upscaler = tuple[str, str]
-"""What stands in the label, such as `Subtle`, and the action in the custom_id."""
+"""The part of the label, such as `Subtle`, and the action in the custom_id."""
 
 
 def version_of(prompt: str, default: str) -> str:
-    """The version that this prompt asks for, such as `6.1`; niji's are counted like the others."""
+    """Return the version that this prompt asks for, such as `6.1`; versions of niji count too."""
     _, parameters = split_parameters(prompt)
-    asked = [value for name, value in parameters if name in ("v", "version", "niji")]
-    return asked[-1] if asked and re.fullmatch(r"\d+(?:\.\d+)?", asked[-1]) else default
+    values = [value for name, value in parameters if name in ("v", "version", "niji")]
+    return values[-1] if values and re.fullmatch(r"\d+(?:\.\d+)?", values[-1]) else default
 
 
 def upscalers(version: str) -> tuple[Upscaler, ...]:
-    """The upscalers of a single image of this version (recorded for 6.1 and 7; else other clients' code)."""
+    """Return the upscalers of an image of this version (6.1 and 7 recorded, else other clients' code)."""
     number = float(version)
     if number < 5:
         return (("Max", "upsample_max"),)
@@ -136,7 +134,7 @@ _COMMA = re.compile(r"(?<!\\),")
 
 
 def expanded(prompt: str) -> list[str]:
-    """The prompts that a prompt stands for, itself alone if it is one; at most one more than `JOBS_MAX`."""
+    """Return the prompts of a permutation, or the prompt itself; at most one more than `JOBS_MAX`."""
     pieces = _GROUP.split(prompt)
     choices = [
         [piece] if position % 2 == 0 else [one.strip() for one in _COMMA.split(piece)]
@@ -152,5 +150,5 @@ def expanded(prompt: str) -> list[str]:
 
 def _repeats(prompt: str) -> int:
     _, parameters = split_parameters(prompt)
-    asked = [value for name, value in parameters if name in ("repeat", "r")]
-    return max(1, int(asked[-1])) if asked and re.fullmatch(r"[0-9]{1,2}", asked[-1]) else 1
+    values = [value for name, value in parameters if name in ("repeat", "r")]
+    return max(1, int(values[-1])) if values and re.fullmatch(r"[0-9]{1,2}", values[-1]) else 1

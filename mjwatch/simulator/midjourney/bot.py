@@ -1,4 +1,4 @@
-"""The pretend Midjourney bot: hears of interactions and sees to it that they are answered."""
+"""The simulated Midjourney bot: receives interactions and has them answered."""
 
 from __future__ import annotations
 
@@ -28,48 +28,48 @@ if TYPE_CHECKING:
     from mjwatch.simulator.world import Json
 
 ANSWER_LIMIT = 3.0
-"""Seconds that Discord waits for a bot before it says INTERACTION_FAILURE."""
+"""Seconds that Discord waits for a bot before it sends INTERACTION_FAILURE."""
 REASON_TIMEOUT = 2
 
 
 class MidjourneyBot:
-    """Answers interactions, has jobs made."""
+    """Answers interactions and starts jobs."""
 
     def __init__(
         self,
-        studio: BotContext,
+        context: BotContext,
         sessions: Sessions,
         history: History,
-        witness: Recorder,
+        recorder: Recorder,
         modals: OpenModals,
         options: SimulatorOptions,
     ) -> None:
-        self._studio = studio
+        self._context = context
         self._sessions = sessions
         self._history = history
-        self._witness = witness
+        self._recorder = recorder
         self._modals = modals
         self._options = options
         self._rng = Random(options.seed)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._dialogs = Dialogs(studio, sessions, modals)
+        self._dialogs = Dialogs(context, sessions, modals)
         self._open()
 
     def execute(self, interaction: Interaction) -> None:
-        """Take an accepted interaction; everything else happens by and by."""
+        """Accept a checked interaction; everything else happens in the background."""
         executed = ExecutedInteraction.of(interaction)
-        self._witness.interactions.append(executed)
+        self._recorder.interactions.append(executed)
         if interaction.modal is not None:
             self._modals.close(interaction.modal)
-        numbered = replace(interaction, id=self._studio.forms.next_id())
+        numbered = replace(interaction, id=self._context.forms.next_id())
         self._spawn(self._answer(numbered, executed))
 
-    def hear_reaction(self, message: Json, emoji: str) -> None:
-        """The person has reacted to this message."""
+    def handle_reaction(self, message: Json, emoji: str) -> None:
+        """Handle the person's reaction to this message."""
         self._menu.reacted(message, emoji)
 
     def reset(self) -> None:
-        """Forget every job."""
+        """Cancel and forget all jobs."""
         for task in self._tasks:
             task.cancel()
         self._modals.clear()
@@ -82,23 +82,25 @@ class MidjourneyBot:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _open(self) -> None:
-        studio, options = self._studio, self._options
+        context, options = self._context, self._options
         hours = HOURS_OF_PLAN if options.fast_hours is None else options.fast_hours
         self.account = SimulatedAccount(fast_hours=hours)
         slots = Slots(options.max_running, options.max_queued)
-        workshop = RenderQueue(studio, slots, self.account, self._witness, self._rng)
-        desk = TextCommands(studio, workshop)
-        orders = ImagineCommands(studio, workshop, self._history, self._spawn)
-        preferences = Preferences(studio, self.account, self._history)
-        self._menu = ContextMenu(studio, workshop, self._history)
-        self._presses = ComponentPresses(studio, workshop, self._history, desk, orders, preferences)
+        queue = RenderQueue(context, slots, self.account, self._recorder, self._rng)
+        text_commands = TextCommands(context, queue)
+        imagine_commands = ImagineCommands(context, queue, self._history, self._spawn)
+        preferences = Preferences(context, self.account, self._history)
+        self._menu = ContextMenu(context, queue, self._history)
+        self._presses = ComponentPresses(
+            context, queue, self._history, text_commands, imagine_commands, preferences
+        )
         self._answers: dict[str | None, Answer] = {
-            "imagine": orders.imagine,
-            "blend": orders.blend,
-            "show": orders.show,
-            "info": desk.info,
-            "shorten": desk.shorten,
-            "describe": desk.describe,
+            "imagine": imagine_commands.imagine,
+            "blend": imagine_commands.blend,
+            "show": imagine_commands.show,
+            "info": text_commands.info,
+            "shorten": text_commands.shorten,
+            "describe": text_commands.describe,
             "settings": preferences.settings,
             "prefer": preferences.prefer,
             "Cancel Job": self._menu.cancel_job,
@@ -114,13 +116,13 @@ class MidjourneyBot:
         return task
 
     async def _answer(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        if late := self._studio.faults.take("told_late", interaction.text):
+        if late := self._context.faults.take("told_late", interaction.text):
             await asyncio.sleep(late.number("seconds", 2))
         about = _about(interaction)
         self._sessions.to_session(interaction.session_id, "INTERACTION_CREATE", about)
         form = self._presses.form(interaction)
         answer = self._answers.get(interaction.command) or self._presses.answer(interaction)
-        failed = self._studio.faults.take("interaction_failed", interaction.text)
+        failed = self._context.faults.take("interaction_failed", interaction.text)
         opens = form is not None or (interaction.custom_id or "").startswith(INPAINT)
         if (answer is None and not opens) or failed is not None:
             executed.outcome = "refused"
@@ -141,7 +143,7 @@ class MidjourneyBot:
     async def _answer_in_either_order(
         self, answer: Answer, interaction: Interaction, executed: ExecutedInteraction
     ) -> None:
-        """The first message and INTERACTION_SUCCESS come in either order."""
+        """Answer with the first message and INTERACTION_SUCCESS, in a random order."""
         if self._rng.random() < 0.5:
             self._succeed(interaction)
             await answer(interaction, executed)
@@ -152,7 +154,7 @@ class MidjourneyBot:
         await answering
 
     def _showed_captcha(self, interaction: Interaction, executed: ExecutedInteraction) -> bool:
-        if self._studio.faults.take("captcha_iframe", interaction.text) is None:
+        if self._context.faults.take("captcha_iframe", interaction.text) is None:
             return False
         executed.outcome = "refused"
         self._dialogs.show_page(interaction, "Action required to continue", "/captcha/embedded/")
@@ -161,8 +163,8 @@ class MidjourneyBot:
     async def _answered_oddly(
         self, answer: Answer, interaction: Interaction, executed: ExecutedInteraction
     ) -> bool:
-        """Answer as a fault wants it; False if there is none."""
-        faults, text = self._studio.faults, interaction.text
+        """Answer as an armed fault requires; return False if there is none."""
+        faults, text = self._context.faults, interaction.text
         if armed := faults.take("interaction_failed_executed", text):
             self._fail(interaction, armed)
             await answer(interaction, executed)
@@ -179,7 +181,7 @@ class MidjourneyBot:
         self._sessions.to_session(interaction.session_id, "INTERACTION_FAILURE", failure)
 
     def _succeed(self, interaction: Interaction) -> None:
-        if self._studio.faults.take("success_never", interaction.text) is None:
+        if self._context.faults.take("success_never", interaction.text) is None:
             about = _about(interaction)
             self._sessions.to_session(interaction.session_id, "INTERACTION_SUCCESS", about)
 

@@ -1,8 +1,6 @@
-"""Presses of buttons and menus, and modals that come back: who answers them and how.
+"""Handlers of buttons, menus and submitted modals, of message commands and reactions.
 
-What a person does to a message without its buttons: the commands of its menu, and reactions.
-
-What a press opens in a client: modals with a field for a prompt, and pages in a frame.
+A press may also open something in the client: a modal with a field for a prompt, or a page in a frame.
 """
 
 from __future__ import annotations
@@ -16,8 +14,8 @@ from mjwatch.simulator.http.command_index import application_name
 from mjwatch.simulator.messages.buttons import with_button_used
 from mjwatch.simulator.messages.modals import form_for_press, form_for_text
 from mjwatch.simulator.messages.notices import UNKNOWN_JOB
-from mjwatch.simulator.messages.plans import mode_for, plan_for_button, reworded, uuid_in
-from mjwatch.simulator.midjourney.context import refuse, whisper
+from mjwatch.simulator.messages.plans import mode_for, plan_for_button, uuid_in, with_prompt
+from mjwatch.simulator.midjourney.context import answer_ephemerally, refuse
 from mjwatch.simulator.midjourney.text_commands import SETTINGS
 from mjwatch.simulator.world import CHANNELS, DM_CHANNEL_ID, USER_ID
 
@@ -42,52 +40,52 @@ INPAINT = "MJ::Inpaint::"
 
 
 class ComponentPresses:
-    """Finds the answer to a press."""
+    """Finds the handler of a press."""
 
     def __init__(
         self,
-        studio: BotContext,
-        workshop: RenderQueue,
+        context: BotContext,
+        queue: RenderQueue,
         history: History,
-        desk: TextCommands,
-        orders: ImagineCommands,
+        text_commands: TextCommands,
+        imagine_commands: ImagineCommands,
         preferences: Preferences,
     ) -> None:
-        self._studio = studio
-        self._workshop = workshop
+        self._context = context
+        self._queue = queue
         self._history = history
-        self._desk = desk
-        self._orders = orders
+        self._text_commands = text_commands
+        self._imagine_commands = imagine_commands
         self._fixed: dict[str, Answer] = {
             "MJ::CancelJob::": self._cancel,
-            "MJ::BOOKMARK::": desk.rate,
-            "MJ::Prompts::Confirm::": orders.confirm,
-            "MJ::Prompts::Reject::": orders.confirm,
-            "MJ::Picread::Retry": desk.describe_again,
+            "MJ::BOOKMARK::": text_commands.rate,
+            "MJ::Prompts::Confirm::": imagine_commands.confirm,
+            "MJ::Prompts::Reject::": imagine_commands.confirm,
+            "MJ::Picread::Retry": text_commands.describe_again,
             SETTINGS: preferences.press,
         }
 
     def form(self, interaction: Interaction) -> ModalForm | None:
-        """The modal that this press opens; None if it opens none."""
+        """Return the form that this press opens; None if it opens none."""
         custom_id = interaction.custom_id or ""
         if interaction.modal is not None or not self._asks(interaction):
             return None
-        if (choice := self._desk.choice(interaction)) is not None:
+        if (choice := self._text_commands.choice(interaction)) is not None:
             return form_for_text(custom_id, interaction.message_id or "", choice)
-        parent = self._workshop.plan_of(uuid_in(custom_id))
+        parent = self._queue.plan_of(uuid_in(custom_id))
         if parent is None:
             return None
-        numbered = self._studio.profile.name != "2023"
+        numbered = self._context.profile.name != "2023"
         return form_for_press(custom_id, parent.echo, numbered_pans=numbered)
 
     def _asks(self, interaction: Interaction) -> bool:
         custom_id = interaction.custom_id or ""
-        if custom_id.startswith(ALWAYS_ASKS) or self._workshop.account.remix:
+        if custom_id.startswith(ALWAYS_ASKS) or self._queue.account.remix:
             return True
-        return self._studio.faults.take("modal_asked", interaction.text) is not None
+        return self._context.faults.take("modal_asked", interaction.text) is not None
 
     def answer(self, interaction: Interaction) -> Answer | None:
-        """Who answers a press that opens no modal, or a modal that was sent in; None if nobody does."""
+        """Return the handler of a press without a modal, or of a submitted modal; None if there is none."""
         custom_id = interaction.custom_id
         if custom_id is None or interaction.message_id is None:
             return None
@@ -96,24 +94,28 @@ class ComponentPresses:
         for prefix, answer in self._fixed.items():
             if custom_id.startswith(prefix):
                 return answer
-        if self._desk.choices(interaction):
+        if self._text_commands.choices(interaction):
             return self._imagine_choices
         plan = self._plan(custom_id, interaction)
         return None if plan is None else partial(self._press, plan)
 
     def _answer_to_modal(self, interaction: Interaction) -> Answer | None:
         press = interaction.modal.press if interaction.modal is not None else interaction
-        if self._desk.choices(press):
+        if self._text_commands.choices(press):
             return self._imagine_words
         plan = self._plan(press.custom_id or "", interaction)
         return None if plan is None else partial(self._press, plan)
 
     def _plan(self, custom_id: str, interaction: Interaction) -> RenderPlan | None:
-        parent = self._workshop.plan_of(uuid_in(custom_id))
+        parent = self._queue.plan_of(uuid_in(custom_id))
         if parent is None:
             return None
-        profile, edge, account = self._studio.profile, self._studio.grid, self._workshop.account
-        meant = parent if interaction.words is None else reworded(parent, interaction.words, profile, edge)
+        profile, edge, account = self._context.profile, self._context.grid, self._queue.account
+        meant = (
+            parent
+            if interaction.field_text is None
+            else with_prompt(parent, interaction.field_text, profile, edge)
+        )
         target, remixed = interaction.message_id or "", meant is not parent
         plan = plan_for_button(custom_id, meant, target, profile, edge, remixed=remixed)
         if plan is None:
@@ -122,36 +124,36 @@ class ComponentPresses:
 
     async def _press(self, plan: RenderPlan, interaction: Interaction, executed: ExecutedInteraction) -> None:
         text = f"{plan.prompt} {interaction.text}"
-        if self._studio.faults.take("silent", text):
+        if self._context.faults.take("silent", text):
             return
-        notice = await self._orders.notice(text)
+        notice = await self._imagine_commands.notice(text)
         if notice is not None and not notice.late:
             executed.outcome = "refused"
-            refuse(self._studio, interaction, notice)
+            refuse(self._context, interaction, notice)
             return
-        self._orders.inform(interaction, text)
+        self._imagine_commands.inform(interaction, text)
         self._mark_used(interaction)
-        await self._workshop.make(interaction, executed, plan, notice)
+        await self._queue.make(interaction, executed, plan, notice)
 
     def _mark_used(self, interaction: Interaction) -> None:
         press = interaction.modal.press if interaction.modal is not None else interaction
         message = self._history.find(interaction.channel.id, interaction.message_id)
         if message is not None:
-            marked = with_button_used(message, press.custom_id or "", self._studio.profile)
-            self._studio.delivery.update(marked, interaction)
+            marked = with_button_used(message, press.custom_id or "", self._context.profile)
+            self._context.delivery.update(marked, interaction)
 
     async def _imagine_words(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        await self._orders.picture(interaction, executed, interaction.words or "")
+        await self._imagine_commands.picture(interaction, executed, interaction.field_text or "")
 
     async def _imagine_choices(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """A number below a description or a shortened prompt: that text is imagined; or all of them."""
-        first, *others = self._desk.choices(interaction)
+        """Imagine the text of a number below a description or a shortened prompt, or all texts."""
+        first, *others = self._text_commands.choices(interaction)
         for prompt in others:
-            self._orders.imagine_beside(interaction, executed, prompt)
-        await self._orders.picture(interaction, executed, first)
+            self._imagine_commands.imagine_beside(interaction, executed, prompt)
+        await self._imagine_commands.picture(interaction, executed, first)
 
     async def _cancel(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        stopped = self._workshop.cancel(uuid_in(interaction.custom_id or ""))
+        stopped = self._queue.cancel(uuid_in(interaction.custom_id or ""))
         executed.outcome = "done" if stopped else "refused"
 
 
@@ -161,34 +163,34 @@ ENVELOPE, CROSS = "\u2709", "\u274c"
 class ContextMenu:
     """Answers message commands and reactions."""
 
-    def __init__(self, studio: BotContext, workshop: RenderQueue, history: History) -> None:
-        self._studio = studio
-        self._workshop = workshop
+    def __init__(self, context: BotContext, queue: RenderQueue, history: History) -> None:
+        self._context = context
+        self._queue = queue
         self._history = history
 
     async def cancel_job(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """Cancel Job: stops the job whose progress message this is (the words are not recorded)."""
-        job_uuid = self._workshop.job_of(interaction.target_id or "")
-        if job_uuid is None or not self._workshop.cancel(job_uuid):
+        """Handle Cancel Job: stop the job with this progress message (the text is not recorded)."""
+        job_uuid = self._queue.job_of(interaction.target_id or "")
+        if job_uuid is None or not self._queue.cancel(job_uuid):
             executed.outcome = "refused"
-            refuse(self._studio, interaction, UNKNOWN_JOB)
+            refuse(self._context, interaction, UNKNOWN_JOB)
             return
-        whisper(self._studio, interaction, "Done! The job has been cancelled.")
+        answer_ephemerally(self._context, interaction, "Done! The job has been cancelled.")
         executed.outcome = "done"
 
     async def dm_results(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """DM Results: the result once more, in the direct messages."""
+        """Handle DM Results: send the result again, in the direct messages."""
         message = self._history.of(interaction.channel.id).get(int(interaction.target_id or 0))
         if message is None or not message["attachments"]:
             executed.outcome = "refused"
-            refuse(self._studio, interaction, UNKNOWN_JOB)
+            refuse(self._context, interaction, UNKNOWN_JOB)
             return
         self._send_directly(message["content"], message["attachments"])
-        whisper(self._studio, interaction, "Done! Check your direct messages.")
+        answer_ephemerally(self._context, interaction, "Done! Check your direct messages.")
         executed.outcome = "done"
 
     def reacted(self, message: Json, emoji: str) -> None:
-        """An envelope asks for a job's seed, a cross takes one's message away (other clients' code)."""
+        """Handle a reaction: an envelope asks for the seed, a cross deletes it (other clients' code)."""
         emoji = emoji.removesuffix("\ufe0f")
         if not any(person["id"] == USER_ID for person in message["mentions"]):
             return
@@ -198,10 +200,10 @@ class ContextMenu:
             self._tell_seed(message)
 
     def _take_away(self, message: Json) -> None:
-        job_uuid = self._workshop.job_of(message["id"])
+        job_uuid = self._queue.job_of(message["id"])
         if job_uuid is not None:
-            self._workshop.cancel(job_uuid)
-        self._studio.delivery.delete(message)
+            self._queue.cancel(job_uuid)
+        self._context.delivery.delete(message)
 
     def _tell_seed(self, message: Json) -> None:
         job_uuid = next(uuid for name in _names(message) if (uuid := uuid_in(name)))
@@ -210,8 +212,8 @@ class ContextMenu:
         self._send_directly("\n".join(lines), message["attachments"])
 
     def _send_directly(self, content: str, attachments: list[Json]) -> None:
-        post = self._studio.forms.post(CHANNELS[DM_CHANNEL_ID], content)
-        self._studio.delivery.create({**post, "attachments": attachments})
+        post = self._context.forms.post(CHANNELS[DM_CHANNEL_ID], content)
+        self._context.delivery.create({**post, "attachments": attachments})
 
 
 def _names(message: Json) -> list[str]:
@@ -219,10 +221,10 @@ def _names(message: Json) -> list[str]:
 
 
 class Dialogs:
-    """Opens modals. Nothing is rendered by that; it goes on record with the outcome `modal`."""
+    """Opens modals. That renders nothing and is recorded with the outcome `modal`."""
 
-    def __init__(self, studio: BotContext, sessions: Sessions, modals: OpenModals) -> None:
-        self._studio = studio
+    def __init__(self, context: BotContext, sessions: Sessions, modals: OpenModals) -> None:
+        self._context = context
         self._sessions = sessions
         self._modals = modals
 
@@ -233,8 +235,8 @@ class Dialogs:
         executed: ExecutedInteraction,
         succeed: Callable[[], None],
     ) -> None:
-        """Open a form; INTERACTION_SUCCESS is said before, as discord.py-self needs it."""
-        faults, text = self._studio.faults, interaction.text
+        """Open a form after INTERACTION_SUCCESS, as discord.py-self needs it."""
+        faults, text = self._context.faults, interaction.text
         executed.outcome = "modal"
         modal = self._modals.open(interaction, form)
         if faults.take("modal_expired", text):
@@ -247,7 +249,7 @@ class Dialogs:
         if not faults.take("modal_never", text):
             body = {
                 **_about(interaction, form.custom_id, form.title),
-                "components": self._studio.forms.rows(form.row()),
+                "components": self._context.forms.rows(form.row()),
             }
             self._sessions.to_session(interaction.session_id, "INTERACTION_MODAL_CREATE", body)
         if overtakes:

@@ -1,4 +1,4 @@
-"""How the bot says no, or something else that only its user may read."""
+"""Refusals and other ephemeral answers of the bot."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from mjwatch.simulator.midjourney.job import BotContext
     from mjwatch.simulator.recorder import ExecutedInteraction
 Answer = Callable[["Interaction", "ExecutedInteraction"], Coroutine[Any, Any, None]]
-"""What answers one interaction."""
+"""The handler of an interaction."""
 
 BANNED = "Banned prompt"
 
 
-def refuse(studio: BotContext, interaction: Interaction, notice: BotNotice) -> None:
-    """Answer with a notice; those to commands have what was asked for in their footer."""
-    forms = studio.forms
-    asked = None if interaction.command is None else f"/{interaction.command} {interaction.prompt or ''}"
+def refuse(context: BotContext, interaction: Interaction, notice: BotNotice) -> None:
+    """Answer with a notice; an answer to a command has the request in its footer."""
+    forms = context.forms
+    request = None if interaction.command is None else f"/{interaction.command} {interaction.prompt or ''}"
     message = forms.response(
         interaction,
         notice.content,
         flags=FLAG_EPHEMERAL,
-        embeds=notice.embeds(asked),
+        embeds=notice.embeds(request),
         components=forms.rows(notice.row()) if notice.buttons else [],
     )
-    studio.delivery.create(message, interaction)
+    context.delivery.create(message, interaction)
 
 
-def asked_refusal(studio: BotContext, text: str) -> BotNotice | None:
-    """What a fault wants the bot to say in place of an answer; the text is what the fault is matched with."""
-    if armed := studio.faults.take("refuse", text):
+def asked_refusal(context: BotContext, text: str) -> BotNotice | None:
+    """Return the notice of an armed fault that replaces an answer; the fault is matched with the text."""
+    if armed := context.faults.take("refuse", text):
         return asked_notice(armed, BANNED)
-    if armed := studio.faults.take("refuse_by_reply", text):
+    if armed := context.faults.take("refuse_by_reply", text):
         return replace(asked_notice(armed, BANNED), late=True, by_reply=True)
     return None
 
 
-def whisper(studio: BotContext, interaction: Interaction, content: str) -> None:
+def answer_ephemerally(context: BotContext, interaction: Interaction, content: str) -> None:
     """Answer with an ephemeral line."""
-    message = studio.forms.response(interaction, content, flags=FLAG_EPHEMERAL)
-    studio.delivery.create(message, interaction)
+    message = context.forms.response(interaction, content, flags=FLAG_EPHEMERAL)
+    context.delivery.create(message, interaction)

@@ -1,4 +1,4 @@
-"""Orders: what a prompt becomes, be it a job, many jobs, or a refusal."""
+"""Handlers of /imagine, /blend and /show: a prompt becomes a job, several jobs or a refusal."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ ASKED_KEPT = 200
 
 
 class ImagineCommands:
-    """Takes prompts from commands, buttons and modals alike."""
+    """Handles prompts from commands, buttons and modals."""
 
-    def __init__(self, studio: BotContext, workshop: RenderQueue, history: History, spawn: Spawn) -> None:
-        self._studio = studio
-        self._workshop = workshop
+    def __init__(self, context: BotContext, queue: RenderQueue, history: History, spawn: Spawn) -> None:
+        self._context = context
+        self._queue = queue
         self._history = history
         self._spawn = spawn
         self._asked: OrderedDict[str, list[str]] = OrderedDict()
 
     async def imagine(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """/imagine; a prompt that is many is asked back about."""
+        """Handle /imagine; a permutation needs a confirmation."""
         prompt = interaction.prompt or ""
         prompts = expanded(prompt)
         if len(prompts) == 1:
@@ -52,67 +52,67 @@ class ImagineCommands:
             self._ask(interaction, executed, prompts)
             return
         executed.outcome = "refused"
-        refuse(self._studio, interaction, notice)
+        refuse(self._context, interaction, notice)
 
     async def blend(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """/blend: a job whose prompt is links."""
+        """Handle /blend: a job with links as its prompt."""
         given = [interaction.option(f"image{n}") for n in range(1, 6)]
         paths = [path for path in given if path is not None]
-        if not await self._studio.links.are_pictures(paths):
+        if not await self._context.links.are_pictures(paths):
             executed.outcome = "refused"
-            refuse(self._studio, interaction, notice_named("Invalid link"))
+            refuse(self._context, interaction, notice_named("Invalid link"))
             return
         links = [f"https://cdn.discordapp.com{path}" for path in paths]
         prompt = " ".join([*links, interaction.option("dimensions") or ""]).strip()
         await self.picture(interaction, executed, prompt)
 
     async def show(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """The result of a known job once more, as an ordinary message."""
-        result = self._workshop.result_of(interaction.option("job_id") or "")
+        """Handle /show: send the result of a known job again, as an ordinary message."""
+        result = self._queue.result_of(interaction.option("job_id") or "")
         message = result and self._history.of(result["channel_id"]).get(int(result["id"]))
         if not message:
             executed.outcome = "refused"
-            refuse(self._studio, interaction, UNKNOWN_JOB)
+            refuse(self._context, interaction, UNKNOWN_JOB)
             return
-        shown = self._studio.forms.post(interaction.channel, message["content"])
+        shown = self._context.forms.post(interaction.channel, message["content"])
         kept = ("attachments", "components", "flags")
-        self._studio.delivery.create({**shown, **{name: message[name] for name in kept}})
+        self._context.delivery.create({**shown, **{name: message[name] for name in kept}})
         executed.outcome = "done"
 
     async def picture(self, interaction: Interaction, executed: ExecutedInteraction, prompt: str) -> None:
-        """One job for this prompt."""
-        if self._studio.faults.take("silent", prompt):
+        """Start a job for this prompt, or refuse it."""
+        if self._context.faults.take("silent", prompt):
             return
         notice = await self.notice(prompt)
         if notice is not None and not notice.late:
             executed.outcome = "refused"
-            refuse(self._studio, interaction, notice)
+            refuse(self._context, interaction, notice)
             return
         self.inform(interaction, prompt)
         plan = self._plan(interaction, prompt)
-        if self._studio.faults.take("foreign_twin", prompt):
-            self._spawn(self._workshop.make_for_stranger(interaction, plan))
-        await self._workshop.make(interaction, executed, plan, notice)
+        if self._context.faults.take("foreign_twin", prompt):
+            self._spawn(self._queue.make_for_stranger(interaction, plan))
+        await self._queue.make(interaction, executed, plan, notice)
 
     def inform(self, interaction: Interaction, text: str) -> None:
-        """Say something beside a job that runs all the same, if a fault wants it."""
-        if armed := self._studio.faults.take("informed", text):
+        """Send a notice beside a running job, if a fault is armed for it."""
+        if armed := self._context.faults.take("informed", text):
             notice = asked_notice(armed, "Duplicate images detected")
-            told = self._studio.forms.response(
+            message = self._context.forms.response(
                 replace(interaction, nonce=None), "", flags=FLAG_EPHEMERAL, embeds=notice.embeds(None)
             )
-            self._studio.delivery.create(told)
+            self._context.delivery.create(message)
 
     async def notice(self, text: str) -> BotNotice | None:
-        """What the bot says in place of a job, by faults and by what is in the text."""
-        if (notice := asked_refusal(self._studio, text)) is not None:
+        """Return the notice that replaces a job, because of faults or of the text, or None."""
+        if (notice := asked_refusal(self._context, text)) is not None:
             return notice
-        if not await self._studio.links.lead_to_pictures(text):
+        if not await self._context.links.lead_to_pictures(text):
             return notice_named("Invalid link")
         return notice_for(text)
 
     def _ask(self, interaction: Interaction, executed: ExecutedInteraction, prompts: list[str]) -> None:
-        """Ask whether so many jobs are wanted (nothing of this is recorded)."""
+        """Ask for a confirmation of several jobs (nothing of this is recorded)."""
         executed.outcome = "asked"
         token = secrets.token_urlsafe(8)
         self._asked[token] = prompts
@@ -122,30 +122,30 @@ class ImagineCommands:
             button("Yes", f"MJ::Prompts::Confirm::{token}", style=SUCCESS),
             button("No", f"MJ::Prompts::Reject::{token}", style=DANGER),
         ]
-        words = f"This prompt makes {len(prompts)} jobs:\n" + "\n".join(f"- {one}" for one in prompts)
-        body = embed("Are you sure?", words[:4096], ORANGE, f"/imagine {interaction.prompt}")
-        message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL, embeds=[body])
-        message["components"] = self._studio.forms.rows(row)
-        self._studio.delivery.create(message, interaction)
+        text = f"This prompt makes {len(prompts)} jobs:\n" + "\n".join(f"- {prompt}" for prompt in prompts)
+        body = embed("Are you sure?", text[:4096], ORANGE, f"/imagine {interaction.prompt}")
+        message = self._context.forms.response(interaction, "", flags=FLAG_EPHEMERAL, embeds=[body])
+        message["components"] = self._context.forms.rows(row)
+        self._context.delivery.create(message, interaction)
 
     async def confirm(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """The answer to that question: its buttons go, and the jobs start, without any nonce of ours."""
+        """Handle the confirmation: remove its buttons, and start the jobs, without a nonce of the client."""
         _, _, verb, token = (interaction.custom_id or "").split("::")
         prompts = self._asked.pop(token, [])
         executed.outcome = "done"
         message = self._history.find(interaction.channel.id, interaction.message_id)
         if message is not None:
-            self._studio.delivery.update({**message, "components": []}, interaction)
+            self._context.delivery.update({**message, "components": []}, interaction)
         if verb != "Confirm":
             return
         for prompt in prompts:
             self.imagine_beside(interaction, executed, prompt)
 
     def imagine_beside(self, interaction: Interaction, executed: ExecutedInteraction, prompt: str) -> None:
-        """One of many jobs of one interaction: its start is an ordinary message, without nonce."""
+        """Start one of several jobs of an interaction; its start is an ordinary message without a nonce."""
         plan = self._plan(interaction, prompt)
-        self._spawn(self._workshop.make(interaction, replace(executed, prompt=prompt), plan, answers=False))
+        self._spawn(self._queue.make(interaction, replace(executed, prompt=prompt), plan, answers=False))
 
     def _plan(self, interaction: Interaction, prompt: str) -> RenderPlan:
-        studio, account = self._studio, self._workshop.account
-        return plan_for_prompt(prompt, studio.profile, account, studio.grid, interaction.application_id)
+        context, account = self._context, self._queue.account
+        return plan_for_prompt(prompt, context.profile, account, context.grid, interaction.application_id)

@@ -1,9 +1,4 @@
-"""One picture job as the world sees it: its messages from "Waiting to start" to the result.
-
-The pictures of one job, from its previews to its result, as attachments of its messages.
-
-The message that a finished picture comes in.
-"""
+"""The life of a render job: its messages from "Waiting to start" to the result, and their attachments."""
 
 from __future__ import annotations
 
@@ -37,14 +32,14 @@ if TYPE_CHECKING:
 
 
 UPSCALE_TIME = 0.5
-"""Seconds until U1-U4 are answered (recorded 2026-06)."""
+"""Seconds until the answer to U1-U4 (recorded 2026-06)."""
 VIDEO_TIMES = 2
-"""How many times as long as a grid a video takes (recorded 2026-06)."""
+"""The duration of a video as a multiple of a grid's (recorded 2026-06)."""
 
 
 @dataclass(frozen=True, slots=True)
 class BotContext:
-    """What every job works with."""
+    """What handlers and jobs work with."""
 
     profile: Profile
     forms: MessageForms
@@ -57,47 +52,49 @@ class BotContext:
 
 
 def _nobody(_job: RenderJob) -> None:
-    """Whom a stranger's job tells of its end."""
+    """Ignore the end of a stranger's job."""
 
 
 @dataclass(slots=True)
 class RenderJob:
-    """A job that has its slot."""
+    """A job that has a slot."""
 
-    studio: BotContext
+    context: BotContext
     interaction: Interaction
     plan: RenderPlan
     rng: Random
     finished: Callable[[RenderJob], None] = _nobody
-    """Told just before the world is."""
+    """Called just before the result is sent."""
     late_notice: BotNotice | None = None
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     progress: Json | None = None
     """The progress message, once it exists."""
     result: Json = field(default_factory=dict)
     """`id` and `channel_id` of the result's message, once it exists."""
-    _quirks: JobFaults = field(default_factory=JobFaults)
+    _faults: JobFaults = field(default_factory=JobFaults)
     _ended_badly: bool = False
-    _prints: JobMessages = field(init=False)
+    _attachments: JobAttachments = field(init=False)
 
     async def run(self, *, answers: bool) -> bool:
-        """From the first message to the last; False if it ended without a picture.
+        """Send the job's messages from the first to the last; return False if it ended without a picture.
 
-        ``answers``: the start message answers the interaction. A job that waited in the queue starts with an
-        ordinary message, without nonce and interaction (assumed: clients are known to lose such jobs).
+        ``answers`` says that the start message answers the interaction. A job that waited in the queue starts
+        with an ordinary message, without nonce and interaction (assumed: clients lose such jobs).
         """
-        self._quirks = JobFaults.taken(self.studio.faults, f"{self.plan.prompt} {self.interaction.text}")
-        self._prints = JobMessages(self.studio, self.interaction.channel, self.plan, self.uuid, self._quirks)
+        self._faults = JobFaults.taken(self.context.faults, f"{self.plan.prompt} {self.interaction.text}")
+        self._attachments = JobAttachments(
+            self.context, self.interaction.channel, self.plan, self.uuid, self._faults
+        )
         if self.plan.at_once:
-            await asyncio.sleep(min(UPSCALE_TIME, self.studio.seconds_per_job / 10))
+            await asyncio.sleep(min(UPSCALE_TIME, self.context.seconds_per_job / 10))
             await self._finish()
             return True
-        if not self._quirks.no_start:
+        if not self._faults.no_start:
             await self._start(answers=answers)
-        rendering = asyncio.create_task(self._prints.render_ahead())
+        rendering = asyncio.create_task(self._attachments.render_ahead())
         try:
             await self._pass_time()
-            if self._quirks.moderated or self._quirks.stopped or self.late_notice is not None:
+            if self._faults.moderated or self._faults.stopped or self.late_notice is not None:
                 self._end_badly()
                 return False
             await rendering
@@ -107,93 +104,93 @@ class RenderJob:
             rendering.cancel()
 
     async def clear_up(self) -> None:
-        """What follows a final when the slot is free already: the progress message goes, if it goes last."""
-        if self.studio.profile.delete == "after" and not self._ended_badly:
+        """Delete the progress message after the final, if the profile does so; the slot is already free."""
+        if self.context.profile.delete == "after" and not self._ended_badly:
             await asyncio.sleep(self._moment())
             self._delete_progress()
 
     def stop(self) -> None:
-        """A person has cancelled the job."""
+        """Show that a person has cancelled the job."""
         self._ended_badly = True
         if self.progress is not None:
             self.progress |= {"content": self.plan.stopped(), "components": [], "attachments": []}
-            self._prints.drop_previews()
-            self.studio.delivery.update(self.progress, manner=self._quirks.manner)
+            self._attachments.drop_previews()
+            self.context.delivery.update(self.progress, mode=self._faults.delivery_mode)
 
     async def _start(self, *, answers: bool) -> None:
-        content, buttons = self.plan.waiting() + self._quirks.small_print, self._cancel_button()
-        forms, delivery, manner = self.studio.forms, self.studio.delivery, self._quirks.manner
+        content, buttons = self.plan.waiting() + self._faults.small_print, self._cancel_button()
+        forms, delivery, mode = self.context.forms, self.context.delivery, self._faults.delivery_mode
         if not answers:
             self.progress = self._post(content, self.plan.reply_to)
-            self.progress |= {"components": buttons, "flags": self._quirks.flags}
-            delivery.create(self.progress, manner=manner)
-        elif self._quirks.loading_first:
-            self.progress = forms.response(self.interaction, "", flags=FLAG_LOADING | self._quirks.flags)
-            delivery.create(self.progress, self.interaction, manner)
+            self.progress |= {"components": buttons, "flags": self._faults.flags}
+            delivery.create(self.progress, mode=mode)
+        elif self._faults.loading_first:
+            self.progress = forms.response(self.interaction, "", flags=FLAG_LOADING | self._faults.flags)
+            delivery.create(self.progress, self.interaction, mode)
             await asyncio.sleep(self._moment())
-            self.progress |= {"content": content, "components": buttons, "flags": self._quirks.flags}
-            delivery.update(self.progress, manner=manner)
+            self.progress |= {"content": content, "components": buttons, "flags": self._faults.flags}
+            delivery.update(self.progress, mode=mode)
         else:
-            flags = self._quirks.flags
+            flags = self._faults.flags
             self.progress = forms.response(self.interaction, content, components=buttons, flags=flags)
-            delivery.create(self.progress, self.interaction, manner)
+            delivery.create(self.progress, self.interaction, mode)
 
     def _cancel_button(self) -> list[Json]:
-        """Jobs of buttons can be cancelled by a button; it tells their uuid from the start."""
+        """Return the button that cancels a job of a button; it contains the job's uuid from the start."""
         if self.plan.reply_to is None or self.plan.motion == "high":
             return []
         cancel = button("Cancel Job", f"MJ::CancelJob::ByJobid::{self.uuid}", style=DANGER)
-        return self.studio.forms.rows([cancel])
+        return self.context.forms.rows([cancel])
 
     async def _pass_time(self) -> None:
         times = VIDEO_TIMES if self.plan.motion is not None else 1
-        length = times * self.studio.seconds_per_job * self.rng.uniform(0.6, 1.4)
+        length = times * self.context.seconds_per_job * self.rng.uniform(0.6, 1.4)
         steps = sorted(self.rng.sample(range(1, 19), 3))
         percents = [0, *(5 * step + self.rng.randint(0, 4) for step in steps)]
         for percent in percents:
             await asyncio.sleep(length / (len(percents) + 1))
-            if self.progress is not None and self._quirks.shows_progress:
+            if self.progress is not None and self._faults.shows_progress:
                 await self._show(percent, self.progress)
         await asyncio.sleep(length / (len(percents) + 1))
 
     async def _show(self, percent: int, progress: Json) -> None:
-        if percent >= 20 and not self._quirks.no_preview:
-            progress["attachments"] = await self._prints.previews()
-        status = "paused" if self._quirks.paused and percent % 2 else f"{percent}%"
-        progress["content"] = self.plan.running(status) + self._quirks.small_print
-        self.studio.delivery.update(progress, manner=self._quirks.manner)
+        if percent >= 20 and not self._faults.no_preview:
+            progress["attachments"] = await self._attachments.previews()
+        status = "paused" if self._faults.paused and percent % 2 else f"{percent}%"
+        progress["content"] = self.plan.running(status) + self._faults.small_print
+        self.context.delivery.update(progress, mode=self._faults.delivery_mode)
 
     async def _finish(self) -> None:
-        attachment = await self._prints.result()
-        if self.studio.profile.delete == "before" and self.progress is not None:
+        attachment = await self._attachments.result()
+        if self.context.profile.delete == "before" and self.progress is not None:
             self._delete_progress()
             await asyncio.sleep(self._moment())
-        for _ in range(2 if self._quirks.final_twice else 1):
+        for _ in range(2 if self._faults.final_twice else 1):
             self._post_final(attachment)
 
     def _post_final(self, attachment: Json) -> None:
-        delivery, quirks = self.studio.delivery, self._quirks
+        delivery, faults = self.context.delivery, self._faults
         message = self._final(attachment)
-        answered = self.interaction if quirks.nonce_on_final else None
+        answered = self.interaction if faults.nonce_on_final else None
         self.result = {name: message[name] for name in ("id", "channel_id")}
         self.finished(self)
-        delivery.create(message, answered, quirks.final_manner)
-        if quirks.final_edited:
-            delivery.update(message, manner=quirks.final_manner)
+        delivery.create(message, answered, faults.final_delivery)
+        if faults.final_edited:
+            delivery.update(message, mode=faults.final_delivery)
 
     def _final(self, attachment: Json) -> Json:
-        forms, profile = self.studio.forms, self.studio.profile
-        website = website_link(profile, self.uuid, self._prints.kind)
-        message = self._post(self.plan.finished(website) + self._quirks.small_print, self._reply_to())
-        message |= {"attachments": [attachment], "flags": self._quirks.flags}
+        forms, profile = self.context.forms, self.context.profile
+        website = website_link(profile, self.uuid, self._attachments.kind)
+        message = self._post(self.plan.finished(website) + self._faults.small_print, self._reply_to())
+        message |= {"attachments": [attachment], "flags": self._faults.flags}
         message["components"] = forms.rows(*rows_below(self.plan, profile, self.uuid))
-        if self._quirks.nonce_on_final:
+        if self._faults.nonce_on_final:
             answer = forms.response(self.interaction, message["content"])
             message |= {name: answer[name] for name in answer if name.startswith("interaction")}
-        return as_components_v2(message) if self._quirks.components_v2 else message
+        return as_components_v2(message) if self._faults.components_v2 else message
 
     def _post(self, content: str, reply_to: str | None) -> Json:
-        return self.studio.forms.post(
+        return self.context.forms.post(
             self.interaction.channel,
             content,
             reply_to=reply_to,
@@ -202,17 +199,17 @@ class RenderJob:
         )
 
     def _reply_to(self) -> str | None:
-        """Buttons' results reply to the button's message, prompts' (lately) to their progress message."""
+        """Return the message to reply to: the button's message, or (lately) a prompt's progress message."""
         if self.plan.reply_to is not None:
             return self.plan.reply_to
-        if self.progress is None or not self.studio.profile.reference_on_final:
+        if self.progress is None or not self.context.profile.reference_on_final:
             return None
         replied: str = self.progress["id"]
         return replied
 
     def _end_badly(self) -> None:
         self._ended_badly = True
-        if self._quirks.stopped:
+        if self._faults.stopped:
             self.stop()
         elif self.late_notice is None or self.progress is None:
             self._delete_progress()
@@ -220,44 +217,46 @@ class RenderJob:
             self._notify(self.late_notice, self.progress)
 
     def _notify(self, notice: BotNotice, progress: Json) -> None:
-        asked = f"/imagine {self.plan.prompt}" if self.interaction.command else None
-        embeds, delivery = notice.embeds(asked), self.studio.delivery
-        self._prints.drop_previews()
+        request = f"/imagine {self.plan.prompt}" if self.interaction.command else None
+        embeds, delivery = notice.embeds(request), self.context.delivery
+        self._attachments.drop_previews()
         if notice.by_reply:
-            delivery.create({**self._post("", progress["id"]), "embeds": embeds}, manner=self._quirks.manner)
+            delivery.create(
+                {**self._post("", progress["id"]), "embeds": embeds}, mode=self._faults.delivery_mode
+            )
             return
         progress |= {"embeds": embeds, "attachments": []}
-        delivery.update(progress, manner=self._quirks.manner)
+        delivery.update(progress, mode=self._faults.delivery_mode)
 
     def _delete_progress(self) -> None:
         if self.progress is not None:
-            quirks = self._quirks
-            self.studio.delivery.delete(self.progress, quirks.manner, bulk=quirks.delete_bulk)
-            self._prints.drop_previews()
+            faults = self._faults
+            self.context.delivery.delete(self.progress, faults.delivery_mode, bulk=faults.delete_bulk)
+            self._attachments.drop_previews()
 
     def _moment(self) -> float:
-        return min(0.3, self.studio.seconds_per_job / 10)
+        return min(0.3, self.context.seconds_per_job / 10)
 
 
 VIDEO_FRAMES = 6
 
 
-class JobMessages:
-    """Makes and takes away what hangs on a job's messages."""
+class JobAttachments:
+    """Creates and removes the attachments of a job's messages."""
 
     def __init__(
         self,
-        studio: BotContext,
+        context: BotContext,
         channel: SimulatedChannel,
         plan: RenderPlan,
         job_uuid: str,
-        quirks: JobFaults,
+        faults: JobFaults,
     ) -> None:
-        self._studio = studio
+        self._context = context
         self._channel = channel
         self._plan = plan
         self._uuid = job_uuid
-        self._quirks = quirks
+        self._faults = faults
         self._previews: list[str] = []
         self._steps = 0
 
@@ -265,15 +264,15 @@ class JobMessages:
     def kind(self) -> ImageKind:
         """The format of the result."""
         if self._plan.motion is None:
-            return self._studio.profile.format
-        return "gif" if self._quirks.as_gif else "webp"
+            return self._context.profile.format
+        return "gif" if self._faults.as_gif else "webp"
 
     async def render_ahead(self) -> None:
-        """Render the result while time passes."""
-        await self._studio.pictures.render_ahead(self._picture())
+        """Render the result before it is needed."""
+        await self._context.pictures.render_ahead(self._picture())
 
     async def previews(self) -> list[Json]:
-        """The attachments of the next progress message, in place of those before."""
+        """Return the attachments of the next progress message, which replace the previous ones."""
         self.drop_previews()
         attachments = [
             await self._attached(filename, picture) for filename, picture in self._drafts().items()
@@ -283,16 +282,16 @@ class JobMessages:
         return attachments
 
     def drop_previews(self) -> None:
-        """Previews go with their message."""
+        """Remove the previews, as their message is removed."""
         for path in self._previews:
-            self._studio.pictures.remove(path)
+            self._context.pictures.remove(path)
         self._previews = []
 
     async def result(self) -> Json:
-        """The attachment of the final."""
+        """Return the attachment of the result."""
         plan, picture = self._plan, self._picture()
-        told = plan.echo if plan.motion is None else f"A pretend scene of {plan.prompt} in motion"
-        stem = filename_stem(username(plan.user_id), told)
+        text = plan.echo if plan.motion is None else f"A pretend scene of {plan.prompt} in motion"
+        stem = filename_stem(username(plan.user_id), text)
         return await self._attached(f"{stem}_{self._uuid}.{picture.format}", picture)
 
     def _drafts(self) -> dict[str, Picture]:
@@ -304,7 +303,7 @@ class JobMessages:
                 )
                 for number in plan.tiles
             }
-        named = self._studio.profile.uuid_in_preview and not self._quirks.preview_without_uuid
+        named = self._context.profile.uuid_in_preview and not self._faults.preview_without_uuid
         filename = f"{self._uuid}_grid_0.webp" if named else "grid_0.webp"
         return {filename: Picture(self._uuid, plan.prompt, size, "webp", plan.tiles)}
 
@@ -314,28 +313,28 @@ class JobMessages:
         return Picture(plan.picture_of or self._uuid, plan.prompt, plan.size, self.kind, plan.tiles, frames)
 
     async def _attached(self, filename: str, picture: Picture) -> Json:
-        attachment_id = self._studio.forms.next_id()
-        kind = "ephemeral-attachments" if self._quirks.ephemeral_job else "attachments"
+        attachment_id = self._context.forms.next_id()
+        kind = "ephemeral-attachments" if self._faults.ephemeral_job else "attachments"
         path = f"/{kind}/{self._channel.id}/{attachment_id}/{filename}"
-        length = await self._studio.pictures.add(path, picture)
-        return self._studio.forms.attachment(path, attachment_id, picture.size, length)
+        length = await self._context.pictures.add(path, picture)
+        return self._context.forms.attachment(path, attachment_id, picture.size, length)
 
 
 TEXT, GALLERY = 10, 12
 
 
 def website_link(profile: Profile, job_uuid: str, kind: str) -> str:
-    """The link to the website, which comes with webp pictures; with a blank before it."""
+    """Return the link to the website after a blank; only webp pictures have it."""
     if kind != "webp":
         return ""
-    words = "(Open on website for full quality)"
+    label = "(Open on website for full quality)"
     if profile.website == "plain":
-        return f" {words}"
-    return f" [{words}](<https://midjourney.com/jobs/{job_uuid}>)"
+        return f" {label}"
+    return f" [{label}](<https://midjourney.com/jobs/{job_uuid}>)"
 
 
 def as_components_v2(message: Json) -> Json:
-    """The same message as a bot may write it one day: all of it is in its components."""
+    """Return the message in a form that a bot may use one day: everything is in its components."""
     (attachment,) = message["attachments"]
     kept = ("url", "proxy_url", "width", "height", "content_type")
     media = {name: attachment[name] for name in kept}

@@ -1,7 +1,4 @@
-"""Where jobs are made: their slots, the ones that run, and what is known of those that are done.
-
-Which jobs run and which wait: so many at once, so many behind them.
-"""
+"""The render queue: slots, running and waiting jobs, and finished jobs."""
 
 from __future__ import annotations
 
@@ -28,30 +25,30 @@ if TYPE_CHECKING:
 
 
 PLANS_KEPT = 20_000
-"""Finished jobs whose buttons still work."""
+"""Finished jobs with buttons that still work."""
 
 
 class RenderQueue:
-    """Makes jobs, so many at once."""
+    """Runs jobs, a limited number at the same time."""
 
     def __init__(
-        self, studio: BotContext, slots: Slots, account: SimulatedAccount, witness: Recorder, rng: Random
+        self, context: BotContext, slots: Slots, account: SimulatedAccount, recorder: Recorder, rng: Random
     ) -> None:
         self.account = account
         self._slots = slots
-        self._studio = studio
-        self._witness = witness
+        self._context = context
+        self._recorder = recorder
         self._rng = rng
         self._running: dict[str, tuple[RenderJob, asyncio.Task[bool]]] = {}
         self._done: OrderedDict[str, tuple[RenderPlan, Json]] = OrderedDict()
 
     def plan_of(self, job_uuid: str | None) -> RenderPlan | None:
-        """The plan of a finished job."""
+        """Return the plan of a finished job."""
         done = self._done.get(job_uuid or "")
         return done[0] if done else None
 
     def result_of(self, job_uuid: str) -> Json | None:
-        """Where a finished job's result is: `id` and `channel_id` of its message."""
+        """Return `id` and `channel_id` of the message with a finished job's result."""
         done = self._done.get(job_uuid)
         return done[1] if done else None
 
@@ -64,27 +61,27 @@ class RenderQueue:
         *,
         answers: bool = True,
     ) -> None:
-        """Make this now or when a slot is free; refuse it if too many wait. U1-U4 need no slot.
+        """Run the job now or when a slot is free; refuse it if too many wait. U1-U4 need no slot.
 
-        ``answers``: its start message answers the interaction, if it need not wait.
+        ``answers`` says that the start message answers the interaction, unless the job had to wait.
         """
         rng = Random(self._rng.random())
-        job = RenderJob(self._studio, interaction, plan, rng, self._remember, late_notice)
+        job = RenderJob(self._context, interaction, plan, rng, self._remember, late_notice)
         if plan.at_once:
             await self._run(job, executed, answers=True)
             return
         place = self._place(interaction, executed, plan)
         if place is None:
             return
-        held = self._studio.faults.take("queued", plan.prompt)
-        waits = place is QueuePlace.WAITING or held is not None
+        delayed = self._context.faults.take("queued", plan.prompt)
+        waits = place is QueuePlace.WAITING or delayed is not None
         if waits:
             executed.outcome = "queued"
-            refuse(self._studio, interaction, JOB_QUEUED)
+            refuse(self._context, interaction, JOB_QUEUED)
         if place is QueuePlace.WAITING:
             await self._wait(plan)
         try:
-            await asyncio.sleep(held.number("seconds", 1) if held else 0)
+            await asyncio.sleep(delayed.number("seconds", 1) if delayed else 0)
             await self._run(job, executed, answers=self._will_answer(plan) if waits else answers)
         finally:
             self._slots.give_back()
@@ -93,7 +90,7 @@ class RenderQueue:
     def _place(
         self, interaction: Interaction, executed: ExecutedInteraction, plan: RenderPlan
     ) -> QueuePlace | None:
-        """Where this job goes; None if it was refused."""
+        """Return this job's place in the queue; None if it was refused."""
         if self.account.lacks_hours(plan.mode):
             notice = CREDITS_EXHAUSTED
         else:
@@ -102,7 +99,7 @@ class RenderQueue:
                 return place
             notice = QUEUE_FULL
         executed.outcome = "refused"
-        refuse(self._studio, interaction, notice)
+        refuse(self._context, interaction, notice)
         return None
 
     async def _wait(self, plan: RenderPlan) -> None:
@@ -113,18 +110,18 @@ class RenderQueue:
             self.account.waiting[plan.mode] -= 1
 
     def _will_answer(self, plan: RenderPlan) -> bool:
-        """Whether a job that waited starts with our nonce: nobody knows, so that it does not, by default."""
-        return self._studio.faults.take("queued_start_with_nonce", plan.prompt) is not None
+        """Return whether a job that waited starts with our nonce; unknown, so by default it does not."""
+        return self._context.faults.take("queued_start_with_nonce", plan.prompt) is not None
 
     async def make_for_stranger(self, interaction: Interaction, plan: RenderPlan) -> None:
-        """Make the same for somebody else: another account's slots, and no record of ours."""
-        theirs = replace(interaction, id=self._studio.forms.next_id(), nonce=None, user_id=STRANGER_ID)
-        job = RenderJob(self._studio, theirs, replace(plan, user_id=STRANGER_ID), Random(self._rng.random()))
+        """Run the same job for another account, in that account's slots and without recording it."""
+        theirs = replace(interaction, id=self._context.forms.next_id(), nonce=None, user_id=STRANGER_ID)
+        job = RenderJob(self._context, theirs, replace(plan, user_id=STRANGER_ID), Random(self._rng.random()))
         await job.run(answers=True)
         await job.clear_up()
 
     def cancel(self, job_uuid: str | None) -> bool:
-        """Stop a running job; False if there is none of this uuid."""
+        """Stop a running job; return False if no running job has this uuid."""
         running = self._running.get(job_uuid or "")
         if running is None:
             return False
@@ -134,7 +131,7 @@ class RenderQueue:
         return True
 
     def job_of(self, message_id: str) -> str | None:
-        """The uuid of the running job whose progress message this is."""
+        """Return the uuid of the running job with this progress message."""
         for job_uuid, (job, _) in self._running.items():
             if job.progress is not None and job.progress["id"] == message_id:
                 return job_uuid
@@ -159,7 +156,7 @@ class RenderQueue:
     def _put_on_record(self, job: RenderJob, executed: ExecutedInteraction) -> None:
         cost = self.account.pay(job.plan)
         rendering = Rendering(job.uuid, executed.nonce, job.plan.prompt, executed.custom_id, cost)
-        self._witness.renderings.append(rendering)
+        self._recorder.renderings.append(rendering)
 
     def _remember(self, job: RenderJob) -> None:
         self.account.count(job.plan)
@@ -169,7 +166,7 @@ class RenderQueue:
 
 
 class QueuePlace(Enum):
-    """Where a new job goes."""
+    """The place of a new job."""
 
     RUNNING = auto()
     WAITING = auto()
@@ -177,7 +174,7 @@ class QueuePlace(Enum):
 
 
 class Slots:
-    """Counts running jobs and lines up the others."""
+    """Counts running jobs and keeps the others in a queue."""
 
     def __init__(self, max_running: int, max_waiting: int) -> None:
         self._max_running = max_running
@@ -187,24 +184,24 @@ class Slots:
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait."""
+        """The number of waiting jobs."""
         return len(self._waiting)
 
     def take(self) -> QueuePlace:
-        """Take a slot if one is free; a job told WAITING then calls `turn`."""
+        """Take a slot if one is free; a job that gets WAITING then calls `turn`."""
         if self.running < self._max_running:
             self.running += 1
             return QueuePlace.RUNNING
         return QueuePlace.WAITING if len(self._waiting) < self._max_waiting else QueuePlace.NOWHERE
 
     def turn(self) -> asyncio.Future[None]:
-        """Stand in line; the future is done when the slot is this job's."""
+        """Join the queue; the future is done when this job has a slot."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         return future
 
     def give_back(self) -> None:
-        """A job ended: its slot goes to the next in line."""
+        """Release a slot after a job's end; the next waiting job gets it."""
         while self._waiting:
             future = self._waiting.popleft()
             if not future.cancelled():

@@ -1,7 +1,4 @@
-"""Answers of the bot that are words, not pictures: information, descriptions, shortened prompts.
-
-The account's settings, as the bot's commands and buttons change and show them.
-"""
+"""Handlers of commands with a text answer: /info, /describe, /shorten, and the account's settings."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from mjwatch.discord.protocol import FLAG_EPHEMERAL, FLAG_LOADING
 from mjwatch.simulator.http.command_index import COMMANDS
 from mjwatch.simulator.messages.message import button, embed, select
 from mjwatch.simulator.messages.notices import notice_named
-from mjwatch.simulator.midjourney.context import asked_refusal, refuse, whisper
+from mjwatch.simulator.midjourney.context import answer_ephemerally, asked_refusal, refuse
 
 if TYPE_CHECKING:
     from mjwatch.simulator.http.history import History
@@ -26,27 +23,27 @@ if TYPE_CHECKING:
 
 
 DESCRIBE_TIME = 6.0
-"""Seconds until a picture is described (recorded 2025-06)."""
+"""Seconds until the description of a picture (recorded 2025-06)."""
 KEYCAPS = ("1\ufe0f\u20e3", "2\ufe0f\u20e3", "3\ufe0f\u20e3", "4\ufe0f\u20e3", "5\ufe0f\u20e3")
 HEART_EYES = "\U0001f60d"
 PARTY = "\U0001f389"
 TEXTS_KEPT = 1000
 
 Source = tuple[str | None, str]
-"""What is described: the path of an upload, or None and a link."""
+"""The described picture: the path of an upload, or None and a link."""
 
 
 class TextCommands:
-    """Answers what needs no slot."""
+    """Handles the commands with a text answer, which need no slot."""
 
-    def __init__(self, studio: BotContext, workshop: RenderQueue) -> None:
-        self._studio = studio
-        self._workshop = workshop
+    def __init__(self, context: BotContext, queue: RenderQueue) -> None:
+        self._context = context
+        self._queue = queue
         self._texts: OrderedDict[str, tuple[list[str], Source]] = OrderedDict()
-        """The texts that an answer offers by its buttons, and what it was about, by message id."""
+        """The texts that an answer's buttons offer, and the answer's subject, by message id."""
 
     def choices(self, interaction: Interaction) -> list[str]:
-        """The texts that a press of this answer's buttons chooses; none for other buttons."""
+        """Return the texts that a press of this answer's buttons chooses; none for other buttons."""
         custom_id, (texts, _) = interaction.custom_id or "", self._about(interaction)
         if custom_id.startswith(("MJ::Job::PicReader::", "MJ::Job::PromptAnalyzer::")):
             number = custom_id.rpartition("::")[2]
@@ -54,7 +51,7 @@ class TextCommands:
         return []
 
     def choice(self, interaction: Interaction) -> str | None:
-        """The one text that a press chooses; None for other buttons, and for all at once."""
+        """Return the one text that a press chooses; None for other buttons, and for all at once."""
         chosen = self.choices(interaction)
         return chosen[0] if len(chosen) == 1 else None
 
@@ -62,25 +59,25 @@ class TextCommands:
         return self._texts.get(interaction.message_id or "", ([], (None, "")))
 
     def _turned_away(self, interaction: Interaction, executed: ExecutedInteraction) -> bool:
-        """Whether a fault stands in place of an answer."""
-        if self._studio.faults.take("silent", interaction.text):
+        """Handle a fault that replaces the answer; return whether there was one."""
+        if self._context.faults.take("silent", interaction.text):
             return True
-        notice = asked_refusal(self._studio, interaction.text)
+        notice = asked_refusal(self._context, interaction.text)
         if notice is not None:
             executed.outcome = "refused"
-            refuse(self._studio, interaction, notice)
+            refuse(self._context, interaction, notice)
         return notice is not None
 
     async def info(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """/info: a LOADING message that is filled in."""
+        """Handle /info: send a LOADING message and fill it in."""
         if self._turned_away(interaction, executed):
             return
         message = self._loading(interaction)
         await self._pause(ANSWER_TIME)
-        self._fill_in(message, interaction, executed, self._workshop.account.body())
+        self._fill_in(message, interaction, executed, self._queue.account.body())
 
     async def shorten(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """/shorten: the prompt with ever fewer words (other clients' code; not recorded)."""
+        """Handle /shorten: send the prompt with fewer and fewer words (other clients' code; not recorded)."""
         if self._turned_away(interaction, executed):
             return
         message = self._loading(interaction)
@@ -89,8 +86,8 @@ class TextCommands:
         lengths = [max(1, len(words) * part // 6) for part in (5, 4, 3, 2, 1)]
         texts = [" ".join(words[:length]) for length in lengths]
         lines = [f"{key} {text}" for key, text in zip(KEYCAPS, texts, strict=True)]
-        told = f"**Important tokens**\n{' '.join(words)}\n\n**Shortened prompts**\n" + "\n\n".join(lines)
-        body = embed(None, told, BLUE, "Click on a button to imagine one of the shortened prompts")
+        text = f"**Important tokens**\n{' '.join(words)}\n\n**Shortened prompts**\n" + "\n\n".join(lines)
+        body = embed(None, text, BLUE, "Click on a button to imagine one of the shortened prompts")
         row = [
             button(None, f"MJ::Job::PromptAnalyzer::{n}", emoji=key) for n, key in enumerate(KEYCAPS, start=1)
         ]
@@ -98,33 +95,33 @@ class TextCommands:
         self._fill_in(message, interaction, executed, body, row)
 
     async def describe(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """/describe: four prompts for a picture (recorded 2025-06)."""
+        """Handle /describe: send four prompts for a picture (recorded 2025-06)."""
         if self._turned_away(interaction, executed):
             return
         source = interaction.option("image"), interaction.option("link") or ""
         if not await self._can_see(source):
             executed.outcome = "refused"
-            refuse(self._studio, interaction, notice_named("Invalid link"))
+            refuse(self._context, interaction, notice_named("Invalid link"))
             return
         await self._describe(interaction, executed, source, "seen in pretend way number")
 
     async def describe_again(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """The retry button below a description: another answer about the same picture."""
+        """Handle the retry button below a description: send another description of the same picture."""
         _, source = self._about(interaction)
-        await self._describe(interaction, executed, source, "seen anew in pretend way number")
+        await self._describe(interaction, executed, source, "seen again in pretend way number")
 
     async def _can_see(self, source: Source) -> bool:
         path, link = source
         if path is not None:
-            return await self._studio.links.are_pictures([path])
-        return bool(link) and await self._studio.links.lead_to_pictures(link)
+            return await self._context.links.are_pictures([path])
+        return bool(link) and await self._context.links.lead_to_pictures(link)
 
     async def _describe(
-        self, interaction: Interaction, executed: ExecutedInteraction, source: Source, manner: str
+        self, interaction: Interaction, executed: ExecutedInteraction, source: Source, description: str
     ) -> None:
         message = self._loading(interaction)
         await self._pause(DESCRIBE_TIME)
-        texts = [f"A pretend picture, {manner} {n}." for n, _ in _FOUR]
+        texts = [f"A pretend picture, {description} {n}." for n, _ in _FOUR]
         lines = [f"{key} {text}" for (_, key), text in zip(_FOUR, texts, strict=True)]
         body = {**embed(None, " \n\n".join(lines), None), "image": await self._shown(source)}
         row = [button(None, f"MJ::Job::PicReader::{n}", emoji=key) for n, key in _FOUR]
@@ -137,21 +134,21 @@ class TextCommands:
         path, link = source
         if path is None:
             return {"width": 1024, "height": 1024, "url": link}
-        width, height = await self._studio.pictures.size_of(path) or (0, 0)
-        # The command's id stands in the address of a described picture (recorded 2025-06).
+        width, height = await self._context.pictures.size_of(path) or (0, 0)
+        # The address of a described picture contains the command's id (recorded 2025-06).
         copy = f"/ephemeral-attachments/{COMMANDS['describe'].id}/{path.split('/', 3)[3]}"
-        self._studio.pictures.copy_upload(path, copy)
+        self._context.pictures.copy_upload(path, copy)
         return {"width": width, "height": height, "url": copy, "proxy_url": copy}
 
     async def rate(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """The heart below a picture: a public line that says so (recorded 2026-06)."""
+        """Handle the heart below a picture: send a public line about it (recorded 2026-06)."""
         channel, target = interaction.channel, interaction.message_id
         link = f"https://discord.com/channels/{channel.guild_id or '@me'}/{channel.id}/{target}"
-        words = f"You have successfully rated [this job]({link}) with {HEART_EYES}"
-        post = self._studio.forms.post(
-            channel, words, reply_to=target, application_id=interaction.application_id
+        text = f"You have successfully rated [this job]({link}) with {HEART_EYES}"
+        post = self._context.forms.post(
+            channel, text, reply_to=target, application_id=interaction.application_id
         )
-        self._studio.delivery.create(post)
+        self._context.delivery.create(post)
         executed.outcome = "done"
 
     def _offer(self, message: Json, texts: list[str], source: Source) -> None:
@@ -160,8 +157,8 @@ class TextCommands:
             self._texts.popitem(last=False)
 
     def _loading(self, interaction: Interaction) -> Json:
-        message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
-        self._studio.delivery.create(message, interaction)
+        message = self._context.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
+        self._context.delivery.create(message, interaction)
         return message
 
     def _fill_in(
@@ -172,15 +169,15 @@ class TextCommands:
         body: Json,
         *rows: list[Json],
     ) -> None:
-        if self._studio.faults.take("answer_stuck", interaction.text):
+        if self._context.faults.take("answer_stuck", interaction.text):
             return
-        components = self._studio.forms.rows(*rows)
+        components = self._context.forms.rows(*rows)
         message |= {"flags": FLAG_EPHEMERAL, "embeds": [body], "components": components}
-        self._studio.delivery.update(message, interaction)
+        self._context.delivery.update(message, interaction)
         executed.outcome = "done"
 
     async def _pause(self, seconds: float) -> None:
-        await asyncio.sleep(min(seconds, self._studio.seconds_per_job / 10))
+        await asyncio.sleep(min(seconds, self._context.seconds_per_job / 10))
 
 
 _FOUR = tuple(enumerate(KEYCAPS[:4], start=1))
@@ -204,45 +201,45 @@ SETTINGS = "MJ::Settings::"
 
 
 class Preferences:
-    """Answers the commands that change settings; all of them in a whisper."""
+    """Handles the commands that change settings, with ephemeral answers."""
 
-    def __init__(self, studio: BotContext, account: SimulatedAccount, history: History) -> None:
-        self._studio = studio
+    def __init__(self, context: BotContext, account: SimulatedAccount, history: History) -> None:
+        self._context = context
         self._account = account
         self._history = history
 
     async def speed(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """/fast, /relax, /turbo: a line that begins with "Done!"."""
+        """Handle /fast, /relax and /turbo: answer with a line that begins with "Done!"."""
         self._account.mode = interaction.command or "fast"
         self._say(interaction, executed, _SPEEDS[self._account.mode])
 
     async def visibility(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """/public, /private, /stealth (the words are not recorded)."""
+        """Handle /public, /private and /stealth (the texts are not recorded)."""
         name = interaction.command or "public"
         self._account.stealth = name != "public"
         self._say(interaction, executed, _VISIBILITY[name])
 
     async def prefer(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """/prefer: switches, and the suffix."""
+        """Handle /prefer: switches and the suffix."""
         given = dict(interaction.options)
         name = next(iter(given), "")
         if name == "suffix":
             values = given[name]
             chosen = dict(values).get("new_value") if isinstance(values, tuple) else None
             self._account.suffix = chosen if isinstance(chosen, str) else ""
-            words = f"set to `{chosen}`" if chosen else "removed"
-            told = f"Your preferred suffix has been {words}"
+            change = f"set to `{chosen}`" if chosen else "removed"
+            text = f"Your preferred suffix has been {change}"
         else:
-            told = self._switch(name) if name in ("remix", "variability") else "Done!"
-        await self._answer(interaction, executed, {"content": told})
+            text = self._switch(name) if name in ("remix", "variability") else "Done!"
+        await self._answer(interaction, executed, {"content": text})
 
     async def settings(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """/settings: one button a setting, green where it is on."""
+        """Handle /settings: answer with a button for each setting, green if it is on."""
         shown = {"embeds": [embed("Settings", "", BLUE)], "components": self._rows()}
         await self._answer(interaction, executed, shown)
 
     async def press(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
-        """A button or the menu of /settings: its message changes."""
+        """Handle a button or the menu of /settings: change the setting and the message."""
         name = (interaction.custom_id or "").removeprefix(SETTINGS)
         if name == "VersionSelector":
             self._account.version = interaction.values[0]
@@ -254,7 +251,7 @@ class Preferences:
             self._switch(name)
         message = self._history.find(interaction.channel.id, interaction.message_id)
         if message is not None:
-            self._studio.delivery.update({**message, "components": self._rows()}, interaction)
+            self._context.delivery.update({**message, "components": self._rows()}, interaction)
         executed.outcome = "done"
 
     def _switch(self, name: str) -> str:
@@ -273,19 +270,19 @@ class Preferences:
             _setting("Stealth mode", "stealth", on=account.stealth),
         ]
         versions = [select(f"{SETTINGS}VersionSelector", _VERSIONS, account.version)]
-        return self._studio.forms.rows(versions, speeds, others)
+        return self._context.forms.rows(versions, speeds, others)
 
     async def _answer(self, interaction: Interaction, executed: ExecutedInteraction, body: Json) -> None:
-        """A LOADING message that is filled in: other clients wait for a change of it, which has no nonce."""
-        message = self._studio.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
-        self._studio.delivery.create(message, interaction)
-        await asyncio.sleep(min(ANSWER_TIME, self._studio.seconds_per_job / 10))
+        """Send a LOADING message and fill it in: other clients wait for the edit, which has no nonce."""
+        message = self._context.forms.response(interaction, "", flags=FLAG_EPHEMERAL | FLAG_LOADING)
+        self._context.delivery.create(message, interaction)
+        await asyncio.sleep(min(ANSWER_TIME, self._context.seconds_per_job / 10))
         message |= {"flags": FLAG_EPHEMERAL, **body}
-        self._studio.delivery.update(message, interaction)
+        self._context.delivery.update(message, interaction)
         executed.outcome = "done"
 
-    def _say(self, interaction: Interaction, executed: ExecutedInteraction, words: str) -> None:
-        whisper(self._studio, interaction, words)
+    def _say(self, interaction: Interaction, executed: ExecutedInteraction, text: str) -> None:
+        answer_ephemerally(self._context, interaction, text)
         executed.outcome = "done"
 
 

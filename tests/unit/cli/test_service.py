@@ -297,7 +297,7 @@ def test_another_configuration_is_checked_against_the_one_in_use(
     other.write_text("[pace]\nmax_per_day = 9\n")
     found = {one["name"]: one for one in json.loads(mjwatch("check", "--config", str(other), "--json").out)}
     assert found["configuration"]["detail"] == str(other)
-    assert found["changes"]["detail"] == f"[pace] max_per_day, against {tmp_path}/config.toml"
+    assert found["changes"]["detail"] == f"[pace] max_per_day, compared with {tmp_path}/config.toml"
     assert found["token"]["state"] == "skipped"
     (tmp_path / "config.toml").write_text("broken")
     names = [one["name"] for one in json.loads(mjwatch("check", "--config", str(other), "--json").out)]

@@ -72,7 +72,7 @@ def test_it_prints_the_unit_and_on_standard_error_what_is_in_its_way(
     told = service("print", "--system")
     assert told.code == 0
     assert f"ReadWritePaths={tmp_path}/in {tmp_path}/out" in told.out
-    assert f"mjwatch: the inbox {tmp_path}/in lies in {tmp_path}" in told.err
+    assert f"mjwatch: the inbox {tmp_path}/in is in {tmp_path}" in told.err
 
 
 def test_what_would_not_work_is_not_put_in_place(

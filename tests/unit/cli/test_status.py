@@ -108,7 +108,7 @@ def test_the_picture_in_a_small_terminal() -> None:
 def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
     paused = {
         "paused": "Discord asks for a captcha",
-        "mend": "see to that, then run `mjwatch resume`",
+        "mend": "fix the cause, then run `mjwatch resume`",
         "trouble": "no network",
         "capped_until": 4_000_000_000.0,
         "inbox_trouble": "the inbox belongs to the host attic",
@@ -118,7 +118,7 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
     assert [re.sub(r"at 20.*", "at …", line) for line in shown] == [
         "daemon   runs; Discord can't be used: no network",
         "paused   Discord asks for a captcha",
-        "         see to that, then run `mjwatch resume`",
+        "         fix the cause, then run `mjwatch resume`",
         "jobs     31 queued, 2 running, 1 in_doubt",
         "         in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`",
         "sent     47 in the last 24 hours (no cap); the next one may go at …",

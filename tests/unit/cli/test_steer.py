@@ -79,9 +79,9 @@ def test_a_pause_is_kept_and_shown_and_ended_without_a_daemon(folder: Path) -> N
     assert (said.code, "paused by hand: on \\x1b[31mholiday" in said.out) == (0, True)
     status = told(folder, "status")
     assert status.code == 4
-    assert "`mjwatch resume` goes on" in status.out
+    assert "`mjwatch resume` continues" in status.out
     assert json.loads(told(folder, "status", "--json").out)["paused_kind"] == "person"
-    assert "the sending is paused" in told(folder, "show", "jobb").out
+    assert "sending is paused" in told(folder, "show", "jobb").out
     again = told(folder, "resume", "--json")
     assert json.loads(again.out)["done"] is True
     assert told(folder, "resume").out == "was not paused\n"
@@ -130,7 +130,7 @@ def test_who_lacks_the_right_is_told_who_has_it(verb: str) -> None:
         (folder / "config.toml").write_text("")
         (folder / "state").mkdir()
         with closing(Journal(folder / "state" / JOURNAL_FILE)) as journal:
-            journal.accept(None, [(DOUBTFUL, "twin")], 1.0)
+            journal.accept(None, [(DOUBTFUL, "a cat")], 1.0)
         (folder / "state").chmod(0o500)
         said = told(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
         assert said.code == 3
@@ -193,7 +193,7 @@ def test_a_daemon_that_does_not_answer_is_told_and_the_request_is_kept(
     assert said.code == 3
     assert "has not answered" in str(said.error)
     assert [request.verb for request in journal.open_requests()] == ["pause"]
-    assert told(folder, "resume").out == "going on; it was paused: paused by hand\n"
+    assert told(folder, "resume").out == "resumed; it was paused: paused by hand\n"
 
 
 def test_what_a_daemon_left_undone_when_it_died_is_done_here(
@@ -213,7 +213,7 @@ def test_another_who_is_faster_to_take_the_lock_does_it(
 ) -> None:
     runs = iter([False, True, True])
     monkeypatch.setattr(steering, "daemon_runs", lambda state: next(runs, True))
-    monkeypatch.setattr("mjwatch.host.lock.PATIENCE", 0.01)
+    monkeypatch.setattr("mjwatch.host.lock.LOCK_TIMEOUT", 0.01)
     with daemon_lock(folder / "state"):
         daemon = answer_soon(folder, journal, Outcome(None, True, "was not paused"))
         assert told(folder, "resume").out == "was not paused\n"

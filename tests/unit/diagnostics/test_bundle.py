@@ -1,4 +1,4 @@
-"""The incident bundle: all of one job, and no secret in any of its parts."""
+"""The incident bundle: everything about one job, and no secret in any part."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ JOB = made_job(
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """A workspace with this job and one that has nothing to do with it, and secrets wherever some may be."""
+    """A workspace with this job, an unrelated job, and secrets in every place that may have some."""
     (tmp_path / "config.toml").write_text(f'[notify]\nwebhook = "{WEBHOOK}"\n[discord]\nproxy = "{PROXY}"\n')
     for stem, text in (("authToken", TOKEN), ("API_channel_id", "222222222222222222")):
         (tmp_path / "keys").mkdir(exist_ok=True)
@@ -88,7 +88,9 @@ def contents(target: Path) -> dict[str, str]:
         return {name.partition("/")[2]: made.read(name).decode() for name in made.namelist()}
 
 
-def test_all_of_the_job_is_in_it_and_no_secret_in_any_form(config: Config, tmp_path: Path) -> None:
+def test_a_bundle_has_everything_about_the_job_and_no_secret_in_any_form(
+    config: Config, tmp_path: Path
+) -> None:
     target = tmp_path / "bundle.zip"
     names = make_bundle(config, JOB, target, log=tmp_path / "log", environ={})
     parts = contents(target)
@@ -121,7 +123,7 @@ def test_all_of_the_job_is_in_it_and_no_secret_in_any_form(config: Config, tmp_p
     assert "a dog" not in "".join(parts.values())
 
 
-def test_a_token_that_is_not_usable_is_kept_back_all_the_same(config: Config, tmp_path: Path) -> None:
+def test_an_unusable_token_is_left_out_too(config: Config, tmp_path: Path) -> None:
     (tmp_path / "keys/API_channel_id.key").unlink()
     make_bundle(config, JOB, tmp_path / "one.zip", environ={})
     (tmp_path / "keys/authToken.key").chmod(0o644)
@@ -132,7 +134,7 @@ def test_a_token_that_is_not_usable_is_kept_back_all_the_same(config: Config, tm
         assert TOKEN not in "".join(contents(tmp_path / f"{name}.zip").values())
 
 
-def test_nothing_is_written_over_and_a_log_that_is_not_there_is_told(config: Config, tmp_path: Path) -> None:
+def test_nothing_is_overwritten_and_a_missing_log_is_reported(config: Config, tmp_path: Path) -> None:
     target = tmp_path / "bundle.zip"
     target.write_text("mine")
     with pytest.raises(MjwatchError, match="File exists"):
@@ -143,7 +145,7 @@ def test_nothing_is_written_over_and_a_log_that_is_not_there_is_told(config: Con
     assert not (tmp_path / "new.zip").exists()
 
 
-def test_systemds_journal_is_asked_where_there_is_one(
+def test_systemds_journal_is_read_if_there_is_one(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "journalctl"
@@ -158,12 +160,12 @@ def test_systemds_journal_is_asked_where_there_is_one(
     assert "log.txt" not in contents(tmp_path / "two.zip")
 
 
-def test_the_rows_of_a_job_that_is_unknown_are_none(config: Config) -> None:
+def test_an_unknown_job_has_no_rows(config: Config) -> None:
     rows = rows_of(config.state.path / JOURNAL_FILE, "nobody")
     assert {table for table, found in rows.items() if found} == {"meta"}
 
 
-def test_the_verb_makes_a_file_here_or_where_it_is_told(
+def test_the_command_writes_a_file_here_or_at_the_given_path(
     mjwatch: Callable[..., Told],
     journal: Callable[..., None],
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""What ``mjwatch check`` says of configuration, keys and Discord."""
+"""What ``mjwatch check`` reports about configuration, keys and Discord."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.helpers.check_workspace import (
     GUILD,
     FakeAPI,
     check,
-    furnished,
+    make_workspace,
     refusal,
     states,
     write_keys,
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return furnished(tmp_path)
+def workspace(tmp_path: Path) -> Path:
+    return make_workspace(tmp_path)
 
 
-def test_a_workspace_that_is_right_passes_every_check(place: Path) -> None:
+def test_a_workspace_without_problems_passes_every_check(workspace: Path) -> None:
     api = FakeAPI()
-    results = check(place, api)
+    results = check(workspace, api)
     assert states(results) == {}
     assert list(results) == [
         *("configuration", "keys", "credential"),
@@ -43,17 +43,17 @@ def test_a_workspace_that_is_right_passes_every_check(place: Path) -> None:
         *("proxy", "token", "clock", "guild", "channel", "command"),
     ]
     assert "sam" in results["token"].detail
-    assert api.asked == [("me",), ("channel", CHANNEL), ("command", "imagine", BOT, GUILD, CHANNEL)]
+    assert api.calls == [("me",), ("channel", CHANNEL), ("command", "imagine", BOT, GUILD, CHANNEL)]
 
 
-def test_nothing_is_left_behind_by_the_probes(place: Path) -> None:
-    check(place)
-    assert [list((place / name).iterdir()) for name in ("inbox", "outbox", "state")] == [[], [], []]
+def test_the_probes_leave_no_files(workspace: Path) -> None:
+    check(workspace)
+    assert [list((workspace / name).iterdir()) for name in ("inbox", "outbox", "state")] == [[], [], []]
 
 
-def test_a_broken_configuration_is_told_line_by_line_and_the_rest_is_skipped(place: Path) -> None:
-    (place / "config.toml").write_text("[pace]\ndelay = -1\n[odd]\n", encoding="utf-8")
-    results = run_checks(place / "config.toml", connect=lambda _config, _keys: FakeAPI(), environ={})
+def test_a_broken_configuration_is_reported_line_by_line_and_the_rest_is_skipped(workspace: Path) -> None:
+    (workspace / "config.toml").write_text("[pace]\ndelay = -1\n[odd]\n", encoding="utf-8")
+    results = run_checks(workspace / "config.toml", connect=lambda _config, _keys: FakeAPI(), environ={})
     assert [r.detail.split(": ")[1] for r in results if r.state is CheckState.FAIL] == [
         'unknown section "odd"',
         "[pace] delay is -1, but must be a number from 0 to 3600",
@@ -61,87 +61,87 @@ def test_a_broken_configuration_is_told_line_by_line_and_the_rest_is_skipped(pla
     assert {r.state for r in results if r.name != "configuration"} == {CheckState.SKIPPED}
 
 
-def test_missing_keys_skip_what_needs_them_but_not_the_folders(place: Path) -> None:
-    for path in (place / "keys").iterdir():
+def test_missing_keys_skip_the_checks_that_need_them_but_not_the_folders(workspace: Path) -> None:
+    for path in (workspace / "keys").iterdir():
         path.unlink()
-    results = check(place)
+    results = check(workspace)
     assert states(results) == {"keys": "fail"} | dict.fromkeys(ONLINE, "skipped")
     assert results["inbox"].state is CheckState.OK
 
 
-def test_each_key_that_is_missing_or_open_to_others_has_its_own_line(place: Path) -> None:
-    (place / "keys/authToken.key").chmod(0o644)
-    (place / "keys/API_channel_id.key").unlink()
-    results = run_checks(place / "config.toml", connect=lambda _config, _keys: FakeAPI(), environ={})
+def test_each_key_that_is_missing_or_open_to_others_has_its_own_line(workspace: Path) -> None:
+    (workspace / "keys/authToken.key").chmod(0o644)
+    (workspace / "keys/API_channel_id.key").unlink()
+    results = run_checks(workspace / "config.toml", connect=lambda _config, _keys: FakeAPI(), environ={})
     lines = [result for result in results if result.name == "keys"]
     assert [line.state for line in lines] == [CheckState.FAIL, CheckState.FAIL]
-    assert lines[0].hint == f"chmod 600 {place / 'keys/authToken.key'}"
+    assert lines[0].hint == f"chmod 600 {workspace / 'keys/authToken.key'}"
     assert "discord.com/channels/" in lines[1].hint
 
 
-def test_a_key_folder_that_others_may_change_is_a_warning(place: Path) -> None:
-    (place / "keys").chmod(0o777)
-    results = check(place)
+def test_a_key_folder_that_others_may_change_is_a_warning(workspace: Path) -> None:
+    (workspace / "keys").chmod(0o777)
+    results = check(workspace)
     assert states(results) == {"keys": "warn"}
-    assert results["keys"].hint == f"chmod 700 {place / 'keys'}"
+    assert results["keys"].hint == f"chmod 700 {workspace / 'keys'}"
 
 
 @pytest.mark.parametrize(
     "error", [NotReachedError("no connection to h"), UnansweredError("h did not answer in time")]
 )
-def test_an_unreachable_api_is_one_failure_and_the_rest_is_skipped(place: Path, error: Exception) -> None:
-    results = check(place, FakeAPI(me=error))
+def test_an_unreachable_api_is_one_failure_and_the_rest_is_skipped(workspace: Path, error: Exception) -> None:
+    results = check(workspace, FakeAPI(me=error))
     assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[3:], "skipped")
     assert "can't be reached at https://discord.com/api/v9" in results["token"].detail
 
 
-def test_an_address_that_must_not_see_the_token_fails_without_a_request(place: Path) -> None:
-    results = check(place, ConfigError("the token may not be sent to example.org", "see allow_hosts"))
+def test_an_address_that_must_not_receive_the_token_fails_without_a_request(workspace: Path) -> None:
+    results = check(workspace, ConfigError("the token may not be sent to example.org", "see allow_hosts"))
     assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[2:], "skipped")
     assert results["token"].hint == "see allow_hosts"
 
 
-def test_a_token_that_discord_refuses_ends_the_asking(place: Path) -> None:
+def test_a_refused_token_ends_the_requests(workspace: Path) -> None:
     api = FakeAPI(me=refusal(RefusalClass.ACCOUNT))
-    results = check(place, api)
+    results = check(workspace, api)
     assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[3:], "skipped")
     assert "`mjwatch keys set token`" in results["token"].hint
-    assert api.asked == [("me",)]
+    assert api.calls == [("me",)]
 
 
-def test_a_rate_limit_is_a_warning_a_discord_in_trouble_a_failure_and_advice_is_handed_on(
-    place: Path,
+def test_a_rate_limit_is_a_warning_a_server_problem_a_failure_and_advice_is_shown(
+    workspace: Path,
 ) -> None:
-    assert states(check(place, FakeAPI(command=refusal(RefusalClass.RETRY)))) == {"command": "warn"}
-    trouble = check(place, FakeAPI(command=refusal(RefusalClass.TRANSIENT)))
+    assert states(check(workspace, FakeAPI(command=refusal(RefusalClass.RETRY)))) == {"command": "warn"}
+    trouble = check(workspace, FakeAPI(command=refusal(RefusalClass.TRANSIENT)))
     assert states(trouble) == {"command": "fail"}
     assert trouble["command"].hint == "try again in a few minutes"
-    told = check(place, FakeAPI(channel=refusal(RefusalClass.CONFIG, "join the guild")))
-    assert states(told) == {"channel": "fail"}
-    assert told["channel"].hint == "join the guild"
+    advised = check(workspace, FakeAPI(channel=refusal(RefusalClass.CONFIG, "join the guild")))
+    assert states(advised) == {"channel": "fail"}
+    assert advised["channel"].hint == "join the guild"
 
 
-def test_a_command_that_is_not_offered_fails(place: Path) -> None:
-    results = check(place, FakeAPI(command=refusal(RefusalClass.CONFIG)))
+def test_a_command_that_is_not_available_fails(workspace: Path) -> None:
+    results = check(workspace, FakeAPI(command=refusal(RefusalClass.CONFIG)))
     assert states(results) == {"command": "fail"}
     assert "/imagine" in results["command"].hint
 
 
 @pytest.mark.parametrize(
-    ("guild", "channel", "told"),
+    ("guild", "channel", "hint"),
     [
         (GUILD, {"guild_id": "444444444444444444"}, "write 444444444444444444 into API_guild_id.key"),
         ("", {"guild_id": GUILD}, f"write {GUILD} into API_guild_id.key"),
         (GUILD, {"type": 1, "recipients": [{"id": BOT}]}, "remove API_guild_id.key"),
     ],
 )
-def test_a_channel_in_another_place_than_the_keys_say_fails_with_the_cure(
-    place: Path, guild: str, channel: dict[str, Any], told: str
+def test_a_channel_elsewhere_than_the_keys_say_fails_with_a_hint(
+    workspace: Path, guild: str, channel: dict[str, Any], hint: str
 ) -> None:
-    write_keys(place, API_guild_id=guild)
-    results = check(place, FakeAPI(channel={"id": CHANNEL, **channel}))
+    write_keys(workspace, API_guild_id=guild)
+    results = check(workspace, FakeAPI(channel={"id": CHANNEL, **channel}))
     assert states(results) == {"guild": "fail", "channel": "skipped"}
-    assert told in results["guild"].hint
+    assert hint in results["guild"].hint
 
 
 @pytest.mark.parametrize(
@@ -152,88 +152,88 @@ def test_a_channel_in_another_place_than_the_keys_say_fails_with_the_cure(
         {"type": 1},
     ],
 )
-def test_a_conversation_with_others_than_the_bot_fails_with_the_cure(
-    place: Path, channel: dict[str, Any]
+def test_a_conversation_with_others_than_the_bot_fails_with_a_hint(
+    workspace: Path, channel: dict[str, Any]
 ) -> None:
-    write_keys(place, API_guild_id="")
-    results = check(place, FakeAPI(channel={"id": CHANNEL, **channel}))
+    write_keys(workspace, API_guild_id="")
+    results = check(workspace, FakeAPI(channel={"id": CHANNEL, **channel}))
     assert states(results) == {"channel": "fail"}
     assert "address from the browser" in results["channel"].hint
 
 
-@pytest.mark.parametrize(("ahead", "words"), [(3600.0, "3600 s ahead of"), (-90.0, "90 s behind")])
-def test_a_clock_that_is_wrong_is_a_warning(place: Path, ahead: float, words: str) -> None:
+@pytest.mark.parametrize(("ahead", "text"), [(3600.0, "3600 s ahead of"), (-90.0, "90 s behind")])
+def test_a_clock_that_is_wrong_is_a_warning(workspace: Path, ahead: float, text: str) -> None:
     api = FakeAPI()
     api.server_time = time.time() - ahead
-    results = check(place, api)
+    results = check(workspace, api)
     assert states(results) == {"clock": "warn"}
-    assert words in results["clock"].detail or words.replace("3600", "3601") in results["clock"].detail
+    assert text in results["clock"].detail or text.replace("3600", "3601") in results["clock"].detail
 
 
-def test_a_clock_that_is_right_or_unknown_is_no_matter(place: Path) -> None:
+def test_a_clock_that_is_right_or_unknown_is_no_problem(workspace: Path) -> None:
     api = FakeAPI()
     api.server_time = time.time() - 2
-    assert states(check(place, api)) == {}
+    assert states(check(workspace, api)) == {}
     api.server_time = None
-    assert states(check(place, api)) == {"clock": "skipped"}
+    assert states(check(workspace, api)) == {"clock": "skipped"}
 
 
-def test_the_way_through_a_proxy_is_told_without_its_password(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (place / "config.toml").write_text('[discord]\nproxy = "http://sam:s3cret@proxy.example.org:3128"\n')
-    assert check(place)["proxy"].detail == "proxy.example.org:3128, from [discord] proxy"
-    (place / "config.toml").write_text("")
+def test_the_proxy_is_shown_without_its_password(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workspace / "config.toml").write_text('[discord]\nproxy = "http://sam:s3cret@proxy.example.org:3128"\n')
+    assert check(workspace)["proxy"].detail == "proxy.example.org:3128, from [discord] proxy"
+    (workspace / "config.toml").write_text("")
     monkeypatch.setenv("https_proxy", "http://other.example.org:8080")
-    assert check(place)["proxy"].detail == "other.example.org:8080, from the environment"
+    assert check(workspace)["proxy"].detail == "other.example.org:8080, from the environment"
     monkeypatch.setenv("https_proxy", "socks5://other.example.org:1080")
-    found = check(place)
-    assert states(found) == {"proxy": "fail"} | dict.fromkeys(ONLINE[1:], "skipped")
+    results = check(workspace)
+    assert states(results) == {"proxy": "fail"} | dict.fromkeys(ONLINE[1:], "skipped")
 
 
-def test_the_direct_messages_with_the_bot_are_fine_without_a_guild(place: Path) -> None:
-    write_keys(place, API_guild_id="")
+def test_direct_messages_with_the_bot_need_no_guild(workspace: Path) -> None:
+    write_keys(workspace, API_guild_id="")
     recipients = [{"id": BOT, "username": "Midjourney Bot"}]
     api = FakeAPI(channel={"id": CHANNEL, "type": 1, "recipients": recipients})
-    results = check(place, api)
+    results = check(workspace, api)
     assert states(results) == {}
     assert results["channel"].detail == "direct messages with Midjourney Bot"
-    assert api.asked[-1] == ("command", "imagine", BOT, "@me", CHANNEL)
+    assert api.calls[-1] == ("command", "imagine", BOT, "@me", CHANNEL)
 
 
 # ---- another configuration
 
 
-def test_what_a_restart_with_another_configuration_changes_is_told_without_values(place: Path) -> None:
-    running = Config.load(place / "config.toml")
-    other = place / "new.toml"
+def test_changes_by_another_configuration_are_shown_without_values(workspace: Path) -> None:
+    running = Config.load(workspace / "config.toml")
+    other = workspace / "new.toml"
     other.write_text('[pace]\nmax_per_day = 9\n[notify]\nwebhook = "https://example.org/s3cret"\n')
 
     def changes() -> CheckResult:
         results = run_checks(other, connect=lambda _config, _keys: FakeAPI(), environ={}, running=running)
         assert "s3cret" not in repr(results)
-        return next(one for one in results if one.name == "changes")
+        return next(result for result in results if result.name == "changes")
 
-    assert changes().detail == f"[pace] max_per_day, [notify] webhook, against {place}/config.toml"
+    assert changes().detail == f"[pace] max_per_day, [notify] webhook, compared with {workspace}/config.toml"
     other.write_text('[state]\npath = "elsewhere"\n')
     assert changes().state is CheckState.WARN
     other.write_text("")
     assert changes().detail.startswith("none, ")
 
 
-# ---- who is told
+# ---- notifications
 
 
-def test_a_hook_that_is_not_there_is_told_before_it_is_needed(place: Path) -> None:
-    (place / "tell.sh").write_text("#!/bin/sh\n")
-    (place / "config.toml").write_text('[notify]\nexec = ["./tell.sh", "x"]\n')
-    assert states(check(place)) == {"notify": "fail"}
-    (place / "tell.sh").chmod(0o755)
-    found = check(place)["notify"]
-    assert found.state is CheckState.OK
-    assert found.detail == f"done, failed, needs_person will be told to {place / 'tell.sh'}"
+def test_a_missing_hook_is_reported_before_it_is_needed(workspace: Path) -> None:
+    (workspace / "tell.sh").write_text("#!/bin/sh\n")
+    (workspace / "config.toml").write_text('[notify]\nexec = ["./tell.sh", "x"]\n')
+    assert states(check(workspace)) == {"notify": "fail"}
+    (workspace / "tell.sh").chmod(0o755)
+    result = check(workspace)["notify"]
+    assert result.state is CheckState.OK
+    assert result.detail == f"done, failed, needs_person will be reported to {workspace / 'tell.sh'}"
 
 
-def test_of_a_webhook_only_the_host_is_shown(place: Path) -> None:
-    (place / "config.toml").write_text('[notify]\nwebhook = "https://hooks.example.org/s3cret"\non = []\n')
-    assert check(place)["notify"].detail == "nothing will be told to hooks.example.org"
+def test_of_a_webhook_only_the_host_is_shown(workspace: Path) -> None:
+    (workspace / "config.toml").write_text(
+        '[notify]\nwebhook = "https://hooks.example.org/s3cret"\non = []\n'
+    )
+    assert check(workspace)["notify"].detail == "nothing will be reported to hooks.example.org"

@@ -1,7 +1,7 @@
 """Where the token may go, and where pictures may come from.
 
-Seen to catch: a gateway's domain compared without its dot; plain http or another port let pass; a host that
-only begins with Discord's; addresses that two parsers read differently, or that hold credentials.
+Seen to catch: a gateway's domain compared without its dot; plain http or another port accepted; a host that
+only begins with Discord's; addresses that two parsers read differently, or that contain credentials.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def test_the_token_may_go_nowhere_else(url: str) -> None:
     assert not token_may_go_to(url)
 
 
-def test_a_listed_host_may_have_the_token_over_tls_only() -> None:
+def test_a_listed_host_may_receive_the_token_over_tls_only() -> None:
     listed = ["Proxy.Example.org", "other.example.org:8443"]
     assert token_may_go_to("https://proxy.example.org/api", listed)
     assert token_may_go_to("wss://proxy.example.org:9/", listed)

@@ -14,30 +14,30 @@ PICTURE = b"\x89PNG and then some" * 50_000
 
 
 @contextmanager
-def cdn(answer: Answer, **options: float) -> Iterator[tuple[CDN, HttpServer, str]]:
-    """A CDN client, its server that gives this answer, and a URL there."""
+def cdn_at(answer: Answer, **options: float) -> Iterator[tuple[CDN, HttpServer, str]]:
+    """Return a CDN client, a server that gives this answer, and a URL of the server."""
     with http_server(lambda _request: answer) as server:
         limits = {"max_bytes": 2**20, "deadline": deadline(10)} | options
-        one = CDN(
+        cdn = CDN(
             [f"127.0.0.1:{server.port}"],
             timeout=(deadline(5), deadline(5)),
             max_bytes=int(limits["max_bytes"]),
             deadline=limits["deadline"],
         )
-        yield one, server, f"{server.url}/attachments/1/2/a.png?ex=66&is=65&hm=ab&"
-        one.close()
+        yield cdn, server, f"{server.url}/attachments/1/2/a.png?ex=66&is=65&hm=ab&"
+        cdn.close()
 
 
 def failure(answer: Answer, size: int | None = None, **options: float) -> DownloadError:
-    with cdn(answer, **options) as (one, _, url), pytest.raises(DownloadError) as caught:
-        one.fetch(url, size)
+    with cdn_at(answer, **options) as (cdn, _, url), pytest.raises(DownloadError) as caught:
+        cdn.fetch(url, size)
     return caught.value
 
 
-def test_a_picture_comes_whole_and_its_url_goes_out_unchanged() -> None:
-    with cdn(Answer(body=PICTURE)) as (one, server, url):
-        assert one.fetch(url) == PICTURE
-        assert one.fetch(url, size=len(PICTURE)) == PICTURE
+def test_a_picture_is_complete_and_its_url_is_sent_unchanged() -> None:
+    with cdn_at(Answer(body=PICTURE)) as (cdn, server, url):
+        assert cdn.fetch(url) == PICTURE
+        assert cdn.fetch(url, size=len(PICTURE)) == PICTURE
         assert server.requests[0].path == "/attachments/1/2/a.png?ex=66&is=65&hm=ab&"
         assert server.connections == 1
 
@@ -48,8 +48,8 @@ def test_no_credentials_are_sent(
     netrc = tmp_path_factory.mktemp("home") / "netrc"
     netrc.write_text("default login ann password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with cdn(Answer(body=PICTURE)) as (one, server, url):
-        one.fetch(url)
+    with cdn_at(Answer(body=PICTURE)) as (cdn, server, url):
+        cdn.fetch(url)
         assert "Authorization" not in server.requests[0].headers
         assert server.requests[0].headers["Accept-Encoding"] == "identity"
 
@@ -66,24 +66,24 @@ def test_other_answers_are_worth_another_try(status: int) -> None:
     assert not error.gone
 
 
-def test_only_listed_hosts_are_asked() -> None:
-    with cdn(Answer(body=PICTURE)) as (one, server, _):
+def test_only_listed_hosts_are_contacted() -> None:
+    with cdn_at(Answer(body=PICTURE)) as (cdn, server, _):
         for url in (
             "https://example.org/a.png",
             f"http://127.0.0.1:{free_port()}/",
             "file:///etc/passwd",
             "",
         ):
-            with pytest.raises(DownloadError, match="not fetched"):
-                one.fetch(url)
+            with pytest.raises(DownloadError, match="not downloaded"):
+                cdn.fetch(url)
         assert server.requests == []
 
 
 def test_an_unreachable_host_is_a_failed_download() -> None:
-    one = CDN([f"127.0.0.1:{(port := free_port())}"])
+    cdn = CDN([f"127.0.0.1:{(port := free_port())}"])
     with pytest.raises(DownloadError, match="refused"):
-        one.fetch(f"http://127.0.0.1:{port}/a.png")
-    one.close()
+        cdn.fetch(f"http://127.0.0.1:{port}/a.png")
+    cdn.close()
 
 
 @pytest.mark.parametrize(
@@ -101,33 +101,33 @@ def test_an_unreachable_host_is_a_failed_download() -> None:
     ],
     ids=["empty", "short", "reset", "cut chunk", "bad chunk", "eof", "too large", "compressed", "checksum"],
 )
-def test_what_is_not_whole_is_not_taken(answer: Answer) -> None:
+def test_an_incomplete_download_is_rejected(answer: Answer) -> None:
     assert not failure(answer).gone
 
 
-def test_a_size_that_contradicts_is_an_error() -> None:
-    assert "should have 5" in str(failure(Answer(body=b"1234"), size=5))
+def test_a_different_size_is_an_error() -> None:
+    assert "instead of 5" in str(failure(Answer(body=b"1234"), size=5))
 
 
-def test_a_matching_checksum_is_fine() -> None:
+def test_a_matching_checksum_is_accepted() -> None:
     digest = base64.b64encode(hashlib.md5(PICTURE, usedforsecurity=False).digest()).decode()
-    with cdn(Answer(body=PICTURE, headers={"X-Goog-Hash": f"crc32c=AAAAAA==, md5={digest}"})) as (
-        one,
+    with cdn_at(Answer(body=PICTURE, headers={"X-Goog-Hash": f"crc32c=AAAAAA==, md5={digest}"})) as (
+        cdn,
         _,
         url,
     ):
-        assert one.fetch(url) == PICTURE
+        assert cdn.fetch(url) == PICTURE
 
 
 def test_a_slow_drip_ends_at_the_deadline() -> None:
     assert "longer than" in str(failure(Answer(body=b"x" * 1000, drip=0.02), deadline=0.1))
 
 
-def test_a_length_that_is_not_told_is_no_fault() -> None:
+def test_a_missing_length_is_no_error() -> None:
     def answer(_request: Request) -> Answer:
         return Answer(raw=b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + PICTURE)
 
     with http_server(answer) as server:
-        one = CDN(["127.0.0.1"])
-        assert one.fetch(f"{server.url}/a.png") == PICTURE
-        one.close()
+        cdn = CDN(["127.0.0.1"])
+        assert cdn.fetch(f"{server.url}/a.png") == PICTURE
+        cdn.close()

@@ -28,8 +28,14 @@ from tests.helpers.wire_servers import GatewayServer, Peer, Script, free_port, g
 TOKEN = "an-invented-token"
 
 
+@pytest.fixture(autouse=True)
+def patient_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop waits for its thread as long as that may take on this machine."""
+    monkeypatch.setattr("mjwatch.discord.connection.STOP_TIMEOUT", deadline(2))
+
+
 class Client:
-    """A connection whose events a test waits for."""
+    """A connection with a queue of its events."""
 
     def __init__(self, url: str, **options: Any) -> None:
         self.events: queue.Queue[GatewayEvent] = queue.Queue()
@@ -42,14 +48,14 @@ class Client:
 
 
 @contextmanager
-def client(server: GatewayServer, **options: Any) -> Iterator[Client]:
-    one = Client(server.url, **options)
-    one.connection.start()
+def connected_client(server: GatewayServer, **options: Any) -> Iterator[Client]:
+    client = Client(server.url, **options)
+    client.connection.start()
     try:
-        yield one
+        yield client
     finally:
-        one.connection.stop(resumable=True)
-        assert not one.connection.alive
+        client.connection.stop(resumable=True)
+        assert not client.connection.alive
 
 
 async def welcome(server: GatewayServer, peer: Peer, _request: web.Request) -> None:
@@ -94,7 +100,7 @@ def wait_until(condition: Callable[[], object]) -> None:
         if condition():
             return
         pause.wait(0.01)
-    raise AssertionError("it did not come true")
+    raise AssertionError("the condition never became true")
 
 
 # Connecting
@@ -104,25 +110,25 @@ def test_a_session_comes_up_and_its_dispatches_arrive() -> None:
     async def talk(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         await peer.dispatch(2, "MESSAGE_CREATE", id="9", content="größer")
 
-    with gateway_server(then(welcome, talk)) as server, client(server) as one:
-        ready = one.next()
+    with gateway_server(then(welcome, talk)) as server, connected_client(server) as client:
+        ready = client.next()
         assert isinstance(ready, GatewayReady)
         assert ready.session_id == "session-1"
-        assert one.next() == GatewayDispatch("MESSAGE_CREATE", {"id": "9", "content": "größer"}, 2)
-        assert one.connection.connected
+        assert client.next() == GatewayDispatch("MESSAGE_CREATE", {"id": "9", "content": "größer"}, 2)
+        assert client.connection.connected
         assert server.urls == ["/?v=9&encoding=json&compress=zlib-stream"]
         assert server.headers[0]["User-Agent"].startswith("mjwatch/")
         assert "Origin" not in server.headers[0]
-    assert not one.connection.connected
+    assert not client.connection.connected
 
 
 def test_the_token_reaches_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with gateway_server(then(welcome, closing(4000)), resume) as server, client(server) as one:
-        while not isinstance(one.next(), GatewayResumed):
+    with gateway_server(then(welcome, closing(4000)), resume) as server, connected_client(server) as client:
+        while not isinstance(client.next(), GatewayResumed):
             pass
         assert server.received[0]["d"]["token"] == TOKEN
-        assert TOKEN not in caplog.text + repr(one.connection)
+        assert TOKEN not in caplog.text + repr(client.connection)
 
 
 def test_uncompressed_and_split_messages_are_read_too() -> None:
@@ -134,10 +140,12 @@ def test_uncompressed_and_split_messages_are_read_too() -> None:
         await peer.send_text("[1]")
         await peer.dispatch(4, "C")
 
-    with gateway_server(then(welcome, talk)) as server, client(server) as one:
-        one.next()
+    with gateway_server(then(welcome, talk)) as server, connected_client(server) as client:
+        client.next()
         names = [
-            event.name for event in (one.next(), one.next(), one.next()) if isinstance(event, GatewayDispatch)
+            event.name
+            for event in (client.next(), client.next(), client.next())
+            if isinstance(event, GatewayDispatch)
         ]
         assert names == ["A", "B", "C"]
 
@@ -148,9 +156,9 @@ def test_a_ready_of_many_megabytes_is_read() -> None:
             2, "BIG", filler=[{"id": str(number), "name": "x" * 60} for number in range(100_000)]
         )
 
-    with gateway_server(then(welcome, talk)) as server, client(server) as one:
-        one.next()
-        big = one.next()
+    with gateway_server(then(welcome, talk)) as server, connected_client(server) as client:
+        client.next()
+        big = client.next()
         assert isinstance(big, GatewayDispatch)
         assert len(big.data["filler"]) == 100_000
 
@@ -161,8 +169,8 @@ def test_this_machine_is_reached_directly_whatever_the_environment_says(
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with gateway_server(welcome) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayReady)
+    with gateway_server(welcome) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayReady)
 
 
 def test_a_proxy_of_another_kind_is_refused_at_once() -> None:
@@ -170,23 +178,23 @@ def test_a_proxy_of_another_kind_is_refused_at_once() -> None:
         Client("wss://gateway.discord.gg", proxy="socks5://127.0.0.1:1080")
 
 
-# Losing and resuming
+# Reconnecting and resuming
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 4000, 4002])
-def test_after_a_close_the_session_is_resumed_and_the_answer_was_no_1000(code: int) -> None:
+def test_after_a_close_the_session_is_resumed_and_the_answer_was_not_1000(code: int) -> None:
     answers: list[int | None] = []
 
     async def close(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         answers.append(await peer.close(code))
 
-    with gateway_server(then(welcome, close), resume) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayReady)
-        down = one.next()
+    with gateway_server(then(welcome, close), resume) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayReady)
+        down = client.next()
         assert isinstance(down, GatewayDown)
         assert str(code) in down.reason
-        assert one.next() == GatewayDispatch("MESSAGE_CREATE", {"id": "missed"}, 2)
-        assert one.next() == GatewayResumed("session-1", 3)
+        assert client.next() == GatewayDispatch("MESSAGE_CREATE", {"id": "missed"}, 2)
+        assert client.next() == GatewayResumed("session-1", 3)
         assert server.urls[1].startswith("/node/?v=9")
         assert answers == [4000]
 
@@ -195,53 +203,53 @@ def test_a_cut_connection_is_resumed() -> None:
     async def cut(_server: GatewayServer, peer: Peer, request: web.Request) -> None:
         peer.cut(request)
 
-    with gateway_server(then(welcome, cut), resume) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayReady)
-        assert isinstance(one.next(), GatewayDown)
-        one.next()
-        assert one.next() == GatewayResumed("session-1", 3)
+    with gateway_server(then(welcome, cut), resume) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayReady)
+        assert isinstance(client.next(), GatewayDown)
+        client.next()
+        assert client.next() == GatewayResumed("session-1", 3)
 
 
 def test_op_7_as_the_first_message_leads_to_another_connection() -> None:
     async def reconnect(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         await peer.send({"op": 7, "d": None})
 
-    with gateway_server(reconnect, welcome) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayDown)
-        assert isinstance(one.next(), GatewayReady)
+    with gateway_server(reconnect, welcome) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayDown)
+        assert isinstance(client.next(), GatewayReady)
         wait_until(lambda: server.close_codes)
         assert server.close_codes == [4000]
 
 
-def test_a_silent_gateway_is_left_with_4000() -> None:
+def test_the_connection_to_a_silent_gateway_is_closed_with_4000() -> None:
     async def silent(server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         await peer.hello(interval_ms=100)
         await peer.expect(2)
         await peer.ready(server.port)
 
-    with gateway_server(silent, resume) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayReady)
-        down = one.next()
+    with gateway_server(silent, resume) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayReady)
+        down = client.next()
         assert isinstance(down, GatewayDown)
         assert "heartbeats" in down.reason
-        one.next()
-        assert isinstance(one.next(), GatewayResumed)
+        client.next()
+        assert isinstance(client.next(), GatewayResumed)
         assert server.close_codes == [4000]
 
 
-def test_heartbeats_go_out_while_a_message_trickles_in() -> None:
+def test_heartbeats_are_sent_while_a_message_arrives_slowly() -> None:
     async def trickle(_server: GatewayServer, peer: Peer, request: web.Request) -> None:
         await peer.hello(interval_ms=300)
         data = peer.compressed({"op": 0, "t": "LATE", "s": 2, "d": {}})
         assert request.transport is not None
-        request.transport.write(bytes([0x82, len(data)]) + data[:5])  # a frame that is only begun
+        request.transport.write(bytes([0x82, len(data)]) + data[:5])  # the beginning of a frame
         await peer.expect(1)
         request.transport.write(data[5:])
         await peer.send({"op": 11, "d": None})
 
-    with gateway_server(then(welcome, trickle)) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayReady)
-        assert one.next() == GatewayDispatch("LATE", {}, 2)
+    with gateway_server(then(welcome, trickle)) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayReady)
+        assert client.next() == GatewayDispatch("LATE", {}, 2)
 
 
 @pytest.mark.parametrize(
@@ -252,22 +260,22 @@ def test_a_broken_stream_leads_to_another_connection(nonsense: bytes) -> None:
     async def broken(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         await peer.send_bytes(nonsense)
 
-    with gateway_server(then(welcome, broken), resume) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayReady)
-        down = one.next()
+    with gateway_server(then(welcome, broken), resume) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayReady)
+        down = client.next()
         assert isinstance(down, GatewayDown)
         assert "message" in down.reason
-        one.next()
-        assert isinstance(one.next(), GatewayResumed)
+        client.next()
+        assert isinstance(client.next(), GatewayResumed)
 
 
-def test_text_that_is_no_json_leads_to_another_connection() -> None:
+def test_text_that_is_not_json_leads_to_another_connection() -> None:
     async def broken(_server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         await peer.send_text("{" * 100_000)
 
-    with gateway_server(then(welcome, broken), resume) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayReady)
-        assert isinstance(one.next(), GatewayDown)
+    with gateway_server(then(welcome, broken), resume) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayReady)
+        assert isinstance(client.next(), GatewayDown)
 
 
 def test_a_refused_token_ends_the_thread() -> None:
@@ -276,21 +284,21 @@ def test_a_refused_token_ends_the_thread() -> None:
         await peer.expect(2)
         await peer.close(4004)
 
-    with gateway_server(refuse) as server, client(server) as one:
-        stopped = one.next()
+    with gateway_server(refuse) as server, connected_client(server) as client:
+        stopped = client.next()
         assert isinstance(stopped, GatewayRejected)
         assert stopped.code == 4004
         assert TOKEN not in stopped.reason
-        wait_until(lambda: not one.connection.alive)
+        wait_until(lambda: not client.connection.alive)
         assert len(server.urls) == 1
 
 
 def test_a_session_of_the_last_process_is_resumed() -> None:
     with gateway_server(resume) as server:
         state = ResumeState("session-0", 50, f"{server.url}/node")
-        with client(server, resume=state) as one:
-            assert one.next() == GatewayDispatch("MESSAGE_CREATE", {"id": "missed"}, 51)
-            assert one.next() == GatewayResumed("session-0", 52)
+        with connected_client(server, resume=state) as client:
+            assert client.next() == GatewayDispatch("MESSAGE_CREATE", {"id": "missed"}, 51)
+            assert client.next() == GatewayResumed("session-0", 52)
 
 
 # Handshakes that fail
@@ -307,7 +315,7 @@ def test_a_session_of_the_last_process_is_resumed() -> None:
         (302, {}, 0),
     ],
 )
-def test_a_refused_handshake_waits_as_long_as_its_kind_asks(
+def test_a_refused_handshake_waits_as_long_as_its_status_requires(
     status: int, headers: dict[str, str], at_least: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -315,36 +323,36 @@ def test_a_refused_handshake_waits_as_long_as_its_kind_asks(
     refusal = web.Response(
         status=status, headers={"Set-Cookie": "secret=1", **headers, **location}, text="body text"
     )
-    with gateway_server(refusal=refusal) as server, client(server) as one:
-        down = one.next()
+    with gateway_server(refusal=refusal) as server, connected_client(server) as client:
+        down = client.next()
         assert isinstance(down, GatewayDown)
         assert down.retry_in >= at_least
         assert "body text" not in down.reason + caplog.text
         assert "secret" not in down.reason + caplog.text
 
 
-def test_nobody_listening_is_a_loss_with_a_reason() -> None:
-    one = Client(f"ws://127.0.0.1:{free_port()}")
-    one.connection.start()
-    down = one.next()
-    one.connection.stop(resumable=False)
+def test_a_port_without_a_listener_is_a_loss_with_a_reason() -> None:
+    client = Client(f"ws://127.0.0.1:{free_port()}")
+    client.connection.start()
+    down = client.next()
+    client.connection.stop(resumable=False)
     assert isinstance(down, GatewayDown)
     assert "refused" in down.reason
-    assert not one.connection.alive
+    assert not client.connection.alive
 
 
-def test_an_error_of_our_own_becomes_an_event_and_another_try(
+def test_an_internal_error_becomes_an_event_and_another_try(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_args: object) -> None:
         raise LookupError("a bug")
 
     with gateway_server(welcome) as server:
-        one = Client(server.url)
-        monkeypatch.setattr(one.session, "receive", fail)
-        one.connection.start()
-        down = one.next()
-        one.connection.stop(resumable=True)
+        client = Client(server.url)
+        monkeypatch.setattr(client.session, "receive", fail)
+        client.connection.start()
+        down = client.next()
+        client.connection.stop(resumable=True)
     assert isinstance(down, GatewayDown)
     assert down.reason == "internal error: LookupError"
     assert "a bug" in caplog.text
@@ -354,34 +362,34 @@ def test_an_error_of_our_own_becomes_an_event_and_another_try(
 
 
 @pytest.mark.parametrize(("resumable", "code"), [(True, 4000), (False, 1000)])
-def test_stopping_says_whether_the_session_goes_on(resumable: bool, code: int) -> None:
+def test_stopping_says_whether_the_session_continues(resumable: bool, code: int) -> None:
     with gateway_server(welcome) as server:
-        one = Client(server.url)
-        one.connection.start()
-        one.next()
-        one.connection.stop(resumable)
-        assert not one.connection.alive
+        client = Client(server.url)
+        client.connection.start()
+        client.next()
+        client.connection.stop(resumable)
+        assert not client.connection.alive
         wait_until(lambda: server.close_codes)
         assert server.close_codes == [code]
-        assert one.events.empty(), "an ordered end is no loss"
+        assert client.events.empty(), "a requested end is no loss"
 
 
 def test_stopping_ends_a_wait_between_two_connections() -> None:
     with gateway_server(closing(4008)) as server:
-        one = Client(server.url)
-        one.connection.start()
-        down = one.next()
+        client = Client(server.url)
+        client.connection.start()
+        down = client.next()
         assert isinstance(down, GatewayDown)
         assert down.retry_in >= 60
-        one.connection.stop(resumable=True)
-        assert not one.connection.alive
+        client.connection.stop(resumable=True)
+        assert not client.connection.alive
 
 
 def test_stopping_works_before_the_start_twice_and_from_the_gateway_thread() -> None:
     with gateway_server(welcome) as server:
-        one = Client(server.url)
-        one.connection.stop(resumable=True)
-        stopper = WebsocketConnection(one.session, lambda _event: stopper.stop(resumable=True))
+        client = Client(server.url)
+        client.connection.stop(resumable=True)
+        stopper = WebsocketConnection(client.session, lambda _event: stopper.stop(resumable=True))
         stopper.start()
         wait_until(lambda: not stopper.alive)
         stopper.stop(resumable=True)
@@ -389,19 +397,19 @@ def test_stopping_works_before_the_start_twice_and_from_the_gateway_thread() -> 
 
 
 def test_a_stopped_connection_can_be_started_again() -> None:
-    with gateway_server(welcome, resume) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayReady)
-        one.connection.stop(resumable=True)
-        one.connection.start()
-        one.connection.start()
-        one.next()
-        assert isinstance(one.next(), GatewayResumed)
+    with gateway_server(welcome, resume) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayReady)
+        client.connection.stop(resumable=True)
+        client.connection.start()
+        client.connection.start()
+        client.next()
+        assert isinstance(client.next(), GatewayResumed)
 
 
 # Suspend
 
 
-def test_clocks_that_come_apart_tell_of_a_suspend() -> None:
+def test_clocks_that_differ_show_a_suspend() -> None:
     clock, wall = [0.0], [1000.0]
     watch = SuspendWatch(lambda: clock[0], lambda: wall[0])
     results = []
@@ -421,31 +429,31 @@ def test_after_a_suspend_the_session_is_resumed() -> None:
         await peer.dispatch(2, "ANYTHING")
 
     with gateway_server(then(welcome, wake), resume) as server:
-        one = Client(server.url, wall=lambda: 1e9 + slept[0])
-        one.connection.start()
-        assert isinstance(one.next(), GatewayReady)
+        client = Client(server.url, wall=lambda: 1e9 + slept[0])
+        client.connection.start()
+        assert isinstance(client.next(), GatewayReady)
         slept[0] = 3600.0
-        down = one.next()
+        down = client.next()
         assert isinstance(down, GatewayDown)
-        assert down.reason == "the machine was asleep"
-        one.next()
-        assert isinstance(one.next(), GatewayResumed)
-        one.connection.stop(resumable=True)
+        assert down.reason == "the machine was suspended"
+        client.next()
+        assert isinstance(client.next(), GatewayResumed)
+        client.connection.stop(resumable=True)
 
 
-def test_a_call_wakes_the_thread_once_and_not_for_ever() -> None:
-    """Seen to catch: a waker whose byte was never taken, so that each wait ended at once."""
+def test_a_call_wakes_the_thread_only_once() -> None:
+    """Seen to catch: a waker whose byte was never read, so that each wait ended at once."""
     waits: list[float] = []
-    with gateway_server(then(welcome, expecting(37))) as server, client(server) as one:
-        assert isinstance(one.next(), GatewayReady)
-        sleep_time = one.connection._sleep_time
+    with gateway_server(then(welcome, expecting(37))) as server, connected_client(server) as client:
+        assert isinstance(client.next(), GatewayReady)
+        wait_time = client.connection._wait_time
 
         def counted() -> float:
-            waits.append(sleep_time())
+            waits.append(wait_time())
             return waits[-1]
 
-        one.connection._sleep_time = counted  # type: ignore[method-assign]
-        one.connection.subscribe("1111000000000000002", "1111000000000000003")
+        client.connection._wait_time = counted  # type: ignore[method-assign]
+        client.connection.subscribe("1111000000000000002", "1111000000000000003")
         wait_until(lambda: waits)
-        threading.Event().wait(0.5)  # as long as some thousand turns of a thread that does not sleep
+        threading.Event().wait(0.5)  # the time of about a thousand rounds of a thread that does not wait
     assert 1 <= len(waits) < 20

@@ -20,7 +20,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
 
 
 @pytest.mark.parametrize(("size", "limit"), [(1000, 999), (3, 0)])
-def test_an_answer_that_is_too_large_is_not_read_to_its_end(size: int, limit: int) -> None:
+def test_too_large_an_answer_is_not_read_to_its_end(size: int, limit: int) -> None:
     with http_server(lambda _request: Answer(body=b"x" * size)) as server:
         transport = Transport()
         with pytest.raises(UnansweredError, match="larger"):
@@ -28,7 +28,7 @@ def test_an_answer_that_is_too_large_is_not_read_to_its_end(size: int, limit: in
         transport.close()
 
 
-def test_a_body_that_drips_ends_at_its_deadline() -> None:
+def test_a_slow_body_ends_at_its_deadline() -> None:
     with http_server(lambda _request: Answer(body=b"x" * 1000, drip=0.02)) as server:
         transport = Transport()
         with pytest.raises(UnansweredError, match="longer than"):

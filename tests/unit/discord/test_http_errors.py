@@ -11,7 +11,7 @@ R = RefusalClass
 
 
 def form(path: str, *codes: str) -> dict[str, Any]:
-    """A 50035 with these codes at this path."""
+    """Return a 50035 with these codes at this path."""
     errors: dict[str, Any] = {"_errors": [{"code": code, "message": "in any language"} for code in codes]}
     for name in reversed(path.split(".")):
         errors = {name: errors}
@@ -33,7 +33,7 @@ def test_a_success_refuses_nothing(status: int, body: object) -> None:
     assert read_answer(status, {}, body) is None
 
 
-def test_a_stale_version_is_told_apart_from_other_400s() -> None:
+def test_a_stale_version_is_distinguished_from_other_400s() -> None:
     stale = read(400, form("data", "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION"))
     assert (stale.kind, stale.needs_human) == (R.STALE_VERSION, False)
     other = read(400, form("data.options.0.value", "BASE_TYPE_MAX_LENGTH"))
@@ -55,7 +55,7 @@ def test_the_localised_text_beside_a_code_decides_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "cls", "needs_human"),
+    ("status", "body", "kind", "needs_human"),
     [
         (400, {"captcha_key": ["captcha-required"], "captcha_sitekey": "x"}, R.ACCOUNT, True),
         (401, {"message": "401: Unauthorized", "code": 0}, R.ACCOUNT, True),
@@ -95,10 +95,10 @@ def test_the_localised_text_beside_a_code_decides_nothing() -> None:
     ],
 )
 def test_each_answer_has_its_class(
-    status: int, body: object, cls: RefusalClass | None, needs_human: bool
+    status: int, body: object, kind: RefusalClass | None, needs_human: bool
 ) -> None:
     refusal = read(status, body)
-    assert (refusal.kind, refusal.needs_human) == (cls, needs_human)
+    assert (refusal.kind, refusal.needs_human) == (kind, needs_human)
 
 
 def test_a_captcha_is_known_by_status_and_key_together() -> None:
@@ -107,7 +107,7 @@ def test_a_captcha_is_known_by_status_and_key_together() -> None:
     assert read_answer(200, {}, {"captcha_key": None}) is None
 
 
-def test_a_rate_limit_tells_how_long_to_wait() -> None:
+def test_a_rate_limit_says_how_long_to_wait() -> None:
     refusal = read(429, {"global": False, "retry_after": 2.06}, Retry_After="3")
     assert (refusal.kind, refusal.retry_after, refusal.needs_human) == (R.RETRY, 2.06, False)
 
@@ -129,7 +129,7 @@ def test_a_rate_limit_tells_how_long_to_wait() -> None:
         (True, None, None),
     ],
 )
-def test_milliseconds_in_the_body_are_found_out_by_the_header(
+def test_milliseconds_in_the_body_are_recognised_by_the_header(
     in_body: object, in_header: str | None, seconds: float | None
 ) -> None:
     headers = {} if in_header is None else {"RETRY-AFTER": in_header}
@@ -140,7 +140,7 @@ def test_milliseconds_in_the_body_are_found_out_by_the_header(
 
 def test_a_rate_limit_names_its_scope() -> None:
     assert "all requests" in read(429, {"global": True, "retry_after": 1}).detail
-    assert "everybody" in read(429, {"retry_after": 1}, X_RateLimit_Scope="shared").detail
+    assert "shared with other users" in read(429, {"retry_after": 1}, X_RateLimit_Scope="shared").detail
     assert "this request" in read(429, {"retry_after": 1}, X_RateLimit_Scope="user").detail
 
 
@@ -180,7 +180,7 @@ JSON = st.recursive(
 
 
 @given(st.integers(0, 999), st.dictionaries(st.text(), st.text()), JSON | st.binary())
-def test_no_answer_is_too_odd_to_be_read(status: int, headers: dict[str, str], body: object) -> None:
+def test_every_answer_can_be_read(status: int, headers: dict[str, str], body: object) -> None:
     refusal = read_answer(status, headers, body)
     if refusal and refusal.retry_after is not None:
         assert refusal.retry_after >= 0

@@ -13,16 +13,16 @@ def compressed(*messages: bytes) -> list[bytes]:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=5), st.integers(1, 50))
-def test_messages_come_out_whole_however_they_are_cut(messages: list[bytes], size: int) -> None:
+def test_messages_are_complete_however_they_are_cut(messages: list[bytes], size: int) -> None:
     inflater = Inflater()
-    out = []
+    messages_out = []
     for data in compressed(*messages):
         pieces = [data[start : start + size] for start in range(0, len(data), size)]
-        out.append(b"".join(inflater.feed(piece) or b"" for piece in pieces))
-    assert out == messages
+        messages_out.append(b"".join(inflater.feed(piece) or b"" for piece in pieces))
+    assert messages_out == messages
 
 
-def test_one_stream_runs_through_all_messages() -> None:
+def test_all_messages_share_one_stream() -> None:
     first, second = compressed(b"same words", b"same words")
     inflater = Inflater()
     assert inflater.feed(first) == inflater.feed(second) == b"same words"

@@ -13,7 +13,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def test_without_a_proxy_the_way_is_direct() -> None:
+def test_without_a_proxy_the_connection_is_direct() -> None:
     assert proxy_for("https://discord.com") is None
 
 
@@ -24,7 +24,7 @@ def test_http_and_gateway_go_through_the_same_proxy(url: str, monkeypatch: pytes
     assert proxy_for(url, "http://other.example.org:1") == "http://other.example.org:1"
 
 
-def test_all_proxy_and_no_proxy_are_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_proxy_and_no_proxy_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("all_proxy", "proxy.example.org:3128")
     monkeypatch.setenv("no_proxy", "discord.com,.internal.example.org")
     assert proxy_for("wss://gateway.discord.gg") == "http://proxy.example.org:3128"

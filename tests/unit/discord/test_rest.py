@@ -17,7 +17,7 @@ APPLICATION = "936929561302675456"
 
 
 class Api:
-    """A server whose answers a test sets, and a client for it."""
+    """A server with answers that a test sets, and a client for it."""
 
     def __init__(self, server: HttpServer, answers: dict[str, Callable[[Request], Answer]]) -> None:
         self.server = server
@@ -25,7 +25,7 @@ class Api:
         self.rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(deadline(5), deadline(5)))
 
     def answer(self, path: str, *answers: Answer) -> None:
-        """Answer this path (without query) with these, the last one again and again."""
+        """Set the answers for this path (without query); the last one is repeated."""
         left = list(answers)
         self.answers[path] = lambda _request: left.pop(0) if len(left) > 1 else left[0]
 
@@ -44,9 +44,9 @@ def api() -> Iterator[Api]:
         return answers[path](request) if path in answers else answer_json({"code": 0}, 404)
 
     with http_server(answer) as server:
-        one = Api(server, answers)
-        yield one
-        one.rest.close()
+        api = Api(server, answers)
+        yield api
+        api.rest.close()
 
 
 def command(name: str, **changes: Any) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def command(name: str, **changes: Any) -> dict[str, Any]:
 # Headers and hosts
 
 
-def test_the_token_goes_out_raw_and_the_client_names_itself(api: Api) -> None:
+def test_the_token_is_sent_unchanged_and_the_client_names_itself(api: Api) -> None:
     api.answer("/users/@me", answer_json({"id": "100", "username": "ann"}))
     assert api.rest.me() == {"id": "100", "username": "ann"}
     (request,) = api.server.requests
@@ -96,20 +96,20 @@ def test_this_machine_is_reached_directly_whatever_the_environment_says(
 @pytest.mark.parametrize(
     "url", ["http://discord.com/api", "https://example.org", "https://discord.com.x.org"]
 )
-def test_a_client_for_a_foreign_host_is_not_made(url: str) -> None:
+def test_a_client_for_a_foreign_host_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="allow_hosts"):
         DiscordREST(url, TOKEN)
     DiscordREST("https://example.org", TOKEN, allow_hosts=["example.org"]).close()
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "tok\u00e9n"])
-def test_a_token_that_can_not_be_one_is_not_repeated(token: str) -> None:
+def test_an_impossible_token_is_not_repeated(token: str) -> None:
     with pytest.raises(ConfigError) as caught:
         DiscordREST("https://discord.com/api/v9", token)
     assert not token or token not in str(caught.value)
 
 
-def test_only_http_proxies_are_taken() -> None:
+def test_only_http_proxies_are_accepted() -> None:
     with pytest.raises(ConfigError, match="http proxies"):
         DiscordREST("https://discord.com/api/v9", TOKEN, proxy="socks5://127.0.0.1:1080")
 
@@ -122,7 +122,7 @@ def test_a_redirect_is_not_followed(api: Api) -> None:
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "https://exa mple.org/\x00", "//", "javascript:1"])
-def test_a_redirect_to_nonsense_is_no_accident(api: Api, location: str) -> None:
+def test_a_redirect_to_nonsense_is_handled_like_any_other(api: Api, location: str) -> None:
     api.answer("/users/@me", Answer(302, headers={"Location": location}))
     with pytest.raises((AnsweredNoError, NotReachedError, UnansweredError)):
         api.rest.me()
@@ -131,7 +131,7 @@ def test_a_redirect_to_nonsense_is_no_accident(api: Api, location: str) -> None:
 # Interactions
 
 
-def test_a_taken_interaction_is_sent_once_as_json(api: Api) -> None:
+def test_an_accepted_interaction_is_sent_once_as_json(api: Api) -> None:
     api.answer("/interactions", Answer(204))
     api.rest.interact({"type": 2, "nonce": "1"})
     (request,) = api.server.requests
@@ -165,14 +165,16 @@ def test_a_refused_interaction_carries_its_refusal(api: Api) -> None:
     ],
     ids=["500", "502", "503", "200", "302", "408", "eof", "reset", "garbage", "cut body", "cut status"],
 )
-def test_what_leaves_open_whether_it_ran_is_unanswered_and_never_sent_again(api: Api, answer: Answer) -> None:
+def test_an_answer_that_leaves_the_execution_open_is_unanswered_and_never_sent_again(
+    api: Api, answer: Answer
+) -> None:
     api.answer("/interactions", answer)
     with pytest.raises(UnansweredError):
         api.rest.interact({"nonce": "1"})
     assert len(api.server.requests) == 1
 
 
-def test_an_answer_that_does_not_come_is_unanswered(api: Api) -> None:
+def test_a_missing_answer_is_unanswered(api: Api) -> None:
     api.rest = DiscordREST(f"{api.server.url}/api/v9", TOKEN, timeout=(2, 0.1))
     api.answers["/interactions"] = lambda _request: (api.server.stopping.wait(1), Answer(204))[1]
     with pytest.raises(UnansweredError, match="in time"):
@@ -285,14 +287,14 @@ def test_ids_of_commands_may_come_as_numbers_and_types_may_be_missing(api: Api) 
     assert (found.id, found.version, found.application_id) == ("938", "123", APPLICATION)
 
 
-def test_direct_messages_have_an_index_of_their_own(api: Api) -> None:
+def test_direct_messages_have_their_own_index(api: Api) -> None:
     api.answer(
         "/channels/20/application-command-index", answer_json({"application_commands": [command("info")]})
     )
     assert api.rest.command("info", APPLICATION, None, "20").name == "info"
 
 
-def test_the_index_is_read_once_until_it_is_to_be_forgotten(api: Api) -> None:
+def test_the_index_is_read_once_until_it_is_forgotten(api: Api) -> None:
     path = "/guilds/7/application-command-index"
     old, new = (answer_json({"application_commands": [command("imagine", version=v)]}) for v in ("1", "2"))
     api.answer(path, old, new)
@@ -306,14 +308,14 @@ def test_the_index_is_read_once_until_it_is_to_be_forgotten(api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [{"application_commands": []}, {"application_commands": None}, [], "x"])
-def test_a_command_that_is_not_offered_is_a_matter_of_configuration(api: Api, body: object) -> None:
+def test_a_command_that_is_not_available_is_a_configuration_problem(api: Api, body: object) -> None:
     api.answer("/guilds/7/application-command-index", answer_json(body))
     refusal = api.refusal(lambda: api.rest.command("imagine", APPLICATION, "7", "70"))
     assert (refusal.kind, refusal.needs_human) == (RefusalClass.CONFIG, True)
     assert "/imagine" in refusal.detail
 
 
-def test_an_index_in_preparation_says_when_to_come_again(api: Api) -> None:
+def test_an_index_in_preparation_says_when_to_try_again(api: Api) -> None:
     api.answer("/guilds/7/application-command-index", answer_json({"code": 110000, "retry_after": 3}, 202))
     refusal = api.refusal(lambda: api.rest.command("imagine", APPLICATION, "7", "70"))
     assert (refusal.kind, refusal.retry_after) == (RefusalClass.RETRY, 3)
@@ -330,9 +332,9 @@ def test_history_comes_oldest_first(api: Api) -> None:
     assert api.server.requests[1].path == "/api/v9/channels/70/messages?limit=100"
 
 
-def test_of_a_list_of_messages_what_has_no_id_is_passed_over(api: Api) -> None:
+def test_messages_without_an_id_are_ignored(api: Api) -> None:
     odd: list[object] = ["\u00b2", "9" * 5000, "-1", "", None, True, -1, 2**70, 1.5, [], {}]
-    listed = [*({"id": one} for one in odd), None, 5, {"id": 11}, {"id": "10"}]
+    listed = [*({"id": id_} for id_ in odd), None, 5, {"id": 11}, {"id": "10"}]
     api.answer("/channels/70/messages", answer_json(listed))
     assert [message["id"] for message in api.rest.history("70")] == ["10", 11]
     found = api.rest.message("70", "11")
@@ -340,14 +342,14 @@ def test_of_a_list_of_messages_what_has_no_id_is_passed_over(api: Api) -> None:
     assert found["id"] == 11
 
 
-def test_one_message_is_asked_for_by_its_surroundings(api: Api) -> None:
+def test_one_message_is_requested_with_around(api: Api) -> None:
     api.answer("/channels/70/messages", answer_json([{"id": "9", "content": "x"}]))
     assert api.rest.message("70", "9") == {"id": "9", "content": "x"}
     assert api.rest.message("70", "8") is None, "a neighbour is not the message"
     assert api.server.requests[0].path == "/api/v9/channels/70/messages?around=9&limit=1"
 
 
-def test_urls_are_signed_anew_fifty_at_a_time(api: Api) -> None:
+def test_urls_are_signed_again_fifty_at_a_time(api: Api) -> None:
     def sign(request: Request) -> Answer:
         urls = json.loads(request.body)["attachment_urls"]
         return answer_json({"refreshed_urls": [{"original": url, "refreshed": url + "?new"} for url in urls]})
@@ -359,13 +361,13 @@ def test_urls_are_signed_anew_fifty_at_a_time(api: Api) -> None:
     assert len(api.server.requests) == 2
 
 
-def test_a_channel_is_shown_as_it_is(api: Api) -> None:
+def test_a_channel_is_returned_unchanged(api: Api) -> None:
     api.answer("/channels/70", answer_json({"id": "70", "guild_id": "7"}))
     assert api.rest.channel("70") == {"id": "70", "guild_id": "7"}
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"<html>", b""])
-def test_an_answer_of_another_kind_is_unanswered(api: Api, body: bytes) -> None:
+def test_an_answer_of_another_type_is_unanswered(api: Api, body: bytes) -> None:
     api.answer("/users/@me", Answer(200, body))
     with pytest.raises(UnansweredError):
         api.rest.me()

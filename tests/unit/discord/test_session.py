@@ -31,7 +31,7 @@ def half() -> float:
     return 0.5
 
 
-def session(**options: Any) -> GatewaySession:
+def new_session(**options: Any) -> GatewaySession:
     return GatewaySession(TOKEN, **({"random": half} | options))
 
 
@@ -52,29 +52,29 @@ def dispatch(seq: int, name: str = "MESSAGE_CREATE", **data: Any) -> dict[str, A
 
 
 def greeted(now: float = 0.0, **options: Any) -> GatewaySession:
-    """A session whose first connection has said HELLO; what it sent is taken."""
-    one = session(**options)
-    one.connected(now)
-    one.receive(HELLO, now)
-    one.payloads_to_send()
-    return one
+    """Return a session after HELLO; its payloads are taken."""
+    session = new_session(**options)
+    session.connected(now)
+    session.receive(HELLO, now)
+    session.payloads_to_send()
+    return session
 
 
 def up(now: float = 0.0, **options: Any) -> GatewaySession:
-    """A session that is READY; events and payloads are taken."""
-    one = greeted(now, **options)
-    one.receive(ready(), now)
-    one.events_received()
-    one.payloads_to_send()
-    return one
+    """Return a session after READY; its events and payloads are taken."""
+    session = greeted(now, **options)
+    session.receive(ready(), now)
+    session.events_received()
+    session.payloads_to_send()
+    return session
 
 
-def sent_ops(one: GatewaySession) -> list[int]:
-    return [payload["op"] for payload in one.payloads_to_send()]
+def sent_ops(session: GatewaySession) -> list[int]:
+    return [payload["op"] for payload in session.payloads_to_send()]
 
 
-def events(one: GatewaySession, kind: type[GatewayEvent]) -> list[GatewayEvent]:
-    return [event for event in one.events_received() if isinstance(event, kind)]
+def events(session: GatewaySession, kind: type[GatewayEvent]) -> list[GatewayEvent]:
+    return [event for event in session.events_received() if isinstance(event, kind)]
 
 
 def reconnect(verdict: Reconnect | GiveUp) -> Reconnect:
@@ -86,11 +86,11 @@ def reconnect(verdict: Reconnect | GiveUp) -> Reconnect:
 
 
 def test_hello_is_answered_by_an_honest_identify() -> None:
-    one = session()
-    one.connected(0)
-    assert one.payloads_to_send() == []
-    one.receive(HELLO, 0)
-    (identify,) = one.payloads_to_send()
+    session = new_session()
+    session.connected(0)
+    assert session.payloads_to_send() == []
+    session.receive(HELLO, 0)
+    (identify,) = session.payloads_to_send()
     assert identify["op"] == 2
     data = identify["d"]
     assert data["token"] == TOKEN
@@ -101,10 +101,10 @@ def test_hello_is_answered_by_an_honest_identify() -> None:
     assert data["capabilities"] & (0b11 << 4) == 0, "the DEDUPE bits spread users over READY"
 
 
-def test_ready_becomes_an_event_with_what_is_used_of_it() -> None:
-    one = greeted()
-    one.receive(ready(required_action="AGREEMENTS"), 1)
-    assert one.events_received() == [
+def test_ready_becomes_an_event_with_the_fields_that_are_used() -> None:
+    session = greeted()
+    session.receive(ready(required_action="AGREEMENTS"), 1)
+    assert session.events_received() == [
         GatewayReady(
             session_id="session-1",
             resume_gateway_url=NODE,
@@ -116,17 +116,17 @@ def test_ready_becomes_an_event_with_what_is_used_of_it() -> None:
             required_action="AGREEMENTS",
         )
     ]
-    assert one.phase is Phase.UP
-    assert one.resume_state == ResumeState("session-1", 1, NODE)
+    assert session.phase is Phase.UP
+    assert session.resume_state == ResumeState("session-1", 1, NODE)
 
 
 @pytest.mark.parametrize(
     "channel", [{"id": 20, "recipient_ids": ["1"]}, {"id": "20", "recipients": [{"id": "1"}]}]
 )
 def test_private_channels_are_read_in_both_forms(channel: dict[str, Any]) -> None:
-    one = greeted()
-    one.receive(ready(private_channels=[channel]), 1)
-    (event,) = one.events_received()
+    session = greeted()
+    session.receive(ready(private_channels=[channel]), 1)
+    (event,) = session.events_received()
     assert isinstance(event, GatewayReady)
     assert event.private_channel_ids == {"20"}
 
@@ -135,65 +135,67 @@ def test_private_channels_are_read_in_both_forms(channel: dict[str, Any]) -> Non
     "user",
     [None, {}, [], {"id": None, "username": None}, {"id": True, "username": 5}, {"id": [], "username": {}}],
 )
-def test_a_ready_that_does_not_tell_whose_it_is_names_nobody(user: object) -> None:
-    one = greeted()
-    one.receive(ready(user=user, guilds=[{"id": None}, {"id": 7}, {}, None], private_channels={}), 1)
-    (event,) = one.events_received()
+def test_a_ready_without_a_user_names_nobody(user: object) -> None:
+    session = greeted()
+    session.receive(ready(user=user, guilds=[{"id": None}, {"id": 7}, {}, None], private_channels={}), 1)
+    (event,) = session.events_received()
     assert isinstance(event, GatewayReady)
     assert (event.user_id, event.user_name, event.guild_ids) == ("", "", frozenset({"7"}))
 
 
 @pytest.mark.parametrize("session_id", [None, "", 7, "x" * 5000])
 def test_a_ready_without_a_session_id_ends_the_connection(session_id: object) -> None:
-    one = greeted()
-    one.receive(ready(session_id=session_id), 1)
-    assert one.close_wanted
-    assert one.resume_state is None
+    session = greeted()
+    session.receive(ready(session_id=session_id), 1)
+    assert session.close_wanted
+    assert session.resume_state is None
 
 
 def test_large_guilds_are_subscribed_to_after_ready_and_not_after_resumed() -> None:
-    one = greeted()
-    one.subscribe("7", "70")
-    assert one.payloads_to_send() == []
-    one.receive(ready(), 1)
-    (payload,) = one.payloads_to_send()
+    session = greeted()
+    session.subscribe("7", "70")
+    assert session.payloads_to_send() == []
+    session.receive(ready(), 1)
+    (payload,) = session.payloads_to_send()
     assert payload["op"] == 37
     assert payload["d"]["subscriptions"]["7"]["typing"] is True
     assert "70" in payload["d"]["subscriptions"]["7"]["channels"]
-    one.closed(None, 2)
-    one.connected(3)
-    one.receive(HELLO, 3)
-    one.receive(dispatch(2, "RESUMED"), 3)
-    assert sent_ops(one) == [6]
+    session.closed(None, 2)
+    session.connected(3)
+    session.receive(HELLO, 3)
+    session.receive(dispatch(2, "RESUMED"), 3)
+    assert sent_ops(session) == [6]
 
 
 def test_a_subscription_is_sent_at_once_while_the_session_is_up() -> None:
-    one = up()
-    one.subscribe("8", "80")
-    assert sent_ops(one) == [37]
+    session = up()
+    session.subscribe("8", "80")
+    assert sent_ops(session) == [37]
 
 
 # Dispatches
 
 
-def test_wanted_dispatches_become_events_and_the_rest_is_counted() -> None:
+def test_wanted_dispatches_become_events_and_the_others_are_counted() -> None:
     def wanted(name: str, data: Mapping[str, Any]) -> bool:
         return name == "MESSAGE_CREATE" and data.get("channel_id") == "70"
 
-    one = up(wanted=wanted)
-    one.receive(dispatch(2, channel_id="70", id="1"), 1)
-    one.receive(dispatch(3, channel_id="71", id="2"), 1)
-    one.receive(dispatch(4, "TYPING_START", channel_id="70"), 1)
-    assert one.events_received() == [GatewayDispatch("MESSAGE_CREATE", {"channel_id": "70", "id": "1"}, 2)]
-    assert one.ignored == {"MESSAGE_CREATE": 1, "TYPING_START": 1}
-    assert one.resume_state == ResumeState("session-1", 4, NODE), "seq counts what nobody wanted too"
+    session = up(wanted=wanted)
+    session.receive(dispatch(2, channel_id="70", id="1"), 1)
+    session.receive(dispatch(3, channel_id="71", id="2"), 1)
+    session.receive(dispatch(4, "TYPING_START", channel_id="70"), 1)
+    assert session.events_received() == [
+        GatewayDispatch("MESSAGE_CREATE", {"channel_id": "70", "id": "1"}, 2)
+    ]
+    assert session.ignored == {"MESSAGE_CREATE": 1, "TYPING_START": 1}
+    assert session.resume_state == ResumeState("session-1", 4, NODE), "seq counts unwanted dispatches too"
 
 
 @pytest.mark.parametrize("seq", [None, "9", True, 1.5, -4, 1])
-def test_an_odd_or_old_seq_is_not_stored(seq: object) -> None:
-    one = up()
-    one.receive({"op": 0, "t": "MESSAGE_CREATE", "s": seq, "d": {}}, 1)
-    assert one.resume_state == ResumeState("session-1", 1, NODE)
+def test_an_invalid_or_old_seq_is_not_stored(seq: object) -> None:
+    session = up()
+    session.receive({"op": 0, "t": "MESSAGE_CREATE", "s": seq, "d": {}}, 1)
+    assert session.resume_state == ResumeState("session-1", 1, NODE)
 
 
 @pytest.mark.parametrize(
@@ -211,83 +213,83 @@ def test_an_odd_or_old_seq_is_not_stored(seq: object) -> None:
         {"op": 3, "d": {}},
     ],
 )
-def test_unknown_messages_are_passed_over(payload: dict[str, Any]) -> None:
-    one = up()
-    one.receive(payload, 1)
-    assert one.close_wanted is None
-    assert one.events_received() == []
-    assert one.payloads_to_send() == []
+def test_unknown_messages_are_ignored(payload: dict[str, Any]) -> None:
+    session = up()
+    session.receive(payload, 1)
+    assert session.close_wanted is None
+    assert session.events_received() == []
+    assert session.payloads_to_send() == []
 
 
 # Heartbeats
 
 
 def test_the_first_heartbeat_comes_after_a_random_part_of_the_interval() -> None:
-    one = greeted(now=100)
-    assert one.next_deadline() == 120
-    one.tick(119.9)
-    assert one.payloads_to_send() == []
-    one.tick(120)
-    assert one.payloads_to_send() == [{"op": 1, "d": None}]
-    assert one.next_deadline() == 160
+    session = greeted(now=100)
+    assert session.next_deadline() == 120
+    session.tick(119.9)
+    assert session.payloads_to_send() == []
+    session.tick(120)
+    assert session.payloads_to_send() == [{"op": 1, "d": None}]
+    assert session.next_deadline() == 160
 
 
 def test_heartbeats_carry_the_last_seq() -> None:
-    one = up()
-    one.receive(dispatch(41), 1)
-    one.tick(20)
-    assert one.payloads_to_send() == [{"op": 1, "d": 41}]
+    session = up()
+    session.receive(dispatch(41), 1)
+    session.tick(20)
+    assert session.payloads_to_send() == [{"op": 1, "d": 41}]
 
 
-def test_an_asked_for_heartbeat_goes_out_at_once_and_changes_no_schedule() -> None:
-    one = up()
-    one.receive({"op": 1, "d": None}, 5)
-    assert sent_ops(one) == [1]
-    assert one.next_deadline() == 20
-    one.tick(20)
-    assert sent_ops(one) == [1]
-    assert one.close_wanted is None
+def test_a_requested_heartbeat_is_sent_at_once_and_does_not_change_the_schedule() -> None:
+    session = up()
+    session.receive({"op": 1, "d": None}, 5)
+    assert sent_ops(session) == [1]
+    assert session.next_deadline() == 20
+    session.tick(20)
+    assert sent_ops(session) == [1]
+    assert session.close_wanted is None
 
 
 def test_answered_heartbeats_keep_the_connection() -> None:
-    one = up()
+    session = up()
     for now in (20, 60, 100, 140):
-        one.tick(now)
-        assert sent_ops(one) == [1]
-        one.receive(ACK, now + 1)
-    assert one.close_wanted is None
+        session.tick(now)
+        assert sent_ops(session) == [1]
+        session.receive(ACK, now + 1)
+    assert session.close_wanted is None
 
 
 def test_no_answer_between_two_heartbeats_ends_the_connection_and_keeps_the_session() -> None:
-    one = up()
-    one.tick(20)
-    assert sent_ops(one) == [1]
+    session = up()
+    session.tick(20)
+    assert sent_ops(session) == [1]
     wanted = []
     for now in (59, 60):
-        one.tick(now)
-        wanted.append(one.close_wanted)
+        session.tick(now)
+        wanted.append(session.close_wanted)
     assert wanted == [None, "the gateway no longer answers heartbeats"]
-    assert one.payloads_to_send() == []
-    verdict = reconnect(one.closed(None, 61))
+    assert session.payloads_to_send() == []
+    verdict = reconnect(session.closed(None, 61))
     assert verdict.reason == "the gateway no longer answers heartbeats"
-    assert one.url() == NODE + QUERY
+    assert session.url() == NODE + QUERY
 
 
 @pytest.mark.parametrize("data", [None, {}, [], {"heartbeat_interval": "x"}, {"heartbeat_interval": -1}])
 def test_a_hello_without_a_usable_interval_gets_the_usual_one(data: object) -> None:
-    one = session()
-    one.connected(0)
-    one.receive({"op": 10, "d": data}, 0)
-    assert one.next_deadline() == 41.25 / 2
+    session = new_session()
+    session.connected(0)
+    session.receive({"op": 10, "d": data}, 0)
+    assert session.next_deadline() == 41.25 / 2
 
 
-def test_a_gateway_that_says_no_hello_is_left() -> None:
-    one = session()
-    one.connected(10)
-    deadline = one.next_deadline()
+def test_a_gateway_without_hello_is_disconnected() -> None:
+    session = new_session()
+    session.connected(10)
+    deadline = session.next_deadline()
     assert deadline is not None
-    one.tick(deadline)
-    assert one.close_wanted == "the gateway did not say hello"
+    session.tick(deadline)
+    assert session.close_wanted == "the gateway did not send HELLO"
 
 
 def test_our_own_close_code_keeps_the_session() -> None:
@@ -297,102 +299,102 @@ def test_our_own_close_code_keeps_the_session() -> None:
 # Resuming
 
 
-def test_a_lost_connection_is_resumed_where_the_gateway_said() -> None:
-    one = up()
-    one.receive(dispatch(5), 1)
-    one.closed(None, 2)
-    assert one.url() == NODE + QUERY
-    one.connected(3)
-    one.receive(HELLO, 3)
-    (resume,) = one.payloads_to_send()
+def test_a_lost_connection_is_resumed_at_the_url_that_the_gateway_named() -> None:
+    session = up()
+    session.receive(dispatch(5), 1)
+    session.closed(None, 2)
+    assert session.url() == NODE + QUERY
+    session.connected(3)
+    session.receive(HELLO, 3)
+    (resume,) = session.payloads_to_send()
     assert resume == {"op": 6, "d": {"token": TOKEN, "session_id": "session-1", "seq": 5}}
-    one.receive(dispatch(6, id="missed"), 3)
-    one.receive(dispatch(7, "RESUMED"), 3)
-    down, missed, resumed = one.events_received()[-3:]
+    session.receive(dispatch(6, id="missed"), 3)
+    session.receive(dispatch(7, "RESUMED"), 3)
+    down, missed, resumed = session.events_received()[-3:]
     assert isinstance(down, GatewayDispatch | GatewayDown)
     assert missed == GatewayDispatch("MESSAGE_CREATE", {"id": "missed"}, 6)
     assert resumed == GatewayResumed("session-1", 7)
-    assert one.phase is Phase.UP
+    assert session.phase is Phase.UP
 
 
 def test_a_new_process_resumes_the_session_of_the_last_one() -> None:
-    one = session(resume=ResumeState("session-0", 77, NODE))
-    assert one.url() == NODE + QUERY
-    one.connected(0)
-    one.receive(HELLO, 0)
-    (resume,) = one.payloads_to_send()
+    session = new_session(resume=ResumeState("session-0", 77, NODE))
+    assert session.url() == NODE + QUERY
+    session.connected(0)
+    session.receive(HELLO, 0)
+    (resume,) = session.payloads_to_send()
     assert resume["d"] == {"token": TOKEN, "session_id": "session-0", "seq": 77}
-    one.receive({"op": 0, "t": "RESUMED", "s": 78, "d": None}, 0)
-    assert one.events_received() == [GatewayResumed("session-0", 78)]
+    session.receive({"op": 0, "t": "RESUMED", "s": 78, "d": None}, 0)
+    assert session.events_received() == [GatewayResumed("session-0", 78)]
 
 
-def test_a_resume_url_that_may_not_see_the_token_is_not_used() -> None:
-    one = greeted()
-    one.receive(ready(resume_gateway_url="wss://gateway.example.org"), 1)
-    one.closed(None, 2)
-    assert one.url() == "wss://gateway.discord.gg" + QUERY
-    one.connected(3)
-    one.receive(HELLO, 3)
-    assert sent_ops(one) == [6], "resuming is tried at the configured gateway too"
+def test_a_resume_url_that_may_not_receive_the_token_is_not_used() -> None:
+    session = greeted()
+    session.receive(ready(resume_gateway_url="wss://gateway.example.org"), 1)
+    session.closed(None, 2)
+    assert session.url() == "wss://gateway.discord.gg" + QUERY
+    session.connected(3)
+    session.receive(HELLO, 3)
+    assert sent_ops(session) == [6], "resuming is tried at the configured gateway too"
 
 
 def test_the_configured_gateway_must_be_allowed_itself() -> None:
     with pytest.raises(ConfigError, match=r"gateway\.example\.org"):
-        session(gateway_url="wss://gateway.example.org")
+        new_session(gateway_url="wss://gateway.example.org")
     allowed: Callable[[str], bool] = lambda _url: True  # noqa: E731
-    assert session(gateway_url="wss://gateway.example.org/x?y=1", allowed=allowed).url() == (
+    assert new_session(gateway_url="wss://gateway.example.org/x?y=1", allowed=allowed).url() == (
         "wss://gateway.example.org/x" + QUERY
     )
 
 
-def test_a_node_that_can_not_be_reached_is_given_up_for_the_base_url() -> None:
-    one = up()
-    one.closed(None, 2)
+def test_after_failures_at_a_node_the_base_url_is_used() -> None:
+    session = up()
+    session.closed(None, 2)
     urls = []
     for now in range(10, 13):
-        urls.append(one.url())
-        one.closed(None, now, reason="no connection")
+        urls.append(session.url())
+        session.closed(None, now, reason="no connection")
     assert urls == [NODE + QUERY] * 3
-    assert one.url() == "wss://gateway.discord.gg" + QUERY
-    one.connected(20)
-    one.receive(HELLO, 20)
-    assert sent_ops(one) == [6]
-    one.closed(None, 21)
-    assert one.url() == NODE + QUERY
+    assert session.url() == "wss://gateway.discord.gg" + QUERY
+    session.connected(20)
+    session.receive(HELLO, 20)
+    assert sent_ops(session) == [6]
+    session.closed(None, 21)
+    assert session.url() == NODE + QUERY
 
 
 @pytest.mark.parametrize("first_message", [True, False])
 def test_op_7_reconnects_and_resumes_also_as_the_first_message(first_message: bool) -> None:
-    one = session(resume=ResumeState("session-1", 3, NODE))
-    one.connected(0)
+    session = new_session(resume=ResumeState("session-1", 3, NODE))
+    session.connected(0)
     if not first_message:
-        one.receive(HELLO, 0)
-    one.receive({"op": 7, "d": None}, 100)
-    assert one.close_wanted == "the gateway asks to reconnect"
-    assert reconnect(one.closed(None, 100)).delay <= 1
-    assert one.url() == NODE + QUERY
+        session.receive(HELLO, 0)
+    session.receive({"op": 7, "d": None}, 100)
+    assert session.close_wanted == "the gateway asks to reconnect"
+    assert reconnect(session.closed(None, 100)).delay <= 1
+    assert session.url() == NODE + QUERY
 
 
 @pytest.mark.parametrize("resumable", [True, False])
-def test_op_9_waits_and_says_whether_the_session_lives(resumable: bool) -> None:
-    one = up()
-    one.receive({"op": 9, "d": resumable}, 100)
-    assert one.close_wanted
-    verdict = reconnect(one.closed(None, 100))
+def test_op_9_waits_and_says_whether_the_session_can_be_resumed(resumable: bool) -> None:
+    session = up()
+    session.receive({"op": 9, "d": resumable}, 100)
+    assert session.close_wanted
+    verdict = reconnect(session.closed(None, 100))
     assert 1 <= verdict.delay <= 5
-    assert (one.resume_state is not None) is resumable
-    assert one.url().startswith(NODE if resumable else "wss://gateway.discord.gg")
+    assert (session.resume_state is not None) is resumable
+    assert session.url().startswith(NODE if resumable else "wss://gateway.discord.gg")
 
 
 def test_op_9_on_an_identify_waits_longer_than_the_identify_limit() -> None:
-    one = greeted(now=0)
-    one.receive({"op": 9, "d": False}, 0.1)
-    assert reconnect(one.closed(None, 0.2)).delay >= 5
+    session = greeted(now=0)
+    session.receive({"op": 9, "d": False}, 0.1)
+    assert reconnect(session.closed(None, 0.2)).delay >= 5
 
 
 def test_two_identifies_are_five_seconds_apart_whatever_ended_the_first() -> None:
-    one = greeted(now=100)
-    verdict = reconnect(one.closed(4009, 101))
+    session = greeted(now=100)
+    verdict = reconnect(session.closed(4009, 101))
     assert verdict.delay >= 4
 
 
@@ -404,34 +406,34 @@ RESUME = [None, 1000, 1001, 1006, 4000, 4001, 4002, 4005, 4008, 4999, 3000]
 
 
 @pytest.mark.parametrize("code", STOP)
-def test_codes_that_need_a_person_end_it(code: int) -> None:
-    one = up()
-    verdict = one.closed(code, 10)
+def test_codes_that_need_a_person_end_the_connection(code: int) -> None:
+    session = up()
+    verdict = session.closed(code, 10)
     assert isinstance(verdict, GiveUp)
     assert verdict.code == code
     assert str(code) in verdict.reason
-    assert events(one, GatewayRejected) == [GatewayRejected(verdict.reason, code)]
+    assert events(session, GatewayRejected) == [GatewayRejected(verdict.reason, code)]
 
 
 @pytest.mark.parametrize("code", IDENTIFY)
 def test_codes_that_end_the_session_begin_a_new_one(code: int) -> None:
-    one = up()
-    verdict = reconnect(one.closed(code, 10))
-    assert one.resume_state is None
-    assert events(one, GatewayDown) == [GatewayDown(verdict.reason, verdict.delay)]
-    one.connected(20)
-    one.receive(HELLO, 20)
-    assert sent_ops(one) == [2]
+    session = up()
+    verdict = reconnect(session.closed(code, 10))
+    assert session.resume_state is None
+    assert events(session, GatewayDown) == [GatewayDown(verdict.reason, verdict.delay)]
+    session.connected(20)
+    session.receive(HELLO, 20)
+    assert sent_ops(session) == [2]
 
 
 @pytest.mark.parametrize("code", RESUME)
 def test_all_other_closes_keep_the_session(code: int | None) -> None:
-    one = up()
-    reconnect(one.closed(code, 10))
-    assert one.url() == NODE + QUERY
-    one.connected(20)
-    one.receive(HELLO, 20)
-    assert sent_ops(one) == [6]
+    session = up()
+    reconnect(session.closed(code, 10))
+    assert session.url() == NODE + QUERY
+    session.connected(20)
+    session.receive(HELLO, 20)
+    assert sent_ops(session) == [6]
 
 
 def test_too_much_sent_waits_a_minute_and_too_many_sessions_five() -> None:
@@ -439,106 +441,111 @@ def test_too_much_sent_waits_a_minute_and_too_many_sessions_five() -> None:
     assert reconnect(up().closed(CloseCode.TOO_MANY_SESSIONS, 10)).delay >= 300
 
 
-def test_the_wait_that_a_handshake_was_told_is_kept() -> None:
-    assert reconnect(session().closed(None, 10, reason="HTTP 429", wait=120)).delay == 120
+def test_the_wait_of_a_refused_handshake_is_kept() -> None:
+    assert reconnect(new_session().closed(None, 10, reason="HTTP 429", wait=120)).delay == 120
 
 
-def _lost_after_hello(one: GatewaySession, now: float) -> float:
-    one.connected(now)
-    one.receive(HELLO, now)
-    return reconnect(one.closed(None, now)).delay
+def _lost_after_hello(session: GatewaySession, now: float) -> float:
+    session.connected(now)
+    session.receive(HELLO, now)
+    return reconnect(session.closed(None, now)).delay
 
 
-def test_delays_grow_up_to_a_minute_and_a_stable_while_resets_them() -> None:
-    one = up()
-    delays = [reconnect(one.closed(None, 10)).delay, *(_lost_after_hello(one, now) for now in range(11, 22))]
+def test_delays_grow_up_to_a_minute_and_a_stable_session_resets_them() -> None:
+    session = up()
+    delays = [
+        reconnect(session.closed(None, 10)).delay,
+        *(_lost_after_hello(session, now) for now in range(11, 22)),
+    ]
     assert delays == sorted(delays)
     assert delays[0] == 0.5
     assert 30 <= delays[-1] <= 60
-    one.connected(100)
-    one.receive(HELLO, 100)
-    one.receive(dispatch(2, "RESUMED"), 100)
-    assert reconnect(one.closed(None, 110)).delay >= 30, "ten seconds are no stable while"
-    one.connected(200)
-    one.receive(HELLO, 200)
-    one.receive(dispatch(3, "RESUMED"), 200)
-    assert reconnect(one.closed(None, 231)).delay == 0.5
+    session.connected(100)
+    session.receive(HELLO, 100)
+    session.receive(dispatch(2, "RESUMED"), 100)
+    assert reconnect(session.closed(None, 110)).delay >= 30, "ten seconds are not stable"
+    session.connected(200)
+    session.receive(HELLO, 200)
+    session.receive(dispatch(3, "RESUMED"), 200)
+    assert reconnect(session.closed(None, 231)).delay == 0.5
 
 
-def test_where_nobody_answers_it_asks_often_for_two_minutes_and_then_less_and_less() -> None:
-    one = up()
-    delays = [reconnect(one.closed(None, 10)).delay]
-    delays += [reconnect(one.closed(None, now)).delay for now in range(11, 111)]
+def test_without_an_answer_it_tries_often_for_two_minutes_and_then_less_and_less() -> None:
+    session = up()
+    delays = [reconnect(session.closed(None, 10)).delay]
+    delays += [reconnect(session.closed(None, now)).delay for now in range(11, 111)]
     assert max(delays[:80]) <= 2
     assert 90 <= sum(delays[:80]) <= 180
     assert 30 <= delays[-1] <= 60
-    assert _lost_after_hello(one, 200) <= 2
-    assert reconnect(one.closed(None, 202)).delay <= 1, "it had been reached: a new outage"
+    assert _lost_after_hello(session, 200) <= 2
+    assert reconnect(session.closed(None, 202)).delay <= 1, (
+        "the gateway had answered, so this is a new outage"
+    )
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 60))
 def test_no_delay_is_negative_or_longer_than_a_minute(share: float, losses: int) -> None:
-    one = session(random=lambda: share)
+    session = new_session(random=lambda: share)
     for now in range(losses):
-        assert 0 <= reconnect(one.closed(None, now)).delay <= 60
+        assert 0 <= reconnect(session.closed(None, now)).delay <= 60
 
 
 # Limits
 
 
-def test_what_is_sent_stays_below_the_limit_and_heartbeats_go_first() -> None:
-    one = up()
+def test_payloads_stay_below_the_limit_and_heartbeats_go_first() -> None:
+    session = up()
     for number in range(150):
-        one.subscribe(str(1000 + number), "1")
-    sent = len(one.payloads_to_send())
+        session.subscribe(str(1000 + number), "1")
+    sent = len(session.payloads_to_send())
     assert sent + 2 == 110 + 1, "IDENTIFY went out before; at most 110 in a minute"
-    one.receive({"op": 1}, 1)
-    assert sent_ops(one) == [1], "the reserve is for heartbeats"
-    deadline = one.next_deadline()
+    session.receive({"op": 1}, 1)
+    assert sent_ops(session) == [1], "the reserve is for heartbeats"
+    deadline = session.next_deadline()
     assert deadline == 20, "the next heartbeat comes before the budget frees up"
-    one.receive(ACK, 2)
-    one.tick(20)
-    assert sent_ops(one) == [1]
-    one.receive(ACK, 21)
-    assert one.next_deadline() == 60
-    one.tick(60)
-    ops = sent_ops(one)
+    session.receive(ACK, 2)
+    session.tick(20)
+    assert sent_ops(session) == [1]
+    session.receive(ACK, 21)
+    assert session.next_deadline() == 60
+    session.tick(60)
+    ops = sent_ops(session)
     assert ops[0] == 1
     assert ops.count(37) == 150 - sent
 
 
 def test_a_flood_of_op_1_can_not_spend_more_than_the_limit() -> None:
-    one = up()
+    session = up()
     total = 0
     for _ in range(500):
-        one.receive({"op": 1}, 1)
-        total += len(one.payloads_to_send())
+        session.receive({"op": 1}, 1)
+        total += len(session.payloads_to_send())
     assert total < 120
-    one.tick(20)
-    deadline = one.next_deadline()
+    session.tick(20)
+    deadline = session.next_deadline()
     assert deadline is not None
     assert deadline > 20, "a blocked heartbeat must not make the loop spin"
 
 
 def test_a_new_connection_has_a_new_budget() -> None:
-    one = up()
+    session = up()
     for number in range(150):
-        one.subscribe(str(1000 + number), "1")
-    one.payloads_to_send()
-    one.closed(None, 1)
-    one.connected(2)
-    one.receive(HELLO, 2)
-    assert sent_ops(one) == [6]
+        session.subscribe(str(1000 + number), "1")
+    session.payloads_to_send()
+    session.closed(None, 1)
+    session.connected(2)
+    session.receive(HELLO, 2)
+    assert sent_ops(session) == [6]
 
 
-def test_payloads_stay_below_what_the_gateway_takes() -> None:
-    one = session()
-    one.connected(0)
-    one.receive(HELLO, 0)
-    (identify,) = one.payloads_to_send()
+def test_payloads_stay_below_the_size_that_the_gateway_accepts() -> None:
+    session = new_session()
+    session.connected(0)
+    session.receive(HELLO, 0)
+    (identify,) = session.payloads_to_send()
     assert len(encode(identify)) < 4096
     with pytest.raises(ValueError, match="larger"):
-        one.subscribe("7", "7" * 5000)
+        session.subscribe("7", "7" * 5000)
 
 
 def test_the_token_is_not_in_the_repr() -> None:
@@ -572,12 +579,12 @@ PAYLOADS = st.fixed_dictionaries(
 
 
 @given(st.lists(PAYLOADS, max_size=12))
-def test_no_message_is_too_odd_to_be_received(messages: list[dict[str, Any]]) -> None:
-    one = session()
-    one.connected(0)
+def test_every_message_can_be_received(messages: list[dict[str, Any]]) -> None:
+    session = new_session()
+    session.connected(0)
     for now, message in enumerate(messages):
-        one.receive(message, now)
-        one.tick(now)
-        one.next_deadline()
-        json.dumps(one.payloads_to_send())
-    assert isinstance(one.closed(None, 99), Reconnect)
+        session.receive(message, now)
+        session.tick(now)
+        session.next_deadline()
+        json.dumps(session.payloads_to_send())
+    assert isinstance(session.closed(None, 99), Reconnect)

@@ -1,4 +1,4 @@
-"""Trust over TLS, with certificates that openssl makes for the occasion."""
+"""Trust over TLS, with certificates that are made for the test."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ from tests.helpers.patience import deadline
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 of an authority of its own, with key and authority in one file."""
+    """Return a file with a certificate for 127.0.0.1, its key and its own authority."""
     authority = trustme.CA()
     leaf = authority.issue_cert("127.0.0.1")
     both = tmp_path_factory.mktemp("tls") / "both.pem"
@@ -40,7 +40,7 @@ def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @contextmanager
 def tls_server(certificate: Path, talk: Callable[[ssl.SSLSocket], None]) -> Iterator[int]:
-    """Accepts one TLS connection and talks; a client that leaves early is fine."""
+    """Accept one TLS connection and call ``talk``; a client may leave early."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
@@ -120,22 +120,22 @@ def test_messages_that_share_a_tls_record_are_all_read_without_waiting(certifica
         other,
         tls_server(certificate, upgrade_and_send_two_messages_in_one_record) as port,
     ):
-        wire = WebSocketClient(f"wss://127.0.0.1:{port}/", waker=waker)
+        websocket = WebSocketClient(f"wss://127.0.0.1:{port}/", waker=waker)
         got = []
         for _ in range(2):
-            assert wire.wait(deadline(10))
-            got.append(wire.read())
-        wire.close()
+            assert websocket.wait(deadline(10))
+            got.append(websocket.read())
+        websocket.close()
         assert got == [{"op": 1}, {"op": 7}]
 
 
-def test_a_gateway_that_is_not_trusted_is_not_spoken_to(certificate: Path) -> None:
+def test_an_untrusted_gateway_gets_no_data(certificate: Path) -> None:
     waker, other = socket.socketpair()
     seen: list[bytes] = []
     with (
         waker,
         other,
-        tls_server(certificate, lambda one: seen.append(one.recv(65536))) as port,
+        tls_server(certificate, lambda connection: seen.append(connection.recv(65536))) as port,
         pytest.raises(ConnectionLostError, match="not trusted"),
     ):
         WebSocketClient(f"wss://127.0.0.1:{port}/", waker=waker)

@@ -22,7 +22,7 @@ IMAGES = {"ref.png": b"\x89PNG one", "other.jpg": b"\xff\xd8 two"}
 
 
 class Discord:
-    """What a server has seen, and the answers that a test changes."""
+    """A server that keeps requests and gives the answers that a test sets."""
 
     def __init__(self) -> None:
         self.puts: list[Request] = []
@@ -47,8 +47,8 @@ class Discord:
             ]
             return answer_json({"attachments": slots if self.slots is None else self.slots})
         named = [
-            {"id": "9", "filename": one["filename"], "url": f"https://cdn.example/{one['filename']}?ex=1&"}
-            for one in self.bodies[-1]["attachments"]
+            {"id": "9", "filename": file["filename"], "url": f"https://cdn.example/{file['filename']}?ex=1&"}
+            for file in self.bodies[-1]["attachments"]
         ]
         return answer_json({"id": "500", "attachments": named})
 
@@ -68,9 +68,9 @@ def server(discord: Discord) -> Iterator[HttpServer]:
 @pytest.fixture
 def uploads(server: HttpServer) -> Iterator[AttachmentUploads]:
     rest = DiscordREST(f"{server.url}/api/v9", TOKEN, timeout=(deadline(5), deadline(5)))
-    one = AttachmentUploads(rest, clock=lambda: 1000.0)
-    yield one
-    one.close()
+    uploads = AttachmentUploads(rest, clock=lambda: 1000.0)
+    yield uploads
+    uploads.close()
     rest.close()
 
 
@@ -78,7 +78,7 @@ def test_each_file_goes_into_the_slot_with_its_id_and_the_token_does_not(
     uploads: AttachmentUploads, discord: Discord
 ) -> None:
     found = uploads.upload(CHANNEL, IMAGES)
-    assert [(one.filename, one.uploaded_filename, one.url) for one in found] == [
+    assert [(image.filename, image.uploaded_filename, image.url) for image in found] == [
         ("ref.png", "u/0", None),
         ("other.jpg", "u/1", None),
     ]
@@ -90,11 +90,9 @@ def test_each_file_goes_into_the_slot_with_its_id_and_the_token_does_not(
     assert discord.bodies[0]["files"][0] == {"id": "0", "filename": "ref.png", "file_size": 8}
 
 
-def test_a_link_is_that_of_the_message_that_holds_the_file(
-    uploads: AttachmentUploads, discord: Discord
-) -> None:
+def test_a_link_is_that_of_the_message_with_the_file(uploads: AttachmentUploads, discord: Discord) -> None:
     found = uploads.link(CHANNEL, uploads.upload(CHANNEL, IMAGES), "123456789012345678")
-    assert [one.url for one in found] == [
+    assert [image.url for image in found] == [
         "https://cdn.example/ref.png?ex=1&",
         "https://cdn.example/other.jpg?ex=1&",
     ]
@@ -102,23 +100,21 @@ def test_a_link_is_that_of_the_message_that_holds_the_file(
     assert discord.bodies[-1]["attachments"][0]["uploaded_filename"] == "u/0"
 
 
-def test_bytes_go_to_no_host_that_is_not_discords(uploads: AttachmentUploads, discord: Discord) -> None:
+def test_bytes_are_sent_only_to_hosts_of_discord(uploads: AttachmentUploads, discord: Discord) -> None:
     discord.slots = [{"id": "0", "upload_url": "https://elsewhere.example/x", "upload_filename": "u/0"}]
     with pytest.raises(AnsweredNoError, match=r"elsewhere\.example"):
         uploads.upload(CHANNEL, {"ref.png": b"one"})
     assert discord.puts == []
 
 
-def test_an_upload_that_the_storage_refuses_is_no_upload(
-    uploads: AttachmentUploads, discord: Discord
-) -> None:
+def test_an_upload_that_the_storage_refuses_fails(uploads: AttachmentUploads, discord: Discord) -> None:
     discord.put_status = 403
     with pytest.raises(UnansweredError, match="HTTP 403"):
         uploads.upload(CHANNEL, IMAGES)
 
 
 @pytest.mark.parametrize("slots", [[], [{"id": "7"}], [{"id": "0", "upload_url": 1, "upload_filename": "x"}]])
-def test_an_answer_without_the_slots_that_were_asked_for_is_no_answer(
+def test_an_answer_without_the_requested_slots_is_an_error(
     uploads: AttachmentUploads, discord: Discord, slots: list[dict[str, Any]]
 ) -> None:
     discord.slots = slots

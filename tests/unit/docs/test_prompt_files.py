@@ -11,10 +11,9 @@ import pytest
 
 from mjwatch.cli.submit import lines_of
 from mjwatch.inbox.references import preview
-from mjwatch.prompts.commands import COMMANDS
-from mjwatch.prompts.promptfile import wants
-from mjwatch.prompts.toml_keys import KEYS
-from mjwatch.prompts.tomlfile import DEFAULT_KEYS
+from mjwatch.prompts.commands import file_commands
+from mjwatch.prompts.promptfile import referenced_names
+from mjwatch.prompts.tomlfile import DEFAULT_KEYS, KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +69,7 @@ def test_a_file_on_the_page_becomes_what_the_page_shows(
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        for picture in wants(text.encode(), path.name).images:
+        for picture in referenced_names(text.encode(), path.name).images:
             (path.parent / picture).parent.mkdir(parents=True, exist_ok=True)
             (path.parent / picture).write_bytes(b"\x89PNG\r\n\x1a\n")
     found = preview(tmp_path / next(reversed(example.files)), tmp_path, 100)
@@ -89,6 +88,6 @@ def test_the_page_tells_every_key_and_shows_it_in_an_example() -> None:
 
 def test_the_page_tells_every_command_and_shows_it_in_an_example() -> None:
     commands = PAGE.partition("## Other commands")[2].partition("\n## ")[0]
-    for command in COMMANDS:
+    for command in file_commands():
         assert f"`{command}`" in PAGE
         assert command == "imagine" or f'command = "{command}"' in commands

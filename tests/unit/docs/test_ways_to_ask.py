@@ -50,7 +50,7 @@ def _row(name: str, shared: str) -> tuple[str, str, str]:
 def _read(cell: str) -> Prompt:
     lines = "\n".join(re.findall(r"`([^`]+)`", cell)) + "\n"
     around = References(images={"a.png": PNG, "b.png": PNG})
-    (prompt,) = read_prompt_file(lines.encode(), "wish.toml", around=around).prompts
+    (prompt,) = read_prompt_file(lines.encode(), "wish.toml", references=around).prompts
     return prompt
 
 

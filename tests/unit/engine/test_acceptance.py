@@ -1,4 +1,4 @@
-"""Accepting prompt files: what becomes jobs, what is removed, kept, held or let lie."""
+"""Accepting prompt files: which become jobs, are removed, kept, held or left in the inbox."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 class Desk:
-    """Accepts, and says in one word what became of each file. ``inbox``: what lies there, if it is kept."""
+    """Accepts files and returns the outcome of each as one word. ``inbox``: the files kept there, if any."""
 
     def __init__(self, journal: Journal, inbox: set[str] | None = None) -> None:
         self.inbox = inbox
@@ -75,7 +75,7 @@ def test_a_loop_that_copies_a_file_again_and_again_runs_it_twice_an_hour(journal
     assert became == ["run", "run", *["left"] * 4, "run", "run", *["left"] * 4, "run"]
 
 
-def test_a_held_file_is_told_of_and_left_until_the_hour_is_over(journal: Journal) -> None:
+def test_a_held_file_is_reported_and_left_until_the_hour_is_over(journal: Journal) -> None:
     desk = Desk(journal)
     assert [desk.take(mtime=NOW + n, now=NOW + n) for n in (0.0, 10.0)] == ["run", "run"]
     jobs, [effect] = desk.file(ev.FileSettled("cat.txt", b"a cat\n", NOW + 20, IDENTITY))
@@ -92,7 +92,7 @@ def test_a_delivery_is_the_same_however_its_accents_are_composed(journal: Journa
     assert desk.take(unicodedata.normalize(form, "café.txt"), mtime=NOW + 1.5) == "known"  # type: ignore[arg-type]
 
 
-def test_a_name_that_is_no_utf_8_is_known_again(journal: Journal) -> None:
+def test_a_name_that_is_not_utf_8_is_recognised(journal: Journal) -> None:
     desk = Desk(journal)
     assert [desk.take("caf\udce9.txt"), desk.take("caf\udce9.txt"), desk.take("caf\\udce9.txt")] == [
         "run",
@@ -123,10 +123,10 @@ def test_a_file_whose_picture_is_missing_is_one_rejected_job_that_names_it(journ
 # ---- with a manifest
 
 
-def test_a_manifest_beside_its_prompt_file_is_remembered_but_no_job(journal: Journal) -> None:
+def test_a_manifest_beside_its_prompt_file_is_remembered_and_becomes_no_job(journal: Journal) -> None:
     desk = Desk(journal)
     page = ("a/ERROR.md", (1, 3, 5, 7, 9))
-    file = ev.FileSettled("a/manifest.json", b"{}", NOW, IDENTITY, beside="a/dog.txt", others=(page,))
+    file = ev.FileSettled("a/manifest.json", b"{}", NOW, IDENTITY, belongs_to="a/dog.txt", companions=(page,))
     for _ in range(2):
         assert desk.file(file) == (
             [],
@@ -152,7 +152,7 @@ def test_a_new_start_knows_what_is_kept(journal: Journal) -> None:
     assert Desk(journal, set()).take(mtime=NOW + 1000) == "known"
 
 
-def test_a_moved_file_is_not_run_and_neither_when_it_comes_back(journal: Journal) -> None:
+def test_a_moved_file_is_not_run_and_not_when_it_comes_back_either(journal: Journal) -> None:
     inbox: set[str] = set()
     desk = Desk(journal, inbox)
     assert desk.take("a.txt") == "run"
@@ -178,14 +178,14 @@ def test_a_file_that_a_sync_tool_moves_in_two_steps_is_not_run(journal: Journal)
     assert desk.take("b.txt", mtime=NOW + 500, now=NOW + COPY_PATIENCE) == "known"
 
 
-def test_a_kept_inbox_that_is_to_be_emptied_by_now_runs_nothing_again(journal: Journal) -> None:
+def test_a_kept_inbox_that_is_now_to_be_emptied_runs_nothing_again(journal: Journal) -> None:
     assert Desk(journal, set()).take() == "run"
     removing = Desk(journal)
     assert removing.take(mtime=NOW + 1000, now=NOW + 1e6) == "known"
-    assert removing.take(mtime=NOW + 2000, now=NOW + 2e6) == "run"  # gone by then, and dropped anew
+    assert removing.take(mtime=NOW + 2000, now=NOW + 2e6) == "run"  # gone by then, and dropped again
 
 
-def test_an_inbox_that_keeps_from_now_on_knows_what_could_not_be_removed(journal: Journal) -> None:
+def test_an_inbox_that_now_keeps_files_knows_those_that_could_not_be_removed(journal: Journal) -> None:
     assert Desk(journal).take() == "run"
     keeping = Desk(journal, set())
     assert keeping.take() == "known"

@@ -1,4 +1,4 @@
-"""The journal fails at every one of its writes, in every way: nothing is sent before it is written down.
+"""The journal fails at each of its writes, in every way: nothing is sent before it is committed.
 
 Seen to catch: a POST handed out before its attempt is committed.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WORDS = (
+MESSAGES = (
     "database or disk is full",  # ENOSPC
     "disk I/O error",  # EIO
     "attempt to write a readonly database",  # EROFS, EACCES
@@ -34,10 +34,10 @@ WORDS = (
 
 @dataclass
 class Failing:
-    """A connection that lets the nth writing statement fail; once it is told, all goes well."""
+    """A connection on which the nth writing statement fails; all others succeed."""
 
     db: sqlite3.Connection
-    words: str
+    message: str
     left: int
     writes: int = 0
 
@@ -46,7 +46,7 @@ class Failing:
             self.writes += 1
             self.left -= 1
             if self.left == 0:
-                raise sqlite3.OperationalError(self.words)
+                raise sqlite3.OperationalError(self.message)
         return self.db.execute(statement, *values)
 
     @property
@@ -64,14 +64,14 @@ def path(tmp_path: Path) -> Iterator[Path]:
     yield path
 
 
-def whole_life(path: Path, words: str = "", nth: int = 0) -> tuple[House, int]:
+def whole_life(path: Path, message: str = "", nth: int = 0) -> tuple[House, int]:
     """One prompt from the inbox to the outbox; the nth write of the journal fails once."""
     with closing(Journal(path)) as journal:
-        failing = Failing(journal._db, words, nth)
+        failing = Failing(journal._db, message, nth)
         house = House(journal)
         house.effects = Checked(path)
         house.engine._perform = house.effects.append
-        house.engine._notices._perform = house.effects.append
+        house.engine.service._perform = house.effects.append
         journal._db = failing  # type: ignore[assignment]
         house.feed(READY, ev.HistoryRead((), "500"))
         house.drop("cat.txt", "a cat\n")
@@ -137,23 +137,23 @@ def kinds(house: House) -> list[str]:
 
 
 WRITES = 80
-"""More than one whole life makes; the first test counts them."""
+"""More than one whole life makes; the first test counts the writes."""
 
 
-def test_a_life_without_faults_makes_so_many_writes(path: Path) -> None:
+def test_a_life_without_faults_makes_this_many_writes(path: Path) -> None:
     house, writes = whole_life(path)
     assert kinds(house) == ["RemoveFile", "Submit", "FetchResult", "SendNotification"]
     assert 40 < writes < WRITES
 
 
-@pytest.mark.parametrize("words", WORDS)
+@pytest.mark.parametrize("message", MESSAGES)
 @pytest.mark.parametrize("nth", range(1, WRITES))
-def test_a_write_that_fails_is_made_later_and_no_effect_comes_before_it_or_twice(
-    path: Path, nth: int, words: str, caplog: pytest.LogCaptureFixture
+def test_a_write_that_fails_is_repeated_and_no_effect_comes_before_it_or_twice(
+    path: Path, nth: int, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house, writes = whole_life(path, words, nth)
+    house, writes = whole_life(path, message, nth)
     assert kinds(house) == ["RemoveFile", "Submit", "FetchResult", "SendNotification"]
-    assert (words in caplog.text) == (nth <= writes)
+    assert (message in caplog.text) == (nth <= writes)
     with closing(JournalReader(path)) as reader:
         (job,) = reader.listed(None, 2)
         assert (job.state, job.folder, len(job.nonces)) == (State.DONE, "cat-job00001", 1)

@@ -1,4 +1,4 @@
-"""The loop: pace, slots, twins, journal before effect, recovery; with a fake worker and a fake clock."""
+"""The loop: pace, slots, duplicates, journal before effect, recovery; with a fake worker and clock."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine.loop import Engine
+from mjwatch.engine.queue import EventQueue
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
@@ -58,9 +59,10 @@ class House:
         self.engine = Engine(
             self.journal,
             Channel(CHANNEL, self.journal.owner_of, quiet_time=60.0),
+            EventQueue(lambda: self.now),
             self.effects.append,
             pace=self.pace,
-            limits=Timeouts(),
+            timeouts=Timeouts(),
             max_jobs_per_file=100,
             min_fast_hours=self.min_fast_hours,
             clock=lambda: self.now,
@@ -129,9 +131,9 @@ def test_the_same_delivery_of_a_file_is_removed_and_not_run(house: House) -> Non
     house.drop("cat.txt", "a cat\n", mtime=900.0)
     (effect,) = house.drop("cat.txt", "a cat\n", mtime=901.5)
     assert isinstance(effect, ef.RemoveFile)
-    assert house.journal.open_count(State.QUEUED) == 1
+    assert house.journal.open_counts()[State.QUEUED] == 1
     house.drop("cat.txt", "a cat\n", mtime=950.0)
-    assert house.journal.open_count(State.QUEUED) == 2
+    assert house.journal.open_counts()[State.QUEUED] == 2
 
 
 def test_one_post_is_in_flight_at_a_time_and_only_so_many_jobs(house: House) -> None:
@@ -180,7 +182,7 @@ def test_the_pace_is_kept(tmp_path: Path) -> None:
         assert len(house.submits()) == 3
 
 
-def test_a_twin_waits_until_the_first_ones_uuid_is_known(house: House) -> None:
+def test_a_duplicate_waits_until_the_uuid_of_the_first_job_is_known(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.drop("b.txt", "a red cat --ar 3:2\n")
@@ -194,7 +196,7 @@ def test_a_twin_waits_until_the_first_ones_uuid_is_known(house: House) -> None:
     assert house.submits()[-1].job.prompt.text == "a red cat --ar 3:2"
 
 
-def test_twins_run_side_by_side_once_replies_are_seen_to_tell_them_apart(house: House) -> None:
+def test_duplicates_run_side_by_side_once_replies_tell_them_apart(house: House) -> None:
     house.online()
     for name in ("a", "b", "c"):
         house.drop(f"{name}.txt", "a red cat\n")
@@ -206,7 +208,7 @@ def test_twins_run_side_by_side_once_replies_are_seen_to_tell_them_apart(house: 
     assert len(house.submits()) == 3
 
 
-def test_a_job_in_doubt_keeps_its_twins_back(house: House) -> None:
+def test_duplicates_of_a_job_in_doubt_wait(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.drop("b.txt", "a red cat\n")
@@ -217,14 +219,14 @@ def test_a_job_in_doubt_keeps_its_twins_back(house: House) -> None:
     assert len(house.submits()) == 2
 
 
-def test_what_an_administrator_looks_for_is_a_warning(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_an_administrator_must_know_is_a_warning(house: House, caplog: pytest.LogCaptureFixture) -> None:
     house.online()
     banned = Refusal(RefusalClass.MODERATION, "Banned prompt", "cat")
     with caplog.at_level(logging.INFO, "mjwatch"):
-        words: tuple[ev.JobEvent, ...] = (ev.OutcomeUnknown("timeout"), ev.Refused(banned))
-        for number, word in enumerate(words, 1):
+        outcomes: tuple[ev.JobEvent, ...] = (ev.OutcomeUnknown("timeout"), ev.Refused(banned))
+        for number, outcome in enumerate(outcomes, 1):
             house.drop(f"{number}.txt", f"cat {number}\n")
-            house.feed(ev.ForJob(f"job{number:05}", word))
+            house.feed(ev.ForJob(f"job{number:05}", outcome))
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [line[:17] for line in warnings] == ["job00001 in doubt", "job00002 failed: "]
 
@@ -267,7 +269,7 @@ def test_a_result_of_a_job_that_failed_is_delivered_late(house: House) -> None:
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
-def test_after_a_restart_everything_open_is_taken_up_where_it_was(tmp_path: Path) -> None:
+def test_after_a_restart_every_open_job_continues_where_it_was(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "j")) as journal:
         house = House(journal)
         house.online()
@@ -332,7 +334,7 @@ def test_an_outcome_of_an_attempt_that_is_over_changes_nothing(house: House) -> 
     assert house.job().state is State.SUBMITTED
 
 
-def test_a_long_history_is_read_on_from_where_it_ended(house: House) -> None:
+def test_a_long_history_is_read_in_parts_each_from_where_the_last_ended(house: House) -> None:
     house.online()
     house.feed(ev.GatewayDown("lost", 1.0), READY)
     house.feed(ev.HistoryRead((), "5000", complete=False))
@@ -359,7 +361,7 @@ def test_while_the_journal_fails_the_loop_sleeps(house: House, monkeypatch: pyte
     assert 0.0 < house.engine._wait() <= 5.0
 
 
-def test_a_held_result_survives_a_lost_commit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unmatched_result_survives_a_failed_commit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
@@ -374,13 +376,13 @@ def test_a_held_result_survives_a_lost_commit(house: House, monkeypatch: pytest.
         update_(job, **named)
 
     monkeypatch.setattr(house.journal, "update", unwilling)
-    monkeypatch.setattr("mjwatch.engine.journal_retry.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.engine.service_state.JOURNAL_RETRY_DELAY", 0.0)
     house.feed(update(progress("600", uuid=UUID_B), seq=8))
     assert failures == []
     assert house.job().state is State.COLLECTING
 
 
-def test_a_start_missed_in_a_gap_does_not_make_our_job_a_stranger(house: House) -> None:
+def test_a_start_missed_in_a_gap_does_not_make_our_job_a_foreign_one(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
@@ -390,7 +392,7 @@ def test_a_start_missed_in_a_gap_does_not_make_our_job_a_stranger(house: House) 
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
-def test_a_nameless_start_is_not_taken_for_a_job_that_midjourney_does_not_hold(house: House) -> None:
+def test_a_start_without_a_name_is_not_taken_for_a_job_that_midjourney_did_not_queue(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
@@ -461,7 +463,9 @@ def test_a_job_done_by_hand_does_not_block_the_same_prompt(house: House) -> None
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
-def test_a_vanished_job_whose_result_may_lie_here_is_in_doubt_and_not_failed(house: House) -> None:
+def test_a_job_whose_start_was_deleted_is_in_doubt_while_an_unmatched_result_may_be_its_own(
+    house: House,
+) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
@@ -473,7 +477,7 @@ def test_a_vanished_job_whose_result_may_lie_here_is_in_doubt_and_not_failed(hou
     assert house.job().state is State.IN_DOUBT
 
 
-def test_a_drain_does_not_wait_for_the_twin_of_a_hopeless_doubt(house: House) -> None:
+def test_a_drain_does_not_wait_for_the_duplicate_of_a_doubt_that_waits_for_a_person(house: House) -> None:
     house.online()
     house.feed(ev.InboxScanned(0))
     house.drop("a.txt", "a red cat\n")
@@ -500,7 +504,7 @@ def test_a_put_back_job_whose_post_had_run_after_all_is_found_after_a_restart(tm
         assert house.job().state is State.SUBMITTED
 
 
-def test_a_start_of_an_earlier_attempt_is_not_booked_on_the_present_one(house: House) -> None:
+def test_a_start_of_an_earlier_attempt_does_not_count_for_the_present_one(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     slow_down = Refusal(RefusalClass.RETRY, "Slow Down!", "", retry_after=0.0)
@@ -512,13 +516,13 @@ def test_a_start_of_an_earlier_attempt_is_not_booked_on_the_present_one(house: H
     assert house.job().message_id == "601"
 
 
-def test_an_event_that_nobody_foresaw_does_not_end_the_loop(
+def test_an_unexpected_error_in_one_event_does_not_end_the_loop(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*arguments: Any) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(house.engine._channel, "dispatch", broken)
+    monkeypatch.setattr(house.engine._channel.tracker, "dispatch", broken)
     house.feed(create(result("700")))
     assert "could not be handled" in caplog.text
     house.drop("a.txt", "a red cat\n")
@@ -536,7 +540,7 @@ def test_the_silence_of_a_lost_session_proves_nothing(house: House) -> None:
     assert len(house.submits()) == 1
 
 
-def test_a_session_that_was_cut_must_be_quiet_after_its_replay(house: House) -> None:
+def test_the_silence_of_an_interrupted_session_counts_from_its_replay_on(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
@@ -605,7 +609,7 @@ def test_a_history_that_cannot_be_read_is_asked_for_again_and_nothing_is_sent_me
     assert house.feed() == [ef.ReadHistory(None)]
 
 
-def test_a_lost_commit_sends_nothing_and_the_event_is_tried_again(
+def test_a_failed_commit_sends_nothing_and_the_event_is_tried_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.online()
@@ -618,7 +622,7 @@ def test_a_lost_commit_sends_nothing_and_the_event_is_tried_again(
         update_(*arguments, **named)
 
     monkeypatch.setattr(house.journal, "update", unwilling)
-    monkeypatch.setattr("mjwatch.engine.journal_retry.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.engine.service_state.JOURNAL_RETRY_DELAY", 0.0)
     house.drop("a.txt", "a red cat\n")
     assert house.submits() == []
     house.feed()
@@ -637,10 +641,10 @@ def test_a_rejected_file_is_one_answered_job(house: House) -> None:
     assert house.journal.live_jobs() == []
 
 
-def test_a_prompt_given_from_python_is_taken_once(house: House) -> None:
+def test_a_prompt_submitted_from_python_is_accepted_once(house: House) -> None:
     given = ev.PromptSubmitted("given001", Prompt("a red cat"), "a-red-cat.txt")
     house.feed(given, given)
-    assert house.journal.open_count(State.QUEUED) == 1
+    assert house.journal.open_counts()[State.QUEUED] == 1
     assert house.job("given001").prompt.text == "a red cat"
 
 
@@ -674,7 +678,7 @@ def test_all_is_not_settled_while_a_doubt_may_still_be_found_out(house: House) -
     assert house.engine.settled()
 
 
-def test_the_place_in_the_stream_is_remembered_with_each_step(house: House) -> None:
+def test_the_position_in_the_stream_is_stored_with_each_step(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     house.feed(create(started("600", nonce="nonce-1"), seq=17))
@@ -703,7 +707,7 @@ def test_a_job_started_by_hand_is_still_known_after_a_restart(tmp_path: Path) ->
         assert house.job().state is State.RUNNING
 
 
-def test_strangers_are_written_only_when_they_have_changed(
+def test_foreign_jobs_are_stored_only_when_they_have_changed(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.online()
@@ -713,7 +717,7 @@ def test_strangers_are_written_only_when_they_have_changed(
     monkeypatch.undo()
     assert house.journal.recall("strangers") == []
     house.engine.finish()
-    assert [stranger["message_id"] for stranger in house.journal.recall("strangers")] == ["600"]
+    assert [job["message_id"] for job in house.journal.recall("strangers")] == ["600"]
     house.journal.remember({"strangers": "as it was"})
     house.engine.finish()
     assert house.journal.recall("strangers") == "as it was"
@@ -724,13 +728,15 @@ def test_strangers_are_written_only_when_they_have_changed(
 
 def news(house: House) -> list[tuple[ef.Notification, str]]:
     found = [effect for effect in house.effects if isinstance(effect, ef.SendNotification)]
-    return [(one.news, one.job.id if one.job else one.reason) for one in found]
+    return [(sent.news, sent.job.id if sent.job else sent.reason) for sent in found]
 
 
 CAPTCHA = Refusal(RefusalClass.ACCOUNT, None, "Discord wants a captcha solved", needs_human=True)
 
 
-def test_pictures_are_told_once_their_folder_is_there_and_the_journal_knows_it(house: House) -> None:
+def test_a_person_is_notified_of_pictures_once_their_folder_exists_and_the_journal_knows_it(
+    house: House,
+) -> None:
     house.online()
     house.drop("cat.txt", "a cat\n")
     house.accept_all()
@@ -740,12 +746,12 @@ def test_pictures_are_told_once_their_folder_is_there_and_the_journal_knows_it(h
     for _ in range(2):
         house.feed(ev.ForJob("job00001", ev.Published("cat-job00001")))
     assert news(house) == [(ef.Notification.DONE, "job00001")]
-    told = next(effect for effect in house.effects if isinstance(effect, ef.SendNotification))
-    assert told.job is not None
-    assert (told.at, told.job.folder, told.reason) == (house.now, "cat-job00001", "")
+    sent = next(effect for effect in house.effects if isinstance(effect, ef.SendNotification))
+    assert sent.job is not None
+    assert (sent.at, sent.job.folder, sent.reason) == (house.now, "cat-job00001", "")
 
 
-def test_a_failure_is_told_with_its_reason_once_its_page_is_there(house: House) -> None:
+def test_a_person_is_notified_of_a_failure_with_its_reason_once_its_page_exists(house: House) -> None:
     house.drop("cat.toml", "prompt = 7\n")
     assert house.job().state is State.REJECTED
     assert news(house) == []
@@ -756,7 +762,7 @@ def test_a_failure_is_told_with_its_reason_once_its_page_is_there(house: House) 
     )
 
 
-def test_what_a_person_has_cancelled_is_no_news_to_them(house: House) -> None:
+def test_a_person_is_not_notified_of_what_they_have_cancelled(house: House) -> None:
     house.drop("cat.txt", "a cat\n")
     house.feed(ev.ForJob("job00001", ev.CancelRequested()))
     house.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
@@ -764,7 +770,7 @@ def test_what_a_person_has_cancelled_is_no_news_to_them(house: House) -> None:
     assert news(house) == []
 
 
-def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(house: House) -> None:
+def test_a_pause_is_notified_once_also_over_restarts_and_again_after_a_resume(house: House) -> None:
     house.feed(ev.HistoryReadFailed("refused", CAPTCHA))
     house.feed(ev.HistoryReadFailed("refused", CAPTCHA))
     assert news(house) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
@@ -773,19 +779,19 @@ def test_a_pause_is_told_once_also_over_restarts_and_again_after_it_was_ended(ho
     again.feed(ev.InboxScanned(0))
     assert again.engine.paused == "Discord wants a captcha solved"
     assert news(again) == []
-    again.engine.pausing.end()
+    again.engine.service.resume()
     again.feed(ev.InboxScanned(0))
     again.feed(ev.HistoryReadFailed("refused", CAPTCHA))
     assert news(again) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
 
 
-def test_a_pause_that_ends_the_loop_is_told_before_it_ends(house: House) -> None:
+def test_a_pause_that_ends_the_loop_is_notified_before_it_ends(house: House) -> None:
     house.engine.put(ev.HistoryReadFailed("refused", CAPTCHA))
     house.engine.run(lambda: house.engine.paused is not None)
     assert len(news(house)) == 1
 
 
-def test_nothing_is_told_that_the_journal_does_not_know(
+def test_nothing_is_notified_that_the_journal_does_not_know(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.online()
@@ -808,7 +814,7 @@ def fails_for(house: House, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setattr(house.journal, "remember", full)
 
 
-def test_a_doubt_that_waits_for_a_person_is_told_and_one_that_settles_itself_is_not(house: House) -> None:
+def test_a_doubt_that_waits_for_a_person_is_notified_and_one_that_settles_itself_is_not(house: House) -> None:
     house.online()
     house.drop("cat.txt", "a cat\n")
     house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
@@ -825,7 +831,7 @@ def replaced_session() -> ev.GatewayReady:
 # ---- a journal that can't be written
 
 
-def test_a_full_disk_is_told_now_and_then_and_not_at_every_try(
+def test_a_full_disk_is_logged_from_time_to_time_and_not_at_every_try(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     house.online()
@@ -852,9 +858,9 @@ def test_a_full_disk_is_told_now_and_then_and_not_at_every_try(
     assert caplog.text.count("the journal can be written again") == 1
 
 
-def test_a_drain_does_not_end_while_a_file_may_come_back_to_stay_for_a_while(house: House) -> None:
+def test_a_drain_does_not_end_while_a_file_that_was_handed_over_may_be_deferred(house: House) -> None:
     house.online()
-    house.feed(ev.InboxScanned(0, out=1))
+    house.feed(ev.InboxScanned(0, in_flight=1))
     assert not house.engine.settled()
     house.feed(ev.InboxScanned(0))
     assert house.engine.settled()

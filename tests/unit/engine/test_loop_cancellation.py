@@ -1,4 +1,4 @@
-"""Cancelling in the loop: at a pace, one press at a time, never in a pause; no other job suffers by it."""
+"""Cancelling in the loop: at a pace, one press at a time, never in a pause; no other job suffers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ CAPTCHA = Refusal(RefusalClass.ACCOUNT, None, "Discord wants a captcha", needs_h
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
-        one = House(journal)
-        one.online()
-        yield one
+        house = House(journal)
+        house.online()
+        yield house
 
 
 def running(house: House, number: int = 1) -> str:
@@ -51,11 +51,11 @@ def cancel(house: House, *job_ids: str) -> None:
 
 
 def said(house: House, job_id: str) -> str:
-    (outcome,) = house.engine._steering.perform(Request(1, "cancel", {"jobs": {job_id: 1}}))
+    (outcome,) = house.engine._requests.perform(Request(1, "cancel", {"jobs": {job_id: 1}}))
     return outcome.message
 
 
-def test_one_press_is_on_its_way_at_a_time_and_nothing_else(house: House) -> None:
+def test_one_press_is_in_flight_at_a_time_and_nothing_else(house: House) -> None:
     jobs = [running(house, number) for number in (1, 2)]
     house.drop("3.txt", "cat 3\n")
     cancel(house, *jobs)
@@ -85,16 +85,16 @@ def test_presses_keep_the_pace_and_the_next_prompt_waits_after_them(tmp_path: Pa
 
 def test_nothing_is_pressed_in_a_pause_and_afterwards_it_is(house: House) -> None:
     job_id = running(house)
-    house.engine.pausing.ask(None)
+    house.engine.service.pause_by_request(None)
     assert "paused by hand" in said(house, job_id)
     house.feed()
     assert presses(house) == []
-    house.engine.pausing.end()
+    house.engine.service.resume()
     house.feed()
     assert len(presses(house)) == 1
 
 
-def test_a_pause_that_comes_while_a_post_is_on_its_way_holds_the_press_back(house: House) -> None:
+def test_a_pause_that_comes_while_a_post_is_in_flight_delays_the_press(house: House) -> None:
     job_id = running(house)
     house.drop("2.txt", "cat 2\n")
     cancel(house, job_id)
@@ -102,7 +102,7 @@ def test_a_pause_that_comes_while_a_post_is_on_its_way_holds_the_press_back(hous
     assert presses(house) == []
 
 
-def test_without_a_gateway_the_press_waits_and_the_words_say_so(house: House) -> None:
+def test_without_a_gateway_the_press_waits_and_the_message_says_so(house: House) -> None:
     job_id = running(house)
     house.feed(ev.GatewayDown("lost", 1.0))
     assert "as soon as Discord can be reached" in said(house, job_id)
@@ -118,7 +118,7 @@ def test_without_a_gateway_the_press_waits_and_the_words_say_so(house: House) ->
         ("INTERACTION_MODAL_CREATE", False),
     ],
 )
-def test_what_answers_the_press_in_another_way_is_told(house: House, name: str, paused: bool) -> None:
+def test_another_answer_to_the_press_is_reported(house: House, name: str, paused: bool) -> None:
     job_id = running(house)
     cancel(house, job_id)
     (press,) = presses(house)
@@ -127,22 +127,22 @@ def test_what_answers_the_press_in_another_way_is_told(house: House, name: str, 
     assert "could not be pressed" in house.job().history[-1].event
     assert (house.engine.paused is not None) is paused
     assert house.job().state is State.RUNNING
-    house.engine.pausing.end()
+    house.engine.service.resume()
     house.feed()
     assert len(presses(house)) == 1 + paused
 
 
-def test_a_stop_that_names_the_press_is_the_jobs_own(house: House) -> None:
+def test_a_stop_with_the_nonce_of_the_press_belongs_to_the_job(house: House) -> None:
     cancel(house, running(house))
     (press,) = presses(house)
     message = started("601")
-    words = message["content"].replace("a red cat", "cat 1").replace("Waiting to start", "Stopped")
-    house.feed(update({**message, "content": words, "nonce": press.nonce, "components": []}))
+    text = message["content"].replace("a red cat", "cat 1").replace("Waiting to start", "Stopped")
+    house.feed(update({**message, "content": text, "nonce": press.nonce, "components": []}))
     assert house.job().state is State.CANCELLED
 
 
 @pytest.mark.parametrize("how", ["not sent", "queue full", "stopped"])
-def test_a_cancelled_job_that_can_not_run_keeps_nothing_from_its_twin(house: House, how: str) -> None:
+def test_a_cancelled_job_that_can_not_run_takes_no_result_from_its_duplicate(house: House, how: str) -> None:
     house.drop("1.txt", "a red cat\n")
     if how == "stopped":
         house.accept_all()
@@ -173,9 +173,9 @@ def test_nothing_else_goes_out_before_a_press_is_answered(house: House) -> None:
     assert len(house.submits()) == 1
 
 
-def test_where_only_some_may_be_sent_anothers_wish_holds_up_none_of_theirs(house: House) -> None:
+def test_where_only_some_jobs_may_be_sent_the_cancelling_of_others_does_not_delay_them(house: House) -> None:
     other, own = running(house, 1), running(house, 2)
-    house.engine.sending.only = frozenset({own})
+    house.engine.scheduler.only = frozenset({own})
     cancel(house, other, own)
     assert [press.job.id for press in presses(house)] == [own]
     house.feed(ev.ForJob(own, ev.CancelPressed("no route", again=10.0)))
@@ -183,15 +183,15 @@ def test_where_only_some_may_be_sent_anothers_wish_holds_up_none_of_theirs(house
 
 
 @pytest.mark.parametrize("how", ["paused", "offline", "others only"])
-def test_a_press_that_can_not_be_made_now_keeps_nobody_busy(house: House, how: str) -> None:
+def test_a_press_that_can_not_be_made_now_does_not_keep_the_loop_busy(house: House, how: str) -> None:
     job_id = running(house)
     match how:
         case "paused":
-            house.engine.pausing.ask(None)
+            house.engine.service.pause_by_request(None)
         case "offline":
             house.feed(ev.GatewayDown("lost", 1e9))
         case _:
-            house.engine.sending.only = frozenset({"another"})
+            house.engine.scheduler.only = frozenset({"another"})
     cancel(house, job_id)
     house.now += 1
     house.feed()
@@ -214,7 +214,7 @@ def test_a_clock_that_is_set_back_delays_no_press_and_no_prompt(tmp_path: Path) 
         assert (len(presses(house)), len(house.submits())) == (1, 2)
 
 
-def test_what_answers_a_press_later_is_not_taken_for_the_jobs_own(house: House) -> None:
+def test_a_late_answer_to_a_press_is_not_taken_for_a_message_of_the_job(house: House) -> None:
     job_id = running(house)
     cancel(house, job_id)
     (press,) = presses(house)

@@ -1,4 +1,4 @@
-"""Jobs that were given up may have run all the same: their late pictures never become an equal prompt's."""
+"""Jobs that were given up may have run all the same: an equal prompt never gets their late pictures."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ ANSWERED = ev.ForJob("job00001", ev.Published("_failed/a-job00001", failed=True)
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
-        one = House(journal)
-        one.online()
-        yield one
+        house = House(journal)
+        house.online()
+        yield house
 
 
 def cancelled_in_doubt(house: House) -> None:
@@ -37,7 +37,7 @@ def cancelled_in_doubt(house: House) -> None:
     house.feed(ev.ForJob("job00001", ev.CancelRequested()))
 
 
-def late_final_beside_a_twin(house: House, nonce: str) -> Job:
+def late_final_beside_a_duplicate(house: House, nonce: str) -> Job:
     """An equal prompt is at work when the late final of the first one comes, without any id."""
     house.drop("b.txt", "a red cat\n", mtime=5000.0)
     job = house.submits()[-1].job
@@ -51,20 +51,20 @@ def test_a_cancelled_jobs_late_result_is_not_an_equal_prompts(house: House, publ
     cancelled_in_doubt(house)
     if published:
         house.feed(ANSWERED)
-    assert late_final_beside_a_twin(house, "nonce-2").state is State.RUNNING
+    assert late_final_beside_a_duplicate(house, "nonce-2").state is State.RUNNING
 
 
-def test_nor_after_a_kill_once_it_is_cancelled(house: House) -> None:
+def test_a_cancelled_jobs_late_result_after_a_kill_is_not_an_equal_prompts(house: House) -> None:
     cancelled_in_doubt(house)
     house.feed(ANSWERED)
     again = House(house.journal, first_nonce=100, now=house.now)
     again.engine._acceptance._new_id = lambda: "otherjob"
     again.engine.load()
     again.feed(replace(READY, session_id="session-2"), ev.HistoryRead((), "500"))
-    assert late_final_beside_a_twin(again, "nonce-100").state is State.RUNNING
+    assert late_final_beside_a_duplicate(again, "nonce-100").state is State.RUNNING
 
 
-def test_nor_that_of_a_job_whose_start_was_deleted(house: House) -> None:
+def test_the_late_result_of_a_job_whose_start_was_deleted_is_not_an_equal_prompts(house: House) -> None:
     house.drop("a.txt", "a red cat\n")
     house.accept_all()
     house.feed(create(started("590", nonce="nonce-1")), delete("590"))
@@ -73,17 +73,17 @@ def test_nor_that_of_a_job_whose_start_was_deleted(house: House) -> None:
     house.feed(ev.HistoryRead((), None))
     assert house.job().state is State.FAILED
     house.feed(ANSWERED)
-    assert late_final_beside_a_twin(house, "nonce-2").state is State.RUNNING
+    assert late_final_beside_a_duplicate(house, "nonce-2").state is State.RUNNING
 
 
-def test_a_job_that_was_never_executed_stands_in_nobodys_way(house: House) -> None:
+def test_a_job_that_was_never_executed_takes_no_result_from_others(house: House) -> None:
     house.drop("a.txt", "a red cat\n")
     house.feed(ev.ForJob("job00001", ev.NotSent("no route")), ev.ForJob("job00001", ev.CancelRequested()))
     house.feed(ANSWERED)
-    assert late_final_beside_a_twin(house, "nonce-2").state is State.COLLECTING
+    assert late_final_beside_a_duplicate(house, "nonce-2").state is State.COLLECTING
 
 
-def test_a_follow_up_that_was_put_back_and_cancelled_stands_in_no_siblings_way(house: House) -> None:
+def test_a_follow_up_that_was_put_back_and_cancelled_takes_no_result_from_its_siblings(house: House) -> None:
     give(house, "parentaa", Prompt("a red cat"))
     finished(house, "parentaa")
     give(house, "childone", Prompt("", action="U1", parent="parentaa"), None)

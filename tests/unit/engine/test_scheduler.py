@@ -17,7 +17,7 @@ from mjwatch.discord.http_errors import read_answer
 from mjwatch.engine.scheduler import UPLOADS_KEPT
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import SAVED_AT_ONCE
-from mjwatch.jobs.transitions import POSTS_AT_MOST
+from mjwatch.jobs.transitions import TRIES_OF_UPLOAD_MESSAGE
 from mjwatch.journal.writer import Journal
 from mjwatch.model import (
     Button,
@@ -32,7 +32,7 @@ from mjwatch.model import (
     UploadedImage,
 )
 from tests.helpers.job_factory import made_job
-from tests.helpers.message_shapes import STRANGER, create, result
+from tests.helpers.message_shapes import OTHER_USER, create, result
 from tests.unit.engine.test_loop import READY, House
 from tests.unit.journal.test_reader import memory_journal
 
@@ -78,7 +78,7 @@ def test_nothing_is_sent_while_too_much_is_being_saved(house: House) -> None:
         house.drop(f"{number}.txt", f"picture {number}\n")
     house.online()
     for _ in range(SAVED_AT_ONCE):
-        (job_id,) = [one for one in sent(house) if house.job(one).state is State.SUBMITTING]
+        (job_id,) = [job_id for job_id in sent(house) if house.job(job_id).state is State.SUBMITTING]
         rendered(house, job_id)
     *saved, under_way = sent(house)
     rendered(house, under_way)
@@ -88,12 +88,12 @@ def test_nothing_is_sent_while_too_much_is_being_saved(house: House) -> None:
     assert len(sent(house)) == SAVED_AT_ONCE + 2
 
 
-def test_what_can_not_be_saved_holds_up_nothing(house: House) -> None:
+def test_a_job_that_can_not_be_saved_delays_no_other(house: House) -> None:
     for number in range(SAVED_AT_ONCE + 5):
         house.drop(f"{number}.txt", f"picture {number}\n")
     house.online()
     for _ in range(SAVED_AT_ONCE + 4):
-        (job_id,) = [one for one in sent(house) if house.job(one).state is State.SUBMITTING]
+        (job_id,) = [job_id for job_id in sent(house) if house.job(job_id).state is State.SUBMITTING]
         rendered(house, job_id)
         house.feed(ev.ForJob(job_id, ev.SaveFailed("the folder is read-only")))
     assert len(sent(house)) == SAVED_AT_ONCE + 5
@@ -114,7 +114,7 @@ def test_each_top_level_folder_has_its_turn(house: House) -> None:
     house.drop("two.txt", "a picture of nobody's\n")
     house.online()
     for _ in range(5):
-        (job_id,) = [one for one in sent(house) if house.job(one).state is State.SUBMITTING]
+        (job_id,) = [job_id for job_id in sent(house) if house.job(job_id).state is State.SUBMITTING]
         finished(house, job_id)
     paths = [source.path for job_id in sent(house) if (source := house.job(job_id).source)]
     assert paths[:3] == ["ada/deep/0.txt", "grace/one.txt", "two.txt"]
@@ -138,7 +138,33 @@ def test_a_job_with_a_time_is_not_sent_before_it(house: House) -> None:
     assert sent(house) == ["lateaaaa"]
 
 
-def test_a_drain_does_not_wait_for_what_a_prompt_file_puts_off(house: House) -> None:
+def test_the_loop_wakes_for_jobs_with_a_time_and_asks_for_them_only_if_there_are_any(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.online()
+    assert house.engine._wait() == 60.0
+    asked: list[float] = []
+    next_queued_due = house.journal.next_queued_due
+
+    def counted(now: float) -> float | None:
+        asked.append(now)
+        return next_queued_due(now)
+
+    monkeypatch.setattr(house.journal, "next_queued_due", counted)
+    assert house.engine._wait() == 60.0
+    assert asked == []
+    give(house, "lateaaaa", Prompt("a cat", not_before=house.now + 30.0))
+    assert house.engine._wait() == 30.0
+    house.now -= 10.0  # the clock is set back
+    assert house.engine._wait() == 40.0
+    house.now += 40.0
+    house.feed()
+    (submit,) = house.submits()
+    house.feed(ev.ForJob(submit.job.id, ev.NotSent("no route")))
+    assert 0.0 < house.engine._wait() < 30.0
+
+
+def test_a_drain_does_not_wait_for_a_prompt_with_a_later_time(house: House) -> None:
     house.online()
     house.feed(ev.InboxScanned(0))
     assert house.engine.settled()
@@ -152,11 +178,11 @@ def test_a_drain_does_not_wait_for_what_a_prompt_file_puts_off(house: House) -> 
     paths=st.lists(st.tuples(st.sampled_from(["", "a/", "b/", "c/"]), st.integers(0, 2)), max_size=12),
 )
 def test_nobody_waits_while_another_folder_has_two_turns(paths: list[tuple[str, int]]) -> None:
-    """Among equals of one priority, between two turns of one folder each waiting folder has had one."""
+    """At equal priority each waiting folder has a turn between two turns of any other folder."""
     with closing(memory_journal()) as journal:
         made = [
-            made_job(f"job{n}", f"{lane}{n}.txt", priority=priority)
-            for n, (lane, priority) in enumerate(paths)
+            made_job(f"job{n}", f"{group}{n}.txt", priority=priority)
+            for n, (group, priority) in enumerate(paths)
         ]
         journal.accept(None, [(job, job.id) for job in made], 1.0)
         order: list[Job] = []
@@ -171,14 +197,14 @@ def test_nobody_waits_while_another_folder_has_two_turns(paths: list[tuple[str, 
     priorities = [job.prompt.priority for job in order]
     assert priorities == sorted(priorities, reverse=True)
     for priority in set(priorities):
-        lanes = [
+        groups = [
             (job.source.path if job.source else "")[:2] for job in order if job.prompt.priority == priority
         ]
-        lanes = [lane if lane.endswith("/") else "" for lane in lanes]
-        for first, second in itertools.combinations(range(len(lanes)), 2):
-            if lanes[first] == lanes[second] and lanes[first] not in lanes[first + 1 : second]:
-                still_waiting = set(lanes[second:]) - {lanes[first]}
-                assert still_waiting <= set(lanes[first + 1 : second])
+        groups = [group if group.endswith("/") else "" for group in groups]
+        for first, second in itertools.combinations(range(len(groups)), 2):
+            if groups[first] == groups[second] and groups[first] not in groups[first + 1 : second]:
+                still_waiting = set(groups[second:]) - {groups[first]}
+                assert still_waiting <= set(groups[first + 1 : second])
 
 
 # ---- local images
@@ -197,7 +223,7 @@ def test_local_images_are_uploaded_before_the_prompt_is_sent_and_nothing_else_go
     assert (effect.job.id, effect.job.uploads) == ("withpict", (image,))
 
 
-def test_an_upload_that_fails_is_tried_again_later_and_holds_up_nobody(house: House) -> None:
+def test_an_upload_that_fails_is_tried_again_later_and_delays_no_other_job(house: House) -> None:
     house.online()
     give(house, "withpict", Prompt("a cat", images=("ref.png",)))
     give(house, "otheraaa", Prompt("a dog"))
@@ -210,7 +236,7 @@ def test_an_upload_that_fails_is_tried_again_later_and_holds_up_nobody(house: Ho
     assert isinstance(effect, ef.UploadImages)
 
 
-def test_an_image_that_discord_does_not_take_fails_the_job_and_nothing_was_sent(house: House) -> None:
+def test_an_image_that_discord_refuses_fails_the_job_and_nothing_was_sent(house: House) -> None:
     house.online()
     give(house, "withpict", Prompt("a cat", images=("ref.png",)))
     house.feed(ev.ForJob("withpict", ev.UploadFailed("too large", refusal=TOO_LARGE)))
@@ -218,7 +244,7 @@ def test_an_image_that_discord_does_not_take_fails_the_job_and_nothing_was_sent(
     assert house.submits() == []
 
 
-def test_an_upload_of_long_ago_is_made_anew(house: House) -> None:
+def test_an_old_upload_is_repeated(house: House) -> None:
     house.online()
     give(house, "withpict", Prompt("a cat", images=("ref.png",)))
     image = UploadedImage("ref.png", "slot/ref.png", None, house.now)
@@ -229,7 +255,7 @@ def test_an_upload_of_long_ago_is_made_anew(house: House) -> None:
     assert isinstance(effect, ef.UploadImages)
 
 
-def test_what_was_uploaded_is_not_uploaded_again_because_the_journal_could_not_take_it(
+def test_images_are_not_uploaded_again_because_the_journal_could_not_commit_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.online()
@@ -242,13 +268,13 @@ def test_what_was_uploaded_is_not_uploaded_again_because_the_journal_could_not_t
         update_(job, **named)
 
     monkeypatch.setattr(house.journal, "update", full)
-    monkeypatch.setattr("mjwatch.engine.journal_retry.JOURNAL_PAUSE", 0.0)
+    monkeypatch.setattr("mjwatch.engine.service_state.JOURNAL_RETRY_DELAY", 0.0)
     image = UploadedImage("ref.png", "slot/ref.png", "https://cdn.example/ref.png", house.now)
     effects = house.feed(ev.ForJob("withpict", ev.Uploaded((image,))))
     assert [type(effect) for effect in effects] == [ef.Submit]
 
 
-def test_pictures_are_not_posted_again_and_again_where_the_answer_is_not_understood(house: House) -> None:
+def test_images_are_not_posted_again_and_again_if_the_answer_is_not_understood(house: House) -> None:
     house.online()
     give(house, "withpict", Prompt("a cat", images=("ref.png",)))
     for _ in range(20):
@@ -256,7 +282,7 @@ def test_pictures_are_not_posted_again_and_again_where_the_answer_is_not_underst
         house.now += 301
         house.feed()
     uploads = [effect for effect in house.effects if isinstance(effect, ef.UploadImages)]
-    assert len(uploads) == POSTS_AT_MOST + 1
+    assert len(uploads) == TRIES_OF_UPLOAD_MESSAGE + 1
     assert house.job("withpict").state is State.FAILED
 
 
@@ -308,7 +334,7 @@ def test_a_job_that_was_cancelled_has_no_follow_ups_even_if_its_pictures_come(ho
     assert house.journal.children_of("parentaa") == []
 
 
-def test_a_follow_up_given_twice_under_one_id_is_taken_once(house: House) -> None:
+def test_a_follow_up_submitted_twice_under_one_id_is_accepted_once(house: House) -> None:
     house.online()
     give(house, "parentaa", Prompt("a red cat"))
     finished(house, "parentaa")
@@ -318,7 +344,7 @@ def test_a_follow_up_given_twice_under_one_id_is_taken_once(house: House) -> Non
     assert (child.id, child.prompt.text, child.button_press is None) == ("childaaa", "a red cat", False)
 
 
-def test_a_follow_up_of_an_unknown_job_is_rejected_in_words(house: House) -> None:
+def test_a_follow_up_of_an_unknown_job_is_rejected_with_a_reason(house: House) -> None:
     give(house, "childaaa", Prompt("", action="U3", parent="nobody22"))
     job = house.job("childaaa")
     assert job.state is State.REJECTED
@@ -340,7 +366,7 @@ def zooming(house: House) -> Job:
     return house.job("zoomaaaa")
 
 
-def test_a_form_is_filled_in_as_an_attempt_of_its_own_with_a_new_nonce(house: House) -> None:
+def test_a_form_is_filled_in_as_a_separate_attempt_with_a_new_nonce(house: House) -> None:
     pressed = zooming(house)
     effects = house.feed(
         ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)), ev.ForJob("zoomaaaa", ev.Accepted(), pressed.nonce)
@@ -354,7 +380,7 @@ def test_a_form_is_filled_in_as_an_attempt_of_its_own_with_a_new_nonce(house: Ho
 
 def test_a_form_does_not_wait_for_the_pace(house: House) -> None:
     zooming(house)
-    house.engine.sending._throttle.sent(house.now + 500, 0.0)  # the next submission is far away
+    house.engine.scheduler._throttle.sent(house.now + 500, 0.0)  # the next submission is far away
     give(house, "otheraaa", Prompt("a dog", priority=9))
     (effect,) = house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
     assert isinstance(effect, ef.Submit)
@@ -384,7 +410,7 @@ def _late(house: House) -> ev.LoopEvent:
     return ev.ForJob("zoomaaaa", ev.TimedOut())
 
 
-def test_a_form_that_is_no_longer_taken_is_opened_anew(house: House) -> None:
+def test_a_form_that_is_no_longer_accepted_is_opened_again(house: House) -> None:
     zooming(house)
     house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
     gone = Refusal(RefusalClass.CONFIG, None, "Unknown interaction")
@@ -416,7 +442,7 @@ def test_a_form_is_forgotten_at_a_restart(house: House) -> None:
     assert again.job("zoomaaaa").modal is None
 
 
-def test_a_twin_is_not_sent_while_a_form_waits(house: House) -> None:
+def test_a_duplicate_is_not_sent_while_a_form_waits(house: House) -> None:
     house.online()
     give(house, "parentaa", Prompt("a red cat"))
     zooms = (
@@ -431,17 +457,17 @@ def test_a_twin_is_not_sent_while_a_form_waits(house: House) -> None:
     assert house.job("zoombbbb").state is State.QUEUED
 
 
-def test_a_form_of_another_job_is_not_filled_in_where_only_some_may_be_sent(house: House) -> None:
+def test_a_form_of_another_job_is_not_filled_in_where_only_some_jobs_may_be_sent(house: House) -> None:
     zooming(house)
-    house.engine.sending.only = frozenset({"otheraaa"})
+    house.engine.scheduler.only = frozenset({"otheraaa"})
     assert house.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM))) == []
 
 
-def test_a_result_in_words_is_a_result(house: House) -> None:
+def test_a_result_in_text_is_a_result(house: House) -> None:
     house.online()
     give(house, "describe", Prompt("https://example.org/a.png", command="describe"))
-    words = Result("800", "nonce", None, None, (), kind=ResultKind.TEXT, text="1 a cat")
-    (effect,) = house.feed(ev.ForJob("describe", ev.Accepted()), ev.ForJob("describe", ev.Finished(words)))
+    answer = Result("800", "nonce", None, None, (), kind=ResultKind.TEXT, text="1 a cat")
+    (effect,) = house.feed(ev.ForJob("describe", ev.Accepted()), ev.ForJob("describe", ev.Finished(answer)))
     assert isinstance(effect, ef.FetchResult)
 
 
@@ -455,7 +481,7 @@ def test_the_history_is_searched_once_for_a_job_in_doubt_and_then_only_what_is_n
     give(house, "doubtful", Prompt("a red cat"))
     house.feed(ev.ForJob("doubtful", ev.InteractionFailed("no answer in time")))
     assert house.job("doubtful").state is State.IN_DOUBT
-    house.feed(create(result("900", "a heron", uuid=UUID, who=STRANGER)))
+    house.feed(create(result("900", "a heron", uuid=UUID, who=OTHER_USER)))
 
     def reads() -> list[ef.Effect]:
         again = replace(READY, session_id=f"session-{house.now}")
@@ -464,7 +490,7 @@ def test_the_history_is_searched_once_for_a_job_in_doubt_and_then_only_what_is_n
     assert reads() == [ef.ReadHistory("500", ())]
     house.feed(ev.HistoryRead((), "900"))
     assert reads() == [ef.ReadHistory("500", ())]  # an empty page may be a missing right to read
-    house.feed(ev.HistoryRead((result("900", "a heron", uuid=UUID, who=STRANGER),), "900"))
+    house.feed(ev.HistoryRead((result("900", "a heron", uuid=UUID, who=OTHER_USER),), "900"))
     assert reads() == [ef.ReadHistory("900", ())]
     house.feed(ev.HistoryRead((), "900"), ev.ForJob("doubtful", ev.RetryRequested()))
     house.feed(ev.ForJob("doubtful", ev.InteractionFailed("no answer in time")))

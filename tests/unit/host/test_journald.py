@@ -1,4 +1,4 @@
-"""Entries for systemd's journal: levels, fields, a traceback in one piece; lines where there is none."""
+"""Entries for systemd's journal: levels, fields, a traceback in one entry; lines if there is no journal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HANG = deadline(20.0)
 
 @contextmanager
 def a_journal() -> Iterator[tuple[str, socket.socket]]:
-    """A socket as the journal has one."""
+    """A socket such as the journal's."""
     with tempfile.TemporaryDirectory(prefix="mjw") as folder:
         path = str(Path(folder) / "socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
@@ -36,7 +36,7 @@ def a_journal() -> Iterator[tuple[str, socket.socket]]:
 
 
 def fields_of(datagram: bytes) -> dict[str, str]:
-    """Reads the format as the journal does."""
+    """Parse an entry as the journal does."""
     fields = {}
     while datagram:
         line, _, datagram = datagram.partition(b"\n")
@@ -78,6 +78,7 @@ def test_an_entry_about_several_jobs_is_found_by_each() -> None:
     record = logging.LogRecord(
         "mjwatch", logging.INFO, "", 0, "%s taken: %s", ("a.txt", "7k3f9a2m, 8k3f9a2m"), None
     )
+    record.job = ["7k3f9a2m", "8k3f9a2m"]
     with a_journal() as (address, journal):
         JournalHandler(Redaction([SECRET]), io.StringIO(), address).handle(record)
         lines = journal.recv(65536).splitlines()
@@ -108,18 +109,18 @@ def test_a_traceback_is_part_of_its_entry_and_no_secret_shows() -> None:
         (logging.CRITICAL, 2),
     ],
 )
-def test_levels_are_syslogs(level: int, number: int) -> None:
+def test_levels_are_those_of_syslog(level: int, number: int) -> None:
     assert priority(level) == number
 
 
-def test_where_no_journal_listens_its_stream_gets_lines_with_their_level(tmp_path: Path) -> None:
+def test_without_a_journal_the_stream_gets_lines_with_their_level(tmp_path: Path) -> None:
     stream = io.StringIO()
     handler = JournalHandler(Redaction([SECRET]), stream, str(tmp_path / "nobody"))
     handler.handle(record_of(f"with {SECRET}", error=ValueError("why")))
     assert stream.getvalue() == "<3>with ***\n<3>    ValueError: why\n"
 
 
-def test_what_no_datagram_takes_goes_to_the_stream() -> None:
+def test_an_entry_larger_than_a_datagram_goes_to_the_stream() -> None:
     stream = io.StringIO()
     with a_journal() as (address, _):
         JournalHandler(Redaction([]), stream, address).handle(record_of("x" * 2_000_000))
@@ -134,12 +135,12 @@ def test_a_mistake_in_a_log_line_does_not_end_the_program(monkeypatch: pytest.Mo
     assert stream.getvalue() == ""
 
 
-def test_the_journal_is_known_by_device_and_inode_not_by_a_variable_alone(tmp_path: Path) -> None:
+def test_the_journal_is_recognised_by_device_and_inode_not_by_the_variable_alone(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as stream:
-        found = os.fstat(stream.fileno())
-        told = f"{found.st_dev}:{found.st_ino}"
-        assert is_read_by_journal(stream, {"JOURNAL_STREAM": told})
-        assert not is_read_by_journal(stream, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino + 1}"})
+        status = os.fstat(stream.fileno())
+        named = f"{status.st_dev}:{status.st_ino}"
+        assert is_read_by_journal(stream, {"JOURNAL_STREAM": named})
+        assert not is_read_by_journal(stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + 1}"})
         assert not is_read_by_journal(stream, {})
-    assert not is_read_by_journal(io.StringIO(), {"JOURNAL_STREAM": told})
-    assert not is_read_by_journal(stream, {"JOURNAL_STREAM": told})  # closed
+    assert not is_read_by_journal(io.StringIO(), {"JOURNAL_STREAM": named})
+    assert not is_read_by_journal(stream, {"JOURNAL_STREAM": named})  # closed

@@ -1,4 +1,4 @@
-"""Which parts of the service say that they no longer do their work, so that systemd may start it again."""
+"""Which parts of the service report that they no longer work, so that systemd can restart it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """Whoever waits at it hangs, as at a disk or a wire that never answers, until the test ends."""
+    """A thread that waits for it hangs until the test ends, like one that waits for a disk or a host."""
     gate = threading.Event()
     yield gate
     gate.set()
@@ -54,11 +54,11 @@ def hanging_at(gate: threading.Event) -> Callable[..., None]:
 
 
 @pytest.fixture
-def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever takes any time at all hangs."""
+def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every piece of work exceeds its limit at once."""
     for module, name in (
         (working, "LONGEST_EFFECT"),
-        (looking, "LONGEST_LOOK"),
+        (looking, "LONGEST_TURN"),
         (connecting, "LONGEST_ROUND"),
         (building, "LONGEST_TURN"),
     ):
@@ -81,7 +81,7 @@ def a_worker(remove_file: Callable[..., object]) -> Iterator[WorkerPool]:
         subscribe=lambda: None,
         probe=lambda: None,
         remove_file=remove_file,
-        leave_file=lambda path, why, seconds: None,
+        defer_file=lambda path, why, seconds: None,
         notify=lambda news: None,
     )
     worker.start()
@@ -91,8 +91,8 @@ def a_worker(remove_file: Callable[..., object]) -> Iterator[WorkerPool]:
         worker.stop(HANG)
 
 
-@pytest.mark.usefixtures("no_patience")
-def test_a_worker_that_hangs_at_an_effect_is_not_well_until_it_goes_on(gate: threading.Event) -> None:
+@pytest.mark.usefixtures("no_time")
+def test_a_worker_that_hangs_at_an_effect_is_unhealthy_until_it_continues(gate: threading.Event) -> None:
     with a_worker(hanging_at(gate)) as worker:
         assert worker.healthy
         worker.perform(ef.RemoveFile("cat.txt", (1,)))
@@ -101,14 +101,14 @@ def test_a_worker_that_hangs_at_an_effect_is_not_well_until_it_goes_on(gate: thr
         wait_until(lambda: worker.healthy)
 
 
-def test_a_worker_that_lost_a_thread_is_not_well() -> None:
+def test_a_worker_that_lost_a_thread_is_unhealthy() -> None:
     with a_worker(lambda path, identity: True) as worker:
         worker._collecting[0].put(None)
         wait_until(lambda: not worker.healthy)
 
 
-@pytest.mark.usefixtures("no_patience")
-def test_an_inbox_that_hangs_in_a_look_is_not_well(tmp_path: Path, gate: threading.Event) -> None:
+@pytest.mark.usefixtures("no_time")
+def test_an_inbox_that_hangs_in_a_scan_is_unhealthy(tmp_path: Path, gate: threading.Event) -> None:
     inbox = Inbox(tmp_path, hanging_at(gate), settle=0.0, settle_incomplete=0.0, scan_interval=0.02)
     inbox.start()
     try:
@@ -121,8 +121,8 @@ def test_an_inbox_that_hangs_in_a_look_is_not_well(tmp_path: Path, gate: threadi
     assert not inbox.healthy
 
 
-@pytest.mark.usefixtures("no_patience")
-def test_a_gateway_thread_that_hangs_is_not_well(gate: threading.Event) -> None:
+@pytest.mark.usefixtures("no_time")
+def test_a_gateway_thread_that_hangs_is_unhealthy(gate: threading.Event) -> None:
     with gateway_server(welcome) as server:
         session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url=server.url)
         connection = WebsocketConnection(session, hanging_at(gate))
@@ -133,7 +133,7 @@ def test_a_gateway_thread_that_hangs_is_not_well(gate: threading.Event) -> None:
         assert not connection.healthy
 
 
-def test_a_gateway_thread_that_waits_or_was_refused_is_well() -> None:
+def test_a_gateway_thread_that_waits_or_was_refused_is_healthy() -> None:
     session = GatewaySession(TOKEN, random=lambda: 0.01, gateway_url="ws://127.0.0.1:9")
     connection = WebsocketConnection(session, lambda event: None)
     connection.start()
@@ -156,7 +156,7 @@ def test_a_gateway_thread_that_waits_or_was_refused_is_well() -> None:
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[Runtime]:
-    """A whole service of which nobody answers the wire; its loop does not run."""
+    """A whole service without a server that answers it; its loop does not run."""
     text = (
         '[discord]\napi_url = "http://127.0.0.1:9"\ngateway_url = "ws://127.0.0.1:9"\n'
         "[outbox]\ngallery = false\n[inbox]\nscan_interval = 0.1\n"
@@ -169,11 +169,9 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
         yield runtime
 
 
-def test_a_service_names_its_parts_that_do_not_work(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_names_its_unhealthy_parts(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime.unhealthy_parts() == []
-    runtime._pokes.stop()
+    runtime._wakeups.stop()
     assert runtime.unhealthy_parts() == ["control"]
     runtime._inbox.stop()
     monkeypatch.setattr(runtime._connection, "_thread", None)
@@ -182,8 +180,8 @@ def test_a_service_names_its_parts_that_do_not_work(
     assert runtime.unhealthy_parts() == ["the inbox", "the gateway", "the workers", "control"]
 
 
-@pytest.mark.usefixtures("no_patience")
-def test_a_loop_that_does_not_turn_hangs_and_one_that_ends_does_not(
+@pytest.mark.usefixtures("no_time")
+def test_a_loop_that_hangs_is_unhealthy_and_one_that_has_ended_is_not(
     runtime: Runtime, gate: threading.Event
 ) -> None:
     def is_last() -> bool:
@@ -198,8 +196,10 @@ def test_a_loop_that_does_not_turn_hangs_and_one_that_ends_does_not(
     assert not loop.is_alive()
 
 
-def test_it_has_started_once_inbox_and_gateway_are_up_or_say_what_they_wait_for(runtime: Runtime) -> None:
+def test_the_service_has_started_when_inbox_and_gateway_are_up_or_say_what_they_wait_for(
+    runtime: Runtime,
+) -> None:
     assert not runtime.started
     runtime.run(lambda: runtime.started)
-    assert runtime.engine.reach.trouble is not None
-    assert runtime.engine.inflow.waiting == 0
+    assert runtime.engine.service.connection_trouble is not None
+    assert runtime.engine.service.inbox_waiting == 0

@@ -1,4 +1,4 @@
-"""A thread's sign of life."""
+"""How a thread shows that it is not stalled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mjwatch.host.systemd import Liveness
 
 
 class Clock:
-    """Seconds, as a test wants them."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -19,34 +19,34 @@ class Clock:
 
 def test_work_has_a_limit_and_waiting_has_none() -> None:
     clock = Clock()
-    pulse = Liveness(10.0, clock)
+    liveness = Liveness(10.0, clock)
     seen = []
     clock.now += 500
-    seen.append(pulse.stalled)
-    with pulse:
+    seen.append(liveness.stalled)
+    with liveness:
         for seconds in (10, 0.1):
             clock.now += seconds
-            seen.append(pulse.stalled)
-    seen.append(pulse.stalled)
+            seen.append(liveness.stalled)
+    seen.append(liveness.stalled)
     assert seen == [False, False, True, False]
 
 
-def test_each_beat_begins_the_time_anew() -> None:
+def test_each_beat_restarts_the_time() -> None:
     clock = Clock()
-    pulse = Liveness(10.0, clock)
+    liveness = Liveness(10.0, clock)
     seen = []
     for _ in range(3):
-        pulse.beat()
+        liveness.beat()
         clock.now += 9
-        seen.append(pulse.stalled)
+        seen.append(liveness.stalled)
     clock.now += 9
-    assert [*seen, pulse.stalled] == [False, False, False, True]
+    assert [*seen, liveness.stalled] == [False, False, False, True]
 
 
 def test_work_that_fails_has_ended_too() -> None:
     clock = Clock()
-    pulse = Liveness(10.0, clock)
-    with pytest.raises(ValueError, match="broken"), pulse:
+    liveness = Liveness(10.0, clock)
+    with pytest.raises(ValueError, match="broken"), liveness:
         raise ValueError("broken")
     clock.now += 500
-    assert not pulse.stalled
+    assert not liveness.stalled

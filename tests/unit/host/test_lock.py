@@ -42,7 +42,7 @@ def owner(state: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "PATIENCE", 0.05)
+    monkeypatch.setattr(lock, "LOCK_TIMEOUT", 0.05)
 
 
 def test_one_folder_has_one_owner(tmp_path: Path) -> None:
@@ -67,20 +67,20 @@ def test_a_killed_owner_owns_nothing(tmp_path: Path) -> None:
         pass
 
 
-def test_another_folder_is_another_matter(tmp_path: Path) -> None:
+def test_other_folders_are_independent(tmp_path: Path) -> None:
     with daemon_lock(tmp_path / "one"), daemon_lock(tmp_path / "two"):
         assert daemon_runs(tmp_path / "one")
     assert not daemon_runs(tmp_path / "three")
     assert not (tmp_path / "three").exists()
 
 
-def test_an_error_inside_lets_the_folder_go(tmp_path: Path) -> None:
+def test_an_error_inside_releases_the_folder(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), daemon_lock(tmp_path):
         raise RuntimeError
     assert not daemon_runs(tmp_path)
 
 
-def test_those_who_ask_never_take_each_other_for_the_owner(tmp_path: Path) -> None:
+def test_processes_that_ask_never_take_each_other_for_the_owner(tmp_path: Path) -> None:
     with daemon_lock(tmp_path):
         pass
     answers: list[bool] = []
@@ -95,8 +95,10 @@ def test_those_who_ask_never_take_each_other_for_the_owner(tmp_path: Path) -> No
     assert answers == [False] * 800
 
 
-def test_who_starts_is_not_kept_out_by_those_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "PATIENCE", 20.0)
+def test_a_daemon_that_starts_is_not_kept_out_by_processes_that_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "LOCK_TIMEOUT", 20.0)
     done = threading.Event()
 
     def ask() -> None:
@@ -114,7 +116,7 @@ def test_who_starts_is_not_kept_out_by_those_who_ask(tmp_path: Path, monkeypatch
         asking.join(20)
 
 
-def test_who_may_only_read_can_ask(tmp_path: Path) -> None:
+def test_a_user_who_may_only_read_can_ask(tmp_path: Path) -> None:
     with unprivileged() as folder:
         state = folder / "state"
         with daemon_lock(state):
@@ -124,7 +126,7 @@ def test_who_may_only_read_can_ask(tmp_path: Path) -> None:
         assert not daemon_runs(state)
 
 
-def test_rights_that_are_missing_are_told_in_words() -> None:
+def test_missing_rights_are_reported() -> None:
     with unprivileged() as folder:
         state = folder / "state"
         with daemon_lock(state):
@@ -138,7 +140,7 @@ def test_rights_that_are_missing_are_told_in_words() -> None:
             daemon_runs(state)
 
 
-def test_a_file_where_the_folder_belongs_is_told_in_words(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("in the way")
     with pytest.raises(DaemonError, match="can't be used"), daemon_lock(tmp_path / "state"):
         pass
@@ -163,7 +165,7 @@ def test_one_token_and_channel_have_one_sender_on_a_machine() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "mine\n"
         with (
-            pytest.raises(DaemonError, match="sends with this token into this channel already") as error,
+            pytest.raises(DaemonError, match="already sends with this token into this channel") as error,
             account_lock(URL, TOKEN, CHANNEL),
         ):
             pass
@@ -181,7 +183,7 @@ def test_one_token_and_channel_have_one_sender_on_a_machine() -> None:
             pass
 
 
-def test_what_others_can_see_of_it_does_not_tell_the_token() -> None:
+def test_what_others_can_see_of_the_lock_does_not_contain_the_token() -> None:
     with account_lock(URL, TOKEN, CHANNEL):
         seen = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
     assert "@mjwatch-" in seen
@@ -190,7 +192,7 @@ def test_what_others_can_see_of_it_does_not_tell_the_token() -> None:
 
 # ---- one inbox
 
-TAKER = """
+INBOX_OWNER = """
 import sys
 from pathlib import Path
 from mjwatch.host.lock import inbox_lock
@@ -200,16 +202,16 @@ with inbox_lock(Path(sys.argv[1]), "1234567890abcdef"):
 """
 
 
-def test_one_inbox_has_one_taker_on_a_machine_by_whatever_path(tmp_path: Path) -> None:
+def test_one_inbox_has_one_process_on_a_machine_whatever_path_leads_to_it(tmp_path: Path) -> None:
     inbox, link, other = tmp_path / "a" / "inbox", tmp_path / "link", tmp_path / "other"
-    command = [sys.executable, "-c", TAKER, str(inbox)]
+    command = [sys.executable, "-c", INBOX_OWNER, str(inbox)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "mine\n"
         link.symlink_to(inbox)
         for path in (inbox, link):
             with (
-                pytest.raises(DaemonError, match=r"takes the prompt files from .* already") as error,
+                pytest.raises(DaemonError, match=r"already takes the prompt files from") as error,
                 inbox_lock(path, "1234567890abcdef"),
             ):
                 pass
@@ -222,7 +224,7 @@ def test_one_inbox_has_one_taker_on_a_machine_by_whatever_path(tmp_path: Path) -
         pass
 
 
-def test_an_inbox_that_can_not_be_made_is_told_in_words(tmp_path: Path) -> None:
+def test_an_inbox_that_can_not_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "inbox").write_text("in the way")
-    with pytest.raises(ConfigError, match="can't be made"), inbox_lock(tmp_path / "inbox", "x"):
+    with pytest.raises(ConfigError, match="can't be created"), inbox_lock(tmp_path / "inbox", "x"):
         pass

@@ -1,7 +1,7 @@
-"""The log shows no secret, however it is written, and whoever writes it.
+"""The log shows no secret, in whatever form, and whoever logs it.
 
-Seen to catch: redaction of the words and not of the arguments; of the message and not of the traceback; of
-the secret as it is and not as it stands in an address; threads' errors, warnings and the log's own errors
+Seen to catch: redaction of the message and not of the arguments; of the message and not of the traceback; of
+the secret itself and not of its form in an address; threads' errors, warnings and the log's own errors
 left to Python.
 """
 
@@ -55,7 +55,7 @@ def test_a_record_is_one_line_with_its_time_and_level() -> None:
     "form",
     [SECRET, quote(SECRET), quote(SECRET, safe=""), quote_plus(SECRET), json.dumps(SECRET), repr(SECRET)],
 )
-def test_a_secret_never_shows_however_it_is_written(form: str) -> None:
+def test_a_secret_never_shows_in_any_form(form: str) -> None:
     text = formatted("sent %s", f"<{form}>")
     assert "***" in text
     assert_no_secret(text)
@@ -76,7 +76,7 @@ def test_a_secret_shows_neither_in_a_traceback_nor_in_its_causes() -> None:
     assert "direct cause" in text
 
 
-def test_text_from_outside_can_not_pass_for_a_line_of_the_log() -> None:
+def test_text_from_outside_can_not_look_like_a_line_of_the_log() -> None:
     text = formatted("file %s taken", "a\n12:00:00 INFO    forged\r\x1b[31m\u202e\udce9.txt")
     assert "\n" not in text
     assert r"a\n12:00:00 INFO    forged\r\x1b[31m\u202e\udce9.txt" in text
@@ -98,12 +98,12 @@ def test_every_line_can_be_shown(message: str, secret: str) -> None:
     assert text.isprintable()
 
 
-def test_a_log_that_is_read_later_has_the_day_too() -> None:
+def test_a_log_file_has_the_day_too() -> None:
     text = LineFormatter(Redaction([]), dated=True).format(record_of("done"))
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO    done", text)
 
 
-def test_as_json_a_record_is_one_object_on_one_line_and_has_no_secret_either() -> None:
+def test_a_json_record_is_one_object_on_one_line_without_secrets() -> None:
     record = record_of("sent %s", SECRET, error=raised(ValueError(f"header\n{SECRET}")))
     record.job = "7k3f9a2m"
     record.created = 1_800_000_000.25
@@ -124,19 +124,20 @@ def test_as_json_a_record_is_one_object_on_one_line_and_has_no_secret_either() -
     }
 
 
-def test_as_json_a_file_of_several_jobs_names_them_all() -> None:
+def test_a_json_record_about_several_jobs_names_them_all() -> None:
     record = record_of("%s taken: %s", "cats.list.txt", "7k3f9a2m, 8k3f9a2m")
+    record.job = ["7k3f9a2m", "8k3f9a2m"]
     assert json.loads(JsonFormatter(Redaction([])).format(record))["job"] == ["7k3f9a2m", "8k3f9a2m"]
 
 
-def test_as_json_a_record_that_is_about_no_job_says_so() -> None:
+def test_a_json_record_about_no_job_says_so() -> None:
     facts = json.loads(JsonFormatter(Redaction([])).format(record_of("watching")))
     assert (facts["job"], facts["traceback"]) == (None, [])
 
 
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Logging as the program starts it, put back afterwards."""
+    """Logging as the program starts it; restored afterwards."""
     stream = io.StringIO()
     loggers = [logging.getLogger(name) for name in (None, "mjwatch", "watchdog.observers.inotify")]
     kept = [(logger.handlers[:], logger.level, logger.filters[:]) for logger in loggers]
@@ -159,7 +160,7 @@ def test_the_format_can_be_chosen(stream: io.StringIO, monkeypatch: pytest.Monke
     assert json.loads(stream.getvalue())["message"] == "taken with ***"
 
 
-def test_our_own_messages_show_and_of_others_only_warnings(stream: io.StringIO) -> None:
+def test_our_messages_are_shown_and_those_of_libraries_only_from_warning_on(stream: io.StringIO) -> None:
     logging.getLogger("mjwatch.inbox").info("taken with %s", SECRET)
     logging.getLogger("mjwatch.inbox").debug("chatter")
     logging.getLogger("urllib3").info("chatter")
@@ -168,14 +169,16 @@ def test_our_own_messages_show_and_of_others_only_warnings(stream: io.StringIO) 
     assert lines == ["INFO    taken with ***", "WARNING a warning"]
 
 
-def test_started_again_it_does_not_log_twice(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logging_that_is_started_twice_logs_once(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "stderr", stream)
     start_logging([SECRET])
     logging.getLogger("mjwatch").info("once")
     assert len(stream.getvalue().splitlines()) == 1
 
 
-def test_what_python_would_print_itself_is_redacted_too(stream: io.StringIO) -> None:
+def test_messages_that_python_prints_are_redacted_too(stream: io.StringIO) -> None:
     def fail() -> None:
         raise ValueError(SECRET)
 
@@ -200,10 +203,10 @@ def test_an_interrupt_and_the_end_of_a_thread_are_no_errors(
     thread = threading.Thread(target=sys.exit)
     thread.start()
     thread.join(20)
-    told: list[object] = []
-    monkeypatch.setattr(sys, "__excepthook__", lambda *found: told.append(found[0]))
+    shown: list[object] = []
+    monkeypatch.setattr(sys, "__excepthook__", lambda *args: shown.append(args[0]))
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
-    assert told == [KeyboardInterrupt]
+    assert shown == [KeyboardInterrupt]
     assert stream.getvalue() == ""
 
 
@@ -212,7 +215,7 @@ def test_a_mistake_in_a_log_line_shows_no_arguments(stream: io.StringIO) -> None
     assert stream.getvalue() == ""
 
 
-def test_watchdogs_farewell_is_not_shown_but_its_troubles_are(stream: io.StringIO) -> None:
+def test_the_error_of_watchdog_at_its_stop_is_not_shown_but_its_other_errors_are(stream: io.StringIO) -> None:
     watchdog = logging.getLogger("watchdog.observers.inotify")
     watchdog.error("InotifyEmitter.queue_events() called when the thread is inactive")
     watchdog.error("Inotify queue overflowed")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mjwatch.host.log import PAUSE, LogOnce
+from mjwatch.host.log import REPEAT_AFTER, LogOnce
 
 
 class Clock:
@@ -10,35 +10,35 @@ class Clock:
         return self.now
 
 
-def test_a_cause_is_told_at_first_and_then_now_and_then() -> None:
+def test_a_message_is_logged_at_first_and_then_every_ten_minutes() -> None:
     clock = Clock()
-    complaints = LogOnce(clock)
-    told = []
-    for clock.now in range(50, 50 + 3 * int(PAUSE), 5):
-        if complaints.is_due("the disk is full"):
-            told.append(clock.now)
-    assert told == [50, 50 + PAUSE, 50 + 2 * PAUSE]
+    log_once = LogOnce(clock)
+    logged = []
+    for clock.now in range(50, 50 + 3 * int(REPEAT_AFTER), 5):
+        if log_once.is_due("the disk is full"):
+            logged.append(clock.now)
+    assert logged == [50, 50 + REPEAT_AFTER, 50 + 2 * REPEAT_AFTER]
 
 
-def test_another_cause_is_told_at_once() -> None:
-    complaints = LogOnce(Clock())
-    words = ("full", "full", "read-only", "full", "read-only")
-    assert [complaints.is_due(word) for word in words] == [True, False, True, False, False]
+def test_another_message_is_logged_at_once() -> None:
+    log_once = LogOnce(Clock())
+    messages = ("full", "full", "read-only", "full", "read-only")
+    assert [log_once.is_due(message) for message in messages] == [True, False, True, False, False]
 
 
-def test_when_it_is_over_the_next_one_is_new() -> None:
-    complaints = LogOnce(Clock())
-    assert not complaints.over()
-    complaints.is_due("full")
-    assert complaints.over()
-    assert not complaints.over()
-    assert complaints.is_due("full")
+def test_after_a_reset_the_next_message_is_new() -> None:
+    log_once = LogOnce(Clock())
+    assert not log_once.reset()
+    log_once.is_due("full")
+    assert log_once.reset()
+    assert not log_once.reset()
+    assert log_once.is_due("full")
 
 
-def test_words_that_never_come_again_are_not_kept() -> None:
+def test_messages_that_never_come_again_are_not_kept() -> None:
     clock = Clock()
-    complaints = LogOnce(clock)
+    log_once = LogOnce(clock)
     for number in range(1000):
-        clock.now += PAUSE / 10
-        assert complaints.is_due(f"cause {number}")
-    assert len(complaints._told) <= 11
+        clock.now += REPEAT_AFTER / 10
+        assert log_once.is_due(f"cause {number}")
+    assert len(log_once._logged) <= 11

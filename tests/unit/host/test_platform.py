@@ -10,22 +10,24 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_machines_are_told_apart_and_their_own_id_is_not_told(
+def test_machines_have_different_ids_and_their_own_id_is_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "machine-id"
     monkeypatch.setattr(platform, "ID_FILES", (tmp_path / "none", file))
-    found = []
+    ids = []
     for own in ("0123456789abcdef0123456789abcdef\n", "ffffffffffffffffffffffffffffffff\n"):
         file.write_text(own)
-        found.append(platform.machine_id())
-        assert platform.machine_id() == found[-1]
-        assert found[-1] not in own
-    assert found[0] != found[1]
-    assert {len(one) for one in found} == {16}
+        ids.append(platform.machine_id())
+        assert platform.machine_id() == ids[-1]
+        assert ids[-1] not in own
+    assert ids[0] != ids[1]
+    assert {len(machine) for machine in ids} == {16}
 
 
-def test_a_machine_without_an_id_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_an_id_gets_one_from_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(platform, "ID_FILES", (tmp_path / "none",))
     monkeypatch.setattr("platform.node", lambda: "one")
     one = platform.machine_id()

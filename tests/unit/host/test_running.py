@@ -1,4 +1,4 @@
-"""Waking the daemon: by a socket, and without one."""
+"""Waking the daemon: through a socket, and without one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.host import running as poking
-from mjwatch.host.running import SOCKET_FILE, WakeupListener, poke
+from mjwatch.host import running
+from mjwatch.host.running import SOCKET_FILE, WakeupListener, wake_daemon
 from tests.helpers.patience import deadline
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def state() -> Iterator[Path]:
 
 @contextmanager
 def listening(state: Path) -> Iterator[queue.SimpleQueue[str]]:
-    pokes: queue.SimpleQueue[str] = queue.SimpleQueue()
-    listener = WakeupListener(state, lambda: pokes.put("poked"))
+    wakeups: queue.SimpleQueue[str] = queue.SimpleQueue()
+    listener = WakeupListener(state, lambda: wakeups.put("woken"))
     listener.start()
     try:
-        yield pokes
+        yield wakeups
     finally:
         listener.stop()
         assert not listener._thread.is_alive()
@@ -42,17 +42,17 @@ def listening(state: Path) -> Iterator[queue.SimpleQueue[str]]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a poke wakes it."""
-    monkeypatch.setattr(poking, "PATIENCE", HANG * 10)
-    monkeypatch.setattr(poking, "PATIENCE_WITHOUT_SOCKET", HANG * 10)
+    """Only a datagram wakes the listener."""
+    monkeypatch.setattr(running, "CHECK_INTERVAL", HANG * 10)
+    monkeypatch.setattr(running, "CHECK_INTERVAL_WITHOUT_SOCKET", HANG * 10)
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_poke_wakes_the_listener_and_the_socket_goes_with_it(state: Path) -> None:
-    with listening(state) as pokes:
+def test_a_datagram_wakes_the_listener_and_the_socket_is_removed_at_its_end(state: Path) -> None:
+    with listening(state) as wakeups:
         for _ in range(3):
-            poke(state)
-            assert pokes.get(timeout=HANG) == "poked"
+            wake_daemon(state)
+            assert wakeups.get(timeout=HANG) == "woken"
     assert list(state.iterdir()) == []
 
 
@@ -60,10 +60,10 @@ def test_a_poke_wakes_the_listener_and_the_socket_goes_with_it(state: Path) -> N
 def test_the_socket_of_a_daemon_that_was_killed_is_replaced(state: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
         dead.bind(str(state / SOCKET_FILE))
-    poke(state)  # nobody hears it, nobody minds
-    with listening(state) as pokes:
-        poke(state)
-        assert pokes.get(timeout=HANG) == "poked"
+    wake_daemon(state)  # nobody listens, and that is no error
+    with listening(state) as wakeups:
+        wake_daemon(state)
+        assert wakeups.get(timeout=HANG) == "woken"
 
 
 @pytest.mark.usefixtures("patient")
@@ -74,24 +74,24 @@ def test_a_listener_whose_file_is_gone_still_stops(state: Path) -> None:
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(("mode", "socket_mode"), [(0o700, 0o600), (0o770, 0o660), (0o755, 0o644)])
-def test_who_may_write_to_the_folder_may_poke(state: Path, mode: int, socket_mode: int) -> None:
+def test_users_who_may_write_to_the_folder_may_wake_the_daemon(
+    state: Path, mode: int, socket_mode: int
+) -> None:
     state.chmod(mode)
     with listening(state):
         assert (state / SOCKET_FILE).stat().st_mode & 0o777 == socket_mode
 
 
-def test_without_a_poke_it_looks_now_and_then(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poking, "PATIENCE", 0.01)
-    with listening(state) as pokes:
-        assert [pokes.get(timeout=HANG) for _ in range(2)] == ["poked"] * 2
+def test_without_a_datagram_it_checks_at_intervals(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "CHECK_INTERVAL", 0.01)
+    with listening(state) as wakeups:
+        assert [wakeups.get(timeout=HANG) for _ in range(2)] == ["woken"] * 2
 
 
 @pytest.mark.parametrize("lacking", ["sockets", "room", "right"])
-def test_where_there_can_be_no_socket_it_looks_often(
-    state: Path, lacking: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(poking, "PATIENCE", HANG * 10)
-    monkeypatch.setattr(poking, "PATIENCE_WITHOUT_SOCKET", 0.01)
+def test_without_a_socket_it_checks_often(state: Path, lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "CHECK_INTERVAL", HANG * 10)
+    monkeypatch.setattr(running, "CHECK_INTERVAL_WITHOUT_SOCKET", 0.01)
     if lacking == "sockets":
         monkeypatch.delattr("socket.AF_UNIX")
     elif lacking == "room":
@@ -99,7 +99,7 @@ def test_where_there_can_be_no_socket_it_looks_often(
         state.mkdir()
     else:
         (state / SOCKET_FILE).mkdir()
-    poke(state)
-    with listening(state) as pokes:
-        poke(state)
-        assert [pokes.get(timeout=HANG) for _ in range(2)] == ["poked"] * 2
+    wake_daemon(state)
+    with listening(state) as wakeups:
+        wake_daemon(state)
+        assert [wakeups.get(timeout=HANG) for _ in range(2)] == ["woken"] * 2

@@ -1,4 +1,4 @@
-"""The units as they ship, with this installation's paths, and what is in the way of them."""
+"""The units as shipped, with this installation's paths, and the problems of an installation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def config_at(source: str, text: str = PLACES) -> Config:
 
 
 def changed(scope: Scope, config: Config, program: tuple[str, ...] = PROGRAM) -> dict[str, str]:
-    """The lines that are not as they ship, by key."""
+    """Return the lines that differ from the shipped ones, by key."""
     name = f"user/{service.UNIT}" if scope is Scope.USER else service.UNIT
     before = shipped(name).splitlines()
     after = unit(scope, config, program, {"HOME": "/srv/ada"}).splitlines()
@@ -51,7 +51,7 @@ def test_the_files_in_systemd_are_those_of_the_package(name: str) -> None:
     assert (ROOT / "systemd" / name).read_text() == shipped(name)
 
 
-def test_with_the_usual_paths_the_unit_of_the_machine_is_as_it_ships() -> None:
+def test_with_the_default_paths_the_system_unit_is_as_shipped() -> None:
     assert unit(Scope.SYSTEM, config_at("/etc/mjwatch/config.toml"), PROGRAM) == shipped(service.UNIT)
 
 
@@ -78,25 +78,25 @@ def test_each_key_is_loaded_from_the_folder_of_keys() -> None:
     ]
 
 
-def test_a_users_unit_names_the_configuration_only_if_it_is_not_the_usual_one() -> None:
-    usual = config_at("/srv/ada/.config/mjwatch/config.toml")
-    assert changed(Scope.USER, usual) == {"ExecStart": "/opt/mjwatch/bin/mjwatch run"}
+def test_a_user_unit_names_the_configuration_only_if_it_is_not_the_default_one() -> None:
+    default = config_at("/srv/ada/.config/mjwatch/config.toml")
+    assert changed(Scope.USER, default) == {"ExecStart": "/opt/mjwatch/bin/mjwatch run"}
     other = config_at('/srv/ada/a $5 "note".toml')
     assert changed(Scope.USER, other) == {
         "ExecStart": r'/opt/mjwatch/bin/mjwatch --config "/srv/ada/a $$5 \"note\".toml" run'
     }
 
 
-def test_a_path_with_dots_is_followed(tmp_path: Path) -> None:
+def test_a_path_with_dots_is_resolved(tmp_path: Path) -> None:
     config = config_at(
         "/etc/mjwatch/config.toml", f'[inbox]\npath = "{tmp_path}/a/../in"\n[outbox]\npath = "/out"'
     )
     assert changed(Scope.SYSTEM, config)["RequiresMountsFor"] == f"{tmp_path.resolve()}/in /out"
 
 
-def test_a_path_that_no_unit_could_hold_is_refused() -> None:
+def test_a_path_that_no_unit_can_contain_is_refused() -> None:
     config = replace(config_at("/etc/mjwatch/config.toml"), source=Path("/etc/mj\nwatch/config.toml"))
-    with pytest.raises(ConfigError, match="can't stand in a unit"):
+    with pytest.raises(ConfigError, match="a systemd unit can't contain"):
         unit(Scope.SYSTEM, config, PROGRAM)
 
 
@@ -107,12 +107,12 @@ def test_the_program_is_the_one_that_runs_now(tmp_path: Path, monkeypatch: pytes
     assert own_program() == (str(tmp_path / "mjwatch"),)
 
 
-# ---- what is in the way
+# ---- problems
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """The problems of an installation below a folder that a service can see; ``tmp_path`` is one here."""
+    """Return the problems of an installation; in these tests a service can see ``tmp_path``."""
     monkeypatch.setattr(service, "HIDDEN", {str(tmp_path / "home"): "ProtectHome="})
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "usr"))
     source = tmp_path / "config.toml"
@@ -131,7 +131,7 @@ def test_an_installation_that_the_service_can_see_has_no_problem(installed: Call
 
 
 @pytest.mark.parametrize("what", ["program", "inbox", "outbox", "state", "interpreter", "link"])
-def test_what_the_service_of_the_machine_could_not_see_is_told(
+def test_a_path_that_the_system_service_can_not_see_is_reported(
     installed: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     hidden = tmp_path / "home" / "ada"
@@ -150,22 +150,24 @@ def test_what_the_service_of_the_machine_could_not_see_is_told(
     assert "which the service can't see (ProtectHome=)" in found[0]
 
 
-def test_a_state_folder_that_only_the_service_would_find_is_told(installed: Callable[..., list[str]]) -> None:
+def test_a_state_folder_that_only_the_service_would_find_is_reported(
+    installed: Callable[..., list[str]],
+) -> None:
     (problem,) = installed(state="")
     assert "`mjwatch status` would look in" in problem
     assert f'write `path = "{STATE_DIRECTORY}"` under [state]' in problem
 
 
-def test_a_users_service_sees_that_users_home(installed: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_a_user_service_sees_that_users_home(installed: Callable[..., list[str]], tmp_path: Path) -> None:
     assert installed(Scope.USER, program="home/ada/mjwatch", inbox=str(tmp_path / "home/in"), state="") == []
 
 
-def test_folders_that_lie_in_each_other_are_told(installed: Callable[..., list[str]]) -> None:
+def test_folders_inside_each_other_are_reported(installed: Callable[..., list[str]]) -> None:
     (problem,) = installed(Scope.USER, outbox="in/out")
     assert "must be apart" in problem
 
 
-def test_for_the_machine_a_users_own_configuration_is_not_looked_for(
+def test_for_the_system_service_a_users_own_configuration_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = tmp_path / "mjwatch" / "config.toml"

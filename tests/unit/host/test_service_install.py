@@ -1,4 +1,4 @@
-"""Putting a unit in place, step by step, and what is left to a person."""
+"""Installing a unit step by step, and what is left to a person."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def shown(steps: list[Step], *, as_root: bool = False) -> list[str]:
     return [step.shown(as_root=as_root) for step in steps]
 
 
-def test_for_the_machine_account_and_folders_come_before_the_unit(config: Config, tmp_path: Path) -> None:
+def test_for_the_system_service_account_and_folders_come_before_the_unit(
+    config: Config, tmp_path: Path
+) -> None:
     account, sysusers, inbox, outbox, write, reload = shown(
         installation(Scope.SYSTEM, config, "text", PRINTED), as_root=True
     )
@@ -43,13 +45,13 @@ def test_for_the_machine_account_and_folders_come_before_the_unit(config: Config
     assert reload == "sudo systemctl daemon-reload"
 
 
-def test_a_folder_that_is_there_stays_as_it_is(config: Config) -> None:
+def test_an_existing_folder_stays_unchanged(config: Config) -> None:
     config.inbox.path.mkdir()
     steps = shown(installation(Scope.SYSTEM, config, "text", PRINTED))
     assert not any(step.endswith("/in") for step in steps)
 
 
-def test_a_users_unit_lies_in_that_users_folder(
+def test_a_user_unit_is_installed_in_that_users_folder(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
@@ -58,8 +60,8 @@ def test_a_users_unit_lies_in_that_users_folder(
         f"{PRINTED} | install -D -m 644 /dev/stdin {tmp_path}/systemd/user/mjwatch.service",
         "systemctl --user daemon-reload",
     ]
-    course = take(steps[:1])
-    assert course.left == ()
+    progress = take(steps[:1])
+    assert progress.left == ()
     assert (tmp_path / "systemd/user/mjwatch.service").read_text() == "[Unit]\n"
 
 
@@ -73,13 +75,13 @@ def test_starting_and_removing(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_it_ends_at_the_first_step_that_fails_and_says_why(tmp_path: Path) -> None:
+def test_the_first_failing_step_ends_the_installation_and_says_why(tmp_path: Path) -> None:
     made = Step(("mkdir", str(tmp_path / "one")))
     fails = Step(("sh", "-c", "echo first >&2; echo no way >&2; exit 3"))
     never = Step(("mkdir", str(tmp_path / "two")))
-    course = take([made, fails, never])
-    assert (course.done, course.left) == ((made,), (fails, never))
-    assert course.obstacle == "sh: no way"
+    progress = take([made, fails, never])
+    assert (progress.done, progress.left) == ((made,), (fails, never))
+    assert progress.obstacle == "sh: no way"
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
@@ -91,10 +93,10 @@ def test_it_ends_at_the_first_step_that_fails_and_says_why(tmp_path: Path) -> No
         (("sleep", "60"), "sleep: it took too long"),
     ],
 )
-def test_every_kind_of_failure_is_told(
+def test_every_kind_of_failure_is_reported(
     command: tuple[str, ...], obstacle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "PATIENCE", 5.0 if command[0] != "sleep" else 0.05)
+    monkeypatch.setattr(service, "STEP_TIMEOUT", 5.0 if command[0] != "sleep" else 0.05)
     assert take([Step(command)]).obstacle == obstacle
 
 
@@ -103,7 +105,7 @@ def test_every_kind_of_failure_is_told(
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None, int | None], None]:
-    """Have the service's user be this one."""
+    """Set the ids of the service's user."""
 
     def set_to(user: int | None, group: int | None) -> None:
         monkeypatch.setattr(service, "account_ids", lambda: (user, group))
@@ -111,7 +113,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None, int | None
     return set_to
 
 
-def test_rights_that_the_service_lacks_are_left_to_the_owner(
+def test_missing_rights_of_the_service_are_left_to_the_owner(
     config: Config, tmp_path: Path, account: Callable[[int | None, int | None], None]
 ) -> None:
     account(4242, 4242)
@@ -135,7 +137,7 @@ def test_rights_that_the_service_lacks_are_left_to_the_owner(
         (False, False, 0o777, True),
     ],
 )
-def test_owner_group_and_others_each_may_be_enough(
+def test_rights_of_owner_group_or_others_may_each_be_enough(
     config: Config,
     account: Callable[[int | None, int | None], None],
     user: bool,
@@ -149,7 +151,7 @@ def test_owner_group_and_others_each_may_be_enough(
     assert (rights(Scope.SYSTEM, config) == []) is enough
 
 
-def test_before_the_account_is_made_nothing_is_its_own(
+def test_before_the_account_exists_nothing_belongs_to_it(
     config: Config, account: Callable[[int | None, int | None], None]
 ) -> None:
     account(None, None)

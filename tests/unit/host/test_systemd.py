@@ -1,4 +1,4 @@
-"""What systemd is told, over a socket with a path or with a name in the abstract namespace."""
+"""What systemd is sent, over a socket with a path or with a name in the abstract namespace."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def manager(request: pytest.FixtureRequest) -> Iterator[tuple[str, socket.socket
         yield path if request.param == "path" else f"@{name}", listener
 
 
-def test_each_word_is_one_datagram(manager: tuple[str, socket.socket]) -> None:
+def test_each_message_is_one_datagram(manager: tuple[str, socket.socket]) -> None:
     address, listener = manager
     systemd = Systemd({"NOTIFY_SOCKET": address})
     assert systemd.listens
@@ -54,20 +54,20 @@ def test_each_word_is_one_datagram(manager: tuple[str, socket.socket]) -> None:
 def test_a_long_status_is_cut(manager: tuple[str, socket.socket]) -> None:
     address, listener = manager
     Systemd({"NOTIFY_SOCKET": address}).status("a\udce9" * 1000)
-    said = listener.recv(65536).decode().removeprefix("STATUS=")
-    assert len(said) == LONGEST_STATUS
-    assert said.endswith("…")
+    status = listener.recv(65536).decode().removeprefix("STATUS=")
+    assert len(status) == LONGEST_STATUS
+    assert status.endswith("…")
 
 
 @pytest.mark.parametrize("address", ["", "vsock:2:1234", "relative/path"])
-def test_where_nobody_listens_that_we_could_reach_nothing_is_said(address: str) -> None:
+def test_without_a_manager_that_we_could_reach_nothing_is_sent(address: str) -> None:
     systemd = Systemd({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"})
     assert not systemd.listens
     assert systemd.watchdog is None
     systemd.ready()
 
 
-def test_a_manager_that_has_gone_is_no_error(tmp_path: Path) -> None:
+def test_a_manager_that_has_ended_is_no_error(tmp_path: Path) -> None:
     systemd = Systemd({"NOTIFY_SOCKET": str(tmp_path / "gone")})
     assert systemd.listens
     systemd.ready()
@@ -84,7 +84,7 @@ def test_a_manager_that_has_gone_is_no_error(tmp_path: Path) -> None:
         ({}, None),
     ],
 )
-def test_the_watchdog_is_ours_only_if_it_means_this_process(
+def test_the_watchdog_is_ours_only_if_it_is_meant_for_this_process(
     environ: dict[str, str], seconds: float | None
 ) -> None:
     assert Systemd({"NOTIFY_SOCKET": "@mjwatch-nobody", **environ}).watchdog == seconds

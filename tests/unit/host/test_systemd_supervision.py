@@ -1,4 +1,4 @@
-"""When systemd hears what: the start, signs of life, the end."""
+"""When systemd is sent what: the start, watchdog messages, the end."""
 
 from __future__ import annotations
 
@@ -17,145 +17,147 @@ from tests.unit.host.test_liveness_timer import Clock
 HANG = deadline(20.0)
 
 
-class Told(Systemd):
-    """Keeps what systemd is told."""
+class RecordingSystemd(Systemd):
+    """Keeps what systemd is sent."""
 
     def __init__(self, watchdog: float | None = 30.0) -> None:
         super().__init__({})
         self.watchdog = watchdog
-        self.words: list[str] = []
+        self.lines: list[str] = []
 
-    def _tell(self, line: str) -> None:
-        self.words.append(line)
+    def _send(self, line: str) -> None:
+        self.lines.append(line)
 
-    def heard(self) -> list[str]:
-        """What came since the last time."""
-        words, self.words = self.words, []
-        return words
+    def sent(self) -> list[str]:
+        """Return what was sent since the last call."""
+        lines, self.lines = self.lines, []
+        return lines
 
 
-class AService:
-    """A service that is as a test says."""
+class FakeService:
+    """A service in the state that the test gives it."""
 
     def __init__(self) -> None:
-        self.dead: list[str] = []
+        self.unhealthy: list[str] = []
         self.is_started = True
-        self.words = "Nothing to do."
+        self.text = "Nothing to do."
 
     def unhealthy_parts(self) -> list[str]:
-        return self.dead
+        return self.unhealthy
 
     def started(self) -> bool:
         return self.is_started
 
     def sentence(self) -> str:
-        return self.words
+        return self.text
 
 
 EXTENDED = f"EXTEND_TIMEOUT_USEC={EXTENSION * 1e6:.0f}"
 
 
-def test_a_start_that_takes_long_is_given_time_but_not_for_ever() -> None:
-    told, clock = Told(), Clock()
-    supervision = Supervision(told, clock)
-    supervision.look()
-    assert told.heard() == ["STATUS=Starting.", EXTENDED]
+def test_a_long_start_gets_more_time_but_not_without_limit() -> None:
+    systemd, clock = RecordingSystemd(), Clock()
+    supervision = Supervision(systemd, clock)
+    supervision.check()
+    assert systemd.sent() == ["STATUS=Starting.", EXTENDED]
     clock.now += LONGEST_BUILD - 1
-    supervision.look()
-    assert told.heard() == [EXTENDED]
+    supervision.check()
+    assert systemd.sent() == [EXTENDED]
     clock.now += 1
-    supervision.look()
-    assert told.heard() == []
+    supervision.check()
+    assert systemd.sent() == []
 
 
-def test_it_is_ready_once_it_does_its_work_and_then_shows_that_it_lives() -> None:
-    told, service = Told(), AService()
-    supervision = Supervision(told, Clock())
-    service.is_started, service.words = False, "Waits for the gateway."
+def test_it_is_ready_when_it_works_and_then_sends_watchdog_messages() -> None:
+    systemd, service = RecordingSystemd(), FakeService()
+    supervision = Supervision(systemd, Clock())
+    service.is_started, service.text = False, "Waits for the gateway."
     supervision.look_at(service)
-    supervision.look()
-    assert told.heard() == ["STATUS=Waits for the gateway.", EXTENDED]
-    service.is_started, service.words = True, "Nothing to do."
-    supervision.look()
-    assert told.heard() == ["STATUS=Nothing to do.", "READY=1"]
-    supervision.look()
-    supervision.look()
-    assert told.heard() == ["WATCHDOG=1", "WATCHDOG=1"]
+    supervision.check()
+    assert systemd.sent() == ["STATUS=Waits for the gateway.", EXTENDED]
+    service.is_started, service.text = True, "Nothing to do."
+    supervision.check()
+    assert systemd.sent() == ["STATUS=Nothing to do.", "READY=1"]
+    supervision.check()
+    supervision.check()
+    assert systemd.sent() == ["WATCHDOG=1", "WATCHDOG=1"]
 
 
-def test_a_status_is_told_when_it_changes() -> None:
-    told, service = Told(), AService()
-    supervision = Supervision(told, Clock())
+def test_a_status_is_sent_when_it_changes() -> None:
+    systemd, service = RecordingSystemd(), FakeService()
+    supervision = Supervision(systemd, Clock())
     supervision.look_at(service)
-    for words in ("1 in flight.", "1 in flight.", "Nothing to do."):
-        service.words = words
-        supervision.look()
-    assert [word for word in told.heard() if word.startswith("STATUS")] == [
+    for text in ("1 in flight.", "1 in flight.", "Nothing to do."):
+        service.text = text
+        supervision.check()
+    assert [line for line in systemd.sent() if line.startswith("STATUS")] == [
         "STATUS=1 in flight.",
         "STATUS=Nothing to do.",
     ]
 
 
-def test_what_waits_for_something_for_too_long_counts_as_started() -> None:
-    told, service, clock = Told(), AService(), Clock()
+def test_a_service_that_waits_for_too_long_counts_as_started() -> None:
+    systemd, service, clock = RecordingSystemd(), FakeService(), Clock()
     service.is_started = False
-    supervision = Supervision(told, clock)
+    supervision = Supervision(systemd, clock)
     supervision.look_at(service)
     clock.now += LONGEST_START
-    supervision.look()
-    assert "READY=1" in told.heard()
+    supervision.check()
+    assert "READY=1" in systemd.sent()
 
 
-def test_no_sign_of_life_while_a_part_is_dead(caplog: pytest.LogCaptureFixture) -> None:
-    told, service = Told(), AService()
-    supervision = Supervision(told, Clock())
+def test_no_watchdog_message_while_a_part_is_unhealthy(caplog: pytest.LogCaptureFixture) -> None:
+    systemd, service = RecordingSystemd(), FakeService()
+    supervision = Supervision(systemd, Clock())
     supervision.look_at(service)
-    supervision.look()
-    told.heard()
-    service.dead = ["the inbox", "control"]
-    supervision.look()
-    supervision.look()
-    assert told.heard() == ["STATUS=No longer at work: the inbox, control."]
+    supervision.check()
+    systemd.sent()
+    service.unhealthy = ["the inbox", "control"]
+    supervision.check()
+    supervision.check()
+    assert systemd.sent() == ["STATUS=No longer working: the inbox, control."]
     assert [record.getMessage() for record in caplog.records] == [
-        "no longer at work: the inbox, control; systemd is left to start it again"
+        "these parts no longer work: the inbox, control; systemd restarts the service"
     ]
-    service.dead = []
-    supervision.look()
-    assert told.heard() == ["STATUS=Nothing to do.", "WATCHDOG=1"]
+    service.unhealthy = []
+    supervision.check()
+    assert systemd.sent() == ["STATUS=Nothing to do.", "WATCHDOG=1"]
 
 
-def test_a_part_that_dies_in_the_start_keeps_it_from_being_ready() -> None:
-    told, service, clock = Told(), AService(), Clock()
-    service.dead = ["the workers"]
-    supervision = Supervision(told, clock)
+def test_a_part_that_fails_during_the_start_keeps_the_service_from_being_ready() -> None:
+    systemd, service, clock = RecordingSystemd(), FakeService(), Clock()
+    service.unhealthy = ["the workers"]
+    supervision = Supervision(systemd, clock)
     supervision.look_at(service)
     clock.now += LONGEST_START
-    supervision.look()
-    assert told.heard() == ["STATUS=No longer at work: the workers."]
+    supervision.check()
+    assert systemd.sent() == ["STATUS=No longer working: the workers."]
 
 
-@pytest.mark.parametrize(("watchdog", "wait"), [(None, module.LOOK), (60.0, module.LOOK), (3.0, 1.0)])
-def test_signs_of_life_come_more_often_than_they_are_wanted(watchdog: float | None, wait: float) -> None:
-    supervision = Supervision(Told(watchdog), Clock())
-    supervision.look_at(AService())
-    assert supervision.look() == wait
+@pytest.mark.parametrize(
+    ("watchdog", "wait"), [(None, module.CHECK_INTERVAL), (60.0, module.CHECK_INTERVAL), (3.0, 1.0)]
+)
+def test_watchdog_messages_are_sent_more_often_than_required(watchdog: float | None, wait: float) -> None:
+    supervision = Supervision(RecordingSystemd(watchdog), Clock())
+    supervision.look_at(FakeService())
+    assert supervision.check() == wait
 
 
-def test_the_end_is_told_and_given_its_time() -> None:
-    told = Told()
-    supervision = Supervision(told, Clock())
-    supervision.look_at(AService())
+def test_the_end_is_reported_and_gets_its_time() -> None:
+    systemd = RecordingSystemd()
+    supervision = Supervision(systemd, Clock())
+    supervision.look_at(FakeService())
     supervision.stopping()
-    assert told.heard() == [
+    assert systemd.sent() == [
         "STOPPING=1",
         f"EXTEND_TIMEOUT_USEC={STOP_LIMIT * 1e6:.0f}",
-        "STATUS=Stopping; what is in flight is taken up by the next start.",
+        "STATUS=Stopping; the next start continues what is in flight.",
     ]
-    supervision.look()
-    assert told.heard() == []
+    supervision.check()
+    assert systemd.sent() == []
 
 
-def test_its_thread_runs_from_the_start_to_the_end_and_only_under_systemd() -> None:
+def test_the_thread_runs_from_the_start_to_the_end_and_only_under_systemd() -> None:
     with tempfile.TemporaryDirectory(prefix="mjw") as folder:
         path = str(Path(folder) / "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -163,7 +165,7 @@ def test_its_thread_runs_from_the_start_to_the_end_and_only_under_systemd() -> N
             manager.settimeout(HANG)
             with Supervision(Systemd({"NOTIFY_SOCKET": path})) as supervision:
                 assert manager.recv(4096) == b"STATUS=Starting."
-                supervision.look_at(AService())
+                supervision.look_at(FakeService())
                 while manager.recv(4096) != b"READY=1":
                     pass
             assert "systemd" not in {thread.name for thread in threading.enumerate()}

@@ -106,9 +106,9 @@ def test_a_file_that_would_be_rejected_is_reported_with_the_reason(
 ) -> None:
     done = expand(write(tmp_path / "cats.txt", "{a,b,c,d,e,f,g,h,i,j}" * 4))
     assert done.code == 1
-    assert "makes at least 10,000 jobs, but at most 100 are taken" in done.err
+    assert "makes at least 10,000 jobs, but at most 100 are accepted" in done.err
     assert "can't be read" in expand(tmp_path / "nothing.txt").err
-    assert "no prompt file" in expand(write(tmp_path / "cats.md", "a cat")).err
+    assert "is not a prompt file" in expand(write(tmp_path / "cats.md", "a cat")).err
 
 
 def test_a_file_in_the_inbox_has_what_lies_above_it_and_the_limits_that_are_configured(
@@ -149,13 +149,13 @@ def test_pictures_are_looked_for_beside_the_file_and_nowhere_else(tmp_path: Path
     write(tmp_path / "secret.png", PNG)
     inbox = tmp_path / "inbox"
     file = write(inbox / "a/cat.toml", 'prompt = "a cat"\nimages = ["refs/b.png"]\n')
-    with pytest.raises(PromptFileError, match=r'the picture "refs/b\.png" is not there'):
+    with pytest.raises(PromptFileError, match=r'the picture "refs/b\.png" was not found'):
         preview(file, inbox, 100)
     write(inbox / "a/refs/b.png", PNG)
     assert preview(file, inbox, 100).prompts[0].images == ("refs/b.png",)
     (inbox / "a/refs/b.png").unlink()
     (inbox / "a/refs/b.png").symlink_to(tmp_path / "secret.png")
-    with pytest.raises(PromptFileError, match=r'the picture "refs/b\.png" is not there'):
+    with pytest.raises(PromptFileError, match=r'the picture "refs/b\.png" was not found'):
         preview(file, inbox, 100)
     write(file, 'prompt = "a cat"\nimages = ["../../secret.png"]\n')
     with pytest.raises(PromptFileError, match="outside the prompt file's own folder"):
@@ -163,7 +163,7 @@ def test_pictures_are_looked_for_beside_the_file_and_nowhere_else(tmp_path: Path
 
 
 def test_a_file_is_read_no_further_than_it_may_be_long(tmp_path: Path) -> None:
-    with pytest.raises(PromptFileError, match="prompt files have 65536 at most"):
+    with pytest.raises(PromptFileError, match="a prompt file may have at most 65536"):
         preview(write(tmp_path / "cat.txt", b"x" * 10_000_000), None, 100)
     with pytest.raises(MjwatchError, match="can't be read"):
         preview(tmp_path, None, 100)

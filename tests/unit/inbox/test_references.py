@@ -73,7 +73,7 @@ def test_a_small_file_that_can_not_be_had_is_waited_for_and_then_refused(path: s
         found = around(root, "a/cat.txt", "a __colour__ cat\n")
         assert list(found.unreadable) == [path]
         with pytest.raises(PromptFileError, match=re.escape(path)):
-            read_prompt_file(b"a __colour__ cat\n", "cat.txt", around=found)
+            read_prompt_file(b"a __colour__ cat\n", "cat.txt", references=found)
 
 
 def test_defaults_that_are_a_link_are_reported(root: Path) -> None:
@@ -182,7 +182,7 @@ def test_pictures_that_are_too_large_together_are_not_read_and_say_why(
     with pytest.raises(
         PromptFileError, match="all pictures together have 325 bytes, but one prompt file's may"
     ):
-        read_prompt_file(images(*names).encode(), "cat.toml", around=found)
+        read_prompt_file(images(*names).encode(), "cat.toml", references=found)
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "\udce9.png", "a\x00b.png"])
@@ -281,8 +281,8 @@ def test_the_inbox_hands_over_the_files_around_a_prompt_file(root: Path) -> None
     write(root, "cat.toml", images("ref.png"))
     with running(root) as it:
         file = it.settled()
-    assert file.around.images == {"ref.png": PNG}
-    assert file.around.defaults == (("_defaults.toml", b'label = "all"\n'),)
+    assert file.references.images == {"ref.png": PNG}
+    assert file.references.defaults == (("_defaults.toml", b'label = "all"\n'),)
 
 
 def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
@@ -297,7 +297,7 @@ def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
             pass
         move_in(root / "ref.png", "a picture")
         file = it.settled()
-    assert (file.path, file.around.images) == ("cat.toml", {"ref.png": b"a picture"})
+    assert (file.path, file.references.images) == ("cat.toml", {"ref.png": b"a picture"})
 
 
 def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +307,7 @@ def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.
         while it.events.get(timeout=HANG) != InboxScanned(1):
             pass
         write(root, "ref.png", PNG)
-        assert it.settled().around.images == {"ref.png": PNG}
+        assert it.settled().references.images == {"ref.png": PNG}
 
 
 def test_a_prompt_file_whose_picture_never_comes_is_handed_over_as_it_is(
@@ -317,4 +317,4 @@ def test_a_prompt_file_whose_picture_never_comes_is_handed_over_as_it_is(
     write(root, "cat.toml", images("ref.png"))
     with running(root, settle_incomplete=0.02) as it:
         file: FileSettled = it.settled()
-    assert file.around == References()
+    assert file.references == References()

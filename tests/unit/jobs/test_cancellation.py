@@ -1,4 +1,4 @@
-"""Cancelling a job that is sent: its button is found, pressed once, and what it does is believed."""
+"""Cancelling a job that was sent: its button is found and pressed once, and its effect is believed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mjwatch import events as ev
 from mjwatch.jobs.cancellation import press_is_out, to_press
 from mjwatch.jobs.state_machine import step
 from mjwatch.journal.serialization import dump_job, load_job
-from mjwatch.midjourney.buttons import cancel_of
+from mjwatch.midjourney.buttons import cancel_button_of
 from mjwatch.midjourney.packets import Target
 from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.requests import cancel_packet
@@ -43,7 +43,7 @@ RUNNING = after(ev.Started("400"), ev.Progressed(7, UUID, BUTTON), job=SUBMITTED
 PRESSED = after(ev.CancelRequested(), ev.CancelStarted("9002", "session-b"), job=RUNNING)[0]
 
 
-def test_the_button_is_pressed_once_with_a_nonce_and_the_session_of_its_own() -> None:
+def test_the_button_is_pressed_once_with_its_own_nonce_and_session() -> None:
     assert to_press([RUNNING], NOW) is None
     asked, effects = after(ev.CancelRequested(), job=RUNNING)
     assert (asked.state, asked.prompt.then, effects) == (State.RUNNING, (), ())
@@ -60,7 +60,7 @@ def test_the_button_is_pressed_once_with_a_nonce_and_the_session_of_its_own() ->
     assert after(ev.CancelStarted("9003", "session-b"), job=pressed) == (pressed, ())
 
 
-def test_what_was_pressed_in_vain_may_be_pressed_again_after_a_while() -> None:
+def test_a_press_without_effect_may_be_repeated_after_a_while() -> None:
     taken = after(ev.CancelPressed(), job=PRESSED)[0]
     soon = step(taken, ev.CancelRequested(), NOW + 59)[0]
     late = step(taken, ev.CancelRequested(), NOW + 61)[0]
@@ -68,7 +68,7 @@ def test_what_was_pressed_in_vain_may_be_pressed_again_after_a_while() -> None:
     assert to_press([late], NOW + 61) == late
 
 
-def test_a_button_that_is_offered_after_the_wish_is_pressed_then() -> None:
+def test_a_button_that_is_offered_after_the_request_is_pressed_then() -> None:
     asked = after(ev.CancelRequested(), job=SUBMITTED)[0]
     assert "unless it can be stopped" in asked.history[-1].event
     assert to_press([asked, after(ev.Started("400"), job=asked)[0]], NOW) is None
@@ -76,7 +76,7 @@ def test_a_button_that_is_offered_after_the_wish_is_pressed_then() -> None:
     assert to_press([offered], NOW) == offered
 
 
-def test_a_button_is_known_by_its_message_and_keeps_that_ones_flags() -> None:
+def test_a_button_is_identified_by_its_message_and_keeps_the_flags_of_that_message() -> None:
     partial = replace(BUTTON, flags=0)
     assert after(ev.Progressed(9, UUID, partial), job=RUNNING)[0].cancel_button == BUTTON
     other = replace(BUTTON, message_id="444")
@@ -84,33 +84,33 @@ def test_a_button_is_known_by_its_message_and_keeps_that_ones_flags() -> None:
     assert after(ev.Started("444"), job=RUNNING)[0].cancel_button is None
 
 
-def test_a_message_that_is_gone_has_no_button_to_press() -> None:
+def test_a_deleted_message_has_no_button_to_press() -> None:
     gone = after(ev.StartMessageDeleted(), ev.CancelRequested(), job=RUNNING)[0]
     assert to_press([gone], NOW) is None
     assert after(ev.TimedOut(), job=gone)[0].state is State.FAILED  # so Midjourney has stopped it by itself
 
 
 @pytest.mark.parametrize("ending", [(STOPPED,), (ev.StartMessageDeleted(), ev.TimedOut())])
-def test_what_midjourney_has_stopped_is_cancelled(ending: tuple[ev.JobEvent, ...]) -> None:
+def test_a_job_that_midjourney_stops_as_requested_is_cancelled(ending: tuple[ev.JobEvent, ...]) -> None:
     job, effects = after(*ending, job=PRESSED)
     assert job.state is State.CANCELLED
     assert effects == (ef.PublishFailure(job),)
-    assert job.history[-1].event == "cancelled: Midjourney has stopped it"
+    assert job.history[-1].event == "cancelled: Midjourney stopped it"
 
 
 @pytest.mark.parametrize("ending", [(STOPPED,), (ev.StartMessageDeleted(), ev.TimedOut())])
-def test_what_midjourney_stops_of_itself_has_failed(ending: tuple[ev.JobEvent, ...]) -> None:
+def test_a_job_that_midjourney_stops_by_itself_has_failed(ending: tuple[ev.JobEvent, ...]) -> None:
     assert after(*ending, job=RUNNING)[0].state is State.FAILED
 
 
-def test_a_refusal_keeps_its_reason_whatever_was_asked_for() -> None:
+def test_a_refusal_keeps_its_reason_whatever_was_requested() -> None:
     refused = ev.Refused(Refusal(RefusalClass.MODERATION, "Banned prompt detected", "kite"))
     job = after(refused, job=PRESSED)[0]
     assert (job.state, job.refusal) == (State.FAILED, refused.refusal)
 
 
 @pytest.mark.parametrize("doubtful", [SENT, SUBMITTED, RUNNING, PRESSED])
-def test_a_job_that_gets_into_doubt_is_given_up_if_that_was_the_wish(doubtful: Job) -> None:
+def test_a_job_that_becomes_doubtful_is_given_up_if_that_was_requested(doubtful: Job) -> None:
     asked = after(ev.CancelRequested(), job=doubtful)[0]
     doubt = ev.OutcomeUnknown("timeout") if doubtful is SENT else ev.TimedOut(result_held=True)
     job, effects = after(doubt, job=asked)
@@ -119,7 +119,7 @@ def test_a_job_that_gets_into_doubt_is_given_up_if_that_was_the_wish(doubtful: J
 
 
 @pytest.mark.parametrize("asked_only", [True, False])
-def test_an_unknown_refusal_is_no_stop(asked_only: bool) -> None:
+def test_an_unknown_refusal_does_not_count_as_a_stop(asked_only: bool) -> None:
     unknown = ev.Refused(Refusal(None, "Sorry!", "A new rule forbids kites"))
     job = after(unknown, job=after(ev.CancelRequested(), job=RUNNING)[0] if asked_only else PRESSED)[0]
     assert (job.state, job.refusal) == (State.FAILED, unknown.refusal)
@@ -134,7 +134,7 @@ def test_pictures_that_come_before_the_stop_are_published() -> None:
     assert late.state is State.COLLECTING
 
 
-def test_only_a_press_that_may_not_have_left_before_a_crash_is_made_once_more() -> None:
+def test_only_a_press_that_may_not_have_been_sent_before_a_crash_is_repeated() -> None:
     again = after(ev.Restarted(), job=PRESSED)[0]
     assert to_press([again], NOW) == again
     taken = after(ev.CancelPressed(), ev.Restarted(), job=PRESSED)[0]
@@ -142,14 +142,14 @@ def test_only_a_press_that_may_not_have_left_before_a_crash_is_made_once_more() 
     assert after(ev.StartMessageDeleted(), ev.TimedOut(), job=taken)[0].state is State.CANCELLED
 
 
-def test_a_press_that_failed_is_repeated_where_that_may_help() -> None:
+def test_a_failed_press_is_repeated_if_that_may_help() -> None:
     job = after(ev.CancelPressed("no route", again=10.0), job=PRESSED)[0]
-    assert job.history[-1].event == "Cancel Job could not be pressed: no route; again in 10 s"
+    assert job.history[-1].text == "Cancel Job could not be pressed: no route; next try in 10 s"
     assert to_press([job], NOW + 9) is None
     assert to_press([job], NOW + 10) == job
 
 
-def test_a_press_that_is_refused_for_good_is_told_and_may_be_asked_for_again() -> None:
+def test_a_press_that_is_finally_refused_is_reported_and_may_be_requested_again() -> None:
     job = after(ev.CancelPressed("the message is gone"), job=PRESSED)[0]
     assert "could not be pressed: the message is gone" in job.history[-1].event
     assert to_press([job], NOW + 3600) is None
@@ -166,7 +166,7 @@ def test_a_press_that_is_refused_for_good_is_told_and_may_be_asked_for_again() -
         ev.Refused(Refusal(RefusalClass.ACCOUNT, None, "a captcha", needs_human=True), executed=False),
     ],
 )
-def test_what_is_to_be_cancelled_is_not_sent_again(event: ev.JobEvent) -> None:
+def test_a_job_that_will_be_cancelled_is_not_sent_again(event: ev.JobEvent) -> None:
     asked = after(ev.CancelRequested(), job=SENT)[0]
     job, effects = after(event, job=asked)
     assert job.state is State.CANCELLED
@@ -181,7 +181,7 @@ def test_a_form_that_opens_for_a_cancelled_follow_up_is_not_sent() -> None:
     assert after(ev.ModalOpened(form), job=job)[0].state is State.CANCELLED
 
 
-def test_a_retry_forgets_that_it_was_to_be_cancelled() -> None:
+def test_a_retry_forgets_the_request_to_cancel() -> None:
     stopped = after(STOPPED, job=PRESSED)[0]
     again = after(ev.RetryRequested(), ev.AttemptStarted("9003", "session-b", "500"), job=stopped)[0]
     assert (again.state, again.cancel_request, again.cancel_button) == (State.SUBMITTING, None, None)
@@ -209,5 +209,5 @@ def test_the_button_is_found_among_those_of_a_start_message() -> None:
         "content": "**a red kite** - Zoom Out by <@77> (Waiting to start)",
         "components": [{"type": 1, "components": [button]}],
     }
-    assert cancel_of(read_message("MESSAGE_CREATE", message)) == BUTTON
-    assert cancel_of(read_message("MESSAGE_CREATE", {**message, "components": []})) is None
+    assert cancel_button_of(read_message("MESSAGE_CREATE", message)) == BUTTON
+    assert cancel_button_of(read_message("MESSAGE_CREATE", {**message, "components": []})) is None

@@ -1,4 +1,4 @@
-"""The jobs that press a button of a finished job's message."""
+"""The jobs that press a button below the result of a finished job."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_follow_up_presses_the_button_of_its_parents_message() -> None:
     assert job.nonces == ()
 
 
-def test_a_follow_up_has_what_its_parent_had_unless_it_says_otherwise() -> None:
+def test_a_follow_up_inherits_from_its_parent_unless_it_says_otherwise() -> None:
     parent = done_job()
     prompt = replace(parent.prompt, label="spring", priority=5, application="niji", images=("a.png",))
     parent = replace(parent, prompt=prompt)
@@ -78,7 +78,7 @@ def test_the_flags_of_the_message_are_kept_for_the_press() -> None:
     assert job.button_press.flags == 64
 
 
-def test_names_are_taken_in_any_spelling_and_kept_in_one() -> None:
+def test_names_are_accepted_in_any_spelling_and_stored_in_one() -> None:
     assert asked("u2").prompt.action == "U2"
     assert asked("Vary (Strong)", done_job(single_buttons())).prompt.action == "vary strong"
     assert "did you mean reroll" in why(asked("rerol"))
@@ -86,7 +86,7 @@ def test_names_are_taken_in_any_spelling_and_kept_in_one() -> None:
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.IN_DOUBT])
-def test_what_is_not_finished_has_no_follow_ups_yet(state: State) -> None:
+def test_an_unfinished_job_has_no_follow_ups_yet(state: State) -> None:
     job = asked("U1", a_job("parent22", state=state))
     assert f"is {state}" in why(job)
     assert job.refusal is not None
@@ -94,36 +94,36 @@ def test_what_is_not_finished_has_no_follow_ups_yet(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.REJECTED, State.CANCELLED])
-def test_what_has_failed_has_none_at_all(state: State) -> None:
+def test_a_failed_job_has_no_follow_ups_at_all(state: State) -> None:
     words = why(asked("U1", a_job("parent22", state=state)))
-    assert "no picture to go on from" in words
+    assert "no picture for a follow-up" in words
     assert "failed" in words if state is State.FAILED else state in words
 
 
-def test_an_answer_in_words_has_none_either() -> None:
-    assert "in words" in why(asked("U1", done_job(kind=ResultKind.TEXT)))
+def test_a_text_answer_has_no_follow_ups_either() -> None:
+    assert "with text" in why(asked("U1", done_job(kind=ResultKind.TEXT)))
 
 
-def test_a_button_that_is_not_there_is_told_with_those_that_are() -> None:
-    assert why(asked("V3", done_job(grid_buttons()[4:6]))).endswith("It has: reroll, V1")
+def test_a_missing_button_is_reported_with_the_buttons_that_exist() -> None:
+    assert why(asked("V3", done_job(grid_buttons()[4:6]))).endswith("Its buttons: reroll, V1")
     assert "no button for `U1`" in why(asked("U1", done_job(single_buttons())))
 
 
-def test_new_words_go_along_with_what_takes_them() -> None:
+def test_a_new_prompt_is_sent_with_actions_that_take_one() -> None:
     job = asked("V1", text="a blue dog")
     assert job.button_press is not None
     assert job.button_press.words == job.prompt.text == "a blue dog"
-    assert "no new words" in why(asked("U1", text="a blue dog"))
-    assert "no new words" in why(asked("upscale 2x", done_job(single_buttons("v5")), text="a blue dog"))
+    assert "no new prompt" in why(asked("U1", text="a blue dog"))
+    assert "no new prompt" in why(asked("upscale 2x", done_job(single_buttons("v5")), text="a blue dog"))
 
 
-def test_the_words_that_it_had_are_no_new_words() -> None:
+def test_the_old_prompt_is_not_a_new_prompt() -> None:
     job = asked("U1", text="a red cat")
     assert job.button_press is not None
     assert job.button_press.words is None
 
 
-def test_a_zoom_with_new_words_goes_through_the_form_that_takes_them_always() -> None:
+def test_a_zoom_with_a_new_prompt_uses_the_form_that_always_takes_one() -> None:
     plain, worded = (asked("zoom 2x", done_job(single_buttons()), text) for text in ("", "a blue dog"))
     assert plain.button_press is not None
     assert worded.button_press is not None
@@ -134,7 +134,7 @@ def test_a_zoom_with_new_words_goes_through_the_form_that_takes_them_always() ->
     assert (worded.button_press.custom_id, worded.button_press.form) == (f"MJ::CustomZoom::{GRID_UUID}", True)
 
 
-def test_what_only_a_picture_has_is_left_to_the_picture() -> None:
+def test_an_action_that_only_a_picture_offers_is_left_to_the_picture() -> None:
     job = asked("vary strong 3")
     assert job.state is State.QUEUED
     assert (job.prompt.action, job.prompt.then) == ("U3", ("vary strong",))
@@ -146,7 +146,7 @@ def test_what_only_a_picture_has_is_left_to_the_picture() -> None:
     assert "U1 to U4 first" in why(asked("vary strong 3", then=("U1",)))
 
 
-def test_a_child_of_a_blend_speaks_of_the_blends_echo() -> None:
+def test_a_follow_up_of_a_blend_names_the_prompt_that_midjourney_echoed() -> None:
     parent = done_job()
     parent = replace(parent, prompt=replace(parent.prompt, text="--ar 2:3", command="blend"))
     job = asked("U1", parent)
@@ -167,13 +167,13 @@ def test_all_and_two_of_a_picture_become_six_with_the_right_lineage() -> None:
     assert len({job.source for job in (*children, *grandchildren)}) == 1
 
 
-def test_the_picture_is_made_for_its_follow_up_though_nobody_asked_for_it() -> None:
+def test_the_picture_is_made_for_its_follow_up_although_nobody_requested_it() -> None:
     children = then(with_then("zoom 2x 2", "V4", "pan left 2", "vary subtle"))
     wanted = [(job.prompt.action, job.prompt.then) for job in children]
     assert wanted == [("U2", ("zoom 2x", "pan left")), ("V4", ()), ("U1", ("vary subtle",))]
 
 
-def test_a_picture_that_is_asked_for_later_still_has_its_follow_ups() -> None:
+def test_a_picture_that_is_named_later_still_has_its_follow_ups() -> None:
     (child,) = then(with_then("vary strong 3", "U3"))
     assert (child.prompt.action, child.prompt.then) == ("U3", ("vary strong",))
 
@@ -187,12 +187,12 @@ def test_a_single_picture_does_its_follow_ups_itself() -> None:
     assert [job.prompt.then for job in children] == [(), ()]
 
 
-def test_what_can_not_be_had_is_one_rejected_job_each() -> None:
+def test_each_impossible_follow_up_is_one_rejected_job() -> None:
     good, bad, unknown = then(with_then("U1", "V1", "jump", parent=done_job(grid_buttons()[:1])))
     assert good.state is State.QUEUED
     assert "no button for `V1`" in why(bad)
     assert "no follow-up" in why(unknown)
 
 
-def test_nothing_wanted_is_nothing_made() -> None:
+def test_without_then_nothing_is_made() -> None:
     assert then(done_job()) == []

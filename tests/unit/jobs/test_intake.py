@@ -22,7 +22,7 @@ def made(file: FileSettled, max_jobs: int = 100) -> list[Job]:
     return make_jobs(file, NOW, map("job{}".format, itertools.count()).__next__, max_jobs)
 
 
-def test_a_text_file_is_one_job_that_knows_where_it_came_from() -> None:
+def test_a_text_file_is_one_job_that_knows_its_source() -> None:
     assert made(settled(b"a cat\n")) == [
         Job(
             id="job0",
@@ -34,7 +34,7 @@ def test_a_text_file_is_one_job_that_knows_where_it_came_from() -> None:
     ]
 
 
-def test_each_prompt_of_a_file_is_a_job_of_its_own_in_order() -> None:
+def test_each_prompt_of_a_file_is_its_own_job_in_order() -> None:
     jobs = made(settled(b'label = "spring"\nprompts = ["a cat", "a dog"]\n', "pets.toml"))
     assert [(job.id, job.prompt.text, job.prompt.label) for job in jobs] == [
         ("job0", "a cat", "spring"),
@@ -49,7 +49,7 @@ def test_the_ready_marker_does_not_change_what_a_file_is() -> None:
     assert made(settled(b'prompt = "a cat"\n', "cat.ready.toml"))[0].prompt.text == "a cat"
 
 
-def test_what_a_person_may_want_to_look_at_again_is_in_the_history() -> None:
+def test_warnings_for_a_person_are_in_the_history() -> None:
     [job] = made(settled(b'prompt = "a cat"\n[parameters]\nchaos = 900\n', "cat.toml"))
     assert [note.event.split(":")[0] for note in job.history] == ["accepted", "warning"]
 
@@ -64,7 +64,7 @@ def test_what_a_person_may_want_to_look_at_again_is_in_the_history() -> None:
         (b'prompts = ["a", "b", "c"]\n', "cat.toml", "3"),
     ],
 )
-def test_a_file_that_can_not_be_read_is_one_rejected_job(data: bytes, path: str, why: str) -> None:
+def test_an_unreadable_file_is_one_rejected_job(data: bytes, path: str, why: str) -> None:
     [job] = made(settled(data, path), max_jobs=2)
     assert job.state is State.REJECTED
     assert job.open  # until its folder is published
@@ -77,15 +77,15 @@ def test_a_file_that_can_not_be_read_is_one_rejected_job(data: bytes, path: str,
     assert job.source == Source(path, sha256(data), MTIME, 0)
 
 
-def test_a_file_that_is_too_large_is_told_with_its_real_size_and_where_it_is() -> None:
+def test_a_file_that_is_too_large_is_reported_with_its_real_size_and_where_it_is() -> None:
     [job] = made(settled(b"x" * 65_537, size=10_000_000))
     assert job.refusal is not None
-    assert job.refusal.title == "the file has 10,000,000 bytes, but prompt files have 65,536 at most"
-    assert "left in the inbox" in job.refusal.detail
+    assert job.refusal.title == "the file has 10,000,000 bytes, but a prompt file may have at most 65,536"
+    assert "stays in the inbox" in job.refusal.detail
 
 
 @given(data=st.binary(max_size=60), name=st.sampled_from(["a.txt", "a.toml", "a.list.txt", "caf\udce9.txt"]))
-def test_whatever_a_file_holds_it_becomes_jobs_each_with_an_id_of_its_own(data: bytes, name: str) -> None:
+def test_any_file_becomes_jobs_each_with_its_own_id(data: bytes, name: str) -> None:
     jobs = made(settled(data, name))
     assert len({job.id for job in jobs}) == len(jobs) > 0
     for index, job in enumerate(jobs):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,14 +14,14 @@ NOW = 1_770_000_000.0
 PACE = Pace(max_in_flight=3, delay=4.0, jitter=4.0, max_per_day=5)
 
 
-def test_the_first_one_may_go_at_once() -> None:
+def test_the_first_prompt_may_be_sent_at_once() -> None:
     throttle = Throttle(PACE)
     assert throttle.may_send(NOW, in_flight=0)
     assert throttle.next_time(NOW) == float("-inf")
 
 
 @pytest.mark.parametrize(("rng", "pause"), [(0.0, 4.0), (0.5, 6.0), (1.0, 8.0)])
-def test_between_two_there_is_a_pause_with_jitter(rng: float, pause: float) -> None:
+def test_between_two_submissions_there_is_a_pause_with_jitter(rng: float, pause: float) -> None:
     throttle = Throttle(PACE)
     throttle.sent(NOW, rng)
     assert not throttle.may_send(NOW + pause - 0.01, in_flight=1)
@@ -37,16 +38,15 @@ def test_the_daily_cap_is_over_rolling_24_hours() -> None:
     for number in range(5):
         assert throttle.may_send(NOW + number * 100, in_flight=0)
         throttle.sent(NOW + number * 100, 0.0)
-    assert throttle.sent_today(NOW + 500) == 5
+    assert throttle.capped_until(NOW + 500) == NOW + DAY
     assert throttle.next_time(NOW + 500) == NOW + DAY
     assert not throttle.may_send(NOW + DAY - 1, in_flight=0)
     assert throttle.may_send(NOW + DAY, in_flight=0)
     throttle.sent(NOW + DAY, 0.0)
     assert throttle.next_time(NOW + DAY) == NOW + DAY + 100
-    assert throttle.sent_today(NOW + DAY) == 5
 
 
-def test_the_pause_is_kept_also_when_the_cap_lets_go() -> None:
+def test_the_pause_is_kept_also_when_the_cap_ends() -> None:
     throttle = Throttle(PACE, [NOW - DAY + 1, *[NOW - 10] * 3])
     throttle.sent(NOW, 1.0)
     assert throttle.next_time(NOW) == NOW + 8
@@ -58,30 +58,33 @@ def test_a_cap_that_was_lowered_counts_all_that_was_sent() -> None:
     assert throttle.next_time(NOW) == sent[3] + DAY  # then only four are left
 
 
-def test_no_cap_is_no_cap() -> None:
+def test_a_cap_of_zero_is_no_cap() -> None:
     throttle = Throttle(Pace(max_per_day=0, delay=0.0, jitter=0.0))
     for number in range(1000):
         throttle.sent(NOW + number, 0.0)
     assert throttle.may_send(NOW + 1000, in_flight=0)
-    assert throttle.sent_today(NOW + 1000) == 1000
+    assert throttle.capped_until(NOW + 1000) is None
 
 
 def test_a_restart_does_not_forget_what_was_sent() -> None:
-    throttle = Throttle(PACE, [NOW - DAY - 1, NOW - 100, NOW - 1])
-    assert throttle.sent_today(NOW) == 2
+    sent = [NOW - DAY - 1, NOW - 100, NOW - 1]
+    assert Throttle(replace(PACE, max_per_day=3), sent).capped_until(NOW) is None
+    assert Throttle(replace(PACE, max_per_day=2), sent).capped_until(NOW) == NOW - 100 + DAY
+    throttle = Throttle(PACE, sent)
     assert not throttle.may_send(NOW, in_flight=0)
     assert throttle.may_send(NOW + 3, in_flight=0)
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_service_for_years() -> None:
-    throttle = Throttle(PACE)
+    throttle = Throttle(replace(PACE, max_per_day=2))
     throttle.sent(NOW, 1.0)
     back = NOW - 10 * 365 * DAY
     assert throttle.next_time(back) == back + 8
     assert throttle.next_time(back + 8) == back + 8
     assert throttle.may_send(back + 8, in_flight=0)
-    assert throttle.sent_today(back + 8) == 1  # and what was sent still counts
-    assert throttle.sent_today(back + DAY) == 0
+    throttle.sent(back + 8, 0.0)
+    assert throttle.capped_until(back + 8) == back + DAY  # and what was sent still counts
+    assert throttle.capped_until(back + DAY) is None  # for a day
 
 
 @given(

@@ -47,7 +47,7 @@ def test_equal_content_under_another_name_is_another_request() -> None:
 # ---- taken files are removed
 
 
-def test_a_copy_of_a_file_that_was_taken_is_run_once_more_but_no_third_time_within_an_hour() -> None:
+def test_a_copy_of_an_accepted_file_is_run_again_but_not_a_third_time_within_an_hour() -> None:
     first, second = taken(mtime=NOW - 500, ago=500), taken(mtime=NOW - 200, ago=200, number=2)
     assert judge(PATH, NOW, [first], NOW) == NEW
     assert judge(PATH, NOW, [first, second], NOW) == DeliveryVerdict(
@@ -55,7 +55,7 @@ def test_a_copy_of_a_file_that_was_taken_is_run_once_more_but_no_third_time_with
     )
 
 
-def test_the_hour_over_it_is_run_again() -> None:
+def test_after_the_hour_it_is_run_again() -> None:
     first, second = taken(mtime=NOW - 5000, ago=HOUR), taken(mtime=NOW - 200, ago=200, number=2)
     assert judge(PATH, NOW, [first, second], NOW) == NEW
 
@@ -66,7 +66,7 @@ def test_a_clock_that_was_wrong_holds_nothing_for_longer_than_an_hour() -> None:
 
 
 @given(st.lists(st.floats(0, 20 * HOUR), min_size=1, max_size=60))
-def test_however_often_it_comes_it_is_run_twice_an_hour_at_most(waits: list[float]) -> None:
+def test_however_often_a_file_comes_it_is_run_at_most_twice_an_hour(waits: list[float]) -> None:
     now, runs = NOW, list[TakenBefore]()
     for number, wait in enumerate(waits):
         now += wait
@@ -76,7 +76,7 @@ def test_however_often_it_comes_it_is_run_twice_an_hour_at_most(waits: list[floa
         assert third.at - first.at >= HOUR
 
 
-def test_a_file_that_was_kept_and_is_to_be_removed_now_is_no_request() -> None:
+def test_a_file_that_was_kept_and_must_be_removed_now_is_no_request() -> None:
     earlier = taken(mtime=NOW - 500, kept=True)
     assert judge(PATH, NOW, [earlier], NOW) == DeliveryVerdict(DeliveryKind.SAME, (earlier,))
 
@@ -84,7 +84,7 @@ def test_a_file_that_was_kept_and_is_to_be_removed_now_is_no_request() -> None:
 # ---- taken files are kept
 
 
-def test_a_kept_file_is_known_by_path_and_content_whatever_its_time() -> None:
+def test_a_kept_file_is_recognised_by_path_and_content_whatever_its_time() -> None:
     earlier = taken(mtime=NOW - 500, ago=90 * 24 * HOUR, kept=True)
     assert judge(PATH, NOW, [earlier], NOW, lies_there(PATH)) == DeliveryVerdict(
         DeliveryKind.SAME, (earlier,)
@@ -98,7 +98,7 @@ def test_the_same_content_at_a_new_path_while_the_old_one_is_gone_is_a_move() ->
     )
 
 
-def test_a_second_copy_is_one_only_if_the_first_one_stays() -> None:
+def test_a_second_copy_counts_only_if_the_first_one_stays() -> None:
     earlier = taken(OTHER, kept=True)
     verdict = judge(PATH, NOW, [earlier], NOW, lies_there(PATH, OTHER))
     assert verdict == DeliveryVerdict(DeliveryKind.COPY, (earlier,), COPY_PATIENCE)
@@ -121,6 +121,6 @@ def test_a_moved_folder_moves_each_of_its_files_also_equal_ones() -> None:
     assert sum(one.moved for one in earlier) == 3
 
 
-def test_what_was_removed_when_it_was_taken_is_new_in_an_inbox_that_keeps() -> None:
+def test_a_file_that_was_removed_when_it_was_accepted_is_new_in_an_inbox_that_keeps_files() -> None:
     assert judge(PATH, NOW + 60, [taken()], NOW, lies_there(PATH)) == NEW
     assert judge(PATH, NOW + 60, [taken(OTHER)], NOW, lies_there(PATH)) == NEW

@@ -11,7 +11,7 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
 
 
 @pytest.mark.parametrize(
-    ("standing", "words"),
+    ("summary", "sentence_of_it"),
     [
         (ServiceSummary(), "Nothing to do."),
         (ServiceSummary(WORK), "3 in flight, 5 queued, 1 to be saved, 1 in doubt."),
@@ -20,7 +20,7 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
             "The daily cap is reached until 14:05; 2 queued.",
         ),
         (ServiceSummary(capped_until="14:05"), "Nothing to do."),
-        (ServiceSummary({State.QUEUED: 2}, connected=False), "Waits for the gateway; 2 queued."),
+        (ServiceSummary({State.QUEUED: 2}, connected=False), "Waiting for the gateway; 2 queued."),
         (
             ServiceSummary({State.QUEUED: 2}, inbox_trouble="nothing is taken: why"),
             "Nothing is taken: why; 2 queued.",
@@ -30,15 +30,15 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
             ServiceSummary(
                 {State.QUEUED: 2}, paused=Pause("Midjourney asks for a person", PauseKind.ACCOUNT)
             ),
-            "Paused: Midjourney asks for a person; see to that, then run `mjwatch resume`; 2 queued.",
+            "Paused: Midjourney asks for a person; fix the cause, then run `mjwatch resume`; 2 queued.",
         ),
         (
             ServiceSummary({State.QUEUED: 5}, journal_fails=True, paused=Pause("by hand", PauseKind.PERSON)),
-            "The journal can't be written, nothing is sent; 5 queued.",
+            "The journal can't be written, so nothing is sent; 5 queued.",
         ),
     ],
 )
-def test_the_sentence_says_what_is_in_the_way_and_how_much_there_is(
-    standing: ServiceSummary, words: str
+def test_the_sentence_says_what_prevents_sending_and_how_much_there_is(
+    summary: ServiceSummary, sentence_of_it: str
 ) -> None:
-    assert sentence(standing) == words
+    assert sentence(summary) == sentence_of_it

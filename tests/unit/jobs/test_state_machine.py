@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOW = 1_800_000_000.0
-LIMITS = Timeouts(start_timeout=900, silence_timeout=3600, vanish_grace=60, queue_full_pause=45)
+LIMITS = Timeouts(start_timeout=900, silence_timeout=3600, deletion_grace=60, queue_full_pause=45)
 UUID = "0b7cf2d4-51a5-4b4c-9f0d-6a8f3a2c9e11"
 
 FRESH = Job(id="7k3f9a2m", prompt=Prompt("a red kite"), accepted=NOW)
@@ -61,7 +61,7 @@ EVENTS: tuple[ev.JobEvent, ...] = (
     ev.AttemptStarted("9001", "session-a", "100"),
     ev.Accepted(),
     ev.NotSent("no route"),
-    ev.NotSent("the index is read anew", retry_after=0.0),
+    ev.NotSent("the index is read again", retry_after=0.0),
     ev.OutcomeUnknown("it timed out"),
     ev.ConfirmedNotExecuted(),
     ev.Uploaded((UploadedImage("ref.png", "slot/ref.png", None, NOW),)),
@@ -100,7 +100,7 @@ ALL_EVENTS: tuple[type[ev.JobEvent], ...] = get_args(ev.JobEvent)
 
 
 def _traits(job: Job) -> tuple[object, ...]:
-    """All of a job that its handlers may decide by."""
+    """All properties of a job on which a handler may depend."""
     known = (
         job.started,
         job.interaction_id,
@@ -124,7 +124,7 @@ def _traits(job: Job) -> tuple[object, ...]:
 
 
 def _reachable() -> dict[tuple[object, ...], Job]:
-    """One job for each set of traits that any sequence of events can lead to."""
+    """One job for each set of properties to which any sequence of events can lead."""
     found = {_traits(job): job for job in (FRESH, FORMED, REJECTED)}
     waiting = list(found.values())
     while waiting:
@@ -166,7 +166,7 @@ def test_the_samples_cover_every_event_and_reach_every_state() -> None:
 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("kind", ALL_EVENTS, ids=lambda kind: kind.__name__)
-def test_each_pair_leads_exactly_where_its_row_says(state: State, kind: type[ev.JobEvent]) -> None:
+def test_each_pair_leads_exactly_where_its_entry_says(state: State, kind: type[ev.JobEvent]) -> None:
     row = TABLE[state].get(kind)
     if row is None:
         return
@@ -190,7 +190,7 @@ def test_an_unlisted_pair_raises_and_changes_nothing(state: State) -> None:
         assert dump_job(job) == before
 
 
-def test_a_row_does_not_name_its_own_state_as_a_target() -> None:
+def test_an_entry_does_not_name_its_own_state_as_a_target() -> None:
     assert [s for s, rows in TABLE.items() for row in rows.values() if s in row.to] == []
 
 
@@ -224,7 +224,7 @@ def test_doubt_leads_to_in_doubt_and_nowhere_else() -> None:
             assert (moved.state, effects, moved.next_action_at) == (State.IN_DOUBT, (), None)
 
 
-def test_only_a_no_a_proof_or_a_person_leads_back_to_the_queue() -> None:
+def test_only_a_refusal_a_proof_or_a_person_leads_back_to_the_queue() -> None:
     ways = {
         (state, kind) for state, rows in TABLE.items() for kind, row in rows.items() if State.QUEUED in row.to
     }
@@ -262,7 +262,7 @@ def test_a_job_that_had_started_is_not_queued_again_by_a_refusal() -> None:
             assert _do(ev.Refused(CAPTCHA), job=job).state is State.FAILED
 
 
-def test_a_refusal_that_waiting_mends_puts_the_job_back_with_the_wait_that_was_named() -> None:
+def test_a_refusal_that_only_needs_waiting_queues_the_job_again_with_the_wait_that_was_named() -> None:
     by_http = _do(ev.Refused(RATE_LIMIT, executed=False), job=_submitting())
     by_bot = _do(ev.Accepted(), ev.Refused(QUEUE_FULL), job=_submitting())
     assert (by_http.state, by_http.next_action_at) == (State.QUEUED, NOW + 7)
@@ -293,14 +293,14 @@ def test_an_attempt_that_needs_a_person_keeps_its_job() -> None:
     ],
     ids=lambda event: type(event).__name__,
 )
-def test_an_interaction_that_was_seen_beats_what_http_says_later(verdict: ev.JobEvent) -> None:
+def test_an_interaction_that_was_seen_overrides_what_http_says_later(verdict: ev.JobEvent) -> None:
     moved = _do(ev.InteractionSeen("300"), verdict, job=_submitting())
     assert (moved.state, moved.interaction_id) == (State.SUBMITTED, "300")
     assert moved.next_action_at == NOW + LIMITS.start_timeout
 
 
 @pytest.mark.parametrize("sign", [ev.QueuedByBot(), ev.Started("400"), ev.Progressed(5), ev.Finished(RESULT)])
-def test_a_start_or_result_that_was_seen_beats_what_http_says_later(sign: ev.JobEvent) -> None:
+def test_a_start_or_result_that_was_seen_overrides_what_http_says_later(sign: ev.JobEvent) -> None:
     seen = _do(sign, job=_submitting())
     for verdict in (ev.OutcomeUnknown("late"), ev.NotSent("late"), ev.Refused(RATE_LIMIT, executed=False)):
         assert step(seen, verdict, NOW, LIMITS)[0] == seen
@@ -318,7 +318,7 @@ def test_a_sign_of_life_adopts_a_job_wherever_it_waits(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in {State.DONE, State.REJECTED}])
-def test_a_result_is_taken_in_every_state_but_done_and_rejected(state: State) -> None:
+def test_a_result_is_accepted_in_every_state_but_done_and_rejected(state: State) -> None:
     for job in _in_state(state):
         moved, effects = step(job, ev.Finished(RESULT), NOW, LIMITS)
         assert moved.state is State.COLLECTING
@@ -348,7 +348,7 @@ def test_a_failure_that_is_published_late_does_not_close_a_job_that_has_a_result
     assert _do(ev.Published("kite"), job=collecting).folder == "kite"
 
 
-def test_a_retry_fetches_what_was_rendered_and_renders_only_what_was_not() -> None:
+def test_a_retry_downloads_what_was_rendered_and_renders_only_what_was_not() -> None:
     rendered = _do(ev.Finished(RESULT), ev.SaveFailed("gone", final=True), job=_submitting())
     moved, effects = step(rendered, ev.RetryRequested(), NOW, LIMITS)
     assert (moved.state, effects) == (State.COLLECTING, (ef.FetchResult(moved),))
@@ -368,7 +368,7 @@ def test_the_table_is_pure() -> None:
     assert names.isdisjoint({"time", "random", "open", "print"})
 
 
-def test_a_step_leaves_its_job_as_it_was_and_says_the_same_twice() -> None:
+def test_a_step_leaves_its_job_unchanged_and_gives_the_same_result_twice() -> None:
     for job in JOBS:
         before = dump_job(job)
         for event in EVENTS:
@@ -378,7 +378,7 @@ def test_a_step_leaves_its_job_as_it_was_and_says_the_same_twice() -> None:
 
 
 @pytest.mark.parametrize("kind", [ef.FetchResult, ef.PublishFailure])
-def test_an_effect_lost_in_a_crash_is_handed_out_again_after_the_restart(kind: type[ef.Effect]) -> None:
+def test_an_effect_that_a_crash_lost_is_handed_out_again_after_the_restart(kind: type[ef.Effect]) -> None:
     seen = 0
     for job in JOBS:
         for event in EVENTS:
@@ -404,7 +404,7 @@ def test_a_restart_never_submits() -> None:
 
 
 def _allows_another(event: ev.JobEvent) -> bool:
-    """It did not arrive or did not run, the answer was a no that can be mended, or a person said so."""
+    """It did not arrive or did not run, its refusal has a cause that can be fixed, or a person decided so."""
     if isinstance(event, ev.Refused):
         mendable = event.refusal.needs_human or event.refusal.kind is RefusalClass.RETRY
         return mendable or not event.executed
@@ -437,7 +437,7 @@ WILD = st.lists(st.one_of(st.sampled_from(EVENTS), st.just(CHOSEN)), max_size=40
 
 
 @given(WILD)
-def test_nothing_is_submitted_again_without_a_proof_or_a_word(events: list[ev.JobEvent]) -> None:
+def test_nothing_is_submitted_again_without_a_proof_or_a_persons_decision(events: list[ev.JobEvent]) -> None:
     first, *later = list(_attempts([CHOSEN, *events]))
     assert first == [CHOSEN]
     for between in later:
@@ -445,7 +445,9 @@ def test_nothing_is_submitted_again_without_a_proof_or_a_word(events: list[ev.Jo
 
 
 @given(WILD)
-def test_what_was_seen_to_run_is_submitted_again_only_at_a_persons_word(events: list[ev.JobEvent]) -> None:
+def test_a_job_that_was_seen_to_run_is_submitted_again_only_if_a_person_decides_so(
+    events: list[ev.JobEvent],
+) -> None:
     for between in list(_attempts([CHOSEN, *events]))[1:]:
         running = [n for n, event in enumerate(between) if _says_it_runs(event)]
         if running:
@@ -453,7 +455,7 @@ def test_what_was_seen_to_run_is_submitted_again_only_at_a_persons_word(events: 
 
 
 @given(WILD)
-def test_every_attempt_has_a_nonce_of_its_own_and_every_job_survives_the_journal(
+def test_every_attempt_has_its_own_nonce_and_every_job_survives_the_journal(
     events: list[ev.JobEvent],
 ) -> None:
     job = FRESH
@@ -469,7 +471,7 @@ def test_every_attempt_has_a_nonce_of_its_own_and_every_job_survives_the_journal
 # ---- single rows that are easily got wrong
 
 
-def test_a_new_attempt_forgets_what_the_last_one_had_learnt() -> None:
+def test_a_new_attempt_forgets_what_was_known_about_the_last_one() -> None:
     learnt = _do(ev.InteractionSeen("300"), ev.Started("400", "300", UUID), ev.TimedOut(), job=_submitting())
     again = _do(ev.RetryRequested(), ev.AttemptStarted("9002", "session-b", "450"), job=learnt)
     forgotten = {
@@ -486,12 +488,12 @@ def test_a_new_attempt_forgets_what_the_last_one_had_learnt() -> None:
     assert (again.nonces, again.session_id, again.anchor) == (("9001", "9002"), "session-b", "450")
 
 
-def test_a_deleted_start_message_fails_the_job_only_after_a_grace() -> None:
+def test_a_deleted_start_message_fails_the_job_only_after_a_grace_period() -> None:
     running = _do(ev.Accepted(), ev.Started("400"), job=_submitting())
     start_deleted_at = _do(ev.StartMessageDeleted(), job=running)
     assert (start_deleted_at.state, start_deleted_at.next_action_at) == (
         State.RUNNING,
-        NOW + LIMITS.vanish_grace,
+        NOW + LIMITS.deletion_grace,
     )
     failed = _do(ev.TimedOut(), job=start_deleted_at)
     assert failed.state is State.FAILED
@@ -500,13 +502,13 @@ def test_a_deleted_start_message_fails_the_job_only_after_a_grace() -> None:
     assert _do(ev.Finished(RESULT), job=start_deleted_at).state is State.COLLECTING
 
 
-def test_a_sign_of_life_starts_the_time_limit_anew() -> None:
+def test_a_sign_of_life_restarts_the_time_limit() -> None:
     job = _do(ev.Accepted(), ev.Started("400"), job=_submitting())
     later, _ = step(job, ev.Progressed(12), NOW + 500, LIMITS)
     assert (job.next_action_at, later.next_action_at) == (NOW + 3600, NOW + 4100)
 
 
-def test_a_collection_under_way_is_not_begun_twice() -> None:
+def test_a_running_download_is_not_started_twice() -> None:
     collecting = _do(ev.Finished(RESULT), job=_submitting())
     assert step(collecting, ev.RetryRequested(), NOW, LIMITS) == (collecting, ())
     waiting = _do(ev.SaveFailed("the disk is full"), job=collecting)
@@ -515,13 +517,13 @@ def test_a_collection_under_way_is_not_begun_twice() -> None:
     assert effects == (ef.FetchResult(moved),)
 
 
-def test_a_start_that_is_told_twice_is_one() -> None:
+def test_a_start_that_is_reported_twice_counts_once() -> None:
     running = _do(ev.Accepted(), ev.Started("400", "300"), job=_submitting())
     again, effects = step(running, ev.Started("400", "300", UUID), NOW + 5, LIMITS)
     assert (again.history, again.job_uuid, effects) == (running.history, UUID, ())
 
 
-def test_the_history_does_not_grow_without_bound() -> None:
+def test_the_history_does_not_grow_without_limit() -> None:
     job = FRESH
     for number in range(HISTORY_LENGTH):
         job = _do(ev.AttemptStarted(str(number), "session-a", None), ev.NotSent("no route"), job=job)
@@ -543,19 +545,19 @@ def test_a_success_that_follows_the_refusal_does_not_make_a_job_look_sent() -> N
     assert step(job, ev.InteractionSeen("301"), NOW, LIMITS)[0].state is State.SUBMITTED
 
 
-def test_a_job_that_a_person_had_to_clear_the_way_for_goes_on_soon() -> None:
+def test_a_job_that_needed_a_person_continues_soon() -> None:
     assert (_put_back(CAPTCHA).next_action_at or 0) < NOW + LIMITS.queue_full_pause
     assert _put_back(QUEUE_FULL).next_action_at == NOW + LIMITS.queue_full_pause
 
 
-def test_pictures_that_are_paid_for_and_not_saved_are_to_be_fetched_not_rendered_again() -> None:
+def test_pictures_that_are_paid_for_and_not_saved_are_downloaded_and_not_rendered_again() -> None:
     job = replace(FRESH, state=State.COLLECTING, nonces=("9001",), result=RESULT)
     job, _ = step(job, ev.SaveFailed("the picture is gone", final=True), NOW, LIMITS)
     assert job.refusal is not None
     assert "mjwatch retry" in job.refusal.advice
 
 
-def test_days_of_one_and_the_same_failure_do_not_push_the_history_out() -> None:
+def test_days_of_the_same_failure_do_not_displace_the_history() -> None:
     job = _do(
         ev.AttemptStarted("9001", "session-a", "100"),
         ev.Accepted(),
@@ -565,8 +567,8 @@ def test_days_of_one_and_the_same_failure_do_not_push_the_history_out() -> None:
     full = ev.SaveFailed("cat can't be published: No space left on device")
     for _ in range(500):
         job = _do(full, job=job)
-    notes = [note.event for note in job.history]
+    notes = [note.text for note in job.history]
     assert notes[:-1] == before
-    assert notes[-1] == "not saved: cat can't be published: No space left on device; again in 300 s"
+    assert notes[-1] == "not saved: cat can't be published: No space left on device; next try in 300 s"
     job = _do(ev.SaveFailed("cat can't be published: Read-only file system"), full, job=job)
     assert len(job.history) == len(notes) + 2

@@ -1,6 +1,7 @@
-"""A large journal that was closed well opens at once; one that was touched or left by a crash is looked over.
+"""A large journal that was closed cleanly opens at once; one that was touched or left by a crash is checked.
 
-Seen to catch: a seal that fits a file which was changed, copied or left by a crash; one that is not broken.
+Seen to catch: a marker that matches a file which was changed, copied or left by a crash; a marker that is
+not removed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import pytest
 
 from mjwatch.errors import JournalError
 from mjwatch.journal import database
-from mjwatch.journal import database as seal_module
 from mjwatch.journal.writer import Journal
 from tests.helpers.job_factory import made_job
 
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One that was closed well, and counts as large."""
-    monkeypatch.setattr(seal_module, "LARGE", 0)
+    """A journal that was closed cleanly and counts as large."""
+    monkeypatch.setattr(database, "LARGE", 0)
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
-        journal.accept(None, [(made_job(f"job{number}"), "twin") for number in range(200)], 1.0)
+        journal.accept(None, [(made_job(f"job{number}"), "a cat") for number in range(200)], 1.0)
     return path
 
 
 @pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The journals that were looked through."""
-    looked: list[Path] = []
-    whole = database._check_sound
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The journals that were checked."""
+    checked: list[Path] = []
+    whole = database._check_pages
 
     def noted(db: object, path: Path) -> None:
-        looked.append(path)
+        checked.append(path)
         whole(db, path)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(database, "_check_sound", noted)
-    return looked
+    monkeypatch.setattr(database, "_check_pages", noted)
+    return checked
 
 
 def opened(path: Path) -> None:
@@ -52,19 +52,19 @@ def opened(path: Path) -> None:
         assert len(journal.listed(None, 500)) == 200
 
 
-def test_what_was_closed_well_is_not_looked_through_again(path: Path, looked: list[Path]) -> None:
+def test_a_journal_that_was_closed_cleanly_is_not_checked_again(path: Path, checked: list[Path]) -> None:
     for _ in range(3):
         opened(path)
-    assert looked == []
+    assert checked == []
 
 
-def test_a_small_one_is_always_looked_through(
-    path: Path, looked: list[Path], monkeypatch: pytest.MonkeyPatch
+def test_a_small_journal_is_always_checked(
+    path: Path, checked: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seal_module, "LARGE", path.stat().st_size + 1)
+    monkeypatch.setattr(database, "LARGE", path.stat().st_size + 1)
     opened(path)
     opened(path)
-    assert looked == [path]
+    assert checked == [path]
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
@@ -81,11 +81,11 @@ def write_back_as_it_was(path: Path) -> None:
     path.write_bytes(path.read_bytes())
 
 
-def scratch_the_seal(path: Path) -> None:
+def damage_the_marker(path: Path) -> None:
     path.with_name(f"{path.name}-seal").write_bytes(b"\xff{")
 
 
-def remove_the_seal(path: Path) -> None:
+def remove_the_marker(path: Path) -> None:
     path.with_name(f"{path.name}-seal").unlink()
 
 
@@ -95,14 +95,14 @@ def leave_a_wal_file(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "meddle",
-    [touch, replace_by_a_copy, write_back_as_it_was, scratch_the_seal, remove_the_seal, leave_a_wal_file],
+    [touch, replace_by_a_copy, write_back_as_it_was, damage_the_marker, remove_the_marker, leave_a_wal_file],
 )
-def test_what_somebody_touched_is_looked_through(
-    path: Path, looked: list[Path], meddle: Callable[[Path], None]
+def test_a_journal_that_somebody_touched_is_checked(
+    path: Path, checked: list[Path], meddle: Callable[[Path], None]
 ) -> None:
     meddle(path)
     opened(path)
-    assert looked == [path]
+    assert checked == [path]
 
 
 def test_damage_is_found_at_the_next_start(path: Path) -> None:
@@ -112,7 +112,7 @@ def test_damage_is_found_at_the_next_start(path: Path) -> None:
         Journal(path)
 
 
-def test_what_a_crash_left_is_looked_through(path: Path, looked: list[Path]) -> None:
+def test_a_journal_that_a_crash_left_is_checked(path: Path, checked: list[Path]) -> None:
     crashed = path.with_name("crashed") / path.name
     crashed.parent.mkdir()
     with closing(Journal(path)):
@@ -120,11 +120,11 @@ def test_what_a_crash_left_is_looked_through(path: Path, looked: list[Path]) -> 
             shutil.copy2(path.with_name(name), crashed.with_name(name))
         assert not path.with_name(f"{path.name}-seal").exists()
     opened(crashed)
-    assert looked == [crashed]
+    assert checked == [crashed]
 
 
-def test_one_that_another_process_has_open_is_not_sealed(path: Path) -> None:
-    remove_the_seal(path)
+def test_a_journal_that_another_process_has_open_gets_no_marker(path: Path) -> None:
+    remove_the_marker(path)
     first = Journal(path)
     with closing(Journal(path)):
         first.remember({"fact": 1})

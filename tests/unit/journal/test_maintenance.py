@@ -1,4 +1,4 @@
-"""Pruning: what goes, and what never does."""
+"""Pruning: what is deleted, and what never is."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from mjwatch.jobs.pacing import DAY
 from mjwatch.journal import maintenance
+from mjwatch.journal.database import transaction
 from mjwatch.journal.maintenance import prunable, prune
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
@@ -31,7 +32,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def kept(journal: Journal, *jobs: Job, name: str = "") -> None:
+def store(journal: Journal, *jobs: Job, name: str = "") -> None:
     """Jobs of one file, each with an attempt."""
     name = name or f"{jobs[0].id}.txt"
     file = TakenFile(name, "0" * 64, 1.0, b"content")
@@ -51,11 +52,11 @@ def rows(journal: Journal, query: str) -> list[Any]:
         return [row[0] for row in db.execute(query)]
 
 
-def test_jobs_that_ended_long_ago_go_and_the_others_stay(journal: Journal) -> None:
-    kept(journal, job("old", OLD))
-    kept(journal, job("young", YOUNG))
-    kept(journal, job("late", OLD, published=YOUNG))
-    kept(journal, job("failed", OLD, state=State.FAILED))
+def test_jobs_that_ended_long_ago_are_deleted_and_the_others_stay(journal: Journal) -> None:
+    store(journal, job("old", OLD))
+    store(journal, job("young", YOUNG))
+    store(journal, job("late", OLD, published=YOUNG))
+    store(journal, job("failed", OLD, state=State.FAILED))
     assert prunable(journal.path, BEFORE) == 2
     assert prune(journal.path, BEFORE, NOW) == 2
     assert {found.id for found in journal.listed(None, 10)} == {"young", "late"}
@@ -63,17 +64,19 @@ def test_jobs_that_ended_long_ago_go_and_the_others_stay(journal: Journal) -> No
     assert prune(journal.path, BEFORE, NOW) == 0
 
 
-def test_what_is_open_never_goes(journal: Journal) -> None:
+def test_an_open_job_is_never_deleted(journal: Journal) -> None:
     for number, state in enumerate(State):
-        kept(journal, job(f"open{number}", OLD, state=state, published=None))
+        store(journal, job(f"open{number}", OLD, state=state, published=None))
         journal.update(a_job(f"open{number}", state=state, accepted=OLD, published=None))
     assert prune(journal.path, BEFORE, NOW) == 0
     assert len(journal.listed(None, 100)) == len(State)
 
 
-def test_a_taken_file_stays_known_and_its_content_goes_with_the_last_of_its_jobs(journal: Journal) -> None:
-    kept(journal, job("olda", OLD), job("oldb", OLD), name="both.txt")
-    kept(journal, job("oldc", OLD), job("young", OLD, published=YOUNG), name="one.txt")
+def test_an_accepted_file_stays_known_and_its_content_goes_with_the_last_of_its_jobs(
+    journal: Journal,
+) -> None:
+    store(journal, job("olda", OLD), job("oldb", OLD), name="both.txt")
+    store(journal, job("oldc", OLD), job("young", OLD, published=YOUNG), name="one.txt")
     prune(journal.path, BEFORE, NOW)
     assert journal.was_taken("both.txt", "0" * 64)
     assert rows(journal, "SELECT content FROM files ORDER BY id") == [b"", b"content"]
@@ -82,34 +85,35 @@ def test_a_taken_file_stays_known_and_its_content_goes_with_the_last_of_its_jobs
     assert file.content == b"content"
 
 
-def test_what_is_younger_than_a_day_stays_whatever_is_asked_for(journal: Journal) -> None:
-    kept(journal, job("today", NOW - 3600.0))
-    kept(journal, job("yesterday", NOW - 2 * DAY))
+def test_a_job_younger_than_a_day_stays_whatever_is_requested(journal: Journal) -> None:
+    store(journal, job("today", NOW - 3600.0))
+    store(journal, job("yesterday", NOW - 2 * DAY))
     assert prune(journal.path, NOW, NOW) == 1
     assert journal.attempts_since(NOW - DAY) == [NOW - 3599.0]
 
 
-def test_many_jobs_go_in_short_transactions(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_jobs_are_deleted_in_short_transactions(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(maintenance, "BATCH", 4)
     monkeypatch.setattr(maintenance, "PAUSE", 0.0)
     for number in range(10):
-        kept(journal, job(f"old{number}", OLD))
-        kept(journal, job(f"young{number}", YOUNG))
+        store(journal, job(f"old{number}", OLD))
+        store(journal, job(f"young{number}", YOUNG))
     assert prune(journal.path, BEFORE, NOW) == 10
     assert rows(journal, "SELECT COUNT(*) FROM attempts") == [10]
     assert rows(journal, "SELECT COUNT(*) FROM files WHERE content=x''") == [10]
 
 
-def test_a_job_that_is_opened_again_in_between_stays(
+def test_a_job_that_is_opened_again_meanwhile_stays(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept(journal, job("old", OLD, state=State.FAILED))
-    transaction = maintenance._transaction
+    store(journal, job("old", OLD, state=State.FAILED))
 
-    def opened_first(db: sqlite3.Connection) -> Any:
+    def opened_first(db: sqlite3.Connection, path: Path) -> Any:
         journal.update(a_job("old", state=State.QUEUED, accepted=OLD, published=None))
-        return transaction(db)
+        return transaction(db, path)
 
-    monkeypatch.setattr(maintenance, "_transaction", opened_first)
+    monkeypatch.setattr(maintenance, "transaction", opened_first)
     assert prune(journal.path, BEFORE, NOW) == 0
     assert journal.job("old") is not None

@@ -1,7 +1,7 @@
-"""A journal that an installation of 2026-11-30 left behind opens with all that is in it, and is gone on with.
+"""A journal of an installation of 2026-11-30 opens with all its content, and work continues with it.
 
-The JSON beside it says what must be found, in names that are not those of the code: so that a field or an
-event of the code can be renamed without a change there. tests/data/journals/README.md says what made both.
+The JSON beside it says what must be found. Its names are not those of the code, so that a field or an event
+of the code can be renamed without a change there. tests/data/journals/README.md says what made both.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch.engine.loop import Engine
+from mjwatch.engine.queue import EventQueue
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.reader import JournalReader
@@ -57,7 +58,7 @@ EFFECTS = {
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A copy of the old journal, as it lay in the state folder."""
+    """A copy of the old journal, as it was in the state folder."""
     return Path(shutil.copy(OLD, tmp_path / "journal.sqlite3"))
 
 
@@ -67,7 +68,7 @@ def must_find() -> dict[str, Any]:
     return found
 
 
-def test_every_job_of_an_old_journal_comes_back_whole(old: Path, must_find: dict[str, Any]) -> None:
+def test_every_job_of_an_old_journal_comes_back_complete(old: Path, must_find: dict[str, Any]) -> None:
     found = as_json(jobs_in(old))
     assert set(found) == set(must_find["jobs"])
     for job_id, job in must_find["jobs"].items():
@@ -82,7 +83,7 @@ def test_the_facts_of_an_old_journal_are_known(old: Path, must_find: dict[str, A
     assert as_json(facts_in(old)) == must_find["facts"]
 
 
-def test_a_start_goes_on_with_an_old_journal(old: Path, must_find: dict[str, Any]) -> None:
+def test_a_start_continues_with_an_old_journal(old: Path, must_find: dict[str, Any]) -> None:
     assert as_json(restarted(old)) == must_find["restart"]
 
 
@@ -100,7 +101,7 @@ def jobs_in(path: Path) -> dict[str, Any]:
 
 
 def job_facts(job: Job) -> dict[str, Any]:
-    """All that is kept of it, but for the seconds that a line of its history says it waits."""
+    """All that is stored of the job, except the seconds that its history says it waits."""
     cancel = job.cancel_request
     return {
         "state": job.state,
@@ -228,7 +229,7 @@ def answers_in(path: Path) -> dict[str, Any]:
             "next": [_id(reader.next_queued(now, set())) for now in (READ_AT, READ_AT + 1e6)],
             "next_time": reader.next_queued_due(READ_AT),
             "any_queued": [reader.any_queued(READ_AT, set())],
-            "ahead_of_a_duplicate": {job.id: _id(reader.twin_ahead(job.id)) for job in jobs},
+            "ahead_of_a_duplicate": {job.id: _id(reader.duplicate_ahead(job.id)) for job in jobs},
             "children": {job.id: [child.id for child in reader.children_of(job.id)] for job in jobs},
             "owners": {
                 job.id: [
@@ -264,16 +265,16 @@ def _id(job: Job | None) -> str | None:
 
 
 def facts_in(path: Path) -> dict[str, Any]:
-    """What is remembered beside the jobs."""
+    """The facts that are stored besides the jobs."""
     with closing(Journal(path)) as journal:
         channel, pause, strangers = _channel(journal), journal.paused(), ForeignJobs()
         channel.load(*map(journal.recall, ("gateway", "newest", "strangers")))
         strangers.load(journal.recall("strangers"))
-        resume = channel.resume_state()
+        resume = channel.stream.resume_state()
         return {
             "pause": None if pause is None else [pause.reason, pause.kind],
             "resume": None if resume is None else [resume.session_id, resume.seq, resume.resume_gateway_url],
-            "newest": channel.newest,
+            "newest": channel.tracker.newest,
             "foreign_jobs": [list(one.values()) for one in strangers.stored()],
             "identity": journal.identity(),
             "inbox_owned": journal.recall("inbox_owned"),
@@ -284,9 +285,9 @@ def facts_in(path: Path) -> dict[str, Any]:
 
 
 def restarted(path: Path) -> dict[str, Any]:
-    """What a start makes of it: which facts of which job change, what is handed out, what is answered.
+    """What a start does with it: which facts of which job change, which effects and answers there are.
 
-    Without the words of the new lines. Nobody who was told that a person is needed is told again.
+    The texts of new lines in the history are left out. A person who was notified is not notified again.
     """
     before = jobs_in(path)
     effects: list[ef.Effect] = []
@@ -295,9 +296,10 @@ def restarted(path: Path) -> dict[str, Any]:
         engine = Engine(
             journal,
             _channel(journal),
+            EventQueue(lambda: READ_AT),
             effects.append,
             pace=Pace(max_in_flight=3, delay=0.0, jitter=0.0, max_per_day=0),
-            limits=Timeouts(),
+            timeouts=Timeouts(),
             max_jobs_per_file=100,
             min_fast_hours=0.0,
             clock=lambda: READ_AT,
@@ -307,7 +309,7 @@ def restarted(path: Path) -> dict[str, Any]:
             new_id=lambda: "newnewnew",
         )
         engine.load()
-        engine._tell_person()
+        engine._notify_person()
         answers = {number: read_answer(journal.answer_of(number) or "[]") for number in asked}
         paused = engine.paused
     return {

@@ -34,8 +34,8 @@ def journal(path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def accept(journal: Journal, *jobs: Job, twins: str = "") -> None:
-    journal.accept(None, [(job, twins[n : n + 1] or job.id) for n, job in enumerate(jobs)], NOW)
+def accept(journal: Journal, *jobs: Job, keys: str = "") -> None:
+    journal.accept(None, [(job, keys[n : n + 1] or job.id) for n, job in enumerate(jobs)], NOW)
 
 
 def next_id(
@@ -45,7 +45,7 @@ def next_id(
     return None if job is None else job.id
 
 
-def test_the_next_one_is_by_priority_then_by_arrival(journal: Journal) -> None:
+def test_the_next_job_is_chosen_by_priority_then_by_arrival(journal: Journal) -> None:
     accept(journal, made_job("a"), made_job("b", priority=5), made_job("c", priority=5), made_job("d"))
     order = []
     while (job := journal.next_queued(NOW, ())) is not None:
@@ -67,14 +67,14 @@ def test_a_job_that_is_not_due_lets_others_pass(journal: Journal) -> None:
     assert journal.next_queued_due(NOW + 9) is None
 
 
-def test_twins_of_blocked_jobs_wait(journal: Journal) -> None:
-    accept(journal, *(made_job(name) for name in "abc"), twins="xxy")
+def test_duplicates_of_blocked_jobs_wait(journal: Journal) -> None:
+    accept(journal, *(made_job(name) for name in "abc"), keys="xxy")
     assert next_id(journal, blocked={"x"}) == "c"
     assert next_id(journal, blocked={"x", "y"}) is None
     assert next_id(journal, blocked=[str(number) for number in range(1000)]) == "a"
 
 
-def test_one_job_alone_can_be_asked_for(journal: Journal) -> None:
+def test_the_choice_can_be_limited_to_one_job(journal: Journal) -> None:
     accept(journal, made_job("a", priority=9), made_job("b"))
     assert next_id(journal, only={"b"}) == "b"
     assert next_id(journal, only={"x"}) is None
@@ -85,7 +85,8 @@ def test_open_jobs_are_counted_and_listed_by_state(journal: Journal) -> None:
     failed = made_job("f", state=State.FAILED)  # open until its folder is published
     accept(journal, made_job("q"), made_job("r", state=State.RUNNING), done, failed, made_job("p"))
     assert journal.open_counts() == {State.QUEUED: 2, State.RUNNING: 1, State.FAILED: 1}
-    assert (journal.open_count(State.QUEUED), journal.open_count(State.DONE)) == (2, 0)
+    counts = journal.open_counts()
+    assert (counts[State.QUEUED], counts.get(State.DONE, 0)) == (2, 0)
     assert [job.id for job in journal.live_jobs()] == ["r", "f"]
     assert [job.id for job in journal.listed(None, 3)] == ["p", "f", "d"]
     assert [job.id for job in journal.listed(State.DONE, 3)] == ["d"]
@@ -93,7 +94,7 @@ def test_open_jobs_are_counted_and_listed_by_state(journal: Journal) -> None:
     assert [job.id for job in journal.live_jobs()] == ["r"]
 
 
-def test_jobs_are_searched_by_all_that_is_wanted_at_once_the_newest_first(journal: Journal) -> None:
+def test_jobs_are_searched_by_all_conditions_at_once_the_newest_first(journal: Journal) -> None:
     for number in range(9):
         path = f"{('acme', 'Zoë')[number % 2]}/cat{number}.txt"
         state = (State.DONE, State.FAILED, State.QUEUED)[number % 3]
@@ -119,7 +120,7 @@ def test_jobs_are_searched_by_all_that_is_wanted_at_once_the_newest_first(journa
     assert found(states=(State.QUEUED,), label="spring", source="*cat8*", since=NOW + 1) == "8"
 
 
-def test_a_job_is_found_by_what_discord_and_midjourney_call_it_also_when_it_is_long_done(
+def test_a_job_is_found_by_the_ids_of_discord_and_midjourney_also_when_it_is_long_done(
     journal: Journal,
 ) -> None:
     done = made_job("d", state=State.DONE, published=NOW, job_uuid=RESULT.job_uuid, result=RESULT)
@@ -138,7 +139,7 @@ def test_ids_are_found_by_their_beginning(journal: Journal) -> None:
     assert journal.job("\udce9") is None
 
 
-def test_of_equal_files_the_one_taken_last_counts(journal: Journal) -> None:
+def test_of_equal_files_the_last_accepted_one_counts(journal: Journal) -> None:
     for number in range(2):
         file = replace(FILE, mtime=FILE.mtime + number * 60)
         journal.accept(file, [(made_job(f"job{number}"), "")], NOW)
@@ -153,17 +154,17 @@ def test_of_equal_files_the_one_taken_last_counts(journal: Journal) -> None:
     now=st.sampled_from([0.0, 1.0, 9.0]),
     blocked=st.sets(st.sampled_from("xyz")),
 )
-def test_the_next_one_is_the_one_that_a_plain_search_would_find(
+def test_the_next_job_is_the_one_that_a_plain_search_would_find(
     jobs: list[tuple[int, float | None, str]], now: float, blocked: set[str]
 ) -> None:
     made = [
-        (made_job(f"job{number}", priority=priority, next_action_at=due), twin)
-        for number, (priority, due, twin) in enumerate(jobs)
+        (made_job(f"job{number}", priority=priority, next_action_at=due), key)
+        for number, (priority, due, key) in enumerate(jobs)
     ]
     free = [
         job
-        for job, twin in made
-        if twin not in blocked and (job.next_action_at is None or job.next_action_at <= now)
+        for job, key in made
+        if key not in blocked and (job.next_action_at is None or job.next_action_at <= now)
     ]
     with closing(memory_journal()) as journal:
         journal.accept(None, made, NOW)
@@ -179,7 +180,7 @@ def test_the_next_one_is_the_one_that_a_plain_search_would_find(
 
 def memory_journal() -> Journal:
     """One that lies nowhere, so that there is no file for a group to write to."""
-    with mock.patch("mjwatch.journal.writer.make_for_steerers"):
+    with mock.patch("mjwatch.journal.writer.create_shared_file"):
         return Journal(Path(":memory:"))
 
 
@@ -187,7 +188,7 @@ def memory_journal() -> Journal:
 
 
 class Plans:
-    """How SQLite answers what a reader asks."""
+    """How SQLite answers the queries of a reader."""
 
     def __init__(self, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[str] = []
@@ -206,7 +207,7 @@ class Plans:
         monkeypatch.setattr(JournalReader, "_one", one)
 
     def used(self) -> list[str]:
-        """The indexes used since the last time; fails where a whole table was read."""
+        """Return the indexes used since the last call; fail if a whole table was read."""
         seen, self.seen = self.seen, []
         whole = [plan for plan in seen if "SCAN" in plan and "INDEX" not in plan]
         assert set(whole) <= {"SCAN CONSTANT ROW", "SCAN waiting"}  # a row a top-level folder
@@ -219,21 +220,21 @@ def plans(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
-            " INSERT INTO jobs (id, state, open, priority, twin, job_uuid, start_message, result_message,"
-            " attempts, accepted, body)"
+            " INSERT INTO jobs (id, state, open, priority, duplicate_key, job_uuid, start_message,"
+            " result_message, attempts, accepted, body)"
             " SELECT 'd' || i, 'done', 0, 0, '', 'u' || i, 's' || i, 'm' || i, 1, i, '{}' FROM n"
         )
     accept(journal, *(made_job(f"q{number}", next_action_at=NOW + number) for number in range(20)))
     return Plans(journal, monkeypatch)
 
 
-def test_nothing_that_the_loop_or_the_cli_asks_reads_all_jobs(journal: Journal, plans: Plans) -> None:
+def test_no_query_of_the_loop_or_the_cli_reads_all_jobs(journal: Journal, plans: Plans) -> None:
     journal.next_queued(NOW, {"x", "y"})
     assert set(plans.used()) == {"jobs_queue"}
     journal.next_queued_due(NOW)
-    assert plans.used() == ["jobs_due"]
+    assert plans.used() == ["jobs_by_next_action"]
     journal.live_jobs()
-    journal.open_count(State.QUEUED)
+    journal.open_counts()
     journal.open_counts()
     journal.any_queued(NOW, {"x"})
     assert plans.used() == ["jobs_open", "jobs_put_back", *["jobs_open"] * 3]

@@ -60,7 +60,7 @@ def refuse(house: House, refusal: Refusal) -> None:
 
 
 def started_again(house: House) -> House:
-    """The same journal under a program that was started anew."""
+    """The same journal under a program that was started again."""
     later = House(house.journal, now=house.now, first_nonce=1000)
     later.engine.load()
     return later
@@ -126,8 +126,8 @@ def test_a_person_can_pause_and_the_queue_is_kept_until_they_go_on(house: House)
     assert told == Outcome(None, True, "paused by hand: lunch; nothing more is sent until `mjwatch resume`")
     house.drop("cat.txt", "a red cat\n")
     assert house.submits() == []
-    assert house.journal.open_count(State.QUEUED) == 1
-    assert one(house, "resume") == Outcome(None, True, "going on; it was paused: paused by hand: lunch")
+    assert house.journal.open_counts()[State.QUEUED] == 1
+    assert one(house, "resume") == Outcome(None, True, "resumed; it was paused: paused by hand: lunch")
     assert len(house.submits()) == 1
     assert house.journal.paused() is None
 
@@ -154,13 +154,13 @@ def test_a_pause_for_a_person_outlasts_a_start_and_a_ready(house: House, refusal
     later.now += 3600.0
     later.online()
     assert later.engine.paused == refusal.detail
-    assert later.engine.pausing.stuck
+    assert later.engine.service.needs_resume
     assert later.submits() == []
     assert one(later, "resume").done
     assert len(later.submits()) == 1
 
 
-def test_a_refused_token_is_tried_anew_by_a_start(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_token_is_tried_again_by_a_start(house: House, caplog: pytest.LogCaptureFixture) -> None:
     house.online()
     house.drop("cat.txt", "a red cat\n")
     refuse(house, WRONG_TOKEN)
@@ -169,7 +169,7 @@ def test_a_refused_token_is_tried_anew_by_a_start(house: House, caplog: pytest.L
     later.now += 3600.0
     later.feed()
     assert later.submits() == []
-    assert not later.engine.pausing.stuck
+    assert not later.engine.service.needs_resume
     with caplog.at_level("INFO", "mjwatch"):
         later.online()
     assert "Discord accepts the token again" in caplog.text
@@ -184,7 +184,7 @@ def test_a_session_that_is_resumed_shows_that_the_token_is_accepted(house: House
     assert house.engine.paused is None
 
 
-def test_a_persons_pause_is_not_ended_by_a_token_that_is_mended(house: House) -> None:
+def test_a_persons_pause_is_not_ended_by_a_token_that_is_fixed(house: House) -> None:
     house.feed(ev.GatewayRejected("closed with 4004", 4004))
     one(house, "pause", reason="holiday")
     started_again(house).feed(READY)
@@ -192,7 +192,7 @@ def test_a_persons_pause_is_not_ended_by_a_token_that_is_mended(house: House) ->
 
 
 @pytest.mark.parametrize(("code", "kind"), [(4004, PauseKind.TOKEN), (4012, PauseKind.GATEWAY)])
-def test_what_only_a_new_start_can_mend_is_told_to_who_wants_to_go_on(
+def test_what_only_a_restart_can_fix_is_reported_to_a_person_who_resumes(
     house: House, code: int, kind: PauseKind
 ) -> None:
     house.online()
@@ -202,7 +202,7 @@ def test_what_only_a_new_start_can_mend_is_told_to_who_wants_to_go_on(
     assert (told.done, told.needs_person) == (False, True)
     assert f"still paused: closed with {code}" in told.message
     assert house.journal.paused() == Pause(f"closed with {code}", kind)
-    assert house.engine.pausing.stuck
+    assert house.engine.service.needs_resume
     later = started_again(house)
     later.feed(READY)
     assert later.engine.paused is None
@@ -211,19 +211,19 @@ def test_what_only_a_new_start_can_mend_is_told_to_who_wants_to_go_on(
 def test_a_start_that_is_refused_again_is_stuck(house: House) -> None:
     house.feed(ev.GatewayRejected("closed with 4004", 4004))
     later = started_again(house)
-    assert not later.engine.pausing.stuck
+    assert not later.engine.service.needs_resume
     later.feed(ev.GatewayRejected("closed with 4004", 4004))
-    assert later.engine.pausing.stuck
+    assert later.engine.service.needs_resume
 
 
-def test_an_account_that_must_do_something_is_paused_also_when_its_token_is_mended(house: House) -> None:
+def test_an_account_that_must_do_something_is_paused_also_when_its_token_is_fixed(house: House) -> None:
     house.feed(ev.GatewayRejected("closed with 4004", 4004))
     later = started_again(house)
     later.feed(
         ev.GatewayReady("s", "ws://127.0.0.1:1", "1", "ada", frozenset(), frozenset(), 1, "AGREEMENTS")
     )
     assert "AGREEMENTS" in (later.engine.paused or "")
-    assert later.engine.pausing.stuck
+    assert later.engine.service.needs_resume
 
 
 # ---- jobs
@@ -246,7 +246,7 @@ def test_two_words_at_once_are_one_attempt(house: House) -> None:
     requests = [ask(path, "retry", {"jobs": {"job00001": 1}}, 1.0) for _ in range(2)]
     house.feed(ev.RequestsPending(), ev.RequestsPending())
     first, second = (read_answer(house.journal.answer_of(request) or "")[0] for request in requests)
-    assert (first.message[:12], second.message) == ("queued again", "waits in the queue already")
+    assert (first.message[:12], second.message) == ("queued again", "is in the queue already")
     assert len(house.submits()) == 2
 
 
@@ -273,7 +273,7 @@ def test_a_crash_between_the_deed_and_its_answer_makes_no_second_attempt(
     with monkeypatch.context() as patch:
         patch.setattr(house.journal, "answer", _fail)
         with pytest.raises(JournalError):
-            house.engine._steering.answer_all(house.engine._clock)
+            house.engine._requests.answer_all(house.engine._clock)
     house.feed()
     assert [submit.job.nonce for submit in house.submits()] == ["nonce-1", "nonce-2"]
     assert house.journal.answer_of(request) is None
@@ -299,7 +299,7 @@ def test_a_failed_job_is_sent_again_and_one_that_is_rendered_is_only_fetched(hou
 
 @pytest.mark.parametrize("state", [State.DONE, State.REJECTED])
 def test_what_can_not_be_run_again_is_told_with_a_way_out(house: House, state: State) -> None:
-    house.journal.accept(None, [(a_job(state=state, published=2.0), "twin")], 1.0)
+    house.journal.accept(None, [(a_job(state=state, published=2.0), "a cat")], 1.0)
     told = one(house, "retry", jobs={"jobaaaaa": 1})
     assert not told.done
     assert "put its prompt file" in told.message or "correct the file" in told.message
@@ -321,9 +321,9 @@ def test_a_job_is_cancelled_before_it_is_sent(house: House) -> None:
     assert one(house, "cancel", jobs={"job00001": 0}) == Outcome("job00001", True, "is cancelled already")
 
 
-def test_a_doubtful_job_can_be_given_up_and_lets_its_twin_go(house: House) -> None:
+def test_a_doubtful_job_can_be_given_up_and_lets_its_duplicate_go(house: House) -> None:
     doubtful(house)
-    house.drop("twin.txt", "a red cat\n", mtime=5000.0)
+    house.drop("duplicate.txt", "a red cat\n", mtime=5000.0)
     told = one(house, "cancel", jobs={"job00001": 1})
     assert told.done
     assert "its pictures are published all the same" in told.message

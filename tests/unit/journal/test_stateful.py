@@ -33,7 +33,7 @@ NOES.append(Refusal(RefusalClass.ACCOUNT, "Captcha", "a person is wanted", needs
 
 @dataclass
 class Attempt:
-    """The truth about one POST, of which mjwatch knows only what it is told."""
+    """The truth about one POST, of which mjwatch knows only what the events say."""
 
     nonce: str
     sent: bool = False

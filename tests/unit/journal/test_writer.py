@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -16,11 +17,11 @@ from hypothesis import given
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
 from mjwatch.journal import database
-from mjwatch.journal.database import look_over, newest_version, version_of
+from mjwatch.journal.database import check_integrity, newest_version, version_of
 from mjwatch.journal.reader import JournalReader, TakenFile
 from mjwatch.journal.serialization import dump_job, load_job, stored_path
 from mjwatch.journal.writer import Journal
-from mjwatch.model import Job, State
+from mjwatch.model import Job, Note, State
 from tests.helpers.job_factory import made_job, text, wild_jobs
 from tests.helpers.patience import deadline
 from tests.helpers.unprivileged_user import unprivileged
@@ -44,8 +45,8 @@ def journal(path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def accept(journal: Journal, *jobs: Job, twins: str = "") -> None:
-    journal.accept(None, [(job, twins[n : n + 1] or job.id) for n, job in enumerate(jobs)], NOW)
+def accept(journal: Journal, *jobs: Job, keys: str = "") -> None:
+    journal.accept(None, [(job, keys[n : n + 1] or job.id) for n, job in enumerate(jobs)], NOW)
 
 
 # ---- keeping
@@ -60,14 +61,31 @@ def test_every_field_of_a_job_comes_back_as_it_was(job: Job) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", "null", '{"state": "queued"}', "{", '{"state": "flying"}'])
-def test_what_is_no_job_is_refused(line: str) -> None:
+def test_other_text_than_a_job_is_refused(line: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         load_job(line)
 
 
+@pytest.mark.parametrize(
+    ("event", "note"),
+    [
+        ("not sent: no network; again in 60 s", Note(1.0, "not sent: no network", 60.0)),
+        ("failed: try again; again in 5 s; again in 8 s", Note(1.0, "failed: try again; again in 5 s", 8.0)),
+        ("failed: come back; again in May", Note(1.0, "failed: come back; again in May")),
+        ("; again in 5 s", Note(1.0, "; again in 5 s")),
+    ],
+)
+def test_the_wait_in_an_old_note_becomes_a_field(event: str, note: Note) -> None:
+    body = json.loads(dump_job(made_job("job")))
+    body["history"] = [{"at": 1.0, "event": event}]
+    assert load_job(json.dumps(body)).history == (note,)
+    new = replace(made_job("job"), history=(Note(1.0, event),))
+    assert load_job(dump_job(new)) == new  # a new note is taken as it is
+
+
 def test_a_file_its_jobs_and_their_order_are_kept(path: Path, journal: Journal) -> None:
     jobs = [made_job(f"job{number}") for number in range(3)]
-    journal.accept(FILE, [(job, "twin") for job in jobs], NOW)
+    journal.accept(FILE, [(job, "a cat") for job in jobs], NOW)
     journal.close()
     with closing(Journal(path)) as again:
         assert [again.job(job.id) for job in jobs] == jobs
@@ -76,11 +94,11 @@ def test_a_file_its_jobs_and_their_order_are_kept(path: Path, journal: Journal) 
         assert again.taken(FILE.sha256) == [TakenBefore(1, FILE.path, FILE.mtime, NOW)]
 
 
-def test_names_that_are_no_utf_8_are_kept(journal: Journal) -> None:
+def test_names_that_are_not_utf_8_are_kept(journal: Journal) -> None:
     name = "caf\udce9/\udcff猫.txt"
     file = replace(FILE, path=name)
     job = made_job(path=name)
-    journal.accept(file, [(job, "twin")], NOW)
+    journal.accept(file, [(job, "a cat")], NOW)
     assert journal.file_of(job.id) == file
     assert journal.job(job.id) == job
     assert [(one.path, one.mtime) for one in journal.taken(file.sha256)] == [(name, file.mtime)]
@@ -103,7 +121,7 @@ def test_a_path_is_stored_as_text_in_one_form_or_as_its_bytes(name: str) -> None
         assert stored_path(unicodedata.normalize("NFD", name)) == stored
 
 
-def test_a_step_is_stored_with_its_attempt_and_the_place_in_the_stream(journal: Journal) -> None:
+def test_a_step_is_stored_with_its_attempt_and_the_position_in_the_stream(journal: Journal) -> None:
     accept(journal, made_job("job1"))
     job = made_job("job1", state=State.SUBMITTING, nonces=("5",), session_id="s", anchor="4")
     journal.update(job, attempt_at=NOW + 1, meta={"newest": "4", "gateway": {"seq": 7}})
@@ -131,7 +149,7 @@ def test_a_nonce_is_never_stored_twice_and_nothing_of_such_a_step_is_kept(journa
     journal.remember({"newest": "1"})  # and no transaction is left open
 
 
-def test_of_a_file_with_a_job_that_is_there_already_nothing_is_kept(journal: Journal) -> None:
+def test_nothing_is_kept_of_a_file_with_a_job_that_exists_already(journal: Journal) -> None:
     accept(journal, made_job("job1"))
     with pytest.raises(JournalError):
         journal.accept(FILE, [(made_job("job2"), ""), (made_job("job1"), "")], NOW)
@@ -156,7 +174,7 @@ def test_what_is_committed_survives_a_killed_process(path: Path) -> None:
         journal = Journal(Path(sys.argv[1]))
         journal.remember({"newest": "1"})
         journal._db.execute("BEGIN IMMEDIATE")
-        journal._put_meta({"newest": "2"})
+        journal._db.execute("UPDATE meta SET value='2' WHERE key='newest'")
         os.kill(os.getpid(), 9)
     """
     found = subprocess.run(
@@ -169,7 +187,7 @@ def test_what_is_committed_survives_a_killed_process(path: Path) -> None:
         assert journal.recall("newest") == "1"
 
 
-def test_a_disk_that_is_full_changes_nothing_and_is_told(journal: Journal) -> None:
+def test_a_full_disk_changes_nothing_and_is_reported(journal: Journal) -> None:
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(JournalError, match=r"disk is full \(make room on its disk\)"):
@@ -206,7 +224,7 @@ def test_a_newer_journal_is_refused_and_not_a_byte_of_it_changes(
     assert len(before) == 1 + in_wal
     with pytest.raises(JournalError, match="written by a newer mjwatch") as caught:
         opened(path)
-    assert "install that version" in caught.value.hint
+    assert "install the newer mjwatch" in caught.value.hint
     after = contents(path)
     if opened is JournalReader and not in_wal:
         assert after.pop(f"{path.name}-wal") == b""  # SQLite makes it to read, and nothing is in it
@@ -261,13 +279,13 @@ def test_damage_inside_refuses_the_start_and_not_a_byte_changes(
     path.write_bytes(before[path.name])
     with pytest.raises(JournalError) as caught:
         Journal(path)
-    assert "it is damaged: put it aside" in caught.value.hint
+    assert "it is damaged: move it away" in caught.value.hint
     assert contents(path) == before
     with pytest.raises(JournalError, match="damaged"):
-        look_over(path)
+        check_integrity(path)
 
 
-def test_a_journal_that_lost_all_but_its_wal_file_is_no_new_one(path: Path) -> None:
+def test_a_journal_that_lost_all_but_its_wal_file_is_not_a_new_one(path: Path) -> None:
     before = filled(path, in_wal=True) | {path.name: b""}
     path.write_bytes(b"")
     with pytest.raises(JournalError, match="its -wal file is not"):
@@ -276,11 +294,11 @@ def test_a_journal_that_lost_all_but_its_wal_file_is_no_new_one(path: Path) -> N
 
 
 @pytest.mark.parametrize("in_wal", [False, True], ids=["closed cleanly", "with a -wal file"])
-def test_a_sound_journal_is_looked_over_and_opened(path: Path, in_wal: bool) -> None:
+def test_a_sound_journal_is_checked_and_opened(path: Path, in_wal: bool) -> None:
     filled(path, in_wal=in_wal)
-    assert look_over(path) == newest_version()
+    assert check_integrity(path) == newest_version()
     with closing(Journal(path)) as journal:
-        assert look_over(path) == newest_version()  # beside a daemon
+        assert check_integrity(path) == newest_version()  # beside a daemon
         assert len(journal.listed(None, 500)) == 209
 
 
@@ -303,7 +321,7 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[str, ...]]:
     return found
 
 
-def test_an_older_journal_is_brought_up_to_date_with_all_that_is_in_it(
+def test_an_older_journal_is_migrated_with_all_its_content(
     path: Path, versions: dict[int, tuple[str, ...]], caplog: pytest.LogCaptureFixture
 ) -> None:
     filled(path, in_wal=True)
@@ -345,14 +363,14 @@ def test_a_migration_that_fails_midway_changes_nothing(
         assert len(journal.listed(None, 500)) == 209
 
 
-def test_a_reader_tells_who_must_bring_an_older_journal_up_to_date(
+def test_a_reader_says_who_must_migrate_an_older_journal(
     path: Path, versions: dict[int, tuple[str, ...]]
 ) -> None:
     filled(path, in_wal=False)
     versions[max(versions) + 1] = ("ALTER TABLE jobs ADD COLUMN mood TEXT",)
-    with pytest.raises(JournalError, match="as an older mjwatch wrote it") as caught:
+    with pytest.raises(JournalError, match="written by an older mjwatch") as caught:
         JournalReader(path)
-    assert "`mjwatch run` brings it up to date" in caught.value.hint
+    assert "`mjwatch run` updates it" in caught.value.hint
 
 
 # ---- a file that goes away
@@ -370,7 +388,7 @@ def test_nothing_is_committed_to_a_file_whose_name_is_gone(path: Path, journal: 
     assert journal.recall("newest") == ("3" if back else "1")
 
 
-def test_nothing_is_committed_to_a_file_in_whose_place_another_lies(path: Path, journal: Journal) -> None:
+def test_nothing_is_committed_to_a_file_that_was_replaced(path: Path, journal: Journal) -> None:
     path.rename(path.with_name("aside"))
     path.write_bytes(path.with_name("aside").read_bytes())
     with pytest.raises(JournalError, match="moved, removed or replaced"):
@@ -378,7 +396,7 @@ def test_nothing_is_committed_to_a_file_in_whose_place_another_lies(path: Path, 
     assert path.read_bytes() == path.with_name("aside").read_bytes()
 
 
-def test_a_job_whose_record_is_no_job_is_told_as_damage(path: Path, journal: Journal) -> None:
+def test_a_job_with_an_invalid_body_is_reported_as_damage(path: Path, journal: Journal) -> None:
     accept(journal, made_job("job1"))
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("UPDATE jobs SET body='{}'")
@@ -396,7 +414,7 @@ def test_a_foreign_database_is_left_alone(path: Path) -> None:
         assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("jobs",)]
 
 
-def test_no_journal_yet_is_told_as_that(path: Path) -> None:
+def test_a_missing_journal_is_reported_as_missing(path: Path) -> None:
     with pytest.raises(JournalError, match=r"no journal at .* yet"):
         JournalReader(path)
     path.parent.mkdir()
@@ -450,7 +468,7 @@ def test_readers_are_never_locked_out_by_the_writer_nor_the_writer_by_them(path:
     assert max(seen) > 0
 
 
-def test_a_writer_that_waits_in_vain_is_told_that_another_program_is_in_the_way(
+def test_a_writer_that_waits_in_vain_learns_that_another_program_blocks_it(
     path: Path, journal: Journal
 ) -> None:
     journal._db.execute("PRAGMA busy_timeout=1")
@@ -486,7 +504,7 @@ def test_a_journal_that_a_crash_left_needs_the_right_to_write_and_says_so() -> N
             JournalReader(path)
 
 
-def test_a_journal_in_a_folder_that_may_not_be_looked_into_is_told() -> None:
+def test_a_journal_in_a_folder_without_access_is_reported() -> None:
     with unprivileged() as folder:
         path = folder / "state/journal.sqlite3"
         Journal(path).close()
@@ -496,5 +514,5 @@ def test_a_journal_in_a_folder_that_may_not_be_looked_into_is_told() -> None:
                 opened(path)
 
 
-def test_the_version_of_the_schema_is_written_down(journal: Journal) -> None:
-    assert version_of(journal._db) == newest_version() == 2
+def test_the_version_of_the_schema_is_stored(journal: Journal) -> None:
+    assert version_of(journal._db) == newest_version() == 3

@@ -1,4 +1,4 @@
-"""Buttons, forms and commands that are answered in words, as the channel tells of them."""
+"""Buttons, forms and commands that are answered in text, as the channel shows them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.helpers.button_shapes import (
 from tests.helpers.message_shapes import (
     CHANNEL,
     ME,
-    STRANGER,
+    OTHER_USER,
     UUID_A,
     UUID_B,
     a_job,
@@ -57,9 +57,9 @@ def a_follower(closed: dict[str, str] | None = None) -> MessageTracker:
     def owner_of(*, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
         return known.get(job_uuid or "") or known.get(message_id or "") or known.get(f"start {start_id}")
 
-    follower = MessageTracker(CHANNEL, owner_of)
-    follower.me = ME
-    return follower
+    tracker = MessageTracker(CHANNEL, owner_of)
+    tracker.me = ME
+    return tracker
 
 
 def by_id(*jobs: Job) -> dict[str, Job]:
@@ -95,15 +95,15 @@ def row(custom_id: str = FIELD, value: str | None = "a red cat") -> dict[str, An
 
 
 def test_a_pressed_button_is_followed_from_its_start_to_its_picture() -> None:
-    follower, job = a_follower(), pressed_job("U2")
+    tracker, job = a_follower(), pressed_job("U2")
     data = pressed_start("600", "Upscaling image #2 with", nonce="nonce-childaaa")
-    assert follower.dispatch(create(data), by_id(job)) == [("childaaa", ev.Started("600", None, None))]
+    assert tracker.dispatch(create(data), by_id(job)) == [("childaaa", ev.Started("600", None, None))]
     job = replace(job, state=State.RUNNING, message_id="600")
-    found = the_result(follower.dispatch(create(single("700", 2, UUID_A)), by_id(job)))
+    found = the_result(tracker.dispatch(create(single("700", 2, UUID_A)), by_id(job)))
     assert (found.kind, found.matched_by, found.job_uuid) == (ResultKind.SINGLE, "button", UUID_A)
     assert found.echoed == "a red cat --v 7.0"
     assert [button.label for button in found.buttons][:2] == ["Upscale (Subtle)", "Upscale (Creative)"]
-    assert follower.dispatch(delete("600"), by_id(job)) == [("childaaa", ev.StartMessageDeleted())]
+    assert tracker.dispatch(delete("600"), by_id(job)) == [("childaaa", ev.StartMessageDeleted())]
 
 
 def test_a_picture_may_answer_the_press_itself() -> None:
@@ -112,7 +112,7 @@ def test_a_picture_may_answer_the_press_itself() -> None:
     assert (found.matched_by, found.flags) == ("nonce", 64)
 
 
-def test_the_cancel_button_tells_the_uuid_at_once() -> None:
+def test_the_cancel_button_shows_the_uuid_at_once() -> None:
     data = pressed_start("600", "Rerolling", UUID_A, "nonce-childaaa")
     pairs = a_follower().dispatch(create(data), by_id(pressed_job("reroll")))
     cancel = ButtonPress("600", f"MJ::CancelJob::ByJobid::{UUID_A}")
@@ -124,19 +124,19 @@ def test_the_cancel_button_tells_the_uuid_at_once() -> None:
     assert the_result(a_follower().dispatch(create(data), by_id(one, two)), "two").matched_by == "job uuid"
 
 
-def test_siblings_that_nothing_tells_apart_are_held_until_something_does() -> None:
-    follower = a_follower()
+def test_results_of_siblings_are_kept_until_something_distinguishes_them() -> None:
+    tracker = a_follower()
     one, two = (pressed_job(action, job_id) for job_id, action in (("one", "V1"), ("two", "V2")))
-    assert follower.dispatch(create(final("700", "Variations by", UUID_A), 9), by_id(one, two)) == []
-    assert follower.holding.has_result_for(one)
-    assert not follower.holding.has_result_for(pressed_job("zoom 2x", parent=done_job(single_buttons())))
-    assert follower.held_again(by_id(one, two)) is None
-    held = follower.held_again(by_id(replace(one, job_uuid=UUID_B), two))
-    assert held is not None
-    assert the_result(held[1], "two").job_uuid == UUID_A
+    assert tracker.dispatch(create(final("700", "Variations by", UUID_A), 9), by_id(one, two)) == []
+    assert tracker.unmatched.has_result_for(one)
+    assert not tracker.unmatched.has_result_for(pressed_job("zoom 2x", parent=done_job(single_buttons())))
+    assert tracker.next_matched(by_id(one, two)) is None
+    matched = tracker.next_matched(by_id(replace(one, job_uuid=UUID_B), two))
+    assert matched is not None
+    assert the_result(matched[1], "two").job_uuid == UUID_A
 
 
-def test_pictures_are_told_apart_by_their_number() -> None:
+def test_pictures_are_distinguished_by_their_number() -> None:
     jobs = by_id(*(pressed_job(f"U{n}", f"child{n}") for n in range(1, 5)))
     for number in (3, 1, 4, 2):
         data = single(f"70{number}", number, f"dddddddd-0000-4000-8000-00000000000{number}")
@@ -182,7 +182,7 @@ def test_a_reroll_of_a_finished_grid_is_not_the_result_of_an_equal_prompt() -> N
 
 def test_another_persons_picture_of_our_grid_is_not_ours() -> None:
     data = single("700", 2, UUID_A)
-    data |= {"content": data["content"].replace(ME, STRANGER)}
+    data |= {"content": data["content"].replace(ME, OTHER_USER)}
     assert a_follower().dispatch(create(data), by_id(pressed_job("U2"))) == []
 
 
@@ -195,17 +195,17 @@ def test_a_picture_under_its_grids_own_uuid_is_the_follow_ups() -> None:
 
 
 def test_a_late_result_of_a_closed_follow_up_goes_to_it_and_not_to_its_sibling() -> None:
-    follower = a_follower({UUID_A: "sibling1"})
-    pairs = follower.dispatch(create(final("700", "Variations by", UUID_A)), by_id(pressed_job("V2")))
+    tracker = a_follower({UUID_A: "sibling1"})
+    pairs = tracker.dispatch(create(final("700", "Variations by", UUID_A)), by_id(pressed_job("V2")))
     assert the_result(pairs, "sibling1").job_uuid == UUID_A
 
 
 def test_a_follow_up_cancelled_in_doubt_still_may_own_what_looks_like_its_sibling() -> None:
-    follower = a_follower()
-    follower.remember_ended(pressed_job("V1", "sibling1"))
+    tracker = a_follower()
+    tracker.remember_ended(pressed_job("V1", "sibling1"))
     data = create(final("700", "Variations by", UUID_A))
-    assert follower.dispatch(data, by_id(pressed_job("V2"))) == []
-    assert len(follower.holding) == 1
+    assert tracker.dispatch(data, by_id(pressed_job("V2"))) == []
+    assert len(tracker.unmatched) == 1
 
 
 def test_the_niji_bot_does_not_answer_for_the_other_and_not_the_other_for_it() -> None:
@@ -215,21 +215,21 @@ def test_the_niji_bot_does_not_answer_for_the_other_and_not_the_other_for_it() -
     assert the_result(a_follower().dispatch(create(niji), by_id(job)), "jobaaaaa").matched_by == "text"
 
 
-def test_a_follow_up_is_told_from_its_twins_by_its_uuid_alone() -> None:
+def test_only_its_uuid_distinguishes_a_follow_up_from_its_duplicates() -> None:
     channel = Channel(CHANNEL, lambda **ids: None, 60.0)
-    channel._follower.references_seen = True
+    channel.tracker.references_seen = True
     assert channel.tells_apart(a_job(message_id="600"))
     assert not channel.tells_apart(pressed_job("V1", message_id="600"))
     assert channel.tells_apart(pressed_job("V1", job_uuid=UUID_A))
 
 
 def test_a_picture_that_a_person_asks_for_meanwhile_does_not_hold_up_another() -> None:
-    follower = a_follower()
+    tracker = a_follower()
     by_hand = pressed_start("600", "Upscaling image #1 with", nonce="77")
-    assert follower.dispatch(create(by_hand), by_id(pressed_job("U2"))) == []
-    follower.strangers.load(json.loads(json.dumps(follower.strangers.stored())))
-    assert follower.dispatch(create(single("700", 1, UUID_B)), by_id(pressed_job("U1"))) == []
-    found = the_result(follower.dispatch(create(single("701", 2, UUID_A)), by_id(pressed_job("U2"))))
+    assert tracker.dispatch(create(by_hand), by_id(pressed_job("U2"))) == []
+    tracker.foreign_jobs.load(json.loads(json.dumps(tracker.foreign_jobs.stored())))
+    assert tracker.dispatch(create(single("700", 1, UUID_B)), by_id(pressed_job("U1"))) == []
+    found = the_result(tracker.dispatch(create(single("701", 2, UUID_A)), by_id(pressed_job("U2"))))
     assert found.job_uuid == UUID_A
 
 
@@ -241,14 +241,14 @@ def test_a_follow_up_that_has_to_wait_is_started_by_the_message_that_says_what_i
     data = message("600", "", embeds=[embed], flags=64, nonce="nonce-childaaa")
     job = pressed_job("V2")
     assert a_follower().dispatch(create(data), by_id(job)) == [("childaaa", ev.QueuedByBot())]
-    held = replace(job, queued_by_bot=True)
+    queued = replace(job, queued_by_bot=True)
     start = pressed_start("700", "Making variations for image #2 with prompt", UUID_A)
     assert a_follower().dispatch(create(start), by_id(job)) == []
-    assert a_follower().dispatch(create(start), by_id(held)) == [
+    assert a_follower().dispatch(create(start), by_id(queued)) == [
         ("childaaa", ev.Started("700", None, UUID_A, ButtonPress("700", f"MJ::CancelJob::ByJobid::{UUID_A}")))
     ]
     other = pressed_start("700", "Making variations for image #3 with prompt")
-    assert a_follower().dispatch(create(other), by_id(held)) == []
+    assert a_follower().dispatch(create(other), by_id(queued)) == []
 
 
 def test_a_job_that_had_to_wait_is_bound_by_its_interaction_before_all_else() -> None:
@@ -332,7 +332,7 @@ _JSON = st.recursive(
 
 
 @given(_JSON, _JSON, _JSON)
-def test_no_form_and_no_settings_stop_the_reading(
+def test_no_form_and_no_settings_stop_the_parser(
     components: object, custom_id: object, title: object
 ) -> None:
     data = {"components": components, "custom_id": custom_id, "title": title}
@@ -341,12 +341,12 @@ def test_no_form_and_no_settings_stop_the_reading(
     assert isinstance(read_switches(components), str)
 
 
-def test_a_form_that_answers_a_command_is_none_of_ours_to_fill_in() -> None:
+def test_a_form_that_answers_a_command_is_not_filled_in() -> None:
     ((_, event),) = a_follower().dispatch(form(row(), nonce="nonce-jobaaaaa"), by_id(a_job()))
     assert isinstance(event, ev.Refused)
 
 
-def test_a_form_for_another_attempt_or_nobody_is_passed_over() -> None:
+def test_a_form_for_another_attempt_or_nobody_is_ignored() -> None:
     job = pressed_job("V1", nonces=("nonce-childaaa", "nonce-later"))
     assert a_follower().dispatch(form(row()), by_id(job)) == []
     assert a_follower().dispatch(form(row(), nonce="77"), by_id(job)) == []
@@ -363,7 +363,7 @@ def test_what_follows_the_form_of_the_same_press_says_nothing_new(name: str) -> 
     assert event == ev.InteractionSeen("812")
 
 
-# ---- answers in words
+# ---- answers in text
 
 
 def asked(command: str, **fields: Any) -> dict[str, Any]:
@@ -371,16 +371,16 @@ def asked(command: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_describe_is_answered_by_a_change_of_its_first_message() -> None:
-    follower, job = a_follower(), wanting("describe", "https://pics.example/a.png")
+    tracker, job = a_follower(), wanting("describe", "https://pics.example/a.png")
     first = message("600", "", nonce="nonce-jobaaaaa", **asked("describe"))
-    assert follower.dispatch(create(first), by_id(job)) == [("jobaaaaa", ev.Started("600", "800", None))]
+    assert tracker.dispatch(create(first), by_id(job)) == [("jobaaaaa", ev.Started("600", "800", None))]
     job = replace(job, message_id="600", state=State.RUNNING)
     words = "1\ufe0f\u20e3 a cat\n\n2\ufe0f\u20e3 a kitten"
     button = {"type": 2, "style": 2, "custom_id": "MJ::Job::PicReader::1", "label": "1"}
     answer = message("600", "", embeds=[{"type": "rich", "description": words}])
     answer["components"] = [{"type": 1, "components": [button]}]
     del answer["author"]
-    found = the_result(follower.dispatch(update(answer), by_id(job)), "jobaaaaa")
+    found = the_result(tracker.dispatch(update(answer), by_id(job)), "jobaaaaa")
     assert (found.kind, found.text, found.pictures, found.matched_by) == (
         ResultKind.TEXT,
         words,
@@ -390,7 +390,7 @@ def test_describe_is_answered_by_a_change_of_its_first_message() -> None:
     assert a_follower().dispatch(update(answer), by_id(a_job(message_id="601", state=State.RUNNING))) == []
 
 
-def test_shorten_and_info_are_answered_in_words() -> None:
+def test_shorten_and_info_are_answered_in_text() -> None:
     for command, embed in (
         (
             "shorten",
@@ -407,7 +407,7 @@ def test_shorten_and_info_are_answered_in_words() -> None:
         assert (found.kind, found.text, found.flags) == (ResultKind.TEXT, embed["description"], 64)
 
 
-def test_settings_are_told_with_what_is_on() -> None:
+def test_the_answer_to_settings_says_what_is_on() -> None:
     buttons = [
         {"type": 2, "style": 3, "custom_id": "MJ::Settings::Fast", "label": "Fast mode"},
         {"type": 2, "style": 2, "custom_id": "MJ::Settings::Remix", "label": "Remix mode"},
@@ -473,12 +473,12 @@ def test_a_blend_is_known_by_its_links_alone() -> None:
     assert a_follower().dispatch(create(result("700", prompt=links)), by_id(job, prompt_of_links)) == []
 
 
-def test_progress_of_a_press_whose_start_was_missed_is_no_strangers() -> None:
-    follower, job = a_follower(), pressed_job("V1")
+def test_progress_of_a_press_whose_start_was_missed_is_not_a_foreign_job() -> None:
+    tracker, job = a_follower(), pressed_job("V1")
     running = progress("600") | {"message_reference": {"message_id": GRID_MESSAGE}}
     running |= {"content": f"**a red cat** - Variations by <@{ME}> (35%) (fast)"}
-    assert follower.dispatch(update(running), by_id(job)) == []
-    assert len(follower.strangers) == 0
-    assert follower.dispatch(update(running), {}) == []
-    assert len(follower.strangers) == 1
-    assert not follower.strangers.could_own(read_message("MESSAGE_CREATE", result("700")))
+    assert tracker.dispatch(update(running), by_id(job)) == []
+    assert len(tracker.foreign_jobs) == 0
+    assert tracker.dispatch(update(running), {}) == []
+    assert len(tracker.foreign_jobs) == 1
+    assert not tracker.foreign_jobs.could_own(read_message("MESSAGE_CREATE", result("700")))

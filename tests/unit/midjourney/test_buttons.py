@@ -1,10 +1,10 @@
-"""Which button of a message does what a person asks for."""
+"""Which button of a message does the follow-up that is asked for."""
 
 from __future__ import annotations
 
 import pytest
 
-from mjwatch.midjourney.buttons import CUSTOM_ZOOM, find, name_of, opens_form, why_not
+from mjwatch.midjourney.buttons import CUSTOM_ZOOM, explain_missing, find_button, name_of, opens_form
 from mjwatch.model import Button
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from tests.helpers.button_shapes import GRID_UUID, extend_buttons, grid_buttons, single_buttons, video_buttons
@@ -13,7 +13,7 @@ U = GRID_UUID
 
 
 def found(action: str, buttons: tuple[Button, ...]) -> str | None:
-    button = find(action, buttons)
+    button = find_button(action, buttons)
     return button.custom_id if button else None
 
 
@@ -60,13 +60,13 @@ def test_upscalers_of_any_version_are_found(version: str) -> None:
     for how in ("subtle", "creative"):
         expected = f"MJ::JOB::upsample_{version}_{how}::1::{U}::SOLO"
         assert found(f"upscale {how}", single_buttons(version)) == expected
-        assert find("upscale 2x", single_buttons(version)) is None
+        assert find_button("upscale 2x", single_buttons(version)) is None
 
 
 def test_the_upscalers_of_version_5_have_numbers() -> None:
     for how in ("2x", "4x"):
         assert found(f"upscale {how}", single_buttons("v5")) == f"MJ::JOB::upsample_v5_{how}::1::{U}::SOLO"
-    assert find("upscale subtle", single_buttons("v5")) is None
+    assert find_button("upscale subtle", single_buttons("v5")) is None
 
 
 def test_a_video_has_four_pictures_of_its_own_and_is_extended() -> None:
@@ -79,13 +79,13 @@ def test_a_video_has_four_pictures_of_its_own_and_is_extended() -> None:
 
 def test_a_used_button_is_the_same_button() -> None:
     used = Button(f"MJ::JOB::upsample_v6r1_2x_subtle::1::{U}::SOLO", "Redo Upscale (Subtle)")
-    assert find("upscale subtle", [used]) == used
+    assert find_button("upscale subtle", [used]) == used
 
 
 def test_the_redo_buttons_of_old_single_pictures_are_no_u1_or_v1() -> None:
     old = [Button(f"MJ::JOB::{verb}::1::{U}::SOLO") for verb in ("upsample", "variation")]
-    assert find("U1", old) is None
-    assert find("V1", old) is None
+    assert find_button("U1", old) is None
+    assert find_button("V1", old) is None
 
 
 @pytest.mark.parametrize(
@@ -104,29 +104,31 @@ def test_the_redo_buttons_of_old_single_pictures_are_no_u1_or_v1() -> None:
 )
 def test_the_label_counts_where_the_custom_id_is_of_no_known_form(label: str, action: str) -> None:
     button = Button("MJ::Job2::doit::0::now", label)
-    assert find(action, [button]) == button
-    assert find(action, [Button(f"MJ::BOOKMARK::{U}", label)]) is None
-    assert find(action, [Button("Other::thing", label)]) is None
+    assert find_button(action, [button]) == button
+    assert find_button(action, [Button(f"MJ::BOOKMARK::{U}", label)]) is None
+    assert find_button(action, [Button("Other::thing", label)]) is None
 
 
 def test_a_label_does_not_make_another_button_of_a_known_one() -> None:
-    assert find("vary strong", [Button(f"MJ::Inpaint::1::{U}::SOLO", "Vary (Strong)")]) is None
+    assert find_button("vary strong", [Button(f"MJ::Inpaint::1::{U}::SOLO", "Vary (Strong)")]) is None
 
 
 def test_every_follow_up_that_has_a_name_is_found_somewhere() -> None:
     everywhere = (*grid_buttons(), *single_buttons(), *single_buttons("v5"), *extend_buttons())
-    assert [name for name in (*ON_GRID, *ON_PICTURE) if find(name, everywhere) is None] == []
+    assert [name for name in (*ON_GRID, *ON_PICTURE) if find_button(name, everywhere) is None] == []
 
 
-def test_what_a_message_offers_instead_is_told_in_words() -> None:
-    words = why_not("vary strong", grid_buttons())
-    assert "`vary strong`" in words
-    assert "U1 to U4 first" in words
-    assert words.endswith("It has: U1, U2, U3, U4, reroll, V1, V2, V3, V4")
-    single = why_not("U2", single_buttons())
+def test_the_text_says_which_buttons_a_message_has_instead() -> None:
+    text = explain_missing("vary strong", grid_buttons())
+    assert "`vary strong`" in text
+    assert "U1 to U4 first" in text
+    assert text.endswith("Its buttons: U1, U2, U3, U4, reroll, V1, V2, V3, V4")
+    single = explain_missing("U2", single_buttons())
     assert "first" not in single
     assert CUSTOM_ZOOM in single
-    assert why_not("U1", [Button(f"MJ::BOOKMARK::{U}")]).endswith("any other follow-up that mjwatch knows")
+    assert explain_missing("U1", [Button(f"MJ::BOOKMARK::{U}")]).endswith(
+        "any other follow-up that mjwatch knows"
+    )
 
 
 def test_only_custom_zoom_opens_a_form_always() -> None:

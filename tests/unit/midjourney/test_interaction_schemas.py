@@ -1,4 +1,4 @@
-"""Every body that is posted is one that Discord takes; what it would not take is told apart."""
+"""Every posted body is one that Discord accepts; what Discord would refuse is recognized."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from mjwatch.midjourney.requests import order_for
+from mjwatch.midjourney.requests import request_for
 from mjwatch.model import ButtonPress, Job, Modal, Prompt, UploadedImage
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from tests.helpers.button_shapes import GRID_UUID, extend_buttons, grid_buttons, single_buttons
@@ -25,7 +25,7 @@ LINK = "https://pics.example/a.png"
 
 
 def body(job: Job, target: Target = GUILD) -> dict[str, Any]:
-    order = order_for(job)
+    order = request_for(job)
     return order.assemble(Command(order.command) if order.command else None, target, NONCE)
 
 
@@ -64,10 +64,10 @@ def test_each_command_is_sent_as_discord_takes_it(name: str, target: Target) -> 
 
 
 def test_no_command_is_left_out() -> None:
-    with pytest.raises(ValueError, match="there are ") as told:
-        order_for(wanting("x"))
+    with pytest.raises(ValueError, match="there are ") as caught:
+        request_for(wanting("x"))
     every = {name.split(" (")[0] for name in COMMANDS}
-    assert set(str(told.value).rpartition("there are ")[2].split(", ")) == every
+    assert set(str(caught.value).rpartition("there are ")[2].split(", ")) == every
 
 
 @pytest.mark.parametrize("files", range(2, 6))
@@ -112,7 +112,7 @@ def test_whatever_the_prompt_is_the_body_is_one_that_discord_takes(text: str, di
 
 
 def _spoiled(sent: Any, path: tuple[str | int, ...], value: object) -> Any:
-    """The body with one thing in it changed, or taken out where the value is None."""
+    """Return the body with one value changed, or removed if the value is None."""
     key, *rest = path
     spoiled = _spoiled(sent[key], tuple(rest), value) if rest else value
     if isinstance(sent, list):

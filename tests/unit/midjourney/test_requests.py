@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.midjourney.packets import FIELD_LIMIT
-from mjwatch.midjourney.requests import order_for
+from mjwatch.midjourney.requests import request_for
 from mjwatch.model import ButtonPress, Job, Modal, Prompt, UploadedImage
 from tests.helpers.button_shapes import GRID_UUID, done_job, pressed_job, single_buttons
 from tests.helpers.interaction_schemas import APP, DIRECT, GUILD, NONCE, Command
@@ -36,14 +36,14 @@ def as_file(name: str) -> UploadedImage:
 
 
 def data(job: Job) -> Mapping[str, Any]:
-    order = order_for(job)
-    command = Command(order.command) if order.command else None
-    body: Mapping[str, Any] = order.assemble(command, GUILD, NONCE)["data"]
+    request = request_for(job)
+    command = Command(request.command) if request.command else None
+    body: Mapping[str, Any] = request.assemble(command, GUILD, NONCE)["data"]
     return body
 
 
 def value(job: Job) -> str:
-    """What stands in the prompt's field of a form."""
+    """Return the text in the prompt's field of a form."""
     inputs = [row["components"][0] for row in data(job)["components"]]
     return str(next(one["value"] for one in inputs if one["custom_id"].lower().endswith("prompt")))
 
@@ -65,10 +65,10 @@ def test_an_imagine_puts_uploaded_pictures_in_front_of_the_words() -> None:
     assert sent["options"] == [
         {"type": 3, "name": "prompt", "value": f"{one.url} {two.url} kelp forest --ar 3:2"}
     ]
-    assert sent["name"] == order_for(wanting("imagine", "kelp")).command == "imagine"
+    assert sent["name"] == request_for(wanting("imagine", "kelp")).command == "imagine"
 
 
-def test_pictures_that_are_not_uploaded_yet_or_otherwise_are_told() -> None:
+def test_pictures_that_are_not_uploaded_yet_or_in_another_way_are_an_error() -> None:
     missing = a_job(prompt=Prompt("kelp", images=("a.png",)))
     for job, words in (
         (missing, "not uploaded yet"),
@@ -76,7 +76,7 @@ def test_pictures_that_are_not_uploaded_yet_or_otherwise_are_told() -> None:
         (wanting("describe", "", as_link("a.png")), "a.png is not uploaded as a file"),
     ):
         with pytest.raises(ValueError, match=words):
-            order_for(job)
+            request_for(job)
 
 
 def test_describe_takes_one_picture_as_file_or_link() -> None:
@@ -88,13 +88,13 @@ def test_describe_takes_one_picture_as_file_or_link() -> None:
     ]
     for job in (wanting("describe"), wanting("describe", "https://pics.example/a.png", as_file("a.png"))):
         with pytest.raises(ValueError, match="takes one picture"):
-            order_for(job)
+            request_for(job)
 
 
 @pytest.mark.parametrize(
     ("text", "dimensions"), [("", None), ("--ar 2:3", "--ar 2:3"), ("--aspect 1:1", "--ar 1:1")]
 )
-def test_blend_takes_files_and_a_shape(text: str, dimensions: str | None) -> None:
+def test_blend_takes_files_and_an_aspect_ratio(text: str, dimensions: str | None) -> None:
     options = data(wanting("blend", text, as_file("a.png"), as_file("b.png")))["options"]
     shapes = [one["value"] for one in options if one["name"] == "dimensions"]
     assert shapes == ([dimensions] if dimensions else [])
@@ -104,30 +104,30 @@ def test_blend_takes_files_and_a_shape(text: str, dimensions: str | None) -> Non
 @pytest.mark.parametrize("count", [0, 1, 6])
 def test_blend_takes_two_to_five_pictures(count: int) -> None:
     with pytest.raises(ValueError, match="two to five"):
-        order_for(wanting("blend", "", *(as_file(f"{n}.png") for n in range(count))))
+        request_for(wanting("blend", "", *(as_file(f"{n}.png") for n in range(count))))
 
 
 @pytest.mark.parametrize("text", ["a cat", "--ar 16:9", "https://pics.example/a.png"])
 def test_blend_takes_nothing_else(text: str) -> None:
-    with pytest.raises(ValueError, match="no words"):
-        order_for(wanting("blend", text, as_file("a.png"), as_file("b.png")))
+    with pytest.raises(ValueError, match="no text"):
+        request_for(wanting("blend", text, as_file("a.png"), as_file("b.png")))
 
 
 @pytest.mark.parametrize("name", ["info", "settings", "fast", "relax", "turbo", "public", "stealth"])
 def test_commands_without_options_have_none(name: str) -> None:
     assert data(wanting(name))["options"] == []
-    assert order_for(wanting(name)).command == name
+    assert request_for(wanting(name)).command == name
 
 
 def test_preferences_are_sub_commands() -> None:
-    assert order_for(wanting("prefer remix")).command == "prefer"
+    assert request_for(wanting("prefer remix")).command == "prefer"
     assert data(wanting("prefer remix"))["options"] == [{"type": 1, "name": "remix", "options": []}]
     assert data(wanting("prefer suffix", "--s 50"))["options"] == [
         {"type": 1, "name": "suffix", "options": [{"type": 3, "name": "new_value", "value": "--s 50"}]}
     ]
     assert data(wanting("prefer suffix"))["options"][0]["options"] == []
-    with pytest.raises(ValueError, match="takes no words"):
-        order_for(wanting("prefer remix", "on"))
+    with pytest.raises(ValueError, match="takes no text"):
+        request_for(wanting("prefer remix", "on"))
 
 
 def test_show_takes_midjourneys_own_id() -> None:
@@ -135,21 +135,21 @@ def test_show_takes_midjourneys_own_id() -> None:
         {"type": 3, "name": "job_id", "value": GRID_UUID}
     ]
     with pytest.raises(ValueError, match="Midjourney's own job id"):
-        order_for(wanting("show", "7k3f9a2m"))
+        request_for(wanting("show", "7k3f9a2m"))
 
 
 @pytest.mark.parametrize("name", ["imagined", "prefer", "prefer all", "", "subscribe"])
-def test_a_command_that_there_is_not_is_told_with_those_that_there_are(name: str) -> None:
+def test_the_error_for_an_unknown_command_lists_the_commands(name: str) -> None:
     with pytest.raises(ValueError, match="there are imagine, blend, describe"):
-        order_for(wanting(name, "kelp"))
+        request_for(wanting(name, "kelp"))
 
 
 def test_a_command_needs_its_entry_of_the_index_and_a_button_does_not() -> None:
     with pytest.raises(ValueError, match="command index"):
-        order_for(wanting("info")).assemble(None, GUILD, NONCE)
-    order = order_for(pressed_job("U3"))
-    assert order.command is None
-    assert order.assemble(None, DIRECT, NONCE) == {
+        request_for(wanting("info")).assemble(None, GUILD, NONCE)
+    request = request_for(pressed_job("U3"))
+    assert request.command is None
+    assert request.assemble(None, DIRECT, NONCE) == {
         "type": 3,
         "application_id": APP,
         "channel_id": DIRECT.channel_id,
@@ -161,7 +161,7 @@ def test_a_command_needs_its_entry_of_the_index_and_a_button_does_not() -> None:
     }
 
 
-def test_a_form_goes_back_with_its_own_words_or_with_new_ones() -> None:
+def test_a_form_is_submitted_with_its_own_text_or_with_a_new_one() -> None:
     own = "<https://s.mj.run/x> a red cat --ar 3:2"
     assert value(in_form("V1", own)) == own
     assert value(in_form("V1", own, "a blue dog")) == "a blue dog"
@@ -173,7 +173,7 @@ def test_a_form_goes_back_with_its_own_words_or_with_new_ones() -> None:
     ]
 
 
-def test_fields_beside_the_prompt_go_back_as_they_came() -> None:
+def test_fields_beside_the_prompt_are_submitted_unchanged() -> None:
     job = in_form("V1", "a red cat", "a blue dog", FORM, ("MJ::RemixModal::other", "7"))
     values = [row["components"][0]["value"] for row in data(job)["components"]]
     assert values == ["a blue dog", "7"]
@@ -194,13 +194,13 @@ def test_custom_zoom_says_how_far(own: str, words: str | None, expected: str) ->
     assert value(in_form("zoom 1.8x", own, words, ZOOM_FORM)) == expected
 
 
-def test_a_plain_zoom_in_remix_mode_is_not_told_how_far() -> None:
+def test_a_plain_zoom_in_remix_mode_gets_no_factor() -> None:
     assert value(in_form("zoom 2x", "a red cat --ar 1:1")) == "a red cat --ar 1:1"
 
 
-def test_a_form_without_a_prompt_or_with_too_much_in_it_is_told() -> None:
+def test_a_form_without_a_prompt_or_with_too_much_text_is_an_error() -> None:
     empty = pressed_job("zoom 1.8x", parent=done_job(single_buttons()), modal=Modal("812", FORM, ()))
     with pytest.raises(ValueError, match="no field for a prompt"):
-        order_for(empty)
+        request_for(empty)
     with pytest.raises(ValueError, match=str(FIELD_LIMIT)):
-        order_for(in_form("V1", "x", "x" * (FIELD_LIMIT + 1)))
+        request_for(in_form("V1", "x", "x" * (FIELD_LIMIT + 1)))

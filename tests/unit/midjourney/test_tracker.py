@@ -29,9 +29,9 @@ def a_follower(closed: dict[str, str] | None = None) -> MessageTracker:
         known = closed or {}
         return known.get(job_uuid or "") or known.get(message_id or "") or known.get(start_id or "")
 
-    follower = MessageTracker(CHANNEL, owner_of)
-    follower.me = ME
-    return follower
+    tracker = MessageTracker(CHANNEL, owner_of)
+    tracker.me = ME
+    return tracker
 
 
 def by_id(*jobs: Job) -> dict[str, Job]:
@@ -39,29 +39,29 @@ def by_id(*jobs: Job) -> dict[str, Job]:
 
 
 def test_only_our_channels_messages_and_interactions_are_wanted() -> None:
-    follower = a_follower()
-    assert follower.wanted("MESSAGE_CREATE", {"channel_id": CHANNEL})
-    assert not follower.wanted("MESSAGE_CREATE", {"channel_id": "1"})
-    assert follower.wanted("INTERACTION_SUCCESS", {"id": "1"})
-    assert not follower.wanted("PRESENCE_UPDATE", {"channel_id": CHANNEL})
+    tracker = a_follower()
+    assert tracker.wanted("MESSAGE_CREATE", {"channel_id": CHANNEL})
+    assert not tracker.wanted("MESSAGE_CREATE", {"channel_id": "1"})
+    assert tracker.wanted("INTERACTION_SUCCESS", {"id": "1"})
+    assert not tracker.wanted("PRESENCE_UPDATE", {"channel_id": CHANNEL})
 
 
 def test_one_job_is_followed_from_its_interaction_to_its_result() -> None:
-    follower, job = a_follower(), a_job()
+    tracker, job = a_follower(), a_job()
     said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-jobaaaaa"}, 1)
-    assert follower.dispatch(said, by_id(job)) == [("jobaaaaa", ev.InteractionSeen("800"))]
-    pairs = follower.dispatch(create(started("600", nonce="nonce-jobaaaaa")), by_id(job))
+    assert tracker.dispatch(said, by_id(job)) == [("jobaaaaa", ev.InteractionSeen("800"))]
+    pairs = tracker.dispatch(create(started("600", nonce="nonce-jobaaaaa")), by_id(job))
     assert pairs == [("jobaaaaa", ev.Started("600", "800", None))]
     job = a_job(message_id="600", state=State.RUNNING)
-    pairs = follower.dispatch(update(progress("600", uuid=UUID_A)), by_id(job))
+    pairs = tracker.dispatch(update(progress("600", uuid=UUID_A)), by_id(job))
     assert pairs == [("jobaaaaa", ev.Progressed(35, UUID_A))]
-    ((job_id, finished),) = follower.dispatch(create(result("700", reply_to="600")), by_id(job))
+    ((job_id, finished),) = tracker.dispatch(create(result("700", reply_to="600")), by_id(job))
     assert job_id == "jobaaaaa"
     assert isinstance(finished, ev.Finished)
     assert (finished.result.message_id, finished.result.matched_by) == ("700", "reference")
     assert finished.result.pictures[0].width == 2048
-    assert follower.references_seen
-    assert follower.newest == "700"
+    assert tracker.references_seen
+    assert tracker.newest == "700"
 
 
 def test_the_nonce_of_an_interaction_that_failed_leaves_the_job_in_doubt() -> None:
@@ -81,7 +81,7 @@ def test_a_captcha_in_a_frame_needs_a_person() -> None:
     assert event.refusal.needs_human
 
 
-def test_a_deleted_start_message_is_told() -> None:
+def test_a_deleted_start_message_is_an_event() -> None:
     job = a_job(message_id="600", state=State.RUNNING)
     assert a_follower().dispatch(delete("600"), by_id(job)) == [("jobaaaaa", ev.StartMessageDeleted())]
     assert a_follower().dispatch(delete("601"), by_id(job)) == []
@@ -104,75 +104,75 @@ def test_job_queued_is_no_failure() -> None:
     assert a_follower().dispatch(create(data), by_id(a_job())) == [("jobaaaaa", ev.QueuedByBot())]
 
 
-def test_a_refusal_of_the_account_is_told_though_it_is_for_no_job_of_ours() -> None:
-    follower = a_follower()
-    ((job_id, event),) = follower.dispatch(create(refused("600", "Pending mod message", nonce="77")), {})
+def test_a_refusal_of_the_account_is_an_event_though_it_is_for_no_job_of_ours() -> None:
+    tracker = a_follower()
+    ((job_id, event),) = tracker.dispatch(create(refused("600", "Pending mod message", nonce="77")), {})
     assert job_id is None
     assert isinstance(event, ev.Refused)
 
 
-def test_an_unclear_final_is_held_and_given_out_once_it_is_clear() -> None:
-    follower = a_follower()
+def test_an_ambiguous_final_is_kept_until_its_job_is_known() -> None:
+    tracker = a_follower()
     one, two = a_job("jobone"), a_job("jobtwo")
-    assert follower.dispatch(create(result("700", uuid=UUID_A), seq=41), by_id(one, two)) == []
-    assert follower.holding.safe_seq(50) == 40
-    assert follower.holding.safe_newest("800") == "699"
-    assert follower.held_again(by_id(one, two)) is None
+    assert tracker.dispatch(create(result("700", uuid=UUID_A), seq=41), by_id(one, two)) == []
+    assert tracker.unmatched.safe_seq(50) == 40
+    assert tracker.unmatched.safe_newest("800") == "699"
+    assert tracker.next_matched(by_id(one, two)) is None
     clear = by_id(one, a_job("jobtwo", job_uuid=UUID_B))
-    found = follower.held_again(clear)
+    found = tracker.next_matched(clear)
     assert found is not None
-    held, ((job_id, event),) = found
+    matched, ((job_id, event),) = found
     assert job_id == "jobone"
     assert isinstance(event, ev.Finished)
-    assert follower.held_again(clear) == found
-    follower.holding.release(held)
-    assert follower.holding.safe_seq(50) == 50
-    assert follower.held_again(clear) is None
+    assert tracker.next_matched(clear) == found
+    tracker.unmatched.remove(matched)
+    assert tracker.unmatched.safe_seq(50) == 50
+    assert tracker.next_matched(clear) is None
 
 
 def test_while_a_gap_is_unread_only_ids_decide() -> None:
-    follower = a_follower()
-    follower.new_session()
-    assert follower.dispatch(create(result("700", uuid=UUID_A)), by_id(a_job())) == []
-    assert len(follower.holding) == 1
-    ((job_id, _),) = follower.dispatch(create(result("701", uuid=UUID_B)), by_id(a_job(job_uuid=UUID_B)))
+    tracker = a_follower()
+    tracker.new_session()
+    assert tracker.dispatch(create(result("700", uuid=UUID_A)), by_id(a_job())) == []
+    assert len(tracker.unmatched) == 1
+    ((job_id, _),) = tracker.dispatch(create(result("701", uuid=UUID_B)), by_id(a_job(job_uuid=UUID_B)))
     assert job_id == "jobaaaaa"
-    follower.caught_up = True
-    assert follower.held_again(by_id(a_job())) is not None
+    tracker.caught_up = True
+    assert tracker.next_matched(by_id(a_job())) is not None
 
 
-def test_a_replayed_final_of_a_closed_job_is_not_given_to_its_twin() -> None:
-    follower = a_follower({UUID_A: "closed"})
-    ((job_id, _),) = follower.dispatch(create(result("700", uuid=UUID_A)), by_id(a_job()))
+def test_a_replayed_final_of_a_closed_job_is_not_given_to_its_duplicate() -> None:
+    tracker = a_follower({UUID_A: "closed"})
+    ((job_id, _),) = tracker.dispatch(create(result("700", uuid=UUID_A)), by_id(a_job()))
     assert job_id == "closed"
-    assert follower.history([result("700", uuid=UUID_A)], by_id(a_job())) == []
+    assert tracker.history([result("700", uuid=UUID_A)], by_id(a_job())) == []
 
 
 def test_what_ended_in_a_gap_is_found_in_the_history() -> None:
-    follower = a_follower()
+    tracker = a_follower()
     messages: list[dict[str, Any]] = [result("700", uuid=UUID_A), message("701", "hello", author={"id": "5"})]
-    ((job_id, event),) = follower.history(messages, by_id(a_job(job_uuid=UUID_A)))
+    ((job_id, event),) = tracker.history(messages, by_id(a_job(job_uuid=UUID_A)))
     assert job_id == "jobaaaaa"
     assert isinstance(event, ev.Finished)
-    assert follower.newest == "701"
+    assert tracker.newest == "701"
 
 
 def test_an_empty_channel_has_a_newest_message_all_the_same() -> None:
-    follower = a_follower()
-    follower.see("0")
-    assert follower.newest == "0"
-    follower.see(None)
-    follower.see("600")
-    follower.see("599")
-    assert follower.newest == "600"
+    tracker = a_follower()
+    tracker.note_newest("0")
+    assert tracker.newest == "0"
+    tracker.note_newest(None)
+    tracker.note_newest("600")
+    tracker.note_newest("599")
+    assert tracker.newest == "600"
 
 
-def test_at_the_first_look_at_the_channel_what_is_at_work_is_somebody_elses() -> None:
-    follower = a_follower()
+def test_at_the_first_look_at_the_channel_running_jobs_belong_to_somebody_else() -> None:
+    tracker = a_follower()
     page = [started("590"), started("591", "a blue dog"), result("595", "a blue dog", uuid=UUID_B)]
-    assert follower.history(page, {}) == []
+    assert tracker.history(page, {}) == []
     ours = by_id(a_job(anchor="600"), a_job("jobblue", "a blue dog", anchor="600"))
-    assert follower.dispatch(create(result("700", uuid=UUID_A)), ours) == []
-    assert len(follower.holding) == 1
-    ((job_id, _),) = follower.dispatch(create(result("701", "a blue dog", uuid=UUID_A)), ours)
+    assert tracker.dispatch(create(result("700", uuid=UUID_A)), ours) == []
+    assert len(tracker.unmatched) == 1
+    ((job_id, _),) = tracker.dispatch(create(result("701", "a blue dog", uuid=UUID_A)), ours)
     assert job_id == "jobblue"

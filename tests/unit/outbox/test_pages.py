@@ -36,7 +36,7 @@ def test_the_page_of_a_failure_says_which_job_why_and_what_to_do() -> None:
         "",
         "## What to do",
         "",
-        "Change the words or pictures, then drop the file into the inbox again.",
+        "Change the text or the pictures, then drop the file into the inbox again.",
     ]
 
 

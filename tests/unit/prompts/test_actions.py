@@ -1,4 +1,4 @@
-"""The names of follow-ups: every spelling that people use becomes the one that everything else knows."""
+"""The names of follow-ups: every spelling that people use becomes the canonical one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mjwatch.prompts.actions import (
     expand_then,
     jobs_for,
     split_number,
-    takes_words,
+    takes_text,
     zoom_factor,
 )
 
@@ -54,7 +54,7 @@ def test_spellings_that_people_use_are_understood(text: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("U5", "did you mean U"),
         ("vary strog", "did you mean vary strong?"),
@@ -76,10 +76,10 @@ def test_spellings_that_people_use_are_understood(text: str, name: str) -> None:
         ("\x1b[31m", "there is no follow-up"),
     ],
 )
-def test_other_names_are_refused_with_what_was_probably_meant(text: str, told: str) -> None:
+def test_other_names_are_refused_with_what_was_probably_meant(text: str, message: str) -> None:
     with pytest.raises(PromptFileError) as caught:
         canonical(text)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.hint
 
 
@@ -111,7 +111,7 @@ def test_the_number_of_a_picture_comes_off_and_that_of_a_button_stays() -> None:
         (("zoom 2x",), "upscale subtle", 1),
     ],
 )
-def test_a_picture_that_must_stand_alone_first_is_counted(
+def test_a_picture_that_must_be_upscaled_first_is_counted(
     then: tuple[str, ...], after: str | None, jobs: int
 ) -> None:
     assert jobs_for(then, after) == jobs
@@ -121,8 +121,8 @@ def test_a_zoom_has_a_factor_and_nothing_else_has() -> None:
     assert [zoom_factor(name) for name in ("zoom 2x", "zoom 1.75x 3", "pan left")] == [2.0, 1.75, None]
 
 
-def test_words_go_only_where_there_is_a_form_for_them() -> None:
-    without = [name for name in (*ON_GRID, *ON_PICTURE) if not takes_words(name)]
+def test_a_new_text_is_possible_only_where_there_is_a_form_for_it() -> None:
+    without = [name for name in (*ON_GRID, *ON_PICTURE) if not takes_text(name)]
     assert without == [
         *("U1", "U2", "U3", "U4"),
         *("upscale subtle", "upscale creative", "upscale 2x", "upscale 4x", "square"),

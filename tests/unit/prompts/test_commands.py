@@ -1,4 +1,4 @@
-"""Commands and follow-ups by file: what each takes, what it becomes, and what is refused at once."""
+"""Commands and follow-ups by file: what each takes, what it becomes, and what is refused."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ UUID = "6c1d40e2-5a17-4f0b-9d3e-2b7f81c05a11"
 JOB = 'parent = "7k3f9a2m"\n'
 
 
-def read(toml: str, max_jobs: int = 100, around: References = PICTURES) -> PromptFile:
-    return read_prompt_file(toml.encode(), "a.toml", max_jobs=max_jobs, around=around)
+def read(toml: str, max_jobs: int = 100, references: References = PICTURES) -> PromptFile:
+    return read_prompt_file(toml.encode(), "a.toml", max_jobs=max_jobs, references=references)
 
 
 def only(toml: str) -> Prompt:
@@ -26,9 +26,9 @@ def only(toml: str) -> Prompt:
     return prompt
 
 
-def refused(toml: str, around: References = PICTURES) -> PromptFileError:
+def refused(toml: str, references: References = PICTURES) -> PromptFileError:
     with pytest.raises(PromptFileError) as caught:
-        read(toml, around=around)
+        read(toml, references=references)
     assert caught.value.hint
     return caught.value
 
@@ -83,7 +83,7 @@ def test_a_command_becomes_a_prompt(toml: str, prompt: Prompt) -> None:
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "message"),
     [
         ('command = "blend"\nimages = ["a.png"]', "blend takes 2 to 5 pictures, not 1"),
         (
@@ -92,65 +92,71 @@ def test_a_command_becomes_a_prompt(toml: str, prompt: Prompt) -> None:
         ),
         ('command = "blend"', "blend takes 2 to 5 pictures, not 0"),
         (f'command = "blend"\nimages = ["a.png", "{CAT}"]', "blend takes files, not links"),
-        ('command = "blend"\nprompt = "a cat"\nimages = ["a.png", "b.png"]', "blend takes no words"),
-        ('command = "blend"\nimages = ["a.png", "b.png"]\nparameters = { v = 7 }', "blend takes ar alone"),
+        ('command = "blend"\nprompt = "a cat"\nimages = ["a.png", "b.png"]', "blend takes no text"),
+        (
+            'command = "blend"\nimages = ["a.png", "b.png"]\nparameters = { v = 7 }',
+            "blend takes no parameter except ar",
+        ),
         (
             'command = "blend"\nimages = ["a.png", "b.png"]\nparameters = { ar = "16:9" }',
-            "that only as 2:3, 1:1, 3:2",
+            "with the value 2:3, 1:1 or 3:2",
         ),
         (
             'command = "blend"\nimages = ["a.png", "b.png"]\ndimensions = "1:1"\nparameters = { ar = "1:1" }',
             "both dimensions and ar",
         ),
         ('command = "blend"\nimages = ["a.png", "b.png"]\ndimensions = "wide"', 'dimensions is "wide"'),
-        ('prompt = "a cat"\ndimensions = "square"', "dimensions is for blend alone"),
+        ('prompt = "a cat"\ndimensions = "square"', "only blend takes dimensions"),
         ('command = "describe"', "describe takes one picture, not 0"),
         ('command = "describe"\nimages = ["a.png", "b.png"]', "describe takes one picture, not 2"),
-        ('command = "describe"\nimages = ["a.png"]\nthen = ["U1"]', "nothing can follow describe"),
+        (
+            'command = "describe"\nimages = ["a.png"]\nthen = ["U1"]',
+            "describe makes no pictures, so no follow-up is possible",
+        ),
         ('command = "describe"\nimages = ["a.png"]\nparameters = { v = 7 }', "describe takes no parameters"),
         ('command = "shorten"', "there is no prompt"),
         ('command = "shorten"\nprompt = " "', "shorten needs a prompt"),
         ('command = "shorten"\nprompt = "a"\nimages = ["a.png"]', "shorten takes no pictures, not 1"),
-        ('command = "info"\nprompt = "a"', "info takes no words"),
+        ('command = "info"\nprompt = "a"', "info takes no text"),
         ('command = "info"\nimages = ["a.png"]', "info takes no pictures, not 1"),
-        ('command = "show"\nprompt = "7k3f9a2m"', "no job of Midjourney's"),
+        ('command = "show"\nprompt = "7k3f9a2m"', "is not the uuid of a Midjourney job"),
         ('command = "imagin"\nprompt = "a"', 'there is no command "imagin" (did you mean imagine?)'),
         ('command = 5\nprompt = "a"', "command is 5, but must be text"),
         (
             'command = "fast"',
-            'command = "fast" is about the account\'s settings, and no file may change those',
+            'command = "fast" changes the account\'s settings, which no prompt file may do',
         ),
-        ('command = "/stealth"', "about the account's settings"),
-        ('command = "settings"', "about the account's settings"),
-        ('command = "prefer remix"', "about the account's settings"),
+        ('command = "/stealth"', "changes the account's settings"),
+        ('command = "settings"', "changes the account's settings"),
+        ('command = "prefer remix"', "changes the account's settings"),
     ],
 )
-def test_a_command_that_can_not_be_had_so_is_refused(toml: str, told: str) -> None:
-    assert told in refused(toml).message
+def test_a_command_with_wrong_keys_is_refused(toml: str, message: str) -> None:
+    assert message in refused(toml).message
 
 
 @pytest.mark.parametrize(
-    ("around", "told"),
+    ("references", "message"),
     [
-        (References(), 'the picture "a.png" is not there'),
-        (References(images={"a.png": b"<html>no such page"}), '"a.png" does not hold a picture'),
-        (References(images={"a.png": b""}), '"a.png" does not hold a picture'),
+        (References(), 'the picture "a.png" was not found'),
+        (References(images={"a.png": b"<html>no such page"}), '"a.png" is not a picture'),
+        (References(images={"a.png": b""}), '"a.png" is not a picture'),
         (
             References(unusable={"a.png": "it has 11,000,000 bytes"}),
             "can't be used: it has 11,000,000 bytes",
         ),
     ],
 )
-def test_a_picture_that_can_not_be_uploaded_is_refused(around: References, told: str) -> None:
-    assert told in refused('prompt = "a cat"\nimages = ["a.png"]', around).message
+def test_a_picture_that_can_not_be_uploaded_is_refused(references: References, message: str) -> None:
+    assert message in refused('prompt = "a cat"\nimages = ["a.png"]', references).message
 
 
 def test_a_hundred_pictures_may_be_named_and_no_more() -> None:
     names = [f"{n}.png" for n in range(101)]
-    around = References(images=dict.fromkeys(names, PNG))
-    assert len(read(f"prompt = 'x'\nimages = {names[:100]}", around=around).prompts[0].images) == 100
+    references = References(images=dict.fromkeys(names, PNG))
+    assert len(read(f"prompt = 'x'\nimages = {names[:100]}", references=references).prompts[0].images) == 100
     jobs = f"prompt = 'x'\n[[jobs]]\nimages = {names[:50]}\n[[jobs]]\nimages = {names[50:]}"
-    assert "more than 100 pictures" in refused(jobs, around).message
+    assert "more than 100 pictures" in refused(jobs, references).message
 
 
 # ---- follow-ups
@@ -192,25 +198,25 @@ def test_a_follow_up_becomes_a_prompt(toml: str, prompt: Prompt | None) -> None:
         "/mnt/outbox/cat-7k3f9a2m-2/manifest.json",
     ],
 )
-def test_of_a_parents_path_only_the_id_is_believed(parent: str) -> None:
+def test_only_the_id_in_a_parents_path_is_used(parent: str) -> None:
     assert only(f'action = "U1"\nparent = "{parent}"').parent == "7k3f9a2m"
 
 
 @pytest.mark.parametrize(
     "parent", ["", "cat", "manifest.json", "outbox/cat/manifest.json", "7k3f9a2", "cat_7k3f9a2m", "7K3F9A2M"]
 )
-def test_what_names_no_job_is_no_parent(parent: str) -> None:
-    assert "which is no job" in refused(f'action = "U1"\nparent = "{parent}"').message
+def test_a_text_that_names_no_job_is_not_a_parent(parent: str) -> None:
+    assert "which is not a job" in refused(f'action = "U1"\nparent = "{parent}"').message
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "message"),
     [
         ('action = "U1"', "U1 of which job?"),
         (JOB, "a parent, but no action"),
         (JOB + 'prompt = "a"', "a parent, but no action"),
         (JOB + 'action = "U9"', 'there is no follow-up "U9"'),
-        (JOB + 'action = "U1"\nprompt = "a"', "U1 takes no new words"),
+        (JOB + 'action = "U1"\nprompt = "a"', "U1 takes no new text"),
         (JOB + 'action = "upscale 2x"\nparameters = { ar = "1:1" }', "upscale 2x takes no parameters"),
         (JOB + 'action = "V1"\nimages = ["a.png"]', "both action and images"),
         (JOB + 'action = "V1"\ncommand = "describe"', "both action and command"),
@@ -219,8 +225,8 @@ def test_what_names_no_job_is_no_parent(parent: str) -> None:
         (JOB + "action = 1", "action is 1, but must be a list"),
     ],
 )
-def test_a_follow_up_that_can_not_be_had_so_is_refused(toml: str, told: str) -> None:
-    assert told in refused(toml).message
+def test_a_follow_up_with_wrong_keys_is_refused(toml: str, message: str) -> None:
+    assert message in refused(toml).message
 
 
 def test_several_follow_ups_of_one_job_are_jobs_of_their_own() -> None:
@@ -285,9 +291,9 @@ def test_a_repeated_prompt_is_so_many_equal_jobs(toml: str, count: int) -> None:
 
 
 def test_parameters_in_a_table_are_expanded_after_the_text() -> None:
-    around = References(wildcards={"style": b"111\n222\n"})
+    references = References(wildcards={"style": b"111\n222\n"})
     toml = 'prompt = "a {red, blue --v 6} cat"\n[[jobs]]\nparameters = { sref = "__style__" }\n'
-    file = read(toml, around=around)
+    file = read(toml, references=references)
     assert [prompt.text for prompt in file.prompts] == [
         "a red cat --sref 111",
         "a red cat --sref 222",

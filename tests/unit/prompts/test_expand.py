@@ -87,7 +87,7 @@ def test_what_nobody_could_hold_is_counted_without_making_it(text: str, count: i
     assert Wildcards({"many": b"line\n" * 1000}).template(text).count == count
 
 
-def test_wildcards_that_hold_each_other_many_times_are_counted_at_once() -> None:
+def test_wildcards_that_refer_to_each_other_many_times_are_counted_at_once() -> None:
     nested = {f"w{n}": f"__w{n + 1}__ or {{__w{n + 1}__, b}}\n".encode() * 500 for n in range(7)}
     assert Wildcards(nested | {"w7": b"end"}).template("__w0__").count == UNCOUNTED
 
@@ -98,19 +98,19 @@ def test_wildcards_that_make_a_text_too_long_are_refused_without_making_it() -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "wildcards", "told"),
+    ("text", "wildcards", "message"),
     [
         ("a {red, blue cat", {}, "a { is not closed"),
-        ("a red, blue} cat", {}, "a } closes nothing"),
+        ("a red, blue} cat", {}, "a } has no { before it"),
         ("{" * 30 + "}" * 30, {}, "too deeply"),
         ("__nix__", {}, "there is no wildcard nix: _wildcards/nix.txt"),
         ("__a__", {"a": b"x\n__nix__"}, "_wildcards/a.txt, line 2: there is no wildcard nix"),
-        ("__a__", {"a": b"# nothing\n\n"}, "_wildcards/a.txt holds nothing"),
+        ("__a__", {"a": b"# nothing\n\n"}, "_wildcards/a.txt is empty"),
         ("__a__", {"a": b"x\n\xff\n"}, "_wildcards/a.txt: line 2: byte 2 is not UTF-8"),
         ("__a__", {"a": b"x\n\n{y"}, "_wildcards/a.txt, line 3: a { is not closed"),
         ("__a__", {"a": b"__b__", "b": b"{"}, "_wildcards/b.txt, line 1: a { is not closed"),
-        ("__a__", {"a": b"__a__"}, "holds itself: a → a"),
-        ("__a__", {"a": b"__b__", "b": b"{x, __a__}"}, "holds itself: a → b → a"),
+        ("__a__", {"a": b"__a__"}, "refers to itself: a → a"),
+        ("__a__", {"a": b"__b__", "b": b"{x, __a__}"}, "refers to itself: a → b → a"),
         (
             "__w0__",
             {f"w{n}": f"__w{n + 1}__".encode() for n in range(20)},
@@ -129,9 +129,9 @@ def test_wildcards_that_make_a_text_too_long_are_refused_without_making_it() -> 
     ],
 )
 def test_what_can_not_be_expanded_is_refused_with_its_place(
-    text: str, wildcards: dict[str, bytes], told: str
+    text: str, wildcards: dict[str, bytes], message: str
 ) -> None:
-    assert told in refused(text, wildcards).message
+    assert message in refused(text, wildcards).message
 
 
 def test_the_names_of_wildcards_are_found_where_they_would_be_expanded() -> None:
@@ -143,7 +143,7 @@ WORD = st.text("abc é,", min_size=0, max_size=4).map(lambda word: word.replace(
 
 
 def _group(inner: st.SearchStrategy[tuple[str, int]]) -> st.SearchStrategy[tuple[str, int]]:
-    """A group of two or three texts, each with how many it stands for."""
+    """Return a group of two or three texts, each with the number of texts that it stands for."""
     options = st.lists(st.tuples(WORD, inner), min_size=2, max_size=3)
     return options.map(
         lambda found: (

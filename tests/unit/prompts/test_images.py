@@ -1,4 +1,4 @@
-"""Links in prompts: found with or without marks around them, checked, and left alone as parameter values."""
+"""Links in prompts: found with or without marks around them, checked, and kept as parameter values."""
 
 import pytest
 from hypothesis import given

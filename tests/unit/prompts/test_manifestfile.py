@@ -1,4 +1,4 @@
-"""Manifests in the inbox: run again or followed up, and nothing of them believed that could do harm."""
+"""Manifests in the inbox: run again or followed up, and nothing is used that could do harm."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ MANIFEST: dict[str, Any] = {
 
 
 def read(manifest: object, name: str = "manifest.json") -> tuple[Prompt, ...]:
-    around = References(defaults=(("_defaults.toml", b"repeat = 3\n[parameters]\nv = 7\n"),))
-    return read_prompt_file(json.dumps(manifest).encode(), name, around=around).prompts
+    references = References(defaults=(("_defaults.toml", b"repeat = 3\n[parameters]\nv = 7\n"),))
+    return read_prompt_file(json.dumps(manifest).encode(), name, references=references).prompts
 
 
 def refused(manifest: object) -> PromptFileError:
@@ -61,17 +61,17 @@ def test_a_manifest_runs_its_job_again_just_as_it_was_submitted() -> None:
         ({"images": ["a.png"], "then": ["all"], "repeat": 9}, None),
     ],
 )
-def test_what_a_manifest_is_believed(change: dict[str, Any], prompt: Prompt | None) -> None:
+def test_what_is_used_of_a_manifest(change: dict[str, Any], prompt: Prompt | None) -> None:
     assert read(MANIFEST | change) == (read(MANIFEST) if prompt is None else (prompt,))
 
 
 @pytest.mark.parametrize(
-    ("manifest", "told"),
+    ("manifest", "message"),
     [
-        ({}, "no manifest of mjwatch"),
-        ([MANIFEST], "no manifest of mjwatch"),
-        (MANIFEST | {"schema": "mjwatch/manifest/2"}, "no manifest of mjwatch"),
-        ({"name": "some-package", "version": "1.0.0"}, "no manifest of mjwatch"),
+        ({}, "not a manifest of mjwatch"),
+        ([MANIFEST], "not a manifest of mjwatch"),
+        (MANIFEST | {"schema": "mjwatch/manifest/2"}, "not a manifest of mjwatch"),
+        ({"name": "some-package", "version": "1.0.0"}, "not a manifest of mjwatch"),
         (MANIFEST | {"prompt": {"submitted": ""}}, "the prompt is empty"),
         (MANIFEST | {"prompt": {"submitted": "a {red, blue} cat"}}, "still holds a permutation"),
         (MANIFEST | {"prompt": {"submitted": "a\u0000"}}, "control character"),
@@ -82,20 +82,20 @@ def test_what_a_manifest_is_believed(change: dict[str, Any], prompt: Prompt | No
         (MANIFEST | {"command": "blend"}, "does not hold the pictures that blend needs"),
         (MANIFEST | {"command": "describe", "prompt": {"submitted": ""}}, "the pictures that describe needs"),
         (MANIFEST | {"action": "U7"}, 'there is no follow-up "U7"'),
-        (MANIFEST | {"action": 2}, "the manifest wants action 2"),
+        (MANIFEST | {"action": 2}, "the manifest asks for action 2"),
         (MANIFEST | {"action": "U1", "job": "../../x"}, 'of job "../../x"'),
         (MANIFEST | {"action": "U1", "job": None}, "of job null"),
         (MANIFEST | {"parameters": {"ar": [[1]]}}, "the parameter ar is [[1]]"),
     ],
 )
-def test_a_manifest_that_can_not_be_used_is_refused(manifest: object, told: str) -> None:
-    assert told in refused(manifest).message
+def test_a_manifest_that_can_not_be_used_is_refused(manifest: object, message: str) -> None:
+    assert message in refused(manifest).message
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[" * 60_000, b'{"a": ' + b"9" * 5000 + b"}", b"\xff\x00", b"null"]
 )
-def test_what_is_no_json_is_no_manifest(data: bytes) -> None:
+def test_anything_but_json_is_not_a_manifest(data: bytes) -> None:
     with pytest.raises(PromptFileError):
         read_prompt_file(data, "manifest.json")
 

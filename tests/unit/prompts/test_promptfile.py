@@ -1,3 +1,5 @@
+"""Reading prompt files: the prompts of every kind of file, the errors and their hints, and any bytes."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
 from mjwatch.model import References
-from mjwatch.prompts.expand import Wildcards, as_written
+from mjwatch.prompts.expand import Wildcards, escape
 from mjwatch.prompts.promptfile import MAX_BYTES, PromptFile, looks_incomplete, read_prompt_file
 from tests.helpers.examples import examples
 
@@ -75,17 +77,17 @@ def test_other_text_files_are_one_prompt(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cat.txt", "cat.ready.txt", "clients/cat.txt"])
-def test_a_text_file_that_looks_like_a_list_is_told_its_name(name: str) -> None:
-    assert "name it cat.list.txt" in refused("a cat --v 7\na dog --v 7\n", name).hint
+def test_the_error_for_a_text_file_that_looks_like_a_list_names_the_right_file_name(name: str) -> None:
+    assert "name the file cat.list.txt" in refused("a cat --v 7\na dog --v 7\n", name).hint
 
 
 @pytest.mark.parametrize("name", ["cat.jsonl", "cat", ".txt", "cat.txt.bak", ""])
 def test_other_names_are_no_prompt_files(name: str) -> None:
-    assert "no prompt file" in refused("a cat", name).message
+    assert "is not a prompt file" in refused("a cat", name).message
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         ("", "the prompt is empty"),
         ("\n \r\n# only a remark\n", "the prompt is empty"),
@@ -95,29 +97,29 @@ def test_other_names_are_no_prompt_files(name: str) -> None:
         (b"\x89PNG\r\n\x1a\n", "line 1: byte 0 is not UTF-8 text"),
         ("a \x1b[31mred cat", "control character (U+001B)"),
         ("a \x85 cat", "control character (U+0085)"),
-        ("x" * 6001, "6001 characters, but Discord takes 6000"),
-        ("x\n" * 40_000, f"80000 bytes, but prompt files have {MAX_BYTES}"),
+        ("x" * 6001, "6001 characters, but Discord accepts at most 6000"),
+        ("x\n" * 40_000, f"80000 bytes, but a prompt file may have at most {MAX_BYTES}"),
         ("a {red, blue cat", "a { is not closed"),
-        ("a cat --repeat four", '--repeat "four" is no number'),
-        ("a cat --r", '--repeat "" is no number'),
-        ("a cat --r 2 --repeat 2", "--repeat stands there twice"),
-        ("a cat --repeat 0", '--repeat "0" is no number'),
-        ("a cat --repeat 9999999999", "is no number"),
+        ("a cat --repeat four", '--repeat "four" is not a number'),
+        ("a cat --r", '--repeat "" is not a number'),
+        ("a cat --r 2 --repeat 2", "--repeat is given twice"),
+        ("a cat --repeat 0", '--repeat "0" is not a number'),
+        ("a cat --repeat 9999999999", "is not a number"),
         ("a cat --repeat 999999999", "the file makes at least 999,999,999 jobs"),
         ("a __colour__ cat", "there is no wildcard colour: _wildcards/colour.txt is neither beside"),
     ],
 )
-def test_what_can_not_be_submitted_is_refused_with_the_reason(data: str | bytes, told: str) -> None:
-    assert told in refused(data).message
+def test_what_can_not_be_submitted_is_refused_with_the_reason(data: str | bytes, message: str) -> None:
+    assert message in refused(data).message
 
 
 @pytest.mark.parametrize("text", ["{a __w__}", "{ {a\\, b, c} }", "{x {__w__} y}"])
 def test_what_midjourney_would_expand_itself_is_refused_after_the_expansion(text: str) -> None:
     with pytest.raises(PromptFileError, match="still holds a permutation"):
-        read_prompt_file(text.encode(), "a.txt", around=References(wildcards={"w": b"b, c"}))
+        read_prompt_file(text.encode(), "a.txt", references=References(wildcards={"w": b"b, c"}))
 
 
-def test_a_line_of_a_list_that_can_not_be_submitted_is_told_with_its_number() -> None:
+def test_the_error_for_a_line_of_a_list_has_its_number() -> None:
     assert refused("a cat\n\n" + "x" * 6001 + "\n", "a.list.txt").message.startswith("line 3: ")
     assert "holds no prompt" in refused("# nothing\n", "a.list.txt").message
 
@@ -168,7 +170,7 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "message"),
     [
         ("prompt = ", "line 1, column 10"),
         ('prompt = "a cat"\n[parameters]\nar = 16:9', "line 3, column 8"),
@@ -186,8 +188,11 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('prompt = "a"\nar = "16:9"', 'unknown key "ar"'),
         ('prompt = "a"\nrepeat = 0', "repeat is 0, but must be a whole number from 1"),
         ('prompt = "a"\nrepeat = true', "repeat is true"),
-        ('prompt = "a --repeat 2"\nrepeat = 2', "--repeat stands in the prompt's text and"),
-        ('prompt = "a"\nrepeat = 2\n[parameters]\nr = 2', "repeat stands above and below [parameters]"),
+        ('prompt = "a --repeat 2"\nrepeat = 2', "--repeat is given both in the prompt's text and"),
+        (
+            'prompt = "a"\nrepeat = 2\n[parameters]\nr = 2',
+            "repeat is given both above and below [parameters]",
+        ),
         ('prompt = "a"\nthen = ["U5"]', 'there is no follow-up "U5" (did you mean'),
         ('prompt = "a"\nthen = 5', "then is 5, but must be a list of texts"),
         ('prompt = "a"\npriority = 1.5', "priority is 1.5, but must be a whole number"),
@@ -196,17 +201,17 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('prompt = "a"\nnot_before = "tomorrow"', 'not_before is "tomorrow", but must be a date'),
         ('prompt = "a"\nnot_before = 22:00:00', 'not_before is "22:00:00", but must be a date'),
         ('prompt = "a"\nnot_before = 0001-01-01', "which is too far away"),
-        ('prompt = "a"\nimages = ["cat.png"]', 'the picture "cat.png" is not there'),
-        ('prompt = "a"\nimages = ["../../etc/passwd"]', "lies outside the prompt file's own folder"),
+        ('prompt = "a"\nimages = ["cat.png"]', 'the picture "cat.png" was not found'),
+        ('prompt = "a"\nimages = ["../../etc/passwd"]', "is outside the prompt file's own folder"),
         ('prompt = "a"\napplication = "nijii"', 'there is no application "nijii" (did you mean niji?)'),
         ('prompt = "a"\nimages = "cat.png"', "must be a list"),
         ('prompt = "a"\nlabel = 5', "label is 5"),
         ('prompt = "a"\nlabel = "\\u0007"', "control character (U+0007)"),
         ('prompt = "a\\u0000b"', "control character (U+0000)"),
         ('prompt = "a"\nparameters = "--v 7"', "parameters is"),
-        ('[parameters]\nv = 7\nprompt = "a"', "prompt stands below [parameters]"),
-        ('prompt = "a"\n[parameters]\nlabel = "a"', "label stands below [parameters]"),
-        ('prompt = "a"\n[parameters]\n"--v" = 7', '"--v" is no name of a parameter'),
+        ('[parameters]\nv = 7\nprompt = "a"', "prompt is below [parameters]"),
+        ('prompt = "a"\n[parameters]\nlabel = "a"', "label is below [parameters]"),
+        ('prompt = "a"\n[parameters]\n"--v" = 7', '"--v" is not the name of a parameter'),
         ('prompt = "a"\n[parameters]\nar = "1:1"\naspect = "1:1"', "ar and aspect are the same"),
         ('prompt = "a"\n[parameters]\nar = 16:09:00', 'ar is "16:09:00", but must be text'),
         ('prompt = "a"\n[parameters]\nq = nan', "q is NaN"),
@@ -216,11 +221,11 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('prompt = "a"\n[parameters]\nsref = [true]', "sref is"),
         ('prompt = "a"\n[parameters]\np = ""', "the parameter p is empty"),
         ('prompt = "a"\n[parameters]\nno = "mice --v 7"', "holds another parameter"),
-        ('prompt = "a"\n[parameters]\nrepeat = true', "--repeat true is no number"),
+        ('prompt = "a"\n[parameters]\nrepeat = true', "--repeat true is not a number"),
         ('prompt = "a"\n[parameters]\nsref = "{a --v 7, b}"', "the value of sref holds another parameter"),
         (
             'prompt = "a --ar 1:1"\n[parameters]\naspect = "16:9"',
-            "--aspect stands in the prompt's text and in",
+            "--aspect is given both in the prompt's text and in",
         ),
         ("jobs = []", "jobs is []"),
         ("jobs = 5", "jobs is 5"),
@@ -231,40 +236,40 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('[[jobs]]\n[[jobs.jobs]]\nprompt = "a"', 'job 1: unknown key "jobs"'),
         ("a = " + "[" * 30_000, "nested too deeply"),
         ("a." * 20_000 + "a = 1", "nested too deeply"),
-        ("a = " + "9" * 5000, "a number in it is too long"),
+        ("a = " + "9" * 5000, "too long a number"),
         ('prompt = "a"\nimages = ["file:///cat.png"]', "must begin with http"),
         (b"prompt = 'caf\xe9'", "byte 13 is not UTF-8"),
     ],
 )
-def test_a_toml_file_that_can_not_be_read_is_refused_with_the_place_and_the_cure(
-    toml: str | bytes, told: str
+def test_a_toml_file_that_can_not_be_read_is_refused_with_the_position_and_a_hint(
+    toml: str | bytes, message: str
 ) -> None:
-    assert told in refused(toml, "a.toml").message
+    assert message in refused(toml, "a.toml").message
 
 
 @pytest.mark.parametrize(
     ("toml", "hint"),
     [
-        ("prompt = a cat", "text values stand in quotes"),
+        ("prompt = a cat", "put text values in quotes"),
         ("prompt = 'x'\nlabel = \u201cx\u201d", "between straight quotes"),
-        ("prompt = 'x'\n[parameters]\ntile = True", "written in small letters"),
-        ('images = ["C:\\pics\\a.png"]', "in double quotes a backslash is written"),
-        ("prompt = 'x'\n[parameters]\nar = 16:9", "text values stand in quotes"),
-        ('prompt = "a\ncat"', "close the quotes in the same line"),
+        ("prompt = 'x'\n[parameters]\ntile = True", "in lower case"),
+        ('images = ["C:\\pics\\a.png"]', "in double quotes write a backslash"),
+        ("prompt = 'x'\n[parameters]\nar = 16:9", "put text values in quotes"),
+        ('prompt = "a\ncat"', "close the quotes on the same line"),
         ("prompt = 'x", "close the quotes"),
         ('prompt = """x', "close the quotes"),
         ("prompt = 'a\ncat'", "use ''' around a text of several lines"),
-        ("label = 'x'\nlabel = 'y'", "stands there twice"),
-        ("[parameters]\nv = 7\n[parameters]\nq = 1", "stands there twice"),
+        ("label = 'x'\nlabel = 'y'", "is there twice"),
+        ("[parameters]\nv = 7\n[parameters]\nq = 1", "is there twice"),
         ("a cat --ar 16:9", "each line is key = value"),
         ("prompt: 'x'", "each line is key = value"),
         ("prompts = ['a', 'b'", "close the list with ]"),
         ("[[jobs]\nprompt = 'x'", "close the brackets of the table's name"),
-        ("a = " + "[" * 30_000, "nothing in a prompt file stands that deep"),
-        ("a = " + "9" * 5000, "text values stand in quotes"),
+        ("a = " + "[" * 30_000, "nothing in a prompt file is nested that deeply"),
+        ("a = " + "9" * 5000, "put text values in quotes"),
     ],
 )
-def test_broken_toml_is_told_with_what_was_probably_meant(toml: str, hint: str) -> None:
+def test_the_error_for_broken_toml_says_what_was_probably_meant(toml: str, hint: str) -> None:
     assert hint in refused(toml, "a.toml").hint
 
 
@@ -285,7 +290,7 @@ def test_more_prompts_than_allowed_are_refused_with_their_number(data: str, name
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("a cat --s 1001", "--stylize 1001: Midjourney takes a number from 0 to 1000"),
         ("a cat --stylize", "--stylize : "),
@@ -299,11 +304,11 @@ def test_more_prompts_than_allowed_are_refused_with_their_number(data: str, name
         ("a cat \N{EN DASH}v 5", "write --v"),
     ],
 )
-def test_a_slip_is_a_warning_and_the_prompt_goes_out_as_written(text: str, told: str) -> None:
+def test_a_probable_mistake_is_a_warning_and_the_prompt_is_sent_as_written(text: str, message: str) -> None:
     file = read(text)
     assert [prompt.text for prompt in file.prompts] == [text]
     (warning,) = file.warnings
-    assert told in warning
+    assert message in warning
 
 
 @pytest.mark.parametrize(
@@ -340,7 +345,7 @@ def test_a_warning_of_one_among_several_names_its_place() -> None:
         (b"unknown = 'key'\n", "a.toml", False),
     ],
 )
-def test_a_half_written_file_is_told_apart(data: bytes, name: str, incomplete: bool) -> None:
+def test_a_half_written_file_is_recognized(data: bytes, name: str, incomplete: bool) -> None:
     assert looks_incomplete(data, name) is incomplete
 
 
@@ -374,9 +379,11 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
     data: bytes, name: str, defaults: bytes, nearby: bytes
 ) -> None:
     looks_incomplete(data, name)
-    around = References((("_defaults.toml", defaults),), {"w": nearby}, {"a.png": nearby, "b.png": b"GIF89a"})
+    references = References(
+        (("_defaults.toml", defaults),), {"w": nearby}, {"a.png": nearby, "b.png": b"GIF89a"}
+    )
     try:
-        file = read_prompt_file(data, name, around=around if len(defaults) % 2 else References())
+        file = read_prompt_file(data, name, references=references if len(defaults) % 2 else References())
     except PromptFileError as error:
         assert error.message
         assert error.hint
@@ -386,7 +393,7 @@ def test_any_bytes_are_prompts_or_a_prompt_file_error(
         assert prompt.text == " ".join(prompt.text.split())
         assert len(prompt.text) <= 6000
         assert prompt.text or prompt.images or prompt.action or prompt.command in {"blend", "info"}
-        assert Wildcards({}).template(as_written(prompt.text)).count == 1
+        assert Wildcards({}).template(escape(prompt.text)).count == 1
         assert (prompt.action is None) == (prompt.parent is None)
 
 

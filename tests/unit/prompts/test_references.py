@@ -1,4 +1,4 @@
-"""What a prompt file refers to: all that reading it needs, and nothing outside of its folder."""
+"""What a prompt file refers to: all that is needed to read it, and nothing outside its folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mjwatch.errors import PromptFileError
 from mjwatch.model import References
 from mjwatch.prompts.expand import MAX_WILDCARDS
 from mjwatch.prompts.images import MAX_PICTURES, check_name, is_picture
-from mjwatch.prompts.promptfile import ReferencedNames, read_prompt_file, wants
+from mjwatch.prompts.promptfile import ReferencedNames, read_prompt_file, referenced_names
 from tests.helpers.examples import examples
 
 TOML = """
@@ -45,27 +45,27 @@ images = ["a.png", "f.webp", "~/g.png", "C:/h.png", "i\\\\..\\\\j.png", "k.txt"]
         ("__a__", "a.md", ReferencedNames()),
     ],
 )
-def test_what_a_file_wants(data: str, name: str, found: ReferencedNames) -> None:
-    assert wants(data.encode(), name) == found
+def test_the_names_that_a_file_refers_to(data: str, name: str, found: ReferencedNames) -> None:
+    assert referenced_names(data.encode(), name) == found
 
 
-def test_wildcards_within_wildcards_and_defaults_are_wanted_once_those_are_there() -> None:
-    around = References(
+def test_wildcards_within_wildcards_and_defaults_are_found_when_those_are_there() -> None:
+    references = References(
         defaults=(("_defaults.toml", b'[parameters]\nar = "__size__"\n'),),
         wildcards={"colour": b"# __no__\npale __shade__\n"},
     )
-    assert wants(b"a __colour__ cat", "a.txt", around).wildcards == ("colour", "size", "shade")
+    assert referenced_names(b"a __colour__ cat", "a.txt", references).wildcards == ("colour", "size", "shade")
 
 
-def test_no_file_wants_more_than_a_machine_can_look_for() -> None:
+def test_no_file_refers_to_more_than_a_machine_can_search() -> None:
     images = f"images = {[f'{n}.png' for n in range(3000)]}".encode()
-    assert len(wants(images, "a.toml").images) == MAX_PICTURES
+    assert len(referenced_names(images, "a.toml").images) == MAX_PICTURES
     names = " ".join(f"__w{n}__" for n in range(3000)).encode()
-    assert len(wants(names, "a.txt").wildcards) == MAX_WILDCARDS
+    assert len(referenced_names(names, "a.txt").wildcards) == MAX_WILDCARDS
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("../a.png", "outside the prompt file's own folder"),
         ("refs/../../a.png", "outside"),
@@ -78,17 +78,17 @@ def test_no_file_wants_more_than_a_machine_can_look_for() -> None:
         ("a\u0000.png", "can't be the name of a picture"),
         ("a\ud800.png", "can't be the name of a picture"),
         ("x" * 1001 + ".png", "can't be the name of a picture"),
-        ("", "no name of a picture"),
-        (".png/", "no name of a picture"),
-        ("a.txt", "no name of a picture"),
-        ("passwd", "no name of a picture"),
-        ("a.png/passwd", "no name of a picture"),
+        ("", "is not the name of a picture"),
+        (".png/", "is not the name of a picture"),
+        ("a.txt", "is not the name of a picture"),
+        ("passwd", "is not the name of a picture"),
+        ("a.png/passwd", "is not the name of a picture"),
     ],
 )
-def test_a_name_that_leads_elsewhere_is_refused(name: str, told: str) -> None:
+def test_a_name_that_leads_elsewhere_is_refused(name: str, message: str) -> None:
     with pytest.raises(PromptFileError) as caught:
         check_name(name)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.hint
 
 
@@ -101,7 +101,7 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str, told: str) -> None:
         ("..a../b...gif", "..a../b...gif"),
     ],
 )
-def test_other_names_are_taken_without_detours(name: str, checked: str) -> None:
+def test_other_names_are_used_without_detours(name: str, checked: str) -> None:
     assert check_name(name) == checked
 
 
@@ -119,7 +119,7 @@ def test_other_names_are_taken_without_detours(name: str, checked: str) -> None:
         (b"", False),
     ],
 )
-def test_a_picture_is_told_by_its_first_bytes(data: bytes, picture: bool) -> None:
+def test_a_picture_is_recognized_by_its_first_bytes(data: bytes, picture: bool) -> None:
     assert is_picture(data) is picture
 
 
@@ -142,26 +142,26 @@ FILES |= st.builds(_toml, TEXT, TEXT, st.sampled_from(["a.png", "./b.png"])).map
 
 @settings(max_examples=examples(300))
 @given(FILES, st.dictionaries(NAMES, TEXT.map(str.encode)), TEXT)
-def test_reading_misses_nothing_that_was_not_wanted(
+def test_reading_needs_nothing_that_was_not_referred_to(
     file: tuple[str, str], lying_there: dict[str, bytes], default: str
 ) -> None:
     text, name = file
     defaults = (("_defaults.toml", f"[parameters]\nno = '''{default}'''\n".encode()),)
     found: dict[str, bytes] = {}
     while True:
-        wanted = wants(text.encode(), name, References(defaults, found))
+        wanted = referenced_names(text.encode(), name, References(defaults, found))
         new = {word: lying_there[word] for word in wanted.wildcards if word in lying_there} | found
         if new == found:
             break
         found = new
-    around = References(defaults, found, dict.fromkeys(wanted.images, b"GIF89a"))
-    everything = References(defaults, lying_there, around.images)
-    assert _outcome(text, name, around) == _outcome(text, name, everything)
+    references = References(defaults, found, dict.fromkeys(wanted.images, b"GIF89a"))
+    everything = References(defaults, lying_there, references.images)
+    assert _outcome(text, name, references) == _outcome(text, name, everything)
 
 
-def _outcome(text: str, name: str, around: References) -> object:
+def _outcome(text: str, name: str, references: References) -> object:
     try:
-        return read_prompt_file(text.encode(), name, around=around)
+        return read_prompt_file(text.encode(), name, references=references)
     except PromptFileError as error:
         assert "is not there" not in error.message
         return str(error)
@@ -172,6 +172,8 @@ def _outcome(text: str, name: str, around: References) -> object:
     st.binary(max_size=100) | TEXT.map(str.encode),
     st.sampled_from(["a.txt", "a.list.txt", "a.toml", "", "a"]),
 )
-def test_any_bytes_want_something_or_nothing(data: bytes, name: str) -> None:
-    found = wants(data, name, References(defaults=(("_defaults.toml", data),), wildcards={"a": data}))
+def test_any_bytes_refer_to_something_or_nothing(data: bytes, name: str) -> None:
+    found = referenced_names(
+        data, name, References(defaults=(("_defaults.toml", data),), wildcards={"a": data})
+    )
     assert all(check_name(image) == image for image in found.images)

@@ -1,4 +1,4 @@
-"""``_defaults.toml``: what a folder says for all prompt files in it, and how it gives way."""
+"""``_defaults.toml``: the keys of a folder for all prompt files in it, and which keys replace them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ INNER = 'priority = 0\n[parameters]\naspect = "2:3"\ntile = true\n'
 
 def read(data: str, name: str, *defaults: str) -> tuple[Prompt, ...]:
     paths = ("_defaults.toml", "clients/_defaults.toml")
-    around = References(
+    references = References(
         defaults=tuple((path, text.encode()) for path, text in zip(paths, defaults, strict=False)),
         wildcards={"size": b"16:9\n9:16\n"},
     )
-    return read_prompt_file(data.encode(), name, around=around).prompts
+    return read_prompt_file(data.encode(), name, references=references).prompts
 
 
 def refused(*defaults: str) -> PromptFileError:
@@ -48,7 +48,7 @@ def test_the_nearer_folder_wins_and_the_file_wins_over_both() -> None:
     assert (prompt.priority, prompt.label, prompt.then) == (9, "mine", ())
 
 
-def test_what_stands_above_the_jobs_of_a_file_wins_over_its_folder() -> None:
+def test_the_keys_above_the_jobs_of_a_file_win_over_its_folder() -> None:
     above = 'label = "file"\n[parameters]\nar = "3:2"\n'
     jobs = '[[jobs]]\nprompt = "a"\n[[jobs]]\nprompt = "b"\nlabel = "job"\n'
     prompts = read(above + jobs, "a.toml", OUTER)
@@ -93,7 +93,7 @@ def test_parameters_and_follow_ups_are_defaults_for_new_pictures_alone(toml: str
 
 
 @pytest.mark.parametrize(
-    ("defaults", "told"),
+    ("defaults", "message"),
     [
         (("prompt = 'x'",), '_defaults.toml: unknown key "prompt"'),
         (("images = ['x.png']",), '_defaults.toml: unknown key "images"'),
@@ -106,5 +106,5 @@ def test_parameters_and_follow_ups_are_defaults_for_new_pictures_alone(toml: str
         (("x" * 70_000,), "_defaults.toml: the file has 70000 bytes"),
     ],
 )
-def test_a_defaults_file_that_can_not_be_used_is_named(defaults: tuple[str, ...], told: str) -> None:
-    assert refused(*defaults).message.startswith(told)
+def test_a_defaults_file_that_can_not_be_used_is_named(defaults: tuple[str, ...], message: str) -> None:
+    assert refused(*defaults).message.startswith(message)

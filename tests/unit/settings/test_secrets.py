@@ -19,7 +19,7 @@ CHANNEL = "222222222222222222"
 
 
 def write(folder: Path, **files: str | bytes) -> Path:
-    """Key files by stem, mode 0600."""
+    """Write key files by stem, with mode 0600."""
     folder.mkdir(exist_ok=True)
     for stem, text in files.items():
         path = folder / f"{stem}.key"
@@ -110,7 +110,7 @@ def test_an_empty_file_counts_as_missing(tmp_path: Path) -> None:
     assert str(folder / "authToken.key") in told
 
 
-def test_everything_that_is_missing_is_told_with_the_file_to_write(tmp_path: Path) -> None:
+def test_every_missing_key_is_reported_with_the_file_to_write(tmp_path: Path) -> None:
     lines = refused(tmp_path).splitlines()
     assert len(lines) == 2
     assert f"chmod 600 {tmp_path / 'authToken.key'}" in lines[0]
@@ -119,7 +119,7 @@ def test_everything_that_is_missing_is_told_with_the_file_to_write(tmp_path: Pat
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o660, 0o604, 0o602])
-def test_a_token_file_that_others_can_reach_is_refused_with_the_cure(tmp_path: Path, mode: int) -> None:
+def test_a_token_file_that_others_can_read_is_refused_with_a_hint(tmp_path: Path, mode: int) -> None:
     folder = write(tmp_path, authToken=TOKEN, API_channel_id=CHANNEL)
     (folder / "authToken.key").chmod(mode)
     assert f"chmod 600 {folder / 'authToken.key'}" in refused(folder)
@@ -137,7 +137,9 @@ def test_a_token_file_that_others_can_reach_is_refused_with_the_cure(tmp_path: P
         f"{TOKEN} " * 1000,
     ],
 )
-def test_a_token_that_no_header_could_carry_is_refused_unseen(tmp_path: Path, content: str | bytes) -> None:
+def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(
+    tmp_path: Path, content: str | bytes
+) -> None:
     refused(write(tmp_path, authToken=content, API_channel_id=CHANNEL))
 
 
@@ -152,7 +154,7 @@ def test_a_token_in_the_wrong_file_is_not_repeated_in_the_error(tmp_path: Path) 
     assert "API_guild_id.key" in told
 
 
-def test_a_key_that_is_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_key_that_is_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "authToken.key").mkdir()
     assert "can't be read" in refused(tmp_path)
 
@@ -187,12 +189,12 @@ def test_a_channels_address_gives_guild_and_channel(text: str, meant: tuple[str 
         "https://[discord.com/channels/@me/2",
     ],
 )
-def test_what_is_no_channels_address_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_channels_address_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="paste"):
         parse_channel_address(text)
 
 
-def test_a_secret_shows_itself_to_nobody() -> None:
+def test_a_secret_is_never_shown() -> None:
     secret = Secret(TOKEN)
     keys = Keys(secret, None, CHANNEL)
     for text in (str(secret), repr(secret), f"{secret}", f"{secret!r:>40}", repr(keys), f"{keys}"):

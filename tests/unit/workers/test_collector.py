@@ -1,4 +1,4 @@
-"""Results brought into the outbox: what is fetched anew at another try, and what is not."""
+"""Results into the outbox: what another try downloads again, and what it does not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.metadata import SOURCE_TYPE
 from mjwatch.pictures.split import thumbnail
-from mjwatch.workers.collector import KEPT_AT_MOST, TRIES, Collector
+from mjwatch.workers.collector import MOST_KEPT, TRIES, Collector
 from tests.helpers.job_factory import RESULT, made_job
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def grid() -> bytes:
 
 
 class FakeCDN:
-    """Gives the bytes that it was told to, one after another, and the grid from then on."""
+    """Returns the given answers one after another, and then always the grid."""
 
     def __init__(self, *answers: bytes, gone: Iterable[str] = ()) -> None:
         self._answers = [*answers]
@@ -49,20 +49,20 @@ class FakeCDN:
 
 
 class FakeREST:
-    """Signs addresses by adding a word, and knows one message."""
+    """Signs addresses by adding a word, and has one message."""
 
     def __init__(self, message: dict[str, Any] | None = None) -> None:
         self._message = message
 
     def refresh_urls(self, urls: list[str]) -> dict[str, str]:
-        return {url: f"{url}?anew" for url in urls}
+        return {url: f"{url}?renewed" for url in urls}
 
     def message(self, _channel_id: str, _message_id: str) -> dict[str, Any] | None:
         return self._message
 
 
 class FillingOutbox(Outbox):
-    """One whose disk is full when told so."""
+    """An outbox whose disk is full if ``full`` is set."""
 
     full = False
 
@@ -84,7 +84,7 @@ def a_collector(
         rest=cast("DiscordREST", rest),
         cdn=cast("CDN", cdn),
         outbox=outbox,
-        place=OutboxChannel("1", "2"),
+        channel=OutboxChannel("1", "2"),
         picture_format="auto",
         keep_grid=True,
         embed_prompt=embed_prompt,
@@ -99,7 +99,7 @@ def a_finished_job(name: str = "cat") -> Job:
     return made_job(f"job{name}", f"{name}.txt", state=State.COLLECTING, result=result)
 
 
-def test_what_a_full_disk_refused_is_not_fetched_again(outbox: FillingOutbox) -> None:
+def test_after_a_full_disk_the_picture_is_not_downloaded_again(outbox: FillingOutbox) -> None:
     cdn = FakeCDN()
     collector, job = a_collector(cdn, outbox), a_finished_job()
     outbox.full = True
@@ -110,7 +110,7 @@ def test_what_a_full_disk_refused_is_not_fetched_again(outbox: FillingOutbox) ->
     assert len(cdn.fetched) == 1
 
 
-def test_a_picture_that_can_not_be_read_is_fetched_again(outbox: FillingOutbox) -> None:
+def test_a_picture_that_can_not_be_read_is_downloaded_again(outbox: FillingOutbox) -> None:
     cdn = FakeCDN(b"<html>come back later</html>", grid()[:50])
     collector, job = a_collector(cdn, outbox), a_finished_job()
     for _ in range(2):
@@ -121,17 +121,17 @@ def test_a_picture_that_can_not_be_read_is_fetched_again(outbox: FillingOutbox) 
     assert len(cdn.fetched) == 3
 
 
-OLD, NEW = "https://cdn.example/cat.png", "https://cdn.example/cat.png?anew"
+OLD, NEW = "https://cdn.example/cat.png", "https://cdn.example/cat.png?renewed"
 ELSEWHERE = "https://cdn.example/moved.png"
 
 
-def test_an_address_that_has_expired_is_signed_anew_at_once(outbox: FillingOutbox) -> None:
+def test_an_address_that_has_expired_is_signed_again_at_once(outbox: FillingOutbox) -> None:
     cdn = FakeCDN(gone=[OLD])
     assert a_collector(cdn, outbox, FakeREST()).collect(a_finished_job()) == ev.Published("cat-jobcat")
     assert cdn.fetched == [OLD, NEW]
 
 
-def test_where_that_does_not_help_the_message_is_read_again(outbox: FillingOutbox) -> None:
+def test_if_that_does_not_help_the_message_is_read_again(outbox: FillingOutbox) -> None:
     cdn = FakeCDN(gone=[OLD, NEW])
     attachments = [{"filename": "other.png", "url": "x"}, {"filename": "grid.png", "url": ELSEWHERE}]
     collector = a_collector(cdn, outbox, FakeREST({"attachments": attachments}))
@@ -140,19 +140,19 @@ def test_where_that_does_not_help_the_message_is_read_again(outbox: FillingOutbo
 
 
 @pytest.mark.parametrize("message", [None, {}, {"attachments": []}])
-def test_a_picture_that_is_gone_for_good_is_told_after_some_tries(
+def test_a_picture_that_no_longer_exists_is_reported_after_some_tries(
     outbox: FillingOutbox, message: dict[str, Any] | None
 ) -> None:
     collector = a_collector(FakeCDN(gone=[OLD, NEW]), outbox, FakeREST(message))
     told = [collector.collect(a_finished_job()) for _ in range(TRIES)]
-    gone = "Midjourney's message and its picture are gone"
+    gone = "Midjourney's message and its picture no longer exist"
     assert told == [*[ev.SaveFailed(gone)] * (TRIES - 1), ev.SaveFailed(gone, final=True)]
 
 
 def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> None:
     cdn = FakeCDN()
     collector = a_collector(cdn, outbox)
-    jobs = [a_finished_job(f"cat{number}") for number in range(KEPT_AT_MOST + 1)]
+    jobs = [a_finished_job(f"cat{number}") for number in range(MOST_KEPT + 1)]
     outbox.full = True
     for job in jobs:
         collector.collect(job)
@@ -164,7 +164,7 @@ def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> 
     assert len(cdn.fetched) == len(jobs) + 1
 
 
-def test_pictures_carry_their_prompt_and_the_grid_stays_as_it_came(
+def test_pictures_carry_their_prompt_and_the_grid_is_not_changed(
     outbox: FillingOutbox, tmp_path: Path
 ) -> None:
     event = a_collector(FakeCDN(), outbox).collect(a_finished_job())
@@ -177,14 +177,14 @@ def test_pictures_carry_their_prompt_and_the_grid_stays_as_it_came(
     assert (folder / "cat_grid.png").read_bytes() == grid()
 
 
-def test_a_prompt_that_is_not_to_be_embedded_is_in_no_picture(outbox: FillingOutbox, tmp_path: Path) -> None:
+def test_without_embedding_no_picture_has_the_prompt(outbox: FillingOutbox, tmp_path: Path) -> None:
     event = a_collector(FakeCDN(), outbox, embed_prompt=False).collect(a_finished_job())
     assert isinstance(event, ev.Published)
     for picture in (tmp_path / "outbox" / event.folder).glob("*.png"):
         assert b"a cat" not in picture.read_bytes()
 
 
-def test_a_follow_up_without_words_carries_those_that_midjourney_repeated(
+def test_a_follow_up_without_a_prompt_carries_the_one_that_midjourney_repeated(
     outbox: FillingOutbox, tmp_path: Path
 ) -> None:
     job = a_finished_job()
@@ -198,7 +198,7 @@ def test_a_follow_up_without_words_carries_those_that_midjourney_repeated(
         assert picture.info["Description"] == "a cat on a mat"
 
 
-def test_the_gallery_is_told_of_every_folder_that_appears(outbox: FillingOutbox) -> None:
+def test_the_gallery_is_notified_of_every_new_folder(outbox: FillingOutbox) -> None:
     told: list[str] = []
     collector = a_collector(FakeCDN(), outbox)
     collector._published = lambda folder, thumbnail: told.append(folder)
@@ -207,14 +207,14 @@ def test_the_gallery_is_told_of_every_folder_that_appears(outbox: FillingOutbox)
     assert told == []
     outbox.full = False
     collector.collect(a_finished_job("cat"))
-    collector.answer(made_job("jobdog", "dog.txt", state=State.FAILED))
+    collector.publish_failure(made_job("jobdog", "dog.txt", state=State.FAILED))
     assert told == ["cat-jobcat", "_failed/dog-jobdog"]
 
 
-def test_the_gallery_gets_a_thumbnail_of_a_grid_that_is_in_hand(outbox: FillingOutbox) -> None:
+def test_the_gallery_gets_a_thumbnail_of_a_grid_that_is_in_memory(outbox: FillingOutbox) -> None:
     made: dict[str, bytes | None] = {}
     collector = a_collector(FakeCDN(), outbox)
     collector._published = made.__setitem__
     collector.collect(a_finished_job("cat"))
-    collector.answer(made_job("jobdog", "dog.txt", state=State.FAILED))
+    collector.publish_failure(made_job("jobdog", "dog.txt", state=State.FAILED))
     assert made == {"cat-jobcat": thumbnail([grid()]), "_failed/dog-jobdog": None}

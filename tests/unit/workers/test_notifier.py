@@ -1,4 +1,4 @@
-"""News reach a program and a web address, once, without a secret, and without anybody waiting."""
+"""Notifications reach a program and a web address once, without a secret, and without delaying jobs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ with open(sys.argv[1], "a") as file:
 
 @contextmanager
 def hooks(outbox: Path, *, patience: float = PATIENCE, **options: Any) -> Iterator[Notifier]:
-    """Running hooks; what was put has been told when the block is over."""
+    """Run hooks; at the end of the block all notifications have been delivered."""
     settings = {key: options.pop(key) for key in ("exec", "webhook", "on") if key in options}
     made = Notifier(NotifySettings(**settings), outbox, **{"pauses": (0.0, 0.0), **options})
     made.start()
@@ -70,7 +70,7 @@ def ours(entry: dict[str, Any]) -> dict[str, str]:
 
 
 class _Ear(BaseHTTPRequestHandler):
-    """Takes what is posted, and answers with the next status that the test has laid ready."""
+    """Keeps what is posted, and answers with the next status that the test has set."""
 
     server: Ear
 
@@ -138,7 +138,7 @@ def test_a_program_gets_the_facts_in_its_environment_and_its_own_arguments(
     }
 
 
-def test_a_folder_is_absolute_also_where_the_outbox_is_not(
+def test_a_folder_is_absolute_even_if_the_outbox_is_not(
     tmp_path: Path, told: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -147,7 +147,7 @@ def test_a_folder_is_absolute_also_where_the_outbox_is_not(
     assert ours(read(told)[0])["MJWATCH_FOLDER"] == str(tmp_path / "out/clients/acme/cat-7k3f9a2m")
 
 
-def test_what_is_about_no_job_leaves_the_jobs_facts_empty(tmp_path: Path, told: Path) -> None:
+def test_a_notification_about_no_job_leaves_the_facts_of_the_job_empty(tmp_path: Path, told: Path) -> None:
     with hooks(tmp_path, exec=python(SCRIPT, str(told))) as made:
         made.put(STUCK)
     facts = ours(read(told)[0])
@@ -156,7 +156,7 @@ def test_what_is_about_no_job_leaves_the_jobs_facts_empty(tmp_path: Path, told: 
     assert set(facts.values()) == {""}
 
 
-def test_neither_the_token_nor_the_way_to_it_is_passed_on(tmp_path: Path, told: Path) -> None:
+def test_neither_the_token_nor_a_path_to_it_is_passed_on(tmp_path: Path, told: Path) -> None:
     environ = {**os.environ, "MJWATCH_TOKEN": "inv.ent.ed", "CREDENTIALS_DIRECTORY": "/run/credentials/x"}
     environ |= {"NOTIFY_SOCKET": "/run/systemd/notify", "WATCHDOG_USEC": "1", "MOOD": "calm"}
     with hooks(tmp_path, exec=python(SCRIPT, str(told)), environ=environ) as made:
@@ -171,14 +171,16 @@ def test_neither_the_token_nor_the_way_to_it_is_passed_on(tmp_path: Path, told: 
     )
 
 
-def test_a_prompt_that_no_environment_can_hold_is_told_as_well_as_can_be(tmp_path: Path, told: Path) -> None:
+def test_a_prompt_that_no_environment_can_contain_is_passed_as_well_as_possible(
+    tmp_path: Path, told: Path
+) -> None:
     job = made_job(prompt=Prompt("a\0cat\ud800\n猫"), folder="cat")
     with hooks(tmp_path, exec=python(SCRIPT, str(told))) as made:
         made.put(SendNotification(Notification.FAILED, 1.0, job=job))
     assert ours(read(told)[0])["MJWATCH_PROMPT"] == "a\ufffdcat?\n猫"
 
 
-def test_a_program_that_hangs_is_killed_with_what_it_has_started_and_the_next_news_are_told(
+def test_a_program_that_hangs_is_killed_with_its_children_and_the_next_notification_is_delivered(
     tmp_path: Path, told: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     hangs_once = """
@@ -207,14 +209,14 @@ def runs(process: int) -> bool:
     return "(zombie)" not in Path(f"/proc/{process}/status").read_text()
 
 
-def test_a_stop_does_not_wait_for_a_program_for_ever(tmp_path: Path, told: Path) -> None:
+def test_a_stop_does_not_wait_for_a_program_without_limit(tmp_path: Path, told: Path) -> None:
     command = python(f"open({str(told)!r}, 'w').close(); import time; time.sleep(600)")
     with hooks(tmp_path, exec=command, patience=0.0) as made:
         made.put(NEWS)
         made.put(STUCK)
 
 
-def test_what_waits_at_a_stop_is_still_told(tmp_path: Path, told: Path) -> None:
+def test_notifications_that_wait_at_a_stop_are_still_delivered(tmp_path: Path, told: Path) -> None:
     with hooks(tmp_path, exec=python(SCRIPT, str(told))) as made:
         for _ in range(3):
             made.put(NEWS)
@@ -225,7 +227,7 @@ def test_what_waits_at_a_stop_is_still_told(tmp_path: Path, told: Path) -> None:
 
 
 @pytest.mark.parametrize("on", [("failed",), (), ("failed", "needs_person")])
-def test_what_is_switched_off_is_not_told(tmp_path: Path, told: Path, on: tuple[str, ...]) -> None:
+def test_disabled_notifications_are_not_delivered(tmp_path: Path, told: Path, on: tuple[str, ...]) -> None:
     with hooks(tmp_path, exec=python(SCRIPT, str(told)), on=on) as made:
         made.put(NEWS)
         made.put(SendNotification(Notification.FAILED, 1.0, job=DONE))
@@ -239,7 +241,7 @@ def test_without_a_hook_nothing_waits(tmp_path: Path) -> None:
         assert made._waiting.empty()
 
 
-def test_of_too_many_news_the_oldest_are_dropped_and_nobody_waits(
+def test_of_too_many_notifications_the_oldest_are_dropped_and_nothing_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 3)
@@ -248,7 +250,7 @@ def test_of_too_many_news_the_oldest_are_dropped_and_nobody_waits(
         made.put(SendNotification(Notification.DONE, float(number)))
     kept = [made._waiting.get_nowait() for _ in range(3)]
     assert [news.at for news in kept if news] == [2.0, 3.0, 4.0]
-    assert caplog.text.count("of more than 3 pieces of news the oldest go") == 1
+    assert caplog.text.count("more than 3 notifications; dropping the oldest") == 1
     made._transport.close()
 
 
@@ -266,7 +268,7 @@ def test_of_too_many_news_the_oldest_are_dropped_and_nobody_waits(
         (python("import os; os.kill(os.getpid(), 9)"), "ended with code -9"),
     ],
 )
-def test_a_program_that_fails_is_logged_once_and_harms_nobody(
+def test_a_program_that_fails_is_logged_once_and_does_no_harm(
     tmp_path: Path, command: tuple[str, ...], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with hooks(tmp_path, exec=command) as made:
@@ -276,7 +278,7 @@ def test_a_program_that_fails_is_logged_once_and_harms_nobody(
     assert "Traceback" not in caplog.text
 
 
-def test_a_failure_after_a_success_is_news_again(
+def test_a_failure_after_a_success_is_logged_again(
     tmp_path: Path, told: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fails_but_for_one = 'import os, sys; sys.exit(os.environ["MJWATCH_EVENT"] != "failed")'
@@ -286,13 +288,13 @@ def test_a_failure_after_a_success_is_news_again(
     assert caplog.text.count("ended with code 1") == 2
 
 
-def test_an_unforeseen_error_is_logged_and_the_next_news_are_told(
+def test_an_unexpected_error_is_logged_and_the_next_notification_is_delivered(
     tmp_path: Path, told: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with hooks(tmp_path, exec=python(SCRIPT, str(told))) as made:
         made.put(SendNotification(Notification.DONE, float("nan")))
         made.put(NEWS)
-    assert "in an unforeseen way" in caplog.text
+    assert "with an unexpected error" in caplog.text
     assert len(read(told)) == 1
 
 
@@ -325,7 +327,7 @@ def test_a_webhook_gets_the_facts_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("statuses", [(500, 502, 200), (429, 204)])
-def test_a_webhook_in_trouble_is_tried_again(
+def test_a_failing_webhook_is_tried_again(
     tmp_path: Path, statuses: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     with listening(*statuses) as ear, hooks(tmp_path, webhook=ear.url) as made:
@@ -336,18 +338,18 @@ def test_a_webhook_in_trouble_is_tried_again(
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404])
-def test_a_no_and_a_redirect_are_final_and_logged_without_the_address(
+def test_a_refusal_and_a_redirect_are_final_and_logged_without_the_address(
     tmp_path: Path, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with listening(status) as ear, hooks(tmp_path, webhook=ear.url) as made:
         made.put(NEWS)
         made.stop(PATIENCE)
         assert len(ear.heard) == 1
-    assert f"the webhook at 127.0.0.1 answers HTTP {status}" in caplog.text
+    assert f"the webhook at 127.0.0.1 answered HTTP {status}" in caplog.text
     assert "s3cret" not in caplog.text
 
 
-def test_a_webhook_that_is_not_there_is_tried_a_few_times_then_once_for_each_news(
+def test_an_unreachable_webhook_is_tried_a_few_times_then_once_for_each_notification(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with listening(500, 500, 500, 500, 204) as ear, hooks(tmp_path, webhook=ear.url) as made:
@@ -362,7 +364,7 @@ def test_a_webhook_that_is_not_there_is_tried_a_few_times_then_once_for_each_new
     assert "s3cret" not in caplog.text
 
 
-def test_a_program_is_told_although_the_webhook_fails(tmp_path: Path, told: Path) -> None:
+def test_a_program_is_notified_although_the_webhook_fails(tmp_path: Path, told: Path) -> None:
     with listening(404, 404) as ear:
         with hooks(tmp_path, exec=python(SCRIPT, str(told)), webhook=ear.url) as made:
             made.put(NEWS)

@@ -1,4 +1,4 @@
-"""What the sender reads from the channel, and how it brings pictures there."""
+"""What the sender reads from the channel, and how it uploads pictures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class FakeREST:
-    """A channel whose messages are nothing but ids, from 1 up to the newest."""
+    """A channel with messages that have only ids, from 1 to the newest."""
 
     def __init__(self, newest: int) -> None:
         self.newest = newest
@@ -53,19 +53,19 @@ def read(newest: int, effect: ef.ReadHistory) -> tuple[ev.HistoryRead, FakeREST]
         "3",
         lambda job_id: {},
     )
-    found = sender.read_history(effect)
-    assert isinstance(found, ev.HistoryRead)
-    return found, rest
+    event = sender.read_history(effect)
+    assert isinstance(event, ev.HistoryRead)
+    return event, rest
 
 
-def test_the_first_look_at_a_channel_tells_where_it_stands_and_what_was_said_last() -> None:
+def test_the_first_reading_of_a_channel_returns_the_newest_messages() -> None:
     found, rest = read(250, ef.ReadHistory(None))
     assert (found.newest, found.complete) == ("250", True)
     assert [message["id"] for message in found.messages] == [str(number) for number in range(151, 251)]
     assert rest.pages == [None]
 
 
-def test_a_channel_without_messages_stands_at_its_beginning() -> None:
+def test_a_channel_without_messages_is_read_from_its_beginning() -> None:
     found, rest = read(0, ef.ReadHistory(None))
     assert found == ev.HistoryRead((), BEGINNING)
     assert rest.pages == []
@@ -78,7 +78,7 @@ def test_a_gap_is_read_page_by_page_to_its_end() -> None:
     assert found.reread == {"7": {"id": "7"}, "251": None}
 
 
-def test_a_very_long_gap_is_read_in_stretches() -> None:
+def test_a_very_long_gap_is_read_in_parts() -> None:
     found, rest = read(1_000_000, ef.ReadHistory("0"))
     assert (found.newest, found.complete) == (str(HISTORY_PAGE * HISTORY_PAGES), False)
     assert len(rest.pages) == HISTORY_PAGES
@@ -88,7 +88,7 @@ def test_a_very_long_gap_is_read_in_stretches() -> None:
 
 
 class FakeUploads:
-    """Slots for all, and links until it is told otherwise."""
+    """Returns slots, and links unless ``failure`` is set."""
 
     def __init__(self) -> None:
         self.uploaded: list[list[str]] = []
@@ -108,11 +108,10 @@ class FakeUploads:
 
 def uploading(uploads: FakeUploads, images: Mapping[str, bytes]) -> Sender:
     rest = cast("DiscordREST", FakeREST(1))
-    place = OutboxChannel("1", "2")
     return Sender(
         rest,
         cast("AttachmentUploads", uploads),
-        place,
+        OutboxChannel("1", "2"),
         "3",
         lambda job: {name: images[name] for name in job.prompt.images},
     )
@@ -143,14 +142,14 @@ def test_a_message_is_always_sent_with_its_jobs_own_nonce() -> None:
     assert len(uploads.posted[0][1]) <= 25
 
 
-def test_what_did_not_reach_discord_was_not_posted() -> None:
+def test_an_upload_that_did_not_reach_discord_was_not_posted() -> None:
     uploads = FakeUploads()
     uploads.failure = NotReachedError("no route")
     found = uploading(uploads, {"ref.png": b"one"}).upload(job_with("ref.png"))
     assert found == ev.UploadFailed("no route")
 
 
-def test_for_want_of_a_right_to_attach_files_only_this_job_fails() -> None:
+def test_without_the_right_to_attach_files_only_this_job_fails() -> None:
     uploads = FakeUploads()
     uploads.failure = AnsweredNoError(Refusal(RefusalClass.CONFIG, None, "no right", needs_human=True))
     found = uploading(uploads, {"ref.png": b"one"}).upload(job_with("ref.png"))
@@ -159,7 +158,7 @@ def test_for_want_of_a_right_to_attach_files_only_this_job_fails() -> None:
     assert not found.refusal.needs_human
 
 
-def test_an_image_that_is_gone_from_the_journal_is_named() -> None:
+def test_an_image_that_is_missing_in_the_journal_is_named() -> None:
     def images_of(job: Job) -> Mapping[str, bytes]:
         raise KeyError("ref.png")
 
@@ -171,7 +170,7 @@ def test_an_image_that_is_gone_from_the_journal_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "again", "told"),
+    ("error", "again", "reason"),
     [
         (NotReachedError("no route"), 10.0, "no route"),
         (AnsweredNoError(Refusal(RefusalClass.RETRY, None, "slow down", retry_after=3.0)), 3.0, "slow down"),
@@ -190,8 +189,8 @@ def test_an_image_that_is_gone_from_the_journal_is_named() -> None:
         (None, None, None),
     ],
 )
-def test_a_press_of_cancel_job_is_repeated_where_that_may_help(
-    error: WireError | None, again: float | None, told: str | None
+def test_a_press_of_cancel_job_is_repeated_if_that_may_help(
+    error: WireError | None, again: float | None, reason: str | None
 ) -> None:
     rest = PressedREST(error)
     sender = Sender(
@@ -205,7 +204,7 @@ def test_a_press_of_cancel_job_is_repeated_where_that_may_help(
     effect = ef.PressCancel(job_with(cancel_button=button), "77", "session-2")
     pressed = sender.press_cancel(effect)
     assert pressed is not None
-    assert (pressed.failure, pressed.again) == (told, again)
+    assert (pressed.failure, pressed.again) == (reason, again)
     assert [(body["nonce"], body["session_id"], body["message_id"]) for body in rest.bodies] == [
         ("77", "session-2", "600")
     ]
@@ -214,7 +213,7 @@ def test_a_press_of_cancel_job_is_repeated_where_that_may_help(
 
 
 class PressedREST:
-    """Takes one POST, and answers with this."""
+    """Accepts a POST and answers with the given error, or with success."""
 
     def __init__(self, error: WireError | None) -> None:
         self._error = error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.discord.protocol import DISCORD_EPOCH_MS, snowflake
-from mjwatch.midjourney.matching.foreign_jobs import STRANGERS_KEPT, ForeignJob, ForeignJobs
+from mjwatch.midjourney.matching.foreign_jobs import MAX_FOREIGN_JOBS, ForeignJob, ForeignJobs
 from mjwatch.midjourney.parsing.messages import read_message
 from tests.helpers.message_shapes import UUID_A, UUID_B, progress, result, started
 
@@ -27,67 +27,67 @@ def after_hours(hours: float) -> str:
 
 
 def test_they_are_bounded_and_the_oldest_goes_first() -> None:
-    strangers = ForeignJobs()
-    for number in range(STRANGERS_KEPT + 5):
-        strangers.note(read(started(str(1000 + number), prompt=f"prompt {number}", nonce="77")))
-    assert len(strangers) == STRANGERS_KEPT
-    assert not strangers.could_own(read(result("9000", prompt="prompt 4")))
-    assert strangers.could_own(read(result("9000", prompt="prompt 5")))
+    foreign_jobs = ForeignJobs()
+    for number in range(MAX_FOREIGN_JOBS + 5):
+        foreign_jobs.note(read(started(str(1000 + number), prompt=f"prompt {number}", nonce="77")))
+    assert len(foreign_jobs) == MAX_FOREIGN_JOBS
+    assert not foreign_jobs.could_own(read(result("9000", prompt="prompt 4")))
+    assert foreign_jobs.could_own(read(result("9000", prompt="prompt 5")))
 
 
 def test_what_the_journal_keeps_comes_back_as_it_was() -> None:
-    strangers = ForeignJobs()
-    strangers.note(read(started("590", nonce="77")))
-    strangers.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
-    strangers.add(ForeignJob("cancelled jobaaaaa", "a blue dog", since="500"))
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started("590", nonce="77")))
+    foreign_jobs.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
+    foreign_jobs.add(ForeignJob("cancelled jobaaaaa", "a blue dog", since="500"))
     again = ForeignJobs()
-    again.load(json.loads(json.dumps(strangers.stored())))
-    assert again.stored() == strangers.stored()
+    again.load(json.loads(json.dumps(foreign_jobs.stored())))
+    assert again.stored() == foreign_jobs.stored()
     assert again.could_own(read(result("700", uuid=UUID_B)))
     assert not again.could_own(read(result("700", uuid=UUID_A)))
     assert again.end(read(result("700", uuid=UUID_B)))
 
 
 @pytest.mark.parametrize("stored", [None, 7, "x", {}, [None, 7, {}, {"message_id": None}, {"prompt": "x"}]])
-def test_what_is_kept_in_another_shape_is_passed_over(stored: object) -> None:
-    strangers = ForeignJobs()
-    strangers.load(stored)
-    assert len(strangers) == 0
+def test_stored_jobs_of_another_shape_are_ignored(stored: object) -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.load(stored)
+    assert len(foreign_jobs) == 0
 
 
-def test_the_same_list_is_given_until_one_changes() -> None:
-    strangers = ForeignJobs()
-    strangers.note(read(started("590", nonce="77")))
-    before = strangers.stored()
-    strangers.note(read(progress("590"), "MESSAGE_UPDATE"))
-    assert strangers.stored() is before
-    strangers.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
-    assert strangers.stored() is not before
+def test_the_version_is_the_same_until_one_changes() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started("590", nonce="77")))
+    before = foreign_jobs.version
+    foreign_jobs.note(read(progress("590"), "MESSAGE_UPDATE"))
+    assert foreign_jobs.version == before
+    foreign_jobs.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
+    assert foreign_jobs.version != before
 
 
-def test_one_that_has_ended_keeps_its_ids_and_lets_go_of_its_prompt() -> None:
-    strangers = ForeignJobs()
-    strangers.note(read(started("590", nonce="77")))
+def test_an_ended_job_keeps_its_ids_and_not_its_prompt() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started("590", nonce="77")))
     final = read(result("700", uuid=UUID_B))
-    strangers.end_by_looks(final)
-    assert strangers.own(final)
-    assert not strangers.could_own(read(result("701")))
-    strangers.note(read(progress("590"), "MESSAGE_UPDATE"))  # replayed
-    assert not strangers.could_own(read(result("701")))
+    foreign_jobs.end_by_looks(final)
+    assert foreign_jobs.own(final)
+    assert not foreign_jobs.could_own(read(result("701")))
+    foreign_jobs.note(read(progress("590"), "MESSAGE_UPDATE"))  # replayed
+    assert not foreign_jobs.could_own(read(result("701")))
 
 
-def test_one_final_seen_twice_ends_one_of_two_equal_ones() -> None:
-    strangers = ForeignJobs()
+def test_one_final_seen_twice_ends_one_of_two_equal_jobs() -> None:
+    foreign_jobs = ForeignJobs()
     for message_id in ("590", "591"):
-        strangers.note(read(started(message_id, nonce="77")))
+        foreign_jobs.note(read(started(message_id, nonce="77")))
     final = read(result("700", uuid=UUID_B))
-    strangers.end_by_looks(final)
-    assert strangers.end(final)
-    assert strangers.could_own(read(result("701", uuid=UUID_A)))
+    foreign_jobs.end_by_looks(final)
+    assert foreign_jobs.end(final)
+    assert foreign_jobs.could_own(read(result("701", uuid=UUID_A)))
 
 
-def test_one_whose_end_was_missed_does_not_keep_its_prompt_for_more_than_a_day() -> None:
-    strangers = ForeignJobs()
-    strangers.note(read(started(after_hours(0), nonce="77")))
-    assert strangers.could_own(read(result(after_hours(23.9))))
-    assert not strangers.could_own(read(result(after_hours(24.1))))
+def test_a_job_whose_end_was_missed_does_not_keep_its_prompt_for_more_than_a_day() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started(after_hours(0), nonce="77")))
+    assert foreign_jobs.could_own(read(result(after_hours(23.9))))
+    assert not foreign_jobs.could_own(read(result(after_hours(24.1))))

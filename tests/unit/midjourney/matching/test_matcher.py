@@ -1,8 +1,8 @@
 """Which job a message belongs to.
 
-Seen to catch: a job uuid or a reference that differs, or a message older than the job, which is no veto;
-the first of two twins taken; somebody else's job, or one done by hand, taken for ours; of two results in
-the history the first one taken.
+These tests have caught: a job that is not excluded by a different uuid or reference, or by a message that is
+older; the first of two equal jobs being chosen; a job of somebody else, or one started by hand, taken for
+ours; the first of two results in the history being chosen.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.model import State
 from tests.helpers.message_shapes import (
     ME,
-    STRANGER,
+    OTHER_USER,
     UUID_A,
     UUID_B,
     a_job,
@@ -37,9 +37,9 @@ def read(data: dict[str, Any], event: str = "MESSAGE_CREATE") -> ParsedMessage:
 
 
 def found(
-    reading: ParsedMessage, *jobs: Any, strangers: ForeignJobs | None = None
+    parsed: ParsedMessage, *jobs: Any, foreign_jobs: ForeignJobs | None = None
 ) -> Match | AmbiguousMatch | None:
-    return match(reading, jobs, strangers or ForeignJobs(), ME)
+    return match(parsed, jobs, foreign_jobs or ForeignJobs(), ME)
 
 
 def test_a_start_is_known_by_its_nonce_among_equal_prompts() -> None:
@@ -53,8 +53,8 @@ def test_a_start_with_a_foreign_nonce_is_nobodys() -> None:
 
 def test_progress_is_known_by_its_message() -> None:
     one, two = a_job("jobone", message_id="600"), a_job("jobtwo", message_id="601")
-    reading = read(progress("601"), "MESSAGE_UPDATE")
-    assert found(reading, one, two) == Match("jobtwo", "message")
+    parsed = read(progress("601"), "MESSAGE_UPDATE")
+    assert found(parsed, one, two) == Match("jobtwo", "message")
 
 
 def test_a_final_is_known_by_what_it_replies_to() -> None:
@@ -83,7 +83,7 @@ def test_a_final_older_than_the_job_is_a_veto() -> None:
     assert found(read(result("499")), a_job(anchor="500")) is None
 
 
-def test_ids_that_point_to_two_jobs_are_unclear() -> None:
+def test_ids_that_point_to_two_jobs_are_ambiguous() -> None:
     one, two = a_job("jobone", message_id="600"), a_job("jobtwo", job_uuid=UUID_A)
     assert isinstance(found(read(result("700", uuid=UUID_A, reply_to="600")), one, two), AmbiguousMatch)
 
@@ -93,31 +93,33 @@ def test_the_text_decides_for_the_only_job_that_could_own_it() -> None:
     assert found(read(result("700")), one, two) == Match("jobone", "text")
 
 
-def test_the_text_does_not_decide_between_twins() -> None:
+def test_the_text_does_not_decide_between_duplicates() -> None:
     assert isinstance(found(read(result("700")), a_job("jobone"), a_job("jobtwo")), AmbiguousMatch)
 
 
-def test_the_text_decides_for_the_twin_that_no_id_rules_out() -> None:
+def test_the_text_decides_for_the_duplicate_that_no_id_rules_out() -> None:
     one, two = a_job("jobone", job_uuid=UUID_B), a_job("jobtwo")
     assert found(read(result("700", uuid=UUID_A)), one, two) == Match("jobtwo", "text")
 
 
-def test_the_text_does_not_decide_where_a_stranger_has_the_same_prompt() -> None:
-    strangers = ForeignJobs()
-    strangers.note(read(started("590", nonce="77")))
-    assert isinstance(found(read(result("700")), a_job(), strangers=strangers), AmbiguousMatch)
+def test_the_text_does_not_decide_if_a_foreign_job_has_the_same_prompt() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started("590", nonce="77")))
+    assert isinstance(found(read(result("700")), a_job(), foreign_jobs=foreign_jobs), AmbiguousMatch)
 
 
-def test_a_strangers_final_known_by_its_ids_ends_the_stranger_and_is_nobodys() -> None:
-    strangers = ForeignJobs()
-    strangers.note(read(started("590", nonce="77")))
-    strangers.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
-    assert found(read(result("700", uuid=UUID_B)), a_job(), strangers=strangers) is None
-    assert found(read(result("701", uuid=UUID_A)), a_job(), strangers=strangers) == Match("jobaaaaa", "text")
+def test_a_foreign_final_known_by_its_ids_ends_the_foreign_job_and_is_not_ours() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started("590", nonce="77")))
+    foreign_jobs.note(read(progress("590", uuid=UUID_B), "MESSAGE_UPDATE"))
+    assert found(read(result("700", uuid=UUID_B)), a_job(), foreign_jobs=foreign_jobs) is None
+    assert found(read(result("701", uuid=UUID_A)), a_job(), foreign_jobs=foreign_jobs) == Match(
+        "jobaaaaa", "text"
+    )
 
 
 def test_somebody_elses_final_is_not_ours_though_the_text_is_equal() -> None:
-    assert found(read(result("700", who=STRANGER)), a_job()) is None
+    assert found(read(result("700", who=OTHER_USER)), a_job()) is None
 
 
 def test_a_job_that_has_ended_or_not_begun_takes_nothing_by_text() -> None:
@@ -153,55 +155,55 @@ def test_from_the_history_ids_decide_first_and_text_only_one_to_one() -> None:
         a_job("twin1", text="x y"),
         a_job("twin2", text="x y"),
     ]
-    readings = [
+    parsed_messages = [
         read(result("700", uuid=UUID_A), "REST"),
         read(result("701", prompt="a blue dog", uuid=UUID_B), "REST"),
         read(result("702", prompt="x y", uuid="cccccccc-0000-4000-8000-00000000000c"), "REST"),
     ]
-    pairs = match_history(readings, jobs, ForeignJobs(), ME)
-    assert {(found.job_id, found.by, reading.message_id) for found, reading in pairs} == {
+    pairs = match_history(parsed_messages, jobs, ForeignJobs(), ME)
+    assert {(found.job_id, found.by, parsed.message_id) for found, parsed in pairs} == {
         ("known", "job uuid", "700"),
         ("alone", "text", "701"),
     }
 
 
 def test_from_the_history_two_fitting_results_are_not_guessed_between() -> None:
-    readings = [read(result("700", uuid=UUID_A), "REST"), read(result("701", uuid=UUID_B), "REST")]
-    assert match_history(readings, [a_job()], ForeignJobs(), ME) == []
+    parsed_messages = [read(result("700", uuid=UUID_A), "REST"), read(result("701", uuid=UUID_B), "REST")]
+    assert match_history(parsed_messages, [a_job()], ForeignJobs(), ME) == []
 
 
-def test_from_the_history_a_strangers_result_is_not_taken_by_its_text_also_once_it_has_ended() -> None:
-    strangers = ForeignJobs()
-    strangers.note(read(started("590", nonce="77")))
+def test_from_the_history_a_foreign_result_is_not_taken_by_its_text_also_after_its_end() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started("590", nonce="77")))
     theirs = read(result("700", uuid=UUID_B, reply_to="590"), "REST")
     for _ in range(2):  # the second gap begins before the same result
-        assert match_history([theirs], [a_job()], strangers, ME) == []
+        assert match_history([theirs], [a_job()], foreign_jobs, ME) == []
     ours = read(result("701", uuid=UUID_A), "REST")
-    assert match_history([theirs, ours], [a_job()], strangers, ME) == [(Match("jobaaaaa", "text"), ours)]
+    assert match_history([theirs, ours], [a_job()], foreign_jobs, ME) == [(Match("jobaaaaa", "text"), ours)]
 
 
-def test_a_stranger_that_began_in_a_gap_is_learned_from_the_history() -> None:
-    strangers = ForeignJobs()
+def test_a_foreign_job_that_began_in_a_gap_is_learned_from_the_history() -> None:
+    foreign_jobs = ForeignJobs()
     start = read(started("590", prompt="a blue dog"), "REST")
-    assert match_history([start], [a_job()], strangers, ME, newest="580") == []
-    twin = a_job("jobtwo", text="a blue dog", anchor="595")
+    assert match_history([start], [a_job()], foreign_jobs, ME, newest="580") == []
+    duplicate = a_job("jobtwo", text="a blue dog", anchor="595")
     assert isinstance(
-        found(read(result("700", prompt="a blue dog")), twin, strangers=strangers), AmbiguousMatch
+        found(read(result("700", prompt="a blue dog")), duplicate, foreign_jobs=foreign_jobs), AmbiguousMatch
     )
 
 
-def test_what_was_known_before_a_gap_or_may_be_ours_makes_no_stranger() -> None:
-    strangers = ForeignJobs()
+def test_a_message_known_before_a_gap_or_possibly_ours_makes_no_foreign_job() -> None:
+    foreign_jobs = ForeignJobs()
     known = read(started("590", prompt="a blue dog"), "REST")
-    match_history([known, read(started("600"), "REST")], [a_job()], strangers, ME, newest="590")
-    assert len(strangers) == 0
+    match_history([known, read(started("600"), "REST")], [a_job()], foreign_jobs, ME, newest="590")
+    assert len(foreign_jobs) == 0
 
 
-def test_a_stranger_that_ended_in_a_gap_keeps_its_prompt_no_longer() -> None:
-    strangers = ForeignJobs()
-    strangers.note(read(started("490", nonce="77")))
-    match_history([read(result("495", uuid=UUID_B), "REST")], [a_job()], strangers, ME, newest="490")
-    assert found(read(result("700")), a_job(), strangers=strangers) == Match("jobaaaaa", "text")
+def test_a_foreign_job_that_ended_in_a_gap_keeps_its_prompt_no_longer() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started("490", nonce="77")))
+    match_history([read(result("495", uuid=UUID_B), "REST")], [a_job()], foreign_jobs, ME, newest="490")
+    assert found(read(result("700")), a_job(), foreign_jobs=foreign_jobs) == Match("jobaaaaa", "text")
 
 
 @pytest.mark.parametrize("echo", ["a red cat --v 7.0 --raw", "a  red   cat", "a red cat --s 750 --niji 5"])
@@ -211,8 +213,10 @@ def test_what_the_bot_makes_of_a_prompt_is_still_the_prompt(echo: str) -> None:
 
 def test_from_the_history_a_start_and_its_own_final_are_one_job_of_the_bot() -> None:
     final = read(result("700", uuid=UUID_A, reply_to="600"), "REST")
-    readings = [read(progress("600", uuid=UUID_A), "REST"), final]
-    assert match_history(readings, [a_job()], ForeignJobs(), ME) == [(Match("jobaaaaa", "text"), final)]
+    parsed_messages = [read(progress("600", uuid=UUID_A), "REST"), final]
+    assert match_history(parsed_messages, [a_job()], ForeignJobs(), ME) == [
+        (Match("jobaaaaa", "text"), final)
+    ]
 
 
 def test_from_the_history_a_job_still_at_work_is_found_by_its_start() -> None:

@@ -1,4 +1,4 @@
-"""No order of messages gives a follow-up's result to a sibling, to a prompt, or to a stranger's twin."""
+"""No order of messages gives a follow-up's result to a sibling, a prompt, or a duplicate started by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mjwatch import events as ev
 from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.matching.evidence import twin_of
+from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.tracker import MessageTracker
 from mjwatch.model import Job, State
 from tests.helpers.button_shapes import (
@@ -47,13 +47,13 @@ WORDS = {
     "upscale creative": ("Upscaling image #1 with", "Upscaled (Creative) by"),
     "animate": ("Creating video with prompt", ""),
 }
-"""How the start of each begins, and how its final is labelled."""
+"""How the start of each follow-up begins, and how its final is labelled."""
 
 GRIDS = (GRID_MESSAGE, "551")
 """Two finished messages with one prompt, both of them newer than the prompts in flight."""
 
 EVERYTHING = (*grid_buttons(), *single_buttons(), *extend_buttons())
-"""One message with all the buttons that there are: siblings are as near to each other as can be."""
+"""The buttons of a message that has all of them, so that siblings are as similar as possible."""
 
 
 def uuid(number: int) -> str:
@@ -62,15 +62,15 @@ def uuid(number: int) -> str:
 
 @dataclass
 class World:
-    """The jobs as they are, and what the engine does with what the follower says."""
+    """The present jobs, and what the engine does with the tracker's events."""
 
     jobs: dict[str, Job]
     truth: dict[str, str]
     closed: dict[str, Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.follower = MessageTracker(CHANNEL, self.owner_of)
-        self.follower.me = ME
+        self.tracker = MessageTracker(CHANNEL, self.owner_of)
+        self.tracker.me = ME
 
     def owner_of(self, *, job_uuid: str | None, message_id: str | None, start_id: str | None) -> str | None:
         if message_id in GRIDS or job_uuid == GRID_UUID:
@@ -83,11 +83,11 @@ class World:
         return None
 
     def hear(self, name: str, data: dict[str, Any], seq: int) -> None:
-        self.apply(self.follower.dispatch(ev.GatewayDispatch(name, data, seq), self.jobs))
-        while (found := self.follower.held_again(self.jobs)) is not None:
-            held, pairs = found
+        self.apply(self.tracker.dispatch(ev.GatewayDispatch(name, data, seq), self.jobs))
+        while (found := self.tracker.next_matched(self.jobs)) is not None:
+            matched, pairs = found
             self.apply(pairs)
-            self.follower.holding.release(held)
+            self.tracker.unmatched.remove(matched)
 
     def apply(self, pairs: list[tuple[str | None, ev.JobEvent]]) -> None:
         for job_id, event in pairs:
@@ -121,7 +121,7 @@ def said(
     by_preview: bool = False,
     to: str = GRID_MESSAGE,
 ) -> list[Message]:
-    """All that the bot says about a job, in order: start, progress, final, deletion of the start."""
+    """Return all messages of the bot about a job, in order: start, progress, final, deletion of the start."""
     start, end, its = str(600 + number), str(800 + number), uuid(number)
     if action == "imagine":
         first = started(start, nonce=nonce)
@@ -165,35 +165,35 @@ def own_job(action: str, number: int, to: str = GRID_MESSAGE) -> Job:
 
 @st.composite
 def _worlds(draw: st.DrawFn) -> tuple[World, list[Message]]:
-    """Jobs of ours, and all that is said of them in any order; some of it twice, and some not at all."""
+    """Return jobs of ours, and all messages about them in any order; some twice, and some not at all."""
     wishes = draw(
         st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(GRIDS)), min_size=2, max_size=5)
     )
     jobs = [own_job(action, number, to) for number, (action, to) in enumerate(wishes)]
-    heard: list[Message] = []
+    messages: list[Message] = []
     for number, ((action, to), job) in enumerate(zip(wishes, jobs, strict=True)):
         nonce = draw(st.sampled_from([job.nonce, None]))
         ids = {name: draw(st.booleans()) for name in ("by_cancel", "by_preview")}
-        heard += said(action, number, nonce=nonce, to=to, **ids)
-    missed = draw(st.sets(st.integers(0, len(heard) - 1), max_size=4))
-    heard = [one for place, one in enumerate(heard) if place not in missed]
-    again = draw(st.lists(st.sampled_from(heard), max_size=4))
+        messages += said(action, number, nonce=nonce, to=to, **ids)
+    missed = draw(st.sets(st.integers(0, len(messages) - 1), max_size=4))
+    messages = [one for place, one in enumerate(messages) if place not in missed]
+    again = draw(st.lists(st.sampled_from(messages), max_size=4))
     truth = {job.id: uuid(number) for number, job in enumerate(jobs)}
-    return World({job.id: job for job in jobs}, truth), draw(st.permutations([*heard, *again]))
+    return World({job.id: job for job in jobs}, truth), draw(st.permutations([*messages, *again]))
 
 
 @given(_worlds())
 @settings(max_examples=examples(300))
 def test_no_order_of_messages_gives_a_result_to_a_sibling(drawn: tuple[World, list[Message]]) -> None:
-    world, heard = drawn
-    for seq, (name, data) in enumerate(heard):
+    world, messages = drawn
+    for seq, (name, data) in enumerate(messages):
         world.hear(name, data, seq)
     world.check()
 
 
 @st.composite
 def _in_company(draw: st.DrawFn) -> tuple[World, list[Message]]:
-    """Jobs of ours, and the same ones pressed by hand, whose start is heard before their result."""
+    """Return jobs of ours, and the same buttons pressed by hand, whose start comes before their result."""
     action = draw(st.sampled_from([one for one in ACTIONS if not one.startswith("U")]))
     job = own_job(action, 0)
     ids = {name: draw(st.booleans()) for name in ("by_cancel", "by_preview")}
@@ -201,18 +201,18 @@ def _in_company(draw: st.DrawFn) -> tuple[World, list[Message]]:
     queues = [
         said(action, n, nonce="4242" if n else job.nonce, to=GRID_MESSAGE, **ids) for n in range(others + 1)
     ]
-    heard: list[Message] = []
+    messages: list[Message] = []
     while any(queues):
         queue = draw(st.sampled_from([queue for queue in queues if queue]))
-        heard.append(queue.pop(0))
-    return World({job.id: job}, {job.id: uuid(0)}), heard
+        messages.append(queue.pop(0))
+    return World({job.id: job}, {job.id: uuid(0)}), messages
 
 
 @given(_in_company())
 @settings(max_examples=examples(200))
 def test_what_a_person_presses_at_the_same_time_stays_theirs(drawn: tuple[World, list[Message]]) -> None:
-    world, heard = drawn
-    for seq, (name, data) in enumerate(heard):
+    world, messages = drawn
+    for seq, (name, data) in enumerate(messages):
         world.hear(name, data, seq)
     world.check()
 
@@ -221,8 +221,8 @@ def test_what_a_person_presses_at_the_same_time_stays_theirs(drawn: tuple[World,
 def test_each_kind_of_job_is_followed_to_its_end_though_it_has_no_uuid_before(action: str) -> None:
     job = own_job(action, 0)
     world = World({job.id: job}, {job.id: uuid(0)})
-    heard = said(action, 0, nonce=job.nonce)
-    for seq, (name, data) in enumerate(heard):
+    messages = said(action, 0, nonce=job.nonce)
+    for seq, (name, data) in enumerate(messages):
         world.hear(name, data, seq)
     assert world.closed[job.id].state is State.DONE
     world.check()
@@ -233,7 +233,7 @@ def test_a_result_is_found_in_the_history_though_nothing_was_heard_before(action
     job = own_job(action, 0)
     world = World({job.id: job}, {job.id: uuid(0)})
     last = said(action, 0)[2][1]
-    world.apply(world.follower.history([last], world.jobs))
+    world.apply(world.tracker.history([last], world.jobs))
     found = world.closed[job.id].result
     assert found is not None
     assert found.matched_by == ("text" if action == "imagine" else "button")
@@ -244,7 +244,7 @@ def test_two_results_that_could_be_its_own_are_neither(action: str) -> None:
     job = own_job(action, 0)
     world = World({job.id: job}, {job.id: uuid(0)})
     both = [said(action, n)[2][1] for n in (0, 1)]
-    assert world.follower.history(both, world.jobs) == []
+    assert world.tracker.history(both, world.jobs) == []
 
 
 @pytest.mark.parametrize("other", ACTIONS)
@@ -255,8 +255,8 @@ def test_what_was_made_by_hand_unheard_is_not_taken_for_another_thing(action: st
     start, _, last, _ = said(other, 1)
     for seq, name in enumerate(("MESSAGE_CREATE", "MESSAGE_UPDATE")):
         world.hear(name, last[1], seq)
-    world.apply(world.follower.history([start[1], last[1]], world.jobs))
-    if twin_of(job) != twin_of(by_hand):
+    world.apply(world.tracker.history([start[1], last[1]], world.jobs))
+    if duplicate_key(job) != duplicate_key(by_hand):
         world.check()
 
 
@@ -269,9 +269,11 @@ def test_what_replies_to_another_message_is_not_taken(action: str) -> None:
     world.check()
 
 
-def test_twins_are_those_that_could_be_taken_for_each_other() -> None:
+def test_jobs_that_could_be_mistaken_for_each_other_share_a_key() -> None:
     parent = done_job(EVERYTHING)
-    keys = {action: twin_of(pressed_job(action, parent=parent)) for action in ACTIONS if action != "imagine"}
+    keys = {
+        action: duplicate_key(pressed_job(action, parent=parent)) for action in ACTIONS if action != "imagine"
+    }
     alike = [
         {"V1", "V2", "vary subtle", "vary strong"},
         {"zoom 2x", "zoom 1.5x", "square"},
@@ -279,13 +281,13 @@ def test_twins_are_those_that_could_be_taken_for_each_other() -> None:
         {"animate low", "animate high"},
     ]
     for one, key in keys.items():
-        twins = next((group for group in alike if one in group), {one})
-        assert {other for other, its in keys.items() if its == key} == twins
+        duplicates = next((group for group in alike if one in group), {one})
+        assert {other for other, its in keys.items() if its == key} == duplicates
 
 
-def test_twins_of_other_commands() -> None:
+def test_the_keys_of_other_commands() -> None:
     one, two = (a_job(job_id, text="a red  cat --ar 3:2") for job_id in ("jobone", "jobtwo"))
-    assert twin_of(one) == twin_of(two) == "a red cat"
+    assert duplicate_key(one) == duplicate_key(two) == "a red cat"
     for command, alike in (
         ("blend", True),
         ("show", True),
@@ -294,9 +296,9 @@ def test_twins_of_other_commands() -> None:
         ("info", False),
     ):
         jobs = [a_job(job_id, text=GRID_UUID) for job_id in ("jobone", "jobtwo")]
-        keys = {twin_of(_with_command(job, command)) for job in jobs}
+        keys = {duplicate_key(_with_command(job, command)) for job in jobs}
         assert (len(keys) == 1) is alike, command
-    assert twin_of(_with_command(one, "blend")) == twin_of(a_job(text="https://a.example/x.png"))
+    assert duplicate_key(_with_command(one, "blend")) == duplicate_key(a_job(text="https://a.example/x.png"))
 
 
 def _with_command(job: Job, command: str) -> Job:

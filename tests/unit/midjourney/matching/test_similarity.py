@@ -1,4 +1,4 @@
-"""The comparable form of a prompt survives what the bot does to prompts in its echo."""
+"""The comparable form of a prompt is the same after the bot has rewritten the prompt in its echo."""
 
 import pytest
 from hypothesis import given

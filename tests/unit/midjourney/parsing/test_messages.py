@@ -1,4 +1,4 @@
-"""The reader of messages against shapes of 2023 to 2026, against traps, and against any JSON at all."""
+"""The parser of messages against shapes of 2023 to 2026, against traps, and against any JSON."""
 
 import copy
 import json
@@ -53,9 +53,9 @@ def read(name: str) -> ParsedMessage:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_shape_is_read_as_it_is_meant(path: Path) -> None:
     document = json.loads(path.read_text(encoding="utf-8"))
-    told = json.loads(json.dumps(explain(document)))
+    explained = json.loads(json.dumps(explain(document)))
     for key, expected in document["expect"].items():
-        found = told[key]
+        found = explained[key]
         if isinstance(expected, dict):
             assert found is not None, key
             found = {part: found[part] for part in expected}
@@ -85,19 +85,19 @@ def test_a_whole_dispatch_and_a_bare_message_are_explained_too() -> None:
 
 @pytest.mark.parametrize("garbage", [None, 1, "x", [], {}, {"op": 11}, {"event": 3, "payload": []}, [{}]])
 def test_garbage_is_of_kind_other(garbage: object) -> None:
-    told = explain(garbage)
-    assert told["kind"] == "other"
-    assert [told[key] for key in KEYS if key not in ("kind", "images", "buttons")] == [None] * 14
-    assert told["images"] == told["buttons"] == []
+    explained = explain(garbage)
+    assert explained["kind"] == "other"
+    assert [explained[key] for key in KEYS if key not in ("kind", "images", "buttons")] == [None] * 14
+    assert explained["images"] == explained["buttons"] == []
 
 
-def test_a_started_message_tells_whose_it_is() -> None:
-    reading = read("imagine-2026-1-started")
-    assert reading.invoker_id == reading.user_id == ME
-    assert (reading.command, reading.flags, reading.ephemeral, reading.edited) == ("imagine", 0, False, False)
-    assert reading.author_id == reading.application_id == "936929561302675456"
-    assert reading.timestamp == pytest.approx(1772439330.12)
-    assert not reading.final
+def test_a_started_message_shows_whose_it_is() -> None:
+    parsed = read("imagine-2026-1-started")
+    assert parsed.invoker_id == parsed.user_id == ME
+    assert (parsed.command, parsed.flags, parsed.ephemeral, parsed.edited) == ("imagine", 0, False, False)
+    assert parsed.author_id == parsed.application_id == "936929561302675456"
+    assert parsed.timestamp == pytest.approx(1772439330.12)
+    assert not parsed.final
 
 
 def test_the_time_of_a_message_without_timestamp_is_in_its_id() -> None:
@@ -107,8 +107,8 @@ def test_the_time_of_a_message_without_timestamp_is_in_its_id() -> None:
 
 
 def test_an_ephemeral_notice_is_marked_by_its_flag_among_others() -> None:
-    reading = read("loading-info")
-    assert (reading.flags, reading.ephemeral, reading.command) == (192, True, "info")
+    parsed = read("loading-info")
+    assert (parsed.flags, parsed.ephemeral, parsed.command) == (192, True, "info")
 
 
 def test_a_final_is_final_whatever_its_event_says() -> None:
@@ -214,8 +214,8 @@ def test_a_finished_job_without_attachment_has_its_picture_in_an_embed() -> None
     payload = load("imagine-2026-4-result")["payload"]
     image = {"url": payload["attachments"][0]["url"], "width": 2688, "height": 1792}
     payload |= {"attachments": [], "embeds": [{"type": "rich", "image": image}]}
-    reading = read_message("MESSAGE_CREATE", payload)
-    assert [picture.filename for picture in reading.images] == [
+    parsed = read_message("MESSAGE_CREATE", payload)
+    assert [picture.filename for picture in parsed.images] == [
         load("imagine-2026-4-result")["payload"]["attachments"][0]["filename"]
     ]
 
@@ -230,7 +230,7 @@ def test_a_finished_job_without_attachment_has_its_picture_in_an_embed() -> None
         ("MJ::JOB", "job", None),
     ],
 )
-def test_custom_ids_are_taken_apart(custom_id: str, verb: str, index: int | None) -> None:
+def test_custom_ids_are_parsed(custom_id: str, verb: str, index: int | None) -> None:
     parts = read_custom_id(custom_id)
     assert parts is not None
     assert (parts.verb, parts.image_index) == (verb, index)
@@ -261,8 +261,8 @@ def test_an_empty_answer_to_info_has_no_numbers() -> None:
 @given(st.text())
 def test_any_prompt_comes_back_whole_from_its_echo(prompt: str) -> None:
     message = {"author": {"id": "936929561302675456"}, "content": f"**{prompt}** - <@{ME}> (12%) (relaxed)"}
-    reading = read_message("MESSAGE_UPDATE", message)
-    assert (reading.prompt, reading.percent, reading.mode) == (prompt, 12, "relaxed")
+    parsed = read_message("MESSAGE_UPDATE", message)
+    assert (parsed.prompt, parsed.percent, parsed.mode) == (prompt, 12, "relaxed")
 
 
 JSON = st.recursive(
@@ -279,7 +279,7 @@ def test_no_json_makes_explain_raise(document: Any) -> None:
 
 @settings(max_examples=examples(300))
 @given(st.data())
-def test_no_damage_to_a_message_makes_the_reader_raise(data: st.DataObject) -> None:
+def test_no_damage_to_a_message_makes_the_parser_raise(data: st.DataObject) -> None:
     document = copy.deepcopy(json.loads(data.draw(st.sampled_from(FILES)).read_text(encoding="utf-8")))
     for _ in range(data.draw(st.integers(1, 3))):
         _damage(document, data)
@@ -287,7 +287,7 @@ def test_no_damage_to_a_message_makes_the_reader_raise(data: st.DataObject) -> N
 
 
 def _damage(node: Any, data: st.DataObject) -> None:
-    """Replaces one value, somewhere on a random way down."""
+    """Replace one value at a random depth."""
     while True:
         places = list(node) if isinstance(node, dict) else list(range(len(node)))
         if not places:

@@ -1,4 +1,4 @@
-"""Messages that are incomplete, of odd types, or of shapes never met, followed through whole jobs."""
+"""Messages that are incomplete, of odd types, or of unknown shapes, followed through whole jobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.helpers.message_shapes import (
     BOT,
     CHANNEL,
     ME,
-    STRANGER,
+    OTHER_USER,
     UUID_A,
     UUID_B,
     a_job,
@@ -39,9 +39,9 @@ PART = {"id": "600", "channel_id": CHANNEL}
 
 
 def a_follower(application_id: str | None = None) -> MessageTracker:
-    follower = MessageTracker(CHANNEL, lambda **ids: None, application_id)
-    follower.me = ME
-    return follower
+    tracker = MessageTracker(CHANNEL, lambda **ids: None, application_id)
+    tracker.me = ME
+    return tracker
 
 
 def running(command: str = "imagine", job_id: str = "jobaaaaa", message_id: str = "600") -> dict[str, Job]:
@@ -49,9 +49,9 @@ def running(command: str = "imagine", job_id: str = "jobaaaaa", message_id: str 
     return {job_id: a_job(job_id, prompt=prompt, message_id=message_id, state=State.RUNNING)}
 
 
-def told(*events: ev.GatewayDispatch, jobs: dict[str, Job]) -> list[tuple[str | None, ev.JobEvent]]:
-    follower = a_follower()
-    return [pair for event in events for pair in follower.dispatch(event, jobs)]
+def events_of(*events: ev.GatewayDispatch, jobs: dict[str, Job]) -> list[tuple[str | None, ev.JobEvent]]:
+    tracker = a_follower()
+    return [pair for event in events for pair in tracker.dispatch(event, jobs)]
 
 
 # Ids
@@ -61,16 +61,16 @@ def told(*events: ev.GatewayDispatch, jobs: dict[str, Job]) -> list[tuple[str | 
     "odd", ["abc", "²", "٣", "9" * 5000, "600.0", " 600", "", -3, 2**70, 1.5, True, None, [], {}]
 )
 def test_what_is_no_id_is_as_if_it_were_not_there(odd: object) -> None:
-    follower, jobs = a_follower(), {job.id: job for job in (a_job(), a_job("jobtwo"))}
+    tracker, jobs = a_follower(), {job.id: job for job in (a_job(), a_job("jobtwo"))}
     for made in (result("700") | {"id": odd}, started("700") | {"id": odd}):
         assert read_message("MESSAGE_CREATE", made).message_id is None
-        assert follower.dispatch(create(made), jobs) == []
-        assert follower.holding.safe_newest("5") in {"5", "-1"}
-        follower.history([made], jobs)
-        follower.held_again(jobs)
+        assert tracker.dispatch(create(made), jobs) == []
+        assert tracker.unmatched.safe_newest("5") in {"5", "-1"}
+        tracker.history([made], jobs)
+        tracker.next_matched(jobs)
     reply = result("700") | {"message_reference": {"message_id": odd}}
     assert read_message("MESSAGE_CREATE", reply).reply_to is None
-    follower.dispatch(create(reply), jobs)
+    tracker.dispatch(create(reply), jobs)
 
 
 def test_ids_that_come_as_numbers_are_the_same_ids() -> None:
@@ -78,7 +78,7 @@ def test_ids_that_come_as_numbers_are_the_same_ids() -> None:
     final |= {"id": 700, "channel_id": int(CHANNEL), "author": {"id": int(BOT)}}
     final["message_reference"]["message_id"] = 600
     assert a_follower().wanted("MESSAGE_CREATE", final)
-    ((job_id, event),) = told(create(final), jobs=running())
+    ((job_id, event),) = events_of(create(final), jobs=running())
     assert job_id == "jobaaaaa"
     assert isinstance(event, ev.Finished)
     assert (event.result.message_id, event.result.matched_by) == ("700", "reference")
@@ -86,10 +86,10 @@ def test_ids_that_come_as_numbers_are_the_same_ids() -> None:
 
 @pytest.mark.parametrize("last", [601, "601", "9" * 5000, None])
 def test_a_passive_update_is_understood_in_numbers_too(last: object) -> None:
-    follower = a_follower()
-    follower.see("600")
+    tracker = a_follower()
+    tracker.note_newest("600")
     data = {"updated_channels": [{"id": int(CHANNEL), "last_message_id": last}]}
-    missed = follower.missed_something(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 1))
+    missed = tracker.missed_something(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 1))
     assert missed == (last in {601, "601"})
 
 
@@ -99,43 +99,43 @@ def test_a_passive_update_is_understood_in_numbers_too(last: object) -> None:
 def test_buttons_without_a_picture_are_no_result() -> None:
     bare = result("700", reply_to="600") | {"attachments": []}
     for made in (bare, bare | {"attachments": None}, bare | {"attachments": [{"filename": "a.png"}]}):
-        assert told(create(made), jobs=running()) == []
+        assert events_of(create(made), jobs=running()) == []
     whole = result("700", reply_to="600")
     pending = {"type": 12, "items": [{"media": {"url": "attachment://grid.webp", "width": 2048}}]}
-    assert told(create(bare | {"components": [pending, *whole["components"]]}), jobs=running()) == []
-    ((_, event),) = told(create(bare), create(whole), jobs=running())
+    assert events_of(create(bare | {"components": [pending, *whole["components"]]}), jobs=running()) == []
+    ((_, event),) = events_of(create(bare), create(whole), jobs=running())
     assert isinstance(event, ev.Finished)
 
 
 @pytest.mark.parametrize("status", ["(93%)", "(100%)", "(Waiting to start)", "(paused)"])
-def test_what_says_that_it_is_at_work_is_no_result_whatever_its_buttons(status: str) -> None:
+def test_a_message_that_says_that_it_is_running_is_no_result_whatever_its_buttons(status: str) -> None:
     said = {"content": f"**a red cat** - <@{ME}> {status} (fast)"}
-    reading = read_message("MESSAGE_CREATE", result("700") | said)
-    assert reading.kind in {MessageKind.PROGRESS, MessageKind.STARTED}
-    assert not reading.final
-    assert told(create(result("700", reply_to="600") | said), jobs=running()) == []
+    parsed = read_message("MESSAGE_CREATE", result("700") | said)
+    assert parsed.kind in {MessageKind.PROGRESS, MessageKind.STARTED}
+    assert not parsed.final
+    assert events_of(create(result("700", reply_to="600") | said), jobs=running()) == []
 
 
 def test_a_part_of_the_start_message_is_no_result_but_the_whole_of_it_may_be() -> None:
     buttons = PART | {"components": result("600")["components"]}
-    assert told(update(buttons), jobs=running()) == [("jobaaaaa", ev.Progressed(None, UUID_A))]
-    ((_, event),) = told(update(result("600")), jobs=running())
+    assert events_of(update(buttons), jobs=running()) == [("jobaaaaa", ev.Progressed(None, UUID_A))]
+    ((_, event),) = events_of(update(result("600")), jobs=running())
     assert isinstance(event, ev.Finished)
 
 
-def test_a_preview_alone_tells_the_job_uuid() -> None:
+def test_a_preview_alone_shows_the_job_uuid() -> None:
     preview = PART | {"attachments": progress("600", uuid=UUID_A)["attachments"]}
-    assert told(update(preview), jobs=running()) == [("jobaaaaa", ev.Progressed(None, UUID_A))]
-    assert told(update(preview | {"id": "601"}), jobs=running()) == []
-    assert told(update(preview | {"author": {"id": STRANGER}}), jobs=running()) == []
+    assert events_of(update(preview), jobs=running()) == [("jobaaaaa", ev.Progressed(None, UUID_A))]
+    assert events_of(update(preview | {"id": "601"}), jobs=running()) == []
+    assert events_of(update(preview | {"author": {"id": OTHER_USER}}), jobs=running()) == []
 
 
 def test_a_refusal_alone_refuses_the_job_whose_message_it_changes() -> None:
     embed = {"type": "rich", "title": "Request cancelled due to image filters", "color": 16711680}
-    ((job_id, event),) = told(update(PART | {"embeds": [embed]}), jobs=running())
+    ((job_id, event),) = events_of(update(PART | {"embeds": [embed]}), jobs=running())
     assert job_id == "jobaaaaa"
     assert isinstance(event, ev.Refused)
-    assert told(update(PART | {"id": "601", "embeds": [embed]}), jobs=running()) == []
+    assert events_of(update(PART | {"id": "601", "embeds": [embed]}), jobs=running()) == []
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_a_refusal_alone_refuses_the_job_whose_message_it_changes() -> None:
         ("shorten", {"description": "**Important tokens**\nx\n\n**Shortened prompts**\n1\ufe0f\u20e3 a"}),
     ],
 )
-def test_an_answer_in_words_needs_neither_author_nor_buttons(command: str, embed: dict[str, Any]) -> None:
-    ((_, event),) = told(update(PART | {"embeds": [embed]}), jobs=running(command))
+def test_an_answer_in_text_needs_neither_author_nor_buttons(command: str, embed: dict[str, Any]) -> None:
+    ((_, event),) = events_of(update(PART | {"embeds": [embed]}), jobs=running(command))
     assert isinstance(event, ev.Finished)
     assert event.result.text == embed["description"]
 
@@ -160,49 +160,51 @@ def test_an_answer_in_words_needs_neither_author_nor_buttons(command: str, embed
 @pytest.mark.parametrize("command", ["fast", "settings", "prefer remix", "describe", "shorten"])
 def test_an_update_that_says_nothing_is_no_answer(command: str) -> None:
     empty = PART | {"author": {"id": BOT}, "flags": 64, "content": "", "embeds": [], "components": []}
-    assert told(update(empty), update(empty | {"embeds": None}), jobs=running(command)) == []
+    assert events_of(update(empty), update(empty | {"embeds": None}), jobs=running(command)) == []
 
 
 def test_an_empty_answer_is_a_start_though_the_interaction_is_left_out() -> None:
     made = message("600", "", nonce="nonce-jobaaaaa", application_id=BOT)
-    assert told(create(made), jobs={"jobaaaaa": a_job()}) == [("jobaaaaa", ev.Started("600", None, None))]
+    assert events_of(create(made), jobs={"jobaaaaa": a_job()}) == [
+        ("jobaaaaa", ev.Started("600", None, None))
+    ]
 
 
 # Whose it is
 
 
-def test_a_deletion_in_bulk_is_told_to_every_job_in_it() -> None:
+def test_a_deletion_in_bulk_is_an_event_for_every_job_in_it() -> None:
     jobs = running() | running(job_id="jobtwo", message_id="601")
     bulk = {"ids": ["601", "599", 600], "channel_id": CHANNEL}
-    pairs = told(ev.GatewayDispatch("MESSAGE_DELETE_BULK", bulk, 1), jobs=jobs)
+    pairs = events_of(ev.GatewayDispatch("MESSAGE_DELETE_BULK", bulk, 1), jobs=jobs)
     assert pairs == [("jobtwo", ev.StartMessageDeleted()), ("jobaaaaa", ev.StartMessageDeleted())]
 
 
 def test_what_stops_somebody_elses_account_does_not_stop_ours() -> None:
     theirs = refused("650", "Credits exhausted", nonce="77")
-    theirs["interaction"]["user"]["id"] = STRANGER
-    assert told(create(theirs), jobs=running()) == []
+    theirs["interaction"]["user"]["id"] = OTHER_USER
+    assert events_of(create(theirs), jobs=running()) == []
     mine = refused("650", "Credits exhausted", nonce="77")
-    ((job_id, event),) = told(create(mine), jobs=running())
+    ((job_id, event),) = events_of(create(mine), jobs=running())
     assert job_id is None
     assert isinstance(event, ev.Refused)
 
 
-def test_a_session_that_does_not_tell_whose_it_is_hears_all_the_same() -> None:
+def test_a_session_without_a_user_still_gets_its_messages() -> None:
     channel = Channel(CHANNEL, lambda **ids: None, 60.0)
     jobs = running()
     for name, me in (("session", ""), ("later", ME), ("last", "")):
         channel.ready(ev.GatewayReady(name, "wss://example.org", me, "", frozenset(), frozenset(), 1), 10.0)
-        ((_, event),) = channel.dispatch(create(result("700", reply_to="600")), jobs)
+        ((_, event),) = channel.tracker.dispatch(create(result("700", reply_to="600")), jobs)
         assert isinstance(event, ev.Finished)
-    theirs = create(result("701", reply_to="600", who=STRANGER))
-    assert channel.dispatch(theirs, jobs) == [], "whose it is was known before"
+    theirs = create(result("701", reply_to="600", who=OTHER_USER))
+    assert channel.tracker.dispatch(theirs, jobs) == [], "whose it is was known before"
 
 
-@pytest.mark.parametrize("field", [{"user": {"id": STRANGER}}, {"user_id": STRANGER}])
+@pytest.mark.parametrize("field", [{"user": {"id": OTHER_USER}}, {"user_id": OTHER_USER}])
 def test_who_gave_the_command_is_known_in_both_forms(field: dict[str, Any]) -> None:
     made = message("600", "", flags=64, nonce="77", interaction_metadata={"id": "800", "type": 2} | field)
-    assert read_message("MESSAGE_CREATE", made).invoker_id == STRANGER
+    assert read_message("MESSAGE_CREATE", made).invoker_id == OTHER_USER
 
 
 def test_a_forwarded_message_is_no_reply() -> None:
@@ -213,10 +215,10 @@ def test_a_forwarded_message_is_no_reply() -> None:
 
 def test_a_failure_without_nonce_is_known_by_its_interaction() -> None:
     failure = ev.GatewayDispatch("INTERACTION_FAILURE", {"id": "800", "nonce": None, "reason_code": 2}, 1)
-    ((job_id, event),) = told(failure, jobs={"jobaaaaa": a_job(interaction_id="800")})
+    ((job_id, event),) = events_of(failure, jobs={"jobaaaaa": a_job(interaction_id="800")})
     assert job_id == "jobaaaaa"
     assert isinstance(event, ev.InteractionFailed)
-    assert told(failure, jobs={"jobaaaaa": a_job(interaction_id="801")}) == []
+    assert events_of(failure, jobs={"jobaaaaa": a_job(interaction_id="801")}) == []
 
 
 def test_the_configured_application_is_heard_too() -> None:
@@ -257,7 +259,7 @@ JSON = st.recursive(
 
 
 def the_dispatches() -> list[ev.GatewayDispatch]:
-    """One job from its interaction to the deletion of its start message."""
+    """Return the dispatches of one job, from its interaction to the deletion of its start message."""
     said = {"id": "800", "nonce": "nonce-jobaaaaa"}
     final = result("700", reply_to="600")
     return [
@@ -280,24 +282,24 @@ def test_no_damage_on_the_way_gives_a_job_what_is_not_its_own(data: st.DataObjec
         _damage(data.draw(st.sampled_from(dispatches)).data, data)
     order = data.draw(st.permutations(dispatches)) if data.draw(st.booleans()) else dispatches
     twice = [one for one in order for _ in range(data.draw(st.integers(0, 2)))]
-    follower = a_follower()
+    tracker = a_follower()
     jobs = {job.id: job for job in (a_job(), a_job("jobblue", "a blue dog", job_uuid=UUID_B))}
     for event in twice:
-        for job_id, told_event in follower.dispatch(copy.deepcopy(event), jobs):
+        for job_id, told_event in tracker.dispatch(copy.deepcopy(event), jobs):
             assert job_id != "jobblue"
             if isinstance(told_event, ev.Finished):
                 assert told_event.result.pictures
                 assert told_event.result.job_uuid in {UUID_A, None}
             if job_id is not None:
                 jobs[job_id], _ = step(jobs[job_id], told_event, 1000.0)
-        while (again := follower.held_again(jobs)) is not None:
-            follower.holding.release(again[0])
+        while (again := tracker.next_matched(jobs)) is not None:
+            tracker.unmatched.remove(again[0])
     assert jobs["jobblue"].state is State.SUBMITTED
-    follower.history([one.data for one in twice if one.name.startswith("MESSAGE")], jobs)
+    tracker.history([one.data for one in twice if one.name.startswith("MESSAGE")], jobs)
 
 
 def _damage(node: Any, data: st.DataObject) -> None:
-    """Takes away, empties, doubles or replaces one value, somewhere on a random way down."""
+    """Remove, empty, double or replace one value at a random depth."""
     while node:
         place = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else list(range(len(node)))))
         inner = node[place]

@@ -24,7 +24,7 @@ RED, ORANGE = 16711680, 16239475
 
 
 class Row(NamedTuple):
-    """What is met, how, its class or "", and what mjwatch does."""
+    """A row: what the bot says, how, its class or "", and what mjwatch does."""
 
     first: str
     second: str
@@ -43,7 +43,7 @@ SAID, ANSWERED = _table("What Midjourney may refuse"), _table("What Discord may 
 
 
 def _message(row: Row) -> dict[str, Any]:
-    """As the bot says it: an embed with this title, or with these words; the nonce of our job on it."""
+    """Return the bot's message: an embed with this title, or this text, with the nonce of our job."""
     if row.second == "text":
         return message("600", row.first, nonce="nonce-jobaaaaa", flags=64)
     colour = RED if row.second == "red title" or row.kind else ORANGE
@@ -71,9 +71,9 @@ def test_the_tables_are_found() -> None:
 
 @pytest.mark.parametrize("row", SAID, ids=lambda row: f"{row.second} {row.first[:40]}")
 def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
-    follower = MessageTracker(CHANNEL, lambda **ids: None)
-    follower.me = ME
-    pairs = follower.dispatch(create(_message(row)), {"jobaaaaa": a_job()})
+    tracker = MessageTracker(CHANNEL, lambda **ids: None)
+    tracker.me = ME
+    pairs = tracker.dispatch(create(_message(row)), {"jobaaaaa": a_job()})
     if row.does == "continues":
         assert pairs == []
         return
@@ -91,7 +91,7 @@ def test_what_midjourney_says_does_what_the_page_says(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in SAID if row.second == "text"], ids=lambda row: row.first[:40])
-def test_words_mean_the_same_below_a_title_that_says_nothing(row: Row) -> None:
+def test_a_text_means_the_same_below_a_title_without_a_meaning(row: Row) -> None:
     notice = judge_embed("Sorry", row.first, None, "", None)
     assert notice.refusal is not None
     assert notice.refusal.kind == RefusalClass(row.kind)
@@ -108,7 +108,7 @@ def _in_text_display(title: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("row", _TITLED, ids=lambda row: row.first)
-def test_a_title_means_the_same_wherever_it_stands_and_whatever_is_missing(row: Row) -> None:
+def test_a_title_means_the_same_wherever_it_is_and_whatever_is_missing(row: Row) -> None:
     usual = read_message("MESSAGE_CREATE", _message(row))
     made: list[dict[str, Any]] = [
         {"embeds": [{"type": None, "title": row.first, "description": None, "color": None, "footer": None}]},
@@ -121,9 +121,9 @@ def test_a_title_means_the_same_wherever_it_stands_and_whatever_is_missing(row: 
         _in_text_display(row.first),
     ]
     for fields in made:
-        reading = read_message("MESSAGE_CREATE", message("600", "", nonce="1", flags=64) | fields)
-        assert reading.kind is usual.kind, fields
-        found, expected = reading.error, usual.error
+        parsed = read_message("MESSAGE_CREATE", message("600", "", nonce="1", flags=64) | fields)
+        assert parsed.kind is usual.kind, fields
+        found, expected = parsed.error, usual.error
         assert (found and found.kind) == (expected and expected.kind), fields
         assert (found and found.needs_human) == (expected and expected.needs_human), fields
 
@@ -137,7 +137,7 @@ def test_a_title_means_the_same_wherever_it_stands_and_whatever_is_missing(row: 
         "You have successfully rated [this job](https://discord.com/channels/1/2/3) with love",
     ],
 )
-def test_words_of_a_person_in_a_text_of_the_bot_refuse_nothing(words: str) -> None:
+def test_a_users_text_in_a_text_of_the_bot_refuses_nothing(words: str) -> None:
     assert read_message("MESSAGE_CREATE", message("600", words)).kind is MessageKind.NOTICE
     if not words.startswith("**"):
         assert (
@@ -152,10 +152,10 @@ def test_the_bot_s_title_is_kept_as_it_is() -> None:
     assert notice.refusal.title == "\u26a0\ufe0f **Banned prompt**"
 
 
-def test_every_wording_that_is_known_is_on_the_page() -> None:
+def test_every_known_pattern_is_on_the_page() -> None:
     said = [row.first for row in SAID]
-    wordings = (*ACCOUNT_SENTENCES, *TITLES, *TEXTS)
-    assert [one.pattern for one in wordings if not any(map(one.found_in, said))] == []
+    patterns = (*ACCOUNT_SENTENCES, *TITLES, *TEXTS)
+    assert [pattern.pattern for pattern in patterns if not any(map(pattern.found_in, said))] == []
 
 
 def _answer(row: Row) -> Refusal | None:
@@ -180,8 +180,8 @@ def test_what_discord_answers_does_what_the_page_says(row: Row) -> None:
 
 
 def test_every_code_that_is_known_is_on_the_page() -> None:
-    told = {int(code) for row in ANSWERED for code in re.findall(r"\d{5,}", row.second)}
-    assert set(_BY_CODE) <= told
+    listed = {int(code) for row in ANSWERED for code in re.findall(r"\d{5,}", row.second)}
+    assert set(_BY_CODE) <= listed
 
 
 def test_slow_down_is_waited_out_to_the_second() -> None:
@@ -204,12 +204,12 @@ def test_a_decline_code_makes_moderation_of_what_went_wrong() -> None:
     assert notice.refusal.kind is RefusalClass.MODERATION
 
 
-def test_what_nobody_has_met_before_is_told_and_the_job_goes_on() -> None:
+def test_an_unknown_notice_is_reported_and_the_job_continues() -> None:
     heard: list[tuple[str, str]] = []
-    follower = MessageTracker(CHANNEL, lambda **ids: None)
-    follower.on_notice = lambda job_id, words: heard.append((job_id, words))
+    tracker = MessageTracker(CHANNEL, lambda **ids: None)
+    tracker.on_notice = lambda job_id, words: heard.append((job_id, words))
     embed = {"type": "rich", "title": "By the way", "description": "We have new colours.", "color": ORANGE}
     data = message("600", "", embeds=[embed], nonce="nonce-jobaaaaa")
-    assert follower.dispatch(create(data), {"jobaaaaa": a_job()}) == []
+    assert tracker.dispatch(create(data), {"jobaaaaa": a_job()}) == []
     assert heard == [("jobaaaaa", "By the way\n\nWe have new colours.")]
     assert read_message("MESSAGE_CREATE", data).kind is MessageKind.NOTICE

@@ -1,0 +1,73 @@
+"""The memory of pictures returns to the system when they are freed, instead of staying in the heaps."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from mjwatch.host import platform as memory
+from tests.helpers.patience import deadline
+
+on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tests the memory of glibc")
+
+# Frees large blocks, as splitting does, which makes glibc keep later ones in its heap; then allocates one
+# large block below a small one that stays, and frees the large one.
+SCRIPT = """
+import ctypes
+from pathlib import Path
+from mjwatch.host.platform import give_back_early
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+if {early}:
+    assert give_back_early()
+for size in (1, 4, 8, 16):
+    libc.free(libc.malloc(size << 20))
+size = 12 << 20
+large = libc.malloc(size)
+ctypes.memset(large, 1, size)
+small = libc.malloc(100_000)
+before = resident()
+libc.free(large)
+print(before - resident())
+"""
+
+
+def _given_back(early: bool) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(early=early)],
+        capture_output=True,
+        text=True,
+        timeout=deadline(60),
+        check=True,
+    )
+    return int(done.stdout)
+
+
+@on_glibc
+def test_a_large_block_below_a_small_one_is_given_back() -> None:
+    assert _given_back(early=True) > 10 << 20
+
+
+@on_glibc
+def test_without_it_the_block_would_stay() -> None:
+    assert _given_back(early=False) < 1 << 20
+
+
+def test_another_c_library_is_left_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such(name: Any) -> object:
+        return object()
+
+    monkeypatch.setattr("ctypes.CDLL", no_such)
+    assert memory.give_back_early() is False
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert memory.give_back_early() is False
