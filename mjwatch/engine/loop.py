@@ -272,7 +272,8 @@ class Engine:
         job = self.job(job_id)
         if job is None:
             name = type(event).__name__
-            log.warning("an event for job %s, which is not in the journal: %s", job_id, name)
+            message = "an event for job %s, which is not in the journal: %s"
+            log.warning(message, job_id, name, extra={"job": job_id})
             return
         try:
             moved, effects = step(job, event, self._clock(), self._timeouts)

@@ -10,7 +10,6 @@ import faulthandler
 import json
 import logging
 import os
-import re
 import socket
 import struct
 import sys
@@ -19,10 +18,8 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from mjwatch.model import ID_ALPHABET
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from types import TracebackType
 
 log = logging.getLogger("mjwatch")
@@ -215,36 +212,14 @@ def _field(name: str, value: str) -> bytes:
 
 # ---- job ids
 
-_OURS = "mjwatch"
-_OF_FILES = "mjwatch.inbox"
-"""The inbox's lines begin with file names, which may look like anything; the inbox knows no job."""
-
-_PLACE = re.compile(r"^%s(?=[ :])|\bjob %s(?=[ ,;:]|$)| taken: %s$")
-_ID = rf"[{ID_ALPHABET}]{{8}}"
-_IDS = re.compile(rf"{_ID}(?:, {_ID})*")
-
 
 def jobs_of(record: logging.LogRecord) -> tuple[str, ...]:
     """Return the ids of the jobs that a record is about; most records are about one or none.
 
     The caller passes them as ``extra={"job": id}``, or a sequence of ids.
     """
-    given = getattr(record, "job", None)
-    if given is not None:
-        return (given,) if isinstance(given, str) else tuple(given)
-    found = [text for text in _id_arguments(record) if _IDS.fullmatch(text)]
-    return tuple(job for text in found for job in text.split(", "))
-
-
-def _id_arguments(record: logging.LogRecord) -> Iterator[str]:
-    """Yield the arguments at the positions where a message has ids."""
-    form, arguments = str(record.msg), record.args
-    ours = record.name.partition(".")[0] == _OURS and record.name != _OF_FILES
-    if not ours or not isinstance(arguments, tuple):
-        return
-    for place in _PLACE.finditer(form):
-        number = form.count("%", 0, place.start())
-        yield from map(str, arguments[number : number + 1])
+    given = getattr(record, "job", ())
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 # ---- redaction

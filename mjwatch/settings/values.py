@@ -210,7 +210,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except ValueError as error:  # a number of thousands of digits
-        raise ValueError("it contains too long a number") from error
+        raise ValueError("a number in it is too long") from error
 
 
 def read_table(kind: type[T], table: Mapping[str, object]) -> tuple[T, list[str]]:

@@ -58,7 +58,7 @@ def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every piece of work exceeds its limit at once."""
     for module, name in (
         (working, "LONGEST_EFFECT"),
-        (looking, "LONGEST_LOOK"),
+        (looking, "LONGEST_TURN"),
         (connecting, "LONGEST_ROUND"),
         (building, "LONGEST_TURN"),
     ):
