@@ -236,7 +236,7 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('[[jobs]]\n[[jobs.jobs]]\nprompt = "a"', 'job 1: unknown key "jobs"'),
         ("a = " + "[" * 30_000, "nested too deeply"),
         ("a." * 20_000 + "a = 1", "nested too deeply"),
-        ("a = " + "9" * 5000, "too long a number"),
+        ("a = " + "9" * 5000, "a number in it is too long"),
         ('prompt = "a"\nimages = ["file:///cat.png"]', "must begin with http"),
         (b"prompt = 'caf\xe9'", "byte 13 is not UTF-8"),
     ],
