@@ -9,6 +9,8 @@ CANDIDATES := python3.13 python3.12 python3.11 python3
 WORKERS := auto
 PYTEST := $(BIN)/python -m pytest
 AT_ONCE = -n $(WORKERS) --dist worksteal
+# What takes disks, terminals or machines for itself: the tests of a file one after another.
+FILES_AT_ONCE := -n 2 --dist loadfile
 # The tests of the pure packages.
 CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
   $(patsubst %,discord/test_%.py,allowed_hosts http_errors payloads session) \
@@ -59,10 +61,10 @@ test-core: $(VENV)/.dev
 	$(PYTEST) $(CORE) -m "not real and not long" $(AT_ONCE)
 
 test-real: $(VENV)/.dev
-	$(PYTEST) -m "real and not long"
+	$(PYTEST) -m "real and not long" $(FILES_AT_ONCE)
 
 test-long: $(VENV)/.dev
-	$(PYTEST) -m long
+	$(PYTEST) -m long $(FILES_AT_ONCE)
 
 kills: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.kills --kills $(KILLS) --prompts $(PROMPTS)

@@ -1,6 +1,6 @@
 """Drop prompt files into a folder, get Midjourney pictures and a manifest in another.
 
-The names in ``__all__`` are loaded when they are first used, so that importing the package loads nothing.
+Each name in ``__all__`` is loaded when it is first used, so that importing the package loads nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Config", "MidjourneyAPI", "load_manifest", "read_prompt_file", "split_grid"]
 
-_HOMES = {
+_MODULES = {
     "Config": "mjwatch.config",
     "MidjourneyAPI": "mjwatch.api",
     "load_manifest": "mjwatch.outbox.manifest",
@@ -27,12 +27,12 @@ _HOMES = {
     "split_grid": "mjwatch.pictures.split",
 }
 
-if not TYPE_CHECKING:  # a type checker would take every name for known
+if not TYPE_CHECKING:  # a type checker would accept every name
 
     def __getattr__(name):
-        if name not in _HOMES:
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOMES[name]), name)
+        value = getattr(import_module(_MODULES[name]), name)
         globals()[name] = value
         return value
 

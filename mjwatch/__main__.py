@@ -1,4 +1,4 @@
-"""``python -m mjwatch`` and the ``mjwatch`` command: the CLI with one funnel for its errors."""
+"""The entry point of ``mjwatch`` and ``python -m mjwatch``: run the CLI, print errors, set the exit code."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the CLI. What is wrong becomes a line on standard error that says what to do, and an exit code."""
+    """Run the CLI. An error becomes a line on standard error, with what to do about it, and an exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets its number
+        if isinstance(stream, io.TextIOWrapper):  # a character that the terminal lacks is shown as its number
             stream.reconfigure(errors="backslashreplace")
     try:
-        from mjwatch.cli.app import run  # here, so that an error while importing it is told like any other
+        from mjwatch.cli.app import run  # here, so that an error on import is reported like any other
 
         sys.exit(run())
     except MjwatchError as error:
-        _tell(*_lines(error))
+        _echo_error(*_lines(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -34,17 +34,19 @@ def main() -> None:
     except Exception as error:  # the main thread's top
         if sys.flags.dev_mode or sys.excepthook is not sys.__excepthook__:
             raise  # for the developer to see, or into the service's log, which redacts it
-        _tell(f"a fault in mjwatch itself: {_place(error)} - please report it; python -X dev shows more")
+        _echo_error(
+            f"internal error in mjwatch: {_location(error)} - please report it; python -X dev shows more"
+        )
         sys.exit(1)
 
 
 def _lines(error: MjwatchError) -> list[str]:
-    """A line for each thing that is wrong: what it is, and what to do."""
+    """Return a line for each problem: what happened, and what to do."""
     parts = error.parts if isinstance(error, ConfigError) and error.parts else (error,)
-    return [" - ".join(half for half in (part.message, part.hint) if half) for part in parts]
+    return [" - ".join(text for text in (part.message, part.hint) if text) for part in parts]
 
 
-def _tell(*lines: str) -> None:
+def _echo_error(*lines: str) -> None:
     from mjwatch.cli.output import plain
 
     with contextlib.suppress(BrokenPipeError):
@@ -52,14 +54,14 @@ def _tell(*lines: str) -> None:
             print(f"mjwatch: {plain(line)}", file=sys.stderr)  # noqa: T201 - the one place for errors
 
 
-def _place(error: Exception) -> str:
-    """Which error and where. Not its message: that of a library may hold anything."""
+def _location(error: Exception) -> str:
+    """Return the error's type and where it was raised, without its message, which may contain a secret."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _drop_output() -> None:
-    """Whoever read our output has gone: what is still buffered must not raise once more at the exit."""
+    """Discard the buffered output: its reader has gone, and the flush at the exit must not raise again."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -1,37 +1,35 @@
-"""mjwatch from Python: submit prompts and get pictures back, on the daemon's own engine."""
+"""mjwatch from Python: submit prompts and get pictures back, through a daemon or in this process."""
 
 from __future__ import annotations
 
 import shutil
 import threading
-import time
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.client.in_process import Listener, answered, prompt_file, read_words, run_one
-from mjwatch.client.submit import command, follow_ups, give_and_wait
-from mjwatch.config import Config, load_keys
-from mjwatch.errors import (
-    DaemonError,
-    MjwatchError,
-    NoJournalError,
-    OutboxError,
-    PausedError,
-    UnreachableError,
+from mjwatch.client.in_process import Listener
+from mjwatch.client.submit import (
+    StoppedError,
+    as_prompt_file,
+    command,
+    follow_ups,
+    read_prompt,
+    single_prompt,
+    submit_and_wait,
+    wait_for_jobs,
 )
+from mjwatch.config import Config
+from mjwatch.errors import MjwatchError, NoJournalError, OutboxError, PausedError, UnreachableError
 from mjwatch.filesystem.safe_names import slug
-from mjwatch.host.lock import daemon_lock
-from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.removal import drop_file
 from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
-from mjwatch.model import Job, Prompt, State
+from mjwatch.model import Job, State
 from mjwatch.outbox.manifest import load_manifest
 from mjwatch.prompts.expand import escape
-from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,31 +46,21 @@ __all__ = [
     "UnreachableError",
 ]
 
-POLL = 0.2
-"""Seconds between two looks into the journal while a daemon works on a job."""
-
 _delivering = threading.Lock()
 
 
 class JobFailedError(MjwatchError):
-    """The job ended without pictures; ``job`` has the reason. ``others``: what came of those beside it."""
+    """The job ended without pictures; ``job`` has the reason, ``others`` the results of jobs beside it."""
 
     def __init__(self, job: Job, others: Sequence[Pictures] = ()) -> None:
-        why, hint = reason(job)
+        message, hint = reason(job)
         super().__init__(
-            f"job {job.id} got no pictures: {why}", hint or f"`mjwatch show {job.id}` tells its history"
+            f"job {job.id} got no pictures: {message}", hint or f"`mjwatch show {job.id}` shows its history"
         )
         self.job = job
         self.others = tuple(others)
         needs_human = job.refusal is not None and job.refusal.needs_human
         self.exit_code = 4 if needs_human or job.state is State.IN_DOUBT else 1
-
-
-class StoppedError(DaemonError):
-    """The daemon that was waited for has stopped."""
-
-    def __init__(self) -> None:
-        super().__init__("the daemon has stopped; the prompt is kept", "start it: `mjwatch run`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +73,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What a prompt became: its picture files, of a grid in U1-U4 order, or an answer in words (``text``)."""
+    """The result of a job: picture files (those of a grid in U1-U4 order), or an answer in ``text``."""
 
     folder: Path
     pictures: tuple[Path, ...]
@@ -99,16 +87,15 @@ class MidjourneyAPI:
     >>> api = MidjourneyAPI()                                              # doctest: +SKIP
     >>> api.imagine("a lighthouse at dawn --ar 3:2", "pictures").pictures  # doctest: +SKIP
 
-    Through the daemon if one runs for this configuration, else in this process, under the daemon's lock.
+    The daemon of this configuration does the work if one runs, else this process does it, under the daemon's
+    lock.
     """
 
     def __init__(self, config: Config | Path | str | None = None) -> None:
-        """``config``: a loaded one, or the path of a file, or None for the usual places."""
+        """``config``: a loaded one, the path of a file, or None to look in the usual locations."""
         if not isinstance(config, Config):
             config = Config.load(None if config is None else Path(config))
         self.config = config
-        self._state = config.state.path
-        self._journal = self._state / JOURNAL_FILE
 
     def imagine(
         self,
@@ -116,27 +103,20 @@ class MidjourneyAPI:
         download_path: Path | str | None = None,
         *,
         on_change: Callable[[Job], None] = lambda job: None,
-        on_trouble: Callable[[str], None] = lambda why: None,
+        on_trouble: Callable[[str], None] = lambda reason: None,
     ) -> Pictures:
         """Submit one prompt and wait for its pictures.
 
-        The job's folder appears in the outbox as ever; with ``download_path`` its files are copied there too
-        (into a folder of their own if files of their names are there already). ``on_change`` is told of each
-        step, ``on_trouble`` of why Discord can't be used for a while.
+        The job's folder appears in the outbox as for any job. With ``download_path`` its files are also
+        copied there (into a folder of their own if files with these names exist there). ``on_change`` is
+        called with each step of the job, ``on_trouble`` with the reason why Discord can't be used just now.
 
-        Raises PromptFileError for a prompt that can't be used, JobFailedError for one that got no pictures,
-        PausedError, UnreachableError, ConfigError, DaemonError. Without a daemon a prompt that was not sent
-        is taken back before any of them is raised, so that the caller may simply try again.
+        Raise PromptFileError for a prompt that can't be used, JobFailedError for a prompt that got no
+        pictures, PausedError, UnreachableError, ConfigError, DaemonError. Without a daemon, a prompt that was
+        not sent is cancelled before any of them is raised, so that the caller may simply try again.
         """
-        given = read_words(prompt)
-        listener = Listener(on_change, on_trouble)
-        job: Job | None = None
-        while job is None:
-            way = self._through_daemon if daemon_runs(self._state) else self._run_here
-            job = way(given, listener)
-        if job.state is not State.DONE or job.folder is None:
-            raise JobFailedError(job)
-        return _deliver(self.config.outbox.path / job.folder, download_path)
+        submission = single_prompt(prompt)
+        return self._run(submission, Listener(on_change, on_trouble), download_path)[0]
 
     def act(
         self,
@@ -144,12 +124,12 @@ class MidjourneyAPI:
         *actions: str,
         prompt: str = "",
         on_change: Callable[[Job], None] = lambda job: None,
-        on_trouble: Callable[[str], None] = lambda why: None,
+        on_trouble: Callable[[str], None] = lambda reason: None,
     ) -> list[Pictures]:
         """Do follow-ups (``U1``, ``vary strong``, ``zoom 2x`` …) on a finished job, and wait for them.
 
-        ``job`` is its id; ``prompt`` new words for follow-ups that take some. Raises PromptFileError for a
-        name that is no follow-up's, JobFailedError for the first that got nothing, and what ``imagine`` does.
+        ``job`` is its id; ``prompt`` is the new text of follow-ups that take one. Raise PromptFileError for
+        an unknown follow-up, JobFailedError for the first one without a result, and what ``imagine`` raises.
         """
         return self._run(follow_ups(job, actions, prompt), Listener(on_change, on_trouble))
 
@@ -160,122 +140,65 @@ class MidjourneyAPI:
         images: Sequence[Path | str] = (),
         *,
         on_change: Callable[[Job], None] = lambda job: None,
-        on_trouble: Callable[[str], None] = lambda why: None,
+        on_trouble: Callable[[str], None] = lambda reason: None,
     ) -> Pictures:
-        """Any other command of Midjourney's, and its answer: pictures, or words in ``text``.
+        """Send any other Midjourney command and return its answer: pictures, or a ``text``.
 
-        ``name``: blend, describe, shorten, show, info, settings; and what changes the account: fast, relax,
-        turbo, public, stealth, "prefer remix", "prefer variability", "prefer suffix". ``images``: local files
-        for blend and describe. Raises what ``act`` does.
+        ``name``: blend, describe, shorten, show, info, settings; and those that change the account: fast,
+        relax, turbo, public, stealth, "prefer remix", "prefer variability", "prefer suffix". ``images``:
+        local files for blend and describe. Raise what ``act`` raises.
         """
-        wish = command(name, text, [Path(image) for image in images])
-        return self._run(wish, Listener(on_change, on_trouble))[0]
+        submission = command(name, text, [Path(image) for image in images])
+        return self._run(submission, Listener(on_change, on_trouble))[0]
 
-    def _run(self, wish: Submission, listener: Listener) -> list[Pictures]:
-        jobs = give_and_wait(self.config, wish, listener)
-        done = [job for job in jobs if job.state is State.DONE]
-        found = [_deliver(self.config.outbox.path / (job.folder or ""), None) for job in done]
+    def _run(
+        self, submission: Submission, listener: Listener, download_path: Path | str | None = None
+    ) -> list[Pictures]:
+        jobs = submit_and_wait(self.config, submission, listener)
+        outbox = self.config.outbox.path
+        results = [
+            _deliver(outbox / job.folder, download_path)
+            for job in jobs
+            if job.state is State.DONE and job.folder is not None
+        ]
         for job in jobs:
-            if job.state is not State.DONE:
-                raise JobFailedError(job, found)
-        return found
+            if job.state is not State.DONE or job.folder is None:
+                raise JobFailedError(job, results)
+        return results
 
     def submit(self, text: str) -> Dropped:
-        """Drop a prompt into the inbox. Returns at once. Raises PromptFileError, OutboxError."""
-        return self._drop(read_words(text))
+        """Drop a prompt into the inbox and return at once. Raise PromptFileError, OutboxError."""
+        prompt = read_prompt(text)
+        return self.submit_file(slug(prompt.text), *as_prompt_file(escape(prompt.text)))
 
     def submit_file(self, stem: str, suffix: str, data: bytes) -> Dropped:
-        """Drop a whole prompt file into the inbox. Returns at once. Raises OutboxError."""
+        """Drop a whole prompt file into the inbox and return at once. Raise OutboxError."""
         digest = sha256(data)
 
-        def taken(name: str) -> bool:
+        def was_taken(name: str) -> bool:
             try:
-                with closing(JournalReader(self._journal)) as reader:
+                with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
                     return reader.was_taken(name, digest)
-            except NoJournalError:  # whoever has the lock may be making it just now
+            except NoJournalError:  # the process that has the lock may be just creating it
                 return False
 
-        return Dropped(drop_file(self.config.inbox.path, stem, suffix, data, taken), digest)
+        return Dropped(drop_file(self.config.inbox.path, stem, suffix, data, was_taken), digest)
 
     def wait(
         self,
         dropped: Dropped,
         on_change: Callable[[Job], None] = lambda job: None,
-        on_trouble: Callable[[str], None] = lambda why: None,
+        on_trouble: Callable[[str], None] = lambda reason: None,
     ) -> list[Job]:
-        """Wait until a daemon has answered all jobs of this file (those in doubt count as answered).
+        """Wait until a daemon has answered all jobs of this file; a job in doubt counts as answered.
 
-        Raises PausedError where a person is needed first, StoppedError where the daemon has stopped.
+        Raise PausedError where a person is needed first, StoppedError where the daemon has stopped.
         """
-        seen: dict[str, Job] = {}
-        told: str | None = None
-        while True:
-            jobs, paused, trouble = self._look(dropped)
-            for job in jobs:
-                if seen.get(job.id) != job:
-                    seen[job.id] = job
-                    on_change(job)
-            if jobs and all(map(answered, jobs)):
-                return jobs
-            stuck = not jobs or trouble or any(job.state is State.QUEUED for job in jobs)
-            if paused is not None and stuck:
-                raise PausedError(paused)
-            if trouble is not None and trouble != told:
-                on_trouble(trouble)
-            told = trouble
-            if not daemon_runs(self._state):
-                raise StoppedError
-            time.sleep(POLL)
 
-    # ---- the two ways
+        def jobs_of_file(reader: JournalReader) -> list[Job]:
+            return reader.jobs_of_file(dropped.name, dropped.sha256)
 
-    def _through_daemon(self, given: Prompt, listener: Listener) -> Job | None:
-        """The job's answer; None if whoever ran has ended without taking the prompt."""
-        dropped = self._drop(given)
-        while True:
-            try:
-                return self.wait(dropped, listener.changed, listener.trouble)[0]
-            except StoppedError:
-                if self._take_back(dropped):
-                    return None
-                if not daemon_runs(self._state):
-                    raise
-
-    def _drop(self, prompt: Prompt) -> Dropped:
-        return self.submit_file(slug(prompt.text), *prompt_file(escape(prompt.text)))
-
-    def _look(self, dropped: Dropped) -> tuple[list[Job], str | None, str | None]:
-        """The file's jobs as they stand, why sending is paused, and why Discord can't be used."""
-        try:
-            with closing(JournalReader(self._journal)) as reader:
-                jobs = reader.jobs_of_file(dropped.name, dropped.sha256)
-                pause = reader.paused()
-                return jobs, None if pause is None else pause.reason, reader.recall("trouble")
-        except NoJournalError:
-            return [], None, None
-
-    def _take_back(self, dropped: Dropped) -> bool:
-        """Remove the file from the inbox, under the lock, so that no daemon can be taking it just now."""
-        try:
-            with daemon_lock(self._state):
-                if self._look(dropped)[0]:
-                    return False
-                (self.config.inbox.path / dropped.name).unlink(missing_ok=True)
-                return True
-        except DaemonError:
-            return False
-
-    def _run_here(self, given: Prompt, listener: Listener) -> Job | None:
-        """The job's answer; None if another process was faster to take the lock."""
-        keys = load_keys(self.config)
-        with ExitStack() as stack:
-            try:
-                runtime = stack.enter_context(Runtime(self.config, keys, watch_inbox=False))
-            except DaemonError:
-                if daemon_runs(self._state):
-                    return None
-                raise
-            return run_one(runtime, given, listener)
+        return wait_for_jobs(self.config, jobs_of_file, Listener(on_change, on_trouble))
 
 
 def _deliver(folder: Path, download_path: Path | str | None) -> Pictures:
@@ -295,7 +218,7 @@ def _deliver(folder: Path, download_path: Path | str | None) -> Pictures:
 
 
 def _copy(folder: Path, target: Path) -> Path:
-    """Copy its files into ``target``, or into a folder of their own there, and replace nothing."""
+    """Copy the files into ``target``, or into a folder of their own there; replace nothing."""
     if any((target / path.name).exists() for path in folder.iterdir()):
         target = target / folder.name
     return shutil.copytree(folder, target, dirs_exist_ok=True)

@@ -1,10 +1,10 @@
-"""The configuration: sections with their defaults, found and read once, all problems told together.
+"""The configuration: find and read the file once, and report all its problems together.
 
-::
+The file is the first of these::
 
-    given path > MJWATCH_CONFIG > $XDG_CONFIG_HOME/mjwatch/config.toml > /etc/mjwatch/config.toml
+    --config > MJWATCH_CONFIG > $XDG_CONFIG_HOME/mjwatch/config.toml > /etc/mjwatch/config.toml
 
-Secrets never stand in this file: ``load_keys`` reads them from where they are.
+Secrets are never in this file: ``load_keys`` reads them from key files, the environment or systemd.
 """
 
 from __future__ import annotations
@@ -49,16 +49,17 @@ __all__ = [
 
 SYSTEM_CONFIG = Path("/etc/mjwatch/config.toml")
 
-_NOT_HERE = {
-    "token": "the token belongs alone in keys/authToken.key",
-    "guild_id": "the guild id belongs alone in keys/API_guild_id.key",
-    "channel_id": "the channel id belongs alone in keys/API_channel_id.key",
+_KEY_FILES = {
+    "token": "the token belongs in a file of its own, keys/authToken.key",
+    "guild_id": "the guild id belongs in a file of its own, keys/API_guild_id.key",
+    "channel_id": "the channel id belongs in a file of its own, keys/API_channel_id.key",
 }
+"""Hints for keys that are secrets, and so must not be in the configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All settings. ``source`` is the file they were read from; paths are absolute after ``load``."""
+    """All settings. ``source`` is the file that they come from; paths are absolute after ``load``."""
 
     source: Path = Path("config.toml")
     inbox: InboxSettings = field(default_factory=InboxSettings)
@@ -74,20 +75,18 @@ class Config:
     def load(cls, path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Config:
         """Find and read the configuration file.
 
-        Raises ConfigError where there is none, or with one line for each problem in it.
+        Raise ConfigError where there is none, or with one line for each problem in it.
         """
         source = find_config(path, environ)
         return cls.from_toml(_read(source), source, environ=environ)
 
     @classmethod
     def from_toml(cls, text: str, source: Path, *, environ: Mapping[str, str] = os.environ) -> Config:
-        """The configuration that this text is, when it stands in the file ``source``. Raises ConfigError."""
+        """Return the configuration in this text, as if it were the file ``source``. Raise ConfigError."""
         try:
             document = parse_toml(text)
         except ValueError as error:
-            raise ConfigError(
-                f"{source} is not valid TOML: {error}", "text values stand in quotes"
-            ) from error
+            raise ConfigError(f"{source} is not valid TOML: {error}", "put text values in quotes") from error
         problems = list(_unknown(document))
         sections: dict[str, Any] = {}
         for name, kind in SECTIONS.items():
@@ -103,68 +102,67 @@ class Config:
         return _with_absolute_paths(cls(source=source, **sections), state_given, environ)
 
     def folder_problems(self) -> tuple[str, ...]:
-        """What is wrong with how the folders lie to each other (links followed), one line each."""
+        """Return a line for each pair of folders that must not be inside each other (links are followed)."""
         inbox, outbox, state, keys = (
-            Path(os.path.realpath(part.path)) for part in (self.inbox, self.outbox, self.state, self.keys)
+            Path(os.path.realpath(section.path))
+            for section in (self.inbox, self.outbox, self.state, self.keys)
         )
         problems = []
-        if _holds(inbox, outbox) or _holds(outbox, inbox):
-            problems.append(f"inbox {inbox} and outbox {outbox} must be apart, neither inside the other")
+        if _contains(inbox, outbox) or _contains(outbox, inbox):
+            problems.append(f"inbox {inbox} and outbox {outbox} must be separate, neither inside the other")
         for name, inner in (("state", state), ("keys", keys)):
             for outer_name, outer in (("inbox", inbox), ("outbox", outbox)):
-                if _holds(outer, inner):
+                if _contains(outer, inner):
                     problems.append(f"the {name} folder {inner} must not be inside the {outer_name} {outer}")
         return tuple(problems)
 
 
 def find_config(path: Path | None, environ: Mapping[str, str]) -> Path:
-    """The configuration file to read, as an absolute path. Raises ConfigError if it does not exist."""
+    """Return the configuration file to read, as an absolute path. Raise ConfigError if it does not exist."""
     named = path or (Path(environ["MJWATCH_CONFIG"]) if environ.get("MJWATCH_CONFIG") else None)
     if named is not None:
         named = _absolute(named, Path.cwd(), environ)
-        if not _is_there(named):
-            usual = named.name == "config.toml"
-            maker = f"mjwatch --config {quote(str(named))} init" if usual else "mjwatch init"
-            raise ConfigError(f"there is no configuration file {named}", f"`{maker}` makes one")
+        if not _exists(named):
+            has_usual_name = named.name == "config.toml"
+            command = f"mjwatch --config {quote(str(named))} init" if has_usual_name else "mjwatch init"
+            raise ConfigError(f"there is no configuration file {named}", f"create one: `{command}`")
         return named
-    places = (user_config(environ), SYSTEM_CONFIG)
-    for place in places:
-        if _is_there(place):
-            return place
-    looked = " and ".join(str(place) for place in places)
-    raise ConfigError(
-        f"there is no configuration: looked for {looked}", "run `mjwatch init`, or give --config"
-    )
+    candidates = (user_config(environ), SYSTEM_CONFIG)
+    for candidate in candidates:
+        if _exists(candidate):
+            return candidate
+    searched = " or ".join(str(candidate) for candidate in candidates)
+    raise ConfigError(f"there is no configuration file {searched}", "run `mjwatch init`, or give --config")
 
 
 def user_config(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where this user's configuration file is looked for (XDG: a relative base is ignored)."""
-    given = Path(environ.get("XDG_CONFIG_HOME", ""))
-    base = given if given.is_absolute() else _home(environ) / ".config"
+    """Return the path of this user's configuration file (XDG: a relative base is ignored)."""
+    xdg = Path(environ.get("XDG_CONFIG_HOME", ""))
+    base = xdg if xdg.is_absolute() else _home(environ) / ".config"
     return base / "mjwatch" / "config.toml"
 
 
 def load_keys(config: Config, environ: Mapping[str, str] = os.environ) -> Keys:
-    """Read token, guild id and channel id. Raises ConfigError with one line for each that is not usable."""
+    """Return token, guild id and channel id. Raise ConfigError with one line for each that is not usable."""
     return read_keys(config.keys.path, environ)
 
 
 def config_template(values: Mapping[str, Mapping[str, object]] | None = None) -> str:
-    """A configuration file that shows every key; those in ``values`` are set, the others are comments."""
+    """Return a configuration file that shows every key: those in ``values`` set, the others as comments."""
     head = (
         "# mjwatch's configuration. A key that is commented out has the value that is shown.\n"
         "# Relative paths are relative to this file.\n"
     )
-    given = values or {}
-    tables = [render_table(name, kind, given.get(name, {})) for name, kind in SECTIONS.items()]
+    values = values or {}
+    tables = [render_table(name, kind, values.get(name, {})) for name, kind in SECTIONS.items()]
     return "\n".join([head, *tables])
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except PermissionError:
-        return True  # reading it will say so, which tells more than "there is none"
+        return True  # the error on reading says more than "there is no file"
 
 
 def _read(source: Path) -> str:
@@ -177,27 +175,28 @@ def _read(source: Path) -> str:
 
 
 def _unknown(document: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each section or key that nobody reads, with what was probably meant."""
+    """Yield a line for each unknown section or key, with what was probably meant."""
     for name, table in document.items():
         if name not in SECTIONS:
             what = "section" if isinstance(table, dict) else "key outside of any section,"
-            yield f"unknown {what} {shown(name)}" + (_belongs(name) or did_you_mean(name, SECTIONS))
+            yield f"unknown {what} {shown(name)}" + (_right_section(name) or did_you_mean(name, SECTIONS))
         elif isinstance(table, dict):
             known = kinds(SECTIONS[name])
             for key in (key for key in table if key not in known):
-                yield f"[{name}] unknown key {shown(key)}" + (_belongs(key) or did_you_mean(key, known))
+                yield f"[{name}] unknown key {shown(key)}" + (_right_section(key) or did_you_mean(key, known))
 
 
-def _belongs(key: str) -> str:
-    if key in _NOT_HERE:
-        return f" ({_NOT_HERE[key]})"
+def _right_section(key: str) -> str:
+    """Return a hint where the key belongs; empty if it is unknown everywhere."""
+    if key in _KEY_FILES:
+        return f" ({_KEY_FILES[key]})"
     owners = [f"[{name}]" for name, kind in SECTIONS.items() if key != "path" and key in kinds(kind)]
     return f" (it belongs in {owners[0]})" if owners else ""
 
 
 def _with_absolute_paths(config: Config, state_given: bool, environ: Mapping[str, str]) -> Config:
     base = config.source.parent
-    # systemd gives a list when the unit names several; the first is the service's own.
+    # systemd passes a list when the unit names several; the first is the service's own.
     by_systemd = "" if state_given else environ.get("STATE_DIRECTORY", "").split(":")[0]
     return replace(
         config,
@@ -210,7 +209,7 @@ def _with_absolute_paths(config: Config, state_given: bool, environ: Mapping[str
 
 
 def _with_program(command: tuple[str, ...], base: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """A program with a slash is a path like any other here; one without is looked for in PATH."""
+    """Make the program's path absolute if it has a slash; without one it is looked up in PATH."""
     if not command or not ("/" in command[0] or os.sep in command[0]):
         return command
     return (str(_absolute(Path(command[0]), base, environ)), *command[1:])
@@ -226,5 +225,5 @@ def _home(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  Path.home() can raise
 
 
-def _holds(outer: Path, inner: Path) -> bool:
+def _contains(outer: Path, inner: Path) -> bool:
     return inner == outer or outer in inner.parents

@@ -306,33 +306,33 @@ class ForJob:
 class FileSettled:
     """A prompt file is complete and was read. ``path`` is relative to the inbox, with slashes.
 
-    ``beside``: the file is a manifest of mjwatch that came with the prompt file at that path; the two are one
-    request. ``others``: the files that belong to it and are removed with it, by path and identity.
+    ``belongs_to``: the file is a manifest of mjwatch that came with the prompt file at that path; the two are
+    one request. ``companions``: the files that belong to it and are removed with it, by path and identity.
     """
 
     path: str
     data: bytes
     mtime: float
     identity: tuple[int, ...]
-    around: References = field(default_factory=References)
-    beside: str | None = None
-    others: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    references: References = field(default_factory=References)
+    belongs_to: str | None = None
+    companions: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class InboxScanned:
     """A scan of the inbox has ended; ``waiting`` files have not settled yet.
 
-    ``left`` are some of the ignored files that a person may ask about, ``counts`` how many there are by
+    ``ignored`` are some of the files left alone that a person may ask about, ``counts`` how many there are by
     reason. ``trouble``: why nothing is taken from this inbox; then ``waiting`` has no meaning.
-    ``out``: files that the engine has and has not handled yet; they may stay in the inbox for a while.
+    ``in_flight``: files that the engine has and has not handled yet; they may stay in the inbox for a while.
     """
 
     waiting: int
-    left: tuple[IgnoredFile, ...] = ()
+    ignored: tuple[IgnoredFile, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     trouble: str | None = None
-    out: int = field(default=0, compare=False)
+    in_flight: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from mjwatch import __main__
 from mjwatch.cli import output
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
-from tests.helpers.command_result import Told
+from tests.helpers.command_result import CommandResult
 from tests.helpers.examples import FULL
 from tests.helpers.leftovers import guard_run
 from tests.helpers.patience import cores, slowness, workers
@@ -78,7 +78,7 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def mjwatch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Told]:
+) -> Callable[..., CommandResult]:
     """Run a verb in a fresh workspace, as the command would."""
     for name in ("inbox", "outbox", "state"):
         (tmp_path / name).mkdir()
@@ -88,12 +88,12 @@ def mjwatch(
     # Typer looks there for how it was started, which else would be "python -m pytest".
     monkeypatch.setattr(sys.modules["__main__"], "__package__", None, raising=False)
 
-    def run(*arguments: str) -> Told:
+    def run(*arguments: str) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["mjwatch", "--config", str(tmp_path / "config.toml"), *arguments])
         with pytest.raises(SystemExit) as ended:
             __main__.main()
         out, err = capsys.readouterr()
-        return Told(int(ended.value.code or 0), out, err)
+        return CommandResult(int(ended.value.code or 0), out, err)
 
     return run
 
@@ -110,11 +110,11 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have lines fit a terminal of 80 columns."""
-    monkeypatch.setattr(output, "room", lambda: 80)
+    monkeypatch.setattr(output, "terminal_width", lambda: 80)
 
 
 @pytest.fixture
-def journal(tmp_path: Path, mjwatch: Callable[..., Told]) -> Callable[..., None]:
+def journal(tmp_path: Path, mjwatch: Callable[..., CommandResult]) -> Callable[..., None]:
     """Fill the workspace's journal."""
 
     def fill(*jobs: Job, **facts: Any) -> None:

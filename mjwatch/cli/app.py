@@ -1,10 +1,7 @@
-"""The command ``mjwatch``: the options that come before its verbs, and one call that runs it all.
+"""The command ``mjwatch``: its table of commands, and what all of them share.
 
-The verbs in their groups, each loaded when it is used or asked about, and help on how they are used.
-
-Spares a verb the library by which Typer converts values, wherever there is nothing to convert.
-
-Finds what a verb is about: the configuration, the journal, a job by its id or the beginning of it.
+A command's module is loaded only when the command is used or its help is shown. Below that: usage errors in
+our own wording, and how a command finds its configuration, the journal, and a job by a prefix of its id.
 """
 
 from __future__ import annotations
@@ -32,40 +29,11 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
-class LazyConversion:
-    """For a command or group: lets what was not given, texts and paths pass as they are.
-
-    Typer converts values with pydantic, which takes longer to load than a verb takes to run. This goes by
-    hooks that click had long before; where they are not called, all is converted as usual.
-    """
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, each with its own way to process a value."""
-        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command beside it
-        for param in params:
-            if "process_value" not in vars(param):
-                param.process_value = partial(_process, param, param.process_value)
-        return params
-
-
-def _process(param: Any, convert: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
-    """The value as the verb gets it; ``convert`` is what Typer does."""
-    kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
-    if value is None and param.required:
-        return convert(context, value)  # which says what is missing
-    if kind is Path and isinstance(value, str):
-        value = Path(value)
-    elif not (value is None or (kind is str and isinstance(value, str)) or _is_default(param, value)):
-        return convert(context, value)
-    return value if param.callback is None else param.callback(context, param, value)
-
-
-def _is_default(param: Any, value: Any) -> bool:
-    return type(value) is type(param.default) and bool(value == param.default)
+# ---- the table of commands
 
 
 class CommandEntry(NamedTuple):
-    """Where a verb is: module of this package and name there. ``settings`` are those of its command."""
+    """A command's module in this package and its name there; ``settings`` are Typer's context settings."""
 
     module: str
     name: str
@@ -76,9 +44,9 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
     "Work": {
         "submit": CommandEntry("submit", "submit"),
         "imagine": CommandEntry("submit", "imagine"),
-        "act": CommandEntry("actions", "act"),
-        # What a command takes may begin like an option: `mjwatch ask "prefer suffix" "--no text"`.
-        "ask": CommandEntry("actions", "ask", {"ignore_unknown_options": True}),
+        "act": CommandEntry("submit", "act"),
+        # The text of a command may begin like an option: `mjwatch ask "prefer suffix" "--no text"`.
+        "ask": CommandEntry("submit", "ask", {"ignore_unknown_options": True}),
         "expand": CommandEntry("submit", "expand"),
         "shell": CommandEntry("shell.shell", "shell"),
     },
@@ -86,7 +54,7 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
         "status": CommandEntry("status", "status"),
         "list": CommandEntry("show", "list_jobs"),
         "show": CommandEntry("show", "show"),
-        "info": CommandEntry("actions", "info"),
+        "info": CommandEntry("submit", "info"),
         "gallery": CommandEntry("show", "gallery"),
     },
     "Steer": {
@@ -99,10 +67,10 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
     "Service": {
         "run": CommandEntry("service", "run"),
         "service": CommandEntry("service", "service"),
-        "check": CommandEntry("check", "check"),
+        "check": CommandEntry("service", "check"),
         "init": CommandEntry("setup", "init"),
         "keys": CommandEntry("setup", "keys"),
-        "config": CommandEntry("check", "config"),
+        "config": CommandEntry("service", "config"),
     },
     "Tools": {
         "split": CommandEntry("tools", "split"),
@@ -114,109 +82,111 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
 }
 """In the order of the help."""
 
-_PLACES = {name: (group, verb) for group, verbs in GROUPS.items() for name, verb in verbs.items()}
+_ENTRIES = {name: (group, entry) for group, entries in GROUPS.items() for name, entry in entries.items()}
 
 
-_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)$")
+# ---- loading a command
+
+
+class LazyConversion:
+    """For a command or group: pass missing values, texts and paths without Typer's conversion.
+
+    Typer converts values with pydantic, which takes longer to load than a command takes to run. This class
+    uses hooks that click has had for long; where they are not called, everything is converted as usual.
+    """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, each with its own way to process a value."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command beside it
+        for param in params:
+            if "process_value" not in vars(param):
+                param.process_value = partial(_process, param, param.process_value)
+        return params
+
+
+def _process(param: Any, convert: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    """Return the value as the command gets it; ``convert`` is Typer's own conversion."""
+    kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+    if value is None and param.required:
+        return convert(context, value)  # which reports what is missing
+    if kind is Path and isinstance(value, str):
+        value = Path(value)
+    elif not (value is None or (kind is str and isinstance(value, str)) or _is_default(param, value)):
+        return convert(context, value)
+    return value if param.callback is None else param.callback(context, param, value)
+
+
+def _is_default(param: Any, value: Any) -> bool:
+    return type(value) is type(param.default) and bool(value == param.default)
+
+
+class CliCommand(LazyConversion, TyperCommand):
+    """One command."""
 
 
 class CliGroup(LazyConversion, TyperGroup):
-    """Verbs of which one must be given; without any it shows its help, and a slip gets a suggestion."""
+    """A group of commands. Without a command it shows its help; an unknown command gets a suggestion."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Show the help where nothing is wanted."""
+        """Show the help where no command is given."""
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(UsageError.exit_code)
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Find the verb. Raises UsageError."""
+        """Find the command. Raise UsageError."""
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not ctx.resilient_parsing and not name.startswith("-"):
-            message = f"there is no verb {shown(name)}{did_you_mean(name, known)}"
-            raise UsageError(_where(ctx) + message, f"`{ctx.command_path} --help` shows all")
+            message = f"there is no command {shown(name)}{did_you_mean(name, known)}"
+            raise UsageError(_command_prefix(ctx) + message, f"`{ctx.command_path} --help` lists them")
         return super().resolve_command(ctx, args)
 
 
-class CliCommand(LazyConversion, TyperCommand):
-    """One verb."""
-
-
 class CommandGroup(CliGroup):
-    """All verbs of the command line. A verb loads its module when it is wanted, so that it starts fast."""
+    """All commands. Each loads its module only when it is needed, so that mjwatch starts fast."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names, in the order of the help."""
-        return list(_PLACES)
+        """Return the names, in the order of the help."""
+        return list(_ENTRIES)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The verb of this name, or None."""
-        if cmd_name in _PLACES and cmd_name not in self.commands:
-            self.commands[cmd_name] = _load(cmd_name, *_PLACES[cmd_name])
+        """Return the command of this name, or None."""
+        if cmd_name in _ENTRIES and cmd_name not in self.commands:
+            self.commands[cmd_name] = _load(cmd_name, *_ENTRIES[cmd_name])
         return self.commands.get(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the part of the help that lists them: each group under its name, all in one column."""
-        width = max(map(len, _PLACES))
-        for group, verbs in GROUPS.items():
+        """Write the list of commands in the help: each group under its name, all in one column."""
+        width = max(map(len, _ENTRIES))
+        for group, entries in GROUPS.items():
             room = formatter.width - width - 4
             rows = [
-                (name.ljust(width), self.get_command(ctx, name).get_short_help_str(room)) for name in verbs
+                (name.ljust(width), self.get_command(ctx, name).get_short_help_str(room)) for name in entries
             ]
             with formatter.section(group):
                 formatter.write_dl(rows)
 
 
-def _load(name: str, group: str, verb: CommandEntry) -> Any:
-    part = getattr(import_module(f"mjwatch.cli.{verb.module}"), verb.name)
-    if isinstance(part, typer.Typer):  # it has verbs of its own
-        found = get_group(part)
+def _load(name: str, group: str, entry: CommandEntry) -> Any:
+    function = getattr(import_module(f"mjwatch.cli.{entry.module}"), entry.name)
+    if isinstance(function, typer.Typer):  # it has commands of its own
+        found = get_group(function)
         found.rich_help_panel = group
         return found
-    one = typer.Typer(add_completion=False, rich_markup_mode=None)
-    one.command(name, cls=CliCommand, rich_help_panel=group, context_settings=verb.settings)(part)
-    return get_command(one)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name, cls=CliCommand, rich_help_panel=group, context_settings=entry.settings)(function)
+    return get_command(single)
 
 
-def usage_error(error: typer.TyperException) -> UsageError:
-    """What was typed wrong, as one line in our words."""
-    context = getattr(error, "ctx", None)
-    option = getattr(error, "option_name", None)
-    if option is not None and hasattr(error, "possibilities"):
-        known = [name for param in context.command.params for name in param.opts] if context else []
-        words = f"there is no option {shown(option)}{did_you_mean(option, known)}"
-    else:
-        words = _told(" ".join(error.format_message().partition(", unable to parse")[0].split()).rstrip("."))
-    path = context.command_path if context else "mjwatch"
-    return UsageError(_where(context) + words, f"`{path} --help` says what it takes")
-
-
-def _told(words: str) -> str:
-    """Typer's words, with what was meant where one of some values is wanted."""
-    words = (words[:1].lower() + words[1:]).replace(": Value error, ", ": ").removeprefix("invalid value: ")
-    found = _ONE_OF.search(words)
-    if found is None:
-        return words
-    known = found[2].replace("'", "").split(", ")
-    choice = f"{shown(found[1])} is none of {', '.join(known)}"
-    return f"{words[: found.start()]}{choice}{did_you_mean(found[1], known)}"
-
-
-def _where(context: Any) -> str:
-    """The verb that it is about, if it is one."""
-    names: list[str] = []
-    while context and context.parent:
-        names.insert(0, context.info_name)
-        context = context.parent
-    return f"{' '.join(names)}: " if names else ""
+# ---- running
 
 
 app = typer.Typer(
     name="mjwatch",
     cls=CommandGroup,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # rich takes as long to load as all else; plain help reads as well
+    rich_markup_mode=None,  # rich takes as long to load as everything else; plain help is as readable
 )
 
 
@@ -238,7 +208,7 @@ def options(
         ),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Drop prompt files into a folder, get Midjourney pictures and a manifest in another."""
@@ -246,88 +216,129 @@ def options(
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run what the command line, or these words, ask for; the exit code. Raises MjwatchError."""
+    """Run the command line, or these arguments, and return the exit code. Raise MjwatchError."""
     try:
-        # Not app(): that would put typer's own hook for faults in the place of the log's.
+        # Not app(): it would replace the log's hook for uncaught errors with Typer's own.
         return get_command(app)(arguments, standalone_mode=False) or 0
     except typer.Abort:
-        typer.echo(err=True)  # the question stands at the end of an open line
+        typer.echo(err=True)  # the question is at the end of an open line
         raise MjwatchError("stopped at a question; nothing was changed") from None
     except typer.TyperException as error:
         raise usage_error(error) from None
 
 
-COMPLETED = 50
-"""Jobs, the newest, whose ids a shell offers."""
+# ---- usage errors
+
+_NOT_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)$")
 
 
-def config_of(context: typer.Context) -> Config:
-    """The configuration that the command line names, or the usual one."""
+def usage_error(error: typer.TyperException) -> UsageError:
+    """Return what was typed wrong, on one line in our own wording."""
+    context = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", None)
+    if option is not None and hasattr(error, "possibilities"):
+        known = [name for param in context.command.params for name in param.opts] if context else []
+        message = f"there is no option {shown(option)}{did_you_mean(option, known)}"
+    else:
+        text = " ".join(error.format_message().partition(", unable to parse")[0].split()).rstrip(".")
+        message = _reworded(text)
+    path = context.command_path if context else "mjwatch"
+    return UsageError(_command_prefix(context) + message, f"`{path} --help` shows the usage")
+
+
+def _reworded(text: str) -> str:
+    """Return Typer's message, with a suggestion where the value must be one of several."""
+    text = (text[:1].lower() + text[1:]).replace(": Value error, ", ": ").removeprefix("invalid value: ")
+    found = _NOT_ONE_OF.search(text)
+    if found is None:
+        return text
+    known = found[2].replace("'", "").split(", ")
+    choice = f"{shown(found[1])} is not one of {', '.join(known)}"
+    return f"{text[: found.start()]}{choice}{did_you_mean(found[1], known)}"
+
+
+def _command_prefix(context: Any) -> str:
+    """Return the name of the command that the error is about, with a colon; empty for mjwatch itself."""
+    names: list[str] = []
+    while context and context.parent:
+        names.insert(0, context.info_name)
+        context = context.parent
+    return f"{' '.join(names)}: " if names else ""
+
+
+# ---- what commands look up
+
+COMPLETED_JOBS = 50
+"""Number of newest jobs whose ids are offered for completion."""
+
+
+def read_config(context: typer.Context) -> Config:
+    """Return the configuration that the command line names, or the default one. Raise ConfigError."""
     from mjwatch.config import Config
 
     return Config.load(context.obj)
 
 
-def reader_of(config: Config) -> JournalReader | None:
-    """The journal, or None where nothing has run yet. Raises DaemonError where this user can't see it."""
+def open_reader(config: Config) -> JournalReader | None:
+    """Return a reader of the journal, or None before the first run. Raise DaemonError if it is unreadable."""
     from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
     state = config.state.path
     try:
         return JournalReader(state / JOURNAL_FILE)
-    except NoJournalError:  # or it is being made just now
+    except NoJournalError:  # or it is just being created
         return None
     except OSError as error:
         from mjwatch.host.platform import describe_owners
 
-        who = describe_owners(state) or "the user of the service"
+        user = describe_owners(state) or "the user of the service"
         message = f"the state folder {state} can't be read: {error.strerror}"
-        raise DaemonError(message, f"ask as {who}") from error
+        raise DaemonError(message, f"run this command as {user}") from error
 
 
 def find_job(reader: JournalReader, prefix: str) -> Job:
-    """The job of this id, or the only one whose id begins so. Raises MjwatchError."""
+    """Return the job with this id, or the only job whose id begins with it. Raise MjwatchError."""
     ids = reader.matching_ids(prefix) if prefix else []
     job = reader.job(prefix) or (reader.job(ids[0]) if len(ids) == 1 else None)
     if job is None and ids:
-        raise MjwatchError(f"several jobs begin with {prefix}: {', '.join(ids)}", "give more of it")
+        raise MjwatchError(f"several job ids begin with {prefix}: {', '.join(ids)}", "give more characters")
     if job is None:
         raise no_job(prefix)
     return job
 
 
 def no_job(prefix: str) -> MjwatchError:
-    """The error where no job's id begins so."""
+    """Return the error for a prefix that no job id has."""
     return MjwatchError(f'there is no job "{prefix}"', "`mjwatch list` shows the jobs")
 
 
-def offered_jobs(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """For a shell that completes: ids that begin so, each with what it is."""
+def complete_job(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the ids that begin so, each with a description, for completion in a shell."""
     from mjwatch.cli.output import plain
     from mjwatch.config import Config
 
-    # The options before the verb are read, but not acted upon, while a line is being completed.
+    # While a line is being completed, the options before the command are parsed but have no effect.
     root = context.find_root()
     try:
-        reader = reader_of(Config.load(root.params.get("config")))
+        reader = open_reader(Config.load(root.params.get("config")))
         if reader is None:
             return []
         with closing(reader):
-            found = reader.listed(None, COMPLETED) if not incomplete else _beginning(reader, incomplete)
+            if incomplete:
+                found = [reader.job(job_id) for job_id in reader.matching_ids(incomplete)]
+            else:
+                found = [*reader.listed(None, COMPLETED_JOBS)]
     except MjwatchError:
-        return []  # the verb itself will say what is wrong
-    return [(job.id, plain(f"{job.state}: {job.prompt.action or job.prompt.text}", 50)) for job in found]
-
-
-def _beginning(reader: JournalReader, prefix: str) -> list[Job]:
-    return [job for one in reader.matching_ids(prefix) if (job := reader.job(one)) is not None]
+        return []  # the command itself will report the error
+    jobs = [job for job in found if job is not None]
+    return [(job.id, plain(f"{job.state}: {job.prompt.action or job.prompt.text}", 50)) for job in jobs]
 
 
 JobId = Annotated[
     str,
-    typer.Argument(metavar="JOB", help="The job's id, or its beginning.", autocompletion=offered_jobs),
+    typer.Argument(metavar="JOB", help="The job's id, or its beginning.", autocompletion=complete_job),
 ]
 JobIds = Annotated[
     list[str],
-    typer.Argument(metavar="JOB...", help="The jobs' ids, or their beginnings.", autocompletion=offered_jobs),
+    typer.Argument(metavar="JOB...", help="The jobs' ids, or their beginnings.", autocompletion=complete_job),
 ]

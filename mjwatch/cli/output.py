@@ -1,14 +1,8 @@
-"""How the CLI shows things: text from prompts and from the bot without tricks, JSON, tables, times.
-
-Ages as people write them: ``30min``, ``48h``, ``30d``, ``12w``.
-
-Shows jobs at work: a bar a job with the bot's own percentage, or plain lines where it is no terminal.
-"""
+"""How the CLI shows things: untrusted text without control characters, JSON, tables, times and ages."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import shutil
@@ -20,24 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.jobs.status_text import reason
-from mjwatch.model import ENDED, Job, State
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from types import TracebackType
-
-    from rich.progress import Progress, TaskID
-
 
 INTERRUPTED = 130
 NEEDS_PERSON = 4
 RUNNING = "running"
 
-Json = Annotated[bool, typer.Option("--json", help="Show the answer as JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
-NARROWEST = 10
-"""Columns that a last cell gets, however wide those before it are."""
+LAST_CELL_MINIMUM = 10
+"""Columns that a table's last cell gets, however wide the cells before it are."""
 
 STATE_COLOURS = {
     **dict.fromkeys(("submitting", "submitted", "running", "collecting"), "cyan"),
@@ -46,31 +33,36 @@ STATE_COLOURS = {
     **dict.fromkeys(("failed", "rejected", "fail"), "red"),
     **dict.fromkeys(("cancelled", "skipped"), "bright_black"),
 }
-"""Of a job's states, and of how a check went."""
+"""Colours of a job's states, and of a check's results."""
 
-_STEPS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_AGE = re.compile(r"(\d{1,5})(min|h|d|w)")
+_AGE_UNITS = {"min": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+_DURATION_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+# ---- text
 
 
 def plain(text: object, width: int | None = None) -> str:
-    """Text that a terminal can show as it is: control characters escaped, cut to so many columns if given."""
-    shown = "".join(char if char.isprintable() else _escaped(char) for char in str(text))
-    return shown if width is None else _cut(shown, width)
+    """Return text that a terminal can show: control characters escaped, cut to ``width`` columns if given."""
+    shown = "".join(char if char.isprintable() else _escape(char) for char in str(text))
+    return shown if width is None else _truncate(shown, width)
 
 
-def _escaped(char: str) -> str:
+def _escape(char: str) -> str:
     return " " if char in "\n\t" else char.encode("unicode_escape").decode("ascii")
 
 
-def _cut(text: str, width: int) -> str:
-    if columns(text) <= width:
+def _truncate(text: str, width: int) -> str:
+    if display_width(text) <= width:
         return text
-    while columns(text) > width - 1:
+    while display_width(text) > width - 1:
         text = text[:-1]
     return text.rstrip() + "…"
 
 
-def columns(text: str) -> int:
-    """How many columns of a terminal this takes: two for a wide East Asian character, none for an accent."""
+def display_width(text: str) -> int:
+    """Return the text's columns in a terminal: two for a wide East Asian character, none for an accent."""
     if text.isascii():
         return len(text)
     return sum(
@@ -79,77 +71,12 @@ def columns(text: str) -> int:
     )
 
 
-def room() -> int | None:
-    """Columns that a line may take; None where nobody cuts it, as in a pipe or a file."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def colourful() -> bool:
-    """Whether standard output shows colours and nobody has asked for none (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def echo_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=True, indent=2, default=str))
-
-
-def echo_json_line(value: Any) -> None:
-    """One JSON document on one line, at once: for one who reads as they come."""
-    typer.echo(json.dumps(value, ensure_ascii=True, default=str))
-    sys.stdout.flush()
-
-
-def echo_table(heads: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> None:
-    """A table as text, as wide as its content; the last column takes what is left, and is cut in a terminal.
-
-    What stands below STATE has the colour of that state, where there are colours.
-    """
-    lines = [list(heads), *(list(row) for row in rows)]
-    widths = [max(columns(line[n]) for line in lines) for n in range(len(heads) - 1)]
-    whole = room()
-    left = None if whole is None else max(NARROWEST, whole - len(indent) - sum(widths) - 2 * len(widths))
-    colours = STATE_COLOURS if colourful() else {}
-    for line in lines:
-        cells = [
-            _painted(cell, width, colours if head == "STATE" else {})
-            for head, cell, width in zip(heads, line, widths, strict=False)
-        ]
-        typer.echo(indent + "  ".join([*cells, plain(line[-1], left)]).rstrip())
-
-
-def _painted(text: str, width: int, colours: Mapping[str, str]) -> str:
-    """The text, filled up to a width."""
-    filled, state = text + " " * (width - columns(text)), text.partition(" ")[0]
-    return typer.style(filled, fg=colours[state]) if state in colours else filled
-
-
-def painted(text: str, width: int = 0) -> str:
-    """A state, in its colour where there are colours, filled up to a width."""
-    return _painted(text, width, STATE_COLOURS if colourful() else {})
-
-
-def echo_fields(fields: Iterable[tuple[str, str]], width: int) -> None:
-    """Facts with their names before them, which get so many columns; a terminal's width breaks long ones.
-
-    A fact without a name belongs to the one before it.
-    """
-    for name, text in fields:
-        echo_hanging(f"{name:<{width}}", width, text)
-
-
-def echo_hanging(head: str, width: int, text: str) -> None:
-    """Text beside a head that takes so many columns; further lines stand below the text."""
-    for number, line in enumerate(wrapped(text, room(), width)):
-        typer.echo(f"{head if number == 0 else ' ' * width}{line}".rstrip())
-
-
-def wrapped(text: str, whole: int | None, indent: int = 0) -> Iterator[str]:
-    """The text in lines, broken at blanks so that each fits beside the indent; a longer word stays whole."""
+def wrap(text: str, width: int | None, indent: int = 0) -> Iterator[str]:
+    """Yield the text in lines, broken at spaces to fit beside the indent; a long word stays whole."""
     line, *words = text.split(" ")
     for word in words:
         longer = f"{line} {word}"
-        if whole is not None and columns(longer) > whole - indent:
+        if width is not None and display_width(longer) > width - indent:
             yield line
             line = word
         else:
@@ -157,163 +84,117 @@ def wrapped(text: str, whole: int | None, indent: int = 0) -> Iterator[str]:
     yield line
 
 
+def job_summary(action: str | None, command: str, prompt: str) -> str:
+    """Return what a job does, in a few words: its prompt, after its action or its command if not imagine."""
+    other = action or (command if command != "imagine" else "")
+    return f"{other}: {prompt}" if other and prompt else other or prompt
+
+
+def state_with_percent(state: str, percent: int | None) -> str:
+    """Return a job's state, with its percentage while it runs."""
+    return f"{state} {percent}%" if state == RUNNING and percent is not None else str(state)
+
+
+# ---- the terminal
+
+
+def terminal_width() -> int | None:
+    """Return the columns of standard output; None where nothing cuts a line, as in a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def has_colours() -> bool:
+    """Return whether standard output shows colours and NO_COLOR is not set (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def coloured_state(text: str, width: int = 0) -> str:
+    """Return a state, in its colour where there are colours, filled up to a width."""
+    return _coloured(text, width, STATE_COLOURS if has_colours() else {})
+
+
+def _coloured(text: str, width: int, colours: Mapping[str, str]) -> str:
+    filled, state = text + " " * (width - display_width(text)), text.partition(" ")[0]
+    return typer.style(filled, fg=colours[state]) if state in colours else filled
+
+
+# ---- JSON, tables and fields
+
+
+def echo_json(value: Any) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(value, ensure_ascii=True, indent=2, default=str))
+
+
+def echo_json_line(value: Any) -> None:
+    """Print one JSON document on one line, and flush it for a program that reads line by line."""
+    typer.echo(json.dumps(value, ensure_ascii=True, default=str))
+    sys.stdout.flush()
+
+
+def echo_table(heads: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> None:
+    """Print a table as wide as its content; the last column takes the rest, and is cut in a terminal.
+
+    The cells below STATE have the colour of their state, where there are colours.
+    """
+    lines = [list(heads), *(list(row) for row in rows)]
+    widths = [max(display_width(line[n]) for line in lines) for n in range(len(heads) - 1)]
+    whole = terminal_width()
+    left = (
+        None if whole is None else max(LAST_CELL_MINIMUM, whole - len(indent) - sum(widths) - 2 * len(widths))
+    )
+    colours = STATE_COLOURS if has_colours() else {}
+    for line in lines:
+        cells = [
+            _coloured(cell, width, colours if head == "STATE" else {})
+            for head, cell, width in zip(heads, line, widths, strict=False)
+        ]
+        typer.echo(indent + "  ".join([*cells, plain(line[-1], left)]).rstrip())
+
+
+def echo_fields(fields: Iterable[tuple[str, str]], width: int) -> None:
+    """Print values with their names before them in ``width`` columns; long values wrap in a terminal.
+
+    A value without a name belongs to the one before it.
+    """
+    for name, text in fields:
+        echo_hanging(f"{name:<{width}}", width, text)
+
+
+def echo_hanging(head: str, width: int, text: str) -> None:
+    """Print text beside a head of ``width`` columns; further lines are indented to the text."""
+    for number, line in enumerate(wrap(text, terminal_width(), width)):
+        typer.echo(f"{head if number == 0 else ' ' * width}{line}".rstrip())
+
+
+# ---- times
+
+
 def local_time(time: float | None) -> str:
-    """A time in seconds since 1970 as local date and time."""
+    """Return a time in seconds since 1970 as local date and time."""
     if time is None:
         return "-"
     return datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its largest unit and the next: ``3 min 20 s``."""
+    """Return a length of time in its largest unit and the next: ``3 min 20 s``."""
     left = max(0, round(seconds))
-    for (unit, size), (next_unit, next_size) in pairwise(_STEPS):
+    for (unit, size), (next_unit, next_size) in pairwise(_DURATION_UNITS):
         if left >= size:
             rest = left % size // next_size
             return f"{left // size} {unit}" + (f" {rest} {next_unit}" if rest else "")
     return f"{left} s"
 
 
-def progress(state: str, percent: int | None) -> str:
-    """A job's state, with how far it has come while that changes."""
-    return f"{state} {percent}%" if state == RUNNING and percent is not None else str(state)
+def parse_age(age: str, option: str, minimum: float = 0.0) -> float:
+    """Return the seconds of an age such as ``30min``, ``48h``, ``30d`` or ``12w``.
 
-
-def wanted(action: str | None, command: str, prompt: str) -> str:
-    """What a job is to do, in a few words: its prompt, with what else than imagining it is wanted."""
-    other = action or (command if command != "imagine" else "")
-    return f"{other}: {prompt}" if other and prompt else other or prompt
-
-
-_AGE = re.compile(r"(\d{1,5})(min|h|d|w)")
-_UNITS = {"min": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
-
-
-def seconds(age: str, option: str, least: float = 0.0) -> float:
-    """How many seconds that are. Raises BadParameter, for this option, where it is no age or too short."""
+    Raise BadParameter for this option where it is not an age, or shorter than the minimum.
+    """
     found = _AGE.fullmatch(age)
-    length = int(found[1]) * _UNITS[found[2]] if found else -1.0
-    if length < least or not found:
-        more = ", a day at least" if least else ""
+    length = int(found[1]) * _AGE_UNITS[found[2]] if found else -1.0
+    if length < minimum or not found:
+        more = ", at least a day" if minimum else ""
         raise typer.BadParameter(f"an age is a number with min, h, d or w{more}", param_hint=option)
     return length
-
-
-NAME_WIDTH = 30
-BAR_WIDTH = 20
-LINES_KEPT_FREE = 4
-"""Lines of the terminal that no bar takes."""
-
-
-class JobProgress:
-    """Give it every change of a job. Use ``with``. Writes to standard error, so that output can be piped."""
-
-    def __init__(self) -> None:
-        self._jobs: dict[str, Job] = {}
-        self._bars: dict[str, TaskID] = {}
-        self._told: dict[str, str] = {}
-        self._progress = _rich_progress() if sys.stderr.isatty() else None
-
-    def __enter__(self) -> JobProgress:
-        # What is worth telling is told here; without a handler the log would write warnings between the bars.
-        logging.getLogger("mjwatch").addHandler(logging.NullHandler())
-        if self._progress is not None:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    @property
-    def jobs(self) -> list[Job]:
-        """The jobs as they were shown last, in the order in which they came."""
-        return list(self._jobs.values())
-
-    def update(self, job: Job) -> None:
-        """Show how this job stands."""
-        self._jobs[job.id] = job
-        if self._progress is None:
-            self._line(job.id, f"{job.id} {told(job)}  {plain(name_of(job), NAME_WIDTH)}")
-        else:
-            self._bar(self._progress, job)
-
-    def trouble(self, why: str) -> None:
-        """Say once why nothing moves."""
-        if self._progress is None:
-            self._line("", f"waiting: {plain(why)}")
-        elif self._told.get("") != why:
-            self._told[""] = why
-            self._progress.console.print(f"waiting: {plain(why)}", markup=False, highlight=False)
-
-    def _line(self, about: str, line: str) -> None:
-        if self._told.get(about) != line:
-            self._told[about] = line
-            typer.echo(line, err=True)
-
-    def _bar(self, progress: Progress, job: Job) -> None:
-        if job.id not in self._bars:
-            self._bars[job.id] = progress.add_task(plain(name_of(job), NAME_WIDTH), total=100, state="")
-        progress.update(self._bars[job.id], completed=percent_of(job), state=plain(state_of(job)))
-        self._make_room(progress)
-
-    def _make_room(self, progress: Progress) -> None:
-        """Where there are more jobs than lines, those at work come first, then those that wait."""
-        room = max(1, progress.console.height - LINES_KEPT_FREE)
-        if len(self._jobs) <= room:
-            return
-        ranked = sorted(self._jobs.values(), key=_rank)
-        shown = {job.id for job in ranked[:room]}
-        for job_id, bar in self._bars.items():
-            progress.update(bar, visible=job_id in shown)
-
-
-def _rich_progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-    from rich.table import Column
-
-    columns = (
-        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
-        BarColumn(bar_width=BAR_WIDTH),
-        TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
-    )
-    return Progress(*columns, console=Console(stderr=True, emoji=False))
-
-
-def _rank(job: Job) -> int:
-    return 2 if job.state in ENDED else 1 if job.state is State.QUEUED else 0
-
-
-def name_of(job: Job) -> str:
-    """What it is about."""
-    prompt = job.prompt
-    words = wanted(prompt.action, prompt.command, prompt.text)
-    return words or (job.source.path if job.source else job.id)
-
-
-def percent_of(job: Job) -> int:
-    """How far its bar is."""
-    return 100 if job.state in {State.COLLECTING, State.DONE} else job.percent or 0
-
-
-def state_of(job: Job) -> str:
-    """Its state, in words for those who watch."""
-    if job.state is State.SUBMITTED and job.queued_by_bot:
-        return "waits at Midjourney"
-    if job.state is State.QUEUED and job.failed_tries:
-        return "to be sent again"
-    return {State.COLLECTING: "saving", State.IN_DOUBT: "in doubt"}.get(job.state, str(job.state))
-
-
-def told(job: Job) -> str:
-    """State, percentage and, where something is in the way, what."""
-    if job.state is State.RUNNING and job.percent is not None:
-        return f"running {job.percent}%"
-    why = "" if job.state is State.CANCELLED else reason(job)[0]
-    if job.state is State.QUEUED and job.failed_tries and job.history:
-        why = job.history[-1].text
-    return f"{state_of(job)}: {plain(why)}" if why else state_of(job)

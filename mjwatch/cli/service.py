@@ -1,30 +1,41 @@
-"""The verb ``run``: the service itself.
-
-Verbs for systemd: ``service install``, ``service uninstall`` and ``service print``.
-"""
+"""Commands around the service: ``run``, ``service …`` for systemd, ``check`` and ``config …``."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations at run time
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.app import CliGroup
-from mjwatch.cli.output import NEEDS_PERSON, plain
+from mjwatch.cli.app import CliGroup, read_config
+from mjwatch.cli.output import (
+    NEEDS_PERSON,
+    Json,
+    coloured_state,
+    display_width,
+    echo_hanging,
+    echo_json,
+    plain,
+)
+from mjwatch.errors import ConfigError, MjwatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mjwatch.config import Config
+    from mjwatch.discord.rest import DiscordREST
     from mjwatch.host.service import Scope, Step
+    from mjwatch.settings.secrets import Keys
+
+
+# ---- run
 
 
 class LogFormat(StrEnum):
-    """How the log is written."""
+    """The format of the log."""
 
     AUTO = "auto"
     TEXT = "text"
@@ -33,17 +44,18 @@ class LogFormat(StrEnum):
 
 def run(
     context: typer.Context,
-    drain: Annotated[bool, typer.Option("--drain", help="Do what is there, then end.")] = False,
+    drain: Annotated[bool, typer.Option("--drain", help="Process what is queued, then exit.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on sending: what it was paused for is mended.")
+        bool, typer.Option("--resume", help="Resume sending after fixing the cause of the pause.")
     ] = False,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="Own the inbox: the host that has owned it is gone for good.")
+        bool,
+        typer.Option("--take-over", help="Take over the inbox from a host that will not come back."),
     ] = False,
     accept_existing: Annotated[
         bool,
         typer.Option(
-            "--accept-existing", help="Run what is kept in an inbox that this journal does not know."
+            "--accept-existing", help="Run the files kept in an inbox that this journal does not know."
         ),
     ] = False,
     log_format: Annotated[
@@ -55,12 +67,11 @@ def run(
 ) -> None:
     """Watch the inbox until stopped.
 
-    Ctrl-C and SIGTERM end it cleanly, within 20 seconds; the next start goes on where this one ended. If the
-    sending was paused, it stays so until `mjwatch resume`; but a token that was not accepted is tried anew.
+    Ctrl-C and SIGTERM stop mjwatch cleanly within 20 seconds, and the next start continues the work. If
+    sending is paused, it stays paused until `mjwatch resume`, but a rejected token is tried again.
     """
     from mjwatch.config import Config, load_keys
     from mjwatch.daemon import give_up, run_daemon
-    from mjwatch.errors import MjwatchError
     from mjwatch.host.log import start_logging
     from mjwatch.host.systemd import Systemd
 
@@ -85,17 +96,17 @@ def run(
     raise typer.Exit(code)
 
 
+# ---- service install, uninstall and print
+
 service = typer.Typer(
     name="service",
     cls=CliGroup,
-    help="Have systemd run it: as a service of yours, or of the machine.",
+    help="Install mjwatch as a systemd user or system service.",
     rich_markup_mode=None,
 )
 
-User = Annotated[
-    bool, typer.Option("--user", help="Your own service, for folders in your home; the default.")
-]
-System = Annotated[bool, typer.Option("--system", help="The machine's service; the default for root.")]
+User = Annotated[bool, typer.Option("--user", help="A user service, for folders in your home; the default.")]
+System = Annotated[bool, typer.Option("--system", help="A system service; the default for root.")]
 
 
 @service.command("install")
@@ -103,64 +114,61 @@ def install(
     context: typer.Context,
     user: User = False,
     system: System = False,
-    now: Annotated[bool, typer.Option("--now", help="Start it, too.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Also start the service.")] = False,
 ) -> None:
-    """Put the unit in place, with the paths of this installation.
+    """Install the unit, with the paths of this installation.
 
-    What this user may not do is printed as commands.
+    Prints the commands for the steps that this user may not do.
     """
-    from mjwatch.errors import ConfigError
-    from mjwatch.host import service as installing
-    from mjwatch.host import service as units
+    from mjwatch.host.service import Scope, installation, own_program, problems, rights, start
 
     scope = _scope(user, system)
     config, text = _unit(context.obj, scope)
-    obstacles = units.problems(scope, config, units.own_program())
+    obstacles = problems(scope, config, own_program())
     if obstacles:
         raise ConfigError.together(obstacles)
-    steps = installing.installation(scope, config, text, _printing(scope, config))
-    left = _taken(scope, steps)
-    later = [*installing.rights(scope, config), installing.start(scope)]
+    left = _take_steps(scope, installation(scope, config, text, _print_command(scope, config)))
+    later = [*rights(scope, config), start(scope)]
     if now and not left and len(later) == 1:
-        left, later = _taken(scope, later), []
-    _tell_left(scope, [*left, *later])
-    if scope is units.Scope.USER:
-        typer.echo("To have it run while you are not logged in: loginctl enable-linger")
+        left, later = _take_steps(scope, later), []
+    _echo_steps_left(scope, [*left, *later])
+    if scope is Scope.USER:
+        typer.echo("To keep the service running while you are logged out: loginctl enable-linger")
     if left:
         raise typer.Exit(NEEDS_PERSON)
 
 
 @service.command("uninstall")
 def uninstall(user: User = False, system: System = False) -> None:
-    """Stop the service and take the unit away.
+    """Stop the service and remove the unit.
 
     Folders, keys and state stay.
     """
-    from mjwatch.host import service as installing
+    from mjwatch.host.service import removal, unit_file
 
     scope = _scope(user, system)
-    unit = installing.unit_file(scope)
+    unit = unit_file(scope)
     if not os.path.lexists(unit):
-        typer.echo(f"Nothing to take away: {plain(unit)} is not there.")
+        typer.echo(f"Nothing to remove: there is no {plain(unit)}.")
         return
-    left = _taken(scope, installing.removal(scope))
-    _tell_left(scope, left)
+    left = _take_steps(scope, removal(scope))
+    _echo_steps_left(scope, left)
     if left:
         raise typer.Exit(NEEDS_PERSON)
 
 
 @service.command("print")
 def print_unit(context: typer.Context, user: User = False, system: System = False) -> None:
-    """Print the unit as it would be put in place.
+    """Print the unit that would be installed.
 
-    What would be in its way is told on standard error.
+    Problems that would prevent it from working are printed on standard error.
     """
-    from mjwatch.host import service as units
+    from mjwatch.host.service import own_program, problems
 
     scope = _scope(user, system)
     config, text = _unit(context.obj, scope)
     typer.echo(text, nl=False)
-    for problem in units.problems(scope, config, units.own_program()):
+    for problem in problems(scope, config, own_program()):
         typer.echo(f"mjwatch: {plain(problem.message)} - {plain(problem.hint)}", err=True)
 
 
@@ -168,44 +176,158 @@ def _scope(user: bool, system: bool) -> Scope:
     from mjwatch.host.service import Scope
 
     if user and system:
-        raise typer.BadParameter("it is either --user or --system.")
+        raise typer.BadParameter("give either --user or --system, not both.")
     if not hasattr(os, "geteuid"):
-        raise typer.BadParameter("there is no systemd here.")
+        raise typer.BadParameter("this machine has no systemd.")
     return Scope.SYSTEM if system or (not user and os.geteuid() == 0) else Scope.USER
 
 
-def _unit(given: Path | None, scope: Scope) -> tuple[Config, str]:
-    from mjwatch.host import service as units
+def _unit(path: Path | None, scope: Scope) -> tuple[Config, str]:
+    """Return the configuration of the service, and the text of its unit."""
+    from mjwatch.host.service import load_config, own_program, unit
 
-    config = units.load_config(scope, given)
-    return config, units.unit(scope, config, units.own_program())
+    config = load_config(scope, path)
+    return config, unit(scope, config, own_program())
 
 
-def _printing(scope: Scope, config: Config) -> str:
+def _print_command(scope: Scope, config: Config) -> str:
     from mjwatch.host.service import own_program
 
     return shlex.join([*own_program(), "--config", str(config.source), "service", "print", f"--{scope}"])
 
 
-def _taken(scope: Scope, steps: Sequence[Step]) -> Sequence[Step]:
-    """Take the steps and tell of those that were done; the others are left."""
-    from mjwatch.host import service as installing
+def _take_steps(scope: Scope, steps: Sequence[Step]) -> Sequence[Step]:
+    """Take the steps, print those that are done, and return the others."""
+    from mjwatch.host.service import may_take, take
 
-    if not installing.may_take(scope):
-        typer.echo("mjwatch: this takes root's rights", err=True)
+    if not may_take(scope):
+        typer.echo("mjwatch: this needs root's rights", err=True)
         return steps
-    course = installing.take(steps)
-    for step in course.done:
+    progress = take(steps)
+    for step in progress.done:
         typer.echo(f"done: {step.shown(as_root=False)}")
-    if course.obstacle:
-        typer.echo(f"mjwatch: {plain(course.obstacle)}", err=True)
-    return course.left
+    if progress.obstacle:
+        typer.echo(f"mjwatch: {plain(progress.obstacle)}", err=True)
+    return progress.left
 
 
-def _tell_left(scope: Scope, steps: Sequence[Step]) -> None:
-    from mjwatch.host import service as installing
+def _echo_steps_left(scope: Scope, steps: Sequence[Step]) -> None:
+    from mjwatch.host.service import may_take
 
     if steps:
         typer.echo("Left to do:")
     for step in steps:
-        typer.echo(f"  {step.shown(as_root=not installing.may_take(scope))}")
+        typer.echo(f"  {step.shown(as_root=not may_take(scope))}")
+
+
+# ---- check
+
+STATE_WIDTH, NAME_WIDTH = 8, 15
+
+
+def check(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A new configuration, before a restart; also shows its changes."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check whether mjwatch is ready to run.
+
+    Checks the configuration, the keys, the folders, the limits of this machine and, if Discord can be
+    reached, the token, the clock, the guild, the channel and the bot's command. Each failed check says how to
+    fix the problem.
+    """
+    from mjwatch.diagnostics.check import CheckState, run_checks
+
+    running = None if config is None else _config_if_valid(context.obj)
+    results = run_checks(config or context.obj, connect=_connect, running=running)
+    if as_json:
+        echo_json([result.to_json() for result in results])
+    else:
+        indent = STATE_WIDTH + NAME_WIDTH
+        for result in results:
+            head = f"{coloured_state(result.state, STATE_WIDTH)}{result.name:<{NAME_WIDTH}}"
+            echo_hanging(head, indent, plain(result.detail))
+            if result.hint:
+                echo_hanging(" " * indent, indent, f"to fix it: {plain(result.hint)}")
+    if any(result.state is CheckState.FAIL for result in results):
+        raise typer.Exit(1)
+    if not as_json:
+        typer.echo("\nNo check failed; mjwatch is ready to run.")
+
+
+def _config_if_valid(path: Path | None) -> Config | None:
+    """Return the configuration in use, or None where there is none, or an invalid one."""
+    from mjwatch.config import Config
+
+    try:
+        return Config.load(path)
+    except ConfigError:
+        return None
+
+
+def _connect(config: Config, keys: Keys) -> DiscordREST:
+    from mjwatch.discord.rest import DiscordREST
+
+    discord = config.discord
+    return DiscordREST(
+        discord.api_url, keys.token.reveal(), proxy=discord.proxy, allow_hosts=discord.allow_hosts
+    )
+
+
+# ---- config show and path
+
+ORIGIN_COLUMN = 44
+"""The column in which the origins begin, where the values are short enough."""
+
+config = typer.Typer(
+    name="config", cls=CliGroup, help="Show the configuration, or its path.", rich_markup_mode=None
+)
+
+
+@config.command("show")
+def show(context: typer.Context, as_json: Json = False) -> None:
+    """Show every setting, and where its value comes from.
+
+    A value comes from a line of the file, a default, or the environment. Of secrets, only the origin is
+    shown.
+    """
+    from mjwatch.diagnostics.config_report import keys_of, settings_of
+
+    loaded = read_config(context)
+    facts = {"source": str(loaded.source), "settings": settings_of(loaded), "keys": keys_of(loaded)}
+    if as_json:
+        echo_json(facts)
+        return
+    for line in _setting_lines(facts):
+        typer.echo(plain(line))
+
+
+@config.command("path")
+def path(context: typer.Context) -> None:
+    """Print the path of the configuration file."""
+    typer.echo(plain(read_config(context).source))
+
+
+def _setting_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    from mjwatch.diagnostics.config_report import NOT_SHOWN
+    from mjwatch.settings.values import toml_value
+
+    yield f"# {facts['source']}"
+    for name, section in facts["settings"].items():
+        yield ""
+        yield f"[{name}]"
+        for key, setting in section.items():
+            secret = setting["value"] == NOT_SHOWN
+            value = NOT_SHOWN if secret else toml_value(setting["value"])
+            yield _with_origin(f"{key} = {value}", setting["from"].replace(f"{facts['source']}:", "line "))
+    yield ""
+    yield "# keys"
+    for name, key in facts["keys"].items():
+        yield _with_origin(f"# {name} = {key['value'] or '(none)'}", key["from"])
+
+
+def _with_origin(text: str, origin: str) -> str:
+    return f"{text}{' ' * max(2, ORIGIN_COLUMN - display_width(text))}# {origin}"

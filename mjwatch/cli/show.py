@@ -1,10 +1,7 @@
-"""Verbs that show: ``status``, ``list`` and ``show``. They read the journal, daemon or not.
+"""Commands that show jobs and results: ``list``, ``show`` and ``gallery``, with or without a daemon.
 
-One job as a whole: its facts, its history with the time between, and its relatives.
-
-A job's relatives: what it is a follow-up of, back to the first one, and what was made from it.
-
-The verb ``gallery``: the page beside the pictures, found, brought up to date and opened.
+``show`` prints a job's facts, its history, and its lineage: the jobs that it is a follow-up of, and its own
+follow-ups.
 """
 
 from __future__ import annotations
@@ -15,23 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.app import JobId, config_of, find_job, no_job, reader_of
+from mjwatch.cli.app import JobId, find_job, no_job, open_reader, read_config
 from mjwatch.cli.output import (
     Json,
+    coloured_state,
     duration,
     echo_fields,
     echo_json,
     echo_table,
+    job_summary,
     local_time,
-    painted,
+    parse_age,
     plain,
-    progress,
-    wanted,
+    state_with_percent,
 )
 from mjwatch.errors import MjwatchError
 from mjwatch.jobs.status_text import WaitContext, reason, wait_reason
-from mjwatch.journal.reader import brief, capped_until
-from mjwatch.model import Job, State
+from mjwatch.journal.reader import JobFilter, brief, capped_until
+from mjwatch.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,6 +40,8 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
+# ---- list
+
 STATES = ", ".join(State)
 
 
@@ -49,28 +49,26 @@ def list_jobs(
     context: typer.Context,
     state: Annotated[
         list[State] | None,
-        typer.Option(metavar="STATE", help=f"Only jobs that are {STATES}; repeatable."),
+        typer.Option(metavar="STATE", help=f"Only jobs in this state: {STATES}; repeatable."),
     ] = None,
     label: Annotated[
         str | None, typer.Option(metavar="LABEL", help="Only jobs with this label in their prompt file.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="AGE", help="Only jobs accepted within 90min, 48h, 7d or 4w.")
+        str | None,
+        typer.Option(metavar="AGE", help="Only jobs accepted in the last 90min, 48h, 7d or 4w."),
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(metavar="GLOB", help="Only jobs from such prompt files: 'clients/acme/*'."),
+        typer.Option(metavar="GLOB", help="Only jobs from these prompt files: 'clients/acme/*'."),
     ] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most this number of jobs.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """List jobs, the newest first."""
-    from mjwatch.cli.output import seconds
-    from mjwatch.journal.reader import JobFilter, brief
-
-    after = None if since is None else time.time() - seconds(since, "--since")
+    """List jobs, newest first."""
+    after = None if since is None else time.time() - parse_age(since, "--since")
     filters = JobFilter(tuple(state or ()), label, after, source)
-    reader = reader_of(config_of(context))
+    reader = open_reader(read_config(context))
     jobs: list[Job] = []
     if reader is not None:
         with closing(reader):
@@ -80,47 +78,52 @@ def list_jobs(
     elif jobs:
         echo_table(("JOB", "STATE", "ACCEPTED", "PROMPT"), map(_row, jobs))
     else:
-        typer.echo("No jobs yet." if filters == JobFilter() else "No job is like that.", err=True)
+        typer.echo("No jobs yet." if filters == JobFilter() else "No jobs match.", err=True)
 
 
 def _row(job: Job) -> tuple[str, ...]:
     prompt = job.prompt
-    words = plain(wanted(prompt.action, prompt.command, prompt.text))
-    return (job.id, progress(job.state, job.percent), local_time(job.accepted)[:-3], words)
+    summary = plain(job_summary(prompt.action, prompt.command, prompt.text))
+    return (job.id, state_with_percent(job.state, job.percent), local_time(job.accepted)[:-3], summary)
 
 
-def show(context: typer.Context, job: JobId, as_json: Json = False) -> None:
-    """Show all that is known of one job.
-
-    What it waits for or why it failed, its history with the time between, what it is a follow-up of, and its
-    own follow-ups.
-    """
-    config = config_of(context)
-    reader = reader_of(config)
-    if reader is None:
-        raise no_job(job)
-    with closing(reader):
-        story = story_of(find_job(reader, job), reader, config)
-    if as_json:
-        echo_json(story)
-    else:
-        echo_story(story)
-
+# ---- show
 
 FACTS = (
     *("job", "state", "waits", "error", "mend", "prompt", "echoed", "action", "label", "source", "folder"),
     *("job_uuid", "matched_by"),
 )
-"""Those that are shown, in this order, where there is something to show."""
+"""The facts that are shown, in this order, where they are not empty."""
+
+_LABELS = {"mend": "what to do"}
+"""Names that differ from the keys, which stay as they are in the JSON."""
 
 NAME_WIDTH = 11
 AFTER_WIDTH = 12
 
 
-def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
-    """All that is known of it, by name, as ``show --json`` shows it. Raises JournalError."""
-    why, hint = reason(job)
-    waits = wait_reason(job, _circumstances(reader, config, job))
+def show(context: typer.Context, job: JobId, as_json: Json = False) -> None:
+    """Show everything about one job.
+
+    Shows what the job waits for or why it failed, its history with the time between the steps, the job that
+    it is a follow-up of, and its own follow-ups.
+    """
+    config = read_config(context)
+    reader = open_reader(config)
+    if reader is None:
+        raise no_job(job)
+    with closing(reader):
+        facts = job_facts(find_job(reader, job), reader, config)
+    if as_json:
+        echo_json(facts)
+    else:
+        echo_job(facts)
+
+
+def job_facts(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
+    """Return the facts about the job by name, as ``show --json`` shows them. Raise JournalError."""
+    message, hint = reason(job)
+    waits = wait_reason(job, _wait_context(reader, config, job))
     return brief(job) | {
         "folder": str(config.outbox.path / job.folder) if job.folder else None,
         "echoed": job.result.echoed if job.result else None,
@@ -129,7 +132,7 @@ def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
         "nonces": job.nonces,
         "interaction_id": job.interaction_id,
         "message_id": job.message_id,
-        "error": why or None,
+        "error": message or None,
         "waits": waits[0] or None,
         "mend": hint or waits[1] or None,
         "history": [{"at": note.at, "event": note.text} for note in job.history],
@@ -137,7 +140,7 @@ def story_of(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
     }
 
 
-def _circumstances(reader: JournalReader, config: Config, job: Job) -> WaitContext:
+def _wait_context(reader: JournalReader, config: Config, job: Job) -> WaitContext:
     from mjwatch.host.running import daemon_runs
 
     now, runs = time.time(), daemon_runs(config.state.path)
@@ -151,23 +154,25 @@ def _circumstances(reader: JournalReader, config: Config, job: Job) -> WaitConte
     )
 
 
-def echo_story(story: Mapping[str, Any]) -> None:
-    """Show it as text."""
-    facts = {key: plain(story[key]) for key in FACTS if story[key]}
-    facts["state"] = painted(progress(story["state"], story["percent"]))
-    if story["echoed"] == story["prompt"]:
-        facts.pop("echoed", None)
-    echo_fields(((name.replace("_", " "), told) for name, told in facts.items()), NAME_WIDTH)
+def echo_job(facts: Mapping[str, Any]) -> None:
+    """Print the facts about a job as text."""
+    shown = {key: plain(facts[key]) for key in FACTS if facts[key]}
+    shown["state"] = coloured_state(state_with_percent(facts["state"], facts["percent"]))
+    if facts["echoed"] == facts["prompt"]:
+        shown.pop("echoed", None)
+    echo_fields(
+        ((_LABELS.get(name, name.replace("_", " ")), text) for name, text in shown.items()), NAME_WIDTH
+    )
     typer.echo("")
-    echo_fields(_timeline(story["history"]), len(local_time(0.0)) + 2 + AFTER_WIDTH)
-    relatives = family(story)
-    if relatives:
+    echo_fields(_timeline(facts["history"]), len(local_time(0.0)) + 2 + AFTER_WIDTH)
+    lineage = lineage_rows(facts)
+    if lineage:
         typer.echo("")
-        echo_table(("LINEAGE", "STATE", "WHAT"), relatives)
+        echo_table(("LINEAGE", "STATE", "WHAT"), lineage)
 
 
 def _timeline(history: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """What happened: when, how long after what was before it, and what."""
+    """Yield each step: its time, the time since the step before, and the event."""
     before = None
     for note in history:
         after = "" if before is None or note["at"] - before < 1 else f"+{duration(note['at'] - before)}"
@@ -175,17 +180,19 @@ def _timeline(history: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
         before = note["at"]
 
 
+# ---- a job's lineage
+
 INDENT = "  "
-DEEPEST = 100
-"""Generations of follow-ups at most: each is a step further into the JSON, and into the stack."""
+MAX_GENERATIONS = 100
+"""Generations of follow-ups at most: each is one more level in the JSON, and on the stack."""
 
 _UNKNOWN = {"state": "-", "percent": None, "action": None, "command": "imagine"}
 
 
 def lineage_of(job: Job, reader: JournalReader) -> dict[str, Any]:
-    """``ancestors``, the first one first; ``parent``, the last of them; ``follow_ups``, each with its own.
+    """Return ``ancestors``, oldest first; ``parent``, the last of them; ``follow_ups``, each with its own.
 
-    A pruned ancestor ends the line: nobody knows any more whose follow-up that was. Raises JournalError.
+    A pruned ancestor ends the list: its own parent is no longer known. Raise JournalError.
     """
     ancestors: list[dict[str, Any]] = []
     oldest = job
@@ -195,7 +202,7 @@ def lineage_of(job: Job, reader: JournalReader) -> dict[str, Any]:
     return {
         "ancestors": ancestors,
         "parent": ancestors[-1] if ancestors else None,
-        "follow_ups": _follow_ups(job.id, reader, DEEPEST),
+        "follow_ups": _follow_ups(job.id, reader, MAX_GENERATIONS),
     }
 
 
@@ -208,93 +215,95 @@ def _follow_ups(job_id: str, reader: JournalReader, generations: int) -> list[di
     ]
 
 
-def family(story: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """All of them as rows of id, state and words; empty where the job stands alone.
+def lineage_rows(facts: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return rows of id, state and summary for the job and its lineage; empty where there is no other job.
 
-    Each generation stands a step further in. ``story``: the job's facts, with its ``lineage``.
+    Each generation is indented one step further. ``facts``: the job's facts, with its ``lineage``.
     """
-    above, below = story["lineage"]["ancestors"], story["lineage"]["follow_ups"]
-    lost = (above[0] if above else story)["parent"]
-    if lost:
-        above = [{"job": lost, "prompt": "(not in the journal any more)", **_UNKNOWN}, *above]
+    above, below = facts["lineage"]["ancestors"], facts["lineage"]["follow_ups"]
+    pruned = (above[0] if above else facts)["parent"]
+    if pruned:
+        above = [{"job": pruned, "prompt": "(no longer in the journal)", **_UNKNOWN}, *above]
     if not above and not below:
         return []
-    older = [_family_row(depth, job, above[depth - 1] if depth else None) for depth, job in enumerate(above)]
-    itself = _family_row(len(above), story, None)[:-1]
-    return [*older, (*itself, "(this job)"), *_rows_below(story, below, len(above) + 1)]
+    older = [_lineage_row(depth, job, above[depth - 1] if depth else None) for depth, job in enumerate(above)]
+    itself = _lineage_row(len(above), facts, None)[:-1]
+    return [*older, (*itself, "(this job)"), *_rows_below(facts, below, len(above) + 1)]
 
 
 def _rows_below(
     parent: Mapping[str, Any], jobs: Iterable[Mapping[str, Any]], depth: int
 ) -> Iterator[tuple[str, ...]]:
     for job in jobs:
-        yield _family_row(depth, job, parent)
+        yield _lineage_row(depth, job, parent)
         yield from _rows_below(job, job["follow_ups"], depth + 1)
 
 
-def _family_row(depth: int, job: Mapping[str, Any], parent: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """A follow-up that has its parent's words is told by its action alone."""
+def _lineage_row(depth: int, job: Mapping[str, Any], parent: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return a job's row; a follow-up with its parent's prompt shows its action alone."""
     same = parent is not None and job["action"] and job["prompt"] == parent["prompt"]
-    words = job["action"] if same else wanted(job["action"], job["command"], job["prompt"])
-    return INDENT * depth + job["job"], progress(job["state"], job["percent"]), plain(words)
+    summary = job["action"] if same else job_summary(job["action"], job["command"], job["prompt"])
+    return INDENT * depth + job["job"], state_with_percent(job["state"], job["percent"]), plain(summary)
 
+
+# ---- gallery
 
 BATCH = 50
-"""Folders that are entered before others may write: a daemon waits that long at most."""
+"""Folders that are added before other processes may write: a daemon waits no longer than for these."""
 
 
 def gallery(
     context: typer.Context,
-    open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all folders of the outbox anew.")] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the gallery in a browser.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all folders of the outbox again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say where the gallery is, and bring it up to date.
+    """Update the gallery and print its path.
 
-    It is a page beside the pictures that works on every machine that has the outbox, without mjwatch.
+    The gallery is a page beside the pictures. It works on every machine that has the outbox, without mjwatch.
     """
     from mjwatch.gallery.gallery import Gallery
 
-    config = config_of(context)
+    config = read_config(context)
     if not config.outbox.path.is_dir():
-        raise MjwatchError(f"there is no outbox {config.outbox.path} yet", "`mjwatch run` makes it")
-    made = Gallery(config.outbox.path, config.state.path)
-    added = _update(made, config, rebuild)
+        raise MjwatchError(f"there is no outbox {config.outbox.path} yet", "`mjwatch run` creates it")
+    found = Gallery(config.outbox.path, config.state.path)
+    added = _update(found, config, rebuild)
     if as_json:
-        echo_json({"page": str(made.page), "address": made.page.as_uri(), "added": added})
+        echo_json({"page": str(found.page), "address": found.page.as_uri(), "added": added})
     else:
-        typer.echo(plain(made.page))
+        typer.echo(plain(found.page))
     if open_it:
-        _open(made)
+        _open(found)
 
 
-def _update(made: Gallery, config: Config, rebuild: bool) -> int:
-    """How many jobs were entered. A gallery that a daemon keeps is left to it, unless it is to be rebuilt."""
+def _update(gallery: Gallery, config: Config, rebuild: bool) -> int:
+    """Add the missing jobs and return their number; a running daemon does that itself, but for a rebuild."""
     from mjwatch.host.running import daemon_runs
 
-    kept = config.outbox.gallery and made.page.exists() and daemon_runs(config.state.path)
-    if kept and not rebuild:
+    is_kept = config.outbox.gallery and gallery.page.exists() and daemon_runs(config.state.path)
+    if is_kept and not rebuild:
         return 0
     try:
         if rebuild:
-            made.clear()
-        made.install()
-        missing = made.repair()
+            gallery.clear()
+        gallery.install()
+        missing = gallery.repair()
         if len(missing) > BATCH:
             typer.echo(f"adding {len(missing)} jobs to the gallery; this takes a while", err=True)
         for start in range(0, len(missing), BATCH):
-            made.add(missing[start : start + BATCH])
-        made.tidy()
+            gallery.add(missing[start : start + BATCH])
+        gallery.tidy()
     except OSError as error:
-        what = f"the gallery can't be written: {error.strerror or error}"
+        message = f"the gallery can't be written: {error.strerror or error}"
         raise MjwatchError(
-            what, "this user must be able to write to the outbox and the state folder"
+            message, "this user must be able to write to the outbox and the state folder"
         ) from error
     return len(missing)
 
 
-def _open(made: Gallery) -> None:
+def _open(gallery: Gallery) -> None:
     import webbrowser
 
-    if not webbrowser.open(made.page.as_uri()):
-        raise MjwatchError("no browser could be started", f"open it by hand: {made.page.as_uri()}")
+    if not webbrowser.open(gallery.page.as_uri()):
+        raise MjwatchError("no browser could be started", f"open the page yourself: {gallery.page.as_uri()}")

@@ -1,4 +1,4 @@
-"""Verbs that steer: ``pause``, ``resume``, ``retry``, ``cancel`` and ``prune``, with or without a daemon."""
+"""Commands that steer: ``pause``, ``resume``, ``retry``, ``cancel`` and ``prune``; no daemon is needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.app import JobIds, config_of, find_job
+from mjwatch.cli.app import JobIds, find_job, read_config
 from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain
 
 if TYPE_CHECKING:
@@ -22,63 +22,64 @@ if TYPE_CHECKING:
 def pause(
     context: typer.Context,
     reason: Annotated[
-        str | None, typer.Argument(metavar="REASON", help="Why, for those who look at the status.")
+        str | None, typer.Argument(metavar="REASON", help="The reason, shown by `mjwatch status`.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Send nothing more until `mjwatch resume`.
+    """Stop sending until `mjwatch resume`.
 
-    Prompt files are still taken in, and what is at work is still fetched and published. A restart does not
-    end it.
+    mjwatch still accepts prompt files, and still fetches and publishes the results of running jobs. A restart
+    does not end the pause.
     """
-    _tell_one(_steer(config_of(context), "pause", {"reason": reason}), as_json)
+    _echo_outcome(_request(read_config(context), "pause", {"reason": reason}), as_json)
 
 
 def resume(context: typer.Context, as_json: Json = False) -> None:
-    """Go on sending: what it was paused for is mended."""
-    _tell_one(_steer(config_of(context), "resume", {}), as_json)
+    """Resume sending after you have fixed the cause of the pause."""
+    _echo_outcome(_request(read_config(context), "resume", {}), as_json)
 
 
 def retry(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
     """Run jobs again that failed, were cancelled or are in doubt.
 
-    For one in doubt it is your word that it may be sent again, and paid for twice if it did run. Where only
-    the pictures could not be fetched or saved, that alone is done again.
+    A job in doubt may have run already: if it did, retrying pays for it twice. If only the pictures could not
+    be fetched or saved, only that step is repeated.
     """
-    _steer_jobs(context, "retry", jobs, as_json)
+    _request_for_jobs(context, "retry", jobs, as_json)
 
 
 def cancel(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
-    """Cancel jobs that are not sent yet, at work or in doubt.
+    """Cancel jobs that are queued, running or in doubt.
 
-    One at work is stopped where Midjourney offers that. Where it does not, it is paid for: its pictures will
-    be published. One in doubt is given up.
+    A running job is stopped if Midjourney offers a Cancel button for it. If not, it is paid for, and its
+    pictures will be published. A job in doubt is given up.
     """
-    _steer_jobs(context, "cancel", jobs, as_json)
+    _request_for_jobs(context, "cancel", jobs, as_json)
 
 
 def prune(
     context: typer.Context,
     older_than: Annotated[
-        str, typer.Option(metavar="AGE", help="Jobs that ended longer ago: 12w, 30d or 48h; a day at least.")
+        str,
+        typer.Option(metavar="AGE", help="Jobs that ended longer ago: 12w, 30d or 48h; at least a day."),
     ] = "30d",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the jobs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Forget jobs that ended long ago.
+    """Remove jobs that ended long ago from the journal.
 
-    Their folders in the outbox stay. So does the memory of which prompt files were taken, so that none is run
-    a second time.
+    Their folders stay in the outbox. mjwatch still remembers which prompt files it has taken, so that no file
+    is run a second time.
     """
-    from mjwatch.cli.output import seconds
+    from mjwatch.cli.output import parse_age
     from mjwatch.host.platform import require_write_access
     from mjwatch.journal.maintenance import LEAST_AGE, prunable
     from mjwatch.journal.maintenance import prune as prune_journal
     from mjwatch.journal.reader import JOURNAL_FILE
 
     now = time.time()
-    before = now - seconds(older_than, "--older-than", LEAST_AGE)
-    state = config_of(context).state.path
+    before = now - parse_age(older_than, "--older-than", LEAST_AGE)
+    state = read_config(context).state.path
     journal = state / JOURNAL_FILE
     require_write_access(state, journal)
     count = prunable(journal, before) if dry_run else prune_journal(journal, before, now)
@@ -89,44 +90,44 @@ def prune(
     typer.echo(f"{jobs} {'would be' if dry_run else 'were'} removed from the journal")
 
 
-def _steer_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_json: bool) -> None:
+def _request_for_jobs(context: typer.Context, verb: str, prefixes: Sequence[str], as_json: bool) -> None:
     from mjwatch.host.platform import require_write_access
     from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 
-    config = config_of(context)
+    config = read_config(context)
     journal = config.state.path / JOURNAL_FILE
     require_write_access(config.state.path, journal)
     with closing(JournalReader(journal)) as reader:
-        found = [find_job(reader, prefix) for prefix in prefixes]
-    attempts = {job.id: len(job.nonces) for job in found}
-    outcomes = _steer(config, verb, {"jobs": attempts})
+        jobs = [find_job(reader, prefix) for prefix in prefixes]
+    attempts = {job.id: len(job.nonces) for job in jobs}
+    outcomes = _request(config, verb, {"jobs": attempts})
     if as_json:
         echo_json([outcome.to_json() for outcome in outcomes])
     else:
         for outcome in outcomes:
             typer.echo(f"{outcome.job}  {plain(outcome.message)}")
-    _end(outcomes)
+    _exit_unless_done(outcomes)
 
 
-def _steer(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
-    from mjwatch.client.submit import steer
+def _request(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
+    from mjwatch.client.submit import request
 
-    # What happens is told here; without a handler the log would write its warnings besides.
+    # The outcomes say what happened; without a handler the log would print its warnings as well.
     logging.getLogger("mjwatch").addHandler(logging.NullHandler())
-    return steer(config, verb, arguments)
+    return request(config, verb, arguments)
 
 
-def _tell_one(outcomes: Sequence[Outcome], as_json: bool) -> None:
-    """The answer of a verb that is about the sending as a whole."""
+def _echo_outcome(outcomes: Sequence[Outcome], as_json: bool) -> None:
+    """Print the single outcome of a command that is about the whole service."""
     outcome = outcomes[0]
     if as_json:
         echo_json(outcome.to_json())
     else:
         typer.echo(plain(outcome.message))
-    _end(outcomes)
+    _exit_unless_done(outcomes)
 
 
-def _end(outcomes: Sequence[Outcome]) -> None:
+def _exit_unless_done(outcomes: Sequence[Outcome]) -> None:
     if any(outcome.needs_person for outcome in outcomes):
         raise typer.Exit(NEEDS_PERSON)
     if not all(outcome.done for outcome in outcomes):

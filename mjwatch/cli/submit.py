@@ -1,30 +1,38 @@
-"""Verbs that submit work: ``submit`` and ``imagine``.
-
-The verb ``expand``: what a prompt file would become, before anything is spent.
-"""
+"""Commands that submit work: ``submit``, ``imagine``, ``act``, ``ask`` and ``info``; and ``expand``."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from mjwatch.cli.app import JobId, find_job, read_config
 from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, Json, echo_json, local_time, plain
 from mjwatch.errors import ConfigError, DaemonError, MjwatchError, PromptFileError
 from mjwatch.jobs.status_text import reason
 from mjwatch.model import State
+from mjwatch.prompts.commands import ask_help
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mjwatch.api import MidjourneyAPI
+    from mjwatch.api import MidjourneyAPI, Pictures
     from mjwatch.config import Config
     from mjwatch.model import Job, Prompt
     from mjwatch.prompts.promptfile import PromptFile
+
+_TIMESTAMP = re.compile(r"<t:(\d{1,11})(?::\w)?>")
+"""A time that Discord's clients show as a date (discord-api-docs, "Message Formatting")."""
+
+
+# ---- submit
 
 
 def submit(
@@ -33,71 +41,38 @@ def submit(
         str,
         typer.Argument(metavar="TEXT|FILE|-", help="A prompt, a prompt file (.txt, .toml), or - for stdin."),
     ],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the pictures, with progress.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the pictures and show progress.")] = False,
     as_json: Json = False,
 ) -> None:
     """Drop a prompt or a prompt file into the inbox."""
     from mjwatch.api import MidjourneyAPI
-    from mjwatch.cli.output import JobProgress
+    from mjwatch.cli.progress import JobProgress
     from mjwatch.host.running import daemon_runs
     from mjwatch.inbox.references import preview_alone
 
     api = MidjourneyAPI(context.obj)
     runs = daemon_runs(api.config.state.path)
     if wait and not runs:
-        raise DaemonError("no daemon runs, so there is nobody to wait for", "start one: `mjwatch run`")
+        raise DaemonError("--wait needs a running daemon, and none runs", "start it: `mjwatch run`")
     stem, suffix, data = _prompt_file(prompt)
     found = preview_alone(stem + suffix, data, api.config.inbox.path, api.config.pace.max_jobs_per_file)
     for warning in found.warnings:
         typer.echo(f"note: {plain(warning)}", err=True)
     dropped = api.submit_file(stem, suffix, data)
     if not wait:
-        _tell_dropped(api.config.inbox.path / dropped.name, runs, as_json)
+        _echo_dropped(api.config.inbox.path / dropped.name, runs, as_json)
         return
     try:
         with JobProgress() as progress:
             jobs = api.wait(dropped, progress.update, progress.trouble)
     except KeyboardInterrupt:
-        _stopped("no longer waiting; the daemon goes on with it")
-    _tell_jobs(api, jobs, as_json)
-
-
-def imagine(
-    context: typer.Context,
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The prompt, with its parameters.")],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Copy the pictures and the manifest there.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Submit one prompt, wait, and show its pictures' paths.
-
-    Needs no daemon; uses one that runs.
-    """
-    from mjwatch.api import JobFailedError, MidjourneyAPI
-    from mjwatch.cli.output import JobProgress
-
-    api = MidjourneyAPI(context.obj)
-    progress = JobProgress()
-    try:
-        with progress:
-            found = api.imagine(prompt, out, on_change=progress.update, on_trouble=progress.trouble)
-    except KeyboardInterrupt:
-        _stopped(_left(api, progress.jobs))
-    except JobFailedError as error:
-        if as_json:
-            _echo_manifest(api, error.job)
-        raise
-    if as_json:
-        echo_json(found.manifest | {"folder": str(found.folder)})
-        return
-    for picture in found.pictures:
-        typer.echo(plain(picture))
+        _exit_interrupted("stopped waiting; the daemon continues the work")
+    _echo_jobs(api, jobs, as_json)
 
 
 def _prompt_file(argument: str) -> tuple[str, str, bytes]:
-    """Stem, suffix and content of the prompt file that this argument means."""
-    from mjwatch.client.in_process import prompt_file
+    """Return stem, suffix and content of the prompt file that this argument means."""
+    from mjwatch.client.submit import as_prompt_file
     from mjwatch.filesystem.safe_names import safe_name, slug
     from mjwatch.prompts.compose import clean
 
@@ -105,48 +80,49 @@ def _prompt_file(argument: str) -> tuple[str, str, bytes]:
         data = sys.stdin.buffer.read()
         return slug(data.decode("utf-8", "replace")), ".txt", data
     path = Path(argument)
-    if _is_prompt_name(path):
+    if _has_prompt_suffix(path):
         try:
             return safe_name(path.stem), path.suffix.lower(), path.read_bytes()
         except OSError as error:
             raise MjwatchError(f"{path} can't be read: {error.strerror}", "check its name") from error
-    if _is_there(path):
+    if _exists(path):
         raise PromptFileError(
-            f"{path} is no prompt file", "prompt files end in .txt or .toml; words can be piped in: submit -"
+            f"{path} is not a prompt file",
+            "the name of a prompt file ends in .txt or .toml; pipe other text in: `mjwatch submit -`",
         )
-    words = clean(argument.replace("\ufeff", ""))
-    return slug(words), *prompt_file(words)
+    text = clean(argument.replace("\ufeff", ""))
+    return slug(text), *as_prompt_file(text)
 
 
-def names_a_file(words: str) -> bool:
-    """Whether these words are rather a file's name than a prompt."""
-    path = Path(words)
-    return (_is_prompt_name(path) and " " not in words) or _is_there(path)
+def names_a_file(text: str) -> bool:
+    """Return whether the text looks like a file's name rather than a prompt."""
+    path = Path(text)
+    return (_has_prompt_suffix(path) and " " not in text) or _exists(path)
 
 
-def _is_prompt_name(path: Path) -> bool:
+def _has_prompt_suffix(path: Path) -> bool:
     return path.suffix.lower() in {".txt", ".toml"}
 
 
-def _is_there(path: Path) -> bool:
-    """Whether a file or a folder is meant, so that no path is ever sent, and paid for, as a prompt."""
+def _exists(path: Path) -> bool:
+    """Return whether a file or folder is meant, so that no path is ever sent, and paid for, as a prompt."""
     try:
         return path.is_file() or (os.sep in str(path) and path.exists())
-    except (OSError, ValueError):  # longer than any name may be, or with a null character
+    except (OSError, ValueError):  # longer than a file name may be, or with a null character
         return False
 
 
-def _tell_dropped(path: Path, runs: bool, as_json: bool) -> None:
+def _echo_dropped(path: Path, runs: bool, as_json: bool) -> None:
     if as_json:
         echo_json({"file": str(path), "daemon": runs})
         return
     typer.echo(plain(path))
     if not runs:
-        typer.echo("No daemon runs; it is taken when one does: `mjwatch run`", err=True)
+        typer.echo("No daemon runs; the file waits until you start one: `mjwatch run`", err=True)
 
 
-def _tell_jobs(api: MidjourneyAPI, jobs: list[Job], as_json: bool) -> None:
-    """What became of them; ends with the exit code that they make."""
+def _echo_jobs(api: MidjourneyAPI, jobs: list[Job], as_json: bool) -> None:
+    """Print the jobs' results; exit with 1 or 4 unless all are done."""
     outbox = api.config.outbox.path
     if as_json:
         echo_json(
@@ -173,8 +149,44 @@ def _tell_jobs(api: MidjourneyAPI, jobs: list[Job], as_json: bool) -> None:
         raise typer.Exit(1)
 
 
+# ---- imagine
+
+
+def imagine(
+    context: typer.Context,
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The prompt, with its parameters.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Copy the pictures and the manifest to this folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Submit one prompt, wait, and print the paths of its pictures.
+
+    Uses the daemon if one runs, and works without one.
+    """
+    from mjwatch.api import JobFailedError, MidjourneyAPI
+    from mjwatch.cli.progress import JobProgress
+
+    api = MidjourneyAPI(context.obj)
+    progress = JobProgress()
+    try:
+        with progress:
+            found = api.imagine(prompt, out, on_change=progress.update, on_trouble=progress.trouble)
+    except KeyboardInterrupt:
+        _exit_interrupted(_what_remains(api, progress.jobs))
+    except JobFailedError as error:
+        if as_json:
+            _echo_manifest(api, error.job)
+        raise
+    if as_json:
+        echo_json(found.manifest | {"folder": str(found.folder)})
+        return
+    for picture in found.pictures:
+        typer.echo(plain(picture))
+
+
 def _echo_manifest(api: MidjourneyAPI, job: Job) -> None:
-    """The manifest of a job without pictures, which has its reason."""
+    """Print the manifest of a job without pictures, which contains the reason."""
     from mjwatch.outbox.manifest import load_manifest
 
     if job.folder is not None:
@@ -182,36 +194,154 @@ def _echo_manifest(api: MidjourneyAPI, job: Job) -> None:
         echo_json(load_manifest(folder) | {"folder": str(folder)})
 
 
-def _left(api: MidjourneyAPI, jobs: list[Job]) -> str:
-    """What a Ctrl-C leaves behind."""
+def _what_remains(api: MidjourneyAPI, jobs: list[Job]) -> str:
+    """Return what happens to the prompt after a Ctrl-C."""
     from mjwatch.host.running import daemon_runs
 
     if daemon_runs(api.config.state.path):
-        return "no longer waiting; the daemon goes on with it"
+        return "stopped waiting; the daemon continues the work"
     if not jobs or (jobs[-1].state is State.CANCELLED and jobs[-1].started is None):
         return "stopped; the prompt was not sent"
     return f"stopped; job {jobs[-1].id} was sent, and `mjwatch run` fetches its pictures"
 
 
-def _stopped(words: str) -> NoReturn:
-    typer.echo(f"mjwatch: {words}", err=True)
+def _exit_interrupted(message: str) -> NoReturn:
+    typer.echo(f"mjwatch: {message}", err=True)
     raise typer.Exit(INTERRUPTED)
+
+
+# ---- act, ask and info
+
+
+def complete_action() -> list[str]:
+    """Return the follow-ups for completion in a shell, in a form that needs no quotes."""
+    from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
+
+    return [name.replace(" ", "-") for name in (*ON_GRID, *ON_PICTURE)]
+
+
+def act(
+    context: typer.Context,
+    job: JobId,
+    actions: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ACTION...",
+            help="U1, V2, reroll, 'vary strong' and so on.",
+            autocompletion=complete_action,
+        ),
+    ],
+    prompt: Annotated[
+        str, typer.Option(metavar="TEXT", help="A new prompt, for follow-ups that take one.")
+    ] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the results and show progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Do follow-ups on a finished job: U1, V2, zoom and the like.
+
+    Each follow-up becomes a job of its own, with its folder beside the folder of that job. An action for one
+    picture of a grid may end with the picture's number ('vary strong 3'); without a number it uses the first
+    picture.
+    """
+    from mjwatch.api import MidjourneyAPI
+    from mjwatch.cli.progress import JobProgress
+    from mjwatch.client import submit as client
+    from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
+
+    config = read_config(context)
+    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+        parent = find_job(reader, job).id
+    if wait:
+        api = MidjourneyAPI(config)
+        with JobProgress() as progress:
+            results = api.act(
+                parent, *actions, prompt=prompt, on_change=progress.update, on_trouble=progress.trouble
+            )
+        _echo_results(results, as_json)
+        return
+    submission = client.follow_ups(parent, actions, prompt)
+    outcomes = client.submit(config, submission)
+    names = {job_id: follow_up.action for job_id, follow_up in submission.prompts.items()}
+    if as_json:
+        echo_json([{**outcome.to_json(), "action": names.get(outcome.job or "")} for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            typer.echo(f"{outcome.job}  {names.get(outcome.job or '')}  {plain(outcome.message)}")
+    if not all(outcome.done for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def ask(
+    context: typer.Context,
+    command: Annotated[
+        str,
+        typer.Argument(
+            metavar="COMMAND",
+            help=ask_help(),
+        ),
+    ],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The command's text, if it takes one.")] = "",
+    image: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A picture, for blend and describe; repeatable.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send Midjourney another command, such as blend or describe.
+
+    Some commands change the account, such as fast, relax and stealth. No prompt file can do that.
+    """
+    _echo_results([_ask(context, command, text, image or [])], as_json)
+
+
+def info(context: typer.Context, as_json: Json = False) -> None:
+    """Show the account's plan, its remaining hours and its queue."""
+    from mjwatch.midjourney.parsing.parsed_message import read_info
+
+    answer = _ask(context, "info", "", []).text or ""
+    if as_json:
+        echo_json(asdict(read_info(answer)))
+    else:
+        text = _TIMESTAMP.sub(lambda found: local_time(float(found[1]))[:-3], answer)
+        typer.echo("\n".join(plain(line) for line in text.replace("*", "").split("\n")))
+
+
+def _ask(context: typer.Context, command: str, text: str, images: list[Path]) -> Pictures:
+    from mjwatch.api import MidjourneyAPI
+    from mjwatch.cli.progress import JobProgress
+
+    api = MidjourneyAPI(context.obj)
+    with JobProgress() as progress:
+        return api.command(command, text, images, on_change=progress.update, on_trouble=progress.trouble)
+
+
+def _echo_results(results: list[Pictures], as_json: bool) -> None:
+    if as_json:
+        echo_json([result.manifest | {"folder": str(result.folder)} for result in results])
+        return
+    for result in results:
+        for picture in result.pictures:
+            typer.echo(plain(picture))
+        if result.text:
+            typer.echo("\n".join(plain(line) for line in result.text.split("\n")))
+
+
+# ---- expand
 
 
 def expand(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A prompt file, or one that may become one.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A prompt file, or a draft of one.")],
     as_json: Json = False,
 ) -> None:
-    """Show the jobs that a prompt file would become; spends nothing.
+    """Show which jobs a prompt file would become; nothing is sent.
 
-    Wildcards, defaults and pictures are looked for as the inbox does: for a file in the inbox also in the
-    folders above it.
+    Looks for wildcards, defaults and pictures as the inbox does: for a file in the inbox also in the folders
+    above it.
     """
     from mjwatch.inbox.references import preview
     from mjwatch.settings.sections import PaceSettings
 
-    config = _config(context.obj)
+    config = _config_if_any(context.obj)
     max_jobs = (config.pace if config else PaceSettings()).max_jobs_per_file
     found = preview(file, config.inbox.path if config else None, max_jobs)
     if as_json:
@@ -220,19 +350,19 @@ def expand(
                 "file": str(file),
                 "jobs": found.jobs,
                 "max_jobs": max_jobs,
-                "prompts": [_as_json(prompt) for prompt in found.prompts],
+                "prompts": [_prompt_to_json(prompt) for prompt in found.prompts],
                 "warnings": list(found.warnings),
             }
         )
         return
-    for line in lines_of(found):
+    for line in preview_lines(found):
         typer.echo(line)
     for warning in found.warnings:
         typer.echo(f"note: {plain(warning)}", err=True)
 
 
-def _config(path: Path | None) -> Config | None:
-    """The configuration; None where none was named and there is none, for this works without."""
+def _config_if_any(path: Path | None) -> Config | None:
+    """Return the configuration, or None where none was named and there is none: it is not needed here."""
     from mjwatch.config import Config, find_config
 
     try:
@@ -244,24 +374,21 @@ def _config(path: Path | None) -> Config | None:
     return Config.load(source)
 
 
-def lines_of(found: PromptFile) -> Iterator[str]:
-    """What a file becomes, for a terminal: the number of jobs, and each prompt with what belongs to it."""
-    yield _summary(found)
-    for number, prompt in enumerate(found.prompts, start=1):
-        yield f"{number:>3}  {plain(prompt.text) or '(no words)'}"
-        if more := "; ".join(_details(prompt)):
-            yield f"     {plain(more)}"
-
-
-def _summary(found: PromptFile) -> str:
+def preview_lines(found: PromptFile) -> Iterator[str]:
+    """Yield what a file becomes: the number of jobs, and each prompt with its details."""
     prompts, jobs = len(found.prompts), found.jobs
     if jobs > prompts:
-        return f"{jobs} jobs, follow-ups counted"
-    return f"{jobs} jobs" if jobs > 1 else "1 job"
+        yield f"{jobs} jobs, including follow-ups"
+    else:
+        yield f"{jobs} jobs" if jobs > 1 else "1 job"
+    for number, prompt in enumerate(found.prompts, start=1):
+        yield f"{number:>3}  {plain(prompt.text) or '(no text)'}"
+        if details := "; ".join(_details(prompt)):
+            yield f"     {plain(details)}"
 
 
 def _details(prompt: Prompt) -> Iterator[str]:
-    """What there is to say of a prompt beside its text."""
+    """Yield what a prompt has beside its text."""
     if prompt.action:
         yield f"{prompt.action} of job {prompt.parent}"
     if prompt.command != "imagine":
@@ -280,7 +407,7 @@ def _details(prompt: Prompt) -> Iterator[str]:
         yield f"label {prompt.label}"
 
 
-def _as_json(prompt: Prompt) -> dict[str, Any]:
+def _prompt_to_json(prompt: Prompt) -> dict[str, Any]:
     moment = prompt.not_before
     return {
         "prompt": prompt.text,

@@ -1,6 +1,6 @@
-"""Verbs for looking under the bonnet: ``split``, ``explain``, ``bundle``, ``simulate`` and ``demo``.
+"""Tools for pictures, messages and bug reports, and the simulator.
 
-``mjwatch demo``: a simulator of its own, some prompt files, one drain of the inbox, and the pictures.
+``split``, ``explain``, ``bundle``, ``simulate``; and ``demo``, which runs a few prompt files on a simulator.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mjwatch.cli.app import JobId, config_of, find_job, no_job, reader_of
-from mjwatch.cli.output import INTERRUPTED, JobProgress, Json, echo_json, plain
+from mjwatch.cli.app import JobId, find_job, no_job, open_reader, read_config
+from mjwatch.cli.output import INTERRUPTED, Json, echo_json, plain
+from mjwatch.cli.progress import JobProgress
 from mjwatch.config import Config, load_keys
 from mjwatch.errors import MjwatchError, PictureError
 from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
-from mjwatch.model import Job, State
+from mjwatch.model import State
 from mjwatch.outbox.manifest import FILE_NAME, load_manifest
 from mjwatch.runtime import Runtime
 from mjwatch.simulator.options import (
@@ -38,19 +39,24 @@ from mjwatch.simulator.options import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mjwatch.model import Job
+
+
+# ---- split
+
 
 def split(
     image: Annotated[
-        str, typer.Argument(metavar="IMAGE|URL", help="A 2x2 grid: a file, or an https address.")
+        str, typer.Argument(metavar="IMAGE|URL", help="A 2x2 grid: a file or an https address.")
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for the four pictures; else beside the file."),
+        typer.Option(metavar="DIR", help="Folder for the four pictures; default: beside the file."),
     ] = None,
     picture_format: Annotated[
         Literal["auto", "png", "webp", "jpeg"],
         typer.Option(
-            "--format", metavar="auto|png|webp|jpeg", help="What the pictures become; auto loses nothing."
+            "--format", metavar="auto|png|webp|jpeg", help="Format of the pictures; auto is lossless."
         ),
     ] = "auto",
     as_json: Json = False,
@@ -59,29 +65,30 @@ def split(
     from mjwatch.filesystem.safe_names import safe_name
     from mjwatch.pictures.split import image_facts, split_grid
 
-    data, stem, beside = _grid(image)
-    folder = out or beside
-    made = []
+    data, stem, parent = _read_grid(image)
+    folder = out or parent
+    pictures = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number, tile in enumerate(split_grid(data, picture_format), 1):
             kind, width, height = image_facts(tile)
             path = folder / f"{safe_name(stem)}_{number}.{'jpg' if kind == 'jpeg' else kind}"
             path.write_bytes(tile)
-            made.append({"file": str(path), "width": width, "height": height, "format": kind})
+            pictures.append({"file": str(path), "width": width, "height": height, "format": kind})
     except PictureError as error:
-        hint = error.hint or "give a grid of four pictures: PNG, WebP or JPEG"
+        hint = error.hint or "give a grid of four pictures in PNG, WebP or JPEG"
         raise MjwatchError(f"{image}: {error.message}", hint) from error
     except OSError as error:
         raise MjwatchError(f"{folder} can't be written: {error.strerror}", "give another --out") from error
     if as_json:
-        echo_json(made)
+        echo_json(pictures)
         return
-    for picture in made:
+    for picture in pictures:
         typer.echo(plain(picture["file"]))
 
 
-def _grid(image: str) -> tuple[bytes, str, Path]:
+def _read_grid(image: str) -> tuple[bytes, str, Path]:
+    """Return the grid's content, its stem, and the folder in which the pictures are written by default."""
     if image.startswith(("https://", "http://")):
         from urllib.parse import urlsplit
 
@@ -99,10 +106,13 @@ def _grid(image: str) -> tuple[bytes, str, Path]:
         raise MjwatchError(f"{path} can't be read: {error.strerror}", "check its name") from error
 
 
+# ---- explain
+
+
 def explain(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE|-", help="A Discord message, event or answer as JSON; - for stdin."),
+        typer.Argument(metavar="FILE|-", help="A Discord message, event or response as JSON; - for stdin."),
     ],
 ) -> None:
     """Show how mjwatch reads a Discord message, as one JSON object."""
@@ -114,35 +124,36 @@ def explain(
     except OSError as error:
         raise MjwatchError(f"{file} can't be read: {error.strerror}", "check its name") from error
     except (ValueError, RecursionError) as error:
-        raise MjwatchError(f"{_named(file)} is not JSON: {error}", "give one message or event") from error
+        source = "standard input" if file == "-" else file
+        raise MjwatchError(f"{source} is not JSON: {error}", "give one message or event") from error
     echo_json(read(document))
 
 
-def _named(file: str) -> str:
-    return "standard input" if file == "-" else file
+# ---- bundle
 
 
 def bundle(
     context: typer.Context,
     job: JobId,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The zip file to make; else mjwatch-JOB.zip here.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The zip file to write; default: mjwatch-JOB.zip here."),
     ] = None,
     log: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A file that the log went to; else systemd's journal is asked."),
+        typer.Option(metavar="FILE", help="The log, if it is in a file; default: systemd's journal."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put all that is known of a job into a zip file, without secrets.
+    """Collect everything about a job in a zip file, without secrets.
 
-    For a report of what went wrong: the job, its rows in the journal, its lines of the log, settings and
-    versions. The token is not in it; the prompt file and the ids are.
+    For a bug report: the job, its rows in the journal, its lines in the log, the settings and the versions.
+    The token is left out; the prompt file and the ids are included.
     """
     from mjwatch.diagnostics.bundle import make_bundle
 
-    config = config_of(context)
-    reader = reader_of(config)
+    config = read_config(context)
+    reader = open_reader(config)
     if reader is None:
         raise no_job(job)
     with closing(reader):
@@ -153,25 +164,33 @@ def bundle(
         echo_json({"file": str(target), "contents": names})
         return
     typer.echo(plain(target))
-    typer.echo("It has the prompt, ids and names of folders: look it over before you give it away.", err=True)
+    typer.echo(
+        "The bundle contains the prompt, ids and folder names: look through it before you share it.", err=True
+    )
+
+
+# ---- simulate
 
 
 def simulate(
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 picks a free one.")
+    ] = 0,
     seconds_per_job: Annotated[
-        float, typer.Option(metavar="S", min=0.0, help="The middle of a job's length, in seconds.")
+        float, typer.Option(metavar="S", min=0.0, help="Average length of a job, in seconds.")
     ] = 8.0,
     grid: Annotated[
-        int, typer.Option(metavar="N", min=16, max=4096, help="Edge of a square grid in pixels.")
+        int, typer.Option(metavar="N", min=16, max=4096, help="Edge of a square grid, in pixels.")
     ] = 2048,
     profile: Annotated[
-        ProfileName, typer.Option(metavar="|".join(PROFILE_NAMES), help="The year whose messages it sends.")
+        ProfileName,
+        typer.Option(metavar="|".join(PROFILE_NAMES), help="Send messages as Midjourney did in this year."),
     ] = "2026",
     delete: Annotated[
         DeleteOrder | None,
         typer.Option(
             metavar="|".join(DELETE_ORDERS),
-            help="When a job's start message is deleted; else as the profile.",
+            help="When a job's start message is deleted; default: as in the profile.",
         ),
     ] = None,
     picture_format: Annotated[
@@ -179,20 +198,20 @@ def simulate(
         typer.Option(
             "--format",
             metavar="|".join(PICTURE_FORMATS),
-            help="Format of the grids; else as the profile has it.",
+            help="Format of the grids; default: as in the profile.",
         ),
     ] = None,
     workspace: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Make a folder with config, keys, inbox and outbox for this simulator."
+            metavar="DIR", help="Create a folder with config, keys, inbox and outbox for this simulator."
         ),
     ] = None,
     bind: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Listen there instead of on 127.0.0.1.")
+        str | None, typer.Option(metavar="ADDRESS", help="Listen on this address instead of 127.0.0.1.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Makes lengths and orders repeatable.")
+        int | None, typer.Option(metavar="N", help="Make job lengths and message order repeatable.")
     ] = None,
     scenario: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Faults to arm, as a JSON list.")
@@ -200,25 +219,27 @@ def simulate(
     fast_hours: Annotated[
         float | None, typer.Option(metavar="H", min=0.0, help="Fast hours that the account has left.")
     ] = None,
-    max_running: Annotated[int, typer.Option(metavar="N", min=1, help="Jobs that run at once.")] = 12,
+    max_running: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Jobs that run at the same time.")
+    ] = 12,
     max_queued: Annotated[
         int, typer.Option(metavar="N", min=0, help="Jobs that may wait for a free slot.")
     ] = 10,
     heartbeat_interval: Annotated[
-        float, typer.Option(metavar="S", min=0.1, help="Seconds, as HELLO tells them.")
+        float, typer.Option(metavar="S", min=0.1, help="Heartbeat interval in HELLO, in seconds.")
     ] = 41.25,
     url_lifetime: Annotated[
         float | None, typer.Option(metavar="S", min=0.0, help="Seconds until a picture's address expires.")
     ] = None,
     no_history: Annotated[
-        bool, typer.Option("--no-history", help="Lists of messages are empty, as without the right.")
+        bool, typer.Option("--no-history", help="Return no old messages, as without the permission.")
     ] = False,
 ) -> None:
-    """Run a pretend Discord with a pretend Midjourney.
+    """Run a simulated Discord with a simulated Midjourney.
 
-    On this machine, for trying things out; it reaches nothing else.
+    For trials and tests on this machine; the simulator connects to nothing else.
     """
-    _need_aiohttp()
+    _require_aiohttp()
     from mjwatch.simulator.server import run_simulator
 
     options = SimulatorOptions(
@@ -242,31 +263,13 @@ def simulate(
     raise typer.Exit(run_simulator(options))
 
 
-def demo(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where to put the demo's inbox and outbox.")
-    ] = Path("mjwatch-demo"),
-    as_json: Json = False,
-) -> None:
-    """Turn some prompt files into pictures on the simulator.
-
-    The whole way, from an inbox to an outbox, with nothing but this machine; shows where the pictures are.
-    """
-    _need_aiohttp()
-
-    raise typer.Exit(run_demo(folder, as_json=as_json))
-
-
-def _need_aiohttp() -> None:
-    if find_spec("aiohttp") is None:
-        raise MjwatchError("the simulator needs aiohttp", "pip install 'mjwatch[demo]'")
-
+# ---- demo
 
 START_PATIENCE = 30.0
-"""Seconds that the simulator gets to say that it listens."""
+"""Seconds that the simulator gets to report that it listens."""
 
 PICTURES = 4
-"""Pictures that a grid is split into."""
+"""Pictures in a grid."""
 
 PROMPT_FILES = {
     "lighthouse.txt": "a lighthouse keeper mending nets at dawn,\nfilm still\n",
@@ -277,8 +280,29 @@ PROMPT_FILES = {
 }
 
 
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder for the demo's inbox and outbox.")
+    ] = Path("mjwatch-demo"),
+    as_json: Json = False,
+) -> None:
+    """Turn some prompt files into pictures on the simulator.
+
+    Runs everything from an inbox to an outbox on this machine alone, and prints the paths of the pictures.
+    """
+    _require_aiohttp()
+    raise typer.Exit(run_demo(folder, as_json=as_json))
+
+
+def _require_aiohttp() -> None:
+    if find_spec("aiohttp") is None:
+        raise MjwatchError(
+            "the simulator needs aiohttp, which is not installed", "install it: pip install 'mjwatch[demo]'"
+        )
+
+
 def run_demo(folder: Path, *, as_json: bool = False) -> int:
-    """Run it in this folder, and tell where things are. 0 if every job became four pictures."""
+    """Run the demo in this folder and print the results; return 0 if every job became four pictures."""
     folder = folder.absolute()
     progress = JobProgress()
     try:
@@ -298,19 +322,19 @@ def run_demo(folder: Path, *, as_json: bool = False) -> int:
     except KeyboardInterrupt:
         typer.echo(f"mjwatch: the demo was stopped; remove {plain(folder)} or give another folder", err=True)
         return INTERRUPTED
-    (_echo_json if as_json else _tell)(config.outbox.path, progress.jobs)
-    return 0 if progress.jobs and all(_is_good(config.outbox.path, job) for job in progress.jobs) else 1
+    (_echo_demo_json if as_json else _echo_demo)(config.outbox.path, progress.jobs)
+    return 0 if progress.jobs and all(_is_complete(config.outbox.path, job) for job in progress.jobs) else 1
 
 
 def _refuse_unfinished(config: Config) -> None:
-    """The jobs of a demo that was stopped are lost with its simulator: nobody would ever answer them."""
+    """Raise where a stopped demo has left open jobs: its simulator is gone, so nothing would answer them."""
     journal = config.state.path / JOURNAL_FILE
     if not journal.exists():
         return
     with closing(JournalReader(journal)) as reader:
         if reader.open_counts():
             raise MjwatchError(
-                f"{config.source.parent} has the rest of a demo that was stopped", "give another folder"
+                f"{config.source.parent} has unfinished jobs of a stopped demo", "give another folder"
             )
 
 
@@ -326,10 +350,10 @@ def _drop_files(inbox: Path) -> None:
 
 @contextmanager
 def _simulator(workspace: Path) -> Iterator[None]:
-    """A simulator as a process of its own, for as long as the block lasts."""
+    """Run a simulator as a process of its own, for as long as the block lasts."""
     command = [sys.executable, "-m", "mjwatch", "simulate", "--port", "0", "--workspace", str(workspace)]
     command += ["--seconds-per-job", "3", "--grid", "1024"]
-    # In a session of its own, so that a Ctrl-C ends us first and the simulator after us.
+    # In a session of its own, so that a Ctrl-C stops this process first and the simulator afterwards.
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         watchdog = threading.Timer(START_PATIENCE, process.kill)
         watchdog.start()
@@ -337,28 +361,28 @@ def _simulator(workspace: Path) -> Iterator[None]:
             line = process.stdout.readline() if process.stdout else ""
             watchdog.cancel()
             if not line.startswith("listening on "):
-                raise MjwatchError("the simulator did not start", "its own message is above")
+                raise MjwatchError("the simulator did not start", "see its own message above")
             yield
         finally:
             watchdog.cancel()
             process.terminate()
 
 
-def _tell(outbox: Path, jobs: list[Job]) -> None:
+def _echo_demo(outbox: Path, jobs: list[Job]) -> None:
     for job in jobs:
-        if not _is_good(outbox, job):
+        if not _is_complete(outbox, job):
             typer.echo(f"\n{plain(job.prompt.text)}\n  {job.state}: {plain(reason(job)[0] or 'no pictures')}")
             continue
         typer.echo(f"\n{plain(job.prompt.text)}")
         for name in _files(outbox, job):
             typer.echo(f"  {plain(name)}")
-    good = sum(_is_good(outbox, job) for job in jobs)
-    typer.echo(f"\n{good} of {len(jobs)} jobs became four pictures each.")
+    complete = sum(_is_complete(outbox, job) for job in jobs)
+    typer.echo(f"\n{complete} of {len(jobs)} jobs became four pictures each.")
     if (page := outbox / "index.html").is_file():
         typer.echo(f"Look at them in a browser: {page.as_uri()}")
 
 
-def _echo_json(outbox: Path, jobs: list[Job]) -> None:
+def _echo_demo_json(outbox: Path, jobs: list[Job]) -> None:
     echo_json(
         [
             {
@@ -375,12 +399,12 @@ def _echo_json(outbox: Path, jobs: list[Job]) -> None:
 
 
 def _files(outbox: Path, job: Job) -> list[Path]:
-    """The job's pictures and its manifest; nothing if it has no folder."""
+    """Return the job's pictures and its manifest; nothing if it has no folder."""
     if job.folder is None:
         return []
     folder = outbox / job.folder
     return [*(folder / image["file"] for image in load_manifest(folder)["images"]), folder / FILE_NAME]
 
 
-def _is_good(outbox: Path, job: Job) -> bool:
+def _is_complete(outbox: Path, job: Job) -> bool:
     return job.state is State.DONE and len(_files(outbox, job)) == PICTURES + 1

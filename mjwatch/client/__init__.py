@@ -1,1 +1,4 @@
-"""Asks a running daemon for something, or runs the engine in this process where no daemon runs."""
+"""Ask a running daemon for something, or run the engine in this process where no daemon runs.
+
+``submit`` builds requests and decides between the two; ``in_process`` is the second.
+"""

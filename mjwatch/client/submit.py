@@ -1,22 +1,21 @@
-"""Jobs that are asked for without a prompt file: follow-ups and commands, by a daemon or in this process.
+"""Build requests, hand them to a daemon or to the engine in this process, and wait for the jobs.
 
-The one way to steer: a request in the journal, done by the daemon or, where none runs, in this process.
+Every request is a row in the journal. A running daemon is woken to answer it; where none runs, this process
+answers it under the daemon's lock.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.client.in_process import answered, prompt_file, read_words, run_these
-from mjwatch.config import load_keys
+from mjwatch.client.in_process import answer_requests, is_answered, run_jobs
 from mjwatch.discord.cdn import LARGEST_IMAGE
-from mjwatch.errors import DaemonError, PausedError, PromptFileError
-from mjwatch.events import RequestsPending
+from mjwatch.errors import DaemonError, NoJournalError, PausedError, PromptFileError
 from mjwatch.filesystem.safe_names import safe_file_name, slug
-from mjwatch.host.lock import daemon_lock
 from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs, wake_daemon
 from mjwatch.inbox.references import preview_alone
@@ -26,29 +25,49 @@ from mjwatch.journal.requests import ask, read_answer
 from mjwatch.midjourney.requests import request_for
 from mjwatch.model import Job, Prompt, State, UploadedImage
 from mjwatch.prompts.actions import expand_then
-from mjwatch.prompts.compose import clean
+from mjwatch.prompts.compose import clean, compose
 from mjwatch.prompts.images import is_picture
-from mjwatch.runtime import Runtime, new_id
+from mjwatch.runtime import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from mjwatch.client.in_process import Listener
     from mjwatch.config import Config
     from mjwatch.journal.requests import Outcome
 
-
 POLL = 0.2
-"""Seconds between two looks into the journal while a daemon works on the jobs."""
+"""Seconds between two reads of the journal while a daemon works on the jobs."""
+
+RESTART_PATIENCE = 2.0
+"""Seconds in which a daemon that has stopped may start again, before this process takes its work over."""
+
+ANSWER_PATIENCE = 30.0
+"""Seconds that a daemon gets to answer a request; a daemon that is just stopping needs some."""
+
+WAKE_INTERVAL = 0.5
+"""Seconds between two attempts to wake the daemon; each also checks whether it still runs."""
+
+ANSWER_POLL = 0.02
+
+
+class StoppedError(DaemonError):
+    """The daemon stopped while somebody waited for it."""
+
+    def __init__(self) -> None:
+        super().__init__("the daemon has stopped; what was submitted is kept", "start it: `mjwatch run`")
+
+
+# ---- what to submit
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is asked for: prompts by the ids that their jobs will have.
+    """Prompts by the ids that their jobs will have.
 
-    ``path``: the file that they could have come from; None for follow-ups. ``images``: the content of the
-    local images that they name. ``content``: that of the file, where it is not just the prompts' text.
+    ``path``: the file that the prompts could have come from; None for follow-ups. ``images``: the content of
+    the local images that they name. ``content``: that of the file, where it is not just the prompts' text.
     """
 
     prompts: Mapping[str, Prompt]
@@ -57,14 +76,14 @@ class Submission:
     content: bytes | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """What the request says."""
+        """Return the arguments of the request."""
         jobs = {
             job_id: {"prompt": asdict(prompt), "path": self.path} for job_id, prompt in self.prompts.items()
         }
         return {"jobs": jobs}
 
     def file(self) -> TakenFile | None:
-        """What the jobs came from, for the journal."""
+        """Return the file that the jobs came from, as the journal stores it."""
         if self.path is None:
             return None
         content = self.content
@@ -73,35 +92,56 @@ class Submission:
         return TakenFile(self.path, sha256(content), time.time(), content, self.images)
 
 
-def follow_ups(job_id: str, actions: Sequence[str], words: str = "") -> Submission:
-    """These actions on a finished job, with new words for those that take some.
+def read_prompt(text: str) -> Prompt:
+    """Return the prompt that a prompt file with this text would give. Raise PromptFileError."""
+    return compose(text.replace("\ufeff", ""))[0]
 
-    Raises PromptFileError for a name that is no follow-up's, and for words that can't be sent.
+
+def as_prompt_file(text: str) -> tuple[str, bytes]:
+    """Return suffix and content of a prompt file with exactly this prompt; ``text`` is one line."""
+    if not text.startswith("#"):
+        return ".txt", f"{text}\n".encode()
+    # In a text file the line would be a comment. A JSON string is also a valid TOML string.
+    return ".toml", f"prompt = {json.dumps(text, ensure_ascii=False)}\n".encode()
+
+
+def single_prompt(text: str) -> Submission:
+    """Return one prompt, taken literally: no folder's defaults or wildcards. Raise PromptFileError."""
+    prompt = read_prompt(text)
+    return Submission({new_id(): prompt}, f"{slug(prompt.text)}.txt")
+
+
+def typed_line(config: Config, line: str) -> tuple[Submission, list[str]]:
+    """Return all prompts that a typed line stands for, and a note on each probable slip.
+
+    The line is read like a file in the inbox, with that folder's defaults and wildcards. Raise
+    PromptFileError.
+    """
+    text = clean(line.replace("\ufeff", ""))
+    suffix, content = as_prompt_file(text)
+    name = f"{slug(text)}{suffix}"
+    found = preview_alone(name, content, config.inbox.path, config.pace.max_jobs_per_file)
+    return Submission({new_id(): prompt for prompt in found.prompts}, name, content=content), list(
+        found.warnings
+    )
+
+
+def follow_ups(job_id: str, actions: Sequence[str], text: str = "") -> Submission:
+    """Return these actions on a finished job; ``text`` is the new prompt of those that take one.
+
+    Raise PromptFileError for an unknown action, and for a text that can't be sent.
     """
     names = expand_then(list(actions))
     if not names:
         raise PromptFileError("no follow-up is named", "name some: U1, V2, vary strong, zoom 2x …")
-    text = read_words(words).text if words.strip() else ""
-    return Submission({new_id(): Prompt(text, action=name, parent=job_id) for name in names})
-
-
-def typed(config: Config, line: str) -> tuple[Submission, list[str]]:
-    """A prompt as it was typed, with all that it stands for, and a note on each thing that looks like a slip.
-
-    It is read as a file of these words in the inbox would be, with that folder's defaults and wildcards.
-    Raises PromptFileError.
-    """
-    words = clean(line.replace("\ufeff", ""))
-    suffix, content = prompt_file(words)
-    name = f"{slug(words)}{suffix}"
-    found = preview_alone(name, content, config.inbox.path, config.pace.max_jobs_per_file)
-    return Submission({new_id(): one for one in found.prompts}, name, content=content), list(found.warnings)
+    new_prompt = read_prompt(text).text if text.strip() else ""
+    return Submission({new_id(): Prompt(new_prompt, action=name, parent=job_id) for name in names})
 
 
 def command(name: str, text: str, paths: Sequence[Path]) -> Submission:
-    """A command other than imagine, with local pictures. Raises PromptFileError for what can't be sent."""
+    """Return a command other than imagine, with local pictures. Raise PromptFileError if it can't be sent."""
     if name == "imagine":
-        raise PromptFileError("imagine has a verb of its own", "`mjwatch imagine`, or `mjwatch submit`")
+        raise PromptFileError("imagine has a command of its own", "use `mjwatch imagine` or `mjwatch submit`")
     images = {f"{number}-{safe_file_name(path.name)}": _picture(path) for number, path in enumerate(paths, 1)}
     prompt = Prompt(clean(text), command=name, images=tuple(images))
     uploaded = tuple(UploadedImage(image, image, image, 0.0) for image in images)
@@ -116,81 +156,67 @@ def _picture(path: Path) -> bytes:
     try:
         path = path.expanduser()
         if path.stat().st_size > LARGEST_IMAGE:
-            raise PromptFileError(f"{path} is too large", f"Discord takes {LARGEST_IMAGE:,} bytes at most")
+            raise PromptFileError(f"{path} is too large", f"Discord accepts at most {LARGEST_IMAGE:,} bytes")
         data = path.read_bytes()
     except OSError as error:
         raise PromptFileError(f"{path} can't be read: {error.strerror}", "check its name") from error
     if not is_picture(data):
-        raise PromptFileError(f"{path} is no picture", "PNG, JPEG, WebP and GIF can be uploaded")
+        raise PromptFileError(f"{path} is not a picture", "PNG, JPEG, WebP and GIF can be uploaded")
     return data
 
 
-def give(config: Config, wish: Submission) -> list[Outcome]:
-    """Hand it in and return what became of each of its jobs; they run when a daemon does.
+# ---- submit
 
-    Raises DaemonError, JournalError.
+
+def submit(config: Config, submission: Submission) -> list[Outcome]:
+    """Submit the prompts and return the outcome for each of their jobs; the jobs run when a daemon does.
+
+    Raise DaemonError, JournalError.
     """
-    return steer(config, "give", wish.arguments(), wish.file())
+    return request(config, "give", submission.arguments(), submission.file())
 
 
-def give_and_wait(config: Config, wish: Submission, listener: Listener) -> list[Job]:
-    """Hand it in, and wait until all its jobs have their answers, or wait for a person's word.
+def submit_and_wait(config: Config, submission: Submission, listener: Listener) -> list[Job]:
+    """Submit the prompts and return their jobs once all are answered or wait for a person.
 
-    Raises PausedError where a person is needed first, UnreachableError, DaemonError, JournalError.
+    Raise PausedError where a person is needed first, UnreachableError, DaemonError, JournalError.
     """
+    state, job_ids = config.state.path, list(submission.prompts)
     while True:
-        if daemon_runs(config.state.path):
-            steer(config, "give", wish.arguments(), wish.file())
-            return _await(config, list(wish.prompts), listener)
-        jobs = _run_here(config, wish, listener)
-        if jobs is not None:
-            return jobs
-
-
-def _run_here(config: Config, wish: Submission, listener: Listener) -> list[Job] | None:
-    """The jobs as they ended; None if another process was faster to take the lock."""
-    journal = config.state.path / JOURNAL_FILE
-    try:
-        runtime = Runtime(config, load_keys(config), watch_inbox=False).__enter__()
-    except DaemonError:
-        if daemon_runs(config.state.path):
-            return None
-        raise
-    try:
-
-        def hand_in() -> None:
-            ask(journal, "give", wish.arguments(), time.time(), wish.file())
-            runtime.engine.put(RequestsPending())
-
-        return run_these(runtime, list(wish.prompts), hand_in, listener)
-    finally:
-        runtime.__exit__()
-
-
-def _await(config: Config, job_ids: Sequence[str], listener: Listener) -> list[Job]:
-    """Wait for a daemon to answer them."""
-    seen: dict[str, Job] = {}
-    told: str | None = None
-    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
-        while True:
-            jobs = _with_follow_ups(reader, job_ids)
-            for job in jobs:
-                if seen.get(job.id) != job:
-                    seen[job.id] = job
-                    listener.changed(job)
-            if len(jobs) >= len(job_ids) and all(map(answered, jobs)):
+        if not daemon_runs(state):
+            jobs = run_jobs(config, job_ids, lambda: _write_once(config, submission), listener)
+            if jobs is not None:
                 return jobs
-            pause = reader.paused()
-            if pause is not None and any(job.state is State.QUEUED for job in jobs):
-                kept = ", ".join(job.id for job in jobs if job.state is State.QUEUED)
-                raise PausedError(f"{pause.reason} (kept in the queue: {kept})")
-            trouble = reader.recall("trouble")
-            if trouble is not None and trouble != told:
-                listener.trouble(trouble)
-            told = trouble
-            if not daemon_runs(config.state.path):
-                raise DaemonError("the daemon has stopped; the jobs are kept", "start it: `mjwatch run`")
+            continue
+        try:
+            if not _are_known(config, job_ids):
+                submit(config, submission)
+            return wait_for_jobs(config, lambda reader: _with_follow_ups(reader, job_ids), listener)
+        except NoJournalError:  # the process that has the lock is just creating the journal
             time.sleep(POLL)
+        except StoppedError:
+            # The other process may have been one like this, which runs no jobs but its own.
+            if not _are_unsent(config, job_ids):
+                raise
+            time.sleep(RESTART_PATIENCE)
+
+
+def _write_once(config: Config, submission: Submission) -> None:
+    """Write the request, unless a daemon that has stopped has already accepted the jobs."""
+    if not _are_known(config, list(submission.prompts)):
+        journal = config.state.path / JOURNAL_FILE
+        ask(journal, "give", submission.arguments(), time.time(), submission.file())
+
+
+def _are_known(config: Config, job_ids: Sequence[str]) -> bool:
+    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+        return all(reader.job(job_id) is not None for job_id in job_ids)
+
+
+def _are_unsent(config: Config, job_ids: Sequence[str]) -> bool:
+    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+        jobs = [reader.job(job_id) for job_id in job_ids]
+    return all(job is not None and job.state is State.QUEUED for job in jobs)
 
 
 def _with_follow_ups(reader: JournalReader, job_ids: Sequence[str]) -> list[Job]:
@@ -201,71 +227,84 @@ def _with_follow_ups(reader: JournalReader, job_ids: Sequence[str]) -> list[Job]
     return jobs
 
 
-PATIENCE = 30.0
-"""Seconds for a daemon to answer; one that is just stopping takes some."""
+def wait_for_jobs(
+    config: Config, find: Callable[[JournalReader], list[Job]], listener: Listener
+) -> list[Job]:
+    """Wait until a daemon has answered all jobs that ``find`` reads; a job in doubt counts as answered.
 
-ROUND = 0.5
-"""Seconds between two looks whether the daemon is still there, and two pokes."""
+    Raise PausedError where a person is needed first, StoppedError where the daemon has stopped.
+    """
+    seen: dict[str, Job] = {}
+    reported: str | None = None
+    while True:
+        jobs, paused, trouble = _read(config.state.path / JOURNAL_FILE, find)
+        for job in jobs:
+            if seen.get(job.id) != job:
+                seen[job.id] = job
+                listener.changed(job)
+        if jobs and all(map(is_answered, jobs)):
+            return jobs
+        queued = [job.id for job in jobs if job.state is State.QUEUED]
+        if paused is not None and (queued or trouble or not jobs):
+            raise PausedError(paused + (f" (kept in the queue: {', '.join(queued)})" if queued else ""))
+        if trouble is not None and trouble != reported:
+            listener.trouble(trouble)
+        reported = trouble
+        if not daemon_runs(config.state.path):
+            raise StoppedError
+        time.sleep(POLL)
 
-ANSWER_POLL = 0.02
+
+def _read(
+    journal: Path, find: Callable[[JournalReader], list[Job]]
+) -> tuple[list[Job], str | None, str | None]:
+    """Return the jobs, the reason of a pause, and the reason why Discord can't be used."""
+    try:
+        with closing(JournalReader(journal)) as reader:
+            pause = reader.paused()
+            return find(reader), None if pause is None else pause.reason, reader.recall("trouble")
+    except NoJournalError:
+        return [], None, None
 
 
-def steer(
+# ---- requests
+
+
+def request(
     config: Config, verb: str, arguments: Mapping[str, Any], file: TakenFile | None = None
 ) -> list[Outcome]:
-    """Ask for something, see that it is done, and tell what became of it.
+    """Write a request to the journal, have it answered, and return its outcomes.
 
     ``pause`` takes ``reason``; ``resume`` nothing; ``retry`` and ``cancel`` take ``jobs``, a table of ids
-    with the number of attempts that the asker knows of; ``give`` takes ``jobs``, new ids with the fields of
-    their ``prompt`` and its ``path``, and ``file`` is what they came from. Raises DaemonError where this user
-    has no right to it or no answer comes, JournalError where there is no journal, or none that can be used.
+    with the number of attempts that the caller knows of; ``give`` takes ``jobs``, new ids with the fields of
+    their ``prompt`` and its ``path``, and ``file`` is what they came from. Raise DaemonError where this user
+    has no right to ask or no answer comes, JournalError where there is no journal, or an unusable one.
     """
     state = config.state.path
     journal = state / JOURNAL_FILE
     require_write_access(state, journal)
     with closing(JournalReader(journal)) as reader:
-        request = ask(journal, verb, arguments, time.time(), file)
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
+        request_id = ask(journal, verb, arguments, time.time(), file)
+        deadline = time.monotonic() + ANSWER_PATIENCE
+        while time.monotonic() < deadline:
             if daemon_runs(state):
                 wake_daemon(state)
             else:
-                _do_it_here(config)
-            answer = wait_for_answer(reader, request, ROUND)
-            if answer is not None:
-                return answer
+                answer_requests(config)
+            outcomes = _wait_for_answer(reader, request_id, WAKE_INTERVAL)
+            if outcomes is not None:
+                return outcomes
     raise DaemonError(
-        f"the daemon has not answered for {PATIENCE:.0f} s; what was asked for is written down and kept",
-        "see its log for what keeps it from doing it",
+        f"the daemon has not answered for {ANSWER_PATIENCE:.0f} s; the request is kept in the journal",
+        "see the daemon's log for the reason",
     )
 
 
-def wait_for_answer(reader: JournalReader, request: int, patience: float) -> list[Outcome] | None:
-    """What became of a request; None if that is not known within so many seconds."""
-    end = time.monotonic() + patience
-    while (answer := reader.answer_of(request)) is None:
-        if time.monotonic() >= end:
+def _wait_for_answer(reader: JournalReader, request_id: int, patience: float) -> list[Outcome] | None:
+    """Return the outcomes of a request, or None if there are none within so many seconds."""
+    deadline = time.monotonic() + patience
+    while (answer := reader.answer_of(request_id)) is None:
+        if time.monotonic() >= deadline:
             return None
         time.sleep(ANSWER_POLL)
     return read_answer(answer)
-
-
-def _do_it_here(config: Config) -> None:
-    """One turn of the loop without shells: what follows from it is handed out by the next start.
-
-    Does nothing where another process was faster to take the lock: it does what was asked for.
-    """
-    from mjwatch.engine.queue import EventQueue
-    from mjwatch.journal.writer import Journal
-    from mjwatch.midjourney.channel import Channel
-    from mjwatch.runtime import build_engine
-
-    state = config.state.path
-    try:
-        with daemon_lock(state), closing(Journal(state / JOURNAL_FILE)) as journal:
-            channel = Channel("", journal.owner_of, config.pace.quiet_time)
-            queue = EventQueue(time.monotonic)
-            build_engine(config, journal, channel, queue, perform=lambda effect: None).load()
-    except DaemonError:
-        if not daemon_runs(state):
-            raise

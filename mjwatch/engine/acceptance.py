@@ -51,10 +51,10 @@ class Acceptance:
             sha256(file.data),
             file.mtime,
             file.data,
-            file.around.images,
+            file.references.images,
             kept=self._in_inbox is not None,
         )
-        if file.beside is not None:
+        if file.belongs_to is not None:
             return [], self._companion(file, taken, now)
         verdict = judge(taken.path, file.mtime, self._journal.taken(taken.sha256), now, self._in_inbox)
         if verdict.kind is not DeliveryKind.NEW and not self._is_copy_by_now(verdict, taken):
@@ -71,7 +71,7 @@ class Acceptance:
         if not self._journal.was_taken(taken.path, taken.sha256):
             self._journal.accept(taken, [], now)
         log.info(
-            "%s belongs to %s; the two are one request", file.path, file.beside, extra={"file": file.path}
+            "%s belongs to %s; the two are one request", file.path, file.belongs_to, extra={"file": file.path}
         )
         return _removals(file)
 
@@ -124,5 +124,5 @@ class Acceptance:
 
 def _removals(file: ev.FileSettled) -> list[ef.Effect]:
     """Return the effects for a handled file and what belongs to it; the inbox knows whether to keep them."""
-    handled = ((file.path, file.identity), *file.others)
+    handled = ((file.path, file.identity), *file.companions)
     return [ef.RemoveFile(path, identity) for path, identity in handled]

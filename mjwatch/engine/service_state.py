@@ -221,7 +221,7 @@ class ServiceState:
         """Note what a scan has found; the journal keeps it for those who ask."""
         self.inbox_trouble = event.trouble
         if event.trouble is None:
-            self.inbox_waiting = event.waiting + event.out
+            self.inbox_waiting = event.waiting + event.in_flight
         self.inbox_done = self.inbox_waiting == 0 or self.inbox_trouble is not None
         if self._inbox_facts is None:
             self._inbox_facts = self._journal.recall("inbox") or _inbox_facts(ev.InboxScanned(0))
@@ -315,7 +315,7 @@ def _pause_for(refusal: Refusal) -> Pause:
 
 def _inbox_facts(event: ev.InboxScanned) -> dict[str, Any]:
     """Return what the journal keeps of a scan: all but the number that changes with each file."""
-    ignored = [{"path": _printable(file.path), "why": file.why} for file in event.left]
+    ignored = [{"path": _printable(file.path), "why": file.why} for file in event.ignored]
     return {"trouble": event.trouble, "counts": dict(event.counts), "some": ignored}
 
 

@@ -239,7 +239,7 @@ class FilePickup:
         if manifest is not None and prompt_file is not None:
             pages = self._pages_of(path, manifest)
             self._hand_over(
-                FileSettled(path, data, mtime, identity, beside=prompt_file, others=pages), identity
+                FileSettled(path, data, mtime, identity, belongs_to=prompt_file, companions=pages), identity
             )
         elif not (manifest and _came_as_folder(path, manifest) and self._settling.extend_wait(path)):
             self._hand_over(FileSettled(path, data, mtime, identity), identity)
@@ -276,7 +276,7 @@ class FilePickup:
         return tuple(found)
 
     def _hand_over(self, file: FileSettled, identity: Identity) -> None:
-        self._in_flight.add(file.path, identity, len(file.data) + _size(file.around))
+        self._in_flight.add(file.path, identity, len(file.data) + _size(file.references))
         self._settling.forget(file.path)
         self._emit(file)
 

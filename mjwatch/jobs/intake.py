@@ -38,7 +38,7 @@ def make_jobs(
     try:
         _check_size(file)
         name = file.path.rpartition("/")[2]
-        content = read_prompt_file(file.data, name, max_jobs=max_jobs, references=file.around)
+        content = read_prompt_file(file.data, name, max_jobs=max_jobs, references=file.references)
     except PromptFileError as error:
         return [rejected(source, error, now, new_id())]
     warnings = tuple(Note(now, f"warning: {warning}") for warning in content.warnings)

@@ -1,1 +1,1 @@
-"""What the bot is sent (packets, requests) and what its messages mean for which job. Pure."""
+"""Midjourney: packets and requests to its bot, and what the bot's messages mean for which job. Pure."""

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from mjwatch.model import References
 
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+"""The formats that Midjourney accepts as image prompts."""
+
+MAX_PICTURES = 100
+"""Different local pictures that one prompt file may name."""
+
+_MAX_NAME = 1000
+_DRIVE = re.compile(r"[A-Za-z]:")
+_MAGIC = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|GIF8[79]a", re.DOTALL)
+
 MAY_HOLD_LINKS = re.compile("://")
 """Found in every text that has links."""
 
@@ -106,17 +116,6 @@ def _without_marks(url: str) -> str:
             break
         url = url[:-1]
     return url
-
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
-"""The formats that Midjourney accepts as image prompts."""
-
-MAX_PICTURES = 100
-"""Different local pictures that one prompt file may name."""
-
-_MAX_NAME = 1000
-_DRIVE = re.compile(r"[A-Za-z]:")
-_MAGIC = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|GIF8[79]a", re.DOTALL)
 
 
 def is_local(address: str) -> bool:

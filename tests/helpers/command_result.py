@@ -1,11 +1,11 @@
-"""What a verb of the command line said, and how it ended."""
+"""The result of a command of the command line."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 
-class Told(NamedTuple):
+class CommandResult(NamedTuple):
     """Exit code, standard output and standard error."""
 
     code: int

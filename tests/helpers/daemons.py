@@ -49,6 +49,7 @@ class ForkedDaemon:
 
     def __init__(self, module: str, *arguments: str, log: Path, env: dict[str, str]) -> None:
         self._what = module, *arguments
+        log.touch()
         # Daemonic: it ends with this process at the latest.
         self._process = _FORKS.Process(target=_run, args=(module, arguments, log, env), daemon=True)
         with _ONE_AT_A_TIME:
@@ -85,7 +86,7 @@ class ForkedDaemon:
 
 def _run(module: str, arguments: tuple[str, ...], log: Path, env: dict[str, str]) -> None:
     """Become the program."""
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
     os.close(output)

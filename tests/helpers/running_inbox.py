@@ -64,7 +64,7 @@ class Running:
     def left(self) -> dict[str, str]:
         """Return the files that are left in the inbox, and why."""
         self.scans()
-        return {left.path: left.why for left in self.last.left}
+        return {ignored.path: ignored.why for ignored in self.last.ignored}
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def running(
     try:
         yield it
     finally:
-        it.inbox.stop()
+        it.inbox.stop(HANG)
         assert not it.inbox.alive
 
 

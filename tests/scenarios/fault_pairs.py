@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import State
 from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
-from tests.helpers.patience import deadline
+from tests.helpers.patience import deadline, workers
 from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, Row
 from tests.scenarios.faulty import armed, begin, read, recall, simulated, verb
 from tests.scenarios.stage import Stage, wait_until
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
     from tests.helpers.daemons import Daemon
 
-AT_ONCE = 8
+AT_ONCE = 2 * workers()
 PROMPTS = 3
 LONG_DOUBT = 15.0
 """Seconds after which a doubt that could settle itself would have done so."""

@@ -51,9 +51,9 @@ GOOD = {
 LEFT = {
     "secret.txt": "a link; links are not followed",
     "linked": "a link; links are not followed",
-    "pipe.txt": "no regular file",
-    "socket.txt": "no regular file",
-    "device.toml": "no regular file",
+    "pipe.txt": "not a regular file",
+    "socket.txt": "not a regular file",
+    "device.toml": "not a regular file",
     "_failed/": 'its name begins with "_"',
     "_draft.txt": 'its name begins with "_"',
     "cat (conflicted copy).txt": "a conflict copy: a sync tool found two versions",

@@ -15,7 +15,7 @@ from mjwatch import MidjourneyAPI
 from mjwatch.client import in_process
 from mjwatch.errors import UnreachableError
 from tests.scenarios.stage import HANG, Stage, staged, wait_until
-from tests.scenarios.test_cli import begin, said
+from tests.scenarios.test_cli import begin, wait_for_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +93,7 @@ def test_a_configuration_that_is_wrong_is_one_line_for_every_verb(stage: Stage, 
     done = stage.run("check")
     assert (done.returncode, done.stderr) == (1, "")
     assert words in done.stdout
-    assert "to mend it: " in done.stdout
+    assert "to fix it: " in done.stdout
 
 
 @pytest.mark.parametrize("case", KEYS)
@@ -208,7 +208,7 @@ def test_an_unreachable_discord_fails_the_check_and_is_waited_for_by_imagine_alo
         assert "fail    token" in check.stdout
         assert "Traceback" not in check.stdout + check.stderr
         verb = begin(stage, "imagine", "a cat")
-        said(verb, "waiting: ")
+        wait_for_line(verb, "waiting: ")
         verb.send_signal(signal.SIGINT)
         out, err = verb.communicate(timeout=HANG)
     assert (verb.returncode, out) == (130, "")
@@ -224,7 +224,7 @@ def test_a_name_that_cannot_be_resolved_is_told(stage: Stage) -> None:
     assert check.returncode == 1
     assert "no connection to api.mjwatch.invalid" in check.stdout
     verb = begin(stage, "imagine", "a cat")
-    assert "can't be resolved" in said(verb, "waiting: ")
+    assert "can't be resolved" in wait_for_line(verb, "waiting: ")
     verb.send_signal(signal.SIGINT)
     verb.communicate(timeout=HANG)
     assert verb.returncode == 130
@@ -248,7 +248,7 @@ def test_the_service_keeps_trying_and_says_so_where_one_looks(stage: Stage, simu
     wait_until(lambda: stage.log.count("no connection") > 1, "two tries")
     assert daemon.poll() is None
     verb = begin(stage, "submit", "a patient cat", "--wait")
-    said(verb, "waiting: ")
+    wait_for_line(verb, "waiting: ")
     status = json.loads(stage.run("status", "--json").stdout)
     assert "no connection" in status["trouble"]
     assert status["paused"] is None

@@ -1,4 +1,4 @@
-"""The command line and the Python API as a person uses them: real processes, a real simulator."""
+"""The command line and the Python API in real processes, with a real simulator."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """One simulator for all; no daemon runs when a test begins or ends."""
+    """One simulator for all tests; no daemon runs when a test begins or ends."""
     with staged(tmp_path_factory.mktemp("cli") / "w", "--seconds-per-job", "0.6") as stage:
         yield stage
 
 
 def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
-    """A verb in the background; `end` ends it."""
+    """Start a command in the background."""
     return subprocess.Popen(
         [*MJWATCH, "--config", str(stage.config), *arguments],
         stdout=subprocess.PIPE,
@@ -38,17 +38,17 @@ def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def interrupt(verb: subprocess.Popen[str]) -> tuple[str, str]:
-    """Ctrl-C; what it had said on both outputs."""
-    verb.send_signal(signal.SIGINT)
-    return verb.communicate(timeout=HANG)
+def interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Send Ctrl-C, and return standard output and standard error."""
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=HANG)
 
 
-def said(verb: subprocess.Popen[str], word: str) -> str:
-    """Wait for a line with this word on standard error."""
-    assert verb.stderr is not None
+def wait_for_line(process: subprocess.Popen[str], word: str) -> str:
+    """Wait for a line with this word on standard error, and return it."""
+    assert process.stderr is not None
     lines = []
-    for line in verb.stderr:
+    for line in process.stderr:
         lines.append(line)
         if word in line:
             return line
@@ -69,7 +69,7 @@ def test_imagine_gives_four_pictures_and_a_manifest_without_a_daemon(stage: Stag
     assert lines[-1].endswith(" done  # a [bold]red[/bold] cat")
 
 
-def test_a_refused_prompt_tells_its_reason_in_every_way(stage: Stage) -> None:
+def test_a_refused_prompt_gives_its_reason_in_every_way(stage: Stage) -> None:
     for _ in range(3):
         stage.fault(fault="refuse", title="Banned prompt detected", match="nasty")
     done = stage.run("imagine", "a nasty cat")
@@ -107,10 +107,10 @@ def test_the_api_works_from_threads_of_its_own_into_one_folder(stage: Stage, tmp
 
 
 def test_a_ctrl_c_in_imagine_is_one_line_and_a_sent_job_is_fetched_later(stage: Stage) -> None:
-    verb = begin(stage, "imagine", "an interrupted cat")
-    said(verb, " submitted")
-    out, err = interrupt(verb)
-    assert (verb.returncode, out) == (130, "")
+    process = begin(stage, "imagine", "an interrupted cat")
+    wait_for_line(process, " submitted")
+    out, err = interrupt(process)
+    assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1].endswith("was sent, and `mjwatch run` fetches its pictures")
     stage.drain()
     (manifest,) = [one for one in stage.manifests() if one["prompt"]["submitted"] == "an interrupted cat"]
@@ -125,7 +125,7 @@ def test_a_daemon_serves_submit_imagine_and_the_api_and_shows_how_it_goes(
     try:
         stage.fault(fault="silent", match="silent")
         waiting = begin(stage, "submit", "a silent cat", "--wait")
-        said(waiting, " submitted")
+        wait_for_line(waiting, " submitted")
         done = stage.run("submit", "a twice submitted dog")
         assert stage.run("submit", "a twice submitted dog").stdout != done.stdout
         assert len(MidjourneyAPI(stage.config).imagine("a bird", tmp_path).pictures) == 4
@@ -136,7 +136,7 @@ def test_a_daemon_serves_submit_imagine_and_the_api_and_shows_how_it_goes(
         assert [(job["state"], job["prompt"]) for job in status["live"]] == [("submitted", "a silent cat")]
         out, err = interrupt(waiting)
         assert (waiting.returncode, out) == (130, "")
-        assert err == "mjwatch: no longer waiting; the daemon goes on with it\n"
+        assert err == "mjwatch: stopped waiting; the daemon continues the work\n"
     finally:
         assert stage.stop(daemon) == 0
 
@@ -145,7 +145,7 @@ def dogs(stage: Stage) -> list[dict[str, Any]]:
     return [one for one in stage.manifests() if one["prompt"]["submitted"] == "a twice submitted dog"]
 
 
-def test_submit_and_wait_tells_each_jobs_folder_and_reason(stage: Stage, tmp_path: Path) -> None:
+def test_submit_and_wait_prints_each_jobs_folder_and_reason(stage: Stage, tmp_path: Path) -> None:
     daemon = stage.start_ready()
     try:
         stage.fault(fault="refuse", title="Banned prompt detected", match="nasty")
@@ -189,15 +189,15 @@ def test_a_terminal_that_lacks_letters_gets_their_numbers(stage: Stage) -> None:
 
 def test_a_stopped_demo_leaves_no_simulator_and_says_what_to_do(tmp_path: Path) -> None:
     command = [*MJWATCH, "demo", str(tmp_path / "demo")]
-    verb = subprocess.Popen(
+    process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
-    said(verb, " running")
-    _, err = interrupt(verb)
-    assert verb.returncode == 130
+    wait_for_line(process, " running")
+    _, err = interrupt(process)
+    assert process.returncode == 130
     assert err.splitlines()[-1].startswith("mjwatch: the demo was stopped; remove ")
     again = subprocess.run(
         command, capture_output=True, text=True, timeout=HANG, env=environment(), check=False
     )
     assert again.returncode == 1
-    assert "has the rest of a demo that was stopped" in again.stderr
+    assert "has unfinished jobs of a stopped demo" in again.stderr

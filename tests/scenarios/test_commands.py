@@ -236,7 +236,7 @@ def test_what_can_not_be_had_is_refused_in_words_and_nothing_is_sent(house: Hous
             *(part for _ in range(6) for part in ("--image", str(house.pictures[0]))),
         ): "two to five",
         ("ask", "dance"): "dance",
-        ("ask", "describe", "--image", str(house.stage.config)): "no picture",
+        ("ask", "describe", "--image", str(house.stage.config)): "is not a picture",
     }
     for arguments, words in asked.items():
         told = house.stage.run(*arguments)

@@ -1,7 +1,7 @@
-"""The path of a newcomer: a fresh clone, the demo, the questions, the check, the first prompt, the gallery.
+"""A newcomer's first steps: clone, demo, init, check, first prompt, gallery.
 
-What they type and what they read is written down, word for word but for ids, times and sizes. Only what would
-come from the package index stands ready beforehand: tests use no network.
+The golden file has every line that they type and read, with placeholders for ids, times and sizes. Packages
+that would come from the package index are installed beforehand: tests use no network.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "newcomer.txt"
-"""As it was read and found good; a change is read anew and written down there. A clone has only what is
-committed."""
+"""The approved text; a change must be approved and stored here. A clone has only committed files."""
 
 PROMPT = "$"
 DROPPED = "a heron in the reeds"
 COLUMNS, LINES = 240, 200
-"""So wide that no line is broken, wherever temporary folders lie."""
+"""Wide enough that no line wraps, however long the paths of temporary folders are."""
 
 WORDS = [
     (r"(?m)^warning: source repository is shallow.*\n", ""),
+    (r"(?m)^Updating files: .*\n", ""),  # of git, where the clone takes long
     (r"demo-\d{8}-\d{6}", "demo-<time>"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "<time>"),
     (r"(?<!\d)\d\d:\d\d(:\d\d)?\b", "<time>"),
@@ -49,12 +49,12 @@ WORDS = [
     (r"\d+ KiB", "<size>"),
     (r"(?<=\S) {2,}", "  "),
 ]
-"""What differs from one run to the next, and what stands for it."""
+"""Patterns of what differs between runs, each with its placeholder."""
 
 
 @dataclass
 class Typist:
-    """Types commands into a shell, and waits for each to end."""
+    """Type commands into a shell, and wait for each to end."""
 
     terminal: Terminal
 
@@ -95,7 +95,7 @@ class Typist:
 
 
 def a_shell(home: Path) -> tuple[str, ...]:
-    """A shell that knows nothing but its home, in which the program is where pipx puts it."""
+    """Return a shell with only a home folder, where the program is installed as by pipx."""
     variables = {
         "HOME": str(home),
         "PATH": f"{home}/.local/bin:/usr/local/bin:/usr/bin:/bin",
@@ -110,14 +110,14 @@ def a_shell(home: Path) -> tuple[str, ...]:
 
 
 def installed(clone: Path, place: Path) -> None:
-    """The program as an installation of this clone leaves it, with the libraries of the tests."""
+    """Install the program of this clone, with the libraries of the tests."""
     place.parent.mkdir(parents=True)
     place.write_text(f'#!/bin/sh\nPYTHONPATH={clone} exec {sys.executable} -P -m mjwatch "$@"\n')
     place.chmod(0o755)
 
 
 def pointed_at_simulator(config: Path, stage: Stage) -> None:
-    """Have the lines with Discord's addresses name the simulator instead."""
+    """Replace Discord's addresses by those of the simulator."""
     text = config.read_text()
     for key, value in tomllib.loads(stage.config.read_text())["discord"].items():
         text, count = re.subn(rf"(?m)^#{key} = .*$", f"{key} = {json.dumps(value)}", text)
@@ -126,7 +126,7 @@ def pointed_at_simulator(config: Path, stage: Stage) -> None:
 
 
 def in_words(lines: list[str], names: dict[str, str]) -> str:
-    """The lines with words in the place of what is only so this time."""
+    """Return the lines with placeholders for what differs between runs."""
     text = "\n".join(lines) + "\n"
     for name, word in names.items():
         text = text.replace(name, word)
@@ -136,7 +136,7 @@ def in_words(lines: list[str], names: dict[str, str]) -> str:
 
 
 def demo_in_order(lines: list[str]) -> list[str]:
-    """The demo's jobs come in the order in which the inbox was read; here by their names."""
+    """Return the lines with the demo's jobs sorted by name: the inbox is read in any order."""
     start = next(number for number, line in enumerate(lines) if line.startswith("4 prompt files")) + 1
     end = next(number for number, line in enumerate(lines) if line.startswith("5 of 5"))
     bars, *jobs = "\n".join(lines[start:end]).strip().split("\n\n")
@@ -147,7 +147,7 @@ def demo_in_order(lines: list[str]) -> list[str]:
 
 
 def jobs_in(outbox: Path) -> dict[str, str]:
-    """The ids of the jobs that are done, by prompt."""
+    """Return the ids of the jobs that are done, by prompt."""
     manifests = [json.loads(path.read_text()) for path in outbox.glob("**/manifest.json")]
     return {one["prompt"]["submitted"]: one["job"] for one in manifests if one["state"] == "done"}
 
@@ -229,6 +229,6 @@ def test_the_documents_show_the_same_steps_in_the_same_order_and_the_same_words(
 
 
 def in_turn(wanted: list[str], lines: list[str]) -> list[str]:
-    """Those that begin no line in the order of these."""
+    """Return the wanted lines that do not appear in this order."""
     rest = iter(lines)
     return [one for one in wanted if not any(line.startswith(one) for line in rest)]

@@ -1,4 +1,4 @@
-"""The shell on real processes: alone, left while it works, and beside a daemon."""
+"""The shell in real processes: alone, left while it works, and beside a daemon."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_lines_become_folders_alone_or_by_a_daemon_and_what_is_left_is_kept(tmp_
 
         left = stage.run("shell", stdin="a green kite\n:quit\n")
         assert left.returncode == 0
-        assert "kept, and taken up by" in left.stderr
+        assert "kept until `mjwatch run`" in left.stderr
         by_next = stage.run("shell", stdin=":list\n")
         assert by_next.returncode == 0
         assert "a green kite" in by_next.stdout

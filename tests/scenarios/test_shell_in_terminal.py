@@ -1,4 +1,4 @@
-"""The shell as a person has it: in a terminal, typed into and looked at, beside a daemon and alone."""
+"""The shell in a real terminal, beside a daemon and alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BAR = re.compile(r"^(\w{8})  running +[█░]{16} +(\d+)%  (a \w+ kite)")
 
 @contextmanager
 def shell(stage: Stage, columns: int, lines: int) -> Iterator[Terminal]:
-    """The shell, once it asks for a line."""
+    """Start a shell, and yield it once it asks for a line."""
     command = (sys.executable, "-W", "error", "-m", "mjwatch", "--config", str(stage.config), "shell")
     with opened(*command, columns=columns, lines=lines, folder=stage.folder) as terminal:
         terminal.wait_for(ICON, ":help")
@@ -38,7 +38,7 @@ def shell(stage: Stage, columns: int, lines: int) -> Iterator[Terminal]:
 
 
 def complete(terminal: Terminal, typed: str, note: str, line: str) -> None:
-    """Type the beginning of a word, look what is offered, and take it."""
+    """Type the beginning of a word, and accept the completion that is offered."""
     terminal.type(typed)
     terminal.wait_for(f"{ICON} {typed}", note)
     terminal.press("Tab")
@@ -50,7 +50,7 @@ def finished(stage: Stage, count: int) -> bool:
 
 
 def percentages(terminal: Terminal, seen: dict[str, set[int]]) -> bool:
-    """Take up what the bars say now; whether one of them was seen to move."""
+    """Record the percentages of the bars, and return whether one of them has changed."""
     screen = terminal.screen()
     for number, line in enumerate(screen):
         if found := _BAR.match(line):
@@ -77,12 +77,12 @@ def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_
                 assert str(folder) in shown
                 assert len(list(folder.glob("*_[1-4].webp"))) == 4
 
-            terminal.paste("a torn kite\na mended kite")
+            terminal.paste("a torn kite\na repaired kite")
             terminal.press("Enter")
-            terminal.wait_for("queued  a torn kite", "queued  a mended kite")
+            terminal.wait_for("queued  a torn kite", "queued  a repaired kite")
             terminal.press("C-d")
             assert terminal.status() == 0
-            assert "the daemon goes on with it" in "\n".join(terminal.all())
+            assert "the daemon continues the work" in "\n".join(terminal.all())
         wait_until(lambda: finished(stage, 5), "what was left to the daemon")
         assert stage.stop(daemon, signal.SIGTERM) == 0
         stage.check_witness()
@@ -91,21 +91,21 @@ def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_
 def test_a_shell_remembers_completes_commands_and_keys_and_does_what_the_keys_say(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", str(slowed(2))) as stage:
         with shell(stage, 120, 40) as terminal:
-            assert "at work here" in terminal.screen()[-1]
+            assert "working here" in terminal.screen()[-1]
             terminal.type("a yellow kite\n")
             terminal.wait_for("queued  a yellow kite")
             terminal.press("C-d")
             assert terminal.status() == 0
-            assert "kept, and taken up by" in "\n".join(terminal.all())
+            assert "kept until `mjwatch run`" in "\n".join(terminal.all())
         with shell(stage, 120, 40) as terminal:
-            terminal.wait_for("taken up from before: 1 job")
+            terminal.wait_for("continuing 1 job from before")
             terminal.press("Up")
             terminal.wait_for(f"{ICON} a yellow kite")
             terminal.press("C-c")
             terminal.wait_for("Ctrl-D leaves")
             terminal.wait_for("done  a yellow kite")
             (job,) = stage.folders()
-            complete(terminal, ":sta", "what goes on", ":status")
+            complete(terminal, ":sta", "jobs at work", ":status")
             terminal.press("Enter")
             terminal.wait_for("connected since", "in the last 24 hours")
             complete(terminal, f":act {job[:3]}", "done: a yellow kite", f":act {job}")

@@ -1,4 +1,4 @@
-"""Steering a real service: each verb while it runs, while it is stopped, and when it dies in the middle.
+"""Steer a real service: each command while it runs, while it is stopped, and when it is killed.
 
 Seen to catch: a pause that is not journaled, that a start or the gateway's welcome ends, or that does not
 stop the sending; a job that failed where a person was wanted.
@@ -37,7 +37,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(simulated: Stage) -> Iterator[Stage]:
-    """One simulator for all; no daemon runs when a test begins or ends, and nothing is paused."""
+    """One simulator for all tests; when a test begins or ends, no daemon runs and nothing is paused."""
     yield simulated
     for daemon in simulated.daemons:
         if daemon.poll() is None:
@@ -48,20 +48,20 @@ def stage(simulated: Stage) -> Iterator[Stage]:
 
 
 def steer(stage: Stage, *arguments: str) -> tuple[int, Any]:
-    """A verb's exit code and its answer."""
+    """Run a command, and return its exit code and its answer."""
     result = CliRunner().invoke(app, ["--config", str(stage.config), *arguments, "--json"])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, json.loads(result.stdout)
 
 
 def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
-    """A verb in a process of its own."""
+    """Start a command in a process of its own."""
     command = [*MJWATCH, "--config", str(stage.config), *arguments]
-    verb = subprocess.Popen(
+    process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
-    stage.daemons.append(verb)  # ended with them where a test fails
-    return verb
+    stage.daemons.append(process)  # ended with them where a test fails
+    return process
 
 
 def jobs(stage: Stage, prompt: str) -> list[Job]:
@@ -72,7 +72,7 @@ def jobs(stage: Stage, prompt: str) -> list[Job]:
 
 
 def wait_for(stage: Stage, prompt: str, state: State) -> Job:
-    """A job with this prompt that is there."""
+    """Wait for a job with this prompt in this state, and return it."""
 
     def found() -> Job | None:
         return next((job for job in jobs(stage, prompt) if job.state is state), None)
@@ -82,7 +82,7 @@ def wait_for(stage: Stage, prompt: str, state: State) -> Job:
 
 
 def drop(stage: Stage, prompt: str) -> None:
-    """A prompt file that is taken at once."""
+    """Drop a prompt file that is taken at once."""
     stage.drop(f"{prompt.replace(' ', '-')}.ready.txt", prompt + "\n")
 
 
@@ -91,14 +91,14 @@ def executed(stage: Stage, prompt: str) -> int:
 
 
 def are_written(stage: Stage, number: int) -> bool:
-    """Whether so many requests lie in the journal without an answer."""
+    """Return whether the journal has so many requests without an answer."""
     with closing(sqlite3.connect(stage.folder / "state" / JOURNAL_FILE)) as db:
         rows = db.execute("SELECT COUNT(*) FROM requests WHERE answered IS NULL")
         return bool(rows.fetchone()[0] == number)
 
 
 def freeze(stage: Stage, daemon: Daemon) -> None:
-    """Stop the daemon between two transactions: in one it would keep the journal from all others."""
+    """Stop the daemon between two transactions: within one it would lock the journal."""
 
     def stopped_idle() -> bool:
         daemon.send_signal(signal.SIGSTOP)
@@ -115,7 +115,7 @@ def freeze(stage: Stage, daemon: Daemon) -> None:
 
 
 def in_doubt(stage: Stage, prompt: str) -> Job:
-    """A job whose POST had no answer, and was not executed."""
+    """Return a job in doubt: its POST had no answer, and was not executed."""
     stage.fault(fault="post_reset", match=prompt)
     drop(stage, prompt)
     return wait_for(stage, prompt, State.IN_DOUBT)
@@ -175,13 +175,13 @@ def test_what_a_killed_service_has_left_undone_the_verbs_do_themselves(stage: St
         ("cancel", twin.id),
         ("pause", "no"),
     ]
-    verbs = []
+    processes = []
     for arguments in asked:
-        verbs.append(begin(stage, *arguments))
-        wait_until(partial(are_written, stage, len(verbs)), f"{arguments} is written down")
+        processes.append(begin(stage, *arguments))
+        wait_until(partial(are_written, stage, len(processes)), f"{arguments} is written down")
     assert stage.stop(daemon, signal.SIGKILL) == -signal.SIGKILL
-    said = [verb.communicate(timeout=HANG)[0] for verb in verbs]
-    assert [verb.returncode for verb in verbs] == [0] * len(asked), said
+    outputs = [process.communicate(timeout=HANG)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(asked), outputs
     words = (
         "resumed",
         "queued again",
@@ -189,7 +189,7 @@ def test_what_a_killed_service_has_left_undone_the_verbs_do_themselves(stage: St
         "cancelled before",
         "paused by hand: no",
     )
-    assert [part in line for part, line in zip(words, said, strict=True)] == [True] * len(asked), said
+    assert [part in line for part, line in zip(words, outputs, strict=True)] == [True] * len(asked), outputs
     assert steer(stage, "prune")[1]["jobs"] == 0
     assert stage.start("--drain", "--resume").wait(timeout=HANG) == 0, stage.log
     wait_for(stage, "a doubtful cat", State.DONE)
@@ -199,11 +199,11 @@ def test_what_a_killed_service_has_left_undone_the_verbs_do_themselves(stage: St
 def test_a_doubtful_job_is_sent_once_more_however_many_say_so_at_once(stage: Stage) -> None:
     daemon = stage.start_ready()
     job = in_doubt(stage, "a twice wanted cat")
-    told = steer(stage, "show", job.id)[1]
-    assert f"`mjwatch retry {job.id}`" in told["mend"]
-    verbs = [begin(stage, "retry", job.id) for _ in range(2)]
-    said = [verb.communicate(timeout=HANG) for verb in verbs]
-    assert sum("queued again" in out for out, _ in said) == 1, said
+    answer = steer(stage, "show", job.id)[1]
+    assert f"`mjwatch retry {job.id}`" in answer["mend"]
+    processes = [begin(stage, "retry", job.id) for _ in range(2)]
+    outputs = [process.communicate(timeout=HANG) for process in processes]
+    assert sum("queued again" in out for out, _ in outputs) == 1, outputs
     wait_for(stage, "a twice wanted cat", State.DONE)
     assert stage.stop(daemon) == 0
     assert executed(stage, "a twice wanted cat") == 1
@@ -229,7 +229,9 @@ def test_a_captcha_waits_for_a_person_also_over_a_restart(stage: Stage) -> None:
     stage.fault(fault="captcha", match="a guarded cat")
     daemon = stage.start_ready()
     drop(stage, "a guarded cat")
-    code, status = wait_until(lambda: told if (told := steer(stage, "status"))[0] == 4 else None, "the pause")
+    code, status = wait_until(
+        lambda: answer if (answer := steer(stage, "status"))[0] == 4 else None, "the pause"
+    )
     assert (code, status["paused_kind"]) == (4, "account")
     assert stage.stop(daemon) == 0
     daemon = stage.start_ready()
@@ -240,7 +242,7 @@ def test_a_captcha_waits_for_a_person_also_over_a_restart(stage: Stage) -> None:
     assert stage.stop(daemon) == 0
 
 
-def test_a_mended_token_is_taken_by_the_next_start(stage: Stage) -> None:
+def test_a_corrected_token_is_used_by_the_next_start(stage: Stage) -> None:
     token = stage.folder / "keys" / "authToken.key"
     right = token.read_text()
     token.write_text("aaaa.bbbb.cccc\n")

@@ -1,4 +1,4 @@
-"""The Python API's own decisions: what is dropped, what it waits for, what it raises, where pictures go."""
+"""The Python API: what it drops, what it waits for, what it raises, and where it copies pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
-from mjwatch.client.in_process import PATIENCE, _is_over, prompt_file, read_words
+from mjwatch.client.in_process import PATIENCE, _is_over
+from mjwatch.client.submit import as_prompt_file, read_prompt
 from mjwatch.config import Config
 from mjwatch.engine.service_state import ConnectionTrouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
@@ -55,10 +56,10 @@ CHOICES = st.lists(st.sampled_from(["{", "}", ",", "\\", "__", "a", "__a__", " "
 def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
     for words in (text, f"# {text}", f'#{text}"\\'):
         try:
-            prompt = read_words(words)
+            prompt = read_prompt(words)
         except PromptFileError:
             continue
-        suffix, data = prompt_file(escape(prompt.text))
+        suffix, data = as_prompt_file(escape(prompt.text))
         try:
             found = read_prompt_file(data, f"x{suffix}").prompts
         except PromptFileError:
@@ -148,29 +149,29 @@ def test_a_job_that_runs_is_waited_for_though_the_sending_is_paused(
     assert [changed.state for changed in looks] == [State.RUNNING, State.DONE]
 
 
-def test_what_keeps_the_daemon_from_discord_is_told_once(
+def test_why_the_daemon_can_not_use_discord_is_reported_once(
     api: MidjourneyAPI, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dropped = _taken(api, journal, a_job(state=State.QUEUED))
     journal.remember({"trouble": "no network"})
-    told: list[str] = []
+    reported: list[str] = []
     rounds = iter(range(3))
 
     def sleep(seconds: float) -> None:
         if next(rounds, None) is None:
             journal.update(a_job(state=State.DONE, published=2.0))
 
-    monkeypatch.setattr("mjwatch.api.time.sleep", sleep)
+    monkeypatch.setattr("mjwatch.client.submit.time.sleep", sleep)
     with daemon_lock(api.config.state.path):
-        api.wait(dropped, on_trouble=told.append)
-    assert told == ["no network"]
+        api.wait(dropped, on_trouble=reported.append)
+    assert reported == ["no network"]
 
 
 # ---- running it here
 
 
 class FakeEngine:
-    """As much of the loop as the decision to give up looks at."""
+    """The part of the event loop that the decision to give up depends on."""
 
     def __init__(
         self, job: Job | None, paused: str | None = None, trouble: ConnectionTrouble | None = None
@@ -240,7 +241,7 @@ def test_a_job_has_a_reason_only_where_it_has_no_pictures() -> None:
 
 
 def _folder(parent: Path, name: str) -> Path:
-    """A job's folder in an outbox."""
+    """Create a job's folder in an outbox."""
     folder = parent / "outbox" / name
     folder.mkdir(parents=True)
     (folder / "cat_1.png").write_text(name)

@@ -1,3 +1,5 @@
+"""Finding, reading and writing the configuration file."""
+
 from __future__ import annotations
 
 import subprocess
@@ -40,7 +42,7 @@ def problem(tmp_path: Path, text: str) -> str:
 
 
 def uncommented(template: str) -> str:
-    """The template with its commented keys switched on; its prose lines begin with "# "."""
+    """Return the template with its commented keys enabled; comment lines begin with "# "."""
     return "\n".join(
         line.removeprefix("#") if not line.startswith("# ") else line for line in template.splitlines()
     )
@@ -125,9 +127,9 @@ def test_the_file_is_looked_for_in_order_and_never_in_the_current_folder(
     with pytest.raises(ConfigError, match="mjwatch init"):
         find_config(None, environ)
     wanted = [system, tmp_path / "home/.config/mjwatch/config.toml", tmp_path / "xdg/mjwatch/config.toml"]
-    for place in wanted:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text("", encoding="utf-8")
+    for path in wanted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("", encoding="utf-8")
     assert find_config(None, {**environ, "XDG_CONFIG_HOME": str(tmp_path / "xdg")}) == wanted[2]
     assert find_config(None, {**environ, "XDG_CONFIG_HOME": "xdg"}) == wanted[1]
     assert find_config(None, {**environ, "XDG_CONFIG_HOME": "", "MJWATCH_CONFIG": ""}) == wanted[1]
@@ -138,16 +140,16 @@ def test_the_file_is_looked_for_in_order_and_never_in_the_current_folder(
     assert find_config(system, named) == system
 
 
-def test_a_named_file_that_is_not_there_is_told_with_its_name(tmp_path: Path) -> None:
+def test_a_missing_named_file_is_reported_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no configuration file .*gone\.toml"):
         Config.load(None, environ={"MJWATCH_CONFIG": str(tmp_path / "gone.toml")})
     with pytest.raises(ConfigError) as found:
         Config.load(tmp_path / "new place" / "config.toml", environ={})
-    assert found.value.hint == f"`mjwatch --config '{tmp_path}/new place/config.toml' init` makes one"
+    assert found.value.hint == f"create one: `mjwatch --config '{tmp_path}/new place/config.toml' init`"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[inbox]\nsettel = 2", '[inbox] unknown key "settel" (did you mean settle?)'),
         ("[inbx]\n", 'unknown section "inbx" (did you mean inbox?)'),
@@ -191,27 +193,27 @@ def test_a_named_file_that_is_not_there_is_told_with_its_name(tmp_path: Path) ->
         ("[[inbox]]\n", "must be a section: [inbox]"),
     ],
 )
-def test_a_wrong_value_is_told_with_what_was_found_and_what_is_wanted(
-    tmp_path: Path, text: str, told: str
+def test_a_wrong_value_is_reported_with_what_was_found_and_what_is_expected(
+    tmp_path: Path, text: str, message: str
 ) -> None:
     line = problem(tmp_path, text)
-    assert told in line
+    assert message in line
     assert line.startswith(str(tmp_path / "config.toml") + ": ")
     assert "\n" not in line
     assert "not-shown" not in line
 
 
-def test_all_problems_are_told_together_one_a_line(tmp_path: Path) -> None:
+def test_all_problems_are_reported_together_one_per_line(tmp_path: Path) -> None:
     lines = problem(tmp_path, "[pace]\ndelay = -1\njitter = -1\nspeed = 3\n[odd]\n").splitlines()
     assert len(lines) == 4
     assert all("config.toml: " in line for line in lines)
 
 
-def test_broken_toml_is_told_with_its_line_and_column(tmp_path: Path) -> None:
+def test_broken_toml_is_reported_with_its_line_and_column(tmp_path: Path) -> None:
     assert "line 2, column 10" in problem(tmp_path, "[inbox]\nsettle = \n")
 
 
-def test_a_deep_file_and_one_that_is_no_text_are_told(tmp_path: Path) -> None:
+def test_a_deeply_nested_file_and_one_that_is_not_text_are_reported(tmp_path: Path) -> None:
     assert "not valid TOML" in problem(tmp_path, "a = " + "[" * 10_000)
     (tmp_path / "config.toml").write_bytes(b"[inbox]\n# caf\xe9\n")
     with pytest.raises(ConfigError, match="not UTF-8 text"):
@@ -231,7 +233,7 @@ def test_a_proxys_password_is_never_shown(tmp_path: Path) -> None:
     assert "hunter2" not in repr(config)
 
 
-def test_who_is_told_is_nobody_by_default(tmp_path: Path) -> None:
+def test_nobody_is_notified_by_default(tmp_path: Path) -> None:
     notify = load(tmp_path, "").notify
     assert (notify.exec, notify.webhook) == ((), "")
     assert notify.on == ("done", "failed", "needs_person")
@@ -277,7 +279,7 @@ def test_a_webhook_may_be_anywhere_by_https_and_on_this_machine(tmp_path: Path, 
         "s3cret",
     ],
 )
-def test_a_webhook_that_will_not_do_is_told_without_its_address(tmp_path: Path, url: str) -> None:
+def test_an_unusable_webhook_is_reported_without_its_address(tmp_path: Path, url: str) -> None:
     words = problem(tmp_path, f'[notify]\nwebhook = "{url}"')
     assert "[notify] webhook is not usable, but must be an address that starts with https://" in words
     assert "s3cret" not in words
@@ -313,7 +315,7 @@ def test_any_text_gives_a_config_or_a_config_error(
         ("in", "link/out", "state", "keys", 1),
     ],
 )
-def test_folders_within_each_other_are_told(
+def test_folders_inside_each_other_are_reported(
     tmp_path: Path, inbox: str, outbox: str, state: str, keys: str, count: int
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -330,7 +332,7 @@ def test_folders_within_each_other_are_told(
 def test_the_example_file_is_the_template() -> None:
     written = (ROOT / "config.example.toml").read_text(encoding="utf-8")
     assert written == config_template(), (
-        "write it anew: python -c 'from mjwatch.config import config_template as t; print(t(), end=\"\")'"
+        "write it again: python -c 'from mjwatch.config import config_template as t; print(t(), end=\"\")'"
         " > config.example.toml"
     )
 

@@ -1,1 +1,1 @@
-"""``mjwatch shell``: a prompt at which each line is queued, with a view of what becomes of it."""
+"""``mjwatch shell``: a prompt at which each line is queued at once, with the jobs' progress above it."""

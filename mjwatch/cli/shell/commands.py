@@ -1,7 +1,4 @@
-"""What a line that is typed into the shell does: a prompt is queued, a command is done.
-
-What a shell offers while a line is typed: commands, ids of jobs, follow-ups, parameters.
-"""
+"""Carry out a line typed into the shell, and complete one: a prompt is queued, ``:command`` is run."""
 
 from __future__ import annotations
 
@@ -11,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from mjwatch.cli.app import run
-from mjwatch.cli.output import INTERRUPTED, plain, room, wanted, wrapped
-from mjwatch.client.submit import give, typed
+from mjwatch.cli.output import INTERRUPTED, plain, terminal_width, wrap
+from mjwatch.cli.progress import summary_of
+from mjwatch.client.submit import submit, typed_line
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from mjwatch.prompts.commands import ask_commands
@@ -28,178 +26,179 @@ if TYPE_CHECKING:
     from mjwatch.config import Config
     from mjwatch.model import Job
 
+PREFIX = ":"
+"""A line that begins with this is a command."""
 
-MARK = ":"
-"""What a command begins with."""
-
-VERBS = {
+CLI_COMMANDS = {
     "act": 'JOB ACTION…  follow-ups: :act 7k3f9a2m U1 "vary strong"',
     "ask": "COMMAND …    describe, shorten, blend and the like",
     "info": "             the account's plan, its hours and its queue",
-    "status": "             what goes on, what was spent, why it is paused",
+    "status": "             jobs at work, spending, and why sending is paused",
     "list": "             the newest jobs; :list --state failed",
-    "show": "JOB          all that is known of one job",
-    "cancel": "JOB…         take back what is not sent, stop what can be stopped",
+    "show": "JOB          everything about one job",
+    "cancel": "JOB…         cancel what is not sent, stop what can be stopped",
     "retry": "JOB…         run again what failed or is in doubt",
-    "pause": "[REASON]     send nothing more",
-    "resume": "             go on",
+    "pause": "[REASON]     stop sending",
+    "resume": "             resume sending",
     "gallery": "             the gallery's address; --open shows it",
 }
-"""Verbs of the command line that the shell has too, each with what it takes and does."""
+"""Commands of the command line that the shell has too, each with its arguments and what it does."""
 
-OWN = {
-    "help": "             this",
-    "quit": "             leave; so does Ctrl-D. What is queued is kept",
+SHELL_COMMANDS = {
+    "help": "             show this list",
+    "quit": "             leave, as Ctrl-D does; queued jobs are kept",
 }
+
+TAKE_JOBS = ("act", "show", "cancel", "retry")
+
+NOTE_WIDTH = 50
+
+
+def help_text() -> str:
+    """Return what can be typed."""
+    rows = [f"  {PREFIX}{name:<8} {text}" for name, text in (CLI_COMMANDS | SHELL_COMMANDS).items()]
+    return "\n".join(["A line is a prompt, and is queued at once. A line with a colon is a command:", *rows])
 
 
 class LineCommands:
-    """Does one line after another. ``config_file`` is the one that the command line named."""
+    """Carry out one line after another. ``config_file`` is the file that the command line named, if any."""
 
     def __init__(
         self, config: Config, config_file: Path | None, background: BackgroundService, followed: FollowedJobs
     ) -> None:
         self._config = config
-        self._before = [] if config_file is None else ["--config", str(config_file)]
+        self._options = [] if config_file is None else ["--config", str(config_file)]
         self._background = background
         self._followed = followed
         self.failed = False
-        """Whether anything could not be done."""
+        """Whether any line has failed."""
 
-    def do(self, line: str) -> bool:
-        """Do it, and tell what is wrong with it; False where it wants to leave."""
-        words = line.strip()
+    def run(self, line: str) -> bool:
+        """Carry out the line and print its errors. Return False if it leaves the shell."""
+        text = line.strip()
         try:
-            if words.startswith(MARK):
-                return self._command(words.removeprefix(MARK))
-            if words and not words.startswith("# "):  # a comment, as in a prompt file
-                self._prompt(words)
+            if text.startswith(PREFIX):
+                return self._run_command(text.removeprefix(PREFIX))
+            if text and not text.startswith("# "):  # a comment, as in a prompt file
+                self._submit(text)
         except MjwatchError as error:
-            self._tell(error)
+            self._echo_error(error)
         return True
 
-    def _tell(self, error: MjwatchError) -> None:
+    def _echo_error(self, error: MjwatchError) -> None:
         self.failed = True
-        told = plain(" - ".join(half for half in (error.message, error.hint) if half))
-        for line in wrapped(told, room()):
+        text = plain(" - ".join(part for part in (error.message, error.hint) if part))
+        for line in wrap(text, terminal_width()):
             typer.echo(line, err=True)
 
-    def _prompt(self, words: str) -> None:
+    def _submit(self, text: str) -> None:
         from mjwatch.cli.submit import names_a_file
 
-        if names_a_file(words):
+        if names_a_file(text):
             raise PromptFileError(
-                f"{words} is a file, and is not sent as a prompt",
-                f"in another terminal: `mjwatch submit {words}`",
+                f"{text} is a file, and is not sent as a prompt",
+                f"in another terminal: `mjwatch submit {text}`",
             )
-        wish, notes = typed(self._config, words)
+        submission, notes = typed_line(self._config, text)
         for note in notes:
             typer.echo(f"note: {plain(note)}", err=True)
-        self._background.ensure()
-        outcomes = give(self._config, wish)
-        self._followed.add(wish.prompts)
+        self._background.ensure_running()
+        outcomes = submit(self._config, submission)
+        self._followed.add(submission.prompts)
         for outcome in outcomes:
             self.failed = self.failed or not outcome.done
-            prompt = wish.prompts.get(outcome.job or "")
-            told = f"{outcome.job}  {outcome.message}  {prompt.text if prompt else ''}"
-            typer.echo(plain(told, room() if outcome.done else None))
+            prompt = submission.prompts.get(outcome.job or "")
+            result = f"{outcome.job}  {outcome.message}  {prompt.text if prompt else ''}"
+            typer.echo(plain(result, terminal_width() if outcome.done else None))
 
-    def _command(self, text: str) -> bool:
+    def _run_command(self, text: str) -> bool:
         try:
-            name, *words = shlex.split(text) or [""]
+            name, *arguments = shlex.split(text) or [""]
         except ValueError:
             raise MjwatchError("a quotation mark is missing", "quote words that belong together") from None
         if name in {"quit", "exit", "q"}:
             return False
-        if name in VERBS:
-            self._background.ensure()
-            self._verb(name, words)
+        if name in CLI_COMMANDS:
+            self._background.ensure_running()
+            self._run_cli_command(name, arguments)
         elif name == "help" or not name:
             typer.echo(help_text())
         else:
-            known = [*VERBS, *OWN]
+            known = [*CLI_COMMANDS, *SHELL_COMMANDS]
             raise MjwatchError(
-                f"there is no command :{shown(name)[1:-1]}{did_you_mean(name, known)}", ":help shows them"
+                f"there is no command :{shown(name)[1:-1]}{did_you_mean(name, known)}", ":help lists them"
             )
         return True
 
-    def _verb(self, name: str, words: list[str]) -> None:
-        """Run it as the command line would."""
-        if name == "pause" and words and not words[0].startswith("-"):
-            words = [" ".join(words)]  # a reason, which nobody quotes
+    def _run_cli_command(self, name: str, arguments: list[str]) -> None:
+        """Run the command as the command line would."""
+        if name == "pause" and arguments and not arguments[0].startswith("-"):
+            arguments = [" ".join(arguments)]  # a reason, which nobody quotes
         try:
-            code = run([*self._before, name, *words])
+            code = run([*self._options, name, *arguments])
         except KeyboardInterrupt:
             code = INTERRUPTED
-        if code == INTERRUPTED:  # as typer, too, has it
-            typer.echo("no longer waiting for it; it goes on", err=True)
+        if code == INTERRUPTED:  # Typer returns the same code
+            typer.echo("stopped waiting; the work continues", err=True)
         else:
             self.failed = self.failed or (code != 0 and name != "status")
         if name in {"act", "retry"}:
-            self._followed.add_named(words)
+            self._followed.add_named(arguments)
 
 
-def help_text() -> str:
-    """What can be typed."""
-    rows = [f"  {MARK}{name:<8} {what}" for name, what in (VERBS | OWN).items()]
-    return "\n".join(["A line is a prompt, and is queued at once. A line with a colon is a command:", *rows])
-
-
-NOTE_WIDTH = 50
-
-TAKE_JOBS = ("act", "show", "cancel", "retry")
+# ---- completion
 
 
 class Completion(NamedTuple):
-    """A text that could stand in the place of the last ``length`` characters, and what it is."""
+    """A text that can replace the last ``length`` characters, and a note on it."""
 
     text: str
     length: int
     note: str
 
 
-def offers(line: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Completion]:
-    """What could go on from here, the end of ``line``. ``jobs`` are asked for only where they are wanted."""
-    if line.startswith(MARK):
-        yield from _in_command(line.removeprefix(MARK), jobs)
+def completions(line: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Completion]:
+    """Yield the completions of ``line`` at its end. ``jobs`` is called only where job ids are completed."""
+    if line.startswith(PREFIX):
+        yield from _complete_command(line.removeprefix(PREFIX), jobs)
         return
     word = _last_word(line)
     if word.startswith("--"):
-        yield from _fitting(word, {f"--{name}": what for name, what in COMMON.items()})
+        yield from _matches(word, {f"--{name}": note for name, note in COMMON.items()})
 
 
-def _in_command(text: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Completion]:
+def _complete_command(text: str, jobs: Callable[[], Iterable[Job]]) -> Iterator[Completion]:
     words = text.split()
     if len(words) < 2 and not text.endswith(" "):
-        yield from _fitting(text, {name: " ".join(what.split()) for name, what in (VERBS | OWN).items()})
+        commands = CLI_COMMANDS | SHELL_COMMANDS
+        yield from _matches(text, {name: " ".join(note.split()) for name, note in commands.items()})
         return
     name, word = words[0], _last_word(text)
     if name == "act" and (len(words) > 2 or (len(words) == 2 and not word)):
-        yield from _fitting(word, {_quoted(action): "" for action in ("all", *ON_GRID, *ON_PICTURE)})
+        yield from _matches(word, {_quote(action): "" for action in ("all", *ON_GRID, *ON_PICTURE)})
     elif name in TAKE_JOBS:
-        yield from _fitting(word, {job.id: _what(job) for job in jobs()})
+        yield from _matches(word, {job.id: _note_on(job) for job in jobs()})
     elif name == "ask":
-        yield from _fitting(word, {_quoted(command): "" for command in ask_commands()})
+        yield from _matches(word, {_quote(command): "" for command in ask_commands()})
 
 
-def _fitting(word: str, known: dict[str, str]) -> Iterator[Completion]:
-    bare = word.strip('"').lower()
+def _matches(word: str, known: dict[str, str]) -> Iterator[Completion]:
+    start = word.strip('"').lower()
     for text, note in known.items():
-        if text.strip('"').lower().startswith(bare):
+        if text.strip('"').lower().startswith(start):
             yield Completion(text, len(word), note)
 
 
 def _last_word(text: str) -> str:
-    """The word that is being typed; a quotation that is still open is one."""
+    """Return the word that is being typed; an open quotation counts as one word."""
     if text.count('"') % 2:
         return text[text.rindex('"') :]
     return "" if text.endswith(" ") else text.rpartition(" ")[2]
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     return f'"{name}"' if " " in name else name
 
 
-def _what(job: Job) -> str:
-    words = wanted(job.prompt.action, job.prompt.command, job.prompt.text)
-    return plain(f"{job.state}: {words}", NOTE_WIDTH)
+def _note_on(job: Job) -> str:
+    return plain(f"{job.state}: {summary_of(job)}", NOTE_WIDTH)

@@ -1,6 +1,7 @@
-"""``mjwatch shell``: prompts are typed, or piped in, one a line, and each is queued at once.
+"""``mjwatch shell``: read lines from a terminal or a pipe, carry them out, and show what becomes of the jobs.
 
-The shell in a terminal: a line editor with history and completion, bars above it, the service below.
+In a terminal, prompt_toolkit gives the line editor its history and completion; the jobs' bars are above the
+line, the service below it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 
-from mjwatch.cli.app import config_of
+from mjwatch.cli.app import read_config
 from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, plain
-from mjwatch.cli.shell.commands import offers
-from mjwatch.cli.shell.view import bars, ended, service_line
+from mjwatch.cli.progress import JobProgress, text_bars
+from mjwatch.cli.shell.commands import LineCommands, completions
+from mjwatch.cli.shell.view import FollowedJobs, remaining_work, result_text, service_line
+from mjwatch.client.in_process import BackgroundService
 from mjwatch.errors import MjwatchError
 from mjwatch.model import State
 
@@ -40,104 +43,98 @@ if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.history import History
 
-    from mjwatch.cli.shell.commands import LineCommands
-    from mjwatch.cli.shell.view import FollowedJobs
-    from mjwatch.client.in_process import BackgroundService
     from mjwatch.config import Config
 
+PIPE_INTERVAL = 0.2
+"""Seconds between two reads of the journal while lines are piped in."""
 
-INTERVAL = 0.2
-"""Seconds between two looks into the journal while lines are piped in."""
+REDRAW_INTERVAL = 0.5
+"""Seconds between two reads of the journal in a terminal."""
+
+HISTORY_FILE = "shell_history"
+"""The file's name in the state folder. Prompts are private: nobody else may read it."""
+
+ICON = "✦ "
+MENU_LINES = 5
+LINES_KEPT_FREE = 8
 
 
 def shell(context: typer.Context) -> None:
-    """Type prompts: each line is queued at once, and its progress shows.
+    """Type prompts, queue each line at once, and watch the progress.
 
-    What begins with a colon is a command, such as :act, :status and :help. Uses the daemon if one runs, else
-    does the work itself, with what waits in the queue but not in the inbox. Ctrl-D leaves, and what is queued
-    is kept. Lines that are piped in are waited for.
+    A line that begins with a colon is a command, such as :act, :status and :help. If a daemon runs, it does
+    the work; if not, the shell does it, including the jobs queued before, but not the files in the inbox.
+    Ctrl-D leaves, and queued jobs are kept. With piped input, the shell waits for the results.
     """
-    from mjwatch.cli.shell.commands import LineCommands
-    from mjwatch.cli.shell.view import FollowedJobs, left_over
-    from mjwatch.client.in_process import BackgroundService
-
-    # What is worth telling is told here; without a handler the log would write warnings between the lines.
+    # The shell shows all that matters; without a handler the log would print warnings between the lines.
     logging.getLogger("mjwatch").addHandler(logging.NullHandler())
-    config = config_of(context)
+    config = read_config(context)
     followed = FollowedJobs(config)
     code = 0
     with BackgroundService(config) as background:
-        lines = LineCommands(config, context.obj, background, followed)
+        commands = LineCommands(config, context.obj, background, followed)
         if sys.stdin.isatty() and sys.stdout.isatty():
-            _type_in(config, background, followed, lines)
+            _run_in_terminal(config, background, followed, commands)
         else:
-            code = _read_in(config, background, followed, lines)
-    if left := left_over(followed.look().facts):
-        typer.echo(left, err=True)
+            code = _run_piped(config, background, followed, commands)
+    if remaining := remaining_work(followed.update().facts):
+        typer.echo(remaining, err=True)
     if code:
         raise typer.Exit(code)
 
 
-def _type_in(
-    config: Config, background: BackgroundService, followed: FollowedJobs, lines: LineCommands
-) -> None:
-
-    if background.works and (count := followed.add_queue()):
-        jobs = "1 job" if count == 1 else f"{count} jobs"
-        typer.echo(f"taken up from before: {jobs}; :pause sends nothing more", err=True)
-    LineEditor(config, background, followed).run(lines)
+# ---- piped input
 
 
-def _read_in(
-    config: Config, background: BackgroundService, followed: FollowedJobs, lines: LineCommands
+def _run_piped(
+    config: Config, background: BackgroundService, followed: FollowedJobs, commands: LineCommands
 ) -> int:
-    """Do all lines of standard input, wait for what they asked for; the exit code."""
-    from mjwatch.cli.output import JobProgress
-
-    given = PipedLines(sys.stdin.fileno())
+    """Carry out all lines of standard input, wait for their jobs, and return the exit code."""
+    lines = PipedLines(sys.stdin.fileno())
     try:
         with JobProgress() as progress:
-            while not given.ended or followed.waiting:
-                line = given.next()
-                if line is not None and not lines.do(line):
-                    return int(lines.failed)
-                look = followed.look()
-                for job in look.changed:
+            while not lines.ended or followed.has_unanswered:
+                line = lines.next()
+                if line is not None and not commands.run(line):
+                    return int(commands.failed)
+                update = followed.update()
+                for job in update.changed:
                     progress.update(job)
                     if job.state is State.DONE and job.folder is not None:
                         typer.echo(plain(config.outbox.path / job.folder))
-                if look.facts["trouble"]:
-                    progress.trouble(look.facts["trouble"])
-                if given.ended and _is_stuck(look.facts, followed):
-                    typer.echo(f"mjwatch: {look.facts['paused']} - {look.facts['mend']}", err=True)
+                if update.facts["trouble"]:
+                    progress.trouble(update.facts["trouble"])
+                if lines.ended and _is_blocked(update.facts, followed):
+                    typer.echo(f"mjwatch: {update.facts['paused']} - {update.facts['mend']}", err=True)
                     return NEEDS_PERSON
-                background.ensure()
+                background.ensure_running()
     except KeyboardInterrupt:
         return INTERRUPTED
     if any(job.state is State.IN_DOUBT for job in followed.jobs):
         return NEEDS_PERSON
-    return int(lines.failed or any(job.state is not State.DONE for job in followed.jobs))
+    return int(commands.failed or any(job.state is not State.DONE for job in followed.jobs))
 
 
-def _is_stuck(facts: Mapping[str, Any], followed: FollowedJobs) -> bool:
-    """Whether what is waited for waits for a person."""
+def _is_blocked(facts: Mapping[str, Any], followed: FollowedJobs) -> bool:
+    """Return whether a followed job waits for a person to end the pause."""
     return facts["paused"] is not None and any(job.state is State.QUEUED for job in followed.jobs)
 
 
 class PipedLines:
-    """Lines as they come from a pipe, read on a thread, so that jobs can be shown between them."""
+    """The lines of a pipe, read on a thread of their own, so that jobs can be shown between them."""
 
     def __init__(self, descriptor: int) -> None:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.ended = False
-        """Whether no more will come."""
-        # A daemon thread, for a read can't be ended; and without a buffer, whose lock would hold up the exit.
+        """Whether the last line was returned."""
+        # A daemon thread, because a read can't be interrupted. It reads without a buffer, because the exit
+        # would wait for the buffer's lock.
         threading.Thread(target=self._read, args=(descriptor,), name="stdin", daemon=True).start()
 
     def next(self) -> str | None:
-        """The next line; None if none comes for a moment, or ever."""
+        """Return the next line, or None if none arrives within a moment, or at the end."""
         try:
-            line = self._lines.get(timeout=INTERVAL)
+            line = self._lines.get(timeout=PIPE_INTERVAL)
         except queue.Empty:
             return None
         self.ended = line is None
@@ -155,20 +152,20 @@ class PipedLines:
         self._lines.put(None)
 
 
-HISTORY_FILE = "shell_history"
-"""Its name in the state folder. Prompts are private: nobody else may read it."""
+# ---- in a terminal
 
-ICON = "✦ "
 
-REDRAW_INTERVAL = 0.5
-"""Seconds between two looks into the journal."""
-
-ROOM_FOR_MENU = 5
-LINES_KEPT_FREE = 8
+def _run_in_terminal(
+    config: Config, background: BackgroundService, followed: FollowedJobs, commands: LineCommands
+) -> None:
+    if background.is_running and (count := followed.add_queue()):
+        jobs = "1 job" if count == 1 else f"{count} jobs"
+        typer.echo(f"continuing {jobs} from before; :pause stops sending", err=True)
+    LineEditor(config, background, followed).run(commands)
 
 
 class LineEditor:
-    """Asks for lines until there are no more, and shows meanwhile what becomes of them."""
+    """Ask for lines until the person leaves, and show meanwhile what becomes of the jobs."""
 
     def __init__(self, config: Config, background: BackgroundService, followed: FollowedJobs) -> None:
         self._outbox = config.outbox.path
@@ -178,59 +175,60 @@ class LineEditor:
         self._trouble = ""
         self._session: PromptSession[str] = PromptSession(
             self._prompt,
-            history=history(config.state.path / HISTORY_FILE),
+            history=open_history(config.state.path / HISTORY_FILE),
             completer=_Completer(followed),
             auto_suggest=AutoSuggestFromHistory(),
             bottom_toolbar=self._toolbar,
             refresh_interval=REDRAW_INTERVAL,
-            reserve_space_for_menu=ROOM_FOR_MENU,
+            reserve_space_for_menu=MENU_LINES,
         )
 
-    def run(self, lines: LineCommands) -> None:
-        """Until Ctrl-D or ``:quit``."""
-        with _keys_kept(self._session.input.fileno()):
-            while self._one_line(lines):
+    def run(self, commands: LineCommands) -> None:
+        """Carry out lines until Ctrl-D or ``:quit``."""
+        with _typed_ahead_is_kept(self._session.input.fileno()):
+            while self._run_line(commands):
                 pass
 
-    def _one_line(self, lines: LineCommands) -> bool:
-        """Whether more are wanted."""
+    def _run_line(self, commands: LineCommands) -> bool:
+        """Return False if the line leaves the shell."""
         try:
             with patch_stdout():
-                typed = self._session.prompt(pre_run=self._watch)
-            return all(lines.do(line) for line in typed.split("\n"))  # several, where they were pasted
+                typed = self._session.prompt(pre_run=self._start_updates)
+            return all(commands.run(line) for line in typed.split("\n"))  # several lines, if they were pasted
         except KeyboardInterrupt:
-            typer.echo("Ctrl-D leaves; what is queued is kept", err=True)
+            typer.echo("Ctrl-D leaves; queued jobs are kept", err=True)
             return True
         except EOFError:
             return False
 
-    def _watch(self) -> None:
-        get_app().create_background_task(self._watching())
+    def _start_updates(self) -> None:
+        get_app().create_background_task(self._update_forever())
 
-    async def _watching(self) -> None:
+    async def _update_forever(self) -> None:
         while True:
-            self._look()
+            self._update()
             get_app().invalidate()
             await asyncio.sleep(REDRAW_INTERVAL)
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         try:
-            look = self._followed.look()
-        except MjwatchError as error:  # it may pass, as a disk that is full does
+            update = self._followed.update()
+        except MjwatchError as error:  # it may pass, for example a full disk
             self._trouble = error.message
             return
-        self._facts, self._trouble = look.facts, ""
-        for job in look.changed:
-            if line := ended(job, self._outbox, shutil.get_terminal_size().columns):
-                typer.echo(line)
+        self._facts, self._trouble = update.facts, ""
+        for job in update.changed:
+            if text := result_text(job, self._outbox, shutil.get_terminal_size().columns):
+                typer.echo(text)
 
     def _prompt(self) -> StyleAndTextTuples:
-        shown: StyleAndTextTuples = []
-        if not get_app().is_done:  # what was typed stays in the terminal, the bars above it don't
+        bars: StyleAndTextTuples = []
+        if not get_app().is_done:  # the typed line stays in the terminal, the bars above it do not
             size = shutil.get_terminal_size()
             most = max(1, size.lines - LINES_KEPT_FREE)
-            shown = [("class:bar", f"{line}\n") for line in bars(self._followed.jobs, size.columns - 1, most)]
-        return [*shown, ("class:prompt bold", ICON)]
+            lines = text_bars(self._followed.jobs, size.columns - 1, most)
+            bars = [("class:bar", f"{line}\n") for line in lines]
+        return [*bars, ("class:prompt bold", ICON)]
 
     def _toolbar(self) -> str:
         columns = shutil.get_terminal_size().columns
@@ -238,26 +236,28 @@ class LineEditor:
             return plain(self._trouble, columns)
         if self._facts is None:
             return ""
-        return plain(service_line(self._facts, here=self._background.works, now=time.time()), columns)
+        return plain(service_line(self._facts, here=self._background.is_running, now=time.time()), columns)
 
 
 class _Completer(Completer):
-    """Offers what the words so far ask for."""
+    """Complete what has been typed so far."""
 
     def __init__(self, followed: FollowedJobs) -> None:
         self._followed = followed
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         with suppress(MjwatchError):
-            for offer in offers(document.text_before_cursor, self._followed.newest):
-                yield Completion(offer.text, start_position=-offer.length, display_meta=offer.note)
+            for completion in completions(document.text_before_cursor, self._followed.newest):
+                yield Completion(
+                    completion.text, start_position=-completion.length, display_meta=completion.note
+                )
 
 
 @contextmanager
-def _keys_kept(terminal: int) -> Iterator[None]:
-    """Between two prompts, what is typed is neither shown nor lost: the next one reads it. Ctrl-C interrupts.
+def _typed_ahead_is_kept(terminal: int) -> Iterator[None]:
+    """Between two prompts, neither show nor lose what is typed: the next prompt reads it. Ctrl-C interrupts.
 
-    Else the terminal would edit lines of its own meanwhile, in which a Ctrl-D means nothing to us.
+    Otherwise the terminal would edit lines of its own meanwhile, in which the shell would not see a Ctrl-D.
     """
     if os.name != "posix" or not os.isatty(terminal):
         yield
@@ -275,15 +275,15 @@ def _keys_kept(terminal: int) -> Iterator[None]:
         termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
-def history(path: Path) -> History:
-    """What was typed before, in a file for this user alone; in memory, where there can be none."""
+def open_history(path: Path) -> History:
+    """Return the history in a file that only this user can read, or in memory where that is impossible."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError:
         return InMemoryHistory()
     try:
         path.chmod(0o600)
-    except OSError:  # another user's, who lets us write
+    except OSError:  # another user's file that we may write to
         return InMemoryHistory()
     finally:
         os.close(descriptor)

@@ -57,6 +57,11 @@ _VIDEO = re.compile(r"(?:^|\s)--video\b")
 _SHORTENED = re.compile(r"^\W*shortened prompts\W*$", re.IGNORECASE | re.MULTILINE)
 _DESCRIBED = re.compile(r"\s*1\ufe0f?\u20e3.*\s2\ufe0f?\u20e3", re.DOTALL)
 _INFORMS = Notice(NoticeEffect.INFORMS)
+_FACTS = (
+    "kind", "prompt", "user_id", "percent", "status", "mode", "stealth", "action", "image_index", "job_uuid",
+    "reply_to", "nonce", "interaction_id",
+)  # fmt: skip
+_BUTTON = 2
 
 
 def read_message(event: str, payload: Mapping[str, Any], bots: frozenset[str] = BOTS) -> ParsedMessage:
@@ -278,13 +283,6 @@ def _replies_to_grid(view: MessageView) -> bool:
 def _replies_to_progress(view: MessageView) -> bool:
     replied = view.replied
     return replied is not None and not replied.final and replied.echo is not None
-
-
-_FACTS = (
-    "kind", "prompt", "user_id", "percent", "status", "mode", "stealth", "action", "image_index", "job_uuid",
-    "reply_to", "nonce", "interaction_id",
-)  # fmt: skip
-_BUTTON = 2
 
 
 def explain(document: object) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.patience import slowed
 from tests.simulator.harness import Client, Gateway, Json, play, simulated
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def test_a_job_can_wait_in_the_queue_and_start_without_a_nonce() -> None:
         assert "interaction" not in start
         await gateway.final()
 
-    _story("queued", look, seconds=0.01)
+    _story("queued", look, seconds=slowed(0.3))
 
 
 def test_a_job_that_waited_can_start_with_our_nonce() -> None:

@@ -1,4 +1,4 @@
-"""The command line's front door: help, slips, and what goes wrong."""
+"""The command ``mjwatch`` itself: help, usage errors, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mjwatch.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 VERBS = (
     *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info", "gallery"),
@@ -27,11 +27,13 @@ SERVICE_VERBS = ("install", "uninstall", "print")
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS, *(f"service {verb}" for verb in SERVICE_VERBS)])
-def test_every_help_fits_eighty_columns_and_cuts_no_sentence(mjwatch: Callable[..., Told], verb: str) -> None:
-    told = mjwatch(*verb.split(), "--help")
-    assert told.code == 0
-    assert all(len(line) <= 80 for line in told.out.splitlines())
-    assert not any(line.endswith("...") for line in told.out.splitlines() if line.startswith("  "))
+def test_every_help_fits_eighty_columns_and_cuts_no_sentence(
+    mjwatch: Callable[..., CommandResult], verb: str
+) -> None:
+    result = mjwatch(*verb.split(), "--help")
+    assert result.code == 0
+    assert all(len(line) <= 80 for line in result.out.splitlines())
+    assert not any(line.endswith("...") for line in result.out.splitlines() if line.startswith("  "))
 
 
 def test_every_verb_says_what_it_does_and_so_does_each_of_its_parts() -> None:
@@ -44,71 +46,72 @@ def test_every_verb_says_what_it_does_and_so_does_each_of_its_parts() -> None:
         assert all(param.help for param in command.params)
 
 
-def test_the_version(mjwatch: Callable[..., Told]) -> None:
+def test_the_version(mjwatch: Callable[..., CommandResult]) -> None:
     assert mjwatch("--version") == (0, f"mjwatch {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("stauts", 'there is no verb "stauts" (did you mean status?) - `mjwatch --help` shows all'),
-        ("frobnicate", 'there is no verb "frobnicate" - `mjwatch --help` shows all'),
-        ("service instal", 'service: there is no verb "instal" (did you mean install?)'),
+        ("stauts", 'there is no command "stauts" (did you mean status?) - `mjwatch --help` lists them'),
+        ("frobnicate", 'there is no command "frobnicate" - `mjwatch --help` lists them'),
+        ("service instal", 'service: there is no command "instal" (did you mean install?)'),
         (
             "run --log-format jsn",
-            "run: invalid value for '--log-format': \"jsn\" is none of auto, text, json (did you mean json?)",
+            "run: invalid value for '--log-format': \"jsn\" is not one of auto, text, json"
+            " (did you mean json?)",
         ),
-        ("service print --user --system", "service print: it is either --user or --system - "),
+        ("service print --user --system", "service print: give either --user or --system, not both - "),
         ("list --stat done", 'list: there is no option "--stat" (did you mean --state?)'),
         ("list --limit all", "list: invalid value for '--limit': Input should be a valid integer - "),
         ("list --state lost", "list: invalid value for '--state': "),
         ("split --format gif x", "split: invalid value for '--format': "),
-        ("show", "show: missing argument 'JOB' - `mjwatch show --help` says what it takes"),
+        ("show", "show: missing argument 'JOB' - `mjwatch show --help` shows the usage"),
         ("show a\x1b[2J b\n", "show: got unexpected extra argument(s) (b\\x0a) - "),
     ],
 )
-def test_a_slip_is_told_in_one_line_with_what_was_probably_meant(
-    mjwatch: Callable[..., Told], line: str, words: str
+def test_a_usage_error_is_one_line_with_a_suggestion(
+    mjwatch: Callable[..., CommandResult], line: str, words: str
 ) -> None:
-    told = mjwatch(*line.split(" "))
-    assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
-    assert told.err.startswith(f"mjwatch: {words}")
-    assert "\x1b" not in told.err
+    result = mjwatch(*line.split(" "))
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.startswith(f"mjwatch: {words}")
+    assert "\x1b" not in result.err
 
 
-def test_a_group_alone_shows_its_help_and_ends_with_two(mjwatch: Callable[..., Told]) -> None:
-    told = mjwatch("service")
-    assert (told.code, told.out) == (2, "")
-    assert told.err.startswith("Usage: ")
+def test_a_group_alone_shows_its_help_and_ends_with_two(mjwatch: Callable[..., CommandResult]) -> None:
+    result = mjwatch("service")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("Usage: ")
 
 
-def test_each_thing_that_is_wrong_is_one_line_that_says_what_to_do(
-    mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+def test_each_problem_is_one_line_that_says_what_to_do(
+    mjwatch: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
-        raise ConfigError.together([ConfigError("one is\nwrong", "mend it"), ConfigError("so is\x1b two")])
+        raise ConfigError.together([ConfigError("one is\nwrong", "fix it"), ConfigError("so is\x1b two")])
 
     monkeypatch.setattr(cli, "run", fail)
-    assert mjwatch() == (3, "", "mjwatch: one is wrong - mend it\nmjwatch: so is\\x1b two\n")
+    assert mjwatch() == (3, "", "mjwatch: one is wrong - fix it\nmjwatch: so is\\x1b two\n")
 
 
-def test_a_fault_of_our_own_is_one_line_without_the_librarys_words(
-    mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+def test_an_internal_error_is_one_line_without_its_message(
+    mjwatch: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise KeyError("secret")
 
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     monkeypatch.setattr(cli, "run", fail)
-    told = mjwatch()
-    assert told.code == 1
-    assert told.err.startswith("mjwatch: a fault in mjwatch itself: KeyError at test_app.py:")
-    assert "secret" not in told.err
-    assert told.err.count("\n") == 1
+    result = mjwatch()
+    assert result.code == 1
+    assert result.err.startswith("mjwatch: internal error in mjwatch: KeyError at test_app.py:")
+    assert "secret" not in result.err
+    assert result.err.count("\n") == 1
 
 
-def test_a_reader_that_has_gone_ends_it_silently(
-    mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+def test_a_closed_pipe_ends_the_command_silently(
+    mjwatch: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise BrokenPipeError

@@ -1,4 +1,4 @@
-"""What a shell offers while a line is typed: verbs, options, states, and the ids of jobs."""
+"""Completion in a shell: commands, options, states, and the ids of jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.cli.actions import offered_actions
+from mjwatch.cli.submit import complete_action
 from mjwatch.model import Prompt, State
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE, canonical
 from tests.helpers.message_shapes import a_job
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 
 @pytest.fixture
 def offered(
-    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], list[str]]:
-    """What bash would offer for the last word of a line."""
+    """Return what bash would offer for the last word of a line."""
     monkeypatch.setenv("_MJWATCH_COMPLETE", "complete_bash")
     monkeypatch.setenv("MJWATCH_CONFIG", str(tmp_path / "config.toml"))
 
     def offer(line: str) -> list[str]:
         monkeypatch.setenv("COMP_WORDS", f"mjwatch {line}")
         monkeypatch.setenv("COMP_CWORD", str(line.count(" ") + 1))
-        told = mjwatch()
-        assert (told.code, told.err) == (0, "")
-        return told.out.split()
+        result = mjwatch()
+        assert (result.code, result.err) == (0, "")
+        return result.out.split()
 
     return offer
 
@@ -63,7 +63,7 @@ def test_ids_of_jobs_are_offered_the_newest_first(
 
 
 def test_every_follow_up_that_is_offered_is_one() -> None:
-    assert [canonical(name) for name in offered_actions()] == [*ON_GRID, *ON_PICTURE]
+    assert [canonical(name) for name in complete_action()] == [*ON_GRID, *ON_PICTURE]
 
 
 def test_where_nothing_has_run_or_nothing_is_configured_nothing_is_offered(
@@ -77,7 +77,7 @@ def test_where_nothing_has_run_or_nothing_is_configured_nothing_is_offered(
 def test_what_is_offered_says_what_it_is_without_tricks(
     offered: Callable[[str], list[str]],
     journal: Callable[..., None],
-    mjwatch: Callable[..., Told],
+    mjwatch: Callable[..., CommandResult],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     journal(a_job("jobaaaaa", prompt=Prompt("a \x1b[2Jcat\n" * 20), state=State.RUNNING))

@@ -1,4 +1,4 @@
-"""``mjwatch gallery``: it says where the page is, makes what is missing, and opens it."""
+"""``mjwatch gallery``: print the page's path, add what is missing, and open the page."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 
-def test_it_makes_the_gallery_where_no_daemon_does(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+def test_it_makes_the_gallery_where_no_daemon_does(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
+) -> None:
     folders = an_outbox(tmp_path / "outbox", 60)
-    told = mjwatch("gallery")
-    assert told == (
+    result = mjwatch("gallery")
+    assert result == (
         0,
         f"{tmp_path}/outbox/index.html\n",
         "adding 60 jobs to the gallery; this takes a while\n",
@@ -35,7 +37,7 @@ def test_it_makes_the_gallery_where_no_daemon_does(mjwatch: Callable[..., Told],
     }
 
 
-def test_a_rebuild_reads_all_folders_anew(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+def test_a_rebuild_reads_all_folders_again(mjwatch: Callable[..., CommandResult], tmp_path: Path) -> None:
     an_outbox(tmp_path / "outbox", 3)
     mjwatch("gallery")
     before = entries(tmp_path / "outbox")
@@ -44,7 +46,7 @@ def test_a_rebuild_reads_all_folders_anew(mjwatch: Callable[..., Told], tmp_path
 
 
 def test_what_a_daemon_keeps_is_left_to_it_but_for_a_rebuild(
-    mjwatch: Callable[..., Told], tmp_path: Path
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     an_outbox(tmp_path / "outbox", 1)
     mjwatch("gallery")
@@ -55,7 +57,7 @@ def test_what_a_daemon_keeps_is_left_to_it_but_for_a_rebuild(
 
 
 def test_it_opens_in_a_browser(
-    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
 
@@ -69,28 +71,30 @@ def test_it_opens_in_a_browser(
 
 
 def test_where_no_browser_starts_it_says_what_to_open(
-    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webbrowser, "open", lambda address: False)
-    told = mjwatch("gallery", "--open")
-    assert told.code == 1
-    assert f"open it by hand: {(tmp_path / 'outbox/index.html').as_uri()}" in told.err
+    result = mjwatch("gallery", "--open")
+    assert result.code == 1
+    assert f"open the page yourself: {(tmp_path / 'outbox/index.html').as_uri()}" in result.err
 
 
-def test_without_an_outbox_it_says_what_makes_one(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+def test_without_an_outbox_it_says_what_makes_one(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
+) -> None:
     (tmp_path / "outbox").rmdir()
-    told = mjwatch("gallery")
-    assert told.code == 1
-    assert "`mjwatch run` makes it" in told.err
+    result = mjwatch("gallery")
+    assert result.code == 1
+    assert "`mjwatch run` creates it" in result.err
 
 
 def test_without_rights_it_says_what_is_missing(
-    mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+    mjwatch: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("mjwatch.gallery.gallery.durable_folder", refuse)
-    told = mjwatch("gallery")
-    assert told.code == 1
-    assert "the gallery can't be written: Permission denied" in told.err
+    result = mjwatch("gallery")
+    assert result.code == 1
+    assert "the gallery can't be written: Permission denied" in result.err

@@ -1,11 +1,11 @@
-"""How jobs at work are shown."""
+"""Lines and bars that show jobs at work."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from mjwatch.cli.output import JobProgress
+from mjwatch.cli.progress import JobProgress
 from mjwatch.model import Job, Note, Refusal, RefusalClass, State
 from tests.helpers.message_shapes import a_job
 

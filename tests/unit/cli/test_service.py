@@ -1,4 +1,4 @@
-"""The verbs that set it up and look it over: ``init``, ``keys``, ``config`` and ``check``."""
+"""The commands ``init``, ``keys``, ``config`` and ``check``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 GUILD, CHANNEL = "1111000000000000002", "1111000000000000003"
 ADDRESS = f"https://discord.com/channels/{GUILD}/{CHANNEL}"
@@ -28,7 +28,7 @@ TOKEN = "aaaa.bbbb.cccc"
 
 
 class Person:
-    """Answers the questions of a terminal, one after the other; Ctrl-D when there is no more to say."""
+    """Answer the questions of a terminal, one after the other; Ctrl-D after the last answer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answers: list[str] = []
@@ -60,60 +60,60 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Person:
 
 
 def test_init_asks_nothing_with_yes_and_never_writes_over_anything(
-    mjwatch: Callable[..., Told], tmp_path: Path
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     folder = tmp_path / "new place"
     assert mjwatch("init", "--yes", "--folder", str(folder)).code == 2
-    told = mjwatch(
+    result = mjwatch(
         *("init", "--yes", "--folder", str(folder), "--channel", ADDRESS),
         *("--inbox", str(tmp_path / "drop"), "--outbox", str(folder / "out")),
     )
-    assert told.code == 0
-    assert f"--config '{folder}/config.toml' check" in told.out
-    assert "keys set token" in told.out
+    assert result.code == 0
+    assert f"--config '{folder}/config.toml' check" in result.out
+    assert "keys set token" in result.out
     assert (folder / "keys/API_channel_id.key").read_text() == f"{CHANNEL}\n"
     config = Config.load(folder / "config.toml")
     assert (config.inbox.path, config.outbox.path) == (tmp_path / "drop", folder / "out")
     assert (tmp_path / "drop").is_dir()
     assert 'path = "out"' in (folder / "config.toml").read_text()
-    told = mjwatch("init", "--folder", str(folder))
-    assert (told.code, told.out) == (3, "")
+    result = mjwatch("init", "--folder", str(folder))
+    assert (result.code, result.out) == (3, "")
 
 
 def test_init_is_a_short_conversation_that_asks_again_for_an_address_that_is_none(
-    mjwatch: Callable[..., Told], tmp_path: Path, person: Person
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, person: Person
 ) -> None:
     new = tmp_path / "new"
     person.answers = ["y", "http://example.org", ADDRESS, str(tmp_path / "prompts"), "", TOKEN]
-    told = mjwatch("init", "--folder", str(new))
-    assert told.code == 0
-    assert told.out.startswith("mjwatch drives your own Discord account by a program.")
-    assert "is not the address of a Discord channel" in told.out + told.err
+    result = mjwatch("init", "--folder", str(new))
+    assert result.code == 0
+    assert result.out.startswith("mjwatch controls your own Discord account with a program.")
+    assert "is not the address of a Discord channel" in result.out + result.err
     assert person.asked == [*["shown"] * 5, "hidden"]
     questions = [
-        "Go on? [y/N]:",
+        "Continue? [y/N]:",
         "The channel's address, from the browser's address bar:",
         f"Folder for prompt files [{new}/inbox]:",
         f"Folder for pictures [{new}/outbox]:",
-        "The account's token (not shown; leave it empty to give it later):",
+        "The account's token (not shown; leave it empty to set it later):",
     ]
-    at = [told.out.index(question) for question in questions]
+    at = [result.out.index(question) for question in questions]
     assert at == sorted(at)
     config = Config.load(new / "config.toml")
     keys = load_keys(config)
     assert (keys.token.reveal(), keys.guild_id, keys.channel_id) == (TOKEN, GUILD, CHANNEL)
     assert (config.inbox.path, config.outbox.path) == (tmp_path / "prompts", new / "outbox")
-    assert TOKEN not in told.out + told.err
+    assert TOKEN not in result.out + result.err
 
 
 @pytest.mark.parametrize("answers", [["n"], [""], [], ["y"], ["y", ADDRESS], ["y", ADDRESS, "", ""]])
-def test_who_does_not_answer_all_has_changed_nothing(
-    mjwatch: Callable[..., Told], tmp_path: Path, person: Person, answers: list[str]
+def test_without_all_answers_nothing_is_changed(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, person: Person, answers: list[str]
 ) -> None:
     person.answers = list(answers)
-    told = mjwatch("init", "--folder", str(tmp_path / "new"))
-    assert told.code == 1
-    assert "nothing was" in told.err
+    result = mjwatch("init", "--folder", str(tmp_path / "new"))
+    assert result.code == 1
+    assert "nothing was" in result.err
     assert not (tmp_path / "new").exists()
 
 
@@ -121,14 +121,14 @@ def test_who_does_not_answer_all_has_changed_nothing(
 
 
 def test_a_token_is_asked_for_without_echo_and_readable_by_its_owner_alone(
-    mjwatch: Callable[..., Told], tmp_path: Path, person: Person
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, person: Person
 ) -> None:
     file = tmp_path / "keys/authToken.key"
     for token in (TOKEN, "dddd.eeee.ffff"):
         person.answers = [f'  "{token}" ']
-        told = mjwatch("keys", "set", "token")
-        assert (told.code, told.out) == (0, f"wrote {file}\n")
-        assert told.err == "The account's token (not shown):"
+        result = mjwatch("keys", "set", "token")
+        assert (result.code, result.out) == (0, f"wrote {file}\n")
+        assert result.err == "The account's token (not shown):"
         assert file.read_text() == f"{token}\n"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -152,7 +152,7 @@ def test_a_token_is_asked_for_without_echo_and_readable_by_its_owner_alone(
     ],
 )
 def test_a_key_comes_from_a_pipe_too(
-    mjwatch: Callable[..., Told],
+    mjwatch: Callable[..., CommandResult],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -168,24 +168,31 @@ def test_a_key_comes_from_a_pipe_too(
     ("name", "text"),
     [("token", ""), ("token", "two words"), ("channel", TOKEN), ("channel", ""), ("guild", TOKEN)],
 )
-def test_what_can_be_no_key_is_not_written_and_not_repeated(
-    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+def test_a_text_that_can_not_be_a_key_is_neither_written_nor_repeated(
+    mjwatch: Callable[..., CommandResult],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    text: str,
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-    told = mjwatch("keys", "set", name)
-    assert (told.code, told.out, told.err.count("\n")) == (3, "", 1)
-    assert TOKEN not in told.err
+    result = mjwatch("keys", "set", name)
+    assert (result.code, result.out, result.err.count("\n")) == (3, "", 1)
+    assert TOKEN not in result.err
     assert not list((tmp_path / "keys").glob("*"))
 
 
-def test_a_name_that_is_no_key_is_told_with_what_was_meant(mjwatch: Callable[..., Told]) -> None:
-    told = mjwatch("keys", "set", "tokne")
-    assert told.code == 2
-    assert "keys set: invalid value for NAME: it is one of token, channel, guild (did you mean" in told.err
+def test_an_unknown_key_name_is_reported_with_a_suggestion(mjwatch: Callable[..., CommandResult]) -> None:
+    result = mjwatch("keys", "set", "tokne")
+    assert result.code == 2
+    assert (
+        "keys set: invalid value for NAME: the name must be one of token, channel, guild (did you mean"
+        in result.err
+    )
 
 
 def test_a_service_that_runs_reads_the_key_at_its_next_start(
-    mjwatch: Callable[..., Told], tmp_path: Path, person: Person
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, person: Person
 ) -> None:
     person.answers = [GUILD]
     with daemon_lock(tmp_path / "state"):
@@ -196,7 +203,7 @@ def test_a_service_that_runs_reads_the_key_at_its_next_start(
 
 
 def test_each_setting_says_where_it_comes_from_and_no_secret_is_shown(
-    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, person: Person
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, person: Person
 ) -> None:
     (tmp_path / "config.toml").write_text(
         '[pace]\n\nmax_per_day = 50\n[notify]\nwebhook = "https://example.org/s3cret"\n'
@@ -205,8 +212,8 @@ def test_each_setting_says_where_it_comes_from_and_no_secret_is_shown(
     monkeypatch.setenv("MJWATCH_CHANNEL_ID", CHANNEL)
     person.answers = [TOKEN]
     mjwatch("keys", "set", "token")
-    told = mjwatch("config", "show")
-    lines = [" ".join(line.split()) for line in told.out.splitlines()]
+    result = mjwatch("config", "show")
+    lines = [" ".join(line.split()) for line in result.out.splitlines()]
     assert lines[0] == f"# {tmp_path}/config.toml"
     for line in (
         "max_per_day = 50 # line 3",
@@ -227,24 +234,24 @@ def test_each_setting_says_where_it_comes_from_and_no_secret_is_shown(
         "from": str(tmp_path / "keys/authToken.key"),
     }
     for secret in ("s3cret", TOKEN):
-        assert secret not in told.out + whole
+        assert secret not in result.out + whole
 
 
-def test_keys_that_are_not_usable_are_told_without_their_values(
-    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_unusable_keys_are_reported_without_their_values(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "service"))
     assert f'path = "{tmp_path}/service"' in mjwatch("config", "show").out
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys/authToken.key").write_text(TOKEN)
     (tmp_path / "keys/authToken.key").chmod(0o644)
-    told = mjwatch("config", "show")
-    assert told.code == 0
-    assert "can be read or changed by others" in told.out
-    assert TOKEN not in told.out
+    result = mjwatch("config", "show")
+    assert result.code == 0
+    assert "can be read or changed by others" in result.out
+    assert TOKEN not in result.out
 
 
-def test_the_path_of_the_configuration(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+def test_the_path_of_the_configuration(mjwatch: Callable[..., CommandResult], tmp_path: Path) -> None:
     assert mjwatch("config", "path") == (0, f"{tmp_path}/config.toml\n", "")
     (tmp_path / "config.toml").unlink()
     assert mjwatch("config", "path").code == 3
@@ -268,22 +275,22 @@ def test_settings_are_found_however_they_are_written() -> None:
 
 
 @pytest.mark.usefixtures("terminal")
-def test_a_check_shows_a_line_each_and_the_cure_below_and_fits_a_terminal(
-    mjwatch: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+def test_each_check_is_a_line_with_the_fix_below_it_and_fits_a_terminal(
+    mjwatch: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = [
         CheckResult("configuration", CheckState.OK, "config.toml"),
         CheckResult("channel", CheckState.FAIL, "a \x1b[2J conversation " + "and more " * 9, "name " * 15),
     ]
     monkeypatch.setattr("mjwatch.diagnostics.check.run_checks", lambda *args, **options: results)
-    told = mjwatch("check")
-    assert (told.code, told.out.splitlines()) == (
+    result = mjwatch("check")
+    assert (result.code, result.out.splitlines()) == (
         1,
         [
             "ok      configuration  config.toml",
             "fail    channel        a \\x1b[2J conversation and more and more and more and",
             "                       more and more and more and more and more and more",
-            "                       to mend it: name name name name name name name name name",
+            "                       to fix it: name name name name name name name name name",
             "                       name name name name name name",
         ],
     )
@@ -291,7 +298,7 @@ def test_a_check_shows_a_line_each_and_the_cure_below_and_fits_a_terminal(
 
 
 def test_another_configuration_is_checked_against_the_one_in_use(
-    mjwatch: Callable[..., Told], tmp_path: Path
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     other = tmp_path / "new.toml"
     other.write_text("[pace]\nmax_per_day = 9\n")

@@ -67,7 +67,7 @@ def test_given_values_stand_in_the_file_and_their_folders_are_made(tmp_path: Pat
 def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
     write_configuration(tmp_path, ADDRESS, TOKEN, environ={})
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(ConfigError, match=r"config\.toml is there already"):
+    with pytest.raises(ConfigError, match=r"config\.toml already exists"):
         write_configuration(tmp_path, ADDRESS, TOKEN, environ={})
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -84,7 +84,7 @@ def test_a_key_that_is_there_with_another_value_stops_everything(tmp_path: Path)
 def test_a_key_file_that_is_no_text_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys/API_channel_id.key").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="is no text"):
+    with pytest.raises(ConfigError, match="is not text"):
         write_configuration(tmp_path, ADDRESS, TOKEN, environ={})
     assert (tmp_path / "keys/API_channel_id.key").read_bytes() == b"\xff\xfe\x00"
 
@@ -118,7 +118,7 @@ def test_what_can_not_be_used_is_refused_before_anything_is_written(
     assert tree(tmp_path) == set()
 
 
-def test_a_place_where_nothing_can_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_where_nothing_can_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(ConfigError, match="can't be made"):
+    with pytest.raises(ConfigError, match="can't be created"):
         write_configuration(tmp_path / "file/mj", ADDRESS, TOKEN, environ={})

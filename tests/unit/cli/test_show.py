@@ -1,4 +1,4 @@
-"""The verbs that show, and that no text plays tricks on a terminal."""
+"""The commands that show jobs; and no text can control the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.cli.output import colourful, columns, duration, plain, room, wrapped
+from mjwatch.cli.output import display_width, duration, has_colours, plain, terminal_width, wrap
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Note, Prompt, Refusal, RefusalClass, State
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 BANNED = Refusal(RefusalClass.MODERATION, "Banned prompt", "The word is banned.", advice="Use another word.")
 
 
 def test_before_anything_has_run_there_is_nothing_to_see_and_nothing_wrong(
-    mjwatch: Callable[..., Told],
+    mjwatch: Callable[..., CommandResult],
 ) -> None:
     assert "does not run" in mjwatch("status").out
     assert json.loads(mjwatch("status", "--json").out)["jobs"] == {}
@@ -45,7 +45,7 @@ def test_before_anything_has_run_there_is_nothing_to_see_and_nothing_wrong(
 
 
 def test_jobs_are_listed_newest_first_and_by_state(
-    mjwatch: Callable[..., Told], journal: Callable[..., None]
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None]
 ) -> None:
     journal(
         a_job("jobaaaaa", state=State.RUNNING, percent=46),
@@ -58,36 +58,36 @@ def test_jobs_are_listed_newest_first_and_by_state(
     assert [job["job"] for job in json.loads(mjwatch("list", "--state", "done", "--json").out)] == [
         "jobbbbbb"
     ]
-    assert mjwatch("list", "--state", "failed").err == "No job is like that.\n"
+    assert mjwatch("list", "--state", "failed").err == "No jobs match.\n"
     assert len(mjwatch("list", "--limit", "1").out.splitlines()) == 2
 
 
 def test_status_shows_what_runs_what_waits_and_ends_with_four_where_a_person_is_needed(
-    mjwatch: Callable[..., Told], journal: Callable[..., None], tmp_path: Path
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None], tmp_path: Path
 ) -> None:
     journal(a_job(state=State.RUNNING, percent=46))
     (tmp_path / "inbox" / "cat.txt").write_text("a cat\n")
-    told = mjwatch("status")
-    assert told.code == 0
-    assert "1 running" in told.out
-    assert "(1 prompt file waits)" in told.out
-    assert told.out.splitlines()[-1].split() == ["jobaaaaa", "running", "46%", "a", "red", "cat"]
+    result = mjwatch("status")
+    assert result.code == 0
+    assert "1 running" in result.out
+    assert "(1 prompt file waits)" in result.out
+    assert result.out.splitlines()[-1].split() == ["jobaaaaa", "running", "46%", "a", "red", "cat"]
     journal(paused={"reason": "Discord asks for a captcha", "kind": "account"})
-    told = mjwatch("status")
-    assert told.code == 4
-    assert "paused   Discord asks for a captcha" in told.out
+    result = mjwatch("status")
+    assert result.code == 4
+    assert "paused   Discord asks for a captcha" in result.out
     assert json.loads(mjwatch("status", "--json").out)["paused"] == "Discord asks for a captcha"
 
 
-def test_show_tells_the_reason_and_the_history(
-    mjwatch: Callable[..., Told], journal: Callable[..., None]
+def test_show_prints_the_reason_and_the_history(
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None]
 ) -> None:
     history = (Note(1.0, "accepted"), Note(2.0, "failed: Banned prompt"))
     journal(a_job(state=State.FAILED, refusal=BANNED, published=2.0, history=history))
-    told = mjwatch("show", "joba")
-    assert "error      Banned prompt: The word is banned." in told.out
-    assert "mend       Use another word." in told.out
-    assert told.out.splitlines()[-1].endswith("failed: Banned prompt")
+    result = mjwatch("show", "joba")
+    assert "error      Banned prompt: The word is banned." in result.out
+    assert "what to do Use another word." in result.out
+    assert result.out.splitlines()[-1].endswith("failed: Banned prompt")
     whole = json.loads(mjwatch("show", "jobaaaaa", "--json").out)
     assert (whole["state"], whole["error"]) == ("failed", "Banned prompt: The word is banned.")
 
@@ -104,7 +104,7 @@ def test_show_tells_the_reason_and_the_history(
     ],
 )
 def test_a_list_is_filtered(
-    mjwatch: Callable[..., Told], journal: Callable[..., None], options: str, jobs: list[str]
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None], options: str, jobs: list[str]
 ) -> None:
     now = time.time()
     label = Prompt("a red cat", label="spring")
@@ -113,19 +113,19 @@ def test_a_list_is_filtered(
         a_job("jobbbbbb", state=State.DONE, published=now, prompt=label, accepted=now - 3_600),
         a_job("jobccccc", state=State.FAILED, accepted=now - 60),
     )
-    told = mjwatch("list", "--json", *options.split())
-    assert [job["job"] for job in json.loads(told.out)] == jobs
+    result = mjwatch("list", "--json", *options.split())
+    assert [job["job"] for job in json.loads(result.out)] == jobs
 
 
 @pytest.mark.parametrize("age", ["", "3", "3y", "-1d", "1.5h", "9999999h"])
-def test_an_age_that_is_none_is_told(mjwatch: Callable[..., Told], age: str) -> None:
-    told = mjwatch("list", "--since", age)
-    assert (told.code, told.out) == (2, "")
-    assert "an age is a number with min, h, d or w - `mjwatch list --help`" in told.err
+def test_an_invalid_age_is_reported(mjwatch: Callable[..., CommandResult], age: str) -> None:
+    result = mjwatch("list", "--since", age)
+    assert (result.code, result.out) == (2, "")
+    assert "an age is a number with min, h, d or w - `mjwatch list --help`" in result.err
 
 
-def test_show_tells_the_time_between_and_the_relatives(
-    mjwatch: Callable[..., Told], journal: Callable[..., None]
+def test_show_prints_the_time_between_steps_and_the_lineage(
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None]
 ) -> None:
     history = (Note(1000.0, "accepted"), Note(1000.4, "submitting"), Note(4700.0, "published"))
     child = Prompt("a red cat", action="U1", parent="jobbbbbb")
@@ -149,8 +149,8 @@ def test_show_tells_the_time_between_and_the_relatives(
     ]
 
 
-def test_show_tells_a_family_from_its_first_job_to_its_last(
-    mjwatch: Callable[..., Told], journal: Callable[..., None]
+def test_show_prints_the_lineage_from_the_first_job_to_the_last(
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None]
 ) -> None:
     born = [
         ("jobbbbbb", "pruned00"),
@@ -163,7 +163,7 @@ def test_show_tells_a_family_from_its_first_job_to_its_last(
         *(a_job(job, prompt=Prompt("", action="V1", parent=parent), parent=parent) for job, parent in born)
     )
     lines = mjwatch("show", "jobccccc").out.splitlines()
-    assert lines[-6] == "pruned00          -          (not in the journal any more)"
+    assert lines[-6] == "pruned00          -          (no longer in the journal)"
     assert [line[:16].rstrip() for line in lines[-5:]] == [
         "  jobbbbbb",
         "    jobccccc",
@@ -185,19 +185,21 @@ def test_show_tells_a_family_from_its_first_job_to_its_last(
 
 
 def descendants(job: dict[str, Any]) -> list[Any]:
-    """Ids of follow-ups, each with those of its own."""
+    """Return the ids of the follow-ups, each with those of its own follow-ups."""
     return [(child["job"], descendants(child)) for child in job["follow_ups"]]
 
 
 @pytest.mark.usefixtures("terminal")
-def test_lines_fit_a_terminal(mjwatch: Callable[..., Told], journal: Callable[..., None]) -> None:
+def test_lines_fit_a_terminal(mjwatch: Callable[..., CommandResult], journal: Callable[..., None]) -> None:
     journal(a_job(text="漢字の猫 " * 40 + "the end", state=State.RUNNING))
     for verb in ("list", "status", "show jobaaaaa"):
-        told = mjwatch(*verb.split())
-        assert all(columns(line) <= 80 for line in told.out.splitlines() if "/" not in line)
+        result = mjwatch(*verb.split())
+        assert all(display_width(line) <= 80 for line in result.out.splitlines() if "/" not in line)
 
 
-def test_lines_are_whole_in_a_pipe(mjwatch: Callable[..., Told], journal: Callable[..., None]) -> None:
+def test_lines_are_whole_in_a_pipe(
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None]
+) -> None:
     text = "漢字の猫 " * 40 + "the end"
     journal(a_job(text=text, state=State.RUNNING))
     for verb in ("list", "status", "show jobaaaaa"):
@@ -208,11 +210,11 @@ def test_lines_are_whole_in_a_pipe(mjwatch: Callable[..., Told], journal: Callab
 def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch, terminal: bool, width: int) -> None:
     monkeypatch.setenv("COLUMNS", "44")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    assert room() == width
+    assert terminal_width() == width
 
 
 def test_states_have_colours_in_a_terminal_that_wants_them(
-    mjwatch: Callable[..., Told], journal: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal(a_job(text="failed", state=State.FAILED))
     assert "\x1b" not in mjwatch("list").out
@@ -240,7 +242,7 @@ def test_colours_are_for_terminals_and_can_be_declined(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    assert colourful() is wanted
+    assert has_colours() is wanted
 
 
 @pytest.mark.parametrize(
@@ -256,53 +258,53 @@ def test_wrapping_loses_no_word_and_breaks_only_words_that_fit_nowhere(
     text: str, whole: int, indent: int
 ) -> None:
     text = plain(text)
-    lines = list(wrapped(text, whole, indent))
+    lines = list(wrap(text, whole, indent))
     assert " ".join(lines) == text
-    assert all(columns(line) <= whole - indent or " " not in line.strip() for line in lines)
+    assert all(display_width(line) <= whole - indent or " " not in line.strip() for line in lines)
 
 
 def test_show_says_what_to_do_about_a_job_in_doubt(
-    mjwatch: Callable[..., Told], journal: Callable[..., None]
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None]
 ) -> None:
     journal(a_job(state=State.IN_DOUBT))
-    assert "mend       look into the channel" in mjwatch("show", "jobaaaaa").out
+    assert "what to do look into the channel" in mjwatch("show", "jobaaaaa").out
 
 
 @pytest.mark.parametrize("prefix", ["job", "", "%", "jobaaaaaa", "\x1b[31m"])
-def test_a_beginning_that_names_not_one_job_is_told(
-    mjwatch: Callable[..., Told], journal: Callable[..., None], prefix: str
+def test_a_prefix_that_does_not_name_exactly_one_job_is_reported(
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None], prefix: str
 ) -> None:
     journal(a_job("jobaaaaa"), a_job("jobbbbbb"))
-    told = mjwatch("show", prefix)
-    assert (told.code, told.out, told.err.count("\n")) == (1, "", 1)
-    assert ("several jobs begin with job: jobaaaaa, jobbbbbb" in told.err) == (prefix == "job")
-    assert "\x1b" not in told.err
+    result = mjwatch("show", prefix)
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert ("several job ids begin with job: jobaaaaa, jobbbbbb" in result.err) == (prefix == "job")
+    assert "\x1b" not in result.err
 
 
 def test_a_prompt_cannot_steer_the_terminal(
-    mjwatch: Callable[..., Told], journal: Callable[..., None]
+    mjwatch: Callable[..., CommandResult], journal: Callable[..., None]
 ) -> None:
     journal(a_job(text="a \x1b[2Jcat \u202e[red]x[/red] \x07", state=State.RUNNING))
     for verb in (("list",), ("status",), ("show", "jobaaaaa"), ("list", "--json")):
-        told = mjwatch(*verb)
-        assert "[red]x[/red]" in told.out
-        assert all(char.isprintable() or char == "\n" for char in told.out)
+        result = mjwatch(*verb)
+        assert "[red]x[/red]" in result.out
+        assert all(char.isprintable() or char == "\n" for char in result.out)
 
 
 @given(st.text(), st.integers(2, 40))
 def test_any_text_becomes_printable_and_no_wider_than_its_place(text: str, width: int) -> None:
     shown = plain(text, width)
-    assert columns(shown) <= width
+    assert display_width(shown) <= width
     assert shown.isprintable()
 
 
 def test_wide_characters_take_two_columns_and_accents_none() -> None:
-    assert columns("漢字") == 4
-    assert columns(unicodedata.normalize("NFD", "é")) == 1
+    assert display_width("漢字") == 4
+    assert display_width(unicodedata.normalize("NFD", "é")) == 1
     assert plain("漢字漢字", 5) == "漢字…"
 
 
-def test_looking_loads_nothing_that_talks_draws_or_watches(tmp_path: Path) -> None:
+def test_showing_loads_no_library_for_network_pictures_or_watching(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("")
     with closing(Journal(tmp_path / "state" / "journal.sqlite3")) as writer:
         writer.accept(TakenFile("a.txt", "0" * 64, 1.0, b"x"), [(a_job(), "x")], 1.0)

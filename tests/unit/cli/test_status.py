@@ -1,4 +1,4 @@
-"""The service as it goes on: drawn in terminals of two sizes, and told change by change elsewhere."""
+"""``status --watch``: drawn in terminals of two sizes, printed change by change elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from mjwatch.cli import status
-from mjwatch.cli.status import drawn, watch_status
+from mjwatch.cli.status import status_screen, watch_status
 from mjwatch.errors import JournalError
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
@@ -74,10 +74,10 @@ LIVE = [
 
 
 def text_of(facts: Mapping[str, Any], width: int, height: int) -> list[str]:
-    """What stands on the screen; no time of the day in it."""
+    """Return the lines of the screen, without the time of day."""
     console = Console(width=width, height=height, force_terminal=False, legacy_windows=False, emoji=False)
     with console.capture() as capture:
-        console.print(drawn(facts, width, height))
+        console.print(status_screen(facts, width, height))
     lines = [line.rstrip() for line in capture.get().splitlines()]
     assert len(lines) <= height
     return [re.sub(r"^\d\d:\d\d  ", "", line) for line in lines]
@@ -85,13 +85,13 @@ def text_of(facts: Mapping[str, Any], width: int, height: int) -> list[str]:
 
 def test_the_picture_in_a_small_terminal() -> None:
     assert text_of(FACTS | {"live": LIVE}, 80, 24) == [
-        "daemon   runs, connects to Discord",
+        "daemon   runs, connecting to Discord",
         "jobs     31 queued, 2 running, 1 in_doubt",
         "         in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`",
         "sent     47 in the last 24 hours (cap: 200)",
         "pace     2 of 3 at Midjourney, 4 to 8 s between submissions",
         "inbox    /home/sam/mjwatch/inbox (2 prompt files wait)",
-        "         left alone: cat0.sync-conflict.txt, cat1.sync-conflict.txt,",
+        "         ignored: cat0.sync-conflict.txt, cat1.sync-conflict.txt,",
         "         cat2.sync-conflict.txt and 1 more (a conflict copy: a sync tool found",
         "         two versions)",
         "outbox   /home/sam/mjwatch/outbox",
@@ -121,7 +121,7 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
         "         fix the cause, then run `mjwatch resume`",
         "jobs     31 queued, 2 running, 1 in_doubt",
         "         in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`",
-        "sent     47 in the last 24 hours (no cap); the next one may go at …",
+        "sent     47 in the last 24 hours (no cap); the next job may be sent at …",
         "pace     2 of 3 at Midjourney, 4 to 8 s between submissions",
         "inbox    /home/sam/mjwatch/inbox (2 prompt files wait)",
         "         the inbox belongs to the host attic",
@@ -145,11 +145,11 @@ def test_more_jobs_than_lines_are_counted() -> None:
 def test_any_size_will_do(size: tuple[int, int]) -> None:
     console = Console(width=size[0], height=size[1], emoji=False)
     with console.capture():
-        console.print(drawn(FACTS | {"live": LIVE}, *size))
+        console.print(status_screen(FACTS | {"live": LIVE}, *size))
 
 
 class Turns:
-    """A glance that sees these facts, one after the other, and then Ctrl-C."""
+    """A view that reads these facts, one after the other, and then raises Ctrl-C."""
 
     def __init__(self, *facts: dict[str, Any] | Exception) -> None:
         self._facts = list(facts)
@@ -172,11 +172,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_where_it_is_no_terminal_each_change_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_outside_a_terminal_each_change_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     one, two = FACTS | {"live": []}, FACTS | {"live": [], "in_flight": 3}
     watch_status(Turns(one, one, two), as_json=True)  # type: ignore[arg-type]  # all that is asked of it
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [facts["in_flight"] for facts in told] == [2, 3]
+    result = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [facts["in_flight"] for facts in result] == [2, 3]
     watch_status(Turns(one, one, two))  # type: ignore[arg-type]
     assert capsys.readouterr().out == "2 in flight\n\n3 in flight\n"
 
@@ -220,7 +220,7 @@ def test_it_leaves_a_terminal_as_it_was(tmp_path: Path, number: signal.Signals) 
 
 
 def read_until(terminal: int, found: Callable[[str], bool]) -> str:
-    """What comes out of a terminal until that is there; fails where it hangs."""
+    """Return a terminal's output up to the expected text; fail if it hangs."""
     text = b""
     while not found(text.decode(errors="replace")):
         ready, _, _ = select.select([terminal], [], [], HANG)

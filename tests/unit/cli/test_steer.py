@@ -1,4 +1,4 @@
-"""The verbs that steer, where no daemon runs and where one seems to."""
+"""The commands that steer, without a daemon and beside an apparent one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mjwatch.cli.app import app
-from mjwatch.client import submit as steering
-from mjwatch.client.submit import steer
+from mjwatch.client import submit as client
+from mjwatch.client.submit import request
 from mjwatch.config import Config
 from mjwatch.errors import DaemonError, JournalError, MjwatchError
 from mjwatch.host.lock import daemon_lock
@@ -35,8 +35,8 @@ QUEUED = a_job("jobbbbbb", state=State.QUEUED, nonces=())
 RUNNING = a_job("runaaaaa", state=State.RUNNING)
 
 
-class Told(NamedTuple):
-    """How a verb ended and what it said."""
+class SteerResult(NamedTuple):
+    """The exit code, the output and the error of a command."""
 
     code: int
     out: str
@@ -59,12 +59,12 @@ def journal(folder: Path) -> Iterator[Journal]:
         yield journal
 
 
-def told(folder: Path, *arguments: str) -> Told:
+def run(folder: Path, *arguments: str) -> SteerResult:
     result = CliRunner().invoke(app, ["--config", str(folder / "config.toml"), *arguments])
     error = result.exception if isinstance(result.exception, MjwatchError) else None
     if result.exception is not None and not isinstance(result.exception, SystemExit | MjwatchError):
         raise result.exception
-    return Told(error.exit_code if error else result.exit_code, result.stdout, error)
+    return SteerResult(error.exit_code if error else result.exit_code, result.stdout, error)
 
 
 def state_of(journal: Journal, job_id: str) -> State:
@@ -74,95 +74,95 @@ def state_of(journal: Journal, job_id: str) -> State:
 
 
 @pytest.mark.usefixtures("journal")
-def test_a_pause_is_kept_and_shown_and_ended_without_a_daemon(folder: Path) -> None:
-    said = told(folder, "pause", "on \x1b[31mholiday")
-    assert (said.code, "paused by hand: on \\x1b[31mholiday" in said.out) == (0, True)
-    status = told(folder, "status")
+def test_a_pause_is_kept_shown_and_ended_without_a_daemon(folder: Path) -> None:
+    result = run(folder, "pause", "on \x1b[31mholiday")
+    assert (result.code, "paused by hand: on \\x1b[31mholiday" in result.out) == (0, True)
+    status = run(folder, "status")
     assert status.code == 4
     assert "`mjwatch resume` continues" in status.out
-    assert json.loads(told(folder, "status", "--json").out)["paused_kind"] == "person"
-    assert "sending is paused" in told(folder, "show", "jobb").out
-    again = told(folder, "resume", "--json")
+    assert json.loads(run(folder, "status", "--json").out)["paused_kind"] == "person"
+    assert "sending is paused" in run(folder, "show", "jobb").out
+    again = run(folder, "resume", "--json")
     assert json.loads(again.out)["done"] is True
-    assert told(folder, "resume").out == "was not paused\n"
+    assert run(folder, "resume").out == "was not paused\n"
 
 
 def test_a_job_is_steered_by_the_beginning_of_its_id(folder: Path, journal: Journal) -> None:
-    assert told(folder, "retry", "joba").out.startswith("jobaaaaa  queued again")
+    assert run(folder, "retry", "joba").out.startswith("jobaaaaa  queued again")
     assert state_of(journal, "jobaaaaa") is State.QUEUED
-    assert told(folder, "cancel", "jobb").out == "jobbbbbb  cancelled before it was sent\n"
+    assert run(folder, "cancel", "jobb").out == "jobbbbbb  cancelled before it was sent\n"
     assert state_of(journal, "jobbbbbb") is State.CANCELLED
 
 
-def test_one_that_can_not_be_steered_fails_the_verb_and_the_others_are_steered(
+def test_a_job_that_can_not_be_steered_fails_the_command_and_the_others_are_steered(
     folder: Path, journal: Journal
 ) -> None:
-    said = told(folder, "cancel", "runaaaaa", "jobbbbbb", "--json")
-    assert said.code == 1
-    assert [outcome["done"] for outcome in json.loads(said.out)] == [False, True]
+    result = run(folder, "cancel", "runaaaaa", "jobbbbbb", "--json")
+    assert result.code == 1
+    assert [outcome["done"] for outcome in json.loads(result.out)] == [False, True]
     assert state_of(journal, "jobbbbbb") is State.CANCELLED
 
 
 @pytest.mark.parametrize(
-    ("prefix", "words"), [("job", "several jobs begin with"), ("none", "there is no job")]
+    ("prefix", "words"), [("job", "several job ids begin with"), ("none", "there is no job")]
 )
 def test_a_job_that_is_not_clear_changes_nothing(
     folder: Path, journal: Journal, prefix: str, words: str
 ) -> None:
-    said = told(folder, "cancel", "jobbbbbb", prefix)
-    assert said.code == 1
-    assert words in str(said.error)
+    result = run(folder, "cancel", "jobbbbbb", prefix)
+    assert result.code == 1
+    assert words in str(result.error)
     assert state_of(journal, "jobbbbbb") is State.QUEUED
     assert journal.open_requests() == []
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune"])
 def test_where_nothing_has_run_yet_there_is_nothing_to_steer(folder: Path, verb: str) -> None:
-    said = told(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
-    assert said.code == 3
-    assert "start the service with `mjwatch run`" in str(said.error)
+    result = run(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
+    assert result.code == 3
+    assert "start the service with `mjwatch run`" in str(result.error)
     assert list((folder / "state").iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune"])
-def test_who_lacks_the_right_is_told_who_has_it(verb: str) -> None:
+def test_without_the_right_the_error_names_who_has_it(verb: str) -> None:
     with unprivileged() as folder:
         (folder / "config.toml").write_text("")
         (folder / "state").mkdir()
         with closing(Journal(folder / "state" / JOURNAL_FILE)) as journal:
             journal.accept(None, [(DOUBTFUL, "a cat")], 1.0)
         (folder / "state").chmod(0o500)
-        said = told(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
-        assert said.code == 3
-        assert 'belongs to user "' in str(said.error)
+        result = run(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
+        assert result.code == 3
+        assert 'belongs to user "' in str(result.error)
 
 
 # ---- prune
 
 
 def test_pruning_counts_first_and_then_removes(folder: Path, journal: Journal) -> None:
-    assert told(folder, "prune", "--dry-run").out == "1 job would be removed from the journal\n"
+    assert run(folder, "prune", "--dry-run").out == "1 job would be removed from the journal\n"
     assert journal.job("oldaaaaa") == OLD
-    assert json.loads(told(folder, "prune", "--json").out) == {
+    assert json.loads(run(folder, "prune", "--json").out) == {
         "jobs": 1,
         "older_than": "30d",
         "dry_run": False,
     }
     assert journal.job("oldaaaaa") is None
-    assert told(folder, "prune", "--older-than", "48h").out == "0 jobs were removed from the journal\n"
+    assert run(folder, "prune", "--older-than", "48h").out == "0 jobs were removed from the journal\n"
 
 
 @pytest.mark.parametrize("age", ["30", "d", "-3d", "23h", "0w", "1.5d", "30 d", ""])
 @pytest.mark.usefixtures("journal")
 def test_an_age_that_is_none_is_a_usage_error(folder: Path, age: str) -> None:
-    assert told(folder, "prune", "--older-than", age).code == 2
+    assert run(folder, "prune", "--older-than", age).code == 2
 
 
 # ---- beside a daemon
 
 
 def answer_soon(folder: Path, journal: Journal, outcome: Outcome) -> threading.Thread:
-    """A daemon that answers the next request so."""
+    """Start a thread that answers the next request with this outcome, as a daemon would."""
 
     def work() -> None:
         end = time.monotonic() + deadline(20)
@@ -178,32 +178,32 @@ def answer_soon(folder: Path, journal: Journal, outcome: Outcome) -> threading.T
 def test_a_daemon_is_left_to_answer(folder: Path, journal: Journal) -> None:
     with daemon_lock(folder / "state"):
         daemon = answer_soon(folder, journal, Outcome(None, False, "still paused", needs_person=True))
-        said = told(folder, "resume")
+        result = run(folder, "resume")
         daemon.join()
-    assert said == Told(4, "still paused\n", None)
+    assert result == SteerResult(4, "still paused\n", None)
 
 
-def test_a_daemon_that_does_not_answer_is_told_and_the_request_is_kept(
+def test_a_daemon_that_does_not_answer_is_reported_and_the_request_is_kept(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steering, "PATIENCE", 0.05)
-    monkeypatch.setattr(steering, "ROUND", 0.01)
+    monkeypatch.setattr(client, "ANSWER_PATIENCE", 0.05)
+    monkeypatch.setattr(client, "WAKE_INTERVAL", 0.01)
     with daemon_lock(folder / "state"):
-        said = told(folder, "pause")
-    assert said.code == 3
-    assert "has not answered" in str(said.error)
+        result = run(folder, "pause")
+    assert result.code == 3
+    assert "has not answered" in str(result.error)
     assert [request.verb for request in journal.open_requests()] == ["pause"]
-    assert told(folder, "resume").out == "resumed; it was paused: paused by hand\n"
+    assert run(folder, "resume").out == "resumed; it was paused: paused by hand\n"
 
 
 def test_what_a_daemon_left_undone_when_it_died_is_done_here(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = iter([True, False])
-    monkeypatch.setattr(steering, "daemon_runs", lambda state: next(runs, False))
-    monkeypatch.setattr(steering, "ROUND", 0.01)
+    monkeypatch.setattr(client, "daemon_runs", lambda state: next(runs, False))
+    monkeypatch.setattr(client, "WAKE_INTERVAL", 0.01)
     config = Config.load(folder / "config.toml")
-    assert steer(config, "cancel", {"jobs": {"jobbbbbb": 0}})[0].done
+    assert request(config, "cancel", {"jobs": {"jobbbbbb": 0}})[0].done
     assert state_of(journal, "jobbbbbb") is State.CANCELLED
 
 
@@ -212,22 +212,22 @@ def test_another_who_is_faster_to_take_the_lock_does_it(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = iter([False, True, True])
-    monkeypatch.setattr(steering, "daemon_runs", lambda state: next(runs, True))
+    monkeypatch.setattr(client, "daemon_runs", lambda state: next(runs, True))
     monkeypatch.setattr("mjwatch.host.lock.LOCK_TIMEOUT", 0.01)
     with daemon_lock(folder / "state"):
         daemon = answer_soon(folder, journal, Outcome(None, True, "was not paused"))
-        assert told(folder, "resume").out == "was not paused\n"
+        assert run(folder, "resume").out == "was not paused\n"
         daemon.join()
 
 
-def test_a_lock_that_can_not_be_taken_is_told(
+def test_a_lock_that_can_not_be_taken_is_reported(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def closed(state: Path) -> Any:
-        raise DaemonError("the state folder can't be used", "mend it")
+        raise DaemonError("the state folder can't be used", "fix it")
 
-    monkeypatch.setattr(steering, "daemon_lock", closed)
-    assert "can't be used" in str(told(folder, "resume").error)
+    monkeypatch.setattr("mjwatch.client.in_process.daemon_lock", closed)
+    assert "can't be used" in str(run(folder, "resume").error)
 
 
 def test_a_turn_without_a_daemon_leaves_what_follows_to_the_next_start(
@@ -238,21 +238,21 @@ def test_a_turn_without_a_daemon_leaves_what_follows_to_the_next_start(
     for job in (sending, collecting):
         journal.accept(None, [(job, job.id)], 1.0)
     before = journal.recall("gateway"), journal.recall("newest")
-    told(folder, "cancel", "jobbbbbb")
+    run(folder, "cancel", "jobbbbbb")
     assert (journal.recall("gateway"), journal.recall("newest")) == before
     assert state_of(journal, "jobccccc") is State.IN_DOUBT
     assert state_of(journal, "jobddddd") is State.COLLECTING
     assert list((folder / "outbox").iterdir()) == []
 
 
-def test_an_error_of_the_journal_is_told(
+def test_an_error_of_the_journal_is_reported(
     folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: Journal, job: Job, **_: object) -> None:
         raise JournalError("disk full", "make room")
 
     monkeypatch.setattr(Journal, "update", fail)
-    assert "disk full" in str(told(folder, "cancel", "jobbbbbb").error)
+    assert "disk full" in str(run(folder, "cancel", "jobbbbbb").error)
     monkeypatch.undo()
     with closing(JournalReader(journal.path)) as reader:
         assert reader.job("jobbbbbb") == QUEUED

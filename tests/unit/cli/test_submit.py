@@ -1,4 +1,4 @@
-"""The verb that drops prompts into the inbox."""
+"""The command ``submit``, which drops prompts into the inbox."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 
-def test_words_are_dropped_as_a_file_that_says_just_them(
-    mjwatch: Callable[..., Told], tmp_path: Path
+def test_a_text_is_dropped_as_a_file_with_just_this_prompt(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
-    told = mjwatch("submit", "a  cat\non a mat --ar 3:2")
-    assert (told.code, told.out) == (0, f"{tmp_path}/inbox/a-cat-on-a-mat.ready.txt\n")
-    assert "No daemon runs" in told.err
+    result = mjwatch("submit", "a  cat\non a mat --ar 3:2")
+    assert (result.code, result.out) == (0, f"{tmp_path}/inbox/a-cat-on-a-mat.ready.txt\n")
+    assert "No daemon runs" in result.err
     assert (tmp_path / "inbox/a-cat-on-a-mat.ready.txt").read_text() == "a cat on a mat --ar 3:2\n"
 
 
-def test_words_that_look_like_a_comment_are_none(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+def test_a_text_that_looks_like_a_comment_is_a_prompt(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
+) -> None:
     mjwatch("submit", '# a "cat"')
     assert (tmp_path / "inbox/a-cat.ready.toml").read_text() == 'prompt = "# a \\"cat\\""\n'
 
 
-def test_words_may_stand_for_several_prompts(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+def test_a_text_may_stand_for_several_prompts(mjwatch: Callable[..., CommandResult], tmp_path: Path) -> None:
     (tmp_path / "inbox/_wildcards").mkdir()
     (tmp_path / "inbox/_wildcards/colour.txt").write_text("red\nblue\n")
     assert mjwatch("submit", r"a {big, small} __colour__ \__cat__").code == 0
@@ -37,17 +39,17 @@ def test_words_may_stand_for_several_prompts(mjwatch: Callable[..., Told], tmp_p
 
 
 def test_a_file_that_names_pictures_is_not_dropped_without_them(
-    mjwatch: Callable[..., Told], tmp_path: Path
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     file = tmp_path / "cat.toml"
     file.write_text('prompt = "a cat"\nimages = ["a.png"]\n')
-    told = mjwatch("submit", str(file))
-    assert told.code == 1
-    assert "copy it with its pictures into the inbox" in told.err
+    result = mjwatch("submit", str(file))
+    assert result.code == 1
+    assert "copy it with its pictures into the inbox" in result.err
     assert not list((tmp_path / "inbox").iterdir())
 
 
-def test_the_same_words_twice_are_two_files(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+def test_the_same_text_twice_is_two_files(mjwatch: Callable[..., CommandResult], tmp_path: Path) -> None:
     mjwatch("submit", "a cat")
     mjwatch("submit", "a cat", "--json")
     assert sorted(path.name for path in (tmp_path / "inbox").iterdir()) == [
@@ -56,16 +58,16 @@ def test_the_same_words_twice_are_two_files(mjwatch: Callable[..., Told], tmp_pa
     ]
 
 
-def test_a_file_is_dropped_as_it_is_and_its_slips_are_told(
-    mjwatch: Callable[..., Told], tmp_path: Path
+def test_a_file_is_dropped_unchanged_and_its_probable_slips_are_noted(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     file = tmp_path / "two.list.txt"
     file.write_bytes("a cat --stylize 5000\r\na dog\r\n".encode("utf-16"))
-    told = mjwatch("submit", str(file), "--json")
-    dropped = Path(json.loads(told.out)["file"])
+    result = mjwatch("submit", str(file), "--json")
+    dropped = Path(json.loads(result.out)["file"])
     assert dropped.name == "two.list.ready.txt"
     assert dropped.read_bytes() == file.read_bytes()
-    assert told.err.startswith("note: line 1: ")
+    assert result.err.startswith("note: line 1: ")
 
 
 @pytest.mark.parametrize(
@@ -77,21 +79,21 @@ def test_a_file_is_dropped_as_it_is_and_its_slips_are_told(
         ("a __colour__ cat", "there is no wildcard colour"),
         ("caf\udce9", "control character"),
         ("word " * 1400, "6999 characters"),
-        ("/", "is no prompt file"),
-        (__file__, "is no prompt file"),
+        ("/", "is not a prompt file"),
+        (__file__, "is not a prompt file"),
     ],
 )
-def test_what_is_no_prompt_is_never_sent(
-    mjwatch: Callable[..., Told], tmp_path: Path, argument: str, words: str
+def test_what_is_not_a_prompt_is_never_sent(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, argument: str, words: str
 ) -> None:
-    told = mjwatch("submit", argument)
-    assert told.code == 1
-    assert words in told.err
-    assert told.err.count("\n") == 1
+    result = mjwatch("submit", argument)
+    assert result.code == 1
+    assert words in result.err
+    assert result.err.count("\n") == 1
     assert not list((tmp_path / "inbox").iterdir())
 
 
-def test_waiting_needs_a_daemon(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
-    told = mjwatch("submit", "a cat", "--wait")
-    assert (told.code, told.out) == (3, "")
+def test_waiting_needs_a_daemon(mjwatch: Callable[..., CommandResult], tmp_path: Path) -> None:
+    result = mjwatch("submit", "a cat", "--wait")
+    assert (result.code, result.out) == (3, "")
     assert not list((tmp_path / "inbox").iterdir())

@@ -1,4 +1,4 @@
-"""The verbs that look under the bonnet."""
+"""The tools ``explain`` and ``split``."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 
-def test_explain_reads_standard_input_and_files_alike(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+def test_explain_reads_standard_input_and_files_alike(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
+) -> None:
     file = tmp_path / "message.json"
     file.write_text('{"event": "MESSAGE_CREATE", "payload": {"id": "1"}}')
     assert json.loads(mjwatch("explain", str(file)).out)["kind"] == "other"
     file.write_text("[")
-    told = mjwatch("explain", str(file))
-    assert (told.code, told.err.count("\n")) == (1, 1)
+    result = mjwatch("explain", str(file))
+    assert (result.code, result.err.count("\n")) == (1, 1)
     assert mjwatch("explain", str(tmp_path / "none")).code == 1
 
 
-def test_split_tells_the_files_that_it_made(mjwatch: Callable[..., Told], tmp_path: Path) -> None:
+def test_split_prints_the_files_that_it_wrote(mjwatch: Callable[..., CommandResult], tmp_path: Path) -> None:
     from PIL import Image
 
     Image.new("RGB", (6, 4), "teal").save(tmp_path / "grid.png")
@@ -30,5 +32,5 @@ def test_split_tells_the_files_that_it_made(mjwatch: Callable[..., Told], tmp_pa
     assert [Path(one["file"]).name for one in made] == [f"grid_{number}.png" for number in (1, 2, 3, 4)]
     assert {(one["width"], one["height"], one["format"]) for one in made} == {(3, 2, "png")}
     assert all(Path(one["file"]).exists() for one in made)
-    told = mjwatch("split", str(tmp_path / "config.toml"))
-    assert (told.code, told.err.count("\n")) == (1, 1)
+    result = mjwatch("split", str(tmp_path / "config.toml"))
+    assert (result.code, result.err.count("\n")) == (1, 1)

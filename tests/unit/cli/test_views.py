@@ -1,4 +1,4 @@
-"""What list, show, check and init look like, word for word, in terminals of 80 and of 120 columns."""
+"""The exact output of list, show, check and init in terminals of 80 and of 120 columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.message_shapes import a_job
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 VIEWS = Path(__file__).parents[3] / "tests" / "data" / "views"
 
@@ -32,7 +32,7 @@ DETAIL = "The word is not allowed here, nor are others of its kind; see the rule
 
 @pytest.fixture
 def greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Local time that is the same everywhere."""
+    """Use the same local time on every machine."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
@@ -42,19 +42,19 @@ def greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def seen(
-    mjwatch: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greenwich: None
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greenwich: None
 ) -> Callable[[int, str], str]:
-    """What a verb shows in a terminal of so many columns."""
+    """Return what a command shows in a terminal with so many columns."""
 
     def see(columns: int, line: str) -> str:
-        monkeypatch.setattr(output, "room", lambda: columns)
+        monkeypatch.setattr(output, "terminal_width", lambda: columns)
         return mjwatch(*line.split()).out.replace(str(tmp_path), "~")
 
     return see
 
 
 def jobs() -> list[Job]:
-    told = (
+    history = (
         *(Note(AT, "accepted"), Note(AT + 34, "submitting, nonce 1500000000000000001")),
         *(Note(AT + 34.4, "submitted"), Note(AT + 36, "started, message 1400000000000000001")),
         Note(AT + 101, "refused by Midjourney: Banned prompt: " + DETAIL),
@@ -71,7 +71,7 @@ def jobs() -> list[Job]:
             refusal=refusal,
             parent="jobaaaaa",
             accepted=AT,
-            history=told,
+            history=history,
         ),
         a_job("jobccccc", prompt=again, state=State.RUNNING, percent=7, parent="jobbbbbb", accepted=AT + 60),
         a_job("jobddddd", prompt=zoom, state=State.QUEUED, parent="jobccccc", accepted=AT + 70),
@@ -79,7 +79,7 @@ def jobs() -> list[Job]:
 
 
 def view(verb: str, columns: int) -> str:
-    """As it was looked at and found good; a change is looked at anew and written down here."""
+    """Return the approved output; after a change it must be approved and stored again."""
     return (VIEWS / f"{verb}-{columns}.txt").read_text(encoding="utf-8")
 
 
@@ -90,7 +90,7 @@ def test_a_list(seen: Callable[[int, str], str], journal: Callable[..., None], c
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_story(seen: Callable[[int, str], str], journal: Callable[..., None], columns: int) -> None:
+def test_a_job(seen: Callable[[int, str], str], journal: Callable[..., None], columns: int) -> None:
     journal(*jobs())
     assert seen(columns, "show jobb") == view("show", columns)
 
@@ -119,7 +119,7 @@ def test_a_check(seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatc
 def test_a_conversation(
     seen: Callable[[int, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
-    """As it stands on the screen, answers included; the token is not shown."""
+    """The whole screen, answers included; the token is not shown."""
     address = "https://discord.com/channels/1111000000000000002/1111000000000000003"
     answers = iter(["y", "https://discord.com/app", address, str(tmp_path / "prompts"), ""])
 

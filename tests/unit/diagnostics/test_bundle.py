@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 TOKEN = 'inv"ented.token-of+a/test'
 WEBHOOK = "https://hooks.example.org/my/s3cret-key"
@@ -166,7 +166,7 @@ def test_an_unknown_job_has_no_rows(config: Config) -> None:
 
 
 def test_the_command_writes_a_file_here_or_at_the_given_path(
-    mjwatch: Callable[..., Told],
+    mjwatch: Callable[..., CommandResult],
     journal: Callable[..., None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -176,7 +176,7 @@ def test_the_command_writes_a_file_here_or_at_the_given_path(
     journal(made_job("jobaaaaa"))
     told = mjwatch("bundle", "joba")
     assert (told.code, told.out) == (0, "mjwatch-jobaaaaa.zip\n")
-    assert "look it over" in told.err
+    assert "look through it" in told.err
     told = mjwatch("bundle", "joba", "--out", "there.zip", "--json")
     assert json.loads(told.out)["file"] == "there.zip"
     assert (tmp_path / "there.zip").exists()

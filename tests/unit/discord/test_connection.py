@@ -28,6 +28,12 @@ from tests.helpers.wire_servers import GatewayServer, Peer, Script, free_port, g
 TOKEN = "an-invented-token"
 
 
+@pytest.fixture(autouse=True)
+def patient_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop waits for its thread as long as that may take on this machine."""
+    monkeypatch.setattr("mjwatch.discord.connection.STOP_TIMEOUT", deadline(2))
+
+
 class Client:
     """A connection with a queue of its events."""
 

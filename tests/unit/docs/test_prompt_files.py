@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from mjwatch.cli.submit import lines_of
+from mjwatch.cli.submit import preview_lines
 from mjwatch.inbox.references import preview
 from mjwatch.prompts.commands import file_commands
 from mjwatch.prompts.promptfile import referenced_names
@@ -73,7 +73,7 @@ def test_a_file_on_the_page_becomes_what_the_page_shows(
             (path.parent / picture).parent.mkdir(parents=True, exist_ok=True)
             (path.parent / picture).write_bytes(b"\x89PNG\r\n\x1a\n")
     found = preview(tmp_path / next(reversed(example.files)), tmp_path, 100)
-    assert "".join(f"{line}\n" for line in lines_of(found)) == example.expanded
+    assert "".join(f"{line}\n" for line in preview_lines(found)) == example.expanded
     assert found.warnings == ()
 
 

@@ -126,7 +126,7 @@ def test_a_file_whose_picture_is_missing_is_one_rejected_job_that_names_it(journ
 def test_a_manifest_beside_its_prompt_file_is_remembered_and_becomes_no_job(journal: Journal) -> None:
     desk = Desk(journal)
     page = ("a/ERROR.md", (1, 3, 5, 7, 9))
-    file = ev.FileSettled("a/manifest.json", b"{}", NOW, IDENTITY, beside="a/dog.txt", others=(page,))
+    file = ev.FileSettled("a/manifest.json", b"{}", NOW, IDENTITY, belongs_to="a/dog.txt", companions=(page,))
     for _ in range(2):
         assert desk.file(file) == (
             [],

@@ -860,7 +860,7 @@ def test_a_full_disk_is_logged_from_time_to_time_and_not_at_every_try(
 
 def test_a_drain_does_not_end_while_a_file_that_was_handed_over_may_be_deferred(house: House) -> None:
     house.online()
-    house.feed(ev.InboxScanned(0, out=1))
+    house.feed(ev.InboxScanned(0, in_flight=1))
     assert not house.engine.settled()
     house.feed(ev.InboxScanned(0))
     assert house.engine.settled()

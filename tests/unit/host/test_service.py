@@ -164,7 +164,7 @@ def test_a_user_service_sees_that_users_home(installed: Callable[..., list[str]]
 
 def test_folders_inside_each_other_are_reported(installed: Callable[..., list[str]]) -> None:
     (problem,) = installed(Scope.USER, outbox="in/out")
-    assert "must be apart" in problem
+    assert "must be separate" in problem
 
 
 def test_for_the_system_service_a_users_own_configuration_is_ignored(

@@ -62,7 +62,7 @@ def settled(it: Running) -> dict[str, str | None]:
             scans += event.waiting == 0 and bool(found)
         else:
             assert event.path not in found
-            found[event.path] = event.beside
+            found[event.path] = event.belongs_to
     return found
 
 
@@ -135,7 +135,7 @@ def test_a_manifest_alone_is_a_request(root: Path) -> None:
     with running(root) as it:
         move_in(root / "any name.json", manifest())
         file = it.settled()
-    assert (file.path, file.beside, file.others) == ("any name.json", None, ())
+    assert (file.path, file.belongs_to, file.companions) == ("any name.json", None, ())
 
 
 def test_other_json_is_left_alone_and_not_waited_for(root: Path) -> None:
@@ -178,8 +178,8 @@ def test_the_page_goes_with_the_manifest_if_it_is_still_ours(root: Path) -> None
     write(folder, dog__txt="a dog\n", manifest__json=manifest(), ERROR__md=PAGE)
     with running(root) as it:
         files = [it.settled(), it.settled()]
-        [manifest_file] = [file for file in files if file.beside]
-        [(path, identity)] = manifest_file.others
+        [manifest_file] = [file for file in files if file.belongs_to]
+        [(path, identity)] = manifest_file.companions
         assert path == f"dog-{JOB}/ERROR.md"
         assert it.inbox.remove(path, identity)
     assert not (folder / "ERROR.md").exists()
@@ -198,7 +198,7 @@ def test_a_page_that_is_not_ours_any_more_stays(root: Path, tmp_path: Path, page
         os.mkfifo(folder / "ERROR.md")
     with running(root) as it:
         files = [it.settled(), it.settled()]
-    assert [file.others for file in files] == [(), ()]
+    assert [file.companions for file in files] == [(), ()]
 
 
 def test_a_prompt_file_that_was_renamed_in_a_folder_of_ours_is_still_its_manifests(root: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_manifest_that_comes_after_its_prompt_file_was_taken_is_a_request(
         it.inbox.remove(file.path, file.identity)
         move_in(root / "manifest.json", manifest())
         file = it.settled()
-    assert (file.path, file.beside) == ("manifest.json", None)
+    assert (file.path, file.belongs_to) == ("manifest.json", None)
 
 
 @pytest.mark.parametrize("folder", [".", f"dog-{JOB}"])

@@ -583,4 +583,4 @@ def test_files_that_wait_for_long_are_reported(root: Path, monkeypatch: pytest.M
         while found != wanted:
             event = it.events.get(timeout=HANG)
             assert isinstance(event, InboxScanned)
-            found = {left.path: left.why for left in event.left}
+            found = {ignored.path: ignored.why for ignored in event.ignored}

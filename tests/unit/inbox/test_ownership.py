@@ -9,6 +9,7 @@ import pytest
 
 from mjwatch.errors import OwnerError
 from mjwatch.events import InboxScanned
+from mjwatch.filesystem.files import identity_of
 from mjwatch.inbox.filenames import OWNER_FILE
 from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
 from mjwatch.inbox.scanner import InboxScanner
@@ -89,11 +90,11 @@ def test_two_journals_of_one_host_do_not_write_over_each_others_marker(root: Pat
     first, second = owned(root), owned(root, Owner("here", HERE.machine, "journal-9"))
     assert trouble(first, root) is None
     assert trouble(second, root) is None
-    before = (root / OWNER_FILE).stat()
+    before = identity_of((root / OWNER_FILE).stat())
     for _ in range(3):
         assert "another mjwatch on this machine" in (trouble(first, root) or "")
         assert trouble(second, root) is None
-    assert (root / OWNER_FILE).stat() == before
+    assert identity_of((root / OWNER_FILE).stat()) == before
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"host": "x"}', b"\xff\xfe", b"x" * 10_000])

@@ -185,6 +185,8 @@ def test_a_deferred_file_is_reported_at_once_and_not_at_the_next_full_scan(root:
         file = it.settled()
         time.sleep(0.2)  # the look that found it is over, as it is when an answer comes from the journal
         it.inbox.defer(file.path, "it came too often", 10 * HANG)
-        while not (isinstance(event := it.events.get(timeout=HANG), InboxScanned) and event.left):
+        while not (isinstance(event := it.events.get(timeout=HANG), InboxScanned) and event.ignored):
             pass
-        assert [(left.path, left.why) for left in event.left] == [(file.path, "it came too often")]
+        assert [(ignored.path, ignored.why) for ignored in event.ignored] == [
+            (file.path, "it came too often")
+        ]

@@ -42,7 +42,7 @@ def steered(house: House, verb: str, **arguments: Any) -> list[Outcome]:
     return read_answer(answer)
 
 
-def one(house: House, verb: str, **arguments: Any) -> Outcome:
+def outcome_of(house: House, verb: str, **arguments: Any) -> Outcome:
     (outcome,) = steered(house, verb, **arguments)
     return outcome
 
@@ -79,7 +79,7 @@ def test_a_request_stays_open_until_it_is_answered(house: House) -> None:
     assert read_answer(house.journal.answer_of(first) or "") == [Outcome(None, True, "so be it")]
 
 
-def test_what_was_answered_long_ago_is_forgotten_and_no_id_comes_twice(house: House) -> None:
+def test_requests_that_were_answered_long_ago_are_deleted_and_no_id_is_used_twice(house: House) -> None:
     path = house.journal.path
     first, second = ask(path, "resume", {}, 1.0), ask(path, "resume", {}, 1.0)
     house.journal.answer(first, [], 1.0)
@@ -89,15 +89,13 @@ def test_what_was_answered_long_ago_is_forgotten_and_no_id_comes_twice(house: Ho
     assert ask(path, "resume", {}, 1.0) > second
 
 
-def test_without_a_journal_nothing_can_be_asked_for_and_none_is_made(tmp_path: Path) -> None:
+def test_without_a_journal_nothing_can_be_requested_and_no_journal_is_made(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="there is no journal"):
         ask(tmp_path / "journal.sqlite3", "pause", {}, 1.0)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_journal_that_is_being_written_to_too_long_is_told(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_journal_that_is_locked_too_long_is_reported(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mjwatch.journal.requests.BUSY_TIMEOUT", 0.01)
     with closing(sqlite3.connect(house.journal.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -108,7 +106,7 @@ def test_a_journal_that_is_being_written_to_too_long_is_told(
 
 
 @pytest.mark.parametrize(("verb", "arguments"), [("fly", {}), ("retry", {}), ("cancel", {"jobs": "all"})])
-def test_a_request_that_nobody_understands_is_answered_and_changes_nothing(
+def test_an_unknown_request_is_answered_and_changes_nothing(
     house: House, verb: str, arguments: dict[str, Any]
 ) -> None:
     doubtful(house)
@@ -120,29 +118,31 @@ def test_a_request_that_nobody_understands_is_answered_and_changes_nothing(
 # ---- pausing
 
 
-def test_a_person_can_pause_and_the_queue_is_kept_until_they_go_on(house: House) -> None:
+def test_a_person_can_pause_and_the_queue_is_kept_until_they_resume(house: House) -> None:
     house.online()
-    told = one(house, "pause", reason="lunch")
-    assert told == Outcome(None, True, "paused by hand: lunch; nothing more is sent until `mjwatch resume`")
+    outcome = outcome_of(house, "pause", reason="lunch")
+    assert outcome == Outcome(
+        None, True, "paused by hand: lunch; nothing more is sent until `mjwatch resume`"
+    )
     house.drop("cat.txt", "a red cat\n")
     assert house.submits() == []
     assert house.journal.open_counts()[State.QUEUED] == 1
-    assert one(house, "resume") == Outcome(None, True, "resumed; it was paused: paused by hand: lunch")
+    assert outcome_of(house, "resume") == Outcome(None, True, "resumed; it was paused: paused by hand: lunch")
     assert len(house.submits()) == 1
     assert house.journal.paused() is None
 
 
-def test_what_is_at_work_is_fetched_while_it_is_paused(house: House) -> None:
+def test_a_running_job_is_downloaded_during_a_pause(house: House) -> None:
     house.online()
     house.drop("cat.txt", "a red cat\n")
     house.accept_all()
-    one(house, "pause")
+    outcome_of(house, "pause")
     effects = house.feed(create(result("700")))
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
-def test_to_go_on_where_nothing_is_paused_is_answered(house: House) -> None:
-    assert one(house, "resume") == Outcome(None, True, "was not paused")
+def test_a_resume_without_a_pause_is_answered(house: House) -> None:
+    assert outcome_of(house, "resume") == Outcome(None, True, "was not paused")
 
 
 @pytest.mark.parametrize("refusal", [CAPTCHA, WRONG_GUILD])
@@ -156,7 +156,7 @@ def test_a_pause_for_a_person_outlasts_a_start_and_a_ready(house: House, refusal
     assert later.engine.paused == refusal.detail
     assert later.engine.service.needs_resume
     assert later.submits() == []
-    assert one(later, "resume").done
+    assert outcome_of(later, "resume").done
     assert len(later.submits()) == 1
 
 
@@ -186,7 +186,7 @@ def test_a_session_that_is_resumed_shows_that_the_token_is_accepted(house: House
 
 def test_a_persons_pause_is_not_ended_by_a_token_that_is_fixed(house: House) -> None:
     house.feed(ev.GatewayRejected("closed with 4004", 4004))
-    one(house, "pause", reason="holiday")
+    outcome_of(house, "pause", reason="holiday")
     started_again(house).feed(READY)
     assert house.journal.paused() == Pause("paused by hand: holiday", PauseKind.PERSON)
 
@@ -196,11 +196,11 @@ def test_what_only_a_restart_can_fix_is_reported_to_a_person_who_resumes(
     house: House, code: int, kind: PauseKind
 ) -> None:
     house.online()
-    one(house, "pause")
+    outcome_of(house, "pause")
     house.feed(ev.GatewayRejected(f"closed with {code}", code))
-    told = one(house, "resume")
-    assert (told.done, told.needs_person) == (False, True)
-    assert f"still paused: closed with {code}" in told.message
+    outcome = outcome_of(house, "resume")
+    assert (outcome.done, outcome.needs_person) == (False, True)
+    assert f"still paused: closed with {code}" in outcome.message
     assert house.journal.paused() == Pause(f"closed with {code}", kind)
     assert house.engine.service.needs_resume
     later = started_again(house)
@@ -229,10 +229,10 @@ def test_an_account_that_must_do_something_is_paused_also_when_its_token_is_fixe
 # ---- jobs
 
 
-def test_a_persons_word_sends_a_doubtful_job_once_more(house: House) -> None:
+def test_a_persons_retry_sends_a_doubtful_job_again(house: House) -> None:
     doubtful(house)
-    told = one(house, "retry", jobs={"job00001": 1})
-    assert (told.job, told.done, told.message) == (
+    outcome = outcome_of(house, "retry", jobs={"job00001": 1})
+    assert (outcome.job, outcome.done, outcome.message) == (
         "job00001",
         True,
         "queued again; if it has run before, it runs twice",
@@ -240,7 +240,7 @@ def test_a_persons_word_sends_a_doubtful_job_once_more(house: House) -> None:
     assert [submit.job.nonce for submit in house.submits()] == ["nonce-1", "nonce-2"]
 
 
-def test_two_words_at_once_are_one_attempt(house: House) -> None:
+def test_two_retries_at_once_are_one_attempt(house: House) -> None:
     doubtful(house)
     path = house.journal.path
     requests = [ask(path, "retry", {"jobs": {"job00001": 1}}, 1.0) for _ in range(2)]
@@ -250,13 +250,13 @@ def test_two_words_at_once_are_one_attempt(house: House) -> None:
     assert len(house.submits()) == 2
 
 
-def test_a_word_that_a_later_attempt_has_overtaken_does_nothing(house: House) -> None:
+def test_a_retry_that_a_later_attempt_has_overtaken_does_nothing(house: House) -> None:
     doubtful(house)
-    one(house, "retry", jobs={"job00001": 1})
+    outcome_of(house, "retry", jobs={"job00001": 1})
     house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("timeout")))
-    told = one(house, "retry", jobs={"job00001": 1})
-    assert not told.done
-    assert "was sent again meanwhile" in told.message
+    outcome = outcome_of(house, "retry", jobs={"job00001": 1})
+    assert not outcome.done
+    assert "was sent again meanwhile" in outcome.message
     assert house.job().state is State.IN_DOUBT
     assert len(house.submits()) == 2
 
@@ -265,7 +265,7 @@ def _fail(*_: object) -> None:
     raise JournalError("killed")
 
 
-def test_a_crash_between_the_deed_and_its_answer_makes_no_second_attempt(
+def test_a_crash_between_an_action_and_its_answer_makes_no_second_attempt(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doubtful(house)
@@ -284,70 +284,72 @@ def test_a_crash_between_the_deed_and_its_answer_makes_no_second_attempt(
     assert "was sent again meanwhile" in (house.journal.answer_of(request) or "")
 
 
-def test_a_failed_job_is_sent_again_and_one_that_is_rendered_is_only_fetched(house: House) -> None:
+def test_a_failed_job_is_sent_again_and_a_rendered_one_is_only_downloaded(house: House) -> None:
     house.online()
     house.drop("a.txt", "a red cat\n")
     refuse(house, BANNED)
-    assert one(house, "retry", jobs={"job00001": 1}).message == "queued again"
+    assert outcome_of(house, "retry", jobs={"job00001": 1}).message == "queued again"
     house.accept_all()
     house.feed(create(result("700")), ev.ForJob("job00001", ev.SaveFailed("no picture", final=True)))
     assert house.job().state is State.FAILED
-    assert one(house, "retry", jobs={"job00001": 2}).message == "its pictures are being fetched"
+    assert outcome_of(house, "retry", jobs={"job00001": 2}).message == "its pictures are being fetched"
     assert len(house.submits()) == 2
     assert isinstance(house.effects[-1], ef.FetchResult)
 
 
 @pytest.mark.parametrize("state", [State.DONE, State.REJECTED])
-def test_what_can_not_be_run_again_is_told_with_a_way_out(house: House, state: State) -> None:
+def test_a_job_that_can_not_be_run_again_is_reported_with_a_hint(house: House, state: State) -> None:
     house.journal.accept(None, [(a_job(state=state, published=2.0), "a cat")], 1.0)
-    told = one(house, "retry", jobs={"jobaaaaa": 1})
-    assert not told.done
-    assert "put its prompt file" in told.message or "correct the file" in told.message
+    outcome = outcome_of(house, "retry", jobs={"jobaaaaa": 1})
+    assert not outcome.done
+    assert "put its prompt file" in outcome.message or "correct the file" in outcome.message
 
 
-def test_a_retry_while_it_is_paused_says_that_it_waits(house: House) -> None:
+def test_a_retry_during_a_pause_says_that_it_waits(house: House) -> None:
     doubtful(house)
-    one(house, "pause", reason="lunch")
-    told = one(house, "retry", jobs={"job00001": 1})
-    assert told.message.endswith("it waits, paused by hand: lunch (`mjwatch resume`)")
+    outcome_of(house, "pause", reason="lunch")
+    outcome = outcome_of(house, "retry", jobs={"job00001": 1})
+    assert outcome.message.endswith("it waits, paused by hand: lunch (`mjwatch resume`)")
     assert len(house.submits()) == 1
 
 
 def test_a_job_is_cancelled_before_it_is_sent(house: House) -> None:
     house.drop("cat.txt", "a red cat\n")
-    told = one(house, "cancel", jobs={"job00001": 0})
-    assert told == Outcome("job00001", True, "cancelled before it was sent")
+    outcome = outcome_of(house, "cancel", jobs={"job00001": 0})
+    assert outcome == Outcome("job00001", True, "cancelled before it was sent")
     assert isinstance(house.effects[-1], ef.PublishFailure)
-    assert one(house, "cancel", jobs={"job00001": 0}) == Outcome("job00001", True, "is cancelled already")
+    assert outcome_of(house, "cancel", jobs={"job00001": 0}) == Outcome(
+        "job00001", True, "is cancelled already"
+    )
 
 
 def test_a_doubtful_job_can_be_given_up_and_lets_its_duplicate_go(house: House) -> None:
     doubtful(house)
     house.drop("duplicate.txt", "a red cat\n", mtime=5000.0)
-    told = one(house, "cancel", jobs={"job00001": 1})
-    assert told.done
-    assert "its pictures are published all the same" in told.message
+    outcome = outcome_of(house, "cancel", jobs={"job00001": 1})
+    assert outcome.done
+    assert "its pictures are published all the same" in outcome.message
     assert len(house.submits()) == 2
 
 
-def test_what_is_sent_is_paid_for_and_what_has_ended_has_ended(house: House) -> None:
+def test_a_job_that_was_sent_is_paid_for_and_an_ended_one_stays_ended(house: House) -> None:
     house.online()
     house.drop("cat.txt", "a red cat\n")
     house.accept_all()
-    told = one(house, "cancel", jobs={"job00001": 1})
-    assert (told.done, "it is paid for" in told.message) == (False, True)
+    outcome = outcome_of(house, "cancel", jobs={"job00001": 1})
+    assert (outcome.done, "it is paid for" in outcome.message) == (False, True)
     assert house.job().state is State.SUBMITTED
     refuse_late = ev.Refused(BANNED)
     house.feed(ev.ForJob("job00001", refuse_late))
-    assert one(house, "cancel", jobs={"job00001": 1}).message == "is failed already"
+    assert outcome_of(house, "cancel", jobs={"job00001": 1}).message == "is failed already"
 
 
-def test_a_job_that_was_pruned_meanwhile_is_told(house: House) -> None:
+def test_a_job_that_was_pruned_meanwhile_is_reported(house: House) -> None:
     for verb in ("retry", "cancel"):
-        assert one(house, verb, jobs={"gone": 1}) == Outcome("gone", False, "is not in the journal")
+        assert outcome_of(house, verb, jobs={"gone": 1}) == Outcome("gone", False, "is not in the journal")
 
 
-def test_a_request_that_nobody_foresaw_stands_in_no_others_way(house: House) -> None:
+def test_an_unexpected_request_does_not_block_others(house: House) -> None:
     ask(house.journal.path, "give", {"jobs": {"childaaa": {"prompt": {"mood": "calm"}}}}, 1.0)
     ask(house.journal.path, "pause", {"reason": "please"}, 2.0)
     again = House(house.journal, first_nonce=100)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from mjwatch.cli.shell.commands import offers
+from mjwatch.cli.shell.commands import completions
 from mjwatch.errors import PromptFileError
 from mjwatch.midjourney.matching.evidence import compare, expected_of
 from mjwatch.midjourney.packets import PACKETS, PacketAssembler, UploadedFile
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mjwatch.model import Job
-    from tests.helpers.command_result import Told
+    from tests.helpers.command_result import CommandResult
 
 CAPTION = CommandRule(
     TextUse.REQUIRED,
@@ -100,11 +100,13 @@ def test_a_job_waits_for_the_answer_that_the_row_names(
 
 
 def test_the_shell_completes_it_and_the_help_of_ask_lists_it(caption: None) -> None:
-    assert [offer.text for offer in offers(":ask cap", list)] == ["caption"]
+    assert [offer.text for offer in completions(":ask cap", list)] == ["caption"]
     assert "caption" in ask_help()
 
 
-def test_the_help_of_ask_has_every_command_without_a_verb_of_its_own(mjwatch: Callable[..., Told]) -> None:
+def test_the_help_of_ask_has_every_command_without_a_verb_of_its_own(
+    mjwatch: Callable[..., CommandResult],
+) -> None:
     shown = " ".join(mjwatch("ask", "--help").out.replace("│", " ").split())
     assert [name for name, rule in COMMANDS.items() if not rule.has_verb and name not in shown] == []
 

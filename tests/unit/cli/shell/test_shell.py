@@ -1,4 +1,4 @@
-"""The shell: what is offered, shown and done as lines are typed."""
+"""The shell: completion, what it shows, and what typed lines do."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from prompt_toolkit.output.plain_text import PlainTextOutput
 
 import mjwatch.client.in_process
 from mjwatch.cli.app import GROUPS
-from mjwatch.cli.shell.commands import VERBS, LineCommands, help_text, offers
-from mjwatch.cli.shell.shell import HISTORY_FILE, LineEditor, PipedLines, history
-from mjwatch.cli.shell.view import FollowedJobs, bars, ended, left_over, service_line
+from mjwatch.cli.progress import text_bars
+from mjwatch.cli.shell.commands import CLI_COMMANDS, LineCommands, completions, help_text
+from mjwatch.cli.shell.shell import HISTORY_FILE, LineEditor, PipedLines, open_history
+from mjwatch.cli.shell.view import FollowedJobs, remaining_work, result_text, service_line
 from mjwatch.client.in_process import BackgroundService
 from mjwatch.config import Config
 from mjwatch.errors import JournalError
@@ -37,14 +38,14 @@ JOBS = [
 
 
 class Idle(BackgroundService):
-    """Nobody works: what is asked for is written down, and stays as it is."""
+    """A service that never starts: requests stay in the journal, and queued jobs stay queued."""
 
-    def ensure(self) -> None:
+    def ensure_running(self) -> None:
         """Do nothing."""
 
 
 def offered(line: str) -> list[str]:
-    return [offer.text for offer in offers(line, lambda: JOBS)]
+    return [offer.text for offer in completions(line, lambda: JOBS)]
 
 
 # ---- what is offered
@@ -74,16 +75,16 @@ def test_commands_jobs_follow_ups_and_parameters_are_offered_where_they_fit(
 
 
 def test_an_offer_stands_in_the_place_of_the_word_that_is_being_typed() -> None:
-    (offer,) = offers(':act 8abcdefg "vary st', lambda: JOBS)
+    (offer,) = completions(':act 8abcdefg "vary st', lambda: JOBS)
     assert (offer.text, offer.length) == ('"vary strong"', len('"vary st'))
-    (offer,) = offers(":show 7", lambda: JOBS)
+    (offer,) = completions(":show 7", lambda: JOBS)
     assert (offer.length, offer.note) == (1, "done: a red cat")
 
 
-def test_every_command_is_a_verb_of_the_command_line_and_is_told_by_help() -> None:
+def test_every_command_is_one_of_the_command_line_and_is_in_the_help() -> None:
     verbs = {name for group in GROUPS.values() for name in group}
-    assert set(VERBS) < verbs
-    assert all(f":{name} " in help_text() for name in VERBS)
+    assert set(CLI_COMMANDS) < verbs
+    assert all(f":{name} " in help_text() for name in CLI_COMMANDS)
 
 
 # ---- what is shown
@@ -92,39 +93,41 @@ def test_every_command_is_a_verb_of_the_command_line_and_is_told_by_help() -> No
 def test_bars_show_what_is_open_those_at_work_first_within_the_width() -> None:
     running = a_job("8abcdefg", "a \x1bblue cat " * 20, state=State.RUNNING, percent=46)
     queued = a_job("9abcdefg", "a green cat", state=State.QUEUED)
-    lines = bars([queued, running, a_job("7k3f9a2m", state=State.DONE, published=1.0)], width=70)
+    lines = text_bars([queued, running, a_job("7k3f9a2m", state=State.DONE, published=1.0)], width=70)
     assert [line[:8] for line in lines] == ["8abcdefg", "9abcdefg"]
     assert " running     ███████░░░░░░░░░  46%  a \\x1bblue" in lines[0]
     assert len(lines[0]) <= 70
     many = [a_job(f"job{number:05}", state=State.QUEUED) for number in range(20)]
-    assert bars(many, 70, most=3)[1:] == [bars(many, 70)[1], "and 18 more"]
+    assert text_bars(many, 70, most=3)[1:] == [text_bars(many, 70)[1], "and 18 more"]
 
 
-def test_an_end_is_told_with_its_folder_or_its_reason(tmp_path: Path) -> None:
+def test_a_result_shows_its_folder_or_its_reason(tmp_path: Path) -> None:
     banned = Refusal(RefusalClass.MODERATION, "Banned prompt", "The word is banned.", advice="Use another.")
     done = a_job(state=State.DONE, folder="a-red-cat-jobaaaaa", published=1.0)
     failed = a_job(state=State.FAILED, refusal=banned, published=1.0)
-    assert ended(done, tmp_path) == f"jobaaaaa  done  a red cat\n          {tmp_path}/a-red-cat-jobaaaaa"
-    assert "Banned prompt: The word is banned. - Use another." in (ended(failed, tmp_path) or "")
-    assert ended(a_job(state=State.RUNNING), tmp_path) is None
+    assert (
+        result_text(done, tmp_path) == f"jobaaaaa  done  a red cat\n          {tmp_path}/a-red-cat-jobaaaaa"
+    )
+    assert "Banned prompt: The word is banned. - Use another." in (result_text(failed, tmp_path) or "")
+    assert result_text(a_job(state=State.RUNNING), tmp_path) is None
     long = a_job("jobaaaaa", "a red cat " * 20, state=State.DONE, folder="f", published=1.0)
-    below = (ended(failed, tmp_path, 40) or "").split("\n")[1:]
+    below = (result_text(failed, tmp_path, 40) or "").split("\n")[1:]
     assert below == ["          Banned prompt: The word is", "          banned. - Use another."]
-    assert (ended(long, tmp_path, 40) or "").startswith("jobaaaaa  done  a red cat a red cat a r…\n")
+    assert (result_text(long, tmp_path, 40) or "").startswith("jobaaaaa  done  a red cat a red cat a r…\n")
 
 
 def test_the_line_below_says_what_is_in_the_way_before_all_else() -> None:
     facts: dict[str, Any] = {"daemon": True, "paused": None, "trouble": None, "capped_until": None}
     facts |= {"jobs": {"queued": 2, "running": 1}, "sent_in_24h": 7, "max_per_day": 200}
     line = service_line(facts, here=True, now=0.0)
-    assert line == "at work here  ·  1 at work, 2 queued  ·  7 of 200 sent in 24 h  ·  :help"
+    assert line == "working here  ·  1 at work, 2 queued  ·  7 of 200 sent in 24 h  ·  :help"
     assert service_line(facts, here=False, now=0.0).startswith("a daemon works")
     assert service_line(facts | {"trouble": "no network"}, here=True, now=0.0).endswith("no network")
-    assert service_line(facts | {"paused": "a captcha"}, here=True, now=0.0).endswith("goes on: a captcha")
+    assert service_line(facts | {"paused": "a captcha"}, here=True, now=0.0).endswith("continues: a captcha")
     assert "starts it" in service_line(facts | {"daemon": False}, here=False, now=0.0)
-    assert left_over(facts) == "2 queued and 1 sent and not done: the daemon goes on with it"
-    assert "2 queued" in left_over(facts | {"daemon": False})
-    assert left_over(facts | {"jobs": {"in_doubt": 1}}) == ""
+    assert remaining_work(facts) == "2 queued and 1 sent and not done: the daemon continues the work"
+    assert "2 queued" in remaining_work(facts | {"daemon": False})
+    assert remaining_work(facts | {"jobs": {"in_doubt": 1}}) == ""
 
 
 # ---- what is done
@@ -132,7 +135,7 @@ def test_the_line_below_says_what_is_in_the_way_before_all_else() -> None:
 
 @pytest.fixture
 def config(mjwatch: Callable[..., Any], journal: Callable[..., None], tmp_path: Path) -> Config:
-    """A workspace with one job that is done, and a journal that nobody works on."""
+    """A workspace with one finished job; no process works on its journal."""
     journal(done_job())
     return Config.load(tmp_path / "config.toml")
 
@@ -145,26 +148,26 @@ def lines(config: Config, tmp_path: Path) -> LineCommands:
 def queue_of(config: Config) -> list[Job]:
     followed = FollowedJobs(config)
     followed.add_queue()
-    return followed.look().changed
+    return followed.update().changed
 
 
 def test_a_line_is_queued_at_once_with_all_that_it_stands_for(
     lines: LineCommands, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert lines.do("a {red, blue} kite --chaos 300")
+    assert lines.run("a {red, blue} kite --chaos 300")
     assert sorted(job.prompt.text for job in queue_of(config)) == [
         "a blue kite --chaos 300",
         "a red kite --chaos 300",
     ]
-    told = capsys.readouterr()
-    assert told.out.count("  queued  a ") == 2
-    assert "note: --chaos 300" in told.err
+    result = capsys.readouterr()
+    assert result.out.count("  queued  a ") == 2
+    assert "note: --chaos 300" in result.err
     assert not lines.failed
 
 
 @pytest.mark.parametrize("line", ["", "   ", "# a note to myself", ":help", ":"])
 def test_empty_lines_comments_and_help_queue_nothing(lines: LineCommands, config: Config, line: str) -> None:
-    assert lines.do(line)
+    assert lines.run(line)
     assert queue_of(config) == []
     assert not lines.failed
 
@@ -180,10 +183,10 @@ def test_empty_lines_comments_and_help_queue_nothing(lines: LineCommands, config
         (":show nobody22", 'there is no job "nobody22"'),
     ],
 )
-def test_a_slip_is_told_and_nothing_is_sent(
+def test_an_error_in_a_line_is_reported_and_nothing_is_sent(
     lines: LineCommands, config: Config, capsys: pytest.CaptureFixture[str], line: str, words: str
 ) -> None:
-    assert lines.do(line)
+    assert lines.run(line)
     assert words in capsys.readouterr().err
     assert lines.failed
     assert queue_of(config) == []
@@ -194,39 +197,39 @@ def test_follow_ups_are_followed_and_a_job_that_was_taken_back_has_ended(
 ) -> None:
     followed = FollowedJobs(config)
     lines = LineCommands(config, tmp_path / "config.toml", Idle(config), followed)
-    lines.do(':act pare U1 "vary strong 2"')
-    assert {job.prompt.action for job in followed.look().changed} == {"U1", "U2"}  # whose picture is varied
-    assert followed.waiting
-    assert followed.look().changed == []
-    lines.do(":cancel " + " ".join(job.id for job in followed.jobs))
-    assert {job.state for job in followed.look().changed} == {State.CANCELLED}
+    lines.run(':act pare U1 "vary strong 2"')
+    assert {job.prompt.action for job in followed.update().changed} == {"U1", "U2"}  # whose picture is varied
+    assert followed.has_unanswered
+    assert followed.update().changed == []
+    lines.run(":cancel " + " ".join(job.id for job in followed.jobs))
+    assert {job.state for job in followed.update().changed} == {State.CANCELLED}
     assert "cancelled before it was sent" in capsys.readouterr().out
     assert not lines.failed
 
 
-def test_who_stops_waiting_for_a_command_is_told_that_it_goes_on(
+def test_after_ctrl_c_the_shell_says_that_a_command_continues(
     lines: LineCommands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mjwatch.api.MidjourneyAPI.command", interrupted)
-    lines.do(":info")
-    assert capsys.readouterr().err == "no longer waiting for it; it goes on\n"
+    lines.run(":info")
+    assert capsys.readouterr().err == "stopped waiting; the work continues\n"
     assert not lines.failed
 
 
 def test_a_reason_for_a_pause_needs_no_quotation_marks(lines: LineCommands, config: Config) -> None:
-    lines.do(":pause for lunch")
-    assert FollowedJobs(config).look().facts["paused"] == "paused by hand: for lunch"
-    lines.do(":resume")
-    assert FollowedJobs(config).look().facts["paused"] is None
+    lines.run(":pause for lunch")
+    assert FollowedJobs(config).update().facts["paused"] == "paused by hand: for lunch"
+    lines.run(":resume")
+    assert FollowedJobs(config).update().facts["paused"] is None
     assert not lines.failed
 
 
 @pytest.mark.parametrize("line", [":quit", ":exit", " :q "])
 def test_quit_leaves(lines: LineCommands, line: str) -> None:
-    assert not lines.do(line)
+    assert not lines.run(line)
 
 
 def test_lines_from_a_pipe_come_one_by_one_also_without_a_last_line_end() -> None:
@@ -247,7 +250,7 @@ def test_lines_from_a_pipe_come_one_by_one_also_without_a_last_line_end() -> Non
 
 
 def typed_in(config: Config, keys: str) -> str:
-    """What the shell shows when this is typed."""
+    """Return what the shell shows when this is typed."""
     screen = io.StringIO()
     background, followed = Idle(config), FollowedJobs(config)
     with (
@@ -259,7 +262,7 @@ def typed_in(config: Config, keys: str) -> str:
     return screen.getvalue()
 
 
-def test_what_is_typed_is_queued_until_ctrl_d_and_is_there_the_next_time(config: Config) -> None:
+def test_typed_lines_are_queued_until_ctrl_d_and_are_in_the_history_next_time(config: Config) -> None:
     shown = typed_in(config, "a red kite\ra blue kite\r\x04")
     assert "✦ a red kite" in shown
     assert [job.prompt.text for job in reversed(queue_of(config))] == ["a red kite", "a blue kite"]
@@ -285,13 +288,13 @@ def test_ctrl_c_while_a_prompt_is_handed_in_does_not_leave(
 ) -> None:
     done = []
 
-    def do(self: LineCommands, line: str) -> bool:
+    def run(self: LineCommands, line: str) -> bool:
         done.append(line)
         if len(done) == 1:
             raise KeyboardInterrupt
         return True
 
-    monkeypatch.setattr(LineCommands, "do", do)
+    monkeypatch.setattr(LineCommands, "run", run)
     typed_in(config, "a kite\ra second kite\r\x04")
     assert done == ["a kite", "a second kite"]
     assert "Ctrl-D leaves" in capsys.readouterr().err
@@ -301,9 +304,9 @@ def test_a_history_that_others_could_read_is_closed_to_them(tmp_path: Path) -> N
     file = tmp_path / HISTORY_FILE
     file.write_text("")
     file.chmod(0o644)
-    assert isinstance(history(file), FileHistory)
+    assert isinstance(open_history(file), FileHistory)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert isinstance(history(tmp_path / "nowhere" / HISTORY_FILE), InMemoryHistory)
+    assert isinstance(open_history(tmp_path / "nowhere" / HISTORY_FILE), InMemoryHistory)
 
 
 # ---- in the background
@@ -316,7 +319,7 @@ def test_without_keys_the_shell_says_so_and_leaves_no_thread(config: Config) -> 
     assert threading.active_count() == before
 
 
-def test_what_ended_the_work_is_told_once_and_the_next_line_starts_it_anew(
+def test_the_error_that_ended_the_work_is_raised_once_and_the_next_line_starts_it_again(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken:
@@ -332,6 +335,6 @@ def test_what_ended_the_work_is_told_once_and_the_next_line_starts_it_anew(
     background = BackgroundService(config)
     for _ in range(2):
         with pytest.raises(JournalError, match="the disk is gone"):
-            background.ensure()
-    assert not background.works
+            background.ensure_running()
+    assert not background.is_running
     background.stop()
