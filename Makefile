@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CANDIDATES := python3.13 python3.12 python3.11 python3
-# Tests that run at once: "auto" follows the cores and their speed (tests/helpers/patience.py).
+# Tests that run at once: "auto" follows the cores and their speed (tests/helpers/timeouts.py).
 WORKERS := auto
 PYTEST := $(BIN)/python -m pytest
 AT_ONCE = -n $(WORKERS) --dist worksteal
@@ -67,7 +67,7 @@ test-long: $(VENV)/.dev
 	$(PYTEST) -m long $(FILES_AT_ONCE)
 
 kills: $(VENV)/.dev
-	$(BIN)/python -m tests.scenarios.kills --kills $(KILLS) --prompts $(PROMPTS)
+	$(BIN)/python -m tests.scenarios.random_kills --kills $(KILLS) --prompts $(PROMPTS)
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.soak --minutes $(MINUTES)

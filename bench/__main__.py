@@ -27,7 +27,7 @@ MEASUREMENTS = (
     "split",
     "overhead",
     "backlog",
-    "thousands",
+    "many_jobs",
     "profile",
     "trip",
     "simulate",

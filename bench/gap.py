@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.figures import Figure
-from tests.scenarios.gaps import Gap, after_return
+from tests.scenarios.gateway_gaps import Gap, after_return
 
 AIM = 5.0
 """Seconds."""

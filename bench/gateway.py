@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench.figures import Figure
-from bench.flood import HEARTBEAT, ready
+from bench.noisy_gateway import HEARTBEAT, ready
 from bench.processes import environment, program
 
 if TYPE_CHECKING:
@@ -70,13 +70,13 @@ def _alone(packed: bytes) -> float:
 @contextmanager
 def _flood(megabytes: float, rate: int, seconds: float) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The server's address, and its process."""
-    command = [sys.executable, "-m", "bench.flood", str(megabytes), str(rate), str(seconds)]
+    command = [sys.executable, "-m", "bench.noisy_gateway", str(megabytes), str(rate), str(seconds)]
     with program(*command) as server:
         port = server.stdout.readline().strip() if server.stdout else ""
         yield f"ws://127.0.0.1:{port}", server
 
 
 def _listened(url: str, seconds: float) -> list[float]:
-    command = [sys.executable, "-m", "bench.listener", url, str(seconds)]
+    command = [sys.executable, "-m", "bench.gateway_listener", url, str(seconds)]
     done = subprocess.run(command, capture_output=True, check=True, text=True, env=environment())
     return [float(number) for number in json.loads(done.stdout)]

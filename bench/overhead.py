@@ -68,7 +68,7 @@ class Contestant:
         if name == "mjwatch":
             stack.enter_context(daemon(workspace))
         else:
-            script = stack.enter_context(program(sys.executable, "-m", "bench.bare", str(workspace)))
+            script = stack.enter_context(program(sys.executable, "-m", "bench.bare_script", str(workspace)))
             if script.stdout is None or script.stdout.readline() != "ready\n":
                 raise RuntimeError("the bare script does not start")
         self._arrivals = Arrivals(workspace / "outbox")

@@ -83,7 +83,7 @@ def simulator(workspace: Path, *options: str, picture: Path | None = None) -> It
 
     With a ``picture`` it answers at once, and always with it.
     """
-    module = ["mjwatch", "simulate"] if picture is None else ["bench.instant", str(picture)]
+    module = ["mjwatch", "simulate"] if picture is None else ["bench.instant_simulator", str(picture)]
     command = [sys.executable, "-m", *module, "--workspace", str(workspace), *options]
     with program(*command) as one:
         line = one.stdout.readline() if one.stdout else ""

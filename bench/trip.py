@@ -73,7 +73,7 @@ def trip() -> list[Call]:
             log = workspace / "mjwatch.log"
             log.touch()
             config = ["--config", str(workspace / "config.toml")]
-            with program(sys.executable, "-m", "bench.traced", str(written), *config, "run", log=log):
+            with program(sys.executable, "-m", "bench.call_recorder", str(written), *config, "run", log=log):
                 wait_until(lambda: sessions(log), "the gateway's READY")
                 time.sleep(QUIET)
                 at = drop(workspace, "cat.ready.txt", "a cat\n")

@@ -16,7 +16,7 @@ from bench.processes import environment
 AIM_BARE = 1.3
 AIM_LONG = 1.5
 
-HELLO = Path(__file__).with_name("hello.py")
+HELLO = Path(__file__).with_name("typer_hello.py")
 
 
 def figures(quick: bool) -> list[Figure]:

@@ -20,14 +20,14 @@ from rich.text import Text
 from bench.processes import daemon, drop, set_in_config, simulator, wait_until
 from mjwatch.outbox.manifest import FILE_NAME, load_manifest
 from tests.helpers.browser import PHONE, chromium, shown
-from tests.scenarios.terminals import opened
+from tests.scenarios.tmux_terminal import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from playwright.sync_api import Browser, Page
 
-    from tests.scenarios.terminals import Terminal
+    from tests.scenarios.tmux_terminal import Terminal
 
 PICTURES = Path(__file__).with_name("pictures")
 

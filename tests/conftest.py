@@ -17,7 +17,7 @@ from mjwatch.journal.writer import Journal
 from tests.helpers.command_result import CommandResult
 from tests.helpers.examples import FULL
 from tests.helpers.leftovers import guard_run
-from tests.helpers.patience import cores, slowness, workers
+from tests.helpers.timeouts import cores, slowness, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

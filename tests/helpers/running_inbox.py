@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.events import FileSettled, InboxScanned
 from mjwatch.inbox.inbox import Inbox
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

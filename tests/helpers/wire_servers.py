@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

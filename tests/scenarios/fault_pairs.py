@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import State
 from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
-from tests.helpers.patience import deadline, workers
+from tests.helpers.timeouts import deadline, workers
+from tests.scenarios.fault_runs import armed, begin, read, recall, simulated, verb
 from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, Row
-from tests.scenarios.faulty import armed, begin, read, recall, simulated, verb
 from tests.scenarios.stage import Stage, wait_until
 
 if TYPE_CHECKING:

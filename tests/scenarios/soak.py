@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
-from tests.helpers.patience import deadline
-from tests.scenarios.pictures import has_own_pictures
+from tests.helpers.timeouts import deadline
+from tests.scenarios.picture_checks import has_own_pictures
 from tests.scenarios.stage import Stage, staged
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.inbox.filenames import OWNER_FILE
 from tests.helpers.daemons import Daemon, ForkedDaemon
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

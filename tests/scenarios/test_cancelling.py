@@ -14,7 +14,7 @@ import pytest
 from mjwatch.errors import NoJournalError
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
-from tests.scenarios.faulty import jobs_held, simulated, verb
+from tests.scenarios.fault_runs import jobs_held, simulated, verb
 from tests.scenarios.stage import Stage, wait_until
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from mjwatch.model import Job, State
 from mjwatch.simulator.cdn.render import job_colours
 from mjwatch.simulator.options import make_workspace
 from tests.helpers.daemons import ForkedDaemon
-from tests.scenarios.crashing import POINTS
-from tests.scenarios.pictures import first_pixels
+from tests.scenarios.crash_points import POINTS
+from tests.scenarios.picture_checks import first_pixels
 from tests.scenarios.stage import HANG, Stage, environment, staged
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def play(scene: Scene, resumable: bool, stage: Stage) -> Outcome:
 def crash(stage: Stage, point: str) -> int:
     arguments = [point, stage.address, "--config", str(stage.config), "run", "--drain"]
     log = stage.folder / "mjwatch.log"
-    return ForkedDaemon("tests.scenarios.crashing", *arguments, log=log, env=environment()).wait(HANG)
+    return ForkedDaemon("tests.scenarios.crash_points", *arguments, log=log, env=environment()).wait(HANG)
 
 
 def reset(address: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.scenarios.deliveries import FILES, WAYS, cut_sftp, make_source
-from tests.scenarios.programs import program
+from tests.scenarios.required_programs import program
 from tests.scenarios.stage import HANG, Stage, staged, wait_until
 
 if TYPE_CHECKING:

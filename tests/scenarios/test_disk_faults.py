@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.outbox.publisher import STAGING
-from tests.helpers.patience import slowed
+from tests.helpers.timeouts import slowed
 from tests.scenarios.disks import FILLER, small_disk
 from tests.scenarios.stage import HANG, Stage, staged, wait_until
 
@@ -30,12 +30,12 @@ OURS = {"_gallery", "index.html", "status.json"}
 """What the service writes into the outbox besides the jobs' folders."""
 
 MANY_TRIES = 3.0
-"""Seconds in which some ten tries are made, with pauses as short as in impatient.py."""
+"""Seconds in which some ten tries are made, with pauses as short as in short_retries.py."""
 
 
 def start(stage: Stage, *arguments: str) -> Daemon:
     """The daemon, with short pauses where a disk fails."""
-    return stage.fork("tests.scenarios.impatient", "run", *arguments)
+    return stage.fork("tests.scenarios.short_retries", "run", *arguments)
 
 
 def start_ready(stage: Stage) -> Daemon:

@@ -12,8 +12,7 @@ import pytest
 
 from mjwatch.simulator.faults.catalogue import BEYOND_IMAGINE, CATALOGUE
 from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
-from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, End, Row
-from tests.scenarios.faulty import (
+from tests.scenarios.fault_runs import (
     Seen,
     begin,
     play_before,
@@ -23,6 +22,7 @@ from tests.scenarios.faulty import (
     simulated,
     verb,
 )
+from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, End, Row
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:

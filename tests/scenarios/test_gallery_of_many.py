@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.helpers.browser import DESKTOP, PHONE, shown
-from tests.scenarios.crowd import FAMILY, HOSTILE, QUOTED, a_crowd
+from tests.scenarios.many_jobs import FAMILY, HOSTILE, QUOTED, a_crowd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.helpers.browser import Shown
-    from tests.scenarios.crowd import Crowd
+    from tests.scenarios.many_jobs import Crowd
 
     Jobs = list[dict[str, Any]]
     """Manifests, the newest first."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scenarios.gaps import Gap, after_return
+from tests.scenarios.gateway_gaps import Gap, after_return
 
 if TYPE_CHECKING:
     from pathlib import Path

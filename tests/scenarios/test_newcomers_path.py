@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scenarios.programs import program
+from tests.scenarios.required_programs import program
 from tests.scenarios.stage import staged, wait_until
-from tests.scenarios.terminals import opened
+from tests.scenarios.tmux_terminal import opened
 
 if TYPE_CHECKING:
     from tests.scenarios.stage import Stage
-    from tests.scenarios.terminals import Terminal
+    from tests.scenarios.tmux_terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "newcomer.txt"

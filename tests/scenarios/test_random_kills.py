@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scenarios.kills import Plan, run_kills
+from tests.scenarios.random_kills import Plan, run_kills
 
 if TYPE_CHECKING:
     from pathlib import Path

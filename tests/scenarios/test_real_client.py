@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mjwatch.simulator.world import CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 STORY = Path(__file__).with_name("real_client.py")
 HANG = deadline(90.0)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.patience import slowed
+from tests.helpers.timeouts import slowed
 from tests.scenarios.stage import staged, wait_until
-from tests.scenarios.terminals import opened
+from tests.scenarios.tmux_terminal import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.scenarios.stage import Stage
-    from tests.scenarios.terminals import Terminal
+    from tests.scenarios.tmux_terminal import Terminal
 
 pytestmark = pytest.mark.real
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scenarios.hosts import is_refused, other_host
+from tests.scenarios.other_host import is_refused, other_host
 from tests.scenarios.stage import Stage, staged, wait_until
-from tests.scenarios.syncthings import Syncthing, pair
+from tests.scenarios.syncthing_pair import Syncthing, pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.host.service import shipped
-from tests.helpers.patience import deadline
-from tests.scenarios.installed import CONFIG, PROGRAM, Installed, installed
+from tests.helpers.timeouts import deadline
+from tests.scenarios.installed_service import CONFIG, PROGRAM, Installed, installed
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:

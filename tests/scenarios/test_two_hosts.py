@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scenarios.hosts import is_refused, other_host
+from tests.scenarios.other_host import is_refused, other_host
 from tests.scenarios.stage import HANG, Stage, staged, wait_until
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from PIL import Image
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
 from mjwatch.simulator.world import BOT_ID, CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_TOKEN
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

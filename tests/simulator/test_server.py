@@ -16,7 +16,7 @@ from mjwatch.simulator import server
 from mjwatch.simulator.__main__ import main
 from mjwatch.simulator.options import SimulatorOptions, configured_port, make_workspace
 from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, USER_TOKEN
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from pathlib import Path

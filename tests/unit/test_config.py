@@ -24,7 +24,7 @@ from mjwatch.config import (
 )
 from mjwatch.errors import ConfigError
 from mjwatch.settings.values import kinds
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 ROOT = Path(__file__).parents[2]
 

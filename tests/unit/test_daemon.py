@@ -15,7 +15,7 @@ import pytest
 from mjwatch import __main__
 from mjwatch.daemon import EX_CONFIG, EX_NOPERM, exit_code_for_systemd
 from mjwatch.errors import ConfigError, DaemonError, JournalError, MjwatchError, OwnerError, PausedError
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

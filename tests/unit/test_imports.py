@@ -12,7 +12,7 @@ from mjwatch import api, config
 from mjwatch.outbox import manifest
 from mjwatch.pictures import split
 from mjwatch.prompts import promptfile
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 HEAVY = {
     *("requests", "urllib3", "PIL", "watchdog", "websocket", "sqlite3", "typer", "rich", "aiohttp"),

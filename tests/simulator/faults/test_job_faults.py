@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.patience import slowed
+from tests.helpers.timeouts import slowed
 from tests.simulator.harness import Client, Gateway, Json, play, simulated
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import State
 from tests.helpers.message_shapes import a_job
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -22,7 +22,7 @@ from mjwatch.journal.requests import Outcome
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
 from tests.helpers.message_shapes import a_job
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 
 from mjwatch.discord.cdn import CDN
 from mjwatch.errors import DownloadError
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.helpers.wire_servers import Answer, HttpServer, Request, free_port, http_server
 
 PICTURE = b"\x89PNG and then some" * 50_000

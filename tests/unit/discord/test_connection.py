@@ -22,7 +22,7 @@ from mjwatch.events import (
     GatewayRejected,
     GatewayResumed,
 )
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.helpers.wire_servers import GatewayServer, Peer, Script, free_port, gateway_server
 
 TOKEN = "an-invented-token"

@@ -9,7 +9,7 @@ import pytest
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.errors import AnsweredNoError, ConfigError, MjwatchError, NotReachedError, UnansweredError
 from mjwatch.model import RefusalClass
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.helpers.wire_servers import Answer, HttpServer, Request, answer_json, free_port, http_server
 
 TOKEN = "an.invented-token_1"

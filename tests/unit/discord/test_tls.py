@@ -16,7 +16,7 @@ from mjwatch.discord.http import tls_context
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.websocket import ConnectionLostError, WebSocketClient
 from mjwatch.errors import NotReachedError
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from mjwatch.discord.cdn import AttachmentUploads
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.errors import AnsweredNoError, UnansweredError
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.helpers.wire_servers import Answer, HttpServer, Request, answer_json, http_server
 
 if TYPE_CHECKING:

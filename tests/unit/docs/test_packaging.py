@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from mjwatch import __version__
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

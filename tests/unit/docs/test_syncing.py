@@ -14,8 +14,8 @@ from mjwatch.filesystem.files import durable_replace
 from mjwatch.inbox import removal
 from mjwatch.inbox.filenames import OWNER_FILE
 from mjwatch.outbox import publisher
-from tests.helpers.patience import deadline
-from tests.scenarios.programs import program
+from tests.helpers.timeouts import deadline
+from tests.scenarios.required_programs import program
 
 RECIPES = (Path(__file__).parents[3] / "docs" / "how-to" / "syncing.md").read_text("utf-8")
 

@@ -18,7 +18,7 @@ from mjwatch.gallery import updater as updater_module
 from mjwatch.gallery.gallery import NO_THUMBNAILS, Gallery
 from mjwatch.gallery.updater import BATCH, GalleryUpdater
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.unit.gallery.test_gallery import entries
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mjwatch.host.log import JournalHandler, Redaction, is_read_by_journal, priority
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

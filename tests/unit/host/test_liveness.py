@@ -20,7 +20,7 @@ from mjwatch.inbox.inbox import Inbox
 from mjwatch.runtime import Runtime
 from mjwatch.workers import pool as working
 from mjwatch.workers.pool import WorkerPool
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.helpers.wire_servers import gateway_server
 from tests.unit.discord.test_connection import TOKEN, welcome
 

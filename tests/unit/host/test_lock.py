@@ -14,7 +14,7 @@ from mjwatch.errors import ConfigError, DaemonError
 from mjwatch.host import lock
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.running import LOCK_FILE, daemon_runs
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mjwatch.host import platform as memory
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tests the memory of glibc")
 

@@ -13,7 +13,7 @@ import pytest
 
 from mjwatch.host import running
 from mjwatch.host.running import SOCKET_FILE, WakeupListener, wake_daemon
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 
 from mjwatch.host import systemd as module
 from mjwatch.host.systemd import EXTENSION, LONGEST_BUILD, LONGEST_START, STOP_LIMIT, Supervision, Systemd
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.unit.host.test_liveness_timer import Clock
 
 HANG = deadline(20.0)

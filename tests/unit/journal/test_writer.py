@@ -23,7 +23,7 @@ from mjwatch.journal.serialization import dump_job, load_job, stored_path
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, Note, State
 from tests.helpers.job_factory import made_job, text, wild_jobs
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:

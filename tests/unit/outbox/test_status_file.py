@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
 from mjwatch.outbox.status_file import StatusFile
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from mjwatch.pictures.metadata import MOST_PROMPT_TEXT, SOURCE_TYPE, Provenance, with_provenance
 from mjwatch.pictures.split import FORMATS, split_grid
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from mjwatch.settings.sections import NotifySettings
 from mjwatch.workers import notifier as module
 from mjwatch.workers.notifier import Notifier, payload
 from tests.helpers.job_factory import made_job
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from tests.scenarios.programs import program
+from tests.scenarios.required_programs import program
 from tests.scenarios.stage import HANG, environment
 
 if TYPE_CHECKING:

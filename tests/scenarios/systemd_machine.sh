@@ -1,7 +1,7 @@
 #!/bin/sh
 # Boots systemd as the first process of a machine of its own, made of namespaces: the files of the host, of which
-# only copies in memory are written to. Run by machine.py, in a mount namespace of its own.
-#   machine.sh CGROUP FOLDER PLACE...: the cgroup's name; a folder that is seen at each PLACE, from its
+# only copies in memory are written to. Run by systemd_machine.py, in a mount namespace of its own.
+#   systemd_machine.sh CGROUP FOLDER PLACE...: the cgroup's name; a folder that is seen at each PLACE, from its
 #   subfolder of the same name
 set -eu
 cgroup=$1 folder=$2

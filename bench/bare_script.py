@@ -1,6 +1,6 @@
 """What a person writes in an afternoon: the same work in a row, with none of the promises.
 
-``python -m bench.bare WORKSPACE``: waits for files that are renamed into the inbox, and does one after
+``python -m bench.bare_script WORKSPACE``: waits for files that are renamed into the inbox, and does one after
 another. Steps are noted in a file of lines, synced six times a job; the outbox gets a folder by a rename.
 """
 

@@ -1,6 +1,6 @@
 """Runs mjwatch with short pauses where a disk fails. They are no settings, so they are set from outside.
 
-``python -m tests.scenarios.impatient ARGUMENT...``: the arguments are those of mjwatch.
+``python -m tests.scenarios.short_retries ARGUMENT...``: the arguments are those of mjwatch.
 """
 
 from __future__ import annotations

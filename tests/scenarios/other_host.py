@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.scenarios.programs import program
+from tests.scenarios.required_programs import program
 from tests.scenarios.stage import HANG, MJWATCH, Stage, environment
 
 if TYPE_CHECKING:

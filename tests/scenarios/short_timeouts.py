@@ -1,6 +1,6 @@
 """Runs mjwatch with its long waits cut short. They are no settings, so they are set from outside.
 
-``python -m tests.scenarios.hurried ARGUMENT...``: the arguments are those of mjwatch.
+``python -m tests.scenarios.short_timeouts ARGUMENT...``: the arguments are those of mjwatch.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tests.scenarios.stage import HANG, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCRIPT = Path(__file__).with_name("machine.sh")
+SCRIPT = Path(__file__).with_name("systemd_machine.sh")
 SYSTEMD = Path("/usr/lib/systemd/systemd")
 PROGRAMS = (
     *("systemctl", "journalctl", "systemd-sysusers", "systemd-analyze"),

@@ -1,6 +1,6 @@
 """A gateway that only talks: a huge READY, then messages of other people's channels at a steady rate.
 
-``python -m bench.flood MEGABYTES RATE SECONDS``: writes its port, and at the end of each connection a line of
+``python -m bench.noisy_gateway MEGABYTES RATE SECONDS``: writes its port, and at the end of each connection a line of
 JSON with the times at which heartbeats came, by the monotonic clock.
 """
 

@@ -1,6 +1,6 @@
 """Listens to a gateway as the service does, and says what that took.
 
-``python -m bench.listener URL SECONDS``: one line of JSON with its CPU seconds up to READY and those of the
+``python -m bench.gateway_listener URL SECONDS``: one line of JSON with its CPU seconds up to READY and those of the
 seconds after it, and how many dispatches nobody wanted.
 """
 

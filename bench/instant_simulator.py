@@ -1,6 +1,6 @@
 """A simulator that draws nothing and leaves nothing to chance: every grid is one file, made beforehand.
 
-``python -m bench.instant PICTURE ARGUMENT...``: the arguments are those of ``mjwatch simulate``. Every job
+``python -m bench.instant_simulator PICTURE ARGUMENT...``: the arguments are those of ``mjwatch simulate``. Every job
 takes just ``--seconds-per-job``, 0 where it is not given.
 """
 

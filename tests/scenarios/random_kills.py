@@ -1,6 +1,6 @@
 """kill -9 at random moments of a run, and an account of what became of every prompt.
 
-``python -m tests.scenarios.kills [--kills N] [--prompts N] [--seed N]`` runs it twice, side by side: with
+``python -m tests.scenarios.random_kills [--kills N] [--prompts N] [--seed N]`` runs it twice, side by side: with
 gateway sessions that can be resumed, and with sessions that never can.
 """
 
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from mjwatch.journal.reader import JournalReader
 from mjwatch.journal.requests import ask
 from mjwatch.model import Job, State
-from tests.helpers.patience import deadline
-from tests.scenarios.pictures import has_own_pictures
+from tests.helpers.timeouts import deadline
+from tests.scenarios.picture_checks import has_own_pictures
 from tests.scenarios.stage import Stage, staged, wait_until
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _retry(stage: Stage, account: Account) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.scenarios.kills", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.scenarios.random_kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--prompts", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))

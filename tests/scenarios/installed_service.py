@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.scenarios.machine import Machine, booted
 from tests.scenarios.stage import HANG, MJWATCH, environment, wait_until
+from tests.scenarios.systemd_machine import Machine, booted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

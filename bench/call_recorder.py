@@ -1,6 +1,6 @@
 """Runs mjwatch and records which of its functions each thread enters until it POSTs its first prompt.
 
-``python -m bench.traced FILE ARGUMENT...``: the arguments are those of mjwatch. FILE gets a list in JSON with
+``python -m bench.call_recorder FILE ARGUMENT...``: the arguments are those of mjwatch. FILE gets a list in JSON with
 an entry for each call: when (seconds since 1970), by which thread, in which file, of which function.
 """
 

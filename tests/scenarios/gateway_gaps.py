@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.scenarios.faulty import simulated
+from tests.scenarios.fault_runs import simulated
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:

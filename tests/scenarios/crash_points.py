@@ -1,6 +1,6 @@
 """Runs mjwatch and kills it at a named point. The product has no hook for that: it is wrapped from outside.
 
-``python crashing.py POINT HOST ARGUMENT...``: HOST is the simulator's, the arguments are those of mjwatch.
+``python crash_points.py POINT HOST ARGUMENT...``: HOST is the simulator's, the arguments are those of mjwatch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mjwatch.inbox.removal import ASIDE_PREFIX
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Job, State
 from mjwatch.outbox.publisher import Outbox
-from tests.helpers.patience import deadline
+from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from mjwatch.model import Job, State
 from mjwatch.simulator.midjourney.job import RenderJob
 from mjwatch.simulator.options import SimulatorOptions
 from mjwatch.simulator.server import serving
-from tests.helpers.patience import deadline, slowed
+from tests.helpers.timeouts import deadline, slowed
 from tests.scenarios.fault_table import End, Fault, Row
 from tests.scenarios.stage import Stage, environment, wait_until
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HURRIED = "tests.scenarios.hurried"
+HURRIED = "tests.scenarios.short_timeouts"
 MANY = 50
 """A count that is not meant to be used up."""
 _ONE_VERB = Lock()

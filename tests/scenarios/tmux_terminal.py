@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.scenarios.programs import program
+from tests.scenarios.required_programs import program
 from tests.scenarios.stage import HANG, environment, wait_until
 
 if TYPE_CHECKING:
