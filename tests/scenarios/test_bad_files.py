@@ -101,7 +101,7 @@ def by_source(stage: Stage) -> dict[str, dict[str, Any]]:
     return {manifest["source"]["path"]: manifest for manifest in stage.manifests()}
 
 
-def test_each_bad_file_has_one_answer_or_is_counted_and_disturbs_no_other(tmp_path: Path) -> None:
+def test_each_bad_file_is_rejected_or_counted_and_good_files_still_run(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.1") as stage:
         stage.set("inbox", settle=0.2, settle_incomplete=0.2, scan_interval=0.5)
         stage.inbox.mkdir(parents=True, exist_ok=True)

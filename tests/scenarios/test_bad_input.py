@@ -83,7 +83,7 @@ KEYS: dict[str, tuple[Callable[[Stage], object], str]] = {
 
 
 @pytest.mark.parametrize("case", CONFIGS)
-def test_a_configuration_that_is_wrong_is_one_line_for_every_verb(stage: Stage, case: str) -> None:
+def test_every_command_reports_a_wrong_configuration_in_one_line(stage: Stage, case: str) -> None:
     spoil, words = CONFIGS[case]
     spoil(stage)
     for verb in (("run",), ("submit", "a cat"), ("imagine", "a cat")):
@@ -97,7 +97,7 @@ def test_a_configuration_that_is_wrong_is_one_line_for_every_verb(stage: Stage, 
 
 
 @pytest.mark.parametrize("case", KEYS)
-def test_a_key_that_is_wrong_is_one_line_and_a_file_can_still_be_dropped(stage: Stage, case: str) -> None:
+def test_a_wrong_key_is_reported_in_one_line_and_submit_still_works(stage: Stage, case: str) -> None:
     spoil, words = KEYS[case]
     spoil(stage)
     for verb in (("run",), ("imagine", "a cat")):
@@ -110,7 +110,7 @@ def test_a_key_that_is_wrong_is_one_line_and_a_file_can_still_be_dropped(stage: 
     assert failed[0]["mend"]
 
 
-def test_a_wrong_guild_pauses_and_once_mended_a_persons_word_goes_on(stage: Stage) -> None:
+def test_a_wrong_guild_pauses_sending_until_it_is_corrected_and_resumed(stage: Stage) -> None:
     guild = stage.folder / "keys" / "API_guild_id.key"
     right = guild.read_text()
     guild.write_text("1111000000000000099\n")
@@ -133,7 +133,7 @@ def test_a_wrong_guild_pauses_and_once_mended_a_persons_word_goes_on(stage: Stag
     assert states == {"a cat": "cancelled", "a lost cat": "done"}
 
 
-def test_with_a_wrong_token_the_service_stays_up_paused_and_says_why(stage: Stage) -> None:
+def test_with_a_wrong_token_the_service_stays_up_paused_and_reports_why(stage: Stage) -> None:
     (stage.folder / "keys" / TOKEN).write_text("aaaa.bbbb.cccc\n")
     assert "does not accept the token" in stage.run("check").stdout
     daemon = stage.start()
@@ -198,7 +198,7 @@ BROKEN: dict[str, Callable[[], AbstractContextManager[str]]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_an_unreachable_discord_fails_the_check_and_is_waited_for_by_imagine_aloud(
+def test_with_discord_unreachable_check_fails_and_imagine_waits_and_reports_it(
     stage: Stage, case: str
 ) -> None:
     with BROKEN[case]() as address:
@@ -217,7 +217,7 @@ def test_an_unreachable_discord_fails_the_check_and_is_waited_for_by_imagine_alo
     assert [manifest["state"] for manifest in stage.manifests()] in ([], ["cancelled"])
 
 
-def test_a_name_that_cannot_be_resolved_is_told(stage: Stage) -> None:
+def test_an_unresolvable_host_name_is_reported(stage: Stage) -> None:
     hosts = ["api.mjwatch.invalid", "gateway.mjwatch.invalid"]
     stage.set("discord", api_url=f"https://{hosts[0]}/v9", gateway_url=f"wss://{hosts[1]}", allow_hosts=hosts)
     check = stage.run("check")
@@ -230,9 +230,7 @@ def test_a_name_that_cannot_be_resolved_is_told(stage: Stage) -> None:
     assert verb.returncode == 130
 
 
-def test_an_api_call_gives_up_and_takes_the_prompt_back(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_api_call_gives_up_and_withdraws_the_prompt(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_process, "PATIENCE", 0.0)
     point(stage, "127.0.0.1:9")
     told: list[str] = []
@@ -242,7 +240,7 @@ def test_an_api_call_gives_up_and_takes_the_prompt_back(
     assert [manifest["state"] for manifest in stage.manifests()] == ["cancelled"]
 
 
-def test_the_service_keeps_trying_and_says_so_where_one_looks(stage: Stage, simulated: Stage) -> None:
+def test_the_service_keeps_trying_and_status_and_submit_report_it(stage: Stage, simulated: Stage) -> None:
     point(stage, "127.0.0.1:9")
     daemon = stage.start()
     wait_until(lambda: stage.log.count("no connection") > 1, "two tries")

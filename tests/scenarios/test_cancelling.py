@@ -74,7 +74,7 @@ def presses(stage: Stage) -> list[dict[str, Any]]:
     return [entry for entry in entries if "CancelJob" in (entry["custom_id"] or "")]
 
 
-def test_a_follow_up_at_work_is_stopped_and_a_prompt_is_paid_for(stage: Stage) -> None:
+def test_a_running_follow_up_is_stopped_but_a_running_prompt_is_paid_for(stage: Stage) -> None:
     daemon = stage.start_ready()
     with jobs_held():
         parent = submitted(stage, "a paid cat")
@@ -98,7 +98,7 @@ def test_a_follow_up_at_work_is_stopped_and_a_prompt_is_paid_for(stage: Stage) -
     stage.check_witness()
 
 
-def test_what_was_asked_for_in_a_pause_and_before_a_crash_is_pressed_after_both(stage: Stage) -> None:
+def test_cancellations_requested_in_a_pause_or_after_a_crash_are_pressed_later(stage: Stage) -> None:
     daemon = stage.start_ready()
     parent = submitted(stage, "a patient cat")
     reaches(stage, parent, State.DONE)

@@ -69,7 +69,7 @@ def test_imagine_gives_four_pictures_and_a_manifest_without_a_daemon(stage: Stag
     assert lines[-1].endswith(" done  # a [bold]red[/bold] cat")
 
 
-def test_a_refused_prompt_gives_its_reason_in_every_way(stage: Stage) -> None:
+def test_a_refused_prompt_reports_its_reason_as_text_as_json_and_in_the_api(stage: Stage) -> None:
     for _ in range(3):
         stage.fault(fault="refuse", title="Banned prompt detected", match="nasty")
     done = stage.run("imagine", "a nasty cat")
@@ -85,7 +85,7 @@ def test_a_refused_prompt_gives_its_reason_in_every_way(stage: Stage) -> None:
     assert failed.value.job.state is State.FAILED
 
 
-def test_the_api_works_from_threads_of_its_own_into_one_folder(stage: Stage, tmp_path: Path) -> None:
+def test_the_api_works_from_several_threads_with_one_output_folder(stage: Stage, tmp_path: Path) -> None:
     found: list[Pictures] = []
 
     def ask(prompt: str) -> None:
@@ -106,7 +106,7 @@ def test_the_api_works_from_threads_of_its_own_into_one_folder(stage: Stage, tmp
     assert (tmp_path / "out" / "manifest.json").exists()
 
 
-def test_a_ctrl_c_in_imagine_is_one_line_and_a_sent_job_is_fetched_later(stage: Stage) -> None:
+def test_ctrl_c_in_imagine_prints_one_line_and_a_sent_job_is_fetched_later(stage: Stage) -> None:
     process = begin(stage, "imagine", "an interrupted cat")
     wait_for_line(process, " submitted")
     out, err = interrupt(process)
@@ -118,7 +118,7 @@ def test_a_ctrl_c_in_imagine_is_one_line_and_a_sent_job_is_fetched_later(stage: 
     stage.check_witness()
 
 
-def test_a_daemon_serves_submit_imagine_and_the_api_and_shows_how_it_goes(
+def test_a_daemon_serves_submit_imagine_and_the_api_and_status_shows_progress(
     stage: Stage, tmp_path: Path
 ) -> None:
     daemon = stage.start_ready()
@@ -145,7 +145,7 @@ def dogs(stage: Stage) -> list[dict[str, Any]]:
     return [one for one in stage.manifests() if one["prompt"]["submitted"] == "a twice submitted dog"]
 
 
-def test_submit_and_wait_prints_each_jobs_folder_and_reason(stage: Stage, tmp_path: Path) -> None:
+def test_submit_wait_prints_each_jobs_folder_or_reason_for_failure(stage: Stage, tmp_path: Path) -> None:
     daemon = stage.start_ready()
     try:
         stage.fault(fault="refuse", title="Banned prompt detected", match="nasty")
@@ -162,7 +162,7 @@ def test_submit_and_wait_prints_each_jobs_folder_and_reason(stage: Stage, tmp_pa
     assert str(stage.outbox) in good
 
 
-def test_a_reader_that_stops_reading_is_no_error(stage: Stage) -> None:
+def test_a_closed_output_pipe_is_no_error(stage: Stage) -> None:
     assert stage.run("imagine", "a cat in a pipe").returncode == 0
     command = " ".join(
         [*MJWATCH, "--config", str(stage.config), "list", "--limit", "1000", "|", "head", "-1"]
@@ -173,7 +173,7 @@ def test_a_reader_that_stops_reading_is_no_error(stage: Stage) -> None:
     assert (done.stdout.split()[:1], done.stderr) == (["JOB"], "")
 
 
-def test_a_terminal_that_lacks_letters_gets_their_numbers(stage: Stage) -> None:
+def test_characters_missing_in_the_output_encoding_are_escaped(stage: Stage) -> None:
     command = [*MJWATCH, "--config", str(stage.config), "submit", "漢字"]
     done = subprocess.run(
         command,

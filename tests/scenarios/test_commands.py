@@ -121,7 +121,7 @@ def _gives_grid(action: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", FOLLOW_UPS)
-def test_every_follow_up_works_by_file(house: House, kind: str) -> None:
+def test_every_follow_up_works_from_a_file(house: House, kind: str) -> None:
     parent = house.parents[kind]
     for action in FOLLOW_UPS[kind]:
         name = action.replace(" ", "-")
@@ -132,7 +132,7 @@ def test_every_follow_up_works_by_file(house: House, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FOLLOW_UPS)
-def test_every_follow_up_works_by_command_line(house: House, kind: str) -> None:
+def test_every_follow_up_works_from_the_command_line(house: House, kind: str) -> None:
     found = house.cli("act", house.parents[kind], *FOLLOW_UPS[kind], "--wait")
     for manifest, action in zip(found, FOLLOW_UPS[kind], strict=True):
         _checked(manifest, action, house.parents[kind])
@@ -161,7 +161,7 @@ def _uuid(house: House) -> str:
     return str(house.manifest(house.parents[GRID])["discord"]["job_uuid"])
 
 
-def test_every_command_works_by_file(house: House) -> None:
+def test_every_command_works_from_a_file(house: House) -> None:
     for path in house.pictures:
         (house.stage.inbox / path.name).write_bytes(path.read_bytes())
     files = {
@@ -176,7 +176,7 @@ def test_every_command_works_by_file(house: House) -> None:
         _answered(command, house.file(f"by-file-{command}", content + "\n"))
 
 
-def test_every_command_works_by_command_line(house: House) -> None:
+def test_every_command_works_from_the_command_line(house: House) -> None:
     red, green, _ = map(str, house.pictures)
     asked = {
         "blend": ("ask", "blend", "--image", red, "--image", green),
@@ -203,7 +203,7 @@ def test_every_command_works_from_python(house: House) -> None:
 
 
 @pytest.mark.parametrize("command", ACCOUNT)
-def test_settings_of_the_account_change_by_command_line_and_from_python_and_never_by_a_file(
+def test_account_settings_change_from_the_command_line_and_python_but_never_from_a_file(
     house: House, command: str
 ) -> None:
     text = {"prefer suffix": "--no text", "prefer variability": ""}.get(command, "")
@@ -215,7 +215,7 @@ def test_settings_of_the_account_change_by_command_line_and_from_python_and_neve
     assert "account" in refused["error"]["title"] + refused["error"]["detail"]
 
 
-def test_new_words_go_through_a_form(house: House) -> None:
+def test_a_new_prompt_for_a_button_is_sent_through_the_modal(house: House) -> None:
     (zoomed,) = house.api.act(house.parents[SINGLE], "zoom 1.7x", prompt="a red kite over a lake")
     assert zoomed.manifest["state"] == "done"
     sent = [one for one in house.stage.state()["interactions"] if one["type"] == 5]
@@ -223,7 +223,7 @@ def test_new_words_go_through_a_form(house: House) -> None:
     assert "--zoom 1.7" in sent[-1]["prompt"]
 
 
-def test_what_can_not_be_had_is_refused_in_words_and_nothing_is_sent(house: House) -> None:
+def test_an_impossible_request_is_refused_with_a_message_and_nothing_is_sent(house: House) -> None:
     before = len(house.stage.state()["interactions"])
     asked = {
         ("act", house.parents[GRID], "U9"): "U9",

@@ -195,7 +195,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("scene", "resumable"), CASES, ids=NAMES)
-def test_a_killed_daemon_goes_on_where_it_was(
+def test_a_killed_daemon_continues_where_it_stopped(
     scene: Scene, resumable: bool, simulator: str, tmp_path: Path
 ) -> None:
     reset(simulator)
@@ -230,7 +230,7 @@ def check_pictures(job_uuid: str, manifest: dict[str, Any], folder: Path) -> Non
     assert first_pixels(folder, manifest) == (job_colours(job_uuid) if manifest["state"] == DONE else [])
 
 
-def test_every_point_is_in_the_matrix_and_on_the_page() -> None:
+def test_every_crash_point_is_in_the_matrix_and_in_the_documentation() -> None:
     assert {point for scene in SCENES for point in scene.points} == set(POINTS)
     page = (ROOT / "docs" / "explanation" / "crash-points.md").read_text(encoding="utf-8")
     cells = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)

@@ -74,7 +74,9 @@ def deliver(folder: Path, stage: Stage, ways: list[str]) -> dict[str, Future[Non
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_each_of_twenty_files_is_one_job_with_its_whole_prompt(delivered: Delivered, way: str) -> None:
+def test_each_of_twenty_files_becomes_one_job_with_its_complete_prompt(
+    delivered: Delivered, way: str
+) -> None:
     for name in WAYS[way].programs:
         program(name)
     delivered.outcomes[way].result()
@@ -88,7 +90,7 @@ def test_nothing_else_was_sent(delivered: Delivered) -> None:
     assert "Traceback" not in delivered.log
 
 
-def test_an_upload_that_is_cut_for_good_is_taken_as_it_is_after_the_longer_wait(folder: Path) -> None:
+def test_an_upload_that_is_never_completed_is_taken_as_it_is_after_the_longer_wait(folder: Path) -> None:
     for name in WAYS["sftp-cut"].programs:
         program(name)
     whole = folder / "long.txt"

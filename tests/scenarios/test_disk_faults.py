@@ -76,7 +76,9 @@ def ends_well(stage: Stage, daemon: Daemon, count: int) -> None:
 
 
 @pytest.mark.real
-def test_a_full_outbox_shows_nothing_half_and_gets_all_once_there_is_room(tmp_path: Path) -> None:
+def test_a_full_outbox_has_no_partial_folders_and_gets_all_folders_once_there_is_space(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "w"
     with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
@@ -92,7 +94,7 @@ def test_a_full_outbox_shows_nothing_half_and_gets_all_once_there_is_room(tmp_pa
 
 
 @pytest.mark.real
-def test_a_full_outbox_outlasts_a_kill_and_what_that_left_is_swept(tmp_path: Path) -> None:
+def test_after_a_kill_with_a_full_outbox_the_leftover_staging_folder_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "w"
     with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
@@ -108,7 +110,7 @@ def test_a_full_outbox_outlasts_a_kill_and_what_that_left_is_swept(tmp_path: Pat
 
 
 @pytest.mark.real
-def test_a_read_only_outbox_gets_all_once_it_can_be_written(tmp_path: Path) -> None:
+def test_a_read_only_outbox_gets_all_folders_once_it_is_writable(tmp_path: Path) -> None:
     folder = tmp_path / "w"
     with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
@@ -121,7 +123,7 @@ def test_a_read_only_outbox_gets_all_once_it_can_be_written(tmp_path: Path) -> N
 
 
 @pytest.mark.real
-def test_an_outbox_whose_disk_is_pulled_is_not_filled_below_its_mount_point(tmp_path: Path) -> None:
+def test_nothing_is_written_below_the_mount_point_of_an_unmounted_outbox(tmp_path: Path) -> None:
     folder = tmp_path / "w"
     with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
@@ -135,7 +137,7 @@ def test_an_outbox_whose_disk_is_pulled_is_not_filled_below_its_mount_point(tmp_
 
 
 @pytest.mark.real
-def test_nothing_is_sent_or_taken_while_the_journal_has_no_room(tmp_path: Path) -> None:
+def test_nothing_is_sent_or_taken_while_the_disk_of_the_journal_is_full(tmp_path: Path) -> None:
     folder = tmp_path / "w"
     with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", str(slowed(2))) as stage:
         stage.set("pace", max_in_flight=1)
@@ -159,7 +161,7 @@ def test_nothing_is_sent_or_taken_while_the_journal_has_no_room(tmp_path: Path) 
 
 
 @pytest.mark.real
-def test_a_stop_and_a_start_without_room_for_the_journal_lose_nothing(tmp_path: Path) -> None:
+def test_a_stop_and_a_start_with_a_full_disk_for_the_journal_lose_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "w"
     with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", str(slowed(2))) as stage:
         daemon = start_ready(stage)
@@ -178,7 +180,7 @@ def test_a_stop_and_a_start_without_room_for_the_journal_lose_nothing(tmp_path: 
 
 
 @pytest.mark.real
-def test_a_state_folder_that_can_not_be_written_stops_the_start_with_words(tmp_path: Path) -> None:
+def test_a_read_only_state_folder_stops_the_start_with_a_message(tmp_path: Path) -> None:
     folder = tmp_path / "w"
     with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
         disk.read_only(True)
@@ -193,7 +195,7 @@ def test_a_state_folder_that_can_not_be_written_stops_the_start_with_words(tmp_p
 # ---- folders that go, on any disk
 
 
-def test_an_outbox_that_is_removed_while_a_job_runs_is_made_again(tmp_path: Path) -> None:
+def test_an_outbox_that_is_removed_while_a_job_runs_is_created_again(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", str(slowed(1))) as stage:
         daemon = start_ready(stage)
         stage.drop("clients/cat.ready.txt", "a cat\n")
@@ -203,7 +205,7 @@ def test_an_outbox_that_is_removed_while_a_job_runs_is_made_again(tmp_path: Path
         ends_well(stage, daemon, 1)
 
 
-def test_an_inbox_that_is_removed_and_made_again_goes_on(tmp_path: Path) -> None:
+def test_an_inbox_that_is_removed_and_created_again_is_used_again(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
         shutil.rmtree(stage.inbox)
@@ -215,7 +217,7 @@ def test_an_inbox_that_is_removed_and_made_again_goes_on(tmp_path: Path) -> None
         assert stage.log.count("can't be read") == 1
 
 
-def test_nothing_is_sent_while_the_journal_is_elsewhere(tmp_path: Path) -> None:
+def test_nothing_is_sent_while_the_journal_is_moved_away(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
         state = stage.folder / "state"
@@ -231,7 +233,7 @@ def test_nothing_is_sent_while_the_journal_is_elsewhere(tmp_path: Path) -> None:
         ends_well(stage, daemon, 1)
 
 
-def test_a_damaged_journal_stops_the_start_and_the_check_with_what_to_do(tmp_path: Path) -> None:
+def test_a_damaged_journal_fails_the_start_and_the_check_with_a_hint(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         stage.drop("cat.ready.txt", "a cat\n")
         stage.drain()
@@ -266,7 +268,7 @@ class _Ear(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_script_and_a_web_address_are_told_what_happened(tmp_path: Path) -> None:
+def test_a_notification_script_and_a_webhook_receive_the_events(tmp_path: Path) -> None:
     _Ear.heard = []
     script = tmp_path / "tell.sh"
     told = tmp_path / "told.txt"

@@ -39,26 +39,26 @@ def cases(rows: Sequence[Row]) -> list[ParameterSet]:
 
 
 @pytest.mark.parametrize("row", cases(WHILE_IT_RUNS))
-def test_a_fault_that_strikes_a_job_at_work_ends_as_the_table_says(row: Row, tmp_path: Path) -> None:
+def test_a_fault_during_a_job_has_the_outcome_in_the_table(row: Row, tmp_path: Path) -> None:
     check(row, play_running(tmp_path / "w", row))
 
 
 @pytest.mark.parametrize("row", cases(BEFORE_THE_START))
-def test_a_fault_that_is_there_at_the_start_ends_as_the_table_says(row: Row, tmp_path: Path) -> None:
+def test_a_fault_before_the_start_has_the_outcome_in_the_table(row: Row, tmp_path: Path) -> None:
     check(row, play_before(tmp_path / "w", row))
 
 
 @pytest.mark.begun_early
-def test_faults_that_concern_one_job_end_as_the_table_says(tmp_path: Path) -> None:
+def test_faults_of_single_jobs_have_the_outcomes_in_the_table(tmp_path: Path) -> None:
     check_all(BESIDE, play_beside(tmp_path / "w", BESIDE))
 
 
 @pytest.mark.begun_early
-def test_faults_that_need_a_person_pause_the_sending_until_told_to_go_on(tmp_path: Path) -> None:
+def test_faults_that_need_a_person_pause_sending_until_it_is_resumed(tmp_path: Path) -> None:
     check_all(IN_TURN, play_in_turn(tmp_path / "w", IN_TURN))
 
 
-def test_what_could_not_be_fetched_is_fetched_when_told_to_and_not_rendered_again(tmp_path: Path) -> None:
+def test_retry_fetches_a_failed_download_without_rendering_it_again(tmp_path: Path) -> None:
     with simulated(tmp_path / "w", seconds_per_job=0.2) as stage:
         stage.fault(fault="cdn_error", count=3)  # as often as the hurried daemon tries
         stage.drop("cat.ready.txt", "a cat\n")
@@ -133,7 +133,7 @@ def check_promises(row: Row, found: Seen) -> None:
     assert last.state["cdn_with_authorization"] == 0
 
 
-def test_the_table_has_every_fault_that_an_imagine_can_meet() -> None:
+def test_the_table_has_every_fault_that_can_affect_imagine() -> None:
     struck = {fault["fault"] for row in ROWS for fault in row.faults}
     assert set(CATALOGUE) - BEYOND_IMAGINE == struck
     assert len({row.name for row in ROWS}) == len(ROWS)

@@ -20,7 +20,7 @@ def test_no_two_faults_together_break_a_promise(tmp_path: Path) -> None:
     assert not broken, "\n\n".join(broken)
 
 
-def test_a_pair_is_drawn_again_by_its_own_seed() -> None:
+def test_the_own_seed_of_a_pair_draws_the_same_pair() -> None:
     several = drawn(SEED, COUNT)
     (again,) = drawn(SEED + 5, 1)
     assert (again.first, again.second) == (several[5].first, several[5].second)

@@ -71,7 +71,7 @@ def all_taken(stage: Stage, dropped: set[str]) -> None:
     assert "Traceback" not in stage.log
 
 
-def test_all_of_a_flood_is_taken_and_nothing_twice(tmp_path: Path) -> None:
+def test_a_flood_of_files_is_taken_completely_and_no_file_twice(tmp_path: Path) -> None:
     with staged(tmp_path / "w") as stage:
         daemon = start(stage)
         assert stage.run("pause").returncode == 0

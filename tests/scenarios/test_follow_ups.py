@@ -32,7 +32,7 @@ def _wait_for_interactions(stage: Stage, count: int) -> None:
 
 @pytest.mark.begun_early
 @pytest.mark.parametrize("profile", ["2023", "2026"])
-def test_six_follow_ups_of_each_of_two_equal_prompts_through_kills(tmp_path: Path, profile: str) -> None:
+def test_two_equal_prompts_get_six_follow_ups_each_despite_kills(tmp_path: Path, profile: str) -> None:
     with staged(tmp_path / "work", "--seconds-per-job", "1", "--profile", profile) as stage:
         daemon = stage.start_ready()
         for label in ("one", "two"):

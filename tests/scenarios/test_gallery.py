@@ -28,7 +28,7 @@ def status(stage: Stage) -> dict[str, Any]:
     return found
 
 
-def test_every_job_is_in_it_also_after_a_kill(tmp_path: Path) -> None:
+def test_the_gallery_has_every_job_also_after_a_kill(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         daemon = stage.start_ready()
         stage.drop("clients/cat.ready.txt", "a cat --ar 3:2\n")
@@ -58,7 +58,7 @@ def test_every_job_is_in_it_also_after_a_kill(tmp_path: Path) -> None:
         assert entries(stage) == shown
 
 
-def test_where_it_is_switched_off_there_is_none(tmp_path: Path) -> None:
+def test_no_gallery_is_written_when_it_is_switched_off(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         stage.set("outbox", gallery=False, embed_prompt=False)
         stage.drop("cat.ready.txt", "a cat in a secret place\n")

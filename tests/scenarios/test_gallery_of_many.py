@@ -42,7 +42,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("jobs", [3, 500, 5000])
-def test_it_shows_searches_filters_opens_and_moves(
+def test_the_gallery_shows_searches_filters_and_opens_jobs_and_obeys_keys(
     browser: Browser, crowd: Crowd, jobs: int, size: str
 ) -> None:
     crowd.grow(jobs)

@@ -18,5 +18,5 @@ GAPS = [Gap(seconds, lost) for seconds in (1, 5) for lost in (False, True)]
 
 
 @pytest.mark.parametrize("gap", [pytest.param(gap, id=gap.name) for gap in GAPS])
-def test_a_job_that_finishes_in_a_gap_is_in_the_outbox_after_it(gap: Gap, tmp_path: Path) -> None:
+def test_a_job_that_finishes_during_a_gap_is_delivered_afterwards(gap: Gap, tmp_path: Path) -> None:
     after_return(tmp_path / "w", gap)

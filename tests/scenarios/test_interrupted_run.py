@@ -71,7 +71,7 @@ def marks_of(process: subprocess.Popen[bytes]) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_outlives_a_run(run: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def test_no_process_outlives_its_test_run(run: subprocess.Popen[bytes], number: signal.Signals) -> None:
     mark = marks_of(run)
     assert len(marked(mark)) >= 6
     if number is signal.SIGINT:

@@ -65,7 +65,7 @@ def restarted(stage: Stage, daemon: Daemon) -> Daemon:
 
 
 @pytest.mark.begun_early
-def test_what_was_run_and_kept_is_not_run_again_whatever_is_done_to_it(tmp_path: Path) -> None:
+def test_kept_files_do_not_run_again_after_restarts_renames_pruning_or_touching(tmp_path: Path) -> None:
     with kept(tmp_path) as (stage, daemon):
         daemon = restarted(stage, daemon)
         only_this_is_run(stage)
@@ -88,7 +88,7 @@ def test_what_was_run_and_kept_is_not_run_again_whatever_is_done_to_it(tmp_path:
         assert len(list(stage.inbox.rglob("*.txt"))) == FILES + 6
 
 
-def test_a_journal_that_was_lost_runs_nothing_before_a_person_has_looked(tmp_path: Path) -> None:
+def test_after_losing_the_journal_nothing_runs_until_existing_files_are_accepted(tmp_path: Path) -> None:
     with kept(tmp_path) as (stage, daemon):
         assert stage.stop(daemon) == 0
         shutil.rmtree(stage.folder / "state")

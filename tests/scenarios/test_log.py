@@ -29,7 +29,7 @@ LINES = (
 """What must have been said for this to be worth something."""
 
 
-def test_each_line_about_jobs_has_just_these_as_its_field(tmp_path: Path) -> None:
+def test_the_job_field_of_each_log_line_has_exactly_the_jobs_in_its_message(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         stage.fault(fault="cdn_404", match="a gone cat")
         stage.fault(fault="informed", match="a slow cat")

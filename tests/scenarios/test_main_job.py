@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_files_dropped_in_every_way_come_out_as_four_pictures_each(tmp_path: Path) -> None:
+def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.txt"
     elsewhere.write_text("a moved lighthouse\n")
     with staged(tmp_path / "w", "--seconds-per-job", "0.3") as stage:
@@ -46,7 +46,7 @@ def test_files_dropped_in_every_way_come_out_as_four_pictures_each(tmp_path: Pat
         assert wide["images"][0]["width"] > wide["images"][0]["height"]
 
 
-def test_every_file_is_what_the_manifest_says_and_the_pictures_are_the_grids_quadrants(
+def test_every_file_matches_the_manifest_and_the_pictures_are_the_grids_quadrants(
     tmp_path: Path,
 ) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024") as stage:
@@ -84,7 +84,7 @@ def test_equal_prompts_never_swap_pictures(tmp_path: Path, profile: str, delete:
 
 @pytest.mark.begun_early
 @pytest.mark.parametrize("delete", ["before", "after", "missing"])
-def test_equal_prompts_run_one_by_one_where_no_id_tells_them_apart(tmp_path: Path, delete: str) -> None:
+def test_equal_prompts_run_one_at_a_time_where_no_id_distinguishes_them(tmp_path: Path, delete: str) -> None:
     options = ("--seconds-per-job", "0.1", "--profile", "2023", "--delete", delete)
     with staged(tmp_path / "w", *options) as stage:
         for number in range(60):
@@ -96,7 +96,9 @@ def test_equal_prompts_run_one_by_one_where_no_id_tells_them_apart(tmp_path: Pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly_and_the_next_start_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_the_daemon_cleanly_and_the_next_start_continues(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "2") as stage:
         daemon = stage.start()
         for name in ("a", "b", "c"):
@@ -110,7 +112,7 @@ def test_a_signal_ends_it_cleanly_and_the_next_start_goes_on(tmp_path: Path, num
         stage.check_witness()
 
 
-def test_a_cut_gateway_is_resumed_and_what_ended_meanwhile_is_delivered(tmp_path: Path) -> None:
+def test_a_cut_gateway_is_resumed_and_jobs_finished_meanwhile_are_delivered(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "1") as stage:
         daemon = stage.start()
         for number in range(6):
@@ -123,7 +125,7 @@ def test_a_cut_gateway_is_resumed_and_what_ended_meanwhile_is_delivered(tmp_path
         stage.check_witness()
 
 
-def test_a_lost_session_is_made_good_from_the_history(tmp_path: Path) -> None:
+def test_results_missed_by_a_lost_session_are_read_from_the_history(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "1") as stage:
         daemon = stage.start()
         for number in range(4):
@@ -137,7 +139,7 @@ def test_a_lost_session_is_made_good_from_the_history(tmp_path: Path) -> None:
         stage.check_witness()
 
 
-def test_a_stale_command_version_is_read_anew_and_the_job_runs(tmp_path: Path) -> None:
+def test_a_stale_command_version_is_read_again_and_the_job_runs(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         daemon = stage.start()
         stage.drop("first.ready.txt", "the first\n")
@@ -150,7 +152,7 @@ def test_a_stale_command_version_is_read_anew_and_the_job_runs(tmp_path: Path) -
         assert [post["status"] for post in stage.state()["posts"]] == [204, 400, 204]
 
 
-def test_direct_messages_work_as_a_guild_channel_does(tmp_path: Path) -> None:
+def test_direct_messages_work_like_a_guild_channel(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         use_direct_messages(stage)
         stage.drop("cat.txt", "a cat in private\n")
@@ -167,7 +169,7 @@ def use_direct_messages(stage: Stage) -> None:
     (stage.folder / "keys" / "API_channel_id.key").write_text(DM_CHANNEL_ID + "\n")
 
 
-def test_a_prompt_file_that_cannot_be_used_is_answered_and_disturbs_nothing(tmp_path: Path) -> None:
+def test_an_unusable_prompt_file_is_rejected_and_other_files_still_run(tmp_path: Path) -> None:
     bad = {
         "broken.toml": b'prompt = "a cat\n',
         "unknown.toml": b'promt = "a cat"\n',

@@ -153,7 +153,7 @@ def jobs_in(outbox: Path) -> dict[str, str]:
 
 
 @pytest.mark.real
-def test_from_a_fresh_clone_to_the_gallery_every_message_is_the_one_that_was_found_good(
+def test_every_message_from_a_fresh_clone_to_the_gallery_matches_the_approved_text(
     tmp_path: Path,
 ) -> None:
     home = tmp_path / "home"
@@ -212,7 +212,7 @@ def test_from_a_fresh_clone_to_the_gallery_every_message_is_the_one_that_was_fou
     )
 
 
-def test_the_documents_show_the_same_steps_in_the_same_order_and_the_same_words() -> None:
+def test_the_documentation_shows_the_same_steps_and_messages_in_the_same_order() -> None:
     told = GOLDEN.read_text()
     typed = re.findall(rf"(?m)^{re.escape(PROMPT)} (.+)$", told)
     guide = (ROOT / "docs" / "start" / "first-picture.md").read_text()

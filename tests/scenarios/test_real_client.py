@@ -21,7 +21,7 @@ HANG = deadline(90.0)
 
 
 @pytest.mark.parametrize("profile", ["2023", "2024", "2026"])
-def test_a_real_client_is_cut_resumes_and_gets_its_pictures_in_guild_and_dm(profile: str) -> None:
+def test_a_real_client_reconnects_and_gets_its_pictures_in_guild_and_dm(profile: str) -> None:
     simulate = [sys.executable, "-m", "mjwatch.simulator", "--seconds-per-job", "0.4", "--grid", "128"]
     with subprocess.Popen([*simulate, "--profile", profile], stdout=subprocess.PIPE, text=True) as simulator:
         assert simulator.stdout is not None

@@ -43,7 +43,7 @@ def jobs_of(stage: Stage, names: set[str]) -> int:
     return sum(manifest["source"]["path"] in names for manifest in stage.manifests())
 
 
-def test_what_is_delivered_again_is_run_once_or_held(tmp_path: Path) -> None:
+def test_redelivered_files_run_once_or_are_held(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.1") as stage:
         daemon = stage.start_ready()
         same, anew = make_source(tmp_path / "same", "same"), make_source(tmp_path / "anew", "anew")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_lines_become_folders_alone_or_by_a_daemon_and_what_is_left_is_kept(tmp_path: Path) -> None:
+def test_prompts_become_folders_with_or_without_a_daemon_and_unsent_prompts_are_kept(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         stage.fault(fault="refuse", title="Banned prompt detected", match="nasty")
         alone = stage.run("shell", stdin="a {red, blue} kite\n# a note\na nasty kite\n:status")

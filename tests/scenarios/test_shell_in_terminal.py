@@ -59,7 +59,7 @@ def percentages(terminal: Terminal, seen: dict[str, set[int]]) -> bool:
     return any(len(found) > 1 for found in seen.values())
 
 
-def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_is_left(
+def test_quickly_typed_prompts_are_queued_show_progress_and_continue_after_leaving_the_shell(
     tmp_path: Path,
 ) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", str(slowed(4))) as stage:
@@ -88,7 +88,7 @@ def test_prompts_typed_quickly_are_queued_show_their_progress_and_go_on_when_it_
         stage.check_witness()
 
 
-def test_a_shell_remembers_completes_commands_and_keys_and_does_what_the_keys_say(tmp_path: Path) -> None:
+def test_a_shell_has_history_completes_commands_and_job_ids_and_obeys_keys(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", str(slowed(2))) as stage:
         with shell(stage, 120, 40) as terminal:
             assert "working here" in terminal.screen()[-1]

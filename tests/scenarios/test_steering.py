@@ -121,7 +121,7 @@ def in_doubt(stage: Stage, prompt: str) -> Job:
     return wait_for(stage, prompt, State.IN_DOUBT)
 
 
-def test_a_running_service_is_paused_takes_files_in_and_goes_on(stage: Stage) -> None:
+def test_a_paused_service_still_takes_files_and_continues_after_resume(stage: Stage) -> None:
     daemon = stage.start_ready()
     drop(stage, "a running cat")
     wait_until(lambda: executed(stage, "a running cat"), "it is sent")
@@ -142,7 +142,7 @@ def test_a_running_service_is_paused_takes_files_in_and_goes_on(stage: Stage) ->
     assert executed(stage, "an unwanted cat") == 0
 
 
-def test_a_stopped_service_is_steered_all_the_same(stage: Stage) -> None:
+def test_commands_also_work_for_a_stopped_service(stage: Stage) -> None:
     stage.drain()
     assert steer(stage, "pause")[1]["done"]
     daemon = stage.start_ready()
@@ -161,7 +161,7 @@ def test_a_stopped_service_is_steered_all_the_same(stage: Stage) -> None:
     assert wait_for(stage, "a refused cat", State.DONE).folder
 
 
-def test_what_a_killed_service_has_left_undone_the_verbs_do_themselves(stage: Stage) -> None:
+def test_commands_carry_out_requests_that_a_killed_service_left_unanswered(stage: Stage) -> None:
     daemon = stage.start_ready()
     doubtful = in_doubt(stage, "a doubtful cat")
     stage.drop("doubtful-twin.ready.txt", "a doubtful cat\n")
@@ -196,7 +196,7 @@ def test_what_a_killed_service_has_left_undone_the_verbs_do_themselves(stage: St
     assert executed(stage, "a doubtful cat") == 1
 
 
-def test_a_doubtful_job_is_sent_once_more_however_many_say_so_at_once(stage: Stage) -> None:
+def test_a_job_in_doubt_is_sent_only_once_more_for_concurrent_retries(stage: Stage) -> None:
     daemon = stage.start_ready()
     job = in_doubt(stage, "a twice wanted cat")
     answer = steer(stage, "show", job.id)[1]
@@ -211,7 +211,7 @@ def test_a_doubtful_job_is_sent_once_more_however_many_say_so_at_once(stage: Sta
     assert sum(post["nonce"] in nonces for post in stage.state()["posts"]) == len(nonces) == 2
 
 
-def test_a_doubtful_job_is_given_up_and_its_twin_goes(stage: Stage) -> None:
+def test_after_cancelling_a_job_in_doubt_the_equal_prompt_is_sent(stage: Stage) -> None:
     daemon = stage.start_ready()
     job = in_doubt(stage, "a given up cat")
     stage.drop("twin.ready.txt", "a given up cat\n")
@@ -225,7 +225,7 @@ def test_a_doubtful_job_is_given_up_and_its_twin_goes(stage: Stage) -> None:
     assert stage.stop(daemon) == 0
 
 
-def test_a_captcha_waits_for_a_person_also_over_a_restart(stage: Stage) -> None:
+def test_a_captcha_pauses_sending_until_it_is_resumed_also_across_a_restart(stage: Stage) -> None:
     stage.fault(fault="captcha", match="a guarded cat")
     daemon = stage.start_ready()
     drop(stage, "a guarded cat")

@@ -27,7 +27,7 @@ HOOKED, DOWNLOADED, POSTED = "a told cat", "a dripping cat", "a late cat"
 
 
 @pytest.mark.begun_early
-def test_a_stop_waits_for_no_post_no_download_and_no_hook(tmp_path: Path) -> None:
+def test_a_stop_does_not_wait_for_a_post_a_download_or_a_hook(tmp_path: Path) -> None:
     with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         config = stage.config.read_text()
         stage.config.write_text(f'{config}\n[notify]\nexec = ["sleep", "{FOR_LONG}"]\n')

@@ -76,7 +76,7 @@ def synced(folder: Path) -> Iterator[Machines]:
 
 
 @pytest.mark.real
-def test_a_far_machine_drops_prompts_and_gets_whole_folders(tmp_path: Path) -> None:
+def test_a_remote_machine_drops_prompts_and_receives_complete_folders(tmp_path: Path) -> None:
     with synced(tmp_path) as machines:
         stage = machines.stage
         wait_until(lambda: list(stage.inbox.glob("clash.sync-conflict-*.txt")), "the conflict copy")

@@ -74,7 +74,7 @@ def running(it: Installed) -> Iterator[Installed]:
     it.machine.run("systemctl", "reset-failed", UNIT, check=False)
 
 
-def test_the_unit_is_put_in_place_as_it_ships_and_systemd_finds_no_fault_in_it(it: Installed) -> None:
+def test_the_shipped_unit_is_installed_unchanged_and_passes_the_checks_of_systemd(it: Installed) -> None:
     path = f"/etc/systemd/system/{UNIT}"
     assert it.machine.run("cat", path).stdout == shipped(UNIT)
     verified = it.machine.run("systemd-analyze", "verify", path)
@@ -99,7 +99,7 @@ def test_a_prompt_becomes_pictures(running: Installed) -> None:
     assert running.executed()["a red kite"] == ["done"]
 
 
-def test_the_token_comes_as_a_credential_and_shows_nowhere(running: Installed) -> None:
+def test_the_token_is_passed_as_a_credential_and_appears_nowhere(running: Installed) -> None:
     machine = running.machine
     token = running.token.read_text().strip()
     keys = machine.run(
@@ -114,7 +114,7 @@ def test_the_token_comes_as_a_credential_and_shows_nowhere(running: Installed) -
     assert token not in json.dumps(machine.journal(UNIT))
 
 
-def test_the_log_has_levels_and_jobs(running: Installed) -> None:
+def test_journal_entries_have_levels_and_job_ids(running: Installed) -> None:
     running.drop("a blue kite")
     running.wait_for("a blue kite")
     job = running.done()["a blue kite"].name.rpartition("-")[2]
@@ -125,7 +125,7 @@ def test_the_log_has_levels_and_jobs(running: Installed) -> None:
         assert step in words
 
 
-def test_a_stop_with_three_in_flight_is_soon_over_and_the_next_start_finishes_them(
+def test_a_stop_with_three_jobs_in_flight_is_quick_and_the_next_start_finishes_them(
     running: Installed,
 ) -> None:
     prompts = ("a cat in hats", "a dog in boots", "a hen in socks")
@@ -139,7 +139,7 @@ def test_a_stop_with_three_in_flight_is_soon_over_and_the_next_start_finishes_th
     assert [running.executed()[prompt] for prompt in prompts] == [["done"]] * 3
 
 
-def test_after_a_crash_it_is_started_again_and_goes_on(running: Installed) -> None:
+def test_a_crashed_service_is_restarted_and_continues(running: Installed) -> None:
     before = _restarts(running)
     running.drop("a fox at sea")
     running.wait_until_running("a fox at sea")
@@ -149,7 +149,7 @@ def test_after_a_crash_it_is_started_again_and_goes_on(running: Installed) -> No
     assert running.executed()["a fox at sea"] == ["done"]
 
 
-def test_one_that_hangs_is_killed_by_the_watchdog_and_started_again(running: Installed) -> None:
+def test_a_hanging_service_is_killed_by_the_watchdog_and_restarted(running: Installed) -> None:
     before = _restarts(running)
     running.drop("an owl at noon")
     running.wait_until_running("an owl at noon")
@@ -162,7 +162,7 @@ def test_one_that_hangs_is_killed_by_the_watchdog_and_started_again(running: Ins
     assert running.executed()["an owl at noon"] == ["done"]
 
 
-def test_a_member_of_the_group_may_drop_read_and_steer_and_nobody_else_may(it: Installed) -> None:
+def test_only_members_of_the_group_may_drop_read_and_control(it: Installed) -> None:
     machine = it.machine
     drop = ("sh", "-c", "echo a crow on ice >/srv/mjwatch/inbox/a-crow-on-ice.txt")
     machine.run("systemctl", "start", UNIT)
@@ -183,7 +183,7 @@ def test_a_member_of_the_group_may_drop_read_and_steer_and_nobody_else_may(it: I
     machine.run("systemctl", "stop", UNIT)
 
 
-def test_a_users_service_is_put_in_place_and_run_by_that_users_systemd(it: Installed) -> None:
+def test_a_user_service_is_installed_and_run_by_the_systemd_of_the_user(it: Installed) -> None:
     machine, home = it.machine, it.root / HOME.lstrip("/")
     units, workspace = f"{HOME}/.config/systemd/user", home / ".config" / "mjwatch"
     it.configure(workspace)
@@ -213,7 +213,7 @@ def _restarts(it: Installed) -> int:
 
 
 @pytest.mark.parametrize("fault", ["a key that nobody knows", "no token"])
-def test_what_no_restart_can_mend_is_told_and_not_tried_again(it: Installed, fault: str) -> None:
+def test_an_error_that_no_restart_can_fix_is_reported_and_not_retried(it: Installed, fault: str) -> None:
     config, token = it.config.read_text(), it.token.read_text()
     if fault == "no token":
         it.token.unlink()
@@ -237,7 +237,7 @@ def test_what_no_restart_can_mend_is_told_and_not_tried_again(it: Installed, fau
         it.machine.run("systemctl", "reset-failed", UNIT)
 
 
-def test_a_start_does_not_wait_for_a_gateway_that_is_away_but_says_so(it: Installed) -> None:
+def test_a_start_does_not_wait_for_an_unreachable_gateway_but_reports_it(it: Installed) -> None:
     it.machine.run("rm", "-rf", "/var/lib/mjwatch")  # it knows another address, to resume
     config = it.config.read_text()
     it.config.write_text(config.replace(f"ws://{it.address}", "ws://127.0.0.1:9"))

@@ -21,7 +21,7 @@ def answered(stage: Stage, name: str) -> None:
     wait_until(lambda: any(m["source"]["path"] == name for m in stage.manifests()), f"the folder of {name}")
 
 
-def test_the_inbox_has_one_host_until_a_person_says_otherwise(tmp_path: Path) -> None:
+def test_the_inbox_belongs_to_one_host_until_another_host_takes_it_over(tmp_path: Path) -> None:
     with (
         staged(tmp_path / "w", "--seconds-per-job", "0.1") as here,
         other_host(tmp_path / "other", here, here.inbox) as there,
