@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.figures import Figure
-from tests.scenarios.gateway_gaps import Gap, after_return
+from tests.scenarios.gateway_gaps import Gap, seconds_to_delivery
 
 AIM = 5.0
 """Seconds."""
@@ -22,6 +22,6 @@ def figures(quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(gaps)) as pool:
         for number in range(rounds):
             places = [Path(folder) / f"{number}-{at}" for at in range(len(gaps))]
-            for gap, seconds in zip(gaps, pool.map(after_return, places, gaps), strict=True):
+            for gap, seconds in zip(gaps, pool.map(seconds_to_delivery, places, gaps), strict=True):
                 took[gap].append(seconds)
     return [Figure(f"a gap of {gap.name}", median(seen), "s", at_most=AIM) for gap, seen in took.items()]

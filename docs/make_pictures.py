@@ -20,7 +20,7 @@ from rich.text import Text
 from bench.processes import daemon, drop, set_in_config, simulator, wait_until
 from mjwatch.outbox.manifest import FILE_NAME, load_manifest
 from tests.helpers.browser import PHONE, chromium, shown
-from tests.scenarios.tmux_terminal import opened
+from tests.scenarios.tmux_terminal import open_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,7 +124,7 @@ def _terminal(
 ) -> None:
     """Run a verb in a terminal, and keep what its screen shows when it has been used."""
     command = [sys.executable, "-m", "mjwatch", "--config", str(PLACE / "config.toml"), *verb]
-    with opened(*command, columns=COLUMNS, lines=lines, folder=PLACE) as terminal:
+    with open_terminal(*command, columns=COLUMNS, lines=lines, folder=PLACE) as terminal:
         use(terminal)
         seen = subprocess.run(
             [*terminal.tmux, "capture-pane", "-p", "-e"], stdout=subprocess.PIPE, check=True

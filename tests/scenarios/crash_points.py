@@ -1,6 +1,7 @@
-"""Runs mjwatch and kills it at a named point. The product has no hook for that: it is wrapped from outside.
+"""Run mjwatch and kill it at a named crash point. mjwatch has no hook for this; it is wrapped from outside.
 
-``python crash_points.py POINT HOST ARGUMENT...``: HOST is the simulator's, the arguments are those of mjwatch.
+``python crash_points.py POINT HOST ARGUMENT...``: HOST is the address of the simulator; mjwatch gets the
+arguments.
 """
 
 from __future__ import annotations
@@ -41,14 +42,15 @@ if TYPE_CHECKING:
 
 HOST = ""
 PROBE_PREFIX = ".mjwatch-probe-"
-WITNESS_PATIENCE = deadline(20.0)
+EXECUTION_TIMEOUT = deadline(20.0)
 
 
 @dataclass(frozen=True)
-class Kill:
-    """Dies before or after the nth call of ``owner.name`` that ``when`` picks, once ``first`` is done.
+class CrashPoint:
+    """Kills the process before or after the nth call of ``owner.name`` for which ``when`` is true.
 
-    ``late``: seconds by which all that the gateway says is late, so that the answer to a POST comes first.
+    ``prepare`` is called just before the kill. All gateway events are ``event_delay``
+    seconds late, so that the response to a POST arrives first.
     """
 
     owner: Any
@@ -56,38 +58,40 @@ class Kill:
     when: Callable[..., bool] = lambda *_, **__: True
     nth: int = 1
     after: bool = False
-    first: Callable[[], None] = lambda: None
-    late: float = 0.0
+    prepare: Callable[[], None] = lambda: None
+    event_delay: float = 0.0
 
     def arm(self) -> None:
-        if self.late:
-            hear_late(self.late)
+        """Wrap the function."""
+        if self.event_delay:
+            delay_events(self.event_delay)
         original, calls = getattr(self.owner, self.name), itertools.count(1)
 
         @functools.wraps(original)
         def wrapped(*args: Any, **options: Any) -> Any:
-            meant = self.when(*args, **options) and next(calls) == self.nth
-            if meant and not self.after:
-                self.die()
+            matches = self.when(*args, **options) and next(calls) == self.nth
+            if matches and not self.after:
+                self.kill_process()
             result = original(*args, **options)
-            if meant:
-                self.die()
+            if matches:
+                self.kill_process()
             return result
 
         setattr(self.owner, self.name, wrapped)
 
-    def die(self) -> NoReturn:
-        self.first()
+    def kill_process(self) -> NoReturn:
+        self.prepare()
         os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(WITNESS_PATIENCE)  # this thread does nothing more, however long the signal takes
+        time.sleep(EXECUTION_TIMEOUT)  # this thread does nothing more until the signal arrives
         raise AssertionError("still alive")
 
 
-def hear_late(seconds: float) -> None:
-    hear = GatewaySession.events_received
+def delay_events(seconds: float) -> None:
+    """Deliver all gateway events this many seconds later."""
+    original = GatewaySession.events_received
 
     def events_received(session: GatewaySession) -> list[GatewayEvent]:
-        events = hear(session)
+        events = original(session)
         if events:
             time.sleep(seconds)
         return events
@@ -95,25 +99,25 @@ def hear_late(seconds: float) -> None:
     GatewaySession.events_received = events_received  # type: ignore[assignment, method-assign]
 
 
-def both(name: str, kill: Kill) -> dict[str, Kill]:
-    """The moments before and after a call."""
-    return {f"before-{name}": kill, f"after-{name}": replace(kill, after=True)}
+def before_and_after(name: str, point: CrashPoint) -> dict[str, CrashPoint]:
+    """Return the crash points before and after a call."""
+    return {f"before-{name}": point, f"after-{name}": replace(point, after=True)}
 
 
-def commit(*states: State, also: Callable[[Job], bool] = lambda job: True) -> Kill:
-    """A commit that brings a job into one of these states."""
-    return Kill(Journal, "update", lambda _, job, *__, **___: job.state in states and also(job))
+def at_commit(*states: State, condition: Callable[[Job], bool] = lambda job: True) -> CrashPoint:
+    """Return the crash point at a commit that brings a job into one of these states."""
+    return CrashPoint(Journal, "update", lambda _, job, *__, **___: job.state in states and condition(job))
 
 
-def has_begun(job: Job) -> bool:
+def has_progress(job: Job) -> bool:
     return bool(job.percent)
 
 
-def is_answered(job: Job) -> bool:
+def is_published(job: Job) -> bool:
     return job.published is not None
 
 
-def is_unanswered(job: Job) -> bool:
+def is_unpublished(job: Job) -> bool:
     return job.published is None
 
 
@@ -121,19 +125,19 @@ def was_sent(job: Job) -> bool:
     return bool(job.nonces)
 
 
-def is_session(journal: Journal, meta: dict[str, Any]) -> bool:
+def has_session(journal: Journal, meta: dict[str, Any]) -> bool:
     return meta.get("gateway") is not None
 
 
-def holds_nonce(connection: object, data: bytes) -> bool:
+def has_nonce(connection: object, data: bytes) -> bool:
     return b'"nonce"' in data
 
 
-def until_executed() -> None:
-    """Wait for the simulator to execute a command whose answer nobody will read."""
-    end = time.monotonic() + WITNESS_PATIENCE
+def wait_until_executed() -> None:
+    """Wait until the simulator has executed a command whose response is never read."""
+    end = time.monotonic() + EXECUTION_TIMEOUT
     while time.monotonic() < end:
-        with urllib.request.urlopen(f"http://{HOST}/_sim/state", timeout=WITNESS_PATIENCE) as answer:
+        with urllib.request.urlopen(f"http://{HOST}/_sim/state", timeout=EXECUTION_TIMEOUT) as answer:
             if json.load(answer)["interactions"]:
                 return
         time.sleep(0.02)
@@ -143,15 +147,15 @@ def is_picture(response: Any) -> bool:
     return "/attachments/" in response.url
 
 
-def into_outbox(path: Path, target: Path) -> bool:
+def is_publication(path: Path, target: Path) -> bool:
     return not Path(target).name.startswith((ASIDE_PREFIX, PROBE_PREFIX))
 
 
-def is_put_aside(path: Path, target: Path) -> bool:
+def is_move_aside(path: Path, target: Path) -> bool:
     return Path(target).name.startswith(ASIDE_PREFIX)
 
 
-def is_aside(path: Path, *_: object, **__: object) -> bool:
+def is_put_aside_path(path: Path, *_: object, **__: object) -> bool:
     return path.name.startswith(ASIDE_PREFIX)
 
 
@@ -159,46 +163,46 @@ def is_staged(folder: Path) -> bool:
     return folder.parent.name in {"staging", ".mjwatch-staging"}
 
 
-AT_WORK = (State.SUBMITTED, State.RUNNING, State.COLLECTING)
+IN_PROGRESS = (State.SUBMITTED, State.RUNNING, State.COLLECTING)
 
-POINTS: dict[str, Kill] = {
+POINTS: dict[str, CrashPoint] = {
     # the inbox
-    **both("accept", Kill(Journal, "accept")),
-    "before-removal": Kill(Inbox, "remove"),
-    **both("put-aside", Kill(Path, "rename", is_put_aside)),
-    "after-removal": Kill(Path, "unlink", is_aside, after=True),
-    "in-put-back": Kill(os, "link", after=True),
+    **before_and_after("accept", CrashPoint(Journal, "accept")),
+    "before-removal": CrashPoint(Inbox, "remove"),
+    **before_and_after("put-aside", CrashPoint(Path, "rename", is_move_aside)),
+    "after-removal": CrashPoint(Path, "unlink", is_put_aside_path, after=True),
+    "in-put-back": CrashPoint(os, "link", after=True),
     # the session
-    **both("session", Kill(Journal, "remember", is_session)),
+    **before_and_after("session", CrashPoint(Journal, "remember", has_session)),
     # sending
-    **both("submitting", commit(State.SUBMITTING)),
-    **both("post", Kill(DiscordREST, "interact")),
-    "in-request": Kill(HTTPConnection, "send", holds_nonce),
-    "in-post": Kill(HTTPConnection, "send", holds_nonce, after=True, first=until_executed),
-    **both("submitted", replace(commit(State.SUBMITTED), late=0.5)),
-    # doubt
-    **both("doubt", replace(commit(State.IN_DOUBT), late=0.5)),
-    **both("found-unsent", commit(State.QUEUED, also=was_sent)),
-    **both("adopted", commit(*AT_WORK)),
-    # at work
-    **both("started", commit(State.RUNNING)),
-    **both("progress", commit(State.RUNNING, also=has_begun)),
-    **both("finished", commit(State.COLLECTING)),
-    # saving
-    **both("download", Kill(CDN, "fetch")),
-    "in-download": Kill(http, "_next_piece", is_picture, after=True),
-    "in-split": Kill(mjwatch.pictures.split, "_encode", nth=2),
-    "after-split": Kill(mjwatch.pictures.split.Grid, "pieces", after=True),
-    "in-staging": Kill(mjwatch.outbox.publisher, "durable_copy", nth=3, after=True),
-    **both("staging", Kill(mjwatch.outbox.publisher, "fsync_folder", is_staged)),
-    **both("rename", Kill(Path, "rename", into_outbox)),
-    "after-publish": Kill(Outbox, "publish", after=True),
-    **both("done", commit(State.DONE)),
-    # the answer to a prompt that was refused
-    **both("failed", commit(State.FAILED, also=is_unanswered)),
-    **both("answered", commit(State.FAILED, also=is_answered)),
-    # the end of the program
-    **both("farewell", Kill(Engine, "finish")),
+    **before_and_after("submitting", at_commit(State.SUBMITTING)),
+    **before_and_after("post", CrashPoint(DiscordREST, "interact")),
+    "in-request": CrashPoint(HTTPConnection, "send", has_nonce),
+    "in-post": CrashPoint(HTTPConnection, "send", has_nonce, after=True, prepare=wait_until_executed),
+    **before_and_after("submitted", replace(at_commit(State.SUBMITTED), event_delay=0.5)),
+    # a job in doubt
+    **before_and_after("doubt", replace(at_commit(State.IN_DOUBT), event_delay=0.5)),
+    **before_and_after("found-unsent", at_commit(State.QUEUED, condition=was_sent)),
+    **before_and_after("adopted", at_commit(*IN_PROGRESS)),
+    # a running job
+    **before_and_after("started", at_commit(State.RUNNING)),
+    **before_and_after("progress", at_commit(State.RUNNING, condition=has_progress)),
+    **before_and_after("finished", at_commit(State.COLLECTING)),
+    # downloading and publishing
+    **before_and_after("download", CrashPoint(CDN, "fetch")),
+    "in-download": CrashPoint(http, "_next_piece", is_picture, after=True),
+    "in-split": CrashPoint(mjwatch.pictures.split, "_encode", nth=2),
+    "after-split": CrashPoint(mjwatch.pictures.split.Grid, "pieces", after=True),
+    "in-staging": CrashPoint(mjwatch.outbox.publisher, "durable_copy", nth=3, after=True),
+    **before_and_after("staging", CrashPoint(mjwatch.outbox.publisher, "fsync_folder", is_staged)),
+    **before_and_after("rename", CrashPoint(Path, "rename", is_publication)),
+    "after-publish": CrashPoint(Outbox, "publish", after=True),
+    **before_and_after("done", at_commit(State.DONE)),
+    # the manifest of a refused prompt
+    **before_and_after("failed", at_commit(State.FAILED, condition=is_unpublished)),
+    **before_and_after("answered", at_commit(State.FAILED, condition=is_published)),
+    # the shutdown
+    **before_and_after("shutdown", CrashPoint(Engine, "finish")),
 }
 
 

@@ -1,6 +1,6 @@
-"""Ways in which prompt files come into an inbox, each done by the real program.
+"""Methods to deliver prompt files into an inbox, each with the real program.
 
-Each way takes the files of one folder, the source, to a folder in the inbox, under the same names.
+Each method delivers the files of a source folder to a folder in the inbox, under the same names.
 """
 
 from __future__ import annotations
@@ -23,27 +23,29 @@ if TYPE_CHECKING:
 
 FILES = 20
 PADDING = 60_000
-"""Bytes of a comment that make a file long enough to be cut in the middle; one of 64 KiB is too large."""
+"""Bytes of a comment that makes a file long enough to be interrupted; 64 KiB would be too large."""
 
 TRIES = 5
-"""rsync writes in steps of 32 KiB, so that a cut that comes too soon or too late leaves nothing half."""
+"""rsync writes in steps of 32 KiB, so an interruption too early or too late leaves no partial file."""
 
 
 @dataclass(frozen=True)
-class Way:
-    """How files are delivered, by which programs; ``long``: they are long enough to be cut."""
+class DeliveryMethod:
+    """How files are delivered, and with which programs. ``long``: files are long enough to be interrupted."""
 
     deliver: Callable[[Path, Path], None]
     programs: tuple[str, ...]
     long: bool = False
 
 
-def make_source(folder: Path, way: str) -> dict[str, str]:
-    """Write the files that are to be delivered; gives their prompts by name."""
+def make_source(folder: Path, method: str) -> dict[str, str]:
+    """Write the files to deliver, and return their prompts by name."""
     folder.mkdir(parents=True)
-    prompts = {f"p{number}.txt": f"a picture that came by {way}, number {number}" for number in range(FILES)}
+    prompts = {
+        f"p{number}.txt": f"a picture that came by {method}, number {number}" for number in range(FILES)
+    }
     for name, prompt in prompts.items():
-        padding = f"# {'.' * PADDING}\n" if WAYS[way].long else ""
+        padding = f"# {'.' * PADDING}\n" if METHODS[method].long else ""
         (folder / name).write_text(f"{padding}{prompt}\n")
     return prompts
 
@@ -53,7 +55,7 @@ def run(*command: str, cwd: Path | None = None) -> None:
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}: {done.stderr}"
 
 
-# ---- by hand
+# ---- shell commands
 
 
 def copy(source: Path, target: Path) -> None:
@@ -65,10 +67,10 @@ def move(source: Path, target: Path) -> None:
 
 
 def echo(source: Path, target: Path) -> None:
-    """As a script does that thinks between two lines: after the first one the file looks complete."""
+    """Write like a script that pauses between two lines: after the first line the file looks complete."""
     for path in source.iterdir():
-        words = path.read_text().rstrip().replace(", ", ",\n", 1)
-        first, second = words.splitlines()
+        text = path.read_text().rstrip().replace(", ", ",\n", 1)
+        first, second = text.splitlines()
         script = 'exec >"$1"; echo "$2"; sleep 0.1; echo "$3"'
         run(program("sh"), "-c", script, "sh", str(target / path.name), first, second)
 
@@ -82,7 +84,7 @@ def edit_new(source: Path, target: Path) -> None:
 
 
 def edit_existing(source: Path, target: Path) -> None:
-    """As vim does by default: the old file is renamed, and a new one written in its place."""
+    """Edit like vim by default: it renames the old file, and writes a new file in its place."""
     assert _inodes(target) == 2
     for path in source.iterdir():
         (target / path.name).write_text("half a prom")
@@ -90,7 +92,7 @@ def edit_existing(source: Path, target: Path) -> None:
 
 
 def edit_in_place(source: Path, target: Path) -> None:
-    """With ``backupcopy=yes``, where the old file is copied, and then written over."""
+    """Edit with ``backupcopy=yes``: vim copies the old file, and then overwrites it."""
     assert _inodes(target, *IN_PLACE) == 1
     for path in source.iterdir():
         (target / path.name).write_text("half a prom")
@@ -101,7 +103,7 @@ IN_PLACE = ("-c", "set backupcopy=yes")
 
 
 def _inodes(folder: Path, *options: str) -> int:
-    """How many inodes a file has that is edited there, of a name that nobody looks at."""
+    """Return how many inodes an edited file has in this folder. Its name is one that the inbox ignores."""
     path = folder / "probe.md"
     path.write_text("one\n")
     found = {path.stat().st_ino}
@@ -112,11 +114,11 @@ def _inodes(folder: Path, *options: str) -> int:
 
 
 def edit(path: Path, text: str, *options: str) -> None:
-    """Open the file in vim, type, save and leave."""
+    """Open the file in vim, type the text, save and quit."""
     keys = path.parent / f".{path.name}.keys"
     keys.write_text(f"ggcG{text}\x1b:wq\r")
     command = [program("vim"), "--clean", "--not-a-term", *options, "-s", str(keys), str(path)]
-    # Under the folders that these name vim works otherwise (its option backupskip).
+    # Below the folders of these variables vim behaves differently (its option backupskip).
     kept = {key: value for key, value in os.environ.items() if key not in {"TMPDIR", "TMP", "TEMP"}}
     with terminal() as tty:
         done = subprocess.run(
@@ -152,19 +154,22 @@ def rsync_in_place(source: Path, target: Path) -> None:
     run(program("rsync"), "-a", "--inplace", f"{source}/", f"{target}/")
 
 
-def rsync_cut(source: Path, target: Path) -> None:
-    """Every file is cut half-way, which leaves it under its own name, of 1970; then all are resumed."""
-    left = list(source.iterdir())
+def rsync_interrupted(source: Path, target: Path) -> None:
+    """Interrupt the transfer of each file, which leaves it under its name, dated 1970; then resume all."""
+    remaining = list(source.iterdir())
     for _ in range(TRIES):
-        cut_short(
-            [[program("rsync"), "-a", "--partial", "--bwlimit=10", str(path), f"{target}/"] for path in left],
+        interrupt(
+            [
+                [program("rsync"), "-a", "--partial", "--bwlimit=10", str(path), f"{target}/"]
+                for path in remaining
+            ],
             after=lambda: time.sleep(4.5),
-            number=signal.SIGINT,
+            sig=signal.SIGINT,
         )
-        left = [path for path in left if not is_half(path, target / path.name)]
-        if not left:
+        remaining = [path for path in remaining if not is_partial(path, target / path.name)]
+        if not remaining:
             break
-    assert left == []
+    assert remaining == []
     assert all(int((target / path.name).stat().st_mtime) == 0 for path in source.iterdir())
     run(program("rsync"), "-a", "--partial", f"{source}/", f"{target}/")
 
@@ -172,25 +177,25 @@ def rsync_cut(source: Path, target: Path) -> None:
 # ---- sftp
 
 
-def sftp_cut(source: Path, target: Path) -> None:
-    """Every upload is cut half-way by kill -9; then all are resumed."""
+def sftp_interrupted(source: Path, target: Path) -> None:
+    """Interrupt every upload with kill -9; then resume all."""
     paths = list(source.iterdir())
-    cut_sftp(paths, target, "-l", "64", "-B", "1024")
+    interrupt_sftp(paths, target, "-l", "64", "-B", "1024")
     resume = "\n".join(f"reput {path} {target / path.name}" for path in paths)
     command = [program("sftp"), "-q", "-D", program("sftp-server"), "-b", "-"]
     done = subprocess.run(command, input=resume, capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def cut_sftp(paths: list[Path], target: Path, *options: str) -> None:
-    """Leave each of these files half uploaded."""
+def interrupt_sftp(paths: list[Path], target: Path, *options: str) -> None:
+    """Leave each of these files partly uploaded."""
     batches = []
     for path in paths:
         batch = path.with_suffix(".batch")
         batch.write_text(f"put {path} {target / path.name}\n")
         batches.append(batch)
     begin = [program("sftp"), "-q", "-D", program("sftp-server"), *options, "-b"]
-    cut_short(
+    interrupt(
         [[*begin, str(batch)] for batch in batches],
         after=lambda: wait_until(
             lambda: all(
@@ -198,18 +203,18 @@ def cut_sftp(paths: list[Path], target: Path, *options: str) -> None:
             ),
             "the first bytes of every file",
         ),
-        number=signal.SIGKILL,
+        sig=signal.SIGKILL,
     )
-    assert all(is_half(path, target / path.name) for path in paths)
+    assert all(is_partial(path, target / path.name) for path in paths)
     for batch in batches:
         batch.unlink()
 
 
-# ---- what is cut
+# ---- interrupted transfers
 
 
-def cut_short(commands: list[list[str]], after: Callable[[], object], number: signal.Signals) -> None:
-    """Run all of these at once, and end them by a signal."""
+def interrupt(commands: list[list[str]], after: Callable[[], object], sig: signal.Signals) -> None:
+    """Run all these commands at once, and end them with a signal."""
     running = [
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for command in commands
@@ -218,25 +223,25 @@ def cut_short(commands: list[list[str]], after: Callable[[], object], number: si
         after()
     finally:
         for process in running:
-            process.send_signal(number)
+            process.send_signal(sig)
         for process in running:
             process.wait(timeout=HANG)
 
 
-def is_half(whole: Path, found: Path) -> bool:
-    """Whether something of a file was delivered, but not all."""
+def is_partial(whole: Path, found: Path) -> bool:
+    """Return whether only a part of the file was delivered."""
     return found.exists() and 0 < found.stat().st_size < whole.stat().st_size
 
 
-WAYS: dict[str, Way] = {
-    "cp": Way(copy, ("cp",)),
-    "mv": Way(move, ("mv",)),
-    "echo": Way(echo, ("sh",)),
-    "vim-new": Way(edit_new, ("vim",)),
-    "vim-existing": Way(edit_existing, ("vim",)),
-    "vim-backupcopy-yes": Way(edit_in_place, ("vim",)),
-    "rsync": Way(rsync, ("rsync",)),
-    "rsync-inplace": Way(rsync_in_place, ("rsync",)),
-    "rsync-partial-cut": Way(rsync_cut, ("rsync",), long=True),
-    "sftp-cut": Way(sftp_cut, ("sftp", "sftp-server"), long=True),
+METHODS: dict[str, DeliveryMethod] = {
+    "cp": DeliveryMethod(copy, ("cp",)),
+    "mv": DeliveryMethod(move, ("mv",)),
+    "echo": DeliveryMethod(echo, ("sh",)),
+    "vim-new": DeliveryMethod(edit_new, ("vim",)),
+    "vim-existing": DeliveryMethod(edit_existing, ("vim",)),
+    "vim-backupcopy-yes": DeliveryMethod(edit_in_place, ("vim",)),
+    "rsync": DeliveryMethod(rsync, ("rsync",)),
+    "rsync-inplace": DeliveryMethod(rsync_in_place, ("rsync",)),
+    "rsync-partial-cut": DeliveryMethod(rsync_interrupted, ("rsync",), long=True),
+    "sftp-cut": DeliveryMethod(sftp_interrupted, ("sftp", "sftp-server"), long=True),
 }

@@ -1,4 +1,4 @@
-"""Small disks for tests: a tmpfs that can be filled, made read-only and pulled out. Mounting needs root."""
+"""Small disks for tests: a tmpfs that can be filled, made read-only and unmounted. Mounting needs root."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILLER = "_filler.bin"
-"""The inbox and the outbox leave such a name alone."""
+"""The inbox and the outbox ignore files with such a name."""
 
 
 @dataclass
 class Disk:
-    """One small disk, mounted at a folder."""
+    """A small disk, mounted at a folder."""
 
     folder: Path
     size: str
 
     def mount(self) -> None:
-        self._call("mount", "-t", "tmpfs", "-o", f"size={self.size}", "mjwatch-test", str(self.folder))
+        self._run("mount", "-t", "tmpfs", "-o", f"size={self.size}", "mjwatch-test", str(self.folder))
 
-    def pull(self) -> None:
-        """Take it away, as a person pulls a stick: whoever has a file open on it keeps that."""
-        self._call("umount", "--lazy", str(self.folder))
+    def unmount(self) -> None:
+        """Remove the disk like a USB stick: files that are open stay usable for their processes."""
+        self._run("umount", "--lazy", str(self.folder))
 
-    def read_only(self, wanted: bool) -> None:
-        self._call("mount", "-o", f"remount,{'ro' if wanted else 'rw'}", str(self.folder))
+    def set_read_only(self, enabled: bool) -> None:
+        self._run("mount", "-o", f"remount,{'ro' if enabled else 'rw'}", str(self.folder))
 
     def fill(self) -> None:
-        """Leave not one byte."""
+        """Fill the disk to the last byte."""
         try:
             with (self.folder / FILLER).open("wb", buffering=0) as file:
                 for piece in (65536, 1):
                     _write_until_full(file.fileno(), b"\0" * piece)
-        except OSError as error:  # also at the end of the block
+        except OSError as error:  # closing the file can raise it as well
             assert error.errno == errno.ENOSPC
 
-    def make_room(self) -> None:
+    def free_space(self) -> None:
         (self.folder / FILLER).unlink()
 
-    def _call(self, *command: str) -> None:
+    def _run(self, *command: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=deadline(30), check=False)
         if done.returncode != 0:
             pytest.fail(f"this test needs the right to mount a tmpfs: {done.stderr.strip()}", pytrace=False)
@@ -67,7 +67,7 @@ def _write_until_full(descriptor: int, piece: bytes) -> None:
 
 @contextmanager
 def small_disk(folder: Path, size: str = "4m") -> Iterator[Disk]:
-    """A disk mounted at a new folder, for as long as the block lasts."""
+    """Mount a small disk at a new folder until the end of the block."""
     folder.mkdir(parents=True)
     disk = Disk(folder, size)
     disk.mount()

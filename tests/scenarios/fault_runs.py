@@ -1,4 +1,4 @@
-"""Plays the fault table: faults, prompts, a real daemon, and what came of it."""
+"""Run the faults of the fault table against a real daemon, and collect the results."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HURRIED = "tests.scenarios.short_timeouts"
+SHORT_TIMEOUTS_MODULE = "tests.scenarios.short_timeouts"
 MANY = 50
-"""A count that is not meant to be used up."""
-_ONE_VERB = Lock()
+"""A fault with at least this count is not expected to be used up."""
+_VERB_LOCK = Lock()
 PATIENCE = deadline(90.0)
-"""Seconds after which a row has not come to its end."""
+"""Seconds within which a row must reach its expected end."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What came of one row."""
+class RowResult:
+    """The results of one row."""
 
     reached: bool
     job: Job | None
@@ -61,20 +61,19 @@ class Seen:
     posts: tuple[int | None, ...]
     state: dict[str, Any]
     log: str
-    struck: bool = True
-    """Whether every fault had its occasion."""
+    all_faults_occurred: bool = True
     daemon_code: int | None = None
-    afterwards: Seen | None = None
-    """After a person has told it to go on, where one had to."""
+    afterwards: RowResult | None = None
+    """The results after the resume, if one was needed."""
 
     def __str__(self) -> str:
         history = [note.event for note in self.job.history] if self.job else []
-        words = f"paused: {self.paused}\ntrouble: {self.trouble}\nshow: {self.show.get('error')}"
-        return "\n".join([repr(self.job), *history, words, self.log])
+        reasons = f"paused: {self.paused}\ntrouble: {self.trouble}\nshow: {self.show.get('error')}"
+        return "\n".join([repr(self.job), *history, reasons, self.log])
 
 
 def prompt_of(row: Row) -> str:
-    """A prompt of its own for each row, that is no part of another's."""
+    """Return the prompt of a row. No prompt is part of another one."""
     return f"picture {row.name} here"
 
 
@@ -82,22 +81,22 @@ def file_of(row: Row) -> str:
     return "".join(char if char.isalnum() else "_" for char in row.name) + ".ready.txt"
 
 
-def armed(row: Row, *, alone: bool) -> list[Fault]:
-    """The faults as they are posted; beside other jobs each is meant for its own."""
+def faults_to_arm(row: Row, *, alone: bool) -> list[Fault]:
+    """Return the faults to post. Unless the row runs ``alone``, they apply only to its prompt."""
     soon = int(time.time()) + 3
     ready = [
-        {key: value.format(soon=soon) if isinstance(value, str) else value for key, value in one.items()}
-        for one in row.faults
+        {key: value.format(soon=soon) if isinstance(value, str) else value for key, value in fault.items()}
+        for fault in row.faults
     ]
-    return ready if alone else [{**one, "match": prompt_of(row)} for one in ready]
+    return ready if alone else [{**fault, "match": prompt_of(row)} for fault in ready]
 
 
-def begin(stage: Stage, *arguments: str, watched: bool = False) -> Daemon:
-    """The hurried daemon; ``watched`` by Python's development mode, which makes it slow."""
-    if not watched:
-        return stage.fork(HURRIED, "run", *arguments)
+def start_daemon(stage: Stage, *arguments: str, dev_mode: bool = False) -> Daemon:
+    """Start the daemon with short timeouts. Python's development mode makes it slow."""
+    if not dev_mode:
+        return stage.fork(SHORT_TIMEOUTS_MODULE, "run", *arguments)
     with (stage.folder / "mjwatch.log").open("a") as log:
-        python = [sys.executable, "-X", "dev", "-W", "error", "-m", HURRIED]
+        python = [sys.executable, "-X", "dev", "-W", "error", "-m", SHORT_TIMEOUTS_MODULE]
         command = [*python, "--config", str(stage.config), "run", *arguments]
         daemon = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=environment())
     stage.daemons.append(daemon)
@@ -105,8 +104,8 @@ def begin(stage: Stage, *arguments: str, watched: bool = False) -> Daemon:
 
 
 @contextmanager
-def simulated(folder: Path, **options: Any) -> Iterator[Stage]:
-    """A stage whose simulator is a thread of this process: it starts at once."""
+def open_threaded_stage(folder: Path, **options: Any) -> Iterator[Stage]:
+    """Open a stage whose simulator is a thread of this process, which starts faster than a process."""
     ready: Queue[str | BaseException] = Queue()
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
 
@@ -130,7 +129,7 @@ def simulated(folder: Path, **options: Any) -> Iterator[Stage]:
     assert isinstance(host, str), host
     stage = Stage(folder, host)
     try:
-        hasten(stage)
+        shorten_timeouts(stage)
         yield stage
     finally:
         for daemon in stage.daemons:
@@ -142,51 +141,51 @@ def simulated(folder: Path, **options: Any) -> Iterator[Stage]:
 
 
 @contextmanager
-def jobs_held() -> Iterator[None]:
-    """Have jobs of the simulators in this process stay at work as they begin, until the block ends."""
-    go_on = Event()
+def renders_blocked() -> Iterator[None]:
+    """Block the rendering of all jobs in the simulators of this process until the end of the block."""
+    released = Event()
     pass_time = RenderJob._pass_time
 
-    async def held(job: RenderJob) -> None:
-        while not go_on.is_set():
+    async def wait(job: RenderJob) -> None:
+        while not released.is_set():
             await asyncio.sleep(0.05)
         await pass_time(job)
 
     try:
-        with patch.object(RenderJob, "_pass_time", held):
+        with patch.object(RenderJob, "_pass_time", wait):
             yield
     finally:
-        go_on.set()
+        released.set()
 
 
-def hasten(stage: Stage) -> None:
-    stage.set("pace", start_timeout=slowed(4), silence_timeout=slowed(6), quiet_time=slowed(5))
+def shorten_timeouts(stage: Stage) -> None:
+    stage.set_config("pace", start_timeout=slowed(4), silence_timeout=slowed(6), quiet_time=slowed(5))
 
 
-def find(stage: Stage, row: Row) -> Job | None:
+def find_job(stage: Stage, row: Row) -> Job | None:
     return jobs_by_prompt(stage).get(prompt_of(row))
 
 
 def jobs_by_prompt(stage: Stage) -> dict[str, Job]:
-    jobs = read(stage, lambda journal: journal.listed(None, 1000)) or []
+    jobs = read_journal(stage, lambda journal: journal.listed(None, 1000)) or []
     return {job.prompt.text: job for job in reversed(jobs)}
 
 
-def recall(stage: Stage, key: str) -> Any:
-    return read(stage, lambda journal: journal.recall(key))
+def read_meta(stage: Stage, key: str) -> Any:
+    return read_journal(stage, lambda journal: journal.recall(key))
 
 
-def read(stage: Stage, question: Callable[[JournalReader], T]) -> T | None:
-    """What the journal says; None as long as there is none."""
+def read_journal(stage: Stage, query: Callable[[JournalReader], T]) -> T | None:
+    """Return what the query reads from the journal, or None while there is no journal."""
     try:
         with closing(JournalReader(stage.folder / "state" / "journal.sqlite3")) as journal:
-            return question(journal)
+            return query(journal)
     except JournalError:
         return None
 
 
-def is_at_end(stage: Stage, row: Row, job: Job | None) -> bool:
-    """Whether the row has come to its expected end."""
+def has_expected_end(stage: Stage, row: Row, job: Job | None) -> bool:
+    """Return whether the row has reached its expected end."""
     if job is None:
         return False
     match row.end:
@@ -196,16 +195,16 @@ def is_at_end(stage: Stage, row: Row, job: Job | None) -> bool:
             return job.state is State.FAILED and job.published is not None
         case End.IN_DOUBT:
             return job.state is State.IN_DOUBT and job.in_doubt_since is None
-        case End.PERSON:
-            return recall(stage, "paused") is not None and job.state is not State.SUBMITTING
-        case End.WAITS:
-            return recall(stage, "trouble") is not None and job.state is State.QUEUED
+        case End.NEEDS_PERSON:
+            return read_meta(stage, "paused") is not None and job.state is not State.SUBMITTING
+        case End.WAITING:
+            return read_meta(stage, "trouble") is not None and job.state is State.QUEUED
 
 
 def wait_for_end(stage: Stage, row: Row, daemon: Daemon) -> bool:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and daemon.poll() is None:
-        if is_at_end(stage, row, find(stage, row)):
+        if has_expected_end(stage, row, find_job(stage, row)):
             return True
         time.sleep(0.1)
     return False
@@ -217,135 +216,138 @@ def still_armed(stage: Stage) -> list[dict[str, Any]]:
         return found
 
 
-def verb(stage: Stage, *arguments: str) -> tuple[int, Any]:
-    """What a CLI verb prints as JSON, and its exit code; it runs in this process, which saves its start."""
-    with _ONE_VERB:  # it replaces sys.stdout for a while
+def run_verb(stage: Stage, *arguments: str) -> tuple[int, Any]:
+    """Run a CLI command in this process, and return its exit code and its JSON output."""
+    with _VERB_LOCK:  # the runner replaces sys.stdout
         result = CliRunner().invoke(app, ["--config", str(stage.config), *arguments, "--json"])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, json.loads(result.stdout)
 
 
-def meant(one: dict[str, Any], row: Row) -> bool:
-    """Whether this armed fault is this row's, and not that of a row beside it."""
-    return not one["match"].startswith("picture ") or one["match"] == prompt_of(row)
+def belongs_to(fault: dict[str, Any], row: Row) -> bool:
+    """Return whether this armed fault belongs to this row, and not to another row of the same daemon."""
+    return not fault["match"].startswith("picture ") or fault["match"] == prompt_of(row)
 
 
-def look(stage: Stage, row: Row, *, reached: bool) -> Seen:
-    """What there is to be seen of this row; where a person must understand it, by the CLI."""
-    job, state = find(stage, row), stage.state()
-    told = job is not None and row.end is not End.DONE
-    show = verb(stage, "show", job.id)[1] if job is not None and told else {}
-    code, status = verb(stage, "status") if told else (0, {})
+def observe(stage: Stage, row: Row, *, reached: bool) -> RowResult:
+    """Return the results of this row so far. CLI output is included unless the job is expected to be done."""
+    job, state = find_job(stage, row), stage.simulator_state()
+    ask_cli = job is not None and row.end is not End.DONE
+    show = run_verb(stage, "show", job.id)[1] if job is not None and ask_cli else {}
+    code, status = run_verb(stage, "status") if ask_cli else (0, {})
     nonces = [] if job is None else list(job.nonces)
-    return Seen(
+    return RowResult(
         reached=reached,
         job=job,
         show=show,
-        paused=str(recall(stage, "paused") or ""),
-        trouble=str(recall(stage, "trouble") or ""),
+        paused=str(read_meta(stage, "paused") or ""),
+        trouble=str(read_meta(stage, "trouble") or ""),
         status=status,
         status_code=code,
-        manifests=[one for one in stage.manifests() if job is not None and one["job"] == job.id],
-        interactions=[one for one in state["interactions"] if one["prompt"] == prompt_of(row)],
+        manifests=[each for each in stage.manifests() if job is not None and each["job"] == job.id],
+        interactions=[each for each in state["interactions"] if each["prompt"] == prompt_of(row)],
         posts=tuple(post["status"] for post in state["posts"] if post["nonce"] in nonces),
         state=state,
         log=stage.log,
-        struck=not [one for one in still_armed(stage) if one["count"] < MANY and meant(one, row)],
+        all_faults_occurred=not [
+            each for each in still_armed(stage) if each["count"] < MANY and belongs_to(each, row)
+        ],
     )
 
 
-def play_beside(folder: Path, rows: Sequence[Row], **options: Any) -> dict[str, Seen]:
-    """All these rows in one daemon."""
-    with simulated(folder, seconds_per_job=0.4, max_running=50, **options) as stage:
+def run_together(folder: Path, rows: Sequence[Row], **options: Any) -> dict[str, RowResult]:
+    """Run all these rows at the same time in one daemon."""
+    with open_threaded_stage(folder, seconds_per_job=0.4, max_running=50, **options) as stage:
         for row in rows:
-            for one in armed(row, alone=False):
-                stage.fault(**one)
+            for fault in faults_to_arm(row, alone=False):
+                stage.arm_fault(**fault)
             stage.drop(file_of(row), prompt_of(row) + "\n")
-        daemon = begin(stage, watched=True)
+        daemon = start_daemon(stage, dev_mode=True)
         end = time.monotonic() + PATIENCE
         missing = list(rows)
         while missing and time.monotonic() < end and daemon.poll() is None:
             jobs = jobs_by_prompt(stage)
-            missing = [row for row in missing if not is_at_end(stage, row, jobs.get(prompt_of(row)))]
+            missing = [row for row in missing if not has_expected_end(stage, row, jobs.get(prompt_of(row)))]
             time.sleep(0.2)
         code = stage.stop(daemon)
-        stage.check_witness()
+        stage.check_simulator_record()
         return {
-            row.name: replace(look(stage, row, reached=row not in missing), daemon_code=code) for row in rows
+            row.name: replace(observe(stage, row, reached=row not in missing), daemon_code=code)
+            for row in rows
         }
 
 
-def play_in_turn(folder: Path, rows: Sequence[Row]) -> dict[str, Seen]:
-    """These rows one after another in one daemon: each pauses it, and a person lets it go on."""
+def run_in_turn(folder: Path, rows: Sequence[Row]) -> dict[str, RowResult]:
+    """Run these rows one after another in one daemon: each row pauses the daemon, then it is resumed."""
     found = {}
-    with simulated(folder, seconds_per_job=0.3) as stage:
-        daemon = begin(stage, watched=True)
+    with open_threaded_stage(folder, seconds_per_job=0.3) as stage:
+        daemon = start_daemon(stage, dev_mode=True)
         for row in rows:
-            for one in armed(row, alone=True):
-                stage.fault(**one)
+            for fault in faults_to_arm(row, alone=True):
+                stage.arm_fault(**fault)
             stage.drop(file_of(row), prompt_of(row) + "\n")
-            seen = look(stage, row, reached=wait_for_end(stage, row, daemon))
-            go_on(stage, row, daemon)
+            result = observe(stage, row, reached=wait_for_end(stage, row, daemon))
+            resume_after_fix(stage, row, daemon)
             done = replace(row, end=End.DONE)
-            afterwards = look(stage, done, reached=wait_for_end(stage, done, daemon))
-            found[row.name] = replace(seen, afterwards=afterwards)
+            afterwards = observe(stage, done, reached=wait_for_end(stage, done, daemon))
+            found[row.name] = replace(result, afterwards=afterwards)
         code = stage.stop(daemon)
-        stage.check_witness()
-        return {name: replace(seen, daemon_code=code, log=stage.log) for name, seen in found.items()}
+        stage.check_simulator_record()
+        return {name: replace(result, daemon_code=code, log=stage.log) for name, result in found.items()}
 
 
-def play_before(folder: Path, row: Row) -> Seen:
-    """This row alone, its fault armed before the daemon starts."""
+def run_with_early_fault(folder: Path, row: Row) -> RowResult:
+    """Run this row alone, with its fault armed before the daemon starts."""
 
-    def strike(stage: Stage) -> Daemon:
-        for one in armed(row, alone=True):
-            stage.fault(**one)
+    def start(stage: Stage) -> Daemon:
+        for fault in faults_to_arm(row, alone=True):
+            stage.arm_fault(**fault)
         stage.drop(file_of(row), prompt_of(row) + "\n")
-        return begin(stage)
+        return start_daemon(stage)
 
-    return _play_alone(folder, row, strike)
+    return _run_alone(folder, row, start)
 
 
-def play_running(folder: Path, row: Row) -> Seen:
-    """This row alone, its fault striking while the job is at work."""
+def run_with_late_fault(folder: Path, row: Row) -> RowResult:
+    """Run this row alone, with its fault armed while the job runs."""
 
-    def strike(stage: Stage) -> Daemon:
+    def start(stage: Stage) -> Daemon:
         stage.drop(file_of(row), prompt_of(row) + "\n")
-        with jobs_held():
-            daemon = begin(stage)
-            wait_until(lambda: find(stage, row) and _runs(find(stage, row)), f"{row.name} runs")
-            for one in armed(row, alone=True):
-                stage.fault(**one)
+        with renders_blocked():
+            daemon = start_daemon(stage)
+            wait_until(lambda: find_job(stage, row) and _is_running(find_job(stage, row)), f"{row.name} runs")
+            for fault in faults_to_arm(row, alone=True):
+                stage.arm_fault(**fault)
         return daemon
 
-    return _play_alone(folder, row, strike)
+    return _run_alone(folder, row, start)
 
 
-def go_on(stage: Stage, row: Row, daemon: Daemon) -> Daemon:
-    """A person has acted, and says so; gives the daemon that goes on."""
-    code, told = verb(stage, "resume")
-    assert (code == 0) is not row.restart, told
+def resume_after_fix(stage: Stage, row: Row, daemon: Daemon) -> Daemon:
+    """Resume sending as a person does, and return the daemon: a new one if a restart is needed."""
+    code, answer = run_verb(stage, "resume")
+    assert (code == 0) is not row.restart, answer
     if not row.restart:
         return daemon
-    assert "start it again" in str(told)
+    assert "start it again" in str(answer)
     assert stage.stop(daemon) == 0
-    return begin(stage)
+    return start_daemon(stage)
 
 
-def _runs(job: Job | None) -> bool:
+def _is_running(job: Job | None) -> bool:
     return job is not None and job.state is State.RUNNING
 
 
-def _play_alone(folder: Path, row: Row, strike: Callable[[Stage], Daemon]) -> Seen:
-    with simulated(folder, **row.options) as stage:
-        daemon = strike(stage)
+def _run_alone(folder: Path, row: Row, start: Callable[[Stage], Daemon]) -> RowResult:
+    with open_threaded_stage(folder, **row.options) as stage:
+        daemon = start(stage)
         reached = wait_for_end(stage, row, daemon)
-        seen = look(stage, row, reached=reached)
+        result = observe(stage, row, reached=reached)
         afterwards = None
-        if row.end is End.PERSON and reached:
+        if row.end is End.NEEDS_PERSON and reached:
             done = replace(row, end=End.DONE)
-            daemon = go_on(stage, row, daemon)
-            afterwards = look(stage, done, reached=wait_for_end(stage, done, daemon))
+            daemon = resume_after_fix(stage, row, daemon)
+            afterwards = observe(stage, done, reached=wait_for_end(stage, done, daemon))
         code = stage.stop(daemon, signal.SIGTERM)
-        stage.check_witness()
-        return replace(seen, daemon_code=code, afterwards=afterwards, log=stage.log)
+        stage.check_simulator_record()
+        return replace(result, daemon_code=code, afterwards=afterwards, log=stage.log)

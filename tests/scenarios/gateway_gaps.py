@@ -1,4 +1,4 @@
-"""Jobs that finish while the gateway is away: how long after its return their folder is there."""
+"""Jobs that finish while the gateway is down: the time from its return to their folder."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.scenarios.fault_runs import simulated
+from tests.scenarios.fault_runs import open_threaded_stage
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-JOB = 1.0
-"""Seconds that a job takes, about: it ends within the shortest gap, or soon after it."""
+JOB_TIME = 1.0
+"""Seconds that a job takes: it finishes within the shortest gap, or soon after it."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """One gap: the gateway lets nobody in for so many seconds."""
+    """A gap: the gateway refuses connections for this many seconds."""
 
     seconds: float
     lose_session: bool
@@ -28,20 +28,20 @@ class Gap:
         return f"{self.seconds:g} s, {'session lost' if self.lose_session else 'resumed'}"
 
 
-def after_return(folder: Path, gap: Gap, patience: float = 150.0) -> float:
-    """Seconds from the gateway's return, or from the job's end if that is later, to the folder."""
-    with simulated(folder, seconds_per_job=JOB) as stage:
+def seconds_to_delivery(folder: Path, gap: Gap, timeout: float = 150.0) -> float:
+    """Return the seconds from the return of the gateway, or the end of the job if later, to the folder."""
+    with open_threaded_stage(folder, seconds_per_job=JOB_TIME) as stage:
         daemon = stage.start()
-        stage.drop("cat.ready.txt", "a cat that is finished while nobody looks\n")
-        wait_until(lambda: stage.state()["interactions"], "the job")
-        stage.fault(fault="gateway_down", seconds=gap.seconds, lose_session=gap.lose_session)
-        returns = time.monotonic() + gap.seconds
-        wait_until(lambda: stage.state()["interactions"][0]["outcome"] == "done", "the job's end")
-        can_be_known = max(returns, time.monotonic())
-        wait_until(stage.manifests, "the folder", patience)
+        stage.drop("cat.ready.txt", "a cat that is finished during the gap\n")
+        wait_until(lambda: stage.simulator_state()["interactions"], "the job")
+        stage.arm_fault(fault="gateway_down", seconds=gap.seconds, lose_session=gap.lose_session)
+        gateway_returns = time.monotonic() + gap.seconds
+        wait_until(lambda: stage.simulator_state()["interactions"][0]["outcome"] == "done", "the job's end")
+        can_be_known = max(gateway_returns, time.monotonic())
+        wait_until(stage.manifests, "the folder", timeout)
         took = time.monotonic() - can_be_known
         (manifest,) = stage.manifests()
         assert manifest["state"] == "done"
-        stage.check_witness()
+        stage.check_simulator_record()
         assert stage.stop(daemon) == 0
         return took

@@ -1,4 +1,4 @@
-"""mjwatch installed in a machine of its own, for a systemd to run it, and the simulator at its loopback."""
+"""mjwatch installed as a systemd service in its own machine, with the simulator on the loopback interface."""
 
 from __future__ import annotations
 
@@ -24,23 +24,22 @@ ROOT = Path(__file__).parents[2]
 
 PROGRAM = "/opt/mjwatch/bin/mjwatch"
 FOLDERS, CONFIG = "/srv/mjwatch", "/etc/mjwatch"
-"""Where the shipped unit looks for inbox and outbox, for the configuration and the keys."""
+"""The folder of inbox and outbox and the folder of configuration and keys in the shipped unit."""
 
 _GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=60).read().decode())"
 
 
 @dataclass
-class Installed:
-    """The machine with the program in it. ``root`` is, on the host, what holds its folders."""
+class InstalledService:
+    """The machine with mjwatch. ``root``: the folder on the host that contains the folders of the machine."""
 
     machine: Machine
     root: Path
     address: str
 
     @property
-    def studio(self) -> Path:
-        """The simulator's workspace."""
-        return self.root / "studio"
+    def simulator_workspace(self) -> Path:
+        return self.root / "simulator"
 
     @property
     def inbox(self) -> Path:
@@ -58,14 +57,14 @@ class Installed:
     def token(self) -> Path:
         return self.root / f"{CONFIG}/keys/authToken.key".lstrip("/")
 
-    def configure(self, folder: Path, **places: str) -> None:
-        """The simulator's configuration and keys in another folder, with other places for its folders."""
+    def configure(self, folder: Path, **paths: str) -> None:
+        """Copy the configuration and keys of the simulator to a folder, with these paths in it."""
         (folder / "keys").mkdir(parents=True, mode=0o700)
-        for key in (self.studio / "keys").iterdir():
+        for key in (self.simulator_workspace / "keys").iterdir():
             shutil.copy(key, folder / "keys" / key.name)
-        text = (self.studio / "config.toml").read_text()
-        for name, place in places.items():
-            text = text.replace(f'path = "{name}"', f'path = "{place}"')
+        text = (self.simulator_workspace / "config.toml").read_text()
+        for name, path in paths.items():
+            text = text.replace(f'path = "{name}"', f'path = "{path}"')
         (folder / "config.toml").write_text(text)
 
     def drop(self, *prompts: str) -> None:
@@ -73,7 +72,7 @@ class Installed:
             (self.inbox / f"{prompt.replace(' ', '-')}.txt").write_text(f"{prompt}\n")
 
     def done(self, outbox: Path | None = None) -> dict[str, Path]:
-        """The folders of the jobs that are done, by prompt."""
+        """Return the folders of the jobs that are done, by prompt."""
         found = {}
         for path in (outbox or self.outbox).glob("*/manifest.json"):
             manifest = json.loads(path.read_text())
@@ -82,42 +81,42 @@ class Installed:
         return found
 
     def wait_for(self, *prompts: str) -> None:
-        """Until all of them have their pictures."""
+        """Wait until all these prompts have pictures."""
         wait_until(lambda: set(prompts) <= set(self.done()), f"pictures of {prompts}")
 
     def executed(self) -> dict[str, list[str]]:
-        """What the simulator has run, prompt by prompt, and how that went: the witness."""
+        """Return the outcomes of all executions by prompt, as the simulator has recorded them."""
         address = f"http://{self.address}/_sim/state"
         command = self.machine.in_its_network(sys.executable, "-c", _GET, address)
-        said = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=True).stdout
         outcomes: dict[str, list[str]] = {}
-        for entry in json.loads(said)["interactions"]:
+        for entry in json.loads(output)["interactions"]:
             outcomes.setdefault(entry["prompt"], []).append(entry["outcome"])
         return outcomes
 
     def wait_until_running(self, *prompts: str) -> None:
-        """Until all of them are rendered at once."""
+        """Wait until all these prompts are being rendered at the same time."""
         wanted = {prompt: ["running"] for prompt in prompts}
         wait_until(lambda: wanted.items() <= self.executed().items(), f"{prompts} in flight")
 
 
 @contextmanager
-def installed(root: Path, *places: str) -> Iterator[Installed]:
-    """A machine with our wheel, the simulator and a configuration that points at it; nothing runs yet.
+def installed_service(root: Path, *paths: str) -> Iterator[InstalledService]:
+    """Boot a machine with our wheel, the simulator and a configuration for it. No service runs yet.
 
-    ``places``: folders of its that are to be seen below ``root`` besides.
+    ``paths``: other folders of the machine that are also stored below ``root``.
     """
-    with booted(root, FOLDERS, CONFIG, *places) as machine:
+    with booted(root, FOLDERS, CONFIG, *paths) as machine:
         _install(machine, _wheel(root))
-        with _simulator(machine, root / "studio") as address:
-            it = Installed(machine, root, address)
+        with _simulator(machine, root / "simulator") as address:
+            service = InstalledService(machine, root, address)
             folders = {
                 "inbox": f"{FOLDERS}/inbox",
                 "outbox": f"{FOLDERS}/outbox",
                 "state": "/var/lib/mjwatch",
             }
-            it.configure(it.config.parent, **folders)
-            yield it
+            service.configure(service.config.parent, **folders)
+            yield service
 
 
 def _wheel(folder: Path) -> Path:
@@ -128,7 +127,7 @@ def _wheel(folder: Path) -> Path:
 
 
 def _install(machine: Machine, wheel: Path) -> None:
-    """The wheel in an environment of its own, where a service may look; libraries are those of the tests."""
+    """Install the wheel in its own environment, which a service may read, with the libraries of the tests."""
     version = f"python3.{sys.version_info.minor}"
     for source, target in (
         (sys.base_prefix, "/opt/python"),
@@ -136,7 +135,7 @@ def _install(machine: Machine, wheel: Path) -> None:
     ):
         machine.run("mkdir", target)
         machine.run("mount", "--bind", source, target)
-    # An interpreter that was built for another folder finds its own library by this.
+    # An interpreter that was built for another folder finds its shared library with this.
     machine.run("sh", "-c", "echo /opt/python/lib >/etc/ld.so.conf.d/mjwatch-test.conf; ldconfig")
     machine.run(f"/opt/python/bin/{version}", "-m", "venv", "--without-pip", "/opt/mjwatch")
     pip = (sys.executable, "-m", "pip", "--isolated", "--python", "/opt/mjwatch/bin/python")
@@ -147,7 +146,7 @@ def _install(machine: Machine, wheel: Path) -> None:
 
 @contextmanager
 def _simulator(machine: Machine, workspace: Path) -> Iterator[str]:
-    """Its address at the machine's loopback."""
+    """Start the simulator, and yield its address on the loopback interface of the machine."""
     options = ("--workspace", str(workspace), "--grid", "128", "--seconds-per-job", "4")
     command = machine.in_its_network(*MJWATCH, "simulate", *options)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as simulator:

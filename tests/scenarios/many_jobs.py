@@ -1,7 +1,7 @@
-"""Very many jobs in one outbox, all made by a daemon of prompt files, on a simulator that answers at once.
+"""Very many jobs in one outbox, made by a daemon from prompt files with a simulator that answers at once.
 
-Among them is what a gallery may meet: families, refusals, answers in words, every shape, and words and names
-that would do harm to a page that took them for its own.
+They include all that a gallery can encounter: follow-ups, refusals, text answers, all aspect ratios, and
+prompts and names that would harm a page that inserted them as markup.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HANG = deadline(600.0)
-"""Seconds after which a drain of thousands will never end."""
+"""Seconds after which a drain of thousands of jobs counts as hanging."""
 
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror=window.hacked=2> \"'`${window.hacked=3}`"
 QUOTED = 'it\'s "quoted" <svg onload=window.hacked=4>'
-FAMILY = "mending nets"
-"""Words of a prompt that has follow-ups."""
+FAMILY_PROMPT = "mending nets"
+"""Part of the prompt that has a follow-up."""
 
 SMALL = {
-    "clients/acme/keeper.ready.toml": f'prompt = "a keeper {FAMILY} --ar 3:2"\n'
+    "clients/acme/keeper.ready.toml": f'prompt = "a keeper {FAMILY_PROMPT} --ar 3:2"\n'
     'label = "spring"\nthen = ["U2"]',
     f"{QUOTED}.ready.txt": f"{HOSTILE} banned-word-test",
 }
-"""Three jobs: a grid, a picture out of it, and a refusal."""
+"""Three jobs: a grid, a picture of this grid, and a refusal."""
 
 MIXED = {
     f"sketches/{QUOTED}.ready.toml": f"prompt = '''{HOSTILE}'''\n"
@@ -56,17 +56,16 @@ SUBJECTS = (
     "a glass city",
     "a tin robot",
 )
-MANNERS = ("at dawn", "in the rain", "as a woodcut", "under northern lights", "in soft clay")
-SHAPES = ("1:1", "3:2", "16:9", "2:3", "4:5")
+STYLES = ("at dawn", "in the rain", "as a woodcut", "under northern lights", "in soft clay")
+RATIOS = ("1:1", "3:2", "16:9", "2:3", "4:5")
 FOLDERS = ("", "clients/acme/", "clients/bolt/", "sketches/")
 LABELS = ("", "spring campaign", "calendar")
-SERIES = 50
-"""Jobs that come of one of the many files."""
+JOBS_PER_FILE = 50
 
 
 @dataclass
-class Crowd:
-    """A workspace whose outbox grows."""
+class ManyJobs:
+    """A workspace with an outbox to which jobs are added."""
 
     folder: Path
 
@@ -75,30 +74,30 @@ class Crowd:
         return self.folder / "outbox"
 
     def jobs(self) -> list[dict[str, Any]]:
-        """The manifests in the outbox, those first that the gallery shows first."""
+        """Return the manifests in the outbox in the order of the gallery."""
         found = [json.loads(path.read_text("utf-8")) for path in self.outbox.glob("**/manifest.json")]
         found.sort(key=lambda job: job["job"])
         return sorted(found, key=lambda job: str(job["times"]["published"]), reverse=True)
 
-    def grow(self, jobs: int) -> None:
-        """Have just so many jobs, at least three."""
+    def add_jobs(self, jobs: int) -> None:
+        """Add jobs until there are exactly this many, at least three."""
         if not (made := len(self.jobs())):
-            made = self._made_of(SMALL)
+            made = self._run_files(SMALL)
         if made < jobs and not (self.outbox / "clients/bolt").exists():
-            made = self._made_of(MIXED)
+            made = self._run_files(MIXED)
         if made < jobs:
-            made = self._made_of(dict(_series(range(made, jobs))))
+            made = self._run_files(dict(_prompt_files(range(made, jobs))))
         assert made == jobs, self._log()[-2000:]
 
-    def _made_of(self, files: dict[str, str]) -> int:
-        """Have a daemon do these files, and end; how many jobs there are then."""
+    def _run_files(self, files: dict[str, str]) -> int:
+        """Run a daemon for these files to its end, and return how many jobs there are then."""
         for name, text in files.items():
             path = self.folder / "inbox" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "mjwatch", "--config", str(self.folder / "config.toml")]
         with (self.folder / "mjwatch.log").open("a") as log:
-            ended = subprocess.run(
+            done = subprocess.run(
                 [*command, "run", "--drain"],
                 stdout=log,
                 stderr=log,
@@ -106,35 +105,35 @@ class Crowd:
                 timeout=HANG,
                 check=False,
             )
-        assert ended.returncode == 0, self._log()[-2000:]
+        assert done.returncode == 0, self._log()[-2000:]
         return len(self.jobs())
 
     def _log(self) -> str:
         return (self.folder / "mjwatch.log").read_text("utf-8")
 
 
-def _series(numbers: range) -> Iterator[tuple[str, str]]:
-    """Files that become the jobs of these numbers. Of a full one the first is varied, the last is refused."""
-    for start in range(numbers.start, numbers.stop, SERIES):
-        whole = start + SERIES <= numbers.stop
-        end = start + SERIES - 1 if whole else numbers.stop
-        label = LABELS[start // SERIES % len(LABELS)]
+def _prompt_files(numbers: range) -> Iterator[tuple[str, str]]:
+    """Yield files for jobs of these numbers. In a full file the first job is varied, the last is refused."""
+    for start in range(numbers.start, numbers.stop, JOBS_PER_FILE):
+        is_full = start + JOBS_PER_FILE <= numbers.stop
+        end = start + JOBS_PER_FILE - 1 if is_full else numbers.stop
+        label = LABELS[start // JOBS_PER_FILE % len(LABELS)]
         jobs = [f"[[jobs]]\nprompt = {json.dumps(_prompt(number))}\n" for number in range(start, end)]
-        if whole:
+        if is_full:
             jobs[0] += 'then = ["V2"]\n'
             jobs[-1] = jobs[-1].replace(" --ar", " banned-word-test --ar")
-        folder = FOLDERS[start // SERIES % len(FOLDERS)]
+        folder = FOLDERS[start // JOBS_PER_FILE % len(FOLDERS)]
         yield f"{folder}series-{start:04}.ready.toml", f"label = {json.dumps(label)}\n" + "".join(jobs)
 
 
 def _prompt(number: int) -> str:
-    subject, manner = SUBJECTS[number % len(SUBJECTS)], MANNERS[number // 3 % len(MANNERS)]
-    return f"{subject} {manner}, take {number} --ar {SHAPES[number * 7 // 3 % len(SHAPES)]}"
+    subject, style = SUBJECTS[number % len(SUBJECTS)], STYLES[number // 3 % len(STYLES)]
+    return f"{subject} {style}, take {number} --ar {RATIOS[number * 7 // 3 % len(RATIOS)]}"
 
 
 @contextmanager
-def a_crowd(folder: Path) -> Iterator[Crowd]:
-    """A workspace with its simulator, for as long as the block lasts."""
+def many_jobs_workspace(folder: Path) -> Iterator[ManyJobs]:
+    """Start a simulator with a workspace until the end of the block."""
     options = ("--grid", "64", "--seconds-per-job", "0", "--fast-hours", "10000")
     with simulator(folder, *options):
-        yield Crowd(folder)
+        yield ManyJobs(folder)

@@ -1,4 +1,4 @@
-"""Another host on this machine: a process that sees another name and another machine id. Needs root."""
+"""Another host on this machine: a process that sees a different host name and machine id. Needs root."""
 
 from __future__ import annotations
 
@@ -17,23 +17,31 @@ if TYPE_CHECKING:
     from tests.helpers.daemons import Daemon
 
 MACHINE_ID = "/etc/machine-id"
-_BECOME = f"""
+_RUN_AS_OTHER_HOST = f"""
 hostname "$1" && {{ [ ! -e {MACHINE_ID} ] || mount --bind "$2" {MACHINE_ID}; }} && shift 2 && exec "$@"
 """
 
 
 @dataclass
 class OtherHost(Stage):
-    """A workspace of its own at the same simulator, with an inbox that another host has, too."""
+    """A stage at the same simulator with its own workspace, but with an inbox that another host also uses."""
 
-    name: str = "faraway"
+    name: str = "remote"
 
     def start(self, *arguments: str) -> Daemon:
-        """The daemon over there, in the background."""
+        """Start the daemon of the other host in the background."""
         machine_id = self.folder / "machine-id"
         machine_id.write_text(f"{self.name.encode().hex():0<32}\n")
-        become = [program("unshare"), "--mount", "--uts", program("sh"), "-c", _BECOME, "sh"]
-        command = [*become, self.name, str(machine_id), *MJWATCH, "--config", str(self.config), "run"]
+        as_other_host = [
+            program("unshare"),
+            "--mount",
+            "--uts",
+            program("sh"),
+            "-c",
+            _RUN_AS_OTHER_HOST,
+            "sh",
+        ]
+        command = [*as_other_host, self.name, str(machine_id), *MJWATCH, "--config", str(self.config), "run"]
         with (self.folder / "mjwatch.log").open("a") as log:
             daemon = subprocess.Popen(
                 [*command, *arguments], stdout=log, stderr=log, text=True, env=environment()
@@ -42,26 +50,26 @@ class OtherHost(Stage):
         return daemon
 
 
-def is_refused(stage: Stage, by: str) -> None:
-    """The daemon does not start there, and says whose the inbox is."""
+def check_refused(stage: Stage, by: str) -> None:
+    """Check that the daemon does not start, and reports the owner of the inbox."""
     assert stage.start().wait(timeout=HANG) == 3
-    told = stage.log.splitlines()[-1]
-    assert f'belongs to mjwatch on "{by}"' in told
-    assert "mjwatch run --take-over" in told
+    message = stage.log.splitlines()[-1]
+    assert f'belongs to mjwatch on "{by}"' in message
+    assert "mjwatch run --take-over" in message
 
 
 @contextmanager
 def other_host(folder: Path, stage: Stage, inbox: Path) -> Iterator[OtherHost]:
-    """For as long as the block lasts; ``inbox`` is where it sees the inbox of the ``stage``."""
+    """Open the stage of another host until the end of the block. ``inbox``: its path of the shared inbox."""
     other = OtherHost(folder, stage.address)
     (other.folder / "keys").mkdir(parents=True)
     for key in (stage.folder / "keys").iterdir():
         (other.folder / "keys" / key.name).write_bytes(key.read_bytes())
         (other.folder / "keys" / key.name).chmod(0o600)
-    # One machine lets only one process send to one address; this is the same simulator by another name.
+    # On one machine only one process may send to an address, so this host uses another name of the simulator.
     text = stage.config.read_text()
     other.config.write_text(text.replace("http://127.0.0.1:", "http://localhost:"))
-    other.set("inbox", path=str(inbox))
+    other.set_config("inbox", path=str(inbox))
     try:
         yield other
     finally:

@@ -1,4 +1,4 @@
-"""Whether a folder holds the pictures of its own job, as the simulator painted them."""
+"""Check whether a folder has the pictures of its own job, as the simulator has drawn them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def has_own_pictures(folder: Path, executed: Mapping[str, str]) -> bool:
-    """``executed``: nonce -> job uuid, from the witness. Needs pictures without loss (``--format png``)."""
+    """Return whether the pictures belong to the job. They must be lossless (``--format png``).
+
+    ``executed``: job uuids by nonce, as the simulator has recorded them.
+    """
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     job_uuid = executed.get(manifest["discord"]["nonce"])
     if job_uuid is None or job_uuid != manifest["discord"]["job_uuid"]:
@@ -24,7 +27,7 @@ def has_own_pictures(folder: Path, executed: Mapping[str, str]) -> bool:
 
 
 def first_pixels(folder: Path, manifest: Mapping[str, Any]) -> list[Any]:
-    """The top left pixel of each picture: its colour belongs to one job and tile alone."""
+    """Return the top left pixel of each picture: its colour identifies the job and the tile."""
     colours = []
     for image in manifest["images"]:
         with Image.open(folder / image["file"]) as picture:

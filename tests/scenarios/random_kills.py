@@ -1,7 +1,7 @@
-"""kill -9 at random moments of a run, and an account of what became of every prompt.
+"""Run mjwatch, kill it at random moments, and report the outcome of every prompt.
 
-``python -m tests.scenarios.random_kills [--kills N] [--prompts N] [--seed N]`` runs it twice, side by side: with
-gateway sessions that can be resumed, and with sessions that never can.
+``python -m tests.scenarios.random_kills [--kills N] [--prompts N] [--seed N]`` does two runs in parallel: one
+with gateway sessions that can be resumed, and one with sessions that are always lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mjwatch.journal.requests import ask
 from mjwatch.model import Job, State
 from tests.helpers.timeouts import deadline
 from tests.scenarios.picture_checks import has_own_pictures
-from tests.scenarios.stage import Stage, staged, wait_until
+from tests.scenarios.stage import Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from tests.helpers.daemons import Daemon
 
 OPTIONS = ("--seconds-per-job", "1", "--format", "png")
-DRAIN_PATIENCE = deadline(150.0)
+DRAIN_TIMEOUT = deadline(150.0)
 QUIET_TIME = 5
 ALWAYS = 1_000_000
 DOUBTS_ALLOWED = 2
-"""Prompts that may stay in doubt although every session could be resumed."""
+"""Prompts that may stay in doubt although every session can be resumed."""
 SESSIONS_ALLOWED = 3
-"""Some kills come before the first session is in the journal."""
+"""Some kills happen before the first session is in the journal."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run: how often it is killed, how many prompts it has, and what chance is made of."""
+    """The parameters of a run."""
 
     kills: int
     prompts: int
@@ -50,14 +50,14 @@ class Plan:
     resumable: bool
 
     @property
-    def longest_life(self) -> float:
-        """Seconds; a start whose session is lost must wait some before it may begin another."""
+    def longest_run(self) -> float:
+        """Seconds between start and kill. After a lost session a start must wait before it opens another."""
         return 2.5 if self.resumable else 7.0
 
 
 @dataclass
-class Account:
-    """What was found at the end, the first time and after a person's word."""
+class Report:
+    """The outcome of a run: after the drain, and after a retry of the jobs in doubt."""
 
     plan: Plan
     seconds: float = 0.0
@@ -66,7 +66,7 @@ class Account:
     done: int = 0
     in_doubt: int = 0
     done_after_retry: int = 0
-    wrong: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         plan, sessions = self.plan, "resumable" if self.plan.resumable else "lost"
@@ -74,56 +74,56 @@ class Account:
             f"sessions {sessions}, seed {plan.seed}: {plan.kills} kills and {self.cuts} cuts of the gateway"
             f" in {self.seconds:.0f} s",
             f"  {plan.prompts} prompts: {self.done} done, {self.in_doubt} in doubt, {self.executed} executed;"
-            f" {self.done_after_retry} done after a person's word",
-            *(f"  WRONG: {line}" for line in self.wrong),
+            f" {self.done_after_retry} done after a retry",
+            *(f"  ERROR: {line}" for line in self.errors),
         ]
         return "\n".join(lines)
 
 
-def run_kills(folder: Path, plan: Plan) -> Account:
-    """Play the plan in a workspace of its own; ``wrong`` is empty where every promise was kept."""
-    account = Account(plan)
-    with staged(folder, *OPTIONS, "--seed", str(plan.seed)) as stage:
-        stage.set("pace", quiet_time=QUIET_TIME, max_in_flight=5)
-        # What takes a moment is hit by few kills: so a POST, its echo and a download take as long as a job.
-        stage.fault(fault="post_slow", seconds=0.4, count=ALWAYS)
-        stage.fault(fault="told_late", seconds=0.4, count=ALWAYS)
-        stage.fault(fault="cdn_slow", seconds=0.5, count=ALWAYS)
+def run_kills(folder: Path, plan: Plan) -> Report:
+    """Run the plan in its own workspace. ``errors`` of the report is empty if every promise was kept."""
+    report = Report(plan)
+    with open_stage(folder, *OPTIONS, "--seed", str(plan.seed)) as stage:
+        stage.set_config("pace", quiet_time=QUIET_TIME, max_in_flight=5)
+        # Few kills hit a step that is quick, so a POST, its echo and a download are made as slow as a job.
+        stage.arm_fault(fault="post_slow", seconds=0.4, count=ALWAYS)
+        stage.arm_fault(fault="told_late", seconds=0.4, count=ALWAYS)
+        stage.arm_fault(fault="cdn_slow", seconds=0.5, count=ALWAYS)
         if not plan.resumable:
-            stage.fault(fault="gateway_invalid_session", count=ALWAYS)
+            stage.arm_fault(fault="gateway_invalid_session", count=ALWAYS)
         began = time.monotonic()
-        _kill_again_and_again(stage, account, random.Random(plan.seed))
-        _drain(stage, account)
-        account.seconds = time.monotonic() - began
-        _judge(stage, account)
-        _retry(stage, account)
-    return account
+        _kill_repeatedly(stage, report, random.Random(plan.seed))
+        _drain(stage, report)
+        report.seconds = time.monotonic() - began
+        _check(stage, report)
+        _retry(stage, report)
+    return report
 
 
-def _kill_again_and_again(stage: Stage, account: Account, rng: random.Random) -> None:
-    plan = account.plan
+def _kill_repeatedly(stage: Stage, report: Report, rng: random.Random) -> None:
+    plan = report.plan
     names = iter([f"lantern-{number:03}" for number in range(plan.prompts)])
     for kill in range(plan.kills):
         _drop(stage, names, plan.prompts * (kill + 1) // plan.kills - plan.prompts * kill // plan.kills)
-        daemon = _begin(stage, rng)
-        life = rng.uniform(0.1, plan.longest_life)
+        daemon = _start(stage, rng)
+        remaining = rng.uniform(0.1, plan.longest_run)
         if rng.random() < 0.3:
-            life -= (before := life * rng.random())
+            remaining -= (before := remaining * rng.random())
             time.sleep(before)
-            stage.fault(fault="gateway_cut")
-            account.cuts += 1
-        time.sleep(life)
+            stage.arm_fault(fault="gateway_cut")
+            report.cuts += 1
+        time.sleep(remaining)
         if daemon.poll() is not None:
-            account.wrong.append(f"start {kill} had ended by itself with {daemon.returncode}")
+            report.errors.append(f"start {kill} ended before its kill with {daemon.returncode}")
         stage.stop(daemon, signal.SIGKILL)
 
 
-def _begin(stage: Stage, rng: random.Random) -> Daemon:
-    """The daemon, mostly up already: else most kills would hit nothing but its start."""
+def _start(stage: Stage, rng: random.Random) -> Daemon:
+    """Start the daemon, and mostly wait until it is up: otherwise most kills would only hit its start."""
     starts = _starts(stage)
     daemon = stage.start()
     if rng.random() < 0.8:
-        wait_until(lambda: _starts(stage) > starts or daemon.poll() is not None, "the daemon is up")
+        wait_until(lambda: _starts(stage) > starts or daemon.poll() is not None, "the start of the daemon")
     return daemon
 
 
@@ -141,10 +141,10 @@ def prompt_of(name: str) -> str:
     return f"a paper {name} over water"
 
 
-def _drain(stage: Stage, account: Account) -> None:
-    code = stage.start("--drain").wait(timeout=DRAIN_PATIENCE)
+def _drain(stage: Stage, report: Report) -> None:
+    code = stage.start("--drain").wait(timeout=DRAIN_TIMEOUT)
     if code not in {0, 4}:
-        account.wrong.append(f"the drain ended with {code}")
+        report.errors.append(f"the drain ended with {code}")
 
 
 def _jobs(stage: Stage) -> list[Job]:
@@ -152,55 +152,59 @@ def _jobs(stage: Stage) -> list[Job]:
         return journal.listed(None, 10_000)
 
 
-def _judge(stage: Stage, account: Account) -> None:
-    """Hold what mjwatch says against the witness."""
-    plan, jobs, executed = account.plan, _jobs(stage), stage.state()["interactions"]
-    account.executed = len(executed)
-    account.done = sum(1 for job in jobs if job.state is State.DONE)
+def _check(stage: Stage, report: Report) -> None:
+    """Compare the journal with what the simulator has recorded."""
+    plan, jobs, executed = report.plan, _jobs(stage), stage.simulator_state()["interactions"]
+    report.executed = len(executed)
+    report.done = sum(1 for job in jobs if job.state is State.DONE)
     doubts = [job for job in jobs if job.state is State.IN_DOUBT]
-    account.in_doubt = len(doubts)
+    report.in_doubt = len(doubts)
     if plan.resumable and len(doubts) > DOUBTS_ALLOWED:
-        account.wrong.append(f"{len(doubts)} are in doubt although their sessions could be resumed")
-    if plan.resumable and (begun := stage.state()["identifies"]) > SESSIONS_ALLOWED:
-        account.wrong.append(f"{begun} sessions were begun although the first could be resumed")
-    if len(jobs) != plan.prompts or account.done + len(doubts) != plan.prompts:
-        account.wrong.append(f"of {plan.prompts} prompts became {sorted(str(job.state) for job in jobs)}")
+        report.errors.append(f"{len(doubts)} are in doubt although their sessions can be resumed")
+    if plan.resumable and (opened := stage.simulator_state()["identifies"]) > SESSIONS_ALLOWED:
+        report.errors.append(f"{opened} sessions were opened although the first can be resumed")
+    if len(jobs) != plan.prompts or report.done + len(doubts) != plan.prompts:
+        report.errors.append(
+            f"{plan.prompts} prompts have the states {sorted(str(job.state) for job in jobs)}"
+        )
     prompts = [str(entry["prompt"]) for entry in executed]
-    account.wrong += [f"executed twice: {one}" for one in sorted(set(prompts)) if prompts.count(one) > 1]
-    # The history is readable and every prompt another, so what was executed must have been found.
-    account.wrong += [
-        f"{job.id} is in doubt, and was executed: {[note.event for note in job.history]}"
+    report.errors += [f"executed twice: {text}" for text in sorted(set(prompts)) if prompts.count(text) > 1]
+    # The history is readable and all prompts differ, so every executed prompt must have been found.
+    report.errors += [
+        f"{job.id} is in doubt, but was executed: {[note.event for note in job.history]}"
         for job in doubts
         if job.prompt.text in prompts
     ]
-    _judge_outbox(stage, account, jobs)
+    _check_outbox(stage, report, jobs)
 
 
-def _judge_outbox(stage: Stage, account: Account, jobs: list[Job]) -> None:
-    executed = {str(entry["nonce"]): str(entry["job_uuid"]) for entry in stage.state()["interactions"]}
+def _check_outbox(stage: Stage, report: Report, jobs: list[Job]) -> None:
+    executed = {
+        str(entry["nonce"]): str(entry["job_uuid"]) for entry in stage.simulator_state()["interactions"]
+    }
     folders = stage.folders()
     if len(stage.manifests()) != len(folders) or set(folders) != {
         job.id for job in jobs if job.state is State.DONE
     }:
-        account.wrong.append("the outbox does not have one folder for each job that is done")
+        report.errors.append("the outbox does not have one folder for each job that is done")
     for job in jobs:
         if job.id in folders and not has_own_pictures(folders[job.id], executed):
-            account.wrong.append(f"{job.id} has not its own pictures")
-    if left := stage.left():
-        account.wrong.append(f"left lying: {left}")
+            report.errors.append(f"{job.id} has pictures of another job")
+    if leftovers := stage.leftovers():
+        report.errors.append(f"left over: {leftovers}")
 
 
-def _retry(stage: Stage, account: Account) -> None:
-    """A person says "again" of all that is in doubt; none of it was executed, so nothing runs twice."""
+def _retry(stage: Stage, report: Report) -> None:
+    """Retry all jobs in doubt. None of them was executed, so nothing runs twice."""
     doubts = {job.id: len(job.nonces) for job in _jobs(stage) if job.state is State.IN_DOUBT}
     if doubts:
         ask(stage.folder / "state" / "journal.sqlite3", "retry", {"jobs": doubts}, time.time())
-        _drain(stage, account)
-        _judge_outbox(stage, account, _jobs(stage))
-    account.done_after_retry = sum(1 for job in _jobs(stage) if job.state is State.DONE)
-    prompts = [entry["prompt"] for entry in stage.state()["interactions"]]
-    if account.done_after_retry != account.plan.prompts or len(set(prompts)) != len(prompts):
-        account.wrong.append(f"{account.done_after_retry} are done after a person's word")
+        _drain(stage, report)
+        _check_outbox(stage, report, _jobs(stage))
+    report.done_after_retry = sum(1 for job in _jobs(stage) if job.state is State.DONE)
+    prompts = [entry["prompt"] for entry in stage.simulator_state()["interactions"]]
+    if report.done_after_retry != report.plan.prompts or len(set(prompts)) != len(prompts):
+        report.errors.append(f"{report.done_after_retry} are done after a retry")
 
 
 def main() -> int:
@@ -208,15 +212,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--prompts", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    asked = parser.parse_args()
-    print(f"seed {asked.seed}", flush=True)
-    plans = [Plan(asked.kills, asked.prompts, asked.seed, resumable) for resumable in (True, False)]
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    plans = [Plan(options.kills, options.prompts, options.seed, resumable) for resumable in (True, False)]
     with tempfile.TemporaryDirectory(prefix="mjwatch-kills-") as folder, ThreadPoolExecutor(2) as pool:
         folders = [Path(folder) / "resumable", Path(folder) / "lost"]
-        accounts = list(pool.map(run_kills, folders, plans))
-    for account in accounts:
-        print(account)
-    return 1 if any(account.wrong for account in accounts) else 0
+        reports = list(pool.map(run_kills, folders, plans))
+    for report in reports:
+        print(report)
+    return 1 if any(report.errors for report in reports) else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""discord.py-self against the simulator: connect, be cut, resume, run /imagine in guild and DM.
+"""Run discord.py-self against the simulator: connect, lose the connection, resume, /imagine in guild and DM.
 
-Run as a program of its own (`real_client.py HOST:PORT TOKEN GUILD CHANNEL DM`); prints one JSON object.
+Runs as its own program (`real_client.py HOST:PORT TOKEN GUILD CHANNEL DM`), and prints one JSON object.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ async def _headers(cls: Any, session: Any, proxy: Any = None, proxy_auth: Any = 
 setattr(utils.Headers, "default", classmethod(_headers))  # noqa: B010 - mypy forbids the plain assignment
 
 
-class Watcher(discord.Client):
-    """Notes what it is told."""
+class Client(discord.Client):
+    """A client that records the final messages and nonces."""
 
     def __init__(self) -> None:
         super().__init__(chunk_guilds_at_startup=False)
@@ -64,10 +64,10 @@ class Watcher(discord.Client):
         return self.finals.pop(0)
 
 
-async def imagine(client: Watcher, channel: Any, prompt: str) -> dict[str, Any]:
+async def imagine(client: Client, channel: Any, prompt: str) -> dict[str, Any]:
     """Find the command in the index, run it, wait for the grid and download it."""
     commands = await channel.application_commands()
-    command = next(one for one in commands if one.name == "imagine")
+    command = next(each for each in commands if each.name == "imagine")
     interaction = await command(channel, prompt=prompt)
     final = await client.final()
     data = await download(final.attachments[0].url)
@@ -82,10 +82,10 @@ async def imagine(client: Watcher, channel: Any, prompt: str) -> dict[str, Any]:
     }
 
 
-async def press(client: Watcher, channel: Any) -> list[str]:
-    """U1, then V2 in remix mode, with other words in its modal."""
+async def press(client: Client, channel: Any) -> list[str]:
+    """Press U1, then V2 in remix mode with another prompt in its modal."""
     commands = await channel.application_commands()
-    await next(one for one in commands if one.name == "imagine")(channel, prompt="a red cat")
+    await next(each for each in commands if each.name == "imagine")(channel, prompt="a red cat")
     grid = await client.final()
     await grid.components[0].children[0].click()
     contents = [(await client.final()).content]
@@ -98,7 +98,7 @@ async def press(client: Watcher, channel: Any) -> list[str]:
 
 
 def picture() -> Any:
-    """A small picture as a file."""
+    """Return a small picture as a file."""
     data = io.BytesIO()
     Image.new("RGB", (8, 8), "red").save(data, "PNG")
     data.seek(0)
@@ -106,15 +106,15 @@ def picture() -> Any:
 
 
 async def send_file(channel: Any) -> str:
-    """Post a picture; the link that the CDN has for it works."""
+    """Post a picture, and check that its CDN link works."""
     message = await channel.send(file=picture())
     return "ok" if await download(message.attachments[0].url) else "empty"
 
 
-async def describe(client: Watcher, channel: Any) -> str:
-    """Describe a picture that comes with the command."""
+async def describe(client: Client, channel: Any) -> str:
+    """Run /describe with an uploaded picture."""
     commands = await channel.application_commands()
-    command = next(one for one in commands if one.name == "describe")
+    command = next(each for each in commands if each.name == "describe")
     changed = asyncio.ensure_future(client.wait_for("message_edit", check=lambda _, after: after.embeds))
     await command(channel, image=picture())
     _, after = await changed
@@ -122,7 +122,7 @@ async def describe(client: Watcher, channel: Any) -> str:
 
 
 async def download(url: str) -> bytes:
-    """The picture, asked for without any login."""
+    """Download the picture without authorization."""
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         return await response.read()
 
@@ -134,8 +134,8 @@ async def control(fault: str, **keys: object) -> None:
 
 
 async def main() -> None:
-    """The whole story."""
-    client = Watcher()
+    """Run all steps."""
+    client = Client()
     outcome: dict[str, Any] = {}
     await client.login(TOKEN)
     running = asyncio.create_task(client.connect())

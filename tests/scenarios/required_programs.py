@@ -1,4 +1,4 @@
-"""Programs beside Python that a test needs: without one it fails, and says which."""
+"""Programs besides Python that a test needs: the test fails with a message if one is missing."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-_ELSEWHERE = {
+_OUTSIDE_PATH = {
     "sftp-server": (
         "/usr/lib/openssh/sftp-server",
         "/usr/libexec/openssh/sftp-server",
         "/usr/lib/ssh/sftp-server",
     )
 }
-"""Programs that are started by others, so that they are in no PATH."""
+"""Programs that only other programs start, so they are not in PATH."""
 
 _PACKAGES = {"sftp": "openssh-client", "sftp-server": "openssh-sftp-server", "unshare": "util-linux"}
 
 
 def program(name: str) -> str:
-    """The path of a program; the test fails where it is missing."""
-    places = [place for place in _ELSEWHERE.get(name, ()) if Path(place).exists()]
-    found = shutil.which(name) or next(iter(places), None)
+    """Return the path of a program; fail the test if it is missing."""
+    paths = [path for path in _OUTSIDE_PATH.get(name, ()) if Path(path).exists()]
+    found = shutil.which(name) or next(iter(paths), None)
     if found is None:
         pytest.fail(
             f"this test needs the program {name} (apt-get install {_PACKAGES.get(name, name)})", pytrace=False

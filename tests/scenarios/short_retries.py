@@ -1,6 +1,6 @@
-"""Runs mjwatch with short pauses where a disk fails. They are no settings, so they are set from outside.
+"""Run mjwatch with short delays between retries. They are not configurable, so they are set from outside.
 
-``python -m tests.scenarios.short_retries ARGUMENT...``: the arguments are those of mjwatch.
+``python -m tests.scenarios.short_retries ARGUMENT...``: mjwatch gets the arguments.
 """
 
 from __future__ import annotations
@@ -16,6 +16,6 @@ from mjwatch.discord.timing import backoff
 if __name__ == "__main__":
     mjwatch.engine.service_state.JOURNAL_RETRY_DELAY = 0.1
     mjwatch.inbox.inbox.POLL = 0.2
-    soon = functools.partial(backoff, first=0.2, most=0.5)
-    setattr(mjwatch.jobs.transitions, "backoff", soon)  # noqa: B010 - the name is imported there, not exported
+    short_backoff = functools.partial(backoff, first=0.2, most=0.5)
+    setattr(mjwatch.jobs.transitions, "backoff", short_backoff)  # noqa: B010 - the name is imported there, not exported
     main()

@@ -1,6 +1,6 @@
-"""Runs mjwatch with its long waits cut short. They are no settings, so they are set from outside.
+"""Run mjwatch with shorter timeouts. They are not configurable, so they are set from outside.
 
-``python -m tests.scenarios.short_timeouts ARGUMENT...``: the arguments are those of mjwatch.
+``python -m tests.scenarios.short_timeouts ARGUMENT...``: mjwatch gets the arguments.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from mjwatch.discord.protocol import CloseVerdict
 from mjwatch.jobs.transitions import Timeouts
 
 if __name__ == "__main__":
-    hurried = functools.partial(Timeouts, deletion_grace=2.0, queue_full_pause=1.0)
-    setattr(mjwatch.runtime, "Timeouts", hurried)  # noqa: B010 - the name is imported there, not exported
+    short_timeouts = functools.partial(Timeouts, deletion_grace=2.0, queue_full_pause=1.0)
+    setattr(mjwatch.runtime, "Timeouts", short_timeouts)  # noqa: B010 - the name is imported there, not exported
     mjwatch.midjourney.channel.GRACE = 1.0
     mjwatch.discord.timing.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
     mjwatch.discord.stream_position.REPEAT_AFTER = 1.0

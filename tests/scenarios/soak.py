@@ -1,4 +1,4 @@
-"""A long run under random faults, that looks for what grows: memory, threads, file descriptors, warnings.
+"""A long run with random faults, to find growth of memory, threads and file descriptors, and warnings.
 
 ``python -m tests.scenarios.soak [--minutes N] [--seed N]``. Linux only: it reads /proc.
 """
@@ -22,7 +22,7 @@ from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
 from tests.helpers.timeouts import deadline
 from tests.scenarios.picture_checks import has_own_pictures
-from tests.scenarios.stage import Stage, staged
+from tests.scenarios.stage import Stage, open_stage
 
 if TYPE_CHECKING:
     from tests.helpers.daemons import Daemon
@@ -33,42 +33,42 @@ PAUSE = 0.7
 FAULT_EVERY = 4
 """Prompts to a fault."""
 GATEWAY_FAULTS_APART = 35.0
-"""Seconds; a gateway that is lost more often is tried again ever more slowly, and nothing is sent."""
+"""Seconds between gateway faults: after more frequent ones reconnecting backs off, and nothing is sent."""
 DONE_AT_LEAST = 0.9
-"""The share of prompts without which it was no soak."""
+"""The share of prompts that must be done for a valid run."""
 WARM_UP = 0.2
-"""The share of the time after which nothing may grow any more."""
+"""The share of the time after which nothing may grow."""
 GROWTH = 1.2
 SPARE_DESCRIPTORS = 5
-"""Connections that are kept open differ by so many from one rest to the next."""
-RESTED = 20.0
-REST_PATIENCE = deadline(200.0)
+"""The number of open connections can differ by this much between two idle phases."""
+IDLE_TIME = 20.0
+IDLE_TIMEOUT = deadline(200.0)
 
-OF_THE_GATEWAY = (
+GATEWAY_FAULTS = (
     *("gateway_cut", "gateway_reconnect", "gateway_heartbeat", "gateway_split", "gateway_close"),
     *("gateway_invalid_session", "gateway_invalid_session_resumable", "hello_late", "reconnect_first"),
     *("heartbeat_ignored", "ready_large"),
 )
-OTHERS = (
+OTHER_FAULTS = (
     *("post_429", "post_500", "post_500_executed", "post_reset", "post_reset_executed", "post_slow"),
     *("stale_version", "cdn_404", "cdn_truncated", "cdn_corrupt", "cdn_error", "cdn_slow"),
     *("index_202", "history_empty", "success_never", "no_start", "no_progress", "loading_first"),
     *("foreign_twin", "preview_without_uuid", "no_preview", "components_v2", "final_edited"),
     *("duplicate_dispatch", "passive_only", "silent", "moderated", "refuse:Invalid parameter"),
 )
-DETAILS: dict[str, dict[str, object]] = {"ready_large": {"megabytes": 2}, "cdn_slow": {"seconds": 2}}
+PARAMETERS: dict[str, dict[str, object]] = {"ready_large": {"megabytes": 2}, "cdn_slow": {"seconds": 2}}
 FAULTS = [
-    *({"fault": name, **DETAILS.get(name, {})} for name in (*OF_THE_GATEWAY, *OTHERS)),
+    *({"fault": name, **PARAMETERS.get(name, {})} for name in (*GATEWAY_FAULTS, *OTHER_FAULTS)),
     {"fault": "gateway_close", "code": 4009},
 ]
-"""All but those that pause the sending until a person has acted."""
+"""All faults except those that pause sending until a person has acted."""
 
 ALARMING = re.compile(r".*(?:Warning:|Traceback|Exception ignored|unforeseen|unexpected error).*")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The process at one moment. ``rss`` is in MiB."""
+    """The resources of the process at one moment. ``rss`` is in MiB."""
 
     at: float
     rss: float
@@ -89,50 +89,50 @@ class Sample:
 
 @dataclass
 class Soak:
-    """One run."""
+    """A run."""
 
     stage: Stage
     daemon: Daemon
     rng: random.Random
     dropped: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    gateway_faults_from: float = 0.0
+    next_gateway_fault: float = 0.0
     samples: list[Sample] = field(default_factory=list)
 
     def work(self, seconds: float) -> None:
-        """Drop prompts and arm faults for so long."""
+        """Drop prompts and arm faults for this long."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.stage.drop(f"kite-{self.dropped:05}.ready.txt", f"a kite number {self.dropped:05}\n")
             self.dropped += 1
             if self.dropped % FAULT_EVERY == 0:
-                self.spoil()
-            self.look()
+                self.arm_random_fault()
+            self.sample()
             time.sleep(self.rng.uniform(0, 2 * PAUSE))
 
-    def spoil(self) -> None:
-        """Arm a fault; those of the gateway with so much time between that it is mostly up."""
+    def arm_random_fault(self) -> None:
+        """Arm a fault. Gateway faults are rare enough that the gateway is mostly up."""
         fault = self.rng.choice(FAULTS)
-        if str(fault["fault"]) in OF_THE_GATEWAY:
-            if time.monotonic() < self.gateway_faults_from:
+        if str(fault["fault"]) in GATEWAY_FAULTS:
+            if time.monotonic() < self.next_gateway_fault:
                 return
-            self.gateway_faults_from = time.monotonic() + GATEWAY_FAULTS_APART
-        self.stage.fault(**fault)
+            self.next_gateway_fault = time.monotonic() + GATEWAY_FAULTS_APART
+        self.stage.arm_fault(**fault)
         self.faults[str(fault["fault"])] += 1
 
-    def look(self) -> None:
+    def sample(self) -> None:
         code = self.daemon.poll()
-        assert code is None, f"the daemon has ended with {code}\n{self.stage.log[-3000:]}"
+        assert code is None, f"the daemon ended with {code}\n{self.stage.log[-3000:]}"
         self.samples.append(Sample.of(self.daemon.pid))
 
-    def rest(self) -> Sample:
-        """Wait until all has its answer and a while longer; what the process holds then."""
-        end = time.monotonic() + REST_PATIENCE
+    def idle_sample(self) -> Sample:
+        """Wait until all prompts are settled and for the idle time, and return a sample of the process."""
+        end = time.monotonic() + IDLE_TIMEOUT
         while waiting := self.waiting():
-            assert time.monotonic() < end, f"never answered: {waiting}\n{self.stage.log[-3000:]}"
+            assert time.monotonic() < end, f"never settled: {waiting}\n{self.stage.log[-3000:]}"
             time.sleep(1)
-        time.sleep(RESTED)
-        self.look()
+        time.sleep(IDLE_TIME)
+        self.sample()
         return self.samples[-1]
 
     def jobs(self) -> list[Job]:
@@ -140,73 +140,77 @@ class Soak:
             return journal.listed(None, 1_000_000)
 
     def waiting(self) -> list[str]:
-        """The prompts that still wait for anything but a person."""
+        """Return the prompts that are not settled, without those that wait for a person."""
         jobs = [repr(job) for job in self.jobs() if job.open and job.state is not State.IN_DOUBT]
-        return jobs + self.stage.left()
+        return jobs + self.stage.leftovers()
 
 
 def soak(folder: Path, minutes: float, seed: int) -> list[str]:
-    """Run; what is wrong at the end, one line each."""
-    with staged(folder, *OPTIONS, "--seed", str(seed)) as stage:
-        stage.set("pace", quiet_time=5, start_timeout=20, silence_timeout=40)
+    """Run the test, and return the errors, one line each."""
+    with open_stage(folder, *OPTIONS, "--seed", str(seed)) as stage:
+        stage.set_config("pace", quiet_time=5, start_timeout=20, silence_timeout=40)
         run = Soak(stage, stage.start(), random.Random(seed))
         run.work(minutes * 60 * WARM_UP)
-        early = run.rest()
-        begun = len(run.samples)
+        early = run.idle_sample()
+        warm = len(run.samples)
         run.work(minutes * 60 * (1 - WARM_UP))
-        late = run.rest()
+        late = run.idle_sample()
         print(f"{run.dropped} prompts: {dict(Counter(str(job.state) for job in run.jobs()))}")
         print(f"{sum(run.faults.values())} faults: {dict(sorted(run.faults.items()))}")
-        print(f"at rest after warming up: {early}\nat rest at the end:       {late}")
-        wrong = [*growth(run.samples[begun:]), *leaks(early, late), *misjudged(run)]
+        print(f"idle after warming up: {early}\nidle at the end:       {late}")
+        errors = [*growth(run.samples[warm:]), *leaks(early, late), *outcome_errors(run)]
         code = stage.stop(run.daemon)
-        wrong += [f"the daemon ended with {code}"] if code else []
-        return wrong + sorted(set(ALARMING.findall(stage.log)))
+        errors += [f"the daemon ended with {code}"] if code else []
+        return errors + sorted(set(ALARMING.findall(stage.log)))
 
 
 def growth(samples: list[Sample]) -> list[str]:
     fifth = max(1, len(samples) // 5)
-    before, after = (median(one.rss for one in part) for part in (samples[:fifth], samples[-fifth:]))
-    print(f"at work: {before:.1f} MiB in the first fifth, {after:.1f} MiB in the last ({after / before:.0%})")
+    before, after = (median(sample.rss for sample in part) for part in (samples[:fifth], samples[-fifth:]))
+    print(
+        f"under load: {before:.1f} MiB in the first fifth, {after:.1f} MiB in the last ({after / before:.0%})"
+    )
     return [f"memory grew from {before:.1f} to {after:.1f} MiB"] if after > before * GROWTH else []
 
 
 def leaks(early: Sample, late: Sample) -> list[str]:
     found = []
     if late.threads > early.threads:
-        found.append(f"threads: {early.threads} at rest, {late.threads} in the end")
+        found.append(f"threads: {early.threads} after warming up, {late.threads} at the end")
     if late.descriptors > early.descriptors + SPARE_DESCRIPTORS:
-        found.append(f"descriptors: {early.descriptors} at rest, {late.descriptors} in the end")
+        found.append(f"descriptors: {early.descriptors} after warming up, {late.descriptors} at the end")
     return found
 
 
-def misjudged(run: Soak) -> list[str]:
-    """What mjwatch says of its prompts that the witness does not."""
-    entries = [one for one in run.stage.state()["interactions"] if one["outcome"] != "refused"]
-    executed = {str(one["nonce"]): str(one["job_uuid"]) for one in entries}
-    twice = [prompt for prompt, count in Counter(one["prompt"] for one in entries).items() if count > 1]
+def outcome_errors(run: Soak) -> list[str]:
+    """Return where the journal and the outbox differ from what the simulator has recorded."""
+    entries = [
+        entry for entry in run.stage.simulator_state()["interactions"] if entry["outcome"] != "refused"
+    ]
+    executed = {str(entry["nonce"]): str(entry["job_uuid"]) for entry in entries}
+    twice = [prompt for prompt, count in Counter(entry["prompt"] for entry in entries).items() if count > 1]
     folders = run.stage.folders()
-    wrong = [f"executed twice: {prompt}" for prompt in twice]
+    errors = [f"executed twice: {prompt}" for prompt in twice]
     jobs = run.jobs()
     done = sum(1 for job in jobs if job.state is State.DONE)
     if done < run.dropped * DONE_AT_LEAST:
-        wrong.append(f"only {done} of {run.dropped} prompts are done")
+        errors.append(f"only {done} of {run.dropped} prompts are done")
     for job in jobs:
         if job.state is State.DONE and not has_own_pictures(folders[job.id], executed):
-            wrong.append(f"{job.id} has not its own pictures")
-    return wrong
+            errors.append(f"{job.id} has pictures of another job")
+    return errors
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.scenarios.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    asked = parser.parse_args()
-    print(f"seed {asked.seed}", flush=True)
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="mjwatch-soak-") as folder:
-        wrong = soak(Path(folder), asked.minutes, asked.seed)
-    print("\n".join(f"WRONG: {line}" for line in wrong) or "nothing grew, nothing leaked, nothing warned")
-    return 1 if wrong else 0
+        errors = soak(Path(folder), options.minutes, options.seed)
+    print("\n".join(f"ERROR: {line}" for line in errors) or "no growth, no leaks, no warnings")
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":

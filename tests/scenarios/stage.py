@@ -1,4 +1,4 @@
-"""The stage for scenarios: a simulator and mjwatch as real processes, and the witness's account of both."""
+"""The test stage of scenarios: a workspace with a simulator and mjwatch as real processes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HANG = deadline(60.0)
-"""Seconds after which something that should have happened never will."""
+"""Seconds after which a test stops waiting: what has not happened by then will not happen."""
 
 MJWATCH = [sys.executable, "-W", "error", "-m", "mjwatch"]
-"""Without Python's development mode, which takes a quarter more CPU: the fault matrix and the simulator's
-tests use it."""
+"""Not in Python's development mode, which takes a quarter more CPU. The fault matrix and the simulator's
+tests use that mode."""
 
 
-def wait_until(happened: Callable[[], Any], what: str, patience: float = HANG) -> Any:
-    """Wait for a condition; it fails the test if it hangs."""
-    end = time.monotonic() + patience
+def wait_until(happened: Callable[[], Any], what: str, timeout: float = HANG) -> Any:
+    """Wait until the condition is true, and return its value; fail the test after the timeout."""
+    end = time.monotonic() + timeout
     while time.monotonic() < end:
         found = happened()
         if found:
@@ -42,7 +42,7 @@ def wait_until(happened: Callable[[], Any], what: str, patience: float = HANG) -
 
 @dataclass
 class Stage:
-    """One workspace with its simulator."""
+    """A workspace, its simulator, and the daemons that the test has started in it."""
 
     folder: Path
     address: str
@@ -65,82 +65,83 @@ class Stage:
         return (self.folder / "mjwatch.log").read_text()
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """A CLI verb, to its end."""
+        """Run a CLI command, and return its result."""
         command = [*MJWATCH, "--config", str(self.config), *arguments]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=HANG, input=stdin, check=False, env=environment()
         )
 
     def start(self, *arguments: str) -> Daemon:
-        """The daemon, in the background; ended with the stage."""
+        """Start the daemon in the background. It is stopped when the stage is closed."""
         return self.fork("mjwatch", "run", *arguments)
 
     def fork(self, module: str, *arguments: str) -> Daemon:
-        """The program with this module at its top, in the background; ended with the stage."""
+        """Start this module as the main program in the background. It is stopped when the stage is closed."""
         log, config = self.folder / "mjwatch.log", ("--config", str(self.config))
         daemon = ForkedDaemon(module, *config, *arguments, log=log, env=environment())
         self.daemons.append(daemon)
         return daemon
 
     def start_ready(self) -> Daemon:
-        """The daemon, once its gateway session is up, a new one or the one before."""
+        """Start the daemon, and wait until its gateway session, new or resumed, is ready."""
         before = self._sessions()
         daemon = self.start()
         wait_until(
             lambda: self._sessions() > before or daemon.poll() is not None, "the gateway's READY or RESUMED"
         )
-        assert daemon.poll() is None, f"the daemon has ended at once: {self.log[-2000:]}"
+        assert daemon.poll() is None, f"the daemon ended at once: {self.log[-2000:]}"
         return daemon
 
     def _sessions(self) -> int:
         log = self.log if (self.folder / "mjwatch.log").exists() else ""
         return log.count("gateway: ready") + log.count("gateway: session resumed")
 
-    def stop(self, daemon: Daemon, number: int = signal.SIGTERM) -> int:
-        daemon.send_signal(number)
+    def stop(self, daemon: Daemon, sig: int = signal.SIGTERM) -> int:
+        daemon.send_signal(sig)
         return daemon.wait(timeout=HANG)
 
     def drain(self) -> None:
-        """Do all that is in the inbox, then end."""
+        """Process everything in the inbox, and wait for the end of the daemon."""
         try:
             code = self.start("--drain").wait(timeout=HANG * 2)
         except subprocess.TimeoutExpired:
-            self.check_witness()  # may say why
+            self.check_simulator_record()  # its failure may show the reason
             raise AssertionError(f"the drain does not end\n{self.log}") from None
         assert code == 0, self.log
 
     def drop(self, name: str, text: str) -> None:
-        """A prompt file that arrives whole."""
+        """Put a complete prompt file into the inbox."""
         path = self.inbox / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def set(self, section: str, **settings: object) -> None:
+    def set_config(self, section: str, **settings: object) -> None:
         """Change the configuration that the simulator wrote."""
         lines = self.config.read_text().splitlines()
         at = lines.index(f"[{section}]")
         for key, value in settings.items():
-            own = [n for n, line in enumerate(lines) if n > at and line.split("=")[0].strip() == key]
-            if own:
-                del lines[own[0]]
+            existing = [n for n, line in enumerate(lines) if n > at and line.split("=")[0].strip() == key]
+            if existing:
+                del lines[existing[0]]
             lines.insert(at + 1, f"{key} = {json.dumps(value)}")
         self.config.write_text("\n".join(lines) + "\n")
 
-    def left(self) -> list[str]:
-        """What lies in the inbox, but for its owner's marker, and in the staging place."""
-        places = [place for place in (self.inbox, self.folder / "state" / "staging") if place.exists()]
-        return [path.name for place in places for path in place.iterdir() if path.name != OWNER_FILE]
+    def leftovers(self) -> list[str]:
+        """Return the names of what is in the inbox, except for its owner file, and in the staging folder."""
+        folders = [folder for folder in (self.inbox, self.folder / "state" / "staging") if folder.exists()]
+        return [path.name for folder in folders for path in folder.iterdir() if path.name != OWNER_FILE]
 
-    def state(self) -> dict[str, Any]:
-        """What the simulator saw: the witness."""
+    def simulator_state(self) -> dict[str, Any]:
+        """Return what the simulator has recorded."""
         with urllib.request.urlopen(f"http://{self.address}/_sim/state", timeout=HANG) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
-    def fault(self, **wish: object) -> None:
+    def arm_fault(self, **fault: object) -> None:
+        """Arm a fault in the simulator."""
         request = urllib.request.Request(
             f"http://{self.address}/_sim/faults",
-            data=json.dumps(wish).encode(),
+            data=json.dumps(fault).encode(),
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=HANG) as answer:
@@ -150,23 +151,23 @@ class Stage:
         return [json.loads(path.read_text()) for path in sorted(self.outbox.glob("**/manifest.json"))]
 
     def folders(self) -> dict[str, Path]:
-        """The job's folders, by job id."""
+        """Return the folders of the jobs by job id."""
         return {
             json.loads(path.read_text())["job"]: path.parent
             for path in sorted(self.outbox.glob("**/manifest.json"))
         }
 
-    def check_witness(self) -> None:
-        """Nothing was executed twice, every picture is its own job's, and the token went to no CDN."""
-        executed = {str(entry["nonce"]): entry for entry in self.state()["interactions"]}
+    def check_simulator_record(self) -> None:
+        """Check that nothing ran twice, all pictures belong to their job, and no CDN got the token."""
+        executed = {str(entry["nonce"]): entry for entry in self.simulator_state()["interactions"]}
         done = [manifest for manifest in self.manifests() if manifest["state"] == "done"]
         uuids = [manifest["discord"]["job_uuid"] for manifest in done]
         assert len(set(uuids)) == len(uuids), "two folders have the same pictures"
         for manifest in done:
             own = executed[manifest["discord"]["nonce"]]["job_uuid"]
             assert own == manifest["discord"]["job_uuid"], f"{manifest['job']} has another job's pictures"
-        assert len(executed) == len(self.state()["interactions"]), "one nonce was executed twice"
-        assert self.state().get("cdn_with_authorization", 0) == 0, "the CDN was sent the token"
+        assert len(executed) == len(self.simulator_state()["interactions"]), "one nonce was executed twice"
+        assert self.simulator_state().get("cdn_with_authorization", 0) == 0, "the CDN was sent the token"
 
 
 def environment() -> dict[str, str]:
@@ -175,8 +176,8 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def staged(folder: Path, *options: str) -> Iterator[Stage]:
-    """A simulator with a workspace, for as long as the block lasts; its processes end with it."""
+def open_stage(folder: Path, *options: str) -> Iterator[Stage]:
+    """Start a simulator with a workspace. At the end of the block all its processes are stopped."""
     command = [*MJWATCH, "simulate", "--workspace", str(folder), "--grid", "128", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as simulator:
         stage: Stage | None = None

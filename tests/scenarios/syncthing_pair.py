@@ -1,4 +1,4 @@
-"""Two Syncthings on loopback that share folders: nobody else is asked or told anything."""
+"""Two Syncthing instances on loopback that share folders and contact nobody else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OPTIONS = {
 
 @dataclass
 class Syncthing:
-    """One of the two; ``folders`` are shared with the other one under their names."""
+    """One of the two instances. ``folders`` are shared with the other instance under their names."""
 
     home: Path
     folders: Mapping[str, Path]
@@ -41,7 +41,7 @@ class Syncthing:
     process: subprocess.Popen[bytes] | None = None
 
     def generate(self) -> None:
-        """Let it make its key, and with that its id."""
+        """Generate the key, from which Syncthing derives the device id."""
         command = [program("syncthing"), "generate", "--home", str(self.home)]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=HANG, check=False, env=self._environment()
@@ -52,7 +52,7 @@ class Syncthing:
         self.device = device.attrib["id"]
 
     def configure(self, other: Syncthing) -> None:
-        """Replace what ``generate`` has put into the configuration."""
+        """Replace the configuration that ``generate`` has written."""
         path = self.home / "config.xml"
         config = ElementTree.parse(path)
         root = config.getroot()
@@ -64,9 +64,9 @@ class Syncthing:
             for element in options.findall(name):
                 options.remove(element)
             ElementTree.SubElement(options, name).text = value
-        for one in (self, other):
-            device = ElementTree.SubElement(root, "device", id=one.device, name=one.home.name)
-            ElementTree.SubElement(device, "address").text = one.address
+        for instance in (self, other):
+            device = ElementTree.SubElement(root, "device", id=instance.device, name=instance.home.name)
+            ElementTree.SubElement(device, "address").text = instance.address
         for name, folder in self.folders.items():
             self._share(root, name, folder, other)
         ElementTree.SubElement(root, "gui", enabled="false")
@@ -81,8 +81,8 @@ class Syncthing:
         shared.attrib |= {"rescanIntervalS": "60", "fsWatcherEnabled": "true", "fsWatcherDelayS": "1"}
         for device in shared.findall("device"):
             shared.remove(device)
-        for one in (self, other):
-            ElementTree.SubElement(shared, "device", id=one.device)
+        for instance in (self, other):
+            ElementTree.SubElement(shared, "device", id=instance.device)
         root.append(shared)
 
     def start(self) -> None:
@@ -102,30 +102,30 @@ class Syncthing:
             self.process = None
 
     def _environment(self) -> dict[str, str]:
-        own = {"HOME": str(self.home), "STNODEFAULTFOLDER": "1", "STNOUPGRADE": "1", "STNORESTART": "1"}
+        variables = {"HOME": str(self.home), "STNODEFAULTFOLDER": "1", "STNOUPGRADE": "1", "STNORESTART": "1"}
         kept = {key: value for key, value in environment().items() if key != "XDG_CONFIG_HOME"}
-        return kept | own | {"GOMAXPROCS": str(min(2, os.cpu_count() or 1))}
+        return kept | variables | {"GOMAXPROCS": str(min(2, os.cpu_count() or 1))}
 
 
 @contextmanager
-def pair(
-    folder: Path, near: Mapping[str, Path], far: Mapping[str, Path]
+def syncthing_pair(
+    folder: Path, local: Mapping[str, Path], remote: Mapping[str, Path]
 ) -> Iterator[tuple[Syncthing, Syncthing]]:
-    """Two that run and know each other, for as long as the block lasts."""
-    both = Syncthing(folder / "near", near), Syncthing(folder / "far", far)
-    for one in both:
-        one.home.mkdir(parents=True)
-        one.generate()
+    """Run two connected instances until the end of the block."""
+    both = Syncthing(folder / "local", local), Syncthing(folder / "remote", remote)
+    for instance in both:
+        instance.home.mkdir(parents=True)
+        instance.generate()
     with ExitStack() as stack:
-        for one, other in (both, both[::-1]):
-            one.configure(other)
-            stack.callback(one.stop)
-            one.start()
+        for instance, other in (both, both[::-1]):
+            instance.configure(other)
+            stack.callback(instance.stop)
+            instance.start()
         yield both
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
         return port

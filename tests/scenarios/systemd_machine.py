@@ -1,4 +1,4 @@
-"""A machine with a real systemd as its first process, made of namespaces; it takes root's rights."""
+"""A machine made of namespaces, with a real systemd as its first process. Needs root."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _REMOVE = 'mount -t cgroup2 cgroup /sys/fs/cgroup; find "/sys/fs/cgroup/$0" -dep
 
 @dataclass
 class Machine:
-    """One that is up. ``pid`` is its first process, as the host numbers it."""
+    """A booted machine. ``pid`` is the process id of its first process on the host."""
 
     pid: int
 
     def run(
-        self, *command: str, check: bool = True, patience: float = HANG
+        self, *command: str, check: bool = True, timeout: float = HANG
     ) -> subprocess.CompletedProcess[str]:
-        """A command in it, as root, to its end, which comes within so many seconds."""
+        """Run a command in the machine as root, and return its result."""
         done = subprocess.run(
             ["nsenter", f"--target={self.pid}", *_ALL, *command],
             capture_output=True,
             text=True,
-            timeout=patience,
+            timeout=timeout,
             check=False,
             cwd="/",
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "TMPDIR": "/run"},
@@ -52,23 +52,23 @@ class Machine:
         return done
 
     def in_its_network(self, *command: str) -> list[str]:
-        """A command of the host's that meets the machine's loopback instead of the host's."""
+        """Return a command that runs on the host, but with the loopback interface of the machine."""
         return ["nsenter", f"--target={self.pid}", "--net", *command]
 
     def show(self, unit: str, *properties: str) -> list[str]:
-        """What systemd knows of a unit: the values of these properties."""
+        """Return the values of these properties of a unit."""
         lines = self.run("systemctl", "show", unit, f"--property={','.join(properties)}").stdout.splitlines()
         found = dict(line.split("=", 1) for line in lines)
         return [found[name] for name in properties]
 
     def journal(self, unit: str) -> list[dict[str, Any]]:
-        """What the unit has logged since the machine is up."""
-        said = self.run("journalctl", f"--unit={unit}", "--output=json", "--all", "--no-pager").stdout
-        return [json.loads(line) for line in said.splitlines()]
+        """Return the journal entries of the unit since the boot."""
+        output = self.run("journalctl", f"--unit={unit}", "--output=json", "--all", "--no-pager").stdout
+        return [json.loads(line) for line in output.splitlines()]
 
 
-def require_parts() -> None:
-    """Fail, and say what is missing."""
+def require_programs() -> None:
+    """Fail the test with a message if anything is missing."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     missing += [] if SYSTEMD.exists() else [str(SYSTEMD)]
     if missing:
@@ -77,40 +77,40 @@ def require_parts() -> None:
             False,
         )
     if os.geteuid() != 0:
-        pytest.fail("namespaces with a systemd in them take root's rights", pytrace=False)
+        pytest.fail("booting systemd in namespaces needs root", pytrace=False)
 
 
 @contextmanager
-def booted(folder: Path, *places: str) -> Iterator[Machine]:
-    """A machine, for as long as the block lasts. Each of ``places`` is a folder of its below ``folder``."""
-    require_parts()
-    for place in places:
-        (folder / place.lstrip("/")).mkdir(parents=True, exist_ok=True)
+def booted(folder: Path, *paths: str) -> Iterator[Machine]:
+    """Boot a machine until the end of the block. Its folders at ``paths`` are stored below ``folder``."""
+    require_programs()
+    for path in paths:
+        (folder / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
     cgroup = f"mjwatch-test-{os.getpid()}"
     log = folder / "boot.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            ["unshare", "--mount", str(SCRIPT), cgroup, str(folder), *places], stdout=output, stderr=output
+            ["unshare", "--mount", str(SCRIPT), cgroup, str(folder), *paths], stdout=output, stderr=output
         )
     try:
-        yield _up(process, log)
+        yield _wait_for_boot(process, log)
     finally:
-        process.kill()  # its child, which is the machine's first process, goes with it
+        process.kill()  # this also kills its child, the first process of the machine
         process.wait(timeout=HANG)
         wait_until(lambda: _is_removed(cgroup), "the end of the machine's processes")
 
 
-def _up(process: subprocess.Popen[bytes], log: Path) -> Machine:
+def _wait_for_boot(process: subprocess.Popen[bytes], log: Path) -> Machine:
     def first_process() -> Machine | None:
         if process.poll() is not None:
-            pytest.fail(f"no machine can be made here: {log.read_text()}", pytrace=False)
+            pytest.fail(f"the machine does not boot: {log.read_text()}", pytrace=False)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         if not children or Path(f"/proc/{children[0]}/comm").read_text() != "systemd\n":
             return None
         machine = Machine(int(children[0]))
         return machine if _is_running(machine) else None
 
-    found: Machine = wait_until(first_process, f"the machine is up; {log}")
+    found: Machine = wait_until(first_process, f"the boot of the machine; {log}")
     return found
 
 

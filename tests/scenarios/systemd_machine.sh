@@ -1,8 +1,7 @@
 #!/bin/sh
-# Boots systemd as the first process of a machine of its own, made of namespaces: the files of the host, of which
-# only copies in memory are written to. Run by systemd_machine.py, in a mount namespace of its own.
-#   systemd_machine.sh CGROUP FOLDER PLACE...: the cgroup's name; a folder that is seen at each PLACE, from its
-#   subfolder of the same name
+# Boot systemd as the first process of a machine made of namespaces. The machine has the files of the host, but writes
+# only to copies in memory. systemd_machine.py runs this script in a new mount namespace.
+#   systemd_machine.sh CGROUP FOLDER PATH...: the name of the cgroup; a folder whose subfolders are mounted at each PATH
 set -eu
 cgroup=$1 folder=$2
 shift 2
@@ -16,23 +15,23 @@ if [ -z "${INSIDE-}" ]; then
 fi
 
 mount -t tmpfs -o mode=755 tmpfs /run
-written_in_memory() {
-  mkdir -p "/run/written/$1/upper" "/run/written/$1/work"
-  chmod --reference="/$1" "/run/written/$1/upper"
-  mount -t overlay -o "lowerdir=/$1,upperdir=/run/written/$1/upper,workdir=/run/written/$1/work" overlay "/$1"
+write_in_memory() {
+  mkdir -p "/run/overlays/$1/upper" "/run/overlays/$1/work"
+  chmod --reference="/$1" "/run/overlays/$1/upper"
+  mount -t overlay -o "lowerdir=/$1,upperdir=/run/overlays/$1/upper,workdir=/run/overlays/$1/work" overlay "/$1"
 }
-for place in etc var opt srv; do
-  written_in_memory "$place"
+for folder_name in etc var opt srv; do
+  write_in_memory "$folder_name"
 done
-for place; do
-  mkdir -p "$place"
-  mount --bind "$folder$place" "$place"
+for path; do
+  mkdir -p "$path"
+  mount --bind "$folder$path" "$path"
 done
-written_in_memory tmp # the last one, for FOLDER may lie there
+write_in_memory tmp # last, because FOLDER may be below /tmp
 
 mount -t proc proc /proc
 mount --bind /proc/sys /proc/sys
-mount -o remount,bind,ro /proc/sys # the kernel is the host's
+mount -o remount,bind,ro /proc/sys # the kernel is that of the host
 mount -t sysfs -o ro sysfs /sys
 mount -t cgroup2 cgroup /sys/fs/cgroup
 mkdir /run/dev
@@ -49,7 +48,7 @@ ln -s /proc/self/fd /run/dev/fd
 mount --move /run/dev /dev
 mount -o remount,bind,ro /
 
-# Of the host's own services none but the journal: others would mount its disks and tidy up its /tmp.
+# The only service of the host is the journal: others would mount its disks and clean up its /tmp.
 units=/run/units
 mkdir "$units"
 for unit in systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket; do
@@ -64,7 +63,7 @@ mkdir -p /etc/systemd/system
 rm -f /etc/machine-id
 echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 
-mount --make-rshared / # else a service's credentials are mounted where it can't see them
+mount --make-rshared / # otherwise the credentials of a service are mounted where it cannot see them
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=mjwatch-test \
   SYSTEMD_UNIT_PATH="/etc/systemd/system:$units" SYSTEMD_GENERATOR_PATH=/run/none \
   /usr/lib/systemd/systemd --system --unit=machine.target --log-target=journal --show-status=0

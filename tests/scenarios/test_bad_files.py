@@ -1,4 +1,4 @@
-"""What can lie in an inbox that is no prompt, or no good one: answered, or left alone and counted."""
+"""Bad prompt files are rejected. Whatever else is in the inbox stays there and is counted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.inbox.filenames import OWNER_FILE
-from tests.scenarios.stage import Stage, staged, wait_until
+from tests.scenarios.stage import Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ REJECTED = {
     "too many.txt": (b"{1,2,3,4,5,6,7,8,9,0} " * 4 + b"cats\n", "10,000"),
     "orphan.toml": (b'parent = "nobody"\naction = "U1"\n', "nobody"),
 }
-"""What is dropped under which name, and words of the reason that is given."""
+"""Contents by file name, and a part of the reason that must be reported."""
 
 GOOD = {
     "utf-16.txt": "a sixteenth cat\r\n".encode("utf-16"),
@@ -102,49 +102,49 @@ def by_source(stage: Stage) -> dict[str, dict[str, Any]]:
 
 
 def test_each_bad_file_is_rejected_or_counted_and_good_files_still_run(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.1") as stage:
-        stage.set("inbox", settle=0.2, settle_incomplete=0.2, scan_interval=0.5)
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.1") as stage:
+        stage.set_config("inbox", settle=0.2, settle_incomplete=0.2, scan_interval=0.5)
         stage.inbox.mkdir(parents=True, exist_ok=True)
         fill(stage)
         daemon = stage.start_ready()
-        wait_until(lambda: len(stage.manifests()) == len(REJECTED) + len(GOOD), "an answer to each")
+        wait_until(lambda: len(stage.manifests()) == len(REJECTED) + len(GOOD), "a manifest for each")
         found = by_source(stage)
         reasons = {name: reason(found[name]) for name in REJECTED}
         assert {name: why for name, why in reasons.items() if REJECTED[name][1] not in why} == {}
         done = [manifest for manifest in found.values() if manifest["state"] == "done"]
-        assert len(done) == len(stage.state()["posts"]) == len(GOOD)
+        assert len(done) == len(stage.simulator_state()["posts"]) == len(GOOD)
         expected = {
             data.decode("utf-16" if name == "utf-16.txt" else "utf-8-sig").strip()
             for name, data in GOOD.items()
         }
         assert {manifest["prompt"]["submitted"] for manifest in done} == expected
-        counted_and_left(stage)
-        put_back_whole_it_is_one_job(stage)
+        check_left_files(stage)
+        check_failed_folder_put_back(stage)
         assert stage.stop(daemon) == 0
         assert "Traceback" not in stage.log
-        assert "my secret" not in json.dumps(stage.manifests()) + json.dumps(stage.state()["posts"])
-        stage.check_witness()
+        assert "my secret" not in json.dumps(stage.manifests()) + json.dumps(stage.simulator_state()["posts"])
+        stage.check_simulator_record()
 
 
-def counted_and_left(stage: Stage) -> None:
+def check_left_files(stage: Stage) -> None:
     expected = dict(LEFT) if os.getuid() == 0 else {n: w for n, w in LEFT.items() if n != "device.toml"}
     left = json.loads(stage.run("status", "--json").stdout)["left"]
-    assert {one["path"]: one["why"] for one in left["some"]} == expected
+    assert {entry["path"]: entry["why"] for entry in left["some"]} == expected
     names = {path.name for path in stage.inbox.iterdir()}
-    lying_there = {name.rstrip("/") for name in expected}
+    left_names = {name.rstrip("/") for name in expected}
     others = {OWNER_FILE, "package.json", "fake.png", "huge.png", "link.png", "folder.txt"}
-    assert names == lying_there | others
+    assert names == left_names | others
 
 
-def put_back_whole_it_is_one_job(stage: Stage) -> None:
-    """A folder of ``_failed``, moved back into the inbox after its prompt file was mended."""
+def check_failed_folder_put_back(stage: Stage) -> None:
+    """Correct the prompt file of a folder in ``_failed``, and move the folder into the inbox."""
     before = len(stage.manifests())
     [folder] = [path.parent for path in stage.outbox.glob("_failed/*/missing.toml")]
     assert {path.name for path in folder.iterdir()} == {"missing.toml", "manifest.json", "ERROR.md"}
-    (folder / "missing.toml").write_text('prompt = "a mended cat"\n')
+    (folder / "missing.toml").write_text('prompt = "a corrected cat"\n')
     target = stage.inbox / folder.name
     shutil.move(folder, target)
-    wait_until(lambda: not list(target.iterdir()), "all of the folder is taken or removed")
-    wait_until(lambda: len(stage.manifests()) == before, "its one answer in the place of the one that went")
-    assert by_source(stage)[f"{folder.name}/missing.toml"]["prompt"]["submitted"] == "a mended cat"
-    assert len(stage.state()["posts"]) == len(GOOD) + 1
+    wait_until(lambda: not list(target.iterdir()), "an empty folder")
+    wait_until(lambda: len(stage.manifests()) == before, "the one manifest of the new job")
+    assert by_source(stage)[f"{folder.name}/missing.toml"]["prompt"]["submitted"] == "a corrected cat"
+    assert len(stage.simulator_state()["posts"]) == len(GOOD) + 1

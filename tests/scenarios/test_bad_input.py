@@ -1,4 +1,4 @@
-"""What a person can get wrong, and a Discord that can't be used: a clear line, an exit code, no traceback."""
+"""Wrong input, or a Discord that cannot be used, gives one clear line, an exit code and no traceback."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from mjwatch import MidjourneyAPI
 from mjwatch.client import in_process
 from mjwatch.errors import UnreachableError
-from tests.scenarios.stage import HANG, Stage, staged, wait_until
-from tests.scenarios.test_cli import begin, wait_for_line
+from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
+from tests.scenarios.test_cli import start_command, wait_for_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,18 +26,18 @@ TOKEN = "authToken.key"
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("bad") / "w", "--seconds-per-job", "0.3") as stage:
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with open_stage(tmp_path_factory.mktemp("bad") / "w", "--seconds-per-job", "0.3") as stage:
         yield stage
 
 
 @pytest.fixture
-def stage(simulated: Stage, tmp_path: Path) -> Iterator[Stage]:
-    """A workspace of its own at the shared simulator."""
-    stage = Stage(tmp_path / "w", simulated.address)
+def stage(shared_stage: Stage, tmp_path: Path) -> Iterator[Stage]:
+    """A new workspace for the shared simulator."""
+    stage = Stage(tmp_path / "w", shared_stage.address)
     (stage.folder / "keys").mkdir(parents=True)
-    stage.config.write_text(simulated.config.read_text())
-    for key in (simulated.folder / "keys").iterdir():
+    stage.config.write_text(shared_stage.config.read_text())
+    for key in (shared_stage.folder / "keys").iterdir():
         (stage.folder / "keys" / key.name).write_text(key.read_text())
         (stage.folder / "keys" / key.name).chmod(0o600)
     try:
@@ -56,11 +56,11 @@ def write(stage: Stage, name: str, text: str) -> None:
 CONFIGS: dict[str, tuple[Callable[[Stage], object], str]] = {
     "broken TOML": (lambda stage: write(stage, "config.toml", '[inbox\npath = "x"\n'), "is not valid TOML"),
     "an unknown key": (
-        lambda stage: stage.set("pace", jiter=1),
+        lambda stage: stage.set_config("pace", jiter=1),
         'unknown key "jiter" (did you mean jitter?)',
     ),
     "a wrong type": (
-        lambda stage: stage.set("pace", jitter="much"),
+        lambda stage: stage.set_config("pace", jitter="much"),
         'jitter is "much", but must be a number',
     ),
     "no file": (lambda stage: stage.config.unlink(), "there is no configuration file"),
@@ -84,26 +84,26 @@ KEYS: dict[str, tuple[Callable[[Stage], object], str]] = {
 
 @pytest.mark.parametrize("case", CONFIGS)
 def test_every_command_reports_a_wrong_configuration_in_one_line(stage: Stage, case: str) -> None:
-    spoil, words = CONFIGS[case]
-    spoil(stage)
+    break_it, message = CONFIGS[case]
+    break_it(stage)
     for verb in (("run",), ("submit", "a cat"), ("imagine", "a cat")):
         done = stage.run(*verb)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
-        assert words in done.stderr
+        assert message in done.stderr
     done = stage.run("check")
     assert (done.returncode, done.stderr) == (1, "")
-    assert words in done.stdout
+    assert message in done.stdout
     assert "to fix it: " in done.stdout
 
 
 @pytest.mark.parametrize("case", KEYS)
 def test_a_wrong_key_is_reported_in_one_line_and_submit_still_works(stage: Stage, case: str) -> None:
-    spoil, words = KEYS[case]
-    spoil(stage)
+    break_it, message = KEYS[case]
+    break_it(stage)
     for verb in (("run",), ("imagine", "a cat")):
         done = stage.run(*verb)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
-        assert words in done.stderr
+        assert message in done.stderr
     assert stage.run("submit", "a cat").returncode == 0
     failed = [line for line in json.loads(stage.run("check", "--json").stdout) if line["state"] == "fail"]
     assert [line["name"] for line in failed] == ["keys"]
@@ -152,12 +152,12 @@ def test_with_a_wrong_token_the_service_stays_up_paused_and_reports_why(stage: S
     assert "aaaa.bbbb.cccc" not in stage.log
 
 
-# ---- a Discord that can't be used
+# ---- a Discord that cannot be used
 
 
 @contextmanager
 def answering(status: int, kind: str, body: bytes) -> Iterator[str]:
-    """A server that has this one answer for everything; gives its address."""
+    """Start a server with the same response to every request, and yield its address."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -168,7 +168,7 @@ def answering(status: int, kind: str, body: bytes) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -182,17 +182,17 @@ def answering(status: int, kind: str, body: bytes) -> Iterator[str]:
 
 @contextmanager
 def nothing() -> Iterator[str]:
-    """An address where nothing listens."""
+    """Yield an address where nothing listens."""
     yield "127.0.0.1:9"
 
 
-def point(stage: Stage, address: str) -> None:
+def set_address(stage: Stage, address: str) -> None:
     stage.config.write_text(stage.config.read_text().replace(stage.address, address))
 
 
 BROKEN: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "nothing listens": nothing,
-    "it has trouble": lambda: answering(500, "text/plain", b"oops"),
+    "it has an error": lambda: answering(500, "text/plain", b"oops"),
     "it is a web page": lambda: answering(200, "text/html", b"<html><title>Sign in</title></html>"),
 }
 
@@ -202,28 +202,30 @@ def test_with_discord_unreachable_check_fails_and_imagine_waits_and_reports_it(
     stage: Stage, case: str
 ) -> None:
     with BROKEN[case]() as address:
-        point(stage, address)
+        set_address(stage, address)
         check = stage.run("check")
         assert check.returncode == 1
         assert "fail    token" in check.stdout
         assert "Traceback" not in check.stdout + check.stderr
-        verb = begin(stage, "imagine", "a cat")
+        verb = start_command(stage, "imagine", "a cat")
         wait_for_line(verb, "waiting: ")
         verb.send_signal(signal.SIGINT)
         out, err = verb.communicate(timeout=HANG)
     assert (verb.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "mjwatch: stopped; the prompt was not sent"
-    # The gateway's failure may be told before the prompt is taken; then there is nothing to withdraw.
+    # The gateway failure may be reported before the prompt is taken; then there is nothing to withdraw.
     assert [manifest["state"] for manifest in stage.manifests()] in ([], ["cancelled"])
 
 
 def test_an_unresolvable_host_name_is_reported(stage: Stage) -> None:
     hosts = ["api.mjwatch.invalid", "gateway.mjwatch.invalid"]
-    stage.set("discord", api_url=f"https://{hosts[0]}/v9", gateway_url=f"wss://{hosts[1]}", allow_hosts=hosts)
+    stage.set_config(
+        "discord", api_url=f"https://{hosts[0]}/v9", gateway_url=f"wss://{hosts[1]}", allow_hosts=hosts
+    )
     check = stage.run("check")
     assert check.returncode == 1
     assert "no connection to api.mjwatch.invalid" in check.stdout
-    verb = begin(stage, "imagine", "a cat")
+    verb = start_command(stage, "imagine", "a cat")
     assert "can't be resolved" in wait_for_line(verb, "waiting: ")
     verb.send_signal(signal.SIGINT)
     verb.communicate(timeout=HANG)
@@ -232,20 +234,20 @@ def test_an_unresolvable_host_name_is_reported(stage: Stage) -> None:
 
 def test_an_api_call_gives_up_and_withdraws_the_prompt(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_process, "PATIENCE", 0.0)
-    point(stage, "127.0.0.1:9")
-    told: list[str] = []
+    set_address(stage, "127.0.0.1:9")
+    reported: list[str] = []
     with pytest.raises(UnreachableError, match="the prompt was not sent: no connection"):
-        MidjourneyAPI(stage.config).imagine("a cat", on_trouble=told.append)
-    assert told
+        MidjourneyAPI(stage.config).imagine("a cat", on_trouble=reported.append)
+    assert reported
     assert [manifest["state"] for manifest in stage.manifests()] == ["cancelled"]
 
 
-def test_the_service_keeps_trying_and_status_and_submit_report_it(stage: Stage, simulated: Stage) -> None:
-    point(stage, "127.0.0.1:9")
+def test_the_service_keeps_trying_and_status_and_submit_report_it(stage: Stage, shared_stage: Stage) -> None:
+    set_address(stage, "127.0.0.1:9")
     daemon = stage.start()
     wait_until(lambda: stage.log.count("no connection") > 1, "two tries")
     assert daemon.poll() is None
-    verb = begin(stage, "submit", "a patient cat", "--wait")
+    verb = start_command(stage, "submit", "a patient cat", "--wait")
     wait_for_line(verb, "waiting: ")
     status = json.loads(stage.run("status", "--json").stdout)
     assert "no connection" in status["trouble"]
@@ -253,7 +255,7 @@ def test_the_service_keeps_trying_and_status_and_submit_report_it(stage: Stage, 
     verb.send_signal(signal.SIGINT)
     verb.communicate(timeout=HANG)
     assert stage.stop(daemon) == 0
-    stage.config.write_text(stage.config.read_text().replace("127.0.0.1:9", simulated.address))
+    stage.config.write_text(stage.config.read_text().replace("127.0.0.1:9", shared_stage.address))
     stage.drain()
     assert [manifest["state"] for manifest in stage.manifests()] == ["done"]
     assert json.loads(stage.run("status", "--json").stdout)["trouble"] is None

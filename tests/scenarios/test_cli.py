@@ -1,4 +1,4 @@
-"""The command line and the Python API in real processes, with a real simulator."""
+"""The command line and the Python API in real processes, with a simulator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from mjwatch import MidjourneyAPI
 from mjwatch.api import JobFailedError, Pictures
 from mjwatch.model import State
-from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, staged, wait_until
+from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, open_stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """One simulator for all tests; no daemon runs when a test begins or ends."""
-    with staged(tmp_path_factory.mktemp("cli") / "w", "--seconds-per-job", "0.6") as stage:
+    """One simulator for all tests. No daemon runs at the beginning and the end of a test."""
+    with open_stage(tmp_path_factory.mktemp("cli") / "w", "--seconds-per-job", "0.6") as stage:
         yield stage
 
 
-def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
+def start_command(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
     """Start a command in the background."""
     return subprocess.Popen(
         [*MJWATCH, "--config", str(stage.config), *arguments],
@@ -44,15 +44,15 @@ def interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
     return process.communicate(timeout=HANG)
 
 
-def wait_for_line(process: subprocess.Popen[str], word: str) -> str:
-    """Wait for a line with this word on standard error, and return it."""
+def wait_for_line(process: subprocess.Popen[str], text: str) -> str:
+    """Wait for a line with this text on standard error, and return it."""
     assert process.stderr is not None
     lines = []
     for line in process.stderr:
         lines.append(line)
-        if word in line:
+        if text in line:
             return line
-    raise AssertionError(f"{word!r} never came: {lines}")
+    raise AssertionError(f"{text!r} was never written: {lines}")
 
 
 def test_imagine_gives_four_pictures_and_a_manifest_without_a_daemon(stage: Stage, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_imagine_gives_four_pictures_and_a_manifest_without_a_daemon(stage: Stag
 
 def test_a_refused_prompt_reports_its_reason_as_text_as_json_and_in_the_api(stage: Stage) -> None:
     for _ in range(3):
-        stage.fault(fault="refuse", title="Banned prompt detected", match="nasty")
+        stage.arm_fault(fault="refuse", title="Banned prompt detected", match="nasty")
     done = stage.run("imagine", "a nasty cat")
     assert (done.returncode, done.stdout) == (1, "")
     last = done.stderr.splitlines()[-1]
@@ -88,10 +88,10 @@ def test_a_refused_prompt_reports_its_reason_as_text_as_json_and_in_the_api(stag
 def test_the_api_works_from_several_threads_with_one_output_folder(stage: Stage, tmp_path: Path) -> None:
     found: list[Pictures] = []
 
-    def ask(prompt: str) -> None:
+    def imagine(prompt: str) -> None:
         found.append(MidjourneyAPI(stage.config).imagine(prompt, tmp_path / "out"))
 
-    threads = [threading.Thread(target=ask, args=(f"cat number {number}",)) for number in (1, 2)]
+    threads = [threading.Thread(target=imagine, args=(f"cat number {number}",)) for number in (1, 2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -107,15 +107,15 @@ def test_the_api_works_from_several_threads_with_one_output_folder(stage: Stage,
 
 
 def test_ctrl_c_in_imagine_prints_one_line_and_a_sent_job_is_fetched_later(stage: Stage) -> None:
-    process = begin(stage, "imagine", "an interrupted cat")
+    process = start_command(stage, "imagine", "an interrupted cat")
     wait_for_line(process, " submitted")
     out, err = interrupt(process)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1].endswith("was sent, and `mjwatch run` fetches its pictures")
     stage.drain()
-    (manifest,) = [one for one in stage.manifests() if one["prompt"]["submitted"] == "an interrupted cat"]
+    (manifest,) = [each for each in stage.manifests() if each["prompt"]["submitted"] == "an interrupted cat"]
     assert manifest["state"] == "done"
-    stage.check_witness()
+    stage.check_simulator_record()
 
 
 def test_a_daemon_serves_submit_imagine_and_the_api_and_status_shows_progress(
@@ -123,8 +123,8 @@ def test_a_daemon_serves_submit_imagine_and_the_api_and_status_shows_progress(
 ) -> None:
     daemon = stage.start_ready()
     try:
-        stage.fault(fault="silent", match="silent")
-        waiting = begin(stage, "submit", "a silent cat", "--wait")
+        stage.arm_fault(fault="silent", match="silent")
+        waiting = start_command(stage, "submit", "a silent cat", "--wait")
         wait_for_line(waiting, " submitted")
         done = stage.run("submit", "a twice submitted dog")
         assert stage.run("submit", "a twice submitted dog").stdout != done.stdout
@@ -142,22 +142,22 @@ def test_a_daemon_serves_submit_imagine_and_the_api_and_status_shows_progress(
 
 
 def dogs(stage: Stage) -> list[dict[str, Any]]:
-    return [one for one in stage.manifests() if one["prompt"]["submitted"] == "a twice submitted dog"]
+    return [each for each in stage.manifests() if each["prompt"]["submitted"] == "a twice submitted dog"]
 
 
 def test_submit_wait_prints_each_jobs_folder_or_reason_for_failure(stage: Stage, tmp_path: Path) -> None:
     daemon = stage.start_ready()
     try:
-        stage.fault(fault="refuse", title="Banned prompt detected", match="nasty")
+        stage.arm_fault(fault="refuse", title="Banned prompt detected", match="nasty")
         file = tmp_path / "two.list.txt"
         file.write_text("a nasty fox\na good fox\n")
         done = stage.run("submit", str(file), "--wait")
     finally:
         assert stage.stop(daemon) == 0
     assert done.returncode == 1
-    failed, why, good = done.stdout.splitlines()
+    failed, reason, good = done.stdout.splitlines()
     assert failed.split()[1] == "failed"
-    assert why.strip().startswith("Banned prompt detected: The word")
+    assert reason.strip().startswith("Banned prompt detected: The word")
     assert good.split()[1] == "done"
     assert str(stage.outbox) in good
 
@@ -196,8 +196,8 @@ def test_a_stopped_demo_leaves_no_simulator_and_says_what_to_do(tmp_path: Path) 
     _, err = interrupt(process)
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("mjwatch: the demo was stopped; remove ")
-    again = subprocess.run(
+    second = subprocess.run(
         command, capture_output=True, text=True, timeout=HANG, env=environment(), check=False
     )
-    assert again.returncode == 1
-    assert "has unfinished jobs of a stopped demo" in again.stderr
+    assert second.returncode == 1
+    assert "has unfinished jobs of a stopped demo" in second.stderr

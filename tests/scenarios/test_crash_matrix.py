@@ -1,11 +1,11 @@
-"""SIGKILL at every named point of a job's life, then a normal start: nothing is lost, nothing is paid twice.
+"""SIGKILL at every named crash point, then a normal start: nothing is lost, nothing is paid twice.
 
-Each scene crashes mjwatch at one point, some of them at a second one during the recovery, once with a gateway
-session that can be resumed and once with one that is lost.
+Each case kills mjwatch at one point, some cases at a second point during the recovery. Each case runs with a
+gateway session that can be resumed, and with a session that is lost.
 
-Seen to catch: a POST in doubt at the start sent again; a session's place that is not journaled; a drain that
-does not wait for the proof; a second delivery run; a file aside not put back; staging not swept; a published
-folder not known again.
+Seen to catch: a POST in doubt sent again at the start; a session position that is not journaled; a drain that
+does not wait for the proof; a redelivered file run again; a file moved aside and not put back; leftovers in
+staging; a published folder that is not recognised.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mjwatch.simulator.options import make_workspace
 from tests.helpers.daemons import ForkedDaemon
 from tests.scenarios.crash_points import POINTS
 from tests.scenarios.picture_checks import first_pixels
-from tests.scenarios.stage import HANG, Stage, environment, staged
+from tests.scenarios.stage import HANG, Stage, environment, open_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,15 +39,15 @@ DONE, IN_DOUBT, FAILED = State.DONE, State.IN_DOUBT, State.FAILED
 
 
 @dataclass(frozen=True)
-class Scene:
-    """The points at which one start after another is killed, and what must have become of the prompt.
+class CrashCase:
+    """The crash points at which successive starts are killed, and the required state of the job.
 
-    ``ends`` where the session can be resumed, ``ends_lost`` where it can't; None: only much later.
+    ``state`` applies if the session can be resumed, ``state_if_lost`` if it is lost; None: only much later.
     """
 
     points: tuple[str, ...]
-    ends: State = DONE
-    ends_lost: State | None = DONE
+    state: State = DONE
+    state_if_lost: State | None = DONE
     faults: tuple[dict[str, object], ...] = field(default=(), hash=False)
     prompt: str = "a lighthouse at dawn"
 
@@ -57,69 +57,69 @@ class Scene:
         return " then ".join(self.points) + (cause or (" of a refusal" if self.prompt == BANNED else ""))
 
 
-def scene(*points: str, **changes: Any) -> Scene:
-    return Scene(points, **changes)
+def crash_case(*points: str, **changes: Any) -> CrashCase:
+    return CrashCase(points, **changes)
 
 
 LATE_HELLO = {"fault": "hello_late", "seconds": 3}
-"""Keeps the prompt from being sent before what is looked at here has happened."""
+"""Delays sending until the step that the case is about has happened."""
 SLOW_PICTURE = {"fault": "cdn_slow", "seconds": 3}
 RESET, RESET_EXECUTED = {"fault": "post_reset"}, {"fault": "post_reset_executed"}
 BANNED = "a banned-word-test"
-UNKNOWN = {"ends_lost": IN_DOUBT}
-"""Not executed, and without its session nobody can know."""
+NOT_EXECUTED = {"state_if_lost": IN_DOUBT}
+"""The prompt was not executed, and without its session that cannot be known."""
 
-SCENES = [
+CRASH_CASES = [
     *(
-        scene(point, faults=(LATE_HELLO,))
+        crash_case(point, faults=(LATE_HELLO,))
         for point in (
             *("before-accept", "after-accept", "before-removal", "before-put-aside", "after-put-aside"),
             *("after-removal", "before-session"),
         )
     ),
-    scene("after-put-aside", "in-put-back", faults=(LATE_HELLO,)),
-    scene("after-session"),
-    scene("before-submitting"),
-    scene("after-submitting", **UNKNOWN),
-    scene("before-post", **UNKNOWN),
-    scene("in-request", **UNKNOWN),
-    scene("in-post"),
-    scene("after-post"),
-    scene("before-submitted"),
-    scene("after-submitted"),
-    scene("before-post", "before-doubt", **UNKNOWN),
-    scene("before-post", "after-doubt", **UNKNOWN),
-    scene("before-doubt", faults=(RESET,), **UNKNOWN),
-    scene("after-doubt", faults=(RESET,), **UNKNOWN),
-    scene("before-doubt", faults=(RESET_EXECUTED,)),
-    scene("after-doubt", faults=(RESET_EXECUTED,)),
-    scene("before-found-unsent", faults=(RESET,), **UNKNOWN),
-    scene("after-found-unsent", faults=(RESET,)),
-    scene("in-post", "before-adopted"),
-    scene("in-post", "after-adopted"),
-    scene("before-started"),
-    scene("after-started"),
-    scene("before-progress"),
-    scene("after-progress"),
-    scene("before-finished"),
-    scene("after-finished"),
-    scene("before-download"),
-    scene("in-download", faults=(SLOW_PICTURE,)),
-    scene("after-download"),
-    scene("in-split"),
-    scene("after-split"),
-    scene("in-staging"),
-    scene("before-staging"),
-    scene("after-staging"),
-    scene("before-rename"),
-    scene("after-rename"),
-    scene("after-rename", "before-done"),
-    scene("after-publish"),
-    scene("before-done"),
-    scene("after-done"),
+    crash_case("after-put-aside", "in-put-back", faults=(LATE_HELLO,)),
+    crash_case("after-session"),
+    crash_case("before-submitting"),
+    crash_case("after-submitting", **NOT_EXECUTED),
+    crash_case("before-post", **NOT_EXECUTED),
+    crash_case("in-request", **NOT_EXECUTED),
+    crash_case("in-post"),
+    crash_case("after-post"),
+    crash_case("before-submitted"),
+    crash_case("after-submitted"),
+    crash_case("before-post", "before-doubt", **NOT_EXECUTED),
+    crash_case("before-post", "after-doubt", **NOT_EXECUTED),
+    crash_case("before-doubt", faults=(RESET,), **NOT_EXECUTED),
+    crash_case("after-doubt", faults=(RESET,), **NOT_EXECUTED),
+    crash_case("before-doubt", faults=(RESET_EXECUTED,)),
+    crash_case("after-doubt", faults=(RESET_EXECUTED,)),
+    crash_case("before-found-unsent", faults=(RESET,), **NOT_EXECUTED),
+    crash_case("after-found-unsent", faults=(RESET,)),
+    crash_case("in-post", "before-adopted"),
+    crash_case("in-post", "after-adopted"),
+    crash_case("before-started"),
+    crash_case("after-started"),
+    crash_case("before-progress"),
+    crash_case("after-progress"),
+    crash_case("before-finished"),
+    crash_case("after-finished"),
+    crash_case("before-download"),
+    crash_case("in-download", faults=(SLOW_PICTURE,)),
+    crash_case("after-download"),
+    crash_case("in-split"),
+    crash_case("after-split"),
+    crash_case("in-staging"),
+    crash_case("before-staging"),
+    crash_case("after-staging"),
+    crash_case("before-rename"),
+    crash_case("after-rename"),
+    crash_case("after-rename", "before-done"),
+    crash_case("after-publish"),
+    crash_case("before-done"),
+    crash_case("after-done"),
     *(
-        scene(point, prompt=BANNED, ends=FAILED, ends_lost=ends_lost)
-        for point, ends_lost in {
+        crash_case(point, prompt=BANNED, state=FAILED, state_if_lost=state_if_lost)
+        for point, state_if_lost in {
             "before-failed": None,
             "after-failed": FAILED,
             "in-staging": FAILED,
@@ -129,23 +129,23 @@ SCENES = [
             "after-answered": FAILED,
         }.items()
     ),
-    scene("before-farewell"),
-    scene("after-farewell"),
+    crash_case("before-shutdown"),
+    crash_case("after-shutdown"),
 ]
 
 
 CASES = [
-    (one, resumable)
+    (case, resumable)
     for resumable in (True, False)
-    for one in SCENES
-    if resumable or one.ends_lost is not None
+    for case in CRASH_CASES
+    if resumable or case.state_if_lost is not None
 ]
-NAMES = [f"{one.name}, session {'resumed' if resumable else 'lost'}" for one, resumable in CASES]
+NAMES = [f"{case.name}, session {'resumed' if resumable else 'lost'}" for case, resumable in CASES]
 
 
 @dataclass
 class Outcome:
-    """What was found after the recovery."""
+    """The results after the recovery."""
 
     codes: list[int]
     state: dict[str, Any]
@@ -153,25 +153,25 @@ class Outcome:
     jobs: list[Job]
     shown: list[dict[str, Any]]
     folder: Path
-    left: list[str]
+    leftovers: list[str]
 
 
-def play(scene: Scene, resumable: bool, stage: Stage) -> Outcome:
-    """Crash at each of the points in turn, then run on normally until all is settled."""
-    stage.set("pace", quiet_time=5)
-    stage.set("inbox", settle=0.1)
-    for fault in scene.faults:
-        stage.fault(**fault)
+def run_case(case: CrashCase, resumable: bool, stage: Stage) -> Outcome:
+    """Crash at each of the points in turn, then drain normally, and return the results."""
+    stage.set_config("pace", quiet_time=5)
+    stage.set_config("inbox", settle=0.1)
+    for fault in case.faults:
+        stage.arm_fault(**fault)
     if not resumable:
-        stage.fault(fault="gateway_invalid_session", count=99)
-    stage.drop("lighthouse.ready.txt", f"{scene.prompt}\n")
-    codes = [crash(stage, point) for point in scene.points]
+        stage.arm_fault(fault="gateway_invalid_session", count=99)
+    stage.drop("lighthouse.ready.txt", f"{case.prompt}\n")
+    codes = [crash(stage, point) for point in case.points]
     codes.append(stage.start("--drain").wait(timeout=HANG))
     with closing(JournalReader(stage.folder / "state" / "journal.sqlite3")) as journal:
         jobs = journal.listed(None, 10)
     shown = [json.loads(stage.run("show", job.id, "--json").stdout) for job in jobs if job.open]
     folder = next(iter(stage.folders().values()), stage.outbox)
-    return Outcome(codes, stage.state(), stage.manifests(), jobs, shown, folder, stage.left())
+    return Outcome(codes, stage.simulator_state(), stage.manifests(), jobs, shown, folder, stage.leftovers())
 
 
 def crash(stage: Stage, point: str) -> int:
@@ -188,23 +188,23 @@ def reset(address: str) -> None:
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One for all cases of a process, one after another; its address."""
+    """Start one simulator for all cases of a worker process, and yield its address."""
     options = ("--seconds-per-job", "0.3", "--format", "png")
-    with staged(tmp_path_factory.mktemp("simulator"), *options) as stage:
+    with open_stage(tmp_path_factory.mktemp("simulator"), *options) as stage:
         yield stage.address
 
 
-@pytest.mark.parametrize(("scene", "resumable"), CASES, ids=NAMES)
+@pytest.mark.parametrize(("case", "resumable"), CASES, ids=NAMES)
 def test_a_killed_daemon_continues_where_it_stopped(
-    scene: Scene, resumable: bool, simulator: str, tmp_path: Path
+    case: CrashCase, resumable: bool, simulator: str, tmp_path: Path
 ) -> None:
     reset(simulator)
     make_workspace(tmp_path, simulator)
-    found = play(scene, resumable, Stage(tmp_path, simulator))
+    found = run_case(case, resumable, Stage(tmp_path, simulator))
     (job,) = found.jobs
-    assert found.codes == [*([-signal.SIGKILL] * len(scene.points)), 4 if job.state is IN_DOUBT else 0]
-    assert job.state == (scene.ends if resumable else scene.ends_lost)
-    assert found.left == []
+    assert found.codes == [*([-signal.SIGKILL] * len(case.points)), 4 if job.state is IN_DOUBT else 0]
+    assert job.state == (case.state if resumable else case.state_if_lost)
+    assert found.leftovers == []
     executed = [entry for entry in found.state["interactions"] if entry["nonce"] in job.nonces]
     assert executed == found.state["interactions"]
     if job.state is State.IN_DOUBT:
@@ -223,7 +223,7 @@ def test_a_killed_daemon_continues_where_it_stopped(
 
 
 def check_pictures(job_uuid: str, manifest: dict[str, Any], folder: Path) -> None:
-    """A refused prompt has none; else they are those of this job, as their first pixel tells."""
+    """Check that the pictures are those of this job, by their first pixel. A refused prompt has none."""
     assert {entry["file"] for entry in [*manifest["images"], *manifest["files"]]} < {
         path.name for path in folder.iterdir()
     }
@@ -231,7 +231,7 @@ def check_pictures(job_uuid: str, manifest: dict[str, Any], folder: Path) -> Non
 
 
 def test_every_crash_point_is_in_the_matrix_and_in_the_documentation() -> None:
-    assert {point for scene in SCENES for point in scene.points} == set(POINTS)
+    assert {point for case in CRASH_CASES for point in case.points} == set(POINTS)
     page = (ROOT / "docs" / "explanation" / "crash-points.md").read_text(encoding="utf-8")
     cells = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
     assert [name for cell in cells for name in re.findall(r"`([a-z-]+)`", cell)] == list(POINTS)

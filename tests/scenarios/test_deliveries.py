@@ -1,4 +1,4 @@
-"""Files that come into the inbox by real programs, also cut and resumed: one job each, its prompt whole."""
+"""Files delivered by real programs, also interrupted and resumed: one job each, with its complete prompt."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scenarios.deliveries import FILES, WAYS, cut_sftp, make_source
+from tests.scenarios.deliveries import FILES, METHODS, interrupt_sftp, make_source
 from tests.scenarios.required_programs import program
-from tests.scenarios.stage import HANG, Stage, staged, wait_until
+from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 NOT_TMP = Path("/var/tmp")
-"""Under /tmp vim writes without its usual detour."""
+"""Below /tmp vim does not write a backup as it usually does."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def folder() -> Iterator[Path]:
 
 @dataclass
 class Delivered:
-    """What became of all deliveries: they went on side by side, into one inbox with a folder for each."""
+    """The results of all deliveries, which ran at the same time into one inbox, each in its own folder."""
 
     prompts: dict[str, dict[str, str]]
     outcomes: dict[str, Future[None]]
@@ -48,41 +48,47 @@ class Delivered:
 
 @pytest.fixture(scope="module")
 def delivered(folder: Path) -> Iterator[Delivered]:
-    with staged(folder / "w", "--seconds-per-job", "0.1") as stage:
-        stage.set("inbox", settle=2.0, settle_incomplete=10.0)
-        ways = [way for way, how in WAYS.items() if all(map(shutil.which, how.programs[:1]))]
-        prompts = {way: make_source(folder / "sources" / way, way) for way in ways}
-        for way in ways:
-            (stage.inbox / way).mkdir()
+    with open_stage(folder / "w", "--seconds-per-job", "0.1") as stage:
+        stage.set_config("inbox", settle=2.0, settle_incomplete=10.0)
+        methods = [method for method, how in METHODS.items() if all(map(shutil.which, how.programs[:1]))]
+        prompts = {method: make_source(folder / "sources" / method, method) for method in methods}
+        for method in methods:
+            (stage.inbox / method).mkdir()
         daemon = stage.start_ready()
-        outcomes = deliver(folder, stage, ways)
+        outcomes = deliver(folder, stage, methods)
         good = sum(FILES for outcome in outcomes.values() if outcome.exception() is None)
         wait_until(lambda: len(list(stage.outbox.glob("*/*/manifest.json"))) >= good, "all folders", HANG * 2)
         assert stage.stop(daemon) == 0, stage.log
-        stage.drain()  # whatever else there may be
-        stage.check_witness()
+        stage.drain()  # any other prompt files
+        stage.check_simulator_record()
         manifests = stage.manifests()
-        by_way = {way: [m for m in manifests if m["source"]["path"].startswith(f"{way}/")] for way in ways}
-        yield Delivered(prompts, outcomes, by_way, len(stage.state()["posts"]), stage.log)
+        by_method = {
+            method: [m for m in manifests if m["source"]["path"].startswith(f"{method}/")]
+            for method in methods
+        }
+        yield Delivered(prompts, outcomes, by_method, len(stage.simulator_state()["posts"]), stage.log)
 
 
-def deliver(folder: Path, stage: Stage, ways: list[str]) -> dict[str, Future[None]]:
-    with ThreadPoolExecutor(max_workers=len(ways)) as pool:
+def deliver(folder: Path, stage: Stage, methods: list[str]) -> dict[str, Future[None]]:
+    with ThreadPoolExecutor(max_workers=len(methods)) as pool:
         return {
-            way: pool.submit(WAYS[way].deliver, folder / "sources" / way, stage.inbox / way) for way in ways
+            method: pool.submit(METHODS[method].deliver, folder / "sources" / method, stage.inbox / method)
+            for method in methods
         }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("method", METHODS)
 def test_each_of_twenty_files_becomes_one_job_with_its_complete_prompt(
-    delivered: Delivered, way: str
+    delivered: Delivered, method: str
 ) -> None:
-    for name in WAYS[way].programs:
+    for name in METHODS[method].programs:
         program(name)
-    delivered.outcomes[way].result()
-    found = Counter((m["source"]["path"], m["prompt"]["submitted"]) for m in delivered.manifests[way])
-    assert found == Counter((f"{way}/{name}", prompt) for name, prompt in delivered.prompts[way].items())
-    assert {manifest["state"] for manifest in delivered.manifests[way]} == {"done"}
+    delivered.outcomes[method].result()
+    found = Counter((m["source"]["path"], m["prompt"]["submitted"]) for m in delivered.manifests[method])
+    assert found == Counter(
+        (f"{method}/{name}", prompt) for name, prompt in delivered.prompts[method].items()
+    )
+    assert {manifest["state"] for manifest in delivered.manifests[method]} == {"done"}
 
 
 def test_nothing_else_was_sent(delivered: Delivered) -> None:
@@ -91,17 +97,17 @@ def test_nothing_else_was_sent(delivered: Delivered) -> None:
 
 
 def test_an_upload_that_is_never_completed_is_taken_as_it_is_after_the_longer_wait(folder: Path) -> None:
-    for name in WAYS["sftp-cut"].programs:
+    for name in METHODS["sftp-cut"].programs:
         program(name)
     whole = folder / "long.txt"
     whole.write_text("a picture of " + "very " * 900 + "many lighthouses\n")
-    with staged(folder / "cut", "--seconds-per-job", "0.1") as stage:
-        stage.set("inbox", settle=0.5, settle_incomplete=5.0)
+    with open_stage(folder / "cut", "--seconds-per-job", "0.1") as stage:
+        stage.set_config("inbox", settle=0.5, settle_incomplete=5.0)
         daemon = stage.start_ready()
-        cut_sftp([whole], stage.inbox, "-l", "4", "-B", "100")
-        half = (stage.inbox / whole.name).read_text()
+        interrupt_sftp([whole], stage.inbox, "-l", "4", "-B", "100")
+        partial = (stage.inbox / whole.name).read_text()
         wait_until(stage.manifests, "its folder")
         assert stage.stop(daemon) == 0
         (manifest,) = stage.manifests()
-        assert manifest["prompt"]["submitted"] == half.strip()
-        assert (stage.folders()[manifest["job"]] / whole.name).read_text() == half
+        assert manifest["prompt"]["submitted"] == partial.strip()
+        assert (stage.folders()[manifest["job"]] / whole.name).read_text() == partial

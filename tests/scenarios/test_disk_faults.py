@@ -1,8 +1,8 @@
-"""Disks that are full, read-only or gone: nothing half-visible, nothing sent in vain, all of it later.
+"""Disks that are full, read-only or missing: no partial folders, nothing sent in vain, everything done later.
 
-Seen to catch: a full disk that fails the job; an event dropped whose commit had failed; a journal that was
-moved and is written on, or is damaged and opened; the missing disk of a mount point not noticed; what
-failed left in staging.
+Seen to catch: a full disk that fails the job; an event dropped after its commit failed; a journal that was moved
+and is still written, or is damaged and opened; a missing disk of a mount point not noticed; leftovers in
+staging after a failure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 from mjwatch.outbox.publisher import STAGING
 from tests.helpers.timeouts import slowed
 from tests.scenarios.disks import FILLER, small_disk
-from tests.scenarios.stage import HANG, Stage, staged, wait_until
+from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from tests.helpers.daemons import Daemon
 
 OURS = {"_gallery", "index.html", "status.json"}
-"""What the service writes into the outbox besides the jobs' folders."""
+"""Entries of the outbox that are no folders of jobs."""
 
-MANY_TRIES = 3.0
-"""Seconds in which some ten tries are made, with pauses as short as in short_retries.py."""
+RETRY_TIME = 3.0
+"""Seconds for about ten retries with the delays of short_retries.py."""
 
 
 def start(stage: Stage, *arguments: str) -> Daemon:
-    """The daemon, with short pauses where a disk fails."""
+    """Start the daemon with short delays between retries."""
     return stage.fork("tests.scenarios.short_retries", "run", *arguments)
 
 
@@ -44,29 +44,29 @@ def start_ready(stage: Stage) -> Daemon:
     return daemon
 
 
-def said(stage: Stage, words: str) -> None:
-    wait_until(lambda: words in stage.log, f"the log says: {words}")
+def wait_for_log(stage: Stage, text: str) -> None:
+    wait_until(lambda: text in stage.log, f"{text!r} in the log")
 
 
 def jobs(stage: Stage) -> dict[str, str]:
-    """The jobs' states by their prompts."""
+    """Return the states of the jobs by prompt."""
     found = json.loads(stage.run("list", "--json").stdout)
     return {job["prompt"]: job["state"] for job in found}
 
 
-def visible(stage: Stage) -> list[str]:
-    """The files of jobs in the outbox."""
+def job_files(stage: Stage) -> list[str]:
+    """Return the files of jobs in the outbox."""
     files = [path.relative_to(stage.outbox) for path in stage.outbox.rglob("*") if path.is_file()]
     return [str(path) for path in files if path.parts[0] not in {STAGING, FILLER, *OURS}]
 
 
-def ends_well(stage: Stage, daemon: Daemon, count: int) -> None:
-    """Every prompt has its folder, was sent once, and nothing is left behind."""
+def check_all_done(stage: Stage, daemon: Daemon, count: int) -> None:
+    """Check that every prompt has its folder and was sent once, and that nothing is left over."""
     wait_until(lambda: len(stage.manifests()) == count, "all folders")
     assert stage.stop(daemon) == 0, stage.log
     assert {manifest["state"] for manifest in stage.manifests()} == {"done"}
-    assert len(stage.state()["posts"]) == count
-    stage.check_witness()
+    assert len(stage.simulator_state()["posts"]) == count
+    stage.check_simulator_record()
     for staging in (stage.outbox / STAGING, stage.folder / "state/staging"):
         assert not staging.exists() or list(staging.iterdir()) == []
     assert "Traceback" not in stage.log
@@ -80,161 +80,167 @@ def test_a_full_outbox_has_no_partial_folders_and_gets_all_folders_once_there_is
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "w"
-    with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
+    with small_disk(folder / "outbox") as disk, open_stage(folder, "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
         disk.fill()
         for name in ("cat", "dog"):
             stage.drop(f"{name}.ready.txt", f"a {name}\n")
-        said(stage, "No space left on device")
-        time.sleep(MANY_TRIES)
-        assert visible(stage) == []
+        wait_for_log(stage, "No space left on device")
+        time.sleep(RETRY_TIME)
+        assert job_files(stage) == []
         assert set(jobs(stage).values()) == {"collecting"}
-        disk.make_room()
-        ends_well(stage, daemon, 2)
+        disk.free_space()
+        check_all_done(stage, daemon, 2)
 
 
 @pytest.mark.real
 def test_after_a_kill_with_a_full_outbox_the_leftover_staging_folder_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
+    with small_disk(folder / "outbox") as disk, open_stage(folder, "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
         disk.fill()
         stage.drop("cat.ready.txt", "a cat\n")
-        said(stage, "No space left on device")
+        wait_for_log(stage, "No space left on device")
         daemon.kill()
         daemon.wait(timeout=HANG)
         (stage.outbox / STAGING / "half").mkdir(parents=True, exist_ok=True)
         (stage.outbox / STAGING / "half" / "cat_1.webp").touch()
-        disk.make_room()
-        ends_well(stage, start(stage), 1)
+        disk.free_space()
+        check_all_done(stage, start(stage), 1)
 
 
 @pytest.mark.real
 def test_a_read_only_outbox_gets_all_folders_once_it_is_writable(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
+    with small_disk(folder / "outbox") as disk, open_stage(folder, "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
-        disk.read_only(True)
+        disk.set_read_only(True)
         stage.drop("cat.ready.txt", "a cat\n")
-        said(stage, "Read-only file system")
-        assert visible(stage) == []
-        disk.read_only(False)
-        ends_well(stage, daemon, 1)
+        wait_for_log(stage, "Read-only file system")
+        assert job_files(stage) == []
+        disk.set_read_only(False)
+        check_all_done(stage, daemon, 1)
 
 
 @pytest.mark.real
 def test_nothing_is_written_below_the_mount_point_of_an_unmounted_outbox(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with small_disk(folder / "outbox") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
+    with small_disk(folder / "outbox") as disk, open_stage(folder, "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
-        disk.pull()
+        disk.unmount()
         stage.drop("cat.ready.txt", "a cat\n")
-        said(stage, "is not mounted any more")
-        time.sleep(MANY_TRIES / 3)
-        assert visible(stage) == []
+        wait_for_log(stage, "is not mounted any more")
+        time.sleep(RETRY_TIME / 3)
+        assert job_files(stage) == []
         disk.mount()
-        ends_well(stage, daemon, 1)
+        check_all_done(stage, daemon, 1)
 
 
 @pytest.mark.real
 def test_nothing_is_sent_or_taken_while_the_disk_of_the_journal_is_full(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", str(slowed(2))) as stage:
-        stage.set("pace", max_in_flight=1)
+    with (
+        small_disk(folder / "state") as disk,
+        open_stage(folder, "--seconds-per-job", str(slowed(2))) as stage,
+    ):
+        stage.set_config("pace", max_in_flight=1)
         daemon = start_ready(stage)
         stage.drop("cat.ready.txt", "a cat\n")
-        wait_until(lambda: len(stage.state()["interactions"]) == 1, "the first one is sent")
+        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 1, "the first POST")
         stage.drop("dog.ready.txt", "a dog\n")  # would be the next POST
-        wait_until(lambda: jobs(stage).get("a dog") == "queued", "the second one waits")
+        wait_until(lambda: jobs(stage).get("a dog") == "queued", "the queued second job")
         disk.fill()
         stage.drop("owl.ready.txt", "an owl\n")
-        said(stage, "disk is full")
-        time.sleep(MANY_TRIES)
-        assert len(stage.state()["posts"]) == 1
+        wait_for_log(stage, "disk is full")
+        time.sleep(RETRY_TIME)
+        assert len(stage.simulator_state()["posts"]) == 1
         assert stage.manifests() == []
         assert (stage.inbox / "owl.ready.txt").exists()
         assert stage.log.count("disk is full (make room on its disk); nothing is sent meanwhile") == 1
-        disk.make_room()
-        said(stage, "the journal can be written again")
-        ends_well(stage, daemon, 3)
-        assert stage.left() == []
+        disk.free_space()
+        wait_for_log(stage, "the journal can be written again")
+        check_all_done(stage, daemon, 3)
+        assert stage.leftovers() == []
 
 
 @pytest.mark.real
 def test_a_stop_and_a_start_with_a_full_disk_for_the_journal_lose_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", str(slowed(2))) as stage:
+    with (
+        small_disk(folder / "state") as disk,
+        open_stage(folder, "--seconds-per-job", str(slowed(2))) as stage,
+    ):
         daemon = start_ready(stage)
         stage.drop("cat.ready.txt", "a cat\n")
-        wait_until(lambda: len(stage.state()["interactions"]) == 1, "it is sent")
+        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 1, "the POST")
         disk.fill()
-        said(stage, "disk is full")
+        wait_for_log(stage, "disk is full")
         assert stage.stop(daemon) == 0, stage.log
-        disk.fill()  # the stop has tidied the journal up
-        again = start(stage)
-        told = stage.log.count("disk is full")
-        wait_until(lambda: stage.log.count("disk is full") > told, "the second start says so too")
+        disk.fill()  # the stop has truncated the journal
+        second = start(stage)
+        reported = stage.log.count("disk is full")
+        wait_until(lambda: stage.log.count("disk is full") > reported, "the report of the second start")
         assert stage.manifests() == []
-        disk.make_room()
-        ends_well(stage, again, 1)
+        disk.free_space()
+        check_all_done(stage, second, 1)
 
 
 @pytest.mark.real
 def test_a_read_only_state_folder_stops_the_start_with_a_message(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    with small_disk(folder / "state") as disk, staged(folder, "--seconds-per-job", "0.2") as stage:
-        disk.read_only(True)
+    with small_disk(folder / "state") as disk, open_stage(folder, "--seconds-per-job", "0.2") as stage:
+        disk.set_read_only(True)
         stage.drop("cat.ready.txt", "a cat\n")
         assert start(stage).wait(timeout=HANG) == 3
         assert "Read-only file system" in stage.log
         assert "Traceback" not in stage.log
-        disk.read_only(False)
-        ends_well(stage, start(stage), 1)
+        disk.set_read_only(False)
+        check_all_done(stage, start(stage), 1)
 
 
-# ---- folders that go, on any disk
+# ---- folders that disappear, on any disk
 
 
 def test_an_outbox_that_is_removed_while_a_job_runs_is_created_again(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", str(slowed(1))) as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(1))) as stage:
         daemon = start_ready(stage)
         stage.drop("clients/cat.ready.txt", "a cat\n")
-        wait_until(lambda: stage.state()["interactions"], "it is sent")
-        gone = stage.outbox.rename(stage.folder / "gone")  # at once: the gallery is being written
+        wait_until(lambda: stage.simulator_state()["interactions"], "the POST")
+        gone = stage.outbox.rename(stage.folder / "gone")  # a rename is atomic: the gallery is being written
         shutil.rmtree(gone)
-        ends_well(stage, daemon, 1)
+        check_all_done(stage, daemon, 1)
 
 
 def test_an_inbox_that_is_removed_and_created_again_is_used_again(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
         shutil.rmtree(stage.inbox)
-        said(stage, "can't be read: No such file or directory")
-        time.sleep(MANY_TRIES / 3)
+        wait_for_log(stage, "can't be read: No such file or directory")
+        time.sleep(RETRY_TIME / 3)
         stage.drop("cat.ready.txt", "a cat\n")
-        said(stage, "can be used again")
-        ends_well(stage, daemon, 1)
+        wait_for_log(stage, "can be used again")
+        check_all_done(stage, daemon, 1)
         assert stage.log.count("can't be read") == 1
 
 
 def test_nothing_is_sent_while_the_journal_is_moved_away(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         daemon = start_ready(stage)
         state = stage.folder / "state"
         state.rename(stage.folder / "elsewhere")
         stage.drop("cat.ready.txt", "a cat\n")
-        said(stage, "it was moved, removed or replaced")
-        time.sleep(MANY_TRIES / 3)
-        assert stage.state()["posts"] == []
+        wait_for_log(stage, "it was moved, removed or replaced")
+        time.sleep(RETRY_TIME / 3)
+        assert stage.simulator_state()["posts"] == []
         assert (stage.inbox / "cat.ready.txt").exists()
         if state.exists():
             shutil.rmtree(state)
         (stage.folder / "elsewhere").rename(state)
-        ends_well(stage, daemon, 1)
+        check_all_done(stage, daemon, 1)
 
 
 def test_a_damaged_journal_fails_the_start_and_the_check_with_a_hint(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         stage.drop("cat.ready.txt", "a cat\n")
         stage.drain()
         journal = stage.folder / "state" / "journal.sqlite3"
@@ -252,15 +258,15 @@ def test_a_damaged_journal_fails_the_start_and_the_check_with_a_hint(tmp_path: P
         assert stage.run("check").returncode == 0
 
 
-# ---- being told
+# ---- notifications
 
 
-class _Ear(BaseHTTPRequestHandler):
-    heard: list[dict[str, Any]]
+class _Webhook(BaseHTTPRequestHandler):
+    received: list[dict[str, Any]]
 
     def do_POST(self) -> None:
         assert "Authorization" not in self.headers
-        type(self).heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        type(self).received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(204)
         self.end_headers()
 
@@ -269,38 +275,38 @@ class _Ear(BaseHTTPRequestHandler):
 
 
 def test_a_notification_script_and_a_webhook_receive_the_events(tmp_path: Path) -> None:
-    _Ear.heard = []
-    script = tmp_path / "tell.sh"
-    told = tmp_path / "told.txt"
+    _Webhook.received = []
+    script = tmp_path / "notify.sh"
+    notes = tmp_path / "notes.txt"
     script.write_text(
         "#!/bin/sh\n"
-        f'echo "$MJWATCH_EVENT $MJWATCH_STATE $MJWATCH_PROMPT $1 ${{MJWATCH_TOKEN-none}}" >>{told}\n'
-        f'[ -z "$MJWATCH_FOLDER" ] || cat "$MJWATCH_MANIFEST" >/dev/null || echo "no manifest" >>{told}\n'
+        f'echo "$MJWATCH_EVENT $MJWATCH_STATE $MJWATCH_PROMPT $1 ${{MJWATCH_TOKEN-none}}" >>{notes}\n'
+        f'[ -z "$MJWATCH_FOLDER" ] || cat "$MJWATCH_MANIFEST" >/dev/null || echo "no manifest" >>{notes}\n'
     )
     script.chmod(0o755)
     with (
-        HTTPServer(("127.0.0.1", 0), _Ear) as ear,
-        staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage,
+        HTTPServer(("127.0.0.1", 0), _Webhook) as webhook,
+        open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage,
     ):
-        listener = Thread(target=ear.serve_forever, args=(0.01,))
+        listener = Thread(target=webhook.serve_forever, args=(0.01,))
         listener.start()
         with stage.config.open("a") as config:
             config.write(f'\n[notify]\nexec = ["{script}", "hello"]\n')
-            config.write(f'webhook = "http://127.0.0.1:{ear.server_port}/s3cret"\n')
+            config.write(f'webhook = "http://127.0.0.1:{webhook.server_port}/s3cret"\n')
         stage.drop("cat.ready.txt", "a cat\n")
         stage.drop("dog.ready.toml", "prompt = 7\n")
         stage.drain()
-        stage.fault(fault="captcha", count=1)
+        stage.arm_fault(fault="captcha", count=1)
         stage.drop("owl.ready.txt", "an owl\n")
         assert start(stage, "--drain").wait(timeout=HANG) == 4
-        assert start(stage, "--drain").wait(timeout=HANG) == 4  # the same cause is not told again
-        ear.shutdown()
+        assert start(stage, "--drain").wait(timeout=HANG) == 4  # the same cause is not reported again
+        webhook.shutdown()
         listener.join()
         assert "s3cret" not in stage.log
-    lines = sorted(told.read_text().splitlines())
+    lines = sorted(notes.read_text().splitlines())
     assert lines == ["done done a cat hello none", "failed rejected  hello none", "needs_person   hello none"]
-    by_event = {news["event"]: news for news in _Ear.heard}
-    assert sorted(news["event"] for news in _Ear.heard) == ["done", "failed", "needs_person"]
+    by_event = {event["event"]: event for event in _Webhook.received}
+    assert sorted(event["event"] for event in _Webhook.received) == ["done", "failed", "needs_person"]
     assert by_event["done"]["prompt"] == "a cat"
     assert (tmp_path / "w/outbox" / by_event["done"]["folder"] / "manifest.json").is_file()
     assert by_event["failed"]["folder"].startswith("_failed/")

@@ -1,7 +1,7 @@
-"""Each of the simulator's faults alone, against a real daemon: the table says what must come of it.
+"""Each simulator fault alone, against a real daemon: the table has the required outcome.
 
-Seen to catch: an unanswered POST sent again; a job that failed where a person was wanted, or at the first
-failed download; a failure without its page.
+Seen to catch: an unanswered POST sent again; a job that failed where a person was needed, or at the first
+failed download; a failure without its ERROR.md.
 """
 
 from __future__ import annotations
@@ -13,16 +13,23 @@ import pytest
 from mjwatch.simulator.faults.catalogue import BEYOND_IMAGINE, CATALOGUE
 from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
 from tests.scenarios.fault_runs import (
-    Seen,
-    begin,
-    play_before,
-    play_beside,
-    play_in_turn,
-    play_running,
-    simulated,
-    verb,
+    RowResult,
+    open_threaded_stage,
+    run_in_turn,
+    run_together,
+    run_verb,
+    run_with_early_fault,
+    run_with_late_fault,
+    start_daemon,
 )
-from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, End, Row
+from tests.scenarios.fault_table import (
+    FAULTS_BEFORE_START,
+    FAULTS_DURING_JOB,
+    ONE_JOB_FAULTS,
+    PAUSING_FAULTS,
+    End,
+    Row,
+)
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:
@@ -31,109 +38,109 @@ if TYPE_CHECKING:
 
     from _pytest.mark.structures import ParameterSet
 
-ROWS = [*BESIDE, *IN_TURN, *WHILE_IT_RUNS, *BEFORE_THE_START]
+ROWS = [*ONE_JOB_FAULTS, *PAUSING_FAULTS, *FAULTS_DURING_JOB, *FAULTS_BEFORE_START]
 
 
 def cases(rows: Sequence[Row]) -> list[ParameterSet]:
     return [pytest.param(row, id=row.name) for row in rows]
 
 
-@pytest.mark.parametrize("row", cases(WHILE_IT_RUNS))
+@pytest.mark.parametrize("row", cases(FAULTS_DURING_JOB))
 def test_a_fault_during_a_job_has_the_outcome_in_the_table(row: Row, tmp_path: Path) -> None:
-    check(row, play_running(tmp_path / "w", row))
+    check(row, run_with_late_fault(tmp_path / "w", row))
 
 
-@pytest.mark.parametrize("row", cases(BEFORE_THE_START))
+@pytest.mark.parametrize("row", cases(FAULTS_BEFORE_START))
 def test_a_fault_before_the_start_has_the_outcome_in_the_table(row: Row, tmp_path: Path) -> None:
-    check(row, play_before(tmp_path / "w", row))
+    check(row, run_with_early_fault(tmp_path / "w", row))
 
 
 @pytest.mark.begun_early
 def test_faults_of_single_jobs_have_the_outcomes_in_the_table(tmp_path: Path) -> None:
-    check_all(BESIDE, play_beside(tmp_path / "w", BESIDE))
+    check_all(ONE_JOB_FAULTS, run_together(tmp_path / "w", ONE_JOB_FAULTS))
 
 
 @pytest.mark.begun_early
 def test_faults_that_need_a_person_pause_sending_until_it_is_resumed(tmp_path: Path) -> None:
-    check_all(IN_TURN, play_in_turn(tmp_path / "w", IN_TURN))
+    check_all(PAUSING_FAULTS, run_in_turn(tmp_path / "w", PAUSING_FAULTS))
 
 
 def test_retry_fetches_a_failed_download_without_rendering_it_again(tmp_path: Path) -> None:
-    with simulated(tmp_path / "w", seconds_per_job=0.2) as stage:
-        stage.fault(fault="cdn_error", count=3)  # as often as the hurried daemon tries
+    with open_threaded_stage(tmp_path / "w", seconds_per_job=0.2) as stage:
+        stage.arm_fault(fault="cdn_error", count=3)  # as often as the daemon with short timeouts tries
         stage.drop("cat.ready.txt", "a cat\n")
-        daemon = begin(stage)
-        wait_until(lambda: [one["state"] for one in stage.manifests()] == ["failed"], "the failure")
+        daemon = start_daemon(stage)
+        wait_until(lambda: [manifest["state"] for manifest in stage.manifests()] == ["failed"], "the failure")
         (failed,) = stage.manifests()
-        assert verb(stage, "retry", failed["job"])[0] == 0
-        wait_until(lambda: "done" in [one["state"] for one in stage.manifests()], "the pictures")
-        assert len(stage.state()["posts"]) == 1
+        assert run_verb(stage, "retry", failed["job"])[0] == 0
+        wait_until(lambda: "done" in [manifest["state"] for manifest in stage.manifests()], "the pictures")
+        assert len(stage.simulator_state()["posts"]) == 1
         assert stage.stop(daemon) == 0
-        stage.check_witness()
+        stage.check_simulator_record()
 
 
-def check_all(rows: Sequence[Row], seen: Mapping[str, Seen]) -> None:
-    """Check every row, and tell of all that fail."""
-    wrong = []
+def check_all(rows: Sequence[Row], results: Mapping[str, RowResult]) -> None:
+    """Check every row, and report all that fail."""
+    failures = []
     for row in rows:
         try:
-            check(row, seen[row.name])
+            check(row, results[row.name])
         except AssertionError as error:
-            wrong.append(f"--- {row.name}: {error}")
-    assert not wrong, "\n".join([*wrong, next(iter(seen.values())).log])
+            failures.append(f"--- {row.name}: {error}")
+    assert not failures, "\n".join([*failures, next(iter(results.values())).log])
 
 
-def check(row: Row, found: Seen) -> None:
-    """What the table says, and what holds whatever happens."""
+def check(row: Row, found: RowResult) -> None:
+    """Check the outcome in the table, and the promises that always hold."""
     assert found.reached, f"not {row.end}\n{found}"
-    assert found.struck, "the fault had no occasion"
-    refused = [one for one in found.interactions if one["outcome"] == "refused"]
-    taken = found.afterwards.interactions if found.afterwards else found.interactions
-    executed = [one for one in taken if one["outcome"] != "refused"]
+    assert found.all_faults_occurred, "a fault did not occur"
+    refused = [entry for entry in found.interactions if entry["outcome"] == "refused"]
+    entries = found.afterwards.interactions if found.afterwards else found.interactions
+    executed = [entry for entry in entries if entry["outcome"] != "refused"]
     assert (len(executed), len(refused)) == (row.executed, row.refused), str(found)
     if row.posts is not None:
         assert found.posts == row.posts
-    check_words(row, found)
+    check_messages(row, found)
     check_promises(row, found)
-    if row.end is End.PERSON:
+    if row.end is End.NEEDS_PERSON:
         assert found.afterwards is not None
         assert found.afterwards.reached, str(found.afterwards)
 
 
-def check_words(row: Row, found: Seen) -> None:
-    """What a person reads."""
+def check_messages(row: Row, found: RowResult) -> None:
+    """Check what the CLI reports to the user."""
     match row.end:
-        case End.PERSON:
-            assert row.says in str(found.status["paused"])
+        case End.NEEDS_PERSON:
+            assert row.message in str(found.status["paused"])
             assert found.status_code == 4
             assert found.show["mend"] or found.show["state"] != "queued"
-        case End.WAITS:
-            assert row.says in found.status["trouble"]
+        case End.WAITING:
+            assert row.message in found.status["trouble"]
         case End.FAILED | End.IN_DOUBT:
             assert found.show["error"]
-            assert row.says in found.show["error"]
-            assert found.show["mend"], f"{found.show['error']}: and what is to be done?"
+            assert row.message in found.show["error"]
+            assert found.show["mend"], f"{found.show['error']}: without a hint"
         case End.DONE:
             pass
-    assert bool(found.paused) == (row.end is End.PERSON)
+    assert bool(found.paused) == (row.end is End.NEEDS_PERSON)
 
 
-def check_promises(row: Row, found: Seen) -> None:
-    """One answer a job, no secret and no accident in the log."""
+def check_promises(row: Row, found: RowResult) -> None:
+    """Check that each job has one manifest, and the log has no secret and no unexpected error."""
     last = found.afterwards or found
-    assert len(last.manifests) == (row.end in {End.DONE, End.FAILED, End.PERSON})
+    assert len(last.manifests) == (row.end in {End.DONE, End.FAILED, End.NEEDS_PERSON})
     for manifest in last.manifests:
         assert manifest["state"] == ("failed" if row.end is End.FAILED else "done")
         if row.end is End.FAILED:
             assert manifest["error"]["class"] == row.kind
             assert manifest["error"]["detail"]
     assert found.daemon_code == 0
-    for word in (USER_TOKEN, NEW_USER_TOKEN, "Traceback", "Warning"):
-        assert word not in found.log
+    for text in (USER_TOKEN, NEW_USER_TOKEN, "Traceback", "Warning"):
+        assert text not in found.log
     assert last.state["cdn_with_authorization"] == 0
 
 
 def test_the_table_has_every_fault_that_can_affect_imagine() -> None:
-    struck = {fault["fault"] for row in ROWS for fault in row.faults}
-    assert set(CATALOGUE) - BEYOND_IMAGINE == struck
+    used = {fault["fault"] for row in ROWS for fault in row.faults}
+    assert set(CATALOGUE) - BEYOND_IMAGINE == used
     assert len({row.name for row in ROWS}) == len(ROWS)

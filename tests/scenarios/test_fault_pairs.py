@@ -1,4 +1,4 @@
-"""Two faults at once, drawn by chance: whatever comes of them, no promise is broken."""
+"""Random pairs of faults: no pair breaks a promise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scenarios.fault_pairs import drawn, play_all
+from tests.scenarios.fault_pairs import draw_pairs, run_pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,11 +16,11 @@ SEED, COUNT = 20, 14
 
 @pytest.mark.long
 def test_no_two_faults_together_break_a_promise(tmp_path: Path) -> None:
-    broken = play_all(tmp_path, drawn(SEED, COUNT))
+    broken = run_pairs(tmp_path, draw_pairs(SEED, COUNT))
     assert not broken, "\n\n".join(broken)
 
 
 def test_the_own_seed_of_a_pair_draws_the_same_pair() -> None:
-    several = drawn(SEED, COUNT)
-    (again,) = drawn(SEED + 5, 1)
+    several = draw_pairs(SEED, COUNT)
+    (again,) = draw_pairs(SEED + 5, 1)
     assert (again.first, again.second) == (several[5].first, several[5].second)

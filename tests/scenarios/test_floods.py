@@ -1,4 +1,4 @@
-"""Many prompt files at once: all are taken, none twice, and memory stays small."""
+"""Many prompt files at once: all are taken, none twice, and memory use stays small."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.stage import HANG, Stage, environment, staged, wait_until
+from tests.scenarios.stage import HANG, Stage, environment, open_stage, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.long]
 
 BURST = 10_000
 FLOOD = 20_000
-"""Five times as many as the kernel's queue of notices can hold."""
+"""Five times as many as the inotify queue of the kernel can hold."""
 
-MOST_MEMORY = 120 * 1024
-"""KiB."""
+MOST_MEMORY_KIB = 120 * 1024
 
 
 def start(stage: Stage) -> subprocess.Popen[str]:
-    """The daemon as people run it: the checks of Python's development mode take memory of their own."""
+    """Start the daemon as users run it: the checks of Python's development mode use more memory."""
     with (stage.folder / "mjwatch.log").open("a") as log:
         daemon = subprocess.Popen(
             [sys.executable, "-m", "mjwatch", "--config", str(stage.config), "run"],
@@ -40,7 +39,7 @@ def start(stage: Stage) -> subprocess.Popen[str]:
 
 
 def drop_many(stage: Stage, name: str, count: int) -> set[str]:
-    """Gives the paths."""
+    """Drop this many prompt files, and return their paths."""
     folder = stage.inbox / name
     folder.mkdir()
     for number in range(count):
@@ -49,7 +48,7 @@ def drop_many(stage: Stage, name: str, count: int) -> set[str]:
 
 
 def queued(stage: Stage) -> list[str]:
-    """The paths of the files of all jobs that wait."""
+    """Return the paths of the prompt files of all queued jobs."""
     with closing(sqlite3.connect(f"file:{stage.folder}/state/journal.sqlite3?mode=ro", uri=True)) as journal:
         rows = journal.execute(
             "SELECT files.path FROM jobs JOIN files ON files.id = jobs.file WHERE state='queued'"
@@ -58,12 +57,12 @@ def queued(stage: Stage) -> list[str]:
 
 
 def peak_memory(pid: int) -> int:
-    """The most that the process has ever held in memory, in KiB."""
+    """Return the peak memory of the process in KiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
 
-def all_taken(stage: Stage, dropped: set[str]) -> None:
+def wait_until_all_taken(stage: Stage, dropped: set[str]) -> None:
     wait_until(lambda: not list((stage.inbox).glob("*/*.txt")), "an empty inbox", HANG * 4)
     found = queued(stage)
     assert len(found) == len(dropped)
@@ -72,15 +71,15 @@ def all_taken(stage: Stage, dropped: set[str]) -> None:
 
 
 def test_a_flood_of_files_is_taken_completely_and_no_file_twice(tmp_path: Path) -> None:
-    with staged(tmp_path / "w") as stage:
+    with open_stage(tmp_path / "w") as stage:
         daemon = start(stage)
         assert stage.run("pause").returncode == 0
         dropped = drop_many(stage, "burst", BURST)
-        all_taken(stage, dropped)
+        wait_until_all_taken(stage, dropped)
         os.kill(daemon.pid, signal.SIGSTOP)
         dropped |= drop_many(stage, "flood", FLOOD)
         os.kill(daemon.pid, signal.SIGCONT)
-        all_taken(stage, dropped)
-        assert peak_memory(daemon.pid) < MOST_MEMORY  # of the burst, too
+        wait_until_all_taken(stage, dropped)
+        assert peak_memory(daemon.pid) < MOST_MEMORY_KIB  # this includes the burst
         assert stage.stop(daemon) == 0
-        assert stage.state()["posts"] == []
+        assert stage.simulator_state()["posts"] == []

@@ -1,4 +1,4 @@
-"""Follow-ups of prompt files: all of them, each of its own parent, in equal company and through kill -9."""
+"""Follow-ups in prompt files: each belongs to its own parent, with equal prompts and across kill -9."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scenarios.stage import Stage, staged, wait_until
+from tests.scenarios.stage import Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,11 +18,11 @@ SIX = ["U1", "U2", "U3", "U4", "vary strong", "zoom 2x"]
 
 
 def _family(stage: Stage, label: str) -> list[dict[str, Any]]:
-    return [one for one in stage.manifests() if one["label"] == label]
+    return [manifest for manifest in stage.manifests() if manifest["label"] == label]
 
 
 def _executed(stage: Stage) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = stage.state()["interactions"]
+    found: list[dict[str, Any]] = stage.simulator_state()["interactions"]
     return found
 
 
@@ -33,7 +33,7 @@ def _wait_for_interactions(stage: Stage, count: int) -> None:
 @pytest.mark.begun_early
 @pytest.mark.parametrize("profile", ["2023", "2026"])
 def test_two_equal_prompts_get_six_follow_ups_each_despite_kills(tmp_path: Path, profile: str) -> None:
-    with staged(tmp_path / "work", "--seconds-per-job", "1", "--profile", profile) as stage:
+    with open_stage(tmp_path / "work", "--seconds-per-job", "1", "--profile", profile) as stage:
         daemon = stage.start_ready()
         for label in ("one", "two"):
             stage.drop(f"{label}.ready.toml", FILE.format(label))
@@ -46,20 +46,20 @@ def test_two_equal_prompts_get_six_follow_ups_each_despite_kills(tmp_path: Path,
 
         for label in ("one", "two"):
             family = _family(stage, label)
-            assert Counter(one["state"] for one in family) == {"done": 7}, stage.log
-            assert sorted(one["action"] for one in family if one["action"]) == SIX
-            (grid,) = [one for one in family if one["action"] is None]
-            first = next(one for one in family if one["action"] == "U1")
-            for one in family:
-                after = first if one["action"] in {"vary strong", "zoom 2x"} else grid
-                assert one is grid or one["parent"] == after["job"]
-                assert one["source"]["path"] == f"{label}.ready.toml"
-        executed = {one["nonce"]: one for one in _executed(stage)}
-        finals = {one["job_uuid"]: one for one in executed.values()}
-        for one in stage.manifests():
-            ours = executed[one["discord"]["nonce"]]
-            assert one["discord"]["job_uuid"] == ours["job_uuid"]
-            if one["parent"] is not None:  # it pressed a button of its own parent's message
-                parent = next(other for other in stage.manifests() if other["job"] == one["parent"])
-                assert parent["discord"]["job_uuid"] in ours["custom_id"]
+            assert Counter(job["state"] for job in family) == {"done": 7}, stage.log
+            assert sorted(job["action"] for job in family if job["action"]) == SIX
+            (grid,) = [job for job in family if job["action"] is None]
+            first = next(job for job in family if job["action"] == "U1")
+            for job in family:
+                parent = first if job["action"] in {"vary strong", "zoom 2x"} else grid
+                assert job is grid or job["parent"] == parent["job"]
+                assert job["source"]["path"] == f"{label}.ready.toml"
+        executed = {entry["nonce"]: entry for entry in _executed(stage)}
+        finals = {entry["job_uuid"]: entry for entry in executed.values()}
+        for job in stage.manifests():
+            entry = executed[job["discord"]["nonce"]]
+            assert job["discord"]["job_uuid"] == entry["job_uuid"]
+            if job["parent"] is not None:  # it pressed a button in the message of its own parent
+                parent = next(other for other in stage.manifests() if other["job"] == job["parent"])
+                assert parent["discord"]["job_uuid"] in entry["custom_id"]
         assert len(finals) == len(executed) == 14

@@ -1,4 +1,4 @@
-"""The gallery beside a daemon that works, is killed, and starts again: it has every job, as its folder is."""
+"""The gallery of a daemon that is killed and started again: it has every job with its folder."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from PIL import Image
 
 from mjwatch.gallery.entry import read_entry
 from mjwatch.gallery.gallery import Chunks
-from tests.scenarios.stage import HANG, Stage, staged, wait_until
+from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def entries(stage: Stage) -> dict[str, dict[str, Any]]:
-    """By job, as the page reads them: the last one counts."""
+    """Return the entries by job as the page reads them: the last entry of a job counts."""
     chunks = Chunks(stage.outbox / "_gallery")
     lines = [line for number in range(1, chunks.count() + 1) for line in chunks.read(number)]
     return {entry["id"]: entry for entry in map(read_entry, lines)}
@@ -29,10 +29,10 @@ def status(stage: Stage) -> dict[str, Any]:
 
 
 def test_the_gallery_has_every_job_also_after_a_kill(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         daemon = stage.start_ready()
         stage.drop("clients/cat.ready.txt", "a cat --ar 3:2\n")
-        wait_until(lambda: len(entries(stage)) == 1, "the first one is shown")
+        wait_until(lambda: len(entries(stage)) == 1, "the first job in the gallery")
         assert status(stage)["service"] == "running"
         stage.drop("owl.ready.toml", 'prompt = "an owl"\nlabel = "birds"\nthen = ["U2"]\n')
         stage.drop("bad.ready.toml", "prompt = 7\n")
@@ -59,8 +59,8 @@ def test_the_gallery_has_every_job_also_after_a_kill(tmp_path: Path) -> None:
 
 
 def test_no_gallery_is_written_when_it_is_switched_off(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
-        stage.set("outbox", gallery=False, embed_prompt=False)
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+        stage.set_config("outbox", gallery=False, embed_prompt=False)
         stage.drop("cat.ready.txt", "a cat in a secret place\n")
         stage.drain()
         (folder,) = stage.folders().values()

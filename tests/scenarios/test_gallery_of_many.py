@@ -1,6 +1,6 @@
-"""The gallery of three, of hundreds and of thousands of jobs that a daemon made, at a desk and on a phone.
+"""The gallery of three, hundreds and thousands of jobs from a daemon, on a desktop and on a phone.
 
-Seen to catch: a prompt that is written into the page as markup, a family without its children, a chunk that
+Seen to catch: a prompt that is inserted into the page as markup, a parent without its follow-ups, a chunk that
 is not loaded, a Back that leaves the gallery.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.helpers.browser import DESKTOP, PHONE, shown
-from tests.scenarios.many_jobs import FAMILY, HOSTILE, QUOTED, a_crowd
+from tests.scenarios.many_jobs import FAMILY_PROMPT, HOSTILE, QUOTED, many_jobs_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.helpers.browser import Shown
-    from tests.scenarios.many_jobs import Crowd
+    from tests.scenarios.many_jobs import ManyJobs
 
     Jobs = list[dict[str, Any]]
     """Manifests, the newest first."""
@@ -35,39 +35,39 @@ SIZES = {
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
-    with a_crowd(tmp_path_factory.mktemp("crowd")) as found:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyJobs]:
+    with many_jobs_workspace(tmp_path_factory.mktemp("many_jobs")) as found:
         yield found
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("jobs", [3, 500, 5000])
 def test_the_gallery_shows_searches_filters_and_opens_jobs_and_obeys_keys(
-    browser: Browser, crowd: Crowd, jobs: int, size: str
+    browser: Browser, workspace: ManyJobs, jobs: int, size: str
 ) -> None:
-    crowd.grow(jobs)
-    made = crowd.jobs()
-    with shown(browser, crowd.outbox, **SIZES[size]) as gallery:
+    workspace.add_jobs(jobs)
+    made = workspace.jobs()
+    with shown(browser, workspace.outbox, **SIZES[size]) as gallery:
         gallery.open()
-        shows(gallery, made)
-        searches(gallery, made)
-        filters(gallery, made)
-        opens_a_job(gallery, made)
-        goes_through_a_family(gallery, made)
-        says_why(gallery, made)
+        check_cards(gallery, made)
+        check_search(gallery, made)
+        check_filters(gallery, made)
+        check_panel(gallery, made)
+        check_family(gallery, made)
+        check_reason(gallery, made)
         if jobs > 3:
-            reads_an_answer(gallery, made)
-        moves(gallery, made)
+            check_text_answer(gallery, made)
+        check_keys(gallery, made)
         assert gallery.violations() == []
 
 
-def shows(gallery: Shown, jobs: Jobs) -> None:
+def check_cards(gallery: Shown, jobs: Jobs) -> None:
     page = gallery.page
     assert gallery.count() == f"{len(jobs):,} jobs"
     assert page.locator("#service-word").inner_text() == "Stopped"
     assert [card.get_attribute("href") for card in page.locator(".card").all()[:3]] == ids(jobs[:3])
     gallery.whole(page.locator(f'.card[href="{ids(with_pictures(jobs))[0]}"] img'))
-    assert page.locator(".card").count() <= 150  # of however many
+    assert page.locator(".card").count() <= 150  # however many jobs there are
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.locator(f'.card[href="{ids(jobs)[-1]}"]').wait_for()
@@ -83,16 +83,16 @@ def with_pictures(jobs: Jobs) -> Jobs:
     return [job for job in jobs if job["images"]]
 
 
-def searches(gallery: Shown, jobs: Jobs) -> None:
+def check_search(gallery: Shown, jobs: Jobs) -> None:
     page = gallery.page
-    for words, fitting in (
-        (f"{FAMILY.upper()} keeper", [job for job in jobs if FAMILY in words_of(job)]),
-        ("<script>window.hacked", [job for job in jobs if "<script>" in words_of(job)]),
+    for text, matching in (
+        (f"{FAMILY_PROMPT.upper()} keeper", [job for job in jobs if FAMILY_PROMPT in prompt_text(job)]),
+        ("<script>window.hacked", [job for job in jobs if "<script>" in prompt_text(job)]),
         (jobs[-1]["job"], jobs[-1:]),
     ):
-        gallery.search(words)
-        assert gallery.count() == counted(len(fitting), jobs)
-        assert [card.get_attribute("href") for card in page.locator(".card").all()] == ids(fitting)
+        gallery.search(text)
+        assert gallery.count() == count_text(len(matching), jobs)
+        assert [card.get_attribute("href") for card in page.locator(".card").all()] == ids(matching)
     gallery.search("no job has these words")
     assert page.locator("#empty").is_visible()
     assert page.locator(".card").count() == 0
@@ -100,32 +100,32 @@ def searches(gallery: Shown, jobs: Jobs) -> None:
     assert gallery.count() == f"{len(jobs):,} jobs"
 
 
-def words_of(job: dict[str, Any]) -> str:
+def prompt_text(job: dict[str, Any]) -> str:
     return f"{job['prompt']['submitted']} {job['prompt']['echoed']}"
 
 
-def counted(some: int, jobs: Jobs) -> str:
+def count_text(some: int, jobs: Jobs) -> str:
     return f"{some:,} of {len(jobs):,} jobs"
 
 
-def filters(gallery: Shown, jobs: Jobs) -> None:
+def check_filters(gallery: Shown, jobs: Jobs) -> None:
     page = gallery.page
     page.locator("#more").click()
     lefts = "[...document.querySelectorAll('#choices *')].map((one) => one.getBoundingClientRect().left)"
     assert page.evaluate(f"Math.min(...{lefts})") >= 0
-    wishes: list[tuple[str, str, Callable[[dict[str, Any]], bool]]] = [
+    choices: list[tuple[str, str, Callable[[dict[str, Any]], bool]]] = [
         ("#state", "done", lambda job: job["state"] == "done"),
         ("#state", "failed", lambda job: job["state"] == "failed"),
         ("#folder", "clients", lambda job: (job["source"]["path"]).startswith("clients/")),
         ("#label", "spring", lambda job: job["label"] == "spring"),
     ]
     if len(jobs) > 3:
-        wishes.append(("#label", HOSTILE, lambda job: job["label"] == HOSTILE))
-    for field, value, fits in wishes:
+        choices.append(("#label", HOSTILE, lambda job: job["label"] == HOSTILE))
+    for field, value, matches in choices:
         page.locator(field).select_option(value)
-        fitting = [job for job in jobs if fits(job)]
-        assert gallery.count() == counted(len(fitting), jobs)
-        assert 0 < len(fitting) < len(jobs)
+        matching = [job for job in jobs if matches(job)]
+        assert gallery.count() == count_text(len(matching), jobs)
+        assert 0 < len(matching) < len(jobs)
         page.locator(field).select_option("")
     page.locator("#from").fill("2020-01-01")
     page.locator("#to").fill("2020-02-01")
@@ -135,7 +135,7 @@ def filters(gallery: Shown, jobs: Jobs) -> None:
     page.locator("#more").click()
 
 
-def opens_a_job(gallery: Shown, jobs: Jobs) -> None:
+def check_panel(gallery: Shown, jobs: Jobs) -> None:
     page = gallery.page
     job = next(job for job in jobs if len(job["images"]) == 4)
     gallery.search(job["job"])
@@ -158,12 +158,12 @@ def every_file(job: dict[str, Any]) -> list[dict[str, Any]]:
     return [*job["images"], job["grid"], *job["files"]]
 
 
-def goes_through_a_family(gallery: Shown, jobs: Jobs) -> None:
-    """From a picture to the grid that it came from and back, and out of it as people leave a page."""
+def check_family(gallery: Shown, jobs: Jobs) -> None:
+    """Go from a picture to its grid and back, and leave the panel with Back and Escape."""
     page = gallery.page
-    child, parent = (job for job in jobs if FAMILY in words_of(job))
+    child, parent = (job for job in jobs if FAMILY_PROMPT in prompt_text(job))
     assert (child["action"], child["parent"]) == ("U2", parent["job"])
-    gallery.search(FAMILY)
+    gallery.search(FAMILY_PROMPT)
     page.locator(".card", has_text="U2").click()
     gallery.whole(page.locator(".shot img"))
     assert page.locator("#panel-title").inner_text() == "U2"
@@ -176,17 +176,17 @@ def goes_through_a_family(gallery: Shown, jobs: Jobs) -> None:
     page.wait_for_url(f"**#{child['job']}")
     page.go_back()
     page.locator("#panel").wait_for(state="hidden")
-    assert page.locator(".card").count() == 2  # and not out of the gallery, or out of what was searched for
+    assert page.locator(".card").count() == 2  # neither the gallery nor the search is left
     page.go_forward()
     page.locator("#panel[open]").wait_for()
     page.keyboard.press("Escape")
     assert page.locator("#panel").is_hidden()
 
 
-def says_why(gallery: Shown, jobs: Jobs) -> None:
-    """Of a prompt that is a script, in a file whose name is quotes and markup."""
+def check_reason(gallery: Shown, jobs: Jobs) -> None:
+    """Check the reason of a refused prompt that is a script, from a file with quotes and markup in its name."""
     page = gallery.page
-    job = next(job for job in jobs if job["state"] == "failed" and HOSTILE in words_of(job))
+    job = next(job for job in jobs if job["state"] == "failed" and HOSTILE in prompt_text(job))
     gallery.search(job["job"])
     assert job["error"]["title"] in page.locator(".card").inner_text()
     page.locator(".card").click()
@@ -198,8 +198,8 @@ def says_why(gallery: Shown, jobs: Jobs) -> None:
     gallery.search("")
 
 
-def reads_an_answer(gallery: Shown, jobs: Jobs) -> None:
-    """Words that the bot has set for Discord."""
+def check_text_answer(gallery: Shown, jobs: Jobs) -> None:
+    """Check a text answer that the bot has formatted for Discord."""
     page = gallery.page
     gallery.search(next(job["job"] for job in jobs if job["command"] == "info"))
     assert page.locator(".card .note").inner_text().startswith("Subscription: ")
@@ -210,7 +210,7 @@ def reads_an_answer(gallery: Shown, jobs: Jobs) -> None:
     gallery.search("")
 
 
-def moves(gallery: Shown, jobs: Jobs) -> None:
+def check_keys(gallery: Shown, jobs: Jobs) -> None:
     page, press = gallery.page, gallery.page.keyboard.press
     first, second, *_ = known = [job["job"] for job in jobs]
     press("/")
@@ -229,7 +229,7 @@ def moves(gallery: Shown, jobs: Jobs) -> None:
         press("ArrowDown")
     if len(jobs) > 100:
         assert gallery.focused() in known[30:-1]
-        in_the_window(gallery)
+        check_in_window(gallery)
     press("Home")
     press("ArrowRight")
     press("Enter")
@@ -241,16 +241,16 @@ def moves(gallery: Shown, jobs: Jobs) -> None:
     assert page.locator("#panel").is_hidden()
     assert gallery.focused() == first
     assert gallery.count() == f"{len(jobs):,} jobs"
-    looks_at_one_picture(gallery, jobs)
+    check_single_picture(gallery, jobs)
 
 
-def in_the_window(gallery: Shown) -> None:
+def check_in_window(gallery: Shown) -> None:
     box = gallery.page.locator(f'.card[href="#{gallery.focused()}"]').bounding_box()
     assert box is not None
     assert 0 <= box["y"] < gallery.page.evaluate("innerHeight")
 
 
-def looks_at_one_picture(gallery: Shown, jobs: Jobs) -> None:
+def check_single_picture(gallery: Shown, jobs: Jobs) -> None:
     page, press = gallery.page, gallery.page.keyboard.press
     gallery.search(next(job["job"] for job in jobs if len(job["images"]) == 4))
     press("ArrowDown")

@@ -1,6 +1,6 @@
-"""A job that finishes while the gateway is away is delivered after its return.
+"""A job that finishes while the gateway is down is delivered after its return.
 
-Seen to catch: a gap before a new session whose history is not asked for, or is read and forgotten.
+Seen to catch: a gap before a new session whose history is not requested, or is read and forgotten.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scenarios.gateway_gaps import Gap, after_return
+from tests.scenarios.gateway_gaps import Gap, seconds_to_delivery
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,4 +19,4 @@ GAPS = [Gap(seconds, lost) for seconds in (1, 5) for lost in (False, True)]
 
 @pytest.mark.parametrize("gap", [pytest.param(gap, id=gap.name) for gap in GAPS])
 def test_a_job_that_finishes_during_a_gap_is_delivered_afterwards(gap: Gap, tmp_path: Path) -> None:
-    after_return(tmp_path / "w", gap)
+    seconds_to_delivery(tmp_path / "w", gap)

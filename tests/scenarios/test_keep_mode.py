@@ -1,4 +1,4 @@
-"""An inbox that keeps what was taken: no restart, no tidying and no loss runs it again."""
+"""An inbox that keeps taken files: they do not run again after a restart, a cleanup or a lost journal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from mjwatch.jobs.intake import COPY_PATIENCE
 from mjwatch.journal.maintenance import LEAST_AGE, prune
 from mjwatch.journal.reader import JOURNAL_FILE
-from tests.scenarios.stage import HANG, Stage, staged, wait_until
+from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,11 +28,11 @@ _numbers = itertools.count(1)
 
 
 def posts(stage: Stage) -> int:
-    return len(stage.state()["posts"])
+    return len(stage.simulator_state()["posts"])
 
 
-def only_this_is_run(stage: Stage, name: str | None = None) -> None:
-    """Drop a file, wait for its folder, and see that nothing else was sent meanwhile."""
+def check_only_new_file_runs(stage: Stage, name: str | None = None) -> None:
+    """Drop a file, wait for its folder, and check that nothing else was sent meanwhile."""
     before = posts(stage)
     name = name or f"new{next(_numbers)}.txt"
     stage.drop(name, f"a picture of {name}\n")
@@ -46,9 +46,9 @@ def is_done(stage: Stage, prompt: str) -> bool:
 
 @contextmanager
 def kept(folder: Path) -> Iterator[tuple[Stage, Daemon]]:
-    """A daemon that has run five files, and keeps them."""
-    with staged(folder / "w", "--seconds-per-job", "0.1") as stage:
-        stage.set("inbox", after="keep")
+    """Start a daemon that has run five files and keeps them."""
+    with open_stage(folder / "w", "--seconds-per-job", "0.1") as stage:
+        stage.set_config("inbox", after="keep")
         daemon = stage.start_ready()
         for number in range(FILES):
             stage.drop(f"birds/p{number}.txt", f"bird number {number}\n")
@@ -56,7 +56,7 @@ def kept(folder: Path) -> Iterator[tuple[Stage, Daemon]]:
         yield stage, daemon
         assert posts(stage) == len(stage.manifests())
         assert "Traceback" not in stage.log
-        stage.check_witness()
+        stage.check_simulator_record()
 
 
 def restarted(stage: Stage, daemon: Daemon) -> Daemon:
@@ -68,22 +68,22 @@ def restarted(stage: Stage, daemon: Daemon) -> Daemon:
 def test_kept_files_do_not_run_again_after_restarts_renames_pruning_or_touching(tmp_path: Path) -> None:
     with kept(tmp_path) as (stage, daemon):
         daemon = restarted(stage, daemon)
-        only_this_is_run(stage)
-        (stage.inbox / "birds").rename(stage.inbox / "fowls")
-        only_this_is_run(stage)
+        check_only_new_file_runs(stage)
+        (stage.inbox / "birds").rename(stage.inbox / "renamed")
+        check_only_new_file_runs(stage)
         now = time.time() + 2 * LEAST_AGE
         assert prune(stage.folder / "state" / JOURNAL_FILE, now - LEAST_AGE, now) >= FILES
         daemon = restarted(stage, daemon)
-        only_this_is_run(stage)
-        (stage.inbox / "fowls").rename(stage.inbox / "birds")
+        check_only_new_file_runs(stage)
+        (stage.inbox / "renamed").rename(stage.inbox / "birds")
         daemon = restarted(stage, daemon)
-        only_this_is_run(stage)
+        check_only_new_file_runs(stage)
         for path in stage.inbox.rglob("*.txt"):
             os.utime(path)
-        only_this_is_run(stage)
-        time.sleep(COPY_PATIENCE + 1)  # so long it may take for a copy to be run
-        only_this_is_run(stage)
-        only_this_is_run(stage, "birds/p0.txt")  # with other content it is another request
+        check_only_new_file_runs(stage)
+        time.sleep(COPY_PATIENCE + 1)  # time within which a copy would run
+        check_only_new_file_runs(stage)
+        check_only_new_file_runs(stage, "birds/p0.txt")  # a file with new content is a new prompt
         assert stage.stop(daemon) == 0
         assert len(list(stage.inbox.rglob("*.txt"))) == FILES + 6
 
@@ -95,14 +95,14 @@ def test_after_losing_the_journal_nothing_runs_until_existing_files_are_accepted
         stage.drop("new.txt", "a new picture\n")
         assert stage.start("--drain").wait(timeout=HANG) == 4
         daemon = stage.start_ready()
-        wait_until(lambda: stage.log.count("--accept-existing") == 2, "the log says what to do")
+        wait_until(lambda: stage.log.count("--accept-existing") == 2, "the hint in the log")
         stage.drop("newer.txt", "a newer picture\n")
-        wait_until(lambda: "--accept-existing" in stage.run("status").stdout, "so does status")
+        wait_until(lambda: "--accept-existing" in stage.run("status").stdout, "the hint in status")
         assert stage.stop(daemon) == 0
         assert posts(stage) == FILES
         shutil.rmtree(stage.inbox / "birds")
         daemon = stage.start("--accept-existing")
-        wait_until(lambda: len(stage.manifests()) == FILES + 2, "the two new ones")
+        wait_until(lambda: len(stage.manifests()) == FILES + 2, "the two new folders")
         daemon = restarted(stage, daemon)
-        only_this_is_run(stage)
+        check_only_new_file_runs(stage)
         assert stage.stop(daemon) == 0

@@ -1,6 +1,6 @@
-"""All that is logged about a job is found by its id, in the words and in the field.
+"""Every log line about a job has its id in the message and in the job field.
 
-Seen to catch: the field at the steps of a job alone; a line about a job that does not name it.
+Seen to catch: the field only in lines about transitions; a line about a job that does not name the job.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.errors import NoJournalError
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import State
-from tests.scenarios.stage import Stage, staged, wait_until
+from tests.scenarios.stage import Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LINES = (
+EXPECTED = (
     *(" taken: ", " submitting, nonce ", " started", " finished", " published"),
     *(
         "Midjourney says: ",
@@ -26,35 +26,35 @@ LINES = (
         "cancellation requested",
     ),
 )
-"""What must have been said for this to be worth something."""
+"""Texts that the log must contain, so that the test is meaningful."""
 
 
 def test_the_job_field_of_each_log_line_has_exactly_the_jobs_in_its_message(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
-        stage.fault(fault="cdn_404", match="a gone cat")
-        stage.fault(fault="informed", match="a slow cat")
-        stage.fault(fault="post_reset", match="a lost cat")
-        stage.fault(fault="post_reset", match="a stray cat")
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
+        stage.arm_fault(fault="cdn_404", match="a gone cat")
+        stage.arm_fault(fault="informed", match="a slow cat")
+        stage.arm_fault(fault="post_reset", match="a lost cat")
+        stage.arm_fault(fault="post_reset", match="a unwanted cat")
         daemon = stage.start("--log-format", "json")
-        stage.drop("cats.list.txt", "a gone cat\na slow cat\na lost cat\na stray cat\n")
+        stage.drop("cats.list.txt", "a gone cat\na slow cat\na lost cat\na unwanted cat\n")
         stage.drop("then.toml", 'prompt = "a fine cat"\nthen = ["U1"]\n')
         stage.drop("two.txt", "one --ar 1:1\ntwo --ar 1:1\n")
-        wait_until(lambda: len(jobs(stage, State.IN_DOUBT)) == 2, "the doubt")
-        lost, stray = jobs(stage, State.IN_DOUBT)
+        wait_until(lambda: len(jobs(stage, State.IN_DOUBT)) == 2, "two jobs in doubt")
+        lost, unwanted = jobs(stage, State.IN_DOUBT)
         stage.run("retry", lost)
-        stage.run("cancel", stray)
-        wait_until(lambda: len(stage.manifests()) == 7, "an answer to each")
+        stage.run("cancel", unwanted)
+        wait_until(lambda: len(stage.manifests()) == 7, "a manifest for each")
         stage.stop(daemon)
         entries = [json.loads(line) for line in stage.log.splitlines()]
         ids = jobs(stage)
         wrong = [entry for entry in entries if named(entry, ids) != set(as_list(entry["job"]))]
         assert wrong == []
-        said = "\n".join(entry["message"] for entry in entries if entry["job"])
-        assert [words for words in LINES if words not in said] == []
+        messages = "\n".join(entry["message"] for entry in entries if entry["job"])
+        assert [text for text in EXPECTED if text not in messages] == []
 
 
 def jobs(stage: Stage, state: State | None = None) -> list[str]:
-    """The ids of all jobs in this state, oldest first."""
+    """Return the ids of all jobs in this state, oldest first."""
     path = stage.folder / "state" / JOURNAL_FILE
     with suppress(NoJournalError), closing(JournalReader(path)) as reader:
         return [job.id for job in reversed(reader.listed(state, 100))]
@@ -62,7 +62,7 @@ def jobs(stage: Stage, state: State | None = None) -> list[str]:
 
 
 def named(entry: dict[str, Any], ids: list[str]) -> set[str]:
-    """The jobs whose ids are in the text."""
+    """Return the jobs whose ids are in the message."""
     return {job for job in ids if job in entry["message"]}
 
 

@@ -1,7 +1,7 @@
 """The main job end to end: files into pictures, in real processes.
 
-Seen to catch: the echoed prompt believed before ids; equal prompts sent together where no id tells them
-apart; quadrants numbered column by column.
+Seen to catch: the echoed prompt trusted more than ids; equal prompts sent at the same time where no id
+distinguishes them; quadrants numbered column by column.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from mjwatch.pictures.split import split_grid
-from tests.scenarios.stage import Stage, staged, wait_until
+from tests.scenarios.stage import Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.txt"
     elsewhere.write_text("a moved lighthouse\n")
-    with staged(tmp_path / "w", "--seconds-per-job", "0.3") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.3") as stage:
         daemon = stage.start_ready()
         stage.drop("plain.txt", "a plain lighthouse\nat dawn\n")
         shutil.move(elsewhere, stage.inbox / "moved.txt")
@@ -40,7 +40,7 @@ def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) ->
         for manifest in stage.manifests():
             assert manifest["state"] == "done"
             assert len(manifest["images"]) == 4
-        stage.check_witness()
+        stage.check_simulator_record()
         wide = next(m for m in stage.manifests() if m["source"]["path"] == "clients/acme/wide.toml")
         assert wide["prompt"]["submitted"] == "a train --ar 16:9 --tile"
         assert wide["images"][0]["width"] > wide["images"][0]["height"]
@@ -49,7 +49,7 @@ def test_files_dropped_in_every_way_become_four_pictures_each(tmp_path: Path) ->
 def test_every_file_matches_the_manifest_and_the_pictures_are_the_grids_quadrants(
     tmp_path: Path,
 ) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024") as stage:
         stage.drop("cat.txt", "a cat\n")
         stage.drain()
         (folder,) = stage.folders().values()
@@ -74,86 +74,86 @@ def test_every_file_matches_the_manifest_and_the_pictures_are_the_grids_quadrant
 )
 def test_equal_prompts_never_swap_pictures(tmp_path: Path, profile: str, delete: str) -> None:
     options = ("--seconds-per-job", "0.5", "--profile", profile, "--delete", delete)
-    with staged(tmp_path / "w", *options) as stage:
+    with open_stage(tmp_path / "w", *options) as stage:
         for number in range(60):
             stage.drop(f"cat{number}.ready.txt", "a cat on a mat\n")
         stage.drain()
         assert len(stage.manifests()) == 60
-        stage.check_witness()
+        stage.check_simulator_record()
 
 
 @pytest.mark.begun_early
 @pytest.mark.parametrize("delete", ["before", "after", "missing"])
 def test_equal_prompts_run_one_at_a_time_where_no_id_distinguishes_them(tmp_path: Path, delete: str) -> None:
     options = ("--seconds-per-job", "0.1", "--profile", "2023", "--delete", delete)
-    with staged(tmp_path / "w", *options) as stage:
+    with open_stage(tmp_path / "w", *options) as stage:
         for number in range(60):
             stage.drop(f"cat{number}.ready.txt", "a cat on a mat\n")
         stage.drain()
         assert len(stage.manifests()) == 60
-        stage.check_witness()
+        stage.check_simulator_record()
         assert {manifest["discord"]["matched_by"] for manifest in stage.manifests()} == {"text"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_daemon_cleanly_and_the_next_start_continues(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, sig: signal.Signals
 ) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "2") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "2") as stage:
         daemon = stage.start()
         for name in ("a", "b", "c"):
             stage.drop(f"{name}.ready.txt", f"a picture of {name}\n")
-        wait_until(lambda: len(stage.state()["interactions"]) == 3, "three jobs at work")
-        assert stage.stop(daemon, number) == 0, stage.log
+        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 3, "three running jobs")
+        assert stage.stop(daemon, sig) == 0, stage.log
         stage.drain()
         assert [manifest["state"] for manifest in stage.manifests()] == ["done"] * 3
-        assert len(stage.state()["interactions"]) == 3
-        assert stage.state()["resumes"] == 1
-        stage.check_witness()
+        assert len(stage.simulator_state()["interactions"]) == 3
+        assert stage.simulator_state()["resumes"] == 1
+        stage.check_simulator_record()
 
 
 def test_a_cut_gateway_is_resumed_and_jobs_finished_meanwhile_are_delivered(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "1") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "1") as stage:
         daemon = stage.start()
         for number in range(6):
             stage.drop(f"p{number}.ready.txt", f"picture number {number}\n")
-        wait_until(lambda: len(stage.state()["interactions"]) == 6, "six jobs at work")
-        stage.fault(fault="gateway_cut", count=1)
+        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 6, "six running jobs")
+        stage.arm_fault(fault="gateway_cut", count=1)
         wait_until(lambda: len(stage.manifests()) == 6, "six folders")
         assert stage.stop(daemon) == 0
-        assert stage.state()["resumes"] >= 1
-        stage.check_witness()
+        assert stage.simulator_state()["resumes"] >= 1
+        stage.check_simulator_record()
 
 
 def test_results_missed_by_a_lost_session_are_read_from_the_history(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "1") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "1") as stage:
         daemon = stage.start()
         for number in range(4):
             stage.drop(f"p{number}.ready.txt", f"picture number {number}\n")
-        wait_until(lambda: len(stage.state()["interactions"]) == 4, "four jobs at work")
-        stage.fault(fault="gateway_invalid_session", count=1)
-        stage.fault(fault="gateway_cut", count=1)
+        wait_until(lambda: len(stage.simulator_state()["interactions"]) == 4, "four running jobs")
+        stage.arm_fault(fault="gateway_invalid_session", count=1)
+        stage.arm_fault(fault="gateway_cut", count=1)
         wait_until(lambda: len(stage.manifests()) == 4, "four folders")
         assert stage.stop(daemon) == 0
-        assert stage.state()["identifies"] >= 2
-        stage.check_witness()
+        assert stage.simulator_state()["identifies"] >= 2
+        stage.check_simulator_record()
 
 
 def test_a_stale_command_version_is_read_again_and_the_job_runs(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         daemon = stage.start()
         stage.drop("first.ready.txt", "the first\n")
         wait_until(lambda: len(stage.manifests()) == 1, "the first folder")
-        stage.fault(fault="stale_version", count=1)
+        stage.arm_fault(fault="stale_version", count=1)
         stage.drop("second.ready.txt", "the second\n")
         wait_until(lambda: len(stage.manifests()) == 2, "the second folder")
         assert stage.stop(daemon) == 0
         assert [manifest["state"] for manifest in stage.manifests()] == ["done", "done"]
-        assert [post["status"] for post in stage.state()["posts"]] == [204, 400, 204]
+        assert [post["status"] for post in stage.simulator_state()["posts"]] == [204, 400, 204]
 
 
 def test_direct_messages_work_like_a_guild_channel(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         use_direct_messages(stage)
         stage.drop("cat.txt", "a cat in private\n")
         stage.drain()
@@ -177,7 +177,7 @@ def test_an_unusable_prompt_file_is_rejected_and_other_files_still_run(tmp_path:
         "long.txt": b"word " * 1400 + b"\n",
         "latin.txt": b"caf\xe9 on a table\n",
     }
-    with staged(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2") as stage:
         for name, data in bad.items():
             (stage.inbox / name).write_bytes(data)
         stage.drop("good.txt", "a good cat\n")
@@ -192,12 +192,12 @@ def test_an_unusable_prompt_file_is_rejected_and_other_files_still_run(tmp_path:
             assert folder.is_relative_to(stage.outbox / "_failed")
             assert (folder / name).read_bytes() == data
             assert manifest["error"]["title"] in (folder / "ERROR.md").read_text()
-        assert len(stage.state()["posts"]) == 1
+        assert len(stage.simulator_state()["posts"]) == 1
         assert "Traceback" not in stage.log
 
 
 def test_split_on_the_command_line_gives_the_same_pictures(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.2", "--profile", "2024") as stage:
         stage.drop("cat.txt", "a cat\n")
         stage.drain()
         (folder,) = stage.folders().values()

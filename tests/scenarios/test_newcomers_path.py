@@ -1,6 +1,6 @@
 """A newcomer's first steps: clone, demo, init, check, first prompt, gallery.
 
-The golden file has every line that they type and read, with placeholders for ids, times and sizes. Packages
+The golden file has every line that a newcomer types and reads, with placeholders for ids, times and sizes. Packages
 that would come from the package index are installed beforehand: tests use no network.
 """
 
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.scenarios.required_programs import program
-from tests.scenarios.stage import staged, wait_until
-from tests.scenarios.tmux_terminal import opened
+from tests.scenarios.stage import open_stage, wait_until
+from tests.scenarios.tmux_terminal import open_terminal
 
 if TYPE_CHECKING:
     from tests.scenarios.stage import Stage
@@ -35,9 +35,9 @@ DROPPED = "a heron in the reeds"
 COLUMNS, LINES = 240, 200
 """Wide enough that no line wraps, however long the paths of temporary folders are."""
 
-WORDS = [
+PLACEHOLDERS = [
     (r"(?m)^warning: source repository is shallow.*\n", ""),
-    (r"(?m)^Updating files: .*\n", ""),  # of git, where the clone takes long
+    (r"(?m)^Updating files: .*\n", ""),  # git prints this if the clone takes long
     (r"demo-\d{8}-\d{6}", "demo-<time>"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "<time>"),
     (r"(?<!\d)\d\d:\d\d(:\d\d)?\b", "<time>"),
@@ -59,7 +59,7 @@ class Typist:
     terminal: Terminal
 
     def do(self, line: str, *answers: tuple[str, str]) -> None:
-        """A command to its end, with what is answered to its questions."""
+        """Run a command to its end, with these answers to its questions."""
         self.begin(line)
         for question, answer in answers:
             self._wait_for_end(question)
@@ -67,7 +67,7 @@ class Typist:
         self.end()
 
     def begin(self, line: str) -> None:
-        """A command that goes on."""
+        """Start a command that keeps running."""
         self.end()
         self.terminal.type(line)
         self._wait_for_end(f"{PROMPT} {line}")
@@ -78,19 +78,19 @@ class Typist:
         self._wait_for_end(PROMPT, alone=True)
 
     def _wait_for_end(self, text: str, *, alone: bool = False) -> None:
-        """Until what stands there ends with this text, or with a line that says nothing else."""
+        """Wait until the output ends with this text; ``alone``: with a line of only this text."""
 
-        def stands() -> bool:
-            last = self.told()[-1:]
+        def is_shown() -> bool:
+            last = self.output()[-1:]
             return last == [text] if alone else bool(last) and last[0].endswith(text)
 
         try:
-            wait_until(stands, text)
+            wait_until(is_shown, text)
         except AssertionError as error:
-            raise AssertionError("\n".join([str(error), *self.told()])) from None
+            raise AssertionError("\n".join([str(error), *self.output()])) from None
 
-    def told(self) -> list[str]:
-        """All that stands in the terminal."""
+    def output(self) -> list[str]:
+        """Return all lines of the terminal."""
         return self.terminal.all()
 
 
@@ -105,19 +105,19 @@ def a_shell(home: Path) -> tuple[str, ...]:
         "NO_PROXY": "127.0.0.1",
         "BROWSER": "true",
     }
-    given = (f"{name}={value}" for name, value in variables.items())
-    return ("env", "-i", *given, program("bash"), "--norc", "--noprofile", "-i")
+    settings = (f"{name}={value}" for name, value in variables.items())
+    return ("env", "-i", *settings, program("bash"), "--norc", "--noprofile", "-i")
 
 
-def installed(clone: Path, place: Path) -> None:
+def install_launcher(clone: Path, path: Path) -> None:
     """Install the program of this clone, with the libraries of the tests."""
-    place.parent.mkdir(parents=True)
-    place.write_text(f'#!/bin/sh\nPYTHONPATH={clone} exec {sys.executable} -P -m mjwatch "$@"\n')
-    place.chmod(0o755)
+    path.parent.mkdir(parents=True)
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={clone} exec {sys.executable} -P -m mjwatch "$@"\n')
+    path.chmod(0o755)
 
 
-def pointed_at_simulator(config: Path, stage: Stage) -> None:
-    """Replace Discord's addresses by those of the simulator."""
+def use_simulator(config: Path, stage: Stage) -> None:
+    """Replace the addresses of Discord with those of the simulator."""
     text = config.read_text()
     for key, value in tomllib.loads(stage.config.read_text())["discord"].items():
         text, count = re.subn(rf"(?m)^#{key} = .*$", f"{key} = {json.dumps(value)}", text)
@@ -125,13 +125,13 @@ def pointed_at_simulator(config: Path, stage: Stage) -> None:
     config.write_text(text)
 
 
-def in_words(lines: list[str], names: dict[str, str]) -> str:
+def with_placeholders(lines: list[str], names: dict[str, str]) -> str:
     """Return the lines with placeholders for what differs between runs."""
     text = "\n".join(lines) + "\n"
-    for name, word in names.items():
-        text = text.replace(name, word)
-    for pattern, word in WORDS:
-        text = re.sub(pattern, word, text)
+    for name, placeholder in names.items():
+        text = text.replace(name, placeholder)
+    for pattern, placeholder in PLACEHOLDERS:
+        text = re.sub(pattern, placeholder, text)
     return re.sub(r" +$", "", text, flags=re.MULTILINE)
 
 
@@ -149,7 +149,7 @@ def demo_in_order(lines: list[str]) -> list[str]:
 def jobs_in(outbox: Path) -> dict[str, str]:
     """Return the ids of the jobs that are done, by prompt."""
     manifests = [json.loads(path.read_text()) for path in outbox.glob("**/manifest.json")]
-    return {one["prompt"]["submitted"]: one["job"] for one in manifests if one["state"] == "done"}
+    return {job["prompt"]["submitted"]: job["job"] for job in manifests if job["state"] == "done"}
 
 
 @pytest.mark.real
@@ -160,18 +160,20 @@ def test_every_message_from_a_fresh_clone_to_the_gallery_matches_the_approved_te
     home.mkdir()
     config = home / ".config" / "mjwatch"
     with ExitStack() as stack:
-        stage = stack.enter_context(staged(tmp_path / "simulated", "--seconds-per-job", "3"))
+        stage = stack.enter_context(open_stage(tmp_path / "simulated", "--seconds-per-job", "3"))
         first, second = (
-            Typist(stack.enter_context(opened(*a_shell(home), columns=COLUMNS, lines=LINES, folder=home)))
+            Typist(
+                stack.enter_context(open_terminal(*a_shell(home), columns=COLUMNS, lines=LINES, folder=home))
+            )
             for _ in range(2)
         )
         first.do(f"git clone {ROOT} mjwatch")
         first.do("cd mjwatch")
-        installed(home / "mjwatch", home / "mjwatch" / ".venv" / "bin" / "mjwatch")
+        install_launcher(home / "mjwatch", home / "mjwatch" / ".venv" / "bin" / "mjwatch")
         for name in ("bin/python", ".demo"):
             (home / "mjwatch" / ".venv" / name).touch()
         first.do("make demo")
-        installed(home / "mjwatch", home / ".local" / "bin" / "mjwatch")
+        install_launcher(home / "mjwatch", home / ".local" / "bin" / "mjwatch")
         token = (stage.folder / "keys" / "authToken.key").read_text().strip()
         first.do(
             "mjwatch init",
@@ -183,7 +185,7 @@ def test_every_message_from_a_fresh_clone_to_the_gallery_matches_the_approved_te
             ("later):", ""),
         )
         first.do("mjwatch keys set token", ("(not shown):", token))
-        pointed_at_simulator(config / "config.toml", stage)
+        use_simulator(config / "config.toml", stage)
         first.do("mjwatch check")
         first.begin("mjwatch run")
         first.terminal.wait_for("gateway: ready")
@@ -203,32 +205,34 @@ def test_every_message_from_a_fresh_clone_to_the_gallery_matches_the_approved_te
         names = {str(home): "~", str(ROOT): "<repository>"}
         (demo,) = (home / "mjwatch").glob("demo-*/outbox")
         names |= dict.fromkeys([*jobs.values(), *jobs_in(demo).values()], "<job>")
-        told = in_words([*demo_in_order(first.told()), "", "# in a second terminal", *second.told()], names)
-        assert token not in told
-        assert len(stage.state()["interactions"]) == len(jobs) == 2
-    found_good = GOLDEN.read_text()
-    assert told == found_good, "\n".join(
-        unified_diff(found_good.splitlines(), told.splitlines(), lineterm="")
+        output = with_placeholders(
+            [*demo_in_order(first.output()), "", "# in a second terminal", *second.output()], names
+        )
+        assert token not in output
+        assert len(stage.simulator_state()["interactions"]) == len(jobs) == 2
+    approved = GOLDEN.read_text()
+    assert output == approved, "\n".join(
+        unified_diff(approved.splitlines(), output.splitlines(), lineterm="")
     )
 
 
 def test_the_documentation_shows_the_same_steps_and_messages_in_the_same_order() -> None:
-    told = GOLDEN.read_text()
-    typed = re.findall(rf"(?m)^{re.escape(PROMPT)} (.+)$", told)
+    approved = GOLDEN.read_text()
+    typed = re.findall(rf"(?m)^{re.escape(PROMPT)} (.+)$", approved)
     guide = (ROOT / "docs" / "start" / "first-picture.md").read_text()
-    own = typed[typed.index("mjwatch init") :]
-    assert in_turn(own, re.findall(r"(?m)^    (\S.*)$", guide)) == []
+    steps = typed[typed.index("mjwatch init") :]
+    assert lines_not_in_order(steps, re.findall(r"(?m)^    (\S.*)$", guide)) == []
     readme = re.findall(
         r"(?m)^    (make demo|mjwatch (?:init|check|run|submit)\b.*?)(?:  +#.*)?$",
         ROOT.joinpath("README.md").read_text(),
     )
-    assert in_turn(readme, typed) == []
+    assert lines_not_in_order(readme, typed) == []
     blocks = "".join(re.findall(r"(?ms)^```console\n(.*?)^```", guide))
     shown = [re.sub(r"(?<=\S) {2,}", "  ", line) for line in blocks.splitlines()]
-    assert in_turn(shown, told.splitlines()) == []
+    assert lines_not_in_order(shown, approved.splitlines()) == []
 
 
-def in_turn(wanted: list[str], lines: list[str]) -> list[str]:
+def lines_not_in_order(wanted: list[str], lines: list[str]) -> list[str]:
     """Return the wanted lines that do not appear in this order."""
     rest = iter(lines)
-    return [one for one in wanted if not any(line.startswith(one) for line in rest)]
+    return [text for text in wanted if not any(line.startswith(text) for line in rest)]

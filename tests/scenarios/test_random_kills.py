@@ -1,7 +1,7 @@
-"""kill -9 at random moments: a short run of what ``make kills`` does at length.
+"""kill -9 at random moments: a short run of ``make kills``.
 
-Seen to catch: a POST in doubt at a restart sent again; pictures that are owed forgotten at a restart; a
-session's place that is not journaled; a history that is read and forgotten.
+Seen to catch: a POST in doubt sent again at a restart; unpublished pictures forgotten at a restart; a session
+position that is not journaled; a history that is read and forgotten.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def test_kills_at_random_moments_lose_no_prompt_and_pay_for_none_twice(
     resumable: bool, kills: int, tmp_path: Path
 ) -> None:
-    account = run_kills(tmp_path, Plan(kills, 20, random.randrange(1_000_000), resumable))
-    print(account)
-    assert account.wrong == []
-    assert account.done + account.in_doubt == 20
-    assert account.done_after_retry == 20
+    report = run_kills(tmp_path, Plan(kills, 20, random.randrange(1_000_000), resumable))
+    print(report)
+    assert report.errors == []
+    assert report.done + report.in_doubt == 20
+    assert report.done_after_retry == 20

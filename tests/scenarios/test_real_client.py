@@ -1,6 +1,6 @@
-"""A real library as the judge of the simulator: discord.py-self 2.1.0, in a process of its own.
+"""A real library tests the simulator: discord.py-self 2.1.0, in its own process.
 
-It knows Discord and nothing of this project; what it can't do here, the simulator got wrong.
+The library knows Discord and nothing about this project; what fails here is an error of the simulator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from mjwatch.simulator.world import CHANNEL_ID, DM_CHANNEL_ID, GUILD_ID, USER_ID, USER_TOKEN
 from tests.helpers.timeouts import deadline
 
-STORY = Path(__file__).with_name("real_client.py")
+CLIENT = Path(__file__).with_name("real_client.py")
 HANG = deadline(90.0)
 
 
@@ -26,29 +26,29 @@ def test_a_real_client_reconnects_and_gets_its_pictures_in_guild_and_dm(profile:
     with subprocess.Popen([*simulate, "--profile", profile], stdout=subprocess.PIPE, text=True) as simulator:
         assert simulator.stdout is not None
         host = simulator.stdout.readline().strip().removeprefix("listening on ")
-        story = [sys.executable, str(STORY), host, USER_TOKEN, GUILD_ID, CHANNEL_ID, DM_CHANNEL_ID]
+        command = [sys.executable, str(CLIENT), host, USER_TOKEN, GUILD_ID, CHANNEL_ID, DM_CHANNEL_ID]
         environment = {**os.environ, "NO_PROXY": "127.0.0.1,localhost"}
         try:
-            told = subprocess.run(
-                story, capture_output=True, text=True, timeout=HANG, env=environment, check=False
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=HANG, env=environment, check=False
             )
         finally:
             simulator.terminate()
-    assert told.returncode == 0, told.stderr
-    outcome = json.loads(told.stdout.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout.splitlines()[-1])
     assert outcome["user"] == USER_ID
     assert outcome["resumed"]
     single, remixed = outcome["pressed"]
     assert single.startswith("**a red cat** - Image #1 <@")
-    how = "" if profile == "2023" else "(Strong) "
-    assert remixed.startswith(f"**a green bird** - Remix {how}by <@")
+    mode = "" if profile == "2023" else "(Strong) "
+    assert remixed.startswith(f"**a green bird** - Remix {mode}by <@")
     assert outcome["sent"] == "ok"
     assert outcome["described"].count("\u20e3") == 4
-    for place, echo in (("guild", "a red cat"), ("dm", "a blue dog --v 7.0")):
-        ran = outcome[place]
-        assert ran["content"].startswith(f"**{echo}** - <@{USER_ID}>")
-        assert ran["successful"]
-        assert ran["nonce_came_back"]
-        assert ran["in_history"]
-        assert ran["bytes"] == ran["size"]
-        assert ran["buttons"] >= 9
+    for channel, echo in (("guild", "a red cat"), ("dm", "a blue dog --v 7.0")):
+        result = outcome[channel]
+        assert result["content"].startswith(f"**{echo}** - <@{USER_ID}>")
+        assert result["successful"]
+        assert result["nonce_came_back"]
+        assert result["in_history"]
+        assert result["bytes"] == result["size"]
+        assert result["buttons"] >= 9

@@ -1,4 +1,4 @@
-"""A sync tool that delivers the same files again and again: run once, and held where that can't be told."""
+"""A sync tool that delivers the same files repeatedly: they run once, and are held in unclear cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.scenarios.required_programs import program
-from tests.scenarios.stage import HANG, Stage, staged, wait_until
+from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,33 +39,33 @@ def inbox_is_empty(stage: Stage) -> bool:
 
 
 def jobs_of(stage: Stage, names: set[str]) -> int:
-    """How many jobs these files have become, over and done."""
+    """Return how many finished jobs these files have."""
     return sum(manifest["source"]["path"] in names for manifest in stage.manifests())
 
 
 def test_redelivered_files_run_once_or_are_held(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", "0.1") as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", "0.1") as stage:
         daemon = stage.start_ready()
-        same, anew = make_source(tmp_path / "same", "same"), make_source(tmp_path / "anew", "anew")
+        same, newer = make_source(tmp_path / "same", "same"), make_source(tmp_path / "newer", "newer")
         for _ in range(LOOPS):
             rsync(tmp_path / "same", stage, "-a")
-            wait_until(lambda: inbox_is_empty(stage), "all of it taken or removed")
+            wait_until(lambda: inbox_is_empty(stage), "an empty inbox")
         assert stage.log.count("was delivered again unchanged") == FILES * (LOOPS - 1)
 
         for _ in (1, 2):
-            rsync(tmp_path / "anew", stage, "-r")
-            wait_until(lambda: inbox_is_empty(stage), "all of it taken")
-            time.sleep(2.1)  # two modification times that are nearer than that are the same delivery
+            rsync(tmp_path / "newer", stage, "-r")
+            wait_until(lambda: inbox_is_empty(stage), "an empty inbox")
+            time.sleep(2.1)  # closer modification times count as the same delivery
         for _ in (3, 4):
-            rsync(tmp_path / "anew", stage, "-r")
-            wait_until(lambda: held(stage) == FILES, "they are held, and status tells so")
+            rsync(tmp_path / "newer", stage, "-r")
+            wait_until(lambda: held(stage) == FILES, "held files in status")
             time.sleep(2.1)
-        assert {path.name for path in stage.inbox.glob("*.txt")} == anew
+        assert {path.name for path in stage.inbox.glob("*.txt")} == newer
 
         assert stage.stop(daemon) == 0
-        assert (jobs_of(stage, same), jobs_of(stage, anew)) == (FILES, FILES * 2)
-        assert len(stage.state()["posts"]) == FILES * 3
-        stage.check_witness()
+        assert (jobs_of(stage, same), jobs_of(stage, newer)) == (FILES, FILES * 2)
+        assert len(stage.simulator_state()["posts"]) == FILES * 3
+        stage.check_simulator_record()
 
 
 def held(stage: Stage) -> int:

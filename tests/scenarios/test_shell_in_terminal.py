@@ -1,4 +1,4 @@
-"""The shell in a real terminal, beside a daemon and alone."""
+"""The shell in a real terminal, with and without a daemon."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.timeouts import slowed
-from tests.scenarios.stage import staged, wait_until
-from tests.scenarios.tmux_terminal import opened
+from tests.scenarios.stage import open_stage, wait_until
+from tests.scenarios.tmux_terminal import open_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ _BAR = re.compile(r"^(\w{8})  running +[█░]{16} +(\d+)%  (a \w+ kite)")
 def shell(stage: Stage, columns: int, lines: int) -> Iterator[Terminal]:
     """Start a shell, and yield it once it asks for a line."""
     command = (sys.executable, "-W", "error", "-m", "mjwatch", "--config", str(stage.config), "shell")
-    with opened(*command, columns=columns, lines=lines, folder=stage.folder) as terminal:
+    with open_terminal(*command, columns=columns, lines=lines, folder=stage.folder) as terminal:
         terminal.wait_for(ICON, ":help")
         yield terminal
 
@@ -46,7 +46,7 @@ def complete(terminal: Terminal, typed: str, note: str, line: str) -> None:
 
 
 def finished(stage: Stage, count: int) -> bool:
-    return len([one for one in stage.manifests() if one["state"] == "done"]) == count
+    return len([each for each in stage.manifests() if each["state"] == "done"]) == count
 
 
 def percentages(terminal: Terminal, seen: dict[str, set[int]]) -> bool:
@@ -62,7 +62,7 @@ def percentages(terminal: Terminal, seen: dict[str, set[int]]) -> bool:
 def test_quickly_typed_prompts_are_queued_show_progress_and_continue_after_leaving_the_shell(
     tmp_path: Path,
 ) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", str(slowed(4))) as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(4))) as stage:
         daemon = stage.start_ready()
         with shell(stage, 80, 24) as terminal:
             assert "a daemon works" in terminal.screen()[-1]
@@ -83,13 +83,13 @@ def test_quickly_typed_prompts_are_queued_show_progress_and_continue_after_leavi
             terminal.press("C-d")
             assert terminal.status() == 0
             assert "the daemon continues the work" in "\n".join(terminal.all())
-        wait_until(lambda: finished(stage, 5), "what was left to the daemon")
+        wait_until(lambda: finished(stage, 5), "the jobs left to the daemon")
         assert stage.stop(daemon, signal.SIGTERM) == 0
-        stage.check_witness()
+        stage.check_simulator_record()
 
 
 def test_a_shell_has_history_completes_commands_and_job_ids_and_obeys_keys(tmp_path: Path) -> None:
-    with staged(tmp_path / "w", "--seconds-per-job", str(slowed(2))) as stage:
+    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(2))) as stage:
         with shell(stage, 120, 40) as terminal:
             assert "working here" in terminal.screen()[-1]
             terminal.type("a yellow kite\n")
@@ -114,15 +114,15 @@ def test_a_shell_has_history_completes_commands_and_job_ids_and_obeys_keys(tmp_p
             complete(terminal, "a grey kite --styli", "0 to 1000", "a grey kite --stylize")
             terminal.type(" 50\n")
             terminal.wait_for("queued  a grey kite --stylize 50", "done  a grey kite --stylize 50")
-            stage.fault(fault="told_late", seconds=2)
+            stage.arm_fault(fault="told_late", seconds=2)
             terminal.type(":info\n")
             terminal.wait_for("submitted")
-            terminal.press("C-d")  # between two prompts: the next one reads it
+            terminal.press("C-d")  # pressed between two prompts: the next prompt reads it
             assert terminal.status() == 0
             shown = "\n".join(terminal.all())
             assert "Fast Time Remaining" in shown
             assert "renews next on 20" in shown
             assert "<t:" not in shown
-        executed = [one["prompt"] for one in stage.state()["interactions"]]
+        executed = [entry["prompt"] for entry in stage.simulator_state()["interactions"]]
         assert executed.count("a yellow kite") == 1
-        stage.check_witness()
+        stage.check_simulator_record()

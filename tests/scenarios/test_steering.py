@@ -1,7 +1,7 @@
-"""Steer a real service: each command while it runs, while it is stopped, and when it is killed.
+"""Commands to a real service while it runs, while it is stopped, and after it was killed.
 
-Seen to catch: a pause that is not journaled, that a start or the gateway's welcome ends, or that does not
-stop the sending; a job that failed where a person was wanted.
+Seen to catch: a pause that is not journaled, that a start or READY ends, or that does not stop sending; a job
+that failed where a person was needed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mjwatch.cli.app import app
 from mjwatch.errors import NoJournalError
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
-from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, staged, wait_until
+from tests.scenarios.stage import HANG, MJWATCH, Stage, environment, open_stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,37 +30,37 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("steering") / "w", "--seconds-per-job", "0.6") as stage:
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with open_stage(tmp_path_factory.mktemp("steering") / "w", "--seconds-per-job", "0.6") as stage:
         yield stage
 
 
 @pytest.fixture
-def stage(simulated: Stage) -> Iterator[Stage]:
+def stage(shared_stage: Stage) -> Iterator[Stage]:
     """One simulator for all tests; when a test begins or ends, no daemon runs and nothing is paused."""
-    yield simulated
-    for daemon in simulated.daemons:
+    yield shared_stage
+    for daemon in shared_stage.daemons:
         if daemon.poll() is None:
             daemon.kill()
             daemon.wait(timeout=HANG)
-    simulated.check_witness()
-    steer(simulated, "resume")
+    shared_stage.check_simulator_record()
+    run_verb(shared_stage, "resume")
 
 
-def steer(stage: Stage, *arguments: str) -> tuple[int, Any]:
+def run_verb(stage: Stage, *arguments: str) -> tuple[int, Any]:
     """Run a command, and return its exit code and its answer."""
     result = CliRunner().invoke(app, ["--config", str(stage.config), *arguments, "--json"])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, json.loads(result.stdout)
 
 
-def begin(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
+def start_command(stage: Stage, *arguments: str) -> subprocess.Popen[str]:
     """Start a command in a process of its own."""
     command = [*MJWATCH, "--config", str(stage.config), *arguments]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
-    stage.daemons.append(process)  # ended with them where a test fails
+    stage.daemons.append(process)  # so that the fixture ends it if the test fails
     return process
 
 
@@ -87,11 +87,11 @@ def drop(stage: Stage, prompt: str) -> None:
 
 
 def executed(stage: Stage, prompt: str) -> int:
-    return sum(entry["prompt"] == prompt for entry in stage.state()["interactions"])
+    return sum(entry["prompt"] == prompt for entry in stage.simulator_state()["interactions"])
 
 
-def are_written(stage: Stage, number: int) -> bool:
-    """Return whether the journal has so many requests without an answer."""
+def has_open_requests(stage: Stage, number: int) -> bool:
+    """Return whether the journal has this many unanswered requests."""
     with closing(sqlite3.connect(stage.folder / "state" / JOURNAL_FILE)) as db:
         rows = db.execute("SELECT COUNT(*) FROM requests WHERE answered IS NULL")
         return bool(rows.fetchone()[0] == number)
@@ -111,12 +111,12 @@ def freeze(stage: Stage, daemon: Daemon) -> None:
             db.execute("ROLLBACK")
             return True
 
-    wait_until(stopped_idle, "the daemon stands still")
+    wait_until(stopped_idle, "a stopped daemon")
 
 
 def in_doubt(stage: Stage, prompt: str) -> Job:
     """Return a job in doubt: its POST had no answer, and was not executed."""
-    stage.fault(fault="post_reset", match=prompt)
+    stage.arm_fault(fault="post_reset", match=prompt)
     drop(stage, prompt)
     return wait_for(stage, prompt, State.IN_DOUBT)
 
@@ -124,19 +124,19 @@ def in_doubt(stage: Stage, prompt: str) -> Job:
 def test_a_paused_service_still_takes_files_and_continues_after_resume(stage: Stage) -> None:
     daemon = stage.start_ready()
     drop(stage, "a running cat")
-    wait_until(lambda: executed(stage, "a running cat"), "it is sent")
-    assert steer(stage, "pause", "lunch")[1]["done"]
+    wait_until(lambda: executed(stage, "a running cat"), "its POST")
+    assert run_verb(stage, "pause", "lunch")[1]["done"]
     drop(stage, "a patient cat")
     drop(stage, "an unwanted cat")
     unwanted = wait_for(stage, "an unwanted cat", State.QUEUED)
     wait_for(stage, "a patient cat", State.QUEUED)
     wait_for(stage, "a running cat", State.DONE)
-    assert steer(stage, "status")[1]["paused"] == "paused by hand: lunch"
-    assert steer(stage, "cancel", unwanted.id)[1][0]["done"]
-    wait_until(lambda: "cancelled" in {one["state"] for one in stage.manifests()}, "its answer")
+    assert run_verb(stage, "status")[1]["paused"] == "paused by hand: lunch"
+    assert run_verb(stage, "cancel", unwanted.id)[1][0]["done"]
+    wait_until(lambda: "cancelled" in {manifest["state"] for manifest in stage.manifests()}, "its manifest")
     assert executed(stage, "a patient cat") == 0
-    assert steer(stage, "prune")[1]["jobs"] == 0
-    assert steer(stage, "resume")[1]["words"] == "resumed; it was paused: paused by hand: lunch"
+    assert run_verb(stage, "prune")[1]["jobs"] == 0
+    assert run_verb(stage, "resume")[1]["words"] == "resumed; it was paused: paused by hand: lunch"
     wait_for(stage, "a patient cat", State.DONE)
     assert stage.stop(daemon) == 0
     assert executed(stage, "an unwanted cat") == 0
@@ -144,18 +144,18 @@ def test_a_paused_service_still_takes_files_and_continues_after_resume(stage: St
 
 def test_commands_also_work_for_a_stopped_service(stage: Stage) -> None:
     stage.drain()
-    assert steer(stage, "pause")[1]["done"]
+    assert run_verb(stage, "pause")[1]["done"]
     daemon = stage.start_ready()
     for prompt in ("a stopped cat", "a refused cat"):
         drop(stage, prompt)
         wait_for(stage, prompt, State.QUEUED)
     assert stage.stop(daemon) == 0
     refused = wait_for(stage, "a refused cat", State.QUEUED)
-    assert steer(stage, "cancel", refused.id)[1][0]["words"] == "cancelled before it was sent"
+    assert run_verb(stage, "cancel", refused.id)[1][0]["words"] == "cancelled before it was sent"
     assert stage.start("--drain").wait(timeout=HANG) == 4
     assert executed(stage, "a stopped cat") == 0
-    assert steer(stage, "resume")[0] == 0
-    assert steer(stage, "retry", refused.id)[1][0]["words"] == "queued again"
+    assert run_verb(stage, "resume")[0] == 0
+    assert run_verb(stage, "retry", refused.id)[1][0]["words"] == "queued again"
     stage.drain()
     assert wait_for(stage, "a stopped cat", State.DONE).folder
     assert wait_for(stage, "a refused cat", State.DONE).folder
@@ -164,33 +164,35 @@ def test_commands_also_work_for_a_stopped_service(stage: Stage) -> None:
 def test_commands_carry_out_requests_that_a_killed_service_left_unanswered(stage: Stage) -> None:
     daemon = stage.start_ready()
     doubtful = in_doubt(stage, "a doubtful cat")
-    stage.drop("doubtful-twin.ready.txt", "a doubtful cat\n")
-    twin = wait_for(stage, "a doubtful cat", State.QUEUED)
-    steer(stage, "pause", "enough")
+    stage.drop("doubtful-equal.ready.txt", "a doubtful cat\n")
+    equal = wait_for(stage, "a doubtful cat", State.QUEUED)
+    run_verb(stage, "pause", "enough")
     freeze(stage, daemon)
-    asked = [
+    requests = [
         ("resume",),
         ("retry", doubtful.id),
         ("retry", doubtful.id),
-        ("cancel", twin.id),
+        ("cancel", equal.id),
         ("pause", "no"),
     ]
     processes = []
-    for arguments in asked:
-        processes.append(begin(stage, *arguments))
-        wait_until(partial(are_written, stage, len(processes)), f"{arguments} is written down")
+    for arguments in requests:
+        processes.append(start_command(stage, *arguments))
+        wait_until(partial(has_open_requests, stage, len(processes)), f"the request {arguments}")
     assert stage.stop(daemon, signal.SIGKILL) == -signal.SIGKILL
     outputs = [process.communicate(timeout=HANG)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(asked), outputs
-    words = (
+    assert [process.returncode for process in processes] == [0] * len(requests), outputs
+    expected = (
         "resumed",
         "queued again",
         "is in the queue already",
         "cancelled before",
         "paused by hand: no",
     )
-    assert [part in line for part, line in zip(words, outputs, strict=True)] == [True] * len(asked), outputs
-    assert steer(stage, "prune")[1]["jobs"] == 0
+    assert [text in output for text, output in zip(expected, outputs, strict=True)] == [True] * len(
+        requests
+    ), outputs
+    assert run_verb(stage, "prune")[1]["jobs"] == 0
     assert stage.start("--drain", "--resume").wait(timeout=HANG) == 0, stage.log
     wait_for(stage, "a doubtful cat", State.DONE)
     assert executed(stage, "a doubtful cat") == 1
@@ -199,45 +201,45 @@ def test_commands_carry_out_requests_that_a_killed_service_left_unanswered(stage
 def test_a_job_in_doubt_is_sent_only_once_more_for_concurrent_retries(stage: Stage) -> None:
     daemon = stage.start_ready()
     job = in_doubt(stage, "a twice wanted cat")
-    answer = steer(stage, "show", job.id)[1]
+    answer = run_verb(stage, "show", job.id)[1]
     assert f"`mjwatch retry {job.id}`" in answer["mend"]
-    processes = [begin(stage, "retry", job.id) for _ in range(2)]
+    processes = [start_command(stage, "retry", job.id) for _ in range(2)]
     outputs = [process.communicate(timeout=HANG) for process in processes]
     assert sum("queued again" in out for out, _ in outputs) == 1, outputs
     wait_for(stage, "a twice wanted cat", State.DONE)
     assert stage.stop(daemon) == 0
     assert executed(stage, "a twice wanted cat") == 1
     nonces = wait_for(stage, "a twice wanted cat", State.DONE).nonces
-    assert sum(post["nonce"] in nonces for post in stage.state()["posts"]) == len(nonces) == 2
+    assert sum(post["nonce"] in nonces for post in stage.simulator_state()["posts"]) == len(nonces) == 2
 
 
 def test_after_cancelling_a_job_in_doubt_the_equal_prompt_is_sent(stage: Stage) -> None:
     daemon = stage.start_ready()
     job = in_doubt(stage, "a given up cat")
-    stage.drop("twin.ready.txt", "a given up cat\n")
-    wait_until(lambda: len(jobs(stage, "a given up cat")) == 2, "the twin")
-    twin = next(one for one in jobs(stage, "a given up cat") if one.id != job.id)
-    assert f"job {job.id}, is in doubt" in steer(stage, "show", twin.id)[1]["waits"]
-    assert "all the same" in steer(stage, "cancel", job.id)[1][0]["words"]
+    stage.drop("equal.ready.txt", "a given up cat\n")
+    wait_until(lambda: len(jobs(stage, "a given up cat")) == 2, "the equal prompt")
+    equal = next(each for each in jobs(stage, "a given up cat") if each.id != job.id)
+    assert f"job {job.id}, is in doubt" in run_verb(stage, "show", equal.id)[1]["waits"]
+    assert "all the same" in run_verb(stage, "cancel", job.id)[1][0]["words"]
     wait_for(stage, "a given up cat", State.DONE)
-    code, answer = steer(stage, "cancel", twin.id)
+    code, answer = run_verb(stage, "cancel", equal.id)
     assert (code, answer[0]["words"]) == (1, "is done already")
     assert stage.stop(daemon) == 0
 
 
 def test_a_captcha_pauses_sending_until_it_is_resumed_also_across_a_restart(stage: Stage) -> None:
-    stage.fault(fault="captcha", match="a guarded cat")
+    stage.arm_fault(fault="captcha", match="a guarded cat")
     daemon = stage.start_ready()
     drop(stage, "a guarded cat")
     code, status = wait_until(
-        lambda: answer if (answer := steer(stage, "status"))[0] == 4 else None, "the pause"
+        lambda: answer if (answer := run_verb(stage, "status"))[0] == 4 else None, "the pause"
     )
     assert (code, status["paused_kind"]) == (4, "account")
     assert stage.stop(daemon) == 0
     daemon = stage.start_ready()
-    assert steer(stage, "status")[0] == 4
+    assert run_verb(stage, "status")[0] == 4
     assert executed(stage, "a guarded cat") == 0
-    assert steer(stage, "resume")[0] == 0
+    assert run_verb(stage, "resume")[0] == 0
     wait_for(stage, "a guarded cat", State.DONE)
     assert stage.stop(daemon) == 0
 
@@ -248,9 +250,9 @@ def test_a_corrected_token_is_used_by_the_next_start(stage: Stage) -> None:
     token.write_text("aaaa.bbbb.cccc\n")
     try:
         daemon = stage.start()
-        wait_until(lambda: steer(stage, "status")[1]["paused_kind"] == "token", "the pause")
+        wait_until(lambda: run_verb(stage, "status")[1]["paused_kind"] == "token", "the pause")
         drop(stage, "a locked out cat")
-        code, answer = steer(stage, "resume")
+        code, answer = run_verb(stage, "resume")
         assert (code, answer["done"]) == (4, False)
         assert "start it again" in answer["words"]
         assert stage.stop(daemon) == 0
@@ -258,4 +260,4 @@ def test_a_corrected_token_is_used_by_the_next_start(stage: Stage) -> None:
         token.write_text(right)
     stage.drain()
     wait_for(stage, "a locked out cat", State.DONE)
-    assert steer(stage, "status")[1]["paused"] is None
+    assert run_verb(stage, "status")[1]["paused"] is None

@@ -1,4 +1,4 @@
-"""A machine that only syncs, by Syncthing: prompts go in there, and whole folders come out there."""
+"""A remote machine connected only by Syncthing: it drops prompts and receives complete folders."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.scenarios.other_host import is_refused, other_host
-from tests.scenarios.stage import Stage, staged, wait_until
-from tests.scenarios.syncthing_pair import Syncthing, pair
+from tests.scenarios.other_host import check_refused, other_host
+from tests.scenarios.stage import Stage, open_stage, wait_until
+from tests.scenarios.syncthing_pair import Syncthing, syncthing_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,31 +26,31 @@ FILES = 20
 
 @dataclass
 class Machines:
-    """The machine that works, and the far one that knows only two folders."""
+    """The machine that runs mjwatch, and the remote machine with only the two shared folders."""
 
     stage: Stage
-    near: Syncthing
-    far: Syncthing
+    local: Syncthing
+    remote: Syncthing
 
     @property
     def inbox(self) -> Path:
-        return self.far.folders["inbox"]
+        return self.remote.folders["inbox"]
 
     @property
     def outbox(self) -> Path:
-        return self.far.folders["outbox"]
+        return self.remote.folders["outbox"]
 
     def waiting(self) -> list[Path]:
-        """The prompt files that lie in the far inbox."""
+        """Return the prompt files in the remote inbox."""
         return sorted(self.inbox.glob("*.txt"))
 
-    def whole(self) -> list[dict[str, Any]]:
-        """The manifests in the far outbox of which all files have arrived."""
-        return [m for m in map(whole_manifest, self.outbox.glob("**/manifest.json")) if m is not None]
+    def complete(self) -> list[dict[str, Any]]:
+        """Return the manifests in the remote outbox of which all files have arrived."""
+        return [m for m in map(complete_manifest, self.outbox.glob("**/manifest.json")) if m is not None]
 
 
-def whole_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest, if every file that it names is there with its size and SHA-256."""
+def complete_manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest if every listed file exists with its size and SHA-256."""
     manifest: dict[str, Any] = json.loads(path.read_text())
     for entry in (*manifest["images"], *manifest["files"], *filter(None, [manifest["grid"]])):
         try:
@@ -64,14 +64,17 @@ def whole_manifest(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def synced(folder: Path) -> Iterator[Machines]:
-    with staged(folder / "w", "--seconds-per-job", "0.1") as stage:
-        far = {name: folder / "far" / name for name in ("inbox", "outbox")}
-        for path in far.values():
+    with open_stage(folder / "w", "--seconds-per-job", "0.1") as stage:
+        remote = {name: folder / "remote" / name for name in ("inbox", "outbox")}
+        for path in remote.values():
             path.mkdir(parents=True)
-        (far["inbox"] / "clash.txt").write_text("a clash seen from afar\n")
-        os.utime(far["inbox"] / "clash.txt", (1_700_000_000, 1_700_000_000))
-        stage.drop("clash.txt", "a clash seen from nearby\n")
-        with pair(folder / "syncthing", {"inbox": stage.inbox, "outbox": stage.outbox}, far) as (one, other):
+        (remote["inbox"] / "clash.txt").write_text("a conflicting file from the remote machine\n")
+        os.utime(remote["inbox"] / "clash.txt", (1_700_000_000, 1_700_000_000))
+        stage.drop("clash.txt", "a conflicting file from the local machine\n")
+        with syncthing_pair(folder / "syncthing", {"inbox": stage.inbox, "outbox": stage.outbox}, remote) as (
+            one,
+            other,
+        ):
             yield Machines(stage, one, other)
 
 
@@ -81,36 +84,38 @@ def test_a_remote_machine_drops_prompts_and_receives_complete_folders(tmp_path: 
         stage = machines.stage
         wait_until(lambda: list(stage.inbox.glob("clash.sync-conflict-*.txt")), "the conflict copy")
         daemon = stage.start_ready()
-        prompts = {f"p{number}.txt": f"a far picture, number {number}" for number in range(FILES)}
+        prompts = {f"p{number}.txt": f"a remote picture, number {number}" for number in range(FILES)}
         for name, prompt in prompts.items():
             (machines.inbox / name).write_text(f"{prompt}\n")
-        prompts["clash.txt"] = "a clash seen from nearby"
-        wait_until(lambda: len(machines.whole()) == len(prompts), "all folders, whole, at the far end")
-        wait_until(lambda: len(machines.waiting()) == 1, "an empty inbox at the far end")
-        submitted = {m["source"]["path"]: m["prompt"]["submitted"] for m in machines.whole()}
+        prompts["clash.txt"] = "a conflicting file from the local machine"
+        wait_until(
+            lambda: len(machines.complete()) == len(prompts), "all folders, complete, on the remote machine"
+        )
+        wait_until(lambda: len(machines.waiting()) == 1, "an empty inbox on the remote machine")
+        submitted = {m["source"]["path"]: m["prompt"]["submitted"] for m in machines.complete()}
         assert submitted == prompts
         left = json.loads(stage.run("status", "--json").stdout)["left"]
         assert left
         assert ".sync-conflict-" in json.dumps(left)
-        with other_host(tmp_path / "other", stage, machines.inbox) as there:
-            is_refused(there, by=platform.node())
-        comes_back_and_is_not_run_again(machines, daemon.pid)
+        with other_host(tmp_path / "other", stage, machines.inbox) as remote_host:
+            check_refused(remote_host, by=platform.node())
+        check_restored_file_does_not_run_again(machines, daemon.pid)
         assert stage.stop(daemon) == 0, stage.log
-        assert len(stage.state()["posts"]) == len(prompts) + 1
-        stage.check_witness()
+        assert len(stage.simulator_state()["posts"]) == len(prompts) + 1
+        stage.check_simulator_record()
 
 
-def comes_back_and_is_not_run_again(machines: Machines, daemon: int) -> None:
-    """A file that was changed over there while it was taken here: Syncthing brings it back."""
-    stage, ghost = machines.stage, machines.inbox / "ghost.txt"
+def check_restored_file_does_not_run_again(machines: Machines, daemon: int) -> None:
+    """Change a file on the remote machine while it is taken here: Syncthing restores it here."""
+    stage, file = machines.stage, machines.inbox / "ghost.txt"
     os.kill(daemon, signal.SIGSTOP)
-    ghost.write_text("a ghost\n")
-    wait_until(lambda: (stage.inbox / ghost.name).exists(), "the file has come here")
-    machines.far.stop()
+    file.write_text("a ghost\n")
+    wait_until(lambda: (stage.inbox / file.name).exists(), "the arrival of the file")
+    machines.remote.stop()
     os.kill(daemon, signal.SIGCONT)
-    wait_until(lambda: not (stage.inbox / ghost.name).exists(), "it is taken")
-    ghost.chmod(0o600)
-    machines.far.start()
-    wait_until(lambda: "ghost.txt was delivered again" in stage.log, "it has come again")
-    wait_until(lambda: not ghost.exists(), "it is gone at the far end, too")
-    wait_until(lambda: any(m["source"]["path"] == ghost.name for m in machines.whole()), "its folder")
+    wait_until(lambda: not (stage.inbox / file.name).exists(), "the removal of the taken file")
+    file.chmod(0o600)
+    machines.remote.start()
+    wait_until(lambda: "ghost.txt was delivered again" in stage.log, "the restored file")
+    wait_until(lambda: not file.exists(), "the removal on the remote machine")
+    wait_until(lambda: any(m["source"]["path"] == file.name for m in machines.complete()), "its folder")

@@ -13,7 +13,7 @@ import pytest
 
 from mjwatch.host.service import shipped
 from tests.helpers.timeouts import deadline
-from tests.scenarios.installed_service import CONFIG, PROGRAM, Installed, installed
+from tests.scenarios.installed_service import CONFIG, PROGRAM, InstalledService, installed_service
 from tests.scenarios.stage import wait_until
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real
 
 UNIT = "mjwatch.service"
 
-SOON = 30.0
+START_LIMIT = 30.0
 """Seconds within which a start is over that waits for nobody."""
 
 STOP_LIMIT = deadline(20.0)
@@ -54,38 +54,42 @@ ExecStart=/usr/lib/systemd/systemd --user --unit=machine.target
 
 
 @pytest.fixture(scope="module")
-def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstalledService]:
     """The machine after `mjwatch service install`, as root."""
-    with installed(tmp_path_factory.mktemp("machine"), HOME) as it:
-        said = it.machine.run(PROGRAM, "service", "install", "--system").stdout
+    with installed_service(tmp_path_factory.mktemp("machine"), HOME) as service:
+        said = service.machine.run(PROGRAM, "service", "install", "--system").stdout
         assert "systemctl enable --now mjwatch.service" in said.splitlines()[-1]
-        it.machine.run("useradd", "--uid=4242", f"--home-dir={HOME}", "--groups=mjwatch", "ada")
-        yield it
-        it.machine.run(PROGRAM, "service", "uninstall", "--system")
-        assert it.machine.run("systemctl", "cat", UNIT, check=False).returncode != 0
+        service.machine.run("useradd", "--uid=4242", f"--home-dir={HOME}", "--groups=mjwatch", "ada")
+        yield service
+        service.machine.run(PROGRAM, "service", "uninstall", "--system")
+        assert service.machine.run("systemctl", "cat", UNIT, check=False).returncode != 0
 
 
 @pytest.fixture
-def running(it: Installed) -> Iterator[Installed]:
+def running(service: InstalledService) -> Iterator[InstalledService]:
     """The same, with the service started, and stopped afterwards."""
-    it.machine.run("systemctl", "start", UNIT)
-    yield it
-    it.machine.run("systemctl", "stop", UNIT)
-    it.machine.run("systemctl", "reset-failed", UNIT, check=False)
+    service.machine.run("systemctl", "start", UNIT)
+    yield service
+    service.machine.run("systemctl", "stop", UNIT)
+    service.machine.run("systemctl", "reset-failed", UNIT, check=False)
 
 
-def test_the_shipped_unit_is_installed_unchanged_and_passes_the_checks_of_systemd(it: Installed) -> None:
+def test_the_shipped_unit_is_installed_unchanged_and_passes_the_checks_of_systemd(
+    service: InstalledService,
+) -> None:
     path = f"/etc/systemd/system/{UNIT}"
-    assert it.machine.run("cat", path).stdout == shipped(UNIT)
-    verified = it.machine.run("systemd-analyze", "verify", path)
+    assert service.machine.run("cat", path).stdout == shipped(UNIT)
+    verified = service.machine.run("systemd-analyze", "verify", path)
     assert verified.stdout + verified.stderr == ""
-    judged = it.machine.run("systemd-analyze", "security", "--offline=true", path).stdout.splitlines()[-1]
+    judged = service.machine.run("systemd-analyze", "security", "--offline=true", path).stdout.splitlines()[
+        -1
+    ]
     exposure = float(judged.partition("mjwatch.service: ")[2].split()[0])
     assert exposure <= 1.2
-    assert it.machine.run("stat", "-c%U:%G:%a", "/srv/mjwatch/inbox").stdout == "mjwatch:mjwatch:2770\n"
+    assert service.machine.run("stat", "-c%U:%G:%a", "/srv/mjwatch/inbox").stdout == "mjwatch:mjwatch:2770\n"
 
 
-def test_a_prompt_becomes_pictures(running: Installed) -> None:
+def test_a_prompt_becomes_pictures(running: InstalledService) -> None:
     machine = running.machine
     state, status, account = machine.show(UNIT, "ActiveState", "StatusText", "User")
     assert (state, account) == ("active", "mjwatch")
@@ -99,7 +103,7 @@ def test_a_prompt_becomes_pictures(running: Installed) -> None:
     assert running.executed()["a red kite"] == ["done"]
 
 
-def test_the_token_is_passed_as_a_credential_and_appears_nowhere(running: Installed) -> None:
+def test_the_token_is_passed_as_a_credential_and_appears_nowhere(running: InstalledService) -> None:
     machine = running.machine
     token = running.token.read_text().strip()
     keys = machine.run(
@@ -114,7 +118,7 @@ def test_the_token_is_passed_as_a_credential_and_appears_nowhere(running: Instal
     assert token not in json.dumps(machine.journal(UNIT))
 
 
-def test_journal_entries_have_levels_and_job_ids(running: Installed) -> None:
+def test_journal_entries_have_levels_and_job_ids(running: InstalledService) -> None:
     running.drop("a blue kite")
     running.wait_for("a blue kite")
     job = running.done()["a blue kite"].name.rpartition("-")[2]
@@ -126,12 +130,12 @@ def test_journal_entries_have_levels_and_job_ids(running: Installed) -> None:
 
 
 def test_a_stop_with_three_jobs_in_flight_is_quick_and_the_next_start_finishes_them(
-    running: Installed,
+    running: InstalledService,
 ) -> None:
     prompts = ("a cat in hats", "a dog in boots", "a hen in socks")
     running.drop(*prompts)
     running.wait_until_running(*prompts)
-    running.machine.run("systemctl", "stop", UNIT, patience=STOP_LIMIT)
+    running.machine.run("systemctl", "stop", UNIT, timeout=STOP_LIMIT)
     result, code = running.machine.show(UNIT, "Result", "ExecMainStatus")
     assert (result, code) == ("success", "0")
     running.machine.run("systemctl", "start", UNIT)
@@ -139,7 +143,7 @@ def test_a_stop_with_three_jobs_in_flight_is_quick_and_the_next_start_finishes_t
     assert [running.executed()[prompt] for prompt in prompts] == [["done"]] * 3
 
 
-def test_a_crashed_service_is_restarted_and_continues(running: Installed) -> None:
+def test_a_crashed_service_is_restarted_and_continues(running: InstalledService) -> None:
     before = _restarts(running)
     running.drop("a fox at sea")
     running.wait_until_running("a fox at sea")
@@ -149,7 +153,7 @@ def test_a_crashed_service_is_restarted_and_continues(running: Installed) -> Non
     assert running.executed()["a fox at sea"] == ["done"]
 
 
-def test_a_hanging_service_is_killed_by_the_watchdog_and_restarted(running: Installed) -> None:
+def test_a_hanging_service_is_killed_by_the_watchdog_and_restarted(running: InstalledService) -> None:
     before = _restarts(running)
     running.drop("an owl at noon")
     running.wait_until_running("an owl at noon")
@@ -162,14 +166,14 @@ def test_a_hanging_service_is_killed_by_the_watchdog_and_restarted(running: Inst
     assert running.executed()["an owl at noon"] == ["done"]
 
 
-def test_only_members_of_the_group_may_drop_read_and_control(it: Installed) -> None:
-    machine = it.machine
+def test_only_members_of_the_group_may_drop_read_and_control(service: InstalledService) -> None:
+    machine = service.machine
     drop = ("sh", "-c", "echo a crow on ice >/srv/mjwatch/inbox/a-crow-on-ice.txt")
     machine.run("systemctl", "start", UNIT)
     assert machine.run(*AS_EVE, *drop, check=False).returncode != 0
     machine.run(*AS_ADA, *drop)
-    it.wait_for("a crow on ice")
-    manifest = f"/srv/mjwatch/outbox/{it.done()['a crow on ice'].name}/manifest.json"
+    service.wait_for("a crow on ice")
+    manifest = f"/srv/mjwatch/outbox/{service.done()['a crow on ice'].name}/manifest.json"
     machine.run(*AS_ADA, "cat", manifest)
     assert machine.run(*AS_EVE, "cat", manifest, check=False).returncode != 0
     verb = (PROGRAM, "--config", f"{CONFIG}/config.toml")
@@ -183,10 +187,10 @@ def test_only_members_of_the_group_may_drop_read_and_control(it: Installed) -> N
     machine.run("systemctl", "stop", UNIT)
 
 
-def test_a_user_service_is_installed_and_run_by_the_systemd_of_the_user(it: Installed) -> None:
-    machine, home = it.machine, it.root / HOME.lstrip("/")
+def test_a_user_service_is_installed_and_run_by_the_systemd_of_the_user(service: InstalledService) -> None:
+    machine, home = service.machine, service.root / HOME.lstrip("/")
     units, workspace = f"{HOME}/.config/systemd/user", home / ".config" / "mjwatch"
-    it.configure(workspace)
+    service.configure(workspace)
     machine.run("sh", "-c", f"mkdir -p {HOME}/targets {RUNTIME} && cp /run/units/*.target {HOME}/targets/")
     machine.run("chown", "-R", "ada:ada", HOME, RUNTIME)
     manager = f"cat >/etc/systemd/system/user-manager.service <<'END'\n{USER_MANAGER}END"
@@ -197,8 +201,8 @@ def test_a_user_service_is_installed_and_run_by_the_systemd_of_the_user(it: Inst
     verified = machine.run(*AS_ADA, "systemd-analyze", "--user", "verify", f"{units}/{UNIT}")
     assert verified.stdout + verified.stderr == ""
     (workspace / "inbox/cat.txt").write_text("a cat of ada\n")
-    wait_until(lambda: "a cat of ada" in it.done(workspace / "outbox"), "pictures for ada")
-    machine.run(*AS_ADA, "systemctl", "--user", "stop", UNIT, patience=STOP_LIMIT)
+    wait_until(lambda: "a cat of ada" in service.done(workspace / "outbox"), "pictures for ada")
+    machine.run(*AS_ADA, "systemctl", "--user", "stop", UNIT, timeout=STOP_LIMIT)
     shown = machine.run(
         *AS_ADA, "systemctl", "--user", "show", UNIT, "--property=Result,ExecMainStatus"
     ).stdout
@@ -207,45 +211,47 @@ def test_a_user_service_is_installed_and_run_by_the_systemd_of_the_user(it: Inst
     assert machine.run("ls", units).stdout == ""
 
 
-def _restarts(it: Installed) -> int:
-    (number,) = it.machine.show(UNIT, "NRestarts")
+def _restarts(service: InstalledService) -> int:
+    (number,) = service.machine.show(UNIT, "NRestarts")
     return int(number)
 
 
 @pytest.mark.parametrize("fault", ["a key that nobody knows", "no token"])
-def test_an_error_that_no_restart_can_fix_is_reported_and_not_retried(it: Installed, fault: str) -> None:
-    config, token = it.config.read_text(), it.token.read_text()
+def test_an_error_that_no_restart_can_fix_is_reported_and_not_retried(
+    service: InstalledService, fault: str
+) -> None:
+    config, token = service.config.read_text(), service.token.read_text()
     if fault == "no token":
-        it.token.unlink()
+        service.token.unlink()
         wanted = "there is no Discord token"
     else:
-        it.config.write_text(config.replace("[pace]", "[pace]\nmax_in_fligth = 3"))
+        service.config.write_text(config.replace("[pace]", "[pace]\nmax_in_fligth = 3"))
         wanted = "did you mean max_in_flight?"
     try:
-        assert it.machine.run("systemctl", "start", UNIT, check=False).returncode != 0
-        state, code, restarts, status = it.machine.show(
+        assert service.machine.run("systemctl", "start", UNIT, check=False).returncode != 0
+        state, code, restarts, status = service.machine.show(
             UNIT, "ActiveState", "ExecMainStatus", "NRestarts", "StatusText"
         )
         assert (state, code, restarts) == ("failed", "78", "0")
         assert wanted in status
-        told = [entry for entry in it.machine.journal(UNIT) if wanted in str(entry["MESSAGE"])]
+        told = [entry for entry in service.machine.journal(UNIT) if wanted in str(entry["MESSAGE"])]
         assert told[-1]["PRIORITY"] == "3"
     finally:
-        it.config.write_text(config)
-        it.token.write_text(token)
-        it.token.chmod(0o600)
-        it.machine.run("systemctl", "reset-failed", UNIT)
+        service.config.write_text(config)
+        service.token.write_text(token)
+        service.token.chmod(0o600)
+        service.machine.run("systemctl", "reset-failed", UNIT)
 
 
-def test_a_start_does_not_wait_for_an_unreachable_gateway_but_reports_it(it: Installed) -> None:
-    it.machine.run("rm", "-rf", "/var/lib/mjwatch")  # it knows another address, to resume
-    config = it.config.read_text()
-    it.config.write_text(config.replace(f"ws://{it.address}", "ws://127.0.0.1:9"))
+def test_a_start_does_not_wait_for_an_unreachable_gateway_but_reports_it(service: InstalledService) -> None:
+    service.machine.run("rm", "-rf", "/var/lib/mjwatch")  # service knows another address, to resume
+    config = service.config.read_text()
+    service.config.write_text(config.replace(f"ws://{service.address}", "ws://127.0.0.1:9"))
     try:
-        it.machine.run("systemctl", "start", UNIT, patience=SOON)
-        state, status = it.machine.show(UNIT, "ActiveState", "StatusText")
+        service.machine.run("systemctl", "start", UNIT, timeout=START_LIMIT)
+        state, status = service.machine.show(UNIT, "ActiveState", "StatusText")
         assert state == "active"
         assert status.startswith("No gateway: ")
     finally:
-        it.config.write_text(config)
-        it.machine.run("systemctl", "stop", UNIT, patience=STOP_LIMIT)
+        service.config.write_text(config)
+        service.machine.run("systemctl", "stop", UNIT, timeout=STOP_LIMIT)

@@ -1,4 +1,4 @@
-"""Two hosts at one synced inbox: only one takes what comes, and a person says which."""
+"""Two hosts with one synced inbox: only the owner takes files, and a person chooses the owner."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scenarios.other_host import is_refused, other_host
-from tests.scenarios.stage import HANG, Stage, staged, wait_until
+from tests.scenarios.other_host import check_refused, other_host
+from tests.scenarios.stage import HANG, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.real
 
 
-def answered(stage: Stage, name: str) -> None:
-    """This host has taken the file, and answered it."""
+def wait_for_job(stage: Stage, name: str) -> None:
+    """Wait until this host has taken the file and published its job."""
     wait_until(lambda: any(m["source"]["path"] == name for m in stage.manifests()), f"the folder of {name}")
 
 
 def test_the_inbox_belongs_to_one_host_until_another_host_takes_it_over(tmp_path: Path) -> None:
     with (
-        staged(tmp_path / "w", "--seconds-per-job", "0.1") as here,
-        other_host(tmp_path / "other", here, here.inbox) as there,
+        open_stage(tmp_path / "w", "--seconds-per-job", "0.1") as local,
+        other_host(tmp_path / "other", local, local.inbox) as remote,
     ):
-        first = here.start_ready()
-        here.drop("cat.txt", "a cat\n")
-        answered(here, "cat.txt")
-        is_refused(there, by=platform.node())
+        first = local.start_ready()
+        local.drop("cat.txt", "a cat\n")
+        wait_for_job(local, "cat.txt")
+        check_refused(remote, by=platform.node())
         first.kill()
         first.wait(timeout=HANG)
-        is_refused(there, by=platform.node())
+        check_refused(remote, by=platform.node())
 
-        second = there.start("--take-over")
-        here.drop("dog.txt", "a dog\n")
-        answered(there, "dog.txt")
-        is_refused(here, by=there.name)
+        second = remote.start("--take-over")
+        local.drop("dog.txt", "a dog\n")
+        wait_for_job(remote, "dog.txt")
+        check_refused(local, by=remote.name)
 
-        # The other way round the owner runs, and only hears of it by the marker in the inbox.
-        third = here.start("--take-over")
-        wait_until(lambda: "now belongs to mjwatch on" in there.log, "it sees that it owns no more")
-        here.drop("owl.txt", "an owl\n")
-        answered(here, "owl.txt")
-        assert platform.node() in there.run("status").stdout
-        assert there.stop(second) == 0
-        is_refused(there, by=platform.node())
-        assert here.stop(third) == 0
-        assert len(here.state()["posts"]) == 3
-        assert [m["source"]["path"] for m in there.manifests()] == ["dog.txt"]
+        # Now the owner runs while another host takes over; it notices this only by the owner file in the inbox.
+        third = local.start("--take-over")
+        wait_until(lambda: "now belongs to mjwatch on" in remote.log, "the owner notices the takeover")
+        local.drop("owl.txt", "an owl\n")
+        wait_for_job(local, "owl.txt")
+        assert platform.node() in remote.run("status").stdout
+        assert remote.stop(second) == 0
+        check_refused(remote, by=platform.node())
+        assert local.stop(third) == 0
+        assert len(local.simulator_state()["posts"]) == 3
+        assert [m["source"]["path"] for m in remote.manifests()] == ["dog.txt"]

@@ -1,4 +1,4 @@
-"""A terminal of the test's own: a tmux with one program in it, typed into and looked at as by a person."""
+"""A terminal for tests: a tmux with one program. Tests type into it and read its screen as a person does."""
 
 from __future__ import annotations
 
@@ -16,96 +16,108 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HISTORY = 2000
-"""Lines that are kept of what has scrolled off the screen."""
+"""Lines of scrolled-off output that tmux keeps."""
 
-PATIENCE = HANG / 2
-"""Seconds after which what should show never will."""
+TIMEOUT = HANG / 2
+"""Seconds within which expected output must appear."""
 
 ENDED = "ended with "
 
-_STAY = f"""trap : INT; "$@"; echo "{ENDED}$?"; exec cat"""
-"""Tells how the program has ended, which tmux does not always learn, and stays, so that it can be read."""
+_RUN_AND_STAY = f"""trap : INT; "$@"; echo "{ENDED}$?"; exec cat"""
+"""Print the exit code of the program, which tmux does not always learn, and stay, so that it can be read."""
 
 
 @dataclass
 class Terminal:
-    """What is on the screen, and a keyboard."""
+    """The screen and the keyboard of a terminal."""
 
     tmux: Sequence[str]
 
     def type(self, text: str) -> None:
-        """Type these characters as fast as a terminal takes them; a newline is the key Enter."""
-        self._do("send-keys", "-l", text.replace("\n", "\r"))
+        """Type these characters as fast as the terminal accepts them; a newline is the key Enter."""
+        self._run("send-keys", "-l", text.replace("\n", "\r"))
 
     def press(self, *keys: str) -> None:
-        """Press keys by tmux's names: Enter, Up, Tab, C-c."""
-        self._do("send-keys", *keys)
+        """Press keys by their tmux names: Enter, Up, Tab, C-c."""
+        self._run("send-keys", *keys)
 
     def paste(self, text: str) -> None:
-        """Paste it as a terminal does, in brackets where the program has asked for them."""
-        self._do("set-buffer", text)
-        self._do("paste-buffer", "-p")
+        """Paste text as a terminal does: as bracketed paste if the program has enabled it."""
+        self._run("set-buffer", text)
+        self._run("paste-buffer", "-p")
 
     def resize(self, columns: int, lines: int) -> None:
-        """Pull the window to another size."""
-        self._do("resize-window", "-x", str(columns), "-y", str(lines))
+        """Change the size of the window."""
+        self._run("resize-window", "-x", str(columns), "-y", str(lines))
 
     def screen(self) -> list[str]:
-        """The lines that can be seen now, without blanks at their ends."""
-        return _lines(self._do("capture-pane", "-p"))
+        """Return the visible lines without trailing spaces."""
+        return _lines(self._run("capture-pane", "-p"))
 
     def all(self) -> list[str]:
-        """Also what has scrolled off; a line that the terminal has broken is one."""
-        return _lines(self._do("capture-pane", "-p", "-J", "-S", "-"))
+        """Return all lines, also those that have scrolled off. A wrapped line is one line."""
+        return _lines(self._run("capture-pane", "-p", "-J", "-S", "-"))
 
     def wait_for(self, *texts: str) -> list[str]:
-        """Wait until all of them are to be seen on the screen at once; the screen."""
+        """Wait until all texts are visible at the same time, and return the screen."""
 
-        def shown() -> list[str]:
-            found = self.screen()
-            return found if all(text in "\n".join(found) for text in texts) else []
+        def visible() -> list[str]:
+            screen = self.screen()
+            return screen if all(text in "\n".join(screen) for text in texts) else []
 
-        return self.waited(shown, f"{texts} on the screen")
+        return self.wait_until(visible, f"{texts} on the screen")
 
-    def waited(self, happened: Callable[[], list[str]], what: str) -> list[str]:
-        """Wait for something; it fails with all that stands there if it hangs."""
+    def wait_until(self, happened: Callable[[], list[str]], what: str) -> list[str]:
+        """Wait for a condition; after the timeout fail with all lines of the terminal."""
         try:
-            found: list[str] = wait_until(happened, what, PATIENCE)
+            found: list[str] = wait_until(happened, what, TIMEOUT)
         except AssertionError as error:
             raise AssertionError("\n".join([str(error), *self.all()])) from None
         return found
 
     def status(self) -> int:
-        """Wait until the program has ended; its exit code."""
+        """Wait until the program has ended, and return its exit code."""
         screen = self.wait_for(ENDED)
         return int(next(line for line in screen if line.startswith(ENDED)).removeprefix(ENDED))
 
-    def _do(self, *words: str) -> str:
-        return _told(self.tmux, *words)
+    def _run(self, *arguments: str) -> str:
+        return _run_tmux(self.tmux, *arguments)
 
 
 @contextmanager
-def opened(
+def open_terminal(
     *command: str, columns: int, lines: int, folder: Path, variables: Mapping[str, str] | None = None
 ) -> Iterator[Terminal]:
-    """A terminal of this size in which this runs, until the block ends; its tmux is nobody else's."""
+    """Open a terminal of this size that runs the command in its own tmux server."""
     tmux = (program("tmux"), "-u", "-L", f"mjwatch-{uuid.uuid4().hex[:12]}", "-f", "/dev/null")
     size = ("-x", str(columns), "-y", str(lines))
-    keep = ("set", "-g", "history-limit", str(HISTORY))
-    inside = ("sh", "-c", _STAY, "sh", *command)
-    start = ("start-server", ";", *keep, ";", "new-session", "-d", *size, "-c", str(folder), "--", *inside)
-    here = environment() | {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color"} | dict(variables or {})
-    here.pop("TMUX", None)
-    _told(tmux, *start, here=here)
+    history = ("set", "-g", "history-limit", str(HISTORY))
+    program_command = ("sh", "-c", _RUN_AND_STAY, "sh", *command)
+    start = (
+        "start-server",
+        ";",
+        *history,
+        ";",
+        "new-session",
+        "-d",
+        *size,
+        "-c",
+        str(folder),
+        "--",
+        *program_command,
+    )
+    env = environment() | {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color"} | dict(variables or {})
+    env.pop("TMUX", None)
+    _run_tmux(tmux, *start, env=env)
     try:
         yield Terminal(tmux)
     finally:
-        _told(tmux, "kill-server")
+        _run_tmux(tmux, "kill-server")
 
 
-def _told(tmux: Sequence[str], *words: str, here: Mapping[str, str] | None = None) -> str:
+def _run_tmux(tmux: Sequence[str], *arguments: str, env: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
-        [*tmux, *words], capture_output=True, text=True, timeout=HANG, check=False, env=here
+        [*tmux, *arguments], capture_output=True, text=True, timeout=HANG, check=False, env=env
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
