@@ -1,4 +1,4 @@
-"""Runs the measurements: ``python -m bench [WHAT...] [--quick]``. Trust ratios, not milliseconds."""
+"""Run the measurements: ``python -m bench [WHAT...] [--quick]``. Trust ratios, not milliseconds."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ MEASUREMENTS = (
     "verbs",
     "gallery",
 )
-"""Modules of this package: each has ``figures(quick)``, and says in its first line what it measures."""
+"""Modules of this package: each has ``figures(quick)``, and its first line describes what it measures."""
 
 
 def machine() -> str:
-    """One line: processor, number of cores, system, Python, and what encodes the pictures."""
+    """Return one line: processor, number of cores, system, Python, and the picture libraries."""
     cores = f"{os.cpu_count()} cores"
     versions = (
         f"Python {platform.python_version()}, Pillow {PIL.__version__}, zlib {features.version('zlib')}"
@@ -59,7 +59,7 @@ def _processor() -> str:
 
 
 def measured(name: str, quick: bool) -> tuple[str, Result]:
-    """What it measures, in a sentence, and what came of it."""
+    """Run a measurement, and return its description and its result."""
     module = import_module(f"bench.{name}")
     take: Callable[[bool], Sequence[Figure]] = module.figures
     at, load = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), os.getloadavg()[0]
@@ -69,30 +69,38 @@ def measured(name: str, quick: bool) -> tuple[str, Result]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(MEASUREMENTS)}; all if none")
-    parser.add_argument("--quick", action="store_true", help="small and few: two minutes, for function only")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the results there, part by part")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small sizes and few rounds: two minutes, only to check that it works",
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="store the results in this file, one entry per measurement"
+    )
     parser.add_argument("--page", type=Path, metavar="FILE", help="put the tables into this page")
     parser.add_argument("--rows", type=Path, metavar="FILE", help="refresh the rows that this page quotes")
-    parser.add_argument("--against", type=Path, metavar="FILE", help="show an earlier run's beside them")
-    wish = parser.parse_args()
-    for one in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(one, lambda number, frame: sys.exit(128 + number))
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE", help="show the results of an earlier run next to them"
+    )
+    options = parser.parse_args()
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, frame: sys.exit(128 + number))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if unknown := set(wish.what) - set(MEASUREMENTS):
+    if unknown := set(options.what) - set(MEASUREMENTS):
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
-    earlier = results.read(wish.against) if wish.against else {}
+    earlier = results.read(options.against) if options.against else {}
     print(machine())
-    for name in wish.what or MEASUREMENTS:
-        title, result = measured(name, wish.quick)
+    for name in options.what or MEASUREMENTS:
+        title, result = measured(name, options.quick)
         print(f"\n{name}: {title}\n\n{result.page(earlier.get(name))}", flush=True)
-        if wish.json:
-            results.write(wish.json, results.read(wish.json) | {name: result})
-        if wish.page:
-            page = wish.page.read_text(encoding="utf-8")
-            wish.page.write_text(results.put_into(page, {name: result}), encoding="utf-8")
-        if wish.rows:
-            page = wish.rows.read_text(encoding="utf-8")
-            wish.rows.write_text(results.refresh_rows(page, {name: result}), encoding="utf-8")
+        if options.json:
+            results.write(options.json, results.read(options.json) | {name: result})
+        if options.page:
+            page = options.page.read_text(encoding="utf-8")
+            options.page.write_text(results.put_into(page, {name: result}), encoding="utf-8")
+        if options.rows:
+            page = options.rows.read_text(encoding="utf-8")
+            options.rows.write_text(results.refresh_rows(page, {name: result}), encoding="utf-8")
 
 
 if __name__ == "__main__":

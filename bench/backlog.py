@@ -1,4 +1,4 @@
-"""What a long queue takes: time against the sum of its rendering, and what each job costs."""
+"""The cost of a long queue: total time compared with the rendering time, and the cost per job."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from bench.processes import cpu_seconds, program, simulator
 
 IN_FLIGHT = 12
 ENOUGH_HOURS = 100_000
-"""Fast hours of the simulated account: what thousands of jobs take must not run out."""
+"""Fast hours of the simulated account, enough for thousands of jobs."""
 
 MEMORY = 120
-"""MiB that the daemon may take at its peak."""
+"""The limit of the peak memory of the daemon in MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A queue that was worked off by a daemon of its own, from its start to its end."""
+    """The cost of a queue that one daemon has processed, from its start to its end."""
 
     jobs: int
     seconds: float
     cpu: float
-    simulators_cpu: float
+    simulator_cpu: float
     peak_mib: float
 
 
 def figures(quick: bool) -> list[Figure]:
-    """A backlog as after a holiday."""
+    """Measure a long backlog."""
     jobs, edge, seconds = (24, 256, 1) if quick else (240, 2048, 10)
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        picture = picture_of(place, edge)
-        one = drained(place / "one", 1, picture, 0)
-        run = drained(place / "holiday", jobs, picture, seconds)
+        root = Path(folder)
+        picture = write_picture(root, edge)
+        one = drain(root / "one", 1, picture, 0)
+        run = drain(root / "backlog", jobs, picture, seconds)
     least = jobs / IN_FLIGHT * seconds + one.seconds
     name = f"{jobs} prompts, {edge}x{edge}, {IN_FLIGHT} in flight, {seconds} s a job"
     rounds = f"{jobs // IN_FLIGHT} x {seconds} s, and one job's own time"
@@ -51,36 +51,36 @@ def figures(quick: bool) -> list[Figure]:
     ]
 
 
-def picture_of(place: Path, edge: int) -> Path:
-    """A grid as a file there."""
-    path = place / f"{edge}.png"
+def write_picture(folder: Path, edge: int) -> Path:
+    """Write a grid into the folder, and return its path."""
+    path = folder / f"{edge}.png"
     path.write_bytes(encoded(grid((edge, edge))))
     return path
 
 
 def queue(workspace: Path, jobs: int) -> None:
-    """Put so many prompt files into the inbox."""
+    """Put this many prompt files into the inbox."""
     for number in range(jobs):
         file = workspace / "inbox" / f"job{number:05}.ready.txt"
         file.write_text(f"a lighthouse, take {number}\n", encoding="utf-8")
 
 
-def drained(workspace: Path, jobs: int, picture: Path, seconds: int) -> Run:
-    """Put so many files into an inbox, and have a daemon work until nothing is left."""
+def drain(workspace: Path, jobs: int, picture: Path, seconds: int) -> Run:
+    """Put this many files into an inbox, and run a daemon until all jobs are done."""
     options = ("--seconds-per-job", str(seconds), "--fast-hours", str(ENOUGH_HOURS))
     with simulator(workspace, *options, picture=picture) as (_, pid):
         queue(workspace, jobs)
         before, began = cpu_seconds(pid), time.monotonic()
         cpu, peak = _drain(workspace)
-        took, theirs = time.monotonic() - began, cpu_seconds(pid) - before
+        seconds_taken, simulator_cpu = time.monotonic() - began, cpu_seconds(pid) - before
     made = len(list((workspace / "outbox").glob("job*/manifest.json")))
     if made != jobs:
         raise RuntimeError(f"{made} of {jobs} jobs are in the outbox")
-    return Run(jobs, took, cpu, theirs, peak)
+    return Run(jobs, seconds_taken, cpu, simulator_cpu, peak)
 
 
 def _drain(workspace: Path) -> tuple[float, float]:
-    """Its CPU seconds, and its memory at the peak."""
+    """Run the daemon, and return its CPU seconds and its peak memory."""
     config = str(workspace / "config.toml")
     command = [sys.executable, "-m", "mjwatch", "--config", config, "run", "--drain"]
     with program(*command, log=workspace / "mjwatch.log") as daemon:

@@ -1,7 +1,8 @@
-"""What a person writes in an afternoon: the same work in a row, with none of the promises.
+"""A simple script for comparison: it does the same work sequentially, without the promises of mjwatch.
 
-``python -m bench.bare_script WORKSPACE``: waits for files that are renamed into the inbox, and does one after
-another. Steps are noted in a file of lines, synced six times a job; the outbox gets a folder by a rename.
+``python -m bench.bare_script WORKSPACE``: waits for files that are renamed into the inbox, and processes one
+after another. It logs the steps in a text file, synced six times per job, and renames the folder into the
+outbox.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from mjwatch.pictures.split import split_grid
 IN_MOVED_TO, IN_CLOSE_WRITE = 0x80, 0x08
 
 
-class Notes:
-    """The file of lines."""
+class StepLog:
+    """The text file with the steps."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab")
 
-    def add(self, what: str, **facts: Any) -> None:
-        """One line, synced."""
-        self._file.write(json.dumps({"what": what, "at": time.time(), **facts}).encode() + b"\n")
+    def add(self, step: str, **facts: Any) -> None:
+        """Append a line, and sync the file."""
+        self._file.write(json.dumps({"step": step, "at": time.time(), **facts}).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
 
 class Script:
-    """One run of it."""
+    """A run of the script."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
@@ -56,7 +57,7 @@ class Script:
         self.http.headers["Authorization"] = self.token
         self.cdn = requests.Session()
         self.cdn.trust_env = False
-        self.notes = Notes(workspace / "notes.jsonl")
+        self.steps = StepLog(workspace / "steps.jsonl")
         self.socket = create_connection(
             f"{config['discord']['gateway_url']}/?v=9&encoding=json", skip_utf8_validation=True
         )
@@ -69,7 +70,7 @@ class Script:
         return str(self._dispatch("READY")["session_id"])
 
     def _dispatch(self, *names: str) -> dict[str, Any]:
-        """The next dispatch of one of these names."""
+        """Return the next dispatch with one of these names."""
         while True:
             payload = json.loads(self.socket.recv())
             if payload.get("t") in names:
@@ -79,43 +80,45 @@ class Script:
         index = self.http.get(f"{self.api}/guilds/{self.guild}/application-command-index", timeout=30).json()
         commands = index["application_commands"]
         found = next(
-            one for one in commands if one["name"] == "imagine" and one["application_id"] == self.application
+            each
+            for each in commands
+            if each["name"] == "imagine" and each["application_id"] == self.application
         )
         return {key: found[key] for key in ("id", "version", "name", "type")}
 
     def run(self) -> None:
-        """Do what comes, until killed."""
+        """Process prompt files until the script is killed."""
         inbox = self.workspace / "inbox"
         libc = ctypes.CDLL(None, use_errno=True)
-        notices = libc.inotify_init1(0)
-        libc.inotify_add_watch(notices, os.fsencode(inbox), IN_MOVED_TO | IN_CLOSE_WRITE)
+        inotify = libc.inotify_init1(0)
+        libc.inotify_add_watch(inotify, os.fsencode(inbox), IN_MOVED_TO | IN_CLOSE_WRITE)
         print("ready", flush=True)
         while True:
-            for name in _names(os.read(notices, 65536)):
+            for name in _names(os.read(inotify, 65536)):
                 if name.endswith(".txt"):
-                    self.do(inbox / name)
+                    self.process(inbox / name)
 
-    def do(self, file: Path) -> None:
-        """One prompt file, from its notice to its folder."""
-        words, job = file.read_text(encoding="utf-8").strip(), uuid.uuid4().hex[:8]
+    def process(self, file: Path) -> None:
+        """Process a prompt file until its folder is in the outbox."""
+        prompt, job = file.read_text(encoding="utf-8").strip(), uuid.uuid4().hex[:8]
         nonce = str((time.time_ns() // 1_000_000 - 1_420_070_400_000) << 22)
-        self.notes.add("accepted", job=job, prompt=words)
-        self.notes.add("submitting", job=job, nonce=nonce)
+        self.steps.add("accepted", job=job, prompt=prompt)
+        self.steps.add("submitting", job=job, nonce=nonce)
         self.http.post(
-            f"{self.api}/interactions", json=self._body(words, nonce), timeout=30
+            f"{self.api}/interactions", json=self._body(prompt, nonce), timeout=30
         ).raise_for_status()
-        self.notes.add("submitted", job=job)
+        self.steps.add("submitted", job=job)
         started = self._message(lambda message: message.get("nonce") == nonce)
-        self.notes.add("started", job=job, message=started["id"])
+        self.steps.add("started", job=job, message=started["id"])
         final = self._message(lambda message: message["attachments"] and message.get("components"))
-        self.notes.add("finished", job=job, message=final["id"])
+        self.steps.add("finished", job=job, message=final["id"])
         grid = self.cdn.get(final["attachments"][0]["url"], timeout=60).content
         self._publish(file, job, [*split_grid(grid), grid])
-        self.notes.add("published", job=job)
+        self.steps.add("published", job=job)
         file.unlink()
 
-    def _body(self, words: str, nonce: str) -> dict[str, Any]:
-        option = {"type": 3, "name": "prompt", "value": words}
+    def _body(self, prompt: str, nonce: str) -> dict[str, Any]:
+        option = {"type": 3, "name": "prompt", "value": prompt}
         return {
             "type": 2,
             "application_id": self.application,
@@ -126,10 +129,10 @@ class Script:
             "data": {**self.command, "options": [option], "attachments": []},
         }
 
-    def _message(self, is_it: Any) -> dict[str, Any]:
+    def _message(self, matches: Any) -> dict[str, Any]:
         while True:
             message = self._dispatch("MESSAGE_CREATE")
-            if is_it(message):
+            if matches(message):
                 return message
 
     def _publish(self, file: Path, job: str, pictures: list[bytes]) -> None:

@@ -1,7 +1,7 @@
-"""Runs mjwatch and records which of its functions each thread enters until it POSTs its first prompt.
+"""Run mjwatch, and record which of its functions each thread enters until the POST of its first prompt.
 
-``python -m bench.call_recorder FILE ARGUMENT...``: the arguments are those of mjwatch. FILE gets a list in JSON with
-an entry for each call: when (seconds since 1970), by which thread, in which file, of which function.
+``python -m bench.call_recorder FILE ARGUMENT...``: mjwatch gets the arguments. FILE gets a JSON list with an
+entry for each call: time (seconds since 1970), thread, file and function.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 PACKAGE = f"{Path(mjwatch.__file__).parent}/"
 
 
-REST = 0.5
-"""Seconds that the POST waits, so that the other threads finish what the prompt has caused."""
+POST_DELAY = 0.5
+"""Seconds that the POST waits, so that the other threads finish the work for the prompt."""
 
 
-class Recorder:
+class CallRecorder:
     """The profile function of every thread; in most calls it only appends to a list."""
 
     def __init__(self, file: Path) -> None:
@@ -48,7 +48,7 @@ class Recorder:
                 self._write()
 
     def _write(self) -> None:
-        time.sleep(REST)
+        time.sleep(POST_DELAY)
         self._written = True
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         calls = [(at, names.get(thread, str(thread)), *where) for at, thread, *where in self._calls]
@@ -58,7 +58,7 @@ class Recorder:
 
 
 if __name__ == "__main__":
-    record = Recorder(Path(sys.argv[1]))
+    record = CallRecorder(Path(sys.argv[1]))
     sys.argv = ["mjwatch", *sys.argv[2:]]
     threading.setprofile(record)
     sys.setprofile(record)

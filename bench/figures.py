@@ -1,4 +1,4 @@
-"""What measurements give: figures, each beside what it is held against in the same run."""
+"""Figures of measurements, each next to the value that it is compared with in the same run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of a table; medians, unless ``what`` says otherwise.
+    """A row of a table. Values are medians, unless ``what`` specifies something else.
 
-    The ratio tells how many times as much as the other value this one is; ``faster``: how many times less.
-    An aim is for the ratio where there is an ``other`` value, else for the value itself.
+    The ratio is the value divided by the ``other`` value; with ``faster`` it is the inverse. An aim applies
+    to the ratio if there is an ``other`` value, and otherwise to the value itself.
     """
 
     what: str
@@ -22,21 +22,21 @@ class Figure:
     unit: str = ""
     other: float | None = None
     beside: str = ""
-    """What the other value is."""
+    """A description of the other value."""
     at_most: float | None = None
     at_least: float | None = None
     faster: bool = False
 
     @property
     def ratio(self) -> float | None:
-        """Against the other value, if there is one."""
+        """The ratio to the other value, if there is one."""
         if self.other is None or 0 in (self.value, self.other):
             return None
         return self.other / self.value if self.faster else self.value / self.other
 
     @property
     def met(self) -> bool | None:
-        """Whether the aim is reached; None where there is none."""
+        """Whether the aim is met; None without an aim."""
         found = self.value if self.other is None else self.ratio
         if found is None or (self.at_most is None and self.at_least is None):
             return None
@@ -46,11 +46,11 @@ class Figure:
 def table(
     figures: Sequence[Figure], earlier: Mapping[str, Figure] | None = None, *, judged: bool = True
 ) -> str:
-    """As Markdown. ``earlier``: the same figures of another run, by what they are.
+    """Return the figures as a Markdown table.
 
-    ``judged``: told whether the aims are reached.
+    ``earlier``: the figures of an earlier run by ``what``. ``judged``: show whether the aims are met.
     """
-    heads = ["", "here", "beside it", "ratio", "aim", ""] + (["earlier"] if earlier else [])
+    heads = ["", "value", "comparison", "ratio", "aim", ""] + (["earlier"] if earlier else [])
     lines = [_line(heads), _line(["---", "---:", "---", "---:", "---:", "---"] + ["---:"] * bool(earlier))]
     for figure in figures:
         before = (earlier or {}).get(figure.what)
@@ -59,34 +59,34 @@ def table(
 
 
 def row(figure: Figure) -> str:
-    """One line of a table without an earlier run."""
+    """Return the row of a table without an earlier run."""
     return _line(_cells(figure, judged=True))
 
 
 def _cells(figure: Figure, *, judged: bool) -> list[str]:
     return [
         figure.what,
-        shown(figure.value, figure.unit),
-        "" if figure.other is None else f"{shown(figure.other, figure.unit)} {figure.beside}".strip(),
+        formatted(figure.value, figure.unit),
+        "" if figure.other is None else f"{formatted(figure.other, figure.unit)} {figure.beside}".strip(),
         _times(figure.ratio),
         _aim(figure),
-        {None: "", True: "met", False: "**short**"}[figure.met if judged else None],
+        {None: "", True: "met", False: "**missed**"}[figure.met if judged else None],
     ]
 
 
-def shown(value: float, unit: str) -> str:
-    """With three figures that count."""
+def formatted(value: float, unit: str) -> str:
+    """Return a number with three significant digits."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
     return f"{value:,.{digits}f} {unit}".strip()
 
 
 def as_data(figure: Figure) -> dict[str, Any]:
-    """For a JSON file, with what follows from it."""
+    """Return a figure for a JSON file, with the derived values."""
     return asdict(figure) | {"ratio": figure.ratio, "met": figure.met}
 
 
 def from_data(data: Mapping[str, Any]) -> Figure:
-    """What ``as_data`` made."""
+    """Return the figure from which ``as_data`` made this data."""
     return Figure(**{key: value for key, value in data.items() if key not in {"ratio", "met"}})
 
 
@@ -111,4 +111,4 @@ def _aim(figure: Figure) -> str:
 def _earlier(figure: Figure | None) -> str:
     if figure is None:
         return ""
-    return _times(figure.ratio) or shown(figure.value, figure.unit)
+    return _times(figure.ratio) or formatted(figure.value, figure.unit)

@@ -1,4 +1,4 @@
-"""What a large gallery costs: how soon its page can be used, and what one more job takes to publish."""
+"""The cost of a large gallery: the time until its page is usable, and the time to publish another job."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from mjwatch.gallery.gallery import CHUNK, Gallery
 from mjwatch.outbox.manifest import FILE_NAME, OutboxChannel, PictureFile, build_manifest, dump_manifest
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.split import image_facts, split_grid
-from tests.helpers.browser import DESKTOP, chromium, shown
+from tests.helpers.browser import DESKTOP, chromium, open_gallery
 from tests.helpers.outbox_factory import a_job, an_outbox
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 PAGE_AIM, PUBLISH_AIM = 4.0, 1.5
-"""How many times what an empty page takes, and what publishing beside five jobs takes."""
+"""Limits as multiples of an empty page, and of publishing to an outbox with five jobs."""
 
 
 def figures(quick: bool) -> list[Figure]:
-    """Measures all sizes round by round, so that what disturbs one disturbs all."""
-    full = CHUNK - 1 - 20  # so many are in the last chunk at the most expensive moment
+    """Measure all sizes in each round, so that disturbances affect all of them."""
+    full = CHUNK - 1 - 20  # the entries in the last chunk at the most expensive moment
     sizes = [0, 5, 500, 5000] if not quick else [0, 5, 100]
     with tempfile.TemporaryDirectory() as folder:
-        outboxes = {jobs: an_outbox_of(Path(folder) / str(jobs), jobs) for jobs in sizes}
+        outboxes = {jobs: create_outbox(Path(folder) / str(jobs), jobs) for jobs in sizes}
         found = _pages({jobs: outboxes[jobs] for jobs in sizes if jobs != 5}, 2 if quick else 15)
         worst = sizes[-1] + (full if not quick else 0)
         if not quick:
-            outboxes[worst] = an_outbox_of(Path(folder) / str(worst), worst)
+            outboxes[worst] = create_outbox(Path(folder) / str(worst), worst)
         published = {jobs: outboxes[jobs] for jobs in sorted({5, sizes[-1], worst})}
         return found + _publishing(published, 2 if quick else 20)
 
 
-def an_outbox_of(folder: Path, jobs: int) -> Path:
-    """An outbox with so many jobs and their gallery; nothing of it is synced to disk."""
+def create_outbox(folder: Path, jobs: int) -> Path:
+    """Create an outbox with this many jobs and their gallery, without syncing to disk."""
     with patch.object(os, "fsync"):
         an_outbox(folder / "outbox", jobs)
         gallery = Gallery(folder / "outbox", folder / "state")
@@ -54,29 +54,29 @@ def an_outbox_of(folder: Path, jobs: int) -> Path:
 
 
 def _pages(outboxes: dict[int, Path], rounds: int) -> list[Figure]:
-    usable: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
-    searched: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
+    usable_times: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
+    complete_times: dict[int, list[float]] = {jobs: [] for jobs in outboxes}
     with chromium() as browser:
         for _ in range(rounds):
             for jobs, outbox in outboxes.items():
-                first, all_of_it = _page(browser, outbox)
-                usable[jobs].append(first)
-                searched[jobs].append(all_of_it)
+                usable, complete = _page(browser, outbox)
+                usable_times[jobs].append(usable)
+                complete_times[jobs].append(complete)
     return [
-        *_figures("page shown, keys and search work", usable, "an empty page", PAGE_AIM),
-        *_figures("page has searched all", searched, "an empty page", None),
+        *_figures("page usable", usable_times, "an empty page", PAGE_AIM),
+        *_figures("page search complete", complete_times, "an empty page", None),
     ]
 
 
 def _page(browser: Browser, outbox: Path) -> tuple[float, float]:
-    """From the beginning of navigation, in milliseconds."""
-    with shown(browser, outbox, **DESKTOP) as gallery:
+    """Return when the page is usable and when it is complete, in milliseconds after navigation starts."""
+    with open_gallery(browser, outbox, **DESKTOP) as gallery:
         gallery.open()
-        first, all_of_it = (
+        usable, complete = (
             float(gallery.page.evaluate(f"performance.getEntriesByName('gallery:{name}')[0].startTime"))
             for name in ("shown", "complete")
         )
-    return first, all_of_it
+    return usable, complete
 
 
 # ---- one more job
@@ -107,7 +107,7 @@ def _publish_one(root: Path, number: int, pictures: list[bytes]) -> float:
 
 
 def _figures(what: str, seen: dict[int, list[float]], beside: str, aim: float | None) -> list[Figure]:
-    """One for each size, the others against the smallest."""
+    """Return a figure for each size, compared with the smallest one."""
     least = min(seen)
     first = Figure(f"{what}: {least:,} jobs", median(seen[least]), "ms")
     others = [

@@ -1,7 +1,7 @@
-"""Listens to a gateway as the service does, and says what that took.
+"""Connect to a gateway as the service does, and measure the cost.
 
-``python -m bench.gateway_listener URL SECONDS``: one line of JSON with its CPU seconds up to READY and those of the
-seconds after it, and how many dispatches nobody wanted.
+``python -m bench.gateway_listener URL SECONDS``: prints one line of JSON with the CPU seconds until READY,
+the CPU seconds after READY, and the number of ignored dispatches.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def main(url: str, seconds: float) -> None:
         wanted=channel.tracker.wanted,
         allowed=lambda url: True,
     )
-    up = threading.Event()
+    ready_event = threading.Event()
 
     def put(event: GatewayEvent) -> None:
         if isinstance(event, GatewayReady):
-            up.set()
+            ready_event.set()
 
     connection = WebsocketConnection(session, put)
-    tls_context()  # which is made once for all connections
+    tls_context()  # created once for all connections
     began = time.process_time()
     connection.start()
-    if not up.wait(60):
-        raise SystemExit("READY does not come")
+    if not ready_event.wait(60):
+        raise SystemExit("no READY")
     ready = time.process_time() - began
     began = time.process_time()
     time.sleep(seconds)

@@ -1,9 +1,9 @@
-"""Draws grids that compress like photos, since no real one may be shipped.
+"""Draw grids that compress like photos, because no real grid may be distributed.
 
-Of each of the four pictures: fractal noise for light and for two colours, a posterised layer with hard
-edges, a soft mask that leaves part of it as a flat sky, grain that is mostly common to the three colours,
-and a slight blur. As PNG they take 0.4 to 0.55 of their raw size. How real grids compress differs, and the
-more grain, the less Pillow's default searches in vain.
+Each of the four pictures has fractal noise for light and for two colours, a posterised layer with hard edges,
+a soft mask that leaves a flat sky, grain that is mostly the same in the three colours, and a slight blur. As
+PNG they need 0.4 to 0.55 of their raw size. Real grids vary in how well they compress, and the more grain
+they have, the less time Pillow's default settings waste on searching.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from io import BytesIO
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 GRAIN = {"illustration": 2, "photo": 3, "grain": 7}
-"""Kinds of picture, and how strong their grain is."""
+"""Kinds of pictures, and the strength of their grain."""
 
 
 def grid(size: tuple[int, int], kind: str = "photo", seed: int = 1) -> Image.Image:
-    """Four different pictures in one of this size, as RGB."""
+    """Return a grid of this size with four different pictures, as RGB."""
     rng = random.Random(f"{kind} {seed}")
     whole = Image.new("RGB", size)
     half = (size[0] // 2, size[1] // 2)
@@ -29,7 +29,7 @@ def grid(size: tuple[int, int], kind: str = "photo", seed: int = 1) -> Image.Ima
 
 
 def flat_art(size: tuple[int, int], seed: int = 1) -> Image.Image:
-    """Boxes and ellipses in plain colours."""
+    """Return a picture of boxes and ellipses in plain colours."""
     rng, image = random.Random(seed), Image.new("RGB", size, (240, 230, 210))
     draw, large = ImageDraw.Draw(image), max(size) // 7
     for _ in range(900):
@@ -41,7 +41,7 @@ def flat_art(size: tuple[int, int], seed: int = 1) -> Image.Image:
 
 
 def pattern(size: tuple[int, int], step: int = 64) -> Image.Image:
-    """One small piece of a photo, repeated."""
+    """Return a picture that repeats a small piece of a photo."""
     image, stamp = Image.new("RGB", size), _picture((step, step), GRAIN["photo"], random.Random(1))
     for x in range(0, size[0], step):
         for y in range(0, size[1], step):
@@ -50,7 +50,7 @@ def pattern(size: tuple[int, int], step: int = 64) -> Image.Image:
 
 
 def encoded(image: Image.Image, format: str = "PNG") -> bytes:
-    """The file as Pillow writes it by default; WebP is lossless at its quickest."""
+    """Return the file as Pillow writes it by default; WebP is lossless with the fastest settings."""
     out = BytesIO()
     options = {"lossless": True, "quality": 0, "method": 0} if format == "WEBP" else {}
     image.save(out, format, **options)
@@ -70,7 +70,7 @@ def _picture(size: tuple[int, int], grain: int, rng: random.Random) -> Image.Ima
 
 
 def _fractal(size: tuple[int, int], rng: random.Random, smooth: float) -> Image.Image:
-    """White noise at nine scales, each half as wide and ``smooth`` times weaker than the one before."""
+    """Return white noise at nine scales, each half as wide and ``smooth`` times weaker than the last."""
     total, weight, sum_of_weights = Image.new("L", size, 128), 1.0, 0.0
     for octave in range(1, 10):
         cells = (min(size[0], 2**octave), min(size[1], 2**octave))

@@ -1,7 +1,7 @@
-"""A simulator that draws nothing and leaves nothing to chance: every grid is one file, made beforehand.
+"""A simulator without drawing and without randomness: every grid is the same prepared file.
 
-``python -m bench.instant_simulator PICTURE ARGUMENT...``: the arguments are those of ``mjwatch simulate``. Every job
-takes just ``--seconds-per-job``, 0 where it is not given.
+``python -m bench.instant_simulator PICTURE ARGUMENT...``: ``mjwatch simulate`` gets the arguments. Every job
+takes exactly ``--seconds-per-job``, by default 0.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ import mjwatch.simulator.midjourney.queue
 from mjwatch.__main__ import main
 
 
-class Even(Random):
-    """What should be anywhere between two numbers is in their middle."""
+class MiddleRandom(Random):
+    """A generator that returns the middle of a range instead of a random number."""
 
     def uniform(self, a: float, b: float) -> float:
-        """Their middle."""
+        """Return the middle of the range."""
         return (a + b) / 2
 
 
 def answer_with(picture: bytes) -> None:
-    """Draw nothing from now on, and sum nothing up: a CDN knows the checksums of what it has.
+    """Always serve this picture, without drawing, and without computing checksums, which a real CDN stores.
 
-    And take no time beside a job's own: for an answer to an interaction, or before what follows a picture.
+    Also remove all delays except the duration of the job: before the response to an interaction, and between
+    messages.
     """
     headers = mjwatch.simulator.cdn.server._headers("/a.png", picture)
     setattr(mjwatch.simulator.cdn.store, "render", lambda wanted: picture)  # noqa: B010 - set from outside
     setattr(mjwatch.simulator.cdn.server, "_headers", lambda path, data: headers)  # noqa: B010
-    setattr(mjwatch.simulator.midjourney.queue, "Random", Even)  # noqa: B010
+    setattr(mjwatch.simulator.midjourney.queue, "Random", MiddleRandom)  # noqa: B010
     setattr(mjwatch.simulator.midjourney.bot, "ANSWER_TIME", 0.0)  # noqa: B010
     setattr(mjwatch.simulator.midjourney.job.RenderJob, "_moment", lambda job: 0.0)  # noqa: B010
 

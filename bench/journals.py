@@ -1,4 +1,4 @@
-"""Make journals with a long history quickly, for measurements."""
+"""Create journals with a long history quickly, for measurements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LAST = "d0000001"
-"""The id of a job that each of these journals has."""
+"""The id of a job in each of these journals."""
 
 _SAME = "state, open, priority, next_action_at, attempts, duplicate_key, fairness_group, accepted"
 """Columns that have the same value in all jobs."""
@@ -24,10 +24,10 @@ def a_done_job() -> Job:
     """Return a finished and published job; its id is ``LAST``."""
     uuid = "00000000-0000-4000-8000-000000000001"
     picture = RemotePicture(f"{uuid}.png", f"https://cdn.example.org/{uuid}.png", 2048, 2048, 9_000_000)
-    words = "a lighthouse keeper mending nets at dawn, film still --ar 3:2"
+    prompt = "a lighthouse keeper mending nets at dawn, film still --ar 3:2"
     return Job(
         id=LAST,
-        prompt=Prompt(words),
+        prompt=Prompt(prompt),
         accepted=1_770_000_000.0,
         state=State.DONE,
         source=Source("clients/acme/lighthouse.txt", "ab" * 32, 1_770_000_000.0),
@@ -36,13 +36,13 @@ def a_done_job() -> Job:
         job_uuid=uuid,
         published=1_770_000_060.0,
         folder="clients/acme/lighthouse-d0000001",
-        result=Result("1450000000000000001", "nonce", uuid, words, (picture,)),
+        result=Result("1450000000000000001", "nonce", uuid, prompt, (picture,)),
         history=tuple(Note(1_770_000_000.0 + at, "a line of its history") for at in range(5)),
     )
 
 
 def put_finished(state: Path, jobs: int) -> None:
-    """Create a journal in this folder with so many finished jobs, each from its own file."""
+    """Create a journal in this folder with this many finished jobs, each from its own file."""
     done, journal = a_done_job(), state / JOURNAL_FILE
     with closing(Journal(journal)) as writer:
         writer.accept(TakenFile("lighthouse.txt", "ab" * 32, 1.0, b"a lighthouse\n"), [(done, "a cat")], 1.0)

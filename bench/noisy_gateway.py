@@ -1,7 +1,7 @@
-"""A gateway that only talks: a huge READY, then messages of other people's channels at a steady rate.
+"""A gateway that sends a huge READY, then messages of foreign channels at a constant rate.
 
-``python -m bench.noisy_gateway MEGABYTES RATE SECONDS``: writes its port, and at the end of each connection a line of
-JSON with the times at which heartbeats came, by the monotonic clock.
+``python -m bench.noisy_gateway MEGABYTES RATE SECONDS``: prints its port, and at the end of each connection a
+line of JSON with the times of the heartbeats on the monotonic clock.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from aiohttp import WSMsgType, web
 from mjwatch.discord.protocol import Opcode
 
 HEARTBEAT = 2.0
-"""Seconds, as HELLO tells them; far shorter than Discord's, so that many can be late."""
+"""The heartbeat interval in HELLO, in seconds. Much shorter than that of Discord, to get more samples."""
 
-STEPS = 20
-"""Bursts a second: messages come in clusters."""
+BURSTS = 20
+"""Bursts per second: messages arrive in bursts."""
 
 
 def ready(megabytes: float, seed: int = 1) -> dict[str, Any]:
-    """A dispatch as for an account in so many guilds that it has this size."""
+    """Return a READY of this size, as for an account in many guilds."""
     rng = random.Random(seed)
     guilds: list[dict[str, Any]] = []
     size = 0
@@ -82,7 +82,7 @@ def _guild(rng: random.Random) -> dict[str, Any]:
 
 
 def foreign_message(seq: int, rng: random.Random) -> str:
-    """Somebody's words in a channel that is none of ours."""
+    """Return a message of another user in a foreign channel."""
     author = {"id": _id(rng), "username": _words(rng, 1), "avatar": "ab" * 16, "discriminator": "0"}
     data = {
         "id": _id(rng),
@@ -110,8 +110,8 @@ def _words(rng: random.Random, number: int) -> str:
     return " ".join("".join(rng.choices("etaoinshrdlu", k=rng.randrange(3, 9))) for _ in range(number))
 
 
-class Flood:
-    """What each connection gets."""
+class NoisyGateway:
+    """A gateway that sends the same to each connection."""
 
     def __init__(self, megabytes: float, rate: int, seconds: float) -> None:
         rng = random.Random(2)
@@ -120,17 +120,17 @@ class Flood:
         self._messages = [foreign_message(seq, rng) for seq in range(2, 2 + int(rate * seconds))]
 
     async def connected(self, request: web.Request) -> web.WebSocketResponse:
-        """Talk until the other side ends it."""
+        """Send until the client closes the connection."""
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
-        packing = zlib.compressobj()
+        compressor = zlib.compressobj()
         beats: list[float] = []
 
         async def send(text: str) -> None:
-            await socket.send_bytes(packing.compress(text.encode()) + packing.flush(zlib.Z_SYNC_FLUSH))
+            await socket.send_bytes(compressor.compress(text.encode()) + compressor.flush(zlib.Z_SYNC_FLUSH))
 
         await send(json.dumps({"op": 10, "d": {"heartbeat_interval": int(HEARTBEAT * 1000)}}))
-        talking: asyncio.Task[None] | None = None
+        sender: asyncio.Task[None] | None = None
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 break
@@ -140,23 +140,23 @@ class Flood:
                 await send(json.dumps({"op": 11}))
             elif opcode == Opcode.IDENTIFY:
                 await send(self._ready)
-                talking = asyncio.create_task(self._talk(send))
-        if talking is not None:
-            talking.cancel()
+                sender = asyncio.create_task(self._send_messages(send))
+        if sender is not None:
+            sender.cancel()
         print(json.dumps(beats), flush=True)
         return socket
 
-    async def _talk(self, send: Any) -> None:
-        began, size = time.monotonic(), max(1, self._rate // STEPS)
+    async def _send_messages(self, send: Any) -> None:
+        began, size = time.monotonic(), max(1, self._rate // BURSTS)
         for at in range(0, len(self._messages), size):
             await asyncio.sleep(max(0.0, began + at / self._rate - time.monotonic()))
             for text in self._messages[at : at + size]:
                 await send(text)
 
 
-async def _serve(flood: Flood) -> None:
+async def _serve(gateway: NoisyGateway) -> None:
     application = web.Application()
-    application.router.add_get("/", flood.connected)
+    application.router.add_get("/", gateway.connected)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -166,4 +166,4 @@ async def _serve(flood: Flood) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Flood(float(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))
+    asyncio.run(_serve(NoisyGateway(float(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))

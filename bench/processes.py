@@ -1,4 +1,4 @@
-"""Starts the programs that are measured, and asks the system what they take."""
+"""Start the measured programs, and read their use of resources from the system."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HANG = 120.0
-"""Seconds after which something that should have happened never will."""
+"""Seconds after which a measurement stops waiting."""
 
-PATIENCE = 10.0
-"""Seconds that a program has to end by itself."""
+STOP_TIMEOUT = 10.0
+"""Seconds within which a program must end after SIGTERM."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def wait_until(happened: Callable[[], Any], what: str, patience: float = HANG, pause: float = 0.02) -> Any:
-    """Wait for a condition; what it gave."""
-    end = time.monotonic() + patience
+def wait_until(happened: Callable[[], Any], what: str, timeout: float = HANG, pause: float = 0.02) -> Any:
+    """Wait until the condition is true, and return its value."""
+    end = time.monotonic() + timeout
     while time.monotonic() < end:
         if found := happened():
             return found
@@ -36,17 +36,17 @@ def wait_until(happened: Callable[[], Any], what: str, patience: float = HANG, p
 
 
 def environment() -> dict[str, str]:
-    """The environment without settings of mjwatch, and with this machine reached directly."""
+    """Return the environment without settings of mjwatch, and without a proxy for loopback."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MJWATCH_")}
     return kept | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
 @contextmanager
 def program(*command: str, log: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Run it, and end it and all that it started with the block. Without a ``log`` its output can be read."""
+    """Run a program until the end of the block. Without a ``log`` its output is a pipe."""
     with ExitStack() as stack:
         output = subprocess.PIPE if log is None else stack.enter_context(log.open("a"))
-        one = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdout=output,
             stderr=None if log is None else output,
@@ -54,68 +54,68 @@ def program(*command: str, log: Path | None = None) -> Iterator[subprocess.Popen
             env=environment(),
             start_new_session=True,
         )
-        stack.callback(_end, one)
-        yield one
+        stack.callback(_end, process)
+        yield process
 
 
-def _end(one: subprocess.Popen[str]) -> None:
-    """Ask its whole group to end, then end it; not even a second Ctrl-C leaves anything of it."""
+def _end(process: subprocess.Popen[str]) -> None:
+    """Send SIGTERM to the process group, then SIGKILL, even after a second Ctrl-C."""
     try:
-        _signal_group(one, signal.SIGTERM)
-        one.wait(PATIENCE)
+        _signal_group(process, signal.SIGTERM)
+        process.wait(STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
         pass
     finally:
-        _signal_group(one, signal.SIGKILL)
-        one.wait()
-        if one.stdout is not None:
-            one.stdout.close()
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
-def _signal_group(one: subprocess.Popen[str], what: signal.Signals) -> None:
+def _signal_group(process: subprocess.Popen[str], what: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        os.killpg(one.pid, what)
+        os.killpg(process.pid, what)
 
 
 @contextmanager
 def simulator(workspace: Path, *options: str, picture: Path | None = None) -> Iterator[tuple[str, int]]:
-    """``mjwatch simulate`` with a workspace; its address and process id.
+    """Start ``mjwatch simulate`` with a workspace, and yield its address and process id.
 
-    With a ``picture`` it answers at once, and always with it.
+    With a ``picture`` it answers at once, always with this picture.
     """
     module = ["mjwatch", "simulate"] if picture is None else ["bench.instant_simulator", str(picture)]
     command = [sys.executable, "-m", *module, "--workspace", str(workspace), *options]
-    with program(*command) as one:
-        line = one.stdout.readline() if one.stdout else ""
+    with program(*command) as process:
+        line = process.stdout.readline() if process.stdout else ""
         if not line.startswith("listening on "):
             raise RuntimeError(f"the simulator does not start: {line!r}")
-        yield line.split()[-1], one.pid
+        yield line.split()[-1], process.pid
 
 
 @contextmanager
 def daemon(workspace: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """``mjwatch run``, from the moment at which its gateway's session is up."""
+    """Start ``mjwatch run``, and yield its process once its gateway session is ready."""
     log = workspace / "mjwatch.log"
     log.touch()
     before = sessions(log)
     command = [sys.executable, "-m", "mjwatch", "--config", str(workspace / "config.toml"), "run", *arguments]
-    with program(*command, log=log) as one:
+    with program(*command, log=log) as process:
         wait_until(
-            lambda: sessions(log) > before or one.poll() is not None, "the gateway's READY", pause=0.005
+            lambda: sessions(log) > before or process.poll() is not None, "the gateway's READY", pause=0.005
         )
-        if one.poll() is not None:
+        if process.poll() is not None:
             raise RuntimeError(f"the daemon does not start: {log.read_text(encoding='utf-8')[-1000:]}")
-        yield one
+        yield process
 
 
 def sessions(log: Path) -> int:
-    """How often a gateway's session has come up, as the daemon's log tells."""
+    """Return how many times a gateway session became ready, according to the log of the daemon."""
     text = log.read_text(encoding="utf-8")
     return text.count("gateway: ready") + text.count("gateway: session resumed")
 
 
 def set_in_config(workspace: Path, section: str, **settings: object) -> None:
-    """Add settings to a section of the workspace's configuration."""
+    """Add settings to a section of the configuration."""
     path = workspace / "config.toml"
     lines = [
         line
@@ -129,20 +129,20 @@ def set_in_config(workspace: Path, section: str, **settings: object) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def witness(address: str) -> dict[str, Any]:
-    """What the simulator saw."""
+def simulator_state(address: str) -> dict[str, Any]:
+    """Return what the simulator has recorded."""
     with urllib.request.urlopen(f"http://{address}/_sim/state", timeout=60) as answer:
         return dict(json.load(answer))
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has computed so far, in user and system mode, all its threads."""
+    """Return the CPU seconds of a process so far, in user and system mode, of all threads."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def memory_mib(pid: int, what: str = "VmRSS") -> float:
-    """Resident memory now (``VmRSS``) or at its peak (``VmHWM``)."""
+    """Return the resident memory now (``VmRSS``) or at its peak (``VmHWM``) in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{what}:"):
             return int(line.split()[1]) / 1024
@@ -150,7 +150,7 @@ def memory_mib(pid: int, what: str = "VmRSS") -> float:
 
 
 def drop(workspace: Path, name: str, text: str) -> float:
-    """Put a prompt file into the inbox by a rename; the time just before it, in seconds since 1970."""
+    """Rename a prompt file into the inbox; return the time just before it, in seconds since 1970."""
     aside = workspace / f"{name}.new"
     aside.write_text(text, encoding="utf-8")
     at = time.time()

@@ -1,4 +1,4 @@
-"""Where the CPU of a long queue goes: the daemon is looked at 200 times a second while it works."""
+"""The CPU profile of a long queue: the daemon is sampled 200 times a second while it works."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.backlog import picture_of, queue
+from bench.backlog import queue, write_picture
 from bench.figures import Figure
 from bench.processes import program, simulator
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 RATE = 200
-"""Looks a second."""
+"""Samples per second."""
 
 PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("starting: imports", ("<frozen importlib",)),
     ("thumbnails and the gallery", ("pictures/split.py", "mjwatch/gallery/")),
-    ("inflating the grid once more, for its filters", ("_inflated (", "Scanlines.read (")),
+    ("inflating the grid again for its filters", ("_inflated (", "Scanlines.read (")),
     ("compressing the four pictures", ("pictures/scanlines.py", "_encode (mjwatch/pictures/split.py")),
     ("decoding the grid", ("opened_grid (",)),
-    ("what the pictures say of themselves", ("pictures/metadata.py", "pictures/scanlines.py")),
-    ("sums: MD5, SHA-256", ("sha256", "md5")),
+    ("metadata of the pictures", ("pictures/metadata.py", "pictures/scanlines.py")),
+    ("checksums: MD5, SHA-256", ("sha256", "md5")),
     ("writing and syncing files", ("filesystem/files.py", "outbox/publisher.py")),
     ("downloading", ("discord/http.py", "discord/cdn.py")),
     (
@@ -33,11 +33,11 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("journal/writer.py", "journal/reader.py", "journal/database.py", "journal/serialization.py"),
     ),
     ("the gateway", ("discord/session.py", "discord/websocket.py", "discord/connection.py")),
-    ("the loop: matching, the table", ("mjwatch/engine/loop.py",)),
+    ("the event loop: matching, the job table", ("mjwatch/engine/loop.py",)),
 )
-"""What is done, by what stands in a stack; the first that fits counts."""
+"""Kinds of work by parts of the stack; the first match counts."""
 
-REST = "all else"
+REST = "everything else"
 
 _WAITS = frozenset(
     {
@@ -53,21 +53,21 @@ _WAITS = frozenset(
         *("PollSelector.select", "Thread._wait_for_tstate_lock", "wait_for_read", "SocketIO.readinto"),
     }
 )
-"""Functions in which a thread stands while it waits: what is seen in them is no work."""
+"""Functions in which a thread waits: samples in them do not count as work."""
 
 
 def figures(quick: bool) -> list[Figure]:
-    """The backlog once more, under py-spy, which stops it for each look; so only shares are told."""
+    """Run the backlog with py-spy, which stops the daemon for each sample, so only shares are reported."""
     jobs, edge, seconds = (12, 256, 0) if quick else (120, 2048, 2)
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        stacks = _stacks(place / "workspace", jobs, picture_of(place, edge), seconds)
+        root = Path(folder)
+        stacks = _stacks(root / "workspace", jobs, write_picture(root, edge), seconds)
     shares = shares_of(stacks)
     return [Figure(part, 100 * share, "%") for part, share in shares.items()]
 
 
 def shares_of(stacks: Iterable[tuple[str, int]]) -> Mapping[str, float]:
-    """Each part's share of all that is no waiting, the largest first; stacks begin with their root."""
+    """Return the share of each part in all work, the largest first. Stacks begin with their root."""
     seen: Counter[str] = Counter()
     for stack, times in stacks:
         if stack.rpartition(";")[2].partition(" (")[0] not in _WAITS:
@@ -81,11 +81,17 @@ def _part(stack: str) -> str:
 
 def _stacks(workspace: Path, jobs: int, picture: Path, seconds: int) -> list[tuple[str, int]]:
     seen = workspace.parent / "stacks.txt"
-    looks = ["py-spy", "record", "--format", "raw", "--rate", str(RATE), "--output", str(seen), "--"]
+    py_spy = ["py-spy", "record", "--format", "raw", "--rate", str(RATE), "--output", str(seen), "--"]
     config = ["--config", str(workspace / "config.toml")]
     with simulator(workspace, "--seconds-per-job", str(seconds), picture=picture):
         queue(workspace, jobs)
-        command = [str(Path(sys.executable).with_name(looks[0])), *looks[1:], sys.executable, "-m", "mjwatch"]
+        command = [
+            str(Path(sys.executable).with_name(py_spy[0])),
+            *py_spy[1:],
+            sys.executable,
+            "-m",
+            "mjwatch",
+        ]
         log = workspace / "mjwatch.log"
         with program(*command, *config, "run", "--drain", log=log) as ended:
             ended.wait()

@@ -1,4 +1,4 @@
-"""Keeps results as JSON, part by part, and puts their tables into a page."""
+"""Store results as JSON, one entry per measurement, and put their tables into a page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _END = "<!-- end -->"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one measurement gave: ``at`` as ISO date and time, ``load`` of the machine when it began."""
+    """The result of a measurement. ``at``: its date and time. ``load``: the load of the machine before it."""
 
     at: str
     machine: str
@@ -26,23 +26,23 @@ class Result:
     figures: tuple[Figure, ...]
 
     def page(self, earlier: Result | None = None) -> str:
-        """The table, and when and where it was measured."""
+        """Return the table, and when and where it was measured."""
         before = None if earlier is None else {figure.what: figure for figure in earlier.figures}
-        small = ", quick, so that its figures mean nothing" if self.quick else ""
-        measured = f"{self.at} on {self.machine}; load {self.load:.1f} before{small}."
+        note = ", quick, so the figures are not meaningful" if self.quick else ""
+        measured = f"{self.at} on {self.machine}; load {self.load:.1f} before{note}."
         return f"{table(self.figures, before, judged=not self.quick)}\n\n{measured}\n"
 
 
 def read(path: Path) -> dict[str, Result]:
-    """The results in a file, by measurement; none where there is no file."""
+    """Return the results in a file by measurement; none if the file does not exist."""
     if not path.exists():
         return {}
     kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return {name: Result(**{**one, "figures": _figures(one["figures"])}) for name, one in kept.items()}
+    return {name: Result(**{**entry, "figures": _figures(entry["figures"])}) for name, entry in kept.items()}
 
 
 def write(path: Path, results: Mapping[str, Result]) -> None:
-    """Keep these results, in the place of those that the file had."""
+    """Write these results, and replace those in the file."""
     data = {
         name: {
             "at": result.at,
@@ -57,7 +57,7 @@ def write(path: Path, results: Mapping[str, Result]) -> None:
 
 
 def put_into(page: str, results: Mapping[str, Result]) -> str:
-    """The page with these results between the marks that name them; what has no mark is left out."""
+    """Return the page with these results between their marks; results without a mark are left out."""
     for name, result in results.items():
         before, mark, rest = page.partition(f"<!-- bench: {name} -->\n")
         if mark:
@@ -66,7 +66,7 @@ def put_into(page: str, results: Mapping[str, Result]) -> str:
 
 
 def refresh_rows(page: str, results: Mapping[str, Result]) -> str:
-    """The page with each row of a table that begins with the name of one of these figures written again."""
+    """Return the page with all table rows updated that begin with the name of one of these figures."""
     figures = [figure for result in results.values() if not result.quick for figure in result.figures]
     rows = {f"| {figure.what} |": row(figure) for figure in figures}
     lines = page.splitlines(keepends=True)
@@ -78,4 +78,4 @@ def _head(line: str) -> str:
 
 
 def _figures(kept: Sequence[Mapping[str, Any]]) -> tuple[Figure, ...]:
-    return tuple(from_data(one) for one in kept)
+    return tuple(from_data(entry) for entry in kept)

@@ -1,4 +1,4 @@
-"""How many jobs the simulator serves: it must not be what holds up those who are measured against it."""
+"""The throughput of the simulator, which must not limit the programs that are measured with it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ AIM = 20
 
 
 def figures(quick: bool) -> list[Figure]:
-    """A client that does nothing but send, wait and download keeps all slots busy."""
+    """Measure with a client that only sends, waits and downloads, and keeps all slots busy."""
     jobs = 40 if quick else 600
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder) / "simulated"
         options = ("--grid", "256", "--seconds-per-job", "0", "--heartbeat-interval", "3600")
         with simulator(workspace, *options) as (_, pid):
             before = cpu_seconds(pid)
-            took = asyncio.run(Crowd(workspace, jobs).work())
+            took = asyncio.run(LoadClient(workspace, jobs).work())
             cpu = cpu_seconds(pid) - before
     return [
         Figure("jobs a second of 256x256, drawn and downloaded", jobs / took, "/s", at_least=AIM),
@@ -39,8 +39,8 @@ def figures(quick: bool) -> list[Figure]:
     ]
 
 
-class Crowd:
-    """Sends so many prompts, some at once, and downloads what comes of them."""
+class LoadClient:
+    """A client that sends prompts, several in flight, and downloads the results."""
 
     def __init__(self, workspace: Path, jobs: int) -> None:
         config = tomllib.loads((workspace / "config.toml").read_text(encoding="utf-8"))
@@ -56,7 +56,7 @@ class Crowd:
         self._command: dict[str, Any] = {}
 
     async def work(self) -> float:
-        """The seconds that all of it took."""
+        """Run all jobs, and return the seconds that they took."""
         address = f"{self._gateway}/?v=9&encoding=json"
         async with (
             ClientSession(headers={"Authorization": self._token}) as http,
@@ -96,8 +96,8 @@ class Crowd:
         address = f"{self._api}/guilds/{self._guild}/application-command-index"
         async with http.get(address) as answer:
             commands = (await answer.json())["application_commands"]
-        mine = [one for one in commands if one["application_id"] == self._application]
-        found = next(one for one in mine if one["name"] == "imagine")
+        own = [each for each in commands if each["application_id"] == self._application]
+        found = next(each for each in own if each["name"] == "imagine")
         return {key: found[key] for key in ("id", "version", "name", "type")}
 
     async def _send(self, http: ClientSession) -> None:

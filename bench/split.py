@@ -1,4 +1,4 @@
-"""What splitting a grid costs: split_grid against Pillow's default settings, and against ImageMagick."""
+"""The cost of splitting a grid with split_grid, compared with Pillow's default settings and ImageMagick."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     Way = Callable[[bytes], list[bytes]]
 
 CONVERTS = ("magick", "convert-im6.q16", "convert")
-"""Names of ImageMagick's program, its own before those that a distribution may have put in front of it."""
+"""Names of the ImageMagick program. The last one can be a wrapper of the distribution."""
 
 DEFAULT, TWO, WEBP, MAGICK = "Pillow's default", "2 threads", "WebP", "ImageMagick"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way to split one grid: medians of CPU and elapsed milliseconds, and the bytes of the four files."""
+    """Results of a way to split a grid: medians of CPU and elapsed milliseconds, and bytes of the files."""
 
     cpu_ms: float
     elapsed_ms: float
@@ -39,7 +39,7 @@ class Row:
 
 
 def by_default(data: bytes) -> list[bytes]:
-    """What a few lines with Pillow do: decode, crop, save in the same format with its default settings."""
+    """Split with a few lines of Pillow: decode, crop, save in the same format with its default settings."""
     tiles = []
     with Image.open(BytesIO(data)) as image:
         for box in _boxes(image):
@@ -51,7 +51,7 @@ def by_default(data: bytes) -> list[bytes]:
 
 
 def by_imagemagick(data: bytes) -> list[bytes]:
-    """What one does in a shell. From file to files, as it can't do otherwise; they lie in memory."""
+    """Split with a shell command. ImageMagick needs files, so they are in memory."""
     program = next(filter(None, map(shutil.which, CONVERTS)), None)
     if program is None:
         raise RuntimeError("ImageMagick is not installed")
@@ -65,7 +65,7 @@ def by_imagemagick(data: bytes) -> list[bytes]:
 
 
 def figures(quick: bool) -> list[Figure]:
-    """Measures all ways on all grids, round by round, so that what disturbs one disturbs all."""
+    """Measure all ways on all grids in each round, so that disturbances affect all of them."""
     square, wide = ((512, 512), (640, 360)) if quick else ((2048, 2048), (2912, 1632))
     rounds = 2 if quick else 9
     found = []
@@ -78,9 +78,9 @@ def figures(quick: bool) -> list[Figure]:
 
 
 def _photo(name: str, data: bytes, rounds: int, judged: bool) -> list[Figure]:
-    """Of a picture with much grain, which Pillow's default finds no repeats in, there are no aims."""
+    """Measure a photo. Much grain has no aims, because Pillow's default finds no repeats in it."""
     webp = {WEBP: lambda grid: split_grid(grid, "webp")}
-    rows = _measure(data, {**_ways(), **webp, MAGICK: by_imagemagick}, rounds)
+    rows = _measure(data, {**_split_ways(), **webp, MAGICK: by_imagemagick}, rounds)
     source = f"{name}, PNG of {len(data) / 1e6:.1f} MB"
     ours, default = rows[TWO], rows[DEFAULT]
     found = [
@@ -93,11 +93,11 @@ def _photo(name: str, data: bytes, rounds: int, judged: bool) -> list[Figure]:
         _bytes(f"{name}: bytes as lossless WebP", rows[WEBP], default, 1.0),
         Figure(f"{name}: CPU", ours.cpu_ms, "ms", default.cpu_ms, "Pillow's default"),
     ]
-    return found if judged else [replace(one, at_most=None, at_least=None) for one in found]
+    return found if judged else [replace(figure, at_most=None, at_least=None) for figure in found]
 
 
 def _flat(name: str, data: bytes, rounds: int) -> list[Figure]:
-    rows = _measure(data, _ways(), rounds)
+    rows = _measure(data, _split_ways(), rounds)
     source = f"{name}, PNG of {len(data) / 1e3:.0f} kB"
     return [
         _faster(f"{source}: {TWO}", rows[TWO], rows[DEFAULT], 1.0, "Pillow's default, one thread"),
@@ -106,7 +106,7 @@ def _flat(name: str, data: bytes, rounds: int) -> list[Figure]:
 
 
 def _webp(name: str, data: bytes, rounds: int) -> list[Figure]:
-    rows = _measure(data, _ways(), rounds)
+    rows = _measure(data, _split_ways(), rounds)
     source = f"{name}, lossless WebP of {len(data) / 1e6:.1f} MB"
     return [
         _faster(f"{source}: {TWO}", rows[TWO], rows[DEFAULT], None, "Pillow's default lossless, one thread"),
@@ -114,7 +114,7 @@ def _webp(name: str, data: bytes, rounds: int) -> list[Figure]:
     ]
 
 
-def _ways() -> dict[str, Way]:
+def _split_ways() -> dict[str, Way]:
     return {DEFAULT: by_default, TWO: lambda data: split_grid(data, threads=2)}
 
 
@@ -135,7 +135,7 @@ def _measure(data: bytes, ways: Mapping[str, Way], rounds: int) -> dict[str, Row
 
 
 def _check(way: str, tiles: list[bytes], data: bytes) -> None:
-    """Every way must have given the very pixels: else there is nothing to compare."""
+    """Check that the pixels are unchanged: otherwise the ways cannot be compared."""
     with Image.open(BytesIO(data)) as whole:
         for tile, box in zip(tiles, _boxes(whole), strict=True):
             with Image.open(BytesIO(tile)) as found:

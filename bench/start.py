@@ -1,4 +1,4 @@
-"""What a long history costs at a start, and what it costs to wait: time, memory, and CPU when idle."""
+"""The cost of a start with a long history, and of an idle daemon: time, memory and CPU."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEMORY, MORE_MEMORY = 45, 5
-"""MiB: of an idle daemon, and what a long history may add to it."""
+"""Limits in MiB: of an idle daemon, and of the memory that a long history adds."""
 
-WARM = 15.0
-"""Seconds after its start in which a daemon is not idle yet: it writes its status, and looks once more."""
+WARM_UP = 15.0
+"""Seconds after its start until a daemon is idle: it still writes its status, and scans the inbox again."""
 
 
 def figures(quick: bool) -> list[Figure]:
-    """Starts in turns; then two daemons idle side by side for the same minutes."""
+    """Measure alternating starts, then two daemons that are idle at the same time."""
     jobs, rounds, files, minutes = (20_000, 2, 2_000, 0.1) if quick else (1_000_000, 9, 100_000, 2.0)
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        return _starts(place, jobs, rounds) + _idle(place, files, minutes)
+        root = Path(folder)
+        return _starts(root, jobs, rounds) + _idle(root, files, minutes)
 
 
-def _starts(place: Path, jobs: int, rounds: int) -> list[Figure]:
-    with simulator(place / "new"), simulator(place / "old"):
-        put_finished(place / "old" / "state", jobs)
+def _starts(root: Path, jobs: int, rounds: int) -> list[Figure]:
+    with simulator(root / "new"), simulator(root / "old"):
+        put_finished(root / "old" / "state", jobs)
         took: dict[str, list[float]] = {"new": [], "old": []}
         size: dict[str, list[float]] = {"new": [], "old": []}
         for _ in range(rounds + 1):
             for name in took:
-                with _started(place / name) as (pid, seconds):
+                with _started(root / name) as (pid, seconds):
                     took[name].append(seconds)
                     time.sleep(0.5)
                     size[name].append(memory_mib(pid))
@@ -56,17 +56,17 @@ def _starts(place: Path, jobs: int, rounds: int) -> list[Figure]:
     ]
 
 
-def _idle(place: Path, files: int, minutes: float) -> list[Figure]:
-    """A new daemon, and one with so many files of other people's in its inbox."""
+def _idle(root: Path, files: int, minutes: float) -> list[Figure]:
+    """Measure a new daemon, and one with this many foreign files in its inbox."""
     names = ("small", "full")
-    with simulator(place / "small"), simulator(place / "full"):
+    with simulator(root / "small"), simulator(root / "full"):
         for number in range(5):
-            (place / "small" / "inbox" / f"note{number}.md").touch()
+            (root / "small" / "inbox" / f"note{number}.md").touch()
         for number in range(files):
-            (place / "full" / "inbox" / f"IMG_{number:06}.jpg").touch()
-        with _started(place / "small") as (small, _), _started(place / "full") as (full, _):
+            (root / "full" / "inbox" / f"IMG_{number:06}.jpg").touch()
+        with _started(root / "small") as (small, _), _started(root / "full") as (full, _):
             pids = dict(zip(names, (small, full), strict=True))
-            time.sleep(WARM)
+            time.sleep(WARM_UP)
             before = {name: cpu_seconds(pid) for name, pid in pids.items()}
             time.sleep(60 * minutes)
             cpu = {name: 1000 * (cpu_seconds(pid) - before[name]) / minutes for name, pid in pids.items()}
@@ -82,7 +82,7 @@ def _idle(place: Path, files: int, minutes: float) -> list[Figure]:
 
 @contextmanager
 def _started(workspace: Path) -> Iterator[tuple[int, float]]:
-    """A daemon's process id, and the seconds until its session was up."""
+    """Start a daemon, and yield its process id and the seconds until its session was ready."""
     began = time.perf_counter()
     with daemon(workspace) as started:
         yield started.pid, time.perf_counter() - began

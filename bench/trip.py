@@ -1,9 +1,9 @@
-"""Counts the files of mjwatch that one prompt passes on its way from the inbox to the POST.
+"""The number of files of mjwatch that the work for one prompt enters, from the inbox to the POST.
 
 ``python -m bench.trip [--detail] [--steps]``. A daemon whose gateway session is up and whose inbox is empty
 gets its first prompt file, ``cat.ready.txt``, by a rename. From that moment until requests sends the POST,
 each call of a function in a file of mjwatch is an entry, on every thread. The POST waits until the other
-threads have finished what the prompt caused, so that runs differ by no more than one scan of the inbox.
+threads have finished the work for the prompt, so that runs differ by no more than one scan of the inbox.
 
 Files: how many distinct files were entered. Changes: how often an entry is in another file than the entry
 before it on the same thread; returns do not count. ``LEFT_OUT`` and ``LEFT_OUT_THREADS`` name what is left
@@ -41,14 +41,14 @@ LEFT_OUT_THREADS = frozenset({"status", "remover"})
 """The remover removes the file from the inbox, whether the prompt is sent or not."""
 
 QUIET = 3.0
-"""Seconds after which a service that has nothing to do is idle."""
+"""Seconds after which a service without work is idle."""
 
 MOST_FILES, MOST_CHANGES = 45, 200
-"""As much as a newcomer can be expected to read."""
+"""Limits of what a newcomer can be expected to read."""
 
 
 class Call(NamedTuple):
-    """A call of a function: when (seconds since 1970), by which thread, in which file."""
+    """A call of a function: time (seconds since 1970), thread, file and function."""
 
     at: float
     thread: str

@@ -1,4 +1,4 @@
-"""The smallest program that Typer makes a command of: what any verb costs at least."""
+"""The smallest Typer program: the minimal cost of a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What verbs that look cost: against a bare Typer program, and with a long journal against a short one."""
+"""The cost of read-only commands, compared with a bare Typer program, and with a long and a short journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HELLO = Path(__file__).with_name("typer_hello.py")
 
 
 def figures(quick: bool) -> list[Figure]:
-    """Measures all, round by round, so that what disturbs one disturbs all."""
+    """Measure all commands in each round, so that disturbances affect all of them."""
     jobs, rounds = (20_000, 3) if quick else (1_000_000, 25)
     verbs = ("status", "list", f"show {LAST}")
     program = str(Path(sys.executable).with_name("mjwatch"))
@@ -33,7 +33,7 @@ def figures(quick: bool) -> list[Figure]:
             commands[f"{verb} short"] = [*short, *verb.split()]
             commands[f"{verb} long"] = [*long, *verb.split()]
         took: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(rounds + 1):  # the first one fills the caches
+        for _ in range(rounds + 1):  # the first round fills the caches
             for name, command in commands.items():
                 took[name].append(_seconds(command))
     medians = {name: 1000 * median(seconds[1:]) for name, seconds in took.items()}
@@ -49,7 +49,7 @@ def figures(quick: bool) -> list[Figure]:
 
 
 def make_workspace(folder: Path, jobs: int) -> Path:
-    """The path of a configuration whose journal has so many finished jobs, and nothing else."""
+    """Create a workspace with only a journal of this many finished jobs; return its configuration file."""
     for name in ("inbox", "outbox", "state"):
         (folder / name).mkdir(parents=True)
     config = folder / "config.toml"

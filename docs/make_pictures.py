@@ -19,7 +19,7 @@ from rich.text import Text
 
 from bench.processes import daemon, drop, set_in_config, simulator, wait_until
 from mjwatch.outbox.manifest import FILE_NAME, load_manifest
-from tests.helpers.browser import PHONE, chromium, shown
+from tests.helpers.browser import PHONE, chromium, open_gallery
 from tests.scenarios.tmux_terminal import open_terminal
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _type(terminal: Terminal) -> None:
 
 def _gallery(browser: Browser, options: dict[str, Any], job: str = "") -> bytes:
     """The whole of it, or the job with this prompt, as a PNG."""
-    with shown(browser, PLACE / "outbox", **options) as gallery:
+    with open_gallery(browser, PLACE / "outbox", **options) as gallery:
         gallery.open()
         if job:
             gallery.search(job)

@@ -1,4 +1,4 @@
-"""What all tests share: only loopback is reached, nothing of this machine is read; and verbs are run here."""
+"""Fixtures and settings for all tests: they use only loopback and no settings of this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mjwatch.model import Job
 
 
-# No deadline: a test that computes is as slow as the machine is busy. `make test` asks for the full profile.
+# No deadline: a busy machine makes computing tests slow. `make test` uses the full profile.
 settings.register_profile("full", deadline=None, max_examples=FULL)
 settings.register_profile("few", deadline=None, max_examples=FULL // 5)
 settings.load_profile("few")
@@ -37,33 +37,33 @@ settings.load_profile("few")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         guard_run()
-        slowness()  # before there is any load of our own
+        slowness()  # measured before the tests cause any load
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return the number for ``-n auto``, and for ``-n logical``, which is for tests that only compute."""
+    """Return the number of workers for ``-n auto``; ``-n logical`` is for tests that only compute."""
     return cores() if config.option.numprocesses == "logical" else workers()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deal the tests out among the workers: quick ones first, then scenarios, the longest of these first.
+    """Order the tests for the workers: quick tests first, then scenarios, starting with the longest.
 
-    Each worker gets a stretch of the list, and takes from others' stretches once its own is done. Files stay
-    together: what their tests share is made once.
+    Each worker gets a section of the list, and takes tests from other sections once its own is done. The
+    tests of a file stay together, so that their shared fixtures are set up once.
     """
-    hands = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    begun_early = [item for item in items if item.get_closest_marker("begun_early") is not None]
-    rest = [item for item in items if item.get_closest_marker("begun_early") is None]
+    worker_count = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    early = [item for item in items if item.get_closest_marker("start_early") is not None]
+    rest = [item for item in items if item.get_closest_marker("start_early") is None]
     files = list(dict.fromkeys(item.path for item in rest if "scenarios" in item.path.parts))
     quick = iter([item for item in rest if "scenarios" not in item.path.parts])
-    dealt: list[pytest.Item] = []
-    for hand in range(hands):
-        own = set(files[hand::hands])
-        scenarios = [*begun_early[hand::hands], *(item for item in rest if item.path in own)]
-        share = len(items) * (hand + 1) // hands - len(dealt) - len(scenarios)
-        dealt += [*itertools.islice(quick, max(0, share)), *scenarios]
-    items[:] = dealt
+    ordered: list[pytest.Item] = []
+    for worker in range(worker_count):
+        own_files = set(files[worker::worker_count])
+        scenarios = [*early[worker::worker_count], *(item for item in rest if item.path in own_files)]
+        share = len(items) * (worker + 1) // worker_count - len(ordered) - len(scenarios)
+        ordered += [*itertools.islice(quick, max(0, share)), *scenarios]
+    items[:] = ordered
 
 
 @pytest.fixture(autouse=True)
@@ -79,13 +79,13 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def mjwatch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., CommandResult]:
-    """Run a verb in a fresh workspace, as the command would."""
+    """Run a command in a new workspace and in this process, as the command line does."""
     for name in ("inbox", "outbox", "state"):
         (tmp_path / name).mkdir()
     (tmp_path / "config.toml").write_text("")
     monkeypatch.setenv("COLUMNS", "80")
 
-    # Typer looks there for how it was started, which else would be "python -m pytest".
+    # Typer reads there how the program was started, which would otherwise be "python -m pytest".
     monkeypatch.setattr(sys.modules["__main__"], "__package__", None, raising=False)
 
     def run(*arguments: str) -> CommandResult:
@@ -100,22 +100,22 @@ def mjwatch(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's chromium, for tests marked ``real``."""
-    from tests.helpers.browser import chromium  # most tests do without Playwright
+    """Start the installed Chromium, for tests marked ``real``."""
+    from tests.helpers.browser import chromium  # most tests need no Playwright
 
-    with chromium() as found:
-        yield found
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have lines fit a terminal of 80 columns."""
+    """Set the width of the terminal to 80 columns."""
     monkeypatch.setattr(output, "terminal_width", lambda: 80)
 
 
 @pytest.fixture
 def journal(tmp_path: Path, mjwatch: Callable[..., CommandResult]) -> Callable[..., None]:
-    """Fill the workspace's journal."""
+    """Return a function that puts jobs into the journal of the workspace."""
 
     def fill(*jobs: Job, **facts: Any) -> None:
         with closing(Journal(tmp_path / "state" / "journal.sqlite3")) as writer:

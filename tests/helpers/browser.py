@@ -1,4 +1,4 @@
-"""Open a gallery's page in the system's Chromium by Playwright, and check that it does nothing wrong."""
+"""Open the page of a gallery in the installed Chromium with Playwright, and check it for errors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-PATIENCE = 1000 * deadline(30.0)
-"""Milliseconds after which something that has not appeared never will."""
+TIMEOUT_MS = 1000 * deadline(30.0)
+"""Milliseconds after which a test stops waiting for something to appear."""
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {
@@ -34,7 +34,7 @@ PHONE: dict[str, Any] = {
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start the browser without windows; fail with what to install if there is none."""
+    """Start a headless browser; if there is none, fail with what to install."""
     program = which("chromium") or which("chromium-browser") or which("google-chrome")
     assert program, "chromium is missing: apt-get install chromium"
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -47,41 +47,41 @@ def chromium() -> Iterator[Browser]:
 
 
 @dataclass
-class Shown:
+class OpenGallery:
     """A gallery that is open in the browser, and all errors and requests of its page."""
 
     page: Page
     address: str
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     def open(self, fragment: str = "") -> None:
-        """Load the page, and wait until all jobs are there."""
+        """Load the page, and wait until all jobs are loaded."""
         self.page.goto(self.address + fragment)
-        self.complete()
+        self.wait_until_complete()
 
-    def complete(self) -> None:
-        self.until("performance.getEntriesByName('gallery:complete').length")
+    def wait_until_complete(self) -> None:
+        self.wait_until("performance.getEntriesByName('gallery:complete').length")
 
-    def until(self, condition: str, about: Any = None) -> None:
-        """Wait for a condition. Playwright's own way uses eval, which the page's policy forbids."""
-        end = time.monotonic() + PATIENCE / 1000
+    def wait_until(self, condition: str, about: Any = None) -> None:
+        """Wait for a condition. Playwright's own function uses eval, which the policy of the page forbids."""
+        end = time.monotonic() + TIMEOUT_MS / 1000
         while not self.page.evaluate(condition, about):
             assert time.monotonic() < end, f"never happened: {condition}"
             self.page.wait_for_timeout(20)
 
-    def whole(self, images: Locator) -> None:
-        """Wait until these pictures are there and loaded."""
+    def wait_for_images(self, images: Locator) -> None:
+        """Wait until these pictures exist and are loaded."""
         images.first.wait_for()
         for image in images.element_handles():
-            self.until("image => image.complete && image.naturalWidth > 0", image)
+            self.wait_until("image => image.complete && image.naturalWidth > 0", image)
 
     def count(self) -> str:
         return self.page.locator("#count").inner_text()
 
-    def search(self, words: str) -> None:
-        self.page.locator("#words").fill(words)
-        self.page.locator("#words").press("Enter")  # otherwise it waits for more letters
+    def search(self, text: str) -> None:
+        self.page.locator("#words").fill(text)
+        self.page.locator("#words").press("Enter")  # otherwise the page waits for more letters
 
     def focused(self) -> str | None:
         """Return the job whose card has the focus."""
@@ -91,9 +91,9 @@ class Shown:
         return found
 
     def violations(self) -> list[str]:
-        """Return all problems, whatever their impact, that axe-core finds in what is shown now."""
-        # Preloading fetches the style sheet, which the page's policy forbids; and axe-core takes a link to
-        # another job below the window's edge for a skip link that leads nowhere.
+        """Return all problems, whatever their impact, that axe-core finds in the visible page."""
+        # Preloading fetches the style sheet, which the policy of the page forbids. axe-core mistakes a link
+        # to another job outside the window for a skip link without a target.
         options = {"preload": False, "rules": {"skip-link": {"enabled": False}}}
         found: dict[str, Any] = Axe().run(self.page, options=options).response
         return [
@@ -103,25 +103,25 @@ class Shown:
         ]
 
     def check(self) -> None:
-        """Check that there was no error, and no request for anything that is not on this disk."""
-        assert self.complaints == [], self.complaints
+        """Check that there were no errors, and only requests for files on this disk."""
+        assert self.errors == [], self.errors
         assert [address for address in self.requests if not address.startswith("file:///")] == []
         assert self.page.evaluate("window.hacked") is None
 
 
 @contextmanager
-def shown(browser: Browser, outbox: Path, **options: Any) -> Iterator[Shown]:
-    """Open this outbox's gallery in its own window; at the end check that it did nothing wrong."""
+def open_gallery(browser: Browser, outbox: Path, **options: Any) -> Iterator[OpenGallery]:
+    """Open the gallery of this outbox in its own window, and check it for errors at the end."""
     context = browser.new_context(**options)
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(TIMEOUT_MS)
     page = context.new_page()
-    found = Shown(page, (outbox / "index.html").as_uri())
-    page.on("console", lambda line: found.complaints.append(f"{line.type}: {line.text}"))
-    page.on("pageerror", lambda error: found.complaints.append(str(error)))
-    page.on("dialog", lambda dialog: found.complaints.append(dialog.message))
-    context.on("request", lambda request: found.requests.append(request.url))
+    gallery = OpenGallery(page, (outbox / "index.html").as_uri())
+    page.on("console", lambda line: gallery.errors.append(f"{line.type}: {line.text}"))
+    page.on("pageerror", lambda error: gallery.errors.append(str(error)))
+    page.on("dialog", lambda dialog: gallery.errors.append(dialog.message))
+    context.on("request", lambda request: gallery.requests.append(request.url))
     try:
-        yield found
-        found.check()
+        yield gallery
+        gallery.check()
     finally:
         context.close()

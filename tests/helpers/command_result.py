@@ -1,4 +1,4 @@
-"""The result of a command of the command line."""
+"""The result of a command."""
 
 from __future__ import annotations
 

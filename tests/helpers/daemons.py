@@ -1,7 +1,7 @@
-"""Starts daemons from a server that has imported mjwatch: imports are most of what a short life costs.
+"""Start daemons from a fork server that has imported mjwatch: imports dominate the cost of a short run.
 
-The server, of the standard library, forks. A daemon that is started so is like one that its command line
-starts: a process of its own, with its own arguments, environment, output and exit code.
+The fork server is that of the standard library. A forked daemon is like one from the command line: its own
+process with its own arguments, environment, output and exit code.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 PRELOADED = ["mjwatch.cli.app", "mjwatch.cli.service", "mjwatch.daemon", "mjwatch.runtime", __name__]
 
-_ONE_AT_A_TIME = threading.Lock()
-"""A start looks after all processes; two threads that ask after the same one get a wrong exit code."""
+_PROCESS_LOCK = threading.Lock()
+"""A start polls all processes; if two threads poll the same process, one of them gets a wrong exit code."""
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(PRELOADED)
+_FORK_SERVER = multiprocessing.get_context("forkserver")
+_FORK_SERVER.set_forkserver_preload(PRELOADED)
 
 
 class Daemon(Protocol):
-    """A process that runs in the background; ``subprocess.Popen`` is one."""
+    """A process in the background, such as ``subprocess.Popen``."""
 
     @property
     def pid(self) -> int: ...
@@ -48,11 +48,11 @@ class ForkedDaemon:
     """``python -W error -m MODULE ARGUMENT...``, with all its output appended to a file."""
 
     def __init__(self, module: str, *arguments: str, log: Path, env: dict[str, str]) -> None:
-        self._what = module, *arguments
+        self._command = module, *arguments
         log.touch()
-        # Daemonic: it ends with this process at the latest.
-        self._process = _FORKS.Process(target=_run, args=(module, arguments, log, env), daemon=True)
-        with _ONE_AT_A_TIME:
+        # As a daemonic process it ends with this process at the latest.
+        self._process = _FORK_SERVER.Process(target=_run, args=(module, arguments, log, env), daemon=True)
+        with _PROCESS_LOCK:
             self._process.start()
 
     @property
@@ -65,14 +65,14 @@ class ForkedDaemon:
         return self.poll()
 
     def poll(self) -> int | None:
-        with _ONE_AT_A_TIME:
+        with _PROCESS_LOCK:
             return self._process.exitcode
 
     def wait(self, timeout: float = math.inf) -> int:
         end = time.monotonic() + timeout
         while (code := self.poll()) is None:
             if time.monotonic() > end:
-                raise subprocess.TimeoutExpired(self._what, timeout)
+                raise subprocess.TimeoutExpired(self._command, timeout)
             time.sleep(0.02)
         return code
 
@@ -85,7 +85,7 @@ class ForkedDaemon:
 
 
 def _run(module: str, arguments: tuple[str, ...], log: Path, env: dict[str, str]) -> None:
-    """Become the program."""
+    """Run the module as the main program of this process."""
     output = os.open(log, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)

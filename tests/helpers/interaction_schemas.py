@@ -1,6 +1,6 @@
-"""What Discord accepts as POST /interactions, as JSON Schemas written by hand; for tests of what is sent.
+"""JSON Schemas, written by hand, of the bodies that Discord accepts for POST /interactions.
 
-After discord-userdoccers, "Receiving and responding" and "Application commands", and bodies that a browser
+Based on discord-userdoccers, "Receiving and responding" and "Application commands", and bodies that a browser
 sent 2023-03 to 2026-06. ``additionalProperties`` is closed everywhere: a property that is not listed was
 never seen.
 """
@@ -20,7 +20,7 @@ NONCE = "1402113344556600333"
 
 @dataclass(frozen=True)
 class Command:
-    """A command as an index gives it."""
+    """A command as the command index contains it."""
 
     name: str
     id: str = "938956540159881230"
@@ -64,8 +64,8 @@ def file(name: str, position: int) -> dict[str, Any]:
 
 
 def attachments(least: int, most: int) -> dict[str, Any]:
-    one = {"id": {"enum": [str(n) for n in range(10)]}, "filename": TEXT, "uploaded_filename": TEXT}
-    return {"type": "array", "items": closed(one), "minItems": least, "maxItems": most}
+    attachment = {"id": {"enum": [str(n) for n in range(10)]}, "filename": TEXT, "uploaded_filename": TEXT}
+    return {"type": "array", "items": closed(attachment), "minItems": least, "maxItems": most}
 
 
 def _envelope(interaction: int, data: dict[str, Any], **more: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +129,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
         for name in ("info", "settings", "fast", "relax", "turbo", "public", "stealth")
     },
 }
-"""By what a job's command is called."""
+"""Schemas by the name of the command of a job."""
 
 BUTTON = _envelope(
     3,

@@ -38,7 +38,7 @@ REFUSAL = Refusal(RefusalClass.MODERATION, "Banned prompt", "The word is not all
 def made_job(
     job_id: str = "7k3f9a2m", path: str | None = "clients/acme/cat.txt", *, priority: int = 0, **changes: Any
 ) -> Job:
-    """A queued job from a file in the inbox."""
+    """Return a queued job from a file in the inbox."""
     values: dict[str, Any] = {
         "id": job_id,
         "prompt": Prompt("a cat --ar 3:2", parameters={"ar": "3:2"}, priority=priority),

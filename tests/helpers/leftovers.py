@@ -1,7 +1,7 @@
-"""Ends every process that a test run has started, however the run ends: Ctrl-C and kill -9 included.
+"""End every process that a test run has started, however the run ends, also after Ctrl-C and kill -9.
 
-A guard in a session of its own waits for the end of the run. It finds the processes by a variable in their
-environment, which they inherit through any number of programs.
+A guard process in its own session waits for the end of the run. It finds the processes by an environment
+variable, which they inherit through any number of programs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 
 MARKS = "TEST_RUN_MARKS"
-"""The variable: the marks of the run and of the runs around it."""
+"""The environment variable with the marks of the run and of the runs that contain it."""
 
 _ROUNDS = 5
-"""A process may be starting another one while it is looked for."""
+"""Several rounds, because a process can start another one during a search."""
 
 
 def marked(mark: str) -> list[int]:
@@ -32,10 +32,10 @@ def marked(mark: str) -> list[int]:
 
 
 def guard_run() -> str:
-    """Mark the processes that this one starts from now on, and end them after it. Returns the mark."""
+    """Mark the processes that this process starts from now on, to end them after it; return the mark."""
     mark = uuid.uuid4().hex
     os.environ[MARKS] = f"{os.environ.get(MARKS, '')} {mark}".strip()
-    read, _write = os.pipe()  # nothing is ever written; the system closes it at the end of this process
+    read, _write = os.pipe()  # nothing is written; the system closes the pipe at the end of this process
     os.posix_spawn(
         sys.executable,
         [sys.executable, "-I", "-S", __file__, mark],

@@ -45,21 +45,21 @@ LABELS = (None, None, "spring campaign", "calendar")
 
 
 def an_outbox(folder: Path, jobs: int) -> list[str]:
-    """Fill a folder with so many jobs; return their paths. Every tenth failed, every ninth is a follow-up."""
+    """Fill a folder with jobs, and return their paths. Every tenth failed, every ninth is a follow-up."""
     return [a_folder(folder, a_job(number), picture=number % 28) for number in range(jobs)]
 
 
 def a_job(number: int, **changes: Any) -> Job:
-    """Return the job of this number; neighbours differ in words, shape, folder, label and outcome."""
+    """Return the job of this number; neighbours differ in prompt, aspect ratio, folder, label and outcome."""
     rng = random.Random(number)
     ratio = RATIOS[number % len(RATIOS)][0]
-    words = f"{rng.choice(SUBJECTS)} {rng.choice(STYLES)}, number{number} --ar {ratio}"
+    prompt = f"{rng.choice(SUBJECTS)} {rng.choice(STYLES)}, number{number} --ar {ratio}"
     accepted = (FIRST + number * APART).timestamp()
     parent = FOLDERS[number % len(FOLDERS)]
     failed, follows = number % 10 == 7, number % 9 == 4
     values: dict[str, Any] = {
         "id": f"{number:06x}zz",
-        "prompt": Prompt(words, label=LABELS[number % len(LABELS)], action="V2" if follows else None),
+        "prompt": Prompt(prompt, label=LABELS[number % len(LABELS)], action="V2" if follows else None),
         "parent": f"{number - 1:06x}zz" if follows else None,
         "accepted": accepted,
         "submitted": accepted + 3,
@@ -68,7 +68,7 @@ def a_job(number: int, **changes: Any) -> Job:
         "history": (Note(accepted, "accepted"),),
         "state": State.FAILED if failed else State.DONE,
         "refusal": REFUSAL if failed else None,
-        "result": None if failed else replace(RESULT, echoed=words),
+        "result": None if failed else replace(RESULT, echoed=prompt),
     }
     return Job(**{**values, **changes})
 

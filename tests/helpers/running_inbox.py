@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mjwatch.inbox.ownership import Ownership
 
 HANG = deadline(20.0)
-"""Seconds after which a test hangs."""
+"""Seconds after which a test counts as hanging."""
 
 SETTLE, INCOMPLETE = 0.05, 0.3
 
@@ -35,7 +35,7 @@ class Running:
         self.inbox = Inbox(root, self.events.put, keep=keep, ownership=ownership, **times)
 
     def settled(self) -> FileSettled:
-        """Return the next file that is handed over."""
+        """Return the next settled file."""
         while True:
             event = self.events.get(timeout=HANG)
             if isinstance(event, FileSettled):
@@ -45,9 +45,9 @@ class Running:
         return sorted(self.settled().path for _ in range(count))
 
     def scans(self, count: int = 2) -> list[FileSettled | InboxScanned]:
-        """Return all events up to the ``count``-th scan from now that waits for nothing.
+        """Return all events up to the ``count``-th scan from now without waiting files.
 
-        Their ignored files are left out: see ``left``.
+        The ignored files are removed from the scans: see ``left``.
         """
         while not self.events.empty():
             self.events.get_nowait()
@@ -71,13 +71,13 @@ class Running:
 def running(
     root: Path, *, keep: bool = False, ownership: Ownership | None = None, **times: float
 ) -> Iterator[Running]:
-    it = Running(root, keep=keep, ownership=ownership, **times)
-    it.inbox.start()
+    inbox = Running(root, keep=keep, ownership=ownership, **times)
+    inbox.inbox.start()
     try:
-        yield it
+        yield inbox
     finally:
-        it.inbox.stop(HANG)
-        assert not it.inbox.alive
+        inbox.inbox.stop(HANG)
+        assert not inbox.inbox.alive
 
 
 def move_in(file: Path, text: str = "a cat\n") -> Path:

@@ -1,6 +1,6 @@
-"""How long a test waits before it takes something for a hang, on a machine of any speed and load.
+"""Timeouts of tests, adjusted to the speed and load of the machine.
 
-Deadlines only catch hangs. No test passes or fails by how fast the machine is.
+Timeouts only catch hangs. No test passes or fails because of the speed of the machine.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import sys
 import time
 
 SLOWNESS = "TEST_RUN_SLOWNESS"
-"""The variable that hands the measured slowness on to the processes of a test run."""
+"""The environment variable that passes the measured slowness to the processes of a test run."""
 
-QUICK = 0.25
-"""Seconds that the loops take on a quick, idle machine."""
+FAST_LOOP_SECONDS = 0.25
+"""Seconds that the loops take on a fast, idle machine."""
 
 LEAST_FACTOR = 2.0
-"""A test run is never alone: its own workers compete with each other."""
+"""A test is never alone on the machine: the workers of its run compete with each other."""
 
 _LOOP = "sum(i * i for i in range(2_000_000))"
 
@@ -28,7 +28,7 @@ def cores() -> int:
 
 
 def slowness() -> float:
-    """Return how many times slower than a quick, idle machine this one is; it is measured once in a run."""
+    """Return how many times slower than a fast, idle machine this one is; it is measured once per run."""
     if SLOWNESS not in os.environ:
         os.environ[SLOWNESS] = f"{_measured():.2f}"
     return float(os.environ[SLOWNESS])
@@ -40,20 +40,20 @@ def _measured() -> float:
     loops = [subprocess.Popen([sys.executable, "-I", "-S", "-c", _LOOP]) for _ in range(cores())]
     for loop in loops:
         loop.wait()
-    return max(1.0, (time.monotonic() - began) / QUICK)
+    return max(1.0, (time.monotonic() - began) / FAST_LOOP_SECONDS)
 
 
 def deadline(seconds: float) -> float:
-    """Return after how many seconds to give up on what takes ``seconds`` at most on a quick, idle machine."""
-    load = os.getloadavg()[0] / cores()  # what has come since the measurement
+    """Return the timeout for an operation that takes ``seconds`` at most on a fast, idle machine."""
+    load = os.getloadavg()[0] / cores()  # the load that was added since the measurement
     return seconds * max(LEAST_FACTOR, slowness()) * max(1.0, load)
 
 
 def slowed(seconds: float) -> float:
-    """Return ``seconds`` of a quick machine as seconds of this one, for what must outlast something else."""
+    """Return the time on this machine that corresponds to ``seconds`` on a fast one."""
     return seconds * slowness()
 
 
 def workers() -> int:
-    """Return how many tests may run at once: scenarios wait more than they compute, where cores are quick."""
+    """Return how many tests may run at once: on fast cores scenarios wait more than they compute."""
     return max(2, min(8, cores() * (2 if slowness() < 2 else 1)))

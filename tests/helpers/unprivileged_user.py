@@ -1,4 +1,4 @@
-"""Makes tests of permissions meaningful when they run as root, who may do everything."""
+"""Make tests of permissions meaningful when they run as root, who may do everything."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NOBODY = 65534
 
 @contextmanager
 def unprivileged() -> Iterator[Path]:
-    """Drop root's rights in all threads of this process, and give an own folder for the test.
+    """Drop the rights of root in all threads of this process, and yield a folder for the test.
 
-    pytest's temporary folder can't be used, because only root may read it.
+    The temporary folder of pytest cannot be used, because only root may read it.
     """
     folder = Path(tempfile.mkdtemp(prefix="mjwatch-test-"))
     try:

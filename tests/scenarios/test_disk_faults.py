@@ -1,8 +1,8 @@
 """Disks that are full, read-only or missing: no partial folders, nothing sent in vain, everything done later.
 
-Seen to catch: a full disk that fails the job; an event dropped after its commit failed; a journal that was moved
-and is still written, or is damaged and opened; a missing disk of a mount point not noticed; leftovers in
-staging after a failure.
+Seen to catch: a full disk that fails the job; an event dropped after its commit failed; a journal that was
+moved and is still written, or is damaged and opened; a missing disk of a mount point not noticed; leftovers
+in staging after a failure.
 """
 
 from __future__ import annotations

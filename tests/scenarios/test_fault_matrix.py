@@ -55,12 +55,12 @@ def test_a_fault_before_the_start_has_the_outcome_in_the_table(row: Row, tmp_pat
     check(row, run_with_early_fault(tmp_path / "w", row))
 
 
-@pytest.mark.begun_early
+@pytest.mark.start_early
 def test_faults_of_single_jobs_have_the_outcomes_in_the_table(tmp_path: Path) -> None:
     check_all(ONE_JOB_FAULTS, run_together(tmp_path / "w", ONE_JOB_FAULTS))
 
 
-@pytest.mark.begun_early
+@pytest.mark.start_early
 def test_faults_that_need_a_person_pause_sending_until_it_is_resumed(tmp_path: Path) -> None:
     check_all(PAUSING_FAULTS, run_in_turn(tmp_path / "w", PAUSING_FAULTS))
 

@@ -30,7 +30,7 @@ def _wait_for_interactions(stage: Stage, count: int) -> None:
     wait_until(lambda: len(_executed(stage)) >= count, f"{count} interactions")
 
 
-@pytest.mark.begun_early
+@pytest.mark.start_early
 @pytest.mark.parametrize("profile", ["2023", "2026"])
 def test_two_equal_prompts_get_six_follow_ups_each_despite_kills(tmp_path: Path, profile: str) -> None:
     with open_stage(tmp_path / "work", "--seconds-per-job", "1", "--profile", profile) as stage:

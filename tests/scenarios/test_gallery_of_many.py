@@ -1,7 +1,7 @@
 """The gallery of three, hundreds and thousands of jobs from a daemon, on a desktop and on a phone.
 
-Seen to catch: a prompt that is inserted into the page as markup, a parent without its follow-ups, a chunk that
-is not loaded, a Back that leaves the gallery.
+Seen to catch: a prompt that is inserted into the page as markup, a parent without its follow-ups, a chunk
+that is not loaded, a Back that leaves the gallery.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.browser import DESKTOP, PHONE, shown
+from tests.helpers.browser import DESKTOP, PHONE, open_gallery
 from tests.scenarios.many_jobs import FAMILY_PROMPT, HOSTILE, QUOTED, many_jobs_workspace
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from tests.helpers.browser import Shown
+    from tests.helpers.browser import OpenGallery
     from tests.scenarios.many_jobs import ManyJobs
 
     Jobs = list[dict[str, Any]]
@@ -47,7 +47,7 @@ def test_the_gallery_shows_searches_filters_and_opens_jobs_and_obeys_keys(
 ) -> None:
     workspace.add_jobs(jobs)
     made = workspace.jobs()
-    with shown(browser, workspace.outbox, **SIZES[size]) as gallery:
+    with open_gallery(browser, workspace.outbox, **SIZES[size]) as gallery:
         gallery.open()
         check_cards(gallery, made)
         check_search(gallery, made)
@@ -61,17 +61,17 @@ def test_the_gallery_shows_searches_filters_and_opens_jobs_and_obeys_keys(
         assert gallery.violations() == []
 
 
-def check_cards(gallery: Shown, jobs: Jobs) -> None:
+def check_cards(gallery: OpenGallery, jobs: Jobs) -> None:
     page = gallery.page
     assert gallery.count() == f"{len(jobs):,} jobs"
     assert page.locator("#service-word").inner_text() == "Stopped"
     assert [card.get_attribute("href") for card in page.locator(".card").all()[:3]] == ids(jobs[:3])
-    gallery.whole(page.locator(f'.card[href="{ids(with_pictures(jobs))[0]}"] img'))
+    gallery.wait_for_images(page.locator(f'.card[href="{ids(with_pictures(jobs))[0]}"] img'))
     assert page.locator(".card").count() <= 150  # however many jobs there are
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.locator(f'.card[href="{ids(jobs)[-1]}"]').wait_for()
-    gallery.whole(page.locator(f'.card[href="{ids(with_pictures(jobs))[-1]}"] img'))
+    gallery.wait_for_images(page.locator(f'.card[href="{ids(with_pictures(jobs))[-1]}"] img'))
     page.evaluate("scrollTo(0, 0)")
 
 
@@ -83,7 +83,7 @@ def with_pictures(jobs: Jobs) -> Jobs:
     return [job for job in jobs if job["images"]]
 
 
-def check_search(gallery: Shown, jobs: Jobs) -> None:
+def check_search(gallery: OpenGallery, jobs: Jobs) -> None:
     page = gallery.page
     for text, matching in (
         (f"{FAMILY_PROMPT.upper()} keeper", [job for job in jobs if FAMILY_PROMPT in prompt_text(job)]),
@@ -108,7 +108,7 @@ def count_text(some: int, jobs: Jobs) -> str:
     return f"{some:,} of {len(jobs):,} jobs"
 
 
-def check_filters(gallery: Shown, jobs: Jobs) -> None:
+def check_filters(gallery: OpenGallery, jobs: Jobs) -> None:
     page = gallery.page
     page.locator("#more").click()
     lefts = "[...document.querySelectorAll('#choices *')].map((one) => one.getBoundingClientRect().left)"
@@ -135,13 +135,13 @@ def check_filters(gallery: Shown, jobs: Jobs) -> None:
     page.locator("#more").click()
 
 
-def check_panel(gallery: Shown, jobs: Jobs) -> None:
+def check_panel(gallery: OpenGallery, jobs: Jobs) -> None:
     page = gallery.page
     job = next(job for job in jobs if len(job["images"]) == 4)
     gallery.search(job["job"])
     page.locator(".card").click()
     page.locator("#panel[open]").wait_for()
-    gallery.whole(page.locator(".shot img"))
+    gallery.wait_for_images(page.locator(".shot img"))
     assert page.locator(".shot img").count() == 4
     for link in page.locator(".files a").all():
         assert link.inner_text() in {"manifest.json", *(entry["file"] for entry in every_file(job))}
@@ -158,20 +158,20 @@ def every_file(job: dict[str, Any]) -> list[dict[str, Any]]:
     return [*job["images"], job["grid"], *job["files"]]
 
 
-def check_family(gallery: Shown, jobs: Jobs) -> None:
+def check_family(gallery: OpenGallery, jobs: Jobs) -> None:
     """Go from a picture to its grid and back, and leave the panel with Back and Escape."""
     page = gallery.page
     child, parent = (job for job in jobs if FAMILY_PROMPT in prompt_text(job))
     assert (child["action"], child["parent"]) == ("U2", parent["job"])
     gallery.search(FAMILY_PROMPT)
     page.locator(".card", has_text="U2").click()
-    gallery.whole(page.locator(".shot img"))
+    gallery.wait_for_images(page.locator(".shot img"))
     assert page.locator("#panel-title").inner_text() == "U2"
     page.evaluate("document.getElementById('panel').scrollTo(0, 9999)")
     page.locator(".relative", has_text="U2 of").click()
     page.wait_for_url(f"**#{parent['job']}")
     assert page.evaluate("document.getElementById('panel').scrollTop") == 0
-    gallery.whole(page.locator(".shot img"))
+    gallery.wait_for_images(page.locator(".shot img"))
     page.locator(".relative", has_text="U2").click()
     page.wait_for_url(f"**#{child['job']}")
     page.go_back()
@@ -183,8 +183,8 @@ def check_family(gallery: Shown, jobs: Jobs) -> None:
     assert page.locator("#panel").is_hidden()
 
 
-def check_reason(gallery: Shown, jobs: Jobs) -> None:
-    """Check the reason of a refused prompt that is a script, from a file with quotes and markup in its name."""
+def check_reason(gallery: OpenGallery, jobs: Jobs) -> None:
+    """Check the reason for refusing a prompt that is a script, from a file with markup in its name."""
     page = gallery.page
     job = next(job for job in jobs if job["state"] == "failed" and HOSTILE in prompt_text(job))
     gallery.search(job["job"])
@@ -198,7 +198,7 @@ def check_reason(gallery: Shown, jobs: Jobs) -> None:
     gallery.search("")
 
 
-def check_text_answer(gallery: Shown, jobs: Jobs) -> None:
+def check_text_answer(gallery: OpenGallery, jobs: Jobs) -> None:
     """Check a text answer that the bot has formatted for Discord."""
     page = gallery.page
     gallery.search(next(job["job"] for job in jobs if job["command"] == "info"))
@@ -210,7 +210,7 @@ def check_text_answer(gallery: Shown, jobs: Jobs) -> None:
     gallery.search("")
 
 
-def check_keys(gallery: Shown, jobs: Jobs) -> None:
+def check_keys(gallery: OpenGallery, jobs: Jobs) -> None:
     page, press = gallery.page, gallery.page.keyboard.press
     first, second, *_ = known = [job["job"] for job in jobs]
     press("/")
@@ -244,13 +244,13 @@ def check_keys(gallery: Shown, jobs: Jobs) -> None:
     check_single_picture(gallery, jobs)
 
 
-def check_in_window(gallery: Shown) -> None:
+def check_in_window(gallery: OpenGallery) -> None:
     box = gallery.page.locator(f'.card[href="#{gallery.focused()}"]').bounding_box()
     assert box is not None
     assert 0 <= box["y"] < gallery.page.evaluate("innerHeight")
 
 
-def check_single_picture(gallery: Shown, jobs: Jobs) -> None:
+def check_single_picture(gallery: OpenGallery, jobs: Jobs) -> None:
     page, press = gallery.page, gallery.page.keyboard.press
     gallery.search(next(job["job"] for job in jobs if len(job["images"]) == 4))
     press("ArrowDown")

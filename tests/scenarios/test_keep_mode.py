@@ -64,7 +64,7 @@ def restarted(stage: Stage, daemon: Daemon) -> Daemon:
     return stage.start_ready()
 
 
-@pytest.mark.begun_early
+@pytest.mark.start_early
 def test_kept_files_do_not_run_again_after_restarts_renames_pruning_or_touching(tmp_path: Path) -> None:
     with kept(tmp_path) as (stage, daemon):
         daemon = restarted(stage, daemon)

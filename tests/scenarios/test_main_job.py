@@ -68,7 +68,7 @@ def test_every_file_matches_the_manifest_and_the_pictures_are_the_grids_quadrant
         assert (folder / "cat.txt").read_text() == "a cat\n"
 
 
-@pytest.mark.begun_early
+@pytest.mark.start_early
 @pytest.mark.parametrize(
     ("profile", "delete"), [(p, d) for p in ("2024", "2026") for d in ("before", "after", "missing")]
 )
@@ -82,7 +82,7 @@ def test_equal_prompts_never_swap_pictures(tmp_path: Path, profile: str, delete:
         stage.check_simulator_record()
 
 
-@pytest.mark.begun_early
+@pytest.mark.start_early
 @pytest.mark.parametrize("delete", ["before", "after", "missing"])
 def test_equal_prompts_run_one_at_a_time_where_no_id_distinguishes_them(tmp_path: Path, delete: str) -> None:
     options = ("--seconds-per-job", "0.1", "--profile", "2023", "--delete", delete)

@@ -1,7 +1,7 @@
 """A newcomer's first steps: clone, demo, init, check, first prompt, gallery.
 
-The golden file has every line that a newcomer types and reads, with placeholders for ids, times and sizes. Packages
-that would come from the package index are installed beforehand: tests use no network.
+The golden file has every line that a newcomer types and reads, with placeholders for ids, times and sizes.
+Packages of the package index are installed beforehand: tests use no network.
 """
 
 from __future__ import annotations

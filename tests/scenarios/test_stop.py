@@ -26,7 +26,7 @@ SLOW = round(2 * STOP_LIMIT)
 HOOKED, DOWNLOADED, POSTED = "a hooked cat", "a slow cat", "a late cat"
 
 
-@pytest.mark.begun_early
+@pytest.mark.start_early
 def test_a_stop_does_not_wait_for_a_post_a_download_or_a_hook(tmp_path: Path) -> None:
     with open_stage(tmp_path / "w", "--seconds-per-job", "0.5") as stage:
         config = stage.config.read_text()

@@ -1,7 +1,7 @@
 """The shipped units under a real systemd, against the simulator.
 
-Seen to catch: a state folder that is closed to the group, a missing key that systemd tells of in its own
-words, a wrong configuration that is tried again and again, a start that waits for the gateway.
+Seen to catch: a state folder that the group cannot open, a missing key that only systemd reports, a wrong
+configuration that is retried forever, a start that waits for the gateway.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.real
 UNIT = "mjwatch.service"
 
 START_LIMIT = 30.0
-"""Seconds within which a start is over that waits for nobody."""
+"""Seconds within which a start without waiting must finish."""
 
 STOP_LIMIT = deadline(20.0)
-"""Seconds within which a stop is promised to be over."""
+"""Seconds within which a stop must finish."""
 
 WATCHDOG_AND_RESTART = deadline(90.0)
-"""Seconds within which a service that hangs is found, ended and started again."""
+"""Seconds within which a hanging service must be killed and restarted."""
 
 
 HOME, RUNTIME = "/srv/ada", "/run/user/4242"
@@ -38,9 +38,9 @@ AS_ADA = (
     *("setpriv", "--reuid=4242", "--regid=4242", "--init-groups"),
     *("env", f"HOME={HOME}", f"XDG_RUNTIME_DIR={RUNTIME}"),
 )
-"""A person in the service's group, who has a service of her own, too."""
+"""A user in the group of the service, who also has her own user service."""
 AS_EVE = ("setpriv", "--reuid=4343", "--regid=4343", "--clear-groups")
-"""Somebody else."""
+"""A user outside the group."""
 
 USER_MANAGER = f"""\
 [Service]
@@ -57,8 +57,8 @@ ExecStart=/usr/lib/systemd/systemd --user --unit=machine.target
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstalledService]:
     """The machine after `mjwatch service install`, as root."""
     with installed_service(tmp_path_factory.mktemp("machine"), HOME) as service:
-        said = service.machine.run(PROGRAM, "service", "install", "--system").stdout
-        assert "systemctl enable --now mjwatch.service" in said.splitlines()[-1]
+        output = service.machine.run(PROGRAM, "service", "install", "--system").stdout
+        assert "systemctl enable --now mjwatch.service" in output.splitlines()[-1]
         service.machine.run("useradd", "--uid=4242", f"--home-dir={HOME}", "--groups=mjwatch", "ada")
         yield service
         service.machine.run(PROGRAM, "service", "uninstall", "--system")
@@ -81,10 +81,8 @@ def test_the_shipped_unit_is_installed_unchanged_and_passes_the_checks_of_system
     assert service.machine.run("cat", path).stdout == shipped(UNIT)
     verified = service.machine.run("systemd-analyze", "verify", path)
     assert verified.stdout + verified.stderr == ""
-    judged = service.machine.run("systemd-analyze", "security", "--offline=true", path).stdout.splitlines()[
-        -1
-    ]
-    exposure = float(judged.partition("mjwatch.service: ")[2].split()[0])
+    security = service.machine.run("systemd-analyze", "security", "--offline=true", path).stdout
+    exposure = float(security.splitlines()[-1].partition("mjwatch.service: ")[2].split()[0])
     assert exposure <= 1.2
     assert service.machine.run("stat", "-c%U:%G:%a", "/srv/mjwatch/inbox").stdout == "mjwatch:mjwatch:2770\n"
 
@@ -123,10 +121,10 @@ def test_journal_entries_have_levels_and_job_ids(running: InstalledService) -> N
     running.wait_for("a blue kite")
     job = running.done()["a blue kite"].name.rpartition("-")[2]
     entries = [entry for entry in running.machine.journal(UNIT) if entry.get("MJWATCH_JOB") == job]
-    words = " ".join(entry["MESSAGE"] for entry in entries)
+    messages = " ".join(entry["MESSAGE"] for entry in entries)
     assert {entry["PRIORITY"] for entry in entries} == {"6"}
     for step in ("submitting", "submitted", "started", "finished", "published"):
-        assert step in words
+        assert step in messages
 
 
 def test_a_stop_with_three_jobs_in_flight_is_quick_and_the_next_start_finishes_them(
@@ -159,9 +157,9 @@ def test_a_hanging_service_is_killed_by_the_watchdog_and_restarted(running: Inst
     running.wait_until_running("an owl at noon")
     running.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT)
     wait_until(lambda: _restarts(running) > before, "the restart", WATCHDOG_AND_RESTART)
-    words = [str(entry["MESSAGE"]) for entry in running.machine.journal(UNIT)]
-    assert any("Watchdog timeout" in line for line in words)
-    assert any("Fatal Python error: Aborted" in line for line in words)
+    messages = [str(entry["MESSAGE"]) for entry in running.machine.journal(UNIT)]
+    assert any("Watchdog timeout" in line for line in messages)
+    assert any("Fatal Python error: Aborted" in line for line in messages)
     running.wait_for("an owl at noon")
     assert running.executed()["an owl at noon"] == ["done"]
 
@@ -216,7 +214,7 @@ def _restarts(service: InstalledService) -> int:
     return int(number)
 
 
-@pytest.mark.parametrize("fault", ["a key that nobody knows", "no token"])
+@pytest.mark.parametrize("fault", ["an unknown key", "no token"])
 def test_an_error_that_no_restart_can_fix_is_reported_and_not_retried(
     service: InstalledService, fault: str
 ) -> None:
@@ -234,8 +232,8 @@ def test_an_error_that_no_restart_can_fix_is_reported_and_not_retried(
         )
         assert (state, code, restarts) == ("failed", "78", "0")
         assert wanted in status
-        told = [entry for entry in service.machine.journal(UNIT) if wanted in str(entry["MESSAGE"])]
-        assert told[-1]["PRIORITY"] == "3"
+        reported = [entry for entry in service.machine.journal(UNIT) if wanted in str(entry["MESSAGE"])]
+        assert reported[-1]["PRIORITY"] == "3"
     finally:
         service.config.write_text(config)
         service.token.write_text(token)
@@ -244,7 +242,7 @@ def test_an_error_that_no_restart_can_fix_is_reported_and_not_retried(
 
 
 def test_a_start_does_not_wait_for_an_unreachable_gateway_but_reports_it(service: InstalledService) -> None:
-    service.machine.run("rm", "-rf", "/var/lib/mjwatch")  # service knows another address, to resume
+    service.machine.run("rm", "-rf", "/var/lib/mjwatch")  # the journal has another address for the resume
     config = service.config.read_text()
     service.config.write_text(config.replace(f"ws://{service.address}", "ws://127.0.0.1:9"))
     try:

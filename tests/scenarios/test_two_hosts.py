@@ -39,7 +39,7 @@ def test_the_inbox_belongs_to_one_host_until_another_host_takes_it_over(tmp_path
         wait_for_job(remote, "dog.txt")
         check_refused(local, by=remote.name)
 
-        # Now the owner runs while another host takes over; it notices this only by the owner file in the inbox.
+        # Now the owner runs during the takeover, and notices it only by the owner file in the inbox.
         third = local.start("--take-over")
         wait_until(lambda: "now belongs to mjwatch on" in remote.log, "the owner notices the takeover")
         local.drop("owl.txt", "an owl\n")

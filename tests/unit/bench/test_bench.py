@@ -1,4 +1,4 @@
-"""What measurements give becomes a table in a page, and a file that a later run is held against."""
+"""Results of measurements become a table in a page, and a file for comparison with later runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from bench import results
 from bench.__main__ import MEASUREMENTS
-from bench.figures import Figure, shown, table
+from bench.figures import Figure, formatted, table
 from bench.results import Result
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ TABLES, JSON, PAGE = "bench/RESULTS.md", "bench/results.json", "docs/explanation
         (Figure("speed", 2.0, "ms", 11.0, at_least=6, faster=True), 5.5, False),
         (Figure("memory", 121.0, "MiB", at_most=120), None, False),
         (Figure("rate", 25.0, "/s", at_least=20), None, True),
-        (Figure("only told", 25.0, "ms", 50.0, "elsewhere"), 0.5, None),
-        (Figure("against nothing", 25.0, "ms", 0.0, at_most=2), None, None),
+        (Figure("without aim", 25.0, "ms", 50.0, "elsewhere"), 0.5, None),
+        (Figure("compared with zero", 25.0, "ms", 0.0, at_most=2), None, None),
     ],
     ids=lambda value: value.what if isinstance(value, Figure) else "",
 )
-def test_an_aim_is_for_the_ratio_or_else_for_the_value(
+def test_an_aim_applies_to_the_ratio_or_else_to_the_value(
     figure: Figure, ratio: float | None, met: bool | None
 ) -> None:
     assert figure.ratio == (None if ratio is None else pytest.approx(ratio))
@@ -42,19 +42,19 @@ def test_an_aim_is_for_the_ratio_or_else_for_the_value(
 @pytest.mark.parametrize(
     ("value", "text"), [(1234.5, "1,234 ms"), (99.95, "100.0 ms"), (1.234, "1.23 ms"), (0.0123, "0.012 ms")]
 )
-def test_values_are_shown_with_what_counts(value: float, text: str) -> None:
-    assert shown(value, "ms") == text
+def test_values_have_three_significant_digits(value: float, text: str) -> None:
+    assert formatted(value, "ms") == text
 
 
-def test_a_table_says_what_is_short_unless_its_figures_mean_nothing() -> None:
+def test_a_table_marks_missed_aims_unless_its_figures_are_not_judged() -> None:
     figures = [Figure("cost", 12.0, "ms", 10.0, "a script", at_most=1.15)]
-    assert "| cost | 12.0 ms | 10.0 ms a script | 1.20x | ≤ 1.15x | **short** |" in table(figures)
-    assert "short" not in table(figures, judged=False)
+    assert "| cost | 12.0 ms | 10.0 ms a script | 1.20x | ≤ 1.15x | **missed** |" in table(figures)
+    assert "missed" not in table(figures, judged=False)
     earlier = {"cost": Figure("cost", 11.0, "ms", 10.0)}
-    assert table(figures, earlier).splitlines()[-1].endswith("| **short** | 1.10x |")
+    assert table(figures, earlier).splitlines()[-1].endswith("| **missed** | 1.10x |")
 
 
-def test_results_come_back_from_their_file_part_by_part(tmp_path: Path) -> None:
+def test_results_are_stored_and_read_per_measurement(tmp_path: Path) -> None:
     one = Result(
         "2026-01-01 00:00 UTC", "a machine", 0.5, False, (Figure("cost", 1.0, "ms", 2.0, at_most=1),)
     )
@@ -66,24 +66,24 @@ def test_results_come_back_from_their_file_part_by_part(tmp_path: Path) -> None:
 
 
 def test_a_page_gets_the_tables_that_it_has_marks_for() -> None:
-    page = "# Page\n<!-- bench: split -->\nold\n<!-- end -->\nwords\n<!-- bench: gap -->\n<!-- end -->\n"
+    page = "# Page\n<!-- bench: split -->\nold\n<!-- end -->\ntext\n<!-- bench: gap -->\n<!-- end -->\n"
     one = Result("today", "a machine", 0.5, False, (Figure("cost", 1.0, "ms"),))
     first = results.put_into(page, {"split": one, "nowhere": one})
     assert "old" not in first
     assert re.search(
-        r"split -->\n\n\|.*cost.*a machine.*\n<!-- end -->\nwords\n<!-- bench: gap", first, re.DOTALL
+        r"split -->\n\n\|.*cost.*a machine.*\n<!-- end -->\ntext\n<!-- bench: gap", first, re.DOTALL
     )
     assert results.put_into(first, {"split": one}) == first
 
 
-def test_every_measurement_has_its_place_in_the_page(pytestconfig: pytest.Config) -> None:
+def test_every_measurement_has_a_mark_in_the_page(pytestconfig: pytest.Config) -> None:
     page = (pytestconfig.rootpath / TABLES).read_text(encoding="utf-8")
     assert re.findall(r"<!-- bench: (\w+) -->", page) == sorted(
         MEASUREMENTS, key=lambda name: page.index(f"<!-- bench: {name} -->")
     )
 
 
-def test_the_page_on_performance_quotes_rows_that_the_results_have(pytestconfig: pytest.Config) -> None:
+def test_the_performance_page_quotes_only_rows_of_the_results(pytestconfig: pytest.Config) -> None:
     page = (pytestconfig.rootpath / PAGE).read_text(encoding="utf-8")
     tables = (pytestconfig.rootpath / TABLES).read_text(encoding="utf-8").splitlines()
     quoted = re.findall(r"^\| .*x \|.*$", page, re.MULTILINE)

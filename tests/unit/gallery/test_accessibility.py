@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch.gallery.gallery import Gallery
-from tests.helpers.browser import DESKTOP, PHONE, shown
+from tests.helpers.browser import DESKTOP, PHONE, open_gallery
 from tests.helpers.outbox_factory import an_outbox
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_axe_finds_nothing_wrong(browser: Browser, outbox: Path, size: dict[str, Any], scheme: str) -> None:
-    with shown(browser, outbox, **size, color_scheme=scheme) as gallery:
+    with open_gallery(browser, outbox, **size, color_scheme=scheme) as gallery:
         page = gallery.page
         gallery.open()
         assert gallery.violations() == []
@@ -63,7 +63,7 @@ def test_axe_finds_nothing_wrong(browser: Browser, outbox: Path, size: dict[str,
 
 
 def test_everything_that_has_the_focus_shows_it(browser: Browser, outbox: Path) -> None:
-    with shown(browser, outbox, **DESKTOP) as gallery:
+    with open_gallery(browser, outbox, **DESKTOP) as gallery:
         gallery.open()
         seen = set()
         for _ in range(5):

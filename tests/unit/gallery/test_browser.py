@@ -13,14 +13,14 @@ import pytest
 
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.model import Prompt, ResultKind, State
-from tests.helpers.browser import DESKTOP, PHONE, shown
+from tests.helpers.browser import DESKTOP, PHONE, open_gallery
 from tests.helpers.job_factory import RESULT
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from tests.helpers.browser import Shown
+    from tests.helpers.browser import OpenGallery
 
 pytestmark = pytest.mark.real
 
@@ -45,7 +45,7 @@ def bring_up(outbox: Path) -> Gallery:
     return gallery
 
 
-def open_job(gallery: Shown, job: str) -> None:
+def open_job(gallery: OpenGallery, job: str) -> None:
     gallery.page.locator(f'.card[href="#{job}"]').click()
     gallery.page.locator("#panel[open]").wait_for()
 
@@ -57,7 +57,7 @@ def test_days_are_counted_from_the_first_to_the_last(browser: Browser, tmp_path:
     outbox = tmp_path / "outbox"
     an_outbox(outbox, 60)  # 71 minutes apart, from the first of March
     bring_up(outbox)
-    with shown(browser, outbox, **DESKTOP, timezone_id="UTC") as gallery:
+    with open_gallery(browser, outbox, **DESKTOP, timezone_id="UTC") as gallery:
         gallery.open()
         gallery.page.locator("#more").click()
         for first, last, jobs in (("01", "01", 14), ("02", "02", 20), ("01", "02", 34), ("02", "01", 0)):
@@ -84,7 +84,7 @@ def test_single_pictures_videos_and_answers_in_words_are_shown(browser: Browser,
         f'"text": "1. a quiet harbour", "kind": "{words}"',
     )
     bring_up(outbox)
-    with shown(browser, outbox, **DESKTOP) as gallery:
+    with open_gallery(browser, outbox, **DESKTOP) as gallery:
         gallery.open()
         assert gallery.page.locator(".card").count() == 3
         open_job(gallery, "000001zz")
@@ -132,7 +132,7 @@ def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) ->
             "live": [{"job": HOSTILE, "state": HOSTILE, "prompt": HOSTILE, "percent": None}],
         }
     )
-    with shown(browser, outbox, **DESKTOP) as gallery:
+    with open_gallery(browser, outbox, **DESKTOP) as gallery:
         gallery.open()
         assert gallery.page.locator("#alert").inner_text().count(HOSTILE.replace("`", "")) == 2
         gallery.page.locator("#service summary").click()
@@ -140,7 +140,7 @@ def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) ->
         gallery.search("<script>window")
         assert gallery.page.locator(".card").count() == 2
         open_job(gallery, "000001zz")
-        gallery.whole(gallery.page.locator(".shot img"))  # its pictures are found under that name
+        gallery.wait_for_images(gallery.page.locator(".shot img"))  # its pictures are found under that name
         assert gallery.page.locator(".prompt p").first.inner_text().startswith(HOSTILE)
         for link in gallery.page.locator(".files a").element_handles():
             assert Path(
@@ -154,7 +154,7 @@ def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) ->
 
 def test_a_script_that_got_into_the_page_would_not_run(browser: Browser, three: Path) -> None:
     """The policy holds on a disk too."""
-    with shown(browser, three, **DESKTOP) as gallery:
+    with open_gallery(browser, three, **DESKTOP) as gallery:
         gallery.open()
         tried: Any = gallery.page.evaluate(
             """async () => {
@@ -173,8 +173,8 @@ def test_a_script_that_got_into_the_page_would_not_run(browser: Browser, three: 
             }"""
         )
         assert tried == ["TypeError"] * 5 + ["refused"]
-        assert len(gallery.complaints) >= len(tried)
-        gallery.complaints.clear()  # of what was tried
+        assert len(gallery.errors) >= len(tried)
+        gallery.errors.clear()  # of what was tried
         gallery.requests.clear()
 
 
@@ -198,7 +198,7 @@ STATUS = {
 def test_the_banner_shows_what_runs_and_why_it_is_paused(browser: Browser, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox"
     gallery_on_disk = bring_up(outbox)
-    with shown(browser, outbox, **PHONE) as gallery:
+    with open_gallery(browser, outbox, **PHONE) as gallery:
         gallery.open()
         assert gallery.page.locator("#service").is_hidden()
         assert gallery.page.locator("#empty").inner_text().startswith("No pictures yet")
@@ -227,7 +227,7 @@ def test_news_come_without_loading_the_page_again(browser: Browser, tmp_path: Pa
     outbox = tmp_path / "outbox"
     an_outbox(outbox, 2)
     gallery_on_disk = bring_up(outbox)
-    with shown(browser, outbox, **DESKTOP) as gallery:
+    with open_gallery(browser, outbox, **DESKTOP) as gallery:
         gallery.open()
         gallery.page.locator('.card[href="#000001zz"]').focus()
         gallery_on_disk.add([a_folder(outbox, a_job(2))])
@@ -247,18 +247,18 @@ def test_what_has_not_arrived_yet_is_said(browser: Browser, tmp_path: Path) -> N
     (outbox / "_gallery/thumbs/0/000000zz.webp").unlink()
     (outbox / "clients/acme/note-000001zz/note_2.webp").unlink()
     (outbox / "_gallery/index.js").write_text('gallery.index({"chunks":3})\n')
-    with shown(browser, outbox, **DESKTOP) as gallery:
+    with open_gallery(browser, outbox, **DESKTOP) as gallery:
         gallery.open("#000001zz")
         gallery.page.locator(".shot", has_text="note_2.webp is not here yet").wait_for()
         gallery.page.keyboard.press("Escape")
         gallery.page.locator('.card[href="#000000zz"]', has_text="Not here yet").wait_for()
-        missing = [line for line in gallery.complaints if "ERR_FILE_NOT_FOUND" in line]
-        assert missing == gallery.complaints
-        gallery.complaints.clear()
+        missing = [line for line in gallery.errors if "ERR_FILE_NOT_FOUND" in line]
+        assert missing == gallery.errors
+        gallery.errors.clear()
 
 
 def test_without_scripts_it_says_so(browser: Browser, three: Path) -> None:
-    with shown(browser, three, java_script_enabled=False) as gallery:
+    with open_gallery(browser, three, java_script_enabled=False) as gallery:
         gallery.page.goto(gallery.address)
         assert "needs JavaScript" in gallery.page.inner_text("noscript")
         context = gallery.page.context
