@@ -38,16 +38,16 @@ def figures(quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         picture = write_picture(root, edge)
-        one = drain(root / "one", 1, picture, 0)
+        single = drain(root / "single", 1, picture, 0)
         run = drain(root / "backlog", jobs, picture, seconds)
-    least = jobs / IN_FLIGHT * seconds + one.seconds
+    least = jobs / IN_FLIGHT * seconds + single.seconds
     name = f"{jobs} prompts, {edge}x{edge}, {IN_FLIGHT} in flight, {seconds} s a job"
     rounds = f"{jobs // IN_FLIGHT} x {seconds} s, and one job's own time"
     return [
         Figure(f"{name}: from start to end", run.seconds, "s", least, rounds, at_most=1.05),
-        Figure("CPU a job", 1000 * (run.cpu - one.cpu) / (jobs - 1), "ms"),
+        Figure("CPU a job", 1000 * (run.cpu - single.cpu) / (jobs - 1), "ms"),
         Figure("peak memory", run.peak_mib, "MiB", at_most=MEMORY),
-        Figure("start to end with one job, at once", one.seconds, "s"),
+        Figure("start to end with one job, at once", single.seconds, "s"),
     ]
 
 

@@ -15,9 +15,9 @@ def figures(quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         picture = write_picture(root, 256)
-        one = drain(root / "one", 1, picture, 0)
+        single = drain(root / "single", 1, picture, 0)
         small, large = (drain(root / str(jobs), jobs, picture, 0) for jobs in (few, many))
-    costs = [1000 * (run.cpu - one.cpu) / (run.jobs - 1) for run in (large, small)]
+    costs = [1000 * (run.cpu - single.cpu) / (run.jobs - 1) for run in (large, small)]
     return [
         Figure(f"CPU a job of 256x256, of {many:,}", costs[0], "ms", costs[1], f"of {few}", at_most=1.1),
         Figure(f"jobs a second, of {many:,}", large.jobs / large.seconds, "/s"),

@@ -5,9 +5,9 @@ gets its first prompt file, ``cat.ready.txt``, by a rename. From that moment unt
 each call of a function in a file of mjwatch is an entry, on every thread. The POST waits until the other
 threads have finished the work for the prompt, so that runs differ by no more than one scan of the inbox.
 
-Files: how many distinct files were entered. Changes: how often an entry is in another file than the entry
-before it on the same thread; returns do not count. ``LEFT_OUT`` and ``LEFT_OUT_THREADS`` name what is left
-out. The first prompt has the longest trip, because it reads the command index.
+Files: the number of distinct files that were entered. Changes: the number of entries in another file than the
+previous entry of the same thread; returns do not count. ``LEFT_OUT`` and ``LEFT_OUT_THREADS`` name what is
+left out. The first prompt has the longest trip, because it reads the command index.
 """
 
 from __future__ import annotations

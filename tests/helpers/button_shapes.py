@@ -126,7 +126,9 @@ def _picture(uuid: str) -> dict[str, Any]:
 
 
 def _rows(buttons: tuple[Button, ...]) -> list[dict[str, Any]]:
-    shown = [{"type": 2, "style": 2, "custom_id": one.custom_id, "label": one.label} for one in buttons]
+    shown = [
+        {"type": 2, "style": 2, "custom_id": button.custom_id, "label": button.label} for button in buttons
+    ]
     return [{"type": 1, "components": shown[n : n + 5]} for n in range(0, len(shown), 5)]
 
 
@@ -135,8 +137,8 @@ def final(
 ) -> dict[str, Any]:
     """Return a result that replies to the message with the button. ``label``: such as ``Image #2``, or ""."""
     shown = grid_buttons(uuid) if buttons is None else buttons
-    words = f"{label} " if label else ""
-    content = f"**a red cat --v 7.0** - {words}<@{ME}> (fast)"
+    kind = f"{label} " if label else ""
+    content = f"**a red cat --v 7.0** - {kind}<@{ME}> (fast)"
     return reply(message_id, content, to, attachments=[_picture(uuid)], components=_rows(shown))
 
 

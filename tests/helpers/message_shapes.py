@@ -96,7 +96,7 @@ def result(
 def refused(
     message_id: str, title: str, prompt: str = "a red cat", nonce: str | None = None
 ) -> dict[str, Any]:
-    embed = {"type": "rich", "title": title, "description": "words", "color": 16711680}
+    embed = {"type": "rich", "title": title, "description": "a description", "color": 16711680}
     embed |= {"footer": {"text": f"/imagine {prompt}"}}
     fields: dict[str, Any] = {"flags": 64, "embeds": [embed]}
     if nonce is not None:

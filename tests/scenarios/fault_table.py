@@ -90,7 +90,7 @@ ONE_JOB_FAULTS: list[Row] = [
     *row("post_500_executed", "post_html_executed", "post_reset_executed", "post_slow"),
     *row("post_429_executed", retry_after=1.5),
     *[
-        Row(f"{name}, told late", (fault(name), fault("told_late", seconds=3.5)))
+        Row(f"{name}, events late", (fault(name), fault("told_late", seconds=3.5)))
         for name in ("post_500_executed", "post_html_executed", "post_reset_executed", "post_slow")
     ],
     # The messages of the bot are unusual, but complete.

@@ -31,7 +31,7 @@ OPTIONS = ("--fast-hours", "100000", "--seconds-per-job", "1", "--format", "png"
 PAUSE = 0.7
 """Seconds between two prompts."""
 FAULT_EVERY = 4
-"""Prompts to a fault."""
+"""Prompts per fault."""
 GATEWAY_FAULTS_APART = 35.0
 """Seconds between gateway faults: after more frequent ones reconnecting backs off, and nothing is sent."""
 DONE_AT_LEAST = 0.9

@@ -176,7 +176,7 @@ def test_a_stop_and_a_start_with_a_full_disk_for_the_journal_lose_nothing(tmp_pa
         disk.fill()
         wait_for_log(stage, "disk is full")
         assert stage.stop(daemon) == 0, stage.log
-        disk.fill()  # the stop has truncated the journal
+        disk.fill()  # closing the journal at the stop has freed space
         second = start(stage)
         reported = stage.log.count("disk is full")
         wait_until(lambda: stage.log.count("disk is full") > reported, "the report of the second start")

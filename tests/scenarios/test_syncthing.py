@@ -72,10 +72,10 @@ def synced(folder: Path) -> Iterator[Machines]:
         os.utime(remote["inbox"] / "clash.txt", (1_700_000_000, 1_700_000_000))
         stage.drop("clash.txt", "a conflicting file from the local machine\n")
         with syncthing_pair(folder / "syncthing", {"inbox": stage.inbox, "outbox": stage.outbox}, remote) as (
-            one,
-            other,
+            local,
+            remote_instance,
         ):
-            yield Machines(stage, one, other)
+            yield Machines(stage, local, remote_instance)
 
 
 @pytest.mark.real
@@ -97,7 +97,7 @@ def test_a_remote_machine_drops_prompts_and_receives_complete_folders(tmp_path: 
         left = json.loads(stage.run("status", "--json").stdout)["left"]
         assert left
         assert ".sync-conflict-" in json.dumps(left)
-        with other_host(tmp_path / "other", stage, machines.inbox) as remote_host:
+        with other_host(tmp_path / "remote_instance", stage, machines.inbox) as remote_host:
             check_refused(remote_host, by=platform.node())
         check_restored_file_does_not_run_again(machines, daemon.pid)
         assert stage.stop(daemon) == 0, stage.log

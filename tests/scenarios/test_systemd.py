@@ -1,7 +1,7 @@
 """The shipped units under a real systemd, against the simulator.
 
-Seen to catch: a state folder that the group cannot open, a missing key that only systemd reports, a wrong
-configuration that is retried forever, a start that waits for the gateway.
+Seen to catch: a state folder that the group cannot open, a missing key that systemd reports in its own
+words, a wrong configuration that is retried forever, a start that waits for the gateway.
 """
 
 from __future__ import annotations
