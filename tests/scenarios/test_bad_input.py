@@ -110,7 +110,7 @@ def test_a_key_that_is_wrong_is_one_line_and_a_file_can_still_be_dropped(stage: 
     assert failed[0]["mend"]
 
 
-def test_a_wrong_guild_pauses_and_once_mended_a_persons_word_goes_on(stage: Stage) -> None:
+def test_a_wrong_guild_pauses_and_once_fixed_a_resume_continues(stage: Stage) -> None:
     guild = stage.folder / "keys" / "API_guild_id.key"
     right = guild.read_text()
     guild.write_text("1111000000000000099\n")
