@@ -57,7 +57,7 @@ class NewFolders(FileSystemEventHandler):
         return self._at
 
 
-class Contestant:
+class MeasuredWorkspace:
     """A workspace with a simulator, and mjwatch or the bare script running in it."""
 
     def __init__(self, name: str, workspace: Path, picture: Path, stack: ExitStack) -> None:
@@ -96,13 +96,13 @@ class Contestant:
 def figures(quick: bool) -> list[Figure]:
     """Measure jobs of full size, then small jobs, which show the time until the POST."""
     edge, rounds, small_rounds = (512, 5, 10) if quick else (2048, 25, 150)
-    ours, bare = _contest(encoded(grid((edge, edge))), rounds)
+    ours, bare = _compare(encoded(grid((edge, edge))), rounds)
     whole = Figure(
         f"one job of {edge}x{edge}, rename to folder",
         *(_median_ms(ours.to_folder), "ms", _median_ms(bare.to_folder), BARE),
         at_most=1.15,
     )
-    ours, bare = _contest(encoded(grid((64, 64))), small_rounds)
+    ours, bare = _compare(encoded(grid((64, 64))), small_rounds)
     return [
         whole,
         Figure("rename to POST", _median_ms(ours.to_post), "ms", _median_ms(bare.to_post), BARE, at_most=2.0),
@@ -123,17 +123,19 @@ def figures(quick: bool) -> list[Figure]:
     ]
 
 
-def _contest(picture: bytes, rounds: int) -> tuple[Contestant, Contestant]:
+def _compare(picture: bytes, rounds: int) -> tuple[MeasuredWorkspace, MeasuredWorkspace]:
     """Run this many jobs in both workspaces, alternating between them."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         file = Path(folder) / "grid.png"
         file.write_bytes(picture)
-        ours, bare = (Contestant(name, Path(folder) / name, file, stack) for name in ("mjwatch", "bare"))
+        ours, bare = (
+            MeasuredWorkspace(name, Path(folder) / name, file, stack) for name in ("mjwatch", "bare")
+        )
         for _ in range(rounds + WARM_UP):
-            for contestant in (ours, bare):
-                contestant.run_job()
-        for contestant in (ours, bare):
-            contestant.collect_times()
+            for workspace in (ours, bare):
+                workspace.run_job()
+        for workspace in (ours, bare):
+            workspace.collect_times()
         return ours, bare
 
 
