@@ -110,7 +110,7 @@ def test_a_key_that_is_wrong_is_one_line_and_a_file_can_still_be_dropped(stage: 
     assert failed[0]["mend"]
 
 
-def test_a_wrong_guild_pauses_and_once_mended_a_persons_word_goes_on(stage: Stage) -> None:
+def test_a_wrong_guild_pauses_and_once_fixed_a_resume_continues(stage: Stage) -> None:
     guild = stage.folder / "keys" / "API_guild_id.key"
     right = guild.read_text()
     guild.write_text("1111000000000000099\n")
@@ -119,12 +119,12 @@ def test_a_wrong_guild_pauses_and_once_mended_a_persons_word_goes_on(stage: Stag
     assert f"write {right.strip()} into API_guild_id.key" in check.stdout
     done = stage.run("imagine", "a cat")
     assert (done.returncode, done.stdout) == (4, "")
-    assert "no such guild" in done.stderr.splitlines()[-1]
+    assert "does not know this guild" in done.stderr.splitlines()[-1]
     stage.drop("cat.txt", "a lost cat\n")
     assert stage.start("--drain").wait(timeout=HANG) == 4
     status = stage.run("status")
     assert status.returncode == 4
-    assert "no such guild" in status.stdout
+    assert "does not know this guild" in status.stdout
     guild.write_text(right)
     assert stage.start("--drain").wait(timeout=HANG) == 4
     assert "resumed; it was paused: " in stage.run("resume").stdout
