@@ -200,7 +200,7 @@ FAULTS_DURING_JOB: list[Row] = [
         )
         for code, message in (
             (4004, "token"),
-            *((4010, "divided"), (4011, "divided")),
+            *((4010, "sharding"), (4011, "sharding")),
             (4012, "update"),
             *((4013, "update"), (4014, "update")),
         )
@@ -238,7 +238,7 @@ PAUSING_FAULTS: list[Row] = [
     *row("unauthorized", end=End.NEEDS_PERSON, message="token"),
     *row("post_429_html", end=End.NEEDS_PERSON, message="Cloudflare"),
     *post_errors(403, 10008, end=End.NEEDS_PERSON, message="blocks"),
-    *post_errors(403, 40002, end=End.NEEDS_PERSON, message="verified"),
+    *post_errors(403, 40002, end=End.NEEDS_PERSON, message="verify"),
     *post_errors(403, 40333, end=End.NEEDS_PERSON, message="blocked"),
     *post_errors(403, 50001, end=End.NEEDS_PERSON, message="access"),
     *post_errors(400, 10004, end=End.NEEDS_PERSON, message="guild"),
