@@ -167,12 +167,12 @@ class MidjourneyAPI:
         return results
 
     def submit(self, text: str) -> Dropped:
-        """Drop a prompt into the inbox and return at once. Raise PromptFileError, OutboxError."""
+        """Drop a prompt into the inbox and return at once. Raise PromptFileError, MjwatchError."""
         prompt = read_prompt(text)
         return self.submit_file(slug(prompt.text), *as_prompt_file(escape(prompt.text)))
 
     def submit_file(self, stem: str, suffix: str, data: bytes) -> Dropped:
-        """Drop a whole prompt file into the inbox and return at once. Raise OutboxError."""
+        """Drop a whole prompt file into the inbox and return at once. Raise MjwatchError."""
         digest = sha256(data)
 
         def was_taken(name: str) -> bool:

@@ -83,7 +83,7 @@ class PauseKind(StrEnum):
 
 
 ENDED_BY_ENTRY = frozenset({PauseKind.TOKEN, PauseKind.GATEWAY})
-"""Causes that are gone once the gateway accepts us: it checks the token each time."""
+"""Pause kinds that end by themselves once the gateway accepts a connection: it checks the token each time."""
 
 
 @dataclass(frozen=True, slots=True)

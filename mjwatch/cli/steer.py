@@ -61,7 +61,10 @@ def prune(
     context: typer.Context,
     older_than: Annotated[
         str,
-        typer.Option(metavar="AGE", help="Jobs that ended longer ago: 12w, 30d or 48h; at least a day."),
+        typer.Option(
+            metavar="AGE",
+            help="Remove jobs that ended longer ago than this: 12w, 30d or 48h; at least a day.",
+        ),
     ] = "30d",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the jobs.")] = False,
     as_json: Json = False,

@@ -20,6 +20,7 @@ from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs, wake_daemon
 from mjwatch.inbox.references import preview_alone
 from mjwatch.jobs.intake import sha256
+from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.requests import ask, read_answer
 from mjwatch.midjourney.requests import request_for
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mjwatch.client.in_process import Listener
     from mjwatch.config import Config
     from mjwatch.journal.requests import Outcome
+    from mjwatch.model import Pause
 
 POLL = 0.2
 """Seconds between two reads of the journal while a daemon works on the jobs."""
@@ -237,7 +239,7 @@ def wait_for_jobs(
     seen: dict[str, Job] = {}
     reported: str | None = None
     while True:
-        jobs, paused, trouble = _read(config.state.path / JOURNAL_FILE, find)
+        jobs, pause, trouble = _read(config.state.path / JOURNAL_FILE, find)
         for job in jobs:
             if seen.get(job.id) != job:
                 seen[job.id] = job
@@ -245,8 +247,9 @@ def wait_for_jobs(
         if jobs and all(map(is_answered, jobs)):
             return jobs
         queued = [job.id for job in jobs if job.state is State.QUEUED]
-        if paused is not None and (queued or trouble or not jobs):
-            raise PausedError(paused + (f" (kept in the queue: {', '.join(queued)})" if queued else ""))
+        if pause is not None and (queued or trouble or not jobs):
+            kept = f" (kept in the queue: {', '.join(queued)})" if queued else ""
+            raise PausedError(pause.reason + kept, resume_hint(pause))
         if trouble is not None and trouble != reported:
             listener.trouble(trouble)
         reported = trouble
@@ -257,12 +260,11 @@ def wait_for_jobs(
 
 def _read(
     journal: Path, find: Callable[[JournalReader], list[Job]]
-) -> tuple[list[Job], str | None, str | None]:
-    """Return the jobs, the reason of a pause, and the reason why Discord can't be used."""
+) -> tuple[list[Job], Pause | None, str | None]:
+    """Return the jobs, the pause if there is one, and the reason why Discord can't be used."""
     try:
         with closing(JournalReader(journal)) as reader:
-            pause = reader.paused()
-            return find(reader), None if pause is None else pause.reason, reader.recall("trouble")
+            return find(reader), reader.paused(), reader.recall("trouble")
     except NoJournalError:
         return [], None, None
 

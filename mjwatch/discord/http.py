@@ -42,7 +42,8 @@ CHUNK = 256 * 1024
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of a JSON answer. The largest is the command index of a guild with many bots, a few MiB."""
 IDLE_LIMIT = 15.0
-"""Seconds after which an idle connection is not used again: a reset of it would look unanswered."""
+"""Seconds after which an idle connection is not used again, because a reset on it looks like an unanswered
+request."""
 
 Timeout = tuple[float, float]
 """Seconds to connect, and seconds between two pieces of an answer."""

@@ -36,13 +36,13 @@ _CANNOT_RETRY = {
 }
 _CANCELLED = {
     State.QUEUED: "cancelled before it was sent",
-    State.IN_DOUBT: "cancelled; should Midjourney run it after all, its pictures are published all the same",
+    State.IN_DOUBT: "cancelled; if Midjourney still runs it, its pictures are published",
     State.CANCELLED: "is cancelled already",
 }
 _STOPPING = "if it is done before, its pictures are published"
 _SENT = (
-    "is sent already, so it is paid for; it is stopped if Midjourney offers to, else its pictures will be"
-    " published"
+    "is sent already, so it is paid for; mjwatch cancels it if Midjourney offers a Cancel button; otherwise"
+    " its pictures are published"
 )
 _RENDERED = "is rendered already, so it is paid for, and its pictures will be published"
 

@@ -157,7 +157,7 @@ class Engine:
         return self._queue.empty
 
     def settled(self) -> bool:
-        """Return whether all that was in the inbox has its answer, or waits for a person."""
+        """Return whether every file's jobs have ended or wait for a person."""
         if not self.service.inbox_done or not self._queue.empty:
             return False
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
@@ -199,7 +199,7 @@ class Engine:
             self.service.event_handled()
 
     def _notify_person(self) -> None:
-        """Have each cause for which a person is needed notified once, as soon as it stands in the journal."""
+        """Notify a person once for each cause, after it is committed."""
         doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
         if not doubtful and not self.service.may_notify:
             return
@@ -410,7 +410,7 @@ class Engine:
                 pass
 
     def _wait(self) -> float:
-        """Return the seconds until time itself brings something."""
+        """Return the seconds until the next timed action."""
         now, monotonic = self._clock(), self._monotonic()
         if self.service.turn_retry_at is not None:
             return max(0.0, self.service.turn_retry_at - monotonic)

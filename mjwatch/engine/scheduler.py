@@ -46,7 +46,7 @@ class Scheduler:
     """Chooses what is sent next.
 
     ``new_nonce`` and ``new_id`` never give one twice; ``rng`` gives a number in 0 to 1. ``jobs`` are always
-    those that are open and were ever sent.
+    the open jobs with at least one attempt.
     """
 
     def __init__(
@@ -133,7 +133,10 @@ class Scheduler:
         }
 
     def next_time(self, jobs: Mapping[str, Job], now: float) -> float:
-        """Return when time itself may let something be sent, slots aside; infinity: it will not."""
+        """Return the next time at which sending may become possible without an event; infinity if none.
+
+        Free slots are not considered.
+        """
         if self._waits_for_event([job.state for job in jobs.values()]):
             return math.inf
         times = [self._throttle.next_time(now)]
@@ -157,7 +160,7 @@ class Scheduler:
     # ---- what has become of it
 
     def sent(self, job: Job, now: float) -> None:
-        """Note that the attempt is committed. To fill in a form is no submission of its own."""
+        """Note that the attempt is committed. Filling in a form does not count as a submission."""
         if job.modal is None:
             self._throttle.sent(now, self._rng())
         self._fast_hours.jobs_sent += 1
@@ -182,7 +185,7 @@ class Scheduler:
 
 
 def _being_saved(jobs: Mapping[str, Job]) -> int:
-    """Return how many are being saved; those that wait for another try to save them hold up nothing."""
+    """Return how many jobs are being saved; jobs that wait for a retry don't count."""
     return sum(job.state is State.COLLECTING and job.next_action_at is None for job in jobs.values())
 
 

@@ -12,7 +12,7 @@ from mjwatch import events as ev
 from mjwatch.effects import Notification, SendNotification
 from mjwatch.errors import JournalError
 from mjwatch.host.log import LogOnce
-from mjwatch.jobs.status_text import IN_DOUBT
+from mjwatch.jobs.status_text import IN_DOUBT, resume_hint
 from mjwatch.model import ENDED_BY_ENTRY, Job, Pause, PauseKind, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
@@ -104,14 +104,14 @@ class ServiceState:
         """Whether ``notify`` may have something to do, also where no job is in doubt."""
 
     def load(self) -> None:
-        """Start from what the journal keeps. A start is no reason to end a pause."""
+        """Start from what the journal keeps. A restart does not end a pause."""
         self.pause = self._journal.paused()
         if self.pause is not None:
             # A session that begins shows that the token is accepted again.
             self.needs_resume = self.pause.kind not in ENDED_BY_ENTRY
-            log.warning("still paused, `mjwatch resume` ends that: %s", self.pause.reason)
+            log.warning("still paused: %s; %s", self.pause.reason, resume_hint(self.pause))
         self._notified = Notified.stored(self._journal.recall("told"))
-        # A start knows of no connection yet, and of no trouble with it.
+        # At a start there is no connection yet; clear what the last run stored.
         if any(self._journal.recall(key) is not None for key in ("trouble", "connected")):
             with suppress(JournalError):  # a full disk is no reason not to start: it is waited for
                 self._journal.remember({"trouble": None, "connected": None})
@@ -290,7 +290,7 @@ class ServiceState:
 def needs_person(
     notified: Notified, pause: Pause | None, jobs: Iterable[Job], waits: Callable[[Job], bool], now: float
 ) -> tuple[Notified, list[SendNotification]]:
-    """Return what a person will have been notified of, and the notifications that are new.
+    """Return the updated record of notifications, and those to send now.
 
     ``pause`` is one that lasts until a person acts; ``waits`` says whether a job in doubt does so too. A
     cause that has gone and comes again is a new one; a pause that a person asked for is no news to them.
@@ -303,7 +303,7 @@ def needs_person(
     for attempt, job in waiting.items():
         if attempt not in notified.doubts:
             notifications.append(SendNotification(Notification.NEEDS_PERSON, now, IN_DOUBT, job))
-    # A doubt stays notified while it lasts, also when it is unclear for a while whether it settles itself.
+    # Don't notify again about a doubt that has not ended, also when it may settle itself for a while.
     doubts = frozenset(waiting) | (notified.doubts & frozenset(doubtful))
     return Notified(None if pause is None else pause.reason, doubts), notifications
 

@@ -47,7 +47,7 @@ REREAD = 600.0
 """Seconds after which every folder is read again even if its times say that nothing happened in it."""
 
 LONGEST_TURN = 300.0
-"""Seconds that no turn takes, not even with a large inbox on a slow network."""
+"""A longer turn counts as hung, even with a large inbox on a slow network; in seconds."""
 
 TOO_LARGE = "it is too large, and was not read whole"
 

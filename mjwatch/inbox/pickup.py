@@ -78,7 +78,7 @@ class InFlightFiles:
             self._retry_at.pop(path, None)
 
     def ignore(self, path: str, identity: Identity) -> None:
-        """Treat this file as handled as long as it looks so."""
+        """Treat this file as handled until its identity changes."""
         with self._lock:
             self._identities[path] = identity
 
@@ -170,7 +170,7 @@ class FilePickup:
         """Whether ``release_contents`` has something to release."""
 
     def notice(self, path: str, identity: Identity, now: float) -> None:
-        """Take note of a file that a scan has found, looking so."""
+        """Take note of a file found by a scan, with this identity."""
         if self._in_flight.is_handled(path, identity):
             return
         is_manifest = _is_manifest(path)
@@ -247,8 +247,9 @@ class FilePickup:
     def _prompt_file_of(self, path: str, identity: Identity, manifest: CompanionManifest) -> str | None:
         """Return the prompt file that the manifest came with.
 
-        That is the one it names, or the only one in a folder that is named like an outbox folder. A file of
-        the name may be there for reasons of its own; so the two must have come together, or in one folder.
+        That is the one it names, or the only one in a folder that is named like an outbox folder. A file
+        with that name may be unrelated, so both must have arrived together or lie in a folder named after
+        the job.
         """
         if manifest.is_request:
             return None

@@ -155,7 +155,10 @@ class DeliveryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryVerdict:
-    """What a file is. ``of``: the earlier files that it equals or that it was. ``seconds``: time to wait."""
+    """What a file is.
+
+    ``of``: the earlier records of this file, or of the file it was moved from. ``seconds``: time to wait.
+    """
 
     kind: DeliveryKind
     of: tuple[TakenBefore, ...] = ()
@@ -172,7 +175,9 @@ def judge(
     now: float,
     in_inbox: Callable[[str], bool] | None = None,
 ) -> DeliveryVerdict:
-    """Return what a file is whose content was accepted ``earlier``, at this path or at others.
+    """Classify a file whose content was accepted before, at this path or at others.
+
+    ``earlier``: the records of those files.
 
     ``path``: as stored. ``in_inbox``: accepted files are kept, and this says whether a file is still at a
     path. None: accepted files are removed.

@@ -73,7 +73,8 @@ _LATE_UPLOADS = _ignore(ev.Uploaded, ev.UploadFailed)
 """Events of an upload whose job was cancelled meanwhile, or turned out to have been sent before."""
 
 _OVERTAKEN = _ignore(ev.Published, ev.SaveFailed, ev.CancelPressed)
-"""A failure that was still being published when a person requested a retry; a press without effect."""
+"""Late events: the result of publishing a failure that was retried meanwhile, or of a press that no longer
+matters."""
 _LATE_EVENTS = _ignore(
     *(ev.Accepted, ev.NotSent, ev.OutcomeUnknown, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
     *(ev.QueuedByBot, ev.Started, ev.Progressed, ev.StartMessageDeleted),

@@ -161,7 +161,7 @@ def accept(job: Job, event: ev.Accepted, now: float, timeouts: Timeouts) -> Tran
 
 
 def open_form(job: Job, event: ev.ModalOpened, now: float, timeouts: Timeouts) -> Transition:
-    """Queue the job to fill in the form that its button opened, which is an attempt of its own."""
+    """Queue the job to fill in the form that its button opened; this is a separate attempt."""
     if job.button_press is None or job.started is not None:
         return job, ()
     if job.cancel_request is not None:

@@ -27,7 +27,7 @@ _SHOWS_NOT_RUN = (ev.NotSent, ev.ConfirmedNotExecuted, ev.Refused, ev.ModalOpene
 class Channel:
     """Joins the session's position, the messages' tracker and the proof of silence.
 
-    Has what needs more than one of them; callers ask each of them for all else.
+    Holds the logic that needs several of them; callers use the parts directly otherwise.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class Channel:
         # Overdue jobs, by the time limit for which the history is to be read, and for which it has been.
         self._lookups: dict[str, float | None] = {}
         self._lookups_done: dict[str, float | None] = {}
-        # Jobs in doubt for which the history was searched from their anchor on, by the attempt in doubt. What
-        # came later was heard, or is newer than the newest known: it is not read again and again.
+        # By job in doubt: the attempt for which history was already searched, so that it is not read again.
+        # What came later was heard, or is newer than the newest known message.
         self._searched: dict[str, str | None] = {}
 
     # ---- what the journal keeps of it
@@ -168,7 +168,7 @@ class Channel:
     def _found_by_text(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> set[str]:
         """Return the jobs that may be found by their prompt.
 
-        None in a part of the history, and none whose session will itself tell what became of the POST.
+        Empty while only part of the history is read; without jobs whose session can still report the outcome.
         """
         if not event.complete or self.stream.cursor is not None:
             return set()

@@ -98,7 +98,10 @@ class MessageTracker:
         return replace(message, kind=MessageKind.NOTICE) if is_part else message
 
     def _parse_dispatch(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> list[ParsedMessage]:
-        """Return the dispatch as one message, or as one per deleted message, so that jobs are not rivals."""
+        """Return the dispatch as one message, or as one per deleted message.
+
+        Each deletion is matched separately.
+        """
         message = self._parse(event.name, event.data)
         if message.kind is MessageKind.DELETED:
             return [replace(message, message_id=id_, deleted_ids=(id_,)) for id_ in message.deleted_ids]

@@ -2,8 +2,8 @@
 
 Before it compresses a row of pixels, an encoder tries five filters on it, which takes time. What a filter
 leaves of a pixel depends only on the pixels to the left and above (PNG, third edition, 9.2). So a piece can
-be copied as it stands in the file, except its first row and the first pixel of the other rows. If the filters
-were chosen well, hardly more than runs and frequent bytes can be compressed further.
+be copied as it stands in the file, except its first row and the first pixel of the other rows. With
+well-chosen filters, only runs and frequent bytes are left to compress.
 """
 
 from __future__ import annotations

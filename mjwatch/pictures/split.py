@@ -36,10 +36,10 @@ PIXELS_AT_MOST = 100_000_000
 FORMATS = ("png", "webp", "jpeg")
 
 _PHOTO_RATIO = 0.25
-"""A PNG that is larger than this part of its raw bytes is a photo: nothing repeats in it."""
+"""A PNG above this share of its raw size is a photo: nothing repeats in it."""
 
 _REPETITIVE_RATIO = 0.1
-"""In a PNG that is smaller than this part so much repeats that Pillow's default is quick, too."""
+"""A PNG below this share of its raw size is so repetitive that Pillow's default is fast too."""
 
 _DEFAULT: dict[str, Any] = {"format": "PNG"}
 _RUN_LENGTHS: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}

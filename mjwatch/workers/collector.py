@@ -84,7 +84,7 @@ class Collector:
         self._failed_tries: dict[str, int] = {}
         self._fetched: dict[str, bytes] = {}
         self._fetched_lock = threading.Lock()
-        # Grids are split and published one after another, each on all cores, so that memory holds only one.
+        # Grids are split and published one after another, each on two threads, so that memory holds only one.
         self._grid_lock = threading.Lock()
 
     def collect(self, job: Job) -> ev.JobEvent:

@@ -35,7 +35,7 @@ _NOTICES = frozenset({MessageKind.REFUSED, MessageKind.QUEUED})
 def compare(message: ParsedMessage, job: Job) -> list[tuple[str, bool]]:
     """Return every id that both sides know, and whether it agrees; the strongest first.
 
-    ``place`` stands for all that is not an id: what the message says, its age, and which bot sent it.
+    ``place`` marks a mismatch in something other than an id: the content, the age, or the bot that sent it.
     """
     expected = expected_of(job)
     evidence = [

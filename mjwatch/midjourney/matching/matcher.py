@@ -57,7 +57,7 @@ def match(
     """Return the job that this message is about, AmbiguousMatch to keep it, or None if it is about none.
 
     ``me`` is the id of the account that sends: a message that mentions somebody else is not ours.
-    ``ids_only``: do not decide by looks what the ids leave open.
+    ``ids_only``: match by ids only, never by content.
     """
     if me is not None and any(user not in {None, me} for user in (message.user_id, message.invoker_id)):
         return None

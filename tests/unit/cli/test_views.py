@@ -102,13 +102,14 @@ def test_a_check(seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatc
         skipped("credential", "not started by systemd with LoadCredential="),
         warn(
             "staging",
-            "state and outbox are on different file systems, so results are put together inside the outbox",
-            "if the outbox is synced, let the sync tool ignore .mjwatch-staging",
+            "state folder and outbox are on different file systems,"
+            " so results are prepared inside the outbox",
+            "if you sync the outbox, exclude .mjwatch-staging",
         ),
         fail(
             "guild",
             "channel 222222222222222222 is in guild 444444444444444444, but the keys name no guild",
-            "write 444444444444444444 into API_guild_id.key, if this is the channel that is meant",
+            "write 444444444444444444 into API_guild_id.key, if this is the right channel",
         ),
     ]
     monkeypatch.setattr("mjwatch.diagnostics.check.run_checks", lambda *args, **options: results)
