@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from bench.figures import Figure
 from bench.grids import encoded, grid
-from mjwatch.gallery.gallery import CHUNK, Gallery
+from mjwatch.gallery.gallery import CHUNK_ENTRIES, Gallery
 from mjwatch.outbox.manifest import FILE_NAME, OutboxChannel, PictureFile, build_manifest, dump_manifest
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.split import image_facts, split_grid
@@ -28,7 +28,7 @@ PAGE_AIM, PUBLISH_AIM = 4.0, 1.5
 
 def figures(quick: bool) -> list[Figure]:
     """Measures all sizes round by round, so that what disturbs one disturbs all."""
-    full = CHUNK - 1 - 20  # so many are in the last chunk at the most expensive moment
+    full = CHUNK_ENTRIES - 1 - 20  # so many are in the last chunk at the most expensive moment
     sizes = [0, 5, 500, 5000] if not quick else [0, 5, 100]
     with tempfile.TemporaryDirectory() as folder:
         outboxes = {jobs: an_outbox_of(Path(folder) / str(jobs), jobs) for jobs in sizes}

@@ -82,7 +82,7 @@ class PauseKind(StrEnum):
     """A person ran ``mjwatch pause``."""
 
 
-ENDED_BY_ENTRY = frozenset({PauseKind.TOKEN, PauseKind.GATEWAY})
+ENDED_BY_CONNECTING = frozenset({PauseKind.TOKEN, PauseKind.GATEWAY})
 """Pause kinds that end by themselves once the gateway accepts a connection: it checks the token each time."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mjwatch.cli.app import JobIds, find_job, read_config
-from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain
+from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain, silence_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,8 +114,7 @@ def _request_for_jobs(context: typer.Context, verb: str, prefixes: Sequence[str]
 def _request(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
     from mjwatch.client.submit import request
 
-    # The outcomes say what happened; without a handler the log would print its warnings as well.
-    logging.getLogger("mjwatch").addHandler(logging.NullHandler())
+    silence_log()
     return request(config, verb, arguments)
 
 

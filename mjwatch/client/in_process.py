@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch")
 
-PATIENCE = 30.0
+CONNECT_PATIENCE = 30.0
 """Seconds that a queued job, which no daemon keeps, waits while Discord can't be reached."""
 
 
@@ -89,7 +89,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
     submit()
     engine.put(RequestsPending())
-    deadline = time.time() + PATIENCE
+    deadline = time.time() + CONNECT_PATIENCE
     try:
         runtime.run(lambda: all(_is_over(engine, job_id, deadline) for job_id in job_ids))
     except KeyboardInterrupt:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mjwatch.journal.requests import Outcome
     from mjwatch.model import Pause
 
-POLL = 0.2
+POLL_INTERVAL = 0.2
 """Seconds between two reads of the journal while a daemon works on the jobs."""
 
 RESTART_PATIENCE = 2.0
@@ -195,7 +195,7 @@ def submit_and_wait(config: Config, submission: Submission, listener: Listener) 
                 submit(config, submission)
             return wait_for_jobs(config, lambda reader: _with_follow_ups(reader, job_ids), listener)
         except NoJournalError:  # the process that has the lock is just creating the journal
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL)
         except StoppedError:
             # The other process may have been one like this, which runs no jobs but its own.
             if not _are_unsent(config, job_ids):
@@ -255,7 +255,7 @@ def wait_for_jobs(
         reported = trouble
         if not daemon_runs(config.state.path):
             raise StoppedError
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
 
 
 def _read(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.config import SECTIONS, Config, load_keys
 from mjwatch.diagnostics.checks import (
-    ONLINE,
+    ONLINE_CHECKS,
     CheckResult,
     CheckState,
     check_discord,
@@ -55,7 +55,7 @@ def run_checks(
         config = Config.load(config_path, environ=environ)
     except ConfigError as error:
         skipped_checks = [
-            skipped(name, "the configuration is not usable") for name in ("keys", "folders", *ONLINE)
+            skipped(name, "the configuration is not usable") for name in ("keys", "folders", *ONLINE_CHECKS)
         ]
         return [*failed_lines("configuration", error), *skipped_checks]
     results = [ok("configuration", str(config.source))]
@@ -69,7 +69,7 @@ def run_checks(
         results += failed_lines("keys", error)
     results += [_credential(config, environ), *check_folders(config, inotify), *_notify(config, environ)]
     if keys is None:
-        return results + [skipped(name, "the keys are not usable") for name in ONLINE]
+        return results + [skipped(name, "the keys are not usable") for name in ONLINE_CHECKS]
     return results + check_discord(config, keys, connect)
 
 

@@ -264,7 +264,7 @@ class Engine:
                 self._note_delay(job)
                 self.on_change(job)
             else:
-                self._keep(job)
+                self._track(job)
         for effect in effects:
             self._perform(effect)
 
@@ -287,7 +287,7 @@ class Engine:
             if moved.state in ENDED:
                 self._channel.job_ends(job, moved, event)
             self._commit(moved, event, children)
-            self._keep(moved)
+            self._track(moved)
         for effect in effects:
             if not isinstance(effect, ef.CreateFollowUps):
                 self._perform(effect)
@@ -306,7 +306,7 @@ class Engine:
         self._journal.update(job, attempt_at=attempt_at, meta=position, children=with_keys)
         self._channel.position_stored()
 
-    def _keep(self, job: Job) -> None:
+    def _track(self, job: Job) -> None:
         """Remember a job that has changed; forget it if nothing is left to do for it."""
         self._note_delay(job)
         if job.open:

@@ -12,7 +12,7 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.errors import JournalError
-from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
+from mjwatch.jobs.cancellation import has_unanswered_press, job_to_cancel, press_due
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
@@ -91,9 +91,9 @@ class Scheduler:
         if session_id is None or self._waits_for_event(in_flight):
             return None
         if cancelling := [job for job in jobs.values() if job.cancel_request is not None]:
-            if press_is_out(cancelling):
+            if has_unanswered_press(cancelling):
                 return None
-            job = to_press(filter(self._is_allowed, cancelling), now)
+            job = job_to_cancel(filter(self._is_allowed, cancelling), now)
             if job is not None and self._throttle.may_press(now):
                 return job, ev.CancelStarted(self._new_nonce(), session_id)
         job = self._next_job(jobs, now, len(in_flight))

@@ -13,7 +13,7 @@ from mjwatch.effects import Notification, SendNotification
 from mjwatch.errors import JournalError
 from mjwatch.host.log import LogOnce
 from mjwatch.jobs.status_text import IN_DOUBT, resume_hint
-from mjwatch.model import ENDED_BY_ENTRY, Job, Pause, PauseKind, Refusal, RefusalClass, State
+from mjwatch.model import ENDED_BY_CONNECTING, Job, Pause, PauseKind, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -108,7 +108,7 @@ class ServiceState:
         self.pause = self._journal.paused()
         if self.pause is not None:
             # A session that begins shows that the token is accepted again.
-            self.needs_resume = self.pause.kind not in ENDED_BY_ENTRY
+            self.needs_resume = self.pause.kind not in ENDED_BY_CONNECTING
             log.warning("still paused: %s; %s", self.pause.reason, resume_hint(self.pause))
         self._notified = Notified.stored(self._journal.recall("told"))
         # At a start there is no connection yet; clear what the last run stored.
@@ -168,7 +168,7 @@ class ServiceState:
                 self._connected(now)
                 self.store_position()
                 log.info("gateway: ready as %s", event.user_name)
-                self._end_pause_by_entry()
+                self._end_pause_by_connecting()
                 if event.required_action:
                     reason = f"Discord wants something of the account: {event.required_action}"
                     self.begin_pause(Pause(reason, PauseKind.ACCOUNT))
@@ -176,7 +176,7 @@ class ServiceState:
                 self._channel.stream.resumed(event, now)
                 self._connected(now)
                 log.info("gateway: session resumed")
-                self._end_pause_by_entry()
+                self._end_pause_by_connecting()
             case ev.GatewayDown():
                 self._channel.lost()
                 self._disconnected(ConnectionTrouble(event.reason, now + event.retry_in))
@@ -196,10 +196,10 @@ class ServiceState:
         self.connection_trouble = trouble
         self.on_connection_trouble(trouble)
 
-    def _end_pause_by_entry(self) -> None:
+    def _end_pause_by_connecting(self) -> None:
         """End a pause whose cause was that the gateway did not accept the token."""
         self._rejection = None
-        if self.pause is not None and self.pause.kind in ENDED_BY_ENTRY:
+        if self.pause is not None and self.pause.kind in ENDED_BY_CONNECTING:
             log.info("resumed: Discord accepts the token again; it was paused: %s", self.pause.reason)
             self._set_pause(None)
 

@@ -193,7 +193,7 @@ class Supervision:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def look_at(self, service: SupervisedService) -> None:
+    def attach(self, service: SupervisedService) -> None:
         """Check the service from now on, because it has been built."""
         self._attached_at = self._clock()
         self._service = service

@@ -14,7 +14,7 @@ from mjwatch.events import FileSettled
 from mjwatch.filesystem.files import identify, read_alike, read_unchanged
 from mjwatch.inbox import filenames
 from mjwatch.inbox.references import ReferenceFinder
-from mjwatch.inbox.settling import AGAIN
+from mjwatch.inbox.settling import REREAD_DELAY
 from mjwatch.jobs.intake import sha256
 from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
 
@@ -35,7 +35,7 @@ MOST_FILES = 500
 MOST_BYTES = 64 * 1024 * 1024
 """So much may be in flight at a time; a single file always may."""
 
-REMEMBERED = 600.0
+NAME_LIFETIME = 600.0
 """Seconds for which the names of files that are gone are remembered: their companions may come late."""
 
 
@@ -133,7 +133,7 @@ class InFlightFiles:
             for path in forgotten:
                 for table in (self._identities, self._retry_at, self._kept):
                     table.pop(path, None)
-            for path in [path for path, (at, _) in self._remembered.items() if now - at > REMEMBERED]:
+            for path in [path for path, (at, _) in self._remembered.items() if now - at > NAME_LIFETIME]:
                 del self._remembered[path]
 
     def status(self) -> InFlightStatus:
@@ -228,7 +228,7 @@ class FilePickup:
             return
         references = self._references.read(found)
         if references is None:
-            self._settling.postpone(path, now + AGAIN, "it waits for a picture")
+            self._settling.postpone(path, now + REREAD_DELAY, "it waits for a picture")
         else:
             self._hand_over(FileSettled(path, data, identity[3] / 1e9, identity, references), identity)
 

@@ -112,7 +112,7 @@ FAT stores them to two seconds, and sync tools copy them from the sender.
 """
 
 HOUR = 3600.0
-MOST_IN_AN_HOUR = 2
+MOST_RUNS_PER_HOUR = 2
 """How often the same file is run within an hour; a loop that copies a file must not spend more."""
 
 COPY_PATIENCE = 20.0
@@ -154,7 +154,7 @@ class DeliveryKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryVerdict:
+class Delivery:
     """What a file is.
 
     ``of``: the earlier records of this file, or of the file it was moved from. ``seconds``: time to wait.
@@ -165,16 +165,16 @@ class DeliveryVerdict:
     seconds: float = 0.0
 
 
-NEW = DeliveryVerdict(DeliveryKind.NEW)
+NEW_DELIVERY = Delivery(DeliveryKind.NEW)
 
 
-def judge(
+def classify_delivery(
     path: str,
     mtime: float,
     earlier: Sequence[TakenBefore],
     now: float,
     in_inbox: Callable[[str], bool] | None = None,
-) -> DeliveryVerdict:
+) -> Delivery:
     """Classify a file whose content was accepted before, at this path or at others.
 
     ``earlier``: the records of those files.
@@ -185,18 +185,18 @@ def judge(
     same = tuple(taken for taken in earlier if taken.path == path)
     delivered = any(abs(mtime - taken.mtime) <= SAME_DELIVERY for taken in same)
     if delivered or any(taken.kept for taken in same):
-        return DeliveryVerdict(DeliveryKind.SAME, same)
+        return Delivery(DeliveryKind.SAME, same)
     if in_inbox is not None:
-        return _judge_kept(earlier, in_inbox)
+        return _classify_kept(earlier, in_inbox)
     recent = sorted(taken.at for taken in same if now - taken.at < HOUR)
-    if len(recent) < MOST_IN_AN_HOUR:
-        return NEW
-    return DeliveryVerdict(DeliveryKind.HELD, same, seconds=min(HOUR, recent[-MOST_IN_AN_HOUR] + HOUR - now))
+    if len(recent) < MOST_RUNS_PER_HOUR:
+        return NEW_DELIVERY
+    return Delivery(DeliveryKind.HELD, same, seconds=min(HOUR, recent[-MOST_RUNS_PER_HOUR] + HOUR - now))
 
 
-def _judge_kept(earlier: Sequence[TakenBefore], in_inbox: Callable[[str], bool]) -> DeliveryVerdict:
+def _classify_kept(earlier: Sequence[TakenBefore], in_inbox: Callable[[str], bool]) -> Delivery:
     kept = [taken for taken in earlier if taken.kept and not taken.moved]
     gone = tuple(taken for taken in kept if not in_inbox(taken.path))
     if gone:
-        return DeliveryVerdict(DeliveryKind.MOVED, gone[:1])
-    return DeliveryVerdict(DeliveryKind.COPY, tuple(kept), seconds=COPY_PATIENCE) if kept else NEW
+        return Delivery(DeliveryKind.MOVED, gone[:1])
+    return Delivery(DeliveryKind.COPY, tuple(kept), seconds=COPY_PATIENCE) if kept else NEW_DELIVERY

@@ -17,7 +17,7 @@ from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-GRACE = 60.0
+GRACE_PERIOD = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""
 
 _SHOWS_NOT_RUN = (ev.NotSent, ev.ConfirmedNotExecuted, ev.Refused, ev.ModalOpened)
@@ -214,7 +214,7 @@ class Channel:
         is_looked_up = self._lookups.get(job.id) == limit and self._lookups_done.get(job.id) != limit
         if not self.stream.is_open or is_looked_up:
             return math.inf
-        return max(limit, self.stream.open_since + GRACE)
+        return max(limit, self.stream.open_since + GRACE_PERIOD)
 
     def overdue(self, job: Job, now: float) -> ev.TimedOut | None:
         """Return the event for a job whose time limit is over; None: the history is read first."""

@@ -23,7 +23,7 @@ FILE_NAME = "status.json"
 INTERVAL = 10.0
 """Seconds between two versions: each one travels to every machine that syncs the outbox."""
 
-AGAIN = 10.0
+RETRY_DELAY = 10.0
 """Seconds until a version that could not be written is tried again, even if nothing changes."""
 
 _TIMES = ("capped_until", "connected_since", "accepted")
@@ -79,7 +79,7 @@ class StatusFile:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._changed.wait(AGAIN if self._failing else None)
+            self._changed.wait(RETRY_DELAY if self._failing else None)
             self._changed.clear()
             if not self._stopping.is_set():
                 self._write_safely(running=True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.world import Json
 
 
-_GOES_ON = frozenset({"stale_version", "gateway_cut"})
+_RECURRING_FAULTS = frozenset({"stale_version", "gateway_cut"})
 """Faults that act at once and, with a count, also on later occasions."""
 _ENDS_SESSION = frozenset({4003, 4004, 4006, 4007, 4009})
 """Close codes after which a client must begin a new session (discord-api-docs, gateway close event codes)."""
@@ -61,7 +61,7 @@ class Control:
             "gateway_cut_midframe": lambda _: self._cut_all(midframe=True),
             "gateway_down": self._go_down,
             "gateway_noise": lambda _: self._make_noise(),
-            "gateway_garbage": lambda _: self._say_all('{"op":0,'),
+            "gateway_garbage": lambda _: self._send_raw_to_all('{"op":0,'),
             "gateway_reconnect": lambda _: self._send_all(Opcode.RECONNECT),
             "gateway_heartbeat": lambda _: self._send_all(Opcode.HEARTBEAT),
             "gateway_close": self._close_all,
@@ -119,7 +119,7 @@ class Control:
         if act is None:
             return
         self._faults.take(fault.name)
-        if fault.name not in _GOES_ON:
+        if fault.name not in _RECURRING_FAULTS:
             self._faults.disarm(fault.name)
         act(fault)
 
@@ -135,12 +135,12 @@ class Control:
 
     def _make_noise(self) -> None:
         for text in UNKNOWN_OPCODES:
-            self._say_all(text)
+            self._send_raw_to_all(text)
         for session in self._sessions.connected():
             for event, data in DISPATCHES:
                 session.dispatch(event, encoded(data))
 
-    def _say_all(self, text: str) -> None:
+    def _send_raw_to_all(self, text: str) -> None:
         for link in self._sessions.links():
             link.send(text)
 

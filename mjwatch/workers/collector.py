@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TRIES = 8
+PICTURE_TRIES = 8
 """Attempts to get a readable picture before the job fails (``retry`` tries again)."""
 
 MOST_KEPT = 4
@@ -116,7 +116,7 @@ class Collector:
     def _is_last_try(self, job: Job) -> bool:
         """Return whether getting the picture failed too often. Failures of a full disk do not count."""
         self._failed_tries[job.id] = self._failed_tries.get(job.id, 0) + 1
-        if self._failed_tries[job.id] < TRIES:
+        if self._failed_tries[job.id] < PICTURE_TRIES:
             return False
         del self._failed_tries[job.id]
         return True

@@ -35,7 +35,7 @@ INDEX_FLOOR = 30.0
 """Least seconds between two readings of the command index, which is large and rate-limited."""
 
 HISTORY_PAGE = 100
-BEGINNING = "0"
+BEFORE_FIRST_MESSAGE = "0"
 """Stands for the newest message of an empty channel: every message is after it."""
 
 HISTORY_PAGES = 50
@@ -181,7 +181,7 @@ class Sender:
         """Read the newest messages, so that jobs that were started by hand are not taken for ours."""
         newest = self._rest.channel(channel).get("last_message_id")
         if not isinstance(newest, str):
-            return ev.HistoryRead((), BEGINNING)
+            return ev.HistoryRead((), BEFORE_FIRST_MESSAGE)
         return ev.HistoryRead(tuple(self._rest.history(channel)), newest)
 
     def _pages(self, after: str) -> tuple[list[dict[str, Any]], bool]:

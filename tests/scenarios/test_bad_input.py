@@ -233,7 +233,7 @@ def test_a_name_that_cannot_be_resolved_is_told(stage: Stage) -> None:
 def test_an_api_call_gives_up_and_takes_the_prompt_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_process, "PATIENCE", 0.0)
+    monkeypatch.setattr(in_process, "CONNECT_PATIENCE", 0.0)
     point(stage, "127.0.0.1:9")
     told: list[str] = []
     with pytest.raises(UnreachableError, match="the prompt was not sent: no connection"):

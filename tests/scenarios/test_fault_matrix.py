@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.simulator.faults.catalogue import BEYOND_IMAGINE, CATALOGUE
+from mjwatch.simulator.faults.catalogue import CATALOGUE, NOT_FOR_IMAGINE
 from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
 from tests.scenarios.fault_table import BEFORE_THE_START, BESIDE, IN_TURN, WHILE_IT_RUNS, End, Row
 from tests.scenarios.faulty import (
@@ -135,5 +135,5 @@ def check_promises(row: Row, found: Seen) -> None:
 
 def test_the_table_has_every_fault_that_an_imagine_can_meet() -> None:
     struck = {fault["fault"] for row in ROWS for fault in row.faults}
-    assert set(CATALOGUE) - BEYOND_IMAGINE == struck
+    assert set(CATALOGUE) - NOT_FOR_IMAGINE == struck
     assert len({row.name for row in ROWS}) == len(ROWS)

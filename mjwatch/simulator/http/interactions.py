@@ -248,7 +248,7 @@ class InteractionPost:
         self._recorder = recorder
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
+        """Return the route to which commands and button presses are posted."""
         return [web.post(f"{API}{INTERACTIONS}", self.post)]
 
     async def post(self, request: web.Request) -> web.Response:

@@ -155,7 +155,7 @@ class Reactions:
         self._bot = bot
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
+        """Return the route that adds a reaction."""
         return [
             web.put(
                 f"{API}/channels/{{channel_id}}/messages/{{message_id}}/reactions/{{emoji}}/@me", self.add

@@ -149,7 +149,7 @@ class ComponentPresses:
         """Imagine the text of a number below a description or a shortened prompt, or all texts."""
         first, *others = self._text_commands.choices(interaction)
         for prompt in others:
-            self._imagine_commands.imagine_beside(interaction, executed, prompt)
+            self._imagine_commands.start_parallel(interaction, executed, prompt)
         await self._imagine_commands.picture(interaction, executed, first)
 
     async def _cancel(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
@@ -197,7 +197,7 @@ class ContextMenu:
         if emoji == CROSS:
             self._take_away(message)
         elif emoji == ENVELOPE and message["attachments"] and message["components"]:
-            self._tell_seed(message)
+            self._send_seed(message)
 
     def _take_away(self, message: Json) -> None:
         job_uuid = self._queue.job_of(message["id"])
@@ -205,7 +205,7 @@ class ContextMenu:
             self._queue.cancel(job_uuid)
         self._context.delivery.delete(message)
 
-    def _tell_seed(self, message: Json) -> None:
+    def _send_seed(self, message: Json) -> None:
         job_uuid = next(uuid for name in _names(message) if (uuid := uuid_in(name)))
         prompt = message["content"].rpartition("** - ")[0].removeprefix("**")
         lines = [f"**{prompt}**", f"**Job ID**: {job_uuid}", f"**seed** {int(job_uuid[:8], 16)}"]

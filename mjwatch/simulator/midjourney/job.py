@@ -118,7 +118,7 @@ class RenderJob:
             self.context.delivery.update(self.progress, mode=self._faults.delivery_mode)
 
     async def _start(self, *, answers: bool) -> None:
-        content, buttons = self.plan.waiting() + self._faults.small_print, self._cancel_button()
+        content, buttons = self.plan.waiting() + self._faults.footer_text, self._cancel_button()
         forms, delivery, mode = self.context.forms, self.context.delivery, self._faults.delivery_mode
         if not answers:
             self.progress = self._post(content, self.plan.reply_to)
@@ -157,7 +157,7 @@ class RenderJob:
         if percent >= 20 and not self._faults.no_preview:
             progress["attachments"] = await self._attachments.previews()
         status = "paused" if self._faults.paused and percent % 2 else f"{percent}%"
-        progress["content"] = self.plan.running(status) + self._faults.small_print
+        progress["content"] = self.plan.running(status) + self._faults.footer_text
         self.context.delivery.update(progress, mode=self._faults.delivery_mode)
 
     async def _finish(self) -> None:
@@ -181,7 +181,7 @@ class RenderJob:
     def _final(self, attachment: Json) -> Json:
         forms, profile = self.context.forms, self.context.profile
         website = website_link(profile, self.uuid, self._attachments.kind)
-        message = self._post(self.plan.finished(website) + self._faults.small_print, self._reply_to())
+        message = self._post(self.plan.finished(website) + self._faults.footer_text, self._reply_to())
         message |= {"attachments": [attachment], "flags": self._faults.flags}
         message["components"] = forms.rows(*rows_below(self.plan, profile, self.uuid))
         if self._faults.nonce_on_final:
@@ -290,7 +290,7 @@ class JobAttachments:
     async def result(self) -> Json:
         """Return the attachment of the result."""
         plan, picture = self._plan, self._picture()
-        text = plan.echo if plan.motion is None else f"A pretend scene of {plan.prompt} in motion"
+        text = plan.echo if plan.motion is None else f"A simulated scene of {plan.prompt} in motion"
         stem = filename_stem(username(plan.user_id), text)
         return await self._attached(f"{stem}_{self._uuid}.{picture.format}", picture)
 

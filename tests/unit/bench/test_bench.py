@@ -42,7 +42,7 @@ def test_an_aim_is_for_the_ratio_or_else_for_the_value(
 @pytest.mark.parametrize(
     ("value", "text"), [(1234.5, "1,234 ms"), (99.95, "100.0 ms"), (1.234, "1.23 ms"), (0.0123, "0.012 ms")]
 )
-def test_values_are_shown_with_what_counts(value: float, text: str) -> None:
+def test_values_are_shown_with_a_sensible_number_of_digits(value: float, text: str) -> None:
     assert shown(value, "ms") == text
 
 

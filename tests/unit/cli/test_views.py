@@ -84,19 +84,25 @@ def view(verb: str, columns: int) -> str:
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_list(seen: Callable[[int, str], str], journal: Callable[..., None], columns: int) -> None:
+def test_the_output_of_list(
+    seen: Callable[[int, str], str], journal: Callable[..., None], columns: int
+) -> None:
     journal(*jobs())
     assert seen(columns, "list") == view("list", columns)
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_job(seen: Callable[[int, str], str], journal: Callable[..., None], columns: int) -> None:
+def test_the_output_of_show(
+    seen: Callable[[int, str], str], journal: Callable[..., None], columns: int
+) -> None:
     journal(*jobs())
     assert seen(columns, "show jobb") == view("show", columns)
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_check(seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_the_output_of_check(
+    seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
     results = [
         ok("configuration", "~/.config/mjwatch/config.toml"),
         skipped("credential", "not started by systemd with LoadCredential="),
@@ -117,7 +123,7 @@ def test_a_check(seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_conversation(
+def test_a_conversation_with_init(
     seen: Callable[[int, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     """The whole screen, answers included; the token is not shown."""

@@ -360,7 +360,7 @@ def test_a_file_that_is_too_large_is_read_in_part_and_left_where_it_is(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_module, "POLL", 0.05)
+    monkeypatch.setattr(inbox_module, "SCAN_INTERVAL", 0.05)
 
 
 @pytest.mark.parametrize("how", ["removed", "moved away", "replaced"])
@@ -573,7 +573,7 @@ def test_a_file_that_waits_without_a_reason_is_still_awaited(root: Path) -> None
 
 
 def test_files_that_wait_for_long_are_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjwatch.inbox.settling.LONG", 0.1)
+    monkeypatch.setattr("mjwatch.inbox.settling.LONG_WAIT", 0.1)
     root.mkdir()
     (root / "cat.txt").touch()
     (root / "dog.toml").write_text('prompt = "a dog"\nimages = ["ref.png"]\n')

@@ -72,7 +72,7 @@ def test_a_file_that_is_no_request_gives_no_hint(root: Path, hints: ChangeHints)
     assert not hints._has_hints.is_set()
 
 
-def test_a_folder_that_came_the_inbox_itself_or_its_marker_mean_anything(
+def test_a_new_folder_or_a_change_of_the_inbox_or_its_marker_needs_a_full_scan(
     root: Path, hints: ChangeHints
 ) -> None:
     for event in (
@@ -84,7 +84,7 @@ def test_a_folder_that_came_the_inbox_itself_or_its_marker_mean_anything(
         assert hints.take() is None
 
 
-def test_very_many_files_mean_anything(root: Path, hints: ChangeHints) -> None:
+def test_too_many_changed_files_need_a_full_scan(root: Path, hints: ChangeHints) -> None:
     for number in range(MOST_HINTS + 1):
         hints.on_any_event(FileCreatedEvent(f"{root}/{number}.txt"))
     assert hints.take() is None
@@ -282,7 +282,7 @@ def test_a_network_file_system_is_logged_and_scanned_every_few_seconds(
 ) -> None:
     caplog.set_level(logging.INFO, "mjwatch.inbox")
     monkeypatch.setattr(watcher, "remote_type", lambda root: "nfs4")
-    monkeypatch.setattr(inbox_module, "POLL", 0.05)
+    monkeypatch.setattr(inbox_module, "SCAN_INTERVAL", 0.05)
     monkeypatch.setattr(inbox_module, "REMOTE_SETTLE", 0.4)
     (root / "cat.txt").write_text("a cat\n")
     with running(root, scan_interval=3600) as it:
