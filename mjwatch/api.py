@@ -24,12 +24,12 @@ from mjwatch.config import Config
 from mjwatch.errors import MjwatchError, NoJournalError, OutboxError, PausedError, UnreachableError
 from mjwatch.filesystem.safe_names import slug
 from mjwatch.inbox.removal import drop_file
-from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
 from mjwatch.outbox.manifest import load_manifest
 from mjwatch.prompts.expand import escape
+from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,7 +19,6 @@ from mjwatch.filesystem.safe_names import safe_file_name, slug
 from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs, wake_daemon
 from mjwatch.inbox.references import preview_alone
-from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.requests import ask, read_answer
@@ -28,6 +27,7 @@ from mjwatch.model import Job, Prompt, State, UploadedImage
 from mjwatch.prompts.actions import expand_then
 from mjwatch.prompts.compose import clean, compose
 from mjwatch.prompts.images import is_picture
+from mjwatch.prompts.source_text import sha256
 from mjwatch.runtime import new_id
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckResult", "CheckState", "run_checks"]
 
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def run_checks(
@@ -93,10 +93,10 @@ def _keys_found(config: Config, keys: Keys) -> CheckResult:
     detail = f"{where}, channel {keys.channel_id}"
     folder = config.keys.path
     if os.name == "posix" and folder.is_dir():
-        if folder.stat().st_mode & _OTHERS_WRITE:
+        if folder.stat().st_mode & _WRITABLE_BY_OTHERS:
             return warn("keys", f"{detail}; others may change files in {folder}", f"chmod 700 {folder}")
         for file in sorted(folder.glob("*.key")):
-            if file.stat().st_mode & _OTHERS_WRITE:
+            if file.stat().st_mode & _WRITABLE_BY_OTHERS:
                 return warn("keys", f"{detail}; others may change {file}", f"chmod 600 {file}")
     return ok("keys", detail)
 

@@ -105,7 +105,7 @@ class StreamPosition:
         """Note that all dispatches up to this one were handled."""
         self._seq = seq
 
-    def hears(self, session_id: str | None) -> bool:
+    def is_live(self, session_id: str | None) -> bool:
         """Return whether this is the live session and none of its events are missing."""
         return self._is_up and session_id is not None and session_id == self.session_id
 

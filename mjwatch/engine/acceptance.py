@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.intake import DeliveryKind, classify_delivery, job_for, make_jobs, sha256
+from mjwatch.jobs.intake import DeliveryKind, classify_delivery, job_for, make_jobs
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import Source, State
+from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable

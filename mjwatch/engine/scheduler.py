@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
 
-UPLOADS_KEPT = 3600.0
+UPLOAD_LIFETIME = 3600.0
 """Seconds for which an upload is used. Its link is good for a day (recorded 2024 to 2026)."""
 
-ASK_AFTER_JOBS = 20
+HOURS_CHECK_JOBS = 20
 """Jobs sent until the fast hours are asked for again. A job takes about a minute of them, a video eight."""
 
-ASK_AFTER = 6 * 3600.0
+HOURS_CHECK_INTERVAL = 6 * 3600.0
 """Seconds until the fast hours are asked for again."""
 
 QUESTION_PRIORITY = 1 << 40
@@ -202,7 +202,7 @@ def _has_form(job: Job, now: float = math.inf) -> bool:
 def _needs_upload(job: Job, now: float) -> bool:
     if not job.prompt.images:
         return False
-    return not job.uploads or any(not 0 <= now - image.at <= UPLOADS_KEPT for image in job.uploads)
+    return not job.uploads or any(not 0 <= now - image.at <= UPLOAD_LIFETIME for image in job.uploads)
 
 
 class FastHours:
@@ -225,8 +225,8 @@ class FastHours:
         spends = job.prompt.command in _SPENDING and job.modal is None  # a form's press has passed already
         if self._minimum <= 0 or not spends:
             return False
-        known = self.known_at is not None and 0 <= now - self.known_at < ASK_AFTER
-        return not known or self.jobs_sent >= ASK_AFTER_JOBS
+        known = self.known_at is not None and 0 <= now - self.known_at < HOURS_CHECK_INTERVAL
+        return not known or self.jobs_sent >= HOURS_CHECK_JOBS
 
     def question(self) -> ev.PromptSubmitted | None:
         """Return the question for the hours; None while it is being asked."""

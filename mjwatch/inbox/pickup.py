@@ -15,8 +15,8 @@ from mjwatch.filesystem.files import identify, read_alike, read_unchanged
 from mjwatch.inbox import filenames
 from mjwatch.inbox.references import ReferenceFinder
 from mjwatch.inbox.settling import REREAD_DELAY
-from mjwatch.jobs.intake import sha256
 from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
+from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container

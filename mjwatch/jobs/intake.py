@@ -7,7 +7,6 @@ content; paths are compared in NFC, because sync tools change how accents are co
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from mjwatch.errors import PromptFileError
 from mjwatch.jobs.followups import follow_up
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
 from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
+from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,11 +85,6 @@ def _check_size(file: FileSettled) -> None:
         )
 
 
-def sha256(data: bytes) -> str:
-    """Return the SHA-256 of these bytes in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def rejected(source: Source | None, error: PromptFileError, now: float, job_id: str) -> Job:
     """Return the rejected job for a file or prompt that can't be used; its page in the outbox says why."""
     refusal = Refusal(RefusalClass.USER, error.message, error.hint)
@@ -105,7 +100,7 @@ def rejected(source: Source | None, error: PromptFileError, now: float, job_id: 
     )
 
 
-SAME_DELIVERY = 2.0
+DELIVERY_TOLERANCE = 2.0
 """Seconds by which the modification times of one delivery of a file may differ.
 
 FAT stores them to two seconds, and sync tools copy them from the sender.
@@ -183,7 +178,7 @@ def classify_delivery(
     path. None: accepted files are removed.
     """
     same = tuple(taken for taken in earlier if taken.path == path)
-    delivered = any(abs(mtime - taken.mtime) <= SAME_DELIVERY for taken in same)
+    delivered = any(abs(mtime - taken.mtime) <= DELIVERY_TOLERANCE for taken in same)
     if delivered or any(taken.kept for taken in same):
         return Delivery(DeliveryKind.SAME, same)
     if in_inbox is not None:

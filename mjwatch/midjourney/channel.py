@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 GRACE_PERIOD = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""
 
-_SHOWS_NOT_RUN = (ev.NotSent, ev.ConfirmedNotExecuted, ev.Refused, ev.ModalOpened)
+_NOT_RUN_EVENTS = (ev.NotSent, ev.ConfirmedNotExecuted, ev.Refused, ev.ModalOpened)
 """Events that show of a job that had not started that nothing has run."""
 
 
@@ -172,7 +172,7 @@ class Channel:
         """
         if not event.complete or self.stream.cursor is not None:
             return set()
-        return {job.id for job in jobs.values() if job.in_doubt_since is None or not self._hears_of(job)}
+        return {job.id for job in jobs.values() if job.in_doubt_since is None or not self._is_live(job)}
 
     # ---- jobs in doubt
 
@@ -181,22 +181,22 @@ class Channel:
 
         ``jobs``: those in doubt.
         """
-        doubtful = [job for job in jobs if job.in_doubt_since is not None and self._hears_of(job)]
+        doubtful = [job for job in jobs if job.in_doubt_since is not None and self._is_live(job)]
         self.silence.watch([job.id for job in doubtful], monotonic)
         return self.silence.begin_probe(monotonic)
 
     def alive(self, event: ev.GatewayAlive, jobs: Mapping[str, Job], monotonic: float) -> JobEvents:
         """Return what the gateway's answer proves: what was silent until here was not executed."""
         silent = [jobs[job_id] for job_id in self.silence.proven(monotonic) if job_id in jobs]
-        proven = [job for job in silent if job.session_id == event.session_id and self._hears_of(job)]
+        proven = [job for job in silent if job.session_id == event.session_id and self._is_live(job)]
         return [(job.id, ev.ConfirmedNotExecuted()) for job in proven]
 
-    def _hears_of(self, job: Job) -> bool:
-        return self.stream.hears(job.session_id)
+    def _is_live(self, job: Job) -> bool:
+        return self.stream.is_live(job.session_id)
 
     def waits_for_person(self, job: Job) -> bool:
         """Return whether neither the history nor its session's silence can settle this doubt any more."""
-        settles_itself = not self.stream.is_open or (job.in_doubt_since is not None and self._hears_of(job))
+        settles_itself = not self.stream.is_open or (job.in_doubt_since is not None and self._is_live(job))
         return job.state is State.IN_DOUBT and not settles_itself
 
     # ---- time limits
@@ -230,4 +230,4 @@ def _may_run(job: Job, ended: Job, event: ev.JobEvent) -> bool:
         return False
     if ended.started is not None:
         return True
-    return ended.state is State.CANCELLED and not (isinstance(event, _SHOWS_NOT_RUN) or job.awaits_form)
+    return ended.state is State.CANCELLED and not (isinstance(event, _NOT_RUN_EVENTS) or job.awaits_form)

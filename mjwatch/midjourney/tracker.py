@@ -35,7 +35,7 @@ PASSIVE_EVENTS = {
 """The events that a session without a subscription to the guild gets instead of messages, and the key of the
 channels in them (discord-userdoccers, gateway events)."""
 
-_WORTH_KEEPING = FINALS | {MessageKind.STARTED}
+_KEPT_KINDS = FINALS | {MessageKind.STARTED}
 
 _RESULTS = {
     MessageKind.RESULT: ResultKind.GRID,
@@ -235,7 +235,7 @@ class MessageTracker:
             return self._events(found, message, jobs)
         mine = self._may_be_mine(message)
         if mine and (isinstance(found, AmbiguousMatch) or not self.caught_up):
-            return None if message.kind in _WORTH_KEEPING else []
+            return None if message.kind in _KEPT_KINDS else []
         if found is None and mine:
             self.foreign_jobs.note(message, jobs.values())
         return []

@@ -27,7 +27,7 @@ RETRY_DELAY = 10.0
 """Seconds until a version that could not be written is tried again, even if nothing changes."""
 
 _TIMES = ("capped_until", "connected_since", "accepted")
-_VOLATILE = ("percent",)
+_VOLATILE_KEYS = ("percent",)
 """Keys that change all the time and don't cause a new version alone."""
 
 
@@ -128,5 +128,5 @@ def _readable(key: str, value: Any) -> Any:
 
 def _without_volatile(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_volatile(inner) for key, inner in value.items() if key not in _VOLATILE}
+        return {key: _without_volatile(inner) for key, inner in value.items() if key not in _VOLATILE_KEYS}
     return [_without_volatile(item) for item in value] if isinstance(value, list) else value

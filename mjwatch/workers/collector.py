@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 PICTURE_TRIES = 8
 """Attempts to get a readable picture before the job fails (``retry`` tries again)."""
 
-MOST_KEPT = 4
+MOST_KEPT_PICTURES = 4
 """Downloaded pictures that are kept until their folder is written, so that a full disk costs no traffic."""
 
 _VIDEO_SUFFIXES = frozenset({"mp4", "webm", "mov", "gif"})
@@ -164,7 +164,7 @@ class Collector:
         data = self._fetch(job, picture, message_id) if kept is None else kept
         with self._fetched_lock:
             self._fetched[picture.url] = data
-            while len(self._fetched) > MOST_KEPT:
+            while len(self._fetched) > MOST_KEPT_PICTURES:
                 del self._fetched[next(iter(self._fetched))]
         return data
 

@@ -44,7 +44,7 @@ RETRY_DELAYS = (1.0, 5.0, 20.0)
 STOP_INTERVAL = 0.5
 """Seconds within which a running program ends when mjwatch ends."""
 
-_NOT_PASSED_ON = frozenset(
+_HIDDEN_VARIABLES = frozenset(
     {"MJWATCH_TOKEN", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
 )
 """Variables that lead to the token or to systemd's socket; a notified program needs neither."""
@@ -69,7 +69,7 @@ class Notifier:
         """``proxy`` is as for Discord; ``program_limit`` and ``pauses`` are in seconds."""
         self._settings = settings
         self._outbox = outbox
-        self._environ = {key: value for key, value in environ.items() if key not in _NOT_PASSED_ON}
+        self._environ = {key: value for key, value in environ.items() if key not in _HIDDEN_VARIABLES}
         self._limit = program_limit
         self._pauses = pauses
         self._transport = Transport(proxy=proxy, timeout=(10.0, 10.0))

@@ -145,7 +145,7 @@ def simulated(folder: Path, **options: Any) -> Iterator[Stage]:
 def jobs_held() -> Iterator[None]:
     """Have jobs of the simulators in this process stay at work as they begin, until the block ends."""
     go_on = Event()
-    pass_time = RenderJob._pass_time
+    pass_time = RenderJob._render_with_progress
 
     async def held(job: RenderJob) -> None:
         while not go_on.is_set():
@@ -153,7 +153,7 @@ def jobs_held() -> Iterator[None]:
         await pass_time(job)
 
     try:
-        with patch.object(RenderJob, "_pass_time", held):
+        with patch.object(RenderJob, "_render_with_progress", held):
             yield
     finally:
         go_on.set()

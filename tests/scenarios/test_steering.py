@@ -218,7 +218,7 @@ def test_a_doubtful_job_is_given_up_and_its_twin_goes(stage: Stage) -> None:
     wait_until(lambda: len(jobs(stage, "a given up cat")) == 2, "the twin")
     twin = next(one for one in jobs(stage, "a given up cat") if one.id != job.id)
     assert f"job {job.id}, is in doubt" in steer(stage, "show", twin.id)[1]["waits"]
-    assert "all the same" in steer(stage, "cancel", job.id)[1][0]["words"]
+    assert "if Midjourney still runs it" in steer(stage, "cancel", job.id)[1][0]["words"]
     wait_for(stage, "a given up cat", State.DONE)
     code, answer = steer(stage, "cancel", twin.id)
     assert (code, answer[0]["words"]) == (1, "is done already")

@@ -84,7 +84,7 @@ class RenderQueue:
             await asyncio.sleep(delayed.number("seconds", 1) if delayed else 0)
             await self._run(job, executed, answers=self._will_answer(plan) if waits else answers)
         finally:
-            self._slots.give_back()
+            self._slots.release()
         await job.clear_up()
 
     def _place(
@@ -200,7 +200,7 @@ class Slots:
         self._waiting.append(future)
         return future
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release a slot after a job's end; the next waiting job gets it."""
         while self._waiting:
             future = self._waiting.popleft()

@@ -10,7 +10,7 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.engine.scheduler import ASK_AFTER, ASK_AFTER_JOBS
+from mjwatch.engine.scheduler import HOURS_CHECK_INTERVAL, HOURS_CHECK_JOBS
 from mjwatch.errors import JournalError
 from mjwatch.journal.writer import Journal
 from mjwatch.model import PauseKind, Prompt, Result, ResultKind, State
@@ -68,7 +68,7 @@ def test_too_few_hours_pause_the_sending_until_a_person_resumes_it(harness: Engi
     assert commands(harness) == ["info", "imagine"]
 
 
-@pytest.mark.parametrize("later", [0.0, ASK_AFTER + 1])
+@pytest.mark.parametrize("later", [0.0, HOURS_CHECK_INTERVAL + 1])
 def test_the_hours_are_asked_for_again_after_a_while(harness: EngineHarness, later: float) -> None:
     harness.drop("a.txt", "a cat\n")
     answer(harness, 20.5)
@@ -81,7 +81,7 @@ def test_the_hours_are_asked_for_again_after_a_while(harness: EngineHarness, lat
 def test_the_hours_are_asked_for_again_after_so_many_submissions(harness: EngineHarness) -> None:
     harness.engine.scheduler._fast_hours.known_at, harness.engine.scheduler._fast_hours.jobs_sent = (
         harness.now,
-        ASK_AFTER_JOBS,
+        HOURS_CHECK_JOBS,
     )
     harness.drop("a.txt", "a cat\n")
     assert commands(harness) == ["info"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.http_errors import read_answer
-from mjwatch.engine.scheduler import UPLOADS_KEPT
+from mjwatch.engine.scheduler import UPLOAD_LIFETIME
 from mjwatch.errors import JournalError
 from mjwatch.jobs.pacing import SAVED_AT_ONCE
 from mjwatch.jobs.transitions import TRIES_OF_UPLOAD_MESSAGE
@@ -251,8 +251,8 @@ def test_an_old_upload_is_repeated(harness: EngineHarness) -> None:
     give(harness, "withpict", Prompt("a cat", images=("ref.png",)))
     image = UploadedImage("ref.png", "slot/ref.png", None, harness.now)
     harness.feed(ev.ForJob("withpict", ev.Uploaded((image,))))
-    harness.feed(ev.ForJob("withpict", ev.NotSent("no route", retry_after=UPLOADS_KEPT + 1)))
-    harness.now += UPLOADS_KEPT + 2
+    harness.feed(ev.ForJob("withpict", ev.NotSent("no route", retry_after=UPLOAD_LIFETIME + 1)))
+    harness.now += UPLOAD_LIFETIME + 2
     (effect,) = harness.feed()
     assert isinstance(effect, ef.UploadImages)
 

@@ -113,7 +113,7 @@ def test_the_program_is_the_one_that_runs_now(tmp_path: Path, monkeypatch: pytes
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Return the problems of an installation; in these tests a service can see ``tmp_path``."""
-    monkeypatch.setattr(service, "HIDDEN", {str(tmp_path / "home"): "ProtectHome="})
+    monkeypatch.setattr(service, "HIDDEN_FOLDERS", {str(tmp_path / "home"): "ProtectHome="})
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "usr"))
     source = tmp_path / "config.toml"
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from mjwatch.host import systemd as module
-from mjwatch.host.systemd import EXTENSION, LONGEST_BUILD, LONGEST_START, STOP_LIMIT, Supervision, Systemd
+from mjwatch.host.systemd import (
+    LONGEST_BUILD,
+    LONGEST_START,
+    START_EXTENSION,
+    STOP_LIMIT,
+    Supervision,
+    Systemd,
+)
 from tests.helpers.patience import deadline
 from tests.unit.host.test_liveness_timer import Clock
 
@@ -52,7 +59,7 @@ class FakeService:
         return self.text
 
 
-EXTENDED = f"EXTEND_TIMEOUT_USEC={EXTENSION * 1e6:.0f}"
+EXTENDED = f"EXTEND_TIMEOUT_USEC={START_EXTENSION * 1e6:.0f}"
 
 
 def test_a_long_start_gets_more_time_but_not_without_limit() -> None:

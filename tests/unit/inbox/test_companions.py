@@ -14,9 +14,9 @@ from mjwatch.events import InboxScanned
 from mjwatch.inbox import filenames, pickup
 from mjwatch.inbox.filenames import is_whole_json, may_be_manifest, read_companions
 from mjwatch.inbox.pickup import InFlightFiles
-from mjwatch.jobs.intake import sha256
 from mjwatch.model import MANIFEST_SCHEMA
 from mjwatch.outbox.manifest import manifest_schema
+from mjwatch.prompts.source_text import sha256
 from tests.helpers.running_inbox import HANG, Running, move_in, running
 
 if TYPE_CHECKING:

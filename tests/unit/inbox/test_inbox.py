@@ -406,7 +406,7 @@ def test_an_inbox_that_may_not_be_read_is_logged_once_and_used_again(
 def test_a_watch_that_ends_while_the_folder_goes_is_tried_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "TRY_AGAIN", 0.0)
+    monkeypatch.setattr(watcher, "RETRY_INTERVAL", 0.0)
     with running(root) as it:
         it.scans(1)
         with monkeypatch.context() as once:

@@ -198,11 +198,11 @@ def test_a_folder_that_can_not_be_watched_is_logged_once_and_tried_again(
     with monkeypatch.context() as once:
         once.setattr(f"watchdog.observers.api.BaseObserver.{where}", refuse)
         watch.start()
-        watch.check(1, watcher.TRY_AGAIN)
-        watch.check(1, watcher.TRY_AGAIN + 1)
+        watch.check(1, watcher.RETRY_INTERVAL)
+        watch.check(1, watcher.RETRY_INTERVAL + 1)
     assert not is_complete(watch)
     for later in range(3):
-        watch.check(1, (3 + later) * watcher.TRY_AGAIN)
+        watch.check(1, (3 + later) * watcher.RETRY_INTERVAL)
     assert is_complete(watch)
     watch.stop()
     assert caplog.text.count(words) == 1
@@ -225,10 +225,10 @@ def test_folders_beyond_the_limit_are_found_by_counting(
     tried = watch._observer
     watch.check(11, 3.0)
     assert watch._observer is tried
-    watch.check(11, 3.0 + watcher.TRY_AGAIN)
+    watch.check(11, 3.0 + watcher.RETRY_INTERVAL)
     assert watch._observer is not tried
     assert not is_complete(watch)
-    watch.check(10, 4.0 + watcher.TRY_AGAIN)
+    watch.check(10, 4.0 + watcher.RETRY_INTERVAL)
     assert is_complete(watch)
     assert len(caplog.records) == 1
 

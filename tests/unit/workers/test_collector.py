@@ -16,7 +16,7 @@ from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.metadata import SOURCE_TYPE
 from mjwatch.pictures.split import thumbnail
-from mjwatch.workers.collector import MOST_KEPT, PICTURE_TRIES, Collector
+from mjwatch.workers.collector import MOST_KEPT_PICTURES, PICTURE_TRIES, Collector
 from tests.helpers.job_factory import RESULT, made_job
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def test_a_picture_that_no_longer_exists_is_reported_after_some_tries(
 def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> None:
     cdn = FakeCDN()
     collector = a_collector(cdn, outbox)
-    jobs = [a_finished_job(f"cat{number}") for number in range(MOST_KEPT + 1)]
+    jobs = [a_finished_job(f"cat{number}") for number in range(MOST_KEPT_PICTURES + 1)]
     outbox.full = True
     for job in jobs:
         collector.collect(job)
