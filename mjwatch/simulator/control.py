@@ -203,26 +203,26 @@ def _part(part: object, path: Path) -> tuple[float, object]:
 UNKNOWN_OPCODES = ('{"t":null,"s":null,"op":99,"d":{"a":[1]}}', '{"t":null,"s":null,"op":24,"d":null}')
 
 _BOT: Json = {"id": BOT_ID, "username": "Midjourney Bot", "bot": True}
-_CHANNEL_IDS: Json = {"channel_id": CHANNEL_ID, "guild_id": GUILD_ID}
+_CHANNEL: Json = {"channel_id": CHANNEL_ID, "guild_id": GUILD_ID}
 
 DISPATCHES: tuple[tuple[str, object], ...] = (
     ("SOMETHING_NEW", {"entries": [None, 1, "x"]}),
     ("SOMETHING_EMPTY", None),
     ("PRESENCE_UPDATE", {"user": {"id": BOT_ID}, "status": "idle"}),
-    ("MESSAGE_CREATE", {"id": "7", **_CHANNEL_IDS}),
-    ("MESSAGE_CREATE", {"id": "8", **_CHANNEL_IDS, "author": None, "content": None, "attachments": None}),
+    ("MESSAGE_CREATE", {"id": "7", **_CHANNEL}),
+    ("MESSAGE_CREATE", {"id": "8", **_CHANNEL, "author": None, "content": None, "attachments": None}),
     (
         "MESSAGE_CREATE",
-        {"id": 9, **_CHANNEL_IDS, "author": _BOT, "content": 7, "embeds": [None, 3], "flags": "x"},
+        {"id": 9, **_CHANNEL, "author": _BOT, "content": 7, "embeds": [None, 3], "flags": "x"},
     ),
     (
         "MESSAGE_CREATE",
-        {"id": "10", **_CHANNEL_IDS, "author": _BOT, "content": "", "components": [{"type": 77}]},
+        {"id": "10", **_CHANNEL, "author": _BOT, "content": "", "components": [{"type": 77}]},
     ),
-    ("MESSAGE_UPDATE", {"id": "11", **_CHANNEL_IDS, "embeds": [{"type": "image"}]}),
-    ("MESSAGE_UPDATE", {"id": "12", **_CHANNEL_IDS, "author": _BOT, "attachments": [{}, "x", {"url": 5}]}),
-    ("MESSAGE_DELETE", {"id": "13", **_CHANNEL_IDS}),
-    ("MESSAGE_DELETE_BULK", {"ids": None, **_CHANNEL_IDS}),
+    ("MESSAGE_UPDATE", {"id": "11", **_CHANNEL, "embeds": [{"type": "image"}]}),
+    ("MESSAGE_UPDATE", {"id": "12", **_CHANNEL, "author": _BOT, "attachments": [{}, "x", {"url": 5}]}),
+    ("MESSAGE_DELETE", {"id": "13", **_CHANNEL}),
+    ("MESSAGE_DELETE_BULK", {"ids": None, **_CHANNEL}),
     ("INTERACTION_SUCCESS", {"id": "14"}),
     ("INTERACTION_FAILURE", {"id": "15", "nonce": 5, "reason_code": "x"}),
     ("PASSIVE_UPDATE_V2", {"guild_id": GUILD_ID, "updated_channels": None}),
