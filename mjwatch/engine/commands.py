@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
-from mjwatch.jobs.status_text import reason
+from mjwatch.jobs.status_text import reason, resume_hint
 from mjwatch.journal.requests import Outcome, Request
 from mjwatch.journal.serialization import load_prompt
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -115,7 +115,7 @@ class RequestHandler:
         obstacle = self._service.resume()
         if obstacle is None:
             return Outcome(None, True, f"resumed; it was paused: {before.reason}")
-        message = f"still paused: {obstacle.reason}; fix that, then stop the service and start it again"
+        message = f"still paused: {obstacle.reason}; {resume_hint(obstacle)}"
         return Outcome(None, False, message, needs_person=True)
 
     def _retry(self, job_id: str, attempts: object) -> Outcome:
@@ -174,7 +174,7 @@ class RequestHandler:
 
     def _pause_note(self) -> str:
         pause = self._service.pause
-        return f"; it waits, {pause.reason} (`mjwatch resume`)" if pause is not None else ""
+        return f"; it waits, {pause.reason} ({resume_hint(pause)})" if pause is not None else ""
 
 
 def _jobs(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -321,7 +321,7 @@ def test_a_retry_during_a_pause_says_that_it_waits(harness: EngineHarness) -> No
     doubtful(harness)
     outcome_of(harness, "pause", reason="lunch")
     outcome = outcome_of(harness, "retry", jobs={"job00001": 1})
-    assert outcome.message.endswith("it waits, paused by hand: lunch (`mjwatch resume`)")
+    assert outcome.message.endswith("it waits, paused by hand: lunch (`mjwatch resume` continues)")
     assert len(harness.submits()) == 1
 
 
