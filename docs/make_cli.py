@@ -20,9 +20,8 @@ PAGE = Path(__file__).parent / "reference" / "cli.md"
 HEAD = """\
 # Command line
 
-`make cli-page` writes this page from `mjwatch --help` and `mjwatch VERB --help`. With `--json` a verb shows
-its answer as JSON. Text from prompts and from the bot is shown with its control characters escaped. The
-[exit codes](exit-codes.md) have a page of their own.
+`mjwatch VERB --help` shows the same. With `--json` a verb shows its answer as JSON. See also
+[exit codes](exit-codes.md).
 
 ## Global options
 """
@@ -38,7 +37,7 @@ def page() -> str:
                 "",
                 f"### {name}",
                 "",
-                f"`{usage(name, command)}`",
+                f"`{usage(name, command).replace(' [OPTIONS]', '')}`",
                 "",
                 "\n\n".join(paragraphs(command)),
             ]

@@ -18,15 +18,12 @@ HEAD = """\
 
 mjwatch reads the first configuration file that exists: `--config FILE`, `$MJWATCH_CONFIG`,
 `~/.config/mjwatch/config.toml` (or below `$XDG_CONFIG_HOME`), `/etc/mjwatch/config.toml`; never a file in the
-current folder. Use one file for the simulator and one for real:
+current folder. Relative paths are relative to the file. An unknown key is an error.
 
-    mjwatch --config try/config.toml run
-
-[config.example.toml](../../config.example.toml) shows every key. An unknown key is an error that names the
-key which was probably meant. Relative paths are relative to the file. `mjwatch config show` prints every
-value and its origin, but no secret; `mjwatch config path` prints which file it is. The token and the ids are
-not in this file: [keys/README.md](../../keys/README.md) has their places and their order. `make cli-page`
-writes these tables from the code.
+The tables show each key with its default, and the allowed values in brackets;
+[config.example.toml](../../config.example.toml) has every key, too. `mjwatch config show` prints every value
+and its origin. The token and the ids are not in this file: [keys/README.md](../../keys/README.md) has their
+places.
 """
 
 
@@ -34,10 +31,11 @@ def page() -> str:
     """The whole page."""
     lines = [HEAD]
     for name, section in SECTIONS.items():
-        lines += [f"## `[{name}]`", "", "| key | default | allowed | meaning |", "|---|---|---|---|"]
+        lines += [f"## `[{name}]`", "", "| key | default | meaning |", "|---|---|---|"]
         for setting in fields(section):
             default, allowed = toml_value(setting.default), _short(setting.metadata["kind"].wanted)
-            lines.append(f"| `{setting.name}` | `{default}` | {allowed} | {setting.metadata['why']} |")
+            limits = f" ({allowed})" if allowed else ""
+            lines.append(f"| `{setting.name}` | `{default}`{limits} | {setting.metadata['why']} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Writes the table of packages in docs/explanation/architecture.md from their docstrings and modules."""
+"""Writes the table of packages in docs/explanation/architecture.md from their docstrings."""
 
 from __future__ import annotations
 
@@ -46,15 +46,13 @@ def table() -> str:
     found = {str(init.parent.relative_to(ROOT)): init for init in ROOT.rglob("__init__.py")}
     if set(found) != set(ORDER):
         raise ValueError(f"ORDER and the packages differ in {set(found) ^ set(ORDER)}")
-    return "\n".join(["| package | what it holds | modules |", "|---|---|---|", *map(_row, ORDER)])
+    return "\n".join(["| package | what it holds |", "|---|---|", *map(_row, ORDER)])
 
 
 def _row(package: str) -> str:
-    folder = ROOT / package
-    doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
-    modules = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    doc = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text("utf-8"))) or ""
     holds = TOP if package == "." else " ".join(doc.partition("\n\n")[0].split()).replace("``", "`")
-    return f"| `{'mjwatch' if package == '.' else package}` | {holds} | {', '.join(modules)} |"
+    return f"| `{'mjwatch' if package == '.' else package}` | {holds} |"
 
 
 if __name__ == "__main__":

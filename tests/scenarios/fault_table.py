@@ -195,7 +195,7 @@ WHILE_IT_RUNS: list[Row] = [
         )
         for code, says in (
             (4004, "token"),
-            *((4010, "divided"), (4011, "divided")),
+            *((4010, "split"), (4011, "split")),
             (4012, "update"),
             *((4013, "update"), (4014, "update")),
         )
@@ -233,7 +233,7 @@ IN_TURN: list[Row] = [
     *row("unauthorized", end=End.PERSON, says="token"),
     *row("post_429_html", end=End.PERSON, says="Cloudflare"),
     *answered(403, 10008, end=End.PERSON, says="blocks"),
-    *answered(403, 40002, end=End.PERSON, says="verified"),
+    *answered(403, 40002, end=End.PERSON, says="verify"),
     *answered(403, 40333, end=End.PERSON, says="blocked"),
     *answered(403, 50001, end=End.PERSON, says="access"),
     *answered(400, 10004, end=End.PERSON, says="guild"),
