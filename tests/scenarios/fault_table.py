@@ -195,7 +195,7 @@ WHILE_IT_RUNS: list[Row] = [
         )
         for code, says in (
             (4004, "token"),
-            *((4010, "split"), (4011, "split")),
+            *((4010, "sharding"), (4011, "sharding")),
             (4012, "update"),
             *((4013, "update"), (4014, "update")),
         )
