@@ -252,7 +252,7 @@ def test_a_corrected_token_is_used_by_the_next_start(stage: Stage) -> None:
         drop(stage, "a locked out cat")
         code, answer = steer(stage, "resume")
         assert (code, answer["done"]) == (4, False)
-        assert "start it again" in answer["words"]
+        assert "restart the service" in answer["words"]
         assert stage.stop(daemon) == 0
     finally:
         token.write_text(right)
