@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from bench.figures import Figure
 from bench.grids import encoded, grid
-from mjwatch.gallery.gallery import CHUNK, Gallery
+from mjwatch.gallery.gallery import CHUNK_ENTRIES, Gallery
 from mjwatch.outbox.manifest import FILE_NAME, OutboxChannel, PictureFile, build_manifest, dump_manifest
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.split import image_facts, split_grid
@@ -28,7 +28,7 @@ PAGE_AIM, PUBLISH_AIM = 4.0, 1.5
 
 def figures(quick: bool) -> list[Figure]:
     """Measure all sizes in each round, so that disturbances affect all of them."""
-    full = CHUNK - 1 - 20  # the entries in the last chunk at the most expensive moment
+    full = CHUNK_ENTRIES - 1 - 20  # the entries in the last chunk at the most expensive moment
     sizes = [0, 5, 500, 5000] if not quick else [0, 5, 100]
     with tempfile.TemporaryDirectory() as folder:
         outboxes = {jobs: create_outbox(Path(folder) / str(jobs), jobs) for jobs in sizes}

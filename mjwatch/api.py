@@ -24,12 +24,12 @@ from mjwatch.config import Config
 from mjwatch.errors import MjwatchError, NoJournalError, OutboxError, PausedError, UnreachableError
 from mjwatch.filesystem.safe_names import slug
 from mjwatch.inbox.removal import drop_file
-from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
 from mjwatch.outbox.manifest import load_manifest
 from mjwatch.prompts.expand import escape
+from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -167,12 +167,12 @@ class MidjourneyAPI:
         return results
 
     def submit(self, text: str) -> Dropped:
-        """Drop a prompt into the inbox and return at once. Raise PromptFileError, OutboxError."""
+        """Drop a prompt into the inbox and return at once. Raise PromptFileError, MjwatchError."""
         prompt = read_prompt(text)
         return self.submit_file(slug(prompt.text), *as_prompt_file(escape(prompt.text)))
 
     def submit_file(self, stem: str, suffix: str, data: bytes) -> Dropped:
-        """Drop a whole prompt file into the inbox and return at once. Raise OutboxError."""
+        """Drop a whole prompt file into the inbox and return at once. Raise MjwatchError."""
         digest = sha256(data)
 
         def was_taken(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import ConfigError, JournalError, MjwatchError, OwnerError
 from mjwatch.events import StopRequested
 from mjwatch.host.log import start_logging
-from mjwatch.host.platform import give_back_early
+from mjwatch.host.platform import return_memory_early
 from mjwatch.host.systemd import Supervision, Systemd
 from mjwatch.jobs.status_text import ServiceSummary, clock, sentence
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, capped_until
@@ -52,7 +52,7 @@ def run_daemon(
     Runtime. ``systemd`` gets notifications of the service's state.
     """
     systemd = systemd or Systemd({})
-    give_back_early()
+    return_memory_early()
     # The handlers stay until all has stopped: a second signal must not cut a clean stop short.
     with (
         Supervision(systemd) as supervision,
@@ -61,7 +61,7 @@ def run_daemon(
     ):
         engine = runtime.engine
         handlers.enter_context(_stopped_by_signals(engine))
-        supervision.look_at(_ServiceReport(runtime))
+        supervision.attach(_ServiceReport(runtime))
         if resume:
             engine.service.resume()
         log.info("watching %s; pictures go to %s", config.inbox.path, config.outbox.path)

@@ -115,10 +115,8 @@ class PausedError(DaemonError):
 
     exit_code = 4
 
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"nothing is sent until a person has acted: {why}", "fix the cause, then run `mjwatch resume`"
-        )
+    def __init__(self, why: str, hint: str = "") -> None:
+        super().__init__(f"nothing is sent until a person has acted: {why}", hint)
 
 
 class UnreachableError(MjwatchError):

@@ -82,8 +82,8 @@ class PauseKind(StrEnum):
     """A person ran ``mjwatch pause``."""
 
 
-ENDED_BY_ENTRY = frozenset({PauseKind.TOKEN, PauseKind.GATEWAY})
-"""Causes that are gone once the gateway accepts us: it checks the token each time."""
+ENDED_BY_CONNECTING = frozenset({PauseKind.TOKEN, PauseKind.GATEWAY})
+"""Pause kinds that end by themselves once the gateway accepts a connection: it checks the token each time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _is_default(param: Any, value: Any) -> bool:
 
 
 class CliCommand(LazyConversion, TyperCommand):
-    """One command."""
+    """A single command, its values converted lazily."""
 
 
 class CliGroup(LazyConversion, TyperGroup):

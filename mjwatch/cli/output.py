@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -38,6 +39,14 @@ STATE_COLOURS = {
 _AGE = re.compile(r"(\d{1,5})(min|h|d|w)")
 _AGE_UNITS = {"min": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _DURATION_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def silence_log() -> None:
+    """Stop Python from printing mjwatch's warnings, where the command itself shows all that matters.
+
+    Without any handler, Python prints warnings to stderr, in the middle of the command's own output.
+    """
+    logging.getLogger("mjwatch").addHandler(logging.NullHandler())
 
 
 # ---- text

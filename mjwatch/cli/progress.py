@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mjwatch.cli.output import STATE_COLOURS, job_summary, plain
+from mjwatch.cli.output import STATE_COLOURS, job_summary, plain, silence_log
 from mjwatch.jobs.status_text import reason
 from mjwatch.model import ENDED, Job, State
 
@@ -82,8 +81,7 @@ class JobProgress:
         self._progress = _rich_progress() if sys.stderr.isatty() else None
 
     def __enter__(self) -> JobProgress:
-        # The bars show all that matters; without a handler the log would print warnings between them.
-        logging.getLogger("mjwatch").addHandler(logging.NullHandler())
+        silence_log()
         if self._progress is not None:
             self._progress.start()
         return self

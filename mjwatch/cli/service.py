@@ -55,7 +55,8 @@ def run(
     accept_existing: Annotated[
         bool,
         typer.Option(
-            "--accept-existing", help="Run the files kept in an inbox that this journal does not know."
+            "--accept-existing",
+            help="Also run files already in the inbox that this journal has no record of.",
         ),
     ] = False,
     log_format: Annotated[
@@ -229,7 +230,9 @@ def check(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A new configuration, before a restart; also shows its changes."),
+        typer.Option(
+            metavar="FILE", help="Check this file instead, and show how it differs from the one in use."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -248,7 +248,7 @@ def _lineage_row(depth: int, job: Mapping[str, Any], parent: Mapping[str, Any] |
 
 # ---- gallery
 
-BATCH = 50
+BATCH_SIZE = 50
 """Folders that are added before other processes may write: a daemon waits no longer than for these."""
 
 
@@ -289,10 +289,10 @@ def _update(gallery: Gallery, config: Config, rebuild: bool) -> int:
             gallery.clear()
         gallery.install()
         missing = gallery.repair()
-        if len(missing) > BATCH:
+        if len(missing) > BATCH_SIZE:
             typer.echo(f"adding {len(missing)} jobs to the gallery; this takes a while", err=True)
-        for start in range(0, len(missing), BATCH):
-            gallery.add(missing[start : start + BATCH])
+        for start in range(0, len(missing), BATCH_SIZE):
+            gallery.add(missing[start : start + BATCH_SIZE])
         gallery.tidy()
     except OSError as error:
         message = f"the gallery can't be written: {error.strerror or error}"

@@ -131,7 +131,7 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "paused", plain(facts["paused"]).removeprefix("paused ")
         yield "", facts["mend"]
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
-    yield "jobs", counts or "none at work"
+    yield "jobs", counts or "no open jobs"
     if State.IN_DOUBT in facts["jobs"]:
         yield "", "in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`"
     yield "sent", _sent(facts)

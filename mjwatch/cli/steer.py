@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mjwatch.cli.app import JobIds, find_job, read_config
-from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain
+from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain, silence_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +60,10 @@ def prune(
     context: typer.Context,
     older_than: Annotated[
         str,
-        typer.Option(metavar="AGE", help="Jobs that ended longer ago: 12w, 30d or 48h; at least a day."),
+        typer.Option(
+            metavar="AGE",
+            help="Remove jobs that ended longer ago than this: 12w, 30d or 48h; at least a day.",
+        ),
     ] = "30d",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the jobs.")] = False,
     as_json: Json = False,
@@ -112,8 +114,7 @@ def _request_for_jobs(context: typer.Context, verb: str, prefixes: Sequence[str]
 def _request(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Outcome]:
     from mjwatch.client.submit import request
 
-    # The outcomes say what happened; without a handler the log would print its warnings as well.
-    logging.getLogger("mjwatch").addHandler(logging.NullHandler())
+    silence_log()
     return request(config, verb, arguments)
 
 

@@ -19,6 +19,7 @@ from mjwatch.errors import DaemonError, MjwatchError, PausedError, UnreachableEr
 from mjwatch.events import CancelRequested, ForJob, RequestsPending, StopRequested
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
+from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.model import Job, State
 from mjwatch.runtime import Runtime
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch")
 
-PATIENCE = 30.0
+CONNECT_PATIENCE = 30.0
 """Seconds that a queued job, which no daemon keeps, waits while Discord can't be reached."""
 
 
@@ -72,8 +73,9 @@ def run_jobs(
 
 def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], listener: Listener) -> list[Job]:
     engine = runtime.engine
-    if engine.paused is not None and engine.service.needs_resume:
-        raise PausedError(engine.paused)
+    pause = engine.service.pause
+    if pause is not None and engine.service.needs_resume:
+        raise PausedError(pause.reason, resume_hint(pause))
 
     def changed(job: Job) -> None:
         if job.parent in job_ids and job.id not in job_ids:
@@ -87,7 +89,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
     submit()
     engine.put(RequestsPending())
-    deadline = time.time() + PATIENCE
+    deadline = time.time() + CONNECT_PATIENCE
     try:
         runtime.run(lambda: all(_is_over(engine, job_id, deadline) for job_id in job_ids))
     except KeyboardInterrupt:
@@ -140,8 +142,9 @@ def _withdraw(runtime: Runtime, job_id: str) -> None:
 
 
 def _obstacle(engine: Engine) -> MjwatchError:
-    if engine.paused is not None:
-        return PausedError(engine.paused)
+    pause = engine.service.pause
+    if pause is not None:
+        return PausedError(pause.reason, resume_hint(pause))
     trouble = engine.service.connection_trouble
     return UnreachableError(trouble.reason if trouble else "mjwatch was stopped")
 

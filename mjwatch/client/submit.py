@@ -19,7 +19,7 @@ from mjwatch.filesystem.safe_names import safe_file_name, slug
 from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs, wake_daemon
 from mjwatch.inbox.references import preview_alone
-from mjwatch.jobs.intake import sha256
+from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.requests import ask, read_answer
 from mjwatch.midjourney.requests import request_for
@@ -27,6 +27,7 @@ from mjwatch.model import Job, Prompt, State, UploadedImage
 from mjwatch.prompts.actions import expand_then
 from mjwatch.prompts.compose import clean, compose
 from mjwatch.prompts.images import is_picture
+from mjwatch.prompts.source_text import sha256
 from mjwatch.runtime import new_id
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from mjwatch.client.in_process import Listener
     from mjwatch.config import Config
     from mjwatch.journal.requests import Outcome
+    from mjwatch.model import Pause
 
-POLL = 0.2
+POLL_INTERVAL = 0.2
 """Seconds between two reads of the journal while a daemon works on the jobs."""
 
 RESTART_PATIENCE = 2.0
@@ -193,7 +195,7 @@ def submit_and_wait(config: Config, submission: Submission, listener: Listener) 
                 submit(config, submission)
             return wait_for_jobs(config, lambda reader: _with_follow_ups(reader, job_ids), listener)
         except NoJournalError:  # the process that has the lock is just creating the journal
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL)
         except StoppedError:
             # The other process may have been one like this, which runs no jobs but its own.
             if not _are_unsent(config, job_ids):
@@ -237,7 +239,7 @@ def wait_for_jobs(
     seen: dict[str, Job] = {}
     reported: str | None = None
     while True:
-        jobs, paused, trouble = _read(config.state.path / JOURNAL_FILE, find)
+        jobs, pause, trouble = _read(config.state.path / JOURNAL_FILE, find)
         for job in jobs:
             if seen.get(job.id) != job:
                 seen[job.id] = job
@@ -245,24 +247,24 @@ def wait_for_jobs(
         if jobs and all(map(is_answered, jobs)):
             return jobs
         queued = [job.id for job in jobs if job.state is State.QUEUED]
-        if paused is not None and (queued or trouble or not jobs):
-            raise PausedError(paused + (f" (kept in the queue: {', '.join(queued)})" if queued else ""))
+        if pause is not None and (queued or trouble or not jobs):
+            kept = f" (kept in the queue: {', '.join(queued)})" if queued else ""
+            raise PausedError(pause.reason + kept, resume_hint(pause))
         if trouble is not None and trouble != reported:
             listener.trouble(trouble)
         reported = trouble
         if not daemon_runs(config.state.path):
             raise StoppedError
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)
 
 
 def _read(
     journal: Path, find: Callable[[JournalReader], list[Job]]
-) -> tuple[list[Job], str | None, str | None]:
-    """Return the jobs, the reason of a pause, and the reason why Discord can't be used."""
+) -> tuple[list[Job], Pause | None, str | None]:
+    """Return the jobs, the pause if there is one, and the reason why Discord can't be used."""
     try:
         with closing(JournalReader(journal)) as reader:
-            pause = reader.paused()
-            return find(reader), None if pause is None else pause.reason, reader.recall("trouble")
+            return find(reader), reader.paused(), reader.recall("trouble")
     except NoJournalError:
         return [], None, None
 

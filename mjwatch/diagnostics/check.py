@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.config import SECTIONS, Config, load_keys
 from mjwatch.diagnostics.checks import (
-    ONLINE,
+    ONLINE_CHECKS,
     CheckResult,
     CheckState,
     check_discord,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckResult", "CheckState", "run_checks"]
 
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def run_checks(
@@ -55,7 +55,7 @@ def run_checks(
         config = Config.load(config_path, environ=environ)
     except ConfigError as error:
         skipped_checks = [
-            skipped(name, "the configuration is not usable") for name in ("keys", "folders", *ONLINE)
+            skipped(name, "the configuration is not usable") for name in ("keys", "folders", *ONLINE_CHECKS)
         ]
         return [*failed_lines("configuration", error), *skipped_checks]
     results = [ok("configuration", str(config.source))]
@@ -69,7 +69,7 @@ def run_checks(
         results += failed_lines("keys", error)
     results += [_credential(config, environ), *check_folders(config, inotify), *_notify(config, environ)]
     if keys is None:
-        return results + [skipped(name, "the keys are not usable") for name in ONLINE]
+        return results + [skipped(name, "the keys are not usable") for name in ONLINE_CHECKS]
     return results + check_discord(config, keys, connect)
 
 
@@ -93,10 +93,10 @@ def _keys_found(config: Config, keys: Keys) -> CheckResult:
     detail = f"{where}, channel {keys.channel_id}"
     folder = config.keys.path
     if os.name == "posix" and folder.is_dir():
-        if folder.stat().st_mode & _OTHERS_WRITE:
+        if folder.stat().st_mode & _WRITABLE_BY_OTHERS:
             return warn("keys", f"{detail}; others may change files in {folder}", f"chmod 700 {folder}")
         for file in sorted(folder.glob("*.key")):
-            if file.stat().st_mode & _OTHERS_WRITE:
+            if file.stat().st_mode & _WRITABLE_BY_OTHERS:
                 return warn("keys", f"{detail}; others may change {file}", f"chmod 600 {file}")
     return ok("keys", detail)
 

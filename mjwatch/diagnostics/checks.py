@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mjwatch.discord.rest import ApplicationCommand
     from mjwatch.settings.secrets import Keys
 
-ONLINE = ("proxy", "token", "clock", "guild", "channel", "command")
+ONLINE_CHECKS = ("proxy", "token", "clock", "guild", "channel", "command")
 
 DIRECT_MESSAGE = 1
 """The channel type of a conversation with one other user (discord-api-docs, "Channel Types")."""
@@ -251,7 +251,7 @@ class CheckApi(Protocol):
         """Return a command of the command index."""
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections that are kept open between requests."""
 
 
 def check_discord(
@@ -261,16 +261,16 @@ def check_discord(
     try:
         proxy = _proxy(config)
     except ConfigError as error:
-        return [*failed_lines("proxy", error), *_unchecked(ONLINE[1:])]
+        return [*failed_lines("proxy", error), *_unchecked(ONLINE_CHECKS[1:])]
     try:
         api = connect(config, keys)
     except ConfigError as error:
-        return [proxy, *failed_lines("token", error), *_unchecked(ONLINE[2:])]
+        return [proxy, *failed_lines("token", error), *_unchecked(ONLINE_CHECKS[2:])]
     try:
         token = _checked("token", config, lambda: [_token(api)])
         clock = _clock(api.server_time, time.time())
         if token[0].state is not CheckState.OK:
-            return [proxy, *token, clock, *_unchecked(ONLINE[3:])]
+            return [proxy, *token, clock, *_unchecked(ONLINE_CHECKS[3:])]
         return [
             *(proxy, *token, clock),
             *_checked("channel", config, lambda: _channel(config, keys, api)),

@@ -57,7 +57,7 @@ class CDN:
         return f"<CDN {', '.join(self._hosts)}>"
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections that are kept open between requests."""
         self._transport.close()
 
     def fetch(self, url: str, size: int | None = None) -> bytes:
@@ -139,7 +139,7 @@ class AttachmentUploads:
         self._transport = Transport(proxy=proxy, user_agent=user_agent, timeout=timeout)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections that are kept open between requests."""
         self._transport.close()
 
     def upload(self, channel_id: str, images: Mapping[str, bytes]) -> list[UploadedImage]:

@@ -31,7 +31,7 @@ SUSPEND_JUMP = 60.0
 STOP_TIMEOUT = 2.0
 """Seconds for the thread to close its connection before it is aborted; then as many to end."""
 LONGEST_ROUND = 180.0
-"""Seconds that connecting, even over slow name servers and proxies, and a round of reading never take."""
+"""A longer round of connecting or reading counts as hung, even with slow name servers; in seconds."""
 
 
 class SuspendWatch:

@@ -38,11 +38,12 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"mjwatch/{__version__}"
 """Our own name; no browser's."""
-CHUNK = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 LARGEST_ANSWER = 32 * 1024 * 1024
 """Bytes of a JSON answer. The largest is the command index of a guild with many bots, a few MiB."""
 IDLE_LIMIT = 15.0
-"""Seconds after which an idle connection is not used again: a reset of it would look unanswered."""
+"""Seconds after which an idle connection is not used again, because a reset on it looks like an unanswered
+request."""
 
 Timeout = tuple[float, float]
 """Seconds to connect, and seconds between two pieces of an answer."""
@@ -210,7 +211,7 @@ class Transport:
 def _next_piece(response: Response) -> bytes:
     """Return what has arrived so far; a slow trickle can't hold the reader longer than one timeout."""
     try:
-        return bytes(response.raw.read1(CHUNK, decode_content=True) or b"")
+        return bytes(response.raw.read1(CHUNK_BYTES, decode_content=True) or b"")
     except (HTTPError, OSError, http.client.HTTPException) as error:
         raise UnansweredError(f"an answer broke off ({type(error).__name__})") from None
 

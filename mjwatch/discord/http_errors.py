@@ -62,7 +62,7 @@ _BY_CODE: dict[int, tuple[RefusalClass, str]] = {
     200000: (RefusalClass.MODERATION, "the guild's AutoMod rejects the text of this prompt"),
     240000: (RefusalClass.MODERATION, "Discord's link filter rejects a link in this prompt"),
 }
-_NEEDS_A_PERSON = frozenset({RefusalClass.ACCOUNT, RefusalClass.CONFIG})
+_CLASSES_FOR_PERSON = frozenset({RefusalClass.ACCOUNT, RefusalClass.CONFIG})
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: object) -> Refusal | None:
@@ -204,7 +204,7 @@ def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
 
 
 def _refuse(kind: RefusalClass | None, detail: str) -> Refusal:
-    return Refusal(kind, None, detail, needs_human=kind in _NEEDS_A_PERSON, token=detail == _WRONG_TOKEN)
+    return Refusal(kind, None, detail, needs_human=kind in _CLASSES_FOR_PERSON, token=detail == _WRONG_TOKEN)
 
 
 def _retry(

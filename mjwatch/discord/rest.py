@@ -69,7 +69,7 @@ class DiscordREST:
         return f"<DiscordREST {self._api_url}>"
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections that are kept open between requests."""
         self._transport.close()
 
     def me(self) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class StreamPosition:
         self._schedule_history(now)
 
     def resumed(self, event: GatewayResumed, now: float) -> None:
-        """Continue the session after its replay; the first time after a start all is read even so."""
+        """Continue the session after its replay; after a program start the history is read anyway."""
         self.handled(event.seq)
         self._is_up = True
         self.open_since = now
@@ -105,8 +105,8 @@ class StreamPosition:
         """Note that all dispatches up to this one were handled."""
         self._seq = seq
 
-    def hears(self, session_id: str | None) -> bool:
-        """Return whether all that is said to this session reaches us; what was said before was replayed."""
+    def is_live(self, session_id: str | None) -> bool:
+        """Return whether this is the live session and none of its events are missing."""
         return self._is_up and session_id is not None and session_id == self.session_id
 
     # ---- the history
@@ -155,7 +155,7 @@ class StreamPosition:
         return wait
 
     def next_time(self) -> float:
-        """Return when time itself wants the history to be read; infinity: not by itself."""
+        """Return when the next reading is scheduled; infinity if none is."""
         return self.history_due if self._is_up and self.history_due is not None else float("inf")
 
 

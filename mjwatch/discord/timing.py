@@ -77,7 +77,7 @@ def _interval(interval_ms: object) -> float:
 
 
 FIRST_STEP = 1.0
-LONGEST = 60.0
+LONGEST_STEP = 60.0
 QUICK_STEP = 2.0
 QUICK_TRIES = 80
 """While the gateway does not answer, so many short steps come first, about two minutes: most outages are
@@ -134,14 +134,14 @@ class Backoff:
 
 
 def _step(tries: int) -> float:
-    return min(LONGEST, FIRST_STEP * 2.0 ** min(tries, 10))
+    return min(LONGEST_STEP, FIRST_STEP * 2.0 ** min(tries, 10))
 
 
-WINDOW = 60.0
+LIMIT_WINDOW = 60.0
 """Seconds over which Discord counts payloads; more than 120 close with 4008 (discord-api-docs, Gateway)."""
-FOR_ALL = 110
+PAYLOAD_LIMIT = 110
 """Ordinary payloads may use so many of the 120; discord.py keeps the same reserve."""
-FOR_HEARTBEATS = 118
+HEARTBEAT_LIMIT = 118
 """Heartbeats may use so many: they go first, and still go when nothing else may."""
 
 
@@ -153,9 +153,9 @@ class SendBudget:
 
     def allows(self, now: float, *, heartbeat: bool = False) -> bool:
         """Return whether one more payload may be sent now."""
-        while self._sent and now - self._sent[0] >= WINDOW:
+        while self._sent and now - self._sent[0] >= LIMIT_WINDOW:
             self._sent.popleft()
-        return len(self._sent) < (FOR_HEARTBEATS if heartbeat else FOR_ALL)
+        return len(self._sent) < (HEARTBEAT_LIMIT if heartbeat else PAYLOAD_LIMIT)
 
     def spend(self, now: float) -> None:
         """Note that a payload was sent."""
@@ -163,7 +163,7 @@ class SendBudget:
 
     def free_at(self) -> float:
         """Return when the oldest payload leaves the window; call it only after ``allows`` returned False."""
-        return self._sent[0] + WINDOW
+        return self._sent[0] + LIMIT_WINDOW
 
 
 def backoff(tries: int, first: float = 2.0, most: float = 300.0) -> float:

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.intake import DeliveryKind, job_for, judge, make_jobs, sha256
+from mjwatch.jobs.intake import DeliveryKind, classify_delivery, job_for, make_jobs
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import Source, State
+from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mjwatch.jobs.intake import DeliveryVerdict
+    from mjwatch.jobs.intake import Delivery
     from mjwatch.journal.writer import Journal
     from mjwatch.model import Job
 
 log = logging.getLogger("mjwatch")
 
-HELD = "the same file was run twice within an hour; it waits until the hour is over or its content changes"
+HELD_REASON = (
+    "the same file was run twice within an hour; it waits until the hour is over or its content changes"
+)
 
 
 class Acceptance:
@@ -56,9 +59,11 @@ class Acceptance:
         )
         if file.belongs_to is not None:
             return [], self._companion(file, taken, now)
-        verdict = judge(taken.path, file.mtime, self._journal.taken(taken.sha256), now, self._in_inbox)
-        if verdict.kind is not DeliveryKind.NEW and not self._is_copy_by_now(verdict, taken):
-            return [], [self._handle_repeated(file, taken, verdict, now)]
+        delivery = classify_delivery(
+            taken.path, file.mtime, self._journal.taken(taken.sha256), now, self._in_inbox
+        )
+        if delivery.kind is not DeliveryKind.NEW and not self._is_copy_by_now(delivery, taken):
+            return [], [self._handle_repeated(file, taken, delivery, now)]
         jobs = make_jobs(file, now, self._new_id, self._max_jobs, self._journal.job)
         self._accept(taken, jobs, now)
         ids = [job.id for job in jobs]
@@ -75,30 +80,30 @@ class Acceptance:
         )
         return _removals(file)
 
-    def _is_copy_by_now(self, verdict: DeliveryVerdict, taken: TakenFile) -> bool:
+    def _is_copy_by_now(self, delivery: Delivery, taken: TakenFile) -> bool:
         """Return whether a kept file that seems to be copied seemed so before, and so is a copy."""
-        if verdict.kind is not DeliveryKind.COPY:
+        if delivery.kind is not DeliveryKind.COPY:
             return False
         known = (taken.path, taken.sha256) in self._copies
         self._copies ^= {(taken.path, taken.sha256)}
         return known
 
     def _handle_repeated(
-        self, file: ev.FileSettled, taken: TakenFile, verdict: DeliveryVerdict, now: float
+        self, file: ev.FileSettled, taken: TakenFile, delivery: Delivery, now: float
     ) -> ef.Effect:
         """Return what to do with a file that was accepted before."""
-        numbers, field = [earlier.number for earlier in verdict.of], {"file": file.path}
-        match verdict.kind:
+        numbers, field = [earlier.number for earlier in delivery.of], {"file": file.path}
+        match delivery.kind:
             case DeliveryKind.HELD:
-                return ef.DeferFile(file.path, HELD, verdict.seconds)
+                return ef.DeferFile(file.path, HELD_REASON, delivery.seconds)
             case DeliveryKind.COPY:
-                return ef.DeferFile(file.path, None, verdict.seconds)
+                return ef.DeferFile(file.path, None, delivery.seconds)
             case DeliveryKind.MOVED:
                 self._journal.move_file(numbers[0], taken, now)
-                earlier_path = verdict.of[0].path
+                earlier_path = delivery.of[0].path
                 log.info("%s was moved from %s; it is not run again", file.path, earlier_path, extra=field)
             case _:
-                if any(earlier.kept is not taken.kept for earlier in verdict.of):
+                if any(earlier.kept is not taken.kept for earlier in delivery.of):
                     self._journal.mark_kept(numbers, kept=taken.kept)
                 if self._in_inbox is None:
                     log.info("%s was delivered again unchanged; it is not run again", file.path, extra=field)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
-from mjwatch.jobs.status_text import reason
+from mjwatch.jobs.status_text import reason, resume_hint
 from mjwatch.journal.requests import Outcome, Request
 from mjwatch.journal.serialization import load_prompt
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -36,13 +36,13 @@ _CANNOT_RETRY = {
 }
 _CANCELLED = {
     State.QUEUED: "cancelled before it was sent",
-    State.IN_DOUBT: "cancelled; should Midjourney run it after all, its pictures are published all the same",
+    State.IN_DOUBT: "cancelled; if Midjourney still runs it, its pictures are published",
     State.CANCELLED: "is cancelled already",
 }
 _STOPPING = "if it is done before, its pictures are published"
 _SENT = (
-    "is sent already, so it is paid for; it is stopped if Midjourney offers to, else its pictures will be"
-    " published"
+    "is sent already, so it is paid for; mjwatch cancels it if Midjourney offers a Cancel button; otherwise"
+    " its pictures are published"
 )
 _RENDERED = "is rendered already, so it is paid for, and its pictures will be published"
 
@@ -115,7 +115,7 @@ class RequestHandler:
         obstacle = self._service.resume()
         if obstacle is None:
             return Outcome(None, True, f"resumed; it was paused: {before.reason}")
-        message = f"still paused: {obstacle.reason}; fix that, then stop the service and start it again"
+        message = f"still paused: {obstacle.reason}; {resume_hint(obstacle)}"
         return Outcome(None, False, message, needs_person=True)
 
     def _retry(self, job_id: str, attempts: object) -> Outcome:
@@ -174,7 +174,7 @@ class RequestHandler:
 
     def _pause_note(self) -> str:
         pause = self._service.pause
-        return f"; it waits, {pause.reason} (`mjwatch resume`)" if pause is not None else ""
+        return f"; it waits, {pause.reason} ({resume_hint(pause)})" if pause is not None else ""
 
 
 def _jobs(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

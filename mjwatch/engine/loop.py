@@ -157,7 +157,7 @@ class Engine:
         return self._queue.empty
 
     def settled(self) -> bool:
-        """Return whether all that was in the inbox has its answer, or waits for a person."""
+        """Return whether every file's jobs have ended or wait for a person."""
         if not self.service.inbox_done or not self._queue.empty:
             return False
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
@@ -199,7 +199,7 @@ class Engine:
             self.service.event_handled()
 
     def _notify_person(self) -> None:
-        """Have each cause for which a person is needed notified once, as soon as it stands in the journal."""
+        """Notify a person once for each cause, after it is committed."""
         doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
         if not doubtful and not self.service.may_notify:
             return
@@ -264,7 +264,7 @@ class Engine:
                 self._note_delay(job)
                 self.on_change(job)
             else:
-                self._keep(job)
+                self._track(job)
         for effect in effects:
             self._perform(effect)
 
@@ -287,7 +287,7 @@ class Engine:
             if moved.state in ENDED:
                 self._channel.job_ends(job, moved, event)
             self._commit(moved, event, children)
-            self._keep(moved)
+            self._track(moved)
         for effect in effects:
             if not isinstance(effect, ef.CreateFollowUps):
                 self._perform(effect)
@@ -306,7 +306,7 @@ class Engine:
         self._journal.update(job, attempt_at=attempt_at, meta=position, children=with_keys)
         self._channel.position_stored()
 
-    def _keep(self, job: Job) -> None:
+    def _track(self, job: Job) -> None:
         """Remember a job that has changed; forget it if nothing is left to do for it."""
         self._note_delay(job)
         if job.open:
@@ -410,7 +410,7 @@ class Engine:
                 pass
 
     def _wait(self) -> float:
-        """Return the seconds until time itself brings something."""
+        """Return the seconds until the next timed action."""
         now, monotonic = self._clock(), self._monotonic()
         if self.service.turn_retry_at is not None:
             return max(0.0, self.service.turn_retry_at - monotonic)

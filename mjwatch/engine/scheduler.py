@@ -12,7 +12,7 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.errors import JournalError
-from mjwatch.jobs.cancellation import press_due, press_is_out, to_press
+from mjwatch.jobs.cancellation import has_unanswered_press, job_to_cancel, press_due
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.midjourney.parsing.parsed_message import Mode, read_info
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
 
-UPLOADS_KEPT = 3600.0
+UPLOAD_LIFETIME = 3600.0
 """Seconds for which an upload is used. Its link is good for a day (recorded 2024 to 2026)."""
 
-ASK_AFTER_JOBS = 20
+HOURS_CHECK_JOBS = 20
 """Jobs sent until the fast hours are asked for again. A job takes about a minute of them, a video eight."""
 
-ASK_AFTER = 6 * 3600.0
+HOURS_CHECK_INTERVAL = 6 * 3600.0
 """Seconds until the fast hours are asked for again."""
 
 QUESTION_PRIORITY = 1 << 40
@@ -46,7 +46,7 @@ class Scheduler:
     """Chooses what is sent next.
 
     ``new_nonce`` and ``new_id`` never give one twice; ``rng`` gives a number in 0 to 1. ``jobs`` are always
-    those that are open and were ever sent.
+    the open jobs with at least one attempt.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class Scheduler:
         if session_id is None or self._waits_for_event(in_flight):
             return None
         if cancelling := [job for job in jobs.values() if job.cancel_request is not None]:
-            if press_is_out(cancelling):
+            if has_unanswered_press(cancelling):
                 return None
-            job = to_press(filter(self._is_allowed, cancelling), now)
+            job = job_to_cancel(filter(self._is_allowed, cancelling), now)
             if job is not None and self._throttle.may_press(now):
                 return job, ev.CancelStarted(self._new_nonce(), session_id)
         job = self._next_job(jobs, now, len(in_flight))
@@ -133,7 +133,10 @@ class Scheduler:
         }
 
     def next_time(self, jobs: Mapping[str, Job], now: float) -> float:
-        """Return when time itself may let something be sent, slots aside; infinity: it will not."""
+        """Return the next time at which sending may become possible without an event; infinity if none.
+
+        Free slots are not considered.
+        """
         if self._waits_for_event([job.state for job in jobs.values()]):
             return math.inf
         times = [self._throttle.next_time(now)]
@@ -157,7 +160,7 @@ class Scheduler:
     # ---- what has become of it
 
     def sent(self, job: Job, now: float) -> None:
-        """Note that the attempt is committed. To fill in a form is no submission of its own."""
+        """Note that the attempt is committed. Filling in a form does not count as a submission."""
         if job.modal is None:
             self._throttle.sent(now, self._rng())
         self._fast_hours.jobs_sent += 1
@@ -182,7 +185,7 @@ class Scheduler:
 
 
 def _being_saved(jobs: Mapping[str, Job]) -> int:
-    """Return how many are being saved; those that wait for another try to save them hold up nothing."""
+    """Return how many jobs are being saved; jobs that wait for a retry don't count."""
     return sum(job.state is State.COLLECTING and job.next_action_at is None for job in jobs.values())
 
 
@@ -199,7 +202,7 @@ def _has_form(job: Job, now: float = math.inf) -> bool:
 def _needs_upload(job: Job, now: float) -> bool:
     if not job.prompt.images:
         return False
-    return not job.uploads or any(not 0 <= now - image.at <= UPLOADS_KEPT for image in job.uploads)
+    return not job.uploads or any(not 0 <= now - image.at <= UPLOAD_LIFETIME for image in job.uploads)
 
 
 class FastHours:
@@ -222,8 +225,8 @@ class FastHours:
         spends = job.prompt.command in _SPENDING and job.modal is None  # a form's press has passed already
         if self._minimum <= 0 or not spends:
             return False
-        known = self.known_at is not None and 0 <= now - self.known_at < ASK_AFTER
-        return not known or self.jobs_sent >= ASK_AFTER_JOBS
+        known = self.known_at is not None and 0 <= now - self.known_at < HOURS_CHECK_INTERVAL
+        return not known or self.jobs_sent >= HOURS_CHECK_JOBS
 
     def question(self) -> ev.PromptSubmitted | None:
         """Return the question for the hours; None while it is being asked."""

@@ -12,8 +12,8 @@ from mjwatch import events as ev
 from mjwatch.effects import Notification, SendNotification
 from mjwatch.errors import JournalError
 from mjwatch.host.log import LogOnce
-from mjwatch.jobs.status_text import IN_DOUBT
-from mjwatch.model import ENDED_BY_ENTRY, Job, Pause, PauseKind, Refusal, RefusalClass, State
+from mjwatch.jobs.status_text import IN_DOUBT, resume_hint
+from mjwatch.model import ENDED_BY_CONNECTING, Job, Pause, PauseKind, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -104,14 +104,14 @@ class ServiceState:
         """Whether ``notify`` may have something to do, also where no job is in doubt."""
 
     def load(self) -> None:
-        """Start from what the journal keeps. A start is no reason to end a pause."""
+        """Start from what the journal keeps. A restart does not end a pause."""
         self.pause = self._journal.paused()
         if self.pause is not None:
             # A session that begins shows that the token is accepted again.
-            self.needs_resume = self.pause.kind not in ENDED_BY_ENTRY
-            log.warning("still paused, `mjwatch resume` ends that: %s", self.pause.reason)
+            self.needs_resume = self.pause.kind not in ENDED_BY_CONNECTING
+            log.warning("still paused: %s; %s", self.pause.reason, resume_hint(self.pause))
         self._notified = Notified.stored(self._journal.recall("told"))
-        # A start knows of no connection yet, and of no trouble with it.
+        # At a start there is no connection yet; clear what the last run stored.
         if any(self._journal.recall(key) is not None for key in ("trouble", "connected")):
             with suppress(JournalError):  # a full disk is no reason not to start: it is waited for
                 self._journal.remember({"trouble": None, "connected": None})
@@ -168,7 +168,7 @@ class ServiceState:
                 self._connected(now)
                 self.store_position()
                 log.info("gateway: ready as %s", event.user_name)
-                self._end_pause_by_entry()
+                self._end_pause_by_connecting()
                 if event.required_action:
                     reason = f"Discord wants something of the account: {event.required_action}"
                     self.begin_pause(Pause(reason, PauseKind.ACCOUNT))
@@ -176,7 +176,7 @@ class ServiceState:
                 self._channel.stream.resumed(event, now)
                 self._connected(now)
                 log.info("gateway: session resumed")
-                self._end_pause_by_entry()
+                self._end_pause_by_connecting()
             case ev.GatewayDown():
                 self._channel.lost()
                 self._disconnected(ConnectionTrouble(event.reason, now + event.retry_in))
@@ -196,10 +196,10 @@ class ServiceState:
         self.connection_trouble = trouble
         self.on_connection_trouble(trouble)
 
-    def _end_pause_by_entry(self) -> None:
+    def _end_pause_by_connecting(self) -> None:
         """End a pause whose cause was that the gateway did not accept the token."""
         self._rejection = None
-        if self.pause is not None and self.pause.kind in ENDED_BY_ENTRY:
+        if self.pause is not None and self.pause.kind in ENDED_BY_CONNECTING:
             log.info("resumed: Discord accepts the token again; it was paused: %s", self.pause.reason)
             self._set_pause(None)
 
@@ -290,7 +290,7 @@ class ServiceState:
 def needs_person(
     notified: Notified, pause: Pause | None, jobs: Iterable[Job], waits: Callable[[Job], bool], now: float
 ) -> tuple[Notified, list[SendNotification]]:
-    """Return what a person will have been notified of, and the notifications that are new.
+    """Return the updated record of notifications, and those to send now.
 
     ``pause`` is one that lasts until a person acts; ``waits`` says whether a job in doubt does so too. A
     cause that has gone and comes again is a new one; a pause that a person asked for is no news to them.
@@ -303,7 +303,7 @@ def needs_person(
     for attempt, job in waiting.items():
         if attempt not in notified.doubts:
             notifications.append(SendNotification(Notification.NEEDS_PERSON, now, IN_DOUBT, job))
-    # A doubt stays notified while it lasts, also when it is unclear for a while whether it settles itself.
+    # Don't notify again about a doubt that has not ended, also when it may settle itself for a while.
     doubts = frozenset(waiting) | (notified.doubts & frozenset(doubtful))
     return Notified(None if pause is None else pause.reason, doubts), notifications
 

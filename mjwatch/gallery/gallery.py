@@ -46,10 +46,10 @@ GALLERY_FOLDER = "_gallery"
 STATUS = "status.js"
 INDEX = "index.js"
 LOCK_FILE = "gallery.lock"
-PATIENCE = 30.0
+LOCK_TIMEOUT = 30.0
 """Seconds to wait for another process that is writing the gallery."""
 
-CHUNK = 250
+CHUNK_ENTRIES = 250
 """Entries in a file. It then has 150 kB, little beside a job's pictures; each file costs a browser time."""
 
 LARGEST_MANIFEST = 4 * 1024 * 1024
@@ -169,7 +169,7 @@ class Gallery:
         try:
             self._lock_file.parent.mkdir(parents=True, exist_ok=True)
             durable_folder(self._folder)
-            with FileLock(self._lock_file, timeout=PATIENCE):
+            with FileLock(self._lock_file, timeout=LOCK_TIMEOUT):
                 yield
         except Timeout as error:
             raise OutboxError("another process is writing the gallery", "try again in a while") from error
@@ -210,8 +210,8 @@ class Chunks:
             number, present = number + 1, []
         rest = [*present, *lines]
         while rest:
-            self._write(number, rest[:CHUNK])
-            rest = rest[CHUNK:]
+            self._write(number, rest[:CHUNK_ENTRIES])
+            rest = rest[CHUNK_ENTRIES:]
             number += 1 if rest else 0
         if number != before:
             self._write_index(number)
@@ -222,7 +222,7 @@ class Chunks:
             lines = self.read(number)
         except (FileNotFoundError, ValueError):
             return None
-        return lines if len(lines) < CHUNK else None
+        return lines if len(lines) < CHUNK_ENTRIES else None
 
     def replace(self, chunks: Sequence[Sequence[str]]) -> None:
         """Replace all chunks by these; files that already hold the right lines are not touched."""

@@ -21,7 +21,7 @@ log = logging.getLogger("mjwatch.gallery")
 PAGE = "index.html"
 STYLE, SCRIPT = "gallery.css", "gallery.js"
 
-PATIENCE = 60.0
+RENDER_TIMEOUT = 60.0
 """Seconds that rendering the page may take."""
 
 _PARTS = ("dom", "wording", "store", "load", "wall", "panel", "service", "filters", "main")
@@ -45,7 +45,7 @@ def _render_in_subprocess(stamp: str) -> bytes:
     command = [sys.executable, "-m", __name__, __version__, stamp]
     try:
         finished = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=True
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=RENDER_TIMEOUT, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         log.debug("mjwatch renders the gallery's page in this process: %s", error)

@@ -22,20 +22,20 @@ log = logging.getLogger("mjwatch.gallery")
 QUEUE = 256
 """Folders that may wait; if there are more, the thread scans the outbox for them."""
 
-BATCH = 16
+BATCH_SIZE = 16
 """Folders that are added at once."""
 
-RETRY = 60.0
+RETRY_DELAY = 60.0
 """Seconds until the thread tries again after the gallery could not be written."""
 
-NICE = 10
+NICE_LEVEL = 10
 """The thumbnails of a large outbox take minutes; the pictures that people wait for come first."""
 
 
 class GalleryUpdater:
     """One thread, "gallery". Any thread may call its methods, which return at once."""
 
-    def __init__(self, gallery: Gallery, *, repair_first: bool = True, retry: float = RETRY) -> None:
+    def __init__(self, gallery: Gallery, *, repair_first: bool = True, retry: float = RETRY_DELAY) -> None:
         """``repair_first``: scan the outbox for what an earlier run left out. ``retry`` in seconds."""
         self._gallery = gallery
         self._retry = retry
@@ -104,7 +104,7 @@ class GalleryUpdater:
             self._gallery.install()
             self._installed = True
         with self._changed:
-            published = [self._published.popleft() for _ in range(min(BATCH, len(self._published)))]
+            published = [self._published.popleft() for _ in range(min(BATCH_SIZE, len(self._published)))]
             thumbnails = {
                 folder: self._thumbnails.pop(folder) for folder in published if folder in self._thumbnails
             }
@@ -115,7 +115,7 @@ class GalleryUpdater:
             self._backlog = deque(self._gallery.repair())
             self._needs_tidying = True
         elif self._backlog:
-            self._gallery.add([self._backlog.popleft() for _ in range(min(BATCH, len(self._backlog)))])
+            self._gallery.add([self._backlog.popleft() for _ in range(min(BATCH_SIZE, len(self._backlog)))])
         elif self._needs_tidying:
             self._gallery.tidy()
             self._needs_tidying = False
@@ -136,6 +136,6 @@ def _lower_priority() -> None:
     """Give this thread less of the processor than the others, where threads have their own priority."""
     if sys.platform == "linux":
         try:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE_LEVEL)
         except OSError as error:
             log.debug("the gallery's thread keeps its priority: %s", error.strerror)

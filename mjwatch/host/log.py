@@ -36,7 +36,7 @@ SEND_TIMEOUT = 1.0
 REPEAT_AFTER = 600.0
 """Seconds after which ``LogOnce`` lets the same message through again."""
 
-STARS = "***"
+REDACTED = "***"
 
 
 def start_logging(secrets: Collection[str], level: int = logging.INFO, style: str = "auto") -> None:
@@ -173,7 +173,7 @@ class JournalHandler(logging.Handler):
         self._address = address
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record."""
+        """Write the record to the journal socket, or to the stream where the socket can't be used."""
         try:
             self._write(record)
         except Exception:  # the top of a handler: a record that can't be logged must not end the program
@@ -235,7 +235,7 @@ class Redaction:
     def redacted(self, text: str) -> str:
         """Return the text without secrets."""
         for form in self._forms:
-            text = text.replace(form, STARS)
+            text = text.replace(form, REDACTED)
         return text
 
     def message(self, record: logging.LogRecord) -> str:

@@ -45,11 +45,11 @@ def _read(path: Path) -> str:
 _M_MMAP_THRESHOLD = -3
 """mallopt(3)."""
 
-LARGE = 1024 * 1024
+LARGE_BLOCK = 1024 * 1024
 """Bytes; a larger block of memory is mapped separately, and so returned to the system when it is freed."""
 
 
-def give_back_early() -> bool:
+def return_memory_early() -> bool:
     """Make the C library return the memory of a picture to the system as soon as the picture is freed.
 
     Return whether that is possible, which it is with glibc. It holds for the rest of this process: each large
@@ -65,7 +65,7 @@ def give_back_early() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False  # another C library, such as musl, which does not have this problem
-    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE))
+    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK))
 
 
 # ---- users

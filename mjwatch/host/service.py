@@ -31,7 +31,7 @@ ACCOUNT = "mjwatch"
 STATE_DIRECTORY = Path("/var/lib/mjwatch")
 """The folder that ``StateDirectory=`` in the system unit stands for."""
 
-HIDDEN = {
+HIDDEN_FOLDERS = {
     "/home": "ProtectHome=",
     "/root": "ProtectHome=",
     "/run/user": "ProtectHome=",
@@ -173,7 +173,7 @@ def _hidden(config: Config, program: Sequence[str]) -> Iterator[ConfigError]:
         f"the state folder {config.state.path}": (config.state.path, move),
     }
     for what, (path, hint) in places.items():
-        for folder, line in HIDDEN.items():
+        for folder, line in HIDDEN_FOLDERS.items():
             if Path(os.path.realpath(path)).is_relative_to(folder):
                 yield ConfigError(f"{what} is in {folder}, which the service can't see ({line})", hint)
 

@@ -32,7 +32,7 @@ CHECK_INTERVAL = 5.0
 STARTUP_CHECK_INTERVAL = 0.2
 """Seconds between two checks of a service that is starting."""
 
-EXTENSION = 30.0
+START_EXTENSION = 30.0
 """Seconds by which systemd is repeatedly asked to extend the start."""
 
 LONGEST_BUILD = 600.0
@@ -193,7 +193,7 @@ class Supervision:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def look_at(self, service: SupervisedService) -> None:
+    def attach(self, service: SupervisedService) -> None:
         """Check the service from now on, because it has been built."""
         self._attached_at = self._clock()
         self._service = service
@@ -217,7 +217,7 @@ class Supervision:
         if service is None:
             self._report_status("Starting.")
             if self._clock() - self._began_at < LONGEST_BUILD:
-                self._systemd.extend(EXTENSION)
+                self._systemd.extend(START_EXTENSION)
             return STARTUP_CHECK_INTERVAL
         self._check_service(service)
         if not self._is_ready:
@@ -243,7 +243,7 @@ class Supervision:
             self._is_ready = True
             self._systemd.ready()
         else:
-            self._systemd.extend(EXTENSION)
+            self._systemd.extend(START_EXTENSION)
 
     def _report_status(self, text: str) -> None:
         if text != self._status:

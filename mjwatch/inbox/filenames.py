@@ -31,8 +31,8 @@ WILDCARDS = "_wildcards"
 OWNER_FILE = ".mjwatch-owner"
 """The file in an inbox that names its owner."""
 
-CONFLICT = "a conflict copy: a sync tool found two versions"
-UNDERSCORE = 'its name begins with "_"'
+CONFLICT_COPY = "a conflict copy: a sync tool found two versions"
+LEADING_UNDERSCORE = 'its name begins with "_"'
 LINK = "a link; links are not followed"
 NOT_REGULAR = "not a regular file"
 
@@ -43,16 +43,16 @@ _FOREIGN_FOLDERS = frozenset(
     {"$recycle.bin", "system volume information", "lost+found", "__macosx", "recycler", "found.000"}
 )
 
-_END = r"\.(txt|toml|json)"
+_SUFFIX_PATTERN = r"\.(txt|toml|json)"
 _CONFLICT_COPIES = re.compile(
-    rf".*\.sync-conflict-\d{{8}}-\d{{6}}(-[A-Z2-7]{{7}})?{_END}"  # Syncthing
-    rf"|.* \((.*)?(conflicted|conflicting) copy.*\){_END}"  # Dropbox, Nextcloud, maestral
-    rf"|.*_conflict-\d{{8}}-\d{{6}}{_END}"  # ownCloud
-    rf"|.* \((selective sync|case|unicode encoding) conflict.*\){_END}"  # Dropbox
-    rf"|.* \(case clash from .*\){_END}"  # Nextcloud
-    rf"|.* \(conflict( #\d+)?_on_.*\){_END}"  # Unison
-    rf"|.*\.conflict{_END}"  # Resilio
-    rf"|.*~\d{{8}}-\d{{6}}{_END}",  # Syncthing's versions
+    rf".*\.sync-conflict-\d{{8}}-\d{{6}}(-[A-Z2-7]{{7}})?{_SUFFIX_PATTERN}"  # Syncthing
+    rf"|.* \((.*)?(conflicted|conflicting) copy.*\){_SUFFIX_PATTERN}"  # Dropbox, Nextcloud, maestral
+    rf"|.*_conflict-\d{{8}}-\d{{6}}{_SUFFIX_PATTERN}"  # ownCloud
+    rf"|.* \((selective sync|case|unicode encoding) conflict.*\){_SUFFIX_PATTERN}"  # Dropbox
+    rf"|.* \(case clash from .*\){_SUFFIX_PATTERN}"  # Nextcloud
+    rf"|.* \(conflict( #\d+)?_on_.*\){_SUFFIX_PATTERN}"  # Unison
+    rf"|.*\.conflict{_SUFFIX_PATTERN}"  # Resilio
+    rf"|.*~\d{{8}}-\d{{6}}{_SUFFIX_PATTERN}",  # Syncthing's versions
     re.IGNORECASE | re.DOTALL,
 )
 _NUMBER = re.compile(r"([0-9]+)")
@@ -86,8 +86,8 @@ def _is_plain(name: str) -> bool:
 def why_ignored(name: str) -> str | None:
     """Return why a file is ignored although it ends like a request; None if no person will ask."""
     if is_conflict_copy(name) and not name.startswith(_TEMPORARY):
-        return CONFLICT
-    return UNDERSCORE if name.startswith("_") and name != DEFAULTS else None
+        return CONFLICT_COPY
+    return LEADING_UNDERSCORE if name.startswith("_") and name != DEFAULTS else None
 
 
 def may_hold_prompts(folder: str) -> bool:
@@ -126,7 +126,7 @@ def natural_key(path: str) -> list[tuple[int, str]]:
 PAGES = ("ERROR.md", "result.md")
 """Files for people that come in a folder with a manifest, and are removed with it."""
 
-TOGETHER = 10.0
+SAME_DELIVERY_TIME = 10.0
 """Seconds between two files that were put into a folder at once; a later file is a request of its own."""
 
 _SCHEMA = re.compile(
@@ -183,7 +183,7 @@ def read_companions(data: bytes) -> CompanionManifest | None:
 
 def came_together(first: Identity, second: Identity) -> bool:
     """Return whether both files came to their places at about the same time: moves and copies set ctime."""
-    return abs(first[4] - second[4]) <= TOGETHER * 1e9
+    return abs(first[4] - second[4]) <= SAME_DELIVERY_TIME * 1e9
 
 
 def _is_request(document: dict[str, Any]) -> bool:

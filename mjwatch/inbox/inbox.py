@@ -37,17 +37,17 @@ log = logging.getLogger("mjwatch.inbox")
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 1.0
 """Seconds between two turns: as long as the last one took, so that a burst takes half a core at most."""
 
-POLL = 5.0
+SCAN_INTERVAL = 5.0
 """Seconds between full scans where events don't arrive, or not for all changes."""
 
 REMOTE_SETTLE = 10.0
 """Seconds that a file on a network file system must be quiet: changes by other machines show late."""
 
-REREAD = 600.0
+FULL_SCAN_INTERVAL = 600.0
 """Seconds after which every folder is read again even if its times say that nothing happened in it."""
 
 LONGEST_TURN = 300.0
-"""Seconds that no turn takes, not even with a large inbox on a slow network."""
+"""A longer turn counts as hung, even with a large inbox on a slow network; in seconds."""
 
 TOO_LARGE = "it is too large, and was not read whole"
 
@@ -198,12 +198,12 @@ class Inbox:
             self._turn(hints, time.monotonic())
         except OSError as error:
             self._set_trouble(f"the inbox {self._root} can't be read: {error.strerror}")
-            self._next_scan = time.monotonic() + min(POLL, self._interval)
+            self._next_scan = time.monotonic() + min(SCAN_INTERVAL, self._interval)
         except (
             Exception
         ):  # the top of a thread: an error with one file must not end the watch over the others
             log.exception("mjwatch could not scan the inbox because of an unexpected error")
-            self._stopping.wait(min(POLL, self._interval))
+            self._stopping.wait(min(SCAN_INTERVAL, self._interval))
         settling, in_flight = self._settling.status(time.monotonic()), self._in_flight.status()
         next_turn = self._next_turn(settling, in_flight)
         self._report(settling, in_flight)
@@ -240,7 +240,7 @@ class Inbox:
         reread = now >= self._next_reread or self._watcher.remote is not None
         scan = self._scanner.scan(now, reread=reread)
         if reread:
-            self._next_reread = now + REREAD
+            self._next_reread = now + FULL_SCAN_INTERVAL
         self._reported = None  # a full scan is reported even if it found nothing new
         self._set_trouble(self._ownership.check(scan) if self._ownership is not None else None)
         self._watcher.check(scan.folders, now)
@@ -250,7 +250,7 @@ class Inbox:
         relies_on_events = (
             self._watcher.is_complete and self._watcher.remote is None and self._trouble is None
         )
-        interval = self._interval if relies_on_events else min(POLL, self._interval)
+        interval = self._interval if relies_on_events else min(SCAN_INTERVAL, self._interval)
         self._next_scan = time.monotonic() + interval
 
     def _apply(self, scan: InboxScan, now: float) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mjwatch.inbox")
 
 _TEMPORARY = ".~mjwatch-owner.tmp"
-_LONGEST = 4096
+_LARGEST_MARKER = 4096
 
 NOT_MOUNTED = (
     "the inbox {root} is empty and is not the same folder as before: is its disk mounted?"
@@ -37,7 +37,7 @@ ANOTHER_JOURNAL = (
     "the inbox {root} now belongs to another mjwatch on this machine, with another state folder; nothing is"
     " taken here. Stop one of the two, then start the other again"
 )
-UNKNOWN = (
+UNKNOWN_FILES = (
     "the inbox {root} keeps prompt files that this journal does not know, so nothing is taken. Remove the"
     " files that have their pictures already, then stop mjwatch and start it with"
     " `mjwatch run --accept-existing`"
@@ -127,7 +127,7 @@ class Ownership:
         if not self._is_known and not self._knows_files(found, scan):
             if found is None:
                 self._write(_without_journal(self._owner))
-            return UNKNOWN.format(root=self._root)
+            return UNKNOWN_FILES.format(root=self._root)
         self._is_known = True
         if found == self._owner or self._write(self._owner):
             self._marked = folder
@@ -167,7 +167,7 @@ def _read(marker: Path) -> bytes:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(marker, flags)
     try:
-        return os.read(descriptor, _LONGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        return os.read(descriptor, _LARGEST_MARKER) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     finally:
         os.close(descriptor)
 

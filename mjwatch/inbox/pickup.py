@@ -14,9 +14,9 @@ from mjwatch.events import FileSettled
 from mjwatch.filesystem.files import identify, read_alike, read_unchanged
 from mjwatch.inbox import filenames
 from mjwatch.inbox.references import ReferenceFinder
-from mjwatch.inbox.settling import AGAIN
-from mjwatch.jobs.intake import sha256
+from mjwatch.inbox.settling import REREAD_DELAY
 from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
+from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -35,7 +35,7 @@ MOST_FILES = 500
 MOST_BYTES = 64 * 1024 * 1024
 """So much may be in flight at a time; a single file always may."""
 
-REMEMBERED = 600.0
+NAME_LIFETIME = 600.0
 """Seconds for which the names of files that are gone are remembered: their companions may come late."""
 
 
@@ -78,7 +78,7 @@ class InFlightFiles:
             self._retry_at.pop(path, None)
 
     def ignore(self, path: str, identity: Identity) -> None:
-        """Treat this file as handled as long as it looks so."""
+        """Treat this file as handled until its identity changes."""
         with self._lock:
             self._identities[path] = identity
 
@@ -133,7 +133,7 @@ class InFlightFiles:
             for path in forgotten:
                 for table in (self._identities, self._retry_at, self._kept):
                     table.pop(path, None)
-            for path in [path for path, (at, _) in self._remembered.items() if now - at > REMEMBERED]:
+            for path in [path for path, (at, _) in self._remembered.items() if now - at > NAME_LIFETIME]:
                 del self._remembered[path]
 
     def status(self) -> InFlightStatus:
@@ -170,7 +170,7 @@ class FilePickup:
         """Whether ``release_contents`` has something to release."""
 
     def notice(self, path: str, identity: Identity, now: float) -> None:
-        """Take note of a file that a scan has found, looking so."""
+        """Take note of a file found by a scan, with this identity."""
         if self._in_flight.is_handled(path, identity):
             return
         is_manifest = _is_manifest(path)
@@ -228,7 +228,7 @@ class FilePickup:
             return
         references = self._references.read(found)
         if references is None:
-            self._settling.postpone(path, now + AGAIN, "it waits for a picture")
+            self._settling.postpone(path, now + REREAD_DELAY, "it waits for a picture")
         else:
             self._hand_over(FileSettled(path, data, identity[3] / 1e9, identity, references), identity)
 
@@ -247,8 +247,9 @@ class FilePickup:
     def _prompt_file_of(self, path: str, identity: Identity, manifest: CompanionManifest) -> str | None:
         """Return the prompt file that the manifest came with.
 
-        That is the one it names, or the only one in a folder that is named like an outbox folder. A file of
-        the name may be there for reasons of its own; so the two must have come together, or in one folder.
+        That is the one it names, or the only one in a folder that is named like an outbox folder. A file
+        with that name may be unrelated, so both must have arrived together or lie in a folder named after
+        the job.
         """
         if manifest.is_request:
             return None

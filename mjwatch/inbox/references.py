@@ -29,10 +29,10 @@ MAX_PICTURE = 10 * 1024 * 1024
 MAX_PICTURES_BYTES = 64 * 1024 * 1024
 """Bytes of all pictures of one prompt file together: they are held in memory until they are journaled."""
 
-RECHECK = 1.0
+RECHECK_INTERVAL = 1.0
 """Seconds between two checks for a file that is missing."""
 
-_FORGOTTEN = 600.0
+_RECORD_LIFETIME = 600.0
 """Seconds after which a file that no prompt file has asked for is treated as seen for the first time."""
 
 
@@ -107,7 +107,7 @@ class ReferenceFinder:
         if not found.missing and not found.unreadable:
             return unsettled
         patience_left = found.changed + patience - now
-        return min(patience_left, max(unsettled, RECHECK))
+        return min(patience_left, max(unsettled, RECHECK_INTERVAL))
 
     def read(self, found: ReferenceScan) -> References | None:
         """Return all of it, read; None if a picture has changed just now, so that it must be found again.
@@ -133,7 +133,7 @@ class ReferenceFinder:
     def release_contents(self, now: float) -> None:
         """Release the contents, which many prompt files share; forget files that no prompt file asks for."""
         self._contents.clear()
-        self._files = {p: file for p, file in self._files.items() if now - file.asked < _FORGOTTEN}
+        self._files = {p: file for p, file in self._files.items() if now - file.asked < _RECORD_LIFETIME}
 
     def _find_wildcard(self, path: str, name: str, found: ReferenceScan, now: float) -> None:
         """Find the nearest one: in the prompt file's folder, else in the one above, up to the inbox."""
@@ -185,7 +185,7 @@ class ReferenceFinder:
         except OSError as error:
             why = f"it can't be read: {error.strerror}"
         file = self._files.get(path)
-        is_known = file is not None and now - file.asked < _FORGOTTEN
+        is_known = file is not None and now - file.asked < _RECORD_LIFETIME
         if file is None or not is_known or (file.identity, file.why) != (identity, why):
             file = self._files[path] = _ReferencedFile(identity, why, now, now)
         file.asked = now

@@ -34,7 +34,7 @@ _PREFIX_LENGTH = len(ASIDE_PREFIX) + 9
 _LONGEST_NAME = 255 - _PREFIX_LENGTH
 """Bytes; file systems allow 255."""
 
-TRIES = 1000
+NAME_TRIES = 1000
 """So many names are tried for a dropped file."""
 
 
@@ -115,7 +115,7 @@ def drop_file(inbox: Path, stem: str, suffix: str, data: bytes, taken: Callable[
     try:
         durable_folder(inbox)
         durable_copy(temporary, data)
-        for number in range(1, TRIES):
+        for number in range(1, NAME_TRIES):
             name = _name(stem, number, suffix)
             if not taken(name) and move_without_replacing(temporary, inbox / name):
                 fsync_folder(inbox)
@@ -127,7 +127,7 @@ def drop_file(inbox: Path, stem: str, suffix: str, data: bytes, taken: Callable[
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    raise MjwatchError(f"{inbox} already has {TRIES} files named {stem}", "remove some of them")
+    raise MjwatchError(f"{inbox} already has {NAME_TRIES} files named {stem}", "remove some of them")
 
 
 def _name(stem: str, number: int, suffix: str) -> str:

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch.inbox")
 
-SHOWN = 20
+MOST_NAMED_FILES = 20
 """So many ignored files are reported by name; the others are only counted."""
 
-GRANULE = 4.0
+TIMESTAMP_RESOLUTION = 4.0
 """Seconds after which a folder's times have surely moved on, so that equal times can't hide a change.
 
 FAT keeps times to two seconds.
@@ -48,15 +48,15 @@ class IgnoredFiles:
     first: list[IgnoredFile] = field(default_factory=list)
 
     def add(self, path: str, why: str) -> None:
-        """Add a file."""
+        """Count an ignored file, and keep its path if it is one of the first."""
         self.counts[why] += 1
-        if len(self.first) < SHOWN:
+        if len(self.first) < MOST_NAMED_FILES:
             self.first.append(IgnoredFile(path, why))
 
     def add_all(self, others: IgnoredFiles) -> None:
         """Add the files of another collection."""
         self.counts.update(others.counts)
-        self.first += others.first[: SHOWN - len(self.first)]
+        self.first += others.first[: MOST_NAMED_FILES - len(self.first)]
 
 
 class IgnoredFileLog:
@@ -72,9 +72,9 @@ class IgnoredFileLog:
         for file in sorted(first - self._logged, key=lambda file: file.path):
             log.warning("%s is left in the inbox: %s", file.path, file.why, extra={"file": file.path})
         total = sum(ignored.counts.values())
-        if total > SHOWN and total > 2 * self._most:
+        if total > MOST_NAMED_FILES and total > 2 * self._most:
             log.warning("%d files and folders are left in the inbox; `mjwatch status` has the reasons", total)
-        self._logged, self._most = first, max(self._most, total) if total > SHOWN else 0
+        self._logged, self._most = first, max(self._most, total) if total > MOST_NAMED_FILES else 0
 
 
 @dataclass(slots=True)
@@ -181,7 +181,7 @@ class InboxScanner:
             if known is not None and is_same and known.is_settled and not reread:
                 return known
             since = known.since if known is not None and is_same else now
-            folder = _Folder(stamp, since, is_settled=now - since >= GRANULE)
+            folder = _Folder(stamp, since, is_settled=now - since >= TIMESTAMP_RESOLUTION)
             with os.scandir(absolute) as entries:
                 for entry in entries:
                     _classify(entry, path, folder)
@@ -200,7 +200,7 @@ def _classify(entry: os.DirEntry[str], path: str, folder: _Folder) -> None:
         if filenames.may_hold_prompts(name):
             folder.folders.append(name)
         elif filenames.is_set_aside(name):
-            folder.ignored.add(f"{path}{name}/", filenames.UNDERSCORE)
+            folder.ignored.add(f"{path}{name}/", filenames.LEADING_UNDERSCORE)
     elif name[-5:].lower().endswith(filenames.SUFFIXES):
         _classify_request(entry, path, folder)
     elif entry.is_symlink() and entry.is_dir() and filenames.may_hold_prompts(name):
@@ -218,5 +218,5 @@ def _classify_request(entry: os.DirEntry[str], path: str, folder: _Folder) -> No
         return
     else:
         why = filenames.LINK if entry.is_symlink() else filenames.NOT_REGULAR
-    if why is not None and (is_prompt or why == filenames.CONFLICT):
+    if why is not None and (is_prompt or why == filenames.CONFLICT_COPY):
         folder.ignored.add(path + name, why)

@@ -22,10 +22,10 @@ EMPTY_PATIENCE = 6.0
 """An empty file, or one whose mtime is in 1970 (an interrupted rsync leaves such a file), waits this many
 times as long as a file that merely looks unfinished."""
 
-LONG = 60.0
+LONG_WAIT = 60.0
 """Seconds after which a person may ask what a file waits for."""
 
-AGAIN = 0.05
+REREAD_DELAY = 0.05
 """Seconds until a file that changed while it was read is read again, unless a longer wait applies."""
 
 
@@ -110,12 +110,17 @@ class Settling:
         """Begin the wait of a file again, because it changed while it was read."""
         file = self._files[path]
         file.since = now
-        file.due = now + max(self._first_wait(file), AGAIN)
+        file.due = now + max(self._first_wait(file), REREAD_DELAY)
 
     def mark_unreadable(self, path: str, why: str, now: float) -> None:
         """Try a file that can't be read again after a long wait, or when it looks different."""
         file = self._files[path]
-        file.since, file.due, file.is_unreadable, file.why = now, now + max(self.patience, AGAIN), True, why
+        file.since, file.due, file.is_unreadable, file.why = (
+            now,
+            now + max(self.patience, REREAD_DELAY),
+            True,
+            why,
+        )
 
     def extend_wait(self, path: str) -> bool:
         """Give a file whose content looks unfinished its longer wait. Return False if it is to be taken now.
@@ -145,7 +150,7 @@ class Settling:
         waiting, stalled, next_due = 0, [], None
         for path, file in self._files.items():
             waiting += not file.is_unreadable
-            if file.is_unreadable or (now - file.first_seen > LONG and now < file.due):
+            if file.is_unreadable or (now - file.first_seen > LONG_WAIT and now < file.due):
                 stalled.append((path, file.why))
             if next_due is None or file.due < next_due:
                 next_due = file.due

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch.inbox")
 
-TRY_AGAIN = 300.0
+RETRY_INTERVAL = 300.0
 """Seconds between two attempts to watch a folder that can't be watched."""
 
 MOST_HINTS = 1000
@@ -155,7 +155,7 @@ class FolderWatcher:
         """
         self._check_remote()
         if self._observer is None:
-            if now - self._tried_at >= TRY_AGAIN:
+            if now - self._tried_at >= RETRY_INTERVAL:
                 self._restart(now)
         elif not self._is_working():
             log.warning("the watch on the inbox ended, or the folder was exchanged; watching it again")
@@ -183,7 +183,7 @@ class FolderWatcher:
             if observer is not None:
                 _stop(observer)
             if isinstance(error, FileNotFoundError):  # it went just now, which does not last
-                self._tried_at = -TRY_AGAIN
+                self._tried_at = -RETRY_INTERVAL
             else:
                 self._set_problem(_reason(error))
         else:
@@ -214,7 +214,7 @@ class FolderWatcher:
     def _watch_missing_folders(self, folders: int, now: float) -> None:
         """Watch all folders again, unless a new one may have come just now; log it if that does not help."""
         self._incomplete_checks += 1
-        if self._incomplete_checks >= 2 and (self._problem is None or now - self._tried_at >= TRY_AGAIN):
+        if self._incomplete_checks >= 2 and (self._problem is None or now - self._tried_at >= RETRY_INTERVAL):
             self._restart(now)
             self._hints.add_everything()
             if self._observer is not None and self._misses_folders(folders):

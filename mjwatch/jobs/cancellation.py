@@ -32,12 +32,12 @@ PRESS_PATIENCE = 60.0
 """Seconds that Midjourney has to do what its button says, before a person may have it pressed again."""
 
 
-def to_press(jobs: Iterable[Job], now: float) -> Job | None:
+def job_to_cancel(jobs: Iterable[Job], now: float) -> Job | None:
     """Return the first job whose Cancel Job button must be pressed now, or None."""
     return next((job for job in jobs if press_due(job) <= now), None)
 
 
-def press_is_out(jobs: Iterable[Job]) -> bool:
+def has_unanswered_press(jobs: Iterable[Job]) -> bool:
     """Return whether a press has no answer yet. Then nothing else is sent: the answer may cause a pause."""
     requests = (job.cancel_request for job in jobs if job.state is State.RUNNING)
     return any(request is not None and not request.answered for request in requests)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import PromptFileError
 from mjwatch.midjourney.buttons import explain_missing, find_button, opens_form
 from mjwatch.model import ButtonPress, Job, Note, Prompt, Refusal, RefusalClass, ResultKind, State
-from mjwatch.prompts.actions import ALL, ON_PICTURE, canonical, split_number, takes_text, zoom_factor
+from mjwatch.prompts.actions import ALL_UPSCALES, ON_PICTURE, canonical, split_number, takes_text, zoom_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -69,7 +69,7 @@ def children_of(parent: Job, now: float, new_id: Callable[[], str]) -> list[Job]
 
 
 def _expanded(then: Iterable[str]) -> tuple[str, ...]:
-    names = (ALL if name == "all" else (name,) for name in then)
+    names = (ALL_UPSCALES if name == "all" else (name,) for name in then)
     return tuple(dict.fromkeys(chain.from_iterable(names)))
 
 

@@ -7,7 +7,6 @@ content; paths are compared in NFC, because sync tools change how accents are co
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from mjwatch.errors import PromptFileError
 from mjwatch.jobs.followups import follow_up
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
 from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
+from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,11 +85,6 @@ def _check_size(file: FileSettled) -> None:
         )
 
 
-def sha256(data: bytes) -> str:
-    """Return the SHA-256 of these bytes in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def rejected(source: Source | None, error: PromptFileError, now: float, job_id: str) -> Job:
     """Return the rejected job for a file or prompt that can't be used; its page in the outbox says why."""
     refusal = Refusal(RefusalClass.USER, error.message, error.hint)
@@ -105,14 +100,14 @@ def rejected(source: Source | None, error: PromptFileError, now: float, job_id: 
     )
 
 
-SAME_DELIVERY = 2.0
+DELIVERY_TOLERANCE = 2.0
 """Seconds by which the modification times of one delivery of a file may differ.
 
 FAT stores them to two seconds, and sync tools copy them from the sender.
 """
 
 HOUR = 3600.0
-MOST_IN_AN_HOUR = 2
+MOST_RUNS_PER_HOUR = 2
 """How often the same file is run within an hour; a loop that copies a file must not spend more."""
 
 COPY_PATIENCE = 20.0
@@ -154,44 +149,49 @@ class DeliveryKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryVerdict:
-    """What a file is. ``of``: the earlier files that it equals or that it was. ``seconds``: time to wait."""
+class Delivery:
+    """What a file is.
+
+    ``of``: the earlier records of this file, or of the file it was moved from. ``seconds``: time to wait.
+    """
 
     kind: DeliveryKind
     of: tuple[TakenBefore, ...] = ()
     seconds: float = 0.0
 
 
-NEW = DeliveryVerdict(DeliveryKind.NEW)
+NEW_DELIVERY = Delivery(DeliveryKind.NEW)
 
 
-def judge(
+def classify_delivery(
     path: str,
     mtime: float,
     earlier: Sequence[TakenBefore],
     now: float,
     in_inbox: Callable[[str], bool] | None = None,
-) -> DeliveryVerdict:
-    """Return what a file is whose content was accepted ``earlier``, at this path or at others.
+) -> Delivery:
+    """Classify a file whose content was accepted before, at this path or at others.
+
+    ``earlier``: the records of those files.
 
     ``path``: as stored. ``in_inbox``: accepted files are kept, and this says whether a file is still at a
     path. None: accepted files are removed.
     """
     same = tuple(taken for taken in earlier if taken.path == path)
-    delivered = any(abs(mtime - taken.mtime) <= SAME_DELIVERY for taken in same)
+    delivered = any(abs(mtime - taken.mtime) <= DELIVERY_TOLERANCE for taken in same)
     if delivered or any(taken.kept for taken in same):
-        return DeliveryVerdict(DeliveryKind.SAME, same)
+        return Delivery(DeliveryKind.SAME, same)
     if in_inbox is not None:
-        return _judge_kept(earlier, in_inbox)
+        return _classify_kept(earlier, in_inbox)
     recent = sorted(taken.at for taken in same if now - taken.at < HOUR)
-    if len(recent) < MOST_IN_AN_HOUR:
-        return NEW
-    return DeliveryVerdict(DeliveryKind.HELD, same, seconds=min(HOUR, recent[-MOST_IN_AN_HOUR] + HOUR - now))
+    if len(recent) < MOST_RUNS_PER_HOUR:
+        return NEW_DELIVERY
+    return Delivery(DeliveryKind.HELD, same, seconds=min(HOUR, recent[-MOST_RUNS_PER_HOUR] + HOUR - now))
 
 
-def _judge_kept(earlier: Sequence[TakenBefore], in_inbox: Callable[[str], bool]) -> DeliveryVerdict:
+def _classify_kept(earlier: Sequence[TakenBefore], in_inbox: Callable[[str], bool]) -> Delivery:
     kept = [taken for taken in earlier if taken.kept and not taken.moved]
     gone = tuple(taken for taken in kept if not in_inbox(taken.path))
     if gone:
-        return DeliveryVerdict(DeliveryKind.MOVED, gone[:1])
-    return DeliveryVerdict(DeliveryKind.COPY, tuple(kept), seconds=COPY_PATIENCE) if kept else NEW
+        return Delivery(DeliveryKind.MOVED, gone[:1])
+    return Delivery(DeliveryKind.COPY, tuple(kept), seconds=COPY_PATIENCE) if kept else NEW_DELIVERY

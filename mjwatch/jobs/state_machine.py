@@ -72,8 +72,9 @@ _WITHOUT_FORM = (*_NOT_EXECUTED, State.FAILED)
 _LATE_UPLOADS = _ignore(ev.Uploaded, ev.UploadFailed)
 """Events of an upload whose job was cancelled meanwhile, or turned out to have been sent before."""
 
-_OVERTAKEN = _ignore(ev.Published, ev.SaveFailed, ev.CancelPressed)
-"""A failure that was still being published when a person requested a retry; a press without effect."""
+_LATE_RESULTS = _ignore(ev.Published, ev.SaveFailed, ev.CancelPressed)
+"""Late events: the result of publishing a failure that was retried meanwhile, or of a press that no longer
+matters."""
 _LATE_EVENTS = _ignore(
     *(ev.Accepted, ev.NotSent, ev.OutcomeUnknown, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
     *(ev.QueuedByBot, ev.Started, ev.Progressed, ev.StartMessageDeleted),
@@ -95,7 +96,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ev.Uploaded: TableEntry(transitions.upload_done),
         ev.UploadFailed: TableEntry(transitions.upload_failed, (State.FAILED,)),
         **_SIGNS_OF_LIFE,  # an earlier attempt turns out to have been executed
-        **_OVERTAKEN,
+        **_LATE_RESULTS,
         ev.ModalOpened: TableEntry(transitions.open_form),
         ev.Restarted: TableEntry(transitions.forget_form),
         **_ignore(
@@ -111,7 +112,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
     },
     State.SUBMITTING: {
         **_SIGNS_OF_LIFE,
-        **_OVERTAKEN,
+        **_LATE_RESULTS,
         **_LATE_UPLOADS,
         ev.InteractionSeen: TableEntry(transitions.interaction_seen),
         ev.Accepted: TableEntry(transitions.accept, (State.SUBMITTED,)),
@@ -129,7 +130,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
     },
     State.SUBMITTED: {
         **_SIGNS_OF_LIFE,
-        **_OVERTAKEN,
+        **_LATE_RESULTS,
         **_LATE_UPLOADS,
         ev.InteractionSeen: TableEntry(transitions.interaction_seen),
         ev.QueuedByBot: TableEntry(transitions.queued_by_bot),
@@ -147,7 +148,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ),
     },
     State.RUNNING: {
-        **_OVERTAKEN,
+        **_LATE_RESULTS,
         **_LATE_UPLOADS,
         **_ignore(ev.ModalOpened),
         ev.InteractionSeen: TableEntry(transitions.interaction_seen),
@@ -182,7 +183,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
     },
     State.IN_DOUBT: {
         **_SIGNS_OF_LIFE,
-        **_OVERTAKEN,
+        **_LATE_RESULTS,
         **_LATE_UPLOADS,
         ev.Refused: TableEntry(transitions.refuse, (State.QUEUED, State.FAILED)),
         ev.ModalOpened: TableEntry(transitions.open_form, (State.QUEUED,)),

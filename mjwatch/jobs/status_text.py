@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mjwatch.model import ENDED, ENDED_BY_ENTRY, IN_FLIGHT, PauseKind, RefusalClass, State
+from mjwatch.model import ENDED, ENDED_BY_CONNECTING, IN_FLIGHT, PauseKind, RefusalClass, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +105,7 @@ def resume_hint(pause: Pause) -> str:
     """Return what a person does to end this pause. Keys and the configuration are read at the start only."""
     if pause.kind is PauseKind.PERSON:
         return "`mjwatch resume` continues"
-    if pause.kind in ENDED_BY_ENTRY:
+    if pause.kind in ENDED_BY_CONNECTING:
         return "fix the cause, then restart the service: it resumes by itself"
     if pause.kind is PauseKind.CONFIG:
         return "fix the configuration, stop the service, and start it with `mjwatch run --resume`"

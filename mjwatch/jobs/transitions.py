@@ -25,7 +25,7 @@ TRIES_OF_UPLOAD_MESSAGE = 3
 TRIES_OF_FORM = 2
 """Forms that are filled in for one follow-up before it fails."""
 
-FETCH_AGAIN = (
+FETCH_ADVICE = (
     "The pictures are rendered and paid for: `mjwatch retry` downloads them again. If you drop the prompt"
     " into the inbox again, it is rendered, and paid for, a second time."
 )
@@ -161,7 +161,7 @@ def accept(job: Job, event: ev.Accepted, now: float, timeouts: Timeouts) -> Tran
 
 
 def open_form(job: Job, event: ev.ModalOpened, now: float, timeouts: Timeouts) -> Transition:
-    """Queue the job to fill in the form that its button opened, which is an attempt of its own."""
+    """Queue the job to fill in the form that its button opened; this is a separate attempt."""
     if job.button_press is None or job.started is not None:
         return job, ()
     if job.cancel_request is not None:
@@ -402,7 +402,7 @@ def publish_failure(job: Job, event: ev.Published, now: float, timeouts: Timeout
 def save_failed(job: Job, event: ev.SaveFailed, now: float, timeouts: Timeouts) -> Transition:
     """The pictures could not be saved: try again later, unless another try can't help."""
     if event.final:
-        return fail(job, Refusal(RefusalClass.TRANSIENT, None, event.reason, advice=FETCH_AGAIN), now)
+        return fail(job, Refusal(RefusalClass.TRANSIENT, None, event.reason, advice=FETCH_ADVICE), now)
     return failure_not_saved(job, event, now, timeouts)
 
 

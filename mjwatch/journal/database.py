@@ -26,10 +26,10 @@ DAMAGED = (
     " a journal; docs/how-to/backups.md explains what each means. Nothing was changed"
 )
 
-LARGE = 32 * 1024 * 1024
+LARGE_JOURNAL = 32 * 1024 * 1024
 """Bytes from which the clean-close marker is worthwhile; a smaller journal is checked in 30 ms."""
 
-GRANULE = 0.02
+TIMESTAMP_RESOLUTION = 0.02
 """Seconds. A change that comes later shows in a file's times, however coarse the system's clock is."""
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {
@@ -276,8 +276,8 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
 def mark_clean_close(path: Path) -> None:
     """Write the marker for a journal that was just closed, if it is large and nobody has it open."""
     with suppress(OSError):
-        if path.stat().st_size >= LARGE and not _wal_of(path).exists():
-            time.sleep(GRANULE)
+        if path.stat().st_size >= LARGE_JOURNAL and not _wal_of(path).exists():
+            time.sleep(TIMESTAMP_RESOLUTION)
             _marker_of(path).write_text(json.dumps(_file_state(path)), encoding="ascii")
 
 

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 LEAST_AGE = DAY
 """Seconds. A younger job may still get a late result, and a younger attempt counts for the daily cap."""
 
-BATCH = 500
+BATCH_SIZE = 500
 """Rows in one transaction."""
 
-PAUSE = 0.01
+BATCH_PAUSE = 0.01
 """Seconds between two transactions, in which the daemon can write."""
 
-_OLD = "open=0 AND accepted<:before AND json_extract(body, '$.published')<:before"
+_IS_OLD = "open=0 AND accepted<:before AND json_extract(body, '$.published')<:before"
 
 
 def prunable(path: Path, before: float) -> int:
     """Return how many jobs were closed before this time (seconds since 1970)."""
     with second_writer(path) as db:
-        row = db.execute(f"SELECT COUNT(*) FROM jobs WHERE {_OLD}", {"before": before}).fetchone()
+        row = db.execute(f"SELECT COUNT(*) FROM jobs WHERE {_IS_OLD}", {"before": before}).fetchone()
         return int(row[0])
 
 
@@ -56,7 +56,7 @@ def _prune_jobs(db: sqlite3.Connection, path: Path, before: float) -> int:
     while True:
         # A job may be opened again between the two statements, so both check it.
         rows = db.execute(
-            f"SELECT number FROM jobs WHERE number>:last AND {_OLD} ORDER BY number LIMIT {BATCH}",
+            f"SELECT number FROM jobs WHERE number>:last AND {_IS_OLD} ORDER BY number LIMIT {BATCH_SIZE}",
             {"before": before, "last": last},
         ).fetchall()
         if not rows:
@@ -64,10 +64,10 @@ def _prune_jobs(db: sqlite3.Connection, path: Path, before: float) -> int:
         numbers = ",".join(str(int(row[0])) for row in rows)
         with transaction(db, path):
             cursor = db.execute(
-                f"DELETE FROM jobs WHERE number IN ({numbers}) AND {_OLD}", {"before": before}
+                f"DELETE FROM jobs WHERE number IN ({numbers}) AND {_IS_OLD}", {"before": before}
             )
             pruned += cursor.rowcount
-        time.sleep(PAUSE)
+        time.sleep(BATCH_PAUSE)
         last = rows[-1][0]
 
 
@@ -91,11 +91,11 @@ _PRUNE_IMAGES = (
 
 
 def _run_in_batches(db: sqlite3.Connection, path: Path, statement: str, before: float) -> None:
-    changed = BATCH
-    while changed == BATCH:
+    changed = BATCH_SIZE
+    while changed == BATCH_SIZE:
         with transaction(db, path):
-            changed = db.execute(statement, {"before": before, "batch": BATCH}).rowcount
-        time.sleep(PAUSE)
+            changed = db.execute(statement, {"before": before, "batch": BATCH_SIZE}).rowcount
+        time.sleep(BATCH_PAUSE)
 
 
 _ROWS_OF_JOB = {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another writer's transaction to end; each is short."""
 
-KEPT = 86_400.0
+ANSWER_LIFETIME = 86_400.0
 """Seconds for which an answered request is kept."""
 
 
@@ -115,7 +115,7 @@ def answer(db: sqlite3.Connection, request_id: int, outcomes: Sequence[Outcome],
     """Store the outcomes of a request, and delete requests that were answered long ago."""
     text = json.dumps([outcome.to_json() for outcome in outcomes])
     db.execute("UPDATE requests SET answer=?, answered=? WHERE id=?", (text, now, request_id))
-    db.execute("DELETE FROM requests WHERE answered<?", (now - KEPT,))
+    db.execute("DELETE FROM requests WHERE answered<?", (now - ANSWER_LIFETIME,))
 
 
 def read_answer(text: str) -> list[Outcome]:

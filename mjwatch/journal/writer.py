@@ -162,15 +162,16 @@ class Journal(JournalReader):
             raise journal_error(self.path, error) from error
 
 
-_CHANGING = (
+_CHANGING_COLUMNS = (
     *("state", "open", "priority", "next_action_at", "job_uuid", "start_message", "result_message"),
     *("attempts", "body"),
 )
-_ALL = (*_CHANGING, "id", "duplicate_key", "fairness_group", "label", "parent", "accepted")
+_ALL_COLUMNS = (*_CHANGING_COLUMNS, "id", "duplicate_key", "fairness_group", "label", "parent", "accepted")
 
-_UPDATE_JOB = f"UPDATE jobs SET {', '.join(f'{name}=:{name}' for name in _CHANGING)} WHERE id=:id"
+_UPDATE_JOB = f"UPDATE jobs SET {', '.join(f'{name}=:{name}' for name in _CHANGING_COLUMNS)} WHERE id=:id"
 _INSERT_JOB = (
-    f"INSERT INTO jobs ({', '.join(_ALL)}, file) VALUES ({', '.join(f':{name}' for name in _ALL)}, :file)"
+    f"INSERT INTO jobs ({', '.join(_ALL_COLUMNS)}, file)"
+    f" VALUES ({', '.join(f':{name}' for name in _ALL_COLUMNS)}, :file)"
 )
 _INSERT_CHILD = _INSERT_JOB.replace(":file", "(SELECT file FROM jobs WHERE id=:parent)")
 _INSERT_ATTEMPT = "INSERT INTO attempts (nonce, job, session, anchor, at) VALUES (?, ?, ?, ?, ?)"

@@ -39,13 +39,13 @@ _ACTION_OF_VERB: tuple[tuple[str, Action], ...] = (
     ("remixmodal", Action.REMIX),
     ("imaginemodal", Action.IMAGINE),
 )
-_STOPS = re.compile(r"cancel|stop|pause")
+_STOP_WORDS = re.compile(r"cancel|stop|pause")
 _VIDEO_VERB = re.compile(r"video_virtual_upscale|animate_\w+_extend")
 
 CUSTOM_ZOOM = "zoom N"
 """The name for the button that asks for the factor in a form."""
 
-_FORMS = frozenset({"customzoom"})
+_VERBS_WITH_FORM = frozenset({"customzoom"})
 
 _VERBS: tuple[tuple[str, str], ...] = (
     (r"reroll", "reroll"),
@@ -135,7 +135,7 @@ def read_custom_id(custom_id: str) -> CustomId | None:
         job_uuid=uuids[0] if uuids else None,
         solo=elements[-1] == "SOLO",
         zoom=_zoom(details[1:]) if verb == "outpaint" else None,
-        unknown=to_job and action is None and bool(uuids) and not _STOPS.search(verb),
+        unknown=to_job and action is None and bool(uuids) and not _STOP_WORDS.search(verb),
     )
 
 
@@ -179,7 +179,7 @@ def opens_form(custom_id: str) -> bool:
     In Remix mode others may do so too: V1-V4, reroll, vary, pan, zoom, animate.
     """
     found = read_custom_id(custom_id)
-    return found is not None and found.verb in _FORMS
+    return found is not None and found.verb in _VERBS_WITH_FORM
 
 
 def name_of(button: Button) -> str | None:

@@ -17,17 +17,17 @@ from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-GRACE = 60.0
+GRACE_PERIOD = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""
 
-_SHOWS_NOT_RUN = (ev.NotSent, ev.ConfirmedNotExecuted, ev.Refused, ev.ModalOpened)
+_NOT_RUN_EVENTS = (ev.NotSent, ev.ConfirmedNotExecuted, ev.Refused, ev.ModalOpened)
 """Events that show of a job that had not started that nothing has run."""
 
 
 class Channel:
     """Joins the session's position, the messages' tracker and the proof of silence.
 
-    Has what needs more than one of them; callers ask each of them for all else.
+    Holds the logic that needs several of them; callers use the parts directly otherwise.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class Channel:
         # Overdue jobs, by the time limit for which the history is to be read, and for which it has been.
         self._lookups: dict[str, float | None] = {}
         self._lookups_done: dict[str, float | None] = {}
-        # Jobs in doubt for which the history was searched from their anchor on, by the attempt in doubt. What
-        # came later was heard, or is newer than the newest known: it is not read again and again.
+        # By job in doubt: the attempt for which history was already searched, so that it is not read again.
+        # What came later was heard, or is newer than the newest known message.
         self._searched: dict[str, str | None] = {}
 
     # ---- what the journal keeps of it
@@ -168,11 +168,11 @@ class Channel:
     def _found_by_text(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> set[str]:
         """Return the jobs that may be found by their prompt.
 
-        None in a part of the history, and none whose session will itself tell what became of the POST.
+        Empty while only part of the history is read; without jobs whose session can still report the outcome.
         """
         if not event.complete or self.stream.cursor is not None:
             return set()
-        return {job.id for job in jobs.values() if job.in_doubt_since is None or not self._hears_of(job)}
+        return {job.id for job in jobs.values() if job.in_doubt_since is None or not self._is_live(job)}
 
     # ---- jobs in doubt
 
@@ -181,22 +181,22 @@ class Channel:
 
         ``jobs``: those in doubt.
         """
-        doubtful = [job for job in jobs if job.in_doubt_since is not None and self._hears_of(job)]
+        doubtful = [job for job in jobs if job.in_doubt_since is not None and self._is_live(job)]
         self.silence.watch([job.id for job in doubtful], monotonic)
         return self.silence.begin_probe(monotonic)
 
     def alive(self, event: ev.GatewayAlive, jobs: Mapping[str, Job], monotonic: float) -> JobEvents:
         """Return what the gateway's answer proves: what was silent until here was not executed."""
         silent = [jobs[job_id] for job_id in self.silence.proven(monotonic) if job_id in jobs]
-        proven = [job for job in silent if job.session_id == event.session_id and self._hears_of(job)]
+        proven = [job for job in silent if job.session_id == event.session_id and self._is_live(job)]
         return [(job.id, ev.ConfirmedNotExecuted()) for job in proven]
 
-    def _hears_of(self, job: Job) -> bool:
-        return self.stream.hears(job.session_id)
+    def _is_live(self, job: Job) -> bool:
+        return self.stream.is_live(job.session_id)
 
     def waits_for_person(self, job: Job) -> bool:
         """Return whether neither the history nor its session's silence can settle this doubt any more."""
-        settles_itself = not self.stream.is_open or (job.in_doubt_since is not None and self._hears_of(job))
+        settles_itself = not self.stream.is_open or (job.in_doubt_since is not None and self._is_live(job))
         return job.state is State.IN_DOUBT and not settles_itself
 
     # ---- time limits
@@ -214,7 +214,7 @@ class Channel:
         is_looked_up = self._lookups.get(job.id) == limit and self._lookups_done.get(job.id) != limit
         if not self.stream.is_open or is_looked_up:
             return math.inf
-        return max(limit, self.stream.open_since + GRACE)
+        return max(limit, self.stream.open_since + GRACE_PERIOD)
 
     def overdue(self, job: Job, now: float) -> ev.TimedOut | None:
         """Return the event for a job whose time limit is over; None: the history is read first."""
@@ -230,4 +230,4 @@ def _may_run(job: Job, ended: Job, event: ev.JobEvent) -> bool:
         return False
     if ended.started is not None:
         return True
-    return ended.state is State.CANCELLED and not (isinstance(event, _SHOWS_NOT_RUN) or job.awaits_form)
+    return ended.state is State.CANCELLED and not (isinstance(event, _NOT_RUN_EVENTS) or job.awaits_form)

@@ -158,7 +158,7 @@ class ImaginePacket(PacketAssembler):
         return cls(job.prompt.text, [_link(image) for image in job.uploads])
 
     def options(self) -> list[dict[str, Any]]:
-        """Return the prompt."""
+        """Return the only option, the prompt."""
         return [_string_option("prompt", self.prompt)]
 
 
@@ -177,7 +177,7 @@ class ShortenPacket(PacketAssembler):
         return cls(job.prompt.text)
 
     def options(self) -> list[dict[str, Any]]:
-        """Return the prompt."""
+        """Return the only option, the prompt."""
         return [_string_option("prompt", self.prompt)]
 
 

@@ -35,7 +35,7 @@ PASSIVE_EVENTS = {
 """The events that a session without a subscription to the guild gets instead of messages, and the key of the
 channels in them (discord-userdoccers, gateway events)."""
 
-_WORTH_KEEPING = FINALS | {MessageKind.STARTED}
+_KEPT_KINDS = FINALS | {MessageKind.STARTED}
 
 _RESULTS = {
     MessageKind.RESULT: ResultKind.GRID,
@@ -98,7 +98,10 @@ class MessageTracker:
         return replace(message, kind=MessageKind.NOTICE) if is_part else message
 
     def _parse_dispatch(self, event: ev.GatewayDispatch, jobs: Mapping[str, Job]) -> list[ParsedMessage]:
-        """Return the dispatch as one message, or as one per deleted message, so that jobs are not rivals."""
+        """Return the dispatch as one message, or as one per deleted message.
+
+        Each deletion is matched separately.
+        """
         message = self._parse(event.name, event.data)
         if message.kind is MessageKind.DELETED:
             return [replace(message, message_id=id_, deleted_ids=(id_,)) for id_ in message.deleted_ids]
@@ -232,7 +235,7 @@ class MessageTracker:
             return self._events(found, message, jobs)
         mine = self._may_be_mine(message)
         if mine and (isinstance(found, AmbiguousMatch) or not self.caught_up):
-            return None if message.kind in _WORTH_KEEPING else []
+            return None if message.kind in _KEPT_KINDS else []
         if found is None and mine:
             self.foreign_jobs.note(message, jobs.values())
         return []

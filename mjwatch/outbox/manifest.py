@@ -13,9 +13,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import OutboxError
-from mjwatch.jobs.intake import sha256
 from mjwatch.jobs.status_text import ADVICE, advice
 from mjwatch.model import MANIFEST_SCHEMA, RefusalClass, State
+from mjwatch.prompts.source_text import sha256
 from mjwatch.version import __version__
 
 if TYPE_CHECKING:

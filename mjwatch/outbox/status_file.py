@@ -23,11 +23,11 @@ FILE_NAME = "status.json"
 INTERVAL = 10.0
 """Seconds between two versions: each one travels to every machine that syncs the outbox."""
 
-AGAIN = 10.0
+RETRY_DELAY = 10.0
 """Seconds until a version that could not be written is tried again, even if nothing changes."""
 
 _TIMES = ("capped_until", "connected_since", "accepted")
-_VOLATILE = ("percent",)
+_VOLATILE_KEYS = ("percent",)
 """Keys that change all the time and don't cause a new version alone."""
 
 
@@ -79,7 +79,7 @@ class StatusFile:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._changed.wait(AGAIN if self._failing else None)
+            self._changed.wait(RETRY_DELAY if self._failing else None)
             self._changed.clear()
             if not self._stopping.is_set():
                 self._write_safely(running=True)
@@ -128,5 +128,5 @@ def _readable(key: str, value: Any) -> Any:
 
 def _without_volatile(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_volatile(inner) for key, inner in value.items() if key not in _VOLATILE}
+        return {key: _without_volatile(inner) for key, inner in value.items() if key not in _VOLATILE_KEYS}
     return [_without_volatile(item) for item in value] if isinstance(value, list) else value

@@ -2,8 +2,8 @@
 
 Before it compresses a row of pixels, an encoder tries five filters on it, which takes time. What a filter
 leaves of a pixel depends only on the pixels to the left and above (PNG, third edition, 9.2). So a piece can
-be copied as it stands in the file, except its first row and the first pixel of the other rows. If the filters
-were chosen well, hardly more than runs and frequent bytes can be compressed further.
+be copied as it stands in the file, except its first row and the first pixel of the other rows. With
+well-chosen filters, only runs and frequent bytes are left to compress.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MODES = {0: ("L", 1), 2: ("RGB", 3), 4: ("LA", 2), 6: ("RGBA", 4)}
 """By PNG's colour type, with 8 bits a channel: Pillow's mode, and the bytes of a pixel."""
 
-_KEPT = {b"iCCP": 1 << 20, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cICP": 4, b"sBIT": 4, b"tRNS": 6}
+_COLOUR_CHUNKS = {b"iCCP": 1 << 20, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cICP": 4, b"sBIT": 4, b"tRNS": 6}
 """Chunks that define the colours, and how long they may be; they hold for each piece, too."""
 
 MOST_CHUNKS = 10_000
@@ -34,13 +34,13 @@ MOST_CHUNKS = 10_000
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 
 _SAMPLE_ROWS, _SAMPLES = 12, 2
-GROWTH = 1.02
+MOST_GROWTH = 1.02
 """How many times as large as with Pillow's default a piece may be."""
 
-_AT_ONCE = 192
+_PARTS_PER_CALL = 192
 """Parts of rows (about 64 rows) that are compressed in one call: few calls, and little memory."""
 
-_STEP = 64 * 1024
+_BYTES_PER_CALL = 64 * 1024
 """Bytes of a file that are decompressed in one call."""
 
 MOST_INFLATED = 1032
@@ -104,7 +104,7 @@ class Scanlines:
         """Return whether the piece becomes about as small as with Pillow's default, judged by some rows."""
         samples = list(samples_of(box))
         ours = sum(len(part) for sample in samples for part in self._compressed(sample, whole))
-        return ours <= GROWTH * sum(len(_compressed_by_pillow(whole.crop(sample))) for sample in samples)
+        return ours <= MOST_GROWTH * sum(len(_compressed_by_pillow(whole.crop(sample))) for sample in samples)
 
     def cut(self, box: Box, whole: Image.Image) -> bytes:
         """Return the piece as a PNG file. ``whole`` is the same picture, decoded; it ``fits``."""
@@ -117,7 +117,7 @@ class Scanlines:
         stream = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
         parts = self._parts(box, whole)
         compressed = []
-        while some := b"".join(islice(parts, _AT_ONCE)):
+        while some := b"".join(islice(parts, _PARTS_PER_CALL)):
             compressed.append(stream.compress(some))
         return [*compressed, stream.flush()]
 
@@ -146,7 +146,7 @@ def _colours(data: bytes, parts: Sequence[FileSegment]) -> bytes:
     """Return the colour chunks that every reader accepts: before the picture, undamaged, one of each kind."""
     found: dict[bytes, bytes] = {}
     for part in takewhile(lambda part: part.kind != b"IDAT", parts):
-        fits = part.content.stop - part.content.start <= _KEPT.get(part.kind, -1)
+        fits = part.content.stop - part.content.start <= _COLOUR_CHUNKS.get(part.kind, -1)
         if fits and is_sound(data, part):
             found.setdefault(part.kind, data[part.start : part.end])
     return b"".join(found.values())
@@ -168,8 +168,8 @@ def _inflated(data: bytes, packed: Sequence[slice], size: int) -> bytearray | No
     try:
         # Step by step into the buffer: there is never a second copy, however large it would become.
         for part in packed:
-            for at in range(part.start, part.stop, _STEP):
-                some = stream.decompress(view[at : min(at + _STEP, part.stop)], size + 1 - end)
+            for at in range(part.start, part.stop, _BYTES_PER_CALL):
+                some = stream.decompress(view[at : min(at + _BYTES_PER_CALL, part.stop)], size + 1 - end)
                 if end + len(some) > size:
                     return None
                 rows[end : end + len(some)] = some

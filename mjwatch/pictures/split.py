@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from mjwatch.errors import PictureError
-from mjwatch.pictures.scanlines import GROWTH, Scanlines, samples_of
+from mjwatch.pictures.scanlines import MOST_GROWTH, Scanlines, samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,10 +36,10 @@ PIXELS_AT_MOST = 100_000_000
 FORMATS = ("png", "webp", "jpeg")
 
 _PHOTO_RATIO = 0.25
-"""A PNG that is larger than this part of its raw bytes is a photo: nothing repeats in it."""
+"""A PNG above this share of its raw size is a photo: nothing repeats in it."""
 
 _REPETITIVE_RATIO = 0.1
-"""In a PNG that is smaller than this part so much repeats that Pillow's default is quick, too."""
+"""A PNG below this share of its raw size is so repetitive that Pillow's default is fast too."""
 
 _DEFAULT: dict[str, Any] = {"format": "PNG"}
 _RUN_LENGTHS: dict[str, Any] = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
@@ -145,7 +145,9 @@ class Grid:
             sum(len(_encode(self.image, sample, options)) for sample in samples)
             for options in (_RUN_LENGTHS, _DEFAULT)
         )
-        return _encode(self.image, box, self._options | _RUN_LENGTHS) if ours <= GROWTH * pillows else None
+        return (
+            _encode(self.image, box, self._options | _RUN_LENGTHS) if ours <= MOST_GROWTH * pillows else None
+        )
 
 
 def opened_grid(data: bytes, format: str = "auto") -> Grid:
@@ -257,7 +259,7 @@ def _encode(image: Image.Image, box: Box, options: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
-AREA = 400 * 400
+THUMBNAIL_AREA = 400 * 400
 """Pixels that a thumbnail has at most, whatever its shape, so that all take the same space in the gallery."""
 
 _GAP = 4
@@ -272,8 +274,8 @@ def thumbnail(pictures: Sequence[bytes]) -> bytes:
     Raise PictureError for anything that is not a whole picture.
     """
     if len(pictures) == 1:
-        return _encoded(_shrink(pictures[0], AREA))
-    small = [_shrink(data, AREA // len(pictures)) for data in pictures]
+        return _encoded(_shrink(pictures[0], THUMBNAIL_AREA))
+    small = [_shrink(data, THUMBNAIL_AREA // len(pictures)) for data in pictures]
     width, height = (max(image.size[side] for image in small) for side in (0, 1))
     sheet = Image.new("RGB", (2 * width + _GAP, 2 * height + _GAP))
     for number, image in enumerate(small):
@@ -284,7 +286,7 @@ def thumbnail(pictures: Sequence[bytes]) -> bytes:
 def thumbnail_of(image: Image.Image) -> bytes | None:
     """Return the thumbnail of a decoded picture, which stays unchanged; None for an unusable mode."""
     try:
-        return _encoded(_coloured(image.resize(_size_within(image, AREA), **_RESIZING)))
+        return _encoded(_coloured(image.resize(_size_within(image, THUMBNAIL_AREA), **_RESIZING)))
     except (ValueError, OSError):
         return None
 

@@ -41,7 +41,7 @@ ON_PICTURE = (
 )
 """Follow-ups of a single picture; each may carry the number of the picture in the grid."""
 
-ALL = ("U1", "U2", "U3", "U4")
+ALL_UPSCALES = ("U1", "U2", "U3", "U4")
 """What ``all`` stands for."""
 
 _BY_LOWER_NAME = {name.lower(): name for name in (*ON_GRID, *ON_PICTURE)}
@@ -76,7 +76,7 @@ def expand_then(names: Iterable[str]) -> tuple[str, ...]:
 
     A follow-up that is named twice is returned once.
     """
-    each = (ALL if name.strip().lower() == "all" else (canonical(name),) for name in names)
+    each = (ALL_UPSCALES if name.strip().lower() == "all" else (canonical(name),) for name in names)
     return tuple(dict.fromkeys(chain.from_iterable(each)))
 
 

@@ -23,8 +23,8 @@ from mjwatch.prompts.parameters import (
     find_mistakes,
     found_in,
     read_parameters,
+    remove_parameter,
     render,
-    take_out,
 )
 from mjwatch.prompts.request import PromptRequest, merge_parameters
 from mjwatch.prompts.source_text import located
@@ -129,7 +129,7 @@ def _variants(
     for words in template.texts() if template else (request.text,):
         text, repeats = clean(words), list[str]()
         if MAY_HOLD_PARAMETERS.search(text):
-            text, repeats = take_out(text, _REPEAT)
+            text, repeats = remove_parameter(text, _REPEAT)
         for parameters in _each(_merged(request, text, repeats), known, count):
             rest = {name: value for name, value in parameters.items() if canonical(name) != _REPEAT}
             prompt, mistakes = _prompt(request, text, rest)
@@ -243,7 +243,7 @@ def clean(text: str) -> str:
     return " ".join(text.split())
 
 
-_EXACT = 1000
+_MOST_EXACT_COUNT = 1000
 """Up to this number the error gives the exact number of jobs, above it the least that it can be."""
 
 
@@ -256,7 +256,7 @@ class JobCount:
 
     def check_more(self, jobs: int) -> None:
         """Raise PromptFileError if the file makes far too many jobs with at least so many more."""
-        if self._counted + jobs > max(self._maximum, _EXACT):
+        if self._counted + jobs > max(self._maximum, _MOST_EXACT_COUNT):
             raise self._too_many(f"at least {_written(self._counted + jobs)}")
 
     def add(self, jobs: int) -> None:

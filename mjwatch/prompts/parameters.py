@@ -80,7 +80,7 @@ def found_in(text: str) -> Iterator[tuple[str, str]]:
         yield canonical(match["name"]), match["value"].strip()
 
 
-def take_out(text: str, name: str) -> tuple[str, list[str]]:
+def remove_parameter(text: str, name: str) -> tuple[str, list[str]]:
     """Return the text without the parameter of this canonical name, and the values that it had."""
     values = [value for found, value in found_in(text) if found == name]
     rest = _IN_TEXT.sub(lambda match: "" if canonical(match["name"]) == name else match[0], text)

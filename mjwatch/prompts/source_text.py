@@ -1,13 +1,19 @@
-"""The text of a prompt file: its bytes decoded, its kind by its name, its lines without comments."""
+"""The text of a prompt file: its bytes decoded or hashed, its kind by name, its lines without comments."""
 
 from __future__ import annotations
 
 import codecs
+import hashlib
 
 from mjwatch.errors import PromptFileError
 
 MAX_BYTES = 64 * 1024
 """A longer file is not read: a prompt has at most 6000 characters."""
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def decode(data: bytes) -> str:

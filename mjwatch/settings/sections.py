@@ -78,7 +78,7 @@ class StateSettings:
     path: Path = setting(
         Path("state"),
         folder(),
-        "Journal and unfinished downloads, on a local disk. systemd's StateDirectory takes precedence.",
+        "Journal and results in preparation, on a local disk. systemd's StateDirectory takes precedence.",
     )
 
 
@@ -150,7 +150,8 @@ class PaceSettings:
     quiet_time: float = setting(
         60.0,
         number(5, 3600),
-        "Seconds without any trace of a POST with unknown outcome, before it is sent again.",
+        "Seconds for which the session must show no trace of a POST with unknown outcome before it is sent"
+        " again.",
     )
 
 

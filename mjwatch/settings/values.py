@@ -21,7 +21,7 @@ T = TypeVar("T")
 _HOST = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _USERINFO = re.compile(r"//[^/@]*@")
-_SHOWN = 60
+_MOST_SHOWN_TEXT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ def shown(value: object) -> str:
     if isinstance(value, dict):
         return "a table"
     text = _USERINFO.sub("//…@", json.dumps(value, ensure_ascii=False, default=str))
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return text if len(text) <= _MOST_SHOWN_TEXT else text[: _MOST_SHOWN_TEXT - 1] + "…"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

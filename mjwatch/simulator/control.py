@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.world import Json
 
 
-_GOES_ON = frozenset({"stale_version", "gateway_cut"})
+_RECURRING_FAULTS = frozenset({"stale_version", "gateway_cut"})
 """Faults that act at once and, with a count, also on later occasions."""
 _ENDS_SESSION = frozenset({4003, 4004, 4006, 4007, 4009})
 """Close codes after which a client must begin a new session (discord-api-docs, gateway close event codes)."""
@@ -59,9 +59,9 @@ class Control:
             "stale_version": lambda _: index.bump(),
             "gateway_cut": lambda _: self._cut_all(),
             "gateway_cut_midframe": lambda _: self._cut_all(midframe=True),
-            "gateway_down": self._go_down,
-            "gateway_noise": lambda _: self._make_noise(),
-            "gateway_garbage": lambda _: self._say_all('{"op":0,'),
+            "gateway_down": self._refuse_connections,
+            "gateway_noise": lambda _: self._send_unknown_messages(),
+            "gateway_garbage": lambda _: self._send_raw_to_all('{"op":0,'),
             "gateway_reconnect": lambda _: self._send_all(Opcode.RECONNECT),
             "gateway_heartbeat": lambda _: self._send_all(Opcode.HEARTBEAT),
             "gateway_close": self._close_all,
@@ -119,7 +119,7 @@ class Control:
         if act is None:
             return
         self._faults.take(fault.name)
-        if fault.name not in _GOES_ON:
+        if fault.name not in _RECURRING_FAULTS:
             self._faults.disarm(fault.name)
         act(fault)
 
@@ -127,20 +127,20 @@ class Control:
         for link in self._sessions.links():
             link.cut(midframe=midframe)
 
-    def _go_down(self, fault: ArmedFault) -> None:
+    def _refuse_connections(self, fault: ArmedFault) -> None:
         self._sessions.close_for(fault.number("seconds", 5))
         self._cut_all()
         if fault.details.get("lose_session"):
             self._sessions.end_all()
 
-    def _make_noise(self) -> None:
+    def _send_unknown_messages(self) -> None:
         for text in UNKNOWN_OPCODES:
-            self._say_all(text)
+            self._send_raw_to_all(text)
         for session in self._sessions.connected():
             for event, data in DISPATCHES:
                 session.dispatch(event, encoded(data))
 
-    def _say_all(self, text: str) -> None:
+    def _send_raw_to_all(self, text: str) -> None:
         for link in self._sessions.links():
             link.send(text)
 
@@ -203,20 +203,26 @@ def _part(part: object, path: Path) -> tuple[float, object]:
 UNKNOWN_OPCODES = ('{"t":null,"s":null,"op":99,"d":{"a":[1]}}', '{"t":null,"s":null,"op":24,"d":null}')
 
 _BOT: Json = {"id": BOT_ID, "username": "Midjourney Bot", "bot": True}
-_HERE: Json = {"channel_id": CHANNEL_ID, "guild_id": GUILD_ID}
+_CHANNEL: Json = {"channel_id": CHANNEL_ID, "guild_id": GUILD_ID}
 
 DISPATCHES: tuple[tuple[str, object], ...] = (
     ("SOMETHING_NEW", {"entries": [None, 1, "x"]}),
     ("SOMETHING_EMPTY", None),
     ("PRESENCE_UPDATE", {"user": {"id": BOT_ID}, "status": "idle"}),
-    ("MESSAGE_CREATE", {"id": "7", **_HERE}),
-    ("MESSAGE_CREATE", {"id": "8", **_HERE, "author": None, "content": None, "attachments": None}),
-    ("MESSAGE_CREATE", {"id": 9, **_HERE, "author": _BOT, "content": 7, "embeds": [None, 3], "flags": "x"}),
-    ("MESSAGE_CREATE", {"id": "10", **_HERE, "author": _BOT, "content": "", "components": [{"type": 77}]}),
-    ("MESSAGE_UPDATE", {"id": "11", **_HERE, "embeds": [{"type": "image"}]}),
-    ("MESSAGE_UPDATE", {"id": "12", **_HERE, "author": _BOT, "attachments": [{}, "x", {"url": 5}]}),
-    ("MESSAGE_DELETE", {"id": "13", **_HERE}),
-    ("MESSAGE_DELETE_BULK", {"ids": None, **_HERE}),
+    ("MESSAGE_CREATE", {"id": "7", **_CHANNEL}),
+    ("MESSAGE_CREATE", {"id": "8", **_CHANNEL, "author": None, "content": None, "attachments": None}),
+    (
+        "MESSAGE_CREATE",
+        {"id": 9, **_CHANNEL, "author": _BOT, "content": 7, "embeds": [None, 3], "flags": "x"},
+    ),
+    (
+        "MESSAGE_CREATE",
+        {"id": "10", **_CHANNEL, "author": _BOT, "content": "", "components": [{"type": 77}]},
+    ),
+    ("MESSAGE_UPDATE", {"id": "11", **_CHANNEL, "embeds": [{"type": "image"}]}),
+    ("MESSAGE_UPDATE", {"id": "12", **_CHANNEL, "author": _BOT, "attachments": [{}, "x", {"url": 5}]}),
+    ("MESSAGE_DELETE", {"id": "13", **_CHANNEL}),
+    ("MESSAGE_DELETE_BULK", {"ids": None, **_CHANNEL}),
     ("INTERACTION_SUCCESS", {"id": "14"}),
     ("INTERACTION_FAILURE", {"id": "15", "nonce": 5, "reason_code": "x"}),
     ("PASSIVE_UPDATE_V2", {"guild_id": GUILD_ID, "updated_channels": None}),

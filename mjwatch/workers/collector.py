@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TRIES = 8
+PICTURE_TRIES = 8
 """Attempts to get a readable picture before the job fails (``retry`` tries again)."""
 
-MOST_KEPT = 4
+MOST_KEPT_PICTURES = 4
 """Downloaded pictures that are kept until their folder is written, so that a full disk costs no traffic."""
 
 _VIDEO_SUFFIXES = frozenset({"mp4", "webm", "mov", "gif"})
@@ -84,7 +84,7 @@ class Collector:
         self._failed_tries: dict[str, int] = {}
         self._fetched: dict[str, bytes] = {}
         self._fetched_lock = threading.Lock()
-        # Grids are split and published one after another, each on all cores, so that memory holds only one.
+        # Grids are split and published one after another, each on two threads, so that memory holds only one.
         self._grid_lock = threading.Lock()
 
     def collect(self, job: Job) -> ev.JobEvent:
@@ -116,7 +116,7 @@ class Collector:
     def _is_last_try(self, job: Job) -> bool:
         """Return whether getting the picture failed too often. Failures of a full disk do not count."""
         self._failed_tries[job.id] = self._failed_tries.get(job.id, 0) + 1
-        if self._failed_tries[job.id] < TRIES:
+        if self._failed_tries[job.id] < PICTURE_TRIES:
             return False
         del self._failed_tries[job.id]
         return True
@@ -164,7 +164,7 @@ class Collector:
         data = self._fetch(job, picture, message_id) if kept is None else kept
         with self._fetched_lock:
             self._fetched[picture.url] = data
-            while len(self._fetched) > MOST_KEPT:
+            while len(self._fetched) > MOST_KEPT_PICTURES:
                 del self._fetched[next(iter(self._fetched))]
         return data
 

@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mjwatch.hooks")
 
-MOST_WAITING = 100
+QUEUE_LIMIT = 100
 """Notifications that wait for a slow hook; a new one replaces the oldest."""
 
 PROGRAM_LIMIT = 60.0
 """Seconds after which a program is killed, with all processes that it has started."""
 
-PAUSES = (1.0, 5.0, 20.0)
+RETRY_DELAYS = (1.0, 5.0, 20.0)
 """Seconds between the attempts to reach the web address."""
 
 STOP_INTERVAL = 0.5
 """Seconds within which a running program ends when mjwatch ends."""
 
-_NOT_PASSED_ON = frozenset(
+_HIDDEN_VARIABLES = frozenset(
     {"MJWATCH_TOKEN", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
 )
 """Variables that lead to the token or to systemd's socket; a notified program needs neither."""
 
-_SHOWN = 200
+_MOST_ERROR_TEXT = 200
 """Characters of a program's error message in the log."""
 
 
@@ -64,16 +64,16 @@ class Notifier:
         proxy: str = "",
         environ: Mapping[str, str] = os.environ,
         program_limit: float = PROGRAM_LIMIT,
-        pauses: tuple[float, ...] = PAUSES,
+        pauses: tuple[float, ...] = RETRY_DELAYS,
     ) -> None:
         """``proxy`` is as for Discord; ``program_limit`` and ``pauses`` are in seconds."""
         self._settings = settings
         self._outbox = outbox
-        self._environ = {key: value for key, value in environ.items() if key not in _NOT_PASSED_ON}
+        self._environ = {key: value for key, value in environ.items() if key not in _HIDDEN_VARIABLES}
         self._limit = program_limit
         self._pauses = pauses
         self._transport = Transport(proxy=proxy, timeout=(10.0, 10.0))
-        self._waiting: queue.Queue[SendNotification | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[SendNotification | None] = queue.Queue(QUEUE_LIMIT)
         self._unreachable = False
         self._stopping = threading.Event()
         self._failures, self._drops = LogOnce(time.monotonic), LogOnce(time.monotonic)
@@ -105,7 +105,7 @@ class Notifier:
                 with contextlib.suppress(queue.Empty):
                     self._waiting.get_nowait()
                 message = (
-                    f"the hooks are too slow: more than {MOST_WAITING} notifications; dropping the oldest"
+                    f"the hooks are too slow: more than {QUEUE_LIMIT} notifications; dropping the oldest"
                 )
                 if self._drops.is_due(message):
                     log.warning("%s", message)
@@ -264,4 +264,4 @@ def _last_line(stderr: IO[bytes]) -> str:
     stderr.seek(max(0, size - 4096))
     lines = stderr.read().decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f": {last[:_SHOWN]}" if last else ""
+    return f": {last[:_MOST_ERROR_TEXT]}" if last else ""

@@ -34,7 +34,7 @@ FAULTY_TRIES = 8
 """Attempts to save a job that fail because of a bug, before the job fails (``retry`` tries again)."""
 
 LONGEST_EFFECT = 1800.0
-"""Seconds that no effect takes, however slow network and disk are, because each step has a limit."""
+"""A longer effect counts as hung, because each of its steps has a limit; in seconds."""
 
 
 class WorkerPool:

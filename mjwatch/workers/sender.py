@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from mjwatch.model import Job, UploadedImage
     from mjwatch.outbox.manifest import OutboxChannel
 
-INDEX_FLOOR = 30.0
+INDEX_INTERVAL = 30.0
 """Least seconds between two readings of the command index, which is large and rate-limited."""
 
 HISTORY_PAGE = 100
-BEGINNING = "0"
+BEFORE_FIRST_MESSAGE = "0"
 """Stands for the newest message of an empty channel: every message is after it."""
 
 HISTORY_PAGES = 50
@@ -45,7 +45,7 @@ STOPPED = ev.NotSent("mjwatch was stopped before sending the job", retry_after=0
 PRESS_RETRY = 10.0
 """Seconds after which the press of Cancel Job is repeated, if it failed."""
 
-LINKS_KEPT = 1800.0
+LINK_LIFETIME = 1800.0
 """Seconds for which the link of a posted picture is reused for other jobs with the same picture."""
 
 _AS_FILES = frozenset({"blend", "describe"})
@@ -123,7 +123,7 @@ class Sender:
             return ev.OutcomeUnknown(str(error))
         except AnsweredNoError as error:
             refusal = error.refusal
-            if refusal.kind is RefusalClass.STALE_VERSION and self._rest.forget_commands(INDEX_FLOOR):
+            if refusal.kind is RefusalClass.STALE_VERSION and self._rest.forget_commands(INDEX_INTERVAL):
                 return ev.NotSent(
                     "the command's version was out of date; mjwatch reads it again", retry_after=0.0
                 )
@@ -150,7 +150,9 @@ class Sender:
     def _links(self, job: Job, images: Mapping[str, bytes]) -> ev.JobEvent:
         """Return a link for each image; a recently posted link of the same image is reused."""
         channel, now = self._channel.channel_id, time.time()
-        self._linked = {key: image for key, image in self._linked.items() if 0 <= now - image.at < LINKS_KEPT}
+        self._linked = {
+            key: image for key, image in self._linked.items() if 0 <= now - image.at < LINK_LIFETIME
+        }
         keys = {name: hashlib.sha256(data).hexdigest() for name, data in images.items()}
         new = {name: data for name, data in images.items() if keys[name] not in self._linked}
         if new:
@@ -181,7 +183,7 @@ class Sender:
         """Read the newest messages, so that jobs that were started by hand are not taken for ours."""
         newest = self._rest.channel(channel).get("last_message_id")
         if not isinstance(newest, str):
-            return ev.HistoryRead((), BEGINNING)
+            return ev.HistoryRead((), BEFORE_FIRST_MESSAGE)
         return ev.HistoryRead(tuple(self._rest.history(channel)), newest)
 
     def _pages(self, after: str) -> tuple[list[dict[str, Any]], bool]:

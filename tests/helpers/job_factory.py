@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mjwatch.jobs.intake import sha256
 from mjwatch.model import (
     Button,
     ButtonPress,
@@ -23,6 +22,7 @@ from mjwatch.model import (
     State,
     UploadedImage,
 )
+from mjwatch.prompts.source_text import sha256
 
 RESULT = Result(
     message_id="1300000000000000009",

@@ -144,7 +144,7 @@ def open_threaded_stage(folder: Path, **options: Any) -> Iterator[Stage]:
 def renders_blocked() -> Iterator[None]:
     """Block the rendering of all jobs in the simulators of this process until the end of the block."""
     released = Event()
-    pass_time = RenderJob._pass_time
+    pass_time = RenderJob._render_with_progress
 
     async def wait(job: RenderJob) -> None:
         while not released.is_set():
@@ -152,7 +152,7 @@ def renders_blocked() -> Iterator[None]:
         await pass_time(job)
 
     try:
-        with patch.object(RenderJob, "_pass_time", wait):
+        with patch.object(RenderJob, "_render_with_progress", wait):
             yield
     finally:
         released.set()

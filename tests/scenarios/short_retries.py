@@ -15,7 +15,7 @@ from mjwatch.discord.timing import backoff
 
 if __name__ == "__main__":
     mjwatch.engine.service_state.JOURNAL_RETRY_DELAY = 0.1
-    mjwatch.inbox.inbox.POLL = 0.2
+    mjwatch.inbox.inbox.SCAN_INTERVAL = 0.2
     short_backoff = functools.partial(backoff, first=0.2, most=0.5)
     setattr(mjwatch.jobs.transitions, "backoff", short_backoff)  # noqa: B010 - the name is imported there, not exported
     main()

@@ -19,8 +19,8 @@ from mjwatch.jobs.transitions import Timeouts
 if __name__ == "__main__":
     short_timeouts = functools.partial(Timeouts, deletion_grace=2.0, queue_full_pause=1.0)
     setattr(mjwatch.runtime, "Timeouts", short_timeouts)  # noqa: B010 - the name is imported there, not exported
-    mjwatch.midjourney.channel.GRACE = 1.0
+    mjwatch.midjourney.channel.GRACE_PERIOD = 1.0
     mjwatch.discord.timing.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
     mjwatch.discord.stream_position.REPEAT_AFTER = 1.0
-    mjwatch.workers.collector.TRIES = 3
+    mjwatch.workers.collector.PICTURE_TRIES = 3
     main()

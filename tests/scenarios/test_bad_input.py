@@ -233,7 +233,7 @@ def test_an_unresolvable_host_name_is_reported(stage: Stage) -> None:
 
 
 def test_an_api_call_gives_up_and_withdraws_the_prompt(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_process, "PATIENCE", 0.0)
+    monkeypatch.setattr(in_process, "CONNECT_PATIENCE", 0.0)
     set_address(stage, "127.0.0.1:9")
     reported: list[str] = []
     with pytest.raises(UnreachableError, match="the prompt was not sent: no connection"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.simulator.faults.catalogue import BEYOND_IMAGINE, CATALOGUE
+from mjwatch.simulator.faults.catalogue import CATALOGUE, NOT_FOR_IMAGINE
 from mjwatch.simulator.world import NEW_USER_TOKEN, USER_TOKEN
 from tests.scenarios.fault_runs import (
     RowResult,
@@ -142,5 +142,5 @@ def check_promises(row: Row, found: RowResult) -> None:
 
 def test_the_table_has_every_fault_that_can_affect_imagine() -> None:
     used = {fault["fault"] for row in ROWS for fault in row.faults}
-    assert set(CATALOGUE) - BEYOND_IMAGINE == used
+    assert set(CATALOGUE) - NOT_FOR_IMAGINE == used
     assert len({row.name for row in ROWS}) == len(ROWS)

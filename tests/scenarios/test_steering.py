@@ -220,7 +220,7 @@ def test_after_cancelling_a_job_in_doubt_the_equal_prompt_is_sent(stage: Stage) 
     wait_until(lambda: len(jobs(stage, "a given up cat")) == 2, "the equal prompt")
     equal = next(each for each in jobs(stage, "a given up cat") if each.id != job.id)
     assert f"job {job.id}, is in doubt" in run_verb(stage, "show", equal.id)[1]["waits"]
-    assert "all the same" in run_verb(stage, "cancel", job.id)[1][0]["words"]
+    assert "if Midjourney still runs it" in run_verb(stage, "cancel", job.id)[1][0]["words"]
     wait_for(stage, "a given up cat", State.DONE)
     code, answer = run_verb(stage, "cancel", equal.id)
     assert (code, answer[0]["words"]) == (1, "is done already")
@@ -254,7 +254,7 @@ def test_a_corrected_token_is_used_by_the_next_start(stage: Stage) -> None:
         drop(stage, "a locked out cat")
         code, answer = run_verb(stage, "resume")
         assert (code, answer["done"]) == (4, False)
-        assert "start it again" in answer["words"]
+        assert "restart the service" in answer["words"]
         assert stage.stop(daemon) == 0
     finally:
         token.write_text(right)

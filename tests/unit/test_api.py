@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
-from mjwatch.client.in_process import PATIENCE, _is_over
+from mjwatch.client.in_process import CONNECT_PATIENCE, _is_over
 from mjwatch.client.submit import as_prompt_file, read_prompt
 from mjwatch.config import Config
 from mjwatch.engine.service_state import ConnectionTrouble
@@ -185,7 +185,8 @@ class FakeEngine:
 
 
 SOON, LATE, NEVER = (
-    ConnectionTrouble("no network", time) for time in (PATIENCE - 1, PATIENCE + 1, float("inf"))
+    ConnectionTrouble("no network", time)
+    for time in (CONNECT_PATIENCE - 1, CONNECT_PATIENCE + 1, float("inf"))
 )
 QUEUED, RUNNING = a_job(state=State.QUEUED), a_job(state=State.RUNNING)
 
@@ -207,7 +208,7 @@ QUEUED, RUNNING = a_job(state=State.QUEUED), a_job(state=State.RUNNING)
     ],
 )
 def test_it_waits_as_long_as_an_answer_may_come(engine: Any, over: bool) -> None:
-    assert _is_over(engine, "jobaaaaa", PATIENCE) is over
+    assert _is_over(engine, "jobaaaaa", CONNECT_PATIENCE) is over
 
 
 # ---- what came of it

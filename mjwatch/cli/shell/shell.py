@@ -7,7 +7,6 @@ line, the service below it.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import queue
 import shutil
@@ -26,7 +25,7 @@ from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 
 from mjwatch.cli.app import read_config
-from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, plain
+from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, plain, silence_log
 from mjwatch.cli.progress import JobProgress, text_bars
 from mjwatch.cli.shell.commands import LineCommands, completions
 from mjwatch.cli.shell.view import FollowedJobs, remaining_work, result_text, service_line
@@ -66,8 +65,7 @@ def shell(context: typer.Context) -> None:
     the work; if not, the shell does it, including the jobs queued before, but not the files in the inbox.
     Ctrl-D leaves, and queued jobs are kept. With piped input, the shell waits for the results.
     """
-    # The shell shows all that matters; without a handler the log would print warnings between the lines.
-    logging.getLogger("mjwatch").addHandler(logging.NullHandler())
+    silence_log()
     config = read_config(context)
     followed = FollowedJobs(config)
     code = 0

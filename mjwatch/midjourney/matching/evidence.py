@@ -35,7 +35,7 @@ _NOTICES = frozenset({MessageKind.REFUSED, MessageKind.QUEUED})
 def compare(message: ParsedMessage, job: Job) -> list[tuple[str, bool]]:
     """Return every id that both sides know, and whether it agrees; the strongest first.
 
-    ``place`` stands for all that is not an id: what the message says, its age, and which bot sent it.
+    ``place`` marks a mismatch in something other than an id: the content, the age, or the bot that sent it.
     """
     expected = expected_of(job)
     evidence = [
@@ -47,7 +47,7 @@ def compare(message: ParsedMessage, job: Job) -> list[tuple[str, bool]]:
     ]
     known = [(by, agrees) for by, agrees in evidence if agrees is not None]
     is_certain = any(agrees and by in _own_ids(job) for by, agrees in known)
-    is_possible = _is_in_place(message, job) and (is_certain or could_speak_of(message, job, expected))
+    is_possible = _is_in_place(message, job) and (is_certain or is_compatible(message, job, expected))
     return known if is_possible else [*known, ("place", False)]
 
 
@@ -178,7 +178,7 @@ def could_be_about(message: ParsedMessage, job: Job) -> bool:
     return message.reply_to == expected.replies_to and _names_action(message, expected)
 
 
-def could_speak_of(message: ParsedMessage, job: Job, expected: ExpectedAnswer) -> bool:
+def is_compatible(message: ParsedMessage, job: Job, expected: ExpectedAnswer) -> bool:
     """Return False if the message says something that no message about this job can say."""
     if message.kind in FINALS | TEXT_ANSWERS and message.kind not in expected.finals:
         return False

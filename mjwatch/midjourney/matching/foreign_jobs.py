@@ -45,8 +45,8 @@ class ForeignJob:
     pressed: str | None = None
     picture: int | None = None
 
-    def could_own(self, message: ParsedMessage) -> bool:
-        """Return whether this message may be about this job, by its looks."""
+    def may_match(self, message: ParsedMessage) -> bool:
+        """Return whether this message may be about this job, by its content."""
         if self.result_id is not None or _a_day_apart(self.since, message.message_id):
             return False
         same_uuid = None in {self.job_uuid, message.job_uuid} or self.job_uuid == message.job_uuid
@@ -58,7 +58,7 @@ class ForeignJob:
         of_a_prompt = message.action in _ACTIONS_OF_A_PROMPT and message.kind is not MessageKind.SINGLE
         return same_uuid and of_a_prompt and could_be_same(self.prompt, message.prompt or "")
 
-    def owns(self, message: ParsedMessage) -> bool:
+    def matches_ids(self, message: ParsedMessage) -> bool:
         """Return whether an id says that this final belongs to this job."""
         if message.message_id is not None and message.message_id == self.result_id:
             return True
@@ -100,7 +100,7 @@ class ForeignJobs:
         if message.message_id is None or message.kind not in _RUNNING:
             return
         known = self._by_message.get(message.message_id)
-        if known is None and message.kind is MessageKind.PROGRESS and may_be_about_one_of(message, waiting):
+        if known is None and message.kind is MessageKind.PROGRESS and may_start_any_of(message, waiting):
             return
         if known is None:
             message_id, prompt = message.message_id, message.prompt or ""
@@ -117,15 +117,15 @@ class ForeignJobs:
         if len(self._by_message) > MAX_FOREIGN_JOBS:
             self._by_message.popitem(last=False)
 
-    def end_by_looks(self, final: ParsedMessage) -> None:
-        """End the oldest foreign job that looks like this final, which no job of ours waits for."""
-        ended = next((job for job in self._by_message.values() if job.could_own(final)), None)
+    def end_by_content(self, final: ParsedMessage) -> None:
+        """End the oldest foreign job that fits this final by content; no job of ours waits for it."""
+        ended = next((job for job in self._by_message.values() if job.may_match(final)), None)
         if ended is not None:
             self._end(ended, final)
 
-    def end(self, final: ParsedMessage) -> bool:
-        """End the foreign job that owns this final by its ids; return whether there is one."""
-        ended = next((job for job in self._by_message.values() if job.owns(final)), None)
+    def end_by_ids(self, final: ParsedMessage) -> bool:
+        """End the foreign job to which this final belongs by its ids; return whether there is one."""
+        ended = next((job for job in self._by_message.values() if job.matches_ids(final)), None)
         if ended is None:
             return False
         self._end(ended, final)
@@ -135,19 +135,19 @@ class ForeignJobs:
         uuid, result_id = job.job_uuid or final.job_uuid, job.result_id or final.message_id
         self.add(replace(job, prompt="", job_uuid=uuid, result_id=result_id))
 
-    def own(self, final: ParsedMessage) -> bool:
+    def has_final(self, final: ParsedMessage) -> bool:
         """Return whether an id says that this final belongs to a foreign job, running or ended."""
-        return any(job.owns(final) for job in self._by_message.values())
+        return any(job.matches_ids(final) for job in self._by_message.values())
 
-    def could_own(self, message: ParsedMessage) -> bool:
-        """Return whether a foreign job may own this message, by its looks."""
-        return any(job.could_own(message) for job in self._by_message.values())
+    def may_include(self, message: ParsedMessage) -> bool:
+        """Return whether this message may be about a foreign job, by its content."""
+        return any(job.may_match(message) for job in self._by_message.values())
 
     def __len__(self) -> int:
         return len(self._by_message)
 
 
-def may_be_about_one_of(message: ParsedMessage, jobs: Iterable[Job]) -> bool:
+def may_start_any_of(message: ParsedMessage, jobs: Iterable[Job]) -> bool:
     """Return whether this may be the start of one of these jobs, if no start of that job is known."""
     return any(
         job.state in WAITING and job.message_id is None and could_be_about(message, job) for job in jobs

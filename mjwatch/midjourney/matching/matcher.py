@@ -8,8 +8,8 @@ The order of evidence, and the reason for it:
 - **job uuid**: in a preview's file name, later in the final's buttons (recorded 2023-09 to 2026-06).
 - **interaction**: the id that the gateway gave our nonce.
 - **button**: what the message replies to, which action and which picture it names, if that fits only one
-  follow-up and nothing else could own it.
-- **text**: the prompt as repeated by the bot, and only for the one job if nothing else could own it.
+  follow-up and no other job could match.
+- **text**: the prompt as repeated by the bot, and only for the one job if no other job could match.
 
 An id that both sides know and that differs excludes a job, whatever else agrees. The nonce of a final
 excludes nothing: since 2025 finals may have a nonce that is not the client's.
@@ -57,7 +57,7 @@ def match(
     """Return the job that this message is about, AmbiguousMatch to keep it, or None if it is about none.
 
     ``me`` is the id of the account that sends: a message that mentions somebody else is not ours.
-    ``ids_only``: do not decide by looks what the ids leave open.
+    ``ids_only``: match by ids only, never by content.
     """
     if me is not None and any(user not in {None, me} for user in (message.user_id, message.invoker_id)):
         return None
@@ -74,9 +74,9 @@ def match(
         return Match(*next(iter(agreeing.items())))
     if agreeing:
         return AmbiguousMatch(f"its ids point to {len(agreeing)} jobs: {', '.join(sorted(agreeing))}")
-    if message.kind in FINALS and foreign_jobs.end(message):
+    if message.kind in FINALS and foreign_jobs.end_by_ids(message):
         return None
-    return None if ids_only else _match_by_looks(message, possible, foreign_jobs)
+    return None if ids_only else _match_by_content(message, possible, foreign_jobs)
 
 
 def match_history(
@@ -91,7 +91,7 @@ def match_history(
     """Match the channel's history, which has no nonces and may lack the starts of foreign jobs.
 
     Ids decide as always. Looks decide only if, of all the bot's jobs that no id gives to anybody, exactly one
-    fits exactly one of ours. ``by_text`` are the ids of the jobs that may be found by looks (None: all). A
+    fits exactly one of ours. ``by_text`` are the ids of the jobs that may be found by content (None: all). A
     message newer than ``newest``, the newest message known before, also says something about foreign jobs.
     """
     found: list[tuple[Match, ParsedMessage]] = []
@@ -102,7 +102,7 @@ def match_history(
         if isinstance(by_ids, Match):
             found.append((by_ids, message))
             owned.add(by_ids.job_id)
-        elif _may_be_ours(message, me) and not (message.kind in FINALS and foreign_jobs.own(message)):
+        elif _may_be_ours(message, me) and not (message.kind in FINALS and foreign_jobs.has_final(message)):
             rest.append(message)
     rest = _one_per_bot_job(rest)
     left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
@@ -116,12 +116,12 @@ def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
 
 
 def _learn(messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs) -> None:
-    """Note foreign jobs that began or ended in a gap; a message that may be ours by its looks is ignored."""
+    """Note foreign jobs that began or ended in a gap; a message that may be ours by content is ignored."""
     for message in sorted(messages, key=lambda message: int(message.message_id or 0)):
         if any(_fits(message, job) for job in jobs):
             continue
         if message.kind in FINALS:
-            foreign_jobs.end_by_looks(message)
+            foreign_jobs.end_by_content(message)
         else:
             foreign_jobs.note(message)
 
@@ -142,7 +142,7 @@ def _match_one_to_one(
     found = []
     for job, fitting in fits:
         rivals = [other for _, other in fits if any(message in other for message in fitting)]
-        if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.could_own(fitting[0]):
+        if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.may_include(fitting[0]):
             found.append((_by_looks(fitting[0], job), fitting[0]))
     return found
 
@@ -162,7 +162,7 @@ def _by_looks(message: ParsedMessage, job: Job) -> Match:
     return Match(job.id, "button" if by_button else "text")
 
 
-def _match_by_looks(
+def _match_by_content(
     message: ParsedMessage, possible: list[Job], foreign_jobs: ForeignJobs
 ) -> Match | AmbiguousMatch | None:
     if not _may_match_by_looks(message):
@@ -170,11 +170,11 @@ def _match_by_looks(
     fitting = _with_whole_prompt(message, [job for job in possible if _is_waiting_for(message, job)])
     if not fitting:
         if message.kind in FINALS:
-            foreign_jobs.end_by_looks(message)
+            foreign_jobs.end_by_content(message)
         return None
     if len(fitting) > 1:
         return AmbiguousMatch(f"{len(fitting)} jobs have this prompt, or have pressed this button")
-    if foreign_jobs.could_own(message):
+    if foreign_jobs.may_include(message):
         return AmbiguousMatch("a job that somebody else started in this channel looks the same")
     return _by_looks(message, fitting[0])
 

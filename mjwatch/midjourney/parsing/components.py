@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _BUTTON = 2
 _SELECT = 3
 _TEXT = 10
-_ON_STYLE = 3
+_SWITCHED_ON_STYLE = 3
 """The style of a button that is on (green); buttons that are off are grey (2)."""
 
 _MAX_DEPTH = 12
@@ -124,7 +124,7 @@ def _lines(components: object) -> Iterator[str]:
         if not text_of(component.get("custom_id")).startswith(_SETTING):
             continue
         if component.get("type") == _BUTTON:
-            yield f"{_name(component)}: {'on' if component.get('style') == _ON_STYLE else 'off'}"
+            yield f"{_name(component)}: {'on' if component.get('style') == _SWITCHED_ON_STYLE else 'off'}"
         elif component.get("type") == _SELECT:
             options = objects_of(component.get("options"))
             chosen = [text_of(option.get("label")) for option in options if option.get("default") is True]

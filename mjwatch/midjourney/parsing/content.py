@@ -15,7 +15,7 @@ _PERCENT = re.compile(r"(\d{1,3})\s*%")
 _DOTS = re.compile(r"(?:\.\.\.|\u2026)\s*(?:\([^()]*\)\s*)*$")
 _FOOTER = "\n-# "
 
-_LEADS: tuple[tuple[str, Action], ...] = (
+_LEAD_WORDS: tuple[tuple[str, Action], ...] = (
     ("making variations", Action.VARIATION),
     ("upscaling", Action.UPSCALE),
     ("rerolling", Action.REROLL),
@@ -77,7 +77,7 @@ def read_content(content: str) -> Echo | None:
 
 def _echo(lead: str, prompt: str, tail: re.Match[str]) -> Echo:
     before, after = tail["before"], tail["after"].partition(_FOOTER)[0]
-    led, image = _action(lead, _LEADS), _IMAGE.search(before)
+    led, image = _action(lead, _LEAD_WORDS), _IMAGE.search(before)
     echo = Echo(
         prompt=prompt,
         user_id=tail["user"],
@@ -122,7 +122,7 @@ def _without_mention(content: str) -> Echo | None:
     """Parse the first text of a button's job: lead and prompt without a mention, or ``Animating...``."""
     lead, opened, rest = content.strip().partition("**")
     prompt, closed, after = rest.rpartition("**")
-    action = _action(lead, _LEADS)
+    action = _action(lead, _LEAD_WORDS)
     if action is None or "\n" in lead or not (closed if opened else _DOTS.search(lead)):
         return None
     image = _index(_IMAGE.search(lead))

@@ -125,7 +125,7 @@ class ParsedMessage:
 
 
 _LINE = re.compile(r"^\*\*([^*\n]+?)\*\*:?[ \t]*", re.MULTILINE)
-_RENEWS = re.compile(r"<t:(\d{1,12})")
+_RENEWAL_TIME = re.compile(r"<t:(\d{1,12})")
 _NUMBER = r"(\d[\d,]{0,12}(?:\.\d{1,9})?)"
 _TIME = re.compile(_NUMBER + r"(?:\s*/\s*" + _NUMBER + r")?\s*(hour|minute)", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%")
@@ -159,7 +159,7 @@ def read_info(description: str) -> AccountInfo:
     """Parse the embed's lines ``**Key**:   value`` (recorded 2024); unknown keys are ignored."""
     lines = _lines(description)
     subscription = lines.get("subscription")
-    renews = _RENEWS.search(subscription or "")
+    renews = _RENEWAL_TIME.search(subscription or "")
     left, total = _hours(lines.get("fast time remaining", ""))
     percent = _PERCENT.search(lines.get("fast time remaining", ""))
     return AccountInfo(

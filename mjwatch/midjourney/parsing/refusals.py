@@ -21,7 +21,7 @@ RED = frozenset({16711680, 15548997})
 
 _RETRY_AT = re.compile(r"<t:(\d{1,12})(?::[a-zA-Z])?>")
 _DECLINE = re.compile(r"\s*decline-")
-_REGRET = r"(?:sorry\W+)?(?:you(?: have|['\u2019]ve) run )?"
+_APOLOGY = r"(?:sorry\W+)?(?:you(?: have|['\u2019]ve) run )?"
 _ORNAMENT = re.compile(r"^[\W_]+")
 """Markdown and emoji before the text."""
 
@@ -54,7 +54,7 @@ class RefusalPattern:
 
     def begins(self, text: str) -> bool:
         """Return whether the text begins with this pattern, possibly after an expression of regret."""
-        return re.match(_REGRET + f"(?:{self.pattern})", text, re.IGNORECASE) is not None
+        return re.match(_APOLOGY + f"(?:{self.pattern})", text, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)

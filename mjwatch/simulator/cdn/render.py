@@ -40,7 +40,7 @@ _FULL_SIZES = {
 }
 """Recorded sizes of grids, 2023-06 to 2026-06; other ratios are computed with about the same area."""
 _AREA = 4_780_000
-_STEP = 32
+_SIZE_STEP = 32
 _RATIO_MAX = 8.0
 
 Size = tuple[int, int]
@@ -200,7 +200,7 @@ def _full_size(wide: int, high: int) -> Size:
 
 
 def _stepped(length: float) -> int:
-    return round(length / _STEP) * _STEP
+    return round(length / _SIZE_STEP) * _SIZE_STEP
 
 
 def _even(length: float) -> int:

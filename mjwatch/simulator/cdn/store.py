@@ -150,7 +150,7 @@ class LinkResolver:
         self._signer = signer
         self._pictures = pictures
 
-    async def lead_to_pictures(self, prompt: str) -> bool:
+    async def has_valid_pictures(self, prompt: str) -> bool:
         """Return whether every attachment that the prompt links to exists and is a picture."""
         for link in _LINK.findall(prompt):
             if link.startswith(f"{self._signer.base_url}/") and not await self._is_picture(link):

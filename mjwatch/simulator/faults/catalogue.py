@@ -137,7 +137,7 @@ _BOT = {
     "queued_start_with_nonce": "a job that waited in the queue starts with our nonce and interaction",
 }
 
-BEYOND_IMAGINE = frozenset({*_UPLOAD, *_FOLLOW_UP, *_BOT})
+NOT_FOR_IMAGINE = frozenset({*_UPLOAD, *_FOLLOW_UP, *_BOT})
 """Faults that a single /imagine never meets: those of uploads, follow-ups, the account, the queue."""
 CATALOGUE: dict[str, str] = {**_POST, **_REST, **_GATEWAY, **_CDN, **_JOB, **_UPLOAD, **_FOLLOW_UP, **_BOT}
 """Every fault by its name."""

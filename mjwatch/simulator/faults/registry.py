@@ -149,7 +149,7 @@ class JobFaults:
         return FLAG_EPHEMERAL if self.ephemeral_job else 0
 
     @property
-    def small_print(self) -> str:
+    def footer_text(self) -> str:
         """The small print at the end of every content."""
         return "\n-# Create, explore, and organize on the website" if self.footer else ""
 

@@ -86,7 +86,7 @@ class GatewayConnection:
     async def serve(self) -> None:
         """Serve until either side ends the connection."""
         writer = asyncio.create_task(self._write())
-        await self._greet()
+        await self._send_hello()
         try:
             await self._read()
         except GatewayError as reason:
@@ -96,7 +96,7 @@ class GatewayConnection:
             self._leave_session()
             writer.cancel()
 
-    async def _greet(self) -> None:
+    async def _send_hello(self) -> None:
         if self._handshake.faults.take("reconnect_first"):
             self.send_op(Opcode.RECONNECT, None)
             return
@@ -244,7 +244,7 @@ class Handshake:
         )
         session.subscribed = self.faults.take("unsubscribed") is None
         self.sessions.attach(session, connection)
-        self._welcome(session)
+        self._send_ready(session)
         return session
 
     def resume(self, connection: GatewayConnection, data: Json) -> SimulatedSession | None:
@@ -281,7 +281,7 @@ class Handshake:
         }
         session.dispatch("GUILD_MEMBERS_CHUNK", encoded(chunk))
 
-    def _welcome(self, session: SimulatedSession) -> None:
+    def _send_ready(self, session: SimulatedSession) -> None:
         if session.account != USER_ID:
             session.dispatch("READY", encoded(ready.bot_ready(session, self.resume_url)))
             session.dispatch("GUILD_CREATE", encoded(ready.guild(v2=False, with_members=True)))

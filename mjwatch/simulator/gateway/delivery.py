@@ -56,7 +56,7 @@ class MessageDelivery:
         nonce: object = None,
     ) -> None:
         """Post a message; only over the gateway it has a nonce, its own or that of the interaction."""
-        self._keep(message)
+        self._store(message)
         nonce = interaction.nonce if interaction is not None else nonce
         shown = message if nonce is None else {**message, "nonce": nonce}
         self._send("MESSAGE_CREATE", shown, interaction, mode)
@@ -69,7 +69,7 @@ class MessageDelivery:
     ) -> None:
         """Edit a message; ``message`` is the whole new body."""
         message["edited_timestamp"] = iso_time(time.time())
-        self._keep(message)
+        self._store(message)
         self._send("MESSAGE_UPDATE", message, interaction, mode)
 
     def delete(self, message: Json, mode: DeliveryMode = DeliveryMode.ONCE, *, bulk: bool = False) -> None:
@@ -87,7 +87,7 @@ class MessageDelivery:
         else:
             self._dispatch_as(channel, event, body, mode)
 
-    def _keep(self, message: Json) -> None:
+    def _store(self, message: Json) -> None:
         ephemeral = message["flags"] & FLAG_EPHEMERAL
         kept = self._history.ephemeral if ephemeral else self._history.of(message["channel_id"])
         kept.put(message)

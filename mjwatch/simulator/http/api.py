@@ -47,7 +47,7 @@ async def discord_errors(request: web.Request, handler: Handler) -> web.StreamRe
     """Answer errors in Discord's form, and refuse API requests without a token."""
     try:
         if request.path.startswith("/api/"):
-            _let_in(request)
+            _check_token(request)
         return await handler(request)
     except errors.ApiError as refusal:
         return refused(refusal)
@@ -57,7 +57,7 @@ async def discord_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return refused(errors.coded(405, 0, "405: Method Not Allowed"))
 
 
-def _let_in(request: web.Request) -> None:
+def _check_token(request: web.Request) -> None:
     # POST /interactions checks the token itself, because its refusals are recorded too.
     if not account(request) and not request.path.endswith(("/gateway", INTERACTIONS)):
         raise errors.unauthorized()

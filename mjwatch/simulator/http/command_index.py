@@ -116,8 +116,8 @@ NIJI_COMMANDS: dict[str, RegisteredCommand] = {
 """The commands of niji・journey, by name."""
 
 
-_ALL = (*COMMANDS.values(), *NIJI_COMMANDS.values())
-_BY_ID = {command.id: command for command in _ALL}
+_ALL_COMMANDS = (*COMMANDS.values(), *NIJI_COMMANDS.values())
+_BY_ID = {command.id: command for command in _ALL_COMMANDS}
 
 
 class RegisteredCommands:
@@ -125,7 +125,7 @@ class RegisteredCommands:
 
     def __init__(self, snowflakes: SnowflakeGenerator) -> None:
         self._snowflakes = snowflakes
-        self._versions = {command.id: command.version for command in _ALL}
+        self._versions = {command.id: command.version for command in _ALL_COMMANDS}
         self._index_version = snowflakes.next()
         self.in_guild: tuple[str, ...] = (BOT_ID,)
         """The guild's applications. niji is not among them at the start: its commands have the names of
@@ -151,7 +151,7 @@ class RegisteredCommands:
 
     def body(self, *application_ids: str) -> Json:
         """Return the command index of these applications."""
-        shown = [command for command in _ALL if command.application_id in application_ids]
+        shown = [command for command in _ALL_COMMANDS if command.application_id in application_ids]
         return {
             "applications": [application(application_id) for application_id in application_ids],
             "application_commands": [self._shown(command) for command in shown],

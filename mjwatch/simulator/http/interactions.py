@@ -49,7 +49,7 @@ class UploadedFiles(Protocol):
     def path_of(self, uploaded_filename: object) -> str | None:
         """Return the CDN path of an uploaded file; None if it was never uploaded."""
 
-    def take_in(self, channel_id: str, file: SentFile) -> str:
+    def store_upload(self, channel_id: str, file: SentFile) -> str:
         """Store a file from a form and return its CDN path."""
 
 
@@ -122,7 +122,7 @@ class InteractionChecks:
             if not isinstance(attachment.get("filename"), str) or not attachment["filename"]:
                 raise errors.required(f"{where}.filename")
             if file_id in sent and "uploaded_filename" not in attachment:
-                files[file_id] = self._uploads.take_in(channel.id, sent[file_id])
+                files[file_id] = self._uploads.store_upload(channel.id, sent[file_id])
                 continue
             path = self._uploads.path_of(attachment.get("uploaded_filename"))
             if path is None:
@@ -248,7 +248,7 @@ class InteractionPost:
         self._recorder = recorder
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
+        """Return the route to which commands and button presses are posted."""
         return [web.post(f"{API}{INTERACTIONS}", self.post)]
 
     async def post(self, request: web.Request) -> web.Response:

@@ -116,7 +116,7 @@ class UserMessages:
             if path is None:
                 raise errors.attachment_not_found(f"attachments.{position}.uploaded_filename")
             paths.append(path)
-        return paths + [self._uploads.take_in(channel.id, file) for file in body.files.values()]
+        return paths + [self._uploads.store_upload(channel.id, file) for file in body.files.values()]
 
     async def _posted(self, channel: SimulatedChannel, content: str, paths: list[str], nonce: object) -> Json:
         attachments = [await self._attachment(path) for path in paths]
@@ -155,7 +155,7 @@ class Reactions:
         self._bot = bot
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
+        """Return the route that adds a reaction."""
         return [
             web.put(
                 f"{API}/channels/{{channel_id}}/messages/{{message_id}}/reactions/{{emoji}}/@me", self.add

@@ -72,7 +72,7 @@ class UploadEndpoints:
         slot = self._slots.get(str(uploaded_filename).partition("/")[0])
         return slot.path if slot is not None and slot.filled else None
 
-    def take_in(self, channel_id: str, file: SentFile) -> str:
+    def store_upload(self, channel_id: str, file: SentFile) -> str:
         """Store a file from a form and return its CDN path."""
         if len(file.data) > UPLOAD_MAX:
             raise _too_large()

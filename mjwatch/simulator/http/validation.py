@@ -46,14 +46,14 @@ def checked_options(
             raise errors.bad_choice(f"{path}.name")
         _check_type(option, meant, path)
         values.append((meant.name, _checked(option, meant, path, files)))
-    if any(option.required and not _nests(option) for option in by_name.values()):
+    if any(option.required and not _has_options(option) for option in by_name.values()):
         raise errors.required(f"{where}.{len(values)}.value")
-    if len(values) != 1 and any(_nests(option) for option in known):
+    if len(values) != 1 and any(_has_options(option) for option in known):
         raise errors.bad_length(where, 1, 1)
     return tuple(values)
 
 
-def _nests(option: CommandOption) -> bool:
+def _has_options(option: CommandOption) -> bool:
     return option.type in (SUB_COMMAND, GROUP)
 
 
@@ -65,7 +65,7 @@ def _check_type(option: Json, meant: CommandOption, path: str) -> None:
 
 
 def _checked(option: Json, meant: CommandOption, path: str, files: Mapping[str, str]) -> object:
-    if _nests(meant):
+    if _has_options(meant):
         return checked_options(option.get("options", []), meant.options, files, f"{path}.options")
     value, path = option.get("value"), f"{path}.value"
     if meant.type == ATTACHMENT:

@@ -137,7 +137,7 @@ class MidjourneyBot:
         elif answer is None:
             executed.outcome = "modal"
             self._dialogs.show_page(interaction, "Editor", "/inpaint/embedded/")
-        elif not await self._answered_oddly(answer, interaction, executed):
+        elif not await self._answered_by_fault(answer, interaction, executed):
             await self._answer_in_either_order(answer, interaction, executed)
 
     async def _answer_in_either_order(
@@ -160,7 +160,7 @@ class MidjourneyBot:
         self._dialogs.show_page(interaction, "Action required to continue", "/captcha/embedded/")
         return True
 
-    async def _answered_oddly(
+    async def _answered_by_fault(
         self, answer: Answer, interaction: Interaction, executed: ExecutedInteraction
     ) -> bool:
         """Answer as an armed fault requires; return False if there is none."""

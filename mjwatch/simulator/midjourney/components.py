@@ -68,7 +68,7 @@ class ComponentPresses:
     def form(self, interaction: Interaction) -> ModalForm | None:
         """Return the form that this press opens; None if it opens none."""
         custom_id = interaction.custom_id or ""
-        if interaction.modal is not None or not self._asks(interaction):
+        if interaction.modal is not None or not self._opens_modal(interaction):
             return None
         if (choice := self._text_commands.choice(interaction)) is not None:
             return form_for_text(custom_id, interaction.message_id or "", choice)
@@ -78,7 +78,7 @@ class ComponentPresses:
         numbered = self._context.profile.name != "2023"
         return form_for_press(custom_id, parent.echo, numbered_pans=numbered)
 
-    def _asks(self, interaction: Interaction) -> bool:
+    def _opens_modal(self, interaction: Interaction) -> bool:
         custom_id = interaction.custom_id or ""
         if custom_id.startswith(ALWAYS_ASKS) or self._queue.account.remix:
             return True
@@ -149,7 +149,7 @@ class ComponentPresses:
         """Imagine the text of a number below a description or a shortened prompt, or all texts."""
         first, *others = self._text_commands.choices(interaction)
         for prompt in others:
-            self._imagine_commands.imagine_beside(interaction, executed, prompt)
+            self._imagine_commands.start_parallel(interaction, executed, prompt)
         await self._imagine_commands.picture(interaction, executed, first)
 
     async def _cancel(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
@@ -195,17 +195,17 @@ class ContextMenu:
         if not any(person["id"] == USER_ID for person in message["mentions"]):
             return
         if emoji == CROSS:
-            self._take_away(message)
+            self._remove_message(message)
         elif emoji == ENVELOPE and message["attachments"] and message["components"]:
-            self._tell_seed(message)
+            self._send_seed(message)
 
-    def _take_away(self, message: Json) -> None:
+    def _remove_message(self, message: Json) -> None:
         job_uuid = self._queue.job_of(message["id"])
         if job_uuid is not None:
             self._queue.cancel(job_uuid)
         self._context.delivery.delete(message)
 
-    def _tell_seed(self, message: Json) -> None:
+    def _send_seed(self, message: Json) -> None:
         job_uuid = next(uuid for name in _names(message) if (uuid := uuid_in(name)))
         prompt = message["content"].rpartition("** - ")[0].removeprefix("**")
         lines = [f"**{prompt}**", f"**Job ID**: {job_uuid}", f"**seed** {int(job_uuid[:8], 16)}"]

@@ -91,7 +91,7 @@ class ImagineCommands:
         self.inform(interaction, prompt)
         plan = self._plan(interaction, prompt)
         if self._context.faults.take("foreign_twin", prompt):
-            self._spawn(self._queue.make_for_stranger(interaction, plan))
+            self._spawn(self._queue.make_for_other_account(interaction, plan))
         await self._queue.make(interaction, executed, plan, notice)
 
     def inform(self, interaction: Interaction, text: str) -> None:
@@ -107,7 +107,7 @@ class ImagineCommands:
         """Return the notice that replaces a job, because of faults or of the text, or None."""
         if (notice := asked_refusal(self._context, text)) is not None:
             return notice
-        if not await self._context.links.lead_to_pictures(text):
+        if not await self._context.links.has_valid_pictures(text):
             return notice_named("Invalid link")
         return notice_for(text)
 
@@ -139,9 +139,9 @@ class ImagineCommands:
         if verb != "Confirm":
             return
         for prompt in prompts:
-            self.imagine_beside(interaction, executed, prompt)
+            self.start_parallel(interaction, executed, prompt)
 
-    def imagine_beside(self, interaction: Interaction, executed: ExecutedInteraction, prompt: str) -> None:
+    def start_parallel(self, interaction: Interaction, executed: ExecutedInteraction, prompt: str) -> None:
         """Start one of several jobs of an interaction; its start is an ordinary message without a nonce."""
         plan = self._plan(interaction, prompt)
         self._spawn(self._queue.make(interaction, replace(executed, prompt=prompt), plan, answers=False))

@@ -51,7 +51,7 @@ class BotContext:
     grid: int
 
 
-def _nobody(_job: RenderJob) -> None:
+def _ignore_end(_job: RenderJob) -> None:
     """Ignore the end of a stranger's job."""
 
 
@@ -63,7 +63,7 @@ class RenderJob:
     interaction: Interaction
     plan: RenderPlan
     rng: Random
-    finished: Callable[[RenderJob], None] = _nobody
+    finished: Callable[[RenderJob], None] = _ignore_end
     """Called just before the result is sent."""
     late_notice: BotNotice | None = None
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -72,7 +72,7 @@ class RenderJob:
     result: Json = field(default_factory=dict)
     """`id` and `channel_id` of the result's message, once it exists."""
     _faults: JobFaults = field(default_factory=JobFaults)
-    _ended_badly: bool = False
+    _ended_without_result: bool = False
     _attachments: JobAttachments = field(init=False)
 
     async def run(self, *, answers: bool) -> bool:
@@ -93,9 +93,9 @@ class RenderJob:
             await self._start(answers=answers)
         rendering = asyncio.create_task(self._attachments.render_ahead())
         try:
-            await self._pass_time()
+            await self._render_with_progress()
             if self._faults.moderated or self._faults.stopped or self.late_notice is not None:
-                self._end_badly()
+                self._end_without_result()
                 return False
             await rendering
             await self._finish()
@@ -105,20 +105,20 @@ class RenderJob:
 
     async def clear_up(self) -> None:
         """Delete the progress message after the final, if the profile does so; the slot is already free."""
-        if self.context.profile.delete == "after" and not self._ended_badly:
+        if self.context.profile.delete == "after" and not self._ended_without_result:
             await asyncio.sleep(self._moment())
             self._delete_progress()
 
     def stop(self) -> None:
         """Show that a person has cancelled the job."""
-        self._ended_badly = True
+        self._ended_without_result = True
         if self.progress is not None:
             self.progress |= {"content": self.plan.stopped(), "components": [], "attachments": []}
             self._attachments.drop_previews()
             self.context.delivery.update(self.progress, mode=self._faults.delivery_mode)
 
     async def _start(self, *, answers: bool) -> None:
-        content, buttons = self.plan.waiting() + self._faults.small_print, self._cancel_button()
+        content, buttons = self.plan.waiting() + self._faults.footer_text, self._cancel_button()
         forms, delivery, mode = self.context.forms, self.context.delivery, self._faults.delivery_mode
         if not answers:
             self.progress = self._post(content, self.plan.reply_to)
@@ -142,7 +142,7 @@ class RenderJob:
         cancel = button("Cancel Job", f"MJ::CancelJob::ByJobid::{self.uuid}", style=DANGER)
         return self.context.forms.rows([cancel])
 
-    async def _pass_time(self) -> None:
+    async def _render_with_progress(self) -> None:
         times = VIDEO_TIMES if self.plan.motion is not None else 1
         length = times * self.context.seconds_per_job * self.rng.uniform(0.6, 1.4)
         steps = sorted(self.rng.sample(range(1, 19), 3))
@@ -157,7 +157,7 @@ class RenderJob:
         if percent >= 20 and not self._faults.no_preview:
             progress["attachments"] = await self._attachments.previews()
         status = "paused" if self._faults.paused and percent % 2 else f"{percent}%"
-        progress["content"] = self.plan.running(status) + self._faults.small_print
+        progress["content"] = self.plan.running(status) + self._faults.footer_text
         self.context.delivery.update(progress, mode=self._faults.delivery_mode)
 
     async def _finish(self) -> None:
@@ -181,7 +181,7 @@ class RenderJob:
     def _final(self, attachment: Json) -> Json:
         forms, profile = self.context.forms, self.context.profile
         website = website_link(profile, self.uuid, self._attachments.kind)
-        message = self._post(self.plan.finished(website) + self._faults.small_print, self._reply_to())
+        message = self._post(self.plan.finished(website) + self._faults.footer_text, self._reply_to())
         message |= {"attachments": [attachment], "flags": self._faults.flags}
         message["components"] = forms.rows(*rows_below(self.plan, profile, self.uuid))
         if self._faults.nonce_on_final:
@@ -207,8 +207,8 @@ class RenderJob:
         replied: str = self.progress["id"]
         return replied
 
-    def _end_badly(self) -> None:
-        self._ended_badly = True
+    def _end_without_result(self) -> None:
+        self._ended_without_result = True
         if self._faults.stopped:
             self.stop()
         elif self.late_notice is None or self.progress is None:
@@ -290,7 +290,7 @@ class JobAttachments:
     async def result(self) -> Json:
         """Return the attachment of the result."""
         plan, picture = self._plan, self._picture()
-        text = plan.echo if plan.motion is None else f"A pretend scene of {plan.prompt} in motion"
+        text = plan.echo if plan.motion is None else f"A simulated scene of {plan.prompt} in motion"
         stem = filename_stem(username(plan.user_id), text)
         return await self._attached(f"{stem}_{self._uuid}.{picture.format}", picture)
 

@@ -84,7 +84,7 @@ class RenderQueue:
             await asyncio.sleep(delayed.number("seconds", 1) if delayed else 0)
             await self._run(job, executed, answers=self._will_answer(plan) if waits else answers)
         finally:
-            self._slots.give_back()
+            self._slots.release()
         await job.clear_up()
 
     def _place(
@@ -113,7 +113,7 @@ class RenderQueue:
         """Return whether a job that waited starts with our nonce; unknown, so by default it does not."""
         return self._context.faults.take("queued_start_with_nonce", plan.prompt) is not None
 
-    async def make_for_stranger(self, interaction: Interaction, plan: RenderPlan) -> None:
+    async def make_for_other_account(self, interaction: Interaction, plan: RenderPlan) -> None:
         """Run the same job for another account, in that account's slots and without recording it."""
         theirs = replace(interaction, id=self._context.forms.next_id(), nonce=None, user_id=STRANGER_ID)
         job = RenderJob(self._context, theirs, replace(plan, user_id=STRANGER_ID), Random(self._rng.random()))
@@ -139,7 +139,7 @@ class RenderQueue:
 
     async def _run(self, job: RenderJob, executed: ExecutedInteraction, *, answers: bool) -> None:
         executed.outcome, executed.job_uuid = "running", job.uuid
-        self._put_on_record(job, executed)
+        self._record_rendering(job, executed)
         task = asyncio.create_task(job.run(answers=answers))
         self._running[job.uuid] = job, task
         self.account.running[job.uuid] = f"https://www.midjourney.com/jobs/{job.uuid}"
@@ -153,7 +153,7 @@ class RenderQueue:
             return
         executed.outcome = "done" if task.result() else "refused"
 
-    def _put_on_record(self, job: RenderJob, executed: ExecutedInteraction) -> None:
+    def _record_rendering(self, job: RenderJob, executed: ExecutedInteraction) -> None:
         cost = self.account.pay(job.plan)
         rendering = Rendering(job.uuid, executed.nonce, job.plan.prompt, executed.custom_id, cost)
         self._recorder.renderings.append(rendering)
@@ -200,7 +200,7 @@ class Slots:
         self._waiting.append(future)
         return future
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release a slot after a job's end; the next waiting job gets it."""
         while self._waiting:
             future = self._waiting.popleft()

@@ -58,7 +58,7 @@ class TextCommands:
     def _about(self, interaction: Interaction) -> tuple[list[str], Source]:
         return self._texts.get(interaction.message_id or "", ([], (None, "")))
 
-    def _turned_away(self, interaction: Interaction, executed: ExecutedInteraction) -> bool:
+    def _refused_by_fault(self, interaction: Interaction, executed: ExecutedInteraction) -> bool:
         """Handle a fault that replaces the answer; return whether there was one."""
         if self._context.faults.take("silent", interaction.text):
             return True
@@ -70,7 +70,7 @@ class TextCommands:
 
     async def info(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """Handle /info: send a LOADING message and fill it in."""
-        if self._turned_away(interaction, executed):
+        if self._refused_by_fault(interaction, executed):
             return
         message = self._loading(interaction)
         await self._pause(ANSWER_TIME)
@@ -78,7 +78,7 @@ class TextCommands:
 
     async def shorten(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """Handle /shorten: send the prompt with fewer and fewer words (other clients' code; not recorded)."""
-        if self._turned_away(interaction, executed):
+        if self._refused_by_fault(interaction, executed):
             return
         message = self._loading(interaction)
         await self._pause(ANSWER_TIME)
@@ -96,32 +96,32 @@ class TextCommands:
 
     async def describe(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """Handle /describe: send four prompts for a picture (recorded 2025-06)."""
-        if self._turned_away(interaction, executed):
+        if self._refused_by_fault(interaction, executed):
             return
         source = interaction.option("image"), interaction.option("link") or ""
         if not await self._can_see(source):
             executed.outcome = "refused"
             refuse(self._context, interaction, notice_named("Invalid link"))
             return
-        await self._describe(interaction, executed, source, "seen in pretend way number")
+        await self._describe(interaction, executed, source, "seen in simulated way number")
 
     async def describe_again(self, interaction: Interaction, executed: ExecutedInteraction) -> None:
         """Handle the retry button below a description: send another description of the same picture."""
         _, source = self._about(interaction)
-        await self._describe(interaction, executed, source, "seen again in pretend way number")
+        await self._describe(interaction, executed, source, "seen again in simulated way number")
 
     async def _can_see(self, source: Source) -> bool:
         path, link = source
         if path is not None:
             return await self._context.links.are_pictures([path])
-        return bool(link) and await self._context.links.lead_to_pictures(link)
+        return bool(link) and await self._context.links.has_valid_pictures(link)
 
     async def _describe(
         self, interaction: Interaction, executed: ExecutedInteraction, source: Source, description: str
     ) -> None:
         message = self._loading(interaction)
         await self._pause(DESCRIBE_TIME)
-        texts = [f"A pretend picture, {description} {n}." for n, _ in _FOUR]
+        texts = [f"A simulated picture, {description} {n}." for n, _ in _FOUR]
         lines = [f"{key} {text}" for (_, key), text in zip(_FOUR, texts, strict=True)]
         body = {**embed(None, " \n\n".join(lines), None), "image": await self._shown(source)}
         row = [button(None, f"MJ::Job::PicReader::{n}", emoji=key) for n, key in _FOUR]

@@ -31,7 +31,7 @@ class _NoUploads:
     def path_of(self, uploaded_filename: object) -> str | None:
         return None
 
-    def take_in(self, channel_id: str, file: SentFile) -> str:
+    def store_upload(self, channel_id: str, file: SentFile) -> str:
         raise NotImplementedError
 
 

@@ -241,7 +241,7 @@ def test_a_command_without_an_answer_fails_by_timeout() -> None:
         ("silent", "MESSAGE_CREATE", 0),
     ],
 )
-def test_a_fault_leaves_something_out(fault: str, absent: str, finals: int) -> None:
+def test_a_fault_omits_a_message_or_event(fault: str, absent: str, finals: int) -> None:
     async def scenario() -> None:
         async with simulated(seconds_per_job=0.02) as client, client.gateway() as gateway:
             await gateway.identify()

@@ -77,7 +77,7 @@ def test_the_numbers_below_a_description_imagine_it() -> None:
             start = await gateway.event("MESSAGE_CREATE")
             assert start["nonce"] == body["nonce"]
             assert "message_reference" not in start
-            assert "pretend way number 2" in (await gateway.final())["content"]
+            assert "simulated way number 2" in (await gateway.final())["content"]
             await client.press(gateway, told, "MJ::Picread::Retry")
             again = await gateway.event("MESSAGE_UPDATE", lambda message: message["embeds"])
             assert "seen again" in again["embeds"][0]["description"]

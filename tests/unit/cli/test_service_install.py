@@ -27,7 +27,7 @@ def service(
     """Run ``mjwatch service ...`` on an installation that a system service could read."""
     source = tmp_path / "config.toml"
     source.write_text('[inbox]\npath = "in"\n[outbox]\npath = "out"\n[state]\npath = "/var/lib/mjwatch"\n')
-    monkeypatch.setattr(systemd_service, "HIDDEN", {})
+    monkeypatch.setattr(systemd_service, "HIDDEN_FOLDERS", {})
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     def run(*arguments: str) -> CommandResult:
@@ -60,7 +60,7 @@ def as_root(monkeypatch: pytest.MonkeyPatch, yes: bool) -> None:
 def test_it_prints_the_unit_and_on_standard_error_what_is_in_its_way(
     service: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(systemd_service, "HIDDEN", {str(tmp_path): "PrivateTmp="})
+    monkeypatch.setattr(systemd_service, "HIDDEN_FOLDERS", {str(tmp_path): "PrivateTmp="})
     result = service("print", "--system")
     assert result.code == 0
     assert f"ReadWritePaths={tmp_path}/in {tmp_path}/out" in result.out
@@ -70,7 +70,7 @@ def test_it_prints_the_unit_and_on_standard_error_what_is_in_its_way(
 def test_what_would_not_work_is_not_put_in_place(
     service: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: list[Step]
 ) -> None:
-    monkeypatch.setattr(systemd_service, "HIDDEN", {str(tmp_path): "PrivateTmp="})
+    monkeypatch.setattr(systemd_service, "HIDDEN_FOLDERS", {str(tmp_path): "PrivateTmp="})
     result = service("install", "--system")
     assert result.code == 3
     assert "which the service can't see" in result.err

@@ -38,7 +38,7 @@ def test_what_is_written_loads_as_configuration_and_keys(tmp_path: Path) -> None
     assert made[-1] == tmp_path / "a/mj/config.toml"
 
 
-def test_the_keys_are_nobody_elses(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_keys(tmp_path: Path) -> None:
     write_configuration(tmp_path, ADDRESS, TOKEN, environ={})
     assert mode(tmp_path / "keys") == 0o700
     assert {mode(path) for path in (tmp_path / "keys").iterdir()} == {0o600}
@@ -64,7 +64,7 @@ def test_given_values_stand_in_the_file_and_their_folders_are_made(tmp_path: Pat
     assert config.pace.max_in_flight == 5
 
 
-def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
+def test_a_second_init_is_refused_and_changes_no_file(tmp_path: Path) -> None:
     write_configuration(tmp_path, ADDRESS, TOKEN, environ={})
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(ConfigError, match=r"config\.toml already exists"):

@@ -207,7 +207,9 @@ def test_lines_are_whole_in_a_pipe(
 
 
 @pytest.mark.parametrize(("terminal", "width"), [(True, 44), (False, None)])
-def test_only_a_terminal_has_a_width(monkeypatch: pytest.MonkeyPatch, terminal: bool, width: int) -> None:
+def test_only_a_terminal_limits_the_width(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, width: int
+) -> None:
     monkeypatch.setenv("COLUMNS", "44")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     assert terminal_width() == width

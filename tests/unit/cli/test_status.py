@@ -142,7 +142,7 @@ def test_more_jobs_than_lines_are_counted() -> None:
 
 
 @pytest.mark.parametrize("size", [(20, 5), (40, 1), (200, 60)])
-def test_any_size_will_do(size: tuple[int, int]) -> None:
+def test_the_screen_is_drawn_in_a_terminal_of_any_size(size: tuple[int, int]) -> None:
     console = Console(width=size[0], height=size[1], emoji=False)
     with console.capture():
         console.print(status_screen(FACTS | {"live": LIVE}, *size))

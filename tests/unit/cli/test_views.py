@@ -84,31 +84,38 @@ def view(verb: str, columns: int) -> str:
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_list(seen: Callable[[int, str], str], journal: Callable[..., None], columns: int) -> None:
+def test_the_output_of_list(
+    seen: Callable[[int, str], str], journal: Callable[..., None], columns: int
+) -> None:
     journal(*jobs())
     assert seen(columns, "list") == view("list", columns)
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_job(seen: Callable[[int, str], str], journal: Callable[..., None], columns: int) -> None:
+def test_the_output_of_show(
+    seen: Callable[[int, str], str], journal: Callable[..., None], columns: int
+) -> None:
     journal(*jobs())
     assert seen(columns, "show jobb") == view("show", columns)
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_check(seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_the_output_of_check(
+    seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
     results = [
         ok("configuration", "~/.config/mjwatch/config.toml"),
         skipped("credential", "not started by systemd with LoadCredential="),
         warn(
             "staging",
-            "state and outbox are on different file systems, so results are put together inside the outbox",
-            "if the outbox is synced, let the sync tool ignore .mjwatch-staging",
+            "state folder and outbox are on different file systems,"
+            " so results are prepared inside the outbox",
+            "if you sync the outbox, exclude .mjwatch-staging",
         ),
         fail(
             "guild",
             "channel 222222222222222222 is in guild 444444444444444444, but the keys name no guild",
-            "write 444444444444444444 into API_guild_id.key, if this is the channel that is meant",
+            "write 444444444444444444 into API_guild_id.key, if this is the right channel",
         ),
     ]
     monkeypatch.setattr("mjwatch.diagnostics.check.run_checks", lambda *args, **options: results)
@@ -116,7 +123,7 @@ def test_a_check(seen: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_a_conversation(
+def test_a_conversation_with_init(
     seen: Callable[[int, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     """The whole screen, answers included; the token is not shown."""

@@ -9,7 +9,7 @@ import pytest
 
 from mjwatch.config import Config
 from mjwatch.diagnostics.check import CheckResult, CheckState, run_checks
-from mjwatch.diagnostics.checks import ONLINE
+from mjwatch.diagnostics.checks import ONLINE_CHECKS
 from mjwatch.errors import ConfigError, NotReachedError, UnansweredError
 from mjwatch.model import RefusalClass
 from tests.helpers.check_workspace import (
@@ -65,7 +65,7 @@ def test_missing_keys_skip_the_checks_that_need_them_but_not_the_folders(workspa
     for path in (workspace / "keys").iterdir():
         path.unlink()
     results = check(workspace)
-    assert states(results) == {"keys": "fail"} | dict.fromkeys(ONLINE, "skipped")
+    assert states(results) == {"keys": "fail"} | dict.fromkeys(ONLINE_CHECKS, "skipped")
     assert results["inbox"].state is CheckState.OK
 
 
@@ -91,20 +91,20 @@ def test_a_key_folder_that_others_may_change_is_a_warning(workspace: Path) -> No
 )
 def test_an_unreachable_api_is_one_failure_and_the_rest_is_skipped(workspace: Path, error: Exception) -> None:
     results = check(workspace, FakeAPI(me=error))
-    assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[3:], "skipped")
+    assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE_CHECKS[3:], "skipped")
     assert "can't be reached at https://discord.com/api/v9" in results["token"].detail
 
 
 def test_an_address_that_must_not_receive_the_token_fails_without_a_request(workspace: Path) -> None:
     results = check(workspace, ConfigError("the token may not be sent to example.org", "see allow_hosts"))
-    assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[2:], "skipped")
+    assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE_CHECKS[2:], "skipped")
     assert results["token"].hint == "see allow_hosts"
 
 
 def test_a_refused_token_ends_the_requests(workspace: Path) -> None:
     api = FakeAPI(me=refusal(RefusalClass.ACCOUNT))
     results = check(workspace, api)
-    assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE[3:], "skipped")
+    assert states(results) == {"token": "fail"} | dict.fromkeys(ONLINE_CHECKS[3:], "skipped")
     assert "`mjwatch keys set token`" in results["token"].hint
     assert api.calls == [("me",)]
 
@@ -186,7 +186,7 @@ def test_the_proxy_is_shown_without_its_password(workspace: Path, monkeypatch: p
     assert check(workspace)["proxy"].detail == "other.example.org:8080, from the environment"
     monkeypatch.setenv("https_proxy", "socks5://other.example.org:1080")
     results = check(workspace)
-    assert states(results) == {"proxy": "fail"} | dict.fromkeys(ONLINE[1:], "skipped")
+    assert states(results) == {"proxy": "fail"} | dict.fromkeys(ONLINE_CHECKS[1:], "skipped")
 
 
 def test_direct_messages_with_the_bot_need_no_guild(workspace: Path) -> None:

@@ -44,7 +44,7 @@ FAST = Pace(max_in_flight=3, delay=0.0, jitter=0.0, max_per_day=0)
 
 
 @dataclass
-class House:
+class EngineHarness:
     """An engine on a real journal, whose effects are kept and whose clock stands still."""
 
     journal: Journal
@@ -104,630 +104,652 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def harness(tmp_path: Path) -> Iterator[EngineHarness]:
     with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
-        yield House(journal)
+        yield EngineHarness(journal)
 
 
-def test_nothing_is_sent_before_the_gateway_is_up_and_the_channel_is_known(house: House) -> None:
-    house.drop("cat.txt", "a cat\n")
-    assert house.submits() == []
-    assert house.feed(READY) == [ef.ReadHistory(None)]
-    assert house.submits() == []
-    house.feed(ev.HistoryRead((), "500"))
-    (submit,) = house.submits()
+def test_nothing_is_sent_before_the_gateway_is_up_and_the_channel_is_known(harness: EngineHarness) -> None:
+    harness.drop("cat.txt", "a cat\n")
+    assert harness.submits() == []
+    assert harness.feed(READY) == [ef.ReadHistory(None)]
+    assert harness.submits() == []
+    harness.feed(ev.HistoryRead((), "500"))
+    (submit,) = harness.submits()
     assert (submit.job.nonce, submit.job.session_id, submit.job.anchor) == ("nonce-1", "session-1", "500")
 
 
-def test_a_file_is_removed_only_after_it_is_in_the_journal(house: House) -> None:
-    (effect,) = house.drop("cat.txt", "a cat\n")
+def test_a_file_is_removed_only_after_it_is_in_the_journal(harness: EngineHarness) -> None:
+    (effect,) = harness.drop("cat.txt", "a cat\n")
     assert effect == ef.RemoveFile("cat.txt", (1, 2, 3, 4, 5))
-    file = house.journal.file_of("job00001")
+    file = harness.journal.file_of("job00001")
     assert file is not None
     assert file.content == b"a cat\n"
 
 
-def test_the_same_delivery_of_a_file_is_removed_and_not_run(house: House) -> None:
-    house.drop("cat.txt", "a cat\n", mtime=900.0)
-    (effect,) = house.drop("cat.txt", "a cat\n", mtime=901.5)
+def test_the_same_delivery_of_a_file_is_removed_and_not_run(harness: EngineHarness) -> None:
+    harness.drop("cat.txt", "a cat\n", mtime=900.0)
+    (effect,) = harness.drop("cat.txt", "a cat\n", mtime=901.5)
     assert isinstance(effect, ef.RemoveFile)
-    assert house.journal.open_counts()[State.QUEUED] == 1
-    house.drop("cat.txt", "a cat\n", mtime=950.0)
-    assert house.journal.open_counts()[State.QUEUED] == 2
+    assert harness.journal.open_counts()[State.QUEUED] == 1
+    harness.drop("cat.txt", "a cat\n", mtime=950.0)
+    assert harness.journal.open_counts()[State.QUEUED] == 2
 
 
-def test_one_post_is_in_flight_at_a_time_and_only_so_many_jobs(house: House) -> None:
-    house.online()
+def test_one_post_is_in_flight_at_a_time_and_only_so_many_jobs(harness: EngineHarness) -> None:
+    harness.online()
     for number in range(5):
-        house.drop(f"{number}.txt", f"picture {number}\n")
-    assert len(house.submits()) == 1
-    house.accept_all()
-    assert len(house.submits()) == 2
-    house.accept_all()
-    house.accept_all()
-    assert len(house.submits()) == 3
-    house.feed(create(started("600", "picture 0", nonce="nonce-1")), create(result("700", "picture 0")))
-    assert len(house.submits()) == 4
+        harness.drop(f"{number}.txt", f"picture {number}\n")
+    assert len(harness.submits()) == 1
+    harness.accept_all()
+    assert len(harness.submits()) == 2
+    harness.accept_all()
+    harness.accept_all()
+    assert len(harness.submits()) == 3
+    harness.feed(create(started("600", "picture 0", nonce="nonce-1")), create(result("700", "picture 0")))
+    assert len(harness.submits()) == 4
 
 
-def test_a_slot_is_free_on_the_result_and_not_only_after_saving(house: House) -> None:
-    house.online()
+def test_a_slot_is_free_on_the_result_and_not_only_after_saving(harness: EngineHarness) -> None:
+    harness.online()
     for number in range(4):
-        house.drop(f"{number}.txt", f"picture {number}\n")
-        house.accept_all()
-    effects = house.feed(create(result("700", "picture 0")))
+        harness.drop(f"{number}.txt", f"picture {number}\n")
+        harness.accept_all()
+    effects = harness.feed(create(result("700", "picture 0")))
     assert [type(effect) for effect in effects] == [ef.FetchResult, ef.Submit]
 
 
 def test_the_pace_is_kept(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "j")) as journal:
-        house = House(journal, Pace(max_in_flight=9, delay=4.0, jitter=2.0, max_per_day=2))
-        house.online()
+        harness = EngineHarness(journal, Pace(max_in_flight=9, delay=4.0, jitter=2.0, max_per_day=2))
+        harness.online()
         for number in range(3):
-            house.drop(f"{number}.txt", f"picture {number}\n")
-        house.accept_all()
-        assert len(house.submits()) == 1
-        house.now += 4.9
-        house.feed()
-        assert len(house.submits()) == 1
-        house.now += 0.2
-        house.feed()
-        assert len(house.submits()) == 2
-        house.accept_all()
-        house.now += 3600.0
-        house.feed()
-        assert len(house.submits()) == 2
-        house.now += 86_400.0
-        house.feed()
-        assert len(house.submits()) == 3
+            harness.drop(f"{number}.txt", f"picture {number}\n")
+        harness.accept_all()
+        assert len(harness.submits()) == 1
+        harness.now += 4.9
+        harness.feed()
+        assert len(harness.submits()) == 1
+        harness.now += 0.2
+        harness.feed()
+        assert len(harness.submits()) == 2
+        harness.accept_all()
+        harness.now += 3600.0
+        harness.feed()
+        assert len(harness.submits()) == 2
+        harness.now += 86_400.0
+        harness.feed()
+        assert len(harness.submits()) == 3
 
 
-def test_a_duplicate_waits_until_the_uuid_of_the_first_job_is_known(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.drop("b.txt", "a red cat --ar 3:2\n")
-    house.drop("c.txt", "a blue dog\n")
-    house.accept_all()
-    assert [submit.job.prompt.text for submit in house.submits()] == ["a red cat", "a blue dog"]
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")))
-    assert len(house.submits()) == 2
-    house.feed(update(progress("600", uuid=UUID_A)))
-    assert house.submits()[-1].job.prompt.text == "a red cat --ar 3:2"
+def test_a_duplicate_waits_until_the_uuid_of_the_first_job_is_known(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.drop("b.txt", "a red cat --ar 3:2\n")
+    harness.drop("c.txt", "a blue dog\n")
+    harness.accept_all()
+    assert [submit.job.prompt.text for submit in harness.submits()] == ["a red cat", "a blue dog"]
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")))
+    assert len(harness.submits()) == 2
+    harness.feed(update(progress("600", uuid=UUID_A)))
+    assert harness.submits()[-1].job.prompt.text == "a red cat --ar 3:2"
 
 
-def test_duplicates_run_side_by_side_once_replies_tell_them_apart(house: House) -> None:
-    house.online()
+def test_duplicates_run_side_by_side_once_replies_tell_them_apart(harness: EngineHarness) -> None:
+    harness.online()
     for name in ("a", "b", "c"):
-        house.drop(f"{name}.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")), create(result("700", reply_to="600")))
-    house.accept_all()
-    assert len(house.submits()) == 2
-    house.feed(create(started("701", nonce="nonce-2")))
-    assert len(house.submits()) == 3
+        harness.drop(f"{name}.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")), create(result("700", reply_to="600")))
+    harness.accept_all()
+    assert len(harness.submits()) == 2
+    harness.feed(create(started("701", nonce="nonce-2")))
+    assert len(harness.submits()) == 3
 
 
-def test_duplicates_of_a_job_in_doubt_wait(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.drop("b.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("timeout")))
-    assert house.job().state is State.IN_DOUBT
-    assert len(house.submits()) == 1
-    house.feed(ev.ForJob("job00001", ev.CancelRequested()))
-    assert len(house.submits()) == 2
+def test_duplicates_of_a_job_in_doubt_wait(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.drop("b.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("timeout")))
+    assert harness.job().state is State.IN_DOUBT
+    assert len(harness.submits()) == 1
+    harness.feed(ev.ForJob("job00001", ev.CancelRequested()))
+    assert len(harness.submits()) == 2
 
 
-def test_what_an_administrator_must_know_is_a_warning(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    house.online()
+def test_what_an_administrator_must_know_is_a_warning(
+    harness: EngineHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.online()
     banned = Refusal(RefusalClass.MODERATION, "Banned prompt", "cat")
     with caplog.at_level(logging.INFO, "mjwatch"):
         outcomes: tuple[ev.JobEvent, ...] = (ev.OutcomeUnknown("timeout"), ev.Refused(banned))
         for number, outcome in enumerate(outcomes, 1):
-            house.drop(f"{number}.txt", f"cat {number}\n")
-            house.feed(ev.ForJob(f"job{number:05}", outcome))
+            harness.drop(f"{number}.txt", f"cat {number}\n")
+            harness.feed(ev.ForJob(f"job{number:05}", outcome))
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [line[:17] for line in warnings] == ["job00001 in doubt", "job00002 failed: "]
 
 
-def test_a_final_that_is_unclear_waits_for_the_one_that_makes_it_clear(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")))
-    house.feed(create(started("601", nonce="by-hand")))
-    assert [e for e in house.feed(create(result("700", uuid=UUID_B))) if isinstance(e, ef.FetchResult)] == []
-    effects = house.feed(update(progress("600", uuid=UUID_B)))
+def test_a_final_that_is_unclear_waits_for_the_one_that_makes_it_clear(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")))
+    harness.feed(create(started("601", nonce="by-hand")))
+    assert [
+        e for e in harness.feed(create(result("700", uuid=UUID_B))) if isinstance(e, ef.FetchResult)
+    ] == []
+    effects = harness.feed(update(progress("600", uuid=UUID_B)))
     (collect,) = [effect for effect in effects if isinstance(effect, ef.FetchResult)]
     assert collect.job.result is not None
     assert collect.job.result.message_id == "700"
 
 
-def test_what_needs_a_person_stops_the_sending_and_keeps_the_queue(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.drop("b.txt", "a blue dog\n")
+def test_what_needs_a_person_stops_the_sending_and_keeps_the_queue(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.drop("b.txt", "a blue dog\n")
     captcha = Refusal(RefusalClass.ACCOUNT, None, "Discord wants a captcha", needs_human=True)
-    house.feed(ev.ForJob("job00001", ev.Refused(captcha, executed=False)))
-    house.now += 3600.0
-    house.feed()
-    assert len(house.submits()) == 1
-    assert house.engine.paused == "Discord wants a captcha"
-    assert house.job().state is State.QUEUED
-    assert house.journal.paused() == Pause("Discord wants a captcha", PauseKind.ACCOUNT)
+    harness.feed(ev.ForJob("job00001", ev.Refused(captcha, executed=False)))
+    harness.now += 3600.0
+    harness.feed()
+    assert len(harness.submits()) == 1
+    assert harness.engine.paused == "Discord wants a captcha"
+    assert harness.job().state is State.QUEUED
+    assert harness.journal.paused() == Pause("Discord wants a captcha", PauseKind.ACCOUNT)
 
 
-def test_a_result_of_a_job_that_failed_is_delivered_late(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")), update(progress("600", uuid=UUID_A)))
-    house.feed(ev.ForJob("job00001", ev.Refused(Refusal(RefusalClass.TRANSIENT, "Sorry", ""))))
-    house.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001")))
-    effects = house.feed(create(result("700", uuid=UUID_A)))
+def test_a_result_of_a_job_that_failed_is_delivered_late(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")), update(progress("600", uuid=UUID_A)))
+    harness.feed(ev.ForJob("job00001", ev.Refused(Refusal(RefusalClass.TRANSIENT, "Sorry", ""))))
+    harness.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001")))
+    effects = harness.feed(create(result("700", uuid=UUID_A)))
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_after_a_restart_every_open_job_continues_where_it_was(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "j")) as journal:
-        house = House(journal)
-        house.online()
+        harness = EngineHarness(journal)
+        harness.online()
         for number in range(3):
-            house.drop(f"{number}.txt", f"picture {number}\n")
-            house.accept_all()
-        house.feed(create(result("700", "picture 0")))
-        house.drop("3.txt", "picture 3\n")
-        assert house.job("job00004").state is State.SUBMITTING
-        house.engine.finish()
+            harness.drop(f"{number}.txt", f"picture {number}\n")
+            harness.accept_all()
+        harness.feed(create(result("700", "picture 0")))
+        harness.drop("3.txt", "picture 3\n")
+        assert harness.job("job00004").state is State.SUBMITTING
+        harness.engine.finish()
     with closing(Journal(tmp_path / "j")) as journal:
-        house = House(journal, first_nonce=100)
-        house.engine.load()
-        (effect,) = house.effects
+        harness = EngineHarness(journal, first_nonce=100)
+        harness.engine.load()
+        (effect,) = harness.effects
         assert isinstance(effect, ef.FetchResult)
         assert effect.job.id == "job00001"
-        assert house.job("job00002").state is State.SUBMITTED
-        assert house.job("job00004").state is State.IN_DOUBT
-        assert house.feed(ev.GatewayResumed("session-1", 9)) == [ef.ReadHistory("500")]
-        house.feed(ev.HistoryRead((), None))
-        assert house.submits() == []
-        house.now += 60.1
-        assert house.feed() == [ef.Probe()]
-        house.feed(ev.GatewayAlive("session-1"))
-        (submit,) = house.submits()
+        assert harness.job("job00002").state is State.SUBMITTED
+        assert harness.job("job00004").state is State.IN_DOUBT
+        assert harness.feed(ev.GatewayResumed("session-1", 9)) == [ef.ReadHistory("500")]
+        harness.feed(ev.HistoryRead((), None))
+        assert harness.submits() == []
+        harness.now += 60.1
+        assert harness.feed() == [ef.Probe()]
+        harness.feed(ev.GatewayAlive("session-1"))
+        (submit,) = harness.submits()
         assert submit.job.id == "job00004"
 
 
-def test_silence_proves_nothing_until_the_gateway_has_answered(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
-    house.now += 3600.0
-    assert house.feed() == [ef.Probe()]
-    assert house.feed() == []
-    assert len(house.submits()) == 1
+def test_silence_proves_nothing_until_the_gateway_has_answered(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
+    harness.now += 3600.0
+    assert harness.feed() == [ef.Probe()]
+    assert harness.feed() == []
+    assert len(harness.submits()) == 1
     # What the gateway had said before its answer comes before it.
     said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3)
-    house.feed(said, ev.GatewayAlive("session-1"))
-    assert house.job().state is State.SUBMITTED
-    assert len(house.submits()) == 1
+    harness.feed(said, ev.GatewayAlive("session-1"))
+    assert harness.job().state is State.SUBMITTED
+    assert len(harness.submits()) == 1
 
 
-def test_the_answer_of_another_session_proves_nothing(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
-    house.now += 61.0
-    house.feed(ev.GatewayAlive("session-0"))
-    assert house.job().state is State.IN_DOUBT
+def test_the_answer_of_another_session_proves_nothing(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
+    harness.now += 61.0
+    harness.feed(ev.GatewayAlive("session-0"))
+    assert harness.job().state is State.IN_DOUBT
 
 
-def test_an_outcome_of_an_attempt_that_is_over_changes_nothing(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
+def test_an_outcome_of_an_attempt_that_is_over_changes_nothing(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
     slow_down = Refusal(RefusalClass.RETRY, "Slow Down!", "", retry_after=0.0)
-    house.feed(ev.ForJob("job00001", ev.Refused(slow_down)))
-    assert [submit.job.nonce for submit in house.submits()] == ["nonce-1", "nonce-2"]
-    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("the first POST timed out"), "nonce-1"))
-    assert house.job().state is State.SUBMITTING
-    house.feed(ev.ForJob("job00001", ev.Accepted(), "nonce-2"))
-    assert house.job().state is State.SUBMITTED
+    harness.feed(ev.ForJob("job00001", ev.Refused(slow_down)))
+    assert [submit.job.nonce for submit in harness.submits()] == ["nonce-1", "nonce-2"]
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("the first POST timed out"), "nonce-1"))
+    assert harness.job().state is State.SUBMITTING
+    harness.feed(ev.ForJob("job00001", ev.Accepted(), "nonce-2"))
+    assert harness.job().state is State.SUBMITTED
 
 
-def test_a_long_history_is_read_in_parts_each_from_where_the_last_ended(house: House) -> None:
-    house.online()
-    house.feed(ev.GatewayDown("lost", 1.0), READY)
-    house.feed(ev.HistoryRead((), "5000", complete=False))
-    house.now += 2.1
-    assert house.feed() == [ef.ReadHistory("5000")]
-    house.drop("a.txt", "a red cat\n")
-    assert house.submits() == []
-    house.feed(ev.HistoryRead((), "6000"))
-    assert len(house.submits()) == 1
+def test_a_long_history_is_read_in_parts_each_from_where_the_last_ended(harness: EngineHarness) -> None:
+    harness.online()
+    harness.feed(ev.GatewayDown("lost", 1.0), READY)
+    harness.feed(ev.HistoryRead((), "5000", complete=False))
+    harness.now += 2.1
+    assert harness.feed() == [ef.ReadHistory("5000")]
+    harness.drop("a.txt", "a red cat\n")
+    assert harness.submits() == []
+    harness.feed(ev.HistoryRead((), "6000"))
+    assert len(harness.submits()) == 1
 
 
-def test_while_the_journal_fails_the_loop_sleeps(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(result("700")), ev.ForJob("job00001", ev.SaveFailed("the outbox is full")))
-    house.now += 100_000.0
+def test_while_the_journal_fails_the_loop_sleeps(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(result("700")), ev.ForJob("job00001", ev.SaveFailed("the outbox is full")))
+    harness.now += 100_000.0
 
     def full(*arguments: Any, **named: Any) -> None:
         raise JournalError("the disk is full")
 
-    monkeypatch.setattr(house.journal, "update", full)
-    house.engine._turn_safely()
-    assert 0.0 < house.engine._wait() <= 5.0
+    monkeypatch.setattr(harness.journal, "update", full)
+    harness.engine._turn_safely()
+    assert 0.0 < harness.engine._wait() <= 5.0
 
 
-def test_an_unmatched_result_survives_a_failed_commit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")), create(started("601", nonce="by-hand")))
-    house.feed(create(result("700", uuid=UUID_B), seq=7))
+def test_an_unmatched_result_survives_a_failed_commit(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")), create(started("601", nonce="by-hand")))
+    harness.feed(create(result("700", uuid=UUID_B), seq=7))
     failures = [JournalError("locked")]
-    update_ = house.journal.update
+    update_ = harness.journal.update
 
     def unwilling(job: Job, **named: Any) -> None:
         if job.state is State.COLLECTING and failures:
             raise failures.pop()
         update_(job, **named)
 
-    monkeypatch.setattr(house.journal, "update", unwilling)
+    monkeypatch.setattr(harness.journal, "update", unwilling)
     monkeypatch.setattr("mjwatch.engine.service_state.JOURNAL_RETRY_DELAY", 0.0)
-    house.feed(update(progress("600", uuid=UUID_B), seq=8))
+    harness.feed(update(progress("600", uuid=UUID_B), seq=8))
     assert failures == []
-    assert house.job().state is State.COLLECTING
+    assert harness.job().state is State.COLLECTING
 
 
-def test_a_start_missed_in_a_gap_does_not_make_our_job_a_foreign_one(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(ev.GatewayDown("lost", 1.0), READY)
-    house.feed(update(progress("600", uuid=UUID_A)), create(result("700", uuid=UUID_A)))
-    effects = house.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
+def test_a_start_missed_in_a_gap_does_not_make_our_job_a_foreign_one(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(ev.GatewayDown("lost", 1.0), READY)
+    harness.feed(update(progress("600", uuid=UUID_A)), create(result("700", uuid=UUID_A)))
+    effects = harness.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
-def test_a_start_without_a_name_is_not_taken_for_a_job_that_midjourney_did_not_queue(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600")), update(progress("600", uuid=UUID_B)))
-    assert house.job().job_uuid is None
-    house.feed(create(started("601", nonce="nonce-1")), update(progress("601", uuid=UUID_A)))
-    assert (house.job().message_id, house.job().job_uuid) == ("601", UUID_A)
+def test_a_start_without_a_name_is_not_taken_for_a_job_that_midjourney_did_not_queue(
+    harness: EngineHarness,
+) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600")), update(progress("600", uuid=UUID_B)))
+    assert harness.job().job_uuid is None
+    harness.feed(create(started("601", nonce="nonce-1")), update(progress("601", uuid=UUID_A)))
+    assert (harness.job().message_id, harness.job().job_uuid) == ("601", UUID_A)
 
 
-def test_no_time_limit_runs_out_while_nothing_can_be_heard(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")), delete("600"), ev.GatewayDown("lost", 1.0))
-    house.now += 7200.0
-    house.feed()
-    assert house.job().state is State.RUNNING
-    house.feed(ev.GatewayResumed("session-1", 9))
-    assert house.job().state is State.RUNNING
-    house.now += 61.0
-    assert house.feed() == [ef.ReadHistory("500", ("600",))]
-    assert house.job().state is State.RUNNING
-    house.feed(ev.HistoryRead((), None))
-    assert house.job().state is State.FAILED
+def test_no_time_limit_runs_out_while_nothing_can_be_heard(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")), delete("600"), ev.GatewayDown("lost", 1.0))
+    harness.now += 7200.0
+    harness.feed()
+    assert harness.job().state is State.RUNNING
+    harness.feed(ev.GatewayResumed("session-1", 9))
+    assert harness.job().state is State.RUNNING
+    harness.now += 61.0
+    assert harness.feed() == [ef.ReadHistory("500", ("600",))]
+    assert harness.job().state is State.RUNNING
+    harness.feed(ev.HistoryRead((), None))
+    assert harness.job().state is State.FAILED
 
 
-def test_an_overdue_job_is_looked_up_before_it_is_given_up(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")), delete("600"))
-    house.now += 61.0
-    house.feed()
-    effects = house.feed(ev.HistoryRead((result("700", reply_to="600"),), "700"))
+def test_an_overdue_job_is_looked_up_before_it_is_given_up(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")), delete("600"))
+    harness.now += 61.0
+    harness.feed()
+    effects = harness.feed(ev.HistoryRead((result("700", reply_to="600"),), "700"))
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
-def test_an_overdue_job_does_not_wait_for_a_history_that_cannot_be_read(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.now += 901.0
-    assert house.feed() == [ef.ReadHistory("500")]
-    house.feed(ev.HistoryReadFailed("HTTP 500"))
-    assert house.job().state is State.IN_DOUBT
+def test_an_overdue_job_does_not_wait_for_a_history_that_cannot_be_read(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.now += 901.0
+    assert harness.feed() == [ef.ReadHistory("500")]
+    harness.feed(ev.HistoryReadFailed("HTTP 500"))
+    assert harness.job().state is State.IN_DOUBT
 
 
-def test_a_final_found_after_its_job_failed_is_delivered_by_the_start_it_replies_to(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")), delete("600"))
-    house.now += 61.0
-    house.feed()
-    house.feed(ev.HistoryRead((), None))
-    house.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001", failed=True)))
-    effects = house.feed(create(result("700", uuid=UUID_A, reply_to="600")))
+def test_a_final_found_after_its_job_failed_is_delivered_by_the_start_it_replies_to(
+    harness: EngineHarness,
+) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")), delete("600"))
+    harness.now += 61.0
+    harness.feed()
+    harness.feed(ev.HistoryRead((), None))
+    harness.feed(ev.ForJob("job00001", ev.Published("_failed/a-job00001", failed=True)))
+    effects = harness.feed(create(result("700", uuid=UUID_A, reply_to="600")))
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
-def test_a_job_done_by_hand_does_not_block_the_same_prompt(house: House) -> None:
-    house.online()
-    house.feed(create(started("600", nonce="by-hand")), create(result("601", uuid=UUID_B)))
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("602", nonce="nonce-1")))
-    effects = house.feed(create(result("603", uuid=UUID_A)))
+def test_a_job_done_by_hand_does_not_block_the_same_prompt(harness: EngineHarness) -> None:
+    harness.online()
+    harness.feed(create(started("600", nonce="by-hand")), create(result("601", uuid=UUID_B)))
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("602", nonce="nonce-1")))
+    effects = harness.feed(create(result("603", uuid=UUID_A)))
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
 def test_a_job_whose_start_was_deleted_is_in_doubt_while_an_unmatched_result_may_be_its_own(
-    house: House,
+    harness: EngineHarness,
 ) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")), create(started("601", nonce="by-hand")))
-    house.feed(create(result("700", uuid=UUID_A)), delete("600"))
-    house.now += 61.0
-    house.feed()
-    house.feed(ev.HistoryRead((), None))
-    assert house.job().state is State.IN_DOUBT
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")), create(started("601", nonce="by-hand")))
+    harness.feed(create(result("700", uuid=UUID_A)), delete("600"))
+    harness.now += 61.0
+    harness.feed()
+    harness.feed(ev.HistoryRead((), None))
+    assert harness.job().state is State.IN_DOUBT
 
 
-def test_a_drain_does_not_wait_for_the_duplicate_of_a_doubt_that_waits_for_a_person(house: House) -> None:
-    house.online()
-    house.feed(ev.InboxScanned(0))
-    house.drop("a.txt", "a red cat\n")
-    house.drop("b.txt", "a red cat --ar 3:2\n")
-    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
-    assert not house.engine.settled()
-    house.feed(dataclasses.replace(READY, session_id="session-2"), ev.HistoryRead((), None))
-    assert house.engine.settled()
-    assert house.engine.needs_person()
+def test_a_drain_does_not_wait_for_the_duplicate_of_a_doubt_that_waits_for_a_person(
+    harness: EngineHarness,
+) -> None:
+    harness.online()
+    harness.feed(ev.InboxScanned(0))
+    harness.drop("a.txt", "a red cat\n")
+    harness.drop("b.txt", "a red cat --ar 3:2\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
+    assert not harness.engine.settled()
+    harness.feed(dataclasses.replace(READY, session_id="session-2"), ev.HistoryRead((), None))
+    assert harness.engine.settled()
+    assert harness.engine.needs_person()
 
 
 def test_a_put_back_job_whose_post_had_run_after_all_is_found_after_a_restart(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "j")) as journal:
-        house = House(journal)
-        house.online()
-        house.drop("a.txt", "a red cat\n")
+        harness = EngineHarness(journal)
+        harness.online()
+        harness.drop("a.txt", "a red cat\n")
         limited = Refusal(RefusalClass.RETRY, None, "rate limited", retry_after=500.0)
-        house.feed(ev.ForJob("job00001", ev.Refused(limited, executed=False)))
-        house.engine.finish()
+        harness.feed(ev.ForJob("job00001", ev.Refused(limited, executed=False)))
+        harness.engine.finish()
     with closing(Journal(tmp_path / "j")) as journal:
-        house = House(journal, first_nonce=100)
-        house.engine.load()
-        house.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "8", "nonce": "nonce-1"}, 3))
-        assert house.job().state is State.SUBMITTED
+        harness = EngineHarness(journal, first_nonce=100)
+        harness.engine.load()
+        harness.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "8", "nonce": "nonce-1"}, 3))
+        assert harness.job().state is State.SUBMITTED
 
 
-def test_a_start_of_an_earlier_attempt_does_not_count_for_the_present_one(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
+def test_a_start_of_an_earlier_attempt_does_not_count_for_the_present_one(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
     slow_down = Refusal(RefusalClass.RETRY, "Slow Down!", "", retry_after=0.0)
-    house.feed(ev.ForJob("job00001", ev.Refused(slow_down)))
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")))
-    assert house.job().message_id is None
-    house.feed(create(started("601", nonce="nonce-2")))
-    assert house.job().message_id == "601"
+    harness.feed(ev.ForJob("job00001", ev.Refused(slow_down)))
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")))
+    assert harness.job().message_id is None
+    harness.feed(create(started("601", nonce="nonce-2")))
+    assert harness.job().message_id == "601"
 
 
 def test_an_unexpected_error_in_one_event_does_not_end_the_loop(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*arguments: Any) -> None:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(house.engine._channel.tracker, "dispatch", broken)
-    house.feed(create(result("700")))
+    monkeypatch.setattr(harness.engine._channel.tracker, "dispatch", broken)
+    harness.feed(create(result("700")))
     assert "could not be handled" in caplog.text
-    house.drop("a.txt", "a red cat\n")
-    assert house.job().state is State.QUEUED
+    harness.drop("a.txt", "a red cat\n")
+    assert harness.job().state is State.QUEUED
 
 
-def test_the_silence_of_a_lost_session_proves_nothing(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
-    house.feed(dataclasses.replace(READY, session_id="session-2"), ev.HistoryRead((), None))
-    house.now += 3600.0
-    house.feed()
-    assert house.job().state is State.IN_DOUBT
-    assert len(house.submits()) == 1
+def test_the_silence_of_a_lost_session_proves_nothing(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
+    harness.feed(dataclasses.replace(READY, session_id="session-2"), ev.HistoryRead((), None))
+    harness.now += 3600.0
+    harness.feed()
+    assert harness.job().state is State.IN_DOUBT
+    assert len(harness.submits()) == 1
 
 
-def test_the_silence_of_an_interrupted_session_counts_from_its_replay_on(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
-    house.now += 59.0
-    house.feed(ev.GatewayResumed("session-1", 9))
-    house.now += 59.0
-    house.feed()
-    assert house.job().state is State.IN_DOUBT
-    house.now += 1.5
-    house.feed()
-    house.feed(ev.GatewayAlive("session-1"))
-    assert len(house.submits()) == 2
-    assert house.submits()[1].job.nonce != house.submits()[0].job.nonce
+def test_the_silence_of_an_interrupted_session_counts_from_its_replay_on(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), ev.GatewayDown("lost", 1.0))
+    harness.now += 59.0
+    harness.feed(ev.GatewayResumed("session-1", 9))
+    harness.now += 59.0
+    harness.feed()
+    assert harness.job().state is State.IN_DOUBT
+    harness.now += 1.5
+    harness.feed()
+    harness.feed(ev.GatewayAlive("session-1"))
+    assert len(harness.submits()) == 2
+    assert harness.submits()[1].job.nonce != harness.submits()[0].job.nonce
 
 
-def test_a_doubtful_post_that_was_executed_is_found_by_its_nonce(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
-    house.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3))
-    house.now += 120.0
-    house.feed()
-    assert house.job().state is State.SUBMITTED
-    assert len(house.submits()) == 1
+def test_a_doubtful_post_that_was_executed_is_found_by_its_nonce(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
+    harness.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3))
+    harness.now += 120.0
+    harness.feed()
+    assert harness.job().state is State.SUBMITTED
+    assert len(harness.submits()) == 1
 
 
-def test_messages_that_do_not_reach_us_are_asked_for(house: House) -> None:
-    house.online()
+def test_messages_that_do_not_reach_us_are_asked_for(harness: EngineHarness) -> None:
+    harness.online()
     data = {"guild_id": "1", "updated_channels": [{"id": CHANNEL, "last_message_id": "501"}]}
-    effects = house.feed(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 3))
+    effects = harness.feed(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 3))
     assert effects == [ef.Subscribe(), ef.ReadHistory("500")]
-    house.feed(ev.HistoryRead((result("501"),), "501"))
-    assert house.feed(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 4)) == []
+    harness.feed(ev.HistoryRead((result("501"),), "501"))
+    assert harness.feed(ev.GatewayDispatch("PASSIVE_UPDATE_V2", data, 4)) == []
 
 
-def test_a_start_message_deleted_in_a_gap_is_noticed_if_the_history_can_be_read(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.drop("b.txt", "a blue dog\n")
-    house.accept_all()
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")), create(started("601", "a blue dog", nonce="nonce-2")))
-    house.feed(ev.GatewayDown("lost", 1.0), READY)
-    house.feed(ev.HistoryRead((), None, {"600": None, "601": None}))
-    assert house.job().start_deleted_at is None
-    house.feed(ev.HistoryRead((), None, {"600": None, "601": started("601", "a blue dog")}))
-    assert house.job().start_deleted_at is not None
-    assert house.job("job00002").start_deleted_at is None
+def test_a_start_message_deleted_in_a_gap_is_noticed_if_the_history_can_be_read(
+    harness: EngineHarness,
+) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.drop("b.txt", "a blue dog\n")
+    harness.accept_all()
+    harness.accept_all()
+    harness.feed(
+        create(started("600", nonce="nonce-1")), create(started("601", "a blue dog", nonce="nonce-2"))
+    )
+    harness.feed(ev.GatewayDown("lost", 1.0), READY)
+    harness.feed(ev.HistoryRead((), None, {"600": None, "601": None}))
+    assert harness.job().start_deleted_at is None
+    harness.feed(ev.HistoryRead((), None, {"600": None, "601": started("601", "a blue dog")}))
+    assert harness.job().start_deleted_at is not None
+    assert harness.job("job00002").start_deleted_at is None
 
 
-def test_a_new_session_reads_the_history_from_the_newest_message_that_was_seen(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    house.feed(create(started("600", nonce="nonce-1")), ev.GatewayDown("lost", 1.0))
-    assert house.feed(READY) == [ef.ReadHistory("500", ("600",))]
-    effects = house.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
+def test_a_new_session_reads_the_history_from_the_newest_message_that_was_seen(
+    harness: EngineHarness,
+) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("600", nonce="nonce-1")), ev.GatewayDown("lost", 1.0))
+    assert harness.feed(READY) == [ef.ReadHistory("500", ("600",))]
+    effects = harness.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 
 
-def test_a_history_that_cannot_be_read_is_asked_for_again_and_nothing_is_sent_meanwhile(house: House) -> None:
-    house.feed(READY, ev.HistoryReadFailed("HTTP 500"))
-    house.drop("a.txt", "a red cat\n")
-    assert house.submits() == []
-    house.now += 2.1
-    assert house.feed() == [ef.ReadHistory(None)]
+def test_a_history_that_cannot_be_read_is_asked_for_again_and_nothing_is_sent_meanwhile(
+    harness: EngineHarness,
+) -> None:
+    harness.feed(READY, ev.HistoryReadFailed("HTTP 500"))
+    harness.drop("a.txt", "a red cat\n")
+    assert harness.submits() == []
+    harness.now += 2.1
+    assert harness.feed() == [ef.ReadHistory(None)]
 
 
 def test_a_failed_commit_sends_nothing_and_the_event_is_tried_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.online()
+    harness.online()
     full = [JournalError("the disk is full")] * 2
-    update_ = house.journal.update
+    update_ = harness.journal.update
 
     def unwilling(*arguments: Any, **named: Any) -> None:
         if full:
             raise full.pop()
         update_(*arguments, **named)
 
-    monkeypatch.setattr(house.journal, "update", unwilling)
+    monkeypatch.setattr(harness.journal, "update", unwilling)
     monkeypatch.setattr("mjwatch.engine.service_state.JOURNAL_RETRY_DELAY", 0.0)
-    house.drop("a.txt", "a red cat\n")
-    assert house.submits() == []
-    house.feed()
-    house.feed()
-    assert len(house.submits()) == 1
+    harness.drop("a.txt", "a red cat\n")
+    assert harness.submits() == []
+    harness.feed()
+    harness.feed()
+    assert len(harness.submits()) == 1
     full.append(JournalError("the disk is full"))
-    house.feed(ev.ForJob("job00001", ev.Accepted()))
-    assert house.job().state is State.SUBMITTED
+    harness.feed(ev.ForJob("job00001", ev.Accepted()))
+    assert harness.job().state is State.SUBMITTED
 
 
-def test_a_rejected_file_is_one_answered_job(house: House) -> None:
-    effects = house.drop("bad.toml", "promt = 1\n")
+def test_a_rejected_file_is_one_answered_job(harness: EngineHarness) -> None:
+    effects = harness.drop("bad.toml", "promt = 1\n")
     assert [type(effect) for effect in effects] == [ef.PublishFailure, ef.RemoveFile]
-    assert house.job().state is State.REJECTED
-    house.feed(ev.ForJob("job00001", ev.Published("_failed/bad-job00001")))
-    assert house.journal.live_jobs() == []
+    assert harness.job().state is State.REJECTED
+    harness.feed(ev.ForJob("job00001", ev.Published("_failed/bad-job00001")))
+    assert harness.journal.live_jobs() == []
 
 
-def test_a_prompt_submitted_from_python_is_accepted_once(house: House) -> None:
+def test_a_prompt_submitted_from_python_is_accepted_once(harness: EngineHarness) -> None:
     given = ev.PromptSubmitted("given001", Prompt("a red cat"), "a-red-cat.txt")
-    house.feed(given, given)
-    assert house.journal.open_counts()[State.QUEUED] == 1
-    assert house.job("given001").prompt.text == "a red cat"
+    harness.feed(given, given)
+    assert harness.journal.open_counts()[State.QUEUED] == 1
+    assert harness.job("given001").prompt.text == "a red cat"
 
 
-def test_all_is_settled_only_when_every_job_has_its_folder(house: House) -> None:
-    house.online()
-    assert not house.engine.settled()
-    house.feed(ev.InboxScanned(0))
-    assert house.engine.settled()
-    house.drop("a.txt", "a red cat\n")
-    house.accept_all()
-    assert not house.engine.settled()
-    house.feed(create(result("700")))
-    assert not house.engine.settled()
-    house.feed(ev.ForJob("job00001", ev.Published("a-job00001")))
-    assert house.engine.settled()
-    house.feed(ev.InboxScanned(1))
-    assert not house.engine.settled()
+def test_all_is_settled_only_when_every_job_has_its_folder(harness: EngineHarness) -> None:
+    harness.online()
+    assert not harness.engine.settled()
+    harness.feed(ev.InboxScanned(0))
+    assert harness.engine.settled()
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    assert not harness.engine.settled()
+    harness.feed(create(result("700")))
+    assert not harness.engine.settled()
+    harness.feed(ev.ForJob("job00001", ev.Published("a-job00001")))
+    assert harness.engine.settled()
+    harness.feed(ev.InboxScanned(1))
+    assert not harness.engine.settled()
 
 
-def test_all_is_not_settled_while_a_doubt_may_still_be_found_out(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.feed(ev.InboxScanned(0), ev.ForJob("job00001", ev.OutcomeUnknown("it was reset")))
-    assert house.job().state is State.IN_DOUBT
-    assert not house.engine.settled()  # the session's silence will tell
-    house.feed(ev.GatewayDown("cut", 1.0))
-    assert not house.engine.settled()
-    house.feed(dataclasses.replace(READY, session_id="session-2"))
-    assert not house.engine.settled()  # the history may show it
-    house.feed(ev.HistoryRead((), "500"))
-    assert house.engine.settled()
+def test_all_is_not_settled_while_a_doubt_may_still_be_found_out(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.InboxScanned(0), ev.ForJob("job00001", ev.OutcomeUnknown("it was reset")))
+    assert harness.job().state is State.IN_DOUBT
+    assert not harness.engine.settled()  # the session's silence will tell
+    harness.feed(ev.GatewayDown("cut", 1.0))
+    assert not harness.engine.settled()
+    harness.feed(dataclasses.replace(READY, session_id="session-2"))
+    assert not harness.engine.settled()  # the history may show it
+    harness.feed(ev.HistoryRead((), "500"))
+    assert harness.engine.settled()
 
 
-def test_the_position_in_the_stream_is_stored_with_each_step(house: House) -> None:
-    house.online()
-    house.drop("a.txt", "a red cat\n")
-    house.feed(create(started("600", nonce="nonce-1"), seq=17))
-    house.feed(update(progress("600", uuid=UUID_A), seq=18))
-    place = house.journal.recall("gateway")
+def test_the_position_in_the_stream_is_stored_with_each_step(harness: EngineHarness) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(create(started("600", nonce="nonce-1"), seq=17))
+    harness.feed(update(progress("600", uuid=UUID_A), seq=18))
+    place = harness.journal.recall("gateway")
     assert place["seq"] == 17  # 18 is remembered with the next step, or at the end
-    house.engine.finish()
-    assert house.journal.recall("gateway")["seq"] == 18
-    assert house.journal.recall("newest") == "600"
+    harness.engine.finish()
+    assert harness.journal.recall("gateway")["seq"] == 18
+    assert harness.journal.recall("newest") == "600"
 
 
 def test_a_job_started_by_hand_is_still_known_after_a_restart(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "j")) as journal:
-        house = House(journal)
-        house.online()
-        house.feed(create(started("600", nonce="by-hand")))
-        house.engine.finish()
+        harness = EngineHarness(journal)
+        harness.online()
+        harness.feed(create(started("600", nonce="by-hand")))
+        harness.engine.finish()
     with closing(Journal(tmp_path / "j")) as journal:
-        house = House(journal)
-        house.engine.load()
-        house.online()
-        house.drop("a.txt", "a red cat\n")
-        house.accept_all()
-        house.feed(create(started("602", nonce="nonce-1")))
-        assert house.feed(create(result("603", uuid=UUID_B))) == []
-        assert house.job().state is State.RUNNING
+        harness = EngineHarness(journal)
+        harness.engine.load()
+        harness.online()
+        harness.drop("a.txt", "a red cat\n")
+        harness.accept_all()
+        harness.feed(create(started("602", nonce="nonce-1")))
+        assert harness.feed(create(result("603", uuid=UUID_B))) == []
+        assert harness.job().state is State.RUNNING
 
 
 def test_foreign_jobs_are_stored_only_when_they_have_changed(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.online()
-    house.feed(create(started("600", nonce="by-hand")))
-    fails_for(house, monkeypatch, "newest")
-    house.engine.finish()
+    harness.online()
+    harness.feed(create(started("600", nonce="by-hand")))
+    fails_for(harness, monkeypatch, "newest")
+    harness.engine.finish()
     monkeypatch.undo()
-    assert house.journal.recall("strangers") == []
-    house.engine.finish()
-    assert [job["message_id"] for job in house.journal.recall("strangers")] == ["600"]
-    house.journal.remember({"strangers": "as it was"})
-    house.engine.finish()
-    assert house.journal.recall("strangers") == "as it was"
+    assert harness.journal.recall("strangers") == []
+    harness.engine.finish()
+    assert [job["message_id"] for job in harness.journal.recall("strangers")] == ["600"]
+    harness.journal.remember({"strangers": "as it was"})
+    harness.engine.finish()
+    assert harness.journal.recall("strangers") == "as it was"
 
 
 # ---- telling a person
 
 
-def news(house: House) -> list[tuple[ef.Notification, str]]:
-    found = [effect for effect in house.effects if isinstance(effect, ef.SendNotification)]
+def news(harness: EngineHarness) -> list[tuple[ef.Notification, str]]:
+    found = [effect for effect in harness.effects if isinstance(effect, ef.SendNotification)]
     return [(sent.news, sent.job.id if sent.job else sent.reason) for sent in found]
 
 
@@ -735,46 +757,48 @@ CAPTCHA = Refusal(RefusalClass.ACCOUNT, None, "Discord wants a captcha solved", 
 
 
 def test_a_person_is_notified_of_pictures_once_their_folder_exists_and_the_journal_knows_it(
-    house: House,
+    harness: EngineHarness,
 ) -> None:
-    house.online()
-    house.drop("cat.txt", "a cat\n")
-    house.accept_all()
-    house.feed(create(result("700", "a cat", nonce="nonce-1")))
-    assert house.job().state is State.COLLECTING
-    assert news(house) == []
+    harness.online()
+    harness.drop("cat.txt", "a cat\n")
+    harness.accept_all()
+    harness.feed(create(result("700", "a cat", nonce="nonce-1")))
+    assert harness.job().state is State.COLLECTING
+    assert news(harness) == []
     for _ in range(2):
-        house.feed(ev.ForJob("job00001", ev.Published("cat-job00001")))
-    assert news(house) == [(ef.Notification.DONE, "job00001")]
-    sent = next(effect for effect in house.effects if isinstance(effect, ef.SendNotification))
+        harness.feed(ev.ForJob("job00001", ev.Published("cat-job00001")))
+    assert news(harness) == [(ef.Notification.DONE, "job00001")]
+    sent = next(effect for effect in harness.effects if isinstance(effect, ef.SendNotification))
     assert sent.job is not None
-    assert (sent.at, sent.job.folder, sent.reason) == (house.now, "cat-job00001", "")
+    assert (sent.at, sent.job.folder, sent.reason) == (harness.now, "cat-job00001", "")
 
 
-def test_a_person_is_notified_of_a_failure_with_its_reason_once_its_page_exists(house: House) -> None:
-    house.drop("cat.toml", "prompt = 7\n")
-    assert house.job().state is State.REJECTED
-    assert news(house) == []
-    house.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
-    assert news(house) == [(ef.Notification.FAILED, "job00001")]
+def test_a_person_is_notified_of_a_failure_with_its_reason_once_its_page_exists(
+    harness: EngineHarness,
+) -> None:
+    harness.drop("cat.toml", "prompt = 7\n")
+    assert harness.job().state is State.REJECTED
+    assert news(harness) == []
+    harness.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
+    assert news(harness) == [(ef.Notification.FAILED, "job00001")]
     assert "prompt" in next(
-        effect.reason for effect in house.effects if isinstance(effect, ef.SendNotification)
+        effect.reason for effect in harness.effects if isinstance(effect, ef.SendNotification)
     )
 
 
-def test_a_person_is_not_notified_of_what_they_have_cancelled(house: House) -> None:
-    house.drop("cat.txt", "a cat\n")
-    house.feed(ev.ForJob("job00001", ev.CancelRequested()))
-    house.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
-    assert house.job().state is State.CANCELLED
-    assert news(house) == []
+def test_a_person_is_not_notified_of_what_they_have_cancelled(harness: EngineHarness) -> None:
+    harness.drop("cat.txt", "a cat\n")
+    harness.feed(ev.ForJob("job00001", ev.CancelRequested()))
+    harness.feed(ev.ForJob("job00001", ev.Published("_failed/cat-job00001", failed=True)))
+    assert harness.job().state is State.CANCELLED
+    assert news(harness) == []
 
 
-def test_a_pause_is_notified_once_also_over_restarts_and_again_after_a_resume(house: House) -> None:
-    house.feed(ev.HistoryReadFailed("refused", CAPTCHA))
-    house.feed(ev.HistoryReadFailed("refused", CAPTCHA))
-    assert news(house) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
-    again = House(house.journal, first_nonce=9)
+def test_a_pause_is_notified_once_also_over_restarts_and_again_after_a_resume(harness: EngineHarness) -> None:
+    harness.feed(ev.HistoryReadFailed("refused", CAPTCHA))
+    harness.feed(ev.HistoryReadFailed("refused", CAPTCHA))
+    assert news(harness) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
+    again = EngineHarness(harness.journal, first_nonce=9)
     again.engine.load()
     again.feed(ev.InboxScanned(0))
     assert again.engine.paused == "Discord wants a captcha solved"
@@ -785,43 +809,45 @@ def test_a_pause_is_notified_once_also_over_restarts_and_again_after_a_resume(ho
     assert news(again) == [(ef.Notification.NEEDS_PERSON, "Discord wants a captcha solved")]
 
 
-def test_a_pause_that_ends_the_loop_is_notified_before_it_ends(house: House) -> None:
-    house.engine.put(ev.HistoryReadFailed("refused", CAPTCHA))
-    house.engine.run(lambda: house.engine.paused is not None)
-    assert len(news(house)) == 1
+def test_a_pause_that_ends_the_loop_is_notified_before_it_ends(harness: EngineHarness) -> None:
+    harness.engine.put(ev.HistoryReadFailed("refused", CAPTCHA))
+    harness.engine.run(lambda: harness.engine.paused is not None)
+    assert len(news(harness)) == 1
 
 
 def test_nothing_is_notified_that_the_journal_does_not_know(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.online()
-    fails_for(house, monkeypatch, "told")
-    house.feed(ev.HistoryReadFailed("refused", CAPTCHA))
-    assert news(house) == []
+    harness.online()
+    fails_for(harness, monkeypatch, "told")
+    harness.feed(ev.HistoryReadFailed("refused", CAPTCHA))
+    assert news(harness) == []
     monkeypatch.undo()
-    house.feed(ev.InboxScanned(0))
-    assert len(news(house)) == 1
+    harness.feed(ev.InboxScanned(0))
+    assert len(news(harness)) == 1
 
 
-def fails_for(house: House, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    remember = house.journal.remember
+def fails_for(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    remember = harness.journal.remember
 
     def full(meta: dict[str, Any]) -> None:
         if key in meta:
             raise JournalError("the journal can't be used: database or disk is full", "make room on its disk")
         remember(meta)
 
-    monkeypatch.setattr(house.journal, "remember", full)
+    monkeypatch.setattr(harness.journal, "remember", full)
 
 
-def test_a_doubt_that_waits_for_a_person_is_notified_and_one_that_settles_itself_is_not(house: House) -> None:
-    house.online()
-    house.drop("cat.txt", "a cat\n")
-    house.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
-    assert house.job().state is State.IN_DOUBT
-    assert news(house) == []  # the session will tell
-    house.feed(replaced_session(), ev.HistoryRead((), "600"))
-    assert news(house) == [(ef.Notification.NEEDS_PERSON, "job00001")]
+def test_a_doubt_that_waits_for_a_person_is_notified_and_one_that_settles_itself_is_not(
+    harness: EngineHarness,
+) -> None:
+    harness.online()
+    harness.drop("cat.txt", "a cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
+    assert harness.job().state is State.IN_DOUBT
+    assert news(harness) == []  # the session will tell
+    harness.feed(replaced_session(), ev.HistoryRead((), "600"))
+    assert news(harness) == [(ef.Notification.NEEDS_PERSON, "job00001")]
 
 
 def replaced_session() -> ev.GatewayReady:
@@ -832,35 +858,37 @@ def replaced_session() -> ev.GatewayReady:
 
 
 def test_a_full_disk_is_logged_from_time_to_time_and_not_at_every_try(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house.online()
-    house.drop("cat.txt", "a cat\n")
-    house.accept_all()
+    harness.online()
+    harness.drop("cat.txt", "a cat\n")
+    harness.accept_all()
 
     def full(*_: object, **__: object) -> None:
         raise JournalError("the journal can't be used: database or disk is full", "make room on its disk")
 
-    monkeypatch.setattr(house.journal, "update", full)
-    house.journal.accept(None, [(made_job("job00002"), "a dog")], 1.0)
+    monkeypatch.setattr(harness.journal, "update", full)
+    harness.journal.accept(None, [(made_job("job00002"), "a dog")], 1.0)
     caplog.set_level("INFO")
     tries = 15 * 60 // 5
     for _ in range(tries):
-        house.now += 5.0
-        house.feed(ev.InboxScanned(0))
-    assert len(house.submits()) == 1
+        harness.now += 5.0
+        harness.feed(ev.InboxScanned(0))
+    assert len(harness.submits()) == 1
     assert caplog.text.count("disk is full") == 2
     assert "nothing is sent meanwhile" in caplog.text
     monkeypatch.undo()
-    house.now += 5.0
-    house.feed(ev.InboxScanned(0))
-    assert len(house.submits()) == 2
+    harness.now += 5.0
+    harness.feed(ev.InboxScanned(0))
+    assert len(harness.submits()) == 2
     assert caplog.text.count("the journal can be written again") == 1
 
 
-def test_a_drain_does_not_end_while_a_file_that_was_handed_over_may_be_deferred(house: House) -> None:
-    house.online()
-    house.feed(ev.InboxScanned(0, in_flight=1))
-    assert not house.engine.settled()
-    house.feed(ev.InboxScanned(0))
-    assert house.engine.settled()
+def test_a_drain_does_not_end_while_a_file_that_was_handed_over_may_be_deferred(
+    harness: EngineHarness,
+) -> None:
+    harness.online()
+    harness.feed(ev.InboxScanned(0, in_flight=1))
+    assert not harness.engine.settled()
+    harness.feed(ev.InboxScanned(0))
+    assert harness.engine.settled()

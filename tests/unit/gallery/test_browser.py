@@ -239,7 +239,7 @@ def test_news_come_without_loading_the_page_again(browser: Browser, tmp_path: Pa
         assert gallery.focused() == "000001zz"
 
 
-def test_what_has_not_arrived_yet_is_said(browser: Browser, tmp_path: Path) -> None:
+def test_the_gallery_says_which_parts_have_not_arrived_yet(browser: Browser, tmp_path: Path) -> None:
     """A sync may bring the data before the pictures, or a chunk after the index that names it."""
     outbox = tmp_path / "outbox"
     an_outbox(outbox, 3)

@@ -25,7 +25,7 @@ from mjwatch.gallery.entry import (
     read_index,
     status_script,
 )
-from mjwatch.gallery.gallery import CHUNK, INDEX, Chunks
+from mjwatch.gallery.gallery import CHUNK_ENTRIES, INDEX, Chunks
 from mjwatch.model import Prompt
 from mjwatch.outbox.manifest import OutboxChannel, build_manifest, dump_manifest
 from tests.helpers.job_factory import REFUSAL, made_job, wild_jobs
@@ -136,7 +136,7 @@ def test_whatever_a_manifest_holds_the_entry_can_be_written_and_read(changes: di
 
 
 @given(wild_jobs)
-def test_every_manifest_of_ours_gives_an_entry_unless_its_id_is_wild(job: Any) -> None:
+def test_every_manifest_with_a_valid_job_id_gives_an_entry(job: Any) -> None:
     manifest = json.loads(dump_manifest(build_manifest(job, OutboxChannel(None, "1"), [], {}, 0.0)))
     found = entry_of(manifest | {"job": "7k3f9a2m"}, "x", "s")
     assert found is not None
@@ -231,21 +231,21 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_only_the_last_chunk_changes(tmp_path: Path) -> None:
     chunks = Chunks(tmp_path)
-    chunks.append(lines_of(*range(2 * CHUNK + 5)))
+    chunks.append(lines_of(*range(2 * CHUNK_ENTRIES + 5)))
     before = files(tmp_path)
     assert sorted(before) == [INDEX, "jobs-0001.js", "jobs-0002.js", "jobs-0003.js"]
     chunks.append(lines_of(9999))
     changed = {name for name, data in files(tmp_path).items() if before.get(name) != data}
     assert changed == {"jobs-0003.js"}
-    assert chunks.read(3) == lines_of(*range(2 * CHUNK, 2 * CHUNK + 5), 9999)
+    assert chunks.read(3) == lines_of(*range(2 * CHUNK_ENTRIES, 2 * CHUNK_ENTRIES + 5), 9999)
 
 
 def test_one_by_one_or_all_at_once_is_the_same(tmp_path: Path) -> None:
     for name in ("one", "all"):
         (tmp_path / name).mkdir()
-    for number in range(CHUNK + 3):
+    for number in range(CHUNK_ENTRIES + 3):
         Chunks(tmp_path / "one").append(lines_of(number))
-    Chunks(tmp_path / "all").append(lines_of(*range(CHUNK + 3)))
+    Chunks(tmp_path / "all").append(lines_of(*range(CHUNK_ENTRIES + 3)))
     assert files(tmp_path / "one") == files(tmp_path / "all")
 
 
@@ -261,9 +261,9 @@ def test_a_damaged_last_chunk_is_left_and_a_new_one_begun(tmp_path: Path, data: 
 
 def test_replacing_touches_only_what_is_different_and_removes_the_rest(tmp_path: Path) -> None:
     chunks = Chunks(tmp_path)
-    chunks.append(lines_of(*range(2 * CHUNK + 1)))
+    chunks.append(lines_of(*range(2 * CHUNK_ENTRIES + 1)))
     same = (tmp_path / "jobs-0001.js").stat().st_ino
-    chunks.replace([lines_of(*range(CHUNK)), lines_of(7)])
+    chunks.replace([lines_of(*range(CHUNK_ENTRIES)), lines_of(7)])
     assert (tmp_path / "jobs-0001.js").stat().st_ino == same
     assert (chunks.count(), chunks.read(2)) == (2, lines_of(7))
     assert not (tmp_path / "jobs-0003.js").exists()

@@ -64,7 +64,7 @@ def bring_up(gallery: Gallery) -> None:
 def test_one_by_one_is_the_same_as_rebuilt(
     gallery: Gallery, outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gallery_module, "CHUNK", 5)
+    monkeypatch.setattr(gallery_module, "CHUNK_ENTRIES", 5)
     gallery.install()
     for number in range(17):
         gallery.add([a_folder(outbox, a_job(number), picture=number % 3)])
@@ -263,7 +263,7 @@ def crash_after(patch: pytest.MonkeyPatch, writes: int) -> None:
 def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_repairs(
     outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    monkeypatch.setattr(gallery_module, "CHUNK", 3)
+    monkeypatch.setattr(gallery_module, "CHUNK_ENTRIES", 3)
     an_outbox(outbox, 8)
     bring_up(Gallery(outbox, tmp_path / "state"))
     whole = files(outbox)
@@ -292,7 +292,7 @@ def test_a_crash_at_any_write_leaves_a_gallery_that_the_next_start_repairs(
 def test_a_damaged_part_is_written_again(
     outbox: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes | None
 ) -> None:
-    monkeypatch.setattr(gallery_module, "CHUNK", 3)
+    monkeypatch.setattr(gallery_module, "CHUNK_ENTRIES", 3)
     an_outbox(outbox, 5)
     bring_up(gallery)
     part = outbox / "_gallery" / name
@@ -390,7 +390,7 @@ def test_two_writers_take_turns(
     outbox: Path, gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = an_outbox(outbox, 2)
-    monkeypatch.setattr(gallery_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(gallery_module, "LOCK_TIMEOUT", 0.05)
     with gallery._locked(), pytest.raises(OutboxError, match="another process"):
         Gallery(outbox, tmp_path / "state").add(folders)
     gallery.add(folders)

@@ -16,7 +16,7 @@ import pytest
 from mjwatch.errors import OutboxError
 from mjwatch.gallery import updater as updater_module
 from mjwatch.gallery.gallery import NO_THUMBNAILS, Gallery
-from mjwatch.gallery.updater import BATCH, GalleryUpdater
+from mjwatch.gallery.updater import BATCH_SIZE, GalleryUpdater
 from tests.helpers.outbox_factory import a_folder, a_job, an_outbox
 from tests.helpers.timeouts import deadline
 from tests.unit.gallery.test_gallery import entries
@@ -87,15 +87,15 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 def test_a_start_installs_repairs_and_tidies_in_this_order() -> None:
     gallery = FakeGallery()
-    gallery.missing = [f"f{n}" for n in range(BATCH + 1)]
+    gallery.missing = [f"f{n}" for n in range(BATCH_SIZE + 1)]
     missing = tuple(gallery.missing)
     with running(gallery):
         wait_until(lambda: ("tidy",) in gallery.calls)
     assert gallery.calls == [
         ("install",),
         ("repair",),
-        ("add", *missing[:BATCH]),
-        ("add", *missing[BATCH:]),
+        ("add", *missing[:BATCH_SIZE]),
+        ("add", *missing[BATCH_SIZE:]),
         ("tidy",),
     ]
 
@@ -117,14 +117,14 @@ def test_a_thumbnail_goes_with_its_folder() -> None:
 
 def test_what_is_published_goes_before_what_an_earlier_run_left_out() -> None:
     gallery = FakeGallery()
-    gallery.missing = [f"old{n}" for n in range(3 * BATCH)]
+    gallery.missing = [f"old{n}" for n in range(3 * BATCH_SIZE)]
     gallery.may_go.clear()
     with running(gallery) as updater:
         updater.published("new")
         gallery.may_go.set()
         wait_until(lambda: ("tidy",) in gallery.calls)
     assert gallery.added()[0] == "new"
-    assert len(gallery.added()) == 1 + 3 * BATCH
+    assert len(gallery.added()) == 1 + 3 * BATCH_SIZE
 
 
 def test_publishing_never_waits_and_more_than_fits_is_found_by_a_scan(
@@ -174,14 +174,14 @@ def test_a_fault_ends_neither_the_thread_nor_the_gallery(caplog: pytest.LogCaptu
 
 def test_a_stop_adds_what_was_published_and_leaves_the_rest_to_the_next_start() -> None:
     gallery = FakeGallery()
-    gallery.missing = [f"old{n}" for n in range(100 * BATCH)]
+    gallery.missing = [f"old{n}" for n in range(100 * BATCH_SIZE)]
     gallery.may_go.clear()
     with running(gallery) as updater:
         for _ in range(1):
             assert gallery.began.acquire(timeout=HANG)
         updater.published("new")
     assert "new" in gallery.added()
-    assert len(gallery.added()) < 100 * BATCH
+    assert len(gallery.added()) < 100 * BATCH_SIZE
 
 
 def test_a_stop_waits_no_longer_than_its_patience() -> None:

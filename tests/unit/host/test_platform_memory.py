@@ -19,7 +19,7 @@ on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tests t
 SCRIPT = """
 import ctypes
 from pathlib import Path
-from mjwatch.host.platform import give_back_early
+from mjwatch.host.platform import return_memory_early
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -29,7 +29,7 @@ libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
 if {early}:
-    assert give_back_early()
+    assert return_memory_early()
 for size in (1, 4, 8, 16):
     libc.free(libc.malloc(size << 20))
 size = 12 << 20
@@ -59,7 +59,7 @@ def test_a_large_block_below_a_small_one_is_given_back() -> None:
 
 
 @on_glibc
-def test_without_it_the_block_would_stay() -> None:
+def test_without_the_setting_a_freed_block_stays_in_the_process() -> None:
     assert _given_back(early=False) < 1 << 20
 
 
@@ -68,6 +68,6 @@ def test_another_c_library_is_left_unchanged(monkeypatch: pytest.MonkeyPatch) ->
         return object()
 
     monkeypatch.setattr("ctypes.CDLL", no_such)
-    assert memory.give_back_early() is False
+    assert memory.return_memory_early() is False
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert memory.give_back_early() is False
+    assert memory.return_memory_early() is False

@@ -55,7 +55,7 @@ def test_with_the_default_paths_the_system_unit_is_as_shipped() -> None:
     assert unit(Scope.SYSTEM, config_at("/etc/mjwatch/config.toml"), PROGRAM) == shipped(service.UNIT)
 
 
-def test_only_paths_differ() -> None:
+def test_a_unit_for_other_folders_differs_in_its_paths_only() -> None:
     config = config_at(
         "/etc/other/my.toml",
         '[inbox]\npath = "/data/in"\n[outbox]\npath = "/data/100% my out"\n[state]\npath = "/data/state"\n'
@@ -113,7 +113,7 @@ def test_the_program_is_the_one_that_runs_now(tmp_path: Path, monkeypatch: pytes
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Return the problems of an installation; in these tests a service can see ``tmp_path``."""
-    monkeypatch.setattr(service, "HIDDEN", {str(tmp_path / "home"): "ProtectHome="})
+    monkeypatch.setattr(service, "HIDDEN_FOLDERS", {str(tmp_path / "home"): "ProtectHome="})
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "usr"))
     source = tmp_path / "config.toml"
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from mjwatch.host import systemd as module
-from mjwatch.host.systemd import EXTENSION, LONGEST_BUILD, LONGEST_START, STOP_LIMIT, Supervision, Systemd
+from mjwatch.host.systemd import (
+    LONGEST_BUILD,
+    LONGEST_START,
+    START_EXTENSION,
+    STOP_LIMIT,
+    Supervision,
+    Systemd,
+)
 from tests.helpers.timeouts import deadline
 from tests.unit.host.test_liveness_timer import Clock
 
@@ -52,7 +59,7 @@ class FakeService:
         return self.text
 
 
-EXTENDED = f"EXTEND_TIMEOUT_USEC={EXTENSION * 1e6:.0f}"
+EXTENDED = f"EXTEND_TIMEOUT_USEC={START_EXTENSION * 1e6:.0f}"
 
 
 def test_a_long_start_gets_more_time_but_not_without_limit() -> None:
@@ -72,7 +79,7 @@ def test_it_is_ready_when_it_works_and_then_sends_watchdog_messages() -> None:
     systemd, service = RecordingSystemd(), FakeService()
     supervision = Supervision(systemd, Clock())
     service.is_started, service.text = False, "Waits for the gateway."
-    supervision.look_at(service)
+    supervision.attach(service)
     supervision.check()
     assert systemd.sent() == ["STATUS=Waits for the gateway.", EXTENDED]
     service.is_started, service.text = True, "Nothing to do."
@@ -86,7 +93,7 @@ def test_it_is_ready_when_it_works_and_then_sends_watchdog_messages() -> None:
 def test_a_status_is_sent_when_it_changes() -> None:
     systemd, service = RecordingSystemd(), FakeService()
     supervision = Supervision(systemd, Clock())
-    supervision.look_at(service)
+    supervision.attach(service)
     for text in ("1 in flight.", "1 in flight.", "Nothing to do."):
         service.text = text
         supervision.check()
@@ -100,7 +107,7 @@ def test_a_service_that_waits_for_too_long_counts_as_started() -> None:
     systemd, service, clock = RecordingSystemd(), FakeService(), Clock()
     service.is_started = False
     supervision = Supervision(systemd, clock)
-    supervision.look_at(service)
+    supervision.attach(service)
     clock.now += LONGEST_START
     supervision.check()
     assert "READY=1" in systemd.sent()
@@ -109,7 +116,7 @@ def test_a_service_that_waits_for_too_long_counts_as_started() -> None:
 def test_no_watchdog_message_while_a_part_is_unhealthy(caplog: pytest.LogCaptureFixture) -> None:
     systemd, service = RecordingSystemd(), FakeService()
     supervision = Supervision(systemd, Clock())
-    supervision.look_at(service)
+    supervision.attach(service)
     supervision.check()
     systemd.sent()
     service.unhealthy = ["the inbox", "control"]
@@ -128,7 +135,7 @@ def test_a_part_that_fails_during_the_start_keeps_the_service_from_being_ready()
     systemd, service, clock = RecordingSystemd(), FakeService(), Clock()
     service.unhealthy = ["the workers"]
     supervision = Supervision(systemd, clock)
-    supervision.look_at(service)
+    supervision.attach(service)
     clock.now += LONGEST_START
     supervision.check()
     assert systemd.sent() == ["STATUS=No longer working: the workers."]
@@ -139,14 +146,14 @@ def test_a_part_that_fails_during_the_start_keeps_the_service_from_being_ready()
 )
 def test_watchdog_messages_are_sent_more_often_than_required(watchdog: float | None, wait: float) -> None:
     supervision = Supervision(RecordingSystemd(watchdog), Clock())
-    supervision.look_at(FakeService())
+    supervision.attach(FakeService())
     assert supervision.check() == wait
 
 
 def test_the_end_is_reported_and_gets_its_time() -> None:
     systemd = RecordingSystemd()
     supervision = Supervision(systemd, Clock())
-    supervision.look_at(FakeService())
+    supervision.attach(FakeService())
     supervision.stopping()
     assert systemd.sent() == [
         "STOPPING=1",
@@ -165,7 +172,7 @@ def test_the_thread_runs_from_the_start_to_the_end_and_only_under_systemd() -> N
             manager.settimeout(HANG)
             with Supervision(Systemd({"NOTIFY_SOCKET": path})) as supervision:
                 assert manager.recv(4096) == b"STATUS=Starting."
-                supervision.look_at(FakeService())
+                supervision.attach(FakeService())
                 while manager.recv(4096) != b"READY=1":
                     pass
             assert "systemd" not in {thread.name for thread in threading.enumerate()}

@@ -14,9 +14,9 @@ from mjwatch.events import InboxScanned
 from mjwatch.inbox import filenames, pickup
 from mjwatch.inbox.filenames import is_whole_json, may_be_manifest, read_companions
 from mjwatch.inbox.pickup import InFlightFiles
-from mjwatch.jobs.intake import sha256
 from mjwatch.model import MANIFEST_SCHEMA
 from mjwatch.outbox.manifest import manifest_schema
+from mjwatch.prompts.source_text import sha256
 from tests.helpers.running_inbox import HANG, Running, move_in, running
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def test_a_prompt_file_that_was_renamed_in_a_folder_of_ours_is_still_its_manifes
 def test_a_manifest_that_comes_after_its_prompt_file_was_taken_is_a_request(
     root: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
 ) -> None:
-    monkeypatch.setattr(filenames, "TOGETHER", 0.0)
+    monkeypatch.setattr(filenames, "SAME_DELIVERY_TIME", 0.0)
     with running(root, keep=keep) as it:
         move_in(root / "dog.txt", "a dog\n")
         file = it.settled()
@@ -271,7 +271,9 @@ def is_full(it: InFlightFiles) -> bool:
     return it.is_full
 
 
-def test_only_so_much_is_out_at_a_time_but_one_file_always(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_in_flight_are_limited_by_number_and_bytes_but_one_is_always_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(pickup, "MOST_FILES", 3)
     monkeypatch.setattr(pickup, "MOST_BYTES", 100)
     it = InFlightFiles()
@@ -315,6 +317,6 @@ def test_names_are_remembered_for_a_while_and_identities_as_long_as_the_file_is_
     assert it.last_identity("a/dog.txt") == LOOK
     assert it.files_in("a/") == ["a/dog.txt"]
     assert it.files_in("") == []
-    now[0] = pickup.REMEMBERED + 1
+    now[0] = pickup.NAME_LIFETIME + 1
     it.forget_absent(set())
     assert it.last_identity("a/dog.txt") is None

@@ -85,7 +85,7 @@ def test_its_content_and_its_name_survive_a_power_cut(inbox: Path, monkeypatch: 
     assert synced == [".tmp", ""]
 
 
-def test_many_at_once_lose_none(inbox: Path) -> None:
+def test_files_dropped_at_the_same_time_all_arrive(inbox: Path) -> None:
     names: list[str] = []
     threads = [
         threading.Thread(target=lambda n: names.append(drop(inbox, data=b"%d\n" % n)), args=(number,))
@@ -120,7 +120,7 @@ def test_an_inbox_without_permissions_is_reported_as_text() -> None:
             drop(inbox / "below")
 
 
-def test_it_does_not_try_names_for_ever(inbox: Path) -> None:
+def test_dropping_a_file_gives_up_after_1000_taken_names(inbox: Path) -> None:
     with pytest.raises(MjwatchError, match="1000 files named cat"):
         drop_file(inbox, "cat", ".txt", b"a cat\n", lambda name: True)
     assert left(inbox) == []

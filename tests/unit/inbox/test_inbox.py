@@ -360,7 +360,7 @@ def test_a_file_that_is_too_large_is_read_in_part_and_left_where_it_is(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_module, "POLL", 0.05)
+    monkeypatch.setattr(inbox_module, "SCAN_INTERVAL", 0.05)
 
 
 @pytest.mark.parametrize("how", ["removed", "moved away", "replaced"])
@@ -406,7 +406,7 @@ def test_an_inbox_that_may_not_be_read_is_logged_once_and_used_again(
 def test_a_watch_that_ends_while_the_folder_goes_is_tried_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watcher, "TRY_AGAIN", 0.0)
+    monkeypatch.setattr(watcher, "RETRY_INTERVAL", 0.0)
     with running(root) as it:
         it.scans(1)
         with monkeypatch.context() as once:
@@ -573,7 +573,7 @@ def test_a_file_that_waits_without_a_reason_is_still_awaited(root: Path) -> None
 
 
 def test_files_that_wait_for_long_are_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mjwatch.inbox.settling.LONG", 0.1)
+    monkeypatch.setattr("mjwatch.inbox.settling.LONG_WAIT", 0.1)
     root.mkdir()
     (root / "cat.txt").touch()
     (root / "dog.toml").write_text('prompt = "a dog"\nimages = ["ref.png"]\n')

@@ -151,7 +151,7 @@ def test_an_empty_folder_in_the_place_of_the_inbox_is_no_empty_inbox(root: Path)
     assert trouble(ownership, root) is None
 
 
-def test_so_it_is_at_a_start(root: Path) -> None:
+def test_a_known_inbox_that_is_empty_at_a_start_is_reported(root: Path) -> None:
     assert "is its disk mounted?" in (trouble(owned(root, known=True), root) or "")
     assert trouble(owned(root, known=False), root) is None
 

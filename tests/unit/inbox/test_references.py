@@ -10,7 +10,7 @@ import pytest
 from mjwatch.errors import PromptFileError
 from mjwatch.events import FileSettled, InboxScanned
 from mjwatch.inbox import filenames, references
-from mjwatch.inbox.references import MAX_PICTURE, RECHECK, ReferenceFinder
+from mjwatch.inbox.references import MAX_PICTURE, RECHECK_INTERVAL, ReferenceFinder
 from mjwatch.model import References
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.running_inbox import HANG, move_in, running
@@ -214,13 +214,13 @@ def test_files_that_have_been_there_for_a_while_are_waited_for_once(root: Path) 
     assert waits(finder, "other.toml", images("ref.png"), SETTLE) <= 0
 
 
-def test_nothing_around_it_is_nothing_to_wait_for(root: Path) -> None:
+def test_a_prompt_file_without_references_does_not_wait(root: Path) -> None:
     assert waits(ReferenceFinder(root), "cat.txt", "a cat\n", 0.0) <= 0
 
 
 def test_a_missing_picture_is_waited_for_and_taken_when_it_has_settled(root: Path) -> None:
     finder = ReferenceFinder(root)
-    assert waits(finder, "cat.toml", images("ref.png"), 0.0) == RECHECK
+    assert waits(finder, "cat.toml", images("ref.png"), 0.0) == RECHECK_INTERVAL
     write(root, "ref.png", PNG)
     assert waits(finder, "cat.toml", images("ref.png"), 30.0) == SETTLE
     assert waits(finder, "cat.toml", images("ref.png"), 30.0 + SETTLE) <= 0
@@ -265,10 +265,10 @@ def test_a_picture_that_changes_while_it_is_read_is_read_again(
     assert finder.read(found) is None
 
 
-def test_what_nobody_asks_for_is_forgotten(root: Path) -> None:
+def test_a_reference_that_no_prompt_file_asks_for_is_forgotten(root: Path) -> None:
     finder = ReferenceFinder(root)
     finder.find("cat.toml", images("ref.png").encode(), 0.0)
-    finder.release_contents(references._FORGOTTEN + 1)
+    finder.release_contents(references._RECORD_LIFETIME + 1)
     assert finder._files == {}
 
 
@@ -288,7 +288,7 @@ def test_the_inbox_hands_over_the_files_around_a_prompt_file(root: Path) -> None
 def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(references, "RECHECK", 0.02)
+    monkeypatch.setattr(references, "RECHECK_INTERVAL", 0.02)
     with running(root, settle_incomplete=HANG) as it:
         write(root, "cat.toml", images("ref.png"))
         write(root, "dog.txt", "a dog\n")
@@ -301,7 +301,7 @@ def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
 
 
 def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(references, "RECHECK", 0.02)
+    monkeypatch.setattr(references, "RECHECK_INTERVAL", 0.02)
     with running(root, settle_incomplete=HANG) as it:
         move_in(root / "cat.ready.toml", images("ref.png"))
         while it.events.get(timeout=HANG) != InboxScanned(1):
@@ -313,7 +313,7 @@ def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.
 def test_a_prompt_file_whose_picture_never_comes_is_handed_over_as_it_is(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(references, "RECHECK", 0.02)
+    monkeypatch.setattr(references, "RECHECK_INTERVAL", 0.02)
     write(root, "cat.toml", images("ref.png"))
     with running(root, settle_incomplete=0.02) as it:
         file: FileSettled = it.settled()

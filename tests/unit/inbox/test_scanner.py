@@ -10,7 +10,7 @@ import pytest
 from mjwatch.filesystem import files as nofollow
 from mjwatch.filesystem.files import identify
 from mjwatch.inbox import filenames, scanner
-from mjwatch.inbox.scanner import GRANULE, SHOWN, UNREADABLE, InboxScan, InboxScanner
+from mjwatch.inbox.scanner import MOST_NAMED_FILES, TIMESTAMP_RESOLUTION, UNREADABLE, InboxScan, InboxScanner
 from tests.helpers.unprivileged_user import unprivileged
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ def test_what_a_person_may_wonder_about_is_listed_with_a_reason(root: Path, tmp_
     (root / "secret.txt").symlink_to(tmp_path / "secret")
     os.mkfifo(root / "pipe.toml")
     assert left(InboxScanner(root).scan(0.0)) == {
-        "cat.sync-conflict-20260101-120000-ABCDEFG.txt": filenames.CONFLICT,
-        "m.sync-conflict-20260101-120000-ABCDEFG.json": filenames.CONFLICT,
-        "_draft.txt": filenames.UNDERSCORE,
-        "_failed/": filenames.UNDERSCORE,
-        "a/_x.toml": filenames.UNDERSCORE,
+        "cat.sync-conflict-20260101-120000-ABCDEFG.txt": filenames.CONFLICT_COPY,
+        "m.sync-conflict-20260101-120000-ABCDEFG.json": filenames.CONFLICT_COPY,
+        "_draft.txt": filenames.LEADING_UNDERSCORE,
+        "_failed/": filenames.LEADING_UNDERSCORE,
+        "a/_x.toml": filenames.LEADING_UNDERSCORE,
         "linked": filenames.LINK,
         "secret.txt": filenames.LINK,
         "pipe.toml": filenames.NOT_REGULAR,
@@ -113,8 +113,8 @@ def test_what_nobody_wonders_about_is_not_listed(root: Path, tmp_path: Path) -> 
 def test_of_very_many_only_some_are_known_by_name(root: Path) -> None:
     write(root, *(f"a/_{number}.txt" for number in range(50)), *(f"_{number}.txt" for number in range(50)))
     look = InboxScanner(root).scan(0.0)
-    assert look.ignored.counts == {filenames.UNDERSCORE: 100}
-    assert len(look.ignored.first) == SHOWN
+    assert look.ignored.counts == {filenames.LEADING_UNDERSCORE: 100}
+    assert len(look.ignored.first) == MOST_NAMED_FILES
 
 
 def test_a_folder_that_may_not_be_read_is_left_out_and_listed() -> None:
@@ -162,7 +162,7 @@ def test_a_folder_in_which_nothing_happened_is_not_read_again(
     it.scan(0.0)
     it.scan(1.0)
     assert len(reads.since()) == 6  # so soon a change could hide behind an equal time
-    it.scan(1.0 + GRANULE)
+    it.scan(1.0 + TIMESTAMP_RESOLUTION)
     assert len(reads.since()) == 3
     look = it.scan(100.0)
     assert (sorted(look.files), reads.since()) == (["a/cat.txt", "b/dog.txt"], [])
@@ -174,7 +174,7 @@ def known(root: Path) -> InboxScanner:
     """A scanner that reads no folder again as long as nothing changes."""
     it = InboxScanner(root)
     for number in range(3):
-        it.scan(number * 2 * GRANULE)
+        it.scan(number * 2 * TIMESTAMP_RESOLUTION)
     return it
 
 

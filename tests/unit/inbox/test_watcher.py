@@ -72,7 +72,7 @@ def test_a_file_that_is_no_request_gives_no_hint(root: Path, hints: ChangeHints)
     assert not hints._has_hints.is_set()
 
 
-def test_a_folder_that_came_the_inbox_itself_or_its_marker_mean_anything(
+def test_a_new_folder_or_a_change_of_the_inbox_or_its_marker_needs_a_full_scan(
     root: Path, hints: ChangeHints
 ) -> None:
     for event in (
@@ -84,7 +84,7 @@ def test_a_folder_that_came_the_inbox_itself_or_its_marker_mean_anything(
         assert hints.take() is None
 
 
-def test_very_many_files_mean_anything(root: Path, hints: ChangeHints) -> None:
+def test_too_many_changed_files_need_a_full_scan(root: Path, hints: ChangeHints) -> None:
     for number in range(MOST_HINTS + 1):
         hints.on_any_event(FileCreatedEvent(f"{root}/{number}.txt"))
     assert hints.take() is None
@@ -198,11 +198,11 @@ def test_a_folder_that_can_not_be_watched_is_logged_once_and_tried_again(
     with monkeypatch.context() as once:
         once.setattr(f"watchdog.observers.api.BaseObserver.{where}", refuse)
         watch.start()
-        watch.check(1, watcher.TRY_AGAIN)
-        watch.check(1, watcher.TRY_AGAIN + 1)
+        watch.check(1, watcher.RETRY_INTERVAL)
+        watch.check(1, watcher.RETRY_INTERVAL + 1)
     assert not is_complete(watch)
     for later in range(3):
-        watch.check(1, (3 + later) * watcher.TRY_AGAIN)
+        watch.check(1, (3 + later) * watcher.RETRY_INTERVAL)
     assert is_complete(watch)
     watch.stop()
     assert caplog.text.count(words) == 1
@@ -225,10 +225,10 @@ def test_folders_beyond_the_limit_are_found_by_counting(
     tried = watch._observer
     watch.check(11, 3.0)
     assert watch._observer is tried
-    watch.check(11, 3.0 + watcher.TRY_AGAIN)
+    watch.check(11, 3.0 + watcher.RETRY_INTERVAL)
     assert watch._observer is not tried
     assert not is_complete(watch)
-    watch.check(10, 4.0 + watcher.TRY_AGAIN)
+    watch.check(10, 4.0 + watcher.RETRY_INTERVAL)
     assert is_complete(watch)
     assert len(caplog.records) == 1
 
@@ -282,7 +282,7 @@ def test_a_network_file_system_is_logged_and_scanned_every_few_seconds(
 ) -> None:
     caplog.set_level(logging.INFO, "mjwatch.inbox")
     monkeypatch.setattr(watcher, "remote_type", lambda root: "nfs4")
-    monkeypatch.setattr(inbox_module, "POLL", 0.05)
+    monkeypatch.setattr(inbox_module, "SCAN_INTERVAL", 0.05)
     monkeypatch.setattr(inbox_module, "REMOTE_SETTLE", 0.4)
     (root / "cat.txt").write_text("a cat\n")
     with running(root, scan_interval=3600) as it:

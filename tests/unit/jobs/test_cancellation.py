@@ -9,7 +9,7 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.cancellation import press_is_out, to_press
+from mjwatch.jobs.cancellation import has_unanswered_press, job_to_cancel
 from mjwatch.jobs.state_machine import step
 from mjwatch.journal.serialization import dump_job, load_job
 from mjwatch.midjourney.buttons import cancel_button_of
@@ -44,19 +44,19 @@ PRESSED = after(ev.CancelRequested(), ev.CancelStarted("9002", "session-b"), job
 
 
 def test_the_button_is_pressed_once_with_its_own_nonce_and_session() -> None:
-    assert to_press([RUNNING], NOW) is None
+    assert job_to_cancel([RUNNING], NOW) is None
     asked, effects = after(ev.CancelRequested(), job=RUNNING)
     assert (asked.state, asked.prompt.then, effects) == (State.RUNNING, (), ())
-    assert to_press([RUNNING, asked], NOW) == asked
+    assert job_to_cancel([RUNNING, asked], NOW) == asked
     pressed, effects = after(ev.CancelStarted("9002", "session-b"), job=asked)
     assert effects == (ef.PressCancel(pressed, "9002", "session-b"),)
     assert pressed.nonces == ("9001",)
-    assert press_is_out([pressed, asked])
+    assert has_unanswered_press([pressed, asked])
     ended = after(STOPPED, job=pressed)[0]
-    assert not press_is_out([ended, asked])  # its stop came before the answer to its press
+    assert not has_unanswered_press([ended, asked])  # its stop came before the answer to its press
     taken, _ = after(ev.CancelPressed(), ev.CancelRequested(), ev.Progressed(50, UUID, BUTTON), job=pressed)
-    assert to_press([taken], NOW + 3600) is None
-    assert to_press([taken, asked], NOW) == asked
+    assert job_to_cancel([taken], NOW + 3600) is None
+    assert job_to_cancel([taken, asked], NOW) == asked
     assert after(ev.CancelStarted("9003", "session-b"), job=pressed) == (pressed, ())
 
 
@@ -64,16 +64,16 @@ def test_a_press_without_effect_may_be_repeated_after_a_while() -> None:
     taken = after(ev.CancelPressed(), job=PRESSED)[0]
     soon = step(taken, ev.CancelRequested(), NOW + 59)[0]
     late = step(taken, ev.CancelRequested(), NOW + 61)[0]
-    assert to_press([soon], NOW + 61) is None
-    assert to_press([late], NOW + 61) == late
+    assert job_to_cancel([soon], NOW + 61) is None
+    assert job_to_cancel([late], NOW + 61) == late
 
 
 def test_a_button_that_is_offered_after_the_request_is_pressed_then() -> None:
     asked = after(ev.CancelRequested(), job=SUBMITTED)[0]
     assert "unless it can be stopped" in asked.history[-1].event
-    assert to_press([asked, after(ev.Started("400"), job=asked)[0]], NOW) is None
+    assert job_to_cancel([asked, after(ev.Started("400"), job=asked)[0]], NOW) is None
     offered = after(ev.Started("400", None, UUID, BUTTON), job=asked)[0]
-    assert to_press([offered], NOW) == offered
+    assert job_to_cancel([offered], NOW) == offered
 
 
 def test_a_button_is_identified_by_its_message_and_keeps_the_flags_of_that_message() -> None:
@@ -86,7 +86,7 @@ def test_a_button_is_identified_by_its_message_and_keeps_the_flags_of_that_messa
 
 def test_a_deleted_message_has_no_button_to_press() -> None:
     gone = after(ev.StartMessageDeleted(), ev.CancelRequested(), job=RUNNING)[0]
-    assert to_press([gone], NOW) is None
+    assert job_to_cancel([gone], NOW) is None
     assert after(ev.TimedOut(), job=gone)[0].state is State.FAILED  # so Midjourney has stopped it by itself
 
 
@@ -136,26 +136,26 @@ def test_pictures_that_come_before_the_stop_are_published() -> None:
 
 def test_only_a_press_that_may_not_have_been_sent_before_a_crash_is_repeated() -> None:
     again = after(ev.Restarted(), job=PRESSED)[0]
-    assert to_press([again], NOW) == again
+    assert job_to_cancel([again], NOW) == again
     taken = after(ev.CancelPressed(), ev.Restarted(), job=PRESSED)[0]
-    assert to_press([taken], NOW) is None
+    assert job_to_cancel([taken], NOW) is None
     assert after(ev.StartMessageDeleted(), ev.TimedOut(), job=taken)[0].state is State.CANCELLED
 
 
 def test_a_failed_press_is_repeated_if_that_may_help() -> None:
     job = after(ev.CancelPressed("no route", again=10.0), job=PRESSED)[0]
     assert job.history[-1].text == "Cancel Job could not be pressed: no route; next try in 10 s"
-    assert to_press([job], NOW + 9) is None
-    assert to_press([job], NOW + 10) == job
+    assert job_to_cancel([job], NOW + 9) is None
+    assert job_to_cancel([job], NOW + 10) == job
 
 
 def test_a_press_that_is_finally_refused_is_reported_and_may_be_requested_again() -> None:
     job = after(ev.CancelPressed("the message is gone"), job=PRESSED)[0]
     assert "could not be pressed: the message is gone" in job.history[-1].event
-    assert to_press([job], NOW + 3600) is None
+    assert job_to_cancel([job], NOW + 3600) is None
     assert after(ev.StartMessageDeleted(), ev.TimedOut(), job=job)[0].state is State.CANCELLED
     asked = step(job, ev.CancelRequested(), NOW + 61)[0]
-    assert to_press([asked], NOW + 61) == asked
+    assert job_to_cancel([asked], NOW + 61) == asked
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.events import FileSettled
-from mjwatch.jobs.intake import job_for, make_jobs, sha256
+from mjwatch.jobs.intake import job_for, make_jobs
 from mjwatch.model import ID_ALPHABET, Job, Note, Prompt, RefusalClass, Source, State
+from mjwatch.prompts.source_text import sha256
 
 NOW = 1_770_000_000.0
 MTIME = 1_769_999_990.0

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.jobs.intake import COPY_PATIENCE, HOUR, NEW, DeliveryKind, DeliveryVerdict, TakenBefore, judge
+from mjwatch.jobs.intake import (
+    COPY_PATIENCE,
+    HOUR,
+    NEW_DELIVERY,
+    Delivery,
+    DeliveryKind,
+    TakenBefore,
+    classify_delivery,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +44,12 @@ def lies_there(*paths: str) -> Callable[[str], bool]:
 def test_the_same_delivery_has_the_same_time_within_two_seconds(
     mtime: float, before: list[float], same: bool
 ) -> None:
-    verdict = judge(PATH, mtime, [taken(mtime=time) for time in before], NOW)
-    assert (verdict.kind is DeliveryKind.SAME) is same
+    delivery = classify_delivery(PATH, mtime, [taken(mtime=time) for time in before], NOW)
+    assert (delivery.kind is DeliveryKind.SAME) is same
 
 
 def test_equal_content_under_another_name_is_another_request() -> None:
-    assert judge(PATH, NOW, [taken(OTHER)] * 5, NOW) == NEW
+    assert classify_delivery(PATH, NOW, [taken(OTHER)] * 5, NOW) == NEW_DELIVERY
 
 
 # ---- taken files are removed
@@ -49,20 +57,20 @@ def test_equal_content_under_another_name_is_another_request() -> None:
 
 def test_a_copy_of_an_accepted_file_is_run_again_but_not_a_third_time_within_an_hour() -> None:
     first, second = taken(mtime=NOW - 500, ago=500), taken(mtime=NOW - 200, ago=200, number=2)
-    assert judge(PATH, NOW, [first], NOW) == NEW
-    assert judge(PATH, NOW, [first, second], NOW) == DeliveryVerdict(
+    assert classify_delivery(PATH, NOW, [first], NOW) == NEW_DELIVERY
+    assert classify_delivery(PATH, NOW, [first, second], NOW) == Delivery(
         DeliveryKind.HELD, (first, second), HOUR - 500
     )
 
 
-def test_after_the_hour_it_is_run_again() -> None:
+def test_a_held_file_is_run_again_when_the_hour_is_over() -> None:
     first, second = taken(mtime=NOW - 5000, ago=HOUR), taken(mtime=NOW - 200, ago=200, number=2)
-    assert judge(PATH, NOW, [first, second], NOW) == NEW
+    assert classify_delivery(PATH, NOW, [first, second], NOW) == NEW_DELIVERY
 
 
 def test_a_clock_that_was_wrong_holds_nothing_for_longer_than_an_hour() -> None:
     ahead = [taken(mtime=0, ago=-1e7), taken(mtime=0, ago=-2e7)]
-    assert judge(PATH, NOW, ahead, NOW).seconds == HOUR
+    assert classify_delivery(PATH, NOW, ahead, NOW).seconds == HOUR
 
 
 @given(st.lists(st.floats(0, 20 * HOUR), min_size=1, max_size=60))
@@ -70,7 +78,7 @@ def test_however_often_a_file_comes_it_is_run_at_most_twice_an_hour(waits: list[
     now, runs = NOW, list[TakenBefore]()
     for number, wait in enumerate(waits):
         now += wait
-        if judge(PATH, number * 10.0, runs, now).kind is DeliveryKind.NEW:
+        if classify_delivery(PATH, number * 10.0, runs, now).kind is DeliveryKind.NEW:
             runs.append(TakenBefore(number, PATH, number * 10.0, now))
     for first, third in zip(runs, runs[2:], strict=False):
         assert third.at - first.at >= HOUR
@@ -78,7 +86,7 @@ def test_however_often_a_file_comes_it_is_run_at_most_twice_an_hour(waits: list[
 
 def test_a_file_that_was_kept_and_must_be_removed_now_is_no_request() -> None:
     earlier = taken(mtime=NOW - 500, kept=True)
-    assert judge(PATH, NOW, [earlier], NOW) == DeliveryVerdict(DeliveryKind.SAME, (earlier,))
+    assert classify_delivery(PATH, NOW, [earlier], NOW) == Delivery(DeliveryKind.SAME, (earlier,))
 
 
 # ---- taken files are kept
@@ -86,41 +94,49 @@ def test_a_file_that_was_kept_and_must_be_removed_now_is_no_request() -> None:
 
 def test_a_kept_file_is_recognised_by_path_and_content_whatever_its_time() -> None:
     earlier = taken(mtime=NOW - 500, ago=90 * 24 * HOUR, kept=True)
-    assert judge(PATH, NOW, [earlier], NOW, lies_there(PATH)) == DeliveryVerdict(
+    assert classify_delivery(PATH, NOW, [earlier], NOW, lies_there(PATH)) == Delivery(
         DeliveryKind.SAME, (earlier,)
     )
 
 
 def test_the_same_content_at_a_new_path_while_the_old_one_is_gone_is_a_move() -> None:
     earlier = taken(OTHER, kept=True)
-    assert judge(PATH, NOW, [earlier], NOW, lies_there(PATH)) == DeliveryVerdict(
+    assert classify_delivery(PATH, NOW, [earlier], NOW, lies_there(PATH)) == Delivery(
         DeliveryKind.MOVED, (earlier,)
     )
 
 
 def test_a_second_copy_counts_only_if_the_first_one_stays() -> None:
     earlier = taken(OTHER, kept=True)
-    verdict = judge(PATH, NOW, [earlier], NOW, lies_there(PATH, OTHER))
-    assert verdict == DeliveryVerdict(DeliveryKind.COPY, (earlier,), COPY_PATIENCE)
+    delivery = classify_delivery(PATH, NOW, [earlier], NOW, lies_there(PATH, OTHER))
+    assert delivery == Delivery(DeliveryKind.COPY, (earlier,), COPY_PATIENCE)
 
 
 def test_a_file_moves_once_and_what_comes_after_that_is_a_copy() -> None:
     before, after = replace(taken("a.txt", kept=True), moved=True), taken("b.txt", number=2, kept=True)
-    assert judge("c.txt", NOW, [before, after], NOW, lies_there("b.txt", "c.txt")).kind is DeliveryKind.COPY
-    assert judge("a.txt", NOW, [before, after], NOW, lies_there("a.txt", "b.txt")).kind is DeliveryKind.SAME
+    assert (
+        classify_delivery("c.txt", NOW, [before, after], NOW, lies_there("b.txt", "c.txt")).kind
+        is DeliveryKind.COPY
+    )
+    assert (
+        classify_delivery("a.txt", NOW, [before, after], NOW, lies_there("a.txt", "b.txt")).kind
+        is DeliveryKind.SAME
+    )
 
 
 def test_a_moved_folder_moves_each_of_its_files_also_equal_ones() -> None:
     earlier = [taken(f"old/{n}.txt", number=n, kept=True) for n in range(3)]
     for n in range(3):
-        verdict = judge(f"new/{n}.txt", NOW, earlier, NOW, lies_there("new/0.txt", "new/1.txt", "new/2.txt"))
-        assert verdict.kind is DeliveryKind.MOVED
-        moved = {one.number for one in verdict.of}
+        delivery = classify_delivery(
+            f"new/{n}.txt", NOW, earlier, NOW, lies_there("new/0.txt", "new/1.txt", "new/2.txt")
+        )
+        assert delivery.kind is DeliveryKind.MOVED
+        moved = {one.number for one in delivery.of}
         earlier = [replace(one, moved=one.moved or one.number in moved) for one in earlier]
         earlier.append(taken(f"new/{n}.txt", number=10 + n, kept=True))
     assert sum(one.moved for one in earlier) == 3
 
 
 def test_a_file_that_was_removed_when_it_was_accepted_is_new_in_an_inbox_that_keeps_files() -> None:
-    assert judge(PATH, NOW + 60, [taken()], NOW, lies_there(PATH)) == NEW
-    assert judge(PATH, NOW + 60, [taken(OTHER)], NOW, lies_there(PATH)) == NEW
+    assert classify_delivery(PATH, NOW + 60, [taken()], NOW, lies_there(PATH)) == NEW_DELIVERY
+    assert classify_delivery(PATH, NOW + 60, [taken(OTHER)], NOW, lies_there(PATH)) == NEW_DELIVERY

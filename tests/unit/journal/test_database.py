@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A journal that was closed cleanly and counts as large."""
-    monkeypatch.setattr(database, "LARGE", 0)
+    monkeypatch.setattr(database, "LARGE_JOURNAL", 0)
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
         journal.accept(None, [(made_job(f"job{number}"), "a cat") for number in range(200)], 1.0)
@@ -61,7 +61,7 @@ def test_a_journal_that_was_closed_cleanly_is_not_checked_again(path: Path, chec
 def test_a_small_journal_is_always_checked(
     path: Path, checked: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "LARGE", path.stat().st_size + 1)
+    monkeypatch.setattr(database, "LARGE_JOURNAL", path.stat().st_size + 1)
     opened(path)
     opened(path)
     assert checked == [path]

@@ -95,8 +95,8 @@ def test_a_job_younger_than_a_day_stays_whatever_is_requested(journal: Journal) 
 def test_many_jobs_are_deleted_in_short_transactions(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance, "BATCH", 4)
-    monkeypatch.setattr(maintenance, "PAUSE", 0.0)
+    monkeypatch.setattr(maintenance, "BATCH_SIZE", 4)
+    monkeypatch.setattr(maintenance, "BATCH_PAUSE", 0.0)
     for number in range(10):
         store(journal, job(f"old{number}", OLD))
         store(journal, job(f"young{number}", YOUNG))

@@ -131,7 +131,7 @@ def test_a_step_is_stored_with_its_attempt_and_the_position_in_the_stream(journa
     assert journal.recall("nothing") is None
 
 
-def test_small_facts_are_replaced(journal: Journal) -> None:
+def test_a_remembered_fact_is_replaced_by_a_new_one(journal: Journal) -> None:
     journal.remember({"paused": "a captcha", "newest": "1"})
     journal.remember({"paused": None})
     assert (journal.recall("paused"), journal.recall("newest")) == (None, "1")
@@ -426,7 +426,7 @@ def test_a_missing_journal_is_reported_as_missing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b?mode=rw#x.sqlite3", "100%.sqlite3", "caf\udce9.sqlite3", "猫.sqlite3"])
-def test_the_path_may_be_any(tmp_path: Path, name: str) -> None:
+def test_a_journal_may_have_any_path(tmp_path: Path, name: str) -> None:
     with closing(Journal(tmp_path / name)) as journal:
         journal.remember({"newest": "1"})
         with closing(JournalReader(tmp_path / name)) as reader:

@@ -481,4 +481,4 @@ def test_progress_of_a_press_whose_start_was_missed_is_not_a_foreign_job() -> No
     assert len(tracker.foreign_jobs) == 0
     assert tracker.dispatch(update(running), {}) == []
     assert len(tracker.foreign_jobs) == 1
-    assert not tracker.foreign_jobs.could_own(read_message("MESSAGE_CREATE", result("700")))
+    assert not tracker.foreign_jobs.may_include(read_message("MESSAGE_CREATE", result("700")))

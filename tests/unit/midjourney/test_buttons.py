@@ -51,7 +51,9 @@ def test_a_grid_has_its_four_pictures_and_the_whole(action: str, custom_id: str 
         ("extend low", None),
     ],
 )
-def test_a_single_picture_has_the_rest(action: str, custom_id: str | None) -> None:
+def test_a_single_picture_offers_zoom_pan_and_animate_but_no_grid_buttons(
+    action: str, custom_id: str | None
+) -> None:
     assert found(action, single_buttons()) == custom_id
 
 

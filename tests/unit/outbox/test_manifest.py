@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 
 from mjwatch.errors import OutboxError
-from mjwatch.jobs.intake import sha256
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
 from mjwatch.outbox.manifest import (
     FILE_NAME,
@@ -21,6 +20,7 @@ from mjwatch.outbox.manifest import (
     manifest_schema,
     may_retry,
 )
+from mjwatch.prompts.source_text import sha256
 from tests.helpers.job_factory import REFUSAL, RESULT, made_job, wild_jobs
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def test_the_page_of_a_failure_says_which_job_why_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("kind", [*RefusalClass, None])
-def test_every_kind_of_no_has_its_advice(kind: RefusalClass | None) -> None:
+def test_every_kind_of_refusal_has_advice(kind: RefusalClass | None) -> None:
     text = page(refusal=Refusal(kind, None, "no"))
     assert len(text.split("## What to do\n\n")[1].strip()) > 20
 

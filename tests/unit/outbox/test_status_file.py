@@ -101,7 +101,7 @@ def test_an_error_of_writing_or_reading_is_logged_once_and_tried_at_the_next_cha
 def test_a_version_that_could_not_be_written_is_written_later_though_nothing_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mjwatch.outbox.status_file.AGAIN", 0.02)
+    monkeypatch.setattr("mjwatch.outbox.status_file.RETRY_DELAY", 0.02)
     outbox = tmp_path / "outbox"
     service = Service(outbox)
     service.file.start()

@@ -267,7 +267,7 @@ def test_of_a_file_that_was_cut_short_no_byte_of_the_picture_is_lost(way: str) -
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a...", b"\0\0\0\x20ftypisom", b"RIFF\4\0\0\0WAVE", b"<html>"])
-def test_anything_else_comes_back_as_it_is(data: bytes) -> None:
+def test_data_in_another_format_comes_back_unchanged(data: bytes) -> None:
     assert with_provenance(data, ABOUT) == data
 
 

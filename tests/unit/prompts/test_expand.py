@@ -66,7 +66,7 @@ def refused(text: str, wildcards: dict[str, bytes]) -> PromptFileError:
         ("{https://x.example/a.png, b}", ["https://x.example/a.png", "b"]),
     ],
 )
-def test_a_text_stands_for_these(text: str, expanded: list[str]) -> None:
+def test_a_text_is_expanded_into_these_prompts(text: str, expanded: list[str]) -> None:
     assert texts(text) == expanded
 
 

@@ -16,7 +16,7 @@ from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.metadata import SOURCE_TYPE
 from mjwatch.pictures.split import thumbnail
-from mjwatch.workers.collector import MOST_KEPT, TRIES, Collector
+from mjwatch.workers.collector import MOST_KEPT_PICTURES, PICTURE_TRIES, Collector
 from tests.helpers.job_factory import RESULT, made_job
 
 if TYPE_CHECKING:
@@ -144,15 +144,15 @@ def test_a_picture_that_no_longer_exists_is_reported_after_some_tries(
     outbox: FillingOutbox, message: dict[str, Any] | None
 ) -> None:
     collector = a_collector(FakeCDN(gone=[OLD, NEW]), outbox, FakeREST(message))
-    told = [collector.collect(a_finished_job()) for _ in range(TRIES)]
+    told = [collector.collect(a_finished_job()) for _ in range(PICTURE_TRIES)]
     gone = "Midjourney's message and its picture no longer exist"
-    assert told == [*[ev.SaveFailed(gone)] * (TRIES - 1), ev.SaveFailed(gone, final=True)]
+    assert told == [*[ev.SaveFailed(gone)] * (PICTURE_TRIES - 1), ev.SaveFailed(gone, final=True)]
 
 
 def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> None:
     cdn = FakeCDN()
     collector = a_collector(cdn, outbox)
-    jobs = [a_finished_job(f"cat{number}") for number in range(MOST_KEPT + 1)]
+    jobs = [a_finished_job(f"cat{number}") for number in range(MOST_KEPT_PICTURES + 1)]
     outbox.full = True
     for job in jobs:
         collector.collect(job)

@@ -69,14 +69,14 @@ def ours(entry: dict[str, Any]) -> dict[str, str]:
     return {key: value for key, value in entry["env"].items() if key.startswith("MJWATCH_")}
 
 
-class _Ear(BaseHTTPRequestHandler):
+class _WebhookHandler(BaseHTTPRequestHandler):
     """Keeps what is posted, and answers with the next status that the test has set."""
 
-    server: Ear
+    server: WebhookServer
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.heard.append((self.path, dict(self.headers), body))
+        self.server.received.append((self.path, dict(self.headers), body))
         status = self.server.statuses.pop(0) if self.server.statuses else 204
         self.send_response(status)
         if 300 <= status < 400:
@@ -88,15 +88,15 @@ class _Ear(BaseHTTPRequestHandler):
         pass
 
 
-class Ear(ThreadingHTTPServer):
+class WebhookServer(ThreadingHTTPServer):
     """A web address on this machine."""
 
     daemon_threads = True
 
     def __init__(self, statuses: Sequence[int]) -> None:
-        super().__init__(("127.0.0.1", 0), _Ear)
+        super().__init__(("127.0.0.1", 0), _WebhookHandler)
         self.statuses = list(statuses)
-        self.heard: list[tuple[str, dict[str, str], bytes]] = []
+        self.received: list[tuple[str, dict[str, str], bytes]] = []
 
     @property
     def url(self) -> str:
@@ -104,14 +104,14 @@ class Ear(ThreadingHTTPServer):
 
 
 @contextmanager
-def listening(*statuses: int) -> Iterator[Ear]:
-    with Ear(statuses) as ear:
-        thread = threading.Thread(target=ear.serve_forever, args=(0.01,))
+def listening(*statuses: int) -> Iterator[WebhookServer]:
+    with WebhookServer(statuses) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield ear
+            yield server
         finally:
-            ear.shutdown()
+            server.shutdown()
             thread.join()
 
 
@@ -244,7 +244,7 @@ def test_without_a_hook_nothing_waits(tmp_path: Path) -> None:
 def test_of_too_many_notifications_the_oldest_are_dropped_and_nothing_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    monkeypatch.setattr(module, "QUEUE_LIMIT", 3)
     made = Notifier(NotifySettings(exec=("true",)), tmp_path)
     for number in range(5):
         made.put(SendNotification(Notification.DONE, float(number)))
@@ -302,11 +302,11 @@ def test_an_unexpected_error_is_logged_and_the_next_notification_is_delivered(
 
 
 def test_a_webhook_gets_the_facts_as_json(tmp_path: Path) -> None:
-    with listening() as ear, hooks(tmp_path, webhook=ear.url) as made:
+    with listening() as server, hooks(tmp_path, webhook=server.url) as made:
         made.put(NEWS)
         made.put(STUCK)
         made.stop(PATIENCE)
-        (path, headers, body), (_, _, second) = ear.heard
+        (path, headers, body), (_, _, second) = server.received
     assert path == "/hook/s3cret"
     assert headers["Content-Type"] == "application/json"
     assert headers["User-Agent"] == f"mjwatch/{__version__}"
@@ -330,10 +330,10 @@ def test_a_webhook_gets_the_facts_as_json(tmp_path: Path) -> None:
 def test_a_failing_webhook_is_tried_again(
     tmp_path: Path, statuses: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with listening(*statuses) as ear, hooks(tmp_path, webhook=ear.url) as made:
+    with listening(*statuses) as server, hooks(tmp_path, webhook=server.url) as made:
         made.put(NEWS)
         made.stop(PATIENCE)
-        assert len(ear.heard) == len(statuses)
+        assert len(server.received) == len(statuses)
     assert caplog.text == ""
 
 
@@ -341,10 +341,10 @@ def test_a_failing_webhook_is_tried_again(
 def test_a_refusal_and_a_redirect_are_final_and_logged_without_the_address(
     tmp_path: Path, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with listening(status) as ear, hooks(tmp_path, webhook=ear.url) as made:
+    with listening(status) as server, hooks(tmp_path, webhook=server.url) as made:
         made.put(NEWS)
         made.stop(PATIENCE)
-        assert len(ear.heard) == 1
+        assert len(server.received) == 1
     assert f"the webhook at 127.0.0.1 answered HTTP {status}" in caplog.text
     assert "s3cret" not in caplog.text
 
@@ -352,12 +352,12 @@ def test_a_refusal_and_a_redirect_are_final_and_logged_without_the_address(
 def test_an_unreachable_webhook_is_tried_a_few_times_then_once_for_each_notification(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with listening(500, 500, 500, 500, 204) as ear, hooks(tmp_path, webhook=ear.url) as made:
+    with listening(500, 500, 500, 500, 204) as server, hooks(tmp_path, webhook=server.url) as made:
         for _ in range(3):
             made.put(NEWS)
         made.stop(PATIENCE)
-        assert len(ear.heard) == 5
-    with hooks(tmp_path, webhook=ear.url) as made:
+        assert len(server.received) == 5
+    with hooks(tmp_path, webhook=server.url) as made:
         made.put(NEWS)
         made.put(NEWS)
     assert caplog.text.count("the webhook can't be reached: no connection to 127.0.0.1") == 1
@@ -365,11 +365,11 @@ def test_an_unreachable_webhook_is_tried_a_few_times_then_once_for_each_notifica
 
 
 def test_a_program_is_notified_although_the_webhook_fails(tmp_path: Path, told: Path) -> None:
-    with listening(404, 404) as ear:
-        with hooks(tmp_path, exec=python(SCRIPT, str(told)), webhook=ear.url) as made:
+    with listening(404, 404) as server:
+        with hooks(tmp_path, exec=python(SCRIPT, str(told)), webhook=server.url) as made:
             made.put(NEWS)
             made.put(STUCK)
-        assert len(ear.heard) == 2
+        assert len(server.received) == 2
     assert len(read(told)) == 2
 
 

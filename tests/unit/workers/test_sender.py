@@ -13,7 +13,7 @@ from mjwatch import events as ev
 from mjwatch.errors import AnsweredNoError, NotReachedError, UnansweredError
 from mjwatch.model import ButtonPress, Prompt, Refusal, RefusalClass, UploadedImage
 from mjwatch.outbox.manifest import OutboxChannel
-from mjwatch.workers.sender import BEGINNING, HISTORY_PAGE, HISTORY_PAGES, Sender
+from mjwatch.workers.sender import BEFORE_FIRST_MESSAGE, HISTORY_PAGE, HISTORY_PAGES, Sender
 from tests.helpers.job_factory import made_job
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_the_first_reading_of_a_channel_returns_the_newest_messages() -> None:
 
 def test_a_channel_without_messages_is_read_from_its_beginning() -> None:
     found, rest = read(0, ef.ReadHistory(None))
-    assert found == ev.HistoryRead((), BEGINNING)
+    assert found == ev.HistoryRead((), BEFORE_FIRST_MESSAGE)
     assert rest.pages == []
 
 

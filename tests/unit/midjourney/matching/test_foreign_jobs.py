@@ -31,8 +31,8 @@ def test_they_are_bounded_and_the_oldest_goes_first() -> None:
     for number in range(MAX_FOREIGN_JOBS + 5):
         foreign_jobs.note(read(started(str(1000 + number), prompt=f"prompt {number}", nonce="77")))
     assert len(foreign_jobs) == MAX_FOREIGN_JOBS
-    assert not foreign_jobs.could_own(read(result("9000", prompt="prompt 4")))
-    assert foreign_jobs.could_own(read(result("9000", prompt="prompt 5")))
+    assert not foreign_jobs.may_include(read(result("9000", prompt="prompt 4")))
+    assert foreign_jobs.may_include(read(result("9000", prompt="prompt 5")))
 
 
 def test_what_the_journal_keeps_comes_back_as_it_was() -> None:
@@ -43,9 +43,9 @@ def test_what_the_journal_keeps_comes_back_as_it_was() -> None:
     again = ForeignJobs()
     again.load(json.loads(json.dumps(foreign_jobs.stored())))
     assert again.stored() == foreign_jobs.stored()
-    assert again.could_own(read(result("700", uuid=UUID_B)))
-    assert not again.could_own(read(result("700", uuid=UUID_A)))
-    assert again.end(read(result("700", uuid=UUID_B)))
+    assert again.may_include(read(result("700", uuid=UUID_B)))
+    assert not again.may_include(read(result("700", uuid=UUID_A)))
+    assert again.end_by_ids(read(result("700", uuid=UUID_B)))
 
 
 @pytest.mark.parametrize("stored", [None, 7, "x", {}, [None, 7, {}, {"message_id": None}, {"prompt": "x"}]])
@@ -69,11 +69,11 @@ def test_an_ended_job_keeps_its_ids_and_not_its_prompt() -> None:
     foreign_jobs = ForeignJobs()
     foreign_jobs.note(read(started("590", nonce="77")))
     final = read(result("700", uuid=UUID_B))
-    foreign_jobs.end_by_looks(final)
-    assert foreign_jobs.own(final)
-    assert not foreign_jobs.could_own(read(result("701")))
+    foreign_jobs.end_by_content(final)
+    assert foreign_jobs.has_final(final)
+    assert not foreign_jobs.may_include(read(result("701")))
     foreign_jobs.note(read(progress("590"), "MESSAGE_UPDATE"))  # replayed
-    assert not foreign_jobs.could_own(read(result("701")))
+    assert not foreign_jobs.may_include(read(result("701")))
 
 
 def test_one_final_seen_twice_ends_one_of_two_equal_jobs() -> None:
@@ -81,13 +81,13 @@ def test_one_final_seen_twice_ends_one_of_two_equal_jobs() -> None:
     for message_id in ("590", "591"):
         foreign_jobs.note(read(started(message_id, nonce="77")))
     final = read(result("700", uuid=UUID_B))
-    foreign_jobs.end_by_looks(final)
-    assert foreign_jobs.end(final)
-    assert foreign_jobs.could_own(read(result("701", uuid=UUID_A)))
+    foreign_jobs.end_by_content(final)
+    assert foreign_jobs.end_by_ids(final)
+    assert foreign_jobs.may_include(read(result("701", uuid=UUID_A)))
 
 
 def test_a_job_whose_end_was_missed_does_not_keep_its_prompt_for_more_than_a_day() -> None:
     foreign_jobs = ForeignJobs()
     foreign_jobs.note(read(started(after_hours(0), nonce="77")))
-    assert foreign_jobs.could_own(read(result(after_hours(23.9))))
-    assert not foreign_jobs.could_own(read(result(after_hours(24.1))))
+    assert foreign_jobs.may_include(read(result(after_hours(23.9))))
+    assert not foreign_jobs.may_include(read(result(after_hours(24.1))))
