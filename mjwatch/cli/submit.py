@@ -202,6 +202,8 @@ def _what_remains(api: MidjourneyAPI, jobs: list[Job]) -> str:
         return "stopped waiting; the daemon continues the work"
     if not jobs or (jobs[-1].state is State.CANCELLED and jobs[-1].started is None):
         return "stopped; the prompt was not sent"
+    if jobs[-1].state is State.QUEUED:  # a daemon accepted it, and has stopped
+        return f"stopped; job {jobs[-1].id} is kept in the queue, and `mjwatch run` sends it"
     return f"stopped; job {jobs[-1].id} was sent, and `mjwatch run` fetches its pictures"
 
 

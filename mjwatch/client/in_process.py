@@ -75,6 +75,8 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine = runtime.engine
     pause = engine.service.pause
     if pause is not None and engine.service.needs_resume:
+        # A daemon that has stopped may have accepted some.
+        _withdraw_all(runtime, [job_id for job_id in job_ids if engine.job(job_id) is not None])
         raise PausedError(pause.reason, resume_hint(pause))
 
     def changed(job: Job) -> None:
@@ -87,12 +89,13 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine.scheduler.only = frozenset(job_ids)
     engine.on_change = changed
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
-    submit()
-    engine.put(RequestsPending())
     deadline = time.time() + CONNECT_PATIENCE
     try:
+        submit()
+        engine.put(RequestsPending())
         runtime.run(lambda: all(_is_over(engine, job_id, deadline) for job_id in job_ids))
     except KeyboardInterrupt:
+        engine.put(RequestsPending())  # the request may be written: the jobs must exist to be cancelled
         _withdraw_all(runtime, job_ids)
         raise
     unsent = {job_id for job_id in job_ids if (job := engine.job(job_id)) and job.state is State.QUEUED}
@@ -120,6 +123,7 @@ def _is_over(engine: Engine, job_id: str, deadline: float) -> bool:
 
 
 def _withdraw_all(runtime: Runtime, job_ids: Collection[str]) -> None:
+    runtime.engine.scheduler.only = frozenset()  # a job must not be sent just before it is cancelled
     for job_id in job_ids:
         _withdraw(runtime, job_id)
 
@@ -131,11 +135,12 @@ def _withdraw(runtime: Runtime, job_id: str) -> None:
     def is_settled() -> bool:
         job = engine.job(job_id)
         if job is None:
-            return engine.idle  # interrupted before the job was accepted: there is nothing to withdraw
+            return engine.idle  # interrupted before the request was written: there is nothing to withdraw
         if job.state is State.QUEUED:
             return False
         return not job.open or job.state is not State.CANCELLED
 
+    runtime.run(lambda: engine.idle or engine.job(job_id) is not None)
     if not is_settled():
         engine.put(ForJob(job_id, CancelRequested()))
         runtime.run(is_settled)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.client.in_process import answer_requests, is_answered, run_jobs
 from mjwatch.discord.cdn import LARGEST_IMAGE
-from mjwatch.errors import DaemonError, NoJournalError, PausedError, PromptFileError
+from mjwatch.errors import ConfigError, DaemonError, NoJournalError, PausedError, PromptFileError
 from mjwatch.filesystem.safe_names import safe_file_name, slug
 from mjwatch.host.platform import require_write_access
 from mjwatch.host.running import daemon_runs, wake_daemon
@@ -184,9 +184,15 @@ def submit_and_wait(config: Config, submission: Submission, listener: Listener) 
     Raise PausedError where a person is needed first, UnreachableError, DaemonError, JournalError.
     """
     state, job_ids = config.state.path, list(submission.prompts)
+    stopped: StoppedError | None = None
     while True:
         if not daemon_runs(state):
-            jobs = run_jobs(config, job_ids, lambda: _write_once(config, submission), listener)
+            try:
+                jobs = run_jobs(config, job_ids, lambda: _write_once(config, submission), listener)
+            except ConfigError as error:
+                if stopped is None:
+                    raise
+                raise stopped from error  # the daemon had keys that this user has not; it has the jobs
             if jobs is not None:
                 return jobs
             continue
@@ -196,10 +202,11 @@ def submit_and_wait(config: Config, submission: Submission, listener: Listener) 
             return wait_for_jobs(config, lambda reader: _with_follow_ups(reader, job_ids), listener)
         except NoJournalError:  # the process that has the lock is just creating the journal
             time.sleep(POLL_INTERVAL)
-        except StoppedError:
+        except StoppedError as error:
             # The other process may have been one like this, which runs no jobs but its own.
             if not _are_unsent(config, job_ids):
                 raise
+            stopped = error
             time.sleep(RESTART_PATIENCE)
 
 

@@ -145,7 +145,8 @@ def move_without_replacing(source: Path, target: Path) -> bool:
             return False
         source.rename(target)
     else:
-        source.unlink(missing_ok=True)
+        with suppress(OSError):  # it has its new name; an error now would say that it was not moved
+            source.unlink()
     return True
 
 

@@ -283,7 +283,9 @@ class JournalReader:
         low, high = 0, 1 + (last[0] if last and last[0] else 0)
         while low < high:
             middle = (low + high) // 2
-            row = self._one("SELECT number, accepted FROM jobs WHERE number>=? ORDER BY number", middle)
+            row = self._one(
+                "SELECT number, accepted FROM jobs WHERE number>=? ORDER BY number LIMIT 1", middle
+            )
             if row is None or row[1] >= time:
                 high = middle
             else:

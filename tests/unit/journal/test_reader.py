@@ -228,6 +228,22 @@ def plans(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan
     return Plans(journal, monkeypatch)
 
 
+def test_a_search_by_age_reads_no_more_jobs_than_it_lists(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept(journal, *(made_job(f"q{number}") for number in range(100)))
+    original, most = JournalReader._all, [0]
+
+    def count(reader: JournalReader, query: str, *values: object) -> list[tuple[Any, ...]]:
+        rows = original(reader, query, *values)
+        most[0] = max(most[0], len(rows))
+        return rows
+
+    monkeypatch.setattr(JournalReader, "_all", count)
+    assert len(journal.search(JobFilter(since=NOW - 1), 5)) == 5
+    assert most == [5]
+
+
 def test_no_query_of_the_loop_or_the_cli_reads_all_jobs(journal: Journal, plans: Plans) -> None:
     journal.next_queued(NOW, {"x", "y"})
     assert set(plans.used()) == {"jobs_queue"}

@@ -1,0 +1,110 @@
+"""Jobs that run in this process: what an interruption, a pause or missing keys leave of them."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mjwatch.client import submit as client
+from mjwatch.client.in_process import Listener, run_jobs
+from mjwatch.client.submit import StoppedError, single_prompt, submit_and_wait
+from mjwatch.config import Config
+from mjwatch.errors import ConfigError, PausedError
+from mjwatch.host.lock import daemon_lock
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
+from mjwatch.journal.requests import ask
+from mjwatch.journal.writer import Journal
+from mjwatch.model import Job, State
+from tests.helpers.check_workspace import write_keys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A configuration with keys, and without a server that answers."""
+    text = '[discord]\napi_url = "http://127.0.0.1:9"\ngateway_url = "ws://127.0.0.1:9"\n'
+    (tmp_path / "keys").mkdir(0o700)
+    write_keys(tmp_path, authToken="an-invented-token", API_channel_id="1111000000000000003")
+    return Config.from_toml(f"{text}[outbox]\ngallery = false\n", tmp_path / "config.toml", environ={})
+
+
+def the_job(config: Config, submission: client.Submission) -> Job | None:
+    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+        return reader.job(*submission.prompts)
+
+
+def accept(config: Config, submission: client.Submission) -> None:
+    """Have the jobs accepted, as a daemon does that stops before it sends them."""
+    with closing(Journal(config.state.path / JOURNAL_FILE)):
+        pass
+    client.submit(config, submission)
+
+
+def test_a_request_that_is_written_when_ctrl_c_comes_is_not_left_for_the_next_start(config: Config) -> None:
+    submission = single_prompt("a cat")
+
+    def submit() -> None:
+        ask(config.state.path / JOURNAL_FILE, "give", submission.arguments(), time.time(), submission.file())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(config, list(submission.prompts), submit, Listener())
+    job = the_job(config, submission)
+    assert job is not None
+    assert job.state is State.CANCELLED
+    with closing(Journal(config.state.path / JOURNAL_FILE)) as journal:
+        assert journal.open_requests() == []
+
+
+def test_ctrl_c_before_the_request_is_written_leaves_nothing(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    submission = single_prompt("a cat")
+
+    def submit() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(config, list(submission.prompts), submit, Listener())
+    assert the_job(config, submission) is None
+    assert "not in the journal" not in caplog.text
+
+
+def test_a_job_that_a_stopped_daemon_has_accepted_is_cancelled_where_sending_is_paused(
+    config: Config,
+) -> None:
+    submission = single_prompt("a cat")
+    accept(config, submission)
+    with closing(Journal(config.state.path / JOURNAL_FILE)) as journal:
+        journal.remember({"paused": {"reason": "Discord asks for a captcha", "kind": "account"}})
+    with pytest.raises(PausedError):
+        run_jobs(config, list(submission.prompts), lambda: None, Listener())
+    job = the_job(config, submission)
+    assert job is not None
+    assert job.state is State.CANCELLED
+
+
+def test_without_keys_a_job_that_a_stopped_daemon_has_accepted_is_reported_as_kept(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = single_prompt("a cat")
+    accept(config, submission)
+    lock = daemon_lock(config.state.path)
+
+    def sleep(seconds: float) -> None:
+        lock.__exit__(None, None, None)  # the daemon stops
+
+    with pytest.raises(StoppedError) as stopped, monkeypatch.context() as patched:
+        patched.setattr("mjwatch.client.submit.time.sleep", sleep)
+        lock.__enter__()
+        (config.keys.path / "authToken.key").unlink()
+        submit_and_wait(config, submission, Listener())
+    assert isinstance(stopped.value.__cause__, ConfigError)
+    job = the_job(config, submission)
+    assert job is not None
+    assert job.state is State.QUEUED
