@@ -327,7 +327,7 @@ def go_on(stage: Stage, row: Row, daemon: Daemon) -> Daemon:
     assert (code == 0) is not row.restart, told
     if not row.restart:
         return daemon
-    assert "start it again" in str(told)
+    assert "restart the service" in str(told)
     assert stage.stop(daemon) == 0
     return begin(stage)
 
