@@ -329,7 +329,7 @@ def resume_after_fix(stage: Stage, row: Row, daemon: Daemon) -> Daemon:
     assert (code == 0) is not row.restart, answer
     if not row.restart:
         return daemon
-    assert "start it again" in str(answer)
+    assert "restart the service" in str(answer)
     assert stage.stop(daemon) == 0
     return start_daemon(stage)
 
