@@ -138,13 +138,7 @@ class Runtime:
         problems = config.folder_problems()
         if problems:
             raise ConfigError("; ".join(problems))
-        stack.enter_context(daemon_lock(config.state.path))
-        self._journal = journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
-        ownership = self._ownership(journal)
-        if self._watch_inbox:
-            ownership.claim()  # first, so that a host that is refused has changed nothing
-            stack.enter_context(inbox_lock(config.inbox.path, machine_id()))
-        stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
+        journal, ownership = self._locked_journal(stack)
         outbox = Outbox(config.outbox.path, config.state.path)
         outbox.sweep()
         gallery = Gallery(config.outbox.path, config.state.path, outbox.check_mounted)
@@ -154,48 +148,18 @@ class Runtime:
         self._channel = Channel(
             keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
         )
-        token, proxy, allow = keys.token.reveal(), config.discord.proxy, config.discord.allow_hosts
-        self.rest = stack.enter_context(
-            closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))
-        )
-        cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
-        self._notifier = Notifier(config.notify, config.outbox.path, proxy=proxy)
+        keep = config.inbox.after == "keep"
         self._inbox = Inbox(
             config.inbox.path,
             queue.put,
             settle=config.inbox.settle,
             settle_incomplete=config.inbox.settle_incomplete,
             scan_interval=config.inbox.scan_interval,
-            keep=config.inbox.after == "keep",
+            keep=keep,
             ownership=ownership,
         )
-        outbox_channel = OutboxChannel(keys.guild_id, keys.channel_id)
-        uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
-        application_id = config.midjourney.application_id
-        path = config.state.path / JOURNAL_FILE
-        self._worker = WorkerPool(
-            queue.put,
-            sender=Sender(
-                self.rest, uploads, outbox_channel, application_id, lambda job: _images_of(path, job)
-            ),
-            collector=Collector(
-                rest=self.rest,
-                cdn=cdn,
-                outbox=outbox,
-                channel=outbox_channel,
-                picture_format=config.outbox.format,
-                keep_grid=config.outbox.keep_grid,
-                embed_prompt=config.outbox.embed_prompt,
-                file_of=lambda job_id: _file_of(path, job_id),
-                published=self._gallery.published if self._gallery else None,
-            ),
-            subscribe=self._subscribe,
-            probe=lambda: self._connection.probe(),
-            remove_file=self._inbox.remove,
-            defer_file=self._inbox.defer,
-            notify=self._notifier.put,
-        )
-        in_inbox = self._inbox.has_file if config.inbox.after == "keep" else None
+        self._worker = self._workers(stack, queue, outbox)
+        in_inbox = self._inbox.has_file if keep else None
         self.engine = build_engine(config, journal, self._channel, queue, self._worker.perform, in_inbox)
         self.engine.load()
         self.engine.on_turn = self._liveness.beat
@@ -204,6 +168,57 @@ class Runtime:
         self.engine.on_event = self._status.changed
         self._connection = self._gateway(queue)
         self._wakeups = WakeupListener(config.state.path, lambda: queue.put(RequestsPending()))
+
+    def _locked_journal(self, stack: ExitStack) -> tuple[Journal, Ownership]:
+        """Take all locks and open the journal; also return who owns the inbox."""
+        config, keys = self.config, self._keys
+        stack.enter_context(daemon_lock(config.state.path))
+        self._journal = journal = stack.enter_context(closing(Journal(config.state.path / JOURNAL_FILE)))
+        ownership = self._ownership(journal)
+        if self._watch_inbox:
+            ownership.claim()  # first, so that a host that is refused has changed nothing
+            stack.enter_context(inbox_lock(config.inbox.path, machine_id()))
+        stack.enter_context(account_lock(config.discord.api_url, keys.token.reveal(), keys.channel_id))
+        return journal, ownership
+
+    def _workers(self, stack: ExitStack, queue: EventQueue, outbox: Outbox) -> WorkerPool:
+        """Return the pool of threads that carry out effects, with the connections that they use."""
+        config, keys = self.config, self._keys
+        token, proxy, allow = keys.token.reveal(), config.discord.proxy, config.discord.allow_hosts
+        self.rest = stack.enter_context(
+            closing(DiscordREST(config.discord.api_url, token, proxy=proxy, allow_hosts=allow))
+        )
+        cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
+        uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
+        self._notifier = Notifier(config.notify, config.outbox.path, proxy=proxy)
+        channel = OutboxChannel(keys.guild_id, keys.channel_id)
+        journal_path = config.state.path / JOURNAL_FILE
+        return WorkerPool(
+            queue.put,
+            sender=Sender(
+                self.rest,
+                uploads,
+                channel,
+                config.midjourney.application_id,
+                lambda job: _images_of(journal_path, job),
+            ),
+            collector=Collector(
+                rest=self.rest,
+                cdn=cdn,
+                outbox=outbox,
+                channel=channel,
+                picture_format=config.outbox.format,
+                keep_grid=config.outbox.keep_grid,
+                embed_prompt=config.outbox.embed_prompt,
+                file_of=lambda job_id: _file_of(journal_path, job_id),
+                published=self._gallery.published if self._gallery else None,
+            ),
+            subscribe=self._subscribe,
+            probe=lambda: self._connection.probe(),
+            remove_file=self._inbox.remove,
+            defer_file=self._inbox.defer,
+            notify=self._notifier.put,
+        )
 
     def _ownership(self, journal: Journal) -> Ownership:
         inbox = self.config.inbox
