@@ -120,10 +120,15 @@ def test_journal_entries_have_levels_and_job_ids(running: InstalledService) -> N
     running.drop("a blue kite")
     running.wait_for("a blue kite")
     job = running.done()["a blue kite"].name.rpartition("-")[2]
-    entries = [entry for entry in running.machine.journal(UNIT) if entry.get("MJWATCH_JOB") == job]
-    messages = " ".join(entry["MESSAGE"] for entry in entries)
-    assert {entry["PRIORITY"] for entry in entries} == {"6"}
-    for step in ("submitting", "submitted", "started", "finished", "published"):
+
+    def entries() -> list[dict[str, str]]:
+        return [entry for entry in running.machine.journal(UNIT) if entry.get("MJWATCH_JOB") == job]
+
+    # The folder is there before the journal commits the job, and the log entry follows.
+    wait_until(lambda: any("published" in entry["MESSAGE"] for entry in entries()), "the last log entry")
+    messages = " ".join(entry["MESSAGE"] for entry in entries())
+    assert {entry["PRIORITY"] for entry in entries()} == {"6"}
+    for step in ("submitting", "submitted", "started", "finished"):
         assert step in messages
 
 
