@@ -56,4 +56,4 @@ def slowed(seconds: float) -> float:
 
 def workers() -> int:
     """Return how many tests may run at once: on fast cores scenarios wait more than they compute."""
-    return max(2, min(8, cores() * (2 if slowness() < 2 else 1)))
+    return max(2, min(8, cores() * (3 if slowness() < 2 else 1)))
