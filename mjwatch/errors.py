@@ -45,7 +45,7 @@ class MjwatchError(Exception):
 
     @property
     def mend(self) -> str:
-        """The hint, under the name that it had before version 0.2."""
+        """The hint, under the name that scripts written before the renaming use."""
         return self.hint
 
     def __str__(self) -> str:
