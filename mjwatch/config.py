@@ -28,7 +28,15 @@ from mjwatch.settings.sections import (
     PaceSettings,
     StateSettings,
 )
-from mjwatch.settings.values import did_you_mean, kinds, parse_toml, read_table, render_table, shown
+from mjwatch.settings.values import (
+    did_you_mean,
+    kinds,
+    parse_toml,
+    read_table,
+    render_table,
+    shown,
+    toml_hint,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +94,7 @@ class Config:
         try:
             document = parse_toml(text)
         except ValueError as error:
-            raise ConfigError(f"{source} is not valid TOML: {error}", "put text values in quotes") from error
+            raise ConfigError(f"{source} is not valid TOML: {error}", toml_hint(text)) from error
         problems = list(_unknown(document))
         sections: dict[str, Any] = {}
         for name, kind in SECTIONS.items():
@@ -168,6 +176,9 @@ def _exists(path: Path) -> bool:
 def _read(source: Path) -> str:
     try:
         return source.read_bytes().decode("utf-8-sig")
+    except IsADirectoryError as error:
+        hint = f"name the file in it: {quote(str(source / 'config.toml'))}"
+        raise ConfigError(f"{source} is a folder, and not a configuration file", hint) from error
     except OSError as error:
         raise ConfigError(f"{source} can't be read: {error.strerror}", "check its owner and mode") from error
     except UnicodeDecodeError as error:

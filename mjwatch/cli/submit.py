@@ -228,7 +228,7 @@ def act(
     actions: Annotated[
         list[str],
         typer.Argument(
-            metavar="ACTION...",
+            metavar="ACTION",
             help="U1, V2, reroll, 'vary strong' and so on.",
             autocompletion=complete_action,
         ),

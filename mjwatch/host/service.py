@@ -160,8 +160,8 @@ def problems(scope: Scope, config: Config, program: Sequence[str]) -> list[Confi
 
 def _hidden(config: Config, program: Sequence[str]) -> Iterator[ConfigError]:
     installation = (
-        "install mjwatch for all users: `python3 -m venv /opt/mjwatch`, then"
-        " `/opt/mjwatch/bin/pip install mjwatch`"
+        "install mjwatch for all users: `python3 -m venv /opt/mjwatch`, then, in the folder of its source,"
+        " `/opt/mjwatch/bin/pip install .`"
     )
     move = f"choose another folder in {config.source}, or use --user"
     places = {

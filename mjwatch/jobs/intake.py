@@ -67,11 +67,9 @@ def job_for(
         )
     parent = job_of(prompt.parent or "")
     if parent is None:
-        error = PromptFileError(
-            f"there is no job {prompt.parent} for the follow-up {prompt.action}",
-            "`mjwatch list` shows all jobs",
-        )
-        return replace(rejected(source, error, now, job_id), prompt=prompt)
+        error = PromptFileError(f"there is no job {prompt.parent} for the follow-up {prompt.action}")
+        refusal = Refusal(RefusalClass.USER, error.message, "", advice="`mjwatch list` shows all jobs.")
+        return replace(rejected(source, error, now, job_id), prompt=prompt, refusal=refusal)
     return follow_up(parent, prompt, job_id, now, source)
 
 
