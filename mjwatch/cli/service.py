@@ -159,13 +159,28 @@ def uninstall(user: User = False, system: System = False) -> None:
 
 
 @service.command("print")
-def print_unit(context: typer.Context, user: User = False, system: System = False) -> None:
+def print_unit(
+    context: typer.Context,
+    user: User = False,
+    system: System = False,
+    template: Annotated[
+        bool,
+        typer.Option(
+            "--template", help="The unit mjwatch@.service, with one instance for each configuration."
+        ),
+    ] = False,
+) -> None:
     """Print the unit that would be installed.
 
     Problems that would prevent it from working are printed on standard error.
     """
-    from mjwatch.host.service import own_program, problems
+    from mjwatch.host.service import own_program, problems, template_unit
 
+    if template:
+        if user:
+            raise typer.BadParameter("the template is a system unit.", param_hint="--template")
+        typer.echo(template_unit(own_program()), nl=False)
+        return
     scope = _scope(user, system)
     config, text = _unit(context.obj, scope)
     typer.echo(text, nl=False)
