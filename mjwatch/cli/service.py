@@ -65,6 +65,13 @@ def run(
             metavar="FORMAT", help="text, json, or auto: entries for systemd's journal, text elsewhere."
         ),
     ] = LogFormat.AUTO,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Log to this file, not to standard error. At 10 MB a new one is begun; five old ones stay.",
+        ),
+    ] = None,
 ) -> None:
     """Watch the inbox until stopped.
 
@@ -80,7 +87,7 @@ def run(
     try:
         config = Config.load(context.obj)
         keys = load_keys(config)
-        start_logging([keys.token.reveal()], style=log_format)
+        start_logging([keys.token.reveal()], style=log_format, file=log_file)
         code = run_daemon(
             config,
             keys,
