@@ -240,7 +240,7 @@ class GatewaySession:
         )
         delay = max(delay, self._until_identify_allowed(now))
         self._wait_at_least = 0.0
-        self._events.append(GatewayDown(reason, delay))
+        self._events.append(GatewayDown(reason, delay, session_lost=self._resume is None))
         return Reconnect(delay, reason)
 
     def _note_loss(self, now: float) -> bool:
@@ -296,7 +296,7 @@ class GatewaySession:
         if self._begin_deadline is not None:
             self._begin_deadline = self._now + BEGIN_TIMEOUT
         if name == "READY":
-            self._on_ready(data if isinstance(data, dict) else {})
+            self._on_ready(data if isinstance(data, dict) else {}, seq)
         elif name == "RESUMED":
             self._on_resumed()
         elif isinstance(name, str) and isinstance(data, dict) and self._wanted(name, data):
@@ -311,7 +311,10 @@ class GatewaySession:
         if self._resume:
             self._resume = ResumeState(self._resume.session_id, seq, self._resume.resume_gateway_url)
 
-    def _on_ready(self, data: Mapping[str, Any]) -> None:
+    def _on_ready(self, data: Mapping[str, Any], seq: object) -> None:
+        """Begin a new session, whatever its id says: its dispatches are counted from this one."""
+        self._forget_session()
+        self._note_seq(seq)
         ready = payloads.read_ready(data)
         if ready is None:
             self.close_wanted = "the gateway's READY has no session id"
@@ -334,7 +337,7 @@ class GatewaySession:
         )
 
     def _on_resumed(self) -> None:
-        if self._resume is None:
+        if self._resume is None or self.phase is not Phase.RESUMING:
             return
         self._come_up()
         self._events.append(GatewayResumed(self._resume.session_id, self._resume.seq))

@@ -178,7 +178,9 @@ class ServiceState:
                 log.info("gateway: session resumed")
                 self._end_pause_by_connecting()
             case ev.GatewayDown():
-                self._channel.lost()
+                self._channel.lost(session_lost=event.session_lost)
+                if event.session_lost:
+                    self.store_position()  # the next session may have the same id: no start may resume it
                 self._disconnected(ConnectionTrouble(event.reason, now + event.retry_in))
             case ev.GatewayRejected():
                 self._channel.lost()

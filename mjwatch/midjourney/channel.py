@@ -85,10 +85,12 @@ class Channel:
         self.tracker.new_session()
         self.silence.interrupted()
 
-    def lost(self) -> None:
-        """Note that the connection is gone."""
+    def lost(self, *, session_lost: bool = False) -> None:
+        """Note that the connection is gone, and the session too if ``session_lost``."""
         self.silence.interrupted()
         self.stream.lost()
+        if session_lost:
+            self.stream.forget_session()
 
     def dispatch_handled(self, event: ev.GatewayDispatch, now: float) -> bool:
         """Note that all that follows from the dispatch is committed.
@@ -192,7 +194,7 @@ class Channel:
         return [(job.id, ev.ConfirmedNotExecuted()) for job in proven]
 
     def _is_live(self, job: Job) -> bool:
-        return self.stream.is_live(job.session_id)
+        return self.stream.is_live(job.session_id, job.session_generation)
 
     def waits_for_person(self, job: Job) -> bool:
         """Return whether neither the history nor its session's silence can settle this doubt any more."""

@@ -173,6 +173,36 @@ def test_a_subscription_is_sent_at_once_while_the_session_is_up() -> None:
     assert sent_ops(session) == [37]
 
 
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_ready_begins_a_new_count_also_on_a_connection_that_resumes(resumes: bool) -> None:
+    session = up()
+    session.receive(dispatch(50), 1)
+    if resumes:
+        session.closed(None, 2)
+        session.connected(3)
+        session.receive(HELLO, 3)
+    session.receive(ready(), 4)
+    assert session.resume_state == ResumeState("session-1", 1, NODE)
+    session.receive(dispatch(2), 5)
+    assert session.resume_state == ResumeState("session-1", 2, NODE)
+
+
+def test_only_a_connection_that_resumes_can_be_resumed() -> None:
+    session = up()
+    session.receive(dispatch(2, "RESUMED"), 1)
+    assert events(session, GatewayResumed) == []
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_op_9_says_that_the_session_is_lost_too(resumable: bool) -> None:
+    session = up()
+    session.receive({"op": 9, "d": resumable}, 1)
+    session.closed(None, 1)
+    (down,) = events(session, GatewayDown)
+    assert isinstance(down, GatewayDown)
+    assert down.session_lost is not resumable
+
+
 # Dispatches
 
 
@@ -420,7 +450,7 @@ def test_codes_that_end_the_session_begin_a_new_one(code: int) -> None:
     session = up()
     verdict = reconnect(session.closed(code, 10))
     assert session.resume_state is None
-    assert events(session, GatewayDown) == [GatewayDown(verdict.reason, verdict.delay)]
+    assert events(session, GatewayDown) == [GatewayDown(verdict.reason, verdict.delay, session_lost=True)]
     session.connected(20)
     session.receive(HELLO, 20)
     assert sent_ops(session) == [2]
