@@ -54,6 +54,8 @@ BEGIN_TIMEOUT = 60.0
 """Seconds for HELLO, and then for each step up to READY or RESUMED."""
 IDENTIFY_INTERVAL = 5.0
 """Seconds between two IDENTIFYs; an earlier one is answered by op 9 (discord-api-docs, max_concurrency)."""
+LARGEST_SEQ = 2**53
+"""No session has so many dispatches; a longer number would not fit into our payloads."""
 TRIES_AT_RESUME_URL = 3
 """Connections that end before HELLO, after which the base URL is used: the named node may be gone."""
 
@@ -305,7 +307,7 @@ class GatewaySession:
             self.ignored[str(name)] += 1
 
     def _note_seq(self, seq: object) -> None:
-        if not isinstance(seq, int) or isinstance(seq, bool) or seq <= (self._seq or 0):
+        if not isinstance(seq, int) or isinstance(seq, bool) or not (self._seq or 0) < seq <= LARGEST_SEQ:
             return
         self._seq = seq
         if self._resume:

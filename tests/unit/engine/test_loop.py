@@ -53,6 +53,8 @@ class EngineHarness:
     effects: list[ef.Effect] = field(default_factory=list)
     first_nonce: int = 1
     min_fast_hours: float = 0.0
+    clock_set_by: float = 0.0
+    """The seconds by which the wall clock was set since the start."""
 
     def __post_init__(self) -> None:
         ids, nonces = itertools.count(1), itertools.count(self.first_nonce)
@@ -65,7 +67,7 @@ class EngineHarness:
             timeouts=Timeouts(),
             max_jobs_per_file=100,
             min_fast_hours=self.min_fast_hours,
-            clock=lambda: self.now,
+            clock=lambda: self.now + self.clock_set_by,
             monotonic=lambda: self.now,
             rng=lambda: 0.5,
             new_nonce=lambda: f"nonce-{next(nonces)}",
