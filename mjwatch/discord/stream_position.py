@@ -25,7 +25,7 @@ REPEAT_AFTER = 60.0
 class StreamPosition:
     """The session and its position, and whether all that is said in the channel is heard and known.
 
-    Times (``now``) are seconds of one monotonic clock: a wall clock that is set back must not put a reading off.
+    Times (``now``) are seconds of one monotonic clock: setting the wall clock must put no reading off.
     """
 
     def __init__(self) -> None:
