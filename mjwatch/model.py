@@ -310,7 +310,8 @@ class Job:
     ``next_action_at``: when the event loop must act on the job again. A queued job is not sent before that
     time; for a job in flight it is the time limit; for a job that could not be saved it is the next try.
     ``failed_tries``: the number of failed tries of the current step. ``nonces``: the nonces of all
-    attempts, the current one last. ``start_deleted_at``: when its start message was deleted while there was
+    attempts, the current one last. ``session_generation``: which session that is, because two may have the
+    same ``session_id``. ``start_deleted_at``: when its start message was deleted while there was
     no final message. ``in_doubt_since``: since when it is unknown whether its POST was executed.
     ``parent``: the job of which this job is a follow-up, and ``button_press``: the button for it.
     ``modal``: the form that the button opened and that is filled in next. ``uploads``: its local images,
@@ -331,6 +332,7 @@ class Job:
     failed_tries: int = 0
     nonces: tuple[str, ...] = ()
     session_id: str | None = None
+    session_generation: int = 0
     anchor: Snowflake | None = None
     interaction_id: Snowflake | None = None
     message_id: Snowflake | None = None
