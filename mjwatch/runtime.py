@@ -146,7 +146,11 @@ class Runtime:
         self._gallery = updater if config.outbox.gallery else None
         queue = EventQueue(time.monotonic)
         self._channel = Channel(
-            keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
+            keys.channel_id,
+            journal.owner_of,
+            config.pace.quiet_time,
+            config.midjourney.application_id,
+            keys.guild_id,
         )
         keep = config.inbox.after == "keep"
         self._inbox = Inbox(

@@ -25,6 +25,12 @@ IN_DOUBT_HINT = (
     " it again, `mjwatch cancel {id}` gives it up"
 )
 
+RESULT_HELD = (
+    "a result is held because it is not clear whose it is: {link}; `mjwatch status` has the commands"
+)
+IN_DOUBT_HELD = "a result is in the channel that may be this job's or another one's, so it is held: {link}"
+IN_DOUBT_HELD_HINT = "look at the picture: {assign} if it is this job's, {dismiss} if it is no job's"
+
 _LATER = "It may succeed later: drop the file into the inbox again."
 
 ADVICE: dict[RefusalClass | None, str] = {
