@@ -238,7 +238,13 @@ class Runtime:
     def _summary(self) -> dict[str, Any]:
         """Return a summary of the service, for those who see the outbox only."""
         with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
-            return overview(reader, daemon=True, max_per_day=self.config.pace.max_per_day, now=time.time())
+            return overview(
+                reader,
+                daemon=True,
+                max_per_day=self.config.pace.max_per_day,
+                now=time.time(),
+                command=self.config.command(),
+            )
 
     def _gateway(self, queue: EventQueue) -> WebsocketConnection:
         config = self.config.discord

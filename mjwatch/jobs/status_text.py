@@ -28,8 +28,7 @@ IN_DOUBT_HINT = (
 RESULT_HELD = (
     "a result is held because it is not clear whose it is: {link}; `mjwatch status` has the commands"
 )
-IN_DOUBT_HELD = "a result is in the channel that may be this job's or another one's, so it is held: {link}"
-IN_DOUBT_HELD_HINT = "look at the picture: {assign} if it is this job's, {dismiss} if it is no job's"
+HELD_HINT = "look at its picture, then say whose it is: `mjwatch assign` or `mjwatch dismiss`"
 
 _LATER = "It may succeed later: drop the file into the inbox again."
 
@@ -64,6 +63,13 @@ def reason(job: Job) -> tuple[str, str]:
     if job.state in {State.FAILED, State.REJECTED} and job.history:
         return job.history[-1].text, ""
     return "", ""
+
+
+def held_reason(job: Job, link: str) -> tuple[str, str]:
+    """Return why a job has no pictures for which a result may be held, and the hint. ``link``: the result."""
+    text = f"a result is here, but it is not clear whose it is, so it is held: {link}"
+    why = "" if job.state in IN_FLIGHT | {State.QUEUED, State.IN_DOUBT} else reason(job)[0]
+    return "; ".join(filter(None, (why, text))), HELD_HINT
 
 
 def advice(refusal: Refusal) -> str:

@@ -230,7 +230,7 @@ class MessageTracker:
 
     def by_person(self, message: ParsedMessage, job: Job) -> ev.Finished | str:
         """Return the event for the job to which a person assigns this message, or why that can't be."""
-        if not self._may_be_mine(message):
+        if self.me is not None and not self._may_be_mine(message):
             return "it is the result of another account"
         return self.held.objection(message, job) or _finished(message, "person")
 
