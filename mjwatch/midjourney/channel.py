@@ -137,6 +137,7 @@ class Channel:
         """Forget a job that has its answer: nothing more is looked up for it."""
         for known in (self._lookups, self._lookups_done, self._searched):
             known.pop(job.id, None)
+        self.tracker.shown.forget(job.id)
 
     def tells_apart(self, job: Job) -> bool:
         """Return whether ids tell this job's result from those of its duplicates."""

@@ -21,6 +21,7 @@ from mjwatch.midjourney.matching.foreign_jobs import (
 )
 from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults
 from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, match, match_history
+from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, Result, ResultKind
@@ -69,6 +70,7 @@ class MessageTracker:
         self._owner_of = owner_of
         self.foreign_jobs = ForeignJobs()
         self.unmatched = UnmatchedMessages()
+        self.shown = ShownMessages()
         address = f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}"
         self.held = HeldResults(owner_of, self.foreign_jobs, address)
         self._press_answers: dict[str, str] = {}  # by message that answers a press: the job
@@ -333,7 +335,13 @@ class MessageTracker:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
-        pairs: JobEvents = [(job.id, event) for event in _job_events(message, job, found.by)]
+        events = list(_job_events(message, job, found.by))
+        is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
+        if is_running and message.event == "REST" and not self.shown.has_news(message, job):
+            return []  # read again, unchanged: no sign of life
+        if is_running:
+            self.shown.note(message, job.id)
+        pairs: JobEvents = [(job.id, event) for event in events]
         if not pairs and message.kind is MessageKind.NOTICE and message.text:
             self.on_notice(job.id, message.text)
         return pairs
