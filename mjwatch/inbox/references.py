@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.filesystem.files import identify, is_link, read_unchanged
-from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_prompt_name, may_hold_prompts
+from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_foreign_folder, is_prompt_name
 from mjwatch.model import References
 from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file, referenced_names
 
@@ -297,7 +297,9 @@ def _entries(folder: Path) -> list[tuple[str, bool]]:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     except FileNotFoundError:
         return []
-    return sorted((name, is_folder) for name, is_folder in found if not is_folder or may_hold_prompts(name))
+    return sorted(
+        (name, is_folder) for name, is_folder in found if not is_folder or not is_foreign_folder(name)
+    )
 
 
 def preview(path: Path, inbox: Path | None, max_jobs: int) -> PromptFile:

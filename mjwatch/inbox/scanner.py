@@ -199,12 +199,14 @@ def _classify(entry: os.DirEntry[str], path: str, folder: _Folder) -> None:
     if entry.is_dir(follow_symlinks=False):
         if filenames.may_hold_prompts(name):
             folder.folders.append(name)
-        elif filenames.is_set_aside(name):
-            folder.ignored.add(f"{path}{name}/", filenames.LEADING_UNDERSCORE)
+        elif (why := filenames.why_not_scanned(name)) is not None:
+            folder.ignored.add(f"{path}{name}/", why)
     elif name[-5:].lower().endswith(filenames.SUFFIXES):
         _classify_request(entry, path, folder)
     elif entry.is_symlink() and entry.is_dir() and filenames.may_hold_prompts(name):
         folder.ignored.add(path + name, filenames.LINK)
+    elif (why := filenames.why_unread(name)) is not None and entry.is_file(follow_symlinks=False):
+        folder.ignored.add(path + name, why)
 
 
 def _classify_request(entry: os.DirEntry[str], path: str, folder: _Folder) -> None:

@@ -19,10 +19,12 @@ from mjwatch.prompts.actions import canonical
 from mjwatch.prompts.commands import file_commands
 from mjwatch.prompts.compose import JobCount, PromptFile, compose_file
 from mjwatch.prompts.expand import MAX_WILDCARDS, Wildcards, matching_names, wildcards_in
+from mjwatch.prompts.filenames import check_content, kind_of
+from mjwatch.prompts.filenames import check_name as check_file_name
 from mjwatch.prompts.images import MAX_PICTURES, check_name, check_pictures, is_local
 from mjwatch.prompts.parameters import read_parameters
 from mjwatch.prompts.request import PromptKeys, PromptRequest, make_request
-from mjwatch.prompts.source_text import MAX_BYTES, decode, kind_of, one_prompt, prompt_lines
+from mjwatch.prompts.source_text import MAX_BYTES, decode, one_prompt, prompt_lines
 from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ def _requests(
     kind = kind_of(name)
     if kind == "":
         raise PromptFileError(f"{name} is not a prompt file", "prompt files end in .txt, .list.txt or .toml")
+    check_file_name(name)
+    check_content(data)
     text = decode(data)
     if kind == ".json":
         return [read_manifest(text)]
