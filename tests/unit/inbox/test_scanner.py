@@ -118,6 +118,22 @@ def test_of_very_many_only_some_are_known_by_name(root: Path) -> None:
     assert len(look.ignored.first) == MOST_NAMED_FILES
 
 
+def test_files_that_look_like_prompts_and_are_never_read_are_counted_and_named(root: Path) -> None:
+    write(root, *(f"_{number}.txt" for number in range(30)), "a/cat", "cat.md", "prompt.docx", "one.txt (1)")
+    write(
+        root, *(f"{number}.png" for number in range(30)), "a/cat.txt", "README.md", "4913", "wildcards/a.txt"
+    )
+    (root / "folder.md").mkdir()
+    look = InboxScanner(root).scan(0.0)
+    assert list(look.files) == ["a/cat.txt"]
+    assert look.ignored.counts == {
+        filenames.LEADING_UNDERSCORE: 30,
+        filenames.UNREAD: 4,
+        filenames.COPY_OF_WILDCARDS: 1,
+    }
+    assert {file.why for file in look.ignored.first} == set(look.ignored.counts)
+
+
 def test_a_folder_that_may_not_be_read_is_left_out_and_listed() -> None:
     with unprivileged() as root:
         write(root, "closed/cat.txt", "open/dog.txt")
