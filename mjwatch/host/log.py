@@ -39,15 +39,22 @@ REPEAT_AFTER = 600.0
 REDACTED = "***"
 
 
-def start_logging(secrets: Collection[str], level: int = logging.INFO, style: str = "auto") -> None:
+def start_logging(
+    secrets: Collection[str],
+    level: int = logging.INFO,
+    style: str = "auto",
+    rewrite: Callable[[str], str] = lambda text: text,
+) -> None:
     """Log to standard error from now on; the program's own process calls this once.
+
+    ``rewrite`` gets each message and returns what is logged.
 
     ``style`` is "text", "json", or "auto", which means entries if systemd's journal reads standard error, and
     text otherwise. Python's own messages (unhandled errors of any thread, warnings) are logged the same way.
     After a fatal signal, such as that of systemd's watchdog, the position of each thread is printed.
     """
     root = logging.getLogger()
-    root.handlers[:] = [_handler(Redaction(secrets), sys.stderr, style)]
+    root.handlers[:] = [_handler(Redaction(secrets, rewrite), sys.stderr, style)]
     root.setLevel(logging.WARNING)
     logging.getLogger("mjwatch").setLevel(level)
     logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_shutdown_noise)
@@ -228,7 +235,9 @@ def jobs_of(record: logging.LogRecord) -> tuple[str, ...]:
 class Redaction:
     """Replaces every secret with stars, also in the forms that it has in an address, in JSON or in a repr."""
 
-    def __init__(self, secrets: Collection[str]) -> None:
+    def __init__(self, secrets: Collection[str], rewrite: Callable[[str], str] = lambda text: text) -> None:
+        """``rewrite`` gets each message, and returns the one to use."""
+        self._rewrite = rewrite
         forms = {form for secret in secrets if secret for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)
 
@@ -240,7 +249,7 @@ class Redaction:
 
     def message(self, record: logging.LogRecord) -> str:
         """Return the record's message as one line without secrets and control characters."""
-        return _printable(self.redacted(record.getMessage()))
+        return _printable(self.redacted(self._rewrite(record.getMessage())))
 
     def traceback_lines(self, record: logging.LogRecord) -> list[str]:
         """Return the lines of the record's traceback and stack, redacted in the same way."""
