@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
+from mjwatch.config import config_option, with_option
 from mjwatch.errors import ConfigError, JournalError, MjwatchError, OwnerError
 from mjwatch.events import StopRequested
 from mjwatch.host.log import start_logging
@@ -116,7 +117,7 @@ class _ServiceReport:
             inbox_trouble=service.inbox_trouble,
             capped_until=None if capped is None else clock(capped, now),
         )
-        return sentence(summary)
+        return with_option(sentence(summary), config_option(config.source))
 
 
 def exit_code_for_systemd(error: MjwatchError) -> int:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 Snowflake = str
 """A Discord id: a 64-bit number, always handled as a decimal string, as JSON carries it."""
@@ -146,9 +146,10 @@ class References:
 
     ``defaults``: every ``_defaults.toml`` that applies to the prompt file, as path and content, the
     outermost first. ``wildcards``: the content of ``_wildcards/<name>.txt`` by name, from the folder
-    nearest to the prompt file. ``images``: the local images by the names in the prompt file. Files that do
-    not exist are absent. ``unusable``: images that exist but can't be used, by name, with the reason as
-    text. ``unreadable``: the same for defaults and wildcards, by path.
+    nearest to the prompt file; ``wildcard_names``: the names of all that are there. ``images``: the local
+    images by the names in the prompt file. Files that do not exist are absent. ``unusable``: images that
+    exist but can't be used, by name, with the reason as text. ``unreadable``: the same for defaults and
+    wildcards, by path.
     """
 
     defaults: tuple[tuple[str, bytes], ...] = ()
@@ -156,6 +157,7 @@ class References:
     images: Mapping[str, bytes] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    wildcard_names: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.config import config_option, with_option
 from mjwatch.discord.allowed_hosts import token_may_go_to
 from mjwatch.discord.cdn import CDN, AttachmentUploads
 from mjwatch.discord.connection import WebsocketConnection
@@ -238,13 +239,16 @@ class Runtime:
     def _summary(self) -> dict[str, Any]:
         """Return a summary of the service, for those who see the outbox only."""
         with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
-            return overview(
+            facts = overview(
                 reader,
                 daemon=True,
                 max_per_day=self.config.pace.max_per_day,
                 now=time.time(),
                 command=self.config.command(),
             )
+        option = config_option(self.config.source)
+        texts = {key: facts[key] for key in ("mend", "inbox_trouble") if facts[key]}
+        return facts | {key: with_option(text, option) for key, text in texts.items()}
 
     def _gateway(self, queue: EventQueue) -> WebsocketConnection:
         config = self.config.discord

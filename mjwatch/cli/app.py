@@ -6,6 +6,7 @@ our own wording, and how a command finds its configuration, the journal, and a j
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import closing
 from copy import copy
@@ -18,7 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from mjwatch.errors import DaemonError, MjwatchError, NoJournalError, UsageError
+from mjwatch.errors import ConfigError, DaemonError, MjwatchError, NoJournalError, UsageError
 from mjwatch.settings.values import did_you_mean, shown
 from mjwatch.version import __version__
 
@@ -265,6 +266,22 @@ def options(
 ) -> None:
     """Drop prompt files into a folder, get Midjourney pictures and a manifest in another."""
     context.obj = config
+    _name_config(config)
+
+
+def _name_config(config: Path | None) -> None:
+    """Have the commands in messages name the configuration that is not found without being named."""
+    from mjwatch.cli.output import name_config
+
+    if config is None and not os.environ.get("MJWATCH_CONFIG"):
+        name_config("")
+        return
+    from mjwatch.config import config_option, find_config
+
+    try:
+        name_config(config_option(find_config(config, os.environ)))
+    except ConfigError:  # the command itself reports it
+        name_config("")
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -351,8 +368,19 @@ def open_reader(config: Config) -> JournalReader | None:
         raise DaemonError(message, f"run this command as {user}") from error
 
 
-def find_job(reader: JournalReader, prefix: str) -> Job:
-    """Return the job with this id, or the only job whose id begins with it. Raise MjwatchError."""
+LEAST_PREFIX = 4
+"""Characters of an id that name a job to a command that spends or stops something."""
+
+
+def find_job(reader: JournalReader, prefix: str, least: int = 1) -> Job:
+    """Return the job with this id, or the only job whose id begins with it. Raise MjwatchError.
+
+    ``least``: the number of characters that a beginning must have.
+    """
+    if 0 < len(prefix) < least and reader.job(prefix) is None:
+        raise MjwatchError(
+            f'"{prefix}" is too short for the id of a job', f"give at least {least} of its characters"
+        )
     ids = reader.matching_ids(prefix) if prefix else []
     job = reader.job(prefix) or (reader.job(ids[0]) if len(ids) == 1 else None)
     if job is None and ids:

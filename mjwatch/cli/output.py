@@ -51,6 +51,21 @@ def silence_log() -> None:
 
 # ---- text
 
+_config_option = ""
+
+
+def name_config(option: str) -> None:
+    """Put this option into every command that ``advice`` shows, so that it works when it is copied."""
+    global _config_option
+    _config_option = option
+
+
+def advice(text: object) -> str:
+    """Return a text for the terminal whose commands name the configuration, if they need to."""
+    from mjwatch.config import with_option
+
+    return with_option(plain(text), _config_option)
+
 
 def plain(text: object, width: int | None = None) -> str:
     """Return text that a terminal can show: control characters escaped, cut to ``width`` columns if given."""

@@ -14,6 +14,7 @@ from mjwatch.cli.app import CliGroup, read_config
 from mjwatch.cli.output import (
     NEEDS_PERSON,
     Json,
+    advice,
     coloured_state,
     display_width,
     echo_hanging,
@@ -78,7 +79,7 @@ def run(
     Ctrl-C and SIGTERM stop mjwatch cleanly within 20 seconds, and the next start continues the work. If
     sending is paused, it stays paused until `mjwatch resume`, but a rejected token is tried again.
     """
-    from mjwatch.config import Config, load_keys
+    from mjwatch.config import Config, config_option, load_keys, with_option
     from mjwatch.daemon import give_up, run_daemon
     from mjwatch.host.log import start_logging
     from mjwatch.host.systemd import Systemd
@@ -87,7 +88,13 @@ def run(
     try:
         config = Config.load(context.obj)
         keys = load_keys(config)
-        start_logging([keys.token.reveal()], style=log_format, file=log_file)
+        option = config_option(config.source)
+        start_logging(
+            [keys.token.reveal()],
+            style=log_format,
+            file=log_file,
+            rewrite=lambda text: with_option(text, option),
+        )
         code = run_daemon(
             config,
             keys,
@@ -192,7 +199,7 @@ def print_unit(
     config, text = _unit(context.obj, scope)
     typer.echo(text, nl=False)
     for problem in problems(scope, config, own_program()):
-        typer.echo(f"mjwatch: {plain(problem.message)} - {plain(problem.hint)}", err=True)
+        typer.echo(f"mjwatch: {advice(problem.message)} - {advice(problem.hint)}", err=True)
 
 
 def _scope(user: bool, system: bool) -> Scope:
@@ -276,7 +283,7 @@ def check(
             head = f"{coloured_state(result.state, STATE_WIDTH)}{result.name:<{NAME_WIDTH}}"
             echo_hanging(head, indent, plain(result.detail))
             if result.hint:
-                echo_hanging(" " * indent, indent, f"to fix it: {plain(result.hint)}")
+                echo_hanging(" " * indent, indent, f"to fix it: {advice(result.hint)}")
     if any(result.state is CheckState.FAIL for result in results):
         raise typer.Exit(1)
     if not as_json:

@@ -15,6 +15,7 @@ import typer
 from mjwatch.cli.app import JobId, find_job, no_job, open_reader, read_config
 from mjwatch.cli.output import (
     Json,
+    advice,
     coloured_state,
     duration,
     echo_fields,
@@ -136,7 +137,7 @@ def job_facts(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]
         "message_id": job.message_id,
         "error": message or None,
         "waits": waits[0] or None,
-        "mend": hint or waits[1] or None,
+        "mend": advice(hint or waits[1]) or None,
         "held": held,
         "history": [{"at": note.at, "event": note.text} for note in job.history],
         "lineage": lineage_of(job, reader),

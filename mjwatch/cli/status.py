@@ -15,6 +15,7 @@ from mjwatch.cli.app import open_reader, read_config
 from mjwatch.cli.output import (
     NEEDS_PERSON,
     Json,
+    advice,
     echo_fields,
     echo_held,
     echo_json,
@@ -95,6 +96,7 @@ class StatusView:
         in_flight = sum(1 for job in facts["live"] if job["state"] in IN_FLIGHT)
         pace = {"max_in_flight": config.pace.max_in_flight, "delay": config.pace.delay}
         return facts | {
+            "mend": facts["mend"] and advice(facts["mend"]),
             "in_flight": in_flight,
             **pace,
             "jitter": config.pace.jitter,
@@ -136,7 +138,7 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
     yield "jobs", counts or "no open jobs"
     if State.IN_DOUBT in facts["jobs"]:
-        yield "", "in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`"
+        yield "", advice("in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`")
     if facts["held"]:
         count = len(facts["held"])
         yield "held", "1 result waits for you" if count == 1 else f"{count} results wait for you"
@@ -150,7 +152,7 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _daemon(facts: Mapping[str, Any]) -> str:
     if not facts["daemon"]:
-        return "does not run (start it: `mjwatch run`)"
+        return advice("does not run (start it: `mjwatch run`)")
     if facts["trouble"] is not None:
         return f"runs; Discord can't be used: {plain(facts['trouble'])}"
     if facts["connected_since"] is None:
@@ -180,7 +182,7 @@ def _waiting(files: int | None) -> str:
 def _ignored_files(trouble: str | None, ignored: dict[str, Any] | None) -> Iterator[str]:
     """Yield why nothing is taken from the inbox, and which files are ignored there, by reason."""
     if trouble is not None:
-        yield trouble
+        yield advice(trouble)
     for why, count in (ignored or {"counts": {}})["counts"].items():
         names = [file["path"] for file in (ignored or {"some": []})["some"] if file["why"] == why]
         names = names[:NAMED_FILES]
@@ -248,7 +250,7 @@ def _screen(view: StatusView, width: int, height: int) -> RenderableType:
     try:
         return status_screen(view.facts(), width, height)
     except MjwatchError as error:  # it may pass: a journal that is just being moved or migrated
-        return Text(f"{plain(error.message)}\n{plain(error.hint)}")
+        return Text(f"{advice(error.message)}\n{advice(error.hint)}")
 
 
 def status_screen(facts: Mapping[str, Any], width: int, height: int) -> RenderableType:

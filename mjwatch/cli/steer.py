@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.app import JobId, JobIds, find_job, open_reader, read_config
-from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain, silence_log
+from mjwatch.cli.app import LEAST_PREFIX, JobId, JobIds, find_job, open_reader, read_config
+from mjwatch.cli.output import NEEDS_PERSON, Json, advice, echo_json, plain, silence_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,14 +171,14 @@ def _request_for_jobs(context: typer.Context, verb: str, prefixes: Sequence[str]
     journal = config.state.path / JOURNAL_FILE
     require_write_access(config.state.path, journal)
     with closing(JournalReader(journal)) as reader:
-        jobs = [find_job(reader, prefix) for prefix in prefixes]
+        jobs = [find_job(reader, prefix, LEAST_PREFIX) for prefix in prefixes]
     attempts = {job.id: len(job.nonces) for job in jobs}
     outcomes = _request(config, verb, {"jobs": attempts})
     if as_json:
         echo_json([outcome.to_json() for outcome in outcomes])
     else:
         for outcome in outcomes:
-            typer.echo(f"{outcome.job}  {plain(outcome.message)}")
+            typer.echo(f"{outcome.job}  {advice(outcome.message)}")
     _exit_unless_done(outcomes)
 
 
@@ -195,7 +195,7 @@ def _echo_outcome(outcomes: Sequence[Outcome], as_json: bool) -> None:
     if as_json:
         echo_json(outcome.to_json())
     else:
-        typer.echo(plain(f"{outcome.job}  {outcome.message}" if outcome.job else outcome.message))
+        typer.echo(advice(f"{outcome.job}  {outcome.message}" if outcome.job else outcome.message))
     _exit_unless_done(outcomes)
 
 

@@ -153,7 +153,7 @@ class RequestHandler:
         if job is None:
             return _unknown(job_id)
         if job.state is not State.REJECTED:
-            return Outcome(job_id, True, "queued")
+            return Outcome(job_id, True, _queued(job, prompt.action))
         return Outcome(job_id, False, reason(job)[0])
 
     def _cancel(self, job_id: str) -> Outcome:
@@ -187,6 +187,14 @@ class RequestHandler:
     def _pause_note(self) -> str:
         pause = self._service.pause
         return f"; it waits, {pause.reason} ({resume_hint(pause)})" if pause is not None else ""
+
+
+def _queued(job: Job, asked: str | None) -> str:
+    """Return what is queued for the follow-up that was asked for, which another one may have to precede."""
+    if asked is None or not job.prompt.then or job.prompt.action == asked:
+        return "queued"
+    first, then = job.prompt.action, ", ".join(job.prompt.then)
+    return f"queued: this job is {first}, which {then} needs first; {then} follows as a job of its own"
 
 
 def _jobs(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -49,17 +49,24 @@ OLD_LOG_FILES = 5
 
 
 def start_logging(
-    secrets: Collection[str], level: int = logging.INFO, style: str = "auto", file: Path | None = None
+    secrets: Collection[str],
+    level: int = logging.INFO,
+    style: str = "auto",
+    *,
+    file: Path | None = None,
+    rewrite: Callable[[str], str] = lambda text: text,
 ) -> None:
     """Log to standard error, or to this file, from now on; the program's own process calls this once.
 
-    Raise ConfigError if the file can't be written. ``style`` is "text", "json", or "auto", which means
-    entries if systemd's journal reads standard error, and text otherwise. Python's own messages (unhandled
-    errors of any thread, warnings) are logged the same way. After a fatal signal, such as that of systemd's
-    watchdog, the position of each thread is printed on standard error.
+    Raise ConfigError if the file can't be written. ``rewrite`` gets each message and returns what is logged.
+
+    ``style`` is "text", "json", or "auto", which means entries if systemd's journal reads standard error, and
+    text otherwise. Python's own messages (unhandled errors of any thread, warnings) are logged the same way.
+    After a fatal signal, such as that of systemd's watchdog, the position of each thread is printed on
+    standard error.
     """
     root = logging.getLogger()
-    redaction = Redaction(secrets)
+    redaction = Redaction(secrets, rewrite)
     root.handlers[:] = [
         _handler(redaction, sys.stderr, style) if file is None else _file_handler(redaction, file, style)
     ]
@@ -259,7 +266,9 @@ def jobs_of(record: logging.LogRecord) -> tuple[str, ...]:
 class Redaction:
     """Replaces every secret with stars, also in the forms that it has in an address, in JSON or in a repr."""
 
-    def __init__(self, secrets: Collection[str]) -> None:
+    def __init__(self, secrets: Collection[str], rewrite: Callable[[str], str] = lambda text: text) -> None:
+        """``rewrite`` gets each message, and returns the one to use."""
+        self._rewrite = rewrite
         forms = {form for secret in secrets if secret for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)
 
@@ -271,7 +280,7 @@ class Redaction:
 
     def message(self, record: logging.LogRecord) -> str:
         """Return the record's message as one line without secrets and control characters."""
-        return _printable(self.redacted(record.getMessage()))
+        return _printable(self.redacted(self._rewrite(record.getMessage())))
 
     def traceback_lines(self, record: logging.LogRecord) -> list[str]:
         """Return the lines of the record's traceback and stack, redacted in the same way."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import OutboxError
 from mjwatch.filesystem.files import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
 from mjwatch.filesystem.safe_names import safe_file_name, safe_name
-from mjwatch.inbox.filenames import without_ready_marker
 from mjwatch.outbox.manifest import FILE_NAME, iso
+from mjwatch.prompts.filenames import without_ready_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

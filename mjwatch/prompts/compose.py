@@ -31,7 +31,7 @@ from mjwatch.prompts.source_text import located
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mjwatch.model import ParameterValue
     from mjwatch.prompts.expand import Template
@@ -65,7 +65,7 @@ def compose(text: str) -> tuple[Prompt, list[str]]:
 
     Raises PromptFileError if the text can't be submitted, or stands for several prompts.
     """
-    found = compose_file([PromptRequest("", text)], {}, max_jobs=1000)
+    found = compose_file([PromptRequest("", text)], Wildcards({}), max_jobs=1000)
     if len(found.prompts) > 1:
         raise PromptFileError(
             f"this text stands for {len(found.prompts)} prompts, but only one is allowed here",
@@ -74,14 +74,12 @@ def compose(text: str) -> tuple[Prompt, list[str]]:
     return found.prompts[0], list(found.warnings)
 
 
-def compose_file(
-    requests: Sequence[PromptRequest], wildcards: Mapping[str, bytes], max_jobs: int
-) -> PromptFile:
+def compose_file(requests: Sequence[PromptRequest], known: Wildcards, max_jobs: int) -> PromptFile:
     """Return the prompts that are asked for, in order. Raises PromptFileError, also for too many jobs.
 
     The prompts are counted before any is made: a line of text can stand for more than a machine can hold.
     """
-    known, count = Wildcards(wildcards), JobCount(max_jobs)
+    count = JobCount(max_jobs)
     templates = [_template(request, known) for request in requests]
     count.check_more(
         sum(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -19,8 +20,10 @@ from mjwatch.config import (
     KeysSettings,
     OutboxSettings,
     StateSettings,
+    config_option,
     config_template,
     find_config,
+    with_option,
 )
 from mjwatch.errors import ConfigError
 from mjwatch.settings.values import kinds
@@ -393,3 +396,41 @@ def test_a_windows_path_in_double_quotes_gets_a_hint(tmp_path: Path, path: str) 
     with pytest.raises(ConfigError) as caught:
         Config.load(file)
     assert "single quotes" in caught.value.hint
+
+
+# ---- commands in messages
+
+
+def test_a_command_names_the_configuration_unless_it_is_found_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mjwatch.config.SYSTEM_CONFIG", tmp_path / "etc.toml")
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "xdg")}
+    own = tmp_path / "it's mine.toml"
+    assert config_option(own, environ) == f"--config {shlex.quote(str(own))}"
+    (tmp_path / "etc.toml").write_text("")
+    assert config_option(tmp_path / "etc.toml", environ) == ""
+    user = tmp_path / "xdg/mjwatch/config.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text("")
+    assert config_option(user, environ | {"MJWATCH_CONFIG": str(own)}) == ""
+    assert config_option(tmp_path / "etc.toml", environ) != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("then run `mjwatch resume`", "then run `mjwatch --config x resume`"),
+        (
+            "`mjwatch retry 7k3f9a2m` or `mjwatch cancel 7k3f9a2m`",
+            "`mjwatch --config x retry 7k3f9a2m` or `mjwatch --config x cancel 7k3f9a2m`",
+        ),
+        ("`mjwatch --config y init`", "`mjwatch --config y init`"),
+        ("`mjwatch show --help` shows the usage", "`mjwatch show --help` shows the usage"),
+        ("the daemon mjwatch runs", "the daemon mjwatch runs"),
+    ],
+)
+def test_every_command_in_a_message_gets_the_option_once(text: str, named: str) -> None:
+    assert with_option(text, "--config x") == named
+    assert with_option(named, "--config x") == named
+    assert with_option(text, "") == text

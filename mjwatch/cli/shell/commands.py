@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from mjwatch.cli.app import run
-from mjwatch.cli.output import INTERRUPTED, plain, terminal_width, wrap
+from mjwatch.cli.output import INTERRUPTED, advice, plain, terminal_width, wrap
 from mjwatch.cli.progress import summary_of
 from mjwatch.client.submit import submit, typed_line
 from mjwatch.errors import MjwatchError, PromptFileError
@@ -89,7 +89,7 @@ class LineCommands:
 
     def _echo_error(self, error: MjwatchError) -> None:
         self.failed = True
-        text = plain(" - ".join(part for part in (error.message, error.hint) if part))
+        text = advice(" - ".join(part for part in (error.message, error.hint) if part))
         for line in wrap(text, terminal_width()):
             typer.echo(line, err=True)
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.cli.output import plain, wrap
+from mjwatch.cli.output import advice, plain, wrap
 from mjwatch.cli.progress import state_of, summary_of
 from mjwatch.client.in_process import is_answered
 from mjwatch.host.running import daemon_runs
@@ -160,4 +160,4 @@ def remaining_work(facts: Mapping[str, Any]) -> str:
         return ""
     if facts["daemon"]:
         return f"{text}: the daemon continues the work"
-    return f"{text}: kept until `mjwatch run` or the next `mjwatch shell` continues"
+    return advice(f"{text}: kept until `mjwatch run` or the next `mjwatch shell` continues")

@@ -63,9 +63,19 @@ function detailsOfService(status) {
   const cap = status.max_per_day ? ` of ${status.max_per_day}` : "";
   const rows = [["Sent in 24 hours", `${status.sent_in_24h ?? 0}${cap}`]];
   if (status.capped_until) rows.push(["Next job may be sent", wholeFormat.format(Date.parse(status.capped_until))]);
+  rows.push(...leftInInbox(status.left));
   rows.push(["As of", wholeFormat.format(Date.parse(status.at))]);
   const nothing = status.service === "running" ? "No job is running." : "mjwatch is not running. Queued jobs are kept.";
   return [live.length ? el("ul", { class: "live" }, live) : el("p", {}, nothing), ...list(rows)];
+}
+
+/** Return a row for each reason why files are left in the inbox, with the first few names. */
+function leftInInbox(left) {
+  return Object.entries(left?.counts ?? {}).map(([why, count]) => {
+    const names = (left.some ?? []).filter((file) => file.why === why).slice(0, 5).map((file) => file.path);
+    const more = count > names.length ? ` and ${count - names.length} more` : "";
+    return ["Left in the inbox", `${names.join(", ")}${more}: ${why}`];
+  });
 }
 
 function liveJob(job) {

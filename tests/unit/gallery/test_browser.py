@@ -201,6 +201,10 @@ STATUS = {
     "sent_in_24h": 17,
     "max_per_day": 200,
     "capped_until": None,
+    "left": {
+        "counts": {"it is no plain text": 7},
+        "some": [{"path": f"cat{number}.md", "why": "it is no plain text"} for number in range(7)],
+    },
 }
 
 
@@ -218,6 +222,7 @@ def test_the_banner_shows_what_runs_and_why_it_is_paused(browser: Browser, tmp_p
         more = gallery.page.locator("#service-more").inner_text()
         assert "running 46 %" in more
         assert "17 of 200" in more
+        assert "cat0.md, cat1.md, cat2.md, cat3.md, cat4.md and 2 more: it is no plain text" in more
         assert gallery.page.locator("#alert").is_hidden()
         gallery_on_disk.show_status(
             {**STATUS, "paused": "a captcha", "mend": "see to it, then `mjwatch resume`"}

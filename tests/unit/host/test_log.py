@@ -54,6 +54,12 @@ def test_a_record_is_one_line_with_its_time_and_level() -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d INFO    7k3f9a2m done", formatted("%s %s", "7k3f9a2m", "done"))
 
 
+def test_a_message_is_rewritten_before_its_secrets_are_removed() -> None:
+    redaction = Redaction([SECRET], lambda text: text.replace("mjwatch", f"mjwatch {SECRET}"))
+    line = LineFormatter(redaction).format(record_of("run `mjwatch %s`", "resume"))
+    assert line.endswith("run `mjwatch *** resume`")
+
+
 @pytest.mark.parametrize(
     "form",
     [SECRET, quote(SECRET), quote(SECRET, safe=""), quote_plus(SECRET), json.dumps(SECRET), repr(SECRET)],

@@ -94,7 +94,7 @@ def test_other_names_are_no_prompt_files(name: str) -> None:
         (b"a cat\na d\xf6g", "line 2: byte 9 is not UTF-8 text"),
         ("a cat".encode("utf-16")[:-1], "byte 10 is not UTF-16 text"),
         ("a cat".encode("utf-16-le"), "control character (U+0000)"),
-        (b"\x89PNG\r\n\x1a\n", "line 1: byte 0 is not UTF-8 text"),
+        (b"\x89PNG\r\n\x1a\n", "this is a picture, not a text"),
         ("a \x1b[31mred cat", "control character (U+001B)"),
         ("a \x85 cat", "control character (U+0085)"),
         ("x" * 6001, "6001 characters, but Discord accepts at most 6000"),
