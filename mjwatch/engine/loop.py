@@ -396,7 +396,8 @@ class Engine:
         """Have the journal keep the held results, so that a person can see and settle them at once."""
         for held in self._channel.tracker.held.take_new():
             jobs = " or ".join(held.candidates)
-            log.warning("a result may be of job %s: %s; see `mjwatch status`", jobs, held.link)
+            message = "a result may be of job %s: %s; see `mjwatch status`"
+            log.warning(message, jobs, held.link, extra={"job": held.candidates})
         if self._channel.has_unstored_results:
             self.service.store_position()
 

@@ -66,8 +66,9 @@ def test_status_and_show_have_the_link_and_the_commands(mjwatch: Callable[..., C
 
 @pytest.mark.usefixtures("held")
 def test_the_commands_that_are_shown_work_as_they_are_and_name_their_configuration(
-    mjwatch: Callable[..., CommandResult], tmp_path: Path
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mjwatch.config.SYSTEM_CONFIG", tmp_path / "none.toml")  # so it must be named
     facts = json.loads(mjwatch("status", "--json").out)["held"]
     program, *arguments = shlex.split(facts[0]["commands"][1])
     assert (program, arguments[:2]) == ("mjwatch", ["--config", str(tmp_path / "config.toml")])
