@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import MjwatchError
-from mjwatch.filesystem.files import durable_replace
+from mjwatch.filesystem.files import replace_file
 from mjwatch.outbox.manifest import iso
 from mjwatch.version import __version__
 
@@ -46,6 +46,7 @@ class StatusFile:
         interval: float = INTERVAL,
     ) -> None:
         """``clock`` gives seconds since 1970; ``interval`` in seconds."""
+        self._outbox = outbox
         self._path = outbox / FILE_NAME
         self._collect = collect
         self._clock = clock
@@ -107,7 +108,7 @@ class StatusFile:
             return
         status = {"schema": SCHEMA, "at": iso(self._clock()), "version": __version__, **facts}
         text = json.dumps(status, ensure_ascii=False, indent=2) + "\n"
-        durable_replace(self._path, text.encode("utf-8", "replace"))
+        replace_file(self._outbox, FILE_NAME, text.encode("utf-8", "replace"))
         self._written = content
         self._also(status)
 
