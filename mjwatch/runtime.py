@@ -17,7 +17,7 @@ from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
 from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
-from mjwatch.errors import ConfigError
+from mjwatch.errors import ConfigError, JournalError
 from mjwatch.events import InboxScanned, RequestsPending
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.updater import GalleryUpdater
@@ -233,8 +233,15 @@ class Runtime:
 
     def _summary(self) -> dict[str, Any]:
         """Return a summary of the service, for those who see the outbox only."""
-        with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
-            return overview(reader, daemon=True, max_per_day=self.config.pace.max_per_day, now=time.time())
+        max_per_day, trouble = self.config.pace.max_per_day, self.engine.service.journal_trouble
+        try:
+            with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
+                facts = overview(reader, daemon=True, max_per_day=max_per_day, now=time.time())
+        except JournalError:
+            if trouble is None:
+                raise
+            facts = overview(None, daemon=True, max_per_day=max_per_day, now=time.time())
+        return facts | {"journal_trouble": trouble}
 
     def _gateway(self, queue: EventQueue) -> WebsocketConnection:
         config = self.config.discord
