@@ -106,14 +106,14 @@ class _ServiceReport:
                 jobs = reader.open_counts()
                 capped = capped_until(reader, config.pace.max_per_day, now)
         except JournalError as error:
-            return error.message
+            return service.journal_trouble or error.message
         trouble = service.connection_trouble
         summary = ServiceSummary(
             jobs,
             connected=runtime.connected,
             trouble=None if trouble is None else trouble.reason,
             paused=service.pause,
-            journal_fails=service.journal_fails,
+            journal_trouble=service.journal_trouble,
             inbox_trouble=service.inbox_trouble,
             capped_until=None if capped is None else clock(capped, now),
         )

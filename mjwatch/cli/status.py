@@ -34,6 +34,7 @@ from mjwatch.jobs.status_text import clock
 from mjwatch.journal.reader import overview
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
+from mjwatch.outbox.status_file import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -93,6 +94,9 @@ class StatusView:
                 command=config.command(),
             )
             kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
+        if facts["daemon"]:
+            trouble = read_status(config.outbox.path).get("journal_trouble")
+            facts["journal_trouble"] = trouble if isinstance(trouble, str) else None
         in_flight = sum(1 for job in facts["live"] if job["state"] in IN_FLIGHT)
         pace = {"max_in_flight": config.pace.max_in_flight, "delay": config.pace.delay}
         return facts | {
@@ -135,6 +139,9 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if facts["paused"] is not None:
         yield "paused", plain(facts["paused"]).removeprefix("paused ")
         yield "", facts["mend"]
+    if facts["journal_trouble"] is not None:
+        yield "journal", plain(facts["journal_trouble"])
+        yield "", "nothing is sent meanwhile"
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
     yield "jobs", counts or "no open jobs"
     if State.IN_DOUBT in facts["jobs"]:

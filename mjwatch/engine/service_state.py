@@ -103,6 +103,7 @@ class ServiceState:
         """The event that waits for the journal, if it could not be handled."""
         self.turn_retry_at: float | None = None
         """When the loop's turn is tried again (``monotonic``), if it failed."""
+        self._journal_error = ""
         self._log_once = LogOnce(monotonic)
 
         self._notified = Notified()
@@ -245,8 +246,14 @@ class ServiceState:
         """Whether something waits until the journal can be written."""
         return self.failed_event is not None or self.turn_retry_at is not None
 
+    @property
+    def journal_trouble(self) -> str | None:
+        """Why the journal can't be written, and what to do about it, if something waits for it."""
+        return self._journal_error if self.journal_fails else None
+
     def journal_failed(self, error: JournalError) -> None:
         """Log it, but not every few seconds for as long as a disk is full."""
+        self._journal_error = str(error)
         if self._log_once.is_due(str(error)):
             log.error(
                 "%s; nothing is sent meanwhile, and it is tried every %.0f s", error, JOURNAL_RETRY_DELAY

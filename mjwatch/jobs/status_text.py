@@ -180,7 +180,7 @@ class ServiceSummary:
     connected: bool = True
     trouble: str | None = None
     paused: Pause | None = None
-    journal_fails: bool = False
+    journal_trouble: str | None = None
     inbox_trouble: str | None = None
     capped_until: str | None = None
 
@@ -193,8 +193,8 @@ def sentence(summary: ServiceSummary) -> str:
 
 
 def _obstacles(summary: ServiceSummary) -> list[str]:
-    if summary.journal_fails:
-        return ["the journal can't be written, so nothing is sent"]
+    if summary.journal_trouble is not None:
+        return [f"{summary.journal_trouble}; nothing is sent meanwhile"]
     inbox = [] if summary.inbox_trouble is None else [summary.inbox_trouble]
     if summary.paused is not None:
         return [f"paused: {summary.paused.reason}", resume_hint(summary.paused), *inbox]

@@ -373,7 +373,7 @@ class JobFilter:
 
 _CAN_BE_NULL = (
     *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
-    *("inbox_trouble", "left"),
+    *("inbox_trouble", "journal_trouble", "left"),
 )
 
 
@@ -387,6 +387,7 @@ def overview(
     accepted us, if it is connected. ``left``: the files in the inbox that the daemon ignores, counted by
     reason, and some of them by name. ``inbox_trouble``: why no file is accepted. ``held``: as
     ``held_results`` returns it; ``command``: how this installation's mjwatch is started.
+    ``journal_trouble`` is for the caller to set: what can't write the journal can't store it there.
     """
     if reader is None:
         return {
@@ -408,6 +409,7 @@ def overview(
         "connected_since": reader.recall("connected") if daemon else None,
         "trouble": reader.recall("trouble") if daemon else None,
         "inbox_trouble": inbox["trouble"] if inbox and daemon else None,
+        "journal_trouble": None,
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
         "live": [brief(job) for job in reader.live_jobs()],

@@ -40,6 +40,7 @@ function alertOf(status) {
     ["Paused", status.paused, status.mend],
     ["Not connected", status.paused ? null : status.trouble],
     ["Inbox problem", status.inbox_trouble],
+    ["Journal problem", status.journal_trouble],
   ].filter(([, why]) => why);
   const alerts = parts.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, withMarks(sentence(line))))]);
   alerts.push(...(status.held ?? []).flatMap(heldResult));
