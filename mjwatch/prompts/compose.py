@@ -17,6 +17,7 @@ from mjwatch.model import Prompt
 from mjwatch.prompts.actions import jobs_for
 from mjwatch.prompts.expand import MAY_HOLD_CHOICES, Wildcards
 from mjwatch.prompts.images import MAY_HOLD_LINKS, is_local, split_links
+from mjwatch.prompts.meaning import read_as_meant
 from mjwatch.prompts.parameters import (
     MAY_HOLD_PARAMETERS,
     canonical,
@@ -49,7 +50,7 @@ _BRACES = re.compile(r"\{[^{}]*,[^{}]*\}")
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
-    """What a file holds: its prompts in order, and warnings about probable mistakes."""
+    """What a file holds: its prompts in order, and notes on how they were read and on probable mistakes."""
 
     prompts: tuple[Prompt, ...]
     warnings: tuple[str, ...] = ()
@@ -60,12 +61,13 @@ class PromptFile:
         return sum(_jobs(prompt) for prompt in self.prompts)
 
 
-def compose(text: str) -> tuple[Prompt, list[str]]:
-    """Return the one prompt that a text alone makes, and warnings about what Midjourney will probably refuse.
+def compose(text: str, *, force: bool = False) -> tuple[Prompt, list[str]]:
+    """Return the one prompt that a text alone makes, and notes on how it was read and on probable mistakes.
 
-    Raises PromptFileError if the text can't be submitted, or stands for several prompts.
+    ``force``: the text is meant as it is written, whatever it looks like. Raises PromptFileError if the
+    text can't be submitted, or stands for several prompts.
     """
-    found = compose_file([PromptRequest("", text)], {}, max_jobs=1000)
+    found = compose_file([PromptRequest("", text, force=force)], {}, max_jobs=1000)
     if len(found.prompts) > 1:
         raise PromptFileError(
             f"this text stands for {len(found.prompts)} prompts, but only one is allowed here",
@@ -82,6 +84,8 @@ def compose_file(
     The prompts are counted before any is made: a line of text can stand for more than a machine can hold.
     """
     known, count = Wildcards(wildcards), JobCount(max_jobs)
+    notes: dict[str, None] = {}
+    requests = [_as_meant(request, notes) for request in requests]
     templates = [_template(request, known) for request in requests]
     count.check_more(
         sum(
@@ -90,18 +94,33 @@ def compose_file(
         )
     )
     prompts: list[Prompt] = []
-    warnings: dict[str, None] = {}
     for request, template in zip(requests, templates, strict=True):
         where = request.where
         try:
             for prompt, times, mistakes in _variants(request, template, known, count):
                 count.add(times * _jobs(prompt))
                 prompts += [prompt] * times
-                warnings |= dict.fromkeys(f"{where}: {line}" if where else line for line in mistakes)
+                _add_notes(notes, where, mistakes)
         except PromptFileError as error:
             raise located(error, where) from error
     count.check()
-    return PromptFile(tuple(prompts), tuple(warnings))
+    return PromptFile(tuple(prompts), tuple(notes))
+
+
+def _as_meant(request: PromptRequest, notes: dict[str, None]) -> PromptRequest:
+    """Return the request with its text as it was meant, and add a note on each reading."""
+    if request.force or request.finished or request.command not in ("imagine", "shorten"):
+        return request
+    try:
+        meaning = read_as_meant(request.text)
+    except PromptFileError as error:
+        raise located(error, request.where) from error
+    _add_notes(notes, request.where, meaning.notes)
+    return replace(request, text=meaning.text)
+
+
+def _add_notes(notes: dict[str, None], where: str, lines: Iterable[str]) -> None:
+    notes |= dict.fromkeys(f"{where}: {line}" if where else line for line in lines)
 
 
 def _template(request: PromptRequest, known: Wildcards) -> Template | None:

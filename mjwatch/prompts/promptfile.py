@@ -81,6 +81,23 @@ def _requests(
     return [make_request("", one_prompt(text, name), folder)]
 
 
+def forced(data: bytes, name: str) -> tuple[str, bytes]:
+    """Return name and content of a .toml file that sends the prompts of this file as they are written.
+
+    A file that says itself whether to force, and a manifest, are returned unchanged. Raises PromptFileError.
+    """
+    kind = kind_of(name)
+    if kind not in (".txt", ".list.txt", ".toml"):
+        return name, data
+    text = decode(data)
+    if kind == ".toml":
+        return name, data if "force" in tomlfile.parse(text) else f"force = true\n{text}".encode()
+    lines = [line for _, line in prompt_lines(text)]
+    prompts = json.dumps(lines if kind == ".list.txt" else [" ".join(lines)], ensure_ascii=False)
+    stem = name[: -len(".txt")]
+    return f"{stem}.toml", f"force = true\nprompts = {prompts}\n".encode()
+
+
 def looks_incomplete(data: bytes, name: str) -> bool:
     """Return whether this may be a file that is still being written.
 

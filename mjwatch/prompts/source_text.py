@@ -78,6 +78,14 @@ def _list_name(name: str) -> str:
     return stem.removesuffix(".ready") + ".list.txt"
 
 
+FORCE = "to send it as it is, use --force, or force = true in a .toml file"
+
+
+def not_meant(message: str, hint: str) -> PromptFileError:
+    """Return the error for a text that may be something else than one prompt; ``force`` overrides it."""
+    return PromptFileError(message, f"{hint}; {FORCE}")
+
+
 def located(error: PromptFileError, where: str) -> PromptFileError:
     """Return the error with the position in the file, such as ``line 3``, in front of its message."""
     return PromptFileError(f"{where}: {error.message}" if where else error.message, error.hint)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("prompt", "prompts", "images", "command", "repeat", "then", "priority", "not_before", "label"),
-    *("application", "dimensions", "parent", "action", "parameters"),
+    *("application", "dimensions", "parent", "action", "force", "parameters"),
 )
 """The keys of a prompt file."""
 
@@ -312,6 +312,12 @@ def _repeat(value: object) -> int:
     return value
 
 
+def _force(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise PromptFileError(f"force is {shown(value)}, but must be true or false", "force = true")
+    return value
+
+
 _READERS: Mapping[str, Callable[[object], Any]] = {
     "prompts": _prompts,
     "images": _images,
@@ -322,6 +328,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "application": _application,
     "dimensions": _dimensions,
     "parent": _parent,
+    "force": _force,
 }
 
 
