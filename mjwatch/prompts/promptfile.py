@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from mjwatch.prompts.expand import MAX_WILDCARDS, wildcards_in
 from mjwatch.prompts.images import MAX_PICTURES, check_name, check_pictures, is_local
 from mjwatch.prompts.parameters import read_parameters
 from mjwatch.prompts.request import PromptKeys, PromptRequest, make_request
-from mjwatch.prompts.source_text import MAX_BYTES, decode, kind_of, one_prompt, prompt_lines
+from mjwatch.prompts.source_text import MAX_BYTES, decode, kind_of, prompt_lines
+from mjwatch.prompts.structure import list_entries, one_prompt
 from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -75,9 +76,10 @@ def _requests(
     if kind == ".toml":
         return tomlfile.read_requests(tomlfile.parse(text), folder, max_jobs, zone)
     if kind == ".list.txt":
-        lines = prompt_lines(text)
+        lines, notes = list_entries(text)
         JobCount(max_jobs).check_more(len(lines))
-        return [make_request(f"line {number}", line, folder) for number, line in lines]
+        requests = [make_request(f"line {number}", line, folder) for number, line in lines]
+        return [replace(request, notes=notes) for request in requests[:1]] + requests[1:]
     return [make_request("", one_prompt(text, name), folder)]
 
 

@@ -75,7 +75,8 @@ class PromptRequest:
 
     ``text`` may be empty. ``parameters`` are the request's own, and must not repeat what is in the text;
     ``defaults`` give way to both. ``finished``: the text was submitted in this form before, and is not
-    expanded. ``force``: the text is sent as it is written, whatever it looks like.
+    expanded. ``force``: the text is sent as it is written, whatever it looks like. ``notes``: how the
+    file was read.
     """
 
     where: str
@@ -93,6 +94,7 @@ class PromptRequest:
     parent: str | None = None
     finished: bool = False
     force: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def make_request(
