@@ -347,12 +347,14 @@ class PromptSubmitted:
 
     ``path`` is the file name that it would have had in the inbox; None for a follow-up, whose folder is
     beside its parent's. ``file`` is the number in the journal of its prompt file, if that is there already.
+    ``notes``: how the prompt was read, for the job's history.
     """
 
     job_id: str
     prompt: Prompt
     path: str | None
     file: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

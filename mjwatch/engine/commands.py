@@ -146,9 +146,10 @@ class RequestHandler:
         return f"queued again{doubt}{self._pause_note()}"
 
     def _submit(self, job_id: str, submission: Mapping[str, Any], file: int | None) -> Outcome:
-        """``submission``: ``prompt`` as the journal keeps it, and ``path`` as in PromptSubmitted."""
+        """``submission``: ``prompt`` as the journal keeps it; ``path`` and ``notes`` as in the event."""
         prompt = load_prompt(submission["prompt"])
-        self._accept(ev.PromptSubmitted(job_id, prompt, submission.get("path"), file))
+        notes = tuple(submission.get("notes", ()))
+        self._accept(ev.PromptSubmitted(job_id, prompt, submission.get("path"), file, notes))
         job = self._job(job_id)
         if job is None:
             return _unknown(job_id)

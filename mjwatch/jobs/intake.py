@@ -18,7 +18,7 @@ from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
 from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mjwatch.events import FileSettled
 
@@ -42,7 +42,6 @@ def make_jobs(
         content = read_prompt_file(file.data, name, max_jobs=max_jobs, references=file.references)
     except PromptFileError as error:
         return [rejected(source, error, now, new_id())]
-    warnings = tuple(Note(now, f"warning: {warning}") for warning in content.warnings)
     jobs = [
         job_for(
             prompt,
@@ -54,7 +53,13 @@ def make_jobs(
         )
         for index, prompt in enumerate(content.prompts)
     ]
-    return [replace(job, history=(*job.history[:1], *warnings, *job.history[1:])) for job in jobs]
+    return [with_notes(job, now, content.warnings) for job in jobs]
+
+
+def with_notes(job: Job, now: float, notes: Iterable[str]) -> Job:
+    """Return a new job with notes on how its prompt was read, after the first entry of its history."""
+    entries = (Note(now, f"note: {line}") for line in notes)
+    return replace(job, history=(*job.history[:1], *entries, *job.history[1:]))
 
 
 def job_for(

@@ -46,6 +46,7 @@ class PromptKeys:
     application: str | None = None
     actions: tuple[str, ...] | None = None
     parent: str | None = None
+    force: bool | None = None
     parameters: Parameters = field(default_factory=dict)
 
     def with_defaults(self, defaults: PromptKeys) -> PromptKeys:
@@ -74,7 +75,8 @@ class PromptRequest:
 
     ``text`` may be empty. ``parameters`` are the request's own, and must not repeat what is in the text;
     ``defaults`` give way to both. ``finished``: the text was submitted in this form before, and is not
-    expanded.
+    expanded. ``force``: the text is sent as it is written, whatever it looks like. ``notes``: how the
+    file was read.
     """
 
     where: str
@@ -91,6 +93,8 @@ class PromptRequest:
     action: str | None = None
     parent: str | None = None
     finished: bool = False
+    force: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def make_request(
@@ -114,6 +118,7 @@ def make_request(
         label=with_folder.label,
         priority=with_folder.priority or 0,
         not_before=keys.not_before,
+        force=keys.force or False,
         application=None if with_folder.application == "midjourney" else with_folder.application,
     )
     if action is not None:

@@ -52,7 +52,7 @@ def test_the_ready_marker_does_not_change_what_a_file_is() -> None:
 
 def test_warnings_for_a_person_are_in_the_history() -> None:
     [job] = made(settled(b'prompt = "a cat"\n[parameters]\nchaos = 900\n', "cat.toml"))
-    assert [note.event.split(":")[0] for note in job.history] == ["accepted", "warning"]
+    assert [note.event.split(":")[0] for note in job.history] == ["accepted", "note"]
 
 
 @pytest.mark.parametrize(

@@ -175,8 +175,10 @@ def test_empty_lines_comments_and_help_queue_nothing(lines: LineCommands, config
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("birds.toml", "is a file, and is not sent as a prompt"),
+        ("birds.toml", "is the name of a file or folder, not a prompt"),
         ("a {red, blue cat __nobody__", "there is no wildcard nobody"),
+        ("exit", "did you mean :quit?"),
+        ("help", "did you mean :help?"),
         (":stauts", "did you mean status?"),
         (':act parent22 "vary', "a quotation mark is missing"),
         (":act parent22 U9", "U9"),
