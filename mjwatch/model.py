@@ -45,6 +45,17 @@ class RefusalClass(StrEnum):
     """Guild, channel, application or permissions are wrong: a person must fix the configuration."""
 
 
+class LimitScope(StrEnum):
+    """What a rate limit applies to (discord-api-docs, "Rate Limits": header ``X-RateLimit-Scope``)."""
+
+    ROUTE = "route"
+    """Requests like the refused one: other calls of the API are still accepted."""
+    GLOBAL = "global"
+    """Every request of the account."""
+    ADDRESS = "address"
+    """Every request from this machine's address; Cloudflare answers before Discord's API sees it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A refusal of a job, from an HTTP answer or from a message of the bot.
@@ -52,7 +63,8 @@ class Refusal:
     ``kind`` is None if the message does not show it (an unknown red embed). ``needs_human``: nothing can be
     submitted until a person has acted. ``retry_after``: seconds to wait, if the answer names them.
     ``advice``: what the person can do, in plain words; may be empty. ``token``: Discord does not accept the
-    token. ``stopped``: somebody has stopped the running job.
+    token. ``stopped``: somebody has stopped the running job. ``scope``: what an HTTP rate limit applies to;
+    None for any other refusal, those of the bot included.
     """
 
     kind: RefusalClass | None
@@ -63,6 +75,7 @@ class Refusal:
     advice: str = ""
     token: bool = False
     stopped: bool = False
+    scope: LimitScope | None = None
 
 
 class PauseKind(StrEnum):
