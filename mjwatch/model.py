@@ -45,6 +45,19 @@ class RefusalClass(StrEnum):
     """Guild, channel, application or permissions are wrong: a person must fix the configuration."""
 
 
+class LimitScope(StrEnum):
+    """To what a limit applies. It holds all requests of its kind, not only the job that met it."""
+
+    ROUTE = "route"
+    """Discord limits requests of this kind."""
+    GLOBAL = "global"
+    """Discord limits all requests of the account."""
+    ADDRESS = "address"
+    """Cloudflare limits all requests from this network address."""
+    QUEUE = "queue"
+    """Midjourney's own queue is full."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A refusal of a job, from an HTTP answer or from a message of the bot.
@@ -52,7 +65,8 @@ class Refusal:
     ``kind`` is None if the message does not show it (an unknown red embed). ``needs_human``: nothing can be
     submitted until a person has acted. ``retry_after``: seconds to wait, if the answer names them.
     ``advice``: what the person can do, in plain words; may be empty. ``token``: Discord does not accept the
-    token. ``stopped``: somebody has stopped the running job.
+    token. ``stopped``: somebody has stopped the running job. ``scope``: a limit, and to what it applies; None
+    if it is about this job only. ``http_error``: status and code of the HTTP answer, if it was one.
     """
 
     kind: RefusalClass | None
@@ -63,6 +77,8 @@ class Refusal:
     advice: str = ""
     token: bool = False
     stopped: bool = False
+    scope: LimitScope | None = None
+    http_error: str | None = None
 
 
 class PauseKind(StrEnum):

@@ -8,11 +8,12 @@ recorded 2023-2026.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from mjwatch.discord.json_values import object_of, objects_of
-from mjwatch.model import Refusal, RefusalClass
+from mjwatch.model import LimitScope, Refusal, RefusalClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,6 +75,14 @@ def read_answer(status: int, headers: Mapping[str, str], body: object) -> Refusa
     body = decoded(body)
     fields = object_of(body)
     code = _number(fields.get("code"))
+    refusal = _refusal_of(status, headers, body, fields, code)
+    suffix = "" if code is None else f", code {int(code)}"
+    return None if refusal is None else replace(refusal, http_error=f"HTTP {status}{suffix}")
+
+
+def _refusal_of(
+    status: int, headers: Mapping[str, str], body: object, fields: Mapping[str, Any], code: float | None
+) -> Refusal | None:
     if status == 202 and code is not None and 110_000 <= int(code) < 120_000:
         return _retry(headers, fields, "Discord is still preparing the answer", default=NOT_READY_WAIT)
     if 200 <= status < 300:
@@ -163,6 +172,7 @@ def _rate_limited(headers: Mapping[str, str], body: object) -> Refusal:
     if isinstance(body, dict):
         scope = _header(headers, "x-ratelimit-scope")
         everywhere = body.get("global") is True or scope == "global"
+        limit = LimitScope.GLOBAL if everywhere else LimitScope.ROUTE
         who = (
             "for all requests"
             if everywhere
@@ -170,24 +180,21 @@ def _rate_limited(headers: Mapping[str, str], body: object) -> Refusal:
             if scope == "shared"
             else "for this request"
         )
-        return _retry(headers, body, f"Discord's rate limit {who}")
+        return replace(_retry(headers, body, f"Discord's rate limit {who}"), scope=limit)
     if _number(_header(headers, "retry-after")) is None:
         return _refuse(
             RefusalClass.ACCOUNT, "Cloudflare has blocked this address for a while; wait at least an hour"
         )
-    return _retry(headers, {}, "Cloudflare's rate limit for this address")
+    limited = _retry(headers, {}, "Cloudflare's rate limit for this address")
+    return replace(limited, scope=LimitScope.ADDRESS)
 
 
 def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
     """Return the refusal for an answer without a code that we know."""
     about = f"HTTP {status}{suffix}"
     if status >= 500:
-        return Refusal(
-            RefusalClass.TRANSIENT,
-            None,
-            f"Discord has a server problem ({about})",
-            retry_after=_retry_after(headers, {}),
-        )
+        detail, seconds = f"Discord has a server problem ({about})", _retry_after(headers, {})
+        return Refusal(RefusalClass.TRANSIENT, None, detail, retry_after=seconds, scope=_scope(seconds))
     if status == 403:
         return _refuse(
             RefusalClass.ACCOUNT, f"Discord forbids the request ({about}); open Discord and read its message"
@@ -213,7 +220,12 @@ def _retry(
     seconds = _retry_after(headers, fields)
     seconds = default if seconds is None else seconds
     text = detail if seconds is None else f"{detail}; Discord asks to wait {seconds:.1f} s"
-    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds)
+    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds, scope=_scope(seconds))
+
+
+def _scope(seconds: float | None) -> LimitScope | None:
+    """Return the scope of an answer that names a time: all requests like this one wait for so long."""
+    return None if seconds is None else LimitScope.ROUTE
 
 
 def _retry_after(headers: Mapping[str, str], fields: Mapping[str, Any]) -> float | None:

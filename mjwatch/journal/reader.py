@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
+from mjwatch.jobs.limits import limit_facts
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
 from mjwatch.jobs.status_text import resume_hint
 from mjwatch.journal.database import (
@@ -254,8 +255,8 @@ class JournalReader:
         return {load_path(row[0]) for row in self._all("SELECT DISTINCT path FROM files WHERE kept=1")}
 
     def attempts_since(self, time: float) -> list[float]:
-        """Return the times of all attempts after this time, oldest first."""
-        rows = self._all("SELECT at FROM attempts WHERE at>? ORDER BY at", time)
+        """Return the times of the attempts after this time that were or may be executed, oldest first."""
+        rows = self._all("SELECT at FROM attempts WHERE at>? AND counts=1 ORDER BY at", time)
         return [float(row[0]) for row in rows]
 
     def listed(self, state: State | None, limit: int) -> list[Job]:
@@ -364,7 +365,7 @@ class JobFilter:
 
 _CAN_BE_NULL = (
     *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
-    *("inbox_trouble", "left"),
+    *("sending_limit", "reading_limit", "inbox_trouble", "left"),
 )
 
 
@@ -392,6 +393,7 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
         "paused_kind": None if pause is None else str(pause.kind),
         "mend": None if pause is None else resume_hint(pause),
         "capped_until": capped_until(reader, max_per_day, now),
+        **limit_facts(reader.recall("limits"), now),
         "connected_since": reader.recall("connected") if daemon else None,
         "trouble": reader.recall("trouble") if daemon else None,
         "inbox_trouble": inbox["trouble"] if inbox and daemon else None,
