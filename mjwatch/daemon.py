@@ -104,6 +104,7 @@ class _ServiceReport:
             with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
                 jobs = reader.open_counts()
                 capped = capped_until(reader, config.pace.max_per_day, now)
+                limit = reader.sending_limit(now)
         except JournalError as error:
             return error.message
         trouble = service.connection_trouble
@@ -115,6 +116,7 @@ class _ServiceReport:
             journal_fails=service.journal_fails,
             inbox_trouble=service.inbox_trouble,
             capped_until=None if capped is None else clock(capped, now),
+            limit=limit,
         )
         return sentence(summary)
 

@@ -111,6 +111,7 @@ class Engine:
         self.service.load(now)
         self.scheduler.load(now)
         self._jobs = {job.id: job for job in self._journal.live_jobs()}
+        self.service.limits = self.service.limits.with_probe_among(self._jobs)
         for job_id in list(self._jobs):
             self._step(job_id, ev.Restarted())
         self._requests.answer_all(self._clock)

@@ -85,6 +85,8 @@ class ServiceState:
 
         self.limits = Limits()
         """How rate limits and failures in a row limit what is sent and read: kept in the journal."""
+        self.on_sending_wait: Callable[[Wait], None] = lambda wait: None
+        """Called at the beginning of each wait that holds all prompts."""
 
         self.connection_trouble: ConnectionTrouble | None = None
         self.on_connection_trouble: Callable[[ConnectionTrouble], None] = lambda trouble: None
@@ -180,6 +182,9 @@ class ServiceState:
         """Take over limits that the journal has, and log where a wait begins or ends."""
         _log_wait("sending", self.limits.sending.wait, limits.sending.wait)
         _log_wait("reading the channel", self.limits.reading, limits.reading)
+        wait = limits.sending.wait
+        if wait is not None and wait != self.limits.sending.wait:
+            self.on_sending_wait(wait)
         self.limits = limits
 
     def keep_limits(self, limits: Limits, now: float) -> None:
@@ -187,6 +192,11 @@ class ServiceState:
         if facts := self.limits_to_store(limits, now):
             self._journal.remember(facts)
         self.set_limits(limits)
+
+    def sending_wait(self) -> float:
+        """Return for how many seconds no prompt may be sent."""
+        wait = self.limits.sending.wait
+        return 0.0 if wait is None else max(0.0, wait.until - self._monotonic())
 
     def reading_wait(self) -> float:
         """Return for how many seconds nothing may be read from Discord's API; any thread may call this."""

@@ -14,6 +14,8 @@ from mjwatch import events as ev
 from mjwatch.model import IN_FLIGHT, LimitScope, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mjwatch.model import Job
 
 LONGEST_LIMIT = 86_400.0
@@ -97,7 +99,7 @@ class SendingGate:
     failures: int = 0
     trips: int = 0
     by_bot: bool = False
-    probe: str | None = field(default=None, compare=False)
+    probe: str | None = None
     ended: float = field(default=float("-inf"), compare=False)
 
     def may_send(self, monotonic: float) -> bool:
@@ -170,8 +172,8 @@ class SendingGate:
     def to_store(self, monotonic: float, now: float) -> dict[str, Any]:
         """Return the gate as the journal keeps it."""
         wait = None if self.wait is None else self.wait.to_store(monotonic, now)
-        counts = {"kind": self.kind, "failures": self.failures, "trips": self.trips, "by_bot": self.by_bot}
-        return {"wait": wait, **counts}
+        names = ("kind", "failures", "trips", "by_bot", "probe")
+        return {"wait": wait, **{name: getattr(self, name) for name in names}}
 
 
 def failure_of(before: Job, job: Job, event: ev.JobEvent) -> Failure | None:
@@ -251,6 +253,13 @@ class Limits:
         """Return the limits after the history was read."""
         return self if self.reading is None else replace(self, reading=None)
 
+    def with_probe_among(self, jobs: Mapping[str, Job]) -> Limits:
+        """Return the limits after a start: a probe counts only if its job still waits for its answer."""
+        probe = jobs.get(self.sending.probe or "")
+        if probe is not None and probe.state in _ON_THE_WAY:
+            return self
+        return replace(self, sending=replace(self.sending, probe=None))
+
     def to_store(self, monotonic: float, now: float) -> dict[str, Any]:
         """Return the limits as the journal keeps them."""
         reading = None if self.reading is None else self.reading.to_store(monotonic, now)
@@ -298,8 +307,8 @@ def attempt_counts(before: Job, job: Job, event: ev.JobEvent) -> bool | None:
         return None
     if before.state in {State.QUEUED, State.FAILED, State.CANCELLED}:
         return True if isinstance(event, (*_ANSWERS_OF_BOT, ev.InteractionSeen)) else None
-    if isinstance(event, ev.Refused) and (not event.executed or event.refusal.scope is not None):
-        return False
-    is_back = job.state in {State.QUEUED, State.CANCELLED, State.FAILED}
-    not_executed = isinstance(event, ev.NotSent | ev.ConfirmedNotExecuted | ev.ModalOpened)
-    return False if is_back and not_executed else None
+    if job.state not in {State.QUEUED, State.CANCELLED, State.FAILED}:
+        return None
+    if isinstance(event, ev.Refused):
+        return False if not event.executed or event.refusal.scope is not None else None
+    return False if isinstance(event, ev.NotSent | ev.ConfirmedNotExecuted | ev.ModalOpened) else None

@@ -14,7 +14,7 @@ from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
 from mjwatch.jobs.limits import limit_facts
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.jobs.status_text import resume_hint
+from mjwatch.jobs.status_text import limit_text, resume_hint
 from mjwatch.journal.database import (
     DAMAGED,
     check_version,
@@ -95,6 +95,10 @@ class JournalReader:
         """Return why sending is paused, or None."""
         found = self.recall("paused")
         return None if found is None else Pause(found["reason"], PauseKind(found["kind"]))
+
+    def sending_limit(self, now: float) -> str | None:
+        """Return why all prompts wait and until when, as text; None if no limit holds them."""
+        return limit_text(limit_facts(self.recall("limits"), now)["sending_limit"], now)
 
     def answer_of(self, request_id: int) -> str | None:
         """Return the stored answer to a request, or None while there is none."""
@@ -374,8 +378,9 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
     those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
-    accepted us, if it is connected. ``left``: the files in the inbox that the daemon ignores, counted by
-    reason, and some of them by name. ``inbox_trouble``: why no file is accepted.
+    accepted us, if it is connected. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
+    files in the inbox that the daemon ignores, counted by reason, and some of them by name.
+    ``inbox_trouble``: why no file is accepted.
     """
     if reader is None:
         return {

@@ -26,7 +26,7 @@ INTERVAL = 10.0
 RETRY_DELAY = 10.0
 """Seconds until a version that could not be written is tried again, even if nothing changes."""
 
-_TIMES = ("capped_until", "connected_since", "accepted")
+_TIMES = ("capped_until", "connected_since", "accepted", "until")
 _VOLATILE_KEYS = ("percent",)
 """Keys that change all the time and don't cause a new version alone."""
 
