@@ -147,10 +147,10 @@ def limit_text(limit: Mapping[str, Any] | None, now: float) -> str | None:
     """Return why all prompts wait and until when; ``limit`` as in jobs/limits.py, ``limit_facts``."""
     if limit is None:
         return None
-    is_probed = limit["scope"] == "failures"
-    what = "prompts are sent one at a time" if is_probed else "nothing is sent"
-    until = "the next one now" if limit["until"] <= now else f"the next one at {clock(limit['until'], now)}"
-    return f"{what}, {until}: {limit['why']}"
+    if limit["scope"] != "failures":
+        return f"nothing is sent until {clock(limit['until'], now)}: {limit['why']}"
+    when = "now" if limit["until"] <= now else f"at {clock(limit['until'], now)}"
+    return f"only one prompt at a time is tried, the next one {when}: {limit['why']}"
 
 
 def _next_try(job: Job, now: float) -> str:
