@@ -227,10 +227,14 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class SaveFailed:
-    """Pictures or folder could not be saved. ``final``: another try can't help."""
+    """Pictures or folder could not be saved. ``final``: another try can't help.
+
+    ``refusal``: a limit of Discord, so this try does not count.
+    """
 
     reason: str
     final: bool = False
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +379,7 @@ class HistoryRead:
 class HistoryReadFailed:
     """The history could not be read; the loop asks again later.
 
-    ``refusal``: a person must act before anything else is sent.
+    ``refusal``: Discord refused; it may be a limit, or a person must act before anything else is sent.
     """
 
     reason: str

@@ -216,6 +216,7 @@ class Runtime:
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
                 file_of=lambda job_id: _file_of(journal_path, job_id),
+                reading_wait=lambda: self.engine.service.reading_wait(),
                 published=self._gallery.published if self._gallery else None,
             ),
             subscribe=self._subscribe,

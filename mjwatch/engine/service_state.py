@@ -12,12 +12,14 @@ from mjwatch import events as ev
 from mjwatch.effects import Notification, SendNotification
 from mjwatch.errors import JournalError
 from mjwatch.host.log import LogOnce
+from mjwatch.jobs.limits import Limits
 from mjwatch.jobs.status_text import IN_DOUBT, RESULT_HELD, resume_hint
 from mjwatch.model import ENDED_BY_CONNECTING, Job, Pause, PauseKind, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from mjwatch.jobs.limits import Wait
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
 
@@ -87,6 +89,11 @@ class ServiceState:
         """Whether the pause lasts until a person acts; after a start the gateway may show that it is over."""
         self._rejection: Pause | None = None
 
+        self.limits = Limits()
+        """How rate limits and failures in a row limit what is sent and read: kept in the journal."""
+        self.on_sending_wait: Callable[[Wait], None] = lambda wait: None
+        """Called at the beginning of each wait that holds all prompts."""
+
         self.connection_trouble: ConnectionTrouble | None = None
         self.on_connection_trouble: Callable[[ConnectionTrouble], None] = lambda trouble: None
         """Called at each failed try to use Discord."""
@@ -110,8 +117,9 @@ class ServiceState:
         self.may_notify = True
         """Whether ``notify`` may have something to do, also where no job is in doubt."""
 
-    def load(self) -> None:
-        """Start from what the journal keeps. A restart does not end a pause."""
+    def load(self, now: float) -> None:
+        """Start from what the journal keeps. A restart ends no pause and no limit."""
+        self.limits = Limits.load(self._journal.recall("limits"), self._monotonic(), now)
         self.pause = self._journal.paused()
         if self.pause is not None:
             # A session that begins shows that the token is accepted again.
@@ -163,6 +171,45 @@ class ServiceState:
         self.needs_resume = pause is not None
         self.may_notify = True
 
+    # ---- limits: they belong to the account, and end by themselves
+
+    def refused(self, refusal: Refusal, now: float) -> None:
+        """Note a refusal of the bot that is about no known job."""
+        self.pause_if_needed(refusal)
+        if refusal.scope is not None:
+            monotonic = self._monotonic()
+            sending = self.limits.sending.limited(refusal, monotonic)
+            self.keep_limits(replace(self.limits, sending=sending), now)
+
+    def limits_to_store(self, limits: Limits, now: float) -> dict[str, Any]:
+        """Return for the journal these limits, if they are new; call ``set_limits`` once it has them."""
+        return {} if limits == self.limits else {"limits": limits.to_store(self._monotonic(), now)}
+
+    def set_limits(self, limits: Limits) -> None:
+        """Take over limits that the journal has, and log where a wait begins or ends."""
+        _log_wait("sending", self.limits.sending.wait, limits.sending.wait)
+        _log_wait("reading the channel", self.limits.reading, limits.reading)
+        wait = limits.sending.wait
+        if wait is not None and wait != self.limits.sending.wait:
+            self.on_sending_wait(wait)
+        self.limits = limits
+
+    def keep_limits(self, limits: Limits, now: float) -> None:
+        """Take over limits that come without a step of a job, and store them."""
+        if facts := self.limits_to_store(limits, now):
+            self._journal.remember(facts)
+        self.set_limits(limits)
+
+    def sending_wait(self) -> float:
+        """Return for how many seconds no prompt may be sent."""
+        wait = self.limits.sending.wait
+        return 0.0 if wait is None else max(0.0, wait.until - self._monotonic())
+
+    def reading_wait(self) -> float:
+        """Return for how many seconds nothing may be read from Discord's API; any thread may call this."""
+        wait = self.limits.reading
+        return 0.0 if wait is None else max(0.0, wait.until - self._monotonic())
+
     # ---- the connection
 
     def connection_changed(
@@ -212,11 +259,15 @@ class ServiceState:
             log.info("resumed: Discord accepts the token again; it was paused: %s", self.pause.reason)
             self._set_pause(None)
 
-    def history_failed(self, event: ev.HistoryReadFailed) -> None:
+    def history_failed(self, event: ev.HistoryReadFailed, now: float) -> None:
         """Note that the channel's history could not be read."""
-        if event.refusal is not None:
-            self.begin_pause(_pause_for(event.refusal))
-        wait = self._channel.history_failed(self._monotonic())
+        self.pause_if_needed(event.refusal)
+        monotonic = self._monotonic()
+        if event.refusal is not None and event.refusal.scope is not None:
+            self.keep_limits(self.limits.reading_limited(event.refusal, monotonic), now)
+            self._channel.stream.history_postponed(monotonic)
+            return
+        wait = self._channel.history_failed(monotonic)
         log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
 
     def store_position(self) -> None:
@@ -328,6 +379,13 @@ def needs_person(
     doubts = frozenset(waiting) | (notified.doubts & frozenset(doubtful))
     reason = None if pause is None else pause.reason
     return replace(notified, pause=reason, doubts=doubts), notifications
+
+
+def _log_wait(what: str, before: Wait | None, wait: Wait | None) -> None:
+    if wait is not None and wait != before:
+        log.warning("%s waits %.0f s: %s", what, wait.seconds, wait.reason)
+    elif wait is None and before is not None:
+        log.info("%s continues; it waited: %s", what, before.reason)
 
 
 def _pause_for(refusal: Refusal) -> Pause:

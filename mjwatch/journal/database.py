@@ -95,6 +95,10 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         """CREATE INDEX jobs_by_next_action ON jobs (next_action_at)
             WHERE open = 1 AND state = 'queued' AND next_action_at IS NOT NULL""",
     ),
+    4: (
+        # counts: the attempt was executed, or may have been, so the daily cap counts it.
+        "ALTER TABLE attempts ADD COLUMN counts INTEGER NOT NULL DEFAULT 1",
+    ),
 }
 """The statements that lead to each version from the one before. Never change those of a released version."""
 

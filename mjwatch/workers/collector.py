@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
 from mjwatch.errors import (
+    AnsweredNoError,
     DownloadError,
     JournalError,
     OutboxError,
     PictureError,
     WireError,
 )
-from mjwatch.model import ResultKind
+from mjwatch.model import Refusal, RefusalClass, ResultKind
 from mjwatch.outbox.manifest import (
     FILE_NAME,
     OutboxChannel,
@@ -49,6 +50,7 @@ PICTURE_TRIES = 8
 MOST_KEPT_PICTURES = 4
 """Downloaded pictures that are kept until their folder is written, so that a full disk costs no traffic."""
 
+_LIMITED = "Discord limits what may be read at the moment"
 _VIDEO_SUFFIXES = frozenset({"mp4", "webm", "mov", "gif"})
 
 
@@ -66,11 +68,13 @@ class Collector:
         keep_grid: bool,
         embed_prompt: bool,
         file_of: Callable[[str], TakenFile | None],
+        reading_wait: Callable[[], float] = lambda: 0.0,
         published: Callable[[str, bytes | None], None] | None = None,
     ) -> None:
         """``published`` is called with the path in the outbox of each new folder; it must return at once.
 
         If the picture is in memory, so that a thumbnail costs little, the thumbnail is passed too.
+        ``reading_wait`` returns for how many seconds Discord's API may not be read.
         """
         self._rest = rest
         self._cdn = cdn
@@ -80,6 +84,7 @@ class Collector:
         self._keep_grid = keep_grid
         self._embed_prompt = embed_prompt
         self._file_of = file_of
+        self._reading_wait = reading_wait
         self._published = published
         self._failed_tries: dict[str, int] = {}
         self._fetched: dict[str, bytes] = {}
@@ -104,6 +109,8 @@ class Collector:
             return ev.SaveFailed(str(error), final=self._is_last_try(job))
         except WireError as error:
             reason = f"the picture's address can't be renewed: {error}"
+            if isinstance(error, AnsweredNoError) and error.refusal.kind is RefusalClass.RETRY:
+                return ev.SaveFailed(reason, refusal=error.refusal)
             return ev.SaveFailed(reason, final=self._is_last_try(job))
         self._failed_tries.pop(job.id, None)
         page = {"result.md": result_page(job, result).encode()} if result.kind is ResultKind.TEXT else {}
@@ -186,6 +193,8 @@ class Collector:
                 error,
                 extra={"job": job.id},
             )
+        if wait := self._reading_wait():
+            raise AnsweredNoError(Refusal(RefusalClass.RETRY, None, _LIMITED, retry_after=wait))
         renewed = self._rest.refresh_urls([picture.url]).get(picture.url)
         if renewed is not None and renewed != picture.url:
             try:

@@ -78,6 +78,7 @@ ONE_JOB_FAULTS: list[Row] = [
     *row("post_429", scope="shared", posts=(429, 204)),
     *row("post_429", scope="global", posts=(429, 204)),
     *row("post_429_ms", retry_after=1, posts=(429, 204)),
+    *row("post_429_html", retry_after=1, posts=(429, 204)),
     *row("post_202", message=""),
     *post_errors(400, 40043, posts=(400, 204)),
     *post_errors(403, 20028, 40004, 40006, posts=(403, 204)),
@@ -180,6 +181,7 @@ FAULTS_DURING_JOB: list[Row] = [
         Row(f"{name} of the history", (fault(name, match="/messages"), *GATEWAY_GAP))
         for name in ("rest_429", "rest_202", "rest_html", "rest_reset", "rest_slow")
     ],
+    Row("account_limited in a gap", (fault("account_limited", seconds=3), *GATEWAY_GAP)),
     Row("history_empty after a gap", (fault("history_empty"), *GATEWAY_GAP)),
     *[
         Row(
@@ -218,6 +220,7 @@ FAULTS_BEFORE_START: list[Row] = [
     *row("required_action", end=End.NEEDS_PERSON, message="AGREEMENTS"),
     *row("passive_only"),
     *row("index_202", "stale_version"),
+    *row("account_limited", seconds=2),
     Row("no history at all", (), options={"read_history": False}),
     *[
         Row(f"{name} of the index", (fault(name, match="application-command-index"),))

@@ -206,7 +206,7 @@ def test_a_toml_prompt_keeps_label_and_parameters_for_the_manifest() -> None:
         ('prompt = "a"\nimages = "cat.png"', "must be a list"),
         ('prompt = "a"\nlabel = 5', "label is 5"),
         ('prompt = "a"\nlabel = "\\u0007"', "control character (U+0007)"),
-        ('prompt = "a\\u0000b"', "the file is not text, or UTF-16 without a byte order mark"),
+        ('prompt = "a\\u0000b"', "control character (U+0000)"),
         ('prompt = "a"\nparameters = "--v 7"', "parameters is"),
         ('[parameters]\nv = 7\nprompt = "a"', "prompt is below [parameters]"),
         ('prompt = "a"\n[parameters]\nlabel = "a"', "label is below [parameters]"),

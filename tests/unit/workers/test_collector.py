@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from mjwatch import events as ev
-from mjwatch.errors import DownloadError, OutboxError
-from mjwatch.model import Job, Prompt, ResultKind, State
+from mjwatch.errors import AnsweredNoError, DownloadError, OutboxError
+from mjwatch.model import Job, LimitScope, Prompt, Refusal, RefusalClass, ResultKind, State
 from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.metadata import SOURCE_TYPE
@@ -20,7 +20,7 @@ from mjwatch.workers.collector import MOST_KEPT_PICTURES, PICTURE_TRIES, Collect
 from tests.helpers.job_factory import RESULT, made_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from mjwatch.discord.cdn import CDN
@@ -78,7 +78,12 @@ def outbox(tmp_path: Path) -> FillingOutbox:
 
 
 def a_collector(
-    cdn: FakeCDN, outbox: Outbox, rest: FakeREST | None = None, *, embed_prompt: bool = True
+    cdn: FakeCDN,
+    outbox: Outbox,
+    rest: FakeREST | None = None,
+    *,
+    embed_prompt: bool = True,
+    reading_wait: Callable[[], float] = lambda: 0.0,
 ) -> Collector:
     return Collector(
         rest=cast("DiscordREST", rest),
@@ -89,6 +94,7 @@ def a_collector(
         keep_grid=True,
         embed_prompt=embed_prompt,
         file_of=lambda job_id: None,
+        reading_wait=reading_wait,
     )
 
 
@@ -129,6 +135,38 @@ def test_an_address_that_has_expired_is_signed_again_at_once(outbox: FillingOutb
     cdn = FakeCDN(gone=[OLD])
     assert a_collector(cdn, outbox, FakeREST()).collect(a_finished_job()) == ev.Published("cat-jobcat")
     assert cdn.fetched == [OLD, NEW]
+
+
+class LimitedREST(FakeREST):
+    """Refuses to sign addresses: Discord's rate limit."""
+
+    LIMIT = Refusal(RefusalClass.RETRY, None, "a limit", retry_after=30.0, scope=LimitScope.GLOBAL)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def refresh_urls(self, urls: list[str]) -> dict[str, str]:
+        self.calls += 1
+        raise AnsweredNoError(self.LIMIT)
+
+
+def test_a_rate_limit_uses_up_no_try_and_while_it_lasts_no_address_is_requested(
+    outbox: FillingOutbox,
+) -> None:
+    cdn, rest, waits = FakeCDN(gone=[OLD]), LimitedREST(), [0.0]
+    collector = a_collector(cdn, outbox, rest, reading_wait=lambda: waits[0])
+    for _ in range(PICTURE_TRIES + 1):
+        event = collector.collect(a_finished_job())
+        assert isinstance(event, ev.SaveFailed)
+        assert (event.final, event.refusal) == (False, LimitedREST.LIMIT)
+    waits[0], calls = 12.0, rest.calls
+    for _ in range(PICTURE_TRIES + 1):
+        event = collector.collect(a_finished_job())
+        assert isinstance(event, ev.SaveFailed)
+        assert event.refusal is not None
+        assert (event.final, event.refusal.retry_after, event.refusal.scope) == (False, 12.0, None)
+    assert rest.calls == calls
 
 
 def test_if_that_does_not_help_the_message_is_read_again(outbox: FillingOutbox) -> None:
