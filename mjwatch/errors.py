@@ -76,7 +76,9 @@ class ConfigError(MjwatchError):
 
 
 class PromptFileError(MjwatchError):
-    """A file can't be read as prompts; it becomes one rejected job."""
+    """A file can't be read as prompts; it becomes one rejected job, with this ``command``."""
+
+    command = "imagine"
 
 
 class JournalError(MjwatchError):

@@ -280,7 +280,7 @@ class ResultKind(StrEnum):
     """What the final message of a job contains."""
 
     GRID = "grid"
-    """Four pictures in one, which will be split."""
+    """Four pictures: usually in one, which will be split, or else as separate pictures."""
     SINGLE = "single"
     """One picture."""
     VIDEO = "video"

@@ -54,7 +54,8 @@ def cancel(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
     """Cancel jobs that are queued, running or in doubt.
 
     A running job is stopped if Midjourney offers a Cancel button for it. If not, it is paid for, and its
-    pictures will be published. A job in doubt is given up.
+    pictures will be published. A job in doubt is given up, and so is a job of which nothing was heard for ten
+    minutes, if you cancel it a second time.
     """
     _request_for_jobs(context, "cancel", jobs, as_json)
 

@@ -106,7 +106,7 @@ def rejected(source: Source | None, error: PromptFileError, now: float, job_id: 
     refusal = Refusal(RefusalClass.USER, error.message, error.hint)
     return Job(
         id=job_id,
-        prompt=Prompt(""),
+        prompt=Prompt("", command=error.command),
         accepted=now,
         state=State.REJECTED,
         source=source,

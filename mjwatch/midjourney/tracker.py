@@ -19,7 +19,7 @@ from mjwatch.midjourney.matching.foreign_jobs import (
     UnmatchedMessage,
     UnmatchedMessages,
 )
-from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults
+from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults, candidates
 from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, match, match_history
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
@@ -167,8 +167,15 @@ class MessageTracker:
         """
         parsed = [self._completed(self._parse("REST", message), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
+        unclear = [message for message in unowned if self.held.start_may_be_ours(message, jobs.values())]
+        rivals = {job_id for message in unclear for job_id in candidates(message, jobs.values())}
         found = match_history(
-            unowned, list(jobs.values()), self.foreign_jobs, self.me, by_text=by_text, newest=self.newest
+            [message for message in unowned if message not in unclear],
+            list(jobs.values()),
+            self.foreign_jobs,
+            self.me,
+            by_text={job for job in jobs if by_text is None or job in by_text} - rivals,
+            newest=self.newest,
         )
         for message in parsed:
             self.note_newest(message.message_id)
@@ -219,6 +226,8 @@ class MessageTracker:
         owner = self._closed_owner(message, jobs)
         if owner is not None:
             return [(owner, _finished(message, "job uuid"))]
+        if self.held.start_may_be_ours(message, jobs.values()):
+            return None
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
         if found is None and self.foreign_jobs.has_final(message):
             return []
@@ -293,6 +302,8 @@ class MessageTracker:
         owner = self._closed_owner(message, jobs)
         if owner is not None:
             return [(owner, _finished(message, "job uuid"))]
+        if self._may_be_mine(message) and self.held.start_may_be_ours(message, jobs.values()):
+            return None
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
         if isinstance(found, Match):
             return self._events(found, message, jobs)

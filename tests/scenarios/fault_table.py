@@ -97,7 +97,15 @@ ONE_JOB_FAULTS: list[Row] = [
     # The messages of the bot are unusual, but complete.
     *row("success_never", "success_late", "no_start", "no_progress", "loading_first", "foreign_twin"),
     *row("preview_without_uuid", "no_preview", "paused", "footer", "ephemeral_job", "components_v2"),
-    *row("final_edited", "final_twice", "nonce_on_final", "duplicate_dispatch", "out_of_order"),
+    *row(
+        "four_pictures",
+        "four_in_gallery",
+        "final_edited",
+        "final_twice",
+        "nonce_on_final",
+        "duplicate_dispatch",
+        "out_of_order",
+    ),
     *row("delete_bulk", "queued", "interaction_failed_executed", "by_hand_twin"),
     *row("final_lost"),
     # The job ran, but has no picture.

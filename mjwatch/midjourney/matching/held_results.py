@@ -15,7 +15,7 @@ from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, Parse
 from mjwatch.model import Button, RemotePicture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mjwatch.midjourney.matching.foreign_jobs import ForeignJobs
     from mjwatch.model import Job
@@ -94,13 +94,29 @@ class HeldResults:
         message_id = message.message_id
         if message_id is None or message.kind not in FINALS or message_id in self._held:
             return message_id in self._held
+        jobs = list(jobs)
         waiting = candidates(message, jobs)
-        if not waiting or self.has_owner(message_id) or self._foreign_jobs.has_final(message):
+        if not waiting or self.has_owner(message_id) or self._is_foreign(message, jobs):
             return False
         ended = filter(None, map(self._ended_job, self._foreign_jobs.possible(message)))
         found = tuple(dict.fromkeys([*waiting, *ended]))
         self._add(HeldResult(message, f"{self._channel_address}/{message_id}", found, by_ids))
         return True
+
+    def _is_foreign(self, message: ParsedMessage, jobs: Sequence[Job]) -> bool:
+        """Return whether ids say that this final belongs to a foreign job."""
+        return self._foreign_jobs.has_final(message) and not self.start_may_be_ours(message, jobs)
+
+    def start_may_be_ours(self, message: ParsedMessage, jobs: Iterable[Job]) -> bool:
+        """Return whether the foreign job of this final may in truth be a job of ours.
+
+        Its start had no nonce, as that of a deferred reply, and a job of ours with its prompt has no start.
+        """
+        if not self._foreign_jobs.has_final(message) or self._foreign_jobs.is_result(
+            message.message_id or ""
+        ):
+            return False
+        return bool(candidates(message, (job for job in jobs if job.message_id is None)))
 
     def _ended_job(self, start: str) -> str | None:
         """Return the job of ours that ended without a result, by its key among the foreign jobs."""

@@ -105,6 +105,8 @@ _JOB = {
     "footer": "every content has a line of small print at its end",
     "ephemeral_job": "all messages of the job are ephemeral, the final too: no history has them",
     "components_v2": "the final has its picture only in components: no content, no attachments",
+    "four_pictures": "the final has four pictures as attachments in place of a grid (not recorded)",
+    "four_in_gallery": "the same four pictures in a gallery of components (not recorded)",
     "final_edited": "the final is edited at once without a visible change",
     "final_twice": "the bot posts the result in two messages",
     "final_lost": "the gateway does not send the final; the history has it",
