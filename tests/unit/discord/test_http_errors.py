@@ -112,7 +112,7 @@ def test_a_rate_limit_says_how_long_to_wait() -> None:
     assert (refusal.kind, refusal.retry_after, refusal.needs_human) == (R.RETRY, 2.06, False)
 
 
-SLOW: dict[str, object] = {"retry_after": 2.0}
+SLOW: dict[str, object] = {"retry_after": 2.0, "global": False}
 S = LimitScope
 
 
@@ -123,9 +123,9 @@ S = LimitScope
         (429, SLOW, {"X_RateLimit_Scope": "shared"}, S.ROUTE),
         (429, SLOW, {"X_RateLimit_Scope": "global"}, S.GLOBAL),
         (429, SLOW | {"global": True}, {}, S.GLOBAL),
-        (429, {"message": "no time is named"}, {}, S.ROUTE),
+        (429, {"message": "no time is named", "global": False}, {}, S.ROUTE),
         (429, "error code: 1015", {"Retry_After": "3600"}, S.ADDRESS),
-        (429, "error code: 1015", {}, None),  # a person must look
+        (429, "error code: 1015", {}, S.ADDRESS),  # and a person must look
         (403, SLOW | {"code": 20028}, {}, S.ROUTE),
         (400, {"code": 40043}, {}, None),
         (202, {"code": 110000}, {}, S.ROUTE),
