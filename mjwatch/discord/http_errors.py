@@ -25,6 +25,7 @@ _STALE_VERSION = "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION"
 _BUTTON_GONE = "COMPONENT_VALIDATION_FAILED"
 _INVALID_FORM: Final = 50035
 _UNKNOWN_MESSAGE: Final = 10008
+_NOT_DELIVERED: Final = 40043
 
 _WRONG_TOKEN = "Discord does not accept the token; put the account's current token into authToken.key"
 _BY_CODE: dict[int, tuple[RefusalClass, str]] = {
