@@ -61,7 +61,6 @@ class Engine:
         *,
         pace: Pace,
         timeouts: Timeouts,
-        max_jobs_per_file: int,
         min_fast_hours: float,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -83,7 +82,7 @@ class Engine:
         self.scheduler = Scheduler(
             journal, channel, pace, min_fast_hours=min_fast_hours, new_nonce=new_nonce, new_id=new_id, rng=rng
         )
-        self._acceptance = Acceptance(journal, new_id, max_jobs_per_file, in_inbox)
+        self._acceptance = Acceptance(journal, new_id, in_inbox)
         self._requests = RequestHandler(
             journal, self.service, channel.stream, self.job, self._step, self._accept_prompt
         )
