@@ -29,7 +29,15 @@ from mjwatch.settings.sections import (
     PaceSettings,
     StateSettings,
 )
-from mjwatch.settings.values import did_you_mean, kinds, parse_toml, read_table, render_table, shown
+from mjwatch.settings.values import (
+    did_you_mean,
+    kinds,
+    parse_toml,
+    read_table,
+    render_table,
+    shown,
+    toml_hint,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,7 +95,7 @@ class Config:
         try:
             document = parse_toml(text)
         except ValueError as error:
-            raise ConfigError(f"{source} is not valid TOML: {error}", "put text values in quotes") from error
+            raise ConfigError(f"{source} is not valid TOML: {error}", toml_hint(text)) from error
         problems = list(_unknown(document))
         sections: dict[str, Any] = {}
         for name, kind in SECTIONS.items():
@@ -101,6 +109,10 @@ class Config:
             raise ConfigError.together([ConfigError(f"{source}: {problem}") for problem in problems])
         state_given = "path" in document.get("state", {})
         return _with_absolute_paths(cls(source=source, **sections), state_given, environ)
+
+    def command(self, environ: Mapping[str, str] = os.environ) -> str:
+        """Return how to start mjwatch with this configuration in any terminal: `mjwatch --config FILE`."""
+        return f"mjwatch {config_option(self.source, environ)}".rstrip()
 
     def folder_problems(self) -> tuple[str, ...]:
         """Return a line for each pair of folders that must not be inside each other (links are followed)."""
@@ -185,6 +197,9 @@ def _exists(path: Path) -> bool:
 def _read(source: Path) -> str:
     try:
         return source.read_bytes().decode("utf-8-sig")
+    except IsADirectoryError as error:
+        hint = f"name the file in it: {quote(str(source / 'config.toml'))}"
+        raise ConfigError(f"{source} is a folder, and not a configuration file", hint) from error
     except OSError as error:
         raise ConfigError(f"{source} can't be read: {error.strerror}", "check its owner and mode") from error
     except UnicodeDecodeError as error:

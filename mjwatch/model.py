@@ -45,6 +45,22 @@ class RefusalClass(StrEnum):
     """Guild, channel, application or permissions are wrong: a person must fix the configuration."""
 
 
+class LimitScope(StrEnum):
+    """What a limit applies to (discord-api-docs, "Rate Limits": header ``X-RateLimit-Scope``).
+
+    A limit holds all requests of its kind, not only the job that met it.
+    """
+
+    ROUTE = "route"
+    """Requests like the refused one: other calls of the API are still accepted."""
+    GLOBAL = "global"
+    """Every request of the account."""
+    ADDRESS = "address"
+    """Every request from this machine's address; Cloudflare answers before Discord's API sees it."""
+    QUEUE = "queue"
+    """Midjourney's own queue is full."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A refusal of a job, from an HTTP answer or from a message of the bot.
@@ -52,7 +68,8 @@ class Refusal:
     ``kind`` is None if the message does not show it (an unknown red embed). ``needs_human``: nothing can be
     submitted until a person has acted. ``retry_after``: seconds to wait, if the answer names them.
     ``advice``: what the person can do, in plain words; may be empty. ``token``: Discord does not accept the
-    token. ``stopped``: somebody has stopped the running job.
+    token. ``stopped``: somebody has stopped the running job. ``scope``: what a limit applies to; None if the
+    refusal is about this job only. ``http_error``: status and code of the HTTP answer, if it was one.
     """
 
     kind: RefusalClass | None
@@ -63,6 +80,8 @@ class Refusal:
     advice: str = ""
     token: bool = False
     stopped: bool = False
+    scope: LimitScope | None = None
+    http_error: str | None = None
 
 
 class PauseKind(StrEnum):
@@ -261,7 +280,7 @@ class ResultKind(StrEnum):
     """What the final message of a job contains."""
 
     GRID = "grid"
-    """Four pictures in one, which will be split."""
+    """Four pictures: usually in one, which will be split, or else as separate pictures."""
     SINGLE = "single"
     """One picture."""
     VIDEO = "video"
@@ -312,7 +331,8 @@ class Job:
     ``next_action_at``: when the event loop must act on the job again. A queued job is not sent before that
     time; for a job in flight it is the time limit; for a job that could not be saved it is the next try.
     ``failed_tries``: the number of failed tries of the current step. ``nonces``: the nonces of all
-    attempts, the current one last. ``start_deleted_at``: when its start message was deleted while there was
+    attempts, the current one last. ``session_generation``: which session that is, because two may have the
+    same ``session_id``. ``start_deleted_at``: when its start message was deleted while there was
     no final message. ``in_doubt_since``: since when it is unknown whether its POST was executed.
     ``parent``: the job of which this job is a follow-up, and ``button_press``: the button for it.
     ``modal``: the form that the button opened and that is filled in next. ``uploads``: its local images,
@@ -333,6 +353,7 @@ class Job:
     failed_tries: int = 0
     nonces: tuple[str, ...] = ()
     session_id: str | None = None
+    session_generation: int = 0
     anchor: Snowflake | None = None
     interaction_id: Snowflake | None = None
     message_id: Snowflake | None = None

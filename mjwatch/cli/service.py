@@ -66,6 +66,13 @@ def run(
             metavar="FORMAT", help="text, json, or auto: entries for systemd's journal, text elsewhere."
         ),
     ] = LogFormat.AUTO,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Log to this file, not to standard error. At 10 MB a new one is begun; five old ones stay.",
+        ),
+    ] = None,
 ) -> None:
     """Watch the inbox until stopped.
 
@@ -82,7 +89,12 @@ def run(
         config = Config.load(context.obj)
         keys = load_keys(config)
         option = config_option(config.source)
-        start_logging([keys.token.reveal()], style=log_format, rewrite=lambda text: with_option(text, option))
+        start_logging(
+            [keys.token.reveal()],
+            style=log_format,
+            file=log_file,
+            rewrite=lambda text: with_option(text, option),
+        )
         code = run_daemon(
             config,
             keys,
@@ -161,13 +173,28 @@ def uninstall(user: User = False, system: System = False) -> None:
 
 
 @service.command("print")
-def print_unit(context: typer.Context, user: User = False, system: System = False) -> None:
+def print_unit(
+    context: typer.Context,
+    user: User = False,
+    system: System = False,
+    template: Annotated[
+        bool,
+        typer.Option(
+            "--template", help="The unit mjwatch@.service, with one instance for each configuration."
+        ),
+    ] = False,
+) -> None:
     """Print the unit that would be installed.
 
     Problems that would prevent it from working are printed on standard error.
     """
-    from mjwatch.host.service import own_program, problems
+    from mjwatch.host.service import own_program, problems, template_unit
 
+    if template:
+        if user:
+            raise typer.BadParameter("the template is a system unit.", param_hint="--template")
+        typer.echo(template_unit(own_program()), nl=False)
+        return
     scope = _scope(user, system)
     config, text = _unit(context.obj, scope)
     typer.echo(text, nl=False)

@@ -17,6 +17,7 @@ from mjwatch.cli.output import (
     Json,
     advice,
     echo_fields,
+    echo_held,
     echo_json,
     echo_json_line,
     echo_table,
@@ -29,10 +30,11 @@ from mjwatch.cli.progress import bar_table
 from mjwatch.errors import MjwatchError
 from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.scanner import InboxScanner
-from mjwatch.jobs.status_text import clock
+from mjwatch.jobs.status_text import clock, limit_text
 from mjwatch.journal.reader import overview
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
+from mjwatch.outbox.status_file import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -58,7 +60,8 @@ def status(
     """Show what the service is doing.
 
     Shows jobs by state, running jobs, the pace, what was sent in the last 24 hours, what waits in the inbox,
-    and why sending is paused, if it is. With --watch and --json, or outside a terminal, prints each change.
+    and why sending waits or is paused, if it is. With --watch and --json, or outside a terminal, prints each
+    change.
     """
     view = StatusView(read_config(context))
     if watch:
@@ -89,8 +92,12 @@ class StatusView:
                 daemon=daemon_runs(config.state.path),
                 max_per_day=config.pace.max_per_day,
                 now=time.time(),
+                command=config.command(),
             )
             kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
+        if facts["daemon"]:
+            trouble = read_status(config.outbox.path).get("journal_trouble")
+            facts["journal_trouble"] = trouble if isinstance(trouble, str) else None
         in_flight = sum(1 for job in facts["live"] if job["state"] in IN_FLIGHT)
         pace = {"max_in_flight": config.pace.max_in_flight, "delay": config.pace.delay}
         return facts | {
@@ -111,8 +118,9 @@ class StatusView:
             return None
 
     def echo(self, facts: Mapping[str, Any]) -> None:
-        """Print the facts: fields, and a table of the jobs that were sent."""
+        """Print the facts: fields, the results that are held, and a table of the jobs that were sent."""
         echo_fields(status_fields(facts), NAME_WIDTH)
+        echo_held(facts["held"])
         if facts["live"]:
             typer.echo("")
             echo_table(("JOB", "STATE", "PROMPT"), map(_job_row, facts["live"]))
@@ -132,10 +140,17 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if facts["paused"] is not None:
         yield "paused", plain(facts["paused"]).removeprefix("paused ")
         yield "", facts["mend"]
+    if facts["journal_trouble"] is not None:
+        yield "journal", plain(facts["journal_trouble"])
+        yield "", "nothing is sent meanwhile"
+    yield from _limits(facts)
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
     yield "jobs", counts or "no open jobs"
     if State.IN_DOUBT in facts["jobs"]:
         yield "", advice("in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`")
+    if facts["held"]:
+        count = len(facts["held"])
+        yield "held", "1 result waits for you" if count == 1 else f"{count} results wait for you"
     yield "sent", _sent(facts)
     yield "pace", _pace(facts)
     yield "inbox", plain(facts["inbox"]) + _waiting(facts["waiting_in_inbox"])
@@ -152,6 +167,15 @@ def _daemon(facts: Mapping[str, Any]) -> str:
     if facts["connected_since"] is None:
         return "runs, connecting to Discord"
     return f"runs, connected since {clock(facts['connected_since'], time.time())}"
+
+
+def _limits(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    now = time.time()
+    if sending := limit_text(facts["sending_limit"], now):
+        yield "limit", plain(sending)
+    if reading := facts["reading_limit"]:
+        until = clock(reading["until"], now)
+        yield "limit", f"the channel's history is not read until {until}: {plain(reading['why'])}"
 
 
 def _sent(facts: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.intake import DeliveryKind, classify_delivery, job_for, make_jobs
+from mjwatch.jobs.intake import DeliveryKind, classify_delivery, job_for, make_jobs, with_notes
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.midjourney.matching.evidence import duplicate_key
@@ -117,6 +117,7 @@ class Acceptance:
         job = job_for(
             submitted.prompt, submitted.job_id, now, source, self._journal.job, self._journal.children_of
         )
+        job = with_notes(job, now, submitted.notes)
         if submitted.path is None or submitted.file is not None:
             self._journal.accept_requested(job, duplicate_key(job), submitted.file)
         else:

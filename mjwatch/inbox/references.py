@@ -17,7 +17,7 @@ from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.filesystem.files import identify, is_link, read_unchanged
 from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_foreign_folder, is_prompt_name
 from mjwatch.model import References
-from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file, referenced_names
+from mjwatch.prompts.promptfile import MAX_BYTES, forced, read_prompt_file, referenced_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -312,8 +312,8 @@ def _entries(folder: Path) -> list[tuple[str, bool]]:
     )
 
 
-def preview(path: Path, inbox: Path | None, max_jobs: int) -> PromptFile:
-    """Return the prompts of the file at ``path``.
+def preview(path: Path, inbox: Path | None, max_jobs: int, *, force: bool = False) -> PromptFile:
+    """Return the prompts of the file at ``path``; ``force``: as they are written, whatever they look like.
 
     If it lies in the inbox, defaults and wildcards count from the inbox down; else those in its own folder
     do. Raise PromptFileError as the inbox would reject it, MjwatchError if it can't be read.
@@ -325,7 +325,10 @@ def preview(path: Path, inbox: Path | None, max_jobs: int) -> PromptFile:
     except OSError as error:
         raise MjwatchError(f"{path} can't be read: {error.strerror}", "check its name") from error
     root = inbox.resolve() if inbox is not None and inbox.resolve() in path.parents else path.parent
-    return _read_preview(root, path.relative_to(root).as_posix(), data, max_jobs)
+    name = path.relative_to(root).as_posix()
+    if force:
+        name, data = forced(data, name)
+    return _read_preview(root, name, data, max_jobs)
 
 
 def preview_alone(name: str, data: bytes, inbox: Path, max_jobs: int) -> PromptFile:

@@ -17,7 +17,7 @@ from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, Stat
 from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mjwatch.events import FileSettled
 
@@ -36,7 +36,6 @@ def make_jobs(
     source = Source(file.path, sha256(file.data), file.mtime)
     if file.error is not None:
         return [rejected(source, file.error, now, new_id())]
-    warnings = tuple(Note(now, f"warning: {warning}") for warning in file.notes)
     jobs = [
         job_for(
             prompt,
@@ -48,7 +47,13 @@ def make_jobs(
         )
         for index, prompt in enumerate(file.prompts)
     ]
-    return [replace(job, history=(*job.history[:1], *warnings, *job.history[1:])) for job in jobs]
+    return [with_notes(job, now, file.notes) for job in jobs]
+
+
+def with_notes(job: Job, now: float, notes: Iterable[str]) -> Job:
+    """Return a new job with notes on how its prompt was read, after the first entry of its history."""
+    entries = (Note(now, f"note: {line}") for line in notes)
+    return replace(job, history=(*job.history[:1], *entries, *job.history[1:]))
 
 
 def job_for(
@@ -74,11 +79,9 @@ def job_for(
         )
     parent = job_of(prompt.parent or "")
     if parent is None:
-        error = PromptFileError(
-            f"there is no job {prompt.parent} for the follow-up {prompt.action}",
-            "`mjwatch list` shows all jobs",
-        )
-        return replace(rejected(source, error, now, job_id), prompt=prompt)
+        error = PromptFileError(f"there is no job {prompt.parent} for the follow-up {prompt.action}")
+        refusal = Refusal(RefusalClass.USER, error.message, "", advice="`mjwatch list` shows all jobs.")
+        return replace(rejected(source, error, now, job_id), prompt=prompt, refusal=refusal)
     return follow_up(parent, prompt, job_id, now, source, children_of(parent.id))
 
 
@@ -87,7 +90,7 @@ def rejected(source: Source | None, error: PromptFileError, now: float, job_id: 
     refusal = Refusal(RefusalClass.USER, error.message, error.hint)
     return Job(
         id=job_id,
-        prompt=Prompt(""),
+        prompt=Prompt("", command=error.command),
         accepted=now,
         state=State.REJECTED,
         source=source,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
-from mjwatch.client.in_process import CONNECT_PATIENCE, _is_over
+from mjwatch.client.in_process import CONNECT_PATIENCE, LIMIT_PATIENCE, _is_over
 from mjwatch.client.submit import as_prompt_file, read_prompt
 from mjwatch.config import Config
 from mjwatch.engine.service_state import ConnectionTrouble
@@ -23,7 +23,7 @@ from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import MANIFEST_SCHEMA, Job, Note, Refusal, RefusalClass, State
-from mjwatch.prompts.expand import escape
+from mjwatch.prompts.compose import clean
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.message_shapes import a_job
 
@@ -56,17 +56,11 @@ CHOICES = st.lists(st.sampled_from(["{", "}", ",", "\\", "__", "a", "__a__", " "
 def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
     for words in (text, f"# {text}", f'#{text}"\\'):
         try:
-            prompt = read_prompt(words)
+            prompt, _ = read_prompt(words)
         except PromptFileError:
             continue
-        suffix, data = as_prompt_file(escape(prompt.text))
-        try:
-            found = read_prompt_file(data, f"x{suffix}").prompts
-        except PromptFileError:
-            assert (
-                "://" in words
-            )  # a link that moves to the front may leave a brace alone: refused, not changed
-            continue
+        suffix, data = as_prompt_file(clean(words))
+        found = read_prompt_file(data, f"x{suffix}").prompts
         assert [one.text for one in found] == [prompt.text]
 
 
@@ -204,11 +198,17 @@ class FakeEngine:
     """The part of the event loop that the decision to give up depends on."""
 
     def __init__(
-        self, job: Job | None, paused: str | None = None, trouble: ConnectionTrouble | None = None
+        self,
+        job: Job | None,
+        paused: str | None = None,
+        trouble: ConnectionTrouble | None = None,
+        limit: float = 0.0,
     ) -> None:
         self._job = job
         self.paused = paused
-        self.service = SimpleNamespace(needs_resume=paused is not None, connection_trouble=trouble)
+        self.service = SimpleNamespace(
+            needs_resume=paused is not None, connection_trouble=trouble, sending_wait=lambda: limit
+        )
 
     def job(self, job_id: str) -> Job | None:
         return self._job
@@ -229,6 +229,9 @@ QUEUED, RUNNING = a_job(state=State.QUEUED), a_job(state=State.RUNNING)
         (FakeEngine(QUEUED, trouble=SOON), False),
         (FakeEngine(QUEUED, trouble=LATE), True),
         (FakeEngine(QUEUED, paused="captcha"), True),
+        (FakeEngine(QUEUED, limit=LIMIT_PATIENCE - 1), False),
+        (FakeEngine(QUEUED, limit=LIMIT_PATIENCE + 1), True),
+        (FakeEngine(RUNNING, limit=LIMIT_PATIENCE + 1), False),
         (FakeEngine(RUNNING, paused="captcha"), False),
         (FakeEngine(RUNNING, trouble=LATE), False),
         (FakeEngine(RUNNING, paused="wrong token", trouble=NEVER), True),

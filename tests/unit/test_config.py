@@ -221,7 +221,7 @@ def test_a_deeply_nested_file_and_one_that_is_not_text_are_reported(tmp_path: Pa
     (tmp_path / "config.toml").write_bytes(b"[inbox]\n# caf\xe9\n")
     with pytest.raises(ConfigError, match="not UTF-8 text"):
         Config.load(tmp_path / "config.toml", environ={})
-    with pytest.raises(ConfigError, match="can't be read"):
+    with pytest.raises(ConfigError, match="is a folder"):
         Config.load(tmp_path, environ={})
 
 
@@ -378,6 +378,24 @@ def test_importing_the_config_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=deadline(30), check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "my folder"
+    folder.mkdir()
+    with pytest.raises(ConfigError) as caught:
+        Config.load(folder)
+    assert caught.value.message == f"{folder} is a folder, and not a configuration file"
+    assert caught.value.hint == f"name the file in it: '{folder}/config.toml'"
+
+
+@pytest.mark.parametrize("path", [r"C:\Users\me", r"c:\new", r"\\nas\pictures"])
+def test_a_windows_path_in_double_quotes_gets_a_hint(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[inbox]\npath = "{path}"\nx')
+    with pytest.raises(ConfigError) as caught:
+        Config.load(file)
+    assert "single quotes" in caught.value.hint
 
 
 # ---- commands in messages

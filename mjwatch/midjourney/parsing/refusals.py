@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from mjwatch.model import Refusal, RefusalClass
+from mjwatch.model import LimitScope, Refusal, RefusalClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +47,7 @@ class RefusalPattern:
     advice: str
     needs_human: bool = False
     outcome: NoticeEffect = NoticeEffect.REFUSED
+    scope: LimitScope | None = None
 
     def found_in(self, text: str) -> bool:
         """Return whether the text contains this pattern, in any case."""
@@ -116,7 +117,8 @@ TITLES: tuple[RefusalPattern, ...] = (
     RefusalPattern(
         r"queue (?:is )?full",
         _RETRY,
-        "Too many jobs are waiting at Midjourney; this job is sent again when another has ended.",
+        "Too many jobs are waiting at Midjourney; this job is sent again in a while.",
+        scope=LimitScope.QUEUE,
     ),
     RefusalPattern(
         r"slow down",
@@ -178,7 +180,8 @@ TEXTS: tuple[RefusalPattern, ...] = (
     RefusalPattern(
         r"queue is full",
         _RETRY,
-        "Too many jobs are waiting at Midjourney; this job is sent again when another has ended.",
+        "Too many jobs are waiting at Midjourney; this job is sent again in a while.",
+        scope=LimitScope.QUEUE,
     ),
     RefusalPattern(r"^unrecogni[sz]ed parameter", _USER, _SPELLING),
     RefusalPattern(r"^request cancelled due to \w+ filters", _MODERATION, _REPHRASE),
@@ -250,4 +253,4 @@ def _find_heading(text: str) -> RefusalPattern | None:
 def _refusal(found: RefusalPattern, title: str | None, detail: str, now: float | None) -> Refusal:
     at = _RETRY_AT.search(detail) if found.kind is RefusalClass.RETRY else None
     wait = max(0.0, int(at[1]) - now) if at and now is not None else None
-    return Refusal(found.kind, title, detail, found.needs_human, wait, found.advice)
+    return Refusal(found.kind, title, detail, found.needs_human, wait, found.advice, scope=found.scope)

@@ -89,8 +89,10 @@ def test_a_file_is_dropped_unchanged_and_its_probable_slips_are_noted(
         ("a __colour__ cat", "there is no wildcard colour"),
         ("caf\udce9", "control character"),
         ("word " * 1400, "6999 characters"),
-        ("/", "is not a prompt file"),
-        (__file__, "is not a prompt file"),
+        ("/", "is the name of a file or folder"),
+        ("./no-such-folder", "is the name of a file or folder"),
+        (str(Path(__file__).parent), "is the name of a file or folder"),
+        (__file__, "is the name of a file or folder"),
     ],
 )
 def test_what_is_not_a_prompt_is_never_sent(
