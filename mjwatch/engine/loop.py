@@ -66,7 +66,6 @@ class Engine:
         *,
         pace: Pace,
         timeouts: Timeouts,
-        max_jobs_per_file: int,
         min_fast_hours: float,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -89,7 +88,7 @@ class Engine:
         self.scheduler = Scheduler(
             journal, channel, pace, min_fast_hours=min_fast_hours, new_nonce=new_nonce, new_id=new_id, rng=rng
         )
-        self._acceptance = Acceptance(journal, new_id, max_jobs_per_file, in_inbox)
+        self._acceptance = Acceptance(journal, new_id, in_inbox)
         results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(
             journal, self.service, channel.stream, self.job, self._step, self._accept_prompt, results
