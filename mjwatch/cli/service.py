@@ -80,7 +80,7 @@ def run(
     try:
         config = Config.load(context.obj)
         keys = load_keys(config)
-        start_logging([keys.token.reveal()], style=log_format)
+        start_logging([keys.token.reveal(), config.notify.webhook], style=log_format)
         code = run_daemon(
             config,
             keys,

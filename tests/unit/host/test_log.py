@@ -21,7 +21,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.host.log import JsonFormatter, LineFormatter, Redaction, start_logging
+from mjwatch.host.log import JsonFormatter, LineFormatter, start_logging
+from mjwatch.host.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
