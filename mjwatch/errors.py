@@ -15,6 +15,7 @@
     ├── DaemonError              another daemon uses this already, or no daemon runs and one is needed
     │   ├── OwnerError           the inbox belongs to another host
     │   └── PausedError          nothing is sent until a person has acted
+    ├── LimitedError             a limit lasts too long; the prompt was not sent and was withdrawn
     ├── UnreachableError         Discord could not be reached; the prompt was not sent and was withdrawn
     └── WireError                a request to Discord failed; the subclass says how far it got
         ├── NotReachedError      it did not reach Discord: safe to repeat
@@ -75,7 +76,9 @@ class ConfigError(MjwatchError):
 
 
 class PromptFileError(MjwatchError):
-    """A file can't be read as prompts; it becomes one rejected job."""
+    """A file can't be read as prompts; it becomes one rejected job, with this ``command``."""
+
+    command = "imagine"
 
 
 class JournalError(MjwatchError):
@@ -111,12 +114,17 @@ class OwnerError(DaemonError):
 
 
 class PausedError(DaemonError):
-    """Sending is paused until a person has acted."""
+    """Sending is paused until a person has acted; ``fate`` says what becomes of the prompt.
+
+    ``jobs``: the ids of the jobs that are kept in the queue.
+    """
 
     exit_code = 4
 
-    def __init__(self, why: str, hint: str = "") -> None:
-        super().__init__(f"nothing is sent until a person has acted: {why}", hint)
+    def __init__(self, why: str, hint: str = "", fate: str = "", jobs: Sequence[str] = ()) -> None:
+        message = f"nothing is sent until a person has acted: {why}"
+        super().__init__(f"{message}; {fate}" if fate else message, hint)
+        self.jobs = tuple(jobs)
 
 
 class UnreachableError(MjwatchError):
@@ -126,6 +134,16 @@ class UnreachableError(MjwatchError):
         super().__init__(
             f"Discord can't be reached, the prompt was not sent: {why}",
             "check the network and [discord] in the configuration, then try again",
+        )
+
+
+class LimitedError(MjwatchError):
+    """A limit lasts too long to wait for it, so a prompt was not sent and was withdrawn."""
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(
+            f"the prompt was not sent: nothing is sent for the next {seconds:.0f} s: {why}",
+            "try again after that time; a daemon (`mjwatch run`) keeps prompts and sends them by itself",
         )
 
 

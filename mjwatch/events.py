@@ -46,10 +46,14 @@ class GatewayDispatch:
 
 @dataclass(frozen=True, slots=True)
 class GatewayDown:
-    """The connection is lost; another try follows in ``retry_in`` seconds. ``reason`` is one line."""
+    """The connection is lost; another try follows in ``retry_in`` seconds. ``reason`` is one line.
+
+    ``session_lost``: the session is gone too, and the next connection begins a new one.
+    """
 
     reason: str
     retry_in: float
+    session_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,13 @@ class AttemptStarted:
     """The loop has chosen this queued job to be sent now, as the attempt with this nonce.
 
     ``anchor`` is the newest message known in the channel: only a newer one can be this job's.
+    ``session_generation``: the number of the session, as two may have the same id.
     """
 
     nonce: str
     session_id: str
     anchor: str | None
+    session_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +227,14 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class SaveFailed:
-    """Pictures or folder could not be saved. ``final``: another try can't help."""
+    """Pictures or folder could not be saved. ``final``: another try can't help.
+
+    ``refusal``: a limit of Discord, so this try does not count.
+    """
 
     reason: str
     final: bool = False
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,12 +351,14 @@ class PromptSubmitted:
 
     ``path`` is the file name that it would have had in the inbox; None for a follow-up, whose folder is
     beside its parent's. ``file`` is the number in the journal of its prompt file, if that is there already.
+    ``notes``: how the prompt was read, for the job's history.
     """
 
     job_id: str
     prompt: Prompt
     path: str | None
     file: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +379,7 @@ class HistoryRead:
 class HistoryReadFailed:
     """The history could not be read; the loop asks again later.
 
-    ``refusal``: a person must act before anything else is sent.
+    ``refusal``: Discord refused; it may be a limit, or a person must act before anything else is sent.
     """
 
     reason: str

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.config import load_keys
-from mjwatch.errors import DaemonError, MjwatchError, PausedError, UnreachableError
+from mjwatch.errors import DaemonError, LimitedError, MjwatchError, PausedError, UnreachableError
 from mjwatch.events import CancelRequested, ForJob, RequestsPending, StopRequested
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
@@ -35,6 +35,10 @@ log = logging.getLogger("mjwatch")
 
 CONNECT_PATIENCE = 30.0
 """Seconds that a queued job, which no daemon keeps, waits while Discord can't be reached."""
+
+NOT_KEPT = "the prompt was not sent and is not kept: submit it again after that"
+LIMIT_PATIENCE = 600.0
+"""Seconds that such a job waits for the end of a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     if pause is not None and engine.service.needs_resume:
         # A daemon that has stopped may have accepted some.
         _withdraw_all(runtime, [job_id for job_id in job_ids if engine.job(job_id) is not None])
-        raise PausedError(pause.reason, resume_hint(pause))
+        raise PausedError(pause.reason, resume_hint(pause), NOT_KEPT)
 
     def changed(job: Job) -> None:
         if job.parent in job_ids and job.id not in job_ids:
@@ -89,7 +93,8 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine.scheduler.only = frozenset(job_ids)
     engine.on_change = changed
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
-    deadline = time.time() + CONNECT_PATIENCE
+    engine.service.on_sending_wait = lambda wait: listener.trouble(wait.reason)
+    deadline = time.monotonic() + CONNECT_PATIENCE
     try:
         submit()
         engine.put(RequestsPending())
@@ -117,6 +122,8 @@ def _is_over(engine: Engine, job_id: str, deadline: float) -> bool:
     if job.state is State.QUEUED and engine.service.needs_resume:
         return True
     trouble = engine.service.connection_trouble
+    if job.state is State.QUEUED and engine.service.sending_wait() > LIMIT_PATIENCE:
+        return True
     return trouble is not None and (
         trouble.next_try > deadline if job.state is State.QUEUED else engine.paused is not None
     )
@@ -149,8 +156,10 @@ def _withdraw(runtime: Runtime, job_id: str) -> None:
 def _obstacle(engine: Engine) -> MjwatchError:
     pause = engine.service.pause
     if pause is not None:
-        return PausedError(pause.reason, resume_hint(pause))
-    trouble = engine.service.connection_trouble
+        return PausedError(pause.reason, resume_hint(pause), NOT_KEPT)
+    trouble, limit = engine.service.connection_trouble, engine.service.limits.sending.wait
+    if limit is not None and (seconds := engine.service.sending_wait()):
+        return LimitedError(limit.reason, seconds)
     return UnreachableError(trouble.reason if trouble else "mjwatch was stopped")
 
 

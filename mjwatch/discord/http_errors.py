@@ -82,6 +82,14 @@ def read_answer(status: int, headers: Mapping[str, str], body: object) -> Refusa
     body = decoded(body)
     fields = object_of(body)
     code = _number(fields.get("code"))
+    refusal = _refusal_of(status, headers, body, fields, code)
+    suffix = "" if code is None else f", code {int(code)}"
+    return None if refusal is None else replace(refusal, http_error=f"HTTP {status}{suffix}")
+
+
+def _refusal_of(
+    status: int, headers: Mapping[str, str], body: object, fields: Mapping[str, Any], code: float | None
+) -> Refusal | None:
     if status == 202 and code is not None and 110_000 <= int(code) < 120_000:
         return _retry(headers, fields, "Discord is still preparing the answer", default=NOT_READY_WAIT)
     if 200 <= status < 300:
@@ -194,7 +202,7 @@ def _rate_limited(headers: Mapping[str, str], body: object) -> Refusal:
     scope = _limit_scope(headers, body)
     if not isinstance(body, dict) and _retry_after(headers, fields) is None:
         detail = "Cloudflare has blocked this address for a while; wait at least an hour"
-        return replace(_refuse(RefusalClass.ACCOUNT, detail), scope=scope)
+        return _refuse(RefusalClass.ACCOUNT, detail)
     if scope is LimitScope.ADDRESS:
         text = "Cloudflare's rate limit for this address"
     elif scope is LimitScope.GLOBAL:
@@ -225,12 +233,8 @@ def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
     """Return the refusal for an answer without a code that we know."""
     about = f"HTTP {status}{suffix}"
     if status >= 500:
-        return Refusal(
-            RefusalClass.TRANSIENT,
-            None,
-            f"Discord has a server problem ({about})",
-            retry_after=_retry_after(headers, {}),
-        )
+        detail, seconds = f"Discord has a server problem ({about})", _retry_after(headers, {})
+        return Refusal(RefusalClass.TRANSIENT, None, detail, retry_after=seconds, scope=_scope(seconds))
     if status == 403:
         return _refuse(
             RefusalClass.ACCOUNT, f"Discord forbids the request ({about}); open Discord and read its message"
@@ -255,12 +259,17 @@ def _retry(
     detail: str,
     *,
     default: float | None = None,
-    scope: LimitScope = LimitScope.ROUTE,
+    scope: LimitScope | None = None,
 ) -> Refusal:
     seconds = _retry_after(headers, fields)
     seconds = default if seconds is None else seconds
     text = detail if seconds is None else f"{detail}; Discord asks to wait {seconds:.1f} s"
-    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds, scope=scope)
+    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds, scope=scope or _scope(seconds))
+
+
+def _scope(seconds: float | None) -> LimitScope | None:
+    """Return the scope of an answer that names a time: all requests like this one wait for so long."""
+    return None if seconds is None else LimitScope.ROUTE
 
 
 def _retry_after(headers: Mapping[str, str], fields: Mapping[str, Any]) -> float | None:

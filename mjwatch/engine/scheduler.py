@@ -84,19 +84,25 @@ class Scheduler:
 
     # ---- what is next
 
-    def next_step(self, jobs: Mapping[str, Job], now: float) -> NextStep | None:
-        """Return the job whose turn it is and what is to be done for it, or None. Raises JournalError."""
+    def next_step(
+        self, jobs: Mapping[str, Job], now: float, *, may_send: bool = True, may_press: bool = True
+    ) -> NextStep | None:
+        """Return the job whose turn it is and what is to be done for it, or None. Raises JournalError.
+
+        ``may_send`` and ``may_press``: whether limits allow prompts with their uploads, and Cancel Job.
+        """
         in_flight = [job.state for job in jobs.values() if job.state in IN_FLIGHT]
-        session_id = self._channel.stream.session_id
+        stream = self._channel.stream
+        session_id = stream.session_id
         if session_id is None or self._waits_for_event(in_flight):
             return None
         if cancelling := [job for job in jobs.values() if job.cancel_request is not None]:
             if has_unanswered_press(cancelling):
                 return None
             job = job_to_cancel(filter(self._is_allowed, cancelling), now)
-            if job is not None and self._throttle.may_press(now):
+            if job is not None and may_press and self._throttle.may_press(now):
                 return job, ev.CancelStarted(self._new_nonce(), session_id)
-        job = self._next_job(jobs, now, len(in_flight))
+        job = self._next_job(jobs, now, len(in_flight)) if may_send else None
         if job is None:
             return None
         if _needs_upload(job, now):
@@ -105,7 +111,8 @@ class Scheduler:
         if self._fast_hours.must_be_known(job, now):
             question = self._fast_hours.question()
             return None if question is None else (job, question)
-        return job, ev.AttemptStarted(self._new_nonce(), session_id, self._channel.tracker.newest)
+        anchor = self._channel.tracker.newest
+        return job, ev.AttemptStarted(self._new_nonce(), session_id, anchor, stream.generation)
 
     def _waits_for_event(self, in_flight: Collection[State]) -> bool:
         """Return whether nothing can be sent before an event comes: one POST is in flight at a time."""
@@ -159,11 +166,15 @@ class Scheduler:
 
     # ---- what has become of it
 
-    def sent(self, job: Job, now: float) -> None:
-        """Note that the attempt is committed. Filling in a form does not count as a submission."""
-        if job.modal is None:
-            self._throttle.sent(now, self._rng())
+    def sent(self, now: float) -> None:
+        """Note that an attempt at this time is committed."""
+        self._throttle.sent(now, self._rng())
         self._fast_hours.jobs_sent += 1
+
+    def attempt_counts(self, at: float, *, counts: bool) -> None:
+        """Note that the attempt at this time counts after all, or that it does not: it was not executed."""
+        change = self._throttle.executed if counts else self._throttle.not_executed
+        change(at)
 
     def cancel_sent(self, now: float) -> None:
         """Note that a Cancel Job is pressed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 REDACTED = "***"
 
@@ -21,7 +21,9 @@ _STEP = SHORTEST_PART // 2
 class Redaction:
     """Replaces secrets and their parts with stars, also as they are in an address, in JSON or in a repr."""
 
-    def __init__(self, secrets: Collection[str]) -> None:
+    def __init__(self, secrets: Collection[str], rewrite: Callable[[str], str] = lambda text: text) -> None:
+        """``rewrite`` gets each message of the log, and returns the one to use."""
+        self.rewrite = rewrite
         forms = {form for secret in secrets if secret for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)
         pieces = {form for secret in secrets for piece in _pieces(secret) for form in _forms(piece)}

@@ -6,14 +6,16 @@ A reader never writes to the journal and never blocks its writer.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
+from mjwatch.jobs.limits import limit_facts
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.jobs.status_text import resume_hint
+from mjwatch.jobs.status_text import limit_text, resume_hint
 from mjwatch.journal.database import (
     DAMAGED,
     check_version,
@@ -94,6 +96,10 @@ class JournalReader:
         """Return why sending is paused, or None."""
         found = self.recall("paused")
         return None if found is None else Pause(found["reason"], PauseKind(found["kind"]))
+
+    def sending_limit(self, now: float) -> str | None:
+        """Return why all prompts wait and until when, as text; None if no limit holds them."""
+        return limit_text(limit_facts(self.recall("limits"), now)["sending_limit"], now)
 
     def answer_of(self, request_id: int) -> str | None:
         """Return the stored answer to a request, or None while there is none."""
@@ -184,6 +190,14 @@ class JournalReader:
         )
         return None if row is None else row[0]
 
+    def delayed_jobs(self, after: float = -math.inf) -> list[Job]:
+        """Return the queued jobs that wait for a time after ``after``, not for the time in their file."""
+        return self._jobs(
+            "SELECT body FROM jobs INDEXED BY jobs_by_next_action WHERE open=1 AND state='queued'"
+            " AND next_action_at>? AND json_extract(body, '$.prompt.not_before') IS NOT next_action_at",
+            after,
+        )
+
     def job(self, job_id: str) -> Job | None:
         """Return the job with this id, or None."""
         found = self._jobs("SELECT body FROM jobs WHERE id=?", job_id) if job_id.isascii() else []
@@ -254,8 +268,8 @@ class JournalReader:
         return {load_path(row[0]) for row in self._all("SELECT DISTINCT path FROM files WHERE kept=1")}
 
     def attempts_since(self, time: float) -> list[float]:
-        """Return the times of all attempts after this time, oldest first."""
-        rows = self._all("SELECT at FROM attempts WHERE at>? ORDER BY at", time)
+        """Return the times of the attempts after this time that were or may be executed, oldest first."""
+        rows = self._all("SELECT at FROM attempts WHERE at>? AND counts=1 ORDER BY at", time)
         return [float(row[0]) for row in rows]
 
     def listed(self, state: State | None, limit: int) -> list[Job]:
@@ -364,17 +378,22 @@ class JobFilter:
 
 _CAN_BE_NULL = (
     *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
-    *("inbox_trouble", "left"),
+    *("sending_limit", "reading_limit", "inbox_trouble", "journal_trouble", "left"),
 )
 
 
-def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float) -> dict[str, Any]:
+def overview(
+    reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float, command: str = "mjwatch"
+) -> dict[str, Any]:
     """Return the facts that ``status --json`` shows. Raise JournalError.
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
     those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
-    accepted us, if it is connected. ``left``: the files in the inbox that the daemon ignores, counted by
-    reason, and some of them by name. ``inbox_trouble``: why no file is accepted.
+    accepted us, if it is connected. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
+    files in the inbox that the daemon ignores, counted by reason, and some of them by name.
+    ``inbox_trouble``: why no file is accepted. ``held``: as ``held_results`` returns it; ``command``: how
+    this installation's mjwatch is started. ``journal_trouble`` is for the caller to set: what can't write
+    the journal can't store it there.
     """
     if reader is None:
         return {
@@ -382,6 +401,7 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
             **dict.fromkeys(_CAN_BE_NULL),
             "jobs": {},
             "live": [],
+            "held": [],
             "sent_in_24h": 0,
             "max_per_day": max_per_day,
         }
@@ -392,15 +412,34 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
         "paused_kind": None if pause is None else str(pause.kind),
         "mend": None if pause is None else resume_hint(pause),
         "capped_until": capped_until(reader, max_per_day, now),
+        **limit_facts(reader.recall("limits"), now),
         "connected_since": reader.recall("connected") if daemon else None,
         "trouble": reader.recall("trouble") if daemon else None,
         "inbox_trouble": inbox["trouble"] if inbox and daemon else None,
+        "journal_trouble": None,
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
         "live": [brief(job) for job in reader.live_jobs()],
+        "held": held_results(reader, command),
         "sent_in_24h": len(reader.attempts_since(now - DAY)),
         "max_per_day": max_per_day,
     }
+
+
+def held_results(reader: JournalReader, command: str) -> list[dict[str, Any]]:
+    """Return the results that are held because they may be of several jobs, oldest first.
+
+    Each with its ``message`` and ``link``, its ``prompt``, the ``jobs`` that it may belong to, and the
+    ``commands`` that settle it. ``command``: how this installation's mjwatch is started.
+    """
+    found = []
+    for held in reader.recall("held") or ():
+        message = held["message"]
+        jobs = [job for job_id in held["jobs"] if (job := reader.job(job_id)) and job.result is None]
+        commands = [f"{command} assign {job.id} {message}" for job in jobs] + [f"{command} dismiss {message}"]
+        shown = {key: held[key] for key in ("message", "link", "prompt")}
+        found.append({**shown, "jobs": [job.id for job in jobs], "commands": commands})
+    return found
 
 
 def capped_until(reader: JournalReader, max_per_day: int, now: float) -> float | None:

@@ -173,7 +173,7 @@ class Sender:
             reread = {start: self._rest.message(channel, start) for start in effect.reread}
             messages, complete = self._pages(effect.after)
         except AnsweredNoError as error:
-            return ev.HistoryReadFailed(str(error), error.refusal if error.refusal.needs_human else None)
+            return ev.HistoryReadFailed(str(error), error.refusal)
         except WireError as error:
             return ev.HistoryReadFailed(str(error))
         newest = str(messages[-1]["id"]) if messages else None

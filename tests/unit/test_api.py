@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
-from mjwatch.client.in_process import CONNECT_PATIENCE, _is_over
+from mjwatch.client.in_process import CONNECT_PATIENCE, LIMIT_PATIENCE, _is_over
 from mjwatch.client.submit import as_prompt_file, read_prompt
 from mjwatch.config import Config
 from mjwatch.engine.service_state import ConnectionTrouble
@@ -23,7 +23,7 @@ from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import MANIFEST_SCHEMA, Job, Note, Refusal, RefusalClass, State
-from mjwatch.prompts.expand import escape
+from mjwatch.prompts.compose import clean
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.message_shapes import a_job
 
@@ -56,17 +56,11 @@ CHOICES = st.lists(st.sampled_from(["{", "}", ",", "\\", "__", "a", "__a__", " "
 def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
     for words in (text, f"# {text}", f'#{text}"\\'):
         try:
-            prompt = read_prompt(words)
+            prompt, _ = read_prompt(words)
         except PromptFileError:
             continue
-        suffix, data = as_prompt_file(escape(prompt.text))
-        try:
-            found = read_prompt_file(data, f"x{suffix}").prompts
-        except PromptFileError:
-            assert (
-                "://" in words
-            )  # a link that moves to the front may leave a brace alone: refused, not changed
-            continue
+        suffix, data = as_prompt_file(clean(words))
+        found = read_prompt_file(data, f"x{suffix}").prompts
         assert [one.text for one in found] == [prompt.text]
 
 
@@ -119,8 +113,13 @@ def test_waiting_ends_when_the_daemon_does(api: MidjourneyAPI) -> None:
     ("state", "trouble"), [(State.QUEUED, None), (State.RUNNING, "closed with 4004"), (None, None)]
 )
 def test_waiting_ends_where_a_person_is_needed_first(
-    api: MidjourneyAPI, journal: Journal, state: State | None, trouble: str | None
+    api: MidjourneyAPI,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    state: State | None,
+    trouble: str | None,
 ) -> None:
+    monkeypatch.setattr("mjwatch.client.submit.ACCEPT_PATIENCE", 0.0)
     dropped = _taken(api, journal, *([a_job(state=state)] if state else []))
     journal.remember(
         {"paused": {"reason": "Discord asks for a captcha", "kind": "account"}, "trouble": trouble}
@@ -129,6 +128,31 @@ def test_waiting_ends_where_a_person_is_needed_first(
         api.wait(dropped)
     assert paused.value.exit_code == 4
     assert "captcha" in str(paused.value)
+    assert paused.value.jobs == (("jobaaaaa",) if state is State.QUEUED else ())
+    fates = {
+        State.QUEUED: "job jobaaaaa is kept and runs after that; do not submit the prompt again",
+        State.RUNNING: "what was sent is fetched and published",
+        None: "the prompt file is kept in the inbox and runs after that; do not submit it again",
+    }
+    assert fates[state] in str(paused.value)
+
+
+def test_a_file_that_a_paused_daemon_accepts_late_is_named(
+    api: MidjourneyAPI, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped = api.submit("a cat")
+    journal.remember({"paused": {"reason": "a captcha", "kind": "account"}, "trouble": "a captcha"})
+    data, job = b"a cat\n", a_job(state=State.QUEUED)
+    file = TakenFile(dropped.name, dropped.sha256, 1.0, data)
+
+    def sleep(seconds: float) -> None:
+        if journal.job(job.id) is None:
+            journal.accept(file, [(job, job.id)], 1.0)
+
+    monkeypatch.setattr("mjwatch.client.submit.time.sleep", sleep)
+    with daemon_lock(api.config.state.path), pytest.raises(PausedError, match="do not submit") as paused:
+        api.wait(dropped)
+    assert paused.value.jobs == (job.id,)
 
 
 def test_a_job_that_runs_is_waited_for_though_the_sending_is_paused(
@@ -174,11 +198,17 @@ class FakeEngine:
     """The part of the event loop that the decision to give up depends on."""
 
     def __init__(
-        self, job: Job | None, paused: str | None = None, trouble: ConnectionTrouble | None = None
+        self,
+        job: Job | None,
+        paused: str | None = None,
+        trouble: ConnectionTrouble | None = None,
+        limit: float = 0.0,
     ) -> None:
         self._job = job
         self.paused = paused
-        self.service = SimpleNamespace(needs_resume=paused is not None, connection_trouble=trouble)
+        self.service = SimpleNamespace(
+            needs_resume=paused is not None, connection_trouble=trouble, sending_wait=lambda: limit
+        )
 
     def job(self, job_id: str) -> Job | None:
         return self._job
@@ -199,6 +229,9 @@ QUEUED, RUNNING = a_job(state=State.QUEUED), a_job(state=State.RUNNING)
         (FakeEngine(QUEUED, trouble=SOON), False),
         (FakeEngine(QUEUED, trouble=LATE), True),
         (FakeEngine(QUEUED, paused="captcha"), True),
+        (FakeEngine(QUEUED, limit=LIMIT_PATIENCE - 1), False),
+        (FakeEngine(QUEUED, limit=LIMIT_PATIENCE + 1), True),
+        (FakeEngine(RUNNING, limit=LIMIT_PATIENCE + 1), False),
         (FakeEngine(RUNNING, paused="captcha"), False),
         (FakeEngine(RUNNING, trouble=LATE), False),
         (FakeEngine(RUNNING, paused="wrong token", trouble=NEVER), True),

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.http_errors import LONGEST_WAIT
-from mjwatch.model import Refusal, RefusalClass
+from mjwatch.model import LimitScope, Refusal, RefusalClass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -53,6 +53,7 @@ class RefusalPattern:
     advice: str
     needs_human: bool = False
     outcome: NoticeEffect = NoticeEffect.REFUSED
+    scope: LimitScope | None = None
 
     def found_in(self, text: str, quotes: Collection[str] = ()) -> bool:
         """Return whether the text contains this pattern, in any case, and not only in what it quotes."""
@@ -126,7 +127,8 @@ TITLES: tuple[RefusalPattern, ...] = (
     RefusalPattern(
         r"queue (?:is )?full",
         _RETRY,
-        "Too many jobs are waiting at Midjourney; this job is sent again when another has ended.",
+        "Too many jobs are waiting at Midjourney; this job is sent again in a while.",
+        scope=LimitScope.QUEUE,
     ),
     RefusalPattern(
         r"slow down",
@@ -188,7 +190,8 @@ TEXTS: tuple[RefusalPattern, ...] = (
     RefusalPattern(
         r"queue is full",
         _RETRY,
-        "Too many jobs are waiting at Midjourney; this job is sent again when another has ended.",
+        "Too many jobs are waiting at Midjourney; this job is sent again in a while.",
+        scope=LimitScope.QUEUE,
     ),
     RefusalPattern(r"^unrecogni[sz]ed parameter", _USER, _SPELLING),
     RefusalPattern(r"^request cancelled due to \w+ filters", _MODERATION, _REPHRASE),
@@ -292,4 +295,4 @@ def _find_heading(text: str, quotes: Collection[str]) -> RefusalPattern | None:
 def _refusal(found: RefusalPattern, title: str | None, detail: str, now: float | None) -> Refusal:
     at = _RETRY_AT.search(detail) if found.kind is RefusalClass.RETRY else None
     wait = min(max(0.0, int(at[1]) - now), LONGEST_WAIT) if at and now is not None else None
-    return Refusal(found.kind, title, detail, found.needs_human, wait, found.advice)
+    return Refusal(found.kind, title, detail, found.needs_human, wait, found.advice, scope=found.scope)

@@ -8,7 +8,8 @@ _POST = {
     "user, shared or global, default user); not executed",
     "post_429_ms": "POST /interactions: 429 as from Cloudflare, with retry_after in milliseconds (key "
     "`retry_after` in seconds, default 1); not executed",
-    "post_429_html": "POST /interactions: 429 as from a firewall, in HTML and without retry_after",
+    "post_429_html": "POST /interactions: 429 as from Cloudflare, in HTML (with Retry-After only if the key "
+    "`retry_after` is given)",
     "post_429_executed": "POST /interactions: 429 as with post_429, but the command runs",
     "post_slow": "the answer to POST /interactions comes late (key `seconds`, default 1); the command runs",
     "post_500": "POST /interactions: 500; not executed",
@@ -28,6 +29,8 @@ _REST = {
     "rest_error": "another REST request: any error, by the keys `status`, `code`, `message`",
     "rest_429": "another REST request: 429, with the keys of post_429",
     "rest_202": "another REST request: 202 with code 110000 and retry_after",
+    "account_limited": "at once: for some seconds (key `seconds`, default 5) every request of the account, "
+    "POST /interactions too, gets 429 with the time that is left; nothing is executed",
     "rest_html": "another REST request: an HTML page (key `status`, default 503)",
     "rest_slow": "another REST request: its answer comes late (key `seconds`, default 1)",
     "rest_reset": "another REST request: its connection is reset",
@@ -57,6 +60,7 @@ _GATEWAY = {
     "identify_limited": "the next IDENTIFY is answered by op 9 false",
     "identify_limited_resumable": "the next IDENTIFY is answered by op 9 true",
     "identify_closed": "the next IDENTIFY is closed (key `code`, default 4015, too many sessions)",
+    "session_id_reused": "the next IDENTIFY begins a new session under the id of the account's last one",
     "unsubscribed": "the next session gets only PASSIVE_UPDATE_V2 for the guild's messages, until it "
     "subscribes with op 37",
     "heartbeat_ignored": "the next heartbeat gets no ACK",
@@ -95,12 +99,15 @@ _JOB = {
     "no_progress": "a start message, then nothing until the final",
     "loading_first": "the job starts with a LOADING message that is edited into the start",
     "foreign_twin": "a stranger's job with the same prompt runs beside this one in the channel",
+    "by_hand_twin": "the account's owner types the same prompt in Discord: that job runs beside this one",
     "preview_without_uuid": "previews are named only grid_0.webp",
     "no_preview": "progress without pictures, as when progress images are disabled",
     "paused": "half of the progress says (paused) instead of a percentage",
     "footer": "every content has a line of small print at its end",
     "ephemeral_job": "all messages of the job are ephemeral, the final too: no history has them",
     "components_v2": "the final has its picture only in components: no content, no attachments",
+    "four_pictures": "the final has four pictures as attachments in place of a grid (not recorded)",
+    "four_in_gallery": "the same four pictures in a gallery of components (not recorded)",
     "final_edited": "the final is edited at once without a visible change",
     "final_twice": "the bot posts the result in two messages",
     "final_lost": "the gateway does not send the final; the history has it",

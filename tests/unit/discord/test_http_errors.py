@@ -118,6 +118,38 @@ def test_a_rate_limit_says_how_long_to_wait() -> None:
     assert (refusal.kind, refusal.retry_after, refusal.needs_human) == (R.RETRY, 2.06, False)
 
 
+SLOW: dict[str, object] = {"retry_after": 2.0}
+S = LimitScope
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "scope"),
+    [
+        (429, SLOW, {"Via": "1.1 google"}, S.ROUTE),
+        (429, SLOW, {"X_RateLimit_Scope": "shared"}, S.ROUTE),
+        (429, SLOW, {"X_RateLimit_Scope": "global"}, S.GLOBAL),
+        (429, SLOW | {"global": True}, {}, S.GLOBAL),
+        (429, {"message": "no time is named"}, {"Via": "1.1 google"}, S.ROUTE),
+        (429, "error code: 1015", {"Retry_After": "3600"}, S.ADDRESS),
+        (429, "error code: 1015", {}, None),  # a person must look
+        (403, SLOW | {"code": 20028}, {}, S.ROUTE),
+        (400, {"code": 40043}, {}, None),
+        (202, {"code": 110000}, {}, S.ROUTE),
+        (503, "", {"Retry_After": "94"}, S.ROUTE),
+        (503, "", {}, None),
+    ],
+)
+def test_a_limit_says_to_what_it_applies(
+    status: int, body: object, headers: dict[str, str], scope: LimitScope | None
+) -> None:
+    assert read(status, body, **headers).scope is scope
+
+
+def test_the_status_and_the_code_tell_one_http_error_from_another() -> None:
+    assert read(418, None).http_error == "HTTP 418"
+    assert read(400, {"code": 50035}).http_error == "HTTP 400, code 50035"
+
+
 @pytest.mark.parametrize(
     ("in_body", "in_header", "seconds"),
     [
@@ -201,7 +233,6 @@ def test_a_rate_limit_names_its_scope() -> None:
         ({"retry_after": 1}, {"X-RATELIMIT-GLOBAL": "true"}, LimitScope.GLOBAL),
         ({"retry_after": 1}, {}, LimitScope.ADDRESS),
         ("<html>", {"Retry-After": "3600"}, LimitScope.ADDRESS),
-        ("error code: 1015", {}, LimitScope.ADDRESS),
     ],
 )
 def test_the_scope_of_a_rate_limit_is_a_field(
@@ -215,7 +246,7 @@ def test_the_scope_of_a_rate_limit_is_a_field(
 def test_only_rate_limits_have_a_scope() -> None:
     assert read(403, {"code": 50013}).scope is None
     assert read(500, "").scope is None
-    assert read(403, {"code": 20028}).scope is LimitScope.ROUTE
+    assert read(403, {"code": 20028, "retry_after": 1}).scope is LimitScope.ROUTE
     assert read(202, {"code": 110000}).scope is LimitScope.ROUTE
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mjwatch.errors import PromptFileError
 from mjwatch.events import FileSettled
-from mjwatch.jobs.intake import job_for, make_jobs
+from mjwatch.jobs.intake import job_for, make_jobs, rejected
 from mjwatch.model import ID_ALPHABET, Job, Note, Prompt, RefusalClass, Source, State
 from mjwatch.prompts.source_text import sha256
 
@@ -52,7 +53,7 @@ def test_the_ready_marker_does_not_change_what_a_file_is() -> None:
 
 def test_warnings_for_a_person_are_in_the_history() -> None:
     [job] = made(settled(b'prompt = "a cat"\n[parameters]\nchaos = 900\n', "cat.toml"))
-    assert [note.event.split(":")[0] for note in job.history] == ["accepted", "warning"]
+    assert [note.event.split(":")[0] for note in job.history] == ["accepted", "note"]
 
 
 @pytest.mark.parametrize(
@@ -105,3 +106,9 @@ def test_a_prompt_from_the_command_line_is_a_job_as_if_it_had_come_from_a_file()
 def test_no_letter_of_an_id_can_be_taken_for_another() -> None:
     assert len(set(ID_ALPHABET)) == len(ID_ALPHABET)
     assert not set(ID_ALPHABET) & set("0O1lI")
+
+
+def test_a_rejected_job_has_the_command_of_its_file() -> None:
+    error = PromptFileError("blend takes 2 to 5 pictures, not 1")
+    error.command = "blend"
+    assert rejected(None, error, NOW, "job0").prompt.command == "blend"

@@ -20,6 +20,7 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
             "The daily cap is reached until 14:05; 2 queued.",
         ),
         (ServiceSummary(capped_until="14:05"), "Nothing to do."),
+        (ServiceSummary({State.QUEUED: 2}, limit="one at a time"), "One at a time; 2 queued."),
         (ServiceSummary({State.QUEUED: 2}, connected=False), "Waiting for the gateway; 2 queued."),
         (
             ServiceSummary({State.QUEUED: 2}, inbox_trouble="nothing is taken: why"),
@@ -33,8 +34,12 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
             "Paused: Midjourney asks for a person; fix the cause, then run `mjwatch resume`; 2 queued.",
         ),
         (
-            ServiceSummary({State.QUEUED: 5}, journal_fails=True, paused=Pause("by hand", PauseKind.PERSON)),
-            "The journal can't be written, so nothing is sent; 5 queued.",
+            ServiceSummary(
+                {State.QUEUED: 5},
+                journal_trouble="the journal can't be used: disk is full",
+                paused=Pause("by hand", PauseKind.PERSON),
+            ),
+            "The journal can't be used: disk is full; nothing is sent meanwhile; 5 queued.",
         ),
     ],
 )

@@ -57,6 +57,9 @@ def _what_is_done(event: ev.Refused, state: State) -> str:
     if event.refusal.needs_human:
         assert moved.state is State.QUEUED
         return "pauses"
+    if event.refusal.scope is not None:
+        assert (moved.state, moved.next_action_at) == (State.QUEUED, None)
+        return "all wait"
     if moved.state is State.QUEUED:
         assert moved.next_action_at is not None
         assert moved.next_action_at > 1000.0
