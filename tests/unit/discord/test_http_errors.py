@@ -131,7 +131,7 @@ S = LimitScope
         (429, SLOW | {"global": True}, {}, S.GLOBAL),
         (429, {"message": "no time is named"}, {"Via": "1.1 google"}, S.ROUTE),
         (429, "error code: 1015", {"Retry_After": "3600"}, S.ADDRESS),
-        (429, "error code: 1015", {}, S.ADDRESS),  # and a person must look
+        (429, "error code: 1015", {}, None),  # a person must look
         (403, SLOW | {"code": 20028}, {}, S.ROUTE),
         (400, {"code": 40043}, {}, None),
         (202, {"code": 110000}, {}, S.ROUTE),
