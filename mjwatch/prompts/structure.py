@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 MARKER = re.compile(
-    r"(?:(?P<number>\d{1,3})[.)]|[*\u2022\u2023\u25aa\u25cf\u25e6]|[-\u2013\u2014](?![-\u2013\u2014\w]))\s+(?=\S)"
+    r"(?:(?P<number>\d{1,3})[.)]|[*\u2022\u25aa\u25cf\u25e6]|[-\u2013\u2014](?![-\u2013\u2014\w]))"
+    r"\s+(?=[^\s*\u2022\u2013\u2014-])"
 )
 """A number or a bullet before a list's entry."""
 
@@ -153,9 +154,16 @@ def is_json(text: str) -> bool:
         return False
 
 
+def looks_like_json(text: str) -> bool:
+    """Return whether the text is JSON, or the beginning of it."""
+    return is_json(text) or (
+        _MAY_BE_JSON.match(text) is not None and _JSON_KEY.search(text[:2000]) is not None
+    )
+
+
 def check_is_no_json(text: str) -> None:
     """Raise PromptFileError if the text is JSON, or the beginning of it."""
-    if is_json(text) or (_MAY_BE_JSON.match(text) and _JSON_KEY.search(text[:2000])):
+    if looks_like_json(text):
         raise not_meant(
             "the text is JSON, not a prompt",
             "write the prompt as a sentence, or put the JSON between ''' and ''' as prompt of a .toml file",
