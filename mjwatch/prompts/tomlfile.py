@@ -74,7 +74,7 @@ def parse(text: str) -> dict[str, Any]:
     if long_key := _LONG_KEY.search(text):
         line = text.count("\n", 0, long_key.start()) + 1
         raise PromptFileError(
-            f"line {line}: a key has more than {_MOST_KEY_PARTS} parts",
+            f"line {line}: a key of more than {_MOST_KEY_PARTS} parts is nested too deeply",
             "nothing in a prompt file is nested that deeply",
         )
     try:
