@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.config import config_option, with_option
 from mjwatch.discord.allowed_hosts import token_may_go_to
 from mjwatch.discord.cdn import CDN, AttachmentUploads
 from mjwatch.discord.connection import WebsocketConnection
@@ -17,7 +18,7 @@ from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
 from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
-from mjwatch.errors import ConfigError
+from mjwatch.errors import ConfigError, JournalError
 from mjwatch.events import InboxScanned, RequestsPending
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.updater import GalleryUpdater
@@ -146,7 +147,11 @@ class Runtime:
         self._gallery = updater if config.outbox.gallery else None
         queue = EventQueue(time.monotonic)
         self._channel = Channel(
-            keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
+            keys.channel_id,
+            journal.owner_of,
+            config.pace.quiet_time,
+            config.midjourney.application_id,
+            keys.guild_id,
         )
         keep = config.inbox.after == "keep"
         self._inbox = Inbox(
@@ -233,8 +238,27 @@ class Runtime:
 
     def _summary(self) -> dict[str, Any]:
         """Return a summary of the service, for those who see the outbox only."""
-        with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
-            return overview(reader, daemon=True, max_per_day=self.config.pace.max_per_day, now=time.time())
+        trouble = self.engine.service.journal_trouble
+        try:
+            with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
+                facts = self._overview(reader)
+        except JournalError:
+            if trouble is None:
+                raise
+            facts = self._overview(None)
+        option = config_option(self.config.source)
+        texts = {key: facts[key] for key in ("mend", "inbox_trouble") if facts[key]}
+        facts |= {key: with_option(text, option) for key, text in texts.items()}
+        return facts | {"journal_trouble": trouble}
+
+    def _overview(self, reader: JournalReader | None) -> dict[str, Any]:
+        return overview(
+            reader,
+            daemon=True,
+            max_per_day=self.config.pace.max_per_day,
+            now=time.time(),
+            command=self.config.command(),
+        )
 
     def _gateway(self, queue: EventQueue) -> WebsocketConnection:
         config = self.config.discord

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from mjwatch.cli.app import JobId, find_job, read_config
-from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, Json, echo_json, local_time, plain
-from mjwatch.errors import ConfigError, DaemonError, MjwatchError
+from mjwatch.cli.app import LEAST_PREFIX, JobId, find_job, read_config
+from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, Json, advice, echo_json, local_time, plain
+from mjwatch.errors import ConfigError, DaemonError, MjwatchError, PausedError
 from mjwatch.jobs.status_text import reason
 from mjwatch.model import State
 from mjwatch.prompts.commands import ask_help
@@ -72,6 +72,9 @@ def submit(
             jobs = api.wait(dropped, progress.update, progress.trouble)
     except KeyboardInterrupt:
         _exit_interrupted("stopped waiting; the daemon continues the work")
+    except PausedError as error:
+        _echo_kept(error, as_json)
+        raise
     _echo_jobs(api, jobs, as_json)
 
 
@@ -118,7 +121,16 @@ def _echo_dropped(path: Path, runs: bool, notes: Sequence[str], as_json: bool) -
         return
     typer.echo(plain(path))
     if not runs:
-        typer.echo("No daemon runs; the file waits until you start one: `mjwatch run`", err=True)
+        typer.echo(advice("No daemon runs; the file waits until you start one: `mjwatch run`"), err=True)
+
+
+def _echo_kept(error: PausedError, as_json: bool) -> None:
+    """Print the jobs that a pause keeps in the queue."""
+    if as_json:
+        echo_json([{"job": job, "state": State.QUEUED, "error": error.message} for job in error.jobs])
+        return
+    for job in error.jobs:
+        typer.echo(f"{job}  {State.QUEUED}")
 
 
 def _echo_jobs(api: MidjourneyAPI, jobs: list[Job], as_json: bool) -> None:
@@ -142,7 +154,7 @@ def _echo_jobs(api: MidjourneyAPI, jobs: list[Job], as_json: bool) -> None:
             folder = plain(outbox / job.folder) if job.folder else ""
             typer.echo(f"{job.id}  {job.state:<9} {folder}".rstrip())
             if why := reason(job)[0]:
-                typer.echo(f"          {plain(why)}")
+                typer.echo(f"          {advice(why)}")
     if any(job.state is State.IN_DOUBT for job in jobs):
         raise typer.Exit(NEEDS_PERSON)
     if any(job.state is not State.DONE for job in jobs):
@@ -179,6 +191,9 @@ def imagine(
             )
     except KeyboardInterrupt:
         _exit_interrupted(_what_remains(api, progress.jobs))
+    except PausedError as error:
+        _echo_kept(error, as_json)
+        raise
     except JobFailedError as error:
         if as_json:
             _echo_manifest(api, error.job)
@@ -213,7 +228,7 @@ def _what_remains(api: MidjourneyAPI, jobs: list[Job]) -> str:
 
 
 def _exit_interrupted(message: str) -> NoReturn:
-    typer.echo(f"mjwatch: {message}", err=True)
+    typer.echo(advice(f"mjwatch: {message}"), err=True)
     raise typer.Exit(INTERRUPTED)
 
 
@@ -233,7 +248,7 @@ def act(
     actions: Annotated[
         list[str],
         typer.Argument(
-            metavar="ACTION...",
+            metavar="ACTION",
             help="U1, V2, reroll, 'vary strong' and so on.",
             autocompletion=complete_action,
         ),
@@ -257,7 +272,7 @@ def act(
 
     config = read_config(context)
     with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
-        parent = find_job(reader, job).id
+        parent = find_job(reader, job, LEAST_PREFIX).id
     if wait:
         api = MidjourneyAPI(config)
         with JobProgress() as progress:
@@ -273,7 +288,7 @@ def act(
         echo_json([{**outcome.to_json(), "action": names.get(outcome.job or "")} for outcome in outcomes])
     else:
         for outcome in outcomes:
-            typer.echo(f"{outcome.job}  {names.get(outcome.job or '')}  {plain(outcome.message)}")
+            typer.echo(f"{outcome.job}  {names.get(outcome.job or '')}  {advice(outcome.message)}")
     if not all(outcome.done for outcome in outcomes):
         raise typer.Exit(1)
 

@@ -36,6 +36,8 @@ log = logging.getLogger("mjwatch")
 CONNECT_PATIENCE = 30.0
 """Seconds that a queued job, which no daemon keeps, waits while Discord can't be reached."""
 
+NOT_KEPT = "the prompt was not sent and is not kept: submit it again after that"
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
@@ -77,7 +79,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     if pause is not None and engine.service.needs_resume:
         # A daemon that has stopped may have accepted some.
         _withdraw_all(runtime, [job_id for job_id in job_ids if engine.job(job_id) is not None])
-        raise PausedError(pause.reason, resume_hint(pause))
+        raise PausedError(pause.reason, resume_hint(pause), NOT_KEPT)
 
     def changed(job: Job) -> None:
         if job.parent in job_ids and job.id not in job_ids:
@@ -89,7 +91,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine.scheduler.only = frozenset(job_ids)
     engine.on_change = changed
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
-    deadline = time.time() + CONNECT_PATIENCE
+    deadline = time.monotonic() + CONNECT_PATIENCE
     try:
         submit()
         engine.put(RequestsPending())
@@ -149,7 +151,7 @@ def _withdraw(runtime: Runtime, job_id: str) -> None:
 def _obstacle(engine: Engine) -> MjwatchError:
     pause = engine.service.pause
     if pause is not None:
-        return PausedError(pause.reason, resume_hint(pause))
+        return PausedError(pause.reason, resume_hint(pause), NOT_KEPT)
     trouble = engine.service.connection_trouble
     return UnreachableError(trouble.reason if trouble else "mjwatch was stopped")
 

@@ -54,6 +54,9 @@ WAKE_INTERVAL = 0.5
 
 ANSWER_POLL = 0.02
 
+ACCEPT_PATIENCE = 10.0
+"""Seconds that a paused daemon gets to accept a prompt file, so that its jobs can be named."""
+
 
 class StoppedError(DaemonError):
     """The daemon stopped while somebody waited for it."""
@@ -265,6 +268,7 @@ def wait_for_jobs(
     """
     seen: dict[str, Job] = {}
     reported: str | None = None
+    accepted_by = time.monotonic() + ACCEPT_PATIENCE
     while True:
         jobs, pause, trouble = _read(config.state.path / JOURNAL_FILE, find)
         for job in jobs:
@@ -274,15 +278,29 @@ def wait_for_jobs(
         if jobs and all(map(is_answered, jobs)):
             return jobs
         queued = [job.id for job in jobs if job.state is State.QUEUED]
-        if pause is not None and (queued or trouble or not jobs):
-            kept = f" (kept in the queue: {', '.join(queued)})" if queued else ""
-            raise PausedError(pause.reason + kept, resume_hint(pause))
+        is_late = not jobs and time.monotonic() >= accepted_by
+        if pause is not None and (queued or (jobs and trouble) or is_late):
+            raise PausedError(pause.reason, resume_hint(pause), _fate(queued, jobs), queued)
         if trouble is not None and trouble != reported:
             listener.trouble(trouble)
         reported = trouble
         if not daemon_runs(config.state.path):
             raise StoppedError
         time.sleep(POLL_INTERVAL)
+
+
+def _fate(queued: Sequence[str], jobs: Sequence[Job]) -> str:
+    """Return what becomes of jobs that a pause keeps from being sent."""
+    if not jobs:
+        return "the prompt file is kept in the inbox and runs after that; do not submit it again"
+    if not queued:
+        return "what was sent is fetched and published"
+    names, verbs = (
+        (f"job {queued[0]}", "is kept and runs")
+        if len(queued) == 1
+        else (f"jobs {', '.join(queued)}", "are kept and run")
+    )
+    return f"{names} {verbs} after that; do not submit the prompt again"
 
 
 def _read(

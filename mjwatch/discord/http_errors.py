@@ -8,11 +8,12 @@ recorded 2023-2026.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from mjwatch.discord.json_values import object_of, objects_of
-from mjwatch.model import Refusal, RefusalClass
+from mjwatch.model import LimitScope, Refusal, RefusalClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,23 +160,36 @@ def _unknown_message(status: int) -> Refusal:
 
 
 def _rate_limited(headers: Mapping[str, str], body: object) -> Refusal:
-    """Return the refusal for 429. Cloudflare sends no JSON; without a time, a new try makes it worse."""
-    if isinstance(body, dict):
-        scope = _header(headers, "x-ratelimit-scope")
-        everywhere = body.get("global") is True or scope == "global"
-        who = (
-            "for all requests"
-            if everywhere
-            else "shared with other users"
-            if scope == "shared"
-            else "for this request"
-        )
-        return _retry(headers, body, f"Discord's rate limit {who}")
-    if _number(_header(headers, "retry-after")) is None:
-        return _refuse(
-            RefusalClass.ACCOUNT, "Cloudflare has blocked this address for a while; wait at least an hour"
-        )
-    return _retry(headers, {}, "Cloudflare's rate limit for this address")
+    """Return the refusal for 429. Without a time, a new try at Cloudflare's limit makes it worse."""
+    fields = object_of(body)
+    scope = _limit_scope(headers, body)
+    if not isinstance(body, dict) and _retry_after(headers, fields) is None:
+        detail = "Cloudflare has blocked this address for a while; wait at least an hour"
+        return replace(_refuse(RefusalClass.ACCOUNT, detail), scope=scope)
+    if scope is LimitScope.ADDRESS:
+        text = "Cloudflare's rate limit for this address"
+    elif scope is LimitScope.GLOBAL:
+        text = "Discord's rate limit for all requests"
+    elif _header(headers, "x-ratelimit-scope") == "shared":
+        text = "Discord's rate limit shared with other users"
+    else:
+        text = "Discord's rate limit for this request"
+    return _retry(headers, fields, text, scope=scope)
+
+
+def _limit_scope(headers: Mapping[str, str], body: object) -> LimitScope:
+    """Return what a 429 limits. Cloudflare's answer has no JSON, or no sign of Discord's API.
+
+    Sources: discord-api-docs and discord-userdoccers, "Rate Limits"; discord.py-self reads ``Via`` like this.
+    """
+    fields = object_of(body)
+    scope = (_header(headers, "x-ratelimit-scope") or "").strip().lower()
+    marked = (_header(headers, "x-ratelimit-global") or "").strip().lower()
+    if not (scope or marked or _header(headers, "via") or "global" in fields):
+        return LimitScope.ADDRESS
+    if fields.get("global") is True or scope == "global" or marked == "true":
+        return LimitScope.GLOBAL
+    return LimitScope.ROUTE
 
 
 def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
@@ -208,12 +222,17 @@ def _refuse(kind: RefusalClass | None, detail: str) -> Refusal:
 
 
 def _retry(
-    headers: Mapping[str, str], fields: Mapping[str, Any], detail: str, default: float | None = None
+    headers: Mapping[str, str],
+    fields: Mapping[str, Any],
+    detail: str,
+    *,
+    default: float | None = None,
+    scope: LimitScope = LimitScope.ROUTE,
 ) -> Refusal:
     seconds = _retry_after(headers, fields)
     seconds = default if seconds is None else seconds
     text = detail if seconds is None else f"{detail}; Discord asks to wait {seconds:.1f} s"
-    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds)
+    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds, scope=scope)
 
 
 def _retry_after(headers: Mapping[str, str], fields: Mapping[str, Any]) -> float | None:

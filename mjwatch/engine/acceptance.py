@@ -64,7 +64,9 @@ class Acceptance:
         )
         if delivery.kind is not DeliveryKind.NEW and not self._is_copy_by_now(delivery, taken):
             return [], [self._handle_repeated(file, taken, delivery, now)]
-        jobs = make_jobs(file, now, self._new_id, self._max_jobs, self._journal.job)
+        jobs = make_jobs(
+            file, now, self._new_id, self._max_jobs, self._journal.job, self._journal.children_of
+        )
         self._accept(taken, jobs, now)
         ids = [job.id for job in jobs]
         log.info("%s taken: %s", file.path, ", ".join(ids), extra={"job": ids, "file": file.path})
@@ -116,7 +118,9 @@ class Acceptance:
         data = submitted.prompt.text.encode("utf-8", "replace")
         digest = sha256(data)
         source = None if submitted.path is None else Source(submitted.path, digest, now)
-        job = job_for(submitted.prompt, submitted.job_id, now, source, self._journal.job)
+        job = job_for(
+            submitted.prompt, submitted.job_id, now, source, self._journal.job, self._journal.children_of
+        )
         job = with_notes(job, now, submitted.notes)
         if submitted.path is None or submitted.file is not None:
             self._journal.accept_requested(job, duplicate_key(job), submitted.file)

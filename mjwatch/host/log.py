@@ -18,8 +18,11 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
+from mjwatch.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
     from types import TracebackType
 
 log = logging.getLogger("mjwatch")
@@ -39,15 +42,34 @@ REPEAT_AFTER = 600.0
 REDACTED = "***"
 
 
-def start_logging(secrets: Collection[str], level: int = logging.INFO, style: str = "auto") -> None:
-    """Log to standard error from now on; the program's own process calls this once.
+LOG_FILE_SIZE = 10 * 1024 * 1024
+"""Bytes at which the log file is renamed, and a new one begun."""
+
+OLD_LOG_FILES = 5
+
+
+def start_logging(
+    secrets: Collection[str],
+    level: int = logging.INFO,
+    style: str = "auto",
+    *,
+    file: Path | None = None,
+    rewrite: Callable[[str], str] = lambda text: text,
+) -> None:
+    """Log to standard error, or to this file, from now on; the program's own process calls this once.
+
+    Raise ConfigError if the file can't be written. ``rewrite`` gets each message and returns what is logged.
 
     ``style`` is "text", "json", or "auto", which means entries if systemd's journal reads standard error, and
     text otherwise. Python's own messages (unhandled errors of any thread, warnings) are logged the same way.
-    After a fatal signal, such as that of systemd's watchdog, the position of each thread is printed.
+    After a fatal signal, such as that of systemd's watchdog, the position of each thread is printed on
+    standard error.
     """
     root = logging.getLogger()
-    root.handlers[:] = [_handler(Redaction(secrets), sys.stderr, style)]
+    redaction = Redaction(secrets, rewrite)
+    root.handlers[:] = [
+        _handler(redaction, sys.stderr, style) if file is None else _file_handler(redaction, file, style)
+    ]
     root.setLevel(logging.WARNING)
     logging.getLogger("mjwatch").setLevel(level)
     logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_shutdown_noise)
@@ -63,11 +85,27 @@ def _handler(redaction: Redaction, stream: IO[str], style: str) -> logging.Handl
     if style == "auto" and is_read_by_journal(stream):
         return JournalHandler(redaction, stream)
     handler = logging.StreamHandler(stream)
-    if style == "json":
-        handler.setFormatter(JsonFormatter(redaction))
-    else:
-        handler.setFormatter(LineFormatter(redaction, dated=not stream.isatty()))
+    handler.setFormatter(_formatter(redaction, style, dated=not stream.isatty()))
     return handler
+
+
+def _file_handler(redaction: Redaction, file: Path, style: str) -> logging.Handler:
+    from logging.handlers import RotatingFileHandler  # it loads queues and more, which few need
+
+    try:
+        handler = RotatingFileHandler(
+            file, maxBytes=LOG_FILE_SIZE, backupCount=OLD_LOG_FILES, encoding="utf-8", errors="replace"
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"the log file {file} can't be written: {error.strerror}", "choose another file for --log-file"
+        ) from error
+    handler.setFormatter(_formatter(redaction, style, dated=True))
+    return handler
+
+
+def _formatter(redaction: Redaction, style: str, *, dated: bool) -> logging.Formatter:
+    return JsonFormatter(redaction) if style == "json" else LineFormatter(redaction, dated=dated)
 
 
 def _is_no_shutdown_noise(record: logging.LogRecord) -> bool:
@@ -228,7 +266,9 @@ def jobs_of(record: logging.LogRecord) -> tuple[str, ...]:
 class Redaction:
     """Replaces every secret with stars, also in the forms that it has in an address, in JSON or in a repr."""
 
-    def __init__(self, secrets: Collection[str]) -> None:
+    def __init__(self, secrets: Collection[str], rewrite: Callable[[str], str] = lambda text: text) -> None:
+        """``rewrite`` gets each message, and returns the one to use."""
+        self._rewrite = rewrite
         forms = {form for secret in secrets if secret for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)
 
@@ -240,7 +280,7 @@ class Redaction:
 
     def message(self, record: logging.LogRecord) -> str:
         """Return the record's message as one line without secrets and control characters."""
-        return _printable(self.redacted(record.getMessage()))
+        return _printable(self.redacted(self._rewrite(record.getMessage())))
 
     def traceback_lines(self, record: logging.LogRecord) -> list[str]:
         """Return the lines of the record's traceback and stack, redacted in the same way."""

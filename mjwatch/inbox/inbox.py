@@ -169,7 +169,7 @@ class Inbox:
         if self._keep:
             return False
         try:
-            if remove_taken(self._root / path, identity):
+            if remove_taken(self._root, path, identity):
                 return True
         except OSError as error:
             with suppress(OSError):

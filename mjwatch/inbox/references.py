@@ -6,13 +6,16 @@ monotonic clock, as in settling.py. ``preview`` reads a prompt file as the inbox
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.filesystem.files import identify, is_link, read_unchanged
-from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS
+from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_foreign_folder, is_prompt_name
 from mjwatch.model import References
 from mjwatch.prompts.promptfile import MAX_BYTES, forced, read_prompt_file, referenced_names
 
@@ -31,6 +34,12 @@ MAX_PICTURES_BYTES = 64 * 1024 * 1024
 
 RECHECK_INTERVAL = 1.0
 """Seconds between two checks for a file that is missing."""
+
+MAX_WILDCARD_FILES = 10_000
+"""Files below one ``_wildcards`` folder."""
+
+MAX_WILDCARD_DEPTH = 8
+"""Levels of folders below one ``_wildcards`` folder."""
 
 _RECORD_LIFETIME = 600.0
 """Seconds after which a file that no prompt file has asked for is treated as seen for the first time."""
@@ -53,12 +62,14 @@ class _ReferencedFile:
 class ReferenceScan:
     """What was found around one prompt file: small files by content, pictures by path and identity.
 
-    ``missing``: names of pictures and wildcards that the prompt file wants and that are not there.
+    ``wildcard_paths``: all wildcards that are there, by name, if any is wanted. ``missing``: names of
+    pictures and wildcards that the prompt file wants and that are not there.
     ``unreadable``: paths of small files that are there and can't be read, and why. Both are waited for.
     """
 
     defaults: list[tuple[str, bytes]] = field(default_factory=list)
     wildcards: dict[str, bytes] = field(default_factory=dict)
+    wildcard_paths: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, tuple[str, Identity]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -75,6 +86,7 @@ class ReferenceFinder:
         self._root = root
         self._files: dict[str, _ReferencedFile] = {}
         self._contents: dict[str, tuple[Identity, bytes]] = {}
+        self._trees: dict[str, dict[str, str]] = {}
 
     def find(self, path: str, data: bytes, now: float) -> ReferenceScan:
         """Return what there is around the prompt file at ``path``, which holds ``data``."""
@@ -85,6 +97,9 @@ class ReferenceFinder:
                 found.defaults.append((f"{folder}{DEFAULTS}", content))
         name = path.rpartition("/")[2]
         wanted = referenced_names(data, name, _without_pictures(found))
+        if wanted.wildcards:
+            found.wildcard_paths = self._wildcards_around(path, found)
+            wanted = referenced_names(data, name, _without_pictures(found))
         while new := [
             wildcard
             for wildcard in wanted.wildcards
@@ -128,23 +143,42 @@ class ReferenceFinder:
             if data is None:
                 return None
             images[name] = data
-        return References(tuple(found.defaults), found.wildcards, images, unusable, found.unreadable)
+        return replace(
+            _without_pictures(found), images=images, unusable=unusable, unreadable=found.unreadable
+        )
 
     def release_contents(self, now: float) -> None:
         """Release the contents, which many prompt files share; forget files that no prompt file asks for."""
         self._contents.clear()
+        self._trees.clear()
         self._files = {p: file for p, file in self._files.items() if now - file.asked < _RECORD_LIFETIME}
 
+    def _wildcards_around(self, path: str, found: ReferenceScan) -> dict[str, str]:
+        """Return the paths of all wildcards by name; the one nearest to the prompt file counts."""
+        paths: dict[str, str] = {}
+        for folder in _folders(path):
+            tree = f"{folder}{WILDCARDS}/"
+            try:
+                if tree not in self._trees:
+                    self._trees[tree] = _list_wildcards(self._root, tree)
+            except OSError as error:
+                found.unreadable[tree] = f"it can't be read: {error.strerror}"
+            paths |= self._trees.get(tree, {})
+        return paths
+
     def _find_wildcard(self, path: str, name: str, found: ReferenceScan, now: float) -> None:
-        """Find the nearest one: in the prompt file's folder, else in the one above, up to the inbox."""
-        for folder in reversed(_folders(path)):
-            content = self._small_file(f"{folder}{WILDCARDS}/{name}.txt", found, now)
-            if content is not None:
-                found.wildcards[name] = content
-                return
-            if f"{folder}{WILDCARDS}/{name}.txt" in found.unreadable:
-                break  # a wildcard farther away is not the one that was meant
-        found.missing.append(name)
+        place = found.wildcard_paths.get(name)
+        if place is None:
+            # Nothing is opened by a name from a text: it is only remembered since when it is missed.
+            missed = self._remember(f"{_folders(path)[-1]}{WILDCARDS}/\0{name}", None, None, now)
+            found.changed = max(found.changed, missed.since)
+            found.missing.append(name)
+            return
+        content = self._small_file(place, found, now)
+        if content is not None:
+            found.wildcards[name] = content
+        else:
+            found.missing.append(name)
 
     def _find_picture(self, path: str, name: str, found: ReferenceScan, now: float) -> None:
         folder = _folders(path)[-1]
@@ -184,6 +218,10 @@ class ReferenceFinder:
                 why = "it is a link, and links are not followed"
         except OSError as error:
             why = f"it can't be read: {error.strerror}"
+        return self._remember(path, identity, why, now)
+
+    def _remember(self, path: str, identity: Identity | None, why: str | None, now: float) -> _ReferencedFile:
+        """Note how a file looks now, and that it was asked for."""
         file = self._files.get(path)
         is_known = file is not None and now - file.asked < _RECORD_LIFETIME
         if file is None or not is_known or (file.identity, file.why) != (identity, why):
@@ -226,7 +264,42 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _without_pictures(found: ReferenceScan) -> References:
-    return References(tuple(found.defaults), found.wildcards)
+    return References(tuple(found.defaults), found.wildcards, wildcard_names=tuple(found.wildcard_paths))
+
+
+def _list_wildcards(root: Path, tree: str) -> dict[str, str]:
+    """Return the paths of the wildcard files in a ``_wildcards`` folder, by name: the path below it, in NFC.
+
+    Links are not followed: a linked file is listed, so that it is reported when it is wanted. Raise OSError,
+    also for too many files.
+    """
+    found: dict[str, str] = {}
+    folders = [tree]
+    while folders:
+        folder = folders.pop()
+        for name, is_folder in _entries(root / folder):
+            path = f"{folder}{name}"
+            if is_folder:
+                folders += [f"{path}/"] if path.count("/") - tree.count("/") < MAX_WILDCARD_DEPTH else []
+            elif is_prompt_name(name) and name[-4:].lower() == ".txt":
+                found[unicodedata.normalize("NFC", path[len(tree) : -4])] = path
+        if len(found) > MAX_WILDCARD_FILES:
+            raise OSError(errno.E2BIG, f"it holds more than {MAX_WILDCARD_FILES:,} files")
+    return found
+
+
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """Return the names in a folder, in order, and whether each is a folder to search; nothing for a link."""
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            return []
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except FileNotFoundError:
+        return []
+    return sorted(
+        (name, is_folder) for name, is_folder in found if not is_folder or not is_foreign_folder(name)
+    )
 
 
 def preview(path: Path, inbox: Path | None, max_jobs: int, *, force: bool = False) -> PromptFile:

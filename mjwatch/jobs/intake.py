@@ -29,10 +29,11 @@ def make_jobs(
     new_id: Callable[[], str],
     max_jobs: int,
     job_of: Callable[[str], Job | None] = lambda job_id: None,
+    children_of: Callable[[str], Sequence[Job]] = lambda job_id: (),
 ) -> list[Job]:
     """Return the jobs of a file, or one rejected job that says why the file can't be read as prompts.
 
-    ``job_of`` returns a job by its id; follow-ups need it.
+    ``job_of`` returns a job by its id, and ``children_of`` its follow-ups so far; follow-ups need them.
     """
     source = Source(file.path, sha256(file.data), file.mtime)
     try:
@@ -42,7 +43,14 @@ def make_jobs(
     except PromptFileError as error:
         return [rejected(source, error, now, new_id())]
     jobs = [
-        job_for(prompt, new_id(), now, Source(source.path, source.sha256, source.mtime, index), job_of)
+        job_for(
+            prompt,
+            new_id(),
+            now,
+            Source(source.path, source.sha256, source.mtime, index),
+            job_of,
+            children_of,
+        )
         for index, prompt in enumerate(content.prompts)
     ]
     return [with_notes(job, now, content.warnings) for job in jobs]
@@ -55,7 +63,12 @@ def with_notes(job: Job, now: float, notes: Iterable[str]) -> Job:
 
 
 def job_for(
-    prompt: Prompt, job_id: str, now: float, source: Source | None, job_of: Callable[[str], Job | None]
+    prompt: Prompt,
+    job_id: str,
+    now: float,
+    source: Source | None,
+    job_of: Callable[[str], Job | None],
+    children_of: Callable[[str], Sequence[Job]] = lambda job_id: (),
 ) -> Job:
     """Return the job of one prompt, or a rejected job if the prompt is a follow-up that is not possible.
 
@@ -72,12 +85,10 @@ def job_for(
         )
     parent = job_of(prompt.parent or "")
     if parent is None:
-        error = PromptFileError(
-            f"there is no job {prompt.parent} for the follow-up {prompt.action}",
-            "`mjwatch list` shows all jobs",
-        )
-        return replace(rejected(source, error, now, job_id), prompt=prompt)
-    return follow_up(parent, prompt, job_id, now, source)
+        error = PromptFileError(f"there is no job {prompt.parent} for the follow-up {prompt.action}")
+        refusal = Refusal(RefusalClass.USER, error.message, "", advice="`mjwatch list` shows all jobs.")
+        return replace(rejected(source, error, now, job_id), prompt=prompt, refusal=refusal)
+    return follow_up(parent, prompt, job_id, now, source, children_of(parent.id))
 
 
 def _check_size(file: FileSettled) -> None:

@@ -133,12 +133,9 @@ def migrate(db: sqlite3.Connection) -> None:
 
 # ---- transactions and errors
 
-FileIdentity = tuple[int, int] | None
-"""Device and inode of a file; None if there is no file."""
 
-
-def file_identity(path: Path) -> FileIdentity:
-    """Return the device and inode of the file that has this path now."""
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of the file that has this path now; None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -147,18 +144,9 @@ def file_identity(path: Path) -> FileIdentity:
 
 
 @contextmanager
-def transaction(db: sqlite3.Connection, path: Path, opened_as: FileIdentity | None = None) -> Iterator[None]:
-    """Run the body as one durable transaction: all its changes are committed or none. Raise JournalError.
-
-    ``opened_as``: refuse to write if ``path`` is another file by now, because what is committed to a file
-    without a name is lost when this process ends.
-    """
+def transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Run the body as one durable transaction: all its changes are committed or none. Raise JournalError."""
     try:
-        if opened_as is not None and file_identity(path) != opened_as:
-            raise JournalError(
-                f"the journal {path} is not where it was opened: it was moved, removed or replaced",
-                "stop mjwatch, put the journal back and start mjwatch again",
-            )
         db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -236,19 +224,19 @@ def refuse_unusable(path: Path) -> None:
         raise _damaged(path, "it is empty, but its -wal file is not")  # SQLite would discard the -wal file
     with closing(_connect(path, "mode=ro" if wal.exists() else "mode=ro&immutable=1")) as db:
         if check_version(db, path) > 0 and not was_closed_cleanly(path):
-            _check_pages(db, path)
+            check_pages(db, path)
 
 
 def check_integrity(path: Path) -> int:
     """Check the whole file, also while a daemon uses it, and return its version. Raise JournalError."""
     with translate_errors(path), closing(open_read_only(path)) as db:
         version = check_version(db, path)
-        _check_pages(db, path)
+        check_pages(db, path)
         return version
 
 
-def _check_pages(db: sqlite3.Connection, path: Path) -> None:
-    """Let SQLite check every page, which takes about two seconds for a million jobs."""
+def check_pages(db: sqlite3.Connection, path: Path) -> None:
+    """Let SQLite check every page: about two seconds for a million jobs. Raise JournalError for damage."""
     with closing(db.execute("PRAGMA quick_check(1)")) as cursor:
         found = str(cursor.fetchone()[0])
     if found != "ok":

@@ -16,6 +16,7 @@ from mjwatch.model import (
     ButtonPress,
     CancelRequest,
     Job,
+    LimitScope,
     Modal,
     Note,
     Prompt,
@@ -151,6 +152,7 @@ def _load_result(data: dict[str, Any]) -> Result:
 def _load_refusal(data: dict[str, Any]) -> Refusal:
     data = _renamed(data, {"cls": "kind"})
     data["kind"] = RefusalClass(data["kind"]) if data["kind"] else None
+    data["scope"] = LimitScope(data["scope"]) if data.get("scope") else None
     return Refusal(**data)
 
 

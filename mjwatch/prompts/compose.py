@@ -34,7 +34,7 @@ from mjwatch.prompts.structure import literal, looks_like_json
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mjwatch.model import ParameterValue
     from mjwatch.prompts.expand import Template
@@ -68,7 +68,7 @@ def compose(text: str, *, force: bool = False) -> tuple[Prompt, list[str]]:
     ``force``: the text is meant as it is written, whatever it looks like. Raises PromptFileError if the
     text can't be submitted, or stands for several prompts.
     """
-    found = compose_file([PromptRequest("", text, force=force)], {}, max_jobs=1000)
+    found = compose_file([PromptRequest("", text, force=force)], Wildcards({}), max_jobs=1000)
     if len(found.prompts) > 1:
         raise PromptFileError(
             f"this text stands for {len(found.prompts)} prompts, but only one is allowed here",
@@ -77,14 +77,12 @@ def compose(text: str, *, force: bool = False) -> tuple[Prompt, list[str]]:
     return found.prompts[0], list(found.warnings)
 
 
-def compose_file(
-    requests: Sequence[PromptRequest], wildcards: Mapping[str, bytes], max_jobs: int
-) -> PromptFile:
+def compose_file(requests: Sequence[PromptRequest], known: Wildcards, max_jobs: int) -> PromptFile:
     """Return the prompts that are asked for, in order. Raises PromptFileError, also for too many jobs.
 
     The prompts are counted before any is made: a line of text can stand for more than a machine can hold.
     """
-    known, count = Wildcards(wildcards), JobCount(max_jobs)
+    count = JobCount(max_jobs)
     notes: dict[str, None] = {}
     requests = [_as_meant(request, notes) for request in requests]
     templates = [_template(request, known) for request in requests]

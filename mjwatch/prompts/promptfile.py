@@ -18,11 +18,13 @@ from mjwatch.prompts import tomlfile
 from mjwatch.prompts.actions import canonical
 from mjwatch.prompts.commands import file_commands
 from mjwatch.prompts.compose import JobCount, PromptFile, compose_file
-from mjwatch.prompts.expand import MAX_WILDCARDS, wildcards_in
+from mjwatch.prompts.expand import MAX_WILDCARDS, Wildcards, matching_names, wildcards_in
+from mjwatch.prompts.filenames import check_content, kind_of
+from mjwatch.prompts.filenames import check_name as check_file_name
 from mjwatch.prompts.images import MAX_PICTURES, check_name, check_pictures, is_local
 from mjwatch.prompts.parameters import read_parameters
 from mjwatch.prompts.request import PromptKeys, PromptRequest, make_request
-from mjwatch.prompts.source_text import MAX_BYTES, decode, kind_of, prompt_lines
+from mjwatch.prompts.source_text import MAX_BYTES, decode, prompt_lines
 from mjwatch.prompts.structure import list_entries, one_prompt
 from mjwatch.settings.values import did_you_mean, shown
 
@@ -60,7 +62,7 @@ def read_prompt_file(
     images = [image for request in requests for image in request.images]
     if images:
         check_pictures(images, references)
-    return compose_file(requests, references.wildcards, max_jobs)
+    return compose_file(requests, Wildcards(references.wildcards, references.wildcard_names), max_jobs)
 
 
 def _requests(
@@ -69,6 +71,8 @@ def _requests(
     kind = kind_of(name)
     if kind == "":
         raise PromptFileError(f"{name} is not a prompt file", "prompt files end in .txt, .list.txt or .toml")
+    check_file_name(name)
+    check_content(data)
     text = decode(data)
     if kind == ".json":
         return [read_manifest(text)]
@@ -123,9 +127,9 @@ class ReferencedNames:
     """The local pictures and the wildcards that a file names, each once, in order.
 
     ``images`` are relative to the prompt file, with slashes, and never lead out of its folder: a name that
-    would is left out here, and refused when the file is read. ``wildcards`` are only names, of word
-    characters and hyphens: ``colour`` is searched as ``_wildcards/colour.txt``, in the prompt file's folder
-    first and then in each folder above it up to the inbox.
+    would is left out here, and refused when the file is read. ``wildcards`` are names out of
+    ``References.wildcard_names``, or as the text has them if nothing is there by that name; they are never
+    used as paths.
     """
 
     images: tuple[str, ...] = ()
@@ -151,7 +155,9 @@ def referenced_names(data: bytes, name: str, references: References = _NO_REFERE
         texts += _texts(_table(content))
     for content in references.wildcards.values():
         texts += _lines(content)
-    names = dict.fromkeys(found for text in texts for found in wildcards_in(text)) if texts else {}
+    known = references.wildcard_names or references.wildcards
+    asked = dict.fromkeys(found for text in texts for found in wildcards_in(text)) if texts else {}
+    names = dict.fromkeys(name for one in asked for name in matching_names(one, known) or (one,))
     images = dict.fromkeys(_local_pictures(table)) if table else {}
     return ReferencedNames(tuple(islice(images, MAX_PICTURES)), tuple(islice(names, MAX_WILDCARDS)))
 

@@ -1,4 +1,4 @@
-"""The text of a prompt file: its bytes decoded or hashed, its kind by name, its lines without comments."""
+"""The text of a prompt file: its bytes decoded or hashed, its lines without comments."""
 
 from __future__ import annotations
 
@@ -116,19 +116,6 @@ def _read_twice(text: str) -> str | None:
         return text.encode("cp1252").decode()
     except UnicodeError:
         return None
-
-
-def kind_of(name: str) -> str:
-    """Return ``.txt``, ``.list.txt``, ``.toml``, ``.json`` or "", by the file name without a ready marker."""
-    stem, *marks = name.lower().rsplit("/", 1)[-1].split(".")
-    if not stem or not marks:
-        return ""
-    suffix = marks.pop()
-    if marks[-1:] == ["ready"]:
-        marks.pop()
-    if suffix == "txt" and "list" in (marks[-1:] or [""]):
-        return ".list.txt"
-    return f".{suffix}" if suffix in ("txt", "toml", "json") else ""
 
 
 def word_set(words: str) -> frozenset[str]:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -142,6 +143,8 @@ def _split(address: str) -> tuple[str, list[str]]:
 def check_token(text: str, origin: str) -> str:
     """Return the token without surrounding blanks and quotes. Raise ConfigError if no header can carry it."""
     token = text.strip().strip("\"'")
+    if not token:
+        raise ConfigError(f"the token in {origin} is empty", "the token must be alone there, on one line")
     if not _TOKEN.fullmatch(token):
         raise ConfigError(
             f"the token in {origin} contains blanks, line breaks or letters that no token has",
@@ -155,7 +158,8 @@ def _read_token(folder: Path, environ: Mapping[str, str]) -> str:
     if not text:
         raise ConfigError(
             f"there is no Discord token: {origin} is missing or empty",
-            f"run `mjwatch keys set token`; or write only the token into the file, and `chmod 600 {origin}`",
+            "run `mjwatch keys set token`; or write only the token into the file, and"
+            f" `chmod 600 {quote(origin)}`",
         )
     return check_token(text, origin)
 
@@ -230,7 +234,8 @@ def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:
         raise ConfigError(f"{path} can't be read: {error.strerror}", "check its owner and mode") from error
     if private and os.name == "posix" and mode & _OTHERS_READ_OR_WRITE:
         raise ConfigError(
-            f"{path} can be read or changed by others (mode {mode & 0o777:04o})", f"chmod 600 {path}"
+            f"{path} can be read or changed by others (mode {mode & 0o777:04o})",
+            f"chmod 600 {quote(str(path))}",
         )
     if len(data) > _MAX_BYTES:
         raise ConfigError(

@@ -38,6 +38,9 @@ QUEUE_LIMIT = 100
 PROGRAM_LIMIT = 60.0
 """Seconds after which a program is killed, with all processes that it has started."""
 
+WEBHOOK_LIMIT = 30.0
+"""Seconds for one request to the web address."""
+
 RETRY_DELAYS = (1.0, 5.0, 20.0)
 """Seconds between the attempts to reach the web address."""
 
@@ -72,7 +75,7 @@ class Notifier:
         self._environ = {key: value for key, value in environ.items() if key not in _HIDDEN_VARIABLES}
         self._limit = program_limit
         self._pauses = pauses
-        self._transport = Transport(proxy=proxy, timeout=(10.0, 10.0))
+        self._transport = Transport(proxy=proxy, timeout=(10.0, 10.0), deadline=WEBHOOK_LIMIT)
         self._waiting: queue.Queue[SendNotification | None] = queue.Queue(QUEUE_LIMIT)
         self._unreachable = False
         self._stopping = threading.Event()

@@ -97,7 +97,7 @@ ONE_JOB_FAULTS: list[Row] = [
     *row("success_never", "success_late", "no_start", "no_progress", "loading_first", "foreign_twin"),
     *row("preview_without_uuid", "no_preview", "paused", "footer", "ephemeral_job", "components_v2"),
     *row("final_edited", "final_twice", "nonce_on_final", "duplicate_dispatch", "out_of_order"),
-    *row("delete_bulk", "queued", "interaction_failed_executed"),
+    *row("delete_bulk", "queued", "interaction_failed_executed", "by_hand_twin"),
     *row("final_lost"),
     # The job ran, but has no picture.
     *row("moderated", end=End.FAILED, executed=0, refused=1, kind="moderation", message="deleted"),
@@ -171,6 +171,7 @@ FAULTS_DURING_JOB: list[Row] = [
         Row(f"{name} at a new connection", (fault(name), fault("gateway_cut")))
         for name in ("gateway_invalid_session", "gateway_invalid_session_resumable", "replay_twice")
     ],
+    Row("session_id_reused after a gap", (fault("session_id_reused"), *GATEWAY_GAP)),
     *[
         Row(f"{name} at a new connection", (fault(name), fault("gateway_cut")))
         for name in ("hello_late", "reconnect_first", "gateway_split")

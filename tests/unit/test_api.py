@@ -113,8 +113,13 @@ def test_waiting_ends_when_the_daemon_does(api: MidjourneyAPI) -> None:
     ("state", "trouble"), [(State.QUEUED, None), (State.RUNNING, "closed with 4004"), (None, None)]
 )
 def test_waiting_ends_where_a_person_is_needed_first(
-    api: MidjourneyAPI, journal: Journal, state: State | None, trouble: str | None
+    api: MidjourneyAPI,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    state: State | None,
+    trouble: str | None,
 ) -> None:
+    monkeypatch.setattr("mjwatch.client.submit.ACCEPT_PATIENCE", 0.0)
     dropped = _taken(api, journal, *([a_job(state=state)] if state else []))
     journal.remember(
         {"paused": {"reason": "Discord asks for a captcha", "kind": "account"}, "trouble": trouble}
@@ -123,6 +128,31 @@ def test_waiting_ends_where_a_person_is_needed_first(
         api.wait(dropped)
     assert paused.value.exit_code == 4
     assert "captcha" in str(paused.value)
+    assert paused.value.jobs == (("jobaaaaa",) if state is State.QUEUED else ())
+    fates = {
+        State.QUEUED: "job jobaaaaa is kept and runs after that; do not submit the prompt again",
+        State.RUNNING: "what was sent is fetched and published",
+        None: "the prompt file is kept in the inbox and runs after that; do not submit it again",
+    }
+    assert fates[state] in str(paused.value)
+
+
+def test_a_file_that_a_paused_daemon_accepts_late_is_named(
+    api: MidjourneyAPI, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped = api.submit("a cat")
+    journal.remember({"paused": {"reason": "a captcha", "kind": "account"}, "trouble": "a captcha"})
+    data, job = b"a cat\n", a_job(state=State.QUEUED)
+    file = TakenFile(dropped.name, dropped.sha256, 1.0, data)
+
+    def sleep(seconds: float) -> None:
+        if journal.job(job.id) is None:
+            journal.accept(file, [(job, job.id)], 1.0)
+
+    monkeypatch.setattr("mjwatch.client.submit.time.sleep", sleep)
+    with daemon_lock(api.config.state.path), pytest.raises(PausedError, match="do not submit") as paused:
+        api.wait(dropped)
+    assert paused.value.jobs == (job.id,)
 
 
 def test_a_job_that_runs_is_waited_for_though_the_sending_is_paused(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from mjwatch.cli.app import run
-from mjwatch.cli.output import INTERRUPTED, plain, terminal_width, wrap
+from mjwatch.cli.output import INTERRUPTED, advice, plain, terminal_width, wrap
 from mjwatch.cli.progress import summary_of
 from mjwatch.client.submit import submit, typed_line
 from mjwatch.errors import MjwatchError
@@ -38,6 +38,8 @@ CLI_COMMANDS = {
     "show": "JOB          everything about one job",
     "cancel": "JOB…         cancel what is not sent, stop what can be stopped",
     "retry": "JOB…         run again what failed or is in doubt",
+    "assign": "JOB MESSAGE  give a held result to a job; :status names them",
+    "dismiss": "MESSAGE      say that a held result is no job's",
     "pause": "[REASON]     stop sending",
     "resume": "             resume sending",
     "gallery": "             the gallery's address; --open shows it",
@@ -50,7 +52,7 @@ SHELL_COMMANDS = {
     "quit": "             leave, as Ctrl-D does; queued jobs are kept",
 }
 
-TAKE_JOBS = ("act", "show", "cancel", "retry")
+TAKE_JOBS = ("act", "show", "cancel", "retry", "assign")
 
 NOTE_WIDTH = 50
 
@@ -88,7 +90,7 @@ class LineCommands:
 
     def _echo_error(self, error: MjwatchError) -> None:
         self.failed = True
-        text = plain(" - ".join(part for part in (error.message, error.hint) if part))
+        text = advice(" - ".join(part for part in (error.message, error.hint) if part))
         for line in wrap(text, terminal_width()):
             typer.echo(line, err=True)
 

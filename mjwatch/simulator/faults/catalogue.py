@@ -56,6 +56,7 @@ _GATEWAY = {
     "identify_limited": "the next IDENTIFY is answered by op 9 false",
     "identify_limited_resumable": "the next IDENTIFY is answered by op 9 true",
     "identify_closed": "the next IDENTIFY is closed (key `code`, default 4015, too many sessions)",
+    "session_id_reused": "the next IDENTIFY begins a new session under the id of the account's last one",
     "unsubscribed": "the next session gets only PASSIVE_UPDATE_V2 for the guild's messages, until it "
     "subscribes with op 37",
     "heartbeat_ignored": "the next heartbeat gets no ACK",
@@ -94,6 +95,7 @@ _JOB = {
     "no_progress": "a start message, then nothing until the final",
     "loading_first": "the job starts with a LOADING message that is edited into the start",
     "foreign_twin": "a stranger's job with the same prompt runs beside this one in the channel",
+    "by_hand_twin": "the account's owner types the same prompt in Discord: that job runs beside this one",
     "preview_without_uuid": "previews are named only grid_0.webp",
     "no_preview": "progress without pictures, as when progress images are disabled",
     "paused": "half of the progress says (paused) instead of a percentage",

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from mjwatch.host.lock import daemon_lock
+from mjwatch.journal.reader import JOURNAL_FILE, TakenFile
+from mjwatch.journal.writer import Journal
+from mjwatch.model import ResultKind, State
+from mjwatch.prompts.source_text import sha256
+from tests.helpers.button_shapes import done_job, single_buttons
+from tests.helpers.message_shapes import a_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,3 +109,58 @@ def test_waiting_needs_a_daemon(mjwatch: Callable[..., CommandResult], tmp_path:
     result = mjwatch("submit", "a cat", "--wait")
     assert (result.code, result.out) == (3, "")
     assert not list((tmp_path / "inbox").iterdir())
+
+
+# ---- follow-ups, and a pause
+
+
+def test_a_picture_that_is_there_is_used_and_one_that_is_not_is_named(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    with closing(Journal(tmp_path / "state" / JOURNAL_FILE)) as journal:
+        grid = done_job(published=2.0)
+        journal.accept(None, [(grid, grid.id)], 1.0)
+        first = mjwatch("act", grid.id, "pan left").out
+        assert (
+            "pan left  queued: this job is U1, which pan left needs first; pan left follows as a job" in first
+        )
+        picture = journal.job(first.split()[0])
+        assert picture is not None
+        assert mjwatch("act", grid.id[:3], "U1").code == 1
+        at_work = mjwatch("act", grid.id, "pan left")
+        assert (at_work.code, f"is queued as job {picture.id}" in at_work.out) == (1, True)
+        single = done_job(buttons=single_buttons(), kind=ResultKind.SINGLE)
+        journal.update(replace(picture, state=State.DONE, result=single.result, published=2.0))
+        second = mjwatch("act", grid.id, "pan left").out
+        assert second.endswith("  pan left  queued\n")
+        pan = journal.job(second.split()[0])
+        assert pan is not None
+        assert (pan.parent, pan.prompt.action) == (picture.id, "pan left")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_prompt_that_waits_for_the_end_of_a_pause_is_named_as_kept(
+    mjwatch: Callable[..., CommandResult],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+) -> None:
+    job = a_job(state=State.QUEUED)
+    with closing(Journal(tmp_path / "state" / JOURNAL_FILE)) as journal, daemon_lock(tmp_path / "state"):
+        journal.remember({"paused": {"reason": "paused by hand", "kind": "person"}})
+
+        def sleep(seconds: float) -> None:
+            data = (tmp_path / "inbox/a-red-cat.ready.txt").read_bytes()
+            if journal.job(job.id) is None:
+                file = TakenFile("a-red-cat.ready.txt", sha256(data), 1.0, data)
+                journal.accept(file, [(job, job.id)], 1.0)
+
+        monkeypatch.setattr("mjwatch.client.submit.time.sleep", sleep)
+        result = mjwatch("submit", "a red cat", "--wait", *options)
+    assert result.code == 4
+    assert "job jobaaaaa is kept and runs after that; do not submit the prompt again" in result.err
+    assert "`mjwatch resume` continues" in result.err
+    if options:
+        assert [(found["job"], found["state"]) for found in json.loads(result.out)] == [(job.id, "queued")]
+    else:
+        assert result.out == "jobaaaaa  queued\n"

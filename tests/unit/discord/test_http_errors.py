@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.discord.http_errors import NOT_READY_WAIT, read_answer
-from mjwatch.model import Refusal, RefusalClass
+from mjwatch.model import LimitScope, Refusal, RefusalClass
 
 R = RefusalClass
 
@@ -142,6 +142,36 @@ def test_a_rate_limit_names_its_scope() -> None:
     assert "all requests" in read(429, {"global": True, "retry_after": 1}).detail
     assert "shared with other users" in read(429, {"retry_after": 1}, X_RateLimit_Scope="shared").detail
     assert "this request" in read(429, {"retry_after": 1}, X_RateLimit_Scope="user").detail
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "scope"),
+    [
+        ({"retry_after": 1, "global": False}, {}, LimitScope.ROUTE),
+        ({"retry_after": 1}, {"X-RateLimit-Scope": "user"}, LimitScope.ROUTE),
+        ({"retry_after": 1}, {"x-ratelimit-scope": "shared"}, LimitScope.ROUTE),
+        ({"retry_after": 1}, {"Via": "1.1 google"}, LimitScope.ROUTE),
+        ({"retry_after": 1, "global": True}, {}, LimitScope.GLOBAL),
+        ({"retry_after": 1}, {"X-RateLimit-Scope": "Global"}, LimitScope.GLOBAL),
+        ({"retry_after": 1}, {"X-RATELIMIT-GLOBAL": "true"}, LimitScope.GLOBAL),
+        ({"retry_after": 1}, {}, LimitScope.ADDRESS),
+        ("<html>", {"Retry-After": "3600"}, LimitScope.ADDRESS),
+        ("error code: 1015", {}, LimitScope.ADDRESS),
+    ],
+)
+def test_the_scope_of_a_rate_limit_is_a_field(
+    body: object, headers: dict[str, str], scope: LimitScope
+) -> None:
+    refusal = read_answer(429, headers, body)
+    assert refusal is not None
+    assert refusal.scope is scope
+
+
+def test_only_rate_limits_have_a_scope() -> None:
+    assert read(403, {"code": 50013}).scope is None
+    assert read(500, "").scope is None
+    assert read(403, {"code": 20028}).scope is LimitScope.ROUTE
+    assert read(202, {"code": 110000}).scope is LimitScope.ROUTE
 
 
 def test_a_429_without_json_and_without_a_time_is_a_block_of_the_address() -> None:

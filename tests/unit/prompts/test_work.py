@@ -19,7 +19,6 @@ from mjwatch.inbox.filenames import (
     is_marked_ready,
     is_request_path,
     natural_key,
-    without_ready_marker,
 )
 from mjwatch.midjourney.parsing.content import read_content
 from mjwatch.midjourney.parsing.messages import read_message
@@ -27,11 +26,12 @@ from mjwatch.model import References
 from mjwatch.prompts.compose import compose
 from mjwatch.prompts.dashes import read_dashes
 from mjwatch.prompts.expand import Wildcards, wildcards_in
+from mjwatch.prompts.filenames import check_content, check_name, kind_of, without_ready_marker
 from mjwatch.prompts.images import only_links, split_links
 from mjwatch.prompts.meaning import read_as_meant
 from mjwatch.prompts.parameters import find_mistakes, found_in, remove_parameter
 from mjwatch.prompts.promptfile import read_prompt_file
-from mjwatch.prompts.source_text import check_encoding, decode, kind_of, prompt_lines
+from mjwatch.prompts.source_text import check_encoding, decode, prompt_lines
 from mjwatch.prompts.structure import check_choices, check_is_no_json, list_entries, one_prompt
 
 if TYPE_CHECKING:
@@ -161,8 +161,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "manifest": lambda text: read_prompt_file(text.encode(), "manifest.json"),
     "line": compose,
     "decode": lambda text: prompt_lines(decode(text.encode()[:SIZE])),
+    "content of a file": lambda text: check_content(text.encode()),
     "encoding": check_encoding,
-    "kind": kind_of,
     "entries": list_entries,
     "one prompt": lambda text: one_prompt(text, "a.txt"),
     "json": check_is_no_json,
@@ -176,7 +176,10 @@ READERS: dict[str, Callable[[str], Any]] = {
     "parameters": lambda text: (list(found_in(text)), remove_parameter(text, "ar"), find_mistakes(text)),
     "names": lambda text: [
         reader(text[:4096])  # PATH_MAX
-        for reader in (is_conflict_copy, is_marked_ready, is_request_path, without_ready_marker, natural_key)
+        for reader in (
+            *(is_conflict_copy, is_marked_ready, is_request_path, natural_key),
+            *(kind_of, check_name, without_ready_marker),
+        )
     ],
     "content": read_content,
     "message": lambda text: read_message("MESSAGE_CREATE", bot_message(text)),
