@@ -160,7 +160,7 @@ def _check_parts(text: str) -> None:
 
 def _check_document(text: str) -> None:
     """Refuse a document, the answer of a chat program, and a template that is not filled in."""
-    check_content(text[:_LONGEST_SIGNATURE].encode())
+    check_content(text[:_LONGEST_SIGNATURE].encode("utf-8", "replace"))
     if _CHAT_ANSWER.match(text):
         raise not_meant("the text looks like the answer of a chat program", "copy only the prompt out of it")
     placeholder = _PLACEHOLDER.search(text) or _CAPITALS.search(text)
