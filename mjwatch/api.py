@@ -21,7 +21,14 @@ from mjwatch.client.submit import (
     wait_for_jobs,
 )
 from mjwatch.config import Config
-from mjwatch.errors import MjwatchError, NoJournalError, OutboxError, PausedError, UnreachableError
+from mjwatch.errors import (
+    LimitedError,
+    MjwatchError,
+    NoJournalError,
+    OutboxError,
+    PausedError,
+    UnreachableError,
+)
 from mjwatch.filesystem.safe_names import slug
 from mjwatch.inbox.removal import drop_file
 from mjwatch.jobs.status_text import reason
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Dropped",
     "JobFailedError",
+    "LimitedError",
     "MidjourneyAPI",
     "PausedError",
     "Pictures",
@@ -120,8 +128,9 @@ class MidjourneyAPI:
         JSON. How a prompt was read is in ``manifest["history"]``.
 
         Raise PromptFileError for a prompt that can't be used, JobFailedError for a prompt that got no
-        pictures, PausedError, UnreachableError, ConfigError, DaemonError. Without a daemon, a prompt that was
-        not sent is cancelled before any of them is raised, so that the caller may simply try again.
+        pictures, PausedError, UnreachableError, LimitedError, ConfigError, DaemonError. Without a daemon, a
+        prompt that was not sent is cancelled before any of them is raised, so that the caller may simply try
+        again.
         """
         submission = single_prompt(prompt, force=force)
         return self._run(submission, Listener(on_change, on_trouble), download_path)[0]
@@ -233,4 +242,4 @@ def _copy(folder: Path, target: Path) -> Path:
     """Copy the files into ``target``, or into a folder of their own there; replace nothing."""
     if any((target / path.name).exists() for path in folder.iterdir()):
         target = target / folder.name
-    return shutil.copytree(folder, target, dirs_exist_ok=True)
+    return shutil.copytree(folder, target, symlinks=True, dirs_exist_ok=True)

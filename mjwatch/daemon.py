@@ -105,6 +105,7 @@ class _ServiceReport:
             with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
                 jobs = reader.open_counts()
                 capped = capped_until(reader, config.pace.max_per_day, now)
+                limit = reader.sending_limit(now)
         except JournalError as error:
             return service.journal_trouble or error.message
         trouble = service.connection_trouble
@@ -116,6 +117,7 @@ class _ServiceReport:
             journal_trouble=service.journal_trouble,
             inbox_trouble=service.inbox_trouble,
             capped_until=None if capped is None else clock(capped, now),
+            limit=limit,
         )
         return with_option(sentence(summary), config_option(config.source))
 

@@ -15,6 +15,7 @@
     ├── DaemonError              another daemon uses this already, or no daemon runs and one is needed
     │   ├── OwnerError           the inbox belongs to another host
     │   └── PausedError          nothing is sent until a person has acted
+    ├── LimitedError             a limit lasts too long; the prompt was not sent and was withdrawn
     ├── UnreachableError         Discord could not be reached; the prompt was not sent and was withdrawn
     └── WireError                a request to Discord failed; the subclass says how far it got
         ├── NotReachedError      it did not reach Discord: safe to repeat
@@ -75,7 +76,9 @@ class ConfigError(MjwatchError):
 
 
 class PromptFileError(MjwatchError):
-    """A file can't be read as prompts; it becomes one rejected job."""
+    """A file can't be read as prompts; it becomes one rejected job, with this ``command``."""
+
+    command = "imagine"
 
 
 class JournalError(MjwatchError):
@@ -131,6 +134,16 @@ class UnreachableError(MjwatchError):
         super().__init__(
             f"Discord can't be reached, the prompt was not sent: {why}",
             "check the network and [discord] in the configuration, then try again",
+        )
+
+
+class LimitedError(MjwatchError):
+    """A limit lasts too long to wait for it, so a prompt was not sent and was withdrawn."""
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(
+            f"the prompt was not sent: nothing is sent for the next {seconds:.0f} s: {why}",
+            "try again after that time; a daemon (`mjwatch run`) keeps prompts and sends them by itself",
         )
 
 

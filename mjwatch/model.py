@@ -46,7 +46,10 @@ class RefusalClass(StrEnum):
 
 
 class LimitScope(StrEnum):
-    """What a rate limit applies to (discord-api-docs, "Rate Limits": header ``X-RateLimit-Scope``)."""
+    """What a limit applies to (discord-api-docs, "Rate Limits": header ``X-RateLimit-Scope``).
+
+    A limit holds all requests of its kind, not only the job that met it.
+    """
 
     ROUTE = "route"
     """Requests like the refused one: other calls of the API are still accepted."""
@@ -54,6 +57,8 @@ class LimitScope(StrEnum):
     """Every request of the account."""
     ADDRESS = "address"
     """Every request from this machine's address; Cloudflare answers before Discord's API sees it."""
+    QUEUE = "queue"
+    """Midjourney's own queue is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,8 @@ class Refusal:
     ``kind`` is None if the message does not show it (an unknown red embed). ``needs_human``: nothing can be
     submitted until a person has acted. ``retry_after``: seconds to wait, if the answer names them.
     ``advice``: what the person can do, in plain words; may be empty. ``token``: Discord does not accept the
-    token. ``stopped``: somebody has stopped the running job. ``scope``: what an HTTP rate limit applies to;
-    None for any other refusal, those of the bot included.
+    token. ``stopped``: somebody has stopped the running job. ``scope``: what a limit applies to; None if the
+    refusal is about this job only. ``http_error``: status and code of the HTTP answer, if it was one.
     """
 
     kind: RefusalClass | None
@@ -76,6 +81,7 @@ class Refusal:
     token: bool = False
     stopped: bool = False
     scope: LimitScope | None = None
+    http_error: str | None = None
 
 
 class PauseKind(StrEnum):
@@ -274,7 +280,7 @@ class ResultKind(StrEnum):
     """What the final message of a job contains."""
 
     GRID = "grid"
-    """Four pictures in one, which will be split."""
+    """Four pictures: usually in one, which will be split, or else as separate pictures."""
     SINGLE = "single"
     """One picture."""
     VIDEO = "video"

@@ -24,10 +24,12 @@ from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.updater import GalleryUpdater
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.platform import host_name, machine_id
+from mjwatch.host.redaction import Redaction
 from mjwatch.host.running import WakeupListener
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
+from mjwatch.inbox.reading import NOTE_FILE
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile, overview
@@ -162,6 +164,8 @@ class Runtime:
             scan_interval=config.inbox.scan_interval,
             keep=keep,
             ownership=ownership,
+            max_jobs=config.pace.max_jobs_per_file,
+            reading_note=config.state.path / NOTE_FILE,
         )
         self._worker = self._workers(stack, queue, outbox)
         in_inbox = self._inbox.has_file if keep else None
@@ -195,7 +199,12 @@ class Runtime:
         )
         cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
         uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
-        self._notifier = Notifier(config.notify, config.outbox.path, proxy=proxy)
+        self._notifier = Notifier(
+            config.notify,
+            config.outbox.path,
+            proxy=proxy,
+            redaction=Redaction([keys.token.reveal(), config.notify.webhook]),
+        )
         channel = OutboxChannel(keys.guild_id, keys.channel_id)
         journal_path = config.state.path / JOURNAL_FILE
         return WorkerPool(
@@ -216,6 +225,7 @@ class Runtime:
                 keep_grid=config.outbox.keep_grid,
                 embed_prompt=config.outbox.embed_prompt,
                 file_of=lambda job_id: _file_of(journal_path, job_id),
+                reading_wait=lambda: self.engine.service.reading_wait(),
                 published=self._gallery.published if self._gallery else None,
             ),
             subscribe=self._subscribe,
@@ -336,7 +346,6 @@ def build_engine(
         perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
         timeouts=Timeouts(pace.start_timeout, pace.silence_timeout),
-        max_jobs_per_file=pace.max_jobs_per_file,
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,
         clock=time.time,

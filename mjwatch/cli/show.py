@@ -155,6 +155,7 @@ def _wait_context(reader: JournalReader, config: Config, job: Job) -> WaitContex
         trouble=reader.recall("trouble") if runs else None,
         ahead=reader.duplicate_ahead(job.id) if job.state is State.QUEUED else None,
         capped_until=capped_until(reader, config.pace.max_per_day, now),
+        limit=reader.sending_limit(now),
     )
 
 

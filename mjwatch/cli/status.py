@@ -30,7 +30,7 @@ from mjwatch.cli.progress import bar_table
 from mjwatch.errors import MjwatchError
 from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.scanner import InboxScanner
-from mjwatch.jobs.status_text import clock
+from mjwatch.jobs.status_text import clock, limit_text
 from mjwatch.journal.reader import overview
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
@@ -60,7 +60,8 @@ def status(
     """Show what the service is doing.
 
     Shows jobs by state, running jobs, the pace, what was sent in the last 24 hours, what waits in the inbox,
-    and why sending is paused, if it is. With --watch and --json, or outside a terminal, prints each change.
+    and why sending waits or is paused, if it is. With --watch and --json, or outside a terminal, prints each
+    change.
     """
     view = StatusView(read_config(context))
     if watch:
@@ -142,6 +143,7 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if facts["journal_trouble"] is not None:
         yield "journal", plain(facts["journal_trouble"])
         yield "", "nothing is sent meanwhile"
+    yield from _limits(facts)
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
     yield "jobs", counts or "no open jobs"
     if State.IN_DOUBT in facts["jobs"]:
@@ -165,6 +167,15 @@ def _daemon(facts: Mapping[str, Any]) -> str:
     if facts["connected_since"] is None:
         return "runs, connecting to Discord"
     return f"runs, connected since {clock(facts['connected_since'], time.time())}"
+
+
+def _limits(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    now = time.time()
+    if sending := limit_text(facts["sending_limit"], now):
+        yield "limit", plain(sending)
+    if reading := facts["reading_limit"]:
+        until = clock(reading["until"], now)
+        yield "limit", f"the channel's history is not read until {until}: {plain(reading['why'])}"
 
 
 def _sent(facts: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.config import load_keys
-from mjwatch.errors import DaemonError, MjwatchError, PausedError, UnreachableError
+from mjwatch.errors import DaemonError, LimitedError, MjwatchError, PausedError, UnreachableError
 from mjwatch.events import CancelRequested, ForJob, RequestsPending, StopRequested
 from mjwatch.host.lock import daemon_lock
 from mjwatch.host.running import daemon_runs
@@ -37,6 +37,8 @@ CONNECT_PATIENCE = 30.0
 """Seconds that a queued job, which no daemon keeps, waits while Discord can't be reached."""
 
 NOT_KEPT = "the prompt was not sent and is not kept: submit it again after that"
+LIMIT_PATIENCE = 600.0
+"""Seconds that such a job waits for the end of a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine.scheduler.only = frozenset(job_ids)
     engine.on_change = changed
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
+    engine.service.on_sending_wait = lambda wait: listener.trouble(wait.reason)
     deadline = time.monotonic() + CONNECT_PATIENCE
     try:
         submit()
@@ -119,6 +122,8 @@ def _is_over(engine: Engine, job_id: str, deadline: float) -> bool:
     if job.state is State.QUEUED and engine.service.needs_resume:
         return True
     trouble = engine.service.connection_trouble
+    if job.state is State.QUEUED and engine.service.sending_wait() > LIMIT_PATIENCE:
+        return True
     return trouble is not None and (
         trouble.next_try > deadline if job.state is State.QUEUED else engine.paused is not None
     )
@@ -152,7 +157,9 @@ def _obstacle(engine: Engine) -> MjwatchError:
     pause = engine.service.pause
     if pause is not None:
         return PausedError(pause.reason, resume_hint(pause), NOT_KEPT)
-    trouble = engine.service.connection_trouble
+    trouble, limit = engine.service.connection_trouble, engine.service.limits.sending.wait
+    if limit is not None and (seconds := engine.service.sending_wait()):
+        return LimitedError(limit.reason, seconds)
     return UnreachableError(trouble.reason if trouble else "mjwatch was stopped")
 
 

@@ -270,7 +270,7 @@ def wait_for_jobs(
     reported: str | None = None
     accepted_by = time.monotonic() + ACCEPT_PATIENCE
     while True:
-        jobs, pause, trouble = _read(config.state.path / JOURNAL_FILE, find)
+        jobs, pause, trouble, limit = _read(config.state.path / JOURNAL_FILE, find)
         for job in jobs:
             if seen.get(job.id) != job:
                 seen[job.id] = job
@@ -281,9 +281,10 @@ def wait_for_jobs(
         is_late = not jobs and time.monotonic() >= accepted_by
         if pause is not None and (queued or (jobs and trouble) or is_late):
             raise PausedError(pause.reason, resume_hint(pause), _fate(queued, jobs), queued)
-        if trouble is not None and trouble != reported:
-            listener.trouble(trouble)
-        reported = trouble
+        obstacle = trouble or (limit if queued else None)
+        if obstacle is not None and obstacle != reported:
+            listener.trouble(obstacle)
+        reported = obstacle
         if not daemon_runs(config.state.path):
             raise StoppedError
         time.sleep(POLL_INTERVAL)
@@ -305,13 +306,14 @@ def _fate(queued: Sequence[str], jobs: Sequence[Job]) -> str:
 
 def _read(
     journal: Path, find: Callable[[JournalReader], list[Job]]
-) -> tuple[list[Job], Pause | None, str | None]:
-    """Return the jobs, the pause if there is one, and the reason why Discord can't be used."""
+) -> tuple[list[Job], Pause | None, str | None, str | None]:
+    """Return the jobs, the pause, why Discord can't be used, and the limit for which nothing is sent."""
     try:
         with closing(JournalReader(journal)) as reader:
-            return find(reader), reader.paused(), reader.recall("trouble")
+            limit = reader.sending_limit(time.time())
+            return find(reader), reader.paused(), reader.recall("trouble"), limit
     except NoJournalError:
-        return [], None, None
+        return [], None, None, None
 
 
 # ---- requests

@@ -160,6 +160,10 @@ class StreamPosition:
         self._schedule_history(now + wait)
         return wait
 
+    def history_postponed(self, now: float) -> None:
+        """Note that the history was not read because of a limit: it is due as soon as that has ended."""
+        self._schedule_history(now)
+
     def next_time(self) -> float:
         """Return when the next reading is scheduled; infinity if none is."""
         return self.history_due if self._is_up and self.history_due is not None else float("inf")

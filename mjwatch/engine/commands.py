@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
-from mjwatch.jobs.status_text import reason, resume_hint
+from mjwatch.jobs.status_text import clock, reason, resume_hint
 from mjwatch.journal.requests import Outcome, Request
 from mjwatch.journal.serialization import load_prompt
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -45,6 +45,8 @@ _SENT = (
     "is sent already, so it is paid for; mjwatch cancels it if Midjourney offers a Cancel button; otherwise"
     " its pictures are published"
 )
+_GIVEN_UP = "given up, because Midjourney was silent; if its pictures come, they are published"
+_SECOND_REQUEST = "; if it stays silent, `mjwatch cancel` once more, after ten minutes, gives it up"
 _RENDERED = "is rendered already, so it is paid for, and its pictures will be published"
 
 
@@ -117,10 +119,10 @@ class RequestHandler:
         return Outcome(None, True, f"{pause.reason}; nothing more is sent until `mjwatch resume`")
 
     def _resume(self) -> Outcome:
-        before = self._service.pause
-        if before is None:
-            return Outcome(None, True, "was not paused")
+        before, is_probed = self._service.pause, self._service.limits.sending.is_open
         obstacle = self._service.resume()
+        if before is None:
+            return Outcome(None, True, "was not paused" + ("; a prompt is tried now" if is_probed else ""))
         if obstacle is None:
             return Outcome(None, True, f"resumed; it was paused: {before.reason}")
         message = f"still paused: {obstacle.reason}; {resume_hint(obstacle)}"
@@ -141,7 +143,7 @@ class RequestHandler:
 
     def _retry_message(self, before: Job, after: Job) -> str:
         if before.state in _NO_RETRY_NEEDED or after.state is not State.QUEUED:
-            return _NO_RETRY_NEEDED[after.state]
+            return _NO_RETRY_NEEDED[after.state] + _when_silent(after)
         doubt = "; if it has run before, it runs twice" if before.state is State.IN_DOUBT else ""
         return f"queued again{doubt}{self._pause_note()}"
 
@@ -163,14 +165,21 @@ class RequestHandler:
             return _unknown(job_id)
         log.info("%s cancellation requested", job_id, extra={"job": job_id})
         self._step(job_id, ev.CancelRequested())
+        after = self._job(job_id) or job
         if job.state in _CANCELLED:
             return Outcome(job_id, True, _CANCELLED[job.state])
-        if job.state in IN_FLIGHT and job.cancel_button is not None and job.start_deleted_at is None:
-            return Outcome(job_id, True, self._cancel_message(self._job(job_id) or job))
         if job.state in IN_FLIGHT:
-            return Outcome(job_id, False, _SENT)
+            return self._cancel_in_flight(after)
         is_rendered = job.state is State.COLLECTING
         return Outcome(job_id, False, _RENDERED if is_rendered else f"is {job.state} already")
+
+    def _cancel_in_flight(self, job: Job) -> Outcome:
+        """``job``: as the request has left it."""
+        if job.state is State.CANCELLED:
+            return Outcome(job.id, True, _GIVEN_UP)
+        if job.cancel_button is not None and job.start_deleted_at is None:
+            return Outcome(job.id, True, self._cancel_message(job) + _SECOND_REQUEST)
+        return Outcome(job.id, False, _SENT + _SECOND_REQUEST)
 
     def _cancel_message(self, job: Job) -> str:
         request = job.cancel_request
@@ -196,6 +205,14 @@ def _queued(job: Job, asked: str | None) -> str:
         return "queued"
     first, then = job.prompt.action, ", ".join(job.prompt.then)
     return f"queued: this job is {first}, which {then} needs first; {then} follows as a job of its own"
+
+
+def _when_silent(job: Job) -> str:
+    """Return what becomes of a job at work of which nothing more is heard."""
+    if job.state not in {State.SUBMITTED, State.RUNNING} or job.next_action_at is None:
+        return ""
+    limit = clock(job.next_action_at, job.next_action_at)
+    return f"; if Midjourney stays silent, it is in doubt at {limit}, and `mjwatch retry` can send it again"
 
 
 def _jobs(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

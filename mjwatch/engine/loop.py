@@ -7,7 +7,7 @@ runs ``run`` touches jobs, so that jobs need no locks.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
@@ -20,12 +20,13 @@ from mjwatch.engine.scheduler import Scheduler
 from mjwatch.engine.service_state import ServiceState
 from mjwatch.errors import JournalError
 from mjwatch.jobs.followups import children_of
+from mjwatch.jobs.limits import DRAIN_PROBES, attempt_counts
 from mjwatch.jobs.state_machine import IllegalEventError, step
 from mjwatch.midjourney.matching.evidence import duplicate_key
 from mjwatch.model import ENDED, Job, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mjwatch.engine.queue import EventQueue
     from mjwatch.jobs.pacing import Pace
@@ -65,7 +66,6 @@ class Engine:
         *,
         pace: Pace,
         timeouts: Timeouts,
-        max_jobs_per_file: int,
         min_fast_hours: float,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -84,11 +84,11 @@ class Engine:
         self._clock_watch = ClockWatch(clock, monotonic)
         self._new_id = new_id
         self._jobs: dict[str, Job] = {}
-        self.service = ServiceState(journal, channel, perform, monotonic)
+        self.service = ServiceState(journal, channel, perform, clock, monotonic)
         self.scheduler = Scheduler(
             journal, channel, pace, min_fast_hours=min_fast_hours, new_nonce=new_nonce, new_id=new_id, rng=rng
         )
-        self._acceptance = Acceptance(journal, new_id, max_jobs_per_file, in_inbox)
+        self._acceptance = Acceptance(journal, new_id, in_inbox)
         results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(
             journal, self.service, channel.stream, self.job, self._step, self._accept_prompt, results
@@ -116,6 +116,7 @@ class Engine:
         self.service.load()
         self.scheduler.load(now)
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
+        self.service.limits = self.service.limits.with_probe_among(self._jobs)
         self._cap_deadlines(now)
         self._drop_finished_candidates()
         for job_id in list(self._jobs):
@@ -188,14 +189,28 @@ class Engine:
         return not self._journal.any_queued(self._clock(), self.scheduler.blocked_keys(self._jobs))
 
     def blocked(self) -> bool:
-        """Return whether nothing more is sent before a person acts, and what was in the inbox is accepted."""
-        return self.service.needs_resume and self.service.inbox_done and self._queue.empty
+        """Return whether a run that is to end by itself must not wait any longer.
+
+        What was in the inbox is accepted, and sending waits for a person, or probe after probe has failed.
+        """
+        if self.service.inbox_done and self._queue.empty:
+            return self.service.needs_resume or self._gives_up()
+        return False
+
+    def _gives_up(self) -> bool:
+        """Return whether prompts fail one after another, and nothing that was sent is left to wait for."""
+        gate = self.service.limits.sending
+        has_failed = gate.is_open and gate.trips > DRAIN_PROBES
+        sent = (job for job in self._jobs.values() if job.state is not State.QUEUED)
+        return has_failed and all(self._channel.waits_for_person(job) for job in sent)
 
     def needs_person(self) -> bool:
         """Return whether anything waits for a person: the sending, the inbox or a job."""
         has_doubt = any(job.state is State.IN_DOUBT for job in self._jobs.values())
         has_doubt = has_doubt or bool(self._channel.results_for_person(self._jobs))
-        return has_doubt or self.service.pause is not None or self.service.inbox_trouble is not None
+        is_out = self.service.limits.sending.is_open and self._journal.any_queued(self._clock(), set())
+        cannot_send = self.service.pause is not None or is_out
+        return has_doubt or cannot_send or self.service.inbox_trouble is not None
 
     def job(self, job_id: str) -> Job | None:
         """Return the job as it is now, open or closed."""
@@ -307,13 +322,20 @@ class Engine:
         if isinstance(event, ev.Refused | ev.UploadFailed | ev.CancelPressed):
             self.service.pause_if_needed(event.refusal)
         children = self._follow_ups(effects)
+        limits = self.service.limits.after(job, moved, event, self._monotonic())
         if moved is not job:
             if moved.state in ENDED:
                 self._channel.job_ends(job, moved, event)
-            self._commit(moved, event, children)
+            counts = attempt_counts(job, moved, event)
+            self._commit(moved, event, children, self.service.limits_to_store(limits), counts)
+            if counts is not None and moved.submitted is not None:
+                self.scheduler.attempt_counts(moved.submitted, counts=counts)
+            self.service.set_limits(limits)
             if isinstance(event, ev.Finished):
                 self._channel.tracker.held.job_finished(job.id)
             self._track(moved)
+        else:
+            self.service.keep_limits(limits)
         for effect in effects:
             if not isinstance(effect, ef.CreateFollowUps):
                 self._perform(effect)
@@ -325,11 +347,18 @@ class Engine:
         parents = [effect.job for effect in effects if isinstance(effect, ef.CreateFollowUps)]
         return [child for parent in parents for child in children_of(parent, self._clock(), self._new_id)]
 
-    def _commit(self, job: Job, event: ev.JobEvent, children: Sequence[Job]) -> None:
-        attempt_at = self._clock() if isinstance(event, ev.AttemptStarted) else None
+    def _commit(
+        self,
+        job: Job,
+        event: ev.JobEvent,
+        children: Sequence[Job],
+        limits: Mapping[str, Any],
+        counts: bool | None,
+    ) -> None:
+        attempt_at = job.submitted if isinstance(event, ev.AttemptStarted) else None
         with_keys = [(child, duplicate_key(child)) for child in children]
-        position = self._channel.position()
-        self._journal.update(job, attempt_at=attempt_at, meta=position, children=with_keys)
+        meta = {**self._channel.position(), **limits}
+        self._journal.update(job, attempt_at=attempt_at, meta=meta, children=with_keys, attempt_counts=counts)
         self._channel.position_stored()
 
     def _track(self, job: Job) -> None:
@@ -356,7 +385,7 @@ class Engine:
             if job_id is not None:
                 self._step(job_id, event)
             elif isinstance(event, ev.Refused):
-                self.service.pause_if_needed(event.refusal)
+                self.service.refused(event.refusal)
 
     # ---- the gateway and the history
 
@@ -377,6 +406,7 @@ class Engine:
     def _handle_history(self, event: ev.HistoryRead) -> None:
         self._step_all(self._channel.history(event, self._jobs))
         self._channel.history_handled(event, self._monotonic())
+        self.service.keep_limits(self.service.limits.reading_succeeded())
         self._match_again()
         self._keep_held_results()
 
@@ -431,9 +461,11 @@ class Engine:
 
     def _turn(self, now: float) -> None:
         self._follow_clock()
-        monotonic = self._monotonic()
+        monotonic, limits = self._monotonic(), self.service.limits
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
         for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
+            if limits.sending.postpones(job, monotonic):
+                continue
             overdue = self._channel.overdue(job, monotonic)
             if overdue is not None:
                 self._step(job.id, overdue)
@@ -442,7 +474,7 @@ class Engine:
             doubtful, monotonic
         ):
             self._perform(ef.Probe())
-        if self._channel.stream.history_due is not None:
+        if self._channel.stream.history_due is not None and limits.may_read(monotonic):
             request = self._channel.history_request(self._jobs, monotonic)
             if request is not None:
                 self._perform(request)
@@ -450,7 +482,9 @@ class Engine:
             self._send_next(now)
 
     def _send_next(self, now: float) -> None:
-        match self.scheduler.next_step(self._jobs, now):
+        monotonic, gate = self._monotonic(), self.service.limits.sending
+        may_send, may_press = gate.may_send(monotonic), gate.may_press(monotonic)
+        match self.scheduler.next_step(self._jobs, now, may_send=may_send, may_press=may_press):
             case _, ev.PromptSubmitted() as question:
                 self._accept_prompt(question)
                 self.scheduler.question_accepted(question)
@@ -458,7 +492,7 @@ class Engine:
             case job, ev.AttemptStarted() as attempt:
                 self._jobs[job.id] = job
                 self._step(job.id, attempt)
-                self.scheduler.sent(job, now)
+                self.scheduler.sent(self._jobs[job.id].submitted or now)
             case job, ev.CancelStarted() as cancel:
                 self._step(job.id, cancel)
                 self.scheduler.cancel_sent(now)
@@ -472,11 +506,13 @@ class Engine:
         now, monotonic = self._clock(), self._monotonic()
         if self.service.turn_retry_at is not None:
             return max(0.0, self.service.turn_retry_at - monotonic)
-        stream, silence = self._channel.stream, self._channel.silence
+        stream, silence, limits = self._channel.stream, self._channel.silence, self.service.limits
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
-        waits = [self._channel.time_limit(job, now, monotonic) - now for job in limited]
+        expected = [job for job in limited if not limits.sending.postpones(job, monotonic)]
+        waits = [self._channel.time_limit(job, now, monotonic) - now for job in expected]
         waits.append(self.scheduler.next_time(self._jobs, now) - now)
-        if stream.history_due is not None:
+        waits.append(limits.next_time(monotonic) - monotonic)
+        if stream.history_due is not None and limits.may_read(monotonic):
             waits.append(stream.next_time() - monotonic)
         if silence.silent_since:
             waits.append(silence.next_time() - monotonic)

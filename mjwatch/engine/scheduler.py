@@ -84,8 +84,13 @@ class Scheduler:
 
     # ---- what is next
 
-    def next_step(self, jobs: Mapping[str, Job], now: float) -> NextStep | None:
-        """Return the job whose turn it is and what is to be done for it, or None. Raises JournalError."""
+    def next_step(
+        self, jobs: Mapping[str, Job], now: float, *, may_send: bool = True, may_press: bool = True
+    ) -> NextStep | None:
+        """Return the job whose turn it is and what is to be done for it, or None. Raises JournalError.
+
+        ``may_send`` and ``may_press``: whether limits allow prompts with their uploads, and Cancel Job.
+        """
         in_flight = [job.state for job in jobs.values() if job.state in IN_FLIGHT]
         stream = self._channel.stream
         session_id = stream.session_id
@@ -95,9 +100,9 @@ class Scheduler:
             if has_unanswered_press(cancelling):
                 return None
             job = job_to_cancel(filter(self._is_allowed, cancelling), now)
-            if job is not None and self._throttle.may_press(now):
+            if job is not None and may_press and self._throttle.may_press(now):
                 return job, ev.CancelStarted(self._new_nonce(), session_id)
-        job = self._next_job(jobs, now, len(in_flight))
+        job = self._next_job(jobs, now, len(in_flight)) if may_send else None
         if job is None:
             return None
         if _needs_upload(job, now):
@@ -161,11 +166,15 @@ class Scheduler:
 
     # ---- what has become of it
 
-    def sent(self, job: Job, now: float) -> None:
-        """Note that the attempt is committed. Filling in a form does not count as a submission."""
-        if job.modal is None:
-            self._throttle.sent(now, self._rng())
+    def sent(self, now: float) -> None:
+        """Note that an attempt at this time is committed."""
+        self._throttle.sent(now, self._rng())
         self._fast_hours.jobs_sent += 1
+
+    def attempt_counts(self, at: float, *, counts: bool) -> None:
+        """Note that the attempt at this time counts after all, or that it does not: it was not executed."""
+        change = self._throttle.executed if counts else self._throttle.not_executed
+        change(at)
 
     def cancel_sent(self, now: float) -> None:
         """Note that a Cancel Job is pressed."""

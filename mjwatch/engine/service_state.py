@@ -12,12 +12,14 @@ from mjwatch import events as ev
 from mjwatch.effects import Notification, SendNotification
 from mjwatch.errors import JournalError
 from mjwatch.host.log import LogOnce
+from mjwatch.jobs.limits import Limits
 from mjwatch.jobs.status_text import IN_DOUBT, RESULT_HELD, resume_hint
 from mjwatch.model import ENDED_BY_CONNECTING, Job, Pause, PauseKind, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from mjwatch.jobs.limits import Wait
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
 
@@ -74,11 +76,13 @@ class ServiceState:
         journal: Journal,
         channel: Channel,
         perform: Callable[[SendNotification], None],
+        clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
         self._journal = journal
         self._channel = channel
         self._perform = perform
+        self._clock = clock
         self._monotonic = monotonic
 
         self.pause: Pause | None = None
@@ -86,6 +90,11 @@ class ServiceState:
         self.needs_resume = False
         """Whether the pause lasts until a person acts; after a start the gateway may show that it is over."""
         self._rejection: Pause | None = None
+
+        self.limits = Limits()
+        """How rate limits and failures in a row limit what is sent and read: kept in the journal."""
+        self.on_sending_wait: Callable[[Wait], None] = lambda wait: None
+        """Called at the beginning of each wait that holds all prompts."""
 
         self.connection_trouble: ConnectionTrouble | None = None
         self.on_connection_trouble: Callable[[ConnectionTrouble], None] = lambda trouble: None
@@ -111,7 +120,8 @@ class ServiceState:
         """Whether ``notify`` may have something to do, also where no job is in doubt."""
 
     def load(self) -> None:
-        """Start from what the journal keeps. A restart does not end a pause."""
+        """Start from what the journal keeps. A restart ends no pause and no limit."""
+        self.limits = Limits.load(self._journal.recall("limits"), self._monotonic(), self._clock())
         self.pause = self._journal.paused()
         if self.pause is not None:
             # A session that begins shows that the token is accepted again.
@@ -148,7 +158,11 @@ class ServiceState:
         """End the pause because a person says that its cause is fixed.
 
         Return what prevents that: where the gateway has rejected the account, only a new start can help.
+        Prompts that fail one after another are tried again at once.
         """
+        if self.limits.sending.is_open:
+            sending = self.limits.sending.probed_now(self._monotonic())
+            self.keep_limits(replace(self.limits, sending=sending))
         if self.pause is None:
             return None
         if self._rejection is None:
@@ -162,6 +176,44 @@ class ServiceState:
         self.pause = pause
         self.needs_resume = pause is not None
         self.may_notify = True
+
+    # ---- limits: they belong to the account, and end by themselves
+
+    def refused(self, refusal: Refusal) -> None:
+        """Note a refusal of the bot that is about no known job."""
+        self.pause_if_needed(refusal)
+        if refusal.scope is not None:
+            sending = self.limits.sending.limited(refusal, self._monotonic())
+            self.keep_limits(replace(self.limits, sending=sending))
+
+    def limits_to_store(self, limits: Limits) -> dict[str, Any]:
+        """Return for the journal these limits, if they are new; call ``set_limits`` once it has them."""
+        return {} if limits == self.limits else {"limits": limits.to_store(self._monotonic(), self._clock())}
+
+    def set_limits(self, limits: Limits) -> None:
+        """Take over limits that the journal has, and log where a wait begins or ends."""
+        _log_wait("sending", self.limits.sending.wait, limits.sending.wait)
+        _log_wait("reading the channel", self.limits.reading, limits.reading)
+        wait = limits.sending.wait
+        if wait is not None and wait != self.limits.sending.wait:
+            self.on_sending_wait(wait)
+        self.limits = limits
+
+    def keep_limits(self, limits: Limits) -> None:
+        """Take over limits that come without a step of a job, and store them."""
+        if facts := self.limits_to_store(limits):
+            self._journal.remember(facts)
+        self.set_limits(limits)
+
+    def sending_wait(self) -> float:
+        """Return for how many seconds no prompt may be sent."""
+        wait = self.limits.sending.wait
+        return 0.0 if wait is None else max(0.0, wait.until - self._monotonic())
+
+    def reading_wait(self) -> float:
+        """Return for how many seconds nothing may be read from Discord's API; any thread may call this."""
+        wait = self.limits.reading
+        return 0.0 if wait is None else max(0.0, wait.until - self._monotonic())
 
     # ---- the connection
 
@@ -214,9 +266,13 @@ class ServiceState:
 
     def history_failed(self, event: ev.HistoryReadFailed) -> None:
         """Note that the channel's history could not be read."""
-        if event.refusal is not None:
-            self.begin_pause(_pause_for(event.refusal))
-        wait = self._channel.history_failed(self._monotonic())
+        self.pause_if_needed(event.refusal)
+        monotonic = self._monotonic()
+        if event.refusal is not None and event.refusal.scope is not None:
+            self.keep_limits(self.limits.reading_limited(event.refusal, monotonic))
+            self._channel.stream.history_postponed(monotonic)
+            return
+        wait = self._channel.history_failed(monotonic)
         log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
 
     def store_position(self) -> None:
@@ -328,6 +384,13 @@ def needs_person(
     doubts = frozenset(waiting) | (notified.doubts & frozenset(doubtful))
     reason = None if pause is None else pause.reason
     return replace(notified, pause=reason, doubts=doubts), notifications
+
+
+def _log_wait(what: str, before: Wait | None, wait: Wait | None) -> None:
+    if wait is not None and wait != before:
+        log.warning("%s waits %.0f s: %s", what, wait.seconds, wait.reason)
+    elif wait is None and before is not None:
+        log.info("%s continues; it waited: %s", what, before.reason)
 
 
 def _pause_for(refusal: Refusal) -> Pause:

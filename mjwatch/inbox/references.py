@@ -14,17 +14,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError, PromptFileError
-from mjwatch.filesystem.files import identify, is_link, read_unchanged
+from mjwatch.filesystem.files import identify, obstacle_at, read_unchanged
 from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_foreign_folder, is_prompt_name
 from mjwatch.model import References
 from mjwatch.prompts.promptfile import MAX_BYTES, forced, read_prompt_file, referenced_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mjwatch.model import Identity
-    from mjwatch.prompts.promptfile import PromptFile
+    from mjwatch.prompts.promptfile import PromptFile, ReferencedNames
 
 MAX_PICTURE = 10 * 1024 * 1024
 """Bytes that an account without Nitro may upload in one file (discord-userdoccers, "Uploading Files")."""
@@ -82,8 +82,14 @@ class ReferenceScan:
 class ReferenceFinder:
     """Find files around prompt files below ``root``; links are not followed, nothing outside is read."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        run: Callable[[int, Callable[[], ReferencedNames]], ReferencedNames] = lambda size, read: read(),
+    ) -> None:
+        """``run`` carries out each reading of so many bytes, as ``ReadingGuard.run`` does."""
         self._root = root
+        self._run = run
         self._files: dict[str, _ReferencedFile] = {}
         self._contents: dict[str, tuple[Identity, bytes]] = {}
         self._trees: dict[str, dict[str, str]] = {}
@@ -96,10 +102,10 @@ class ReferenceFinder:
             if content is not None:
                 found.defaults.append((f"{folder}{DEFAULTS}", content))
         name = path.rpartition("/")[2]
-        wanted = referenced_names(data, name, _without_pictures(found))
+        wanted = self._names_in(data, name, found)
         if wanted.wildcards:
             found.wildcard_paths = self._wildcards_around(path, found)
-            wanted = referenced_names(data, name, _without_pictures(found))
+            wanted = self._names_in(data, name, found)
         while new := [
             wildcard
             for wildcard in wanted.wildcards
@@ -107,10 +113,14 @@ class ReferenceFinder:
         ]:
             for wildcard in new:
                 self._find_wildcard(path, wildcard, found, now)
-            wanted = referenced_names(data, name, _without_pictures(found))
+            wanted = self._names_in(data, name, found)
         for picture in wanted.images:
             self._find_picture(path, picture, found, now)
         return found
+
+    def _names_in(self, data: bytes, name: str, found: ReferenceScan) -> ReferencedNames:
+        size = len(data) + sum(map(len, [*found.wildcards.values(), *dict(found.defaults).values()]))
+        return self._run(size, lambda: referenced_names(data, name, _without_pictures(found)))
 
     def remaining_wait(self, found: ReferenceScan, now: float, quiet: float, patience: float) -> float:
         """Return the seconds until the prompt file may be taken or must be checked again.
@@ -214,8 +224,9 @@ class ReferenceFinder:
         identity, why = None, None
         try:
             identity = identify(self._root, path)
-            if identity is None and is_link(self._root, path):
-                why = "it is a link, and links are not followed"
+            obstacle = obstacle_at(self._root, path) if identity is None else None
+            if obstacle is not None:
+                why = f"it is {obstacle}"
         except OSError as error:
             why = f"it can't be read: {error.strerror}"
         return self._remember(path, identity, why, now)

@@ -1,7 +1,11 @@
-"""When the next prompt may be sent: free slots, a human pace and a daily cap. Pure: time is an argument."""
+"""When the next prompt may be sent: free slots, a human pace and a daily cap. Pure: time is an argument.
+
+The cap counts what was executed, or may have been; limits and outages are in jobs/limits.py.
+"""
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,6 +59,17 @@ class Throttle:
     def pressed(self, now: float, rng: float) -> None:
         """Record a press of Cancel Job, which is no submission, but the next one waits after it."""
         self._next_time = now + self._pace.delay + self._pace.jitter * rng
+
+    def not_executed(self, at: float) -> None:
+        """Note that the submission at this time was not executed, so that it does not count."""
+        if at in self._sent:
+            self._sent.remove(at)
+        elif self._sent and at > self._sent[-1]:
+            self._sent.pop()  # the clock was set back, and its time with it
+
+    def executed(self, at: float) -> None:
+        """Note that a submission that was not counted was executed after all."""
+        insort(self._sent, at)
 
     def next_press(self, now: float) -> float:
         """Return the earliest time for the next press; minus infinity if nothing was sent yet."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.model import ENDED, ENDED_BY_CONNECTING, IN_FLIGHT, PauseKind, RefusalClass, State
 
@@ -85,7 +85,7 @@ class WaitContext:
     """What a job's waiting depends on besides the job. Times are seconds since 1970.
 
     ``ahead``: an equal prompt that is in flight or in doubt. ``capped_until``: when the daily cap allows the
-    next submission, if the cap is reached.
+    next submission, if the cap is reached. ``limit``: the text of the limit for which nothing is sent.
     """
 
     now: float
@@ -94,6 +94,7 @@ class WaitContext:
     trouble: str | None = None
     ahead: Job | None = None
     capped_until: float | None = None
+    limit: str | None = None
 
 
 def wait_reason(job: Job, context: WaitContext) -> tuple[str, str]:
@@ -133,6 +134,8 @@ def _wait_for_cancel(request: CancelRequest, is_offered: bool, now: float) -> st
 def _wait_in_queue(job: Job, context: WaitContext) -> tuple[str, str]:
     if context.trouble is not None:
         return f"Discord can't be used: {context.trouble}", ""
+    if context.limit is not None:
+        return context.limit, ""
     if context.ahead is not None:
         return _wait_for_duplicate(context.ahead)
     if next_try := _next_try(job, context.now):
@@ -150,6 +153,16 @@ def _wait_for_duplicate(ahead: Job) -> tuple[str, str]:
         text = f"an equal prompt, job {ahead.id}, is in doubt, and their pictures could not be told apart"
         return text, f"`mjwatch retry {ahead.id}` or `mjwatch cancel {ahead.id}`"
     return f"an equal prompt, job {ahead.id}, is running; their pictures could not be told apart yet", ""
+
+
+def limit_text(limit: Mapping[str, Any] | None, now: float) -> str | None:
+    """Return why all prompts wait and until when; ``limit`` as in jobs/limits.py, ``limit_facts``."""
+    if limit is None:
+        return None
+    if limit["scope"] != "failures":
+        return f"nothing is sent until {clock(limit['until'], now)}: {limit['why']}"
+    when = "now" if limit["until"] <= now else f"at {clock(limit['until'], now)}"
+    return f"only one prompt at a time is tried, the next one {when}: {limit['why']}"
 
 
 def _next_try(job: Job, now: float) -> str:
@@ -173,7 +186,8 @@ def clock(time: float, now: float) -> str:
 class ServiceSummary:
     """The number of open jobs by state, and what prevents the service from sending them.
 
-    ``capped_until``: when the daily cap allows the next submission, as text.
+    ``capped_until``: when the daily cap allows the next submission, as text. ``limit``: the text of the limit
+    for which nothing is sent.
     """
 
     jobs: Mapping[State, int] = field(default_factory=dict)
@@ -183,6 +197,7 @@ class ServiceSummary:
     journal_trouble: str | None = None
     inbox_trouble: str | None = None
     capped_until: str | None = None
+    limit: str | None = None
 
 
 def sentence(summary: ServiceSummary) -> str:
@@ -201,6 +216,8 @@ def _obstacles(summary: ServiceSummary) -> list[str]:
     if not summary.connected:
         trouble = f"no gateway: {summary.trouble}" if summary.trouble else "waiting for the gateway"
         return [trouble, *inbox]
+    if summary.limit is not None:
+        return [summary.limit, *inbox]
     if summary.capped_until and State.QUEUED in summary.jobs:
         return [f"the daily cap is reached until {summary.capped_until}", *inbox]
     return inbox

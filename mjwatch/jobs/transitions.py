@@ -235,11 +235,14 @@ def refuse(job: Job, event: ev.Refused, now: float, timeouts: Timeouts) -> Trans
     # A job that had started is paid for; only a person may decide to send it again.
     if not waits or job.started is not None:
         return fail(job, refusal, now)
+    text = f"queued again: {refusal.title or refusal.detail}"
+    if refusal.scope is not None:  # all jobs wait for the limit, so this one is not put off beyond it
+        put_back, effects = requeue(replace(job, modal=None), now, text)
+        return replace(put_back, failed_tries=job.failed_tries), effects
     # If a person is needed, sending is paused: once it is resumed, this job must not wait any longer.
     queue_is_full = event.executed and not refusal.needs_human
     pause = timeouts.queue_full_pause if queue_is_full else backoff(job.failed_tries)
     wait = pause if refusal.retry_after is None else refusal.retry_after
-    text = f"queued again: {refusal.title or refusal.detail}"
     return requeue(replace(job, modal=None), now, text, wait, is_retry=False)
 
 
@@ -409,8 +412,9 @@ def save_failed(job: Job, event: ev.SaveFailed, now: float, timeouts: Timeouts) 
 
 def failure_not_saved(job: Job, event: ev.SaveFailed, now: float, timeouts: Timeouts) -> Transition:
     """The folder could not be published: try again later."""
-    wait = backoff(job.failed_tries)
-    job = replace(job, next_action_at=now + wait, failed_tries=job.failed_tries + 1)
+    limit = None if event.refusal is None else event.refusal.retry_after
+    wait, failed = (backoff(job.failed_tries), 1) if limit is None else (limit, 0)
+    job = replace(job, next_action_at=now + wait, failed_tries=job.failed_tries + failed)
     return note(job, now, f"not saved: {event.reason}", wait), ()
 
 

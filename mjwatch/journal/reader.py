@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
+from mjwatch.jobs.limits import limit_facts
 from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.jobs.status_text import resume_hint
+from mjwatch.jobs.status_text import limit_text, resume_hint
 from mjwatch.journal.database import (
     DAMAGED,
     check_version,
@@ -22,6 +23,7 @@ from mjwatch.journal.database import (
     newest_version,
     no_journal,
     open_read_only,
+    refuse_odd_files,
     translate_errors,
 )
 from mjwatch.journal.serialization import load_job, load_path, stored_label, stored_path
@@ -65,6 +67,7 @@ class JournalReader:
         with translate_errors(path):
             if not path.exists():
                 raise no_journal(path)
+            refuse_odd_files(path)
             self._db = open_read_only(path)
             try:
                 self._check_version()
@@ -95,6 +98,10 @@ class JournalReader:
         """Return why sending is paused, or None."""
         found = self.recall("paused")
         return None if found is None else Pause(found["reason"], PauseKind(found["kind"]))
+
+    def sending_limit(self, now: float) -> str | None:
+        """Return why all prompts wait and until when, as text; None if no limit holds them."""
+        return limit_text(limit_facts(self.recall("limits"), now)["sending_limit"], now)
 
     def answer_of(self, request_id: int) -> str | None:
         """Return the stored answer to a request, or None while there is none."""
@@ -263,8 +270,8 @@ class JournalReader:
         return {load_path(row[0]) for row in self._all("SELECT DISTINCT path FROM files WHERE kept=1")}
 
     def attempts_since(self, time: float) -> list[float]:
-        """Return the times of all attempts after this time, oldest first."""
-        rows = self._all("SELECT at FROM attempts WHERE at>? ORDER BY at", time)
+        """Return the times of the attempts after this time that were or may be executed, oldest first."""
+        rows = self._all("SELECT at FROM attempts WHERE at>? AND counts=1 ORDER BY at", time)
         return [float(row[0]) for row in rows]
 
     def listed(self, state: State | None, limit: int) -> list[Job]:
@@ -373,7 +380,7 @@ class JobFilter:
 
 _CAN_BE_NULL = (
     *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
-    *("inbox_trouble", "journal_trouble", "left"),
+    *("sending_limit", "reading_limit", "inbox_trouble", "journal_trouble", "left"),
 )
 
 
@@ -384,10 +391,11 @@ def overview(
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
     those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
-    accepted us, if it is connected. ``left``: the files in the inbox that the daemon ignores, counted by
-    reason, and some of them by name. ``inbox_trouble``: why no file is accepted. ``held``: as
-    ``held_results`` returns it; ``command``: how this installation's mjwatch is started.
-    ``journal_trouble`` is for the caller to set: what can't write the journal can't store it there.
+    accepted us, if it is connected. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
+    files in the inbox that the daemon ignores, counted by reason, and some of them by name.
+    ``inbox_trouble``: why no file is accepted. ``held``: as ``held_results`` returns it; ``command``: how
+    this installation's mjwatch is started. ``journal_trouble`` is for the caller to set: what can't write
+    the journal can't store it there.
     """
     if reader is None:
         return {
@@ -406,6 +414,7 @@ def overview(
         "paused_kind": None if pause is None else str(pause.kind),
         "mend": None if pause is None else resume_hint(pause),
         "capped_until": capped_until(reader, max_per_day, now),
+        **limit_facts(reader.recall("limits"), now),
         "connected_since": reader.recall("connected") if daemon else None,
         "trouble": reader.recall("trouble") if daemon else None,
         "inbox_trouble": inbox["trouble"] if inbox and daemon else None,

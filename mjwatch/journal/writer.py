@@ -21,6 +21,7 @@ from mjwatch.journal.database import (
     mark_clean_close,
     migrate,
     newest_version,
+    refuse_odd_files,
     refuse_unusable,
     remove_close_marker,
     transaction,
@@ -53,6 +54,7 @@ class Journal(JournalReader):
         self.path = path
         with translate_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_odd_files(path)
             if path.exists():
                 refuse_unusable(path)  # to open it for writing would change it
             create_shared_file(path)
@@ -136,11 +138,13 @@ class Journal(JournalReader):
         attempt_at: float | None = None,
         meta: dict[str, Any] | None = None,
         children: Sequence[tuple[Job, str]] = (),
+        attempt_counts: bool | None = None,
     ) -> None:
         """Store a step of a job together with all that belongs to it.
 
         ``attempt_at``: the step starts a new attempt. ``meta``: facts to remember, such as the gateway's
-        position. ``children``: the jobs of its follow-ups, with their duplicate keys.
+        position. ``children``: the jobs of its follow-ups, with their duplicate keys. ``attempt_counts``:
+        whether the job's last attempt was, or may have been, executed; None: nothing new is known.
         """
         rows = [_row(child, key) for child, key in children]
         group, columns = fairness_group(job), job_columns(job)
@@ -150,6 +154,8 @@ class Journal(JournalReader):
             if attempt is not None:
                 self._db.execute(_INSERT_ATTEMPT, attempt)
                 self._db.execute(_COUNT_TURN, (group,))
+            if attempt_counts is not None:
+                self._db.execute(_COUNT_ATTEMPT, (attempt_counts, job.nonce))
             for row in rows:
                 self._db.execute(_INSERT_CHILD, row)
             for key, value in (meta or {}).items():
@@ -198,6 +204,7 @@ _INSERT_JOB = (
 )
 _INSERT_CHILD = _INSERT_JOB.replace(":file", "(SELECT file FROM jobs WHERE id=:parent)")
 _INSERT_ATTEMPT = "INSERT INTO attempts (nonce, job, session, anchor, at) VALUES (?, ?, ?, ?, ?)"
+_COUNT_ATTEMPT = "UPDATE attempts SET counts=? WHERE nonce=?"
 _PUT_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value"
 _COUNT_TURN = (
     "INSERT INTO fairness_groups (fairness_group, served)"

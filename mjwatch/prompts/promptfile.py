@@ -59,9 +59,12 @@ def read_prompt_file(
     requests = _requests(data, name, max_jobs, references, zone)
     if not requests:
         raise PromptFileError("the file holds no prompt", "write one prompt per line")
-    images = [image for request in requests for image in request.images]
-    if images:
-        check_pictures(images, references)
+    with_pictures = [request for request in requests if request.images]
+    try:
+        check_pictures([image for request in with_pictures for image in request.images], references)
+    except PromptFileError as error:
+        error.command = with_pictures[0].command
+        raise
     return compose_file(requests, Wildcards(references.wildcards, references.wildcard_names), max_jobs)
 
 

@@ -146,4 +146,6 @@ def not_meant(message: str, hint: str) -> PromptFileError:
 
 def located(error: PromptFileError, where: str) -> PromptFileError:
     """Return the error with the position in the file, such as ``line 3``, in front of its message."""
-    return PromptFileError(f"{where}: {error.message}" if where else error.message, error.hint)
+    found = PromptFileError(f"{where}: {error.message}" if where else error.message, error.hint)
+    found.command = error.command
+    return found

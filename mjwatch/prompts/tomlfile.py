@@ -194,7 +194,7 @@ def _prompts(value: object) -> tuple[str, ...]:
 
 
 def _images(value: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_image(address) for address in _texts("images", value)))
+    return tuple(_image(address) for address in _texts("images", value))
 
 
 def _image(address: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,7 @@ class Control:
             "gateway_reconnect": lambda _: self._send_all(Opcode.RECONNECT),
             "gateway_heartbeat": lambda _: self._send_all(Opcode.HEARTBEAT),
             "gateway_close": self._close_all,
+            "account_limited": self._limit_account,
             "account": lambda fault: self._bot.account.change(fault.details),
             "niji_joins": lambda _: index.invite_niji(),
         }
@@ -132,6 +134,9 @@ class Control:
         self._cut_all()
         if fault.details.get("lose_session"):
             self._sessions.end_all()
+
+    def _limit_account(self, fault: ArmedFault) -> None:
+        self._faults.limit_ends = time.monotonic() + fault.number("seconds", 5)
 
     def _send_unknown_messages(self) -> None:
         for text in UNKNOWN_OPCODES:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
 from mjwatch.errors import (
+    AnsweredNoError,
     DownloadError,
     JournalError,
     OutboxError,
     PictureError,
     WireError,
 )
-from mjwatch.model import ResultKind
+from mjwatch.midjourney.parsing.message_view import MessageView
+from mjwatch.model import Refusal, RefusalClass, ResultKind
 from mjwatch.outbox.manifest import (
     FILE_NAME,
     OutboxChannel,
@@ -49,6 +51,7 @@ PICTURE_TRIES = 8
 MOST_KEPT_PICTURES = 4
 """Downloaded pictures that are kept until their folder is written, so that a full disk costs no traffic."""
 
+_LIMITED = "Discord limits what may be read at the moment"
 _VIDEO_SUFFIXES = frozenset({"mp4", "webm", "mov", "gif"})
 
 
@@ -66,11 +69,13 @@ class Collector:
         keep_grid: bool,
         embed_prompt: bool,
         file_of: Callable[[str], TakenFile | None],
+        reading_wait: Callable[[], float] = lambda: 0.0,
         published: Callable[[str, bytes | None], None] | None = None,
     ) -> None:
         """``published`` is called with the path in the outbox of each new folder; it must return at once.
 
         If the picture is in memory, so that a thumbnail costs little, the thumbnail is passed too.
+        ``reading_wait`` returns for how many seconds Discord's API may not be read.
         """
         self._rest = rest
         self._cdn = cdn
@@ -80,6 +85,7 @@ class Collector:
         self._keep_grid = keep_grid
         self._embed_prompt = embed_prompt
         self._file_of = file_of
+        self._reading_wait = reading_wait
         self._published = published
         self._failed_tries: dict[str, int] = {}
         self._fetched: dict[str, bytes] = {}
@@ -94,7 +100,7 @@ class Collector:
             return ev.SaveFailed("Midjourney's message has no picture", final=True)
         try:
             fetched = [self._fetch_once(job, picture, result.message_id) for picture in _pictures_of(result)]
-            if result.kind is ResultKind.GRID:
+            if _is_grid(result):
                 with self._grid_lock:
                     return self._publish_grid(job, result, fetched[0])
             pictures = self._unchanged(job, result, fetched)
@@ -104,6 +110,8 @@ class Collector:
             return ev.SaveFailed(str(error), final=self._is_last_try(job))
         except WireError as error:
             reason = f"the picture's address can't be renewed: {error}"
+            if isinstance(error, AnsweredNoError) and error.refusal.kind is RefusalClass.RETRY:
+                return ev.SaveFailed(reason, refusal=error.refusal)
             return ev.SaveFailed(reason, final=self._is_last_try(job))
         self._failed_tries.pop(job.id, None)
         page = {"result.md": result_page(job, result).encode()} if result.kind is ResultKind.TEXT else {}
@@ -125,7 +133,8 @@ class Collector:
 
     def _unchanged(self, job: Job, result: Result, fetched: list[bytes]) -> list[PictureFile]:
         stem, provenance = stem_of(job), self._provenance(job, result)
-        name = f"{stem}_{job.prompt.action.replace(' ', '_')}" if job.prompt.action else stem
+        is_named_by_action = job.prompt.action is not None and result.kind is not ResultKind.GRID
+        name = f"{stem}_{(job.prompt.action or '').replace(' ', '_')}" if is_named_by_action else stem
         remote = result.pictures[: len(fetched)]
         return [
             _unchanged_file(f"{name}_{n}" if len(remote) > 1 else name, data, n, picture, provenance)
@@ -186,6 +195,8 @@ class Collector:
                 error,
                 extra={"job": job.id},
             )
+        if wait := self._reading_wait():
+            raise AnsweredNoError(Refusal(RefusalClass.RETRY, None, _LIMITED, retry_after=wait))
         renewed = self._rest.refresh_urls([picture.url]).get(picture.url)
         if renewed is not None and renewed != picture.url:
             try:
@@ -193,11 +204,18 @@ class Collector:
             except DownloadError as error:
                 if not error.gone:
                     raise
+        moved = self._read_again(job, picture, message_id)
+        if moved is None:
+            raise DownloadError("Midjourney's message and its picture no longer exist", gone=True)
+        return self._cdn.fetch(moved.url, picture.size)
+
+    def _read_again(self, job: Job, picture: RemotePicture, message_id: str) -> RemotePicture | None:
+        """Return the picture as its message has it now: in the same place, or else by its file name."""
         message = self._rest.message(self._channel.channel_id, message_id)
-        for attachment in (message or {}).get("attachments", ()):
-            if attachment.get("filename") == picture.filename:
-                return self._cdn.fetch(str(attachment.get("url")), picture.size)
-        raise DownloadError("Midjourney's message and its picture no longer exist", gone=True)
+        before, now = job.result.pictures if job.result else (), MessageView(message or {}).images
+        if len(before) == len(now):
+            return now[before.index(picture)]
+        return next((image for image in now if image.filename == picture.filename), None)
 
     # ---- the folder
 
@@ -226,9 +244,13 @@ class Collector:
 
 
 def _pictures_of(result: Result) -> Sequence[RemotePicture]:
-    """Return the pictures to download: one of a grid, none of a text."""
-    most = {ResultKind.GRID: 1, ResultKind.TEXT: 0}.get(result.kind, len(result.pictures))
-    return result.pictures[:most]
+    """Return the pictures to download: all, but none of a text."""
+    return () if result.kind is ResultKind.TEXT else result.pictures
+
+
+def _is_grid(result: Result) -> bool:
+    """Return whether one picture holds all four, so that it must be split."""
+    return result.kind is ResultKind.GRID and len(result.pictures) == 1
 
 
 def _picture(stem: str, data: bytes, index: int) -> PictureFile:

@@ -1,4 +1,4 @@
-"""Servers on loopback that answer with any bytes, as proxies or over TLS too, and end a connection anywhere."""
+"""Servers on loopback that answer with any bytes, also as proxies or over TLS, and cut connections."""
 
 from __future__ import annotations
 

@@ -78,6 +78,7 @@ ONE_JOB_FAULTS: list[Row] = [
     *row("post_429", scope="shared", posts=(429, 204)),
     *row("post_429", scope="global", posts=(429, 204)),
     *row("post_429_ms", retry_after=1, posts=(429, 204)),
+    *row("post_429_html", retry_after=1, posts=(429, 204)),
     *row("post_202", message=""),
     *post_errors(400, 40043, posts=(400, 204)),
     *post_errors(403, 20028, 40004, 40006, posts=(403, 204)),
@@ -96,7 +97,15 @@ ONE_JOB_FAULTS: list[Row] = [
     # The messages of the bot are unusual, but complete.
     *row("success_never", "success_late", "no_start", "no_progress", "loading_first", "foreign_twin"),
     *row("preview_without_uuid", "no_preview", "paused", "footer", "ephemeral_job", "components_v2"),
-    *row("final_edited", "final_twice", "nonce_on_final", "duplicate_dispatch", "out_of_order"),
+    *row(
+        "four_pictures",
+        "four_in_gallery",
+        "final_edited",
+        "final_twice",
+        "nonce_on_final",
+        "duplicate_dispatch",
+        "out_of_order",
+    ),
     *row("delete_bulk", "queued", "interaction_failed_executed", "by_hand_twin"),
     *row("final_lost"),
     # The job ran, but has no picture.
@@ -180,6 +189,7 @@ FAULTS_DURING_JOB: list[Row] = [
         Row(f"{name} of the history", (fault(name, match="/messages"), *GATEWAY_GAP))
         for name in ("rest_429", "rest_202", "rest_html", "rest_reset", "rest_slow")
     ],
+    Row("account_limited in a gap", (fault("account_limited", seconds=3), *GATEWAY_GAP)),
     Row("history_empty after a gap", (fault("history_empty"), *GATEWAY_GAP)),
     *[
         Row(
@@ -218,6 +228,7 @@ FAULTS_BEFORE_START: list[Row] = [
     *row("required_action", end=End.NEEDS_PERSON, message="AGREEMENTS"),
     *row("passive_only"),
     *row("index_202", "stale_version"),
+    *row("account_limited", seconds=2),
     Row("no history at all", (), options={"read_history": False}),
     *[
         Row(f"{name} of the index", (fault(name, match="application-command-index"),))
@@ -236,6 +247,7 @@ FAULTS_BEFORE_START: list[Row] = [
 PAUSING_FAULTS: list[Row] = [
     # The response to the POST shows that a person is needed.
     *row("captcha", end=End.NEEDS_PERSON, message="captcha"),
+    *row("not_permitted", end=End.NEEDS_PERSON, message="Use Application Commands", posts=(400, 204)),
     *row("unauthorized", end=End.NEEDS_PERSON, message="token"),
     *row("post_429_html", end=End.NEEDS_PERSON, message="Cloudflare"),
     *post_errors(403, 10008, end=End.NEEDS_PERSON, message="blocks"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
-from mjwatch.client.in_process import CONNECT_PATIENCE, _is_over
+from mjwatch.client.in_process import CONNECT_PATIENCE, LIMIT_PATIENCE, _is_over
 from mjwatch.client.submit import as_prompt_file, read_prompt, single_prompt
 from mjwatch.config import Config
 from mjwatch.engine.service_state import ConnectionTrouble
@@ -213,11 +213,17 @@ class FakeEngine:
     """The part of the event loop that the decision to give up depends on."""
 
     def __init__(
-        self, job: Job | None, paused: str | None = None, trouble: ConnectionTrouble | None = None
+        self,
+        job: Job | None,
+        paused: str | None = None,
+        trouble: ConnectionTrouble | None = None,
+        limit: float = 0.0,
     ) -> None:
         self._job = job
         self.paused = paused
-        self.service = SimpleNamespace(needs_resume=paused is not None, connection_trouble=trouble)
+        self.service = SimpleNamespace(
+            needs_resume=paused is not None, connection_trouble=trouble, sending_wait=lambda: limit
+        )
 
     def job(self, job_id: str) -> Job | None:
         return self._job
@@ -238,6 +244,9 @@ QUEUED, RUNNING = a_job(state=State.QUEUED), a_job(state=State.RUNNING)
         (FakeEngine(QUEUED, trouble=SOON), False),
         (FakeEngine(QUEUED, trouble=LATE), True),
         (FakeEngine(QUEUED, paused="captcha"), True),
+        (FakeEngine(QUEUED, limit=LIMIT_PATIENCE - 1), False),
+        (FakeEngine(QUEUED, limit=LIMIT_PATIENCE + 1), True),
+        (FakeEngine(RUNNING, limit=LIMIT_PATIENCE + 1), False),
         (FakeEngine(RUNNING, paused="captcha"), False),
         (FakeEngine(RUNNING, trouble=LATE), False),
         (FakeEngine(RUNNING, paused="wrong token", trouble=NEVER), True),

@@ -11,7 +11,7 @@ from mjwatch.cli.output import advice, plain, wrap
 from mjwatch.cli.progress import state_of, summary_of
 from mjwatch.client.in_process import is_answered
 from mjwatch.host.running import daemon_runs
-from mjwatch.jobs.status_text import clock, reason
+from mjwatch.jobs.status_text import clock, limit_text, reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, overview
 from mjwatch.model import ENDED, State
 
@@ -134,6 +134,8 @@ def service_line(facts: Mapping[str, Any], *, here: bool, now: float) -> str:
         return f"PAUSED, :resume continues: {plain(facts['paused'])}"
     if facts["trouble"] is not None:
         return f"Discord can't be used: {plain(facts['trouble'])}"
+    if (limit := limit_text(facts["sending_limit"], now)) is not None:
+        return plain(limit)
     jobs = facts["jobs"]
     at_work = sum(count for state, count in jobs.items() if state not in {State.QUEUED, *ENDED})
     cap = f" of {facts['max_per_day']}" if facts["max_per_day"] else ""

@@ -16,7 +16,7 @@ function showService(status) {
 
 function lightOf(status) {
   if (status.service !== "running") return "stopped";
-  if (alertOf(status)) return "held";
+  if (alertOf(status) || status.sending_limit) return "held";
   return runningJobs(status) ? "busy" : "idle";
 }
 
@@ -30,7 +30,8 @@ function wordOf(status) {
   for (const [number, word] of [[runningJobs(status), "running"], [queuedJobs(status), "queued"], [jobsInDoubt(status), "in doubt"]]) {
     if (number) counts.push(`${number.toLocaleString()} ${word}`);
   }
-  const parts = status.paused ? ["Paused", ...counts] : counts;
+  const held = status.paused ? ["Paused"] : status.sending_limit ? ["Waiting for a limit"] : [];
+  const parts = [...held, ...counts];
   return parts.join(" · ") || "Idle";
 }
 
@@ -63,6 +64,9 @@ function detailsOfService(status) {
   const live = (status.live ?? []).map(liveJob);
   const cap = status.max_per_day ? ` of ${status.max_per_day}` : "";
   const rows = [["Sent in 24 hours", `${status.sent_in_24h ?? 0}${cap}`]];
+  for (const [limit, title] of [[status.sending_limit, "Sending waits until"], [status.reading_limit, "Reading waits until"]]) {
+    if (limit) rows.push([title, `${wholeFormat.format(Date.parse(limit.until))}: ${limit.why}`]);
+  }
   if (status.capped_until) rows.push(["Next job may be sent", wholeFormat.format(Date.parse(status.capped_until))]);
   rows.push(...leftInInbox(status.left));
   rows.push(["As of", wholeFormat.format(Date.parse(status.at))]);

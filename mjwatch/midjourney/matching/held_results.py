@@ -15,7 +15,7 @@ from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, Parse
 from mjwatch.model import Button, RemotePicture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mjwatch.midjourney.matching.foreign_jobs import ForeignJobs
     from mjwatch.model import Job
@@ -94,13 +94,30 @@ class HeldResults:
         message_id = message.message_id
         if message_id is None or message.kind not in FINALS or message_id in self._held:
             return message_id in self._held
+        jobs = list(jobs)
         waiting = candidates(message, jobs)
-        if not waiting or self.has_owner(message_id) or self._foreign_jobs.has_final(message):
+        if not waiting or self.owner(message_id) or self._is_foreign(message, jobs):
             return False
         ended = filter(None, map(self._ended_job, self._foreign_jobs.possible(message)))
         found = tuple(dict.fromkeys([*waiting, *ended]))
         self._add(HeldResult(message, f"{self._channel_address}/{message_id}", found, by_ids))
         return True
+
+    def _is_foreign(self, message: ParsedMessage, jobs: Sequence[Job]) -> bool:
+        """Return whether ids say that this final belongs to a foreign job."""
+        return self._foreign_jobs.has_final(message) and not self.start_may_be_ours(message, jobs)
+
+    def start_may_be_ours(self, message: ParsedMessage, jobs: Iterable[Job]) -> bool:
+        """Return whether the foreign job of this final may in truth be a job of ours.
+
+        Its start had no nonce, as that of a deferred reply, and a job of ours with its prompt has no start.
+        """
+        foreign = self._foreign_jobs
+        if message.kind not in FINALS or not foreign.has_final(message):
+            return False
+        if foreign.is_result(message.message_id or ""):
+            return False
+        return bool(candidates(message, (job for job in jobs if job.message_id is None)))
 
     def _ended_job(self, start: str) -> str | None:
         """Return the job of ours that ended without a result, by its key among the foreign jobs."""
@@ -108,9 +125,9 @@ class HeldResults:
             return start.removeprefix(ENDED_JOB)
         return self._owner_of(job_uuid=None, message_id=None, start_id=start)
 
-    def has_owner(self, message_id: str) -> bool:
-        """Return whether a job has this message as its result."""
-        return self._owner_of(job_uuid=None, message_id=message_id, start_id=None) is not None
+    def owner(self, message_id: str) -> str | None:
+        """Return the job that has this message as its result, or None."""
+        return self._owner_of(job_uuid=None, message_id=message_id, start_id=None)
 
     def _add(self, held: HeldResult) -> None:
         self._held[held.message_id] = held
@@ -148,7 +165,7 @@ class HeldResults:
 
     def objection(self, message: ParsedMessage, job: Job) -> str | None:
         """Return why this message can't be the job's result, whatever a person says; None if it can be."""
-        owner = self._owner_of(job_uuid=None, message_id=message.message_id, start_id=None)
+        owner = self.owner(message.message_id or "")
         if owner is None and expected_of(job).job_uuid is None:
             # What is made of pictures may have the uuid of its parent's.
             owner = self._owner_of(job_uuid=message.job_uuid, message_id=None, start_id=message.reply_to)
@@ -163,7 +180,7 @@ class HeldResults:
         self._held.clear()
         for fields in objects_of(stored):
             message = _load_message(object_of(fields.get("fields")))
-            if message is None or message.message_id is None or self.has_owner(message.message_id):
+            if message is None or message.message_id is None or self.owner(message.message_id):
                 continue
             jobs = tuple(job for job in list_of(fields.get("jobs")) if isinstance(job, str))
             held = HeldResult(message, text_of(fields.get("link")), jobs, fields.get("by_ids") is True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,12 @@ def rate_limited(armed: ArmedFault) -> web.Response:
     return refused(errors.rate_limited(armed.number("retry_after", 0.2), armed.text("scope", "user")))
 
 
+def account_limited(faults: FaultRegistry) -> web.Response | None:
+    """Return 429 with the seconds that are left, while the account is limited."""
+    left = faults.limit_ends - time.monotonic()
+    return refused(errors.rate_limited(left, "global")) if left > 0 else None
+
+
 def not_ready(armed: ArmedFault) -> web.Response:
     """Return 202: try again."""
     return refused(errors.not_ready(armed.number("retry_after", 0.2)))
@@ -166,7 +173,7 @@ def html(armed: ArmedFault) -> web.Response:
 
 
 _BEFORE: dict[str, AnswerFault] = {
-    "post_429_html": lambda _: html_answer(429, "error code: 1015"),
+    "post_429_html": lambda armed: html_answer(429, "error code: 1015", armed.retry_after),
     "unauthorized": lambda _: refused(errors.unauthorized()),
     "captcha": lambda _: refused(errors.captcha()),
     "post_429": rate_limited,
@@ -174,6 +181,7 @@ _BEFORE: dict[str, AnswerFault] = {
     "post_error": any_error,
     "post_202": not_ready,
     "post_html": html,
+    "not_permitted": lambda _: refused(errors.not_permitted()),
     "stale_version": lambda _: refused(errors.stale_version()),
     "post_500": lambda _: refused(errors.server_error()),
     "button_gone": lambda _: refused(errors.component_gone()),
@@ -188,7 +196,7 @@ _AFTER: dict[str, AnswerFault] = {
 
 def answer_before_execution(faults: FaultRegistry, text: str) -> web.Response | None:
     """Return the answer that replaces the execution, if a fault is armed for it."""
-    return _first(_BEFORE, faults, text)
+    return account_limited(faults) or _first(_BEFORE, faults, text)
 
 
 def answer_after_execution(faults: FaultRegistry, text: str) -> web.Response | None:
@@ -213,6 +221,8 @@ def rest_faults(faults: FaultRegistry) -> Middleware:
     async def answer_with_fault(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith("/api/") or request.path.endswith("/interactions"):
             return await handler(request)
+        if (limited := account_limited(faults)) is not None:
+            return limited
         text = f"{request.method} {request.path_qs}"
         for name, answer in _ANSWERS.items():
             if armed := faults.take(name, text):

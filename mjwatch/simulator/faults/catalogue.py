@@ -8,7 +8,8 @@ _POST = {
     "user, shared or global, default user); not executed",
     "post_429_ms": "POST /interactions: 429 as from Cloudflare, with retry_after in milliseconds (key "
     "`retry_after` in seconds, default 1); not executed",
-    "post_429_html": "POST /interactions: 429 as from a firewall, in HTML and without retry_after",
+    "post_429_html": "POST /interactions: 429 as from Cloudflare, in HTML (with Retry-After only if the key "
+    "`retry_after` is given)",
     "post_429_executed": "POST /interactions: 429 as with post_429, but the command runs",
     "post_slow": "the answer to POST /interactions comes late (key `seconds`, default 1); the command runs",
     "post_500": "POST /interactions: 500; not executed",
@@ -19,6 +20,7 @@ _POST = {
     "post_reset": "POST /interactions: the connection is reset before anything happens",
     "post_reset_executed": "the connection is reset after the command was accepted",
     "captcha": "POST /interactions: 400 with captcha_key; not executed",
+    "not_permitted": "POST /interactions: 50035, the account may not use the command here; not executed",
     "unauthorized": "POST /interactions: 401; not executed",
     "stale_version": "at once: new versions, so the next POST is stale; with a count, later ones too",
 }
@@ -27,6 +29,8 @@ _REST = {
     "rest_error": "another REST request: any error, by the keys `status`, `code`, `message`",
     "rest_429": "another REST request: 429, with the keys of post_429",
     "rest_202": "another REST request: 202 with code 110000 and retry_after",
+    "account_limited": "at once: for some seconds (key `seconds`, default 5) every request of the account, "
+    "POST /interactions too, gets 429 with the time that is left; nothing is executed",
     "rest_html": "another REST request: an HTML page (key `status`, default 503)",
     "rest_slow": "another REST request: its answer comes late (key `seconds`, default 1)",
     "rest_reset": "another REST request: its connection is reset",
@@ -102,6 +106,8 @@ _JOB = {
     "footer": "every content has a line of small print at its end",
     "ephemeral_job": "all messages of the job are ephemeral, the final too: no history has them",
     "components_v2": "the final has its picture only in components: no content, no attachments",
+    "four_pictures": "the final has four pictures as attachments in place of a grid (not recorded)",
+    "four_in_gallery": "the same four pictures in a gallery of components (not recorded)",
     "final_edited": "the final is edited at once without a visible change",
     "final_twice": "the bot posts the result in two messages",
     "final_lost": "the gateway does not send the final; the history has it",

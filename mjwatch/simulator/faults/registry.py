@@ -30,6 +30,11 @@ class ArmedFault:
         """Return a number of the request."""
         return float(self.details.get(key, default))
 
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds to wait, if the request names them."""
+        return self.number("retry_after", 0) if "retry_after" in self.details else None
+
     def text(self, key: str, default: str) -> str:
         """Return a text of the request."""
         return str(self.details.get(key, default))
@@ -44,6 +49,8 @@ class FaultRegistry:
 
     def __init__(self) -> None:
         self._armed: list[ArmedFault] = []
+        self.limit_ends = float("-inf")
+        """Until when every request of the account is refused (``time.monotonic``)."""
 
     def arm(self, request: object) -> ArmedFault:
         """Arm the fault of a control request. Raise FaultError."""
@@ -68,6 +75,7 @@ class FaultRegistry:
     def clear(self) -> None:
         """Disarm all faults."""
         self._armed.clear()
+        self.limit_ends = float("-inf")
 
     def body(self) -> Json:
         """Return the catalogue and the armed faults."""
@@ -112,6 +120,8 @@ class JobFaults:
     duplicate_dispatch: bool = False
     passive_only: bool = False
     components_v2: bool = False
+    four_pictures: bool = False
+    four_in_gallery: bool = False
     final_edited: bool = False
     final_twice: bool = False
     final_lost: bool = False
@@ -142,6 +152,11 @@ class JobFaults:
     def final_delivery(self) -> DeliveryMode:
         """How the gateway delivers the result."""
         return DeliveryMode.HISTORY_ONLY if self.final_lost else self.delivery_mode
+
+    @property
+    def shows_gallery(self) -> bool:
+        """Whether the result is in components instead of attachments."""
+        return self.components_v2 or self.four_in_gallery
 
     @property
     def flags(self) -> int:

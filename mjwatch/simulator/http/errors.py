@@ -118,6 +118,15 @@ def stale_version() -> ApiError:
     )
 
 
+def not_permitted() -> ApiError:
+    """Return the error for a command that the account may not use in this channel."""
+    return invalid_form(
+        "data",
+        "INTERACTION_APPLICATION_COMMAND_INVALID_PERMISSIONS",
+        "You do not have permission to use this command",
+    )
+
+
 def captcha() -> ApiError:
     """Return the error that asks for a captcha (discord-userdoccers, captcha handling)."""
     body: Json = {
@@ -170,9 +179,10 @@ def json_answer(body: object, status: int = 200, headers: dict[str, str] | None 
     )
 
 
-def html_answer(status: int, page: str) -> web.Response:
+def html_answer(status: int, page: str, retry_after: float | None = None) -> web.Response:
     """Return an HTML page as from a proxy in front of the API: no JSON, and no Via."""
-    return web.Response(status=status, text=page, content_type="text/html")
+    headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
+    return web.Response(status=status, text=page, content_type="text/html", headers=headers)
 
 
 def empty_answer() -> web.Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 import pytest
 
@@ -91,5 +93,34 @@ def test_other_requests_can_get_a_page_or_no_answer() -> None:
             await client.fault("rest_reset", count=2)  # the library tries a second time
             with pytest.raises(aiohttp.ClientError):
                 await client.http.get(f"http://{client.host}{MESSAGES}", headers=headers)
+
+    play(scenario)
+
+
+def test_a_limited_account_gets_429_for_every_request_until_the_time_is_over() -> None:
+    async def scenario() -> None:
+        async with simulated() as client:
+            command = await client.body()
+            await client.fault("account_limited", seconds=0.4)
+            for status, body in (
+                await client.post(command),
+                await client.call("GET", MESSAGES),
+            ):
+                assert (status, body["global"]) == (429, True)
+                assert 0 < body["retry_after"] <= 0.4
+            await asyncio.sleep(0.5)
+            assert (await client.post(command))[0] == 204
+            assert len((await client.state())["interactions"]) == 1
+
+    play(scenario)
+
+
+def test_a_firewall_may_name_a_time() -> None:
+    async def scenario() -> None:
+        async with simulated() as client:
+            await client.fault("post_429_html", retry_after=3600)
+            url, headers = f"http://{client.host}/api/v9/interactions", {"Authorization": client.token}
+            async with client.http.post(url, json=await client.body(), headers=headers) as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (429, "3600")
 
     play(scenario)

@@ -41,6 +41,8 @@ FACTS: dict[str, Any] = {
     "sent_in_24h": 47,
     "max_per_day": 200,
     "capped_until": None,
+    "sending_limit": None,
+    "reading_limit": None,
     "in_flight": 2,
     "max_in_flight": 3,
     "delay": 4.0,
@@ -113,17 +115,21 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
         "mend": "fix the cause, then run `mjwatch resume`",
         "trouble": "no network",
         "capped_until": 4_000_000_000.0,
+        "sending_limit": {"why": "a rate limit", "until": 4_000_000_000.0, "scope": "global"},
+        "reading_limit": {"why": "a rate limit", "until": 4_000_000_000.0, "scope": "route"},
         "inbox_trouble": "the inbox belongs to the host attic",
         "journal_trouble": "the journal can't be used: disk is full",
         "left": None,
     }
     shown = text_of(FACTS | paused | {"live": LIVE[:1], "max_per_day": 0}, 120, 40)
-    assert [re.sub(r"at 20.*", "at …", line) for line in shown] == [
+    assert [re.sub(r"(at|until) 20[-0-9]* [0-9]+:[0-9]+", r"\1 …", line) for line in shown] == [
         "daemon   runs; Discord can't be used: no network",
         "paused   Discord asks for a captcha",
         "         fix the cause, then run `mjwatch resume`",
         "journal  the journal can't be used: disk is full",
         "         nothing is sent meanwhile",
+        "limit    nothing is sent until …: a rate limit",
+        "limit    the channel's history is not read until …: a rate limit",
         "jobs     31 queued, 2 running, 1 in_doubt",
         "         in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`",
         "sent     47 in the last 24 hours (no cap); the next job may be sent at …",

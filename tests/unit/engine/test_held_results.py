@@ -235,3 +235,41 @@ def test_a_persons_word_does_not_override_what_an_id_proves(
     assert not outcome.done
     assert reason in outcome.message
     assert harness.job(job_id).result is None
+
+
+def test_the_result_of_a_start_without_nonce_is_held_while_our_job_has_no_start(
+    harness: EngineHarness,
+) -> None:
+    """A deferred reply may start our own job, and looks like a job by hand."""
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("550")), create(result("700", reply_to="550")))
+    assert held(harness) == {"700": ["job00001"]}
+    again = started_again(harness, started("550"), result("700", reply_to="550"))
+    assert held(again) == {"700": ["job00001"]}
+    assert assign(again, "700").done
+    assert again.job().state is State.COLLECTING
+
+
+def test_it_is_the_result_of_a_job_by_hand_once_our_start_is_known(harness: EngineHarness) -> None:
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    harness.feed(create(started("550")), create(result("700", reply_to="550")))
+    harness.feed(create(started("600", nonce="nonce-1")))
+    assert held(harness) == {}
+    harness.feed(create(result("701", uuid=UUID_B, reply_to="600")))
+    assert harness.job().state is State.COLLECTING
+    harness.drop("b.txt", "a red cat\n", mtime=5000.0)
+    harness.feed(create(result("700", reply_to="550")))
+    assert held(harness) == {}, "a result that is known to be a job's by hand is not held again"
+
+
+def test_a_dismissed_result_of_a_start_without_nonce_is_not_held_again(harness: EngineHarness) -> None:
+    harness.drop("a.txt", "a red cat\n")
+    harness.accept_all()
+    messages = started("550"), result("700", reply_to="550")
+    harness.feed(*map(create, messages))
+    assert steered(harness, "dismiss", message="700").done
+    harness.feed(create(messages[1]))
+    assert held(harness) == {}
+    assert held(started_again(harness, *messages)) == {}

@@ -9,6 +9,8 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.jobs.status_text import clock
+from mjwatch.journal.requests import Outcome, ask, read_answer
 from mjwatch.journal.writer import Journal
 from mjwatch.model import State
 from tests.helpers.message_shapes import UUID_A, create, progress, result, started, update
@@ -105,3 +107,44 @@ def test_a_silent_job_that_comes_alive_in_doubt_runs_again_and_is_delivered(harn
     assert harness.job().state is State.RUNNING
     harness.feed(create(result("700", uuid=UUID_A)))
     assert harness.job().state is State.COLLECTING
+
+
+def steer(harness: EngineHarness, verb: str) -> Outcome:
+    request = ask(harness.journal.path, verb, {"jobs": {"job00001": 1}}, harness.now)
+    harness.feed(ev.RequestsPending())
+    (outcome,) = read_answer(harness.journal.answer_of(request) or "")
+    return outcome
+
+
+def test_a_second_request_gives_up_a_job_that_stays_silent_and_frees_its_slot(
+    harness: EngineHarness,
+) -> None:
+    shown = progress("600", uuid=UUID_A, percent=31)
+    pass_time(harness, 0.4, shown)
+    first = steer(harness, "cancel")
+    assert not first.done
+    assert "once more" in first.message
+    assert steer(harness, "cancel").done is False, "at once it may only be a slip"
+    harness.now += 61.0
+    second = steer(harness, "cancel")
+    assert (second.done, "given up" in second.message) == (True, True)
+    assert harness.job().state is State.CANCELLED
+    harness.feed(create(result("700", uuid=UUID_A)))
+    assert harness.job().state is State.COLLECTING, "what was paid for is delivered"
+
+
+def test_a_second_request_does_not_give_up_a_job_that_makes_progress(harness: EngineHarness) -> None:
+    steer(harness, "cancel")
+    harness.now += 700.0
+    harness.feed(update(progress("600", uuid=UUID_A, percent=46)))
+    steer(harness, "cancel")
+    assert harness.job().state is State.RUNNING
+
+
+def test_a_retry_of_a_job_at_work_says_when_it_becomes_possible(harness: EngineHarness) -> None:
+    outcome = steer(harness, "retry")
+    at = clock(harness.now + HOUR, harness.now + HOUR)
+    assert outcome.message == (
+        f"is at work already; if Midjourney stays silent, it is in doubt at {at},"
+        " and `mjwatch retry` can send it again"
+    )

@@ -224,6 +224,12 @@ def test_the_banner_shows_what_runs_and_why_it_is_paused(browser: Browser, tmp_p
         assert "17 of 200" in more
         assert "cat0.md, cat1.md, cat2.md, cat3.md, cat4.md and 2 more: it is no plain text" in more
         assert gallery.page.locator("#alert").is_hidden()
+        limit = {"why": "a rate limit", "until": "2026-11-22T12:30:00.000Z", "scope": "global"}
+        gallery_on_disk.show_status({**STATUS, "sending_limit": limit})
+        gallery.open()
+        gallery.page.locator("#service summary").click()
+        assert gallery.page.locator("#service-word").inner_text().startswith("Waiting for a limit")
+        assert ": a rate limit" in gallery.page.locator("#service-more").inner_text()
         gallery_on_disk.show_status(
             {**STATUS, "paused": "a captcha", "mend": "see to it, then `mjwatch resume`"}
         )

@@ -110,3 +110,24 @@ def test_back_off_doubles_up_to_a_limit() -> None:
     assert backoff(10**9) == 300
     assert backoff(-1) == 2
     assert backoff(3, first=1.0, most=5.0) == 5
+
+
+def test_what_was_not_executed_does_not_count_and_what_was_after_all_does() -> None:
+    throttle = Throttle(replace(PACE, max_per_day=2))
+    for at in (NOW, NOW + 10):
+        throttle.sent(at, 0.0)
+    throttle.not_executed(NOW)
+    assert throttle.capped_until(NOW + 20) is None
+    throttle.executed(NOW)
+    assert throttle.capped_until(NOW + 20) == NOW + DAY
+    throttle.not_executed(NOW - 2 * DAY)  # too old to have been counted
+    assert throttle.capped_until(NOW + 20) == NOW + DAY
+
+
+def test_the_count_goes_back_also_after_the_clock_was_set_back() -> None:
+    throttle = Throttle(replace(PACE, max_per_day=1))
+    throttle.sent(NOW, 0.0)
+    back = NOW - 30 * DAY
+    assert throttle.capped_until(back) == back + DAY
+    throttle.not_executed(NOW)
+    assert throttle.capped_until(back) is None

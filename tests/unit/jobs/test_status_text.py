@@ -40,6 +40,7 @@ PAUSED = Pause("Discord wants a captcha", PauseKind.ACCOUNT)
         ({"ahead": replace(AHEAD, state=State.RUNNING)}, "job jobbbbbb, is running", ""),
         ({"capped_until": NOW + 60}, f"the daily cap is reached until {clock(NOW + 60, NOW)}", "max_per_day"),
         ({"capped_until": NOW - 60}, "", ""),
+        ({"limit": "nothing is sent until 14:05: full"}, "nothing is sent until 14:05: full", ""),
     ],
 )
 def test_a_queued_job_says_what_it_waits_for(context: dict[str, Any], text: str, hint: str) -> None:

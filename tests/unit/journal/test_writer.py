@@ -127,6 +127,10 @@ def test_a_step_is_stored_with_its_attempt_and_the_position_in_the_stream(journa
     journal.update(job, attempt_at=NOW + 1, meta={"newest": "4", "gateway": {"seq": 7}})
     assert journal.job("job1") == job
     assert journal.attempts_since(NOW) == [NOW + 1]
+    journal.update(job, attempt_counts=False)
+    assert journal.attempts_since(NOW) == []
+    journal.update(job, attempt_counts=True)
+    assert journal.attempts_since(NOW) == [NOW + 1]
     assert (journal.recall("newest"), journal.recall("gateway")) == ("4", {"seq": 7})
     assert journal.recall("nothing") is None
 
@@ -515,4 +519,4 @@ def test_a_journal_in_a_folder_without_access_is_reported() -> None:
 
 
 def test_the_version_of_the_schema_is_stored(journal: Journal) -> None:
-    assert version_of(journal._db) == newest_version() == 3
+    assert version_of(journal._db) == newest_version() == 4

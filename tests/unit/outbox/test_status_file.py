@@ -56,14 +56,14 @@ def test_it_says_what_the_service_does_and_at_last_that_it_has_stopped(tmp_path:
     service = Service(tmp_path)
     service.file.start()
     assert service.seen.acquire(timeout=deadline(20))
-    service.change(paused="a captcha", capped_until=NOW)
+    service.change(paused="a captcha", capped_until=NOW, sending_limit={"why": "slow", "until": NOW})
     service.file.stop()
     assert [version["paused"] for version in service.versions] == [None, "a captcha", "a captcha"]
     assert [version["service"] for version in service.versions] == ["running", "running", "stopped"]
     last = read(tmp_path)
     assert last == service.versions[-1]
     assert (last["schema"], last["at"]) == ("mjwatch/status/1", "2027-01-15T08:00:00.000Z")
-    assert last["capped_until"] == "2027-01-15T08:00:00.000Z"
+    assert last["capped_until"] == last["sending_limit"]["until"] == "2027-01-15T08:00:00.000Z"
     assert "daemon" not in last
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
 

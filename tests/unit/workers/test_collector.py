@@ -7,12 +7,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from mjwatch import events as ev
-from mjwatch.errors import DownloadError, OutboxError
-from mjwatch.model import Job, Prompt, ResultKind, State
-from mjwatch.outbox.manifest import OutboxChannel
+from mjwatch.errors import AnsweredNoError, DownloadError, OutboxError
+from mjwatch.model import Job, LimitScope, Prompt, Refusal, RefusalClass, ResultKind, State
+from mjwatch.outbox.manifest import OutboxChannel, load_manifest
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.metadata import SOURCE_TYPE
 from mjwatch.pictures.split import thumbnail
@@ -20,7 +20,7 @@ from mjwatch.workers.collector import MOST_KEPT_PICTURES, PICTURE_TRIES, Collect
 from tests.helpers.job_factory import RESULT, made_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from mjwatch.discord.cdn import CDN
@@ -78,7 +78,12 @@ def outbox(tmp_path: Path) -> FillingOutbox:
 
 
 def a_collector(
-    cdn: FakeCDN, outbox: Outbox, rest: FakeREST | None = None, *, embed_prompt: bool = True
+    cdn: FakeCDN,
+    outbox: Outbox,
+    rest: FakeREST | None = None,
+    *,
+    embed_prompt: bool = True,
+    reading_wait: Callable[[], float] = lambda: 0.0,
 ) -> Collector:
     return Collector(
         rest=cast("DiscordREST", rest),
@@ -89,6 +94,7 @@ def a_collector(
         keep_grid=True,
         embed_prompt=embed_prompt,
         file_of=lambda job_id: None,
+        reading_wait=reading_wait,
     )
 
 
@@ -131,6 +137,38 @@ def test_an_address_that_has_expired_is_signed_again_at_once(outbox: FillingOutb
     assert cdn.fetched == [OLD, NEW]
 
 
+class LimitedREST(FakeREST):
+    """Refuses to sign addresses: Discord's rate limit."""
+
+    LIMIT = Refusal(RefusalClass.RETRY, None, "a limit", retry_after=30.0, scope=LimitScope.GLOBAL)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def refresh_urls(self, urls: list[str]) -> dict[str, str]:
+        self.calls += 1
+        raise AnsweredNoError(self.LIMIT)
+
+
+def test_a_rate_limit_uses_up_no_try_and_while_it_lasts_no_address_is_requested(
+    outbox: FillingOutbox,
+) -> None:
+    cdn, rest, waits = FakeCDN(gone=[OLD]), LimitedREST(), [0.0]
+    collector = a_collector(cdn, outbox, rest, reading_wait=lambda: waits[0])
+    for _ in range(PICTURE_TRIES + 1):
+        event = collector.collect(a_finished_job())
+        assert isinstance(event, ev.SaveFailed)
+        assert (event.final, event.refusal) == (False, LimitedREST.LIMIT)
+    waits[0], calls = 12.0, rest.calls
+    for _ in range(PICTURE_TRIES + 1):
+        event = collector.collect(a_finished_job())
+        assert isinstance(event, ev.SaveFailed)
+        assert event.refusal is not None
+        assert (event.final, event.refusal.retry_after, event.refusal.scope) == (False, 12.0, None)
+    assert rest.calls == calls
+
+
 def test_if_that_does_not_help_the_message_is_read_again(outbox: FillingOutbox) -> None:
     cdn = FakeCDN(gone=[OLD, NEW])
     attachments = [{"filename": "other.png", "url": "x"}, {"filename": "grid.png", "url": ELSEWHERE}]
@@ -162,6 +200,48 @@ def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> 
     oldest = "https://cdn.example/cat0.png"
     assert cdn.fetched.count(oldest) == 2
     assert len(cdn.fetched) == len(jobs) + 1
+
+
+def tile(colour: str) -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (4, 4), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+COLOURS = ("red", "green", "blue", "black")
+
+
+def a_job_with_four_pictures() -> Job:
+    (picture,) = RESULT.pictures
+    four = tuple(replace(picture, url=f"https://cdn.example/{colour}.png") for colour in COLOURS)
+    return made_job("jobcat", "cat.txt", state=State.COLLECTING, result=replace(RESULT, pictures=four))
+
+
+def test_four_separate_pictures_are_fetched_one_by_one_and_not_cut(
+    outbox: FillingOutbox, tmp_path: Path
+) -> None:
+    cdn = FakeCDN(*map(tile, COLOURS))
+    assert a_collector(cdn, outbox).collect(a_job_with_four_pictures()) == ev.Published("cat-jobcat")
+    assert cdn.fetched == [f"https://cdn.example/{colour}.png" for colour in COLOURS]
+    folder = tmp_path / "outbox" / "cat-jobcat"
+    manifest = load_manifest(folder)
+    assert manifest["grid"] is None
+    shown = [(image["file"], image["index"], image["width"]) for image in manifest["images"]]
+    assert shown == [(f"cat_{n}.png", n, 4) for n in range(1, 5)]
+    for image, colour in zip(manifest["images"], COLOURS, strict=True):
+        with Image.open(folder / image["file"]) as picture:
+            assert picture.getpixel((0, 0)) == ImageColor.getrgb(colour)
+
+
+def test_each_of_four_pictures_whose_addresses_have_expired_is_found_in_the_message(
+    outbox: FillingOutbox,
+) -> None:
+    old = [f"https://cdn.example/{colour}.png" for colour in COLOURS]
+    items = [{"media": {"url": f"https://cdn.example/{colour}-moved.png"}} for colour in COLOURS]
+    rest = FakeREST({"components": [{"type": 12, "items": items}]})
+    cdn = FakeCDN(gone=[*old, *(f"{url}?renewed" for url in old)])
+    assert a_collector(cdn, outbox, rest).collect(a_job_with_four_pictures()) == ev.Published("cat-jobcat")
+    assert [url for url in cdn.fetched if "moved" in url] == [item["media"]["url"] for item in items]
 
 
 def test_pictures_carry_their_prompt_and_the_grid_is_not_changed(

@@ -1,0 +1,89 @@
+"""Rate limits and outages against a daemon: few POSTs meet them, one probe ends them, nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.scenarios.fault_runs import open_threaded_stage
+from tests.scenarios.stage import HANG, SHORT_LIMITS_MODULE, Stage, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROMPTS = 10
+
+
+def drop(stage: Stage, count: int) -> None:
+    for number in range(count):
+        stage.drop(f"{number:02}.ready.txt", f"picture number {number:02}\n")
+
+
+def statuses(stage: Stage) -> list[int]:
+    return [post["status"] for post in stage.simulator_state()["posts"]]
+
+
+def status(stage: Stage) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(stage.run("status", "--json").stdout)
+    return found
+
+
+def states(stage: Stage) -> Counter[str]:
+    return Counter(manifest["state"] for manifest in stage.manifests())
+
+
+@pytest.mark.parametrize(
+    ("fault", "refused"),
+    [
+        ({"fault": "post_429", "retry_after": 2}, 429),
+        ({"fault": "refuse", "title": "Queue full"}, 204),
+    ],
+    ids=["discord", "midjourney"],
+)
+def test_one_prompt_meets_a_limit_and_after_it_all_others_run(
+    fault: dict[str, Any], refused: int, tmp_path: Path
+) -> None:
+    with open_threaded_stage(tmp_path / "w", seconds_per_job=0.1) as stage:
+        stage.set_config("pace", delay=0.1, max_in_flight=12)
+        stage.arm_fault(**fault)
+        daemon = stage.fork(SHORT_LIMITS_MODULE, "run")
+        drop(stage, PROMPTS)
+        wait_until(lambda: "sending waits" in stage.log, "the limit")
+        assert status(stage)["sending_limit"]["until"] > 0
+        assert statuses(stage) == [refused]
+        wait_until(lambda: states(stage)["done"] == PROMPTS, "all pictures")
+        assert statuses(stage) == [refused] + [204] * PROMPTS
+        assert status(stage)["sending_limit"] is None
+        assert stage.stop(daemon) == 0
+        stage.check_simulator_record()
+
+
+def test_a_bot_that_is_offline_costs_three_prompts_and_the_probes(tmp_path: Path) -> None:
+    with open_threaded_stage(tmp_path / "w", seconds_per_job=0.1) as stage:
+        stage.set_config("pace", delay=0.2, max_in_flight=3)
+        stage.arm_fault(fault="interaction_failed", count=100)
+        daemon = stage.fork(SHORT_LIMITS_MODULE, "run")
+        drop(stage, 12)
+        wait_until(lambda: stage.log.count("sending waits") == 2, "a probe that fails, too")
+        facts = status(stage)
+        assert facts["sending_limit"]["scope"] == "failures"
+        doubtful = facts["jobs"]["in_doubt"]
+        assert doubtful == 4
+        end_all_faults(stage)
+        wait_until(lambda: states(stage)["done"] == 12 - doubtful, "the pictures after the outage")
+        facts = status(stage)
+        assert (facts["jobs"], facts["sending_limit"]) == ({"in_doubt": doubtful}, None)
+        assert facts["sent_in_24h"] == 12
+        assert statuses(stage) == [204] * (12 - doubtful)
+        assert stage.stop(daemon) == 0
+
+
+def end_all_faults(stage: Stage) -> None:
+    """The simulator forgets its faults, and what it has recorded."""
+    request = urllib.request.Request(f"http://{stage.address}/_sim/reset", method="POST")
+    with urllib.request.urlopen(request, timeout=HANG) as answer:
+        assert answer.status == 200
