@@ -62,13 +62,13 @@ class PromptFile:
         return sum(_jobs(prompt) for prompt in self.prompts)
 
 
-def compose(text: str, *, force: bool = False) -> tuple[Prompt, list[str]]:
+def compose(text: str, *, force: bool = False, action: str | None = None) -> tuple[Prompt, list[str]]:
     """Return the one prompt that a text alone makes, and notes on how it was read and on probable mistakes.
 
-    ``force``: the text is meant as it is written, whatever it looks like. Raises PromptFileError if the
-    text can't be submitted, or stands for several prompts.
+    ``action``: the follow-up that the text is for. ``force``: the text is meant as it is written. Raises
+    PromptFileError if the text can't be submitted, or stands for several prompts.
     """
-    found = compose_file([PromptRequest("", text, force=force)], Wildcards({}), max_jobs=1000)
+    found = compose_file([PromptRequest("", text, force=force, action=action)], Wildcards({}), max_jobs=1000)
     if len(found.prompts) > 1:
         raise PromptFileError(
             f"this text stands for {len(found.prompts)} prompts, but only one is allowed here",
