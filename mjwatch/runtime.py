@@ -24,6 +24,7 @@ from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.updater import GalleryUpdater
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.platform import host_name, machine_id
+from mjwatch.host.redaction import Redaction
 from mjwatch.host.running import WakeupListener
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.inbox import Inbox
@@ -198,7 +199,12 @@ class Runtime:
         )
         cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
         uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
-        self._notifier = Notifier(config.notify, config.outbox.path, proxy=proxy)
+        self._notifier = Notifier(
+            config.notify,
+            config.outbox.path,
+            proxy=proxy,
+            redaction=Redaction([keys.token.reveal(), config.notify.webhook]),
+        )
         channel = OutboxChannel(keys.guild_id, keys.channel_id)
         journal_path = config.state.path / JOURNAL_FILE
         return WorkerPool(

@@ -90,7 +90,7 @@ def run(
         keys = load_keys(config)
         option = config_option(config.source)
         start_logging(
-            [keys.token.reveal()],
+            [keys.token.reveal(), config.notify.webhook],
             style=log_format,
             file=log_file,
             rewrite=lambda text: with_option(text, option),

@@ -5,6 +5,7 @@ Each call raises the error that says whether it may be repeated.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,7 @@ from mjwatch.discord.http import LARGEST_ANSWER, USER_AGENT, Timeout, Transport,
 from mjwatch.discord.http_errors import decoded, read_answer
 from mjwatch.discord.json_values import id_of, list_of, object_of, objects_of, snowflake_of
 from mjwatch.errors import AnsweredNoError, ConfigError, UnansweredError
+from mjwatch.host.redaction import Redaction
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class DiscordREST:
                 "this is not a token", "put the account's token, and nothing else, into its key file"
             )
         proxy_for(self._api_url, proxy)
+        self._redaction = Redaction([token])
         self._transport = Transport(
             token=token, base_url=self._api_url, proxy=proxy, user_agent=user_agent, timeout=timeout
         )
@@ -110,7 +113,7 @@ class DiscordREST:
         if status == 204:
             self._transport.release(response)
             return
-        body = decoded(self._transport.read_body(response, limit=LARGEST_VERDICT))
+        body = self._without_token(self._transport.read_body(response, limit=LARGEST_VERDICT))
         refusal = read_answer(status, response.headers, body)
         if refusal is None or status < 200 or 300 <= status < 400 or status == 408 or status >= 500:
             raise UnansweredError(
@@ -177,11 +180,18 @@ class DiscordREST:
         """Return the decoded answer, of ``limit`` bytes at most, of a call that may be repeated."""
         response = self._transport.send(method, self._api_url + route, **options)
         self.server_time = _date(response.headers.get("Date"))
-        body = decoded(self._transport.read_body(response, limit=limit))
+        data = self._transport.read_body(response, limit=limit)
+        succeeded = 200 <= response.status_code < 300
+        body = decoded(data) if succeeded else self._without_token(data)
         refusal = read_answer(response.status_code, response.headers, body)
         if refusal:
             raise AnsweredNoError(refusal)
         return body
+
+    def _without_token(self, data: bytes) -> object:
+        """Return the JSON of a refusal. Its parts are shown, and a server may repeat what it was sent."""
+        body = decoded(data)
+        return decoded(self._redaction.redacted(json.dumps(body))) if body is not None else None
 
 
 @dataclass(frozen=True, slots=True)

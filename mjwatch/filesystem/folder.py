@@ -42,7 +42,7 @@ _NO_NAMES = frozenset({"", ".", ".."})
 _SEPARATORS = frozenset("\0/\\:" if os.name == "nt" else "\0/")
 
 _KINDS = {
-    stat.S_IFLNK: "a link, and links are not followed here",
+    stat.S_IFLNK: "a link, and links are not followed",
     stat.S_IFDIR: "a folder",
     stat.S_IFREG: "a file",
     stat.S_IFIFO: "a pipe",
@@ -317,6 +317,12 @@ def durable_folder(folder: Path) -> None:
     durable_folder(folder.parent)
     with open_folder(folder.parent, [folder.name], make=True):
         pass
+
+
+def describe_kind(found: os.stat_result) -> str | None:
+    """Return what this is, if it is no regular file."""
+    kind = _kind(found)
+    return None if kind == stat.S_IFREG else _KINDS.get(kind, "no file")
 
 
 def _kind(found: os.stat_result) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.filesystem.files import folder_identity, identify
+from mjwatch.filesystem.folder import durable_folder
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.pickup import FilePickup, InFlightFiles
 from mjwatch.inbox.reading import ReadingGuard
@@ -112,7 +113,7 @@ class Inbox:
         Raise ConfigError if it can't be made, OwnerError if it belongs to another host.
         """
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
+            durable_folder(self._root)
         except OSError as error:
             raise ConfigError(f"the inbox {self._root} can't be made: {error.strerror}") from error
         if self._ownership is not None:

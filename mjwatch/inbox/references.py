@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError, PromptFileError
-from mjwatch.filesystem.files import identify, is_link, read_unchanged
+from mjwatch.filesystem.files import identify, obstacle_at, read_unchanged
 from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_foreign_folder, is_prompt_name
 from mjwatch.model import References
 from mjwatch.prompts.filenames import WildcardNames
@@ -237,8 +237,9 @@ class ReferenceFinder:
         identity, why = None, None
         try:
             identity = identify(self._root, path)
-            if identity is None and is_link(self._root, path):
-                why = "it is a link, and links are not followed"
+            obstacle = obstacle_at(self._root, path) if identity is None else None
+            if obstacle is not None:
+                why = f"it is {obstacle}"
         except OSError as error:
             why = f"it can't be read: {error.strerror}"
         return self._remember(path, identity, why, now)

@@ -102,9 +102,12 @@ class MessageTracker:
             pairs += self._assign(message, event.seq, jobs)
         return pairs
 
-    def _parse(self, event: str, payload: Mapping[str, Any]) -> ParsedMessage:
+    def _parse(
+        self, event: str, payload: Mapping[str, Any], jobs: Mapping[str, Job] | None = None
+    ) -> ParsedMessage:
         """Return the parsed message. A final without its pictures is only a part, and counts as a notice."""
-        message = read_message(event, payload, self._bots)
+        prompts = [job.prompt.text for job in (jobs or {}).values()]
+        message = read_message(event, payload, self._bots, prompts)
         is_part = message.kind in FINALS and not message.images
         return replace(message, kind=MessageKind.NOTICE) if is_part else message
 
@@ -113,13 +116,13 @@ class MessageTracker:
 
         Each deletion is matched separately.
         """
-        message = self._parse(event.name, event.data)
+        message = self._parse(event.name, event.data, jobs)
         if message.kind is MessageKind.DELETED:
             return [replace(message, message_id=id_, deleted_ids=(id_,)) for id_ in message.deleted_ids]
         if event.name != "MESSAGE_UPDATE" or not _is_start(_id_of(event), jobs.values()):
             return [message]
         if message.kind is MessageKind.BUTTON_USED:
-            return [self._parse("REST", event.data)]  # a job that ends in the message in which it began
+            return [self._parse("REST", event.data, jobs)]  # a job that ends in the message in which it began
         if message.kind is MessageKind.OTHER and not object_of(event.data.get("author")):
             # A part of a start message of ours, too small to show whose it is.
             return [self._parse(event.name, {**event.data, "webhook_id": MIDJOURNEY_APPLICATION_ID})]
@@ -149,7 +152,7 @@ class MessageTracker:
         readable = any(message is not None for message in messages.values())
         for message_id, message in messages.items():
             if message is not None:
-                pairs += self._assign(self._parse("REST", message), None, jobs)
+                pairs += self._assign(self._parse("REST", message, jobs), None, jobs)
             elif readable:
                 deletion = {"id": message_id, "channel_id": self._channel_id}
                 pairs += self._assign(self._parse("MESSAGE_DELETE", deletion), None, jobs)
@@ -165,7 +168,7 @@ class MessageTracker:
 
         ``by_text``: the ids of the jobs that may be found by their prompt; None means all.
         """
-        parsed = [self._completed(self._parse("REST", message), jobs) for message in messages]
+        parsed = [self._completed(self._parse("REST", message, jobs), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
         unclear = [message for message in unowned if self.held.start_may_be_ours(message, jobs.values())]
         rivals = {job_id for message in unclear for job_id in candidates(message, jobs.values())}
@@ -218,7 +221,7 @@ class MessageTracker:
     def _settled(self, held: HeldResult, jobs: Mapping[str, Job]) -> JobEvents | None:
         """Return the events of a held result, none if it is no job's of ours, or None while it is held."""
         message = held.message
-        if self.held.has_owner(held.message_id):
+        if self.held.owner(held.message_id) is not None:
             return []
         if not held.candidates:  # all have their own results, so that this one is a foreign job's
             self.foreign_jobs.dismiss(message)

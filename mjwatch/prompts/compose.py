@@ -30,7 +30,7 @@ from mjwatch.prompts.parameters import (
 )
 from mjwatch.prompts.request import PromptRequest, merge_parameters
 from mjwatch.prompts.source_text import located, not_meant
-from mjwatch.prompts.structure import is_json, literal
+from mjwatch.prompts.structure import literal, looks_like_json
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _as_meant(request: PromptRequest, notes: dict[str, None]) -> PromptRequest:
     if request.finished or request.command not in ("imagine", "shorten"):
         return request
     if request.force:
-        if not is_json(request.text):
+        if not looks_like_json(request.text):
             return request
         _add_notes(notes, request.where, ["the JSON is sent as it is, with a backslash before its braces"])
         return replace(request, text=literal(request.text))

@@ -20,6 +20,7 @@ _POST = {
     "post_reset": "POST /interactions: the connection is reset before anything happens",
     "post_reset_executed": "the connection is reset after the command was accepted",
     "captcha": "POST /interactions: 400 with captcha_key; not executed",
+    "not_permitted": "POST /interactions: 50035, the account may not use the command here; not executed",
     "unauthorized": "POST /interactions: 401; not executed",
     "stale_version": "at once: new versions, so the next POST is stale; with a count, later ones too",
 }

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 
 from mjwatch.errors import ConfigError
 from mjwatch.host import log as log_module
-from mjwatch.host.log import JsonFormatter, LineFormatter, Redaction, start_logging
+from mjwatch.host.log import JsonFormatter, LineFormatter, start_logging
+from mjwatch.host.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
