@@ -18,7 +18,7 @@ from mjwatch.midjourney.matching.foreign_jobs import (
     UnmatchedMessage,
     UnmatchedMessages,
 )
-from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, match, match_history
+from mjwatch.midjourney.matching.matcher import Match, fits, is_same_bot_job, match, match_history
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, Result, ResultKind
@@ -159,9 +159,11 @@ class MessageTracker:
         found = match_history(
             unowned, list(jobs.values()), self.foreign_jobs, self.me, by_text=by_text, newest=self.newest
         )
+        for message in found.ambiguous:
+            self.unmatched.add(message, None)
         for message in parsed:
             self.note_newest(message.message_id)
-        return [pair for match_, message in found for pair in self._events(match_, message, jobs)]
+        return [pair for match_, message in found.matched for pair in self._events(match_, message, jobs)]
 
     def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage, JobEvents] | None:
         """Return the first unmatched message whose job is known by now, and its events, or None.
@@ -231,14 +233,20 @@ class MessageTracker:
         if owner is not None:
             return [(owner, _finished(message, "job uuid"))]
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
-        if isinstance(found, Match):
+        if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)
         mine = self._may_be_mine(message)
-        if mine and (isinstance(found, AmbiguousMatch) or not self.caught_up):
-            return None if message.kind in _KEPT_KINDS else []
-        if found is None and mine:
+        if mine and (found is not None or not self.caught_up):
+            kept = _KEPT_KINDS if self.caught_up else _KEPT_KINDS | {MessageKind.QUEUED}
+            return None if message.kind in kept else []
+        if mine:
             self.foreign_jobs.note(message, jobs.values())
         return []
+
+    def _is_only_one(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
+        """Return False if the match is by looks, and a kept message of another job of the bot fits too."""
+        others = [kept.message for kept in self.unmatched if not is_same_bot_job(kept.message, message)]
+        return not found.by_looks or not any(fits(other, jobs[found.job_id]) for other in others)
 
     def _may_be_mine(self, message: ParsedMessage) -> bool:
         """Return whether this account may have started the job by hand: jobs of other people name them."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.json_values import id_of, number_of, objects_of, text_of
 from mjwatch.discord.protocol import snowflake_ms
-from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, could_be_same
+from mjwatch.midjourney.matching.evidence import FINALS, could_be_about
+from mjwatch.midjourney.matching.similarity import could_be_same
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import IN_FLIGHT, Job, State
 
@@ -24,6 +25,7 @@ MAX_UNMATCHED = 200
 
 _RUNNING = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
 _ACTIONS_OF_A_PROMPT = frozenset({None, Action.IMAGINE, Action.BLEND, Action.VIDEO})
+_STORED_IDS = ("job_uuid", "since", "result_id", "pressed", "nonce")
 _LONGEST_JOB_MS = 24 * 60 * 60 * 1000
 """No job of Midjourney's takes a day: a job whose end was missed must not keep its prompt for ever."""
 
@@ -34,7 +36,8 @@ class ForeignJob:
 
     ``since`` is a message older than its result; ``result_id`` is the result, when it is known. ``pressed``:
     the message with the button that started it, to which its result replies too. ``picture``: the number of
-    the picture that its start names.
+    the picture that its start names. ``queued``: the bot lets it wait; ``message_id`` is that of the notice,
+    and its start is another message, as far as is known without the ``nonce``.
     """
 
     message_id: str
@@ -44,6 +47,8 @@ class ForeignJob:
     result_id: str | None = None
     pressed: str | None = None
     picture: int | None = None
+    queued: bool = False
+    nonce: str | None = None
 
     def may_match(self, message: ParsedMessage) -> bool:
         """Return whether this message may be about this job, by its content."""
@@ -57,6 +62,13 @@ class ForeignJob:
             return same_uuid and message.reply_to == self.pressed and not other_picture
         of_a_prompt = message.action in _ACTIONS_OF_A_PROMPT and message.kind is not MessageKind.SINGLE
         return same_uuid and of_a_prompt and could_be_same(self.prompt, message.prompt or "")
+
+    def is_started_by(self, message: ParsedMessage) -> bool:
+        """Return whether this start may be the one of this job, which waits in the bot's queue."""
+        nameless = message.nonce is None and message.interaction_id is None
+        if not self.queued or message.kind not in _RUNNING or not (nameless or message.nonce == self.nonce):
+            return False
+        return self.may_match(message)
 
     def matches_ids(self, message: ParsedMessage) -> bool:
         """Return whether an id says that this final belongs to this job."""
@@ -83,9 +95,10 @@ class ForeignJobs:
         for fields in objects_of(stored):
             message_id = id_of(fields.get("message_id"))
             if message_id is not None:
-                ids = {key: id_of(fields.get(key)) for key in ("job_uuid", "since", "result_id", "pressed")}
+                ids = {key: id_of(fields.get(key)) for key in _STORED_IDS}
                 prompt, picture = text_of(fields.get("prompt")), number_of(fields.get("picture"))
-                self.add(ForeignJob(message_id, prompt, **ids, picture=picture))
+                queued = fields.get("queued") is True
+                self.add(ForeignJob(message_id, prompt, **ids, picture=picture, queued=queued))
 
     def stored(self) -> list[dict[str, Any]]:
         """Return all as JSON for the journal, so that none looks like ours after a restart."""
@@ -97,16 +110,30 @@ class ForeignJobs:
         Progress without a known start belongs to no foreign job if it may be about one of our ``waiting``
         jobs.
         """
-        if message.message_id is None or message.kind not in _RUNNING:
+        if message.message_id is None or message.kind not in _RUNNING | {MessageKind.QUEUED}:
             return
         known = self._by_message.get(message.message_id)
         if known is None and message.kind is MessageKind.PROGRESS and may_start_any_of(message, waiting):
             return
         if known is None:
-            message_id, prompt = message.message_id, message.prompt or ""
-            pressed, picture = message.reply_to, message.image_index
-            known = ForeignJob(message_id, prompt, since=message_id, pressed=pressed, picture=picture)
+            known = self._begun(message, message.message_id)
         self.add(replace(known, job_uuid=message.job_uuid or known.job_uuid))
+
+    def _begun(self, message: ParsedMessage, message_id: str) -> ForeignJob:
+        """Return the job that this message begins or queues; a start ends the waiting of its queued job."""
+        queued = message.kind is MessageKind.QUEUED
+        waited = next((job for job in self._by_message.values() if job.is_started_by(message)), None)
+        if waited is not None:
+            self._by_message.pop(waited.message_id)
+        return ForeignJob(
+            message_id,
+            message.prompt or "",
+            since=message_id,
+            pressed=message.reply_to,
+            picture=message.image_index,
+            queued=queued,
+            nonce=message.nonce if queued else None,
+        )
 
     def add(self, job: ForeignJob) -> None:
         """Remember a job, and forget the oldest if there are too many."""

@@ -20,8 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, normalise, not_newer
+from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, not_newer
 from mjwatch.midjourney.matching.foreign_jobs import WAITING, ForeignJobs
+from mjwatch.midjourney.matching.similarity import normalise
 from mjwatch.midjourney.parsing.parsed_message import MessageKind, ParsedMessage
 from mjwatch.model import Job, State
 
@@ -38,12 +39,25 @@ class Match:
     job_id: str
     by: str
 
+    @property
+    def by_looks(self) -> bool:
+        """Whether no id says so, but only that nothing else fits."""
+        return self.by in {"text", "button"}
+
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousMatch:
     """More than one job could own the message, or its ids disagree: keep it until more is known."""
 
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMatches:
+    """The messages of a history whose job is known, and those that may be of one of several jobs."""
+
+    matched: list[tuple[Match, ParsedMessage]]
+    ambiguous: list[ParsedMessage]
 
 
 def match(
@@ -87,7 +101,7 @@ def match_history(
     *,
     by_text: Container[str] | None = None,
     newest: str | None = None,
-) -> list[tuple[Match, ParsedMessage]]:
+) -> HistoryMatches:
     """Match the channel's history, which has no nonces and may lack the starts of foreign jobs.
 
     Ids decide as always. Looks decide only if, of all the bot's jobs that no id gives to anybody, exactly one
@@ -106,9 +120,11 @@ def match_history(
             rest.append(message)
     rest = _one_per_bot_job(rest)
     left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
-    found += _match_one_to_one(rest, left, foreign_jobs)
+    by_looks = _match_one_to_one(rest, left, foreign_jobs)
     _learn([message for message in rest if not not_newer(message.message_id, newest)], jobs, foreign_jobs)
-    return found
+    taken = [message for _, message in by_looks]
+    fitting = [message for message in rest if any(fits(message, job) for job in left)]
+    return HistoryMatches(found + by_looks, [message for message in fitting if message not in taken])
 
 
 def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
@@ -118,7 +134,7 @@ def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
 def _learn(messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs) -> None:
     """Note foreign jobs that began or ended in a gap; a message that may be ours by content is ignored."""
     for message in sorted(messages, key=lambda message: int(message.message_id or 0)):
-        if any(_fits(message, job) for job in jobs):
+        if any(fits(message, job) for job in jobs):
             continue
         if message.kind in FINALS:
             foreign_jobs.end_by_content(message)
@@ -135,19 +151,27 @@ def _one_per_bot_job(messages: Sequence[ParsedMessage]) -> list[ParsedMessage]:
     return finals + [start for start in starts if not {start.message_id, start.job_uuid} & ended]
 
 
+def is_same_bot_job(left: ParsedMessage, right: ParsedMessage) -> bool:
+    """Return whether two messages are known to be about one job of the bot: a start and its own final."""
+    same_uuid = left.job_uuid is not None and left.job_uuid == right.job_uuid
+    is_reply = left.message_id == right.reply_to or right.message_id == left.reply_to
+    return same_uuid or is_reply or left.message_id == right.message_id
+
+
 def _match_one_to_one(
     messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs
 ) -> list[tuple[Match, ParsedMessage]]:
-    fits = [(job, [message for message in messages if _fits(message, job)]) for job in jobs]
+    pairs = [(job, [message for message in messages if fits(message, job)]) for job in jobs]
     found = []
-    for job, fitting in fits:
-        rivals = [other for _, other in fits if any(message in other for message in fitting)]
+    for job, fitting in pairs:
+        rivals = [other for _, other in pairs if any(message in other for message in fitting)]
         if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.may_include(fitting[0]):
             found.append((_by_looks(fitting[0], job), fitting[0]))
     return found
 
 
-def _fits(message: ParsedMessage, job: Job) -> bool:
+def fits(message: ParsedMessage, job: Job) -> bool:
+    """Return whether the job waits for a message like this one, and no id excludes it."""
     return (
         job.state in WAITING
         and all(agrees for _, agrees in compare(message, job))

@@ -311,7 +311,7 @@ def test_silence_proves_nothing_until_the_gateway_has_answered(harness: EngineHa
     assert harness.feed() == []
     assert len(harness.submits()) == 1
     # What the gateway had said before its answer comes before it.
-    said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3)
+    said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "550", "nonce": "nonce-1"}, 3)
     harness.feed(said, ev.GatewayAlive("session-1"))
     assert harness.job().state is State.SUBMITTED
     assert len(harness.submits()) == 1
@@ -574,7 +574,7 @@ def test_a_doubtful_post_that_was_executed_is_found_by_its_nonce(harness: Engine
     harness.online()
     harness.drop("a.txt", "a red cat\n")
     harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
-    harness.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3))
+    harness.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "550", "nonce": "nonce-1"}, 3))
     harness.now += 120.0
     harness.feed()
     assert harness.job().state is State.SUBMITTED
