@@ -118,7 +118,12 @@ class Channel:
             known.pop(job.id, None)
 
     def tells_apart(self, job: Job) -> bool:
-        """Return whether ids tell this job's result from those of its duplicates."""
+        """Return whether ids tell this job's result from those of its duplicates.
+
+        They don't if they come from a start that may be another job's.
+        """
+        if job.start_by_looks:
+            return False
         # What a pressed button makes replies to the message with the button, not to its own start message.
         by_reply = self.tracker.references_seen and job.message_id is not None and job.button_press is None
         return job.job_uuid is not None or by_reply
@@ -168,11 +173,15 @@ class Channel:
     def _found_by_text(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> set[str]:
         """Return the jobs that may be found by their prompt.
 
-        Empty while only part of the history is read; without jobs whose session can still report the outcome.
+        Empty while only part of the history is read. A job whose session is not lost is found by ids, now or
+        after a replay, which also names the jobs of others; only if it is overdue, that was not enough.
         """
         if not event.complete or self.stream.cursor is not None:
             return set()
-        return {job.id for job in jobs.values() if job.in_doubt_since is None or not self._is_live(job)}
+        return {job.id for job in jobs.values() if job.id in self._lookups or self._has_lost_session(job)}
+
+    def _has_lost_session(self, job: Job) -> bool:
+        return job.state is not State.SUBMITTING and job.session_id != self.stream.session_id
 
     # ---- jobs in doubt
 

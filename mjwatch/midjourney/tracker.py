@@ -18,7 +18,14 @@ from mjwatch.midjourney.matching.foreign_jobs import (
     UnmatchedMessage,
     UnmatchedMessages,
 )
-from mjwatch.midjourney.matching.matcher import Match, fits, is_same_bot_job, match, match_history
+from mjwatch.midjourney.matching.matcher import (
+    Match,
+    fits,
+    is_nameless_start,
+    is_same_bot_job,
+    match,
+    match_history,
+)
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, Result, ResultKind
@@ -239,14 +246,35 @@ class MessageTracker:
         if mine and (found is not None or not self.caught_up):
             kept = _KEPT_KINDS if self.caught_up else _KEPT_KINDS | {MessageKind.QUEUED}
             return None if message.kind in kept else []
+        if mine and is_nameless_start(message):
+            if any(fits(message, job) for job in jobs.values()):
+                return None  # the start of a job of ours has a name, unless that was lost on the way
+            if disputed := self._disputed_by(message, jobs):
+                return disputed
         if mine:
             self.foreign_jobs.note(message, jobs.values())
         return []
 
     def _is_only_one(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
         """Return False if the match is by looks, and a kept message of another job of the bot fits too."""
-        others = [kept.message for kept in self.unmatched if not is_same_bot_job(kept.message, message)]
-        return not found.by_looks or not any(fits(other, jobs[found.job_id]) for other in others)
+        if not found.by_looks:
+            return True
+        others = [kept.message for kept in self.unmatched if not _is_no_rival(kept.message, message)]
+        return not any(fits(other, jobs[found.job_id]) for other in others)
+
+    def _disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
+        """Return the jobs whose start was matched by looks, and whose start this one might be as well.
+
+        Then both starts are kept, until a person says which is whose.
+        """
+        pairs: JobEvents = []
+        for job in jobs.values():
+            if job.start_by_looks and fits(message, replace(job, message_id=None, job_uuid=None)):
+                first = replace(message, message_id=job.message_id, job_uuid=job.job_uuid)
+                self.unmatched.keep(first)
+                self.unmatched.keep(message)
+                pairs.append((job.id, ev.StartDisputed()))
+        return pairs
 
     def _may_be_mine(self, message: ParsedMessage) -> bool:
         """Return whether this account may have started the job by hand: jobs of other people name them."""
@@ -280,10 +308,16 @@ class MessageTracker:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
-        pairs: JobEvents = [(job.id, event) for event in _job_events(message, job, found.by)]
+        pairs: JobEvents = [(job.id, event) for event in _job_events(message, job, found)]
         if not pairs and message.kind is MessageKind.NOTICE and message.text:
             self.on_notice(job.id, message.text)
         return pairs
+
+
+def _is_no_rival(kept: ParsedMessage, message: ParsedMessage) -> bool:
+    """Return whether both are of one job of the bot. A start that is kept, although it fits, is in dispute."""
+    is_disputed = kept.kind not in FINALS and message.kind in FINALS
+    return kept.message_id == message.message_id or (is_same_bot_job(kept, message) and not is_disputed)
 
 
 def _id_of(event: ev.GatewayDispatch) -> str | None:
@@ -305,15 +339,17 @@ def _shows_again(owner: str, message: ParsedMessage, job: Job) -> bool:
     return job.parent == owner and could_be_about(message, job)
 
 
-def _job_events(message: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEvent]:
+def _job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.JobEvent]:
+    by_looks = found.by_looks
     match message.kind:
         case MessageKind.STARTED if message.message_id:
-            yield ev.Started(
-                message.message_id, message.interaction_id, message.job_uuid, cancel_button_of(message)
-            )
+            cancel = cancel_button_of(message)
+            yield ev.Started(message.message_id, message.interaction_id, message.job_uuid, cancel, by_looks)
         case MessageKind.PROGRESS:
             if job.message_id is None and message.message_id:
-                yield ev.Started(message.message_id, message.interaction_id, message.job_uuid)
+                yield ev.Started(
+                    message.message_id, message.interaction_id, message.job_uuid, by_looks=by_looks
+                )
             yield ev.Progressed(message.percent, message.job_uuid, cancel_button_of(message))
         case MessageKind.QUEUED if _of_present_attempt(message, job):
             yield ev.QueuedByBot()
@@ -322,7 +358,7 @@ def _job_events(message: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEve
         case MessageKind.DELETED:
             yield ev.StartMessageDeleted()
         case kind if kind in FINALS or (kind in expected_of(job).finals and message.text):
-            yield _finished(message, by)
+            yield _finished(message, found.by)
         case MessageKind.NOTICE if message.job_uuid and message.message_id == job.message_id:
             yield ev.Progressed(None, message.job_uuid, cancel_button_of(message))  # a part of the progress
         case _:

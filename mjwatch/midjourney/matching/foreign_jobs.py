@@ -218,6 +218,11 @@ class UnmatchedMessages:
         if len(self.messages) > MAX_UNMATCHED:
             self.messages.pop(0)
 
+    def keep(self, message: ParsedMessage) -> None:
+        """Keep a message, also if it is about to be removed as one whose job is known."""
+        self.messages = [kept for kept in self.messages if kept.message.message_id != message.message_id]
+        self.messages.append(UnmatchedMessage(message, None))
+
     def remove(self, matched: UnmatchedMessage) -> None:
         """Remove a message after its job is known and that is committed."""
         self.messages = [kept for kept in self.messages if kept is not matched]

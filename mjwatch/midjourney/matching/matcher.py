@@ -17,7 +17,7 @@ excludes nothing: since 2025 finals may have a nonce that is not the client's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, not_newer
@@ -109,22 +109,32 @@ def match_history(
     message newer than ``newest``, the newest message known before, also says something about foreign jobs.
     """
     found: list[tuple[Match, ParsedMessage]] = []
-    owned: set[str] = set()
+    waiting = {job.id: job for job in jobs if by_text is None or job.id in by_text}
     rest: list[ParsedMessage] = []
     for message in messages:
         by_ids = match(message, jobs, foreign_jobs, me, ids_only=True)
         if isinstance(by_ids, Match):
             found.append((by_ids, message))
-            owned.add(by_ids.job_id)
+            _update(waiting, by_ids.job_id, message)
         elif _may_be_ours(message, me) and not (message.kind in FINALS and foreign_jobs.has_final(message)):
             rest.append(message)
     rest = _one_per_bot_job(rest)
-    left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
-    by_looks = _match_one_to_one(rest, left, foreign_jobs)
+    left = list(waiting.values())
     _learn([message for message in rest if not not_newer(message.message_id, newest)], jobs, foreign_jobs)
+    by_looks = _match_one_to_one(rest, left, foreign_jobs)
     taken = [message for _, message in by_looks]
     fitting = [message for message in rest if any(fits(message, job) for job in left)]
     return HistoryMatches(found + by_looks, [message for message in fitting if message not in taken])
+
+
+def _update(waiting: dict[str, Job], job_id: str, message: ParsedMessage) -> None:
+    """Note what a message says about its job: a result ends the search, a start makes it narrower."""
+    if message.kind in FINALS:
+        waiting.pop(job_id, None)
+    elif job_id in waiting and message.message_id is not None:
+        job = waiting[job_id]
+        uuid = message.job_uuid or job.job_uuid
+        waiting[job_id] = replace(job, message_id=message.message_id, job_uuid=uuid)
 
 
 def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
@@ -214,8 +224,20 @@ def _may_match_by_looks(message: ParsedMessage) -> bool:
     if message.kind in FINALS:
         return True
     # A start or a refusal with a nonce or an interaction names its owner, and no job of ours has these ids.
-    nameless = message.nonce is None and message.interaction_id is None
-    return nameless and message.kind in {MessageKind.STARTED, MessageKind.REFUSED, MessageKind.QUEUED}
+    return _is_nameless(message) and message.kind in {
+        MessageKind.STARTED,
+        MessageKind.REFUSED,
+        MessageKind.QUEUED,
+    }
+
+
+def is_nameless_start(message: ParsedMessage) -> bool:
+    """Return whether this start has no id that names its owner."""
+    return message.kind is MessageKind.STARTED and _is_nameless(message)
+
+
+def _is_nameless(message: ParsedMessage) -> bool:
+    return message.nonce is None and message.interaction_id is None
 
 
 def _is_waiting_for(message: ParsedMessage, job: Job) -> bool:

@@ -616,7 +616,8 @@ def test_a_new_session_reads_the_history_from_the_newest_message_that_was_seen(
     harness.drop("a.txt", "a red cat\n")
     harness.accept_all()
     harness.feed(create(started("600", nonce="nonce-1")), ev.GatewayDown("lost", 1.0))
-    assert harness.feed(READY) == [ef.ReadHistory("500", ("600",))]
+    another = dataclasses.replace(READY, session_id="session-2")
+    assert harness.feed(another) == [ef.ReadHistory("500", ("600",))]
     effects = harness.feed(ev.HistoryRead((result("700", uuid=UUID_A),), "700"))
     assert [type(effect) for effect in effects] == [ef.FetchResult]
 

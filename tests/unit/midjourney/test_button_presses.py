@@ -245,7 +245,12 @@ def test_a_follow_up_that_has_to_wait_is_started_by_the_message_that_says_what_i
     start = pressed_start("700", "Making variations for image #2 with prompt", UUID_A)
     assert a_follower().dispatch(create(start), by_id(job)) == []
     assert a_follower().dispatch(create(start), by_id(queued)) == [
-        ("childaaa", ev.Started("700", None, UUID_A, ButtonPress("700", f"MJ::CancelJob::ByJobid::{UUID_A}")))
+        (
+            "childaaa",
+            ev.Started(
+                "700", None, UUID_A, ButtonPress("700", f"MJ::CancelJob::ByJobid::{UUID_A}"), by_looks=True
+            ),
+        )
     ]
     other = pressed_start("700", "Making variations for image #3 with prompt")
     assert a_follower().dispatch(create(other), by_id(queued)) == []

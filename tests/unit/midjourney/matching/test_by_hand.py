@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mjwatch import events as ev
+from mjwatch.jobs.state_machine import step
+from mjwatch.midjourney.channel import Channel
 from mjwatch.midjourney.matching.foreign_jobs import ForeignJobs
 from mjwatch.midjourney.matching.matcher import Match, match, match_history
 from mjwatch.midjourney.parsing.messages import read_message
@@ -115,7 +117,7 @@ def test_a_message_that_is_older_than_the_interaction_is_not_taken_by_its_text()
 def test_a_nameless_start_with_other_parameters_is_not_ours_in_the_queue() -> None:
     job = a_job(text=WIDE, queued_by_bot=True)
     assert hear(a_tracker(), [job], started("600", "a red cat")) == []
-    assert hear(a_tracker(), [job], started("600", WIDE)) == [(job.id, ev.Started("600"))]
+    assert hear(a_tracker(), [job], started("600", WIDE)) == [(job.id, ev.Started("600", by_looks=True))]
 
 
 def test_a_nameless_start_is_held_while_a_job_by_hand_waits_in_the_queue_with_the_same_prompt() -> None:
@@ -131,7 +133,7 @@ def test_a_job_by_hand_that_leaves_the_queue_is_one_foreign_job() -> None:
     assert len(tracker.foreign_jobs) == 1
     hear(tracker, [], result("700", WIDE, reply_to="600"))
     job = a_job(text=WIDE, queued_by_bot=True)
-    assert hear(tracker, [job], started("710", WIDE)) == [(job.id, ev.Started("710"))]
+    assert hear(tracker, [job], started("710", WIDE)) == [(job.id, ev.Started("710", by_looks=True))]
 
 
 def test_of_two_nameless_starts_that_fit_one_job_neither_is_taken() -> None:
@@ -147,7 +149,7 @@ def test_a_nameless_start_and_its_own_final_are_no_rivals() -> None:
     tracker.caught_up = True
     found = tracker.next_matched({job.id: job})
     assert found is not None
-    assert found[1] == [(job.id, ev.Started("600"))]
+    assert found[1] == [(job.id, ev.Started("600", by_looks=True))]
     running = replace(job, message_id="600", state=State.RUNNING)
     tracker.unmatched.remove(found[0])
     again = tracker.next_matched({job.id: running})
@@ -162,3 +164,43 @@ def test_an_answer_from_the_history_that_fits_two_jobs_is_kept() -> None:
     jobs = {job.id: job for job in (one, two)}
     assert tracker.history([result("700")], jobs) == []
     assert [kept.message.message_id for kept in tracker.unmatched] == ["700"]
+
+
+# ---- a start that was matched by its looks is given up if another one looks the same
+
+
+def test_a_second_nameless_start_disputes_the_first() -> None:
+    tracker = a_tracker()
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True, job_uuid=UUID_A)
+    assert hear(tracker, [job], started("610")) == [(job.id, ev.StartDisputed())]
+    assert {kept.message.message_id for kept in tracker.unmatched} == {"600", "610"}
+    waiting, _ = step(job, ev.StartDisputed(), 1300.0)
+    assert (waiting.state, waiting.message_id, waiting.job_uuid) == (State.SUBMITTED, None, None)
+    assert hear(tracker, [waiting], result("700", reply_to="600"), result("701", uuid=UUID_B)) == []
+    assert {"700", "701"} < {kept.message.message_id for kept in tracker.unmatched}
+
+
+def test_a_start_that_an_id_proves_is_not_disputed() -> None:
+    job = a_job(state=State.RUNNING, message_id="600")
+    assert hear(a_tracker(), [job], started("610")) == []
+    assert step(job, ev.StartDisputed(), 1300.0) == (job, ())
+
+
+def test_a_nameless_start_of_a_job_that_did_not_wait_is_kept_and_so_is_its_final() -> None:
+    job, tracker = a_job(), a_tracker()
+    assert hear(tracker, [job], started("600"), result("700", reply_to="600")) == []
+    assert [kept.message.message_id for kept in tracker.unmatched] == ["600", "700"]
+    assert hear(tracker, [job], started("610", nonce="nonce-jobaaaaa")) == [
+        (job.id, ev.Started("610", "550", None))
+    ]
+    running = replace(job, state=State.RUNNING, message_id="610")
+    found = tracker.next_matched({job.id: running})
+    assert found is not None
+    assert found[1] == []
+
+
+def test_ids_of_a_start_matched_by_looks_let_no_duplicate_be_sent() -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    job = a_job(state=State.RUNNING, message_id="600", job_uuid=UUID_A)
+    assert channel.tells_apart(job)
+    assert not channel.tells_apart(replace(job, start_by_looks=True))
