@@ -46,10 +46,14 @@ class GatewayDispatch:
 
 @dataclass(frozen=True, slots=True)
 class GatewayDown:
-    """The connection is lost; another try follows in ``retry_in`` seconds. ``reason`` is one line."""
+    """The connection is lost; another try follows in ``retry_in`` seconds. ``reason`` is one line.
+
+    ``session_lost``: the session is gone too, and the next connection begins a new one.
+    """
 
     reason: str
     retry_in: float
+    session_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,13 @@ class AttemptStarted:
     """The loop has chosen this queued job to be sent now, as the attempt with this nonce.
 
     ``anchor`` is the newest message known in the channel: only a newer one can be this job's.
+    ``session_generation``: the number of the session, as two may have the same id.
     """
 
     nonce: str
     session_id: str
     anchor: str | None
+    session_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The channel as the gateway and the history show it, and what that means for the jobs. Pure.
 
-Wall-clock times (``now``) are seconds since 1970, ``monotonic`` seconds of a monotonic clock.
+``monotonic`` is in seconds of a monotonic clock. Only the time limits of jobs, which are stored, are
+wall-clock times (``now``, seconds since 1970).
 """
 
 from __future__ import annotations
@@ -78,19 +79,21 @@ class Channel:
 
     # ---- the gateway
 
-    def ready(self, event: ev.GatewayReady, now: float) -> None:
+    def ready(self, event: ev.GatewayReady, monotonic: float) -> None:
         """Begin a new session: there is a gap before it."""
-        self.stream.ready(event, now)
+        self.stream.ready(event, monotonic)
         self.tracker.me = self.stream.user_id
         self.tracker.new_session()
         self.silence.interrupted()
 
-    def lost(self) -> None:
-        """Note that the connection is gone."""
+    def lost(self, *, session_lost: bool = False) -> None:
+        """Note that the connection is gone, and the session too if ``session_lost``."""
         self.silence.interrupted()
         self.stream.lost()
+        if session_lost:
+            self.stream.forget_session()
 
-    def dispatch_handled(self, event: ev.GatewayDispatch, now: float) -> bool:
+    def dispatch_handled(self, event: ev.GatewayDispatch, monotonic: float) -> bool:
         """Note that all that follows from the dispatch is committed.
 
         Return True if it shows that messages of the channel don't reach us.
@@ -98,7 +101,7 @@ class Channel:
         self.stream.handled(self.tracker.unmatched.safe_seq(event.seq))
         missed = self.tracker.missed_something(event)
         if missed:
-            self.stream.missed_something(now)
+            self.stream.missed_something(monotonic)
         return missed
 
     # ---- the life of a job
@@ -130,12 +133,12 @@ class Channel:
 
     # ---- the history
 
-    def history_request(self, jobs: Mapping[str, Job], now: float) -> ef.ReadHistory | None:
+    def history_request(self, jobs: Mapping[str, Job], monotonic: float) -> ef.ReadHistory | None:
         """Return a request for all messages that may be unknown; None if the history need not be read now.
 
         They are those newer than the newest known one, and than the oldest attempt that is looked for.
         """
-        if not self.stream.begin_history(now):
+        if not self.stream.begin_history(monotonic):
             return None
         if self.stream.cursor is not None:
             return ef.ReadHistory(self.stream.cursor)
@@ -158,17 +161,17 @@ class Channel:
         self.tracker.note_newest(event.newest)
         return found + self.tracker.reread(event.reread, jobs)
 
-    def history_handled(self, event: ev.HistoryRead, now: float) -> None:
+    def history_handled(self, event: ev.HistoryRead, monotonic: float) -> None:
         """Note that all that follows from this part of the history is committed."""
-        self.stream.history_read(now, upto=event.newest, complete=event.complete)
+        self.stream.history_read(monotonic, upto=event.newest, complete=event.complete)
         if event.complete:
             self._lookups_done.update(self._lookups)
         self.tracker.caught_up = self.tracker.caught_up or event.complete
 
-    def history_failed(self, now: float) -> float:
+    def history_failed(self, monotonic: float) -> float:
         """Return the seconds until the next try to read the history."""
         self._lookups_done.update(self._lookups)
-        return self.stream.history_failed(now)
+        return self.stream.history_failed(monotonic)
 
     def _found_by_text(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> set[str]:
         """Return the jobs that may be found by their prompt.
@@ -181,7 +184,8 @@ class Channel:
         return {job.id for job in jobs.values() if job.id in self._lookups or self._has_lost_session(job)}
 
     def _has_lost_session(self, job: Job) -> bool:
-        return job.state is not State.SUBMITTING and job.session_id != self.stream.session_id
+        is_lost = not self.stream.is_present(job.session_id, job.session_generation)
+        return is_lost and job.state is not State.SUBMITTING
 
     # ---- jobs in doubt
 
@@ -201,7 +205,7 @@ class Channel:
         return [(job.id, ev.ConfirmedNotExecuted()) for job in proven]
 
     def _is_live(self, job: Job) -> bool:
-        return self.stream.is_live(job.session_id)
+        return self.stream.is_live(job.session_id, job.session_generation)
 
     def waits_for_person(self, job: Job) -> bool:
         """Return whether neither the history nor its session's silence can settle this doubt any more."""
@@ -210,7 +214,7 @@ class Channel:
 
     # ---- time limits
 
-    def time_limit(self, job: Job) -> float:
+    def time_limit(self, job: Job, now: float, monotonic: float) -> float:
         """Return when ``overdue`` is to be called for this job.
 
         Midjourney can be late only while it is heard.
@@ -223,13 +227,13 @@ class Channel:
         is_looked_up = self._lookups.get(job.id) == limit and self._lookups_done.get(job.id) != limit
         if not self.stream.is_open or is_looked_up:
             return math.inf
-        return max(limit, self.stream.open_since + GRACE_PERIOD)
+        return max(limit, now + self.stream.open_since + GRACE_PERIOD - monotonic)
 
-    def overdue(self, job: Job, now: float) -> ev.TimedOut | None:
+    def overdue(self, job: Job, monotonic: float) -> ev.TimedOut | None:
         """Return the event for a job whose time limit is over; None: the history is read first."""
         if job.state in IN_FLIGHT and self._lookups_done.get(job.id) != job.next_action_at:
             self._lookups[job.id] = job.next_action_at
-            self.stream.job_overdue(now)
+            self.stream.job_overdue(monotonic)
             return None
         return ev.TimedOut(result_held=self.tracker.unmatched.has_result_for(job))
 
