@@ -101,6 +101,15 @@ class Config:
         state_given = "path" in document.get("state", {})
         return _with_absolute_paths(cls(source=source, **sections), state_given, environ)
 
+    def command(self, environ: Mapping[str, str] = os.environ) -> str:
+        """Return how to start mjwatch with this configuration in any terminal: `mjwatch --config FILE`."""
+        without = {name: value for name, value in environ.items() if name != "MJWATCH_CONFIG"}
+        try:
+            is_default = find_config(None, without) == self.source
+        except ConfigError:
+            is_default = False
+        return "mjwatch" if is_default else f"mjwatch --config {quote(str(self.source))}"
+
     def folder_problems(self) -> tuple[str, ...]:
         """Return a line for each pair of folders that must not be inside each other (links are followed)."""
         inbox, outbox, state, keys = (

@@ -146,7 +146,11 @@ class Runtime:
         self._gallery = updater if config.outbox.gallery else None
         queue = EventQueue(time.monotonic)
         self._channel = Channel(
-            keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
+            keys.channel_id,
+            journal.owner_of,
+            config.pace.quiet_time,
+            config.midjourney.application_id,
+            keys.guild_id,
         )
         keep = config.inbox.after == "keep"
         self._inbox = Inbox(
@@ -234,7 +238,13 @@ class Runtime:
     def _summary(self) -> dict[str, Any]:
         """Return a summary of the service, for those who see the outbox only."""
         with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
-            return overview(reader, daemon=True, max_per_day=self.config.pace.max_per_day, now=time.time())
+            return overview(
+                reader,
+                daemon=True,
+                max_per_day=self.config.pace.max_per_day,
+                now=time.time(),
+                command=self.config.command(),
+            )
 
     def _gateway(self, queue: EventQueue) -> WebsocketConnection:
         config = self.config.discord

@@ -62,6 +62,8 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
         "resume": CommandEntry("steer", "resume"),
         "retry": CommandEntry("steer", "retry"),
         "cancel": CommandEntry("steer", "cancel"),
+        "assign": CommandEntry("steer", "assign"),
+        "dismiss": CommandEntry("steer", "dismiss"),
         "prune": CommandEntry("steer", "prune"),
     },
     "Service": {

@@ -176,6 +176,15 @@ def echo_hanging(head: str, width: int, text: str) -> None:
         typer.echo(f"{head if number == 0 else ' ' * width}{line}".rstrip())
 
 
+def echo_held(results: Iterable[Mapping[str, Any]]) -> None:
+    """Print each held result: its link, the jobs that it may belong to, and the commands to copy."""
+    for result in results:
+        jobs = " or ".join(result["jobs"])
+        typer.echo(f"\nA result is held that may be {f'of job {jobs}, or of none' if jobs else 'of no job'}:")
+        for line in (result["link"], *result["commands"]):  # not wrapped: they are to be copied
+            typer.echo(f"  {plain(line)}")
+
+
 # ---- times
 
 

@@ -16,6 +16,7 @@ from mjwatch.cli.output import (
     NEEDS_PERSON,
     Json,
     echo_fields,
+    echo_held,
     echo_json,
     echo_json_line,
     echo_table,
@@ -88,6 +89,7 @@ class StatusView:
                 daemon=daemon_runs(config.state.path),
                 max_per_day=config.pace.max_per_day,
                 now=time.time(),
+                command=config.command(),
             )
             kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
         in_flight = sum(1 for job in facts["live"] if job["state"] in IN_FLIGHT)
@@ -109,8 +111,9 @@ class StatusView:
             return None
 
     def echo(self, facts: Mapping[str, Any]) -> None:
-        """Print the facts: fields, and a table of the jobs that were sent."""
+        """Print the facts: fields, the results that are held, and a table of the jobs that were sent."""
         echo_fields(status_fields(facts), NAME_WIDTH)
+        echo_held(facts["held"])
         if facts["live"]:
             typer.echo("")
             echo_table(("JOB", "STATE", "PROMPT"), map(_job_row, facts["live"]))
@@ -134,6 +137,9 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "jobs", counts or "no open jobs"
     if State.IN_DOUBT in facts["jobs"]:
         yield "", "in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`"
+    if facts["held"]:
+        count = len(facts["held"])
+        yield "held", "1 result waits for you" if count == 1 else f"{count} results wait for you"
     yield "sent", _sent(facts)
     yield "pace", _pace(facts)
     yield "inbox", plain(facts["inbox"]) + _waiting(facts["waiting_in_inbox"])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mjwatch.discord.stream_position import StreamPosition
+    from mjwatch.engine.held_results import HeldResultRequests
     from mjwatch.engine.service_state import ServiceState
     from mjwatch.journal.writer import Journal
 
@@ -61,6 +62,7 @@ class RequestHandler:
         job: Callable[[str], Job | None],
         step: Callable[[str, ev.JobEvent], None],
         accept: Callable[[ev.PromptSubmitted], None],
+        results: HeldResultRequests,
     ) -> None:
         self._journal = journal
         self._service = service
@@ -68,6 +70,7 @@ class RequestHandler:
         self._job = job
         self._step = step
         self._accept = accept
+        self._results = results
 
     def answer_all(self, clock: Callable[[], float]) -> None:
         """Carry out and answer all requests; what was done before a crash but not answered is done once more.
@@ -98,6 +101,11 @@ class RequestHandler:
                 return [self._retry(*pair) for pair in _jobs(arguments).items()]
             case "cancel":
                 return [self._cancel(job_id) for job_id in _jobs(arguments)]
+            case "assign":
+                message, payload = str(arguments.get("message")), arguments.get("payload")
+                return [self._assign(job_id, message, payload) for job_id in _jobs(arguments)]
+            case "dismiss":
+                return [self._results.dismiss(str(arguments.get("message")))]
             case "give":
                 file = arguments.get("file")
                 return [self._submit(*pair, file) for pair in _jobs(arguments).items()]
@@ -171,6 +179,10 @@ class RequestHandler:
             )
         when = "" if self._stream.is_open else " as soon as Discord can be reached"
         return f"Midjourney's Cancel Job is pressed for it{when}{self._pause_note()}; {_STOPPING}"
+
+    def _assign(self, job_id: str, message_id: str, payload: Mapping[str, Any] | None) -> Outcome:
+        job = self._job(job_id)
+        return _unknown(job_id) if job is None else self._results.assign(job, message_id, payload)
 
     def _pause_note(self) -> str:
         pause = self._service.pause

@@ -15,6 +15,7 @@ from mjwatch.engine import service_state
 from mjwatch.engine.acceptance import Acceptance
 from mjwatch.engine.clock import ClockWatch, with_capped_deadlines, with_moved_deadlines
 from mjwatch.engine.commands import RequestHandler
+from mjwatch.engine.held_results import HeldResultRequests
 from mjwatch.engine.scheduler import Scheduler
 from mjwatch.engine.service_state import ServiceState
 from mjwatch.errors import JournalError
@@ -88,8 +89,9 @@ class Engine:
             journal, channel, pace, min_fast_hours=min_fast_hours, new_nonce=new_nonce, new_id=new_id, rng=rng
         )
         self._acceptance = Acceptance(journal, new_id, max_jobs_per_file, in_inbox)
+        results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(
-            journal, self.service, channel.stream, self.job, self._step, self._accept_prompt
+            journal, self.service, channel.stream, self.job, self._step, self._accept_prompt, results
         )
         channel.tracker.on_notice = _log_notice
         self.put = queue.put
@@ -110,11 +112,12 @@ class Engine:
         Then what a person asked for meanwhile is done and answered.
         """
         now = self._clock()
-        self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers")))
+        self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held")))
         self.service.load()
         self.scheduler.load(now)
-        self._jobs = {job.id: job for job in self._journal.live_jobs()}
+        self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self._cap_deadlines(now)
+        self._drop_finished_candidates()
         for job_id in list(self._jobs):
             self._step(job_id, ev.Restarted())
         self._requests.answer_all(self._clock)
@@ -124,6 +127,14 @@ class Engine:
         limit = max(HOUR, self._timeouts.start_timeout, self._timeouts.silence_timeout)
         jobs = {job.id: job for job in self._journal.delayed_jobs(after=now + HOUR)} | self._jobs
         self._store_deadlines(jobs.values(), lambda job: with_capped_deadlines(job, now, limit))
+
+    def _drop_finished_candidates(self) -> None:
+        """Note which jobs have got their result since the held results were stored."""
+        held = self._channel.tracker.held
+        for job_id in {job_id for result in held for job_id in result.candidates}:
+            job = self.job(job_id)
+            if job is not None and job.result is not None:
+                held.job_finished(job_id)
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
         """Handle events until asked to stop, or until ``finished`` returns True between two events."""
@@ -183,6 +194,7 @@ class Engine:
     def needs_person(self) -> bool:
         """Return whether anything waits for a person: the sending, the inbox or a job."""
         has_doubt = any(job.state is State.IN_DOUBT for job in self._jobs.values())
+        has_doubt = has_doubt or bool(self._channel.results_for_person(self._jobs))
         return has_doubt or self.service.pause is not None or self.service.inbox_trouble is not None
 
     def job(self, job_id: str) -> Job | None:
@@ -212,10 +224,11 @@ class Engine:
     def _notify_person(self) -> None:
         """Notify a person once for each cause, after it is committed."""
         doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
-        if not doubtful and not self.service.may_notify:
+        held = self._channel.results_for_person(self._jobs)
+        if not doubtful and not held and not self.service.may_notify:
             return
         try:
-            self.service.notify(doubtful, self._clock())
+            self.service.notify(doubtful, self._clock(), {result.message_id: result.link for result in held})
         except JournalError as error:
             self.service.journal_failed(error)
 
@@ -298,6 +311,8 @@ class Engine:
             if moved.state in ENDED:
                 self._channel.job_ends(job, moved, event)
             self._commit(moved, event, children)
+            if isinstance(event, ev.Finished):
+                self._channel.tracker.held.job_finished(job.id)
             self._track(moved)
         for effect in effects:
             if not isinstance(effect, ef.CreateFollowUps):
@@ -357,18 +372,33 @@ class Engine:
         if self._channel.dispatch_handled(event, self._monotonic()):
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ef.Subscribe())
+        self._keep_held_results()
 
     def _handle_history(self, event: ev.HistoryRead) -> None:
         self._step_all(self._channel.history(event, self._jobs))
         self._channel.history_handled(event, self._monotonic())
         self._match_again()
+        self._keep_held_results()
 
     def _match_again(self) -> None:
-        """See whose the unmatched messages are by now; each is released once that is committed."""
-        while (found := self._channel.tracker.next_matched(self._jobs)) is not None:
+        """See whose the unmatched messages are by now; each is released once that is committed.
+
+        A result that stays unmatched is held.
+        """
+        tracker = self._channel.tracker
+        while (found := tracker.next_matched(self._jobs)) is not None:
             message, job_events = found
             self._step_all(job_events)
-            self._channel.tracker.unmatched.remove(message)
+            tracker.release(message)
+        tracker.hold_unmatched(self._jobs)
+
+    def _keep_held_results(self) -> None:
+        """Have the journal keep the held results, so that a person can see and settle them at once."""
+        for held in self._channel.tracker.held.take_new():
+            jobs = " or ".join(held.candidates)
+            log.warning("a result may be of job %s: %s; see `mjwatch status`", jobs, held.link)
+        if self._channel.has_unstored_results:
+            self.service.store_position()
 
     # ---- what time brings
 

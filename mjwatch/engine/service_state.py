@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.effects import Notification, SendNotification
 from mjwatch.errors import JournalError
 from mjwatch.host.log import LogOnce
-from mjwatch.jobs.status_text import IN_DOUBT, resume_hint
+from mjwatch.jobs.status_text import IN_DOUBT, RESULT_HELD, resume_hint
 from mjwatch.model import ENDED_BY_CONNECTING, Job, Pause, PauseKind, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
@@ -41,19 +41,25 @@ class ConnectionTrouble:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What a person was notified of and still holds: why sending is paused, which attempts are in doubt."""
+    """What a person was notified of and still holds: why sending is paused, which attempts are in doubt.
+
+    ``results``: the messages of results that wait for a person to say whose they are.
+    """
 
     pause: str | None = None
     doubts: frozenset[str] = frozenset()
+    results: frozenset[str] = frozenset()
 
     @classmethod
     def stored(cls, value: Any) -> Notified:
         """Return what ``to_store`` gave to the journal; nothing where it gave nothing."""
-        return cls(value["pause"], frozenset(value["doubts"])) if value else cls()
+        if not value:
+            return cls()
+        return cls(value["pause"], frozenset(value["doubts"]), frozenset(value.get("results", ())))
 
     def to_store(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
-        return {"pause": self.pause, "doubts": sorted(self.doubts)}
+        return {"pause": self.pause, "doubts": sorted(self.doubts), "results": sorted(self.results)}
 
 
 class ServiceState:
@@ -272,19 +278,25 @@ class ServiceState:
 
     # ---- notifications
 
-    def notify(self, jobs: Iterable[Job], now: float) -> None:
+    def notify(self, jobs: Iterable[Job], now: float, results: Mapping[str, str]) -> None:
         """Notify a person once of each cause for which they are needed; also over restarts.
 
-        What is sent stands in the journal before it is sent.
+        What is sent stands in the journal before it is sent. ``results``: the links of the messages that wait
+        for a person to say whose they are, by message id.
         """
         pause = self.pause if self.needs_resume else None
         notified, notifications = needs_person(
             self._notified, pause, jobs, self._channel.waits_for_person, now
         )
+        news = [link for message_id, link in results.items() if message_id not in notified.results]
+        notifications += [
+            SendNotification(Notification.NEEDS_PERSON, now, RESULT_HELD.format(link=link)) for link in news
+        ]
+        notified = replace(notified, results=frozenset(results))
         if notified != self._notified:
             self._journal.remember({"told": notified.to_store()})
         self._notified = notified
-        self.may_notify = bool(notified.doubts)
+        self.may_notify = bool(notified.doubts or notified.results)
         for notification in notifications:
             self._perform(notification)
 
@@ -307,7 +319,8 @@ def needs_person(
             notifications.append(SendNotification(Notification.NEEDS_PERSON, now, IN_DOUBT, job))
     # Don't notify again about a doubt that has not ended, also when it may settle itself for a while.
     doubts = frozenset(waiting) | (notified.doubts & frozenset(doubtful))
-    return Notified(None if pause is None else pause.reason, doubts), notifications
+    reason = None if pause is None else pause.reason
+    return replace(notified, pause=reason, doubts=doubts), notifications
 
 
 def _pause_for(refusal: Refusal) -> Pause:

@@ -377,13 +377,16 @@ _CAN_BE_NULL = (
 )
 
 
-def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float) -> dict[str, Any]:
+def overview(
+    reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float, command: str = "mjwatch"
+) -> dict[str, Any]:
     """Return the facts that ``status --json`` shows. Raise JournalError.
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
     those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
     accepted us, if it is connected. ``left``: the files in the inbox that the daemon ignores, counted by
-    reason, and some of them by name. ``inbox_trouble``: why no file is accepted.
+    reason, and some of them by name. ``inbox_trouble``: why no file is accepted. ``held``: as
+    ``held_results`` returns it; ``command``: how this installation's mjwatch is started.
     """
     if reader is None:
         return {
@@ -391,6 +394,7 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
             **dict.fromkeys(_CAN_BE_NULL),
             "jobs": {},
             "live": [],
+            "held": [],
             "sent_in_24h": 0,
             "max_per_day": max_per_day,
         }
@@ -407,9 +411,26 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
         "live": [brief(job) for job in reader.live_jobs()],
+        "held": held_results(reader, command),
         "sent_in_24h": len(reader.attempts_since(now - DAY)),
         "max_per_day": max_per_day,
     }
+
+
+def held_results(reader: JournalReader, command: str) -> list[dict[str, Any]]:
+    """Return the results that are held because they may be of several jobs, oldest first.
+
+    Each with its ``message`` and ``link``, its ``prompt``, the ``jobs`` that it may belong to, and the
+    ``commands`` that settle it. ``command``: how this installation's mjwatch is started.
+    """
+    found = []
+    for held in reader.recall("held") or ():
+        message = held["message"]
+        jobs = [job for job_id in held["jobs"] if (job := reader.job(job_id)) and job.result is None]
+        commands = [f"{command} assign {job.id} {message}" for job in jobs] + [f"{command} dismiss {message}"]
+        shown = {key: held[key] for key in ("message", "link", "prompt")}
+        found.append({**shown, "jobs": [job.id for job in jobs], "commands": commands})
+    return found
 
 
 def capped_until(reader: JournalReader, max_per_day: int, now: float) -> float | None:

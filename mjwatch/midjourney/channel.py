@@ -18,6 +18,8 @@ from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from mjwatch.midjourney.matching.held_results import HeldResult
+
 GRACE_PERIOD = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""
 
@@ -37,12 +39,14 @@ class Channel:
         owner_of: Callable[..., str | None],
         quiet_time: float,
         application_id: str | None = None,
+        guild_id: str | None = None,
     ) -> None:
-        """``owner_of`` and ``application_id`` as in MessageTracker; ``quiet_time`` as in SilenceProof."""
-        self.tracker = MessageTracker(channel_id, owner_of, application_id)
+        """``quiet_time`` as in SilenceProof, all else as in MessageTracker."""
+        self.tracker = MessageTracker(channel_id, owner_of, application_id, guild_id)
         self.stream = StreamPosition()
         self.silence = SilenceProof(quiet_time)
         self._stored_foreign_jobs = -1
+        self._stored_held = self.tracker.held.version
         # Overdue jobs, by the time limit for which the history is to be read, and for which it has been.
         self._lookups: dict[str, float | None] = {}
         self._lookups_done: dict[str, float | None] = {}
@@ -52,9 +56,12 @@ class Channel:
 
     # ---- what the journal keeps of it
 
-    def load(self, position: object, newest: str | None, foreign_jobs: object = None) -> None:
+    def load(
+        self, position: object, newest: str | None, foreign_jobs: object = None, held: object = None
+    ) -> None:
         """Start from what ``position`` gave to the journal; what happened since is unknown."""
         self.tracker.foreign_jobs.load(foreign_jobs)
+        self.tracker.held.load(held)
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
         self.tracker.caught_up = False
@@ -63,7 +70,8 @@ class Channel:
     def position(self) -> dict[str, Any]:
         """Return for the journal from where a later start must read so that nothing is lost.
 
-        The foreign jobs come with it if they have changed. Call ``position_stored`` once it is committed.
+        The foreign jobs and the held results come with it if they have changed. Call ``position_stored`` once
+        it is committed.
         """
         newest = self.tracker.newest
         if self.tracker.unmatched.messages:
@@ -71,11 +79,19 @@ class Channel:
         position: dict[str, Any] = {"gateway": self.stream.stored(), "newest": newest}
         if self.tracker.foreign_jobs.version != self._stored_foreign_jobs:
             position["strangers"] = self.tracker.foreign_jobs.stored()
+        if self.has_unstored_results:
+            position["held"] = self.tracker.held.stored()
         return position
+
+    @property
+    def has_unstored_results(self) -> bool:
+        """Whether the journal does not have the held results as they are."""
+        return self.tracker.held.version != self._stored_held
 
     def position_stored(self) -> None:
         """Note that the journal has committed the present position."""
         self._stored_foreign_jobs = self.tracker.foreign_jobs.version
+        self._stored_held = self.tracker.held.version
 
     # ---- the gateway
 
@@ -115,10 +131,16 @@ class Channel:
         if was_sent and ended.state in ENDED and ended.result is None and _may_run(job, ended, event):
             self.tracker.remember_ended(ended)
 
+    def results_for_person(self, jobs: Mapping[str, Job]) -> list[HeldResult]:
+        """Return the held results that a person must settle: no job that is still at work can do it."""
+        working = {job.id for job in jobs.values() if job.state in IN_FLIGHT}
+        return [held for held in self.tracker.held if working.isdisjoint(held.candidates)]
+
     def job_closed(self, job: Job) -> None:
         """Forget a job that has its answer: nothing more is looked up for it."""
         for known in (self._lookups, self._lookups_done, self._searched):
             known.pop(job.id, None)
+        self.tracker.shown.forget(job.id)
 
     def tells_apart(self, job: Job) -> bool:
         """Return whether ids tell this job's result from those of its duplicates.
@@ -235,7 +257,8 @@ class Channel:
             self._lookups[job.id] = job.next_action_at
             self.stream.job_overdue(monotonic)
             return None
-        return ev.TimedOut(result_held=self.tracker.unmatched.has_result_for(job))
+        is_held = self.tracker.unmatched.has_result_for(job) or self.tracker.held.may_be_of(job)
+        return ev.TimedOut(result_held=is_held)
 
 
 def _may_run(job: Job, ended: Job, event: ev.JobEvent) -> bool:

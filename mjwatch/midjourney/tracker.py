@@ -12,12 +12,14 @@ from mjwatch.midjourney.buttons import cancel_button_of
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, expected_of
 from mjwatch.midjourney.matching.foreign_jobs import (
+    ENDED_JOB,
     WAITING,
     ForeignJob,
     ForeignJobs,
     UnmatchedMessage,
     UnmatchedMessages,
 )
+from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults
 from mjwatch.midjourney.matching.matcher import (
     Match,
     fits,
@@ -26,6 +28,7 @@ from mjwatch.midjourney.matching.matcher import (
     match,
     match_history,
 )
+from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, Result, ResultKind
@@ -59,16 +62,24 @@ class MessageTracker:
 
     ``owner_of(job_uuid=, message_id=, start_id=)`` returns the id of a job, also of a closed one.
     ``application_id``: the application that jobs are sent to, if it is neither Midjourney's nor niji's own.
+    ``guild_id``: the guild of the channel; None in direct messages.
     """
 
     def __init__(
-        self, channel_id: str, owner_of: Callable[..., str | None], application_id: str | None = None
+        self,
+        channel_id: str,
+        owner_of: Callable[..., str | None],
+        application_id: str | None = None,
+        guild_id: str | None = None,
     ) -> None:
         self._channel_id = channel_id
         self._bots = BOTS if application_id is None else BOTS | {application_id}
         self._owner_of = owner_of
         self.foreign_jobs = ForeignJobs()
         self.unmatched = UnmatchedMessages()
+        self.shown = ShownMessages()
+        address = f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}"
+        self.held = HeldResults(owner_of, self.foreign_jobs, address)
         self._press_answers: dict[str, str] = {}  # by message that answers a press: the job
         self.me: str | None = None
         self.newest: str | None = None
@@ -167,21 +178,75 @@ class MessageTracker:
             unowned, list(jobs.values()), self.foreign_jobs, self.me, by_text=by_text, newest=self.newest
         )
         for message in found.ambiguous:
-            self.unmatched.add(message, None)
+            if message.kind not in FINALS:
+                self.unmatched.add(message, None)
         for message in parsed:
             self.note_newest(message.message_id)
+        matched = {message.message_id for _, message in found.matched}
+        for message in unowned:
+            if message.message_id not in matched and self._may_be_mine(message):
+                self.held.hold(message, jobs.values(), by_ids=True)
         return [pair for match_, message in found.matched for pair in self._events(match_, message, jobs)]
 
-    def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage, JobEvents] | None:
+    def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage | HeldResult, JobEvents] | None:
         """Return the first unmatched message whose job is known by now, and its events, or None.
 
-        It stays until ``unmatched.remove`` is called, because its events may fail to be committed.
+        It stays until ``release`` is called, because its events may fail to be committed.
         """
         for unmatched in self.unmatched:
             pairs = self._find(unmatched.message, jobs)
             if pairs is not None:
                 return unmatched, pairs
+        for held in self.held:
+            pairs = self._settled(held, jobs)
+            if pairs is not None:
+                return held, pairs
         return None
+
+    def release(self, kept: UnmatchedMessage | HeldResult) -> None:
+        """Forget a message whose job is known and that is committed."""
+        if isinstance(kept, HeldResult):
+            self.held.remove(kept.message_id)
+        else:
+            self.unmatched.remove(kept)
+
+    # ---- results that are held until it is clear whose they are, or until a person says so
+
+    def hold_unmatched(self, jobs: Mapping[str, Job]) -> None:
+        """Hold the unmatched results, unless a history that is still unread may show whose they are."""
+        for unmatched in self.unmatched if self.caught_up else ():
+            if self.held.hold(unmatched.message, jobs.values()):
+                self.unmatched.remove(unmatched)
+
+    def _settled(self, held: HeldResult, jobs: Mapping[str, Job]) -> JobEvents | None:
+        """Return the events of a held result, none if it is no job's of ours, or None while it is held."""
+        message = held.message
+        if self.held.has_owner(held.message_id):
+            return []
+        if not held.candidates:  # all have their own results, so that this one is a foreign job's
+            self.foreign_jobs.dismiss(message)
+            return []
+        owner = self._closed_owner(message, jobs)
+        if owner is not None:
+            return [(owner, _finished(message, "job uuid"))]
+        found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
+        if found is None and self.foreign_jobs.has_final(message):
+            return []
+        if found is None and len(held.candidates) == 1 and not held.by_ids:
+            found = match(message, jobs.values(), self.foreign_jobs, self.me)
+        if isinstance(found, Match) and self._is_only_one(found, message, jobs):
+            return self._events(found, message, jobs)
+        return None
+
+    def read(self, payload: Mapping[str, Any], jobs: Mapping[str, Job]) -> ParsedMessage:
+        """Return a message of the channel that a person names, as the history has it."""
+        return self._completed(self._parse("REST", payload), jobs)
+
+    def by_person(self, message: ParsedMessage, job: Job) -> ev.Finished | str:
+        """Return the event for the job to which a person assigns this message, or why that can't be."""
+        if self.me is not None and not self._may_be_mine(message):
+            return "it is the result of another account"
+        return self.held.objection(message, job) or _finished(message, "person")
 
     def new_session(self) -> None:
         """Start a new session: there is a gap before it, and its dispatches are counted from one."""
@@ -192,7 +257,7 @@ class MessageTracker:
         """Remember a job that ended without a result but may have run: no other job may take its pictures."""
         self.foreign_jobs.add(
             ForeignJob(
-                job.message_id or f"ended {job.id}",
+                job.message_id or f"{ENDED_JOB}{job.id}",
                 job.prompt.text,
                 job.job_uuid,
                 since=job.message_id or job.anchor,
@@ -207,7 +272,8 @@ class MessageTracker:
         if pairs is None:
             pairs = self._find(message, jobs)
         if pairs is None:
-            self.unmatched.add(message, seq)
+            if message.message_id not in self.held:
+                self.unmatched.add(message, seq)
             pairs = []
         mine = self._may_be_mine(message)
         if mine and not pairs and message.error is not None and message.error.needs_human:
@@ -242,37 +308,39 @@ class MessageTracker:
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
         if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)
-        mine = self._may_be_mine(message)
-        if mine and (found is not None or not self.caught_up):
-            kept = _KEPT_KINDS if self.caught_up else _KEPT_KINDS | {MessageKind.QUEUED}
-            return None if message.kind in kept else []
-        if mine and is_nameless_start(message):
-            if any(fits(message, job) for job in jobs.values()):
-                return None  # the start of a job of ours has a name, unless that was lost on the way
-            if disputed := self._disputed_by(message, jobs):
-                return disputed
-        if mine:
-            self.foreign_jobs.note(message, jobs.values())
-        return []
+        if not self._may_be_mine(message):
+            return []
+        is_named = message.nonce is not None and message.kind in {MessageKind.STARTED, MessageKind.QUEUED}
+        if found is not None or not (self.caught_up or is_named):
+            return None if message.kind in _KEPT_KINDS else []
+        return self._of_no_job(message, jobs)
+
+    def _of_no_job(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
+        """Return what a message means that no job of ours can take: it is about a foreign job."""
+        disputed = self._disputed_by(message, jobs) if is_nameless_start(message) else []
+        # The start of a job of ours has a name, unless that was lost on the way.
+        may_be_ours = disputed or any(fits(message, job) for job in jobs.values())
+        self.foreign_jobs.note(message, jobs.values(), uncertain=bool(may_be_ours))
+        return disputed
 
     def _is_only_one(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
         """Return False if the match is by looks, and a kept message of another job of the bot fits too."""
         if not found.by_looks:
             return True
-        others = [kept.message for kept in self.unmatched if not _is_no_rival(kept.message, message)]
-        return not any(fits(other, jobs[found.job_id]) for other in others)
+        others = [kept.message for kept in (*self.unmatched, *self.held)]
+        rivals = [other for other in others if not is_same_bot_job(other, message)]
+        return not any(fits(rival, jobs[found.job_id]) for rival in rivals)
 
     def _disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
         """Return the jobs whose start was matched by looks, and whose start this one might be as well.
 
-        Then both starts are kept, until a person says which is whose.
+        Then either may be a foreign job's: their results are held until a person says which is whose.
         """
         pairs: JobEvents = []
         for job in jobs.values():
             if job.start_by_looks and fits(message, replace(job, message_id=None, job_uuid=None)):
                 first = replace(message, message_id=job.message_id, job_uuid=job.job_uuid)
-                self.unmatched.keep(first)
-                self.unmatched.keep(message)
+                self.foreign_jobs.note(first, uncertain=True)
                 pairs.append((job.id, ev.StartDisputed()))
         return pairs
 
@@ -308,16 +376,16 @@ class MessageTracker:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
-        pairs: JobEvents = [(job.id, event) for event in _job_events(message, job, found)]
+        events = list(_job_events(message, job, found))
+        is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
+        if is_running and message.event == "REST" and not self.shown.has_news(message, job):
+            return []  # read again, unchanged: no sign of life
+        if is_running:
+            self.shown.note(message, job.id)
+        pairs: JobEvents = [(job.id, event) for event in events]
         if not pairs and message.kind is MessageKind.NOTICE and message.text:
             self.on_notice(job.id, message.text)
         return pairs
-
-
-def _is_no_rival(kept: ParsedMessage, message: ParsedMessage) -> bool:
-    """Return whether both are of one job of the bot. A start that is kept, although it fits, is in dispute."""
-    is_disputed = kept.kind not in FINALS and message.kind in FINALS
-    return kept.message_id == message.message_id or (is_same_bot_job(kept, message) and not is_disputed)
 
 
 def _id_of(event: ev.GatewayDispatch) -> str | None:

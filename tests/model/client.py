@@ -180,6 +180,21 @@ class Client:
     def cancel(self, job: Job) -> None:
         self.put(ev.ForJob(job.id, ev.CancelRequested()))
 
+    def held(self) -> list[str]:
+        """Return the messages of the results that wait for a person."""
+        return [result.message_id for result in self.channel.results_for_person(self.engine._jobs)]
+
+    def assign(self, job: Job, message_id: str) -> bool:
+        """A person says whose a held result is. Return whether that was accepted."""
+        done = self.engine._requests._results.assign(job, message_id, None).done
+        self.turn()
+        return done
+
+    def dismiss(self, message_id: str) -> None:
+        """A person says that a held result is nobody's."""
+        self.engine._requests._results.dismiss(message_id)
+        self.turn()
+
     # ---- what is asked for
 
     def take(self, kind: type[Any]) -> Any:

@@ -128,6 +128,10 @@ class History:
         self.tell(f"by hand: {job}" + (" (a reroll)" if job.pressed else ""))
 
     def _person_acts(self) -> None:
+        held = self.client.held()
+        if held and self.rng.random() < 0.5:
+            self._settle_held(self.rng.choice(held))
+            return
         jobs = self.client.jobs()
         doubtful = [
             job for job in jobs if job.state is State.IN_DOUBT and self.client.channel.waits_for_person(job)
@@ -142,6 +146,17 @@ class History:
             self.cancelled.add(job.id)
             self.client.cancel(job)
             self.tell(f"cancel: {job.id}")
+
+    def _settle_held(self, message_id: str) -> None:
+        """A person looks at the picture and says whose it is."""
+        made = self.world.truth[message_id]
+        owners = [job for job in self.client.jobs() if made in self._made_by(job)]
+        if not owners:
+            self.client.dismiss(message_id)
+            self.tell(f"dismissed: {message_id[-6:]} of {made}")
+        elif owners[0].result is None:
+            done = self.client.assign(owners[0], message_id)
+            self.tell(f"assigned: {message_id[-6:]} to {owners[0].id}, {'done' if done else 'not accepted'}")
 
     # ---- POSTs
 
@@ -203,12 +218,13 @@ class History:
         if self.client.can_resume() and self.rng.random() < 0.6:
             self.client.resume()
             self.tell("resumed")
-        elif self.rng.random() < 0.5:
+        elif self.rng.random() < 0.4:
             self.world.session = None  # the session dies: what is said from now on nobody hears
             self.tell("session lost")
         else:
-            self.client.identify()
-            self.tell("new session")
+            same_id = self.rng.random() < 0.3
+            self.client.identify(same_id=same_id)
+            self.tell("new session" + (" with the old id" if same_id else ""))
 
     def _restart(self) -> None:
         effect = self.client.take(ef.Submit)
@@ -361,17 +377,16 @@ class History:
         return "name" not in made.shown and not heard_of_own
 
     def _check_end(self) -> None:
-        held = {kept.message.message_id for kept in self.client.channel.tracker.unmatched}
+        held = set(self.client.held())
         sent = [job for job in self.client.jobs() if job.state in {State.IN_DOUBT, State.RUNNING}]
         blocked = {duplicate_key(job) for job in sent}
         for job in self.client.jobs():
             self.counts[f"ended {job.state}"] += 1
-            if job.state is State.RUNNING and job.message_id in self.world.messages:
-                self.counts["known: in flight for ever with an unchanged start"] += 1
-                continue
             assert job.state not in IN_FLIGHT, f"{job!r} is in flight for ever"
             is_blocked = duplicate_key(job) in blocked
             assert job.state is not State.QUEUED or is_blocked, f"{job!r} is queued for ever"
+            if job.id in self.cancelled and job.state is State.CANCELLED:
+                continue  # given up by a person, after Midjourney was silent for too long
             ended = [made for made in self._made_by(job) if made.final_id is not None]
             if not ended or job.state is State.DONE:
                 continue

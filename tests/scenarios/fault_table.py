@@ -97,7 +97,7 @@ ONE_JOB_FAULTS: list[Row] = [
     *row("success_never", "success_late", "no_start", "no_progress", "loading_first", "foreign_twin"),
     *row("preview_without_uuid", "no_preview", "paused", "footer", "ephemeral_job", "components_v2"),
     *row("final_edited", "final_twice", "nonce_on_final", "duplicate_dispatch", "out_of_order"),
-    *row("delete_bulk", "queued", "interaction_failed_executed"),
+    *row("delete_bulk", "queued", "interaction_failed_executed", "by_hand_twin"),
     *row("final_lost"),
     # The job ran, but has no picture.
     *row("moderated", end=End.FAILED, executed=0, refused=1, kind="moderation", message="deleted"),

@@ -38,6 +38,8 @@ CLI_COMMANDS = {
     "show": "JOB          everything about one job",
     "cancel": "JOB…         cancel what is not sent, stop what can be stopped",
     "retry": "JOB…         run again what failed or is in doubt",
+    "assign": "JOB MESSAGE  give a held result to a job; :status names them",
+    "dismiss": "MESSAGE      say that a held result is no job's",
     "pause": "[REASON]     stop sending",
     "resume": "             resume sending",
     "gallery": "             the gallery's address; --open shows it",
@@ -49,7 +51,7 @@ SHELL_COMMANDS = {
     "quit": "             leave, as Ctrl-D does; queued jobs are kept",
 }
 
-TAKE_JOBS = ("act", "show", "cancel", "retry")
+TAKE_JOBS = ("act", "show", "cancel", "retry", "assign")
 
 NOTE_WIDTH = 50
 

@@ -41,9 +41,21 @@ function alertOf(status) {
     ["Not connected", status.paused ? null : status.trouble],
     ["Inbox problem", status.inbox_trouble],
   ].filter(([, why]) => why);
-  return parts.length
-    ? parts.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, withMarks(sentence(line))))])
-    : null;
+  const alerts = parts.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, withMarks(sentence(line))))]);
+  alerts.push(...(status.held ?? []).flatMap(heldResult));
+  return alerts.length ? alerts : null;
+}
+
+const messageLink = (link) => (link.startsWith("https://discord.com/channels/") ? el("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, link) : link);
+
+/** Return what a person needs to settle whose a result is: its message, and the commands to copy. */
+function heldResult(result) {
+  const jobs = result.jobs.length ? `of job ${result.jobs.join(" or ")}, or of none` : "of no job";
+  return [
+    el("h2", {}, "Whose result is this?"),
+    el("p", {}, `${result.prompt ?? "A result"} may be ${jobs}: `, messageLink(result.link), ". Then run:"),
+    ...result.commands.map((command) => el("p", {}, el("code", {}, command))),
+  ];
 }
 
 function detailsOfService(status) {

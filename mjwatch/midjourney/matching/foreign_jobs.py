@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 WAITING = IN_FLIGHT | {State.IN_DOUBT}
 """States of a job of ours that may still get its start or its result."""
 
+ENDED_JOB = "ended "
+"""Stands before the id of an ended job of ours whose start message is not known, in place of that message."""
+
 MAX_FOREIGN_JOBS = 200
 MAX_UNMATCHED = 200
 
@@ -37,7 +40,8 @@ class ForeignJob:
     ``since`` is a message older than its result; ``result_id`` is the result, when it is known. ``pressed``:
     the message with the button that started it, to which its result replies too. ``picture``: the number of
     the picture that its start names. ``queued``: the bot lets it wait; ``message_id`` is that of the notice,
-    and its start is another message, as far as is known without the ``nonce``.
+    and its start is another message, as far as is known without the ``nonce``. ``uncertain``: it may be a job
+    of ours, so that its ids prove nothing, and a result that fits both is held.
     """
 
     message_id: str
@@ -49,12 +53,15 @@ class ForeignJob:
     picture: int | None = None
     queued: bool = False
     nonce: str | None = None
+    uncertain: bool = False
 
     def may_match(self, message: ParsedMessage) -> bool:
         """Return whether this message may be about this job, by its content."""
         if self.result_id is not None or _a_day_apart(self.since, message.message_id):
             return False
-        same_uuid = None in {self.job_uuid, message.job_uuid} or self.job_uuid == message.job_uuid
+        # Where this may be a job of ours, another uuid may be the foreign job's.
+        no_uuid = self.uncertain or None in {self.job_uuid, message.job_uuid}
+        same_uuid = no_uuid or self.job_uuid == message.job_uuid
         if self.pressed is not None:
             other_picture = (
                 None not in {self.picture, message.image_index} and self.picture != message.image_index
@@ -74,6 +81,8 @@ class ForeignJob:
         """Return whether an id says that this final belongs to this job."""
         if message.message_id is not None and message.message_id == self.result_id:
             return True
+        if self.uncertain:
+            return False
         by_uuid = self.job_uuid is not None and message.job_uuid == self.job_uuid
         return by_uuid or message.reply_to == self.message_id
 
@@ -97,15 +106,15 @@ class ForeignJobs:
             if message_id is not None:
                 ids = {key: id_of(fields.get(key)) for key in _STORED_IDS}
                 prompt, picture = text_of(fields.get("prompt")), number_of(fields.get("picture"))
-                queued = fields.get("queued") is True
-                self.add(ForeignJob(message_id, prompt, **ids, picture=picture, queued=queued))
+                flags = {key: fields.get(key) is True for key in ("queued", "uncertain")}
+                self.add(ForeignJob(message_id, prompt, **ids, picture=picture, **flags))
 
     def stored(self) -> list[dict[str, Any]]:
         """Return all as JSON for the journal, so that none looks like ours after a restart."""
         return [asdict(job) for job in self._by_message.values()]
 
-    def note(self, message: ParsedMessage, waiting: Iterable[Job] = ()) -> None:
-        """Learn from a message that is about no job of ours.
+    def note(self, message: ParsedMessage, waiting: Iterable[Job] = (), *, uncertain: bool = False) -> None:
+        """Learn from a message that is about no job of ours, or ``uncertain``, that may be about none.
 
         Progress without a known start belongs to no foreign job if it may be about one of our ``waiting``
         jobs.
@@ -116,7 +125,7 @@ class ForeignJobs:
         if known is None and message.kind is MessageKind.PROGRESS and may_start_any_of(message, waiting):
             return
         if known is None:
-            known = self._begun(message, message.message_id)
+            known = replace(self._begun(message, message.message_id), uncertain=uncertain)
         self.add(replace(known, job_uuid=message.job_uuid or known.job_uuid))
 
     def _begun(self, message: ParsedMessage, message_id: str) -> ForeignJob:
@@ -166,9 +175,30 @@ class ForeignJobs:
         """Return whether an id says that this final belongs to a foreign job, running or ended."""
         return any(job.matches_ids(final) for job in self._by_message.values())
 
+    def has_start(self, message: ParsedMessage) -> bool:
+        """Return whether this is the start message of a job that is certainly foreign."""
+        job = self._by_message.get(message.message_id or "")
+        return job is not None and not job.uncertain
+
     def may_include(self, message: ParsedMessage) -> bool:
         """Return whether this message may be about a foreign job, by its content."""
         return any(job.may_match(message) for job in self._by_message.values())
+
+    def is_result(self, message_id: str) -> bool:
+        """Return whether this message is known to be a foreign job's result."""
+        return any(job.result_id == message_id for job in self._by_message.values())
+
+    def possible(self, message: ParsedMessage) -> list[str]:
+        """Return the start messages of the foreign jobs that this message may be about, by its content."""
+        return [start for start, job in self._by_message.items() if job.may_match(message)]
+
+    def dismiss(self, final: ParsedMessage) -> None:
+        """Note that this final is no job's of ours; it ends the foreign job that it fits, if any."""
+        if not self.end_by_ids(final):
+            self.end_by_content(final)
+        if not self.has_final(final):
+            message_id = final.message_id or ""
+            self.add(ForeignJob(message_id, "", final.job_uuid, since=message_id, result_id=message_id))
 
     def __len__(self) -> int:
         return len(self._by_message)
@@ -217,11 +247,6 @@ class UnmatchedMessages:
         self.messages.append(UnmatchedMessage(message, seq))
         if len(self.messages) > MAX_UNMATCHED:
             self.messages.pop(0)
-
-    def keep(self, message: ParsedMessage) -> None:
-        """Keep a message, also if it is about to be removed as one whose job is known."""
-        self.messages = [kept for kept in self.messages if kept.message.message_id != message.message_id]
-        self.messages.append(UnmatchedMessage(message, None))
 
     def remove(self, matched: UnmatchedMessage) -> None:
         """Remove a message after its job is known and that is committed."""

@@ -116,7 +116,7 @@ def match_history(
         if isinstance(by_ids, Match):
             found.append((by_ids, message))
             _update(waiting, by_ids.job_id, message)
-        elif _may_be_ours(message, me) and not (message.kind in FINALS and foreign_jobs.has_final(message)):
+        elif _may_be_ours(message, me) and not _is_foreign(message, foreign_jobs):
             rest.append(message)
     rest = _one_per_bot_job(rest)
     left = list(waiting.values())
@@ -135,6 +135,11 @@ def _update(waiting: dict[str, Job], job_id: str, message: ParsedMessage) -> Non
         job = waiting[job_id]
         uuid = message.job_uuid or job.job_uuid
         waiting[job_id] = replace(job, message_id=message.message_id, job_uuid=uuid)
+
+
+def _is_foreign(message: ParsedMessage, foreign_jobs: ForeignJobs) -> bool:
+    known = foreign_jobs.has_final if message.kind in FINALS else foreign_jobs.has_start
+    return known(message)
 
 
 def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:

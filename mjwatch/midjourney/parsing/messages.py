@@ -134,7 +134,7 @@ def _from_the_bot(event: str, view: MessageView) -> ParsedMessage:
         author_id=id_of(object_of(payload.get("author")).get("id")),
         application_id=id_of(payload.get("application_id")) or id_of(payload.get("webhook_id")),
         timestamp=view.timestamp,
-        edited=payload.get("edited_timestamp") is not None,
+        edited_at=text_of(payload.get("edited_timestamp")) or None,
         flags=view.flags,
         ephemeral=bool(view.flags & FLAG_EPHEMERAL),
         nonce=id_of(payload.get("nonce")),

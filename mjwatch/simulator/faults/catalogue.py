@@ -95,6 +95,7 @@ _JOB = {
     "no_progress": "a start message, then nothing until the final",
     "loading_first": "the job starts with a LOADING message that is edited into the start",
     "foreign_twin": "a stranger's job with the same prompt runs beside this one in the channel",
+    "by_hand_twin": "the account's owner types the same prompt in Discord: that job runs beside this one",
     "preview_without_uuid": "previews are named only grid_0.webp",
     "no_preview": "progress without pictures, as when progress images are disabled",
     "paused": "half of the progress says (paused) instead of a percentage",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info", "gallery"),
-    *("pause", "resume", "retry", "cancel", "prune"),
+    *("pause", "resume", "retry", "cancel", "assign", "dismiss", "prune"),
     *("run", "service", "check", "init", "keys", "config"),
     *("split", "explain", "bundle", "simulate", "demo"),
 )

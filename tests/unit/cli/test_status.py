@@ -48,6 +48,7 @@ FACTS: dict[str, Any] = {
     "inbox": "/home/sam/mjwatch/inbox",
     "waiting_in_inbox": 2,
     "inbox_trouble": None,
+    "held": [],
     "left": {
         "counts": {"a conflict copy: a sync tool found two versions": 4},
         "some": [

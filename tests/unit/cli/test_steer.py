@@ -35,6 +35,14 @@ QUEUED = a_job("jobbbbbb", state=State.QUEUED, nonces=())
 RUNNING = a_job("runaaaaa", state=State.RUNNING)
 
 
+ARGUMENTS = {
+    "retry": ["jobaaaaa"],
+    "cancel": ["jobaaaaa"],
+    "assign": ["jobaaaaa", "700"],
+    "dismiss": ["https://discord.com/channels/@me/1/700"],
+}
+
+
 class SteerResult(NamedTuple):
     """The exit code, the output and the error of a command."""
 
@@ -116,15 +124,15 @@ def test_a_job_that_is_not_clear_changes_nothing(
     assert journal.open_requests() == []
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune"])
+@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune", "assign", "dismiss"])
 def test_where_nothing_has_run_yet_there_is_nothing_to_steer(folder: Path, verb: str) -> None:
-    result = run(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
+    result = run(folder, verb, *ARGUMENTS.get(verb, ()))
     assert result.code == 3
     assert "start the service with `mjwatch run`" in str(result.error)
     assert list((folder / "state").iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune"])
+@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune", "assign", "dismiss"])
 def test_without_the_right_the_error_names_who_has_it(verb: str) -> None:
     with unprivileged() as folder:
         (folder / "config.toml").write_text("")
@@ -132,7 +140,7 @@ def test_without_the_right_the_error_names_who_has_it(verb: str) -> None:
         with closing(Journal(folder / "state" / JOURNAL_FILE)) as journal:
             journal.accept(None, [(DOUBTFUL, "a cat")], 1.0)
         (folder / "state").chmod(0o500)
-        result = run(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
+        result = run(folder, verb, *ARGUMENTS.get(verb, ()))
         assert result.code == 3
         assert 'belongs to user "' in str(result.error)
 

@@ -125,7 +125,7 @@ def test_an_ambiguous_final_is_kept_until_its_job_is_known() -> None:
     assert job_id == "jobone"
     assert isinstance(event, ev.Finished)
     assert tracker.next_matched(clear) == found
-    tracker.unmatched.remove(matched)
+    tracker.release(matched)
     assert tracker.unmatched.safe_seq(50) == 50
     assert tracker.next_matched(clear) is None
 

@@ -293,7 +293,7 @@ def test_no_damage_on_the_way_gives_a_job_what_is_not_its_own(data: st.DataObjec
             if job_id is not None:
                 jobs[job_id], _ = step(jobs[job_id], told_event, 1000.0)
         while (again := tracker.next_matched(jobs)) is not None:
-            tracker.unmatched.remove(again[0])
+            tracker.release(again[0])
     assert jobs["jobblue"].state is State.SUBMITTED
     tracker.history([one.data for one in twice if one.name.startswith("MESSAGE")], jobs)
 
