@@ -397,7 +397,7 @@ class Engine:
         for held in self._channel.tracker.held.take_new():
             jobs = " or ".join(held.candidates)
             log.warning("a result may be of job %s: %s; see `mjwatch status`", jobs, held.link)
-        if self._channel.has_unstored_results:
+        if self._channel.is_unstored:
             self.service.store_position()
 
     # ---- what time brings

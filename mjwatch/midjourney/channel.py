@@ -45,7 +45,7 @@ class Channel:
         self.tracker = MessageTracker(channel_id, owner_of, application_id, guild_id)
         self.stream = StreamPosition()
         self.silence = SilenceProof(quiet_time)
-        self._stored_foreign_jobs = -1
+        self._stored_foreign_jobs = self.tracker.foreign_jobs.version
         self._stored_held = self.tracker.held.version
         # Overdue jobs, by the time limit for which the history is to be read, and for which it has been.
         self._lookups: dict[str, float | None] = {}
@@ -62,6 +62,7 @@ class Channel:
         """Start from what ``position`` gave to the journal; what happened since is unknown."""
         self.tracker.foreign_jobs.load(foreign_jobs)
         self.tracker.held.load(held)
+        self.position_stored()
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
         self.tracker.caught_up = False
@@ -79,14 +80,18 @@ class Channel:
         position: dict[str, Any] = {"gateway": self.stream.stored(), "newest": newest}
         if self.tracker.foreign_jobs.version != self._stored_foreign_jobs:
             position["strangers"] = self.tracker.foreign_jobs.stored()
-        if self.has_unstored_results:
+        if self.tracker.held.version != self._stored_held:
             position["held"] = self.tracker.held.stored()
         return position
 
     @property
-    def has_unstored_results(self) -> bool:
-        """Whether the journal does not have the held results as they are."""
-        return self.tracker.held.version != self._stored_held
+    def is_unstored(self) -> bool:
+        """Whether the journal does not have the foreign jobs, or the held results, as they are.
+
+        No job of ours may change for hours, and a session that ends meanwhile tells of them no more.
+        """
+        versions = self.tracker.foreign_jobs.version, self.tracker.held.version
+        return versions != (self._stored_foreign_jobs, self._stored_held)
 
     def position_stored(self) -> None:
         """Note that the journal has committed the present position."""

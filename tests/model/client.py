@@ -1,4 +1,4 @@
-"""The real engine, channel and journal, driven without threads, sockets and clocks: effects wait to be answered."""
+"""The real engine, channel and journal, without threads, sockets and clocks: effects wait for an answer."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Client:
         self.connected = False
         self.received = 0
         """The last seq that this process has received."""
-        self.job_ids: list[str] = []
+        self._jobs: dict[str, Job] = {}
         self._names = itertools.count(1)
         self._sessions = itertools.count(1)
         self._mtime = itertools.count(1000)
@@ -96,11 +96,10 @@ class Client:
         self.turn()
 
     def _new_id(self) -> str:
-        job_id = f"job{next(self._names)}"
-        self.job_ids.append(job_id)
-        return job_id
+        return f"job{next(self._names)}"
 
     def _changed(self, job: Job) -> None:
+        self._jobs[job.id] = job
         if job.state is State.COLLECTING:
             self.on_result(job)
 
@@ -206,5 +205,4 @@ class Client:
 
     def jobs(self) -> list[Job]:
         """Return all own jobs as they are."""
-        found = (self.engine.job(job_id) for job_id in self.job_ids)
-        return [job for job in found if job is not None]
+        return list(self._jobs.values())

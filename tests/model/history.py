@@ -1,4 +1,4 @@
-"""Random histories: what people, Discord, Midjourney and the machine do in turn, and what must hold after each.
+"""Random histories: what people, Discord, Midjourney and the machine do in turn, and what must hold.
 
 The invariants: a picture goes to the prompt whose POST made it; nothing is executed twice without proof or a
 person's word; in the end every result is published, or kept back and shown as in doubt.
@@ -7,7 +7,6 @@ person's word; in the end every result is published, or kept back and shown as i
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -32,15 +31,8 @@ STEP_OF_THE_END, STEPS_OF_THE_END = 700.0, 60
 """Seconds and number of the steps at the end: half a day, so that every time limit and every lookup comes."""
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """A promise is broken; ``story`` is the history as text."""
-
-
-@dataclass
-class Counts:
-    """What has happened in many histories, so that a run shows that it had all the cases."""
-
-    of: Counter[str] = field(default_factory=Counter)
 
 
 class History:
@@ -57,8 +49,11 @@ class History:
         self.client.on_result = self._check_result
         self.retries: Counter[str] = Counter()
         self.cancelled: set[str] = set()
+        self.given_up: set[str] = set()
+        """The nonces of attempts after which a person had the job sent again, whatever came of them."""
+        self.confused: set[str] = set()
+        """Prompts, as ``meaning`` has them, of which a job has the picture of an equal one run by hand."""
         self._told: dict[str, str] = {}
-        self._reads: dict[ef.ReadHistory, list[dict[str, object]]] = {}
         self.prompts = self.rng.choice([PROMPTS, FEW, FEW[:1]])
         self.hidden = self.was_hidden = False
         self.steps = self._weighted()
@@ -84,7 +79,7 @@ class History:
         return [step for step, weight in weights for _ in range(weight)]
 
     def run(self, length: int = 60) -> None:
-        """Live through a history, then through its end; raise Violation where a promise is broken."""
+        """Live through a history, then through its end; raise ViolationError where a promise is broken."""
         try:
             self.client.identify()
             for _ in range(length):
@@ -93,7 +88,7 @@ class History:
             self._end()
             self._check_end()
         except AssertionError as error:
-            raise Violation("\n".join([*self.story, f"VIOLATION: {error}"])) from error
+            raise ViolationError("\n".join([*self.story, f"VIOLATION: {error}"])) from error
 
     def tell(self, text: str) -> None:
         """Add a line to the story, and one for each job of ours that has changed."""
@@ -111,7 +106,7 @@ class History:
     # ---- people
 
     def _drop(self) -> None:
-        if len(self.client.job_ids) < 4:
+        if len(self.client.jobs()) < 4:
             prompt = self.rng.choice(self.prompts)
             self.client.drop(prompt)
             self.tell(f"file: {prompt!r}")
@@ -139,6 +134,7 @@ class History:
         if doubtful and self.rng.random() < 0.7:
             job = self.rng.choice(doubtful)
             self.retries[job.id] += 1
+            self.given_up |= set(job.nonces)
             self.client.retry(job)
             self.tell(f"retry: {job.id}")
         elif jobs and self.rng.random() < 0.3:
@@ -354,8 +350,12 @@ class History:
         if made in self._made_by(job):
             self.counts[f"matched by {result.matched_by}"] += 1
             return
+        if meaning(made.prompt) == meaning(job.prompt.text) in self.confused:
+            self.counts["an equal prompt after one that nothing told apart"] += 1
+            return
         if self._can_not_be_told_apart(made, job):
             self.counts["an equal prompt by hand that nothing told apart"] += 1
+            self.confused.add(meaning(job.prompt.text))
             return
         text = f"{job.id} {job.prompt.text!r} got the picture of {made} by {result.matched_by}"
         self.client.broken = self.client.broken or text
@@ -364,16 +364,13 @@ class History:
         """Return whether nothing that mjwatch was given says that this result is not the job's.
 
         A person ran the same prompt by hand, its start had no name that was heard, and nothing was heard of
-        what became of the job itself.
+        what became of the job itself, or it was moderated, which nothing says.
         """
-        own = self._made_by(job)
-        if (
-            made.owner is not None
-            or made.pressed is not None
-            or meaning(made.prompt) != meaning(job.prompt.text)
-        ):
+        own = [other for other in self._made_by(job) if other.fate not in {"refused", "moderated"}]
+        is_equal = meaning(made.prompt) == meaning(job.prompt.text)
+        if made.owner is not None or made.pressed is not None or not is_equal:
             return False
-        heard_of_own = any({"start", "final"} & other.shown for other in own if other.fate != "refused")
+        heard_of_own = any({"start", "final"} & other.shown for other in own)
         return "name" not in made.shown and not heard_of_own
 
     def _check_end(self) -> None:
@@ -387,7 +384,8 @@ class History:
             assert job.state is not State.QUEUED or is_blocked, f"{job!r} is queued for ever"
             if job.id in self.cancelled and job.state is State.CANCELLED:
                 continue  # given up by a person, after Midjourney was silent for too long
-            ended = [made for made in self._made_by(job) if made.final_id is not None]
+            made_last = [made for made in self._made_by(job) if made.nonce not in self.given_up]
+            ended = [made for made in made_last if made.final_id is not None]
             if not ended or job.state is State.DONE:
                 continue
             is_held = any(made.final_id in held for made in ended)

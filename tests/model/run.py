@@ -1,4 +1,7 @@
-"""Run random histories: ``python -m tests.model.run [--count N] [--seed N]``; prints the stories that fail."""
+"""Run random histories and print those that break a promise.
+
+``python -m tests.model.run [--count N] [--seed N]``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.journal.writer import Journal
 from tests.model.client import FAULTS
-from tests.model.history import History, Violation
+from tests.model.history import History, ViolationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +41,7 @@ def failures(seeds: Iterable[int], counts: Counter[str]) -> list[tuple[int, str]
         for seed in seeds:
             try:
                 History(journal, seed, counts).run()
-            except Violation as violation:
+            except ViolationError as violation:
                 found.append((seed, str(violation)))
     return found
 
@@ -50,16 +53,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     counts: Counter[str] = Counter()
-    began = time.perf_counter()
+    began = time.process_time()
     found = failures(range(options.seed, options.seed + options.count), counts)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     for _, story in found[:SHOWN]:
         print(story, end="\n\n")
     for what, often in counts.most_common():
         print(f"{often:9} {what}")
-    print(
-        f"{options.count} histories in {seconds:.1f} s, {options.count / seconds:.0f} a second; failed: {len(found)}"
-    )
+    speed = f"{seconds:.1f} s, {options.count / seconds:.0f} a second"
+    print(f"{options.count} histories in {speed}; failed: {len(found)}")
     print(" ".join(str(seed) for seed, _ in found))
     return 1 if found else 0
 

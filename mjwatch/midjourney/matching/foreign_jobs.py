@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.json_values import id_of, number_of, objects_of, text_of
 from mjwatch.discord.protocol import snowflake_ms
-from mjwatch.midjourney.matching.evidence import FINALS, could_be_about
+from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, not_newer
 from mjwatch.midjourney.matching.similarity import could_be_same
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -58,6 +58,8 @@ class ForeignJob:
     def may_match(self, message: ParsedMessage) -> bool:
         """Return whether this message may be about this job, by its content."""
         if self.result_id is not None or _a_day_apart(self.since, message.message_id):
+            return False
+        if message.kind in FINALS and not_newer(message.message_id, self.since):
             return False
         # Where this may be a job of ours, another uuid may be the foreign job's.
         no_uuid = self.uncertain or None in {self.job_uuid, message.job_uuid}
