@@ -24,6 +24,7 @@ from mjwatch.midjourney.matching.matcher import (
     Match,
     fits,
     is_nameless_start,
+    is_other_bot_job,
     is_same_bot_job,
     match,
     match_history,
@@ -315,11 +316,13 @@ class MessageTracker:
             return None if message.kind in _KEPT_KINDS else []
         return self._of_no_job(message, jobs)
 
-    def _of_no_job(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
-        """Return what a message means that no job of ours can take: it is about a foreign job."""
+    def _of_no_job(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents | None:
+        """Return what a message means that no job of ours can take; None if it is kept all the same."""
         disputed = self._disputed_by(message, jobs) if is_nameless_start(message) else []
         # The start of a job of ours has a name, unless that was lost on the way.
         may_be_ours = disputed or any(fits(message, job) for job in jobs.values())
+        if may_be_ours and message.kind is MessageKind.PROGRESS:
+            return None  # its start was missed
         self.foreign_jobs.note(message, jobs.values(), uncertain=bool(may_be_ours))
         return disputed
 
@@ -328,8 +331,13 @@ class MessageTracker:
         if not found.by_looks:
             return True
         others = [kept.message for kept in (*self.unmatched, *self.held)]
-        rivals = [other for other in others if not is_same_bot_job(other, message)]
-        return not any(fits(rival, jobs[found.job_id]) for rival in rivals)
+        fitting = [other for other in others if fits(other, jobs[found.job_id])]
+        rivals = [other for other in fitting if not is_same_bot_job(other, message)]
+        if rivals == fitting and message.kind in FINALS:
+            starts = [other for other in rivals if other.kind not in FINALS]
+            if len(starts) == 1 and not is_other_bot_job(starts[0], message):
+                rivals.remove(starts[0])  # the only start that may be this final's
+        return not rivals
 
     def _disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
         """Return the jobs whose start was matched by looks, and whose start this one might be as well.

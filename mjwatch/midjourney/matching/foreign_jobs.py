@@ -56,21 +56,34 @@ class ForeignJob:
     uncertain: bool = False
 
     def may_match(self, message: ParsedMessage) -> bool:
-        """Return whether this message may be about this job, by its content."""
+        """Return whether this message may be about this job, by its content and its ids."""
+        if not self._fits_content(message):
+            return False
+        same_uuid = None in {self.job_uuid, message.job_uuid} or self.job_uuid == message.job_uuid
+        # The result of a prompt replies to its start, if it replies to anything.
+        knows_start = self.pressed is None and not self.queued and self.message_id.isdecimal()
+        to_other = knows_start and message.reply_to not in {None, self.message_id}
+        return same_uuid and not (to_other and message.kind in FINALS)
+
+    def may_rival(self, message: ParsedMessage) -> bool:
+        """Return whether this job keeps a job of ours from taking this message by its looks.
+
+        Where this may itself be the job of ours, a message that is not about it belongs to somebody else.
+        """
+        return self._fits_content(message) if self.uncertain else self.may_match(message)
+
+    def _fits_content(self, message: ParsedMessage) -> bool:
         if self.result_id is not None or _a_day_apart(self.since, message.message_id):
             return False
         if message.kind in FINALS and not_newer(message.message_id, self.since):
             return False
-        # Where this may be a job of ours, another uuid may be the foreign job's.
-        no_uuid = self.uncertain or None in {self.job_uuid, message.job_uuid}
-        same_uuid = no_uuid or self.job_uuid == message.job_uuid
         if self.pressed is not None:
             other_picture = (
                 None not in {self.picture, message.image_index} and self.picture != message.image_index
             )
-            return same_uuid and message.reply_to == self.pressed and not other_picture
+            return message.reply_to == self.pressed and not other_picture
         of_a_prompt = message.action in _ACTIONS_OF_A_PROMPT and message.kind is not MessageKind.SINGLE
-        return same_uuid and of_a_prompt and could_be_same(self.prompt, message.prompt or "")
+        return of_a_prompt and could_be_same(self.prompt, message.prompt or "")
 
     def is_started_by(self, message: ParsedMessage) -> bool:
         """Return whether this start may be the one of this job, which waits in the bot's queue."""
@@ -184,7 +197,7 @@ class ForeignJobs:
 
     def may_include(self, message: ParsedMessage) -> bool:
         """Return whether this message may be about a foreign job, by its content."""
-        return any(job.may_match(message) for job in self._by_message.values())
+        return any(job.may_rival(message) for job in self._by_message.values())
 
     def is_result(self, message_id: str) -> bool:
         """Return whether this message is known to be a foreign job's result."""
@@ -192,7 +205,7 @@ class ForeignJobs:
 
     def possible(self, message: ParsedMessage) -> list[str]:
         """Return the start messages of the foreign jobs that this message may be about, by its content."""
-        return [start for start, job in self._by_message.items() if job.may_match(message)]
+        return [start for start, job in self._by_message.items() if job.may_rival(message)]
 
     def dismiss(self, final: ParsedMessage) -> None:
         """Note that this final is no job's of ours; it ends the foreign job that it fits, if any."""

@@ -173,6 +173,12 @@ def is_same_bot_job(left: ParsedMessage, right: ParsedMessage) -> bool:
     return same_uuid or is_reply or left.message_id == right.message_id
 
 
+def is_other_bot_job(start: ParsedMessage, final: ParsedMessage) -> bool:
+    """Return whether ids say that a prompt's start and a final are of two jobs of the bot."""
+    other_uuid = None not in {start.job_uuid, final.job_uuid} and start.job_uuid != final.job_uuid
+    return other_uuid or final.reply_to not in {None, start.message_id}
+
+
 def _match_one_to_one(
     messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs
 ) -> list[tuple[Match, ParsedMessage]]:
