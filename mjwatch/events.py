@@ -171,12 +171,21 @@ class QueuedByBot:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The bot's start message has come: the job waits or runs. ``cancel``: the button there that stops it."""
+    """The bot's start message has come: the job waits or runs. ``cancel``: the button there that stops it.
+
+    ``by_looks``: no id says that it is the job's, but nothing else fits.
+    """
 
     message_id: str
     interaction_id: str | None = None
     job_uuid: str | None = None
     cancel: ButtonPress | None = None
+    by_looks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartDisputed:
+    """Another start looks the same, and no id says which of the two is the job's: neither counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +294,7 @@ JobEvent = (
     | InteractionFailed
     | QueuedByBot
     | Started
+    | StartDisputed
     | Progressed
     | Finished
     | StartMessageDeleted

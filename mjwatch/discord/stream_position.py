@@ -112,8 +112,11 @@ class StreamPosition:
 
     def is_live(self, session_id: str | None, generation: int) -> bool:
         """Return whether this is the live session and none of its events are missing."""
-        is_present = session_id is not None and (session_id, generation) == (self.session_id, self.generation)
-        return self._is_up and is_present
+        return self._is_up and self.is_present(session_id, generation)
+
+    def is_present(self, session_id: str | None, generation: int) -> bool:
+        """Return whether this is the session that is live, or that is resumed next."""
+        return session_id is not None and (session_id, generation) == (self.session_id, self.generation)
 
     # ---- the history
 

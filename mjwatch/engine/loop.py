@@ -428,7 +428,7 @@ class Engine:
             jobs = " or ".join(held.candidates)
             message = "a result may be of job %s: %s; see `mjwatch status`"
             log.warning(message, jobs, held.link, extra={"job": held.candidates})
-        if self._channel.has_unstored_results:
+        if self._channel.is_unstored:
             self.service.store_position()
 
     # ---- what time brings

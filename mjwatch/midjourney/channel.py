@@ -45,7 +45,7 @@ class Channel:
         self.tracker = MessageTracker(channel_id, owner_of, application_id, guild_id)
         self.stream = StreamPosition()
         self.silence = SilenceProof(quiet_time)
-        self._stored_foreign_jobs = -1
+        self._stored_foreign_jobs = self.tracker.foreign_jobs.version
         self._stored_held = self.tracker.held.version
         # Overdue jobs, by the time limit for which the history is to be read, and for which it has been.
         self._lookups: dict[str, float | None] = {}
@@ -62,6 +62,7 @@ class Channel:
         """Start from what ``position`` gave to the journal; what happened since is unknown."""
         self.tracker.foreign_jobs.load(foreign_jobs)
         self.tracker.held.load(held)
+        self.position_stored()
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
         self.tracker.caught_up = False
@@ -79,14 +80,18 @@ class Channel:
         position: dict[str, Any] = {"gateway": self.stream.stored(), "newest": newest}
         if self.tracker.foreign_jobs.version != self._stored_foreign_jobs:
             position["strangers"] = self.tracker.foreign_jobs.stored()
-        if self.has_unstored_results:
+        if self.tracker.held.version != self._stored_held:
             position["held"] = self.tracker.held.stored()
         return position
 
     @property
-    def has_unstored_results(self) -> bool:
-        """Whether the journal does not have the held results as they are."""
-        return self.tracker.held.version != self._stored_held
+    def is_unstored(self) -> bool:
+        """Whether the journal does not have the foreign jobs, or the held results, as they are.
+
+        No job of ours may change for hours, and a session that ends meanwhile tells of them no more.
+        """
+        versions = self.tracker.foreign_jobs.version, self.tracker.held.version
+        return versions != (self._stored_foreign_jobs, self._stored_held)
 
     def position_stored(self) -> None:
         """Note that the journal has committed the present position."""
@@ -143,7 +148,12 @@ class Channel:
         self.tracker.shown.forget(job.id)
 
     def tells_apart(self, job: Job) -> bool:
-        """Return whether ids tell this job's result from those of its duplicates."""
+        """Return whether ids tell this job's result from those of its duplicates.
+
+        They don't if they come from a start that may be another job's.
+        """
+        if job.start_by_looks:
+            return False
         # What a pressed button makes replies to the message with the button, not to its own start message.
         by_reply = self.tracker.references_seen and job.message_id is not None and job.button_press is None
         return job.job_uuid is not None or by_reply
@@ -193,11 +203,16 @@ class Channel:
     def _found_by_text(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> set[str]:
         """Return the jobs that may be found by their prompt.
 
-        Empty while only part of the history is read; without jobs whose session can still report the outcome.
+        Empty while only part of the history is read. A job whose session is not lost is found by ids, now or
+        after a replay, which also names the jobs of others; only if it is overdue, that was not enough.
         """
         if not event.complete or self.stream.cursor is not None:
             return set()
-        return {job.id for job in jobs.values() if job.in_doubt_since is None or not self._is_live(job)}
+        return {job.id for job in jobs.values() if job.id in self._lookups or self._has_lost_session(job)}
+
+    def _has_lost_session(self, job: Job) -> bool:
+        is_lost = not self.stream.is_present(job.session_id, job.session_generation)
+        return is_lost and job.state is not State.SUBMITTING
 
     # ---- jobs in doubt
 
