@@ -62,6 +62,9 @@ LARGEST_PART = 64 * 1024 * 1024
 LARGEST_PICTURE = 128 * 1024 * 1024
 """Bytes of a file that is read for its thumbnail; no picture of Midjourney comes near."""
 
+_NOT_SHOWN = (FileNotFoundError, PermissionError, UnexpectedFileError)
+"""Errors that one file has; after others, such as those of a failing disk, the gallery is written later."""
+
 NO_THUMBNAILS: Mapping[str, bytes] = MappingProxyType({})
 
 
@@ -159,7 +162,7 @@ class Gallery:
             with open_folder(self._outbox, folder.split("/")) as inner:
                 facts, data = inner.stat(FILE_NAME), inner.read(FILE_NAME, LARGEST_MANIFEST)
             manifest = parse_manifest(data, self._outbox / folder / FILE_NAME)
-        except (OSError, OutboxError) as error:
+        except (*_NOT_SHOWN, OutboxError) as error:
             log.info("the gallery does not show %s: %s", folder, error)
             return None
         entry = entry_of(manifest, printable_path(folder), stamp_of(facts))
@@ -305,7 +308,7 @@ class Thumbnails:
         try:
             with open_folder(self._outbox, job_folder.split("/")) as folder:
                 sources = [folder.read(name, LARGEST_PICTURE) for name in _sources(entry)]
-        except (FileNotFoundError, UnexpectedFileError):
+        except _NOT_SHOWN:
             return None  # a picture that a person removed, or something else in its place
         if not sources:
             return None

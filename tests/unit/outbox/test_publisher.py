@@ -376,6 +376,17 @@ def test_an_outbox_without_permissions_is_reported_as_text() -> None:
         assert outbox.publish(JOB, files()) == PLACE
 
 
+def test_a_manifest_without_permissions_may_be_this_jobs_and_is_waited_for() -> None:
+    with unprivileged() as folder:
+        outbox = Outbox(folder / "outbox", folder / "state")
+        outbox.publish(JOB, files())
+        (folder / "outbox" / PLACE / FILE_NAME).chmod(0)
+        with pytest.raises(OutboxError, match="can't be published: Permission denied"):
+            outbox.publish(JOB, files())
+        (folder / "outbox" / PLACE / FILE_NAME).chmod(0o644)
+        assert outbox.publish(JOB, files()) == PLACE
+
+
 def test_a_file_in_place_of_the_folder_is_reported_as_text(outbox: Outbox, root: Path) -> None:
     (root / "clients").write_text("in the way")
     with pytest.raises(OutboxError, match="can't be published"):
