@@ -46,10 +46,14 @@ class GatewayDispatch:
 
 @dataclass(frozen=True, slots=True)
 class GatewayDown:
-    """The connection is lost; another try follows in ``retry_in`` seconds. ``reason`` is one line."""
+    """The connection is lost; another try follows in ``retry_in`` seconds. ``reason`` is one line.
+
+    ``session_lost``: the session is gone too, and the next connection begins a new one.
+    """
 
     reason: str
     retry_in: float
+    session_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,13 @@ class AttemptStarted:
     """The loop has chosen this queued job to be sent now, as the attempt with this nonce.
 
     ``anchor`` is the newest message known in the channel: only a newer one can be this job's.
+    ``session_generation``: the number of the session, as two may have the same id.
     """
 
     nonce: str
     session_id: str
     anchor: str | None
+    session_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +172,21 @@ class QueuedByBot:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The bot's start message has come: the job waits or runs. ``cancel``: the button there that stops it."""
+    """The bot's start message has come: the job waits or runs. ``cancel``: the button there that stops it.
+
+    ``by_looks``: no id says that it is the job's, but nothing else fits.
+    """
 
     message_id: str
     interaction_id: str | None = None
     job_uuid: str | None = None
     cancel: ButtonPress | None = None
+    by_looks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartDisputed:
+    """Another start looks the same, and no id says which of the two is the job's: neither counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +291,7 @@ JobEvent = (
     | InteractionFailed
     | QueuedByBot
     | Started
+    | StartDisputed
     | Progressed
     | Finished
     | StartMessageDeleted

@@ -310,8 +310,10 @@ class Job:
     ``next_action_at``: when the event loop must act on the job again. A queued job is not sent before that
     time; for a job in flight it is the time limit; for a job that could not be saved it is the next try.
     ``failed_tries``: the number of failed tries of the current step. ``nonces``: the nonces of all
-    attempts, the current one last. ``start_deleted_at``: when its start message was deleted while there was
-    no final message. ``in_doubt_since``: since when it is unknown whether its POST was executed.
+    attempts, the current one last. ``session_generation``: which session that is, because two may have the
+    same ``session_id``. ``start_by_looks``: no id says that ``message_id`` is its start message, but nothing
+    else fitted. ``start_deleted_at``: when that message was deleted while there was no final message.
+    ``in_doubt_since``: since when it is unknown whether its POST was executed.
     ``parent``: the job of which this job is a follow-up, and ``button_press``: the button for it.
     ``modal``: the form that the button opened and that is filled in next. ``uploads``: its local images,
     once they are uploaded. ``cancel_button``: Midjourney's Cancel Job button, once it is offered.
@@ -331,12 +333,14 @@ class Job:
     failed_tries: int = 0
     nonces: tuple[str, ...] = ()
     session_id: str | None = None
+    session_generation: int = 0
     anchor: Snowflake | None = None
     interaction_id: Snowflake | None = None
     message_id: Snowflake | None = None
     job_uuid: str | None = None
     percent: int | None = None
     queued_by_bot: bool = False
+    start_by_looks: bool = False
     start_deleted_at: float | None = None
     in_doubt_since: float | None = None
     cancel_button: ButtonPress | None = None

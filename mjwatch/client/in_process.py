@@ -89,7 +89,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine.scheduler.only = frozenset(job_ids)
     engine.on_change = changed
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
-    deadline = time.time() + CONNECT_PATIENCE
+    deadline = time.monotonic() + CONNECT_PATIENCE
     try:
         submit()
         engine.put(RequestsPending())

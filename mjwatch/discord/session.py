@@ -54,6 +54,8 @@ BEGIN_TIMEOUT = 60.0
 """Seconds for HELLO, and then for each step up to READY or RESUMED."""
 IDENTIFY_INTERVAL = 5.0
 """Seconds between two IDENTIFYs; an earlier one is answered by op 9 (discord-api-docs, max_concurrency)."""
+LARGEST_SEQ = 2**53
+"""No session has so many dispatches; a longer number would not fit into our payloads."""
 TRIES_AT_RESUME_URL = 3
 """Connections that end before HELLO, after which the base URL is used: the named node may be gone."""
 
@@ -240,7 +242,7 @@ class GatewaySession:
         )
         delay = max(delay, self._until_identify_allowed(now))
         self._wait_at_least = 0.0
-        self._events.append(GatewayDown(reason, delay))
+        self._events.append(GatewayDown(reason, delay, session_lost=self._resume is None))
         return Reconnect(delay, reason)
 
     def _note_loss(self, now: float) -> bool:
@@ -296,7 +298,7 @@ class GatewaySession:
         if self._begin_deadline is not None:
             self._begin_deadline = self._now + BEGIN_TIMEOUT
         if name == "READY":
-            self._on_ready(data if isinstance(data, dict) else {})
+            self._on_ready(data if isinstance(data, dict) else {}, seq)
         elif name == "RESUMED":
             self._on_resumed()
         elif isinstance(name, str) and isinstance(data, dict) and self._wanted(name, data):
@@ -305,13 +307,16 @@ class GatewaySession:
             self.ignored[str(name)] += 1
 
     def _note_seq(self, seq: object) -> None:
-        if not isinstance(seq, int) or isinstance(seq, bool) or seq <= (self._seq or 0):
+        if not isinstance(seq, int) or isinstance(seq, bool) or not (self._seq or 0) < seq <= LARGEST_SEQ:
             return
         self._seq = seq
         if self._resume:
             self._resume = ResumeState(self._resume.session_id, seq, self._resume.resume_gateway_url)
 
-    def _on_ready(self, data: Mapping[str, Any]) -> None:
+    def _on_ready(self, data: Mapping[str, Any], seq: object) -> None:
+        """Begin a new session, whatever its id says: its dispatches are counted from this one."""
+        self._forget_session()
+        self._note_seq(seq)
         ready = payloads.read_ready(data)
         if ready is None:
             self.close_wanted = "the gateway's READY has no session id"
@@ -334,7 +339,7 @@ class GatewaySession:
         )
 
     def _on_resumed(self) -> None:
-        if self._resume is None:
+        if self._resume is None or self.phase is not Phase.RESUMING:
             return
         self._come_up()
         self._events.append(GatewayResumed(self._resume.session_id, self._resume.seq))

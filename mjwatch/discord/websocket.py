@@ -43,6 +43,8 @@ CLOSE_TIMEOUT = 1.0
 
 _REFUSED_WAIT = 300.0
 _TOO_MANY_WAIT = 60.0
+_LONGEST_WAIT = 3600.0
+"""Seconds; the most that a Retry-After can put a connection off."""
 
 
 class ConnectionLostError(Exception):
@@ -236,4 +238,4 @@ def _refused(error: WebSocketBadStatusException) -> ConnectionLostError:
 
 
 def _seconds(header: str | None) -> float:
-    return float(header) if header and header.strip().isdigit() else 0.0
+    return min(_LONGEST_WAIT, float(header)) if header and header.strip().isdecimal() else 0.0

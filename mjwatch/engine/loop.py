@@ -13,6 +13,7 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.engine.acceptance import Acceptance
+from mjwatch.engine.clock import ClockWatch, with_capped_deadlines, with_moved_deadlines
 from mjwatch.engine.commands import RequestHandler
 from mjwatch.engine.held_results import HeldResultRequests
 from mjwatch.engine.scheduler import Scheduler
@@ -37,6 +38,8 @@ log = logging.getLogger("mjwatch")
 
 _WARNING_STATES = frozenset({State.FAILED, State.REJECTED, State.IN_DOUBT})
 """States in which a job is logged at a level that administrators look for."""
+
+HOUR = 3600.0
 
 LONGEST_WAIT = 60.0
 """Seconds after which the loop takes a turn although nothing has happened."""
@@ -78,6 +81,7 @@ class Engine:
         self._timeouts = timeouts
         self._clock = clock
         self._monotonic = monotonic
+        self._clock_watch = ClockWatch(clock, monotonic)
         self._new_id = new_id
         self._jobs: dict[str, Job] = {}
         self.service = ServiceState(journal, channel, perform, monotonic)
@@ -112,10 +116,17 @@ class Engine:
         self.service.load()
         self.scheduler.load(now)
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
+        self._cap_deadlines(now)
         self._drop_finished_candidates()
         for job_id in list(self._jobs):
             self._step(job_id, ev.Restarted())
         self._requests.answer_all(self._clock)
+
+    def _cap_deadlines(self, now: float) -> None:
+        """Bring deadlines near that a clock which was wrong has left in the far future."""
+        limit = max(HOUR, self._timeouts.start_timeout, self._timeouts.silence_timeout)
+        jobs = {job.id: job for job in self._journal.delayed_jobs(after=now + HOUR)} | self._jobs
+        self._store_deadlines(jobs.values(), lambda job: with_capped_deadlines(job, now, limit))
 
     def _drop_finished_candidates(self) -> None:
         """Note which jobs have got their result since the held results were stored."""
@@ -250,7 +261,7 @@ class Engine:
             case ev.HistoryRead():
                 self._handle_history(event)
             case ev.HistoryReadFailed():
-                self.service.history_failed(event, self._clock())
+                self.service.history_failed(event)
             case ev.StopRequested():
                 self.stopping = True
 
@@ -358,14 +369,14 @@ class Engine:
             self._match_again()
         if len(self._channel.tracker.unmatched.messages) > known:
             log.info("a message may belong to one of several jobs; it is kept until that is clear")
-        if self._channel.dispatch_handled(event, self._clock()):
+        if self._channel.dispatch_handled(event, self._monotonic()):
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ef.Subscribe())
         self._keep_held_results()
 
     def _handle_history(self, event: ev.HistoryRead) -> None:
         self._step_all(self._channel.history(event, self._jobs))
-        self._channel.history_handled(event, self._clock())
+        self._channel.history_handled(event, self._monotonic())
         self._match_again()
         self._keep_held_results()
 
@@ -386,7 +397,7 @@ class Engine:
         for held in self._channel.tracker.held.take_new():
             jobs = " or ".join(held.candidates)
             log.warning("a result may be of job %s: %s; see `mjwatch status`", jobs, held.link)
-        if self._channel.has_unstored_results:
+        if self._channel.is_unstored:
             self.service.store_position()
 
     # ---- what time brings
@@ -403,19 +414,35 @@ class Engine:
             if retry_at is not None:
                 self.service.turn_done()
 
+    def _follow_clock(self) -> None:
+        """Move the deadlines with the wall clock where that was set."""
+        jump = self._clock_watch.jump()
+        if jump:
+            jobs = {job.id: job for job in self._journal.delayed_jobs()} | self._jobs
+            self._store_deadlines(jobs.values(), lambda job: with_moved_deadlines(job, jump))
+            self._clock_watch.accept(jump)
+            log.info("the clock was set, or the machine was suspended; all deadlines move by %.0f s", jump)
+
+    def _store_deadlines(self, jobs: Iterable[Job], changed: Callable[[Job], Job]) -> None:
+        moved = [after for before in jobs if (after := changed(before)) is not before]
+        self._journal.update_all(moved)
+        self._jobs |= {job.id: job for job in moved if job.id in self._jobs}
+
     def _turn(self, now: float) -> None:
+        self._follow_clock()
+        monotonic = self._monotonic()
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
-        for job in [job for job in limited if self._channel.time_limit(job) <= now]:
-            overdue = self._channel.overdue(job, now)
+        for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
+            overdue = self._channel.overdue(job, monotonic)
             if overdue is not None:
                 self._step(job.id, overdue)
         doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
         if (doubtful or self._channel.silence.silent_since) and self._channel.begin_probe(
-            doubtful, self._monotonic()
+            doubtful, monotonic
         ):
             self._perform(ef.Probe())
         if self._channel.stream.history_due is not None:
-            request = self._channel.history_request(self._jobs, now)
+            request = self._channel.history_request(self._jobs, monotonic)
             if request is not None:
                 self._perform(request)
         if self.service.pause is None:
@@ -446,10 +473,10 @@ class Engine:
             return max(0.0, self.service.turn_retry_at - monotonic)
         stream, silence = self._channel.stream, self._channel.silence
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
-        waits = [self._channel.time_limit(job) - now for job in limited]
+        waits = [self._channel.time_limit(job, now, monotonic) - now for job in limited]
         waits.append(self.scheduler.next_time(self._jobs, now) - now)
         if stream.history_due is not None:
-            waits.append(stream.next_time() - now)
+            waits.append(stream.next_time() - monotonic)
         if silence.silent_since:
             waits.append(silence.next_time() - monotonic)
         return min(max(0.0, min(waits)), LONGEST_WAIT)

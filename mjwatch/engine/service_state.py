@@ -33,7 +33,7 @@ _BAD_TOKEN = 4004
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTrouble:
-    """Why Discord can't be used at the moment, and when it is tried again (seconds since 1970)."""
+    """Why Discord can't be used at the moment, and when it is tried again (seconds of a monotonic clock)."""
 
     reason: str
     next_try: float
@@ -170,7 +170,7 @@ class ServiceState:
         """Note that the session is up, that the connection is lost, or that the account is rejected."""
         match event:
             case ev.GatewayReady():
-                self._channel.ready(event, now)
+                self._channel.ready(event, self._monotonic())
                 self._connected(now)
                 self.store_position()
                 log.info("gateway: ready as %s", event.user_name)
@@ -179,13 +179,15 @@ class ServiceState:
                     reason = f"Discord wants something of the account: {event.required_action}"
                     self.begin_pause(Pause(reason, PauseKind.ACCOUNT))
             case ev.GatewayResumed():
-                self._channel.stream.resumed(event, now)
+                self._channel.stream.resumed(event, self._monotonic())
                 self._connected(now)
                 log.info("gateway: session resumed")
                 self._end_pause_by_connecting()
             case ev.GatewayDown():
-                self._channel.lost()
-                self._disconnected(ConnectionTrouble(event.reason, now + event.retry_in))
+                self._channel.lost(session_lost=event.session_lost)
+                if event.session_lost:
+                    self.store_position()  # the next session may have the same id: no start may resume it
+                self._disconnected(ConnectionTrouble(event.reason, self._monotonic() + event.retry_in))
             case ev.GatewayRejected():
                 self._channel.lost()
                 self._disconnected(ConnectionTrouble(event.reason, math.inf))
@@ -209,11 +211,11 @@ class ServiceState:
             log.info("resumed: Discord accepts the token again; it was paused: %s", self.pause.reason)
             self._set_pause(None)
 
-    def history_failed(self, event: ev.HistoryReadFailed, now: float) -> None:
+    def history_failed(self, event: ev.HistoryReadFailed) -> None:
         """Note that the channel's history could not be read."""
         if event.refusal is not None:
             self.begin_pause(_pause_for(event.refusal))
-        wait = self._channel.history_failed(now)
+        wait = self._channel.history_failed(self._monotonic())
         log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
 
     def store_position(self) -> None:

@@ -76,6 +76,7 @@ _LATE_RESULTS = _ignore(ev.Published, ev.SaveFailed, ev.CancelPressed)
 """Late events: the result of publishing a failure that was retried meanwhile, or of a press that no longer
 matters."""
 _LATE_EVENTS = _ignore(
+    ev.StartDisputed,
     *(ev.Accepted, ev.NotSent, ev.OutcomeUnknown, ev.Refused, ev.InteractionSeen, ev.InteractionFailed),
     *(ev.QueuedByBot, ev.Started, ev.Progressed, ev.StartMessageDeleted),
     *(ev.Uploaded, ev.UploadFailed, ev.ModalOpened, ev.CancelPressed),
@@ -106,6 +107,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
             ev.OutcomeUnknown,
             ev.InteractionFailed,
             ev.StartMessageDeleted,
+            ev.StartDisputed,
             ev.TimedOut,
             ev.RetryRequested,
         ),
@@ -126,7 +128,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ev.Restarted: TableEntry(
             transitions.restarted_while_sending, (State.SUBMITTED, State.IN_DOUBT, *_WITHOUT_FORM)
         ),
-        **_ignore(ev.StartMessageDeleted, ev.TimedOut, ev.RetryRequested),
+        **_ignore(ev.StartMessageDeleted, ev.StartDisputed, ev.TimedOut, ev.RetryRequested),
     },
     State.SUBMITTED: {
         **_SIGNS_OF_LIFE,
@@ -143,6 +145,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
             ev.NotSent,
             ev.OutcomeUnknown,
             ev.StartMessageDeleted,
+            ev.StartDisputed,
             ev.RetryRequested,
             ev.Restarted,
         ),
@@ -157,6 +160,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
         ev.Refused: TableEntry(cancellation.refused, (State.FAILED, State.CANCELLED)),
         ev.StartMessageDeleted: TableEntry(transitions.start_deleted),
+        ev.StartDisputed: TableEntry(transitions.start_disputed, (State.SUBMITTED,)),
         ev.TimedOut: TableEntry(cancellation.timed_out, (State.IN_DOUBT, State.FAILED, State.CANCELLED)),
         ev.CancelRequested: TableEntry(cancellation.request_cancel, (State.CANCELLED,)),
         ev.CancelStarted: TableEntry(cancellation.start_press),
@@ -191,6 +195,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED,)),
         ev.ConfirmedNotExecuted: TableEntry(transitions.confirmed_not_executed, (State.QUEUED,)),
         ev.Accepted: TableEntry(transitions.accept, (State.SUBMITTED,)),
+        ev.StartDisputed: TableEntry(transitions.start_disputed),
         **_ignore(
             ev.NotSent,
             ev.OutcomeUnknown,

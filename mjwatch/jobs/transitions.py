@@ -133,6 +133,7 @@ def start_attempt(job: Job, event: ev.AttemptStarted, now: float, timeouts: Time
         state=State.SUBMITTING,
         nonces=(*job.nonces, event.nonce),
         session_id=event.session_id,
+        session_generation=event.session_generation,
         anchor=event.anchor,
         next_action_at=None,
         interaction_id=None,
@@ -140,6 +141,7 @@ def start_attempt(job: Job, event: ev.AttemptStarted, now: float, timeouts: Time
         job_uuid=None,
         percent=None,
         queued_by_bot=False,
+        start_by_looks=False,
         start_deleted_at=None,
         in_doubt_since=None,
         cancel_button=None,
@@ -297,11 +299,32 @@ def start(job: Job, event: ev.Started, now: float, timeouts: Timeouts) -> Transi
         start_deleted_at=None,
         cancel_button=_cancel_button(job if is_same else None, event.cancel),
         queued_by_bot=False,
+        start_by_looks=event.by_looks,
         in_doubt_since=None,
         next_action_at=now + timeouts.silence_timeout,
         failed_tries=0,
     )
     return job, ()
+
+
+def start_disputed(job: Job, event: ev.StartDisputed, now: float, timeouts: Timeouts) -> Transition:
+    """Forget a start message that may be another job's: wait for what shows which one is this job's."""
+    if not job.start_by_looks:
+        return job, ()
+    job = replace(
+        job,
+        message_id=None,
+        job_uuid=None,
+        percent=None,
+        cancel_button=None,
+        start_deleted_at=None,
+        queued_by_bot=True,
+        start_by_looks=False,
+    )
+    text = "another job that looks the same has started: it is not known which of the two is this one"
+    if job.state is State.RUNNING:
+        job = replace(job, state=State.SUBMITTED, next_action_at=now + timeouts.silence_timeout)
+    return note(job, now, text), ()
 
 
 def _cancel_button(job: Job | None, offered: ButtonPress | None) -> ButtonPress | None:

@@ -6,6 +6,7 @@ A reader never writes to the journal and never blocks its writer.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -183,6 +184,14 @@ class JournalReader:
             now,
         )
         return None if row is None else row[0]
+
+    def delayed_jobs(self, after: float = -math.inf) -> list[Job]:
+        """Return the queued jobs that wait for a time after ``after``, not for the time in their file."""
+        return self._jobs(
+            "SELECT body FROM jobs INDEXED BY jobs_by_next_action WHERE open=1 AND state='queued'"
+            " AND next_action_at>? AND json_extract(body, '$.prompt.not_before') IS NOT next_action_at",
+            after,
+        )
 
     def job(self, job_id: str) -> Job | None:
         """Return the job with this id, or None."""

@@ -31,7 +31,7 @@ from mjwatch.journal.reader import JournalReader, TakenFile
 from mjwatch.journal.serialization import fairness_group, fixed_columns, job_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from mjwatch.journal.requests import Outcome, Request
@@ -142,6 +142,13 @@ class Journal(JournalReader):
                 self._db.execute(_INSERT_CHILD, row)
             for key, value in (meta or {}).items():
                 self._db.execute(_PUT_META, (key, json.dumps(value)))
+
+    def update_all(self, jobs: Collection[Job]) -> None:
+        """Store changes of these jobs together."""
+        if not jobs:
+            return
+        with transaction(self._db, self.path, self._opened_as):
+            self._db.executemany(_UPDATE_JOB, [{**job_columns(job), "id": job.id} for job in jobs])
 
     def remember(self, meta: dict[str, Any]) -> None:
         """Store small facts by key: the gateway's session, the newest message seen, why sending is paused."""

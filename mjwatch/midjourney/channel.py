@@ -1,6 +1,7 @@
 """The channel as the gateway and the history show it, and what that means for the jobs. Pure.
 
-Wall-clock times (``now``) are seconds since 1970, ``monotonic`` seconds of a monotonic clock.
+``monotonic`` is in seconds of a monotonic clock. Only the time limits of jobs, which are stored, are
+wall-clock times (``now``, seconds since 1970).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Channel:
         self.tracker = MessageTracker(channel_id, owner_of, application_id, guild_id)
         self.stream = StreamPosition()
         self.silence = SilenceProof(quiet_time)
-        self._stored_foreign_jobs = -1
+        self._stored_foreign_jobs = self.tracker.foreign_jobs.version
         self._stored_held = self.tracker.held.version
         # Overdue jobs, by the time limit for which the history is to be read, and for which it has been.
         self._lookups: dict[str, float | None] = {}
@@ -61,6 +62,7 @@ class Channel:
         """Start from what ``position`` gave to the journal; what happened since is unknown."""
         self.tracker.foreign_jobs.load(foreign_jobs)
         self.tracker.held.load(held)
+        self.position_stored()
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
         self.tracker.caught_up = False
@@ -78,14 +80,18 @@ class Channel:
         position: dict[str, Any] = {"gateway": self.stream.stored(), "newest": newest}
         if self.tracker.foreign_jobs.version != self._stored_foreign_jobs:
             position["strangers"] = self.tracker.foreign_jobs.stored()
-        if self.has_unstored_results:
+        if self.tracker.held.version != self._stored_held:
             position["held"] = self.tracker.held.stored()
         return position
 
     @property
-    def has_unstored_results(self) -> bool:
-        """Whether the journal does not have the held results as they are."""
-        return self.tracker.held.version != self._stored_held
+    def is_unstored(self) -> bool:
+        """Whether the journal does not have the foreign jobs, or the held results, as they are.
+
+        No job of ours may change for hours, and a session that ends meanwhile tells of them no more.
+        """
+        versions = self.tracker.foreign_jobs.version, self.tracker.held.version
+        return versions != (self._stored_foreign_jobs, self._stored_held)
 
     def position_stored(self) -> None:
         """Note that the journal has committed the present position."""
@@ -94,19 +100,21 @@ class Channel:
 
     # ---- the gateway
 
-    def ready(self, event: ev.GatewayReady, now: float) -> None:
+    def ready(self, event: ev.GatewayReady, monotonic: float) -> None:
         """Begin a new session: there is a gap before it."""
-        self.stream.ready(event, now)
+        self.stream.ready(event, monotonic)
         self.tracker.me = self.stream.user_id
         self.tracker.new_session()
         self.silence.interrupted()
 
-    def lost(self) -> None:
-        """Note that the connection is gone."""
+    def lost(self, *, session_lost: bool = False) -> None:
+        """Note that the connection is gone, and the session too if ``session_lost``."""
         self.silence.interrupted()
         self.stream.lost()
+        if session_lost:
+            self.stream.forget_session()
 
-    def dispatch_handled(self, event: ev.GatewayDispatch, now: float) -> bool:
+    def dispatch_handled(self, event: ev.GatewayDispatch, monotonic: float) -> bool:
         """Note that all that follows from the dispatch is committed.
 
         Return True if it shows that messages of the channel don't reach us.
@@ -114,7 +122,7 @@ class Channel:
         self.stream.handled(self.tracker.unmatched.safe_seq(event.seq))
         missed = self.tracker.missed_something(event)
         if missed:
-            self.stream.missed_something(now)
+            self.stream.missed_something(monotonic)
         return missed
 
     # ---- the life of a job
@@ -140,19 +148,24 @@ class Channel:
         self.tracker.shown.forget(job.id)
 
     def tells_apart(self, job: Job) -> bool:
-        """Return whether ids tell this job's result from those of its duplicates."""
+        """Return whether ids tell this job's result from those of its duplicates.
+
+        They don't if they come from a start that may be another job's.
+        """
+        if job.start_by_looks:
+            return False
         # What a pressed button makes replies to the message with the button, not to its own start message.
         by_reply = self.tracker.references_seen and job.message_id is not None and job.button_press is None
         return job.job_uuid is not None or by_reply
 
     # ---- the history
 
-    def history_request(self, jobs: Mapping[str, Job], now: float) -> ef.ReadHistory | None:
+    def history_request(self, jobs: Mapping[str, Job], monotonic: float) -> ef.ReadHistory | None:
         """Return a request for all messages that may be unknown; None if the history need not be read now.
 
         They are those newer than the newest known one, and than the oldest attempt that is looked for.
         """
-        if not self.stream.begin_history(now):
+        if not self.stream.begin_history(monotonic):
             return None
         if self.stream.cursor is not None:
             return ef.ReadHistory(self.stream.cursor)
@@ -175,26 +188,31 @@ class Channel:
         self.tracker.note_newest(event.newest)
         return found + self.tracker.reread(event.reread, jobs)
 
-    def history_handled(self, event: ev.HistoryRead, now: float) -> None:
+    def history_handled(self, event: ev.HistoryRead, monotonic: float) -> None:
         """Note that all that follows from this part of the history is committed."""
-        self.stream.history_read(now, upto=event.newest, complete=event.complete)
+        self.stream.history_read(monotonic, upto=event.newest, complete=event.complete)
         if event.complete:
             self._lookups_done.update(self._lookups)
         self.tracker.caught_up = self.tracker.caught_up or event.complete
 
-    def history_failed(self, now: float) -> float:
+    def history_failed(self, monotonic: float) -> float:
         """Return the seconds until the next try to read the history."""
         self._lookups_done.update(self._lookups)
-        return self.stream.history_failed(now)
+        return self.stream.history_failed(monotonic)
 
     def _found_by_text(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> set[str]:
         """Return the jobs that may be found by their prompt.
 
-        Empty while only part of the history is read; without jobs whose session can still report the outcome.
+        Empty while only part of the history is read. A job whose session is not lost is found by ids, now or
+        after a replay, which also names the jobs of others; only if it is overdue, that was not enough.
         """
         if not event.complete or self.stream.cursor is not None:
             return set()
-        return {job.id for job in jobs.values() if job.in_doubt_since is None or not self._is_live(job)}
+        return {job.id for job in jobs.values() if job.id in self._lookups or self._has_lost_session(job)}
+
+    def _has_lost_session(self, job: Job) -> bool:
+        is_lost = not self.stream.is_present(job.session_id, job.session_generation)
+        return is_lost and job.state is not State.SUBMITTING
 
     # ---- jobs in doubt
 
@@ -214,7 +232,7 @@ class Channel:
         return [(job.id, ev.ConfirmedNotExecuted()) for job in proven]
 
     def _is_live(self, job: Job) -> bool:
-        return self.stream.is_live(job.session_id)
+        return self.stream.is_live(job.session_id, job.session_generation)
 
     def waits_for_person(self, job: Job) -> bool:
         """Return whether neither the history nor its session's silence can settle this doubt any more."""
@@ -223,7 +241,7 @@ class Channel:
 
     # ---- time limits
 
-    def time_limit(self, job: Job) -> float:
+    def time_limit(self, job: Job, now: float, monotonic: float) -> float:
         """Return when ``overdue`` is to be called for this job.
 
         Midjourney can be late only while it is heard.
@@ -236,13 +254,13 @@ class Channel:
         is_looked_up = self._lookups.get(job.id) == limit and self._lookups_done.get(job.id) != limit
         if not self.stream.is_open or is_looked_up:
             return math.inf
-        return max(limit, self.stream.open_since + GRACE_PERIOD)
+        return max(limit, now + self.stream.open_since + GRACE_PERIOD - monotonic)
 
-    def overdue(self, job: Job, now: float) -> ev.TimedOut | None:
+    def overdue(self, job: Job, monotonic: float) -> ev.TimedOut | None:
         """Return the event for a job whose time limit is over; None: the history is read first."""
         if job.state in IN_FLIGHT and self._lookups_done.get(job.id) != job.next_action_at:
             self._lookups[job.id] = job.next_action_at
-            self.stream.job_overdue(now)
+            self.stream.job_overdue(monotonic)
             return None
         is_held = self.tracker.unmatched.has_result_for(job) or self.tracker.held.may_be_of(job)
         return ev.TimedOut(result_held=is_held)

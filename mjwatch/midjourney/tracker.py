@@ -19,8 +19,16 @@ from mjwatch.midjourney.matching.foreign_jobs import (
     UnmatchedMessage,
     UnmatchedMessages,
 )
-from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults, candidates
-from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, match, match_history
+from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults, contradicts
+from mjwatch.midjourney.matching.matcher import (
+    Match,
+    fits,
+    is_nameless_start,
+    is_other_bot_job,
+    is_same_bot_job,
+    match,
+    match_history,
+)
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
@@ -167,23 +175,19 @@ class MessageTracker:
         """
         parsed = [self._completed(self._parse("REST", message), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
-        unclear = [message for message in unowned if self.held.start_may_be_ours(message, jobs.values())]
-        rivals = {job_id for message in unclear for job_id in candidates(message, jobs.values())}
         found = match_history(
-            [message for message in unowned if message not in unclear],
-            list(jobs.values()),
-            self.foreign_jobs,
-            self.me,
-            by_text={job for job in jobs if by_text is None or job in by_text} - rivals,
-            newest=self.newest,
+            unowned, list(jobs.values()), self.foreign_jobs, self.me, by_text=by_text, newest=self.newest
         )
+        for message in found.ambiguous:
+            if message.kind not in FINALS:
+                self.unmatched.add(message, None)
         for message in parsed:
             self.note_newest(message.message_id)
-        matched = {message.message_id for _, message in found}
+        matched = {message.message_id for _, message in found.matched}
         for message in unowned:
             if message.message_id not in matched and self._may_be_mine(message):
                 self.held.hold(message, jobs.values(), by_ids=True)
-        return [pair for match_, message in found for pair in self._events(match_, message, jobs)]
+        return [pair for match_, message in found.matched for pair in self._events(match_, message, jobs)]
 
     def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage | HeldResult, JobEvents] | None:
         """Return the first unmatched message whose job is known by now, and its events, or None.
@@ -220,20 +224,21 @@ class MessageTracker:
         message = held.message
         if self.held.owner(held.message_id) is not None:
             return []
-        if not held.candidates:  # all have their own results, so that this one is a foreign job's
+        may_own = [id_ for id_ in held.candidates if id_ not in jobs or not contradicts(message, jobs[id_])]
+        if not may_own:  # all have results or ids of their own, so that this one is a foreign job's
             self.foreign_jobs.dismiss(message)
             return []
         owner = self._closed_owner(message, jobs)
         if owner is not None:
             return [(owner, _finished(message, "job uuid"))]
-        if self.held.start_may_be_ours(message, jobs.values()):
-            return None
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
         if found is None and self.foreign_jobs.has_final(message):
             return []
-        if found is None and len(held.candidates) == 1 and not held.by_ids:
+        if found is None and len(may_own) == 1 and not held.by_ids:
             found = match(message, jobs.values(), self.foreign_jobs, self.me)
-        return self._events(found, message, jobs) if isinstance(found, Match) else None
+        if isinstance(found, Match) and self._is_only_one(found, message, jobs):
+            return self._events(found, message, jobs)
+        return None
 
     def read(self, payload: Mapping[str, Any], jobs: Mapping[str, Job]) -> ParsedMessage:
         """Return a message of the channel that a person names, as the history has it."""
@@ -302,17 +307,51 @@ class MessageTracker:
         owner = self._closed_owner(message, jobs)
         if owner is not None:
             return [(owner, _finished(message, "job uuid"))]
-        if self._may_be_mine(message) and self.held.start_may_be_ours(message, jobs.values()):
-            return None
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
-        if isinstance(found, Match):
+        if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)
-        mine = self._may_be_mine(message)
-        if mine and (isinstance(found, AmbiguousMatch) or not self.caught_up):
+        if not self._may_be_mine(message):
+            return []
+        is_named = message.nonce is not None and message.kind in {MessageKind.STARTED, MessageKind.QUEUED}
+        if found is not None or not (self.caught_up or is_named):
             return None if message.kind in _KEPT_KINDS else []
-        if found is None and mine:
-            self.foreign_jobs.note(message, jobs.values())
-        return []
+        return self._of_no_job(message, jobs)
+
+    def _of_no_job(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents | None:
+        """Return what a message means that no job of ours can take; None if it is kept all the same."""
+        disputed = self._disputed_by(message, jobs) if is_nameless_start(message) else []
+        # The start of a job of ours has a name, unless that was lost on the way.
+        may_be_ours = disputed or any(fits(message, job) for job in jobs.values())
+        if may_be_ours and message.kind is MessageKind.PROGRESS:
+            return None  # its start was missed
+        self.foreign_jobs.note(message, jobs.values(), uncertain=bool(may_be_ours))
+        return disputed
+
+    def _is_only_one(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
+        """Return False if the match is by looks, and a kept message of another job of the bot fits too."""
+        if not found.by_looks:
+            return True
+        others = [kept.message for kept in (*self.unmatched, *self.held)]
+        fitting = [other for other in others if fits(other, jobs[found.job_id])]
+        rivals = [other for other in fitting if not is_same_bot_job(other, message)]
+        if rivals == fitting and message.kind in FINALS:
+            starts = [other for other in rivals if other.kind not in FINALS]
+            if len(starts) == 1 and not is_other_bot_job(starts[0], message):
+                rivals.remove(starts[0])  # the only start that may be this final's
+        return not rivals
+
+    def _disputed_by(self, message: ParsedMessage, jobs: Mapping[str, Job]) -> JobEvents:
+        """Return the jobs whose start was matched by looks, and whose start this one might be as well.
+
+        Then either may be a foreign job's: their results are held until a person says which is whose.
+        """
+        pairs: JobEvents = []
+        for job in jobs.values():
+            if job.start_by_looks and fits(message, replace(job, message_id=None, job_uuid=None)):
+                first = replace(message, message_id=job.message_id, job_uuid=job.job_uuid)
+                self.foreign_jobs.note(first, uncertain=True)
+                pairs.append((job.id, ev.StartDisputed()))
+        return pairs
 
     def _may_be_mine(self, message: ParsedMessage) -> bool:
         """Return whether this account may have started the job by hand: jobs of other people name them."""
@@ -346,7 +385,7 @@ class MessageTracker:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
-        events = list(_job_events(message, job, found.by))
+        events = list(_job_events(message, job, found))
         is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
         if is_running and message.event == "REST" and not self.shown.has_news(message, job):
             return []  # read again, unchanged: no sign of life
@@ -377,15 +416,17 @@ def _shows_again(owner: str, message: ParsedMessage, job: Job) -> bool:
     return job.parent == owner and could_be_about(message, job)
 
 
-def _job_events(message: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEvent]:
+def _job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.JobEvent]:
+    by_looks = found.by_looks
     match message.kind:
         case MessageKind.STARTED if message.message_id:
-            yield ev.Started(
-                message.message_id, message.interaction_id, message.job_uuid, cancel_button_of(message)
-            )
+            cancel = cancel_button_of(message)
+            yield ev.Started(message.message_id, message.interaction_id, message.job_uuid, cancel, by_looks)
         case MessageKind.PROGRESS:
             if job.message_id is None and message.message_id:
-                yield ev.Started(message.message_id, message.interaction_id, message.job_uuid)
+                yield ev.Started(
+                    message.message_id, message.interaction_id, message.job_uuid, by_looks=by_looks
+                )
             yield ev.Progressed(message.percent, message.job_uuid, cancel_button_of(message))
         case MessageKind.QUEUED if _of_present_attempt(message, job):
             yield ev.QueuedByBot()
@@ -394,7 +435,7 @@ def _job_events(message: ParsedMessage, job: Job, by: str) -> Iterable[ev.JobEve
         case MessageKind.DELETED:
             yield ev.StartMessageDeleted()
         case kind if kind in FINALS or (kind in expected_of(job).finals and message.text):
-            yield _finished(message, by)
+            yield _finished(message, found.by)
         case MessageKind.NOTICE if message.job_uuid and message.message_id == job.message_id:
             yield ev.Progressed(None, message.job_uuid, cancel_button_of(message))  # a part of the progress
         case _:

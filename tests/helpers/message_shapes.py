@@ -53,7 +53,7 @@ def started(
     if nonce is not None:
         fields = {
             "nonce": nonce,
-            "interaction": {"id": "800", "type": 2, "name": "imagine", "user": {"id": who}},
+            "interaction": {"id": "550", "type": 2, "name": "imagine", "user": {"id": who}},
         }
     return message(message_id, f"**{prompt}** - <@{who}> (Waiting to start)", **fields)
 
@@ -102,7 +102,7 @@ def refused(
     if nonce is not None:
         fields |= {
             "nonce": nonce,
-            "interaction": {"id": "800", "type": 2, "name": "imagine", "user": {"id": ME}},
+            "interaction": {"id": "550", "type": 2, "name": "imagine", "user": {"id": ME}},
         }
     return message(message_id, "", **fields)
 

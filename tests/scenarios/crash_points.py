@@ -126,7 +126,7 @@ def was_sent(job: Job) -> bool:
 
 
 def has_session(journal: Journal, meta: dict[str, Any]) -> bool:
-    return meta.get("gateway") is not None
+    return (meta.get("gateway") or {}).get("session_id") is not None
 
 
 def has_nonce(connection: object, data: bytes) -> bool:

@@ -179,6 +179,7 @@ FAULTS_DURING_JOB: list[Row] = [
         Row(f"{name} at a new connection", (fault(name), fault("gateway_cut")))
         for name in ("gateway_invalid_session", "gateway_invalid_session_resumable", "replay_twice")
     ],
+    Row("session_id_reused after a gap", (fault("session_id_reused"), *GATEWAY_GAP)),
     *[
         Row(f"{name} at a new connection", (fault(name), fault("gateway_cut")))
         for name in ("hello_late", "reconnect_first", "gateway_split")

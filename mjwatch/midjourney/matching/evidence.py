@@ -5,14 +5,13 @@ Also the key that jobs share while no id tells them apart.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
 from mjwatch.midjourney.buttons import read_custom_id
+from mjwatch.midjourney.matching.similarity import could_be_same, normalise, same_words
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, State
 from mjwatch.prompts.commands import Answer, answer_to, slash_name
@@ -47,7 +46,9 @@ def compare(message: ParsedMessage, job: Job) -> list[tuple[str, bool]]:
     ]
     known = [(by, agrees) for by, agrees in evidence if agrees is not None]
     is_certain = any(agrees and by in _own_ids(job) for by, agrees in known)
-    is_possible = _is_in_place(message, job) and (is_certain or is_compatible(message, job, expected))
+    is_possible = _is_in_place(message, job, is_certain=is_certain) and (
+        is_certain or is_compatible(message, job, expected)
+    )
     return known if is_possible else [*known, ("place", False)]
 
 
@@ -99,13 +100,20 @@ def _reference(message: ParsedMessage, job: Job, expected: ExpectedAnswer) -> bo
     if job.message_id is not None and (message.reply_to == job.message_id or expected.job_uuid is None):
         return message.reply_to == job.message_id
     # The message replied to is older than the job: for example a reroll of an old grid.
-    older = not_newer(message.reply_to, job.anchor) and expected.job_uuid is None
-    return False if older else None
+    return False if _older_than(message.reply_to, job) and expected.job_uuid is None else None
 
 
-def _is_in_place(message: ParsedMessage, job: Job) -> bool:
+def _older_than(message_id: str | None, job: Job) -> bool:
+    """Return whether a message is older than the job's attempt, or than its interaction."""
+    return not_newer(message_id, job.anchor) or not_newer(message_id, job.interaction_id)
+
+
+def _is_in_place(message: ParsedMessage, job: Job, *, is_certain: bool) -> bool:
     """Return False if the message is older than the job, or comes from another bot."""
-    too_old = message.kind is not MessageKind.DELETED and not_newer(message.message_id, job.anchor)
+    is_older = (
+        not_newer(message.message_id, job.anchor) if is_certain else _older_than(message.message_id, job)
+    )
+    too_old = message.kind is not MessageKind.DELETED and is_older
     by_other_bot = job.prompt.application == "niji" and message.author_id == MIDJOURNEY_APPLICATION_ID
     return not too_old and not by_other_bot
 
@@ -174,7 +182,7 @@ def could_be_about(message: ParsedMessage, job: Job) -> bool:
     if expected.replies_to is None:
         return _echoes_prompt(message, job, expected)
     if message.kind in _NOTICES and message.reply_to is None:
-        return message.prompt is not None and could_be_same(job.prompt.text, message.prompt)
+        return message.prompt is not None and same_words(job.prompt.text, message.prompt)
     return message.reply_to == expected.replies_to and _names_action(message, expected)
 
 
@@ -196,8 +204,9 @@ def _echoes_prompt(message: ParsedMessage, job: Job, expected: ExpectedAnswer) -
         return False  # the start of a follow-up replies to the message with its button
     if not expected.echoes_prompt and message.kind not in _NOTICES:
         return False
-    # A blend was given pictures, and its echo shows their links; its own text is at most an aspect ratio.
-    return could_be_same("" if job.prompt.command == "blend" else job.prompt.text, message.prompt)
+    if job.prompt.command == "blend":
+        return same_words("", message.prompt)  # its echo is the links of its pictures, and an aspect ratio
+    return could_be_same(job.prompt.text, message.prompt)
 
 
 def _names_action(message: ParsedMessage, expected: ExpectedAnswer) -> bool:
@@ -274,36 +283,3 @@ def _kind_of(press: ButtonPress) -> str:
     if found is None or found.action is None:
         return press.custom_id
     return f"upscale {found.image_index}" if found.verb == "upsample" and not found.solo else found.action
-
-
-_LINK = re.compile(r"<?https?://[^\s<>]*[^\s<>,.;:!?)\]\"']>?", re.IGNORECASE)
-_PARAMETERS = re.compile(r"(?:^| )--.*", re.DOTALL)
-_ELLIPSIS = re.compile(r"(?:\u2026|\.\.\.)$")
-
-CUT_AT_LEAST = 1000
-"""An echo this long, in characters, may have been cut (Discord's limit for a message is 2000)."""
-
-
-def normalise(prompt: str) -> str:
-    """Return the part of a prompt that the bot leaves unchanged, to compare the submitted text with its echo.
-
-    Recorded 2023-2026: links become ``https://s.mj.run/…``, blanks are collapsed, an em dash becomes
-    ``--``, parameters are reordered, respelled and added to. So links are dropped and only the text before
-    the first `` --`` counts. Case is kept; Unicode is brought to NFC.
-    """
-    text = unicodedata.normalize("NFC", prompt).replace("\u2014", "--")
-    text = " ".join(_LINK.sub(" ", text).split())
-    return _PARAMETERS.sub("", text)
-
-
-def could_be_same(left: str, right: str) -> bool:
-    """Return whether one prompt may be the echo of the other. Equal prompts look alike: this proves nothing.
-
-    Discord's limits (2000 characters a message, 2048 a footer) are below a prompt's, so a long prompt may
-    come back cut, with or without an ellipsis.
-    """
-    shorter, longer = sorted((normalise(left), normalise(right)), key=len)
-    if shorter == longer:
-        return True
-    cut = _ELLIPSIS.sub("", shorter).rstrip(" -")
-    return len(cut) >= CUT_AT_LEAST and longer.startswith(cut)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.json_values import id_of, number_of, objects_of, text_of
 from mjwatch.discord.protocol import snowflake_ms
-from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, could_be_same
+from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, not_newer
+from mjwatch.midjourney.matching.similarity import could_be_same
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import IN_FLIGHT, Job, State
 
@@ -27,6 +28,7 @@ MAX_UNMATCHED = 200
 
 _RUNNING = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
 _ACTIONS_OF_A_PROMPT = frozenset({None, Action.IMAGINE, Action.BLEND, Action.VIDEO})
+_STORED_IDS = ("job_uuid", "since", "result_id", "pressed", "nonce")
 _LONGEST_JOB_MS = 24 * 60 * 60 * 1000
 """No job of Midjourney's takes a day: a job whose end was missed must not keep its prompt for ever."""
 
@@ -37,7 +39,9 @@ class ForeignJob:
 
     ``since`` is a message older than its result; ``result_id`` is the result, when it is known. ``pressed``:
     the message with the button that started it, to which its result replies too. ``picture``: the number of
-    the picture that its start names.
+    the picture that its start names. ``queued``: the bot lets it wait; ``message_id`` is that of the notice,
+    and its start is another message, as far as is known without the ``nonce``. ``uncertain``: it may be a job
+    of ours, so that its ids prove nothing, and a result that fits both is held.
     """
 
     message_id: str
@@ -47,24 +51,53 @@ class ForeignJob:
     result_id: str | None = None
     pressed: str | None = None
     picture: int | None = None
+    queued: bool = False
+    nonce: str | None = None
+    uncertain: bool = False
 
     def may_match(self, message: ParsedMessage) -> bool:
-        """Return whether this message may be about this job, by its content."""
-        if self.result_id is not None or _a_day_apart(self.since, message.message_id):
+        """Return whether this message may be about this job, by its content and its ids."""
+        if not self._fits_content(message):
             return False
         same_uuid = None in {self.job_uuid, message.job_uuid} or self.job_uuid == message.job_uuid
+        # The result of a prompt replies to its start, if it replies to anything.
+        knows_start = self.pressed is None and not self.queued and self.message_id.isdecimal()
+        to_other = knows_start and message.reply_to not in {None, self.message_id}
+        return same_uuid and not (to_other and message.kind in FINALS)
+
+    def may_rival(self, message: ParsedMessage) -> bool:
+        """Return whether this job keeps a job of ours from taking this message by its looks.
+
+        Where this may itself be the job of ours, a message that is not about it belongs to somebody else.
+        """
+        return self._fits_content(message) if self.uncertain else self.may_match(message)
+
+    def _fits_content(self, message: ParsedMessage) -> bool:
+        if self.result_id is not None or _a_day_apart(self.since, message.message_id):
+            return False
+        if message.kind in FINALS and not_newer(message.message_id, self.since):
+            return False
         if self.pressed is not None:
             other_picture = (
                 None not in {self.picture, message.image_index} and self.picture != message.image_index
             )
-            return same_uuid and message.reply_to == self.pressed and not other_picture
+            return message.reply_to == self.pressed and not other_picture
         of_a_prompt = message.action in _ACTIONS_OF_A_PROMPT and message.kind is not MessageKind.SINGLE
-        return same_uuid and of_a_prompt and could_be_same(self.prompt, message.prompt or "")
+        return of_a_prompt and could_be_same(self.prompt, message.prompt or "")
+
+    def is_started_by(self, message: ParsedMessage) -> bool:
+        """Return whether this start may be the one of this job, which waits in the bot's queue."""
+        nameless = message.nonce is None and message.interaction_id is None
+        if not self.queued or message.kind not in _RUNNING or not (nameless or message.nonce == self.nonce):
+            return False
+        return self.may_match(message)
 
     def matches_ids(self, message: ParsedMessage) -> bool:
         """Return whether an id says that this final belongs to this job."""
         if message.message_id is not None and message.message_id == self.result_id:
             return True
+        if self.uncertain:
+            return False
         by_uuid = self.job_uuid is not None and message.job_uuid == self.job_uuid
         return by_uuid or message.reply_to == self.message_id
 
@@ -86,30 +119,48 @@ class ForeignJobs:
         for fields in objects_of(stored):
             message_id = id_of(fields.get("message_id"))
             if message_id is not None:
-                ids = {key: id_of(fields.get(key)) for key in ("job_uuid", "since", "result_id", "pressed")}
+                ids = {key: id_of(fields.get(key)) for key in _STORED_IDS}
                 prompt, picture = text_of(fields.get("prompt")), number_of(fields.get("picture"))
-                self.add(ForeignJob(message_id, prompt, **ids, picture=picture))
+                queued, uncertain = (fields.get(key) is True for key in ("queued", "uncertain"))
+                job = ForeignJob(
+                    message_id, prompt, **ids, picture=picture, queued=queued, uncertain=uncertain
+                )
+                self.add(job)
 
     def stored(self) -> list[dict[str, Any]]:
         """Return all as JSON for the journal, so that none looks like ours after a restart."""
         return [asdict(job) for job in self._by_message.values()]
 
-    def note(self, message: ParsedMessage, waiting: Iterable[Job] = ()) -> None:
-        """Learn from a message that is about no job of ours.
+    def note(self, message: ParsedMessage, waiting: Iterable[Job] = (), *, uncertain: bool = False) -> None:
+        """Learn from a message that is about no job of ours, or ``uncertain``, that may be about none.
 
         Progress without a known start belongs to no foreign job if it may be about one of our ``waiting``
         jobs.
         """
-        if message.message_id is None or message.kind not in _RUNNING:
+        if message.message_id is None or message.kind not in _RUNNING | {MessageKind.QUEUED}:
             return
         known = self._by_message.get(message.message_id)
         if known is None and message.kind is MessageKind.PROGRESS and may_start_any_of(message, waiting):
             return
         if known is None:
-            message_id, prompt = message.message_id, message.prompt or ""
-            pressed, picture = message.reply_to, message.image_index
-            known = ForeignJob(message_id, prompt, since=message_id, pressed=pressed, picture=picture)
+            known = replace(self._begun(message, message.message_id), uncertain=uncertain)
         self.add(replace(known, job_uuid=message.job_uuid or known.job_uuid))
+
+    def _begun(self, message: ParsedMessage, message_id: str) -> ForeignJob:
+        """Return the job that this message begins or queues; a start ends the waiting of its queued job."""
+        queued = message.kind is MessageKind.QUEUED
+        waited = next((job for job in self._by_message.values() if job.is_started_by(message)), None)
+        if waited is not None:
+            self._by_message.pop(waited.message_id)
+        return ForeignJob(
+            message_id,
+            message.prompt or "",
+            since=message_id,
+            pressed=message.reply_to,
+            picture=message.image_index,
+            queued=queued,
+            nonce=message.nonce if queued else None,
+        )
 
     def add(self, job: ForeignJob) -> None:
         """Remember a job, and forget the oldest if there are too many."""
@@ -142,9 +193,14 @@ class ForeignJobs:
         """Return whether an id says that this final belongs to a foreign job, running or ended."""
         return any(job.matches_ids(final) for job in self._by_message.values())
 
+    def has_start(self, message: ParsedMessage) -> bool:
+        """Return whether this is the start message of a job that is certainly foreign."""
+        job = self._by_message.get(message.message_id or "")
+        return job is not None and not job.uncertain
+
     def may_include(self, message: ParsedMessage) -> bool:
         """Return whether this message may be about a foreign job, by its content."""
-        return any(job.may_match(message) for job in self._by_message.values())
+        return any(job.may_rival(message) for job in self._by_message.values())
 
     def is_result(self, message_id: str) -> bool:
         """Return whether this message is known to be a foreign job's result."""
@@ -152,7 +208,7 @@ class ForeignJobs:
 
     def possible(self, message: ParsedMessage) -> list[str]:
         """Return the start messages of the foreign jobs that this message may be about, by its content."""
-        return [start for start, job in self._by_message.items() if job.may_match(message)]
+        return [start for start, job in self._by_message.items() if job.may_rival(message)]
 
     def dismiss(self, final: ParsedMessage) -> None:
         """Note that this final is no job's of ours; it ends the foreign job that it fits, if any."""

@@ -17,11 +17,12 @@ excludes nothing: since 2025 finals may have a nonce that is not the client's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, normalise, not_newer
+from mjwatch.midjourney.matching.evidence import FINALS, compare, could_be_about, not_newer
 from mjwatch.midjourney.matching.foreign_jobs import WAITING, ForeignJobs
+from mjwatch.midjourney.matching.similarity import normalise
 from mjwatch.midjourney.parsing.parsed_message import MessageKind, ParsedMessage
 from mjwatch.model import Job, State
 
@@ -38,12 +39,25 @@ class Match:
     job_id: str
     by: str
 
+    @property
+    def by_looks(self) -> bool:
+        """Whether no id says so, but only that nothing else fits."""
+        return self.by in {"text", "button"}
+
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousMatch:
     """More than one job could own the message, or its ids disagree: keep it until more is known."""
 
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMatches:
+    """The messages of a history whose job is known, and those that may be of one of several jobs."""
+
+    matched: list[tuple[Match, ParsedMessage]]
+    ambiguous: list[ParsedMessage]
 
 
 def match(
@@ -87,7 +101,7 @@ def match_history(
     *,
     by_text: Container[str] | None = None,
     newest: str | None = None,
-) -> list[tuple[Match, ParsedMessage]]:
+) -> HistoryMatches:
     """Match the channel's history, which has no nonces and may lack the starts of foreign jobs.
 
     Ids decide as always. Looks decide only if, of all the bot's jobs that no id gives to anybody, exactly one
@@ -95,20 +109,37 @@ def match_history(
     message newer than ``newest``, the newest message known before, also says something about foreign jobs.
     """
     found: list[tuple[Match, ParsedMessage]] = []
-    owned: set[str] = set()
+    waiting = {job.id: job for job in jobs if by_text is None or job.id in by_text}
     rest: list[ParsedMessage] = []
     for message in messages:
         by_ids = match(message, jobs, foreign_jobs, me, ids_only=True)
         if isinstance(by_ids, Match):
             found.append((by_ids, message))
-            owned.add(by_ids.job_id)
-        elif _may_be_ours(message, me) and not (message.kind in FINALS and foreign_jobs.has_final(message)):
+            _update(waiting, by_ids.job_id, message)
+        elif _may_be_ours(message, me) and not _is_foreign(message, foreign_jobs):
             rest.append(message)
     rest = _one_per_bot_job(rest)
-    left = [job for job in jobs if job.id not in owned and (by_text is None or job.id in by_text)]
-    found += _match_one_to_one(rest, left, foreign_jobs)
+    left = list(waiting.values())
     _learn([message for message in rest if not not_newer(message.message_id, newest)], jobs, foreign_jobs)
-    return found
+    by_looks = _match_one_to_one(rest, left, foreign_jobs)
+    taken = [message for _, message in by_looks]
+    fitting = [message for message in rest if any(fits(message, job) for job in left)]
+    return HistoryMatches(found + by_looks, [message for message in fitting if message not in taken])
+
+
+def _update(waiting: dict[str, Job], job_id: str, message: ParsedMessage) -> None:
+    """Note what a message says about its job: a result ends the search, a start makes it narrower."""
+    if message.kind in FINALS:
+        waiting.pop(job_id, None)
+    elif job_id in waiting and message.message_id is not None:
+        job = waiting[job_id]
+        uuid = message.job_uuid or job.job_uuid
+        waiting[job_id] = replace(job, message_id=message.message_id, job_uuid=uuid)
+
+
+def _is_foreign(message: ParsedMessage, foreign_jobs: ForeignJobs) -> bool:
+    known = foreign_jobs.has_final if message.kind in FINALS else foreign_jobs.has_start
+    return known(message)
 
 
 def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
@@ -118,7 +149,7 @@ def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
 def _learn(messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs) -> None:
     """Note foreign jobs that began or ended in a gap; a message that may be ours by content is ignored."""
     for message in sorted(messages, key=lambda message: int(message.message_id or 0)):
-        if any(_fits(message, job) for job in jobs):
+        if any(fits(message, job) for job in jobs):
             continue
         if message.kind in FINALS:
             foreign_jobs.end_by_content(message)
@@ -135,19 +166,33 @@ def _one_per_bot_job(messages: Sequence[ParsedMessage]) -> list[ParsedMessage]:
     return finals + [start for start in starts if not {start.message_id, start.job_uuid} & ended]
 
 
+def is_same_bot_job(left: ParsedMessage, right: ParsedMessage) -> bool:
+    """Return whether two messages are known to be about one job of the bot: a start and its own final."""
+    same_uuid = left.job_uuid is not None and left.job_uuid == right.job_uuid
+    is_reply = left.message_id == right.reply_to or right.message_id == left.reply_to
+    return same_uuid or is_reply or left.message_id == right.message_id
+
+
+def is_other_bot_job(start: ParsedMessage, final: ParsedMessage) -> bool:
+    """Return whether ids say that a prompt's start and a final are of two jobs of the bot."""
+    other_uuid = None not in {start.job_uuid, final.job_uuid} and start.job_uuid != final.job_uuid
+    return other_uuid or final.reply_to not in {None, start.message_id}
+
+
 def _match_one_to_one(
     messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs
 ) -> list[tuple[Match, ParsedMessage]]:
-    fits = [(job, [message for message in messages if _fits(message, job)]) for job in jobs]
+    pairs = [(job, [message for message in messages if fits(message, job)]) for job in jobs]
     found = []
-    for job, fitting in fits:
-        rivals = [other for _, other in fits if any(message in other for message in fitting)]
+    for job, fitting in pairs:
+        rivals = [other for _, other in pairs if any(message in other for message in fitting)]
         if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.may_include(fitting[0]):
             found.append((_by_looks(fitting[0], job), fitting[0]))
     return found
 
 
-def _fits(message: ParsedMessage, job: Job) -> bool:
+def fits(message: ParsedMessage, job: Job) -> bool:
+    """Return whether the job waits for a message like this one, and no id excludes it."""
     return (
         job.state in WAITING
         and all(agrees for _, agrees in compare(message, job))
@@ -190,8 +235,20 @@ def _may_match_by_looks(message: ParsedMessage) -> bool:
     if message.kind in FINALS:
         return True
     # A start or a refusal with a nonce or an interaction names its owner, and no job of ours has these ids.
-    nameless = message.nonce is None and message.interaction_id is None
-    return nameless and message.kind in {MessageKind.STARTED, MessageKind.REFUSED, MessageKind.QUEUED}
+    return _is_nameless(message) and message.kind in {
+        MessageKind.STARTED,
+        MessageKind.REFUSED,
+        MessageKind.QUEUED,
+    }
+
+
+def is_nameless_start(message: ParsedMessage) -> bool:
+    """Return whether this start has no id that names its owner."""
+    return message.kind is MessageKind.STARTED and _is_nameless(message)
+
+
+def _is_nameless(message: ParsedMessage) -> bool:
+    return message.nonce is None and message.interaction_id is None
 
 
 def _is_waiting_for(message: ParsedMessage, job: Job) -> bool:

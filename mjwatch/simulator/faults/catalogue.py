@@ -56,6 +56,7 @@ _GATEWAY = {
     "identify_limited": "the next IDENTIFY is answered by op 9 false",
     "identify_limited_resumable": "the next IDENTIFY is answered by op 9 true",
     "identify_closed": "the next IDENTIFY is closed (key `code`, default 4015, too many sessions)",
+    "session_id_reused": "the next IDENTIFY begins a new session under the id of the account's last one",
     "unsubscribed": "the next session gets only PASSIVE_UPDATE_V2 for the guild's messages, until it "
     "subscribes with op 37",
     "heartbeat_ignored": "the next heartbeat gets no ACK",

@@ -53,6 +53,8 @@ class EngineHarness:
     effects: list[ef.Effect] = field(default_factory=list)
     first_nonce: int = 1
     min_fast_hours: float = 0.0
+    clock_set_by: float = 0.0
+    """The seconds by which the wall clock was set since the start."""
 
     def __post_init__(self) -> None:
         ids, nonces = itertools.count(1), itertools.count(self.first_nonce)
@@ -65,7 +67,7 @@ class EngineHarness:
             timeouts=Timeouts(),
             max_jobs_per_file=100,
             min_fast_hours=self.min_fast_hours,
-            clock=lambda: self.now,
+            clock=lambda: self.now + self.clock_set_by,
             monotonic=lambda: self.now,
             rng=lambda: 0.5,
             new_nonce=lambda: f"nonce-{next(nonces)}",
@@ -311,7 +313,7 @@ def test_silence_proves_nothing_until_the_gateway_has_answered(harness: EngineHa
     assert harness.feed() == []
     assert len(harness.submits()) == 1
     # What the gateway had said before its answer comes before it.
-    said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3)
+    said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "550", "nonce": "nonce-1"}, 3)
     harness.feed(said, ev.GatewayAlive("session-1"))
     assert harness.job().state is State.SUBMITTED
     assert len(harness.submits()) == 1
@@ -324,6 +326,60 @@ def test_the_answer_of_another_session_proves_nothing(harness: EngineHarness) ->
     harness.now += 61.0
     harness.feed(ev.GatewayAlive("session-0"))
     assert harness.job().state is State.IN_DOUBT
+
+
+def in_doubt_then_identified_again(harness: EngineHarness, *events: ev.LoopEvent) -> None:
+    """A POST gets no answer, then the session is lost, and the new one has the same id."""
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), *events)
+
+
+def silent_for_an_hour(harness: EngineHarness) -> None:
+    harness.now += 3600.0
+    harness.feed()
+    harness.feed(ev.GatewayAlive("session-1"))
+
+
+@pytest.mark.parametrize("lost", [(), (ev.GatewayDown("op 9", 1.0),), (ev.GatewayDown("op 9", 1.0, True),)])
+def test_a_ready_is_never_the_old_session_whatever_its_id(
+    harness: EngineHarness, lost: tuple[ev.GatewayDown, ...]
+) -> None:
+    in_doubt_then_identified_again(harness, *lost)
+    assert ef.ReadHistory("500") in harness.feed(READY)
+    harness.feed(ev.HistoryRead((), "500"))
+    silent_for_an_hour(harness)
+    assert len(harness.submits()) == 1
+    assert harness.job().state is State.IN_DOUBT
+    assert harness.engine.needs_person()
+
+
+def test_after_a_restart_too_a_ready_is_never_the_old_session(harness: EngineHarness) -> None:
+    in_doubt_then_identified_again(harness)
+    harness.engine.finish()
+    again = EngineHarness(harness.journal, first_nonce=100, now=harness.now)
+    again.engine._acceptance._new_id = lambda: "otherjob"
+    again.engine.load()
+    again.online()
+    silent_for_an_hour(again)
+    assert again.submits() == []
+    # What is sent in the new session can be proven in it, also after the next restart.
+    again.drop("b.txt", "a blue cat\n", mtime=5000.0)
+    (submit,) = again.submits()
+    again.feed(ev.ForJob(submit.job.id, ev.OutcomeUnknown("it timed out")))
+    last = EngineHarness(harness.journal, first_nonce=200, now=again.now)
+    last.engine.load()
+    last.feed(ev.GatewayResumed("session-1", 9), ev.HistoryRead((), "500"))
+    silent_for_an_hour(last)
+    assert [one.job.id for one in last.submits()] == [submit.job.id]
+
+
+def test_a_lost_session_is_forgotten_before_the_next_one_begins(harness: EngineHarness) -> None:
+    in_doubt_then_identified_again(harness, ev.GatewayDown("op 9", 1.0, session_lost=True))
+    again = EngineHarness(harness.journal)
+    again.engine.load()
+    assert again.engine._channel.stream.resume_state() is None
+    assert again.engine._channel.stream.user_id == ME
 
 
 def test_an_outcome_of_an_attempt_that_is_over_changes_nothing(harness: EngineHarness) -> None:
@@ -574,7 +630,7 @@ def test_a_doubtful_post_that_was_executed_is_found_by_its_nonce(harness: Engine
     harness.online()
     harness.drop("a.txt", "a red cat\n")
     harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
-    harness.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-1"}, 3))
+    harness.feed(ev.GatewayDispatch("INTERACTION_CREATE", {"id": "550", "nonce": "nonce-1"}, 3))
     harness.now += 120.0
     harness.feed()
     assert harness.job().state is State.SUBMITTED
@@ -729,16 +785,9 @@ def test_a_job_started_by_hand_is_still_known_after_a_restart(tmp_path: Path) ->
         assert harness.job().state is State.RUNNING
 
 
-def test_foreign_jobs_are_stored_only_when_they_have_changed(
-    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_foreign_jobs_are_stored_at_once_and_only_when_they_have_changed(harness: EngineHarness) -> None:
     harness.online()
     harness.feed(create(started("600", nonce="by-hand")))
-    fails_for(harness, monkeypatch, "newest")
-    harness.engine.finish()
-    monkeypatch.undo()
-    assert harness.journal.recall("strangers") == []
-    harness.engine.finish()
     assert [job["message_id"] for job in harness.journal.recall("strangers")] == ["600"]
     harness.journal.remember({"strangers": "as it was"})
     harness.engine.finish()

@@ -79,6 +79,8 @@ EVENTS: tuple[ev.JobEvent, ...] = (
     ev.QueuedByBot(),
     ev.Started("400"),
     ev.Started("400", "300", UUID),
+    ev.Started("400", by_looks=True),
+    ev.StartDisputed(),
     ev.Progressed(46),
     ev.Progressed(None, UUID),
     ev.Progressed(7, UUID, CANCEL),
@@ -120,7 +122,7 @@ def _traits(job: Job) -> tuple[object, ...]:
         job.cancel_request and job.cancel_request.nonce,
     )
     answered = job.cancel_request is None or job.cancel_request.answered
-    rest = min(job.failed_tries, 2), job.refusal is None, answered
+    rest = min(job.failed_tries, 2), job.refusal is None, answered, job.start_by_looks
     return (job.state, *(value is not None for value in known), *rest)
 
 

@@ -44,6 +44,9 @@ OLD = Path(__file__).parents[2] / "data/journals/2026-11-30.sqlite3"
 READ_AT = 1_796_020_000.0
 """Seconds since 1970, a quarter of an hour after the last that was written; what is older than a day goes."""
 
+OLD_FIELDS = 7
+"""The fields that a foreign job had then."""
+
 MUST_FIND = OLD.with_suffix(".json")
 
 EFFECTS = {
@@ -275,7 +278,7 @@ def facts_in(path: Path) -> dict[str, Any]:
             "pause": None if pause is None else [pause.reason, pause.kind],
             "resume": None if resume is None else [resume.session_id, resume.seq, resume.resume_gateway_url],
             "newest": channel.tracker.newest,
-            "foreign_jobs": [list(one.values()) for one in strangers.stored()],
+            "foreign_jobs": [list(one.values())[:OLD_FIELDS] for one in strangers.stored()],
             "identity": journal.identity(),
             "inbox_owned": journal.recall("inbox_owned"),
             "inbox": journal.recall("inbox"),

@@ -78,7 +78,7 @@ def the_result(pairs: list[tuple[str | None, ev.JobEvent]], job_id: str = "child
 
 
 def interaction(name: str, nonce: str = "nonce-childaaa", **data: Any) -> ev.GatewayDispatch:
-    return ev.GatewayDispatch(name, {"id": "812", "nonce": nonce} | data, 1)
+    return ev.GatewayDispatch(name, {"id": "590", "nonce": nonce} | data, 1)
 
 
 def form(*rows: object, **data: Any) -> ev.GatewayDispatch:
@@ -245,7 +245,12 @@ def test_a_follow_up_that_has_to_wait_is_started_by_the_message_that_says_what_i
     start = pressed_start("700", "Making variations for image #2 with prompt", UUID_A)
     assert a_follower().dispatch(create(start), by_id(job)) == []
     assert a_follower().dispatch(create(start), by_id(queued)) == [
-        ("childaaa", ev.Started("700", None, UUID_A, ButtonPress("700", f"MJ::CancelJob::ByJobid::{UUID_A}")))
+        (
+            "childaaa",
+            ev.Started(
+                "700", None, UUID_A, ButtonPress("700", f"MJ::CancelJob::ByJobid::{UUID_A}"), by_looks=True
+            ),
+        )
     ]
     other = pressed_start("700", "Making variations for image #3 with prompt")
     assert a_follower().dispatch(create(other), by_id(queued)) == []
@@ -253,18 +258,18 @@ def test_a_follow_up_that_has_to_wait_is_started_by_the_message_that_says_what_i
 
 def test_a_job_that_had_to_wait_is_bound_by_its_interaction_before_all_else() -> None:
     one, two = (
-        a_job(name, queued_by_bot=True, interaction_id=str(n)) for n, name in ((800, "one"), (801, "two"))
+        a_job(name, queued_by_bot=True, interaction_id=str(n)) for n, name in ((600, "one"), (601, "two"))
     )
-    data = started("700") | {"interaction_metadata": {"id": "801", "type": 2, "name": "imagine"}}
+    data = started("700") | {"interaction_metadata": {"id": "601", "type": 2, "name": "imagine"}}
     pairs = a_follower().dispatch(create(data), by_id(one, two))
-    assert pairs == [("two", ev.Started("700", "801", None))]
+    assert pairs == [("two", ev.Started("700", "601", None))]
     assert a_follower().dispatch(create(started("700")), by_id(one, two)) == []
 
 
-@pytest.mark.parametrize("fields", [{"nonce": "nonce-childaaa"}, {"interaction": {"id": "812", "type": 3}}])
+@pytest.mark.parametrize("fields", [{"nonce": "nonce-childaaa"}, {"interaction": {"id": "590", "type": 3}}])
 def test_a_refused_press_is_known_by_its_ids(fields: dict[str, Any]) -> None:
     data = refused("600", "Slow Down!", prompt="something else") | fields
-    pairs = a_follower().dispatch(create(data), by_id(pressed_job("U1", interaction_id="812"), a_job()))
+    pairs = a_follower().dispatch(create(data), by_id(pressed_job("U1", interaction_id="590"), a_job()))
     ((job_id, event),) = pairs
     assert job_id == "childaaa"
     assert isinstance(event, ev.Refused)
@@ -289,7 +294,7 @@ def test_a_nameless_refusal_is_known_by_what_it_replies_to_or_by_its_prompt() ->
 
 def test_a_form_is_read_with_its_fields() -> None:
     pairs = a_follower().dispatch(form(row()), by_id(pressed_job("V1")))
-    assert pairs == [("childaaa", ev.ModalOpened(Modal("812", FORM, ((FIELD, "a red cat"),))))]
+    assert pairs == [("childaaa", ev.ModalOpened(Modal("590", FORM, ((FIELD, "a red cat"),))))]
 
 
 def test_fields_are_found_in_labels_too_and_without_a_value_they_are_empty() -> None:
@@ -354,26 +359,26 @@ def test_a_form_for_another_attempt_or_nobody_is_ignored() -> None:
 
 @pytest.mark.parametrize("name", ["INTERACTION_SUCCESS", "INTERACTION_CREATE", "INTERACTION_FAILURE"])
 def test_what_follows_the_form_of_the_same_press_says_nothing_new(name: str) -> None:
-    opened = pressed_job("V1", state=State.QUEUED, modal=Modal("812", FORM, ((FIELD, "x"),)))
+    opened = pressed_job("V1", state=State.QUEUED, modal=Modal("590", FORM, ((FIELD, "x"),)))
     assert a_follower().dispatch(interaction(name), by_id(opened)) == []
     assert a_follower().dispatch(form(row()), by_id(opened)) == []
     sent = replace(opened, state=State.SUBMITTED, nonces=("nonce-childaaa", "nonce-form"))
     assert a_follower().dispatch(interaction(name), by_id(sent)) == []
     ((_, event),) = a_follower().dispatch(interaction("INTERACTION_CREATE", "nonce-form"), by_id(sent))
-    assert event == ev.InteractionSeen("812")
+    assert event == ev.InteractionSeen("590")
 
 
 # ---- answers in text
 
 
 def asked(command: str, **fields: Any) -> dict[str, Any]:
-    return {"interaction": {"id": "800", "type": 2, "name": command, "user": {"id": ME}}} | fields
+    return {"interaction": {"id": "550", "type": 2, "name": command, "user": {"id": ME}}} | fields
 
 
 def test_describe_is_answered_by_a_change_of_its_first_message() -> None:
     tracker, job = a_follower(), wanting("describe", "https://pics.example/a.png")
     first = message("600", "", nonce="nonce-jobaaaaa", **asked("describe"))
-    assert tracker.dispatch(create(first), by_id(job)) == [("jobaaaaa", ev.Started("600", "800", None))]
+    assert tracker.dispatch(create(first), by_id(job)) == [("jobaaaaa", ev.Started("600", "550", None))]
     job = replace(job, message_id="600", state=State.RUNNING)
     words = "1\ufe0f\u20e3 a cat\n\n2\ufe0f\u20e3 a kitten"
     button = {"type": 2, "style": 2, "custom_id": "MJ::Job::PicReader::1", "label": "1"}
@@ -433,7 +438,7 @@ def test_the_answer_to_settings_says_what_is_on() -> None:
 def test_account_settings_are_acknowledged(command: str, words: str) -> None:
     first = message("600", "", flags=192, nonce="nonce-jobaaaaa", **asked(command))
     job = wanting(command)
-    assert a_follower().dispatch(create(first), by_id(job)) == [("jobaaaaa", ev.Started("600", "800", None))]
+    assert a_follower().dispatch(create(first), by_id(job)) == [("jobaaaaa", ev.Started("600", "550", None))]
     job = replace(job, message_id="600", state=State.RUNNING)
     found = the_result(a_follower().dispatch(update(message("600", words, flags=64)), by_id(job)), "jobaaaaa")
     assert (found.kind, found.text) == (ResultKind.TEXT, words)
@@ -469,7 +474,7 @@ def test_a_blend_is_known_by_its_links_alone() -> None:
     found = the_result(a_follower().dispatch(create(result("700", prompt=links)), by_id(job)), "jobaaaaa")
     assert (found.matched_by, found.kind) == ("text", ResultKind.GRID)
     assert a_follower().dispatch(create(result("700")), by_id(job)) == []
-    prompt_of_links = a_job("jobone", text="https://pics.example/a.png https://pics.example/b.png")
+    prompt_of_links = a_job("jobone", text="https://pics.example/a.png https://pics.example/b.png --ar 2:3")
     assert a_follower().dispatch(create(result("700", prompt=links)), by_id(job, prompt_of_links)) == []
 
 

@@ -48,10 +48,10 @@ def test_only_our_channels_messages_and_interactions_are_wanted() -> None:
 
 def test_one_job_is_followed_from_its_interaction_to_its_result() -> None:
     tracker, job = a_follower(), a_job()
-    said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "800", "nonce": "nonce-jobaaaaa"}, 1)
-    assert tracker.dispatch(said, by_id(job)) == [("jobaaaaa", ev.InteractionSeen("800"))]
+    said = ev.GatewayDispatch("INTERACTION_CREATE", {"id": "550", "nonce": "nonce-jobaaaaa"}, 1)
+    assert tracker.dispatch(said, by_id(job)) == [("jobaaaaa", ev.InteractionSeen("550"))]
     pairs = tracker.dispatch(create(started("600", nonce="nonce-jobaaaaa")), by_id(job))
-    assert pairs == [("jobaaaaa", ev.Started("600", "800", None))]
+    assert pairs == [("jobaaaaa", ev.Started("600", "550", None))]
     job = a_job(message_id="600", state=State.RUNNING)
     pairs = tracker.dispatch(update(progress("600", uuid=UUID_A)), by_id(job))
     assert pairs == [("jobaaaaa", ev.Progressed(35, UUID_A))]

@@ -160,7 +160,7 @@ def test_from_the_history_ids_decide_first_and_text_only_one_to_one() -> None:
         read(result("701", prompt="a blue dog", uuid=UUID_B), "REST"),
         read(result("702", prompt="x y", uuid="cccccccc-0000-4000-8000-00000000000c"), "REST"),
     ]
-    pairs = match_history(parsed_messages, jobs, ForeignJobs(), ME)
+    pairs = match_history(parsed_messages, jobs, ForeignJobs(), ME).matched
     assert {(found.job_id, found.by, parsed.message_id) for found, parsed in pairs} == {
         ("known", "job uuid", "700"),
         ("alone", "text", "701"),
@@ -169,7 +169,7 @@ def test_from_the_history_ids_decide_first_and_text_only_one_to_one() -> None:
 
 def test_from_the_history_two_fitting_results_are_not_guessed_between() -> None:
     parsed_messages = [read(result("700", uuid=UUID_A), "REST"), read(result("701", uuid=UUID_B), "REST")]
-    assert match_history(parsed_messages, [a_job()], ForeignJobs(), ME) == []
+    assert match_history(parsed_messages, [a_job()], ForeignJobs(), ME).matched == []
 
 
 def test_from_the_history_a_foreign_result_is_not_taken_by_its_text_also_after_its_end() -> None:
@@ -177,15 +177,17 @@ def test_from_the_history_a_foreign_result_is_not_taken_by_its_text_also_after_i
     foreign_jobs.note(read(started("590", nonce="77")))
     theirs = read(result("700", uuid=UUID_B, reply_to="590"), "REST")
     for _ in range(2):  # the second gap begins before the same result
-        assert match_history([theirs], [a_job()], foreign_jobs, ME) == []
+        assert match_history([theirs], [a_job()], foreign_jobs, ME).matched == []
     ours = read(result("701", uuid=UUID_A), "REST")
-    assert match_history([theirs, ours], [a_job()], foreign_jobs, ME) == [(Match("jobaaaaa", "text"), ours)]
+    assert match_history([theirs, ours], [a_job()], foreign_jobs, ME).matched == [
+        (Match("jobaaaaa", "text"), ours)
+    ]
 
 
 def test_a_foreign_job_that_began_in_a_gap_is_learned_from_the_history() -> None:
     foreign_jobs = ForeignJobs()
     start = read(started("590", prompt="a blue dog"), "REST")
-    assert match_history([start], [a_job()], foreign_jobs, ME, newest="580") == []
+    assert match_history([start], [a_job()], foreign_jobs, ME, newest="580").matched == []
     duplicate = a_job("jobtwo", text="a blue dog", anchor="595")
     assert isinstance(
         found(read(result("700", prompt="a blue dog")), duplicate, foreign_jobs=foreign_jobs), AmbiguousMatch
@@ -214,15 +216,17 @@ def test_what_the_bot_makes_of_a_prompt_is_still_the_prompt(echo: str) -> None:
 def test_from_the_history_a_start_and_its_own_final_are_one_job_of_the_bot() -> None:
     final = read(result("700", uuid=UUID_A, reply_to="600"), "REST")
     parsed_messages = [read(progress("600", uuid=UUID_A), "REST"), final]
-    assert match_history(parsed_messages, [a_job()], ForeignJobs(), ME) == [
+    assert match_history(parsed_messages, [a_job()], ForeignJobs(), ME).matched == [
         (Match("jobaaaaa", "text"), final)
     ]
 
 
 def test_from_the_history_a_job_still_at_work_is_found_by_its_start() -> None:
     start = read(started("600"), "REST")
-    assert match_history([start], [a_job()], ForeignJobs(), ME) == [(Match("jobaaaaa", "text"), start)]
-    assert match_history([start], [a_job()], ForeignJobs(), ME, by_text=()) == []
+    assert match_history([start], [a_job()], ForeignJobs(), ME).matched == [
+        (Match("jobaaaaa", "text"), start)
+    ]
+    assert match_history([start], [a_job()], ForeignJobs(), ME, by_text=()).matched == []
 
 
 def test_a_long_prompt_that_begins_like_another_one_is_still_its_own() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.midjourney.matching.evidence import CUT_AT_LEAST, could_be_same, normalise
+from mjwatch.midjourney.matching.similarity import CUT_AT_LEAST, could_be_same, normalise, same_words
 
 WORDS = st.lists(
     st.text(
@@ -28,7 +28,13 @@ WORDS = st.lists(
         ("  kelp   forest\n at night ", "kelp forest at night"),
         ("kelp \u2014ar 3:2", "kelp --ar 3:2"),
         ("kelp \u2014 a forest", "kelp -- a forest"),
-        ("kelp --ar 1:1", "kelp --ar 3:2"),
+        ("kelp --ar 2:1", "kelp --aspect 200:100 --v 7.0"),
+        ("kelp --ar 1:1", "kelp"),
+        ("kelp --q .5 --chaos 10 --v 6", "kelp --v 6.0 --c 10 --q 0.5"),
+        ("kelp --no boats, birds", "kelp --s 250 --no birds,boats"),
+        ("kelp --sref https://pics.example/a.png", "kelp --sref <https://s.mj.run/x>"),
+        ("kelp --sref random", "kelp --sref 4114224477"),
+        ("kelp --video 1 --no boats", "kelp --motion high --video 1 --aspect 1:1"),
         ("kelp --fast", "kelp"),
         ("cafe\u0301 terrace", "caf\u00e9 terrace"),
         (
@@ -52,10 +58,19 @@ def test_recorded_rewritings_compare_equal(submitted: str, echoed: str) -> None:
         ("co-op", "coop"),
         ("https://pics.example/a.png cat", "https://pics.example/a.png dog"),
         ("cat", ""),
+        ("kelp --ar 1:1", "kelp --ar 3:2"),
+        ("kelp --ar 3:2", "kelp"),
+        ("kelp --no boats", "kelp --no birds"),
+        ("kelp --seed 4", "kelp --seed 5"),
+        ("kelp --v 6.1", "kelp --v 7.0"),
     ],
 )
 def test_different_prompts_stay_different(one: str, other: str) -> None:
     assert not could_be_same(one, other)
+
+
+def test_the_words_can_be_compared_alone() -> None:
+    assert same_words("kelp --ar 1:1", "kelp --ar 3:2")
 
 
 def test_a_long_echo_may_have_been_cut() -> None:

@@ -224,7 +224,7 @@ def test_a_session_without_a_user_still_gets_its_messages() -> None:
 
 @pytest.mark.parametrize("field", [{"user": {"id": OTHER_USER}}, {"user_id": OTHER_USER}])
 def test_who_gave_the_command_is_known_in_both_forms(field: dict[str, Any]) -> None:
-    made = message("600", "", flags=64, nonce="77", interaction_metadata={"id": "800", "type": 2} | field)
+    made = message("600", "", flags=64, nonce="77", interaction_metadata={"id": "550", "type": 2} | field)
     assert read_message("MESSAGE_CREATE", made).invoker_id == OTHER_USER
 
 

@@ -1,0 +1,394 @@
+"""Random histories: what people, Discord, Midjourney and the machine do in turn, and what must hold.
+
+The invariants: a picture goes to the prompt whose POST made it; nothing is executed twice without proof or a
+person's word; in the end every result is published, or kept back and shown as in doubt.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+
+from mjwatch import effects as ef
+from mjwatch import events as ev
+from mjwatch.midjourney.matching.evidence import duplicate_key
+from mjwatch.model import IN_FLIGHT, Job, Refusal, RefusalClass, State
+from tests.model.client import Client, empty
+from tests.model.world import BotJob, World, Year, meaning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mjwatch.journal.writer import Journal
+
+PROMPTS = (
+    *("a red cat", "a red cat --ar 3:2", "a red cat --ar 2:3", "a red cat --v 7", "a red  cat --no dogs"),
+    *("a red cat", "a red cat --ar 3:2", "a red cat at night", "a blue dog", "a red cat \u2014ar 3:2"),
+)
+FEW = ("a red cat", "a red cat --ar 3:2")
+STEP_OF_THE_END, STEPS_OF_THE_END = 700.0, 60
+"""Seconds and number of the steps at the end: half a day, so that every time limit and every lookup comes."""
+
+
+class ViolationError(AssertionError):
+    """A promise is broken; ``story`` is the history as text."""
+
+
+class History:
+    """One random history. The same seed gives the same history on the same code."""
+
+    def __init__(self, journal: Journal, seed: int, counts: Counter[str] | None = None) -> None:
+        empty(journal)
+        self.seed = seed
+        self.rng = Random(seed)
+        self.world = World(self.rng, Year.drawn(self.rng))
+        self.story: list[str] = [f"seed {seed}: {self.world.year}"]
+        self.counts = Counter() if counts is None else counts
+        self.client = Client(journal, self.world)
+        self.client.on_result = self._check_result
+        self.retries: Counter[str] = Counter()
+        self.cancelled: set[str] = set()
+        self.given_up: set[str] = set()
+        """The nonces of attempts after which a person had the job sent again, whatever came of them."""
+        self.confused: set[str] = set()
+        """Prompts, as ``meaning`` has them, of which a job has the picture of an equal one run by hand."""
+        self._told: dict[str, str] = {}
+        self.prompts = self.rng.choice([PROMPTS, FEW, FEW[:1]])
+        self.hidden = self.was_hidden = False
+        self.steps = self._weighted()
+
+    def _weighted(self) -> list[Callable[[], None]]:
+        """Return the steps, each as often as it weighs in this history."""
+        weights: list[tuple[Callable[[], None], int]] = [
+            (self._drop, 3),
+            (self._by_hand, self.rng.choice([0, 2, 4])),
+            (self._answer_post, 8),
+            (self._advance_bot, 14),
+            (self._answer_history, 5),
+            (self._publish, 4),
+            (self._probe, 3),
+            (self._cut, self.rng.choice([0, 1, 3])),
+            (self._connect, 6),
+            (self._restart, self.rng.choice([0, 0, 1])),
+            (self._wait_a_little, 3),
+            (self._wait_for_limit, self.rng.choice([0, 1, 2])),
+            (self._person_acts, 1),
+            (self._hide_history, self.rng.choice([0, 0, 1])),
+        ]
+        return [step for step, weight in weights for _ in range(weight)]
+
+    def run(self, length: int = 60) -> None:
+        """Live through a history, then through its end; raise ViolationError where a promise is broken."""
+        try:
+            self.client.identify()
+            for _ in range(length):
+                self.rng.choice(self.steps)()
+                self.world.now += self.rng.choice([0.01, 0.3, 2.0])
+            self._end()
+            self._check_end()
+        except AssertionError as error:
+            raise ViolationError("\n".join([*self.story, f"VIOLATION: {error}"])) from error
+
+    def tell(self, text: str) -> None:
+        """Add a line to the story, and one for each job of ours that has changed."""
+        self.counts[text.split(":")[0]] += 1
+        self.story.append(f"{self.world.now - 1_790_000_000:9.1f} {text}")
+        for job in self.client.jobs():
+            line = f"{job!r} {job.prompt.text!r}" + (
+                f" start {job.message_id[-6:]}" if job.message_id else ""
+            )
+            if self._told.get(job.id) != line:
+                self._told[job.id] = line
+                self.story.append(f"              {line}")
+        assert self.client.broken is None, self.client.broken
+
+    # ---- people
+
+    def _drop(self) -> None:
+        if len(self.client.jobs()) < 4:
+            prompt = self.rng.choice(self.prompts)
+            self.client.drop(prompt)
+            self.tell(f"file: {prompt!r}")
+
+    def _by_hand(self) -> None:
+        if sum(job.owner is None for job in self.world.jobs) >= 3:
+            return
+        grids = [job for job in self.world.jobs if job.final_id is not None]
+        if grids and self.rng.random() < 0.2:
+            grid = self.rng.choice(grids)
+            job = self.world.execute(grid.prompt, self.world.new_id(), own=False, pressed=grid.final_id)
+        else:
+            job = self.world.execute(self.rng.choice(self.prompts), self.world.new_id(), own=False)
+        self.tell(f"by hand: {job}" + (" (a reroll)" if job.pressed else ""))
+
+    def _person_acts(self) -> None:
+        held = self.client.held()
+        if held and self.rng.random() < 0.5:
+            self._settle_held(self.rng.choice(held))
+            return
+        jobs = self.client.jobs()
+        doubtful = [
+            job for job in jobs if job.state is State.IN_DOUBT and self.client.channel.waits_for_person(job)
+        ]
+        if doubtful and self.rng.random() < 0.7:
+            job = self.rng.choice(doubtful)
+            self.retries[job.id] += 1
+            self.given_up |= set(job.nonces)
+            self.client.retry(job)
+            self.tell(f"retry: {job.id}")
+        elif jobs and self.rng.random() < 0.3:
+            job = self.rng.choice(jobs)
+            self.cancelled.add(job.id)
+            self.client.cancel(job)
+            self.tell(f"cancel: {job.id}")
+
+    def _settle_held(self, message_id: str) -> None:
+        """A person looks at the picture and says whose it is."""
+        made = self.world.truth[message_id]
+        owners = [job for job in self.client.jobs() if made in self._made_by(job)]
+        if not owners:
+            self.client.dismiss(message_id)
+            self.tell(f"dismissed: {message_id[-6:]} of {made}")
+        elif owners[0].result is None:
+            done = self.client.assign(owners[0], message_id)
+            self.tell(f"assigned: {message_id[-6:]} to {owners[0].id}, {'done' if done else 'not accepted'}")
+
+    # ---- POSTs
+
+    def _answer_post(self) -> None:
+        effect = self.client.take(ef.Submit)
+        if effect is None:
+            return
+        job, drawn = effect.job, self.rng.random()
+        nonce = job.nonce or ""
+        answer: ev.JobEvent
+        if drawn < 0.62:
+            self._execute(job)
+            answer, text = ev.Accepted(), "executed, 204"
+        elif drawn < 0.74:
+            self._execute(job)
+            answer, text = ev.OutcomeUnknown("no answer"), "executed, no answer"
+        elif drawn < 0.86:
+            answer, text = ev.OutcomeUnknown("no answer"), "not executed, no answer"
+        elif drawn < 0.92:
+            answer, text = ev.NotSent("no network"), "did not reach Discord"
+        else:
+            refusal = Refusal(RefusalClass.TRANSIENT, None, "no")
+            answer, text = ev.Refused(refusal, executed=False), "refused by Discord"
+        self.client.put(ev.ForJob(job.id, answer, nonce))
+        self.tell(f"POST of {job.id}: {text}")
+
+    def _execute(self, job: Job) -> None:
+        made = self.world.execute(job.prompt.text, job.nonce or "", own=True)
+        live = self.world.session
+        if live is not None and live.id == job.session_id:
+            self._advance(made)  # Discord itself says at once that the interaction is there
+        else:
+            made.steps.popleft()
+        for _ in range(self.rng.choice([0, 0, 1, 2])):
+            self._advance(made)
+        self._check_money(job)
+
+    # ---- the bot, the gateway, the history
+
+    def _advance_bot(self) -> None:
+        pending = self.world.pending()
+        if pending:
+            self._advance(self.rng.choice(pending))
+
+    def _advance(self, job: BotJob) -> bool:
+        said = self.world.advance(job)
+        if said is not None:
+            self.tell(f"bot {said}: {job}")
+        return said is not None
+
+    def _cut(self) -> None:
+        if self.client.connected:
+            self.client.disconnect()
+            self.tell("cut")
+
+    def _connect(self) -> None:
+        if self.client.connected:
+            return
+        if self.client.can_resume() and self.rng.random() < 0.6:
+            self.client.resume()
+            self.tell("resumed")
+        elif self.rng.random() < 0.4:
+            self.world.session = None  # the session dies: what is said from now on nobody hears
+            self.tell("session lost")
+        else:
+            same_id = self.rng.random() < 0.3
+            self.client.identify(same_id=same_id)
+            self.tell("new session" + (" with the old id" if same_id else ""))
+
+    def _restart(self) -> None:
+        effect = self.client.take(ef.Submit)
+        if effect is not None and self.rng.random() < 0.5:
+            self._execute(effect.job)
+        self.client.start()
+        self.tell("killed and started" + ("" if effect is None else " while a POST was under way"))
+
+    def _probe(self) -> None:
+        if self.client.connected and self.client.take(ef.Probe) is not None:
+            session = self.world.session
+            assert session is not None
+            self.client.put(ev.GatewayAlive(session.id))
+            self.tell("probe answered")
+
+    def _hide_history(self) -> None:
+        self.hidden = not self.hidden
+        self.was_hidden = True
+        self.tell("history hidden" if self.hidden else "history readable")
+
+    def _answer_history(self) -> None:
+        effect = self.client.take(ef.ReadHistory)
+        if effect is None:
+            return
+        if self.rng.random() < 0.15:
+            self.client.put(ev.HistoryReadFailed("no network"))
+            self.tell("history: not read")
+            return
+        self._read_history(effect)
+
+    def _read_history(self, effect: ef.ReadHistory) -> None:
+        messages = [] if self.hidden else self.world.history(effect.after)
+        reread = {id_: None if self.hidden else self.world.messages.get(id_) for id_ in effect.reread}
+        for data in [*messages, *filter(None, reread.values())]:
+            self.world.note_given(data)
+        newest = messages[-1]["id"] if messages else ("0" if effect.after is None else None)
+        self.client.put(ev.HistoryRead(tuple(messages), newest, reread))
+        self.tell(f"history: {len(messages)} messages after {effect.after}, reread {len(reread)}")
+
+    # ---- the disk and the time
+
+    def _publish(self) -> None:
+        effect = self.client.take((ef.FetchResult, ef.PublishFailure))  # type: ignore[arg-type]
+        if effect is None:
+            return
+        failed = isinstance(effect, ef.PublishFailure)
+        if self.rng.random() < 0.1:
+            self.client.put(ev.ForJob(effect.job.id, ev.SaveFailed("disk full")))
+            self.tell(f"not saved: {effect.job.id}")
+            return
+        self.client.put(ev.ForJob(effect.job.id, ev.Published("folder", failed=failed)))
+        self.tell(f"published: {effect.job.id}" + (" as failed" if failed else ""))
+
+    def _wait_a_little(self) -> None:
+        self.world.now += self.rng.uniform(1.0, 70.0)
+        self.client.turn()
+
+    def _wait_for_limit(self) -> None:
+        limits = [job.next_action_at for job in self.client.jobs() if job.next_action_at is not None]
+        if limits and self.rng.random() < 0.5:
+            self.world.now = max(self.world.now, min(limits)) + 61.0
+            self.client.turn()
+            self.tell("wait: until a time limit")
+
+    # ---- the end
+
+    def _end(self) -> None:
+        """Let everything come to its end: the network works, the bot ends its jobs, many hours pass."""
+        self.hidden = False
+        self.story.append("--- the end: all works again")
+        for turn in range(STEPS_OF_THE_END):
+            if not self.client.connected:
+                self.client.resume() if self.client.can_resume() else self.client.identify()
+            self._answer_all()
+            while pending := self.world.pending():
+                moved = [self._advance(job) for job in pending]
+                self._answer_all()
+                if not any(moved):
+                    break
+            if turn > 2 and self._is_settled():
+                return
+            self.world.now += STEP_OF_THE_END
+            self.client.turn()
+
+    def _answer_all(self) -> None:
+        while self.client.effects:
+            effect = self.client.effects[0]
+            match effect:
+                case ef.Submit():
+                    self.client.effects.pop(0)
+                    self._execute(effect.job)
+                    self.client.put(ev.ForJob(effect.job.id, ev.Accepted(), effect.job.nonce))
+                    self.tell(f"POST of {effect.job.id}: executed, 204")
+                case ef.ReadHistory():
+                    self.client.effects.pop(0)
+                    self._read_history(effect)
+                case ef.FetchResult() | ef.PublishFailure():
+                    self.client.effects.pop(0)
+                    failed = isinstance(effect, ef.PublishFailure)
+                    self.client.put(ev.ForJob(effect.job.id, ev.Published("folder", failed=failed)))
+                    self.tell(f"published: {effect.job.id}" + (" as failed" if failed else ""))
+                case ef.Probe():
+                    self._probe()
+                case _:
+                    self.client.effects.pop(0)
+
+    def _is_settled(self) -> bool:
+        open_jobs = [job for job in self.client.jobs() if job.open]
+        waits = self.client.channel.waits_for_person
+        return not self.world.pending() and all(waits(job) for job in open_jobs)
+
+    # ---- what must hold
+
+    def _made_by(self, job: Job) -> list[BotJob]:
+        return [self.world.owners[nonce] for nonce in job.nonces if nonce in self.world.owners]
+
+    def _check_money(self, job: Job) -> None:
+        present = self.client.engine.job(job.id) or job
+        rendered = [made for made in self._made_by(present) if made.fate != "refused"]
+        allowed = 1 + self.retries[job.id]
+        assert len(rendered) <= allowed, f"{job.id} was executed {len(rendered)} times"
+
+    def _check_result(self, job: Job) -> None:
+        result = job.result
+        assert result is not None
+        made = self.world.truth[result.message_id]
+        if made in self._made_by(job):
+            self.counts[f"matched by {result.matched_by}"] += 1
+            return
+        if meaning(made.prompt) == meaning(job.prompt.text) in self.confused:
+            self.counts["an equal prompt after one that nothing told apart"] += 1
+            return
+        if self._can_not_be_told_apart(made, job):
+            self.counts["an equal prompt by hand that nothing told apart"] += 1
+            self.confused.add(meaning(job.prompt.text))
+            return
+        text = f"{job.id} {job.prompt.text!r} got the picture of {made} by {result.matched_by}"
+        self.client.broken = self.client.broken or text
+
+    def _can_not_be_told_apart(self, made: BotJob, job: Job) -> bool:
+        """Return whether nothing that mjwatch was given says that this result is not the job's.
+
+        A person ran the same prompt by hand, its start had no name that was heard, and nothing was heard of
+        what became of the job itself, or it was moderated, which nothing says.
+        """
+        own = [other for other in self._made_by(job) if other.fate not in {"refused", "moderated"}]
+        is_equal = meaning(made.prompt) == meaning(job.prompt.text)
+        if made.owner is not None or made.pressed is not None or not is_equal:
+            return False
+        heard_of_own = any({"start", "final"} & other.shown for other in own)
+        return "name" not in made.shown and not heard_of_own
+
+    def _check_end(self) -> None:
+        held = set(self.client.held())
+        sent = [job for job in self.client.jobs() if job.state in {State.IN_DOUBT, State.RUNNING}]
+        blocked = {duplicate_key(job) for job in sent}
+        for job in self.client.jobs():
+            self.counts[f"ended {job.state}"] += 1
+            assert job.state not in IN_FLIGHT, f"{job!r} is in flight for ever"
+            is_blocked = duplicate_key(job) in blocked
+            assert job.state is not State.QUEUED or is_blocked, f"{job!r} is queued for ever"
+            if job.id in self.cancelled and job.state is State.CANCELLED:
+                continue  # given up by a person, after Midjourney was silent for too long
+            made_last = [made for made in self._made_by(job) if made.nonce not in self.given_up]
+            ended = [made for made in made_last if made.final_id is not None]
+            if not ended or job.state is State.DONE:
+                continue
+            is_held = any(made.final_id in held for made in ended)
+            not_given = self.was_hidden and not any("final" in made.shown for made in ended)
+            assert job.state is State.IN_DOUBT and (is_held or not_given), f"the result of {job!r} is lost"
+            self.counts["held" if is_held else "in doubt because the history was hidden"] += 1

@@ -1,0 +1,70 @@
+"""Run random histories and print those that break a promise.
+
+``python -m tests.model.run [--count N] [--seed N]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mjwatch.journal.writer import Journal
+from tests.model.client import FAULTS
+from tests.model.history import History, ViolationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SHOWN = 3
+"""Stories that are printed."""
+
+
+def failures(seeds: Iterable[int], counts: Counter[str]) -> list[tuple[int, str]]:
+    """Return the seeds whose history breaks a promise, each with its story."""
+    found = []
+    log = logging.getLogger("mjwatch")
+    log.setLevel(logging.ERROR)
+    log.propagate = False
+    log.addHandler(FAULTS)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Journal(Path(folder) / "journal.sqlite3")) as journal,
+    ):
+        journal._db.execute("PRAGMA synchronous=OFF")  # nothing here loses power
+        for seed in seeds:
+            try:
+                History(journal, seed, counts).run()
+            except ViolationError as violation:
+                found.append((seed, str(violation)))
+    return found
+
+
+def main() -> int:
+    """Run the histories and print what failed, and how often each thing happened."""
+    parser = argparse.ArgumentParser(prog="python -m tests.model.run")
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    counts: Counter[str] = Counter()
+    began = time.process_time()
+    found = failures(range(options.seed, options.seed + options.count), counts)
+    seconds = time.process_time() - began
+    for _, story in found[:SHOWN]:
+        print(story, end="\n\n")
+    for what, often in counts.most_common():
+        print(f"{often:9} {what}")
+    speed = f"{seconds:.1f} s, {options.count / seconds:.0f} a second"
+    print(f"{options.count} histories in {speed}; failed: {len(found)}")
+    print(" ".join(str(seed) for seed, _ in found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""Nothing of a job that the account's owner runs by hand goes to a nearly equal prompt from a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mjwatch import events as ev
+from mjwatch.jobs.state_machine import step
+from mjwatch.midjourney.channel import Channel
+from mjwatch.midjourney.matching.foreign_jobs import ForeignJobs
+from mjwatch.midjourney.matching.matcher import Match, match, match_history
+from mjwatch.midjourney.parsing.messages import read_message
+from mjwatch.midjourney.tracker import MessageTracker
+from mjwatch.model import State
+from tests.helpers.message_shapes import (
+    CHANNEL,
+    ME,
+    UUID_A,
+    UUID_B,
+    a_job,
+    create,
+    message,
+    progress,
+    result,
+    started,
+)
+
+if TYPE_CHECKING:
+    from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
+    from mjwatch.model import Job
+
+WIDE = "a red cat --ar 3:2"
+
+
+def read(data: dict[str, Any], event: str = "MESSAGE_CREATE") -> ParsedMessage:
+    return read_message(event, data)
+
+
+def queued_notice(message_id: str, prompt: str, nonce: str | None = None) -> dict[str, Any]:
+    embed = {"type": "rich", "title": "Job queued", "description": "…", "color": 16239475}
+    embed |= {"footer": {"text": f"/imagine {prompt}"}}
+    fields: dict[str, Any] = {"flags": 64, "embeds": [embed]}
+    if nonce is not None:
+        fields |= {"nonce": nonce}
+    return message(message_id, "", **fields)
+
+
+def a_tracker(*, caught_up: bool = True) -> MessageTracker:
+    tracker = MessageTracker(CHANNEL, lambda **_: None)
+    tracker.me, tracker.caught_up = ME, caught_up
+    return tracker
+
+
+def hear(tracker: MessageTracker, jobs: list[Job], *messages: dict[str, Any]) -> list[tuple[Any, Any]]:
+    by_id = {job.id: job for job in jobs}
+    return [pair for data in messages for pair in tracker.dispatch(create(data), by_id)]
+
+
+# ---- after a gap
+
+
+@pytest.mark.parametrize("state", [State.SUBMITTED, State.IN_DOUBT])
+def test_from_the_history_a_start_with_other_parameters_is_not_adopted(state: State) -> None:
+    job = a_job(text=WIDE, state=state)
+    by_hand = read(progress("600", prompt="a red cat", uuid=UUID_B), "REST")
+    assert match_history([by_hand], [job], ForeignJobs(), ME).matched == []
+    final = read(result("700", prompt="a red cat", uuid=UUID_B, reply_to="600"), "REST")
+    assert match_history([final], [job], ForeignJobs(), ME).matched == []
+    own = read(result("701", prompt=WIDE, uuid=UUID_A), "REST")
+    assert match_history([by_hand, final, own], [job], ForeignJobs(), ME).matched == [
+        (Match(job.id, "text"), own)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("submitted", "other"),
+    [
+        ("a red cat --ar 3:2", "a red cat"),
+        ("a red cat", "a red cat --ar 3:2"),
+        ("a red cat --ar 3:2", "a red cat --ar 2:3"),
+        ("a red cat --ar 3:2 --v 7", "a red cat --v 7.0 --ar 16:9"),
+        ("a red cat --no dogs", "a red cat"),
+        ("a red cat --no dogs", "a red cat --no birds"),
+        ("a red cat --seed 7", "a red cat --seed 8"),
+        ("a red cat --s 50", "a red cat --stylize 250"),
+        ("a red cat --v 6.1", "a red cat --v 7.0"),
+        ("a red cat", "a red dog"),
+        ("a red cat", "a red cat at night"),
+    ],
+)
+def test_a_final_with_other_words_or_parameters_is_not_taken(submitted: str, other: str) -> None:
+    job = a_job(text=submitted)
+    assert match(read(result("700", prompt=other)), [job], ForeignJobs(), ME) is None
+
+
+# ---- ids that are older than the interaction
+
+
+def test_a_reply_to_what_is_older_than_the_interaction_is_not_taken_by_its_text() -> None:
+    job = a_job(interaction_id="650")
+    assert match(read(result("700", reply_to="600")), [job], ForeignJobs(), ME) is None
+    assert match(read(result("700", reply_to="660")), [job], ForeignJobs(), ME) == Match(job.id, "text")
+
+
+def test_a_message_that_is_older_than_the_interaction_is_not_taken_by_its_text() -> None:
+    job = a_job(interaction_id="650", state=State.IN_DOUBT)
+    assert match_history([read(started("600"), "REST")], [job], ForeignJobs(), ME).matched == []
+    assert match_history([read(result("640"), "REST")], [job], ForeignJobs(), ME).matched == []
+
+
+# ---- in the bot's queue
+
+
+def test_a_nameless_start_with_other_parameters_is_not_ours_in_the_queue() -> None:
+    job = a_job(text=WIDE, queued_by_bot=True)
+    assert hear(a_tracker(), [job], started("600", "a red cat")) == []
+    assert hear(a_tracker(), [job], started("600", WIDE)) == [(job.id, ev.Started("600", by_looks=True))]
+
+
+def test_a_nameless_start_is_held_while_a_job_by_hand_waits_in_the_queue_with_the_same_prompt() -> None:
+    job, tracker = a_job(text=WIDE, queued_by_bot=True), a_tracker()
+    assert hear(tracker, [job], queued_notice("590", WIDE, nonce="4242")) == []
+    assert hear(tracker, [job], started("600", WIDE), started("601", WIDE)) == []
+    assert [kept.message.message_id for kept in tracker.unmatched] == ["600", "601"]
+
+
+def test_a_job_by_hand_that_leaves_the_queue_is_one_foreign_job() -> None:
+    tracker = a_tracker()
+    hear(tracker, [], queued_notice("590", WIDE, nonce="4242"), started("600", WIDE))
+    assert len(tracker.foreign_jobs) == 1
+    hear(tracker, [], result("700", WIDE, reply_to="600"))
+    job = a_job(text=WIDE, queued_by_bot=True)
+    assert hear(tracker, [job], started("710", WIDE)) == [(job.id, ev.Started("710", by_looks=True))]
+
+
+def test_of_two_nameless_starts_that_fit_one_job_neither_is_taken() -> None:
+    job, tracker = a_job(queued_by_bot=True), a_tracker(caught_up=False)
+    assert hear(tracker, [job], started("600"), started("601")) == []
+    tracker.caught_up = True
+    assert tracker.next_matched({job.id: job}) is None
+
+
+def test_a_nameless_start_and_its_own_final_are_no_rivals() -> None:
+    job, tracker = a_job(queued_by_bot=True), a_tracker(caught_up=False)
+    assert hear(tracker, [job], started("600"), result("700", reply_to="600")) == []
+    tracker.caught_up = True
+    found = tracker.next_matched({job.id: job})
+    assert found is not None
+    assert found[1] == [(job.id, ev.Started("600", by_looks=True))]
+    running = replace(job, message_id="600", state=State.RUNNING)
+    tracker.release(found[0])
+    again = tracker.next_matched({job.id: running})
+    assert again is not None
+    ((_, event),) = again[1]
+    assert isinstance(event, ev.Finished)
+    assert event.result.matched_by == "reference"
+
+
+def test_an_answer_from_the_history_that_fits_two_jobs_is_kept() -> None:
+    one, two, tracker = a_job("jobone"), a_job("jobtwo"), a_tracker()
+    jobs = {job.id: job for job in (one, two)}
+    assert tracker.history([result("700")], jobs) == []
+    assert [held.message_id for held in tracker.held] == ["700"]
+
+
+# ---- a start that was matched by its looks is given up if another one looks the same
+
+
+def test_a_second_nameless_start_disputes_the_first() -> None:
+    tracker = a_tracker()
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True, job_uuid=UUID_A)
+    assert hear(tracker, [job], started("610")) == [(job.id, ev.StartDisputed())]
+    assert {entry["message_id"] for entry in tracker.foreign_jobs.stored()} == {"600", "610"}
+    waiting, _ = step(job, ev.StartDisputed(), 1300.0)
+    assert (waiting.state, waiting.message_id, waiting.job_uuid) == (State.SUBMITTED, None, None)
+    assert hear(tracker, [waiting], result("700", reply_to="600"), result("701", uuid=UUID_B)) == []
+    assert [kept.message.message_id for kept in tracker.unmatched] == ["700", "701"]
+
+
+def test_a_start_that_an_id_proves_is_not_disputed() -> None:
+    job = a_job(state=State.RUNNING, message_id="600")
+    assert hear(a_tracker(), [job], started("610")) == []
+    assert step(job, ev.StartDisputed(), 1300.0) == (job, ())
+
+
+def test_a_nameless_start_of_a_job_that_did_not_wait_is_kept_and_so_is_its_final() -> None:
+    job, tracker = a_job(), a_tracker()
+    assert hear(tracker, [job], started("600"), result("700", reply_to="600")) == []
+    assert [kept.message.message_id for kept in tracker.unmatched] == ["700"]
+    assert hear(tracker, [job], started("610", nonce="nonce-jobaaaaa")) == [
+        (job.id, ev.Started("610", "550", None))
+    ]
+    running = replace(job, state=State.RUNNING, message_id="610")
+    found = tracker.next_matched({job.id: running})
+    assert found is not None
+    assert found[1] == []
+
+
+def test_ids_of_a_start_matched_by_looks_let_no_duplicate_be_sent() -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    job = a_job(state=State.RUNNING, message_id="600", job_uuid=UUID_A)
+    assert channel.tells_apart(job)
+    assert not channel.tells_apart(replace(job, start_by_looks=True))
+
+
+def test_a_start_with_the_nonce_of_somebody_else_is_foreign_also_while_a_history_is_unread() -> None:
+    job, tracker = a_job(state=State.IN_DOUBT), a_tracker(caught_up=False)
+    assert hear(tracker, [job], started("600", nonce="4242")) == []
+    found = tracker.history([started("600"), result("700", reply_to="600")], {job.id: job})
+    assert found == []
