@@ -218,7 +218,7 @@ def candidates(message: ParsedMessage, jobs: Iterable[Job]) -> list[str]:
 
 
 def contradicts(message: ParsedMessage, job: Job) -> bool:
-    """Return whether an id says that this final is not the job's. Of several attempts, one's ids are known."""
+    """Return whether an id says that this final is not the result of the job's only attempt."""
     mismatch = any(not agrees and by in _MISMATCHES for by, agrees in compare(message, job))
     return mismatch and len(job.nonces) == 1
 
