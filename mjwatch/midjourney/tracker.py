@@ -19,7 +19,7 @@ from mjwatch.midjourney.matching.foreign_jobs import (
     UnmatchedMessage,
     UnmatchedMessages,
 )
-from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults, candidates
+from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults, contradicts
 from mjwatch.midjourney.matching.matcher import (
     Match,
     fits,
@@ -178,15 +178,8 @@ class MessageTracker:
         """
         parsed = [self._completed(self._parse("REST", message, jobs), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
-        unclear = [message for message in unowned if self.held.start_may_be_ours(message, jobs.values())]
-        rivals = {job_id for message in unclear for job_id in candidates(message, jobs.values())}
         found = match_history(
-            [message for message in unowned if message not in unclear],
-            list(jobs.values()),
-            self.foreign_jobs,
-            self.me,
-            by_text={job for job in jobs if by_text is None or job in by_text} - rivals,
-            newest=self.newest,
+            unowned, list(jobs.values()), self.foreign_jobs, self.me, by_text=by_text, newest=self.newest
         )
         for message in found.ambiguous:
             if message.kind not in FINALS:
@@ -234,18 +227,17 @@ class MessageTracker:
         message = held.message
         if self.held.owner(held.message_id) is not None:
             return []
-        if not held.candidates:  # all have their own results, so that this one is a foreign job's
+        may_own = [id_ for id_ in held.candidates if id_ not in jobs or not contradicts(message, jobs[id_])]
+        if not may_own:  # all have results or ids of their own, so that this one is a foreign job's
             self.foreign_jobs.dismiss(message)
             return []
         owner = self._closed_owner(message, jobs)
         if owner is not None:
             return [(owner, _finished(message, "job uuid"))]
-        if self.held.start_may_be_ours(message, jobs.values()):
-            return None
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
         if found is None and self.foreign_jobs.has_final(message):
             return []
-        if found is None and len(held.candidates) == 1 and not held.by_ids:
+        if found is None and len(may_own) == 1 and not held.by_ids:
             found = match(message, jobs.values(), self.foreign_jobs, self.me)
         if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)
@@ -318,8 +310,6 @@ class MessageTracker:
         owner = self._closed_owner(message, jobs)
         if owner is not None:
             return [(owner, _finished(message, "job uuid"))]
-        if self._may_be_mine(message) and self.held.start_may_be_ours(message, jobs.values()):
-            return None
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
         if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)

@@ -15,7 +15,7 @@ from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, Parse
 from mjwatch.model import Button, RemotePicture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from mjwatch.midjourney.matching.foreign_jobs import ForeignJobs
     from mjwatch.model import Job
@@ -94,30 +94,13 @@ class HeldResults:
         message_id = message.message_id
         if message_id is None or message.kind not in FINALS or message_id in self._held:
             return message_id in self._held
-        jobs = list(jobs)
         waiting = candidates(message, jobs)
-        if not waiting or self.owner(message_id) or self._is_foreign(message, jobs):
+        if not waiting or self.owner(message_id) or self._foreign_jobs.has_final(message):
             return False
         ended = filter(None, map(self._ended_job, self._foreign_jobs.possible(message)))
         found = tuple(dict.fromkeys([*waiting, *ended]))
         self._add(HeldResult(message, f"{self._channel_address}/{message_id}", found, by_ids))
         return True
-
-    def _is_foreign(self, message: ParsedMessage, jobs: Sequence[Job]) -> bool:
-        """Return whether ids say that this final belongs to a foreign job."""
-        return self._foreign_jobs.has_final(message) and not self.start_may_be_ours(message, jobs)
-
-    def start_may_be_ours(self, message: ParsedMessage, jobs: Iterable[Job]) -> bool:
-        """Return whether the foreign job of this final may in truth be a job of ours.
-
-        Its start had no nonce, as that of a deferred reply, and a job of ours with its prompt has no start.
-        """
-        foreign = self._foreign_jobs
-        if message.kind not in FINALS or not foreign.has_final(message):
-            return False
-        if foreign.is_result(message.message_id or ""):
-            return False
-        return bool(candidates(message, (job for job in jobs if job.message_id is None)))
 
     def _ended_job(self, start: str) -> str | None:
         """Return the job of ours that ended without a result, by its key among the foreign jobs."""
@@ -232,6 +215,12 @@ def candidates(message: ParsedMessage, jobs: Iterable[Job]) -> list[str]:
     possible = [(job, found) for job, found in evidence if all(agrees for _, agrees in found)]
     named = [job.id for job, found in possible if found]
     return named or [job.id for job, _ in possible if job.state in WAITING and could_be_about(message, job)]
+
+
+def contradicts(message: ParsedMessage, job: Job) -> bool:
+    """Return whether an id says that this final is not the result of the job's only attempt."""
+    mismatch = any(not agrees and by in _MISMATCHES for by, agrees in compare(message, job))
+    return mismatch and len(job.nonces) == 1
 
 
 def objection(message: ParsedMessage, job: Job) -> str | None:
