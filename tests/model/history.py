@@ -353,6 +353,10 @@ class History:
         if meaning(made.prompt) == meaning(job.prompt.text) in self.confused:
             self.counts["an equal prompt after one that nothing told apart"] += 1
             return
+        if self.was_hidden and made.owner is None and meaning(made.prompt) == meaning(job.prompt.text):
+            self.counts["an equal prompt by hand while the history was hidden"] += 1
+            self.confused.add(meaning(job.prompt.text))
+            return
         if self._can_not_be_told_apart(made, job):
             self.counts["an equal prompt by hand that nothing told apart"] += 1
             self.confused.add(meaning(job.prompt.text))
