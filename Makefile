@@ -19,6 +19,7 @@ CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
 KILLS := 200
 PROMPTS := 100
 MINUTES := 30
+HISTORIES := 5000
 DEMO := demo-$(shell date +%Y%m%d-%H%M%S)
 
 # Tests use only loopback; a proxy from the environment would receive these requests.
@@ -27,7 +28,7 @@ export no_proxy := 127.0.0.1,localhost
 # Otherwise every process that a test starts compiles all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-core test-real test-long kills soak faults bench bench-quick docs diagram cli-page pictures format clean
+.PHONY: help demo test test-core test-real test-long kills soak model faults bench bench-quick docs diagram cli-page pictures format clean
 
 help:
 	@echo "make demo       run a simulator and some prompt files, and show the resulting folders"
@@ -36,7 +37,8 @@ help:
 	@echo "make test-real  run the tests that need a real program besides Python, or root"
 	@echo "make test-long  run the longest tests: pairs of faults, random kills, many files, a large gallery"
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); about 12 minutes"
-	@echo "make soak       a long run with random faults, to find leaks (MINUTES=30); Linux"
+	@echo "make soak       make model, then a long run with random faults, to find leaks (MINUTES=30); Linux"
+	@echo "make model      random histories of prompts by hand and by file (HISTORIES=$(HISTORIES) SEED=$(SEED))"
 	@echo "make faults     run random pairs of faults (COUNT=$(COUNT) SEED=$(SEED))"
 	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 40 minutes"
 	@echo "make bench-quick  check that all measurements work; 2 minutes"
@@ -69,11 +71,15 @@ test-long: $(VENV)/.dev
 kills: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.random_kills --kills $(KILLS) --prompts $(PROMPTS)
 
-soak: $(VENV)/.dev
-	$(BIN)/python -m tests.scenarios.soak --minutes $(MINUTES)
-
 SEED ?= 1
 COUNT ?= 100
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.model.run --seed $(SEED) --count $(HISTORIES)
+	$(BIN)/python -m tests.scenarios.soak --minutes $(MINUTES)
+
+model: $(VENV)/.dev
+	$(BIN)/python -m tests.model.run --seed $(SEED) --count $(HISTORIES)
+
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.fault_pairs --seed $(SEED) --count $(COUNT)
 

@@ -65,8 +65,8 @@ class Channel:
         self.position_stored()
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
-        self.tracker.caught_up = False
         self.tracker.newest = newest
+        self.tracker.begin_gap()
 
     def position(self) -> dict[str, Any]:
         """Return for the journal from where a later start must read so that nothing is lost.

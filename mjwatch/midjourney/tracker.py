@@ -88,6 +88,7 @@ class MessageTracker:
         """Whether a final has replied to its own start message: then ids distinguish equal prompts."""
         self.on_notice: Callable[[str, str], None] = lambda job_id, text: None
         """Called with the job's id and the text of a message that changes nothing for the job."""
+        self._gap_after: str | None = None
         self.caught_up = True
         """False while a gap's history is unread: then only ids decide, and ambiguous messages are kept."""
 
@@ -179,7 +180,12 @@ class MessageTracker:
         parsed = [self._completed(self._parse("REST", message, jobs), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
         found = match_history(
-            unowned, list(jobs.values()), self.foreign_jobs, self.me, by_text=by_text, newest=self.newest
+            unowned,
+            list(jobs.values()),
+            self.foreign_jobs,
+            self.me,
+            by_text=by_text,
+            newest=self._known_until(),
         )
         for message in found.ambiguous:
             if message.kind not in FINALS:
@@ -255,8 +261,17 @@ class MessageTracker:
 
     def new_session(self) -> None:
         """Start a new session: there is a gap before it, and its dispatches are counted from one."""
-        self.caught_up = False
+        self.begin_gap()
         self.unmatched.new_session()
+
+    def begin_gap(self) -> None:
+        """Note that messages newer than the newest known one may be missing."""
+        self._gap_after = self._known_until()
+        self.caught_up = False
+
+    def _known_until(self) -> str | None:
+        """Return the message up to which all are known: newer ones may be known too while a gap is unread."""
+        return self.newest if self.caught_up else self._gap_after
 
     def remember_ended(self, job: Job) -> None:
         """Remember a job that ended without a result but may have run: no other job may take its pictures."""
@@ -265,7 +280,7 @@ class MessageTracker:
                 job.message_id or f"{ENDED_JOB}{job.id}",
                 job.prompt.text,
                 job.job_uuid,
-                since=job.message_id or job.anchor,
+                since=job.message_id or job.interaction_id or (job.anchor if job.anchor != "0" else None),
                 pressed=job.button_press.message_id if job.button_press else None,
                 picture=expected_of(job).picture,
             )
@@ -370,6 +385,8 @@ class MessageTracker:
 
     def _is_result(self, message_id: str, jobs: Mapping[str, Job]) -> bool:
         if any(job.result is not None and job.result.message_id == message_id for job in jobs.values()):
+            return True
+        if self.foreign_jobs.is_result(message_id):
             return True
         return self._owner_of(job_uuid=None, message_id=message_id, start_id=None) is not None
 

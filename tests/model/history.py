@@ -73,7 +73,7 @@ class History:
             (self._restart, self.rng.choice([0, 0, 1])),
             (self._wait_a_little, 3),
             (self._wait_for_limit, self.rng.choice([0, 1, 2])),
-            (self._person_acts, 1),
+            (self._person_acts, 4),
             (self._hide_history, self.rng.choice([0, 0, 1])),
         ]
         return [step for step, weight in weights for _ in range(weight)]
@@ -87,6 +87,10 @@ class History:
                 self.world.now += self.rng.choice([0.01, 0.3, 2.0])
             self._end()
             self._check_end()
+            if self.rng.random() < 0.5:
+                self._settle_all()
+                self._end()
+                self._check_end()
         except AssertionError as error:
             raise ViolationError("\n".join([*self.story, f"VIOLATION: {error}"])) from error
 
@@ -132,12 +136,8 @@ class History:
             job for job in jobs if job.state is State.IN_DOUBT and self.client.channel.waits_for_person(job)
         ]
         if doubtful and self.rng.random() < 0.7:
-            job = self.rng.choice(doubtful)
-            self.retries[job.id] += 1
-            self.given_up |= set(job.nonces)
-            self.client.retry(job)
-            self.tell(f"retry: {job.id}")
-        elif jobs and self.rng.random() < 0.3:
+            self._retry(self.rng.choice(doubtful))
+        elif jobs and self.rng.random() < 0.08:
             job = self.rng.choice(jobs)
             self.cancelled.add(job.id)
             self.client.cancel(job)
@@ -153,6 +153,20 @@ class History:
         elif owners[0].result is None:
             done = self.client.assign(owners[0], message_id)
             self.tell(f"assigned: {message_id[-6:]} to {owners[0].id}, {'done' if done else 'not accepted'}")
+
+    def _settle_all(self) -> None:
+        """A person settles all that waits for one, and has the rest sent again."""
+        for message_id in self.client.held():
+            self._settle_held(message_id)
+        for job in self.client.jobs():
+            if job.state is State.IN_DOUBT and self.client.channel.waits_for_person(job):
+                self._retry(job)
+
+    def _retry(self, job: Job) -> None:
+        self.retries[job.id] += 1
+        self.given_up |= set(job.nonces)
+        self.client.retry(job)
+        self.tell(f"retry: {job.id}")
 
     # ---- POSTs
 
@@ -352,6 +366,10 @@ class History:
             return
         if meaning(made.prompt) == meaning(job.prompt.text) in self.confused:
             self.counts["an equal prompt after one that nothing told apart"] += 1
+            return
+        if self.was_hidden and made.owner is None and meaning(made.prompt) == meaning(job.prompt.text):
+            self.counts["an equal prompt by hand while the history was hidden"] += 1
+            self.confused.add(meaning(job.prompt.text))
             return
         if self._can_not_be_told_apart(made, job):
             self.counts["an equal prompt by hand that nothing told apart"] += 1

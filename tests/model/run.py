@@ -1,6 +1,6 @@
 """Run random histories and print those that break a promise.
 
-``python -m tests.model.run [--count N] [--seed N]``.
+``python -m tests.model.run [--count N] [--seed N] [--without FIX]``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mjwatch.journal.writer import Journal
 from tests.model.client import FAULTS
 from tests.model.history import History, ViolationError
+from tests.model.reverts import REVERTS, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,10 +52,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.model.run")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--without", choices=REVERTS, help="take this fix back: the histories must find that")
     options = parser.parse_args()
     counts: Counter[str] = Counter()
     began = time.process_time()
-    found = failures(range(options.seed, options.seed + options.count), counts)
+    with without(options.without) if options.without else nullcontext():
+        found = failures(range(options.seed, options.seed + options.count), counts)
     seconds = time.process_time() - began
     for _, story in found[:SHOWN]:
         print(story, end="\n\n")

@@ -172,8 +172,11 @@ class ForeignJobs:
             self._by_message.popitem(last=False)
 
     def end_by_content(self, final: ParsedMessage) -> None:
-        """End the oldest foreign job that fits this final by content; no job of ours waits for it."""
-        ended = next((job for job in self._by_message.values() if job.may_match(final)), None)
+        """End a foreign job that fits this final by content; no job of ours waits for it.
+
+        If more than one fits, the oldest stays: it keeps more results from being taken for ours.
+        """
+        ended = next((job for job in reversed(self._by_message.values()) if job.may_match(final)), None)
         if ended is not None:
             self._end(ended, final)
 

@@ -169,9 +169,11 @@ def _one_per_bot_job(messages: Sequence[ParsedMessage]) -> list[ParsedMessage]:
 
 def is_same_bot_job(left: ParsedMessage, right: ParsedMessage) -> bool:
     """Return whether two messages are known to be about one job of the bot: a start and its own final."""
-    same_uuid = left.job_uuid is not None and left.job_uuid == right.job_uuid
-    is_reply = left.message_id == right.reply_to or right.message_id == left.reply_to
-    return same_uuid or is_reply or left.message_id == right.message_id
+    if left.message_id == right.message_id or (left.job_uuid is not None and left.job_uuid == right.job_uuid):
+        return True
+    # A reply to a final is a follow-up.
+    replies = (left, right), (right, left)
+    return any(start.message_id == reply.reply_to and start.kind not in FINALS for start, reply in replies)
 
 
 def is_other_bot_job(start: ParsedMessage, final: ParsedMessage) -> bool:

@@ -1,0 +1,59 @@
+"""Fixes that can be taken back, to see that the random histories find what they fixed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from mjwatch.discord.stream_position import StreamPosition
+from mjwatch.midjourney.channel import Channel
+from mjwatch.midjourney.matching import evidence, foreign_jobs, matcher, similarity
+from mjwatch.midjourney.matching.evidence import not_newer
+from mjwatch.midjourney.matching.news import ShownMessages
+from mjwatch.midjourney.parsing.parsed_message import MessageKind
+from mjwatch.midjourney.tracker import MessageTracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mjwatch.model import Job
+
+_note = foreign_jobs.ForeignJobs.note
+
+
+def _note_no_queue(self: foreign_jobs.ForeignJobs, message: Any, *arguments: Any, **named: Any) -> None:
+    if message.kind is not MessageKind.QUEUED:
+        _note(self, message, *arguments, **named)
+
+
+def _same_id(self: StreamPosition, session_id: str | None, generation: int) -> bool:
+    return session_id is not None and session_id == self.session_id
+
+
+def _tells_apart(self: Channel, job: Job) -> bool:
+    return job.job_uuid is not None or (self.tracker.references_seen and job.message_id is not None)
+
+
+REVERTS: dict[str, tuple[Any, str, Any]] = {
+    "parameters": (similarity, "_parameters_differ", lambda left, right: False),
+    "older": (evidence, "_older_than", lambda message_id, job: not_newer(message_id, job.anchor)),
+    "queue": (foreign_jobs.ForeignJobs, "note", _note_no_queue),
+    "rivals": (MessageTracker, "_is_only_one", lambda *_: True),
+    "dispute": (MessageTracker, "_disputed_by", lambda *_: []),
+    "duplicates": (Channel, "tells_apart", _tells_apart),
+    "lost session": (Channel, "_has_lost_session", lambda self, job: True),
+    "own start": (matcher, "_update", lambda waiting, job_id, _: waiting.pop(job_id, None)),
+    "generation": (StreamPosition, "is_present", _same_id),
+    "news": (ShownMessages, "has_news", lambda *_: True),
+    "stored": (Channel, "is_unstored", False),
+}
+"""By name: what is replaced in which module or class, and by what."""
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """Take a fix back for a while."""
+    holder, attribute, replacement = REVERTS[name]
+    with patch.object(holder, attribute, replacement):
+        yield
