@@ -47,11 +47,11 @@ def _lines(error: MjwatchError) -> list[str]:
 
 
 def _echo_error(*lines: str) -> None:
-    from mjwatch.cli.output import plain
+    from mjwatch.cli.output import advice
 
     with contextlib.suppress(BrokenPipeError):
         for line in lines:
-            print(f"mjwatch: {plain(line)}", file=sys.stderr)  # noqa: T201 - the one place for errors
+            print(f"mjwatch: {advice(line)}", file=sys.stderr)  # noqa: T201 - the one place for errors
 
 
 def _location(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import Job, State
 from mjwatch.outbox.manifest import load_manifest
-from mjwatch.prompts.expand import escape
+from mjwatch.prompts.compose import clean
 from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
@@ -73,10 +73,14 @@ class JobFailedError(MjwatchError):
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A prompt file that was put into the inbox: its name there, and the SHA-256 of its content."""
+    """A prompt file that was put into the inbox: its name there, the SHA-256 of its content.
+
+    ``notes``: how the prompt was read, where that is not how it is written, and probable mistakes.
+    """
 
     name: str
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class MidjourneyAPI:
         prompt: str,
         download_path: Path | str | None = None,
         *,
+        force: bool = False,
         on_change: Callable[[Job], None] = lambda job: None,
         on_trouble: Callable[[str], None] = lambda reason: None,
     ) -> Pictures:
@@ -119,12 +124,15 @@ class MidjourneyAPI:
         copied there (into a folder of their own if files with these names exist there). ``on_change`` is
         called with each step of the job, ``on_trouble`` with the reason why Discord can't be used just now.
 
+        ``force``: the prompt is sent as it is written, even if it looks like a list, a path, a command or
+        JSON. How a prompt was read is in ``manifest["history"]``.
+
         Raise PromptFileError for a prompt that can't be used, JobFailedError for a prompt that got no
         pictures, PausedError, UnreachableError, LimitedError, ConfigError, DaemonError. Without a daemon, a
         prompt that was not sent is cancelled before any of them is raised, so that the caller may simply try
         again.
         """
-        submission = single_prompt(prompt)
+        submission = single_prompt(prompt, force=force)
         return self._run(submission, Listener(on_change, on_trouble), download_path)[0]
 
     def act(
@@ -175,10 +183,14 @@ class MidjourneyAPI:
                 raise JobFailedError(job, results)
         return results
 
-    def submit(self, text: str) -> Dropped:
-        """Drop a prompt into the inbox and return at once. Raise PromptFileError, MjwatchError."""
-        prompt = read_prompt(text)
-        return self.submit_file(slug(prompt.text), *as_prompt_file(escape(prompt.text)))
+    def submit(self, text: str, *, force: bool = False) -> Dropped:
+        """Drop a prompt into the inbox and return at once. Raise PromptFileError, MjwatchError.
+
+        ``force``: as for ``imagine``.
+        """
+        prompt, notes = read_prompt(text, force=force)
+        content = as_prompt_file(clean(text.replace("\ufeff", "")), force=force)
+        return replace(self.submit_file(slug(prompt.text), *content), notes=tuple(notes))
 
     def submit_file(self, stem: str, suffix: str, data: bytes) -> Dropped:
         """Drop a whole prompt file into the inbox and return at once. Raise MjwatchError."""
@@ -230,4 +242,4 @@ def _copy(folder: Path, target: Path) -> Path:
     """Copy the files into ``target``, or into a folder of their own there; replace nothing."""
     if any((target / path.name).exists() for path in folder.iterdir()):
         target = target / folder.name
-    return shutil.copytree(folder, target, dirs_exist_ok=True)
+    return shutil.copytree(folder, target, symlinks=True, dirs_exist_ok=True)

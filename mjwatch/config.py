@@ -10,6 +10,7 @@ Secrets are never in this file: ``load_keys`` reads them from key files, the env
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
@@ -28,7 +29,15 @@ from mjwatch.settings.sections import (
     PaceSettings,
     StateSettings,
 )
-from mjwatch.settings.values import did_you_mean, kinds, parse_toml, read_table, render_table, shown
+from mjwatch.settings.values import (
+    did_you_mean,
+    kinds,
+    parse_toml,
+    read_table,
+    render_table,
+    shown,
+    toml_hint,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +95,7 @@ class Config:
         try:
             document = parse_toml(text)
         except ValueError as error:
-            raise ConfigError(f"{source} is not valid TOML: {error}", "put text values in quotes") from error
+            raise ConfigError(f"{source} is not valid TOML: {error}", toml_hint(text)) from error
         problems = list(_unknown(document))
         sections: dict[str, Any] = {}
         for name, kind in SECTIONS.items():
@@ -100,6 +109,10 @@ class Config:
             raise ConfigError.together([ConfigError(f"{source}: {problem}") for problem in problems])
         state_given = "path" in document.get("state", {})
         return _with_absolute_paths(cls(source=source, **sections), state_given, environ)
+
+    def command(self, environ: Mapping[str, str] = os.environ) -> str:
+        """Return how to start mjwatch with this configuration in any terminal: `mjwatch --config FILE`."""
+        return f"mjwatch {config_option(self.source, environ)}".rstrip()
 
     def folder_problems(self) -> tuple[str, ...]:
         """Return a line for each pair of folders that must not be inside each other (links are followed)."""
@@ -127,12 +140,28 @@ def find_config(path: Path | None, environ: Mapping[str, str]) -> Path:
             command = f"mjwatch --config {quote(str(named))} init" if has_usual_name else "mjwatch init"
             raise ConfigError(f"there is no configuration file {named}", f"create one: `{command}`")
         return named
-    candidates = (user_config(environ), SYSTEM_CONFIG)
-    for candidate in candidates:
-        if _exists(candidate):
-            return candidate
-    searched = " or ".join(str(candidate) for candidate in candidates)
+    default = _default_config(environ)
+    if default is not None:
+        return default
+    searched = f"{user_config(environ)} or {SYSTEM_CONFIG}"
     raise ConfigError(f"there is no configuration file {searched}", "run `mjwatch init`, or give --config")
+
+
+def _default_config(environ: Mapping[str, str]) -> Path | None:
+    return next(filter(_exists, (user_config(environ), SYSTEM_CONFIG)), None)
+
+
+def config_option(source: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the option by which a command in another shell finds this file; "" if it needs none."""
+    return "" if source == _default_config(environ) else f"--config {quote(str(source))}"
+
+
+_COMMAND = re.compile(r"`mjwatch (?=[a-z])(?![^`]*--help`)")
+
+
+def with_option(text: str, option: str) -> str:
+    """Return a text with this option in every command of mjwatch that it tells a person to run."""
+    return _COMMAND.sub(lambda found: f"{found[0]}{option} ", text) if option else text
 
 
 def user_config(environ: Mapping[str, str] = os.environ) -> Path:
@@ -168,6 +197,9 @@ def _exists(path: Path) -> bool:
 def _read(source: Path) -> str:
     try:
         return source.read_bytes().decode("utf-8-sig")
+    except IsADirectoryError as error:
+        hint = f"name the file in it: {quote(str(source / 'config.toml'))}"
+        raise ConfigError(f"{source} is a folder, and not a configuration file", hint) from error
     except OSError as error:
         raise ConfigError(f"{source} can't be read: {error.strerror}", "check its owner and mode") from error
     except UnicodeDecodeError as error:

@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
+from mjwatch.config import config_option, with_option
 from mjwatch.errors import ConfigError, JournalError, MjwatchError, OwnerError
 from mjwatch.events import StopRequested
 from mjwatch.host.log import start_logging
@@ -106,19 +107,19 @@ class _ServiceReport:
                 capped = capped_until(reader, config.pace.max_per_day, now)
                 limit = reader.sending_limit(now)
         except JournalError as error:
-            return error.message
+            return service.journal_trouble or error.message
         trouble = service.connection_trouble
         summary = ServiceSummary(
             jobs,
             connected=runtime.connected,
             trouble=None if trouble is None else trouble.reason,
             paused=service.pause,
-            journal_fails=service.journal_fails,
+            journal_trouble=service.journal_trouble,
             inbox_trouble=service.inbox_trouble,
             capped_until=None if capped is None else clock(capped, now),
             limit=limit,
         )
-        return sentence(summary)
+        return with_option(sentence(summary), config_option(config.source))
 
 
 def exit_code_for_systemd(error: MjwatchError) -> int:

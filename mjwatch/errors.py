@@ -76,7 +76,9 @@ class ConfigError(MjwatchError):
 
 
 class PromptFileError(MjwatchError):
-    """A file can't be read as prompts; it becomes one rejected job."""
+    """A file can't be read as prompts; it becomes one rejected job, with this ``command``."""
+
+    command = "imagine"
 
 
 class JournalError(MjwatchError):
@@ -112,12 +114,17 @@ class OwnerError(DaemonError):
 
 
 class PausedError(DaemonError):
-    """Sending is paused until a person has acted."""
+    """Sending is paused until a person has acted; ``fate`` says what becomes of the prompt.
+
+    ``jobs``: the ids of the jobs that are kept in the queue.
+    """
 
     exit_code = 4
 
-    def __init__(self, why: str, hint: str = "") -> None:
-        super().__init__(f"nothing is sent until a person has acted: {why}", hint)
+    def __init__(self, why: str, hint: str = "", fate: str = "", jobs: Sequence[str] = ()) -> None:
+        message = f"nothing is sent until a person has acted: {why}"
+        super().__init__(f"{message}; {fate}" if fate else message, hint)
+        self.jobs = tuple(jobs)
 
 
 class UnreachableError(MjwatchError):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.model import References
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mjwatch.errors import PromptFileError
     from mjwatch.model import ButtonPress, IgnoredFile, Modal, Prompt, Refusal, Result, UploadedImage
 
 
@@ -46,10 +45,14 @@ class GatewayDispatch:
 
 @dataclass(frozen=True, slots=True)
 class GatewayDown:
-    """The connection is lost; another try follows in ``retry_in`` seconds. ``reason`` is one line."""
+    """The connection is lost; another try follows in ``retry_in`` seconds. ``reason`` is one line.
+
+    ``session_lost``: the session is gone too, and the next connection begins a new one.
+    """
 
     reason: str
     retry_in: float
+    session_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,13 @@ class AttemptStarted:
     """The loop has chosen this queued job to be sent now, as the attempt with this nonce.
 
     ``anchor`` is the newest message known in the channel: only a newer one can be this job's.
+    ``session_generation``: the number of the session, as two may have the same id.
     """
 
     nonce: str
     session_id: str
     anchor: str | None
+    session_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,15 +315,20 @@ class ForJob:
 class FileSettled:
     """A prompt file is complete and was read. ``path`` is relative to the inbox, with slashes.
 
-    ``belongs_to``: the file is a manifest of mjwatch that came with the prompt file at that path; the two are
-    one request. ``companions``: the files that belong to it and are removed with it, by path and identity.
+    ``prompts``: what it holds, with ``notes`` on probable mistakes; or ``error``: why it can't be read as
+    prompts. ``images``: the local images that it names. ``belongs_to``: the file is a manifest of mjwatch
+    that came with the prompt file at that path; the two are one request. ``companions``: the files that
+    belong to it and are removed with it, by path and identity.
     """
 
     path: str
     data: bytes
     mtime: float
     identity: tuple[int, ...]
-    references: References = field(default_factory=References)
+    prompts: tuple[Prompt, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: PromptFileError | None = None
+    images: Mapping[str, bytes] = field(default_factory=dict)
     belongs_to: str | None = None
     companions: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
@@ -345,12 +355,14 @@ class PromptSubmitted:
 
     ``path`` is the file name that it would have had in the inbox; None for a follow-up, whose folder is
     beside its parent's. ``file`` is the number in the journal of its prompt file, if that is there already.
+    ``notes``: how the prompt was read, for the job's history.
     """
 
     job_id: str
     prompt: Prompt
     path: str | None
     file: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

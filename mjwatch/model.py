@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 Snowflake = str
 """A Discord id: a 64-bit number, always handled as a decimal string, as JSON carries it."""
@@ -46,14 +46,17 @@ class RefusalClass(StrEnum):
 
 
 class LimitScope(StrEnum):
-    """To what a limit applies. It holds all requests of its kind, not only the job that met it."""
+    """What a limit applies to (discord-api-docs, "Rate Limits": header ``X-RateLimit-Scope``).
+
+    A limit holds all requests of its kind, not only the job that met it.
+    """
 
     ROUTE = "route"
-    """Discord limits requests of this kind."""
+    """Requests like the refused one: other calls of the API are still accepted."""
     GLOBAL = "global"
-    """Discord limits all requests of the account."""
+    """Every request of the account."""
     ADDRESS = "address"
-    """Cloudflare limits all requests from this network address."""
+    """Every request from this machine's address; Cloudflare answers before Discord's API sees it."""
     QUEUE = "queue"
     """Midjourney's own queue is full."""
 
@@ -65,8 +68,8 @@ class Refusal:
     ``kind`` is None if the message does not show it (an unknown red embed). ``needs_human``: nothing can be
     submitted until a person has acted. ``retry_after``: seconds to wait, if the answer names them.
     ``advice``: what the person can do, in plain words; may be empty. ``token``: Discord does not accept the
-    token. ``stopped``: somebody has stopped the running job. ``scope``: a limit, and to what it applies; None
-    if it is about this job only. ``http_error``: status and code of the HTTP answer, if it was one.
+    token. ``stopped``: somebody has stopped the running job. ``scope``: what a limit applies to; None if the
+    refusal is about this job only. ``http_error``: status and code of the HTTP answer, if it was one.
     """
 
     kind: RefusalClass | None
@@ -162,9 +165,10 @@ class References:
 
     ``defaults``: every ``_defaults.toml`` that applies to the prompt file, as path and content, the
     outermost first. ``wildcards``: the content of ``_wildcards/<name>.txt`` by name, from the folder
-    nearest to the prompt file. ``images``: the local images by the names in the prompt file. Files that do
-    not exist are absent. ``unusable``: images that exist but can't be used, by name, with the reason as
-    text. ``unreadable``: the same for defaults and wildcards, by path.
+    nearest to the prompt file; ``wildcard_names``: the names of all that are there. ``images``: the local
+    images by the names in the prompt file. Files that do not exist are absent. ``unusable``: images that
+    exist but can't be used, by name, with the reason as text. ``unreadable``: the same for defaults and
+    wildcards, by path.
     """
 
     defaults: tuple[tuple[str, bytes], ...] = ()
@@ -172,6 +176,7 @@ class References:
     images: Mapping[str, bytes] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    wildcard_names: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +280,7 @@ class ResultKind(StrEnum):
     """What the final message of a job contains."""
 
     GRID = "grid"
-    """Four pictures in one, which will be split."""
+    """Four pictures: usually in one, which will be split, or else as separate pictures."""
     SINGLE = "single"
     """One picture."""
     VIDEO = "video"
@@ -326,7 +331,8 @@ class Job:
     ``next_action_at``: when the event loop must act on the job again. A queued job is not sent before that
     time; for a job in flight it is the time limit; for a job that could not be saved it is the next try.
     ``failed_tries``: the number of failed tries of the current step. ``nonces``: the nonces of all
-    attempts, the current one last. ``start_deleted_at``: when its start message was deleted while there was
+    attempts, the current one last. ``session_generation``: which session that is, because two may have the
+    same ``session_id``. ``start_deleted_at``: when its start message was deleted while there was
     no final message. ``in_doubt_since``: since when it is unknown whether its POST was executed.
     ``parent``: the job of which this job is a follow-up, and ``button_press``: the button for it.
     ``modal``: the form that the button opened and that is filled in next. ``uploads``: its local images,
@@ -347,6 +353,7 @@ class Job:
     failed_tries: int = 0
     nonces: tuple[str, ...] = ()
     session_id: str | None = None
+    session_generation: int = 0
     anchor: Snowflake | None = None
     interaction_id: Snowflake | None = None
     message_id: Snowflake | None = None

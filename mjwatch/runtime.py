@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
+from mjwatch.config import config_option, with_option
 from mjwatch.discord.allowed_hosts import token_may_go_to
 from mjwatch.discord.cdn import CDN, AttachmentUploads
 from mjwatch.discord.connection import WebsocketConnection
@@ -17,16 +18,18 @@ from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
 from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
-from mjwatch.errors import ConfigError
+from mjwatch.errors import ConfigError, JournalError
 from mjwatch.events import InboxScanned, RequestsPending
 from mjwatch.gallery.gallery import Gallery
 from mjwatch.gallery.updater import GalleryUpdater
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.platform import host_name, machine_id
+from mjwatch.host.redaction import Redaction
 from mjwatch.host.running import WakeupListener
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
+from mjwatch.inbox.reading import NOTE_FILE
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile, overview
@@ -146,7 +149,11 @@ class Runtime:
         self._gallery = updater if config.outbox.gallery else None
         queue = EventQueue(time.monotonic)
         self._channel = Channel(
-            keys.channel_id, journal.owner_of, config.pace.quiet_time, config.midjourney.application_id
+            keys.channel_id,
+            journal.owner_of,
+            config.pace.quiet_time,
+            config.midjourney.application_id,
+            keys.guild_id,
         )
         keep = config.inbox.after == "keep"
         self._inbox = Inbox(
@@ -157,6 +164,8 @@ class Runtime:
             scan_interval=config.inbox.scan_interval,
             keep=keep,
             ownership=ownership,
+            max_jobs=config.pace.max_jobs_per_file,
+            reading_note=config.state.path / NOTE_FILE,
         )
         self._worker = self._workers(stack, queue, outbox)
         in_inbox = self._inbox.has_file if keep else None
@@ -190,7 +199,12 @@ class Runtime:
         )
         cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
         uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
-        self._notifier = Notifier(config.notify, config.outbox.path, proxy=proxy)
+        self._notifier = Notifier(
+            config.notify,
+            config.outbox.path,
+            proxy=proxy,
+            redaction=Redaction([keys.token.reveal(), config.notify.webhook]),
+        )
         channel = OutboxChannel(keys.guild_id, keys.channel_id)
         journal_path = config.state.path / JOURNAL_FILE
         return WorkerPool(
@@ -234,8 +248,27 @@ class Runtime:
 
     def _summary(self) -> dict[str, Any]:
         """Return a summary of the service, for those who see the outbox only."""
-        with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
-            return overview(reader, daemon=True, max_per_day=self.config.pace.max_per_day, now=time.time())
+        trouble = self.engine.service.journal_trouble
+        try:
+            with closing(JournalReader(self.config.state.path / JOURNAL_FILE)) as reader:
+                facts = self._overview(reader)
+        except JournalError:
+            if trouble is None:
+                raise
+            facts = self._overview(None)
+        option = config_option(self.config.source)
+        texts = {key: facts[key] for key in ("mend", "inbox_trouble") if facts[key]}
+        facts |= {key: with_option(text, option) for key, text in texts.items()}
+        return facts | {"journal_trouble": trouble}
+
+    def _overview(self, reader: JournalReader | None) -> dict[str, Any]:
+        return overview(
+            reader,
+            daemon=True,
+            max_per_day=self.config.pace.max_per_day,
+            now=time.time(),
+            command=self.config.command(),
+        )
 
     def _gateway(self, queue: EventQueue) -> WebsocketConnection:
         config = self.config.discord
@@ -313,7 +346,6 @@ def build_engine(
         perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
         timeouts=Timeouts(pace.start_timeout, pace.silence_timeout),
-        max_jobs_per_file=pace.max_jobs_per_file,
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,
         clock=time.time,

@@ -73,6 +73,7 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     for name in ("MJWATCH_CONFIG", "MJWATCH_TOKEN", "MJWATCH_GUILD_ID", "MJWATCH_CHANNEL_ID"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(output, "_config_option", "")  # which a command line in this process may leave
 
 
 @pytest.fixture
@@ -84,6 +85,9 @@ def mjwatch(
         (tmp_path / name).mkdir()
     (tmp_path / "config.toml").write_text("")
     monkeypatch.setenv("COLUMNS", "80")
+    # Found without being named, so that no message names it.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setattr("mjwatch.config.SYSTEM_CONFIG", tmp_path / "config.toml")
 
     # Typer reads there how the program was started, which would otherwise be "python -m pytest".
     monkeypatch.setattr(sys.modules["__main__"], "__package__", None, raising=False)

@@ -6,8 +6,10 @@ our own wording, and how a command finds its configuration, the journal, and a j
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import closing
+from copy import copy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from mjwatch.errors import DaemonError, MjwatchError, NoJournalError, UsageError
+from mjwatch.errors import ConfigError, DaemonError, MjwatchError, NoJournalError, UsageError
 from mjwatch.settings.values import did_you_mean, shown
 from mjwatch.version import __version__
 
@@ -62,6 +64,8 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
         "resume": CommandEntry("steer", "resume"),
         "retry": CommandEntry("steer", "retry"),
         "cancel": CommandEntry("steer", "cancel"),
+        "assign": CommandEntry("steer", "assign"),
+        "dismiss": CommandEntry("steer", "dismiss"),
         "prune": CommandEntry("steer", "prune"),
     },
     "Service": {
@@ -101,7 +105,22 @@ class LazyConversion:
         for param in params:
             if "process_value" not in vars(param):
                 param.process_value = partial(_process, param, param.process_value)
+            if param.param_type_name == "argument":
+                param.display_type_rich = _no_type
         return params
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line; Typer 0.29 puts required arguments in braces."""
+        pieces: list[str] = super().collect_usage_pieces(ctx)  # type: ignore[misc]
+        return [piece.translate(_NO_BRACES) for piece in pieces]
+
+
+_NO_BRACES = str.maketrans("", "", "{}")
+
+
+def _no_type(*, ctx: Any) -> str:
+    """Return no type for an argument in the help: its name says more than ``<list[str]>``."""
+    return ""
 
 
 def _process(param: Any, convert: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
@@ -143,8 +162,21 @@ class CliGroup(LazyConversion, TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+OTHER_SPELLINGS = {"help": "--help", "completion": "--show-completion"}
+"""What people type in place of an option."""
+
+
 class CommandGroup(CliGroup):
     """All commands. Each loads its module only when it is needed, so that mjwatch starts fast."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command. `help status` is read as `status --help`, `help` alone as the option."""
+        option = OTHER_SPELLINGS.get(args[0])
+        if option is not None and not ctx.resilient_parsing:
+            args = [*args[1:], option]
+            if args == [option]:
+                self.parse_args(ctx, args)  # prints what is wanted, and exits
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, in the order of the help."""
@@ -153,7 +185,8 @@ class CommandGroup(CliGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of this name, or None."""
         if cmd_name in _ENTRIES and cmd_name not in self.commands:
-            self.commands[cmd_name] = _load(cmd_name, *_ENTRIES[cmd_name])
+            config = next(param for param in self.params if param.name == "config")
+            self.commands[cmd_name] = _load(cmd_name, *_ENTRIES[cmd_name], config)
         return self.commands.get(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -168,15 +201,33 @@ class CommandGroup(CliGroup):
                 formatter.write_dl(rows)
 
 
-def _load(name: str, group: str, entry: CommandEntry) -> Any:
+def _load(name: str, group: str, entry: CommandEntry, config: Any) -> Any:
     function = getattr(import_module(f"mjwatch.cli.{entry.module}"), entry.name)
     if isinstance(function, typer.Typer):  # it has commands of its own
         found = get_group(function)
         found.rich_help_panel = group
+        for command in found.commands.values():
+            _accept_config(command, config)
         return found
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name, cls=CliCommand, rich_help_panel=group, context_settings=entry.settings)(function)
-    return get_command(single)
+    command = get_command(single)
+    _accept_config(command, config)
+    return command
+
+
+def _accept_config(command: Any, config: Any) -> None:
+    """Let `--config` follow the command, too, unless the command has an option of that name."""
+    if not any("--config" in param.opts for param in command.params):
+        option = copy(config)
+        vars(option).pop("process_value", None)  # that of the original, if it was used before
+        option.callback, option.expose_value, option.hidden = _config_given, False, True
+        command.params.append(option)
+
+
+def _config_given(context: Any, param: Any, value: Path | None) -> None:
+    if value is not None:
+        context.obj = value
 
 
 # ---- running
@@ -186,6 +237,7 @@ app = typer.Typer(
     name="mjwatch",
     cls=CommandGroup,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
     rich_markup_mode=None,  # rich takes as long to load as everything else; plain help is as readable
 )
 
@@ -208,11 +260,28 @@ def options(
         ),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """Drop prompt files into a folder, get Midjourney pictures and a manifest in another."""
     context.obj = config
+    _name_config(config)
+
+
+def _name_config(config: Path | None) -> None:
+    """Have the commands in messages name the configuration that is not found without being named."""
+    from mjwatch.cli.output import name_config
+
+    if config is None and not os.environ.get("MJWATCH_CONFIG"):
+        name_config("")
+        return
+    from mjwatch.config import config_option, find_config
+
+    try:
+        name_config(config_option(find_config(config, os.environ)))
+    except ConfigError:  # the command itself reports it
+        name_config("")
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -229,6 +298,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 # ---- usage errors
 
+_TOO_MANY = re.compile(r"got unexpected extra argument(?:s|\(s\))? \((.*)\)$")
 _NOT_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)$")
 
 
@@ -249,6 +319,8 @@ def usage_error(error: typer.TyperException) -> UsageError:
 def _reworded(text: str) -> str:
     """Return Typer's message, with a suggestion where the value must be one of several."""
     text = (text[:1].lower() + text[1:]).replace(": Value error, ", ": ").removeprefix("invalid value: ")
+    if extra := _TOO_MANY.search(text):
+        return f'"{extra[1]}" is too much; put a text with blanks in quotes'
     found = _NOT_ONE_OF.search(text)
     if found is None:
         return text
@@ -296,8 +368,19 @@ def open_reader(config: Config) -> JournalReader | None:
         raise DaemonError(message, f"run this command as {user}") from error
 
 
-def find_job(reader: JournalReader, prefix: str) -> Job:
-    """Return the job with this id, or the only job whose id begins with it. Raise MjwatchError."""
+LEAST_PREFIX = 4
+"""Characters of an id that name a job to a command that spends or stops something."""
+
+
+def find_job(reader: JournalReader, prefix: str, least: int = 1) -> Job:
+    """Return the job with this id, or the only job whose id begins with it. Raise MjwatchError.
+
+    ``least``: the number of characters that a beginning must have.
+    """
+    if 0 < len(prefix) < least and reader.job(prefix) is None:
+        raise MjwatchError(
+            f'"{prefix}" is too short for the id of a job', f"give at least {least} of its characters"
+        )
     ids = reader.matching_ids(prefix) if prefix else []
     job = reader.job(prefix) or (reader.job(ids[0]) if len(ids) == 1 else None)
     if job is None and ids:
@@ -340,5 +423,5 @@ JobId = Annotated[
 ]
 JobIds = Annotated[
     list[str],
-    typer.Argument(metavar="JOB...", help="The jobs' ids, or their beginnings.", autocompletion=complete_job),
+    typer.Argument(metavar="JOB", help="The jobs' ids, or their beginnings.", autocompletion=complete_job),
 ]

@@ -51,6 +51,21 @@ def silence_log() -> None:
 
 # ---- text
 
+_config_option = ""
+
+
+def name_config(option: str) -> None:
+    """Put this option into every command that ``advice`` shows, so that it works when it is copied."""
+    global _config_option
+    _config_option = option
+
+
+def advice(text: object) -> str:
+    """Return a text for the terminal whose commands name the configuration, if they need to."""
+    from mjwatch.config import with_option
+
+    return with_option(plain(text), _config_option)
+
 
 def plain(text: object, width: int | None = None) -> str:
     """Return text that a terminal can show: control characters escaped, cut to ``width`` columns if given."""
@@ -174,6 +189,15 @@ def echo_hanging(head: str, width: int, text: str) -> None:
     """Print text beside a head of ``width`` columns; further lines are indented to the text."""
     for number, line in enumerate(wrap(text, terminal_width(), width)):
         typer.echo(f"{head if number == 0 else ' ' * width}{line}".rstrip())
+
+
+def echo_held(results: Iterable[Mapping[str, Any]]) -> None:
+    """Print each held result: its link, the jobs that it may belong to, and the commands to copy."""
+    for result in results:
+        jobs = " or ".join(result["jobs"])
+        typer.echo(f"\nA result is held that may be {f'of job {jobs}, or of none' if jobs else 'of no job'}:")
+        for line in (result["link"], *result["commands"]):  # not wrapped: they are to be copied
+            typer.echo(f"  {plain(line)}")
 
 
 # ---- times

@@ -14,6 +14,7 @@ from mjwatch.cli.app import CliGroup, read_config
 from mjwatch.cli.output import (
     NEEDS_PERSON,
     Json,
+    advice,
     coloured_state,
     display_width,
     echo_hanging,
@@ -65,13 +66,20 @@ def run(
             metavar="FORMAT", help="text, json, or auto: entries for systemd's journal, text elsewhere."
         ),
     ] = LogFormat.AUTO,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Log to this file, not to standard error. At 10 MB a new one is begun; five old ones stay.",
+        ),
+    ] = None,
 ) -> None:
     """Watch the inbox until stopped.
 
     Ctrl-C and SIGTERM stop mjwatch cleanly within 20 seconds, and the next start continues the work. If
     sending is paused, it stays paused until `mjwatch resume`, but a rejected token is tried again.
     """
-    from mjwatch.config import Config, load_keys
+    from mjwatch.config import Config, config_option, load_keys, with_option
     from mjwatch.daemon import give_up, run_daemon
     from mjwatch.host.log import start_logging
     from mjwatch.host.systemd import Systemd
@@ -80,7 +88,13 @@ def run(
     try:
         config = Config.load(context.obj)
         keys = load_keys(config)
-        start_logging([keys.token.reveal()], style=log_format)
+        option = config_option(config.source)
+        start_logging(
+            [keys.token.reveal(), config.notify.webhook],
+            style=log_format,
+            file=log_file,
+            rewrite=lambda text: with_option(text, option),
+        )
         code = run_daemon(
             config,
             keys,
@@ -159,18 +173,33 @@ def uninstall(user: User = False, system: System = False) -> None:
 
 
 @service.command("print")
-def print_unit(context: typer.Context, user: User = False, system: System = False) -> None:
+def print_unit(
+    context: typer.Context,
+    user: User = False,
+    system: System = False,
+    template: Annotated[
+        bool,
+        typer.Option(
+            "--template", help="The unit mjwatch@.service, with one instance for each configuration."
+        ),
+    ] = False,
+) -> None:
     """Print the unit that would be installed.
 
     Problems that would prevent it from working are printed on standard error.
     """
-    from mjwatch.host.service import own_program, problems
+    from mjwatch.host.service import own_program, problems, template_unit
 
+    if template:
+        if user:
+            raise typer.BadParameter("the template is a system unit.", param_hint="--template")
+        typer.echo(template_unit(own_program()), nl=False)
+        return
     scope = _scope(user, system)
     config, text = _unit(context.obj, scope)
     typer.echo(text, nl=False)
     for problem in problems(scope, config, own_program()):
-        typer.echo(f"mjwatch: {plain(problem.message)} - {plain(problem.hint)}", err=True)
+        typer.echo(f"mjwatch: {advice(problem.message)} - {advice(problem.hint)}", err=True)
 
 
 def _scope(user: bool, system: bool) -> Scope:
@@ -254,7 +283,7 @@ def check(
             head = f"{coloured_state(result.state, STATE_WIDTH)}{result.name:<{NAME_WIDTH}}"
             echo_hanging(head, indent, plain(result.detail))
             if result.hint:
-                echo_hanging(" " * indent, indent, f"to fix it: {plain(result.hint)}")
+                echo_hanging(" " * indent, indent, f"to fix it: {advice(result.hint)}")
     if any(result.state is CheckState.FAIL for result in results):
         raise typer.Exit(1)
     if not as_json:

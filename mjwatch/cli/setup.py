@@ -12,7 +12,7 @@ import typer
 
 from mjwatch.cli.app import CliGroup, read_config
 from mjwatch.cli.output import echo_fields, plain
-from mjwatch.config import Config, config_template, user_config
+from mjwatch.config import SYSTEM_CONFIG, Config, config_template, find_config, user_config
 from mjwatch.errors import ConfigError, MjwatchError
 from mjwatch.settings.secrets import (
     CHANNEL_FILE,
@@ -55,7 +55,10 @@ def init(
     context: typer.Context,
     folder: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for config, keys and state; default: ~/.config/mjwatch."),
+        typer.Option(
+            metavar="DIR",
+            help="Folder for config and keys; default: ~/.config/mjwatch, for root /etc/mjwatch.",
+        ),
     ] = None,
     channel: Annotated[
         str | None,
@@ -72,7 +75,7 @@ def init(
 
     Asks for everything that no option gives. Writes only after the last answer, and never overwrites a file.
     """
-    folder = (folder or _named_folder(context.obj) or user_config().parent).absolute()
+    folder = (folder or _named_folder(context.obj) or default_folder()).absolute()
     _refuse_second(folder)
     if yes and channel is None:
         raise typer.BadParameter("--yes needs the channel's address.", param_hint="--channel")
@@ -80,16 +83,47 @@ def init(
     if not yes and not typer.confirm("Continue?"):
         raise MjwatchError("stopped before the setup; nothing was written")
     token = None
+    places = standard_places(folder)
     if not yes:
         channel = channel or _ask_channel()
-        inbox = inbox or Path(typer.prompt(INBOX_QUESTION, default=str(folder / "inbox")))
-        outbox = outbox or Path(typer.prompt(OUTBOX_QUESTION, default=str(folder / "outbox")))
+        inbox = inbox or Path(typer.prompt(INBOX_QUESTION, default=str(places["inbox"])))
+        outbox = outbox or Path(typer.prompt(OUTBOX_QUESTION, default=str(places["outbox"])))
         token = typer.prompt(TOKEN_QUESTION, default="", hide_input=True, show_default=False) or None
         typer.echo("")
-    values = {"inbox": _path_setting(inbox, folder), "outbox": _path_setting(outbox, folder)}
+    elsewhere = {name: path for name, path in places.items() if not path.is_relative_to(folder)}
+    chosen = elsewhere | {name: path for name, path in (("inbox", inbox), ("outbox", outbox)) if path}
+    values = {section: _path_setting(path, folder) for section, path in chosen.items()}
     write_configuration(folder, channel or "", token, values=values)
     _echo_paths(folder / "config.toml")
-    _echo_next_steps(None if folder == user_config().parent.absolute() else folder / "config.toml", token)
+    file = folder / "config.toml"
+    _echo_next_steps(None if file == _found_by_default() else file, token)
+
+
+def default_folder() -> Path:
+    """Return the folder for a first configuration: root has none of its own, but sets up the machine."""
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return (SYSTEM_CONFIG if is_root else user_config()).parent
+
+
+def _found_by_default() -> Path | None:
+    """Return the configuration that commands find on their own."""
+    try:
+        return find_config(None, {**os.environ, "MJWATCH_CONFIG": ""})
+    except ConfigError:
+        return None
+
+
+def standard_places(folder: Path) -> dict[str, Path]:
+    """Return the default folders, by section, for a configuration in ``folder``.
+
+    /etc holds configurations and nothing else (hier(7)): /etc/mjwatch has its folders in /srv/mjwatch and its
+    state in /var/lib/mjwatch, and /etc/mjwatch/NAME in folders of that name there.
+    """
+    if not folder.is_relative_to("/etc"):
+        return {"inbox": folder / "inbox", "outbox": folder / "outbox", "state": folder / "state"}
+    name = folder.relative_to("/etc")
+    served = "/srv" / name
+    return {"inbox": served / "inbox", "outbox": served / "outbox", "state": "/var/lib" / name}
 
 
 def _echo_paths(file: Path) -> None:
@@ -145,10 +179,8 @@ def _valid_channel(answer: str) -> str:
     return answer
 
 
-def _path_setting(typed: Path | None, folder: Path) -> dict[str, object]:
+def _path_setting(typed: Path, folder: Path) -> dict[str, object]:
     """Return the ``path`` setting for a typed path, which is relative to the current folder."""
-    if typed is None:
-        return {}
     path = typed.expanduser().absolute()
     return {"path": str(path.relative_to(folder) if path.is_relative_to(folder) else path)}
 

@@ -15,9 +15,11 @@ import typer
 from mjwatch.cli.app import JobId, find_job, no_job, open_reader, read_config
 from mjwatch.cli.output import (
     Json,
+    advice,
     coloured_state,
     duration,
     echo_fields,
+    echo_held,
     echo_json,
     echo_table,
     job_summary,
@@ -27,8 +29,8 @@ from mjwatch.cli.output import (
     state_with_percent,
 )
 from mjwatch.errors import MjwatchError
-from mjwatch.jobs.status_text import WaitContext, reason, wait_reason
-from mjwatch.journal.reader import JobFilter, brief, capped_until
+from mjwatch.jobs.status_text import WaitContext, held_reason, reason, wait_reason
+from mjwatch.journal.reader import JobFilter, brief, capped_until, held_results
 from mjwatch.model import State
 
 if TYPE_CHECKING:
@@ -122,7 +124,8 @@ def show(context: typer.Context, job: JobId, as_json: Json = False) -> None:
 
 def job_facts(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]:
     """Return the facts about the job by name, as ``show --json`` shows them. Raise JournalError."""
-    message, hint = reason(job)
+    held = [result for result in held_results(reader, config.command()) if job.id in result["jobs"]]
+    message, hint = held_reason(job, held[0]["link"]) if held else reason(job)
     waits = wait_reason(job, _wait_context(reader, config, job))
     return brief(job) | {
         "folder": str(config.outbox.path / job.folder) if job.folder else None,
@@ -134,7 +137,8 @@ def job_facts(job: Job, reader: JournalReader, config: Config) -> dict[str, Any]
         "message_id": job.message_id,
         "error": message or None,
         "waits": waits[0] or None,
-        "mend": hint or waits[1] or None,
+        "mend": advice(hint or waits[1]) or None,
+        "held": held,
         "history": [{"at": note.at, "event": note.text} for note in job.history],
         "lineage": lineage_of(job, reader),
     }
@@ -164,6 +168,7 @@ def echo_job(facts: Mapping[str, Any]) -> None:
     echo_fields(
         ((_LABELS.get(name, name.replace("_", " ")), text) for name, text in shown.items()), NAME_WIDTH
     )
+    echo_held(facts["held"])
     typer.echo("")
     echo_fields(_timeline(facts["history"]), len(local_time(0.0)) + 2 + AFTER_WIDTH)
     lineage = lineage_rows(facts)

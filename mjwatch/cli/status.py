@@ -15,7 +15,9 @@ from mjwatch.cli.app import open_reader, read_config
 from mjwatch.cli.output import (
     NEEDS_PERSON,
     Json,
+    advice,
     echo_fields,
+    echo_held,
     echo_json,
     echo_json_line,
     echo_table,
@@ -32,6 +34,7 @@ from mjwatch.jobs.status_text import clock, limit_text
 from mjwatch.journal.reader import overview
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
+from mjwatch.outbox.status_file import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -89,11 +92,16 @@ class StatusView:
                 daemon=daemon_runs(config.state.path),
                 max_per_day=config.pace.max_per_day,
                 now=time.time(),
+                command=config.command(),
             )
             kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
+        if facts["daemon"]:
+            trouble = read_status(config.outbox.path).get("journal_trouble")
+            facts["journal_trouble"] = trouble if isinstance(trouble, str) else None
         in_flight = sum(1 for job in facts["live"] if job["state"] in IN_FLIGHT)
         pace = {"max_in_flight": config.pace.max_in_flight, "delay": config.pace.delay}
         return facts | {
+            "mend": facts["mend"] and advice(facts["mend"]),
             "in_flight": in_flight,
             **pace,
             "jitter": config.pace.jitter,
@@ -110,8 +118,9 @@ class StatusView:
             return None
 
     def echo(self, facts: Mapping[str, Any]) -> None:
-        """Print the facts: fields, and a table of the jobs that were sent."""
+        """Print the facts: fields, the results that are held, and a table of the jobs that were sent."""
         echo_fields(status_fields(facts), NAME_WIDTH)
+        echo_held(facts["held"])
         if facts["live"]:
             typer.echo("")
             echo_table(("JOB", "STATE", "PROMPT"), map(_job_row, facts["live"]))
@@ -131,11 +140,17 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if facts["paused"] is not None:
         yield "paused", plain(facts["paused"]).removeprefix("paused ")
         yield "", facts["mend"]
+    if facts["journal_trouble"] is not None:
+        yield "journal", plain(facts["journal_trouble"])
+        yield "", "nothing is sent meanwhile"
     yield from _limits(facts)
     counts = ", ".join(f"{count} {state}" for state, count in facts["jobs"].items())
     yield "jobs", counts or "no open jobs"
     if State.IN_DOUBT in facts["jobs"]:
-        yield "", "in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`"
+        yield "", advice("in_doubt waits for you: `mjwatch show JOB`, then `retry` or `cancel`")
+    if facts["held"]:
+        count = len(facts["held"])
+        yield "held", "1 result waits for you" if count == 1 else f"{count} results wait for you"
     yield "sent", _sent(facts)
     yield "pace", _pace(facts)
     yield "inbox", plain(facts["inbox"]) + _waiting(facts["waiting_in_inbox"])
@@ -146,7 +161,7 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _daemon(facts: Mapping[str, Any]) -> str:
     if not facts["daemon"]:
-        return "does not run (start it: `mjwatch run`)"
+        return advice("does not run (start it: `mjwatch run`)")
     if facts["trouble"] is not None:
         return f"runs; Discord can't be used: {plain(facts['trouble'])}"
     if facts["connected_since"] is None:
@@ -185,7 +200,7 @@ def _waiting(files: int | None) -> str:
 def _ignored_files(trouble: str | None, ignored: dict[str, Any] | None) -> Iterator[str]:
     """Yield why nothing is taken from the inbox, and which files are ignored there, by reason."""
     if trouble is not None:
-        yield trouble
+        yield advice(trouble)
     for why, count in (ignored or {"counts": {}})["counts"].items():
         names = [file["path"] for file in (ignored or {"some": []})["some"] if file["why"] == why]
         names = names[:NAMED_FILES]
@@ -253,7 +268,7 @@ def _screen(view: StatusView, width: int, height: int) -> RenderableType:
     try:
         return status_screen(view.facts(), width, height)
     except MjwatchError as error:  # it may pass: a journal that is just being moved or migrated
-        return Text(f"{plain(error.message)}\n{plain(error.hint)}")
+        return Text(f"{advice(error.message)}\n{advice(error.hint)}")
 
 
 def status_screen(facts: Mapping[str, Any], width: int, height: int) -> RenderableType:

@@ -1,4 +1,7 @@
-"""Commands that steer: ``pause``, ``resume``, ``retry``, ``cancel`` and ``prune``; no daemon is needed."""
+"""Commands that steer: ``pause``, ``resume``, ``retry``, ``cancel``, ``assign``, ``dismiss`` and ``prune``.
+
+No daemon is needed.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mjwatch.cli.app import JobIds, find_job, read_config
-from mjwatch.cli.output import NEEDS_PERSON, Json, echo_json, plain, silence_log
+from mjwatch.cli.app import LEAST_PREFIX, JobId, JobIds, find_job, open_reader, read_config
+from mjwatch.cli.output import NEEDS_PERSON, Json, advice, echo_json, plain, silence_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,9 +54,79 @@ def cancel(context: typer.Context, jobs: JobIds, as_json: Json = False) -> None:
     """Cancel jobs that are queued, running or in doubt.
 
     A running job is stopped if Midjourney offers a Cancel button for it. If not, it is paid for, and its
-    pictures will be published. A job in doubt is given up.
+    pictures will be published. A job in doubt is given up, and so is a job of which nothing was heard for ten
+    minutes, if you cancel it a second time.
     """
     _request_for_jobs(context, "cancel", jobs, as_json)
+
+
+def complete_message(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the messages of held results that begin so, each with its prompt, for completion in a shell."""
+    from mjwatch.config import Config
+    from mjwatch.errors import MjwatchError
+
+    try:
+        reader = open_reader(Config.load(context.find_root().params.get("config")))
+        if reader is None:
+            return []
+        with closing(reader):
+            held = reader.recall("held") or ()
+    except MjwatchError:
+        return []  # the command itself will report the error
+    found = [(result["message"], plain(result["prompt"] or "", 50)) for result in held]
+    return [pair for pair in found if pair[0].startswith(incomplete)]
+
+
+Message = Annotated[
+    str,
+    typer.Argument(metavar="MESSAGE", help="The message's id, or its link.", autocompletion=complete_message),
+]
+
+
+def assign(context: typer.Context, job: JobId, message: Message, as_json: Json = False) -> None:
+    """Give a result to the job that you see it belongs to.
+
+    `mjwatch status` names the results that are held because they may be of several jobs. Any other result of
+    your account in the channel can be assigned, too, unless an id proves that it is another job's.
+    """
+    from mjwatch.client.messages import read_message
+    from mjwatch.host.platform import require_write_access
+    from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
+
+    config, message_id = read_config(context), _message_id(message)
+    require_write_access(config.state.path, config.state.path / JOURNAL_FILE)
+    with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
+        found = find_job(reader, job)
+        is_held = any(result["message"] == message_id for result in reader.recall("held") or ())
+        is_known = is_held or reader.owner_of(message_id=message_id) is not None
+    silence_log()
+    arguments = {
+        "jobs": {found.id: len(found.nonces)},
+        "message": message_id,
+        "payload": None if is_known else read_message(config, message, message_id),
+    }
+    _echo_outcome(_request(config, "assign", arguments), as_json)
+
+
+def dismiss(context: typer.Context, message: Message, as_json: Json = False) -> None:
+    """Say that a held result is no job's.
+
+    It is the result of a prompt that you typed in Discord, for example.
+    """
+    _echo_outcome(_request(read_config(context), "dismiss", {"message": _message_id(message)}), as_json)
+
+
+def _message_id(text: str) -> str:
+    """Return the id in a message's link, or the id itself. Raise UsageError."""
+    from mjwatch.errors import UsageError
+
+    last = text.strip().rstrip("/").rpartition("/")[2]
+    if not (last.isascii() and last.isdecimal()):
+        raise UsageError(
+            f"{plain(text, 100)} is neither a message's id nor its link",
+            "copy the link of the message in Discord, or a command from `mjwatch status`",
+        )
+    return last
 
 
 def prune(
@@ -100,14 +173,14 @@ def _request_for_jobs(context: typer.Context, verb: str, prefixes: Sequence[str]
     journal = config.state.path / JOURNAL_FILE
     require_write_access(config.state.path, journal)
     with closing(JournalReader(journal)) as reader:
-        jobs = [find_job(reader, prefix) for prefix in prefixes]
+        jobs = [find_job(reader, prefix, LEAST_PREFIX) for prefix in prefixes]
     attempts = {job.id: len(job.nonces) for job in jobs}
     outcomes = _request(config, verb, {"jobs": attempts})
     if as_json:
         echo_json([outcome.to_json() for outcome in outcomes])
     else:
         for outcome in outcomes:
-            typer.echo(f"{outcome.job}  {plain(outcome.message)}")
+            typer.echo(f"{outcome.job}  {advice(outcome.message)}")
     _exit_unless_done(outcomes)
 
 
@@ -119,12 +192,12 @@ def _request(config: Config, verb: str, arguments: Mapping[str, Any]) -> list[Ou
 
 
 def _echo_outcome(outcomes: Sequence[Outcome], as_json: bool) -> None:
-    """Print the single outcome of a command that is about the whole service."""
+    """Print the single outcome of a command."""
     outcome = outcomes[0]
     if as_json:
         echo_json(outcome.to_json())
     else:
-        typer.echo(plain(outcome.message))
+        typer.echo(advice(f"{outcome.job}  {outcome.message}" if outcome.job else outcome.message))
     _exit_unless_done(outcomes)
 
 

@@ -13,20 +13,25 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from mjwatch.cli.app import JobId, find_job, read_config
-from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, Json, echo_json, local_time, plain
-from mjwatch.errors import ConfigError, DaemonError, MjwatchError, PromptFileError
+from mjwatch.cli.app import LEAST_PREFIX, JobId, find_job, read_config
+from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, Json, advice, echo_json, local_time, plain
+from mjwatch.errors import ConfigError, DaemonError, MjwatchError, PausedError
 from mjwatch.jobs.status_text import reason
 from mjwatch.model import State
 from mjwatch.prompts.commands import ask_help
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mjwatch.api import MidjourneyAPI, Pictures
     from mjwatch.config import Config
     from mjwatch.model import Job, Prompt
     from mjwatch.prompts.promptfile import PromptFile
+
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Send it as it is written, even if it does not look like one prompt."),
+]
 
 _TIMESTAMP = re.compile(r"<t:(\d{1,11})(?::\w)?>")
 """A time that Discord's clients show as a date (discord-api-docs, "Message Formatting")."""
@@ -42,6 +47,7 @@ def submit(
         typer.Argument(metavar="TEXT|FILE|-", help="A prompt, a prompt file (.txt, .toml), or - for stdin."),
     ],
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the pictures and show progress.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Drop a prompt or a prompt file into the inbox."""
@@ -54,71 +60,77 @@ def submit(
     runs = daemon_runs(api.config.state.path)
     if wait and not runs:
         raise DaemonError("--wait needs a running daemon, and none runs", "start it: `mjwatch run`")
-    stem, suffix, data = _prompt_file(prompt)
+    stem, suffix, data = _prompt_file(prompt, force=force)
     found = preview_alone(stem + suffix, data, api.config.inbox.path, api.config.pace.max_jobs_per_file)
-    for warning in found.warnings:
-        typer.echo(f"note: {plain(warning)}", err=True)
+    echo_notes(found.warnings)
     dropped = api.submit_file(stem, suffix, data)
     if not wait:
-        _echo_dropped(api.config.inbox.path / dropped.name, runs, as_json)
+        _echo_dropped(api.config.inbox.path / dropped.name, runs, found.warnings, as_json)
         return
     try:
         with JobProgress() as progress:
             jobs = api.wait(dropped, progress.update, progress.trouble)
     except KeyboardInterrupt:
         _exit_interrupted("stopped waiting; the daemon continues the work")
+    except PausedError as error:
+        _echo_kept(error, as_json)
+        raise
     _echo_jobs(api, jobs, as_json)
 
 
-def _prompt_file(argument: str) -> tuple[str, str, bytes]:
+def _prompt_file(argument: str, *, force: bool) -> tuple[str, str, bytes]:
     """Return stem, suffix and content of the prompt file that this argument means."""
-    from mjwatch.client.submit import as_prompt_file
+    from mjwatch.client.submit import as_prompt_file, check_no_file
     from mjwatch.filesystem.safe_names import safe_name, slug
     from mjwatch.prompts.compose import clean
+    from mjwatch.prompts.promptfile import forced
 
+    path = Path(argument)
     if argument == "-":
         data = sys.stdin.buffer.read()
-        return slug(data.decode("utf-8", "replace")), ".txt", data
-    path = Path(argument)
-    if _has_prompt_suffix(path):
-        try:
-            return safe_name(path.stem), path.suffix.lower(), path.read_bytes()
-        except OSError as error:
-            raise MjwatchError(f"{path} can't be read: {error.strerror}", "check its name") from error
-    if _exists(path):
-        raise PromptFileError(
-            f"{path} is not a prompt file",
-            "the name of a prompt file ends in .txt or .toml; pipe other text in: `mjwatch submit -`",
-        )
-    text = clean(argument.replace("\ufeff", ""))
-    return slug(text), *as_prompt_file(text)
+        stem, suffix = slug(data.decode("utf-8", "replace")), ".txt"
+    elif path.suffix.lower() in {".txt", ".toml"}:
+        stem, suffix, data = safe_name(path.stem), path.suffix.lower(), _read(path)
+    else:
+        text = clean(argument.replace("\ufeff", ""))
+        if not force:
+            check_no_file(text)
+        return slug(text), *as_prompt_file(text, force=force)
+    if force:
+        name, data = forced(data, stem + suffix)
+        stem, suffix = name.removesuffix(".toml"), ".toml"
+    return stem, suffix, data
 
 
-def names_a_file(text: str) -> bool:
-    """Return whether the text looks like a file's name rather than a prompt."""
-    path = Path(text)
-    return (_has_prompt_suffix(path) and " " not in text) or _exists(path)
-
-
-def _has_prompt_suffix(path: Path) -> bool:
-    return path.suffix.lower() in {".txt", ".toml"}
-
-
-def _exists(path: Path) -> bool:
-    """Return whether a file or folder is meant, so that no path is ever sent, and paid for, as a prompt."""
+def _read(path: Path) -> bytes:
     try:
-        return path.is_file() or (os.sep in str(path) and path.exists())
-    except (OSError, ValueError):  # longer than a file name may be, or with a null character
-        return False
+        return path.read_bytes()
+    except OSError as error:
+        raise MjwatchError(f"{path} can't be read: {error.strerror}", "check its name") from error
 
 
-def _echo_dropped(path: Path, runs: bool, as_json: bool) -> None:
+def echo_notes(notes: Iterable[str]) -> None:
+    """Print how a prompt was read, and its probable mistakes."""
+    for note in notes:
+        typer.echo(f"note: {plain(note)}", err=True)
+
+
+def _echo_dropped(path: Path, runs: bool, notes: Sequence[str], as_json: bool) -> None:
     if as_json:
-        echo_json({"file": str(path), "daemon": runs})
+        echo_json({"file": str(path), "daemon": runs, "notes": list(notes)})
         return
     typer.echo(plain(path))
     if not runs:
-        typer.echo("No daemon runs; the file waits until you start one: `mjwatch run`", err=True)
+        typer.echo(advice("No daemon runs; the file waits until you start one: `mjwatch run`"), err=True)
+
+
+def _echo_kept(error: PausedError, as_json: bool) -> None:
+    """Print the jobs that a pause keeps in the queue."""
+    if as_json:
+        echo_json([{"job": job, "state": State.QUEUED, "error": error.message} for job in error.jobs])
+        return
+    for job in error.jobs:
+        typer.echo(f"{job}  {State.QUEUED}")
 
 
 def _echo_jobs(api: MidjourneyAPI, jobs: list[Job], as_json: bool) -> None:
@@ -142,7 +154,7 @@ def _echo_jobs(api: MidjourneyAPI, jobs: list[Job], as_json: bool) -> None:
             folder = plain(outbox / job.folder) if job.folder else ""
             typer.echo(f"{job.id}  {job.state:<9} {folder}".rstrip())
             if why := reason(job)[0]:
-                typer.echo(f"          {plain(why)}")
+                typer.echo(f"          {advice(why)}")
     if any(job.state is State.IN_DOUBT for job in jobs):
         raise typer.Exit(NEEDS_PERSON)
     if any(job.state is not State.DONE for job in jobs):
@@ -158,6 +170,7 @@ def imagine(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Copy the pictures and the manifest to this folder.")
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Submit one prompt, wait, and print the paths of its pictures.
@@ -166,14 +179,21 @@ def imagine(
     """
     from mjwatch.api import JobFailedError, MidjourneyAPI
     from mjwatch.cli.progress import JobProgress
+    from mjwatch.client.submit import read_prompt
 
     api = MidjourneyAPI(context.obj)
+    echo_notes(read_prompt(prompt, force=force)[1])
     progress = JobProgress()
     try:
         with progress:
-            found = api.imagine(prompt, out, on_change=progress.update, on_trouble=progress.trouble)
+            found = api.imagine(
+                prompt, out, force=force, on_change=progress.update, on_trouble=progress.trouble
+            )
     except KeyboardInterrupt:
         _exit_interrupted(_what_remains(api, progress.jobs))
+    except PausedError as error:
+        _echo_kept(error, as_json)
+        raise
     except JobFailedError as error:
         if as_json:
             _echo_manifest(api, error.job)
@@ -208,7 +228,7 @@ def _what_remains(api: MidjourneyAPI, jobs: list[Job]) -> str:
 
 
 def _exit_interrupted(message: str) -> NoReturn:
-    typer.echo(f"mjwatch: {message}", err=True)
+    typer.echo(advice(f"mjwatch: {message}"), err=True)
     raise typer.Exit(INTERRUPTED)
 
 
@@ -228,7 +248,7 @@ def act(
     actions: Annotated[
         list[str],
         typer.Argument(
-            metavar="ACTION...",
+            metavar="ACTION",
             help="U1, V2, reroll, 'vary strong' and so on.",
             autocompletion=complete_action,
         ),
@@ -252,7 +272,7 @@ def act(
 
     config = read_config(context)
     with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
-        parent = find_job(reader, job).id
+        parent = find_job(reader, job, LEAST_PREFIX).id
     if wait:
         api = MidjourneyAPI(config)
         with JobProgress() as progress:
@@ -268,7 +288,7 @@ def act(
         echo_json([{**outcome.to_json(), "action": names.get(outcome.job or "")} for outcome in outcomes])
     else:
         for outcome in outcomes:
-            typer.echo(f"{outcome.job}  {names.get(outcome.job or '')}  {plain(outcome.message)}")
+            typer.echo(f"{outcome.job}  {names.get(outcome.job or '')}  {advice(outcome.message)}")
     if not all(outcome.done for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -333,6 +353,7 @@ def _echo_results(results: list[Pictures], as_json: bool) -> None:
 def expand(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A prompt file, or a draft of one.")],
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Show which jobs a prompt file would become; nothing is sent.
@@ -345,7 +366,7 @@ def expand(
 
     config = _config_if_any(context.obj)
     max_jobs = (config.pace if config else PaceSettings()).max_jobs_per_file
-    found = preview(file, config.inbox.path if config else None, max_jobs)
+    found = preview(file, config.inbox.path if config else None, max_jobs, force=force)
     if as_json:
         echo_json(
             {
@@ -359,8 +380,7 @@ def expand(
         return
     for line in preview_lines(found):
         typer.echo(line)
-    for warning in found.warnings:
-        typer.echo(f"note: {plain(warning)}", err=True)
+    echo_notes(found.warnings)
 
 
 def _config_if_any(path: Path | None) -> Config | None:

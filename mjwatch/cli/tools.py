@@ -21,6 +21,7 @@ from mjwatch.cli.output import INTERRUPTED, Json, echo_json, plain
 from mjwatch.cli.progress import JobProgress
 from mjwatch.config import Config, load_keys
 from mjwatch.errors import MjwatchError, PictureError
+from mjwatch.host.platform import install_command
 from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import State
@@ -297,7 +298,7 @@ def demo(
 def _require_aiohttp() -> None:
     if find_spec("aiohttp") is None:
         raise MjwatchError(
-            "the simulator needs aiohttp, which is not installed", "install it: pip install 'mjwatch[demo]'"
+            "the simulator needs aiohttp, which is not installed", f"install it: {install_command('aiohttp')}"
         )
 
 

@@ -36,6 +36,7 @@ log = logging.getLogger("mjwatch")
 CONNECT_PATIENCE = 30.0
 """Seconds that a queued job, which no daemon keeps, waits while Discord can't be reached."""
 
+NOT_KEPT = "the prompt was not sent and is not kept: submit it again after that"
 LIMIT_PATIENCE = 600.0
 """Seconds that such a job waits for the end of a limit."""
 
@@ -80,7 +81,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     if pause is not None and engine.service.needs_resume:
         # A daemon that has stopped may have accepted some.
         _withdraw_all(runtime, [job_id for job_id in job_ids if engine.job(job_id) is not None])
-        raise PausedError(pause.reason, resume_hint(pause))
+        raise PausedError(pause.reason, resume_hint(pause), NOT_KEPT)
 
     def changed(job: Job) -> None:
         if job.parent in job_ids and job.id not in job_ids:
@@ -93,7 +94,7 @@ def _run(runtime: Runtime, job_ids: list[str], submit: Callable[[], None], liste
     engine.on_change = changed
     engine.service.on_connection_trouble = lambda trouble: listener.trouble(trouble.reason)
     engine.service.on_sending_wait = lambda wait: listener.trouble(wait.reason)
-    deadline = time.time() + CONNECT_PATIENCE
+    deadline = time.monotonic() + CONNECT_PATIENCE
     try:
         submit()
         engine.put(RequestsPending())
@@ -155,7 +156,7 @@ def _withdraw(runtime: Runtime, job_id: str) -> None:
 def _obstacle(engine: Engine) -> MjwatchError:
     pause = engine.service.pause
     if pause is not None:
-        return PausedError(pause.reason, resume_hint(pause))
+        return PausedError(pause.reason, resume_hint(pause), NOT_KEPT)
     trouble, limit = engine.service.connection_trouble, engine.service.limits.sending.wait
     if limit is not None and (seconds := engine.service.sending_wait()):
         return LimitedError(limit.reason, seconds)

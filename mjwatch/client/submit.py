@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.client.in_process import answer_requests, is_answered, run_jobs
@@ -27,12 +28,12 @@ from mjwatch.model import Job, Prompt, State, UploadedImage
 from mjwatch.prompts.actions import expand_then
 from mjwatch.prompts.compose import clean, compose
 from mjwatch.prompts.images import is_picture
+from mjwatch.prompts.meaning import is_path
 from mjwatch.prompts.source_text import sha256
 from mjwatch.runtime import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from mjwatch.client.in_process import Listener
     from mjwatch.config import Config
@@ -53,6 +54,9 @@ WAKE_INTERVAL = 0.5
 
 ANSWER_POLL = 0.02
 
+ACCEPT_PATIENCE = 10.0
+"""Seconds that a paused daemon gets to accept a prompt file, so that its jobs can be named."""
+
 
 class StoppedError(DaemonError):
     """The daemon stopped while somebody waited for it."""
@@ -70,17 +74,20 @@ class Submission:
 
     ``path``: the file that the prompts could have come from; None for follow-ups. ``images``: the content of
     the local images that they name. ``content``: that of the file, where it is not just the prompts' text.
+    ``notes``: how the prompts were read, where that is not how they are written, and probable mistakes.
     """
 
     prompts: Mapping[str, Prompt]
     path: str | None = None
     images: Mapping[str, bytes] = field(default_factory=dict)
     content: bytes | None = None
+    notes: tuple[str, ...] = ()
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the request."""
         jobs = {
-            job_id: {"prompt": asdict(prompt), "path": self.path} for job_id, prompt in self.prompts.items()
+            job_id: {"prompt": asdict(prompt), "path": self.path, "notes": self.notes}
+            for job_id, prompt in self.prompts.items()
         }
         return {"jobs": jobs}
 
@@ -94,38 +101,53 @@ class Submission:
         return TakenFile(self.path, sha256(content), time.time(), content, self.images)
 
 
-def read_prompt(text: str) -> Prompt:
-    """Return the prompt that a prompt file with this text would give. Raise PromptFileError."""
-    return compose(text.replace("\ufeff", ""))[0]
+def read_prompt(text: str, *, force: bool = False, action: str | None = None) -> tuple[Prompt, list[str]]:
+    """Return the prompt that a prompt file with this text would give, and notes on how it was read.
+
+    Raise PromptFileError, also if the text names a file or folder that exists. ``force``: the text is meant
+    as it is written. ``action``: the follow-up that it is for, which may need no words.
+    """
+    if not force:
+        check_no_file(text)
+    return compose(text.replace("\ufeff", ""), force=force, action=action)
 
 
-def as_prompt_file(text: str) -> tuple[str, bytes]:
+def check_no_file(text: str) -> None:
+    """Raise PromptFileError if a file or folder of this name exists: a name is never sent as a prompt."""
+    with suppress(OSError, ValueError, RuntimeError):  # too long for a name, a null character, no home
+        if text.strip() and Path(text.strip()).expanduser().exists():
+            raise is_path(text)
+
+
+def as_prompt_file(text: str, *, force: bool = False) -> tuple[str, bytes]:
     """Return suffix and content of a prompt file with exactly this prompt; ``text`` is one line."""
-    if not text.startswith("#"):
+    if not text.startswith("#") and not force:
         return ".txt", f"{text}\n".encode()
     # In a text file the line would be a comment. A JSON string is also a valid TOML string.
-    return ".toml", f"prompt = {json.dumps(text, ensure_ascii=False)}\n".encode()
+    line = "force = true\n" if force else ""
+    return ".toml", f"{line}prompt = {json.dumps(text, ensure_ascii=False)}\n".encode()
 
 
-def single_prompt(text: str) -> Submission:
-    """Return one prompt, taken literally: no folder's defaults or wildcards. Raise PromptFileError."""
-    prompt = read_prompt(text)
-    return Submission({new_id(): prompt}, f"{slug(prompt.text)}.txt")
+def single_prompt(text: str, *, force: bool = False) -> Submission:
+    """Return one prompt without any folder's defaults or wildcards. Raise what ``read_prompt`` raises."""
+    prompt, notes = read_prompt(text, force=force)
+    return Submission({new_id(): prompt}, f"{slug(prompt.text)}.txt", notes=tuple(notes))
 
 
-def typed_line(config: Config, line: str) -> tuple[Submission, list[str]]:
-    """Return all prompts that a typed line stands for, and a note on each probable slip.
+def typed_line(config: Config, line: str, *, force: bool = False) -> Submission:
+    """Return all prompts that a typed line stands for.
 
     The line is read like a file in the inbox, with that folder's defaults and wildcards. Raise
-    PromptFileError.
+    PromptFileError, also if the line names a file or folder that exists.
     """
     text = clean(line.replace("\ufeff", ""))
-    suffix, content = as_prompt_file(text)
+    if not force:
+        check_no_file(text)
+    suffix, content = as_prompt_file(text, force=force)
     name = f"{slug(text)}{suffix}"
     found = preview_alone(name, content, config.inbox.path, config.pace.max_jobs_per_file)
-    return Submission({new_id(): prompt for prompt in found.prompts}, name, content=content), list(
-        found.warnings
-    )
+    prompts = {new_id(): prompt for prompt in found.prompts}
+    return Submission(prompts, name, content=content, notes=found.warnings)
 
 
 def follow_ups(job_id: str, actions: Sequence[str], text: str = "") -> Submission:
@@ -136,8 +158,9 @@ def follow_ups(job_id: str, actions: Sequence[str], text: str = "") -> Submissio
     names = expand_then(list(actions))
     if not names:
         raise PromptFileError("no follow-up is named", "name some: U1, V2, vary strong, zoom 2x …")
-    new_prompt = read_prompt(text).text if text.strip() else ""
-    return Submission({new_id(): Prompt(new_prompt, action=name, parent=job_id) for name in names})
+    prompt, notes = read_prompt(text, action=names[0]) if text.strip() else (Prompt(""), [])
+    jobs = {new_id(): Prompt(prompt.text, action=name, parent=job_id) for name in names}
+    return Submission(jobs, notes=tuple(notes))
 
 
 def command(name: str, text: str, paths: Sequence[Path]) -> Submission:
@@ -245,6 +268,7 @@ def wait_for_jobs(
     """
     seen: dict[str, Job] = {}
     reported: str | None = None
+    accepted_by = time.monotonic() + ACCEPT_PATIENCE
     while True:
         jobs, pause, trouble, limit = _read(config.state.path / JOURNAL_FILE, find)
         for job in jobs:
@@ -254,9 +278,9 @@ def wait_for_jobs(
         if jobs and all(map(is_answered, jobs)):
             return jobs
         queued = [job.id for job in jobs if job.state is State.QUEUED]
-        if pause is not None and (queued or trouble or not jobs):
-            kept = f" (kept in the queue: {', '.join(queued)})" if queued else ""
-            raise PausedError(pause.reason + kept, resume_hint(pause))
+        is_late = not jobs and time.monotonic() >= accepted_by
+        if pause is not None and (queued or (jobs and trouble) or is_late):
+            raise PausedError(pause.reason, resume_hint(pause), _fate(queued, jobs), queued)
         obstacle = trouble or (limit if queued else None)
         if obstacle is not None and obstacle != reported:
             listener.trouble(obstacle)
@@ -264,6 +288,20 @@ def wait_for_jobs(
         if not daemon_runs(config.state.path):
             raise StoppedError
         time.sleep(POLL_INTERVAL)
+
+
+def _fate(queued: Sequence[str], jobs: Sequence[Job]) -> str:
+    """Return what becomes of jobs that a pause keeps from being sent."""
+    if not jobs:
+        return "the prompt file is kept in the inbox and runs after that; do not submit it again"
+    if not queued:
+        return "what was sent is fetched and published"
+    names, verbs = (
+        (f"job {queued[0]}", "is kept and runs")
+        if len(queued) == 1
+        else (f"jobs {', '.join(queued)}", "are kept and run")
+    )
+    return f"{names} {verbs} after that; do not submit the prompt again"
 
 
 def _read(

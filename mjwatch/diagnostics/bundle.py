@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.config import load_keys
 from mjwatch.diagnostics.config_report import keys_of, settings_of
 from mjwatch.errors import ConfigError, MjwatchError
-from mjwatch.host.log import Redaction
+from mjwatch.host.redaction import Redaction
 from mjwatch.journal.maintenance import rows_of
 from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.outbox.manifest import FILE_NAME

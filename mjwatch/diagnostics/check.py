@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 from dataclasses import asdict
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from mjwatch.config import SECTIONS, Config, load_keys
@@ -94,10 +95,12 @@ def _keys_found(config: Config, keys: Keys) -> CheckResult:
     folder = config.keys.path
     if os.name == "posix" and folder.is_dir():
         if folder.stat().st_mode & _WRITABLE_BY_OTHERS:
-            return warn("keys", f"{detail}; others may change files in {folder}", f"chmod 700 {folder}")
+            return warn(
+                "keys", f"{detail}; others may change files in {folder}", f"chmod 700 {quote(str(folder))}"
+            )
         for file in sorted(folder.glob("*.key")):
             if file.stat().st_mode & _WRITABLE_BY_OTHERS:
-                return warn("keys", f"{detail}; others may change {file}", f"chmod 600 {file}")
+                return warn("keys", f"{detail}; others may change {file}", f"chmod 600 {quote(str(file))}")
     return ok("keys", detail)
 
 

@@ -33,6 +33,9 @@ UPLOAD_HOSTS = ("discord-attachments-uploads-prd.storage.googleapis.com",)
 LARGEST_IMAGE = 10 * 1024 * 1024
 """Bytes that an account without Nitro may upload as one file (discord-userdoccers, "Uploading Files")."""
 
+UPLOAD_DEADLINE = 300.0
+"""Seconds for the largest image over a line of 300 kbit/s."""
+
 
 class CDN:
     """Downloads from the listed hosts only, without having the token. Usable from any thread."""
@@ -50,8 +53,7 @@ class CDN:
         """``deadline`` is the seconds for a whole download, ``timeout`` those for its steps."""
         self._hosts = tuple(hosts)
         self._max_bytes = max_bytes
-        self._deadline = deadline
-        self._transport = Transport(proxy=proxy, user_agent=user_agent, timeout=timeout)
+        self._transport = Transport(proxy=proxy, user_agent=user_agent, timeout=timeout, deadline=deadline)
 
     def __repr__(self) -> str:
         return f"<CDN {', '.join(self._hosts)}>"
@@ -74,9 +76,7 @@ class CDN:
             with response:
                 _check_answer(response, host)
                 md5 = hashlib.md5(usedforsecurity=False)
-                data = self._transport.read_body(
-                    response, limit=self._max_bytes, seconds=self._deadline, on_piece=md5.update
-                )
+                data = self._transport.read_body(response, limit=self._max_bytes, on_piece=md5.update)
         except DownloadError:
             raise
         except WireError as error:
@@ -136,7 +136,9 @@ class AttachmentUploads:
         self._rest = rest
         self._hosts = tuple(hosts)
         self._clock = clock
-        self._transport = Transport(proxy=proxy, user_agent=user_agent, timeout=timeout)
+        self._transport = Transport(
+            proxy=proxy, user_agent=user_agent, timeout=timeout, deadline=UPLOAD_DEADLINE
+        )
 
     def close(self) -> None:
         """Close the connections that are kept open between requests."""

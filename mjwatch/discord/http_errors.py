@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from math import isfinite
+from email.utils import parsedate_to_datetime
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from mjwatch.discord.json_values import object_of, objects_of
@@ -21,10 +22,17 @@ if TYPE_CHECKING:
 NOT_READY_WAIT = 5.0
 """Seconds to wait for an index that Discord is still building, if Discord does not name a time."""
 
+LONGEST_WAIT = 86_400.0
+"""Seconds. The longest known limit, a block of an address, lasts a day (discord-userdoccers)."""
+
 _STALE_VERSION = "INTERACTION_APPLICATION_COMMAND_INVALID_VERSION"
+_NOT_PERMITTED = "INTERACTION_APPLICATION_COMMAND_INVALID_PERMISSIONS"
+_SAME_FOR_ALL = frozenset({"data.id", "data.name", "data.type", "application_id", "guild_id", "channel_id"})
+"""The fields of a request that do not depend on its prompt."""
 _BUTTON_GONE = "COMPONENT_VALIDATION_FAILED"
 _INVALID_FORM: Final = 50035
 _UNKNOWN_MESSAGE: Final = 10008
+_NOT_DELIVERED: Final = 40043
 
 _WRONG_TOKEN = "Discord does not accept the token; put the account's current token into authToken.key"
 _BY_CODE: dict[int, tuple[RefusalClass, str]] = {
@@ -58,7 +66,7 @@ _BY_CODE: dict[int, tuple[RefusalClass, str]] = {
     20028: (RefusalClass.RETRY, "the channel has reached its limit of messages for now"),
     40004: (RefusalClass.RETRY, "Discord has disabled sending for the moment"),
     40006: (RefusalClass.RETRY, "Discord has disabled this feature for the moment"),
-    40043: (RefusalClass.RETRY, "Discord could not deliver the command to the bot"),
+    _NOT_DELIVERED: (RefusalClass.RETRY, "Discord could not deliver the command to the bot"),
     130000: (RefusalClass.TRANSIENT, "Discord is overloaded"),
     200000: (RefusalClass.MODERATION, "the guild's AutoMod rejects the text of this prompt"),
     240000: (RefusalClass.MODERATION, "Discord's link filter rejects a link in this prompt"),
@@ -121,7 +129,9 @@ def _by_code(status: int, code: int, headers: Mapping[str, str], fields: Mapping
         return None
     kind, detail = _BY_CODE[code]
     if kind is RefusalClass.RETRY:
-        return _retry(headers, fields, detail)
+        # A command that was not delivered says nothing about others.
+        scope = None if code == _NOT_DELIVERED else LimitScope.ROUTE
+        return _retry(headers, fields, detail, scope=scope)
     return _refuse(kind, detail)
 
 
@@ -135,9 +145,31 @@ def _invalid_form(fields: Mapping[str, Any]) -> Refusal:
         return _refuse(
             RefusalClass.USER, "this button no longer works; read the message again to see its buttons"
         )
+    if faults and all(_is_of_command(*fault) for fault in faults):
+        return _command_refused(codes)
     named = ", ".join(f"{path or 'request'}: {code}" for path, code in faults[:3]) or "no field named"
     return _refuse(
         RefusalClass.USER, f"Discord calls the request malformed ({named}); check the prompt's length"
+    )
+
+
+def _is_of_command(path: str, code: str) -> bool:
+    """Return whether a fault lies at the command, and not in its options."""
+    return path in _SAME_FOR_ALL or (path == "data" and code.startswith("INTERACTION_APPLICATION_COMMAND"))
+
+
+def _command_refused(codes: set[str]) -> Refusal:
+    """Return the refusal for a fault of the command itself: no prompt can be sent until it is corrected."""
+    if _NOT_PERMITTED in codes:
+        return _refuse(
+            RefusalClass.CONFIG,
+            "the account may not use Midjourney's commands in this channel; the guild's owner must allow it "
+            "(Server Settings, Integrations, Midjourney Bot, and the permission Use Application Commands)",
+        )
+    named = ", ".join(sorted(codes)[:3])
+    return _refuse(
+        RefusalClass.CONFIG,
+        f"Discord refuses the command, whatever its prompt ({named}); try it by hand in this channel",
     )
 
 
@@ -168,25 +200,36 @@ def _unknown_message(status: int) -> Refusal:
 
 
 def _rate_limited(headers: Mapping[str, str], body: object) -> Refusal:
-    """Return the refusal for 429. Cloudflare sends no JSON; without a time, a new try makes it worse."""
-    if isinstance(body, dict):
-        scope = _header(headers, "x-ratelimit-scope")
-        everywhere = body.get("global") is True or scope == "global"
-        limit = LimitScope.GLOBAL if everywhere else LimitScope.ROUTE
-        who = (
-            "for all requests"
-            if everywhere
-            else "shared with other users"
-            if scope == "shared"
-            else "for this request"
-        )
-        return replace(_retry(headers, body, f"Discord's rate limit {who}"), scope=limit)
-    if _number(_header(headers, "retry-after")) is None:
-        return _refuse(
-            RefusalClass.ACCOUNT, "Cloudflare has blocked this address for a while; wait at least an hour"
-        )
-    limited = _retry(headers, {}, "Cloudflare's rate limit for this address")
-    return replace(limited, scope=LimitScope.ADDRESS)
+    """Return the refusal for 429. Without a time, a new try at Cloudflare's limit makes it worse."""
+    fields = object_of(body)
+    scope = _limit_scope(headers, body)
+    if not isinstance(body, dict) and _retry_after(headers, fields) is None:
+        detail = "Cloudflare has blocked this address for a while; wait at least an hour"
+        return _refuse(RefusalClass.ACCOUNT, detail)
+    if scope is LimitScope.ADDRESS:
+        text = "Cloudflare's rate limit for this address"
+    elif scope is LimitScope.GLOBAL:
+        text = "Discord's rate limit for all requests"
+    elif _header(headers, "x-ratelimit-scope") == "shared":
+        text = "Discord's rate limit shared with other users"
+    else:
+        text = "Discord's rate limit for this request"
+    return _retry(headers, fields, text, scope=scope)
+
+
+def _limit_scope(headers: Mapping[str, str], body: object) -> LimitScope:
+    """Return what a 429 limits. Cloudflare's answer has no JSON, or no sign of Discord's API.
+
+    Sources: discord-api-docs and discord-userdoccers, "Rate Limits"; discord.py-self reads ``Via`` like this.
+    """
+    fields = object_of(body)
+    scope = (_header(headers, "x-ratelimit-scope") or "").strip().lower()
+    marked = (_header(headers, "x-ratelimit-global") or "").strip().lower()
+    if not (scope or marked or _header(headers, "via") or "global" in fields):
+        return LimitScope.ADDRESS
+    if fields.get("global") is True or scope == "global" or marked == "true":
+        return LimitScope.GLOBAL
+    return LimitScope.ROUTE
 
 
 def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
@@ -200,9 +243,8 @@ def _by_status(status: int, headers: Mapping[str, str], suffix: str) -> Refusal:
             RefusalClass.ACCOUNT, f"Discord forbids the request ({about}); open Discord and read its message"
         )
     if status == 404:
-        return _refuse(
-            RefusalClass.CONFIG, f"Discord has nothing at this address ({about}); check [discord] api_url"
-        )
+        wrong = "the channel id and the guild id" if suffix else "[discord] api_url"
+        return _refuse(RefusalClass.CONFIG, f"Discord has nothing at this address ({about}); check {wrong}")
     if 300 <= status < 400:
         return _refuse(RefusalClass.CONFIG, f"redirects are not followed ({about}); check [discord] api_url")
     if status == 408:
@@ -215,12 +257,17 @@ def _refuse(kind: RefusalClass | None, detail: str) -> Refusal:
 
 
 def _retry(
-    headers: Mapping[str, str], fields: Mapping[str, Any], detail: str, default: float | None = None
+    headers: Mapping[str, str],
+    fields: Mapping[str, Any],
+    detail: str,
+    *,
+    default: float | None = None,
+    scope: LimitScope | None = LimitScope.ROUTE,
 ) -> Refusal:
     seconds = _retry_after(headers, fields)
     seconds = default if seconds is None else seconds
     text = detail if seconds is None else f"{detail}; Discord asks to wait {seconds:.1f} s"
-    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds, scope=_scope(seconds))
+    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds, scope=scope)
 
 
 def _scope(seconds: float | None) -> LimitScope | None:
@@ -229,14 +276,41 @@ def _scope(seconds: float | None) -> LimitScope | None:
 
 
 def _retry_after(headers: Mapping[str, str], fields: Mapping[str, Any]) -> float | None:
-    """Return the seconds to wait. The body is finer, but Cloudflare's is in ms; the header shows which."""
-    in_header = _number(_header(headers, "retry-after"))
-    in_body = _number(fields.get("retry_after"))
+    """Return the seconds to wait, a day at most; None if no sane time is named.
+
+    The body is finer, but Cloudflare's is in ms; the header shows which.
+    """
+    in_header = _seconds(_header(headers, "retry-after"))
+    if in_header is None:
+        in_header = _seconds_until(_header(headers, "retry-after"), _header(headers, "date"))
+    in_body = _seconds(fields.get("retry_after"))
     if in_body is None:
-        return in_header
+        return None if in_header is None else min(in_header, LONGEST_WAIT)
     if in_header is not None and in_body >= 100 and abs(in_body / 1000 - in_header) <= 1:
-        return in_body / 1000
-    return in_body
+        in_body /= 1000
+    return min(in_body, LONGEST_WAIT)
+
+
+def _seconds(value: object) -> float | None:
+    """Return a number that is not negative, also from its text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return inf
+    except ValueError:
+        return None
+    return number if number >= 0 else None
+
+
+def _seconds_until(date: str | None, now: str | None) -> float | None:
+    """Return the seconds from one HTTP date (RFC 9110) to another, both of the server's clock."""
+    try:
+        until = parsedate_to_datetime(date or "") - parsedate_to_datetime(now or "")
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return max(0.0, until.total_seconds())
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
@@ -245,13 +319,8 @@ def _header(headers: Mapping[str, str], name: str) -> str | None:
 
 def _number(value: object) -> float | None:
     """Return a finite number that is not negative, also from its text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if isfinite(number) and number >= 0 else None
+    number = _seconds(value)
+    return number if number is not None and isfinite(number) else None
 
 
 def _shown(value: object) -> str:

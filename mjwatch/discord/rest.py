@@ -5,16 +5,18 @@ Each call raises the error that says whether it may be repeated.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.discord.allowed_hosts import host_of, token_may_go_to
-from mjwatch.discord.http import USER_AGENT, Timeout, Transport, proxy_for
+from mjwatch.discord.http import LARGEST_ANSWER, USER_AGENT, Timeout, Transport, proxy_for
 from mjwatch.discord.http_errors import decoded, read_answer
 from mjwatch.discord.json_values import id_of, list_of, object_of, objects_of, snowflake_of
 from mjwatch.errors import AnsweredNoError, ConfigError, UnansweredError
+from mjwatch.host.redaction import Redaction
 from mjwatch.model import Refusal, RefusalClass
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 HISTORY_PAGE = 100
 """Messages that one page of history can contain (discord-api-docs, "Get Channel Messages")."""
+LARGEST_INDEX = 16 * 1024 * 1024
+"""Bytes of a command index. That of a guild with many bots has a few MiB."""
+LARGEST_VERDICT = 256 * 1024
+"""Bytes of the answer to an interaction: nothing, or an error."""
 URLS_AT_ONCE = 50
 """URLs that one call of refresh-urls accepts (discord-userdoccers)."""
 
@@ -58,12 +64,13 @@ class DiscordREST:
                 "this is not a token", "put the account's token, and nothing else, into its key file"
             )
         proxy_for(self._api_url, proxy)
+        self._redaction = Redaction([token])
         self._transport = Transport(
             token=token, base_url=self._api_url, proxy=proxy, user_agent=user_agent, timeout=timeout
         )
         self.server_time: float | None = None
         """Discord's clock at the last answer to a reading call, in whole seconds since 1970."""
-        self._commands = CommandIndex(lambda route: self._read("GET", route))
+        self._commands = CommandIndex(lambda route: self._read("GET", route, LARGEST_INDEX))
 
     def __repr__(self) -> str:
         return f"<DiscordREST {self._api_url}>"
@@ -106,7 +113,7 @@ class DiscordREST:
         if status == 204:
             self._transport.release(response)
             return
-        body = decoded(self._transport.read_body(response))
+        body = self._without_token(self._transport.read_body(response, limit=LARGEST_VERDICT))
         refusal = read_answer(status, response.headers, body)
         if refusal is None or status < 200 or 300 <= status < 400 or status == 408 or status >= 500:
             raise UnansweredError(
@@ -169,15 +176,22 @@ class DiscordREST:
         body = {"content": "", "nonce": nonce, "attachments": attachments}
         return _object(self._read("POST", f"/channels/{channel_id}/messages", json=body))
 
-    def _read(self, method: str, route: str, **options: Any) -> object:
-        """Return the decoded answer of a call that may be repeated."""
+    def _read(self, method: str, route: str, limit: int = LARGEST_ANSWER, **options: Any) -> object:
+        """Return the decoded answer, of ``limit`` bytes at most, of a call that may be repeated."""
         response = self._transport.send(method, self._api_url + route, **options)
         self.server_time = _date(response.headers.get("Date"))
-        body = decoded(self._transport.read_body(response))
+        data = self._transport.read_body(response, limit=limit)
+        succeeded = 200 <= response.status_code < 300
+        body = decoded(data) if succeeded else self._without_token(data)
         refusal = read_answer(response.status_code, response.headers, body)
         if refusal:
             raise AnsweredNoError(refusal)
         return body
+
+    def _without_token(self, data: bytes) -> object:
+        """Return the JSON of a refusal. Its parts are shown, and a server may repeat what it was sent."""
+        body = decoded(data)
+        return decoded(self._redaction.redacted(json.dumps(body))) if body is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,13 @@ BEGIN_TIMEOUT = 60.0
 """Seconds for HELLO, and then for each step up to READY or RESUMED."""
 IDENTIFY_INTERVAL = 5.0
 """Seconds between two IDENTIFYs; an earlier one is answered by op 9 (discord-api-docs, max_concurrency)."""
+LARGEST_SEQ = 2**53
+"""No session has so many dispatches; a longer number would not fit into our payloads."""
+CLOSES_FOR_HINT = 3
+BAD_TOKEN_HINT = (
+    "the gateway closes each new session with 4000; the token is a likely cause, check it with"
+    " `mjwatch check --live`"
+)
 TRIES_AT_RESUME_URL = 3
 """Connections that end before HELLO, after which the base URL is used: the named node may be gone."""
 
@@ -107,6 +114,7 @@ class GatewaySession:
         self._identified_at: float | None = None
         self._wait_at_least = 0.0
         self._losses_before_hello = 0
+        self._closed_identifies = 0
         self.ignored: Counter[str] = Counter()
         """The number of unwanted dispatches, by name."""
 
@@ -227,7 +235,7 @@ class GatewaySession:
         ``code`` is that of the gateway's close frame, or None if there was none. ``reason`` replaces the
         description of the code. ``wait`` is the least delay in seconds.
         """
-        reason = reason or self.close_wanted or describe_close(code)
+        reason = reason or self._repeated_close(code) or self.close_wanted or describe_close(code)
         verdict = CloseVerdict.RESUME if self.close_wanted else close_verdict(code)
         reached = self._note_loss(now)
         if verdict is CloseVerdict.STOP:
@@ -240,8 +248,15 @@ class GatewaySession:
         )
         delay = max(delay, self._until_identify_allowed(now))
         self._wait_at_least = 0.0
-        self._events.append(GatewayDown(reason, delay))
+        self._events.append(GatewayDown(reason, delay, session_lost=self._resume is None))
         return Reconnect(delay, reason)
+
+    def _repeated_close(self, code: int | None) -> str | None:
+        """Return what several closes right after IDENTIFY mean; None for another close, or for a few."""
+        if code != CloseCode.UNKNOWN_ERROR or self.phase is not Phase.IDENTIFYING:
+            return None
+        self._closed_identifies += 1
+        return BAD_TOKEN_HINT if self._closed_identifies >= CLOSES_FOR_HINT else None
 
     def _note_loss(self, now: float) -> bool:
         """Keep what the next connection needs to know; return whether HELLO had arrived."""
@@ -296,7 +311,7 @@ class GatewaySession:
         if self._begin_deadline is not None:
             self._begin_deadline = self._now + BEGIN_TIMEOUT
         if name == "READY":
-            self._on_ready(data if isinstance(data, dict) else {})
+            self._on_ready(data if isinstance(data, dict) else {}, seq)
         elif name == "RESUMED":
             self._on_resumed()
         elif isinstance(name, str) and isinstance(data, dict) and self._wanted(name, data):
@@ -305,13 +320,16 @@ class GatewaySession:
             self.ignored[str(name)] += 1
 
     def _note_seq(self, seq: object) -> None:
-        if not isinstance(seq, int) or isinstance(seq, bool) or seq <= (self._seq or 0):
+        if not isinstance(seq, int) or isinstance(seq, bool) or not (self._seq or 0) < seq <= LARGEST_SEQ:
             return
         self._seq = seq
         if self._resume:
             self._resume = ResumeState(self._resume.session_id, seq, self._resume.resume_gateway_url)
 
-    def _on_ready(self, data: Mapping[str, Any]) -> None:
+    def _on_ready(self, data: Mapping[str, Any], seq: object) -> None:
+        """Begin a new session, whatever its id says: its dispatches are counted from this one."""
+        self._forget_session()
+        self._note_seq(seq)
         ready = payloads.read_ready(data)
         if ready is None:
             self.close_wanted = "the gateway's READY has no session id"
@@ -334,13 +352,14 @@ class GatewaySession:
         )
 
     def _on_resumed(self) -> None:
-        if self._resume is None:
+        if self._resume is None or self.phase is not Phase.RESUMING:
             return
         self._come_up()
         self._events.append(GatewayResumed(self._resume.session_id, self._resume.seq))
 
     def _come_up(self) -> None:
         self.phase = Phase.UP
+        self._closed_identifies = 0
         self._begin_deadline = None
         self._up_since = self._now
 

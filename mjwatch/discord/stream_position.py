@@ -25,12 +25,14 @@ REPEAT_AFTER = 60.0
 class StreamPosition:
     """The session and its position, and whether all that is said in the channel is heard and known.
 
-    Times (``now``) are seconds since 1970, because they are kept over a restart of the program.
+    Times (``now``) are seconds of one monotonic clock: setting the wall clock must put no reading off.
     """
 
     def __init__(self) -> None:
         self.session_id: str | None = None
-        """The session that interactions are sent with; None before the first one."""
+        """The session that interactions are sent with; None where there is none to resume."""
+        self.generation = 0
+        """The number of sessions so far. Each READY begins one: its id may be that of an earlier session."""
         self.user_id: str | None = None
         """The account, once a session has named it."""
         self.is_open = False
@@ -54,15 +56,17 @@ class StreamPosition:
         if isinstance(stored, dict):
             self.session_id, self.user_id = stored["session_id"], stored["user_id"] or None
             self._resume_gateway_url, self._seq = stored["resume_gateway_url"], stored["seq"]
+            self.generation = stored.get("generation", 0)
 
     def stored(self) -> dict[str, Any] | None:
         """Return what a later start needs to resume the session, for the journal."""
-        if self.session_id is None:
+        if self.session_id is None and self.generation == 0:
             return None
         return {
             "session_id": self.session_id,
             "resume_gateway_url": self._resume_gateway_url,
             "seq": self._seq,
+            "generation": self.generation,
             "user_id": self.user_id or "",
         }
 
@@ -76,6 +80,7 @@ class StreamPosition:
 
     def ready(self, event: GatewayReady, now: float) -> None:
         """Begin a new session: what happened before it is in the history only."""
+        self.generation += 1
         self.session_id, self.user_id = event.session_id, event.user_id or self.user_id
         self._resume_gateway_url, self._seq = event.resume_gateway_url, event.seq
         self._is_up = True
@@ -98,16 +103,17 @@ class StreamPosition:
         self._is_reading = False
 
     def forget_session(self) -> None:
-        """Note that the session was ended for good."""
-        self.session_id = self.user_id = None
+        """Note that the session is gone, so that no later start tries to resume it."""
+        self.session_id = None
 
     def handled(self, seq: int) -> None:
         """Note that all dispatches up to this one were handled."""
         self._seq = seq
 
-    def is_live(self, session_id: str | None) -> bool:
+    def is_live(self, session_id: str | None, generation: int) -> bool:
         """Return whether this is the live session and none of its events are missing."""
-        return self._is_up and session_id is not None and session_id == self.session_id
+        is_present = session_id is not None and (session_id, generation) == (self.session_id, self.generation)
+        return self._is_up and is_present
 
     # ---- the history
 

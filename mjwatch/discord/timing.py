@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import CloseVerdict
@@ -19,8 +18,10 @@ if TYPE_CHECKING:
 
 USUAL_INTERVAL = 41.25
 """Seconds between heartbeats that Discord asks for in HELLO (discord-api-docs, Gateway)."""
-SHORTEST_INTERVAL = 0.1
+SHORTEST_INTERVAL = 1.0
 """A shorter interval would use up the connection's send budget with heartbeats alone."""
+LONGEST_INTERVAL = 120.0
+"""With a longer interval a dead connection would go unnoticed for long. More heartbeats do no harm."""
 
 
 class Heartbeat:
@@ -69,11 +70,11 @@ class Heartbeat:
 
 
 def _interval(interval_ms: object) -> float:
-    """Return the interval in seconds; the usual one if HELLO has no usable number."""
-    if isinstance(interval_ms, bool) or not isinstance(interval_ms, int | float):
+    """Return the interval in seconds, within sane bounds; the usual one if HELLO has no positive number."""
+    if isinstance(interval_ms, bool) or not isinstance(interval_ms, int | float) or not interval_ms > 0:
         return USUAL_INTERVAL
-    seconds = interval_ms / 1000
-    return max(SHORTEST_INTERVAL, seconds) if isfinite(seconds) and seconds > 0 else USUAL_INTERVAL
+    # An integer can be too large for a division: it is compared first.
+    return max(SHORTEST_INTERVAL, min(interval_ms, LONGEST_INTERVAL * 1000) / 1000)
 
 
 FIRST_STEP = 1.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs.intake import DeliveryKind, classify_delivery, job_for, make_jobs
+from mjwatch.jobs.intake import DeliveryKind, classify_delivery, job_for, make_jobs, with_notes
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.midjourney.matching.evidence import duplicate_key
@@ -38,12 +38,10 @@ class Acceptance:
         self,
         journal: Journal,
         new_id: Callable[[], str],
-        max_jobs_per_file: int,
         in_inbox: Callable[[str], bool] | None = None,
     ) -> None:
         self._journal = journal
         self._new_id = new_id
-        self._max_jobs = max_jobs_per_file
         self._in_inbox = in_inbox
         self._copies: set[tuple[str, str]] = set()
 
@@ -54,7 +52,7 @@ class Acceptance:
             sha256(file.data),
             file.mtime,
             file.data,
-            file.references.images,
+            file.images,
             kept=self._in_inbox is not None,
         )
         if file.belongs_to is not None:
@@ -64,7 +62,7 @@ class Acceptance:
         )
         if delivery.kind is not DeliveryKind.NEW and not self._is_copy_by_now(delivery, taken):
             return [], [self._handle_repeated(file, taken, delivery, now)]
-        jobs = make_jobs(file, now, self._new_id, self._max_jobs, self._journal.job)
+        jobs = make_jobs(file, now, self._new_id, self._journal.job, self._journal.children_of)
         self._accept(taken, jobs, now)
         ids = [job.id for job in jobs]
         log.info("%s taken: %s", file.path, ", ".join(ids), extra={"job": ids, "file": file.path})
@@ -116,7 +114,10 @@ class Acceptance:
         data = submitted.prompt.text.encode("utf-8", "replace")
         digest = sha256(data)
         source = None if submitted.path is None else Source(submitted.path, digest, now)
-        job = job_for(submitted.prompt, submitted.job_id, now, source, self._journal.job)
+        job = job_for(
+            submitted.prompt, submitted.job_id, now, source, self._journal.job, self._journal.children_of
+        )
+        job = with_notes(job, now, submitted.notes)
         if submitted.path is None or submitted.file is not None:
             self._journal.accept_requested(job, duplicate_key(job), submitted.file)
         else:

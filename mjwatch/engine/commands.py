@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
-from mjwatch.jobs.status_text import reason, resume_hint
+from mjwatch.jobs.status_text import clock, reason, resume_hint
 from mjwatch.journal.requests import Outcome, Request
 from mjwatch.journal.serialization import load_prompt
 from mjwatch.model import IN_FLIGHT, Job, State
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mjwatch.discord.stream_position import StreamPosition
+    from mjwatch.engine.held_results import HeldResultRequests
     from mjwatch.engine.service_state import ServiceState
     from mjwatch.journal.writer import Journal
 
@@ -44,6 +45,8 @@ _SENT = (
     "is sent already, so it is paid for; mjwatch cancels it if Midjourney offers a Cancel button; otherwise"
     " its pictures are published"
 )
+_GIVEN_UP = "given up, because Midjourney was silent; if its pictures come, they are published"
+_SECOND_REQUEST = "; if it stays silent, `mjwatch cancel` once more, after ten minutes, gives it up"
 _RENDERED = "is rendered already, so it is paid for, and its pictures will be published"
 
 
@@ -61,6 +64,7 @@ class RequestHandler:
         job: Callable[[str], Job | None],
         step: Callable[[str, ev.JobEvent], None],
         accept: Callable[[ev.PromptSubmitted], None],
+        results: HeldResultRequests,
     ) -> None:
         self._journal = journal
         self._service = service
@@ -68,6 +72,7 @@ class RequestHandler:
         self._job = job
         self._step = step
         self._accept = accept
+        self._results = results
 
     def answer_all(self, clock: Callable[[], float]) -> None:
         """Carry out and answer all requests; what was done before a crash but not answered is done once more.
@@ -98,6 +103,11 @@ class RequestHandler:
                 return [self._retry(*pair) for pair in _jobs(arguments).items()]
             case "cancel":
                 return [self._cancel(job_id) for job_id in _jobs(arguments)]
+            case "assign":
+                message, payload = str(arguments.get("message")), arguments.get("payload")
+                return [self._assign(job_id, message, payload) for job_id in _jobs(arguments)]
+            case "dismiss":
+                return [self._results.dismiss(str(arguments.get("message")))]
             case "give":
                 file = arguments.get("file")
                 return [self._submit(*pair, file) for pair in _jobs(arguments).items()]
@@ -133,19 +143,20 @@ class RequestHandler:
 
     def _retry_message(self, before: Job, after: Job) -> str:
         if before.state in _NO_RETRY_NEEDED or after.state is not State.QUEUED:
-            return _NO_RETRY_NEEDED[after.state]
+            return _NO_RETRY_NEEDED[after.state] + _when_silent(after)
         doubt = "; if it has run before, it runs twice" if before.state is State.IN_DOUBT else ""
         return f"queued again{doubt}{self._pause_note()}"
 
     def _submit(self, job_id: str, submission: Mapping[str, Any], file: int | None) -> Outcome:
-        """``submission``: ``prompt`` as the journal keeps it, and ``path`` as in PromptSubmitted."""
+        """``submission``: ``prompt`` as the journal keeps it; ``path`` and ``notes`` as in the event."""
         prompt = load_prompt(submission["prompt"])
-        self._accept(ev.PromptSubmitted(job_id, prompt, submission.get("path"), file))
+        notes = tuple(submission.get("notes", ()))
+        self._accept(ev.PromptSubmitted(job_id, prompt, submission.get("path"), file, notes))
         job = self._job(job_id)
         if job is None:
             return _unknown(job_id)
         if job.state is not State.REJECTED:
-            return Outcome(job_id, True, "queued")
+            return Outcome(job_id, True, _queued(job, prompt.action))
         return Outcome(job_id, False, reason(job)[0])
 
     def _cancel(self, job_id: str) -> Outcome:
@@ -154,14 +165,21 @@ class RequestHandler:
             return _unknown(job_id)
         log.info("%s cancellation requested", job_id, extra={"job": job_id})
         self._step(job_id, ev.CancelRequested())
+        after = self._job(job_id) or job
         if job.state in _CANCELLED:
             return Outcome(job_id, True, _CANCELLED[job.state])
-        if job.state in IN_FLIGHT and job.cancel_button is not None and job.start_deleted_at is None:
-            return Outcome(job_id, True, self._cancel_message(self._job(job_id) or job))
         if job.state in IN_FLIGHT:
-            return Outcome(job_id, False, _SENT)
+            return self._cancel_in_flight(after)
         is_rendered = job.state is State.COLLECTING
         return Outcome(job_id, False, _RENDERED if is_rendered else f"is {job.state} already")
+
+    def _cancel_in_flight(self, job: Job) -> Outcome:
+        """``job``: as the request has left it."""
+        if job.state is State.CANCELLED:
+            return Outcome(job.id, True, _GIVEN_UP)
+        if job.cancel_button is not None and job.start_deleted_at is None:
+            return Outcome(job.id, True, self._cancel_message(job) + _SECOND_REQUEST)
+        return Outcome(job.id, False, _SENT + _SECOND_REQUEST)
 
     def _cancel_message(self, job: Job) -> str:
         request = job.cancel_request
@@ -172,9 +190,29 @@ class RequestHandler:
         when = "" if self._stream.is_open else " as soon as Discord can be reached"
         return f"Midjourney's Cancel Job is pressed for it{when}{self._pause_note()}; {_STOPPING}"
 
+    def _assign(self, job_id: str, message_id: str, payload: Mapping[str, Any] | None) -> Outcome:
+        job = self._job(job_id)
+        return _unknown(job_id) if job is None else self._results.assign(job, message_id, payload)
+
     def _pause_note(self) -> str:
         pause = self._service.pause
         return f"; it waits, {pause.reason} ({resume_hint(pause)})" if pause is not None else ""
+
+
+def _queued(job: Job, asked: str | None) -> str:
+    """Return what is queued for the follow-up that was asked for, which another one may have to precede."""
+    if asked is None or not job.prompt.then or job.prompt.action == asked:
+        return "queued"
+    first, then = job.prompt.action, ", ".join(job.prompt.then)
+    return f"queued: this job is {first}, which {then} needs first; {then} follows as a job of its own"
+
+
+def _when_silent(job: Job) -> str:
+    """Return what becomes of a job at work of which nothing more is heard."""
+    if job.state not in {State.SUBMITTED, State.RUNNING} or job.next_action_at is None:
+        return ""
+    limit = clock(job.next_action_at, job.next_action_at)
+    return f"; if Midjourney stays silent, it is in doubt at {limit}, and `mjwatch retry` can send it again"
 
 
 def _jobs(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,7 +13,9 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.engine.acceptance import Acceptance
+from mjwatch.engine.clock import ClockWatch, with_capped_deadlines, with_moved_deadlines
 from mjwatch.engine.commands import RequestHandler
+from mjwatch.engine.held_results import HeldResultRequests
 from mjwatch.engine.scheduler import Scheduler
 from mjwatch.engine.service_state import ServiceState
 from mjwatch.errors import JournalError
@@ -37,6 +39,8 @@ log = logging.getLogger("mjwatch")
 
 _WARNING_STATES = frozenset({State.FAILED, State.REJECTED, State.IN_DOUBT})
 """States in which a job is logged at a level that administrators look for."""
+
+HOUR = 3600.0
 
 LONGEST_WAIT = 60.0
 """Seconds after which the loop takes a turn although nothing has happened."""
@@ -62,7 +66,6 @@ class Engine:
         *,
         pace: Pace,
         timeouts: Timeouts,
-        max_jobs_per_file: int,
         min_fast_hours: float,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -78,15 +81,17 @@ class Engine:
         self._timeouts = timeouts
         self._clock = clock
         self._monotonic = monotonic
+        self._clock_watch = ClockWatch(clock, monotonic)
         self._new_id = new_id
         self._jobs: dict[str, Job] = {}
         self.service = ServiceState(journal, channel, perform, clock, monotonic)
         self.scheduler = Scheduler(
             journal, channel, pace, min_fast_hours=min_fast_hours, new_nonce=new_nonce, new_id=new_id, rng=rng
         )
-        self._acceptance = Acceptance(journal, new_id, max_jobs_per_file, in_inbox)
+        self._acceptance = Acceptance(journal, new_id, in_inbox)
+        results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(
-            journal, self.service, channel.stream, self.job, self._step, self._accept_prompt
+            journal, self.service, channel.stream, self.job, self._step, self._accept_prompt, results
         )
         channel.tracker.on_notice = _log_notice
         self.put = queue.put
@@ -107,14 +112,30 @@ class Engine:
         Then what a person asked for meanwhile is done and answered.
         """
         now = self._clock()
-        self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers")))
+        self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held")))
         self.service.load()
         self.scheduler.load(now)
-        self._jobs = {job.id: job for job in self._journal.live_jobs()}
+        self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self.service.limits = self.service.limits.with_probe_among(self._jobs)
+        self._cap_deadlines(now)
+        self._drop_finished_candidates()
         for job_id in list(self._jobs):
             self._step(job_id, ev.Restarted())
         self._requests.answer_all(self._clock)
+
+    def _cap_deadlines(self, now: float) -> None:
+        """Bring deadlines near that a clock which was wrong has left in the far future."""
+        limit = max(HOUR, self._timeouts.start_timeout, self._timeouts.silence_timeout)
+        jobs = {job.id: job for job in self._journal.delayed_jobs(after=now + HOUR)} | self._jobs
+        self._store_deadlines(jobs.values(), lambda job: with_capped_deadlines(job, now, limit))
+
+    def _drop_finished_candidates(self) -> None:
+        """Note which jobs have got their result since the held results were stored."""
+        held = self._channel.tracker.held
+        for job_id in {job_id for result in held for job_id in result.candidates}:
+            job = self.job(job_id)
+            if job is not None and job.result is not None:
+                held.job_finished(job_id)
 
     def run(self, finished: Callable[[], bool] = lambda: False) -> None:
         """Handle events until asked to stop, or until ``finished`` returns True between two events."""
@@ -186,6 +207,7 @@ class Engine:
     def needs_person(self) -> bool:
         """Return whether anything waits for a person: the sending, the inbox or a job."""
         has_doubt = any(job.state is State.IN_DOUBT for job in self._jobs.values())
+        has_doubt = has_doubt or bool(self._channel.results_for_person(self._jobs))
         is_out = self.service.limits.sending.is_open and self._journal.any_queued(self._clock(), set())
         cannot_send = self.service.pause is not None or is_out
         return has_doubt or cannot_send or self.service.inbox_trouble is not None
@@ -217,10 +239,11 @@ class Engine:
     def _notify_person(self) -> None:
         """Notify a person once for each cause, after it is committed."""
         doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
-        if not doubtful and not self.service.may_notify:
+        held = self._channel.results_for_person(self._jobs)
+        if not doubtful and not held and not self.service.may_notify:
             return
         try:
-            self.service.notify(doubtful, self._clock())
+            self.service.notify(doubtful, self._clock(), {result.message_id: result.link for result in held})
         except JournalError as error:
             self.service.journal_failed(error)
 
@@ -253,7 +276,7 @@ class Engine:
             case ev.HistoryRead():
                 self._handle_history(event)
             case ev.HistoryReadFailed():
-                self.service.history_failed(event, self._clock())
+                self.service.history_failed(event)
             case ev.StopRequested():
                 self.stopping = True
 
@@ -308,6 +331,8 @@ class Engine:
             if counts is not None and moved.submitted is not None:
                 self.scheduler.attempt_counts(moved.submitted, counts=counts)
             self.service.set_limits(limits)
+            if isinstance(event, ev.Finished):
+                self._channel.tracker.held.job_finished(job.id)
             self._track(moved)
         else:
             self.service.keep_limits(limits)
@@ -373,22 +398,38 @@ class Engine:
             self._match_again()
         if len(self._channel.tracker.unmatched.messages) > known:
             log.info("a message may belong to one of several jobs; it is kept until that is clear")
-        if self._channel.dispatch_handled(event, self._clock()):
+        if self._channel.dispatch_handled(event, self._monotonic()):
             log.warning("gateway: messages of the channel don't reach us; subscribing, reading the history")
             self._perform(ef.Subscribe())
+        self._keep_held_results()
 
     def _handle_history(self, event: ev.HistoryRead) -> None:
         self._step_all(self._channel.history(event, self._jobs))
-        self._channel.history_handled(event, self._clock())
+        self._channel.history_handled(event, self._monotonic())
         self.service.keep_limits(self.service.limits.reading_succeeded())
         self._match_again()
+        self._keep_held_results()
 
     def _match_again(self) -> None:
-        """See whose the unmatched messages are by now; each is released once that is committed."""
-        while (found := self._channel.tracker.next_matched(self._jobs)) is not None:
+        """See whose the unmatched messages are by now; each is released once that is committed.
+
+        A result that stays unmatched is held.
+        """
+        tracker = self._channel.tracker
+        while (found := tracker.next_matched(self._jobs)) is not None:
             message, job_events = found
             self._step_all(job_events)
-            self._channel.tracker.unmatched.remove(message)
+            tracker.release(message)
+        tracker.hold_unmatched(self._jobs)
+
+    def _keep_held_results(self) -> None:
+        """Have the journal keep the held results, so that a person can see and settle them at once."""
+        for held in self._channel.tracker.held.take_new():
+            jobs = " or ".join(held.candidates)
+            message = "a result may be of job %s: %s; see `mjwatch status`"
+            log.warning(message, jobs, held.link, extra={"job": held.candidates})
+        if self._channel.has_unstored_results:
+            self.service.store_position()
 
     # ---- what time brings
 
@@ -404,13 +445,28 @@ class Engine:
             if retry_at is not None:
                 self.service.turn_done()
 
+    def _follow_clock(self) -> None:
+        """Move the deadlines with the wall clock where that was set."""
+        jump = self._clock_watch.jump()
+        if jump:
+            jobs = {job.id: job for job in self._journal.delayed_jobs()} | self._jobs
+            self._store_deadlines(jobs.values(), lambda job: with_moved_deadlines(job, jump))
+            self._clock_watch.accept(jump)
+            log.info("the clock was set, or the machine was suspended; all deadlines move by %.0f s", jump)
+
+    def _store_deadlines(self, jobs: Iterable[Job], changed: Callable[[Job], Job]) -> None:
+        moved = [after for before in jobs if (after := changed(before)) is not before]
+        self._journal.update_all(moved)
+        self._jobs |= {job.id: job for job in moved if job.id in self._jobs}
+
     def _turn(self, now: float) -> None:
+        self._follow_clock()
         monotonic, limits = self._monotonic(), self.service.limits
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
-        for job in [job for job in limited if self._channel.time_limit(job) <= now]:
+        for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
             if limits.sending.postpones(job, monotonic):
                 continue
-            overdue = self._channel.overdue(job, now)
+            overdue = self._channel.overdue(job, monotonic)
             if overdue is not None:
                 self._step(job.id, overdue)
         doubtful = [job for job in self._jobs.values() if job.state is State.IN_DOUBT]
@@ -419,7 +475,7 @@ class Engine:
         ):
             self._perform(ef.Probe())
         if self._channel.stream.history_due is not None and limits.may_read(monotonic):
-            request = self._channel.history_request(self._jobs, now)
+            request = self._channel.history_request(self._jobs, monotonic)
             if request is not None:
                 self._perform(request)
         if self.service.pause is None:
@@ -453,11 +509,11 @@ class Engine:
         stream, silence, limits = self._channel.stream, self._channel.silence, self.service.limits
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
         expected = [job for job in limited if not limits.sending.postpones(job, monotonic)]
-        waits = [self._channel.time_limit(job) - now for job in expected]
+        waits = [self._channel.time_limit(job, now, monotonic) - now for job in expected]
         waits.append(self.scheduler.next_time(self._jobs, now) - now)
         waits.append(limits.next_time(monotonic) - monotonic)
         if stream.history_due is not None and limits.may_read(monotonic):
-            waits.append(stream.next_time() - now)
+            waits.append(stream.next_time() - monotonic)
         if silence.silent_since:
             waits.append(silence.next_time() - monotonic)
         return min(max(0.0, min(waits)), LONGEST_WAIT)

@@ -92,7 +92,8 @@ class Scheduler:
         ``may_send`` and ``may_press``: whether limits allow prompts with their uploads, and Cancel Job.
         """
         in_flight = [job.state for job in jobs.values() if job.state in IN_FLIGHT]
-        session_id = self._channel.stream.session_id
+        stream = self._channel.stream
+        session_id = stream.session_id
         if session_id is None or self._waits_for_event(in_flight):
             return None
         if cancelling := [job for job in jobs.values() if job.cancel_request is not None]:
@@ -110,7 +111,8 @@ class Scheduler:
         if self._fast_hours.must_be_known(job, now):
             question = self._fast_hours.question()
             return None if question is None else (job, question)
-        return job, ev.AttemptStarted(self._new_nonce(), session_id, self._channel.tracker.newest)
+        anchor = self._channel.tracker.newest
+        return job, ev.AttemptStarted(self._new_nonce(), session_id, anchor, stream.generation)
 
     def _waits_for_event(self, in_flight: Collection[State]) -> bool:
         """Return whether nothing can be sent before an event comes: one POST is in flight at a time."""

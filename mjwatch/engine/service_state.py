@@ -13,11 +13,11 @@ from mjwatch.effects import Notification, SendNotification
 from mjwatch.errors import JournalError
 from mjwatch.host.log import LogOnce
 from mjwatch.jobs.limits import Limits
-from mjwatch.jobs.status_text import IN_DOUBT, resume_hint
+from mjwatch.jobs.status_text import IN_DOUBT, RESULT_HELD, resume_hint
 from mjwatch.model import ENDED_BY_CONNECTING, Job, Pause, PauseKind, Refusal, RefusalClass, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mjwatch.jobs.limits import Wait
     from mjwatch.journal.writer import Journal
@@ -35,7 +35,7 @@ _BAD_TOKEN = 4004
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTrouble:
-    """Why Discord can't be used at the moment, and when it is tried again (seconds since 1970)."""
+    """Why Discord can't be used at the moment, and when it is tried again (seconds of a monotonic clock)."""
 
     reason: str
     next_try: float
@@ -43,19 +43,25 @@ class ConnectionTrouble:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What a person was notified of and still holds: why sending is paused, which attempts are in doubt."""
+    """What a person was notified of and still holds: why sending is paused, which attempts are in doubt.
+
+    ``results``: the messages of results that wait for a person to say whose they are.
+    """
 
     pause: str | None = None
     doubts: frozenset[str] = frozenset()
+    results: frozenset[str] = frozenset()
 
     @classmethod
     def stored(cls, value: Any) -> Notified:
         """Return what ``to_store`` gave to the journal; nothing where it gave nothing."""
-        return cls(value["pause"], frozenset(value["doubts"])) if value else cls()
+        if not value:
+            return cls()
+        return cls(value["pause"], frozenset(value["doubts"]), frozenset(value.get("results", ())))
 
     def to_store(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
-        return {"pause": self.pause, "doubts": sorted(self.doubts)}
+        return {"pause": self.pause, "doubts": sorted(self.doubts), "results": sorted(self.results)}
 
 
 class ServiceState:
@@ -106,6 +112,7 @@ class ServiceState:
         """The event that waits for the journal, if it could not be handled."""
         self.turn_retry_at: float | None = None
         """When the loop's turn is tried again (``monotonic``), if it failed."""
+        self._journal_error = ""
         self._log_once = LogOnce(monotonic)
 
         self._notified = Notified()
@@ -216,7 +223,7 @@ class ServiceState:
         """Note that the session is up, that the connection is lost, or that the account is rejected."""
         match event:
             case ev.GatewayReady():
-                self._channel.ready(event, now)
+                self._channel.ready(event, self._monotonic())
                 self._connected(now)
                 self.store_position()
                 log.info("gateway: ready as %s", event.user_name)
@@ -225,13 +232,15 @@ class ServiceState:
                     reason = f"Discord wants something of the account: {event.required_action}"
                     self.begin_pause(Pause(reason, PauseKind.ACCOUNT))
             case ev.GatewayResumed():
-                self._channel.stream.resumed(event, now)
+                self._channel.stream.resumed(event, self._monotonic())
                 self._connected(now)
                 log.info("gateway: session resumed")
                 self._end_pause_by_connecting()
             case ev.GatewayDown():
-                self._channel.lost()
-                self._disconnected(ConnectionTrouble(event.reason, now + event.retry_in))
+                self._channel.lost(session_lost=event.session_lost)
+                if event.session_lost:
+                    self.store_position()  # the next session may have the same id: no start may resume it
+                self._disconnected(ConnectionTrouble(event.reason, self._monotonic() + event.retry_in))
             case ev.GatewayRejected():
                 self._channel.lost()
                 self._disconnected(ConnectionTrouble(event.reason, math.inf))
@@ -255,14 +264,15 @@ class ServiceState:
             log.info("resumed: Discord accepts the token again; it was paused: %s", self.pause.reason)
             self._set_pause(None)
 
-    def history_failed(self, event: ev.HistoryReadFailed, now: float) -> None:
+    def history_failed(self, event: ev.HistoryReadFailed) -> None:
         """Note that the channel's history could not be read."""
         self.pause_if_needed(event.refusal)
+        monotonic = self._monotonic()
         if event.refusal is not None and event.refusal.scope is not None:
-            self.keep_limits(self.limits.reading_limited(event.refusal, self._monotonic()))
-            self._channel.stream.history_postponed(now)
+            self.keep_limits(self.limits.reading_limited(event.refusal, monotonic))
+            self._channel.stream.history_postponed(monotonic)
             return
-        wait = self._channel.history_failed(now)
+        wait = self._channel.history_failed(monotonic)
         log.warning("the channel's history can't be read: %s; again in %.0f s", event.reason, wait)
 
     def store_position(self) -> None:
@@ -292,8 +302,14 @@ class ServiceState:
         """Whether something waits until the journal can be written."""
         return self.failed_event is not None or self.turn_retry_at is not None
 
+    @property
+    def journal_trouble(self) -> str | None:
+        """Why the journal can't be written, and what to do about it, if something waits for it."""
+        return self._journal_error if self.journal_fails else None
+
     def journal_failed(self, error: JournalError) -> None:
         """Log it, but not every few seconds for as long as a disk is full."""
+        self._journal_error = str(error)
         if self._log_once.is_due(str(error)):
             log.error(
                 "%s; nothing is sent meanwhile, and it is tried every %.0f s", error, JOURNAL_RETRY_DELAY
@@ -325,19 +341,25 @@ class ServiceState:
 
     # ---- notifications
 
-    def notify(self, jobs: Iterable[Job], now: float) -> None:
+    def notify(self, jobs: Iterable[Job], now: float, results: Mapping[str, str]) -> None:
         """Notify a person once of each cause for which they are needed; also over restarts.
 
-        What is sent stands in the journal before it is sent.
+        What is sent stands in the journal before it is sent. ``results``: the links of the messages that wait
+        for a person to say whose they are, by message id.
         """
         pause = self.pause if self.needs_resume else None
         notified, notifications = needs_person(
             self._notified, pause, jobs, self._channel.waits_for_person, now
         )
+        news = [link for message_id, link in results.items() if message_id not in notified.results]
+        notifications += [
+            SendNotification(Notification.NEEDS_PERSON, now, RESULT_HELD.format(link=link)) for link in news
+        ]
+        notified = replace(notified, results=frozenset(results))
         if notified != self._notified:
             self._journal.remember({"told": notified.to_store()})
         self._notified = notified
-        self.may_notify = bool(notified.doubts)
+        self.may_notify = bool(notified.doubts or notified.results)
         for notification in notifications:
             self._perform(notification)
 
@@ -360,7 +382,8 @@ def needs_person(
             notifications.append(SendNotification(Notification.NEEDS_PERSON, now, IN_DOUBT, job))
     # Don't notify again about a doubt that has not ended, also when it may settle itself for a while.
     doubts = frozenset(waiting) | (notified.doubts & frozenset(doubtful))
-    return Notified(None if pause is None else pause.reason, doubts), notifications
+    reason = None if pause is None else pause.reason
+    return replace(notified, pause=reason, doubts=doubts), notifications
 
 
 def _log_wait(what: str, before: Wait | None, wait: Wait | None) -> None:

@@ -175,9 +175,11 @@ def chunk_lines(data: bytes) -> list[str]:
 
 def read_entry(line: str) -> Entry:
     """Return the entry that a literal stands for. Raise ValueError if it is none."""
-    entry = json.loads(line)
-    if not isinstance(entry, dict) or not all(
-        isinstance(entry.get(key), str) for key in ("id", "folder", "stamp")
-    ):
+    try:
+        entry: Entry = json.loads(line)
+        texts = [entry["id"], entry["folder"], entry["stamp"]]
+    except (RecursionError, KeyError, TypeError) as error:
+        raise ValueError("not an entry of a gallery") from error
+    if not all(isinstance(text, str) for text in texts) or not _ID.fullmatch(entry["id"]):
         raise ValueError("not an entry of a gallery")
     return entry

@@ -7,8 +7,7 @@ pictures, and ``scan_outbox`` finds the folders of jobs: those that hold a manif
 from __future__ import annotations
 
 import logging
-import os
-import stat
+import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mjwatch.errors import OutboxError, PictureError
-from mjwatch.filesystem.files import durable_folder, durable_replace
+from mjwatch.filesystem.files import read_file, replace_file
+from mjwatch.filesystem.folder import UnexpectedFileError, durable_folder, open_folder
 from mjwatch.gallery.entry import (
     chunk_lines,
     chunk_script,
@@ -30,19 +30,23 @@ from mjwatch.gallery.entry import (
     status_script,
 )
 from mjwatch.gallery.page import install
-from mjwatch.outbox.manifest import FILE_NAME, load_manifest
+from mjwatch.outbox.manifest import FILE_NAME, LARGEST_MANIFEST, parse_manifest
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
+    from mjwatch.filesystem.folder import Folder
     from mjwatch.gallery.entry import Entry
 
 
 log = logging.getLogger("mjwatch.gallery")
 
 GALLERY_FOLDER = "_gallery"
+_THUMBNAILS = f"{GALLERY_FOLDER}/thumbs"
+_CHUNK_NAME = re.compile(r"jobs-[0-9]{4,}\.js")
 STATUS = "status.js"
 INDEX = "index.js"
 LOCK_FILE = "gallery.lock"
@@ -52,8 +56,8 @@ LOCK_TIMEOUT = 30.0
 CHUNK_ENTRIES = 250
 """Entries in a file. It then has 150 kB, little beside a job's pictures; each file costs a browser time."""
 
-LARGEST_MANIFEST = 4 * 1024 * 1024
-"""Bytes; mjwatch writes no longer manifest."""
+LARGEST_PART = 64 * 1024 * 1024
+"""Bytes of a data file or a thumbnail; none comes near."""
 
 LARGEST_PICTURE = 128 * 1024 * 1024
 """Bytes of a file that is read for its thumbnail; no picture of Midjourney comes near."""
@@ -71,9 +75,8 @@ class Gallery:
     def __init__(self, outbox: Path, state: Path, check: Callable[[], None] = lambda: None) -> None:
         """``state`` holds the lock, so that a daemon and a rebuild by hand take turns."""
         self._outbox = outbox
-        self._folder = outbox / GALLERY_FOLDER
-        self._chunks = Chunks(self._folder)
-        self._thumbnails = Thumbnails(self._folder / "thumbs")
+        self._chunks = Chunks(outbox)
+        self._thumbnails = Thumbnails(outbox)
         self._lock_file = state / LOCK_FILE
         self._check = check
 
@@ -85,16 +88,16 @@ class Gallery:
     def install(self) -> None:
         """Write the page and what it loads, unless this version's files are there."""
         with self._locked():
-            install(self._outbox, self._folder)
-            self._chunks.create_index()
-            if not (self._folder / STATUS).exists():
-                durable_replace(self._folder / STATUS, status_script(None))
+            install(self._outbox, GALLERY_FOLDER)
+            with open_folder(self._outbox, [GALLERY_FOLDER], make=True) as folder:
+                for name, data in ((INDEX, index_script(0)), (STATUS, status_script(None))):
+                    if not folder.exists(name):  # a browser logs an error for a missing file
+                        folder.replace(name, data)
 
     def show_status(self, status: Mapping[str, Any]) -> None:
         """Show the state of the service, as ``status.json`` has it."""
         self._check()
-        durable_folder(self._folder)
-        durable_replace(self._folder / STATUS, status_script(status))
+        replace_file(self._outbox, f"{GALLERY_FOLDER}/{STATUS}", status_script(status))
 
     def add(self, folders: Iterable[str], thumbnails: Mapping[str, bytes] = NO_THUMBNAILS) -> None:
         """Add the jobs of these folders, by their paths in the outbox; other folders are left out.
@@ -144,7 +147,7 @@ class Gallery:
         for number in range(1, self._chunks.count() + 1):
             try:
                 yield [read_entry(line) for line in self._chunks.read(number)]
-            except (FileNotFoundError, ValueError) as error:
+            except (FileNotFoundError, UnexpectedFileError, ValueError) as error:
                 log.info(
                     "jobs-%04d.js of the gallery is damaged (%s); mjwatch writes it again", number, error
                 )
@@ -152,23 +155,23 @@ class Gallery:
 
     def _entry(self, folder: str, thumbnail: bytes | None) -> Entry | None:
         """Return the folder's entry, with its thumbnail stored; None if it holds no manifest or is gone."""
-        path = self._outbox / folder
         try:
-            facts = (path / FILE_NAME).stat()
-            manifest = load_manifest(path / FILE_NAME) if facts.st_size <= LARGEST_MANIFEST else {}
-        except (FileNotFoundError, NotADirectoryError, OutboxError) as error:
+            with open_folder(self._outbox, folder.split("/")) as inner:
+                facts, data = inner.stat(FILE_NAME), inner.read(FILE_NAME, LARGEST_MANIFEST)
+            manifest = parse_manifest(data, self._outbox / folder / FILE_NAME)
+        except (OSError, OutboxError) as error:
             log.info("the gallery does not show %s: %s", folder, error)
             return None
         entry = entry_of(manifest, printable_path(folder), stamp_of(facts))
-        size = self._thumbnails.size_for(entry, path, thumbnail) if entry else None
+        size = self._thumbnails.size_for(entry, folder, thumbnail) if entry else None
         return entry if entry is None or size is None else entry | {"thumb": size}
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._check()
         try:
-            self._lock_file.parent.mkdir(parents=True, exist_ok=True)
-            durable_folder(self._folder)
+            durable_folder(self._lock_file.parent)
+            durable_folder(self._outbox)
             with FileLock(self._lock_file, timeout=LOCK_TIMEOUT):
                 yield
         except Timeout as error:
@@ -181,24 +184,21 @@ class Chunks:
     A new entry changes only the last file. If a job has two entries, the page takes the last one.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def create_index(self) -> None:
-        """Write an index if there is none: a browser logs an error for a missing file."""
-        if not (self._folder / INDEX).exists():
-            self._write_index(0)
+    def __init__(self, outbox: Path) -> None:
+        self._outbox = outbox
 
     def count(self) -> int:
         """Return how many there are; 0 if the index is missing or damaged."""
         try:
-            return read_index((self._folder / INDEX).read_bytes())
-        except (FileNotFoundError, ValueError):
+            with open_folder(self._outbox, [GALLERY_FOLDER]) as folder:
+                count = read_index(folder.read(INDEX, LARGEST_PART))
+                return count if count <= len(folder.names()) else 0
+        except (FileNotFoundError, UnexpectedFileError, ValueError):
             return 0
 
     def read(self, number: int) -> list[str]:
-        """Return the literals of one chunk. Raise FileNotFoundError, or ValueError if it is damaged."""
-        return chunk_lines(self._path(number).read_bytes())
+        """Return the literals of one chunk. Raise OSError, or ValueError if it is damaged."""
+        return chunk_lines(self._content(number))
 
     def append(self, lines: Sequence[str]) -> None:
         """Add these jobs."""
@@ -220,7 +220,7 @@ class Chunks:
         """Return what the last chunk holds; None if it is full or damaged."""
         try:
             lines = self.read(number)
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, UnexpectedFileError, ValueError):
             return None
         return lines if len(lines) < CHUNK_ENTRIES else None
 
@@ -232,89 +232,106 @@ class Chunks:
                 self._write(number, lines)
         if before != len(chunks):
             self._write_index(len(chunks))
-        for path in self._folder.glob("jobs-*.js"):
-            if path not in {self._path(number) for number in range(1, len(chunks) + 1)}:
-                path.unlink(missing_ok=True)
+        kept = {_chunk_name(number) for number in range(1, len(chunks) + 1)}
+        with open_folder(self._outbox, [GALLERY_FOLDER], make=True) as folder:
+            for name in folder.names():
+                if _CHUNK_NAME.fullmatch(name) and name not in kept:
+                    with suppress(FileNotFoundError, UnexpectedFileError):
+                        folder.unlink(name)
 
     def _holds(self, number: int, lines: Sequence[str]) -> bool:
         try:
-            return self._path(number).read_bytes() == chunk_script(number, lines)
-        except FileNotFoundError:
+            return self._content(number) == chunk_script(number, lines)
+        except (FileNotFoundError, UnexpectedFileError):
             return False
 
+    def _content(self, number: int) -> bytes:
+        return read_file(self._outbox, f"{GALLERY_FOLDER}/{_chunk_name(number)}", LARGEST_PART)
+
     def _write(self, number: int, lines: Sequence[str]) -> None:
-        durable_replace(self._path(number), chunk_script(number, lines))
+        path = f"{GALLERY_FOLDER}/{_chunk_name(number)}"
+        replace_file(self._outbox, path, chunk_script(number, lines))
 
     def _write_index(self, count: int) -> None:
-        durable_replace(self._folder / INDEX, index_script(count))
+        replace_file(self._outbox, f"{GALLERY_FOLDER}/{INDEX}", index_script(count))
 
-    def _path(self, number: int) -> Path:
-        return self._folder / f"jobs-{number:04}.js"
+
+def _chunk_name(number: int) -> str:
+    return f"jobs-{number:04}.js"
 
 
 class Thumbnails:
     """One WebP per job with pictures: ``7/7k3f9a2m.webp``, so that no folder has thousands of files."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, outbox: Path) -> None:
+        self._outbox = outbox
 
     def ids(self) -> set[str]:
         """Return the jobs that have one."""
-        return {path.stem for path in self._files() if path.suffix == ".webp"}
+        return {
+            name.removesuffix(".webp")
+            for folder in self._folders()
+            for name in folder.names()
+            if name.endswith(".webp")
+        }
 
-    def size_for(self, entry: Entry, job_folder: Path, given: bytes | None = None) -> list[int] | None:
+    def size_for(self, entry: Entry, job_folder: str, given: bytes | None = None) -> list[int] | None:
         """Return width and height of the job's thumbnail; None if it has none.
 
-        Store the ``given`` thumbnail; without one make it, unless it is there already.
+        Store the ``given`` thumbnail; without one make it, unless it is there already. ``job_folder`` is the
+        path in the outbox.
         """
         from mjwatch.pictures.split import image_facts  # with Pillow, which an idle service does without
 
         try:
             data = self._stored(entry["id"], given) or self._make(entry, job_folder)
             facts = None if data is None else image_facts(data)
-        except (FileNotFoundError, PictureError):
-            return None  # a video, or a picture that a person removed
+        except PictureError:
+            return None  # a video
         return None if facts is None else [facts.width, facts.height]
 
     def _stored(self, job_id: str, given: bytes | None) -> bytes | None:
         if given is not None:
-            self._write(job_id, given)
+            replace_file(self._outbox, _thumbnail_path(job_id), given)
             return given
         try:
-            return self._path(job_id).read_bytes() or None
-        except FileNotFoundError:
-            return None
+            return read_file(self._outbox, _thumbnail_path(job_id), LARGEST_PART) or None
+        except (FileNotFoundError, UnexpectedFileError):
+            return None  # writing it says what is in the way
 
-    def _make(self, entry: Entry, job_folder: Path) -> bytes | None:
+    def _make(self, entry: Entry, job_folder: str) -> bytes | None:
         from mjwatch.pictures.split import thumbnail  # see size_for
 
-        sources = [_content(job_folder / name) for name in _sources(entry)]
+        try:
+            with open_folder(self._outbox, job_folder.split("/")) as folder:
+                sources = [folder.read(name, LARGEST_PICTURE) for name in _sources(entry)]
+        except (FileNotFoundError, UnexpectedFileError):
+            return None  # a picture that a person removed, or something else in its place
         if not sources:
             return None
         data = thumbnail(sources)
-        self._write(entry["id"], data)
+        replace_file(self._outbox, _thumbnail_path(entry["id"]), data)
         return data
-
-    def _write(self, job_id: str, data: bytes) -> None:
-        path = self._path(job_id)
-        durable_folder(path.parent)
-        durable_replace(path, data)
 
     def keep_only(self, ids: Collection[str]) -> None:
         """Remove the thumbnails of other jobs, and half-written files that a crash left."""
-        wanted = {self._path(job_id) for job_id in ids}
-        for path in self._files():
-            if path not in wanted:
-                path.unlink(missing_ok=True)
+        wanted = {_thumbnail_path(job_id) for job_id in ids}
+        for folder in self._folders():
+            for name in folder.names():
+                if f"{_THUMBNAILS}/{folder.path.name}/{name}" not in wanted:
+                    with suppress(FileNotFoundError, UnexpectedFileError):
+                        folder.unlink(name)
 
-    def _files(self) -> Iterator[Path]:
-        with suppress(FileNotFoundError):
-            for folder in [path for path in self._folder.iterdir() if path.is_dir()]:
-                with os.scandir(folder) as entries:
-                    yield from (folder / entry.name for entry in entries)
+    def _folders(self) -> Iterator[Folder]:
+        """Yield the folders that hold the thumbnails, each open for one turn."""
+        with suppress(FileNotFoundError), open_folder(self._outbox, _THUMBNAILS.split("/")) as thumbnails:
+            for name in thumbnails.folders():
+                with thumbnails.open(name) as folder:
+                    yield folder
 
-    def _path(self, job_id: str) -> Path:
-        return self._folder / job_id[0] / f"{job_id}.webp"
+
+def _thumbnail_path(job_id: str) -> str:
+    return f"{_THUMBNAILS}/{job_id[0]}/{job_id}.webp"
 
 
 def _sources(entry: Entry) -> list[str]:
@@ -323,14 +340,6 @@ def _sources(entry: Entry) -> list[str]:
     if len(names) == 4:
         return [entry["grid"]] if "grid" in entry else names
     return names[:1]
-
-
-def _content(path: Path) -> bytes:
-    """Return a regular file's bytes: others share the outbox, and a link or a pipe may lead anywhere."""
-    facts = path.lstat()
-    if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST_PICTURE:
-        raise PictureError(f"{path} is not a file that can be shown")
-    return path.read_bytes()
 
 
 @dataclass(slots=True)
@@ -356,12 +365,15 @@ def scan_outbox(outbox: Path) -> OutboxScan:
     while waiting:
         folder = waiting.pop()
         try:
-            with os.scandir(outbox / folder) as entries:
+            with (
+                open_folder(outbox, folder.split("/") if folder else ()) as opened,
+                opened.entries() as entries,
+            ):
                 inner = _scan_folder(found, folder, list(entries))
         except OSError as error:
             if not folder:
                 raise
-            if not isinstance(error, FileNotFoundError):  # it may have gone just now
+            if not isinstance(error, FileNotFoundError | UnexpectedFileError):  # it may have gone just now
                 found.unreadable.add(folder)
             continue
         waiting += inner

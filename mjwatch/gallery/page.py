@@ -9,7 +9,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from mjwatch.filesystem.files import durable_folder, durable_replace
+from mjwatch.filesystem.files import read_file, replace_file
+from mjwatch.filesystem.folder import UnexpectedFileError
 from mjwatch.model import ENDED
 from mjwatch.version import __version__
 
@@ -24,20 +25,22 @@ STYLE, SCRIPT = "gallery.css", "gallery.js"
 RENDER_TIMEOUT = 60.0
 """Seconds that rendering the page may take."""
 
+_LARGEST_PART = 4 * 1024 * 1024
+"""Bytes; no file that the page consists of comes near."""
+
 _PARTS = ("dom", "wording", "store", "load", "wall", "panel", "service", "filters", "main")
 """The files of the script, in the order in which they build on each other."""
 
 
-def install(outbox: Path, folder: Path) -> None:
-    """Write the page into the outbox and what it loads into ``folder``, unless this version is there."""
+def install(outbox: Path, folder: str) -> None:
+    """Write the page into the outbox and what it loads into its ``folder``, unless this version is there."""
     style, script = _style(), _script()
     stamp = sha256(style + script + _template()).hexdigest()[:12]
     if _is_installed(outbox, folder, stamp):
         return
-    durable_folder(folder)
-    durable_replace(folder / STYLE, style)
-    durable_replace(folder / SCRIPT, script)
-    durable_replace(outbox / PAGE, _render_in_subprocess(stamp))  # last: it says that this version is there
+    replace_file(outbox, f"{folder}/{STYLE}", style)
+    replace_file(outbox, f"{folder}/{SCRIPT}", script)
+    replace_file(outbox, PAGE, _render_in_subprocess(stamp))  # last: it says that this version is there
 
 
 def _render_in_subprocess(stamp: str) -> bytes:
@@ -65,13 +68,14 @@ def render(version: str, stamp: str) -> bytes:
     return template.render(version=version, stamp=stamp, states=states).encode()
 
 
-def _is_installed(outbox: Path, folder: Path, stamp: str) -> bool:
+def _is_installed(outbox: Path, folder: str, stamp: str) -> bool:
     try:
-        page = (outbox / PAGE).read_bytes()
-    except FileNotFoundError:
-        return False
-    version = f'content="mjwatch {__version__} {stamp}"'.encode()
-    return version in page and (folder / STYLE).exists() and (folder / SCRIPT).exists()
+        page = read_file(outbox, PAGE, _LARGEST_PART)
+        for name in (STYLE, SCRIPT):
+            read_file(outbox, f"{folder}/{name}", _LARGEST_PART)
+    except (FileNotFoundError, UnexpectedFileError):
+        return False  # writing it says what is in the way
+    return f'content="mjwatch {__version__} {stamp}"'.encode() in page
 
 
 def _template() -> bytes:

@@ -85,6 +85,7 @@ class GalleryUpdater:
                 self._fail(error)
             except Exception:  # the top of a thread: one error must not end the thread
                 log.exception("mjwatch could not update the gallery because of an unexpected error")
+                self._start_over_later()
             else:
                 self._failing = False
 
@@ -125,6 +126,9 @@ class GalleryUpdater:
         if not self._failing:
             log.warning("mjwatch can't write the gallery and tries again later: %s", error)
         self._failing = True
+        self._start_over_later()
+
+    def _start_over_later(self) -> None:
         with self._changed:
             self._needs_repair = True
             self._published.clear()

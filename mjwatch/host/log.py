@@ -16,10 +16,13 @@ import sys
 import threading
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
-from urllib.parse import quote, quote_plus
+
+from mjwatch.errors import ConfigError
+from mjwatch.host.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
     from types import TracebackType
 
 log = logging.getLogger("mjwatch")
@@ -36,20 +39,38 @@ SEND_TIMEOUT = 1.0
 REPEAT_AFTER = 600.0
 """Seconds after which ``LogOnce`` lets the same message through again."""
 
-REDACTED = "***"
+
+LOG_FILE_SIZE = 10 * 1024 * 1024
+"""Bytes at which the log file is renamed, and a new one begun."""
+
+OLD_LOG_FILES = 5
 
 
-def start_logging(secrets: Collection[str], level: int = logging.INFO, style: str = "auto") -> None:
-    """Log to standard error from now on; the program's own process calls this once.
+def start_logging(
+    secrets: Collection[str],
+    level: int = logging.INFO,
+    style: str = "auto",
+    *,
+    file: Path | None = None,
+    rewrite: Callable[[str], str] = lambda text: text,
+) -> None:
+    """Log to standard error, or to this file, from now on; the program's own process calls this once.
+
+    Raise ConfigError if the file can't be written. ``rewrite`` gets each message and returns what is logged.
 
     ``style`` is "text", "json", or "auto", which means entries if systemd's journal reads standard error, and
     text otherwise. Python's own messages (unhandled errors of any thread, warnings) are logged the same way.
-    After a fatal signal, such as that of systemd's watchdog, the position of each thread is printed.
+    After a fatal signal, such as that of systemd's watchdog, the position of each thread is printed on
+    standard error.
     """
     root = logging.getLogger()
-    root.handlers[:] = [_handler(Redaction(secrets), sys.stderr, style)]
+    redaction = Redaction(secrets, rewrite)
+    root.handlers[:] = [
+        _handler(redaction, sys.stderr, style) if file is None else _file_handler(redaction, file, style)
+    ]
     root.setLevel(logging.WARNING)
     logging.getLogger("mjwatch").setLevel(level)
+    logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # its warnings repeat what a server sent
     logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_shutdown_noise)
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # an error of the log itself would show the record's arguments
@@ -63,11 +84,27 @@ def _handler(redaction: Redaction, stream: IO[str], style: str) -> logging.Handl
     if style == "auto" and is_read_by_journal(stream):
         return JournalHandler(redaction, stream)
     handler = logging.StreamHandler(stream)
-    if style == "json":
-        handler.setFormatter(JsonFormatter(redaction))
-    else:
-        handler.setFormatter(LineFormatter(redaction, dated=not stream.isatty()))
+    handler.setFormatter(_formatter(redaction, style, dated=not stream.isatty()))
     return handler
+
+
+def _file_handler(redaction: Redaction, file: Path, style: str) -> logging.Handler:
+    from logging.handlers import RotatingFileHandler  # it loads queues and more, which few need
+
+    try:
+        handler = RotatingFileHandler(
+            file, maxBytes=LOG_FILE_SIZE, backupCount=OLD_LOG_FILES, encoding="utf-8", errors="replace"
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"the log file {file} can't be written: {error.strerror}", "choose another file for --log-file"
+        ) from error
+    handler.setFormatter(_formatter(redaction, style, dated=True))
+    return handler
+
+
+def _formatter(redaction: Redaction, style: str, *, dated: bool) -> logging.Formatter:
+    return JsonFormatter(redaction) if style == "json" else LineFormatter(redaction, dated=dated)
 
 
 def _is_no_shutdown_noise(record: logging.LogRecord) -> bool:
@@ -103,7 +140,7 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text, without secrets and control characters."""
         head = f"{self.formatTime(record, self.datefmt)} {record.levelname:<7}"
-        return f"{head} " + "\n".join(self._redaction.lines(record))
+        return f"{head} " + "\n".join(_lines(record, self._redaction))
 
 
 class JsonFormatter(logging.Formatter):
@@ -126,8 +163,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "thread": record.threadName,
             "job": list(jobs) if len(jobs) > 1 else next(iter(jobs), None),
-            "message": self._redaction.message(record),
-            "traceback": self._redaction.traceback_lines(record),
+            "message": _message(record, self._redaction),
+            "traceback": _traceback_lines(record, self._redaction),
         }
         return json.dumps(fields)
 
@@ -181,7 +218,7 @@ class JournalHandler(logging.Handler):
 
     def _write(self, record: logging.LogRecord) -> None:
         level = str(priority(record.levelno))
-        lines = self._redaction.lines(record)
+        lines = _lines(record, self._redaction)
         fields = [
             ("MESSAGE", "\n".join(lines)),
             ("PRIORITY", level),
@@ -222,42 +259,25 @@ def jobs_of(record: logging.LogRecord) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-# ---- redaction
+# ---- lines
 
 
-class Redaction:
-    """Replaces every secret with stars, also in the forms that it has in an address, in JSON or in a repr."""
-
-    def __init__(self, secrets: Collection[str]) -> None:
-        forms = {form for secret in secrets if secret for form in _forms(secret)}
-        self._forms = sorted(forms, key=len, reverse=True)
-
-    def redacted(self, text: str) -> str:
-        """Return the text without secrets."""
-        for form in self._forms:
-            text = text.replace(form, REDACTED)
-        return text
-
-    def message(self, record: logging.LogRecord) -> str:
-        """Return the record's message as one line without secrets and control characters."""
-        return _printable(self.redacted(record.getMessage()))
-
-    def traceback_lines(self, record: logging.LogRecord) -> list[str]:
-        """Return the lines of the record's traceback and stack, redacted in the same way."""
-        formatter = logging.Formatter()
-        parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
-        parts += [formatter.formatStack(record.stack_info)] if record.stack_info else []
-        return [_printable(line) for line in self.redacted("\n".join(parts)).splitlines()]
-
-    def lines(self, record: logging.LogRecord) -> list[str]:
-        """Return message and traceback, the latter indented, so that no text in it looks like a record."""
-        return [self.message(record), *(f"    {line}" for line in self.traceback_lines(record))]
+def _message(record: logging.LogRecord, redaction: Redaction) -> str:
+    """Return the record's message as one line without secrets and control characters."""
+    return _printable(redaction.redacted(redaction.rewrite(record.getMessage())))
 
 
-def _forms(secret: str) -> set[str]:
-    """Return the secret itself, and the forms that the usual ways to write it down give it."""
-    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-    return {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], *quoted}
+def _traceback_lines(record: logging.LogRecord, redaction: Redaction) -> list[str]:
+    """Return the lines of the record's traceback and stack, redacted in the same way."""
+    formatter = logging.Formatter()
+    parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
+    parts += [formatter.formatStack(record.stack_info)] if record.stack_info else []
+    return [_printable(line) for line in redaction.redacted("\n".join(parts)).splitlines()]
+
+
+def _lines(record: logging.LogRecord, redaction: Redaction) -> list[str]:
+    """Return message and traceback, the latter indented, so that no text in it looks like a record."""
+    return [_message(record, redaction), *(f"    {line}" for line in _traceback_lines(record, redaction))]
 
 
 def _printable(text: str) -> str:

@@ -1,8 +1,9 @@
-"""The operating system: the machine's id and name, memory, and who may write to the state folder."""
+"""The system: the machine's id and name, this installation, memory, who may write to the state folder."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 from pathlib import Path
@@ -38,6 +39,28 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
         return ""
+
+
+# ---- this installation
+
+CONTAINER_FILES = (Path("/run/.containerenv"), Path("/.dockerenv"))
+"""Files that Podman and Docker put into a container."""
+
+
+def install_command(package: str) -> str:
+    """Return what installs a missing package into this installation of mjwatch, as a person types it.
+
+    Only the package itself is named: "mjwatch" on the public index need not be this program.
+    """
+    environment = Path(sys.prefix)
+    if (environment / "pipx_metadata.json").is_file():
+        return f"pipx inject mjwatch {package}"
+    if (environment / "uv-receipt.toml").is_file():
+        return shlex.join(["uv", "pip", "install", "--python", sys.executable, package])
+    command = shlex.join([sys.executable, "-m", "pip", "install", package])
+    if any(file.exists() for file in CONTAINER_FILES):
+        return f"{command} (in the image; what is installed into a container is lost with it)"
+    return command
 
 
 # ---- memory

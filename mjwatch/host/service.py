@@ -101,6 +101,27 @@ def unit(
     return _filled(shipped(UNIT), values)
 
 
+def template_unit(program: Sequence[str]) -> str:
+    """Return the unit ``mjwatch@.service``: the instance NAME uses /etc/mjwatch/NAME/config.toml.
+
+    Its folders are those that ``init`` gives such a configuration, which a unit without the configuration's
+    content can know.
+    """
+    served = "/srv/mjwatch/%i"
+    command = _command([*program, "--config", "INSTANCE", "run"])
+    values = {
+        "Description": "mjwatch for %i, pictures from prompt files",
+        "ExecStart": command.replace("INSTANCE", f"{SYSTEM_CONFIG.parent}/%i/{SYSTEM_CONFIG.name}"),
+        "RequiresMountsFor": f"{served}/inbox {served}/outbox",
+        "ReadWritePaths": f"{served}/inbox {served}/outbox",
+        "StateDirectory": "mjwatch/%i",
+        "RuntimeDirectory": "mjwatch/%i",
+        "WorkingDirectory": "/run/mjwatch/%i",
+        "LoadCredential": f"{{name}}:{SYSTEM_CONFIG.parent}/%i/keys/{{name}}",
+    }
+    return _filled(shipped(UNIT), values)
+
+
 def _filled(text: str, values: Mapping[str, str]) -> str:
     """Return the text with new values for some keys; ``{name}`` is the old value's part before a colon."""
     lines = []
@@ -160,8 +181,8 @@ def problems(scope: Scope, config: Config, program: Sequence[str]) -> list[Confi
 
 def _hidden(config: Config, program: Sequence[str]) -> Iterator[ConfigError]:
     installation = (
-        "install mjwatch for all users: `python3 -m venv /opt/mjwatch`, then"
-        " `/opt/mjwatch/bin/pip install mjwatch`"
+        "install mjwatch for all users: `python3 -m venv /opt/mjwatch`, then, in the folder of its source,"
+        " `/opt/mjwatch/bin/pip install .`"
     )
     move = f"choose another folder in {config.source}, or use --user"
     places = {

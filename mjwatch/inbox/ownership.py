@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import stat
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import OwnerError
-from mjwatch.filesystem.files import durable_copy, folder_identity, fsync_folder
+from mjwatch.filesystem.files import folder_identity, read_file
+from mjwatch.filesystem.folder import open_folder
 from mjwatch.inbox.filenames import OWNER_FILE
 
 if TYPE_CHECKING:
@@ -77,11 +75,11 @@ def owner_of(root: Path) -> Owner | None:
     A marker that can't be read names an unknown owner.
     """
     try:
-        found = json.loads(_read(root / OWNER_FILE))
+        found = json.loads(read_file(root, OWNER_FILE, _LARGEST_MARKER))
         return Owner(*(str(found[key])[:200] for key in ("host", "machine", "journal")))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Owner("", "", "")
 
 
@@ -146,30 +144,15 @@ class Ownership:
         """Write the marker; return whether that succeeded."""
         note = {"note": "the one mjwatch that takes prompt files from this folder"}
         text = json.dumps(note | asdict(owner), indent=1)
-        temporary = self._root / _TEMPORARY
         try:
-            temporary.unlink(missing_ok=True)
-            durable_copy(temporary, f"{text}\n".encode())
-            temporary.replace(self._root / OWNER_FILE)
-            fsync_folder(self._root)
+            with open_folder(self._root) as folder:
+                folder.replace(OWNER_FILE, f"{text}\n".encode(), _TEMPORARY)
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
             if not self._has_complained:
                 log.warning("mjwatch can't mark the inbox %s as its own: %s", self._root, error.strerror)
             self._has_complained = True
             return False
         return True
-
-
-def _read(marker: Path) -> bytes:
-    """Return the beginning of a regular file; never wait for a pipe or follow a link. Raise OSError."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(marker, flags)
-    try:
-        return os.read(descriptor, _LARGEST_MARKER) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-    finally:
-        os.close(descriptor)
 
 
 def _without_journal(owner: Owner) -> Owner:

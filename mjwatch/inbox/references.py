@@ -6,22 +6,26 @@ monotonic clock, as in settling.py. ``preview`` reads a prompt file as the inbox
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError, PromptFileError
-from mjwatch.filesystem.files import identify, is_link, read_unchanged
-from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS
+from mjwatch.filesystem.files import identify, obstacle_at, read_unchanged
+from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_foreign_folder, is_prompt_name
 from mjwatch.model import References
-from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file, referenced_names
+from mjwatch.prompts.filenames import WildcardNames
+from mjwatch.prompts.promptfile import MAX_BYTES, forced, read_prompt_file, referenced_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from mjwatch.model import Identity
-    from mjwatch.prompts.promptfile import PromptFile
+    from mjwatch.prompts.promptfile import PromptFile, ReferencedNames
 
 MAX_PICTURE = 10 * 1024 * 1024
 """Bytes that an account without Nitro may upload in one file (discord-userdoccers, "Uploading Files")."""
@@ -31,6 +35,12 @@ MAX_PICTURES_BYTES = 64 * 1024 * 1024
 
 RECHECK_INTERVAL = 1.0
 """Seconds between two checks for a file that is missing."""
+
+MAX_WILDCARD_FILES = 10_000
+"""Files below one ``_wildcards`` folder."""
+
+MAX_WILDCARD_DEPTH = 8
+"""Levels of folders below one ``_wildcards`` folder."""
 
 _RECORD_LIFETIME = 600.0
 """Seconds after which a file that no prompt file has asked for is treated as seen for the first time."""
@@ -53,12 +63,15 @@ class _ReferencedFile:
 class ReferenceScan:
     """What was found around one prompt file: small files by content, pictures by path and identity.
 
-    ``missing``: names of pictures and wildcards that the prompt file wants and that are not there.
-    ``unreadable``: paths of small files that are there and can't be read, and why. Both are waited for.
+    ``wildcard_names`` and ``wildcard_paths``: all wildcards that are there, if any is wanted. ``missing``:
+    names of pictures and wildcards that the prompt file wants and that are not there. ``unreadable``: paths
+    of small files that are there and can't be read, and why. Both are waited for.
     """
 
     defaults: list[tuple[str, bytes]] = field(default_factory=list)
     wildcards: dict[str, bytes] = field(default_factory=dict)
+    wildcard_names: Collection[str] = ()
+    wildcard_paths: Mapping[str, str] = field(default_factory=dict)
     pictures: dict[str, tuple[str, Identity]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -71,10 +84,18 @@ class ReferenceScan:
 class ReferenceFinder:
     """Find files around prompt files below ``root``; links are not followed, nothing outside is read."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        run: Callable[[int, Callable[[], ReferencedNames]], ReferencedNames] = lambda size, read: read(),
+    ) -> None:
+        """``run`` carries out each reading of so many bytes, as ``ReadingGuard.run`` does."""
         self._root = root
+        self._run = run
         self._files: dict[str, _ReferencedFile] = {}
         self._contents: dict[str, tuple[Identity, bytes]] = {}
+        self._trees: dict[str, dict[str, str]] = {}
+        self._wildcards: dict[str, tuple[WildcardNames, dict[str, str], dict[str, str]]] = {}
 
     def find(self, path: str, data: bytes, now: float) -> ReferenceScan:
         """Return what there is around the prompt file at ``path``, which holds ``data``."""
@@ -84,18 +105,25 @@ class ReferenceFinder:
             if content is not None:
                 found.defaults.append((f"{folder}{DEFAULTS}", content))
         name = path.rpartition("/")[2]
-        wanted = referenced_names(data, name, _without_pictures(found))
-        while new := [
-            wildcard
-            for wildcard in wanted.wildcards
-            if wildcard not in found.wildcards and wildcard not in found.missing
-        ]:
+        wanted = self._names_in(data, name, found)
+        if wanted.wildcards:
+            self._note_wildcards(path, found)
+            wanted = self._names_in(data, name, found)
+        for _ in range(MAX_WILDCARD_DEPTH + 1):  # deeper ones are refused when the file is read
+            known = {*found.wildcards, *found.missing}
+            new = [wildcard for wildcard in wanted.wildcards if wildcard not in known]
+            if not new:
+                break
             for wildcard in new:
                 self._find_wildcard(path, wildcard, found, now)
-            wanted = referenced_names(data, name, _without_pictures(found))
+            wanted = self._names_in(data, name, found)
         for picture in wanted.images:
             self._find_picture(path, picture, found, now)
         return found
+
+    def _names_in(self, data: bytes, name: str, found: ReferenceScan) -> ReferencedNames:
+        size = len(data) + sum(map(len, [*found.wildcards.values(), *dict(found.defaults).values()]))
+        return self._run(size, lambda: referenced_names(data, name, _without_pictures(found)))
 
     def remaining_wait(self, found: ReferenceScan, now: float, quiet: float, patience: float) -> float:
         """Return the seconds until the prompt file may be taken or must be checked again.
@@ -128,23 +156,52 @@ class ReferenceFinder:
             if data is None:
                 return None
             images[name] = data
-        return References(tuple(found.defaults), found.wildcards, images, unusable, found.unreadable)
+        return replace(
+            _without_pictures(found), images=images, unusable=unusable, unreadable=found.unreadable
+        )
 
     def release_contents(self, now: float) -> None:
         """Release the contents, which many prompt files share; forget files that no prompt file asks for."""
         self._contents.clear()
+        self._trees.clear()
+        self._wildcards.clear()
         self._files = {p: file for p, file in self._files.items() if now - file.asked < _RECORD_LIFETIME}
 
+    def _note_wildcards(self, path: str, found: ReferenceScan) -> None:
+        """Note all wildcards by name; the one nearest to the prompt file counts."""
+        folder = _folders(path)[-1]
+        if folder not in self._wildcards:
+            self._wildcards[folder] = self._wildcards_around(path)
+        found.wildcard_names, found.wildcard_paths, unreadable = self._wildcards[folder]
+        found.unreadable |= unreadable
+
+    def _wildcards_around(self, path: str) -> tuple[WildcardNames, dict[str, str], dict[str, str]]:
+        """Return the wildcards' names, their paths by name, and the folders that can't be read, and why."""
+        paths: dict[str, str] = {}
+        unreadable: dict[str, str] = {}
+        for folder in _folders(path):
+            tree = f"{folder}{WILDCARDS}/"
+            try:
+                if tree not in self._trees:
+                    self._trees[tree] = _list_wildcards(self._root, tree)
+            except OSError as error:
+                unreadable[tree] = f"it can't be read: {error.strerror}"
+            paths |= self._trees.get(tree, {})
+        return WildcardNames(paths), paths, unreadable
+
     def _find_wildcard(self, path: str, name: str, found: ReferenceScan, now: float) -> None:
-        """Find the nearest one: in the prompt file's folder, else in the one above, up to the inbox."""
-        for folder in reversed(_folders(path)):
-            content = self._small_file(f"{folder}{WILDCARDS}/{name}.txt", found, now)
-            if content is not None:
-                found.wildcards[name] = content
-                return
-            if f"{folder}{WILDCARDS}/{name}.txt" in found.unreadable:
-                break  # a wildcard farther away is not the one that was meant
-        found.missing.append(name)
+        place = found.wildcard_paths.get(name)
+        if place is None:
+            # Nothing is opened by a name from a text: it is only remembered since when it is missed.
+            missed = self._remember(f"{_folders(path)[-1]}{WILDCARDS}/\0{name}", None, None, now)
+            found.changed = max(found.changed, missed.since)
+            found.missing.append(name)
+            return
+        content = self._small_file(place, found, now)
+        if content is not None:
+            found.wildcards[name] = content
+        else:
+            found.missing.append(name)
 
     def _find_picture(self, path: str, name: str, found: ReferenceScan, now: float) -> None:
         folder = _folders(path)[-1]
@@ -180,10 +237,15 @@ class ReferenceFinder:
         identity, why = None, None
         try:
             identity = identify(self._root, path)
-            if identity is None and is_link(self._root, path):
-                why = "it is a link, and links are not followed"
+            obstacle = obstacle_at(self._root, path) if identity is None else None
+            if obstacle is not None:
+                why = f"it is {obstacle}"
         except OSError as error:
             why = f"it can't be read: {error.strerror}"
+        return self._remember(path, identity, why, now)
+
+    def _remember(self, path: str, identity: Identity | None, why: str | None, now: float) -> _ReferencedFile:
+        """Note how a file looks now, and that it was asked for."""
         file = self._files.get(path)
         is_known = file is not None and now - file.asked < _RECORD_LIFETIME
         if file is None or not is_known or (file.identity, file.why) != (identity, why):
@@ -226,11 +288,46 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _without_pictures(found: ReferenceScan) -> References:
-    return References(tuple(found.defaults), found.wildcards)
+    return References(tuple(found.defaults), found.wildcards, wildcard_names=found.wildcard_names)
 
 
-def preview(path: Path, inbox: Path | None, max_jobs: int) -> PromptFile:
-    """Return the prompts of the file at ``path``.
+def _list_wildcards(root: Path, tree: str) -> dict[str, str]:
+    """Return the paths of the wildcard files in a ``_wildcards`` folder, by name: the path below it, in NFC.
+
+    Links are not followed: a linked file is listed, so that it is reported when it is wanted. Raise OSError,
+    also for too many files.
+    """
+    found: dict[str, str] = {}
+    folders = [tree]
+    while folders:
+        folder = folders.pop()
+        for name, is_folder in _entries(root / folder):
+            path = f"{folder}{name}"
+            if is_folder:
+                folders += [f"{path}/"] if path.count("/") - tree.count("/") < MAX_WILDCARD_DEPTH else []
+            elif is_prompt_name(name) and name[-4:].lower() == ".txt":
+                found[unicodedata.normalize("NFC", path[len(tree) : -4])] = path
+        if len(found) > MAX_WILDCARD_FILES:
+            raise OSError(errno.E2BIG, f"it holds more than {MAX_WILDCARD_FILES:,} files")
+    return found
+
+
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """Return the names in a folder, in order, and whether each is a folder to search; nothing for a link."""
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            return []
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except FileNotFoundError:
+        return []
+    return sorted(
+        (name, is_folder) for name, is_folder in found if not is_folder or not is_foreign_folder(name)
+    )
+
+
+def preview(path: Path, inbox: Path | None, max_jobs: int, *, force: bool = False) -> PromptFile:
+    """Return the prompts of the file at ``path``; ``force``: as they are written, whatever they look like.
 
     If it lies in the inbox, defaults and wildcards count from the inbox down; else those in its own folder
     do. Raise PromptFileError as the inbox would reject it, MjwatchError if it can't be read.
@@ -242,7 +339,10 @@ def preview(path: Path, inbox: Path | None, max_jobs: int) -> PromptFile:
     except OSError as error:
         raise MjwatchError(f"{path} can't be read: {error.strerror}", "check its name") from error
     root = inbox.resolve() if inbox is not None and inbox.resolve() in path.parents else path.parent
-    return _read_preview(root, path.relative_to(root).as_posix(), data, max_jobs)
+    name = path.relative_to(root).as_posix()
+    if force:
+        name, data = forced(data, name)
+    return _read_preview(root, name, data, max_jobs)
 
 
 def preview_alone(name: str, data: bytes, inbox: Path, max_jobs: int) -> PromptFile:

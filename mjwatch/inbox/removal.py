@@ -18,13 +18,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError
-from mjwatch.filesystem.files import durable_copy, durable_folder, fsync_folder, move_without_replacing
+from mjwatch.filesystem.folder import durable_folder, open_folder
 from mjwatch.inbox.filenames import may_hold_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mjwatch.filesystem.folder import Folder
 
 log = logging.getLogger("mjwatch.inbox")
 
@@ -38,68 +39,74 @@ NAME_TRIES = 1000
 """So many names are tried for a dropped file."""
 
 
-def remove_taken(file: Path, identity: tuple[int, ...]) -> bool:
+def remove_taken(root: Path, path: str, identity: tuple[int, ...]) -> bool:
     """Remove the file; return False, with nothing removed, if another file has taken its place.
 
     A file that is gone counts as removed. Raise OSError if it can't be removed; then it is where it was.
     """
+    *folders, name = path.split("/")
     try:
-        if not _is_same(file, identity):
-            return False
-        if len(os.fsencode(file.name)) > _LONGEST_NAME:
-            file.unlink()  # its name has no room for the prefix: the check just made must do
-            return True
-        return _remove_by_rename(file, _aside(file), identity)
+        with open_folder(root, folders) as folder:
+            if not _is_same(folder, name, identity):
+                return False
+            if len(os.fsencode(name)) <= _LONGEST_NAME:
+                return _remove_by_rename(folder, name, identity)
+            folder.unlink(name)  # its name has no room for the prefix: the check just made must do
     except FileNotFoundError:
-        return True
+        pass
+    return True
 
 
-def _remove_by_rename(file: Path, aside: Path, identity: tuple[int, ...]) -> bool:
-    file.rename(aside)
-    if not _is_same(aside, identity):
-        _put_back(aside, file)
+def _remove_by_rename(folder: Folder, name: str, identity: tuple[int, ...]) -> bool:
+    aside = f"{ASIDE_PREFIX}{secrets.token_hex(4)}-{name}"
+    folder.move(name, folder, aside)
+    if not _is_same(folder, aside, identity):
+        _put_back(folder, aside, name)
         return False
     try:
-        aside.unlink()
+        folder.unlink(aside)
     except OSError:
-        _put_back(aside, file)
+        _put_back(folder, aside, name)
         raise
     return True
 
 
 def restore_aside(root: Path) -> None:
     """Put back what a crash left aside in this folder and below. Call it only while nothing is removed."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if may_hold_prompts(name)]
-        for name in names:
-            if _ASIDE.fullmatch(name):
-                _restore(root / folder / name)
+    waiting: list[tuple[str, ...]] = [()]
+    while waiting:
+        names = waiting.pop()
+        with suppress(OSError), open_folder(root, names) as folder:  # the scan reports what can't be read
+            waiting += [(*names, inner) for inner in folder.folders() if may_hold_prompts(inner)]
+            for name in folder.names():
+                if _ASIDE.fullmatch(name):
+                    _restore(folder, name)
 
 
-def _restore(aside: Path) -> None:
+def _restore(folder: Folder, aside: str) -> None:
     try:
-        if stat.S_ISREG(aside.lstat().st_mode):  # mjwatch never puts a link there, so it is not its own
-            _put_back(aside, aside.with_name(aside.name[_PREFIX_LENGTH:]))
+        if stat.S_ISREG(folder.stat(aside).st_mode):  # mjwatch puts nothing else aside, so it is not its own
+            _put_back(folder, aside, aside[_PREFIX_LENGTH:])
     except OSError as error:
-        log.warning("%s can't be put back: %s", aside, error.strerror, extra={"file": str(aside)})
+        file = folder.path / aside
+        log.warning("%s can't be put back: %s", file, error.strerror, extra={"file": str(file)})
 
 
-def _aside(file: Path) -> Path:
-    return file.with_name(f"{ASIDE_PREFIX}{secrets.token_hex(4)}-{file.name}")
-
-
-def _put_back(aside: Path, file: Path) -> None:
+def _put_back(folder: Folder, aside: str, name: str) -> None:
     """Give the file its name back, unless a newer file has that name: the newer one replaces it."""
-    if not move_without_replacing(aside, file):
+    if not folder.rename_without_replacing(aside, name):
         log.info(
-            "%s was written again meanwhile; the newest version counts", file.name, extra={"file": str(file)}
+            "%s was written again meanwhile; the newest version counts",
+            name,
+            extra={"file": str(folder.path / name)},
         )
-        aside.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            folder.unlink(aside)
 
 
-def _is_same(file: Path, identity: tuple[int, ...]) -> bool:
+def _is_same(folder: Folder, name: str, identity: tuple[int, ...]) -> bool:
     """Return whether device, inode, size and mtime are the same; a rename changes the ctime."""
-    found = file.lstat()
+    found = folder.stat(name)
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) == identity[:4]
 
 
@@ -111,22 +118,24 @@ def drop_file(inbox: Path, stem: str, suffix: str, data: bytes, taken: Callable[
     of the same file. On return the file survives a power cut. Raise MjwatchError if the inbox can't be
     written.
     """
-    temporary = inbox / f".~mjwatch-{uuid.uuid4().hex}.tmp"
+    temporary = f".~mjwatch-{uuid.uuid4().hex}.tmp"
     try:
         durable_folder(inbox)
-        durable_copy(temporary, data)
-        for number in range(1, NAME_TRIES):
-            name = _name(stem, number, suffix)
-            if not taken(name) and move_without_replacing(temporary, inbox / name):
-                fsync_folder(inbox)
-                return name
+        with open_folder(inbox) as folder:
+            try:
+                folder.create(temporary, data)
+                for number in range(1, NAME_TRIES):
+                    name = _name(stem, number, suffix)
+                    if not taken(name) and folder.rename_without_replacing(temporary, name):
+                        folder.sync()
+                        return name
+            finally:
+                with suppress(OSError):
+                    folder.unlink(temporary)
     except OSError as error:
         raise MjwatchError(
             f"mjwatch can't write into the inbox {inbox}: {error.strerror}", "see `mjwatch check`"
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     raise MjwatchError(f"{inbox} already has {NAME_TRIES} files named {stem}", "remove some of them")
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mjwatch.inbox")
 
 MOST_NAMED_FILES = 20
-"""So many ignored files are reported by name; the others are only counted."""
+"""So many ignored files are reported by name, and one for each reason; the others are only counted."""
 
 TIMESTAMP_RESOLUTION = 4.0
 """Seconds after which a folder's times have surely moved on, so that equal times can't hide a change.
@@ -50,13 +50,18 @@ class IgnoredFiles:
     def add(self, path: str, why: str) -> None:
         """Count an ignored file, and keep its path if it is one of the first."""
         self.counts[why] += 1
-        if len(self.first) < MOST_NAMED_FILES:
-            self.first.append(IgnoredFile(path, why))
+        self._name(IgnoredFile(path, why))
 
     def add_all(self, others: IgnoredFiles) -> None:
         """Add the files of another collection."""
         self.counts.update(others.counts)
-        self.first += others.first[: MOST_NAMED_FILES - len(self.first)]
+        for file in others.first:
+            self._name(file)
+
+    def _name(self, file: IgnoredFile) -> None:
+        """Keep the file's name if there is room, or if none is known that is ignored for the same reason."""
+        if len(self.first) < MOST_NAMED_FILES or all(file.why != other.why for other in self.first):
+            self.first.append(file)
 
 
 class IgnoredFileLog:
@@ -112,7 +117,11 @@ class InboxScan:
 
 
 class InboxScanner:
-    """List one inbox with its subfolders; links are neither followed nor listed."""
+    """List one inbox with its subfolders; links are neither followed nor listed.
+
+    A folder that is exchanged for a link during the scan may show names for a moment. Whoever reads or
+    removes a file opens each folder on the way without following links.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -199,12 +208,14 @@ def _classify(entry: os.DirEntry[str], path: str, folder: _Folder) -> None:
     if entry.is_dir(follow_symlinks=False):
         if filenames.may_hold_prompts(name):
             folder.folders.append(name)
-        elif filenames.is_set_aside(name):
-            folder.ignored.add(f"{path}{name}/", filenames.LEADING_UNDERSCORE)
+        elif (why := filenames.why_not_scanned(name)) is not None:
+            folder.ignored.add(f"{path}{name}/", why)
     elif name[-5:].lower().endswith(filenames.SUFFIXES):
         _classify_request(entry, path, folder)
     elif entry.is_symlink() and entry.is_dir() and filenames.may_hold_prompts(name):
         folder.ignored.add(path + name, filenames.LINK)
+    elif (why := filenames.why_unread(name)) is not None and entry.is_file(follow_symlinks=False):
+        folder.ignored.add(path + name, why)
 
 
 def _classify_request(entry: os.DirEntry[str], path: str, folder: _Folder) -> None:

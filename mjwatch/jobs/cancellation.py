@@ -32,6 +32,10 @@ PRESS_PATIENCE = 60.0
 """Seconds that Midjourney has to do what its button says, before a person may have it pressed again."""
 
 
+GIVE_UP_AFTER = 600.0
+"""Seconds of Midjourney's silence after which a second request gives up a job that was sent."""
+
+
 def job_to_cancel(jobs: Iterable[Job], now: float) -> Job | None:
     """Return the first job whose Cancel Job button must be pressed now, or None."""
     return next((job for job in jobs if press_due(job) <= now), None)
@@ -58,7 +62,13 @@ def cancel(job: Job, event: ev.CancelRequested, now: float, timeouts: Timeouts) 
 
 
 def request_cancel(job: Job, event: ev.CancelRequested, now: float, timeouts: Timeouts) -> Transition:
-    """Drop the follow-ups of a job that was sent, and press Midjourney's Cancel Job once it is offered."""
+    """Drop the follow-ups of a job that was sent, and press Midjourney's Cancel Job once it is offered.
+
+    A second request gives up a job that stays silent, so that its slot is free.
+    """
+    if _is_given_up(job, now, timeouts):
+        text = "cancelled: given up, because Midjourney was silent; if its pictures come, they are published"
+        return cancelled(job, now, text)
     request = job.cancel_request or CancelRequest(asked=now, next_action_at=None)
     is_pending = request.next_action_at is not None or not request.answered
     if is_pending or now < request.pressed + PRESS_PATIENCE:
@@ -67,6 +77,18 @@ def request_cancel(job: Job, event: ev.CancelRequested, now: float, timeouts: Ti
     if job.cancel_button is None:
         text += "; it is already sent, so its pictures will be published unless it can be stopped"
     return note(without_follow_ups(job), now, text, cancel_request=replace(request, next_action_at=0.0)), ()
+
+
+def _is_given_up(job: Job, now: float, timeouts: Timeouts) -> bool:
+    """Return whether a person requests once more to cancel a job of which nothing is heard."""
+    if job.cancel_request is None or job.next_action_at is None:
+        return False
+    if job.start_deleted_at is not None or job.awaits_form:
+        return False  # it ends within a minute
+    waits_for_start = job.state is State.SUBMITTED and not job.queued_by_bot
+    patience = timeouts.start_timeout if waits_for_start else timeouts.silence_timeout
+    silent_since = job.next_action_at - patience
+    return now >= max(job.cancel_request.asked + PRESS_PATIENCE, silent_since + GIVE_UP_AFTER)
 
 
 def cancel_too_late(job: Job, event: ev.CancelRequested, now: float, timeouts: Timeouts) -> Transition:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
 from mjwatch.midjourney.buttons import explain_missing, find_button, opens_form
-from mjwatch.model import ButtonPress, Job, Note, Prompt, Refusal, RefusalClass, ResultKind, State
+from mjwatch.model import ENDED, ButtonPress, Job, Note, Prompt, Refusal, RefusalClass, ResultKind, State
 from mjwatch.prompts.actions import ALL_UPSCALES, ON_PICTURE, canonical, split_number, takes_text, zoom_factor
 
 if TYPE_CHECKING:
@@ -27,15 +27,37 @@ class _ImpossibleError(Exception):
         self.hint = hint
 
 
-def follow_up(parent: Job, prompt: Prompt, job_id: str, now: float, source: Source | None = None) -> Job:
+def follow_up(
+    parent: Job,
+    prompt: Prompt,
+    job_id: str,
+    now: float,
+    source: Source | None = None,
+    siblings: Sequence[Job] = (),
+) -> Job:
     """Return the job that does ``prompt.action`` to the result of ``parent``, or a rejected job if it can't.
 
     ``prompt.text``: a new prompt for the form, or empty. ``source``: where the request comes from, if not
     from where the parent comes. An action that only a single picture offers, not the grid, needs the job of
     that picture first (the first picture, if the action has no number). Then that job is returned, with the
-    action as its own follow-up.
+    action as its own follow-up; or the follow-up of that picture's job, if it is among ``siblings``, the
+    parent's earlier follow-ups.
     """
-    child = Job(
+    try:
+        picture = _picture_job(parent, prompt, siblings)
+    except _ImpossibleError as error:
+        return _rejected(_child(parent, prompt, job_id, now, source), str(error), error.hint, now)
+    if picture is not None:
+        parent, prompt = picture, replace(prompt, action=split_number(prompt.action or "")[0])
+    child = _child(parent, prompt, job_id, now, source)
+    try:
+        return _with_button(child, parent, prompt, now)
+    except _ImpossibleError as error:
+        return _rejected(child, str(error), error.hint, now)
+
+
+def _child(parent: Job, prompt: Prompt, job_id: str, now: float, source: Source | None) -> Job:
+    return Job(
         id=job_id,
         prompt=_child_prompt(parent, prompt),
         accepted=now,
@@ -44,10 +66,22 @@ def follow_up(parent: Job, prompt: Prompt, job_id: str, now: float, source: Sour
         next_action_at=prompt.not_before,
         history=(Note(now, f"accepted: {prompt.action or 'a follow-up'} of job {parent.id}"),),
     )
-    try:
-        return _with_button(child, parent, prompt, now)
-    except _ImpossibleError as error:
-        return _rejected(child, str(error), error.hint, now)
+
+
+def _picture_job(parent: Job, prompt: Prompt, siblings: Sequence[Job]) -> Job | None:
+    """Return the job of the picture that this action needs first, if it was asked for before."""
+    if parent.result is None or not prompt.action:
+        return None
+    picture = _picture_before(_canonical(prompt.action), parent.result.buttons)
+    jobs = [job for job in siblings if picture is not None and job.prompt.action == picture]
+    done = [job for job in jobs if job.state in _FINISHED and job.result is not None]
+    at_work = [job for job in jobs if job.state not in ENDED | _FINISHED]
+    if not done and at_work:
+        raise _ImpossibleError(
+            f"{picture}, which {prompt.action} needs first, is {at_work[-1].state} as job {at_work[-1].id}",
+            "ask again when it is done",
+        )
+    return done[-1] if done else None
 
 
 def children_of(parent: Job, now: float, new_id: Callable[[], str]) -> list[Job]:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import PromptFileError
 from mjwatch.jobs.followups import follow_up
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
-from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
 from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mjwatch.events import FileSettled
 
@@ -27,30 +26,43 @@ def make_jobs(
     file: FileSettled,
     now: float,
     new_id: Callable[[], str],
-    max_jobs: int,
     job_of: Callable[[str], Job | None] = lambda job_id: None,
+    children_of: Callable[[str], Sequence[Job]] = lambda job_id: (),
 ) -> list[Job]:
-    """Return the jobs of a file, or one rejected job that says why the file can't be read as prompts.
+    """Return the jobs of a file, or one rejected job if the file can't be read as prompts.
 
-    ``job_of`` returns a job by its id; follow-ups need it.
+    ``job_of`` returns a job by its id, and ``children_of`` its follow-ups so far; follow-ups need them.
     """
     source = Source(file.path, sha256(file.data), file.mtime)
-    try:
-        _check_size(file)
-        name = file.path.rpartition("/")[2]
-        content = read_prompt_file(file.data, name, max_jobs=max_jobs, references=file.references)
-    except PromptFileError as error:
-        return [rejected(source, error, now, new_id())]
-    warnings = tuple(Note(now, f"warning: {warning}") for warning in content.warnings)
+    if file.error is not None:
+        return [rejected(source, file.error, now, new_id())]
     jobs = [
-        job_for(prompt, new_id(), now, Source(source.path, source.sha256, source.mtime, index), job_of)
-        for index, prompt in enumerate(content.prompts)
+        job_for(
+            prompt,
+            new_id(),
+            now,
+            Source(source.path, source.sha256, source.mtime, index),
+            job_of,
+            children_of,
+        )
+        for index, prompt in enumerate(file.prompts)
     ]
-    return [replace(job, history=(*job.history[:1], *warnings, *job.history[1:])) for job in jobs]
+    return [with_notes(job, now, file.notes) for job in jobs]
+
+
+def with_notes(job: Job, now: float, notes: Iterable[str]) -> Job:
+    """Return a new job with notes on how its prompt was read, after the first entry of its history."""
+    entries = (Note(now, f"note: {line}") for line in notes)
+    return replace(job, history=(*job.history[:1], *entries, *job.history[1:]))
 
 
 def job_for(
-    prompt: Prompt, job_id: str, now: float, source: Source | None, job_of: Callable[[str], Job | None]
+    prompt: Prompt,
+    job_id: str,
+    now: float,
+    source: Source | None,
+    job_of: Callable[[str], Job | None],
+    children_of: Callable[[str], Sequence[Job]] = lambda job_id: (),
 ) -> Job:
     """Return the job of one prompt, or a rejected job if the prompt is a follow-up that is not possible.
 
@@ -67,22 +79,10 @@ def job_for(
         )
     parent = job_of(prompt.parent or "")
     if parent is None:
-        error = PromptFileError(
-            f"there is no job {prompt.parent} for the follow-up {prompt.action}",
-            "`mjwatch list` shows all jobs",
-        )
-        return replace(rejected(source, error, now, job_id), prompt=prompt)
-    return follow_up(parent, prompt, job_id, now, source)
-
-
-def _check_size(file: FileSettled) -> None:
-    """Raise PromptFileError if the file is too large; then only its beginning was read."""
-    size = file.identity[2]
-    if size > MAX_BYTES:
-        raise PromptFileError(
-            f"the file has {size:,} bytes, but a prompt file may have at most {MAX_BYTES:,}",
-            "it was not read completely and stays in the inbox: remove it or split it",
-        )
+        error = PromptFileError(f"there is no job {prompt.parent} for the follow-up {prompt.action}")
+        refusal = Refusal(RefusalClass.USER, error.message, "", advice="`mjwatch list` shows all jobs.")
+        return replace(rejected(source, error, now, job_id), prompt=prompt, refusal=refusal)
+    return follow_up(parent, prompt, job_id, now, source, children_of(parent.id))
 
 
 def rejected(source: Source | None, error: PromptFileError, now: float, job_id: str) -> Job:
@@ -90,7 +90,7 @@ def rejected(source: Source | None, error: PromptFileError, now: float, job_id: 
     refusal = Refusal(RefusalClass.USER, error.message, error.hint)
     return Job(
         id=job_id,
-        prompt=Prompt(""),
+        prompt=Prompt("", command=error.command),
         accepted=now,
         state=State.REJECTED,
         source=source,

@@ -137,7 +137,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ev.InteractionFailed: TableEntry(transitions.doubt, (State.IN_DOUBT, *_WITHOUT_FORM)),
         ev.Refused: TableEntry(cancellation.refused, (*_NOT_EXECUTED, State.FAILED)),
         ev.TimedOut: TableEntry(transitions.submitted_too_long, (State.IN_DOUBT, *_WITHOUT_FORM)),
-        ev.CancelRequested: TableEntry(cancellation.request_cancel),
+        ev.CancelRequested: TableEntry(cancellation.request_cancel, (State.CANCELLED,)),
         **_ignore(
             ev.Accepted,
             ev.NotSent,
@@ -158,7 +158,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ev.Refused: TableEntry(cancellation.refused, (State.FAILED, State.CANCELLED)),
         ev.StartMessageDeleted: TableEntry(transitions.start_deleted),
         ev.TimedOut: TableEntry(cancellation.timed_out, (State.IN_DOUBT, State.FAILED, State.CANCELLED)),
-        ev.CancelRequested: TableEntry(cancellation.request_cancel),
+        ev.CancelRequested: TableEntry(cancellation.request_cancel, (State.CANCELLED,)),
         ev.CancelStarted: TableEntry(cancellation.start_press),
         ev.CancelPressed: TableEntry(cancellation.press_answered),
         ev.Restarted: TableEntry(cancellation.restarted),

@@ -25,6 +25,11 @@ IN_DOUBT_HINT = (
     " it again, `mjwatch cancel {id}` gives it up"
 )
 
+RESULT_HELD = (
+    "a result is held because it is not clear whose it is: {link}; `mjwatch status` has the commands"
+)
+HELD_HINT = "look at its picture, then say whose it is: `mjwatch assign` or `mjwatch dismiss`"
+
 _LATER = "It may succeed later: drop the file into the inbox again."
 
 ADVICE: dict[RefusalClass | None, str] = {
@@ -58,6 +63,13 @@ def reason(job: Job) -> tuple[str, str]:
     if job.state in {State.FAILED, State.REJECTED} and job.history:
         return job.history[-1].text, ""
     return "", ""
+
+
+def held_reason(job: Job, link: str) -> tuple[str, str]:
+    """Return why a job has no pictures for which a result may be held, and the hint. ``link``: the result."""
+    text = f"a result is here, but it is not clear whose it is, so it is held: {link}"
+    why = "" if job.state in IN_FLIGHT | {State.QUEUED, State.IN_DOUBT} else reason(job)[0]
+    return "; ".join(filter(None, (why, text))), HELD_HINT
 
 
 def advice(refusal: Refusal) -> str:
@@ -182,7 +194,7 @@ class ServiceSummary:
     connected: bool = True
     trouble: str | None = None
     paused: Pause | None = None
-    journal_fails: bool = False
+    journal_trouble: str | None = None
     inbox_trouble: str | None = None
     capped_until: str | None = None
     limit: str | None = None
@@ -196,8 +208,8 @@ def sentence(summary: ServiceSummary) -> str:
 
 
 def _obstacles(summary: ServiceSummary) -> list[str]:
-    if summary.journal_fails:
-        return ["the journal can't be written, so nothing is sent"]
+    if summary.journal_trouble is not None:
+        return [f"{summary.journal_trouble}; nothing is sent meanwhile"]
     inbox = [] if summary.inbox_trouble is None else [summary.inbox_trouble]
     if summary.paused is not None:
         return [f"paused: {summary.paused.reason}", resume_hint(summary.paused), *inbox]

@@ -133,6 +133,7 @@ def start_attempt(job: Job, event: ev.AttemptStarted, now: float, timeouts: Time
         state=State.SUBMITTING,
         nonces=(*job.nonces, event.nonce),
         session_id=event.session_id,
+        session_generation=event.session_generation,
         anchor=event.anchor,
         next_action_at=None,
         interaction_id=None,

@@ -6,6 +6,7 @@ A reader never writes to the journal and never blocks its writer.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from mjwatch.journal.database import (
     newest_version,
     no_journal,
     open_read_only,
+    refuse_odd_files,
     translate_errors,
 )
 from mjwatch.journal.serialization import load_job, load_path, stored_label, stored_path
@@ -65,6 +67,7 @@ class JournalReader:
         with translate_errors(path):
             if not path.exists():
                 raise no_journal(path)
+            refuse_odd_files(path)
             self._db = open_read_only(path)
             try:
                 self._check_version()
@@ -188,6 +191,14 @@ class JournalReader:
             now,
         )
         return None if row is None else row[0]
+
+    def delayed_jobs(self, after: float = -math.inf) -> list[Job]:
+        """Return the queued jobs that wait for a time after ``after``, not for the time in their file."""
+        return self._jobs(
+            "SELECT body FROM jobs INDEXED BY jobs_by_next_action WHERE open=1 AND state='queued'"
+            " AND next_action_at>? AND json_extract(body, '$.prompt.not_before') IS NOT next_action_at",
+            after,
+        )
 
     def job(self, job_id: str) -> Job | None:
         """Return the job with this id, or None."""
@@ -369,18 +380,22 @@ class JobFilter:
 
 _CAN_BE_NULL = (
     *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
-    *("sending_limit", "reading_limit", "inbox_trouble", "left"),
+    *("sending_limit", "reading_limit", "inbox_trouble", "journal_trouble", "left"),
 )
 
 
-def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float) -> dict[str, Any]:
+def overview(
+    reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float, command: str = "mjwatch"
+) -> dict[str, Any]:
     """Return the facts that ``status --json`` shows. Raise JournalError.
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
     those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
     accepted us, if it is connected. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
     files in the inbox that the daemon ignores, counted by reason, and some of them by name.
-    ``inbox_trouble``: why no file is accepted.
+    ``inbox_trouble``: why no file is accepted. ``held``: as ``held_results`` returns it; ``command``: how
+    this installation's mjwatch is started. ``journal_trouble`` is for the caller to set: what can't write
+    the journal can't store it there.
     """
     if reader is None:
         return {
@@ -388,6 +403,7 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
             **dict.fromkeys(_CAN_BE_NULL),
             "jobs": {},
             "live": [],
+            "held": [],
             "sent_in_24h": 0,
             "max_per_day": max_per_day,
         }
@@ -402,12 +418,30 @@ def overview(reader: JournalReader | None, *, daemon: bool, max_per_day: int, no
         "connected_since": reader.recall("connected") if daemon else None,
         "trouble": reader.recall("trouble") if daemon else None,
         "inbox_trouble": inbox["trouble"] if inbox and daemon else None,
+        "journal_trouble": None,
         "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
         "jobs": {str(state): count for state, count in reader.open_counts().items()},
         "live": [brief(job) for job in reader.live_jobs()],
+        "held": held_results(reader, command),
         "sent_in_24h": len(reader.attempts_since(now - DAY)),
         "max_per_day": max_per_day,
     }
+
+
+def held_results(reader: JournalReader, command: str) -> list[dict[str, Any]]:
+    """Return the results that are held because they may be of several jobs, oldest first.
+
+    Each with its ``message`` and ``link``, its ``prompt``, the ``jobs`` that it may belong to, and the
+    ``commands`` that settle it. ``command``: how this installation's mjwatch is started.
+    """
+    found = []
+    for held in reader.recall("held") or ():
+        message = held["message"]
+        jobs = [job for job_id in held["jobs"] if (job := reader.job(job_id)) and job.result is None]
+        commands = [f"{command} assign {job.id} {message}" for job in jobs] + [f"{command} dismiss {message}"]
+        shown = {key: held[key] for key in ("message", "link", "prompt")}
+        found.append({**shown, "jobs": [job.id for job in jobs], "commands": commands})
+    return found
 
 
 def capped_until(reader: JournalReader, max_per_day: int, now: float) -> float | None:

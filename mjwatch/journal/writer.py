@@ -11,27 +11,29 @@ import json
 import logging
 import secrets
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.host.platform import create_shared_file
 from mjwatch.journal import requests
 from mjwatch.journal.database import (
-    file_identity,
     journal_error,
     mark_clean_close,
     migrate,
     newest_version,
+    refuse_odd_files,
     refuse_unusable,
     remove_close_marker,
     transaction,
     translate_errors,
     version_of,
 )
+from mjwatch.journal.guard import FileGuard
 from mjwatch.journal.reader import JournalReader, TakenFile
 from mjwatch.journal.serialization import fairness_group, fixed_columns, job_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from mjwatch.journal.requests import Outcome, Request
@@ -52,6 +54,7 @@ class Journal(JournalReader):
         self.path = path
         with translate_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_odd_files(path)
             if path.exists():
                 refuse_unusable(path)  # to open it for writing would change it
             create_shared_file(path)
@@ -70,22 +73,33 @@ class Journal(JournalReader):
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._opened_as = file_identity(self.path)
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA fullfsync=ON")  # macOS: flush the drive's cache, too
         before = version_of(self._db)
         if before < newest_version():
-            with transaction(self._db, self.path, self._opened_as):
+            with transaction(self._db, self.path):
                 migrate(self._db)
             if before > 0:
                 log.info("the journal was migrated from version %d to %d", before, newest_version())
+        self._guard = FileGuard(self._db, self.path)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Run the body as one durable transaction, unless a file of the journal is gone."""
+        self._check_files()
+        with transaction(self._db, self.path):
+            yield
+
+    def _check_files(self) -> None:
+        with translate_errors(self.path):
+            self._guard.check()
 
     # ---- writing: each call is one durable transaction
 
     def accept(self, file: TakenFile | None, jobs: Sequence[tuple[Job, str]], now: float) -> None:
         """Store an accepted file and its jobs with their duplicate keys. Then the inbox's copy may go."""
         rows = [_row(job, key) for job, key in jobs]
-        with transaction(self._db, self.path, self._opened_as):
+        with self._transaction():
             number = None if file is None else requests.put_file(self._db, file, now)
             for row in rows:
                 self._db.execute(_INSERT_JOB, {**row, "file": number})
@@ -93,7 +107,7 @@ class Journal(JournalReader):
     def accept_requested(self, job: Job, duplicate_key: str, file: int | None) -> None:
         """Store the job of a request. Its file is in the journal already; None: the file of its parent."""
         row = _row(job, duplicate_key)
-        with transaction(self._db, self.path, self._opened_as):
+        with self._transaction():
             if file is None:
                 self._db.execute(_INSERT_CHILD, row)
             else:
@@ -101,13 +115,13 @@ class Journal(JournalReader):
 
     def move_file(self, before: int, file: TakenFile, now: float) -> None:
         """Store that the kept file with this number was moved to another path."""
-        with transaction(self._db, self.path, self._opened_as):
+        with self._transaction():
             after = requests.put_file(self._db, file, now)
             self._db.execute("UPDATE files SET moved=? WHERE id=?", (after, before))
 
     def mark_kept(self, files: Sequence[int], *, kept: bool) -> None:
         """Store whether these files stay in the inbox."""
-        with transaction(self._db, self.path, self._opened_as):
+        with self._transaction():
             self._db.executemany("UPDATE files SET kept=? WHERE id=?", [(int(kept), n) for n in files])
 
     def identity(self) -> str:
@@ -135,7 +149,7 @@ class Journal(JournalReader):
         rows = [_row(child, key) for child, key in children]
         group, columns = fairness_group(job), job_columns(job)
         attempt = None if attempt_at is None else (job.nonce, job.id, job.session_id, job.anchor, attempt_at)
-        with transaction(self._db, self.path, self._opened_as):
+        with self._transaction():
             self._db.execute(_UPDATE_JOB, {**columns, "id": job.id})
             if attempt is not None:
                 self._db.execute(_INSERT_ATTEMPT, attempt)
@@ -147,19 +161,30 @@ class Journal(JournalReader):
             for key, value in (meta or {}).items():
                 self._db.execute(_PUT_META, (key, json.dumps(value)))
 
+    def update_all(self, jobs: Collection[Job]) -> None:
+        """Store changes of these jobs together."""
+        if not jobs:
+            return
+        with self._transaction():
+            self._db.executemany(_UPDATE_JOB, [{**job_columns(job), "id": job.id} for job in jobs])
+
     def remember(self, meta: dict[str, Any]) -> None:
         """Store small facts by key: the gateway's session, the newest message seen, why sending is paused."""
-        with transaction(self._db, self.path, self._opened_as):
+        with self._transaction():
             for key, value in meta.items():
                 self._db.execute(_PUT_META, (key, json.dumps(value)))
 
     def answer(self, request_id: int, outcomes: Sequence[Outcome], now: float) -> None:
         """Store the outcomes of a request."""
-        with transaction(self._db, self.path, self._opened_as):
+        with self._transaction():
             requests.answer(self._db, request_id, outcomes, now)
 
     def open_requests(self) -> list[Request]:
-        """Return the requests that have no answer yet, oldest first."""
+        """Return the requests that have no answer yet, oldest first.
+
+        The loop asks every few seconds, so that a lost file is also noticed where nothing is written.
+        """
+        self._check_files()
         try:
             return requests.open_requests(self._db)
         except sqlite3.DatabaseError as error:

@@ -1,6 +1,7 @@
 """The channel as the gateway and the history show it, and what that means for the jobs. Pure.
 
-Wall-clock times (``now``) are seconds since 1970, ``monotonic`` seconds of a monotonic clock.
+``monotonic`` is in seconds of a monotonic clock. Only the time limits of jobs, which are stored, are
+wall-clock times (``now``, seconds since 1970).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from mjwatch.model import ENDED, IN_FLIGHT, Job, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from mjwatch.midjourney.matching.held_results import HeldResult
 
 GRACE_PERIOD = 60.0
 """Seconds that Midjourney has, once it can be heard again, to show what became of an overdue job."""
@@ -36,12 +39,14 @@ class Channel:
         owner_of: Callable[..., str | None],
         quiet_time: float,
         application_id: str | None = None,
+        guild_id: str | None = None,
     ) -> None:
-        """``owner_of`` and ``application_id`` as in MessageTracker; ``quiet_time`` as in SilenceProof."""
-        self.tracker = MessageTracker(channel_id, owner_of, application_id)
+        """``quiet_time`` as in SilenceProof, all else as in MessageTracker."""
+        self.tracker = MessageTracker(channel_id, owner_of, application_id, guild_id)
         self.stream = StreamPosition()
         self.silence = SilenceProof(quiet_time)
         self._stored_foreign_jobs = -1
+        self._stored_held = self.tracker.held.version
         # Overdue jobs, by the time limit for which the history is to be read, and for which it has been.
         self._lookups: dict[str, float | None] = {}
         self._lookups_done: dict[str, float | None] = {}
@@ -51,9 +56,12 @@ class Channel:
 
     # ---- what the journal keeps of it
 
-    def load(self, position: object, newest: str | None, foreign_jobs: object = None) -> None:
+    def load(
+        self, position: object, newest: str | None, foreign_jobs: object = None, held: object = None
+    ) -> None:
         """Start from what ``position`` gave to the journal; what happened since is unknown."""
         self.tracker.foreign_jobs.load(foreign_jobs)
+        self.tracker.held.load(held)
         self.stream.load(position)
         self.tracker.me = self.stream.user_id
         self.tracker.caught_up = False
@@ -62,7 +70,8 @@ class Channel:
     def position(self) -> dict[str, Any]:
         """Return for the journal from where a later start must read so that nothing is lost.
 
-        The foreign jobs come with it if they have changed. Call ``position_stored`` once it is committed.
+        The foreign jobs and the held results come with it if they have changed. Call ``position_stored`` once
+        it is committed.
         """
         newest = self.tracker.newest
         if self.tracker.unmatched.messages:
@@ -70,27 +79,37 @@ class Channel:
         position: dict[str, Any] = {"gateway": self.stream.stored(), "newest": newest}
         if self.tracker.foreign_jobs.version != self._stored_foreign_jobs:
             position["strangers"] = self.tracker.foreign_jobs.stored()
+        if self.has_unstored_results:
+            position["held"] = self.tracker.held.stored()
         return position
+
+    @property
+    def has_unstored_results(self) -> bool:
+        """Whether the journal does not have the held results as they are."""
+        return self.tracker.held.version != self._stored_held
 
     def position_stored(self) -> None:
         """Note that the journal has committed the present position."""
         self._stored_foreign_jobs = self.tracker.foreign_jobs.version
+        self._stored_held = self.tracker.held.version
 
     # ---- the gateway
 
-    def ready(self, event: ev.GatewayReady, now: float) -> None:
+    def ready(self, event: ev.GatewayReady, monotonic: float) -> None:
         """Begin a new session: there is a gap before it."""
-        self.stream.ready(event, now)
+        self.stream.ready(event, monotonic)
         self.tracker.me = self.stream.user_id
         self.tracker.new_session()
         self.silence.interrupted()
 
-    def lost(self) -> None:
-        """Note that the connection is gone."""
+    def lost(self, *, session_lost: bool = False) -> None:
+        """Note that the connection is gone, and the session too if ``session_lost``."""
         self.silence.interrupted()
         self.stream.lost()
+        if session_lost:
+            self.stream.forget_session()
 
-    def dispatch_handled(self, event: ev.GatewayDispatch, now: float) -> bool:
+    def dispatch_handled(self, event: ev.GatewayDispatch, monotonic: float) -> bool:
         """Note that all that follows from the dispatch is committed.
 
         Return True if it shows that messages of the channel don't reach us.
@@ -98,7 +117,7 @@ class Channel:
         self.stream.handled(self.tracker.unmatched.safe_seq(event.seq))
         missed = self.tracker.missed_something(event)
         if missed:
-            self.stream.missed_something(now)
+            self.stream.missed_something(monotonic)
         return missed
 
     # ---- the life of a job
@@ -112,10 +131,16 @@ class Channel:
         if was_sent and ended.state in ENDED and ended.result is None and _may_run(job, ended, event):
             self.tracker.remember_ended(ended)
 
+    def results_for_person(self, jobs: Mapping[str, Job]) -> list[HeldResult]:
+        """Return the held results that a person must settle: no job that is still at work can do it."""
+        working = {job.id for job in jobs.values() if job.state in IN_FLIGHT}
+        return [held for held in self.tracker.held if working.isdisjoint(held.candidates)]
+
     def job_closed(self, job: Job) -> None:
         """Forget a job that has its answer: nothing more is looked up for it."""
         for known in (self._lookups, self._lookups_done, self._searched):
             known.pop(job.id, None)
+        self.tracker.shown.forget(job.id)
 
     def tells_apart(self, job: Job) -> bool:
         """Return whether ids tell this job's result from those of its duplicates."""
@@ -125,12 +150,12 @@ class Channel:
 
     # ---- the history
 
-    def history_request(self, jobs: Mapping[str, Job], now: float) -> ef.ReadHistory | None:
+    def history_request(self, jobs: Mapping[str, Job], monotonic: float) -> ef.ReadHistory | None:
         """Return a request for all messages that may be unknown; None if the history need not be read now.
 
         They are those newer than the newest known one, and than the oldest attempt that is looked for.
         """
-        if not self.stream.begin_history(now):
+        if not self.stream.begin_history(monotonic):
             return None
         if self.stream.cursor is not None:
             return ef.ReadHistory(self.stream.cursor)
@@ -153,17 +178,17 @@ class Channel:
         self.tracker.note_newest(event.newest)
         return found + self.tracker.reread(event.reread, jobs)
 
-    def history_handled(self, event: ev.HistoryRead, now: float) -> None:
+    def history_handled(self, event: ev.HistoryRead, monotonic: float) -> None:
         """Note that all that follows from this part of the history is committed."""
-        self.stream.history_read(now, upto=event.newest, complete=event.complete)
+        self.stream.history_read(monotonic, upto=event.newest, complete=event.complete)
         if event.complete:
             self._lookups_done.update(self._lookups)
         self.tracker.caught_up = self.tracker.caught_up or event.complete
 
-    def history_failed(self, now: float) -> float:
+    def history_failed(self, monotonic: float) -> float:
         """Return the seconds until the next try to read the history."""
         self._lookups_done.update(self._lookups)
-        return self.stream.history_failed(now)
+        return self.stream.history_failed(monotonic)
 
     def _found_by_text(self, event: ev.HistoryRead, jobs: Mapping[str, Job]) -> set[str]:
         """Return the jobs that may be found by their prompt.
@@ -192,7 +217,7 @@ class Channel:
         return [(job.id, ev.ConfirmedNotExecuted()) for job in proven]
 
     def _is_live(self, job: Job) -> bool:
-        return self.stream.is_live(job.session_id)
+        return self.stream.is_live(job.session_id, job.session_generation)
 
     def waits_for_person(self, job: Job) -> bool:
         """Return whether neither the history nor its session's silence can settle this doubt any more."""
@@ -201,7 +226,7 @@ class Channel:
 
     # ---- time limits
 
-    def time_limit(self, job: Job) -> float:
+    def time_limit(self, job: Job, now: float, monotonic: float) -> float:
         """Return when ``overdue`` is to be called for this job.
 
         Midjourney can be late only while it is heard.
@@ -214,15 +239,16 @@ class Channel:
         is_looked_up = self._lookups.get(job.id) == limit and self._lookups_done.get(job.id) != limit
         if not self.stream.is_open or is_looked_up:
             return math.inf
-        return max(limit, self.stream.open_since + GRACE_PERIOD)
+        return max(limit, now + self.stream.open_since + GRACE_PERIOD - monotonic)
 
-    def overdue(self, job: Job, now: float) -> ev.TimedOut | None:
+    def overdue(self, job: Job, monotonic: float) -> ev.TimedOut | None:
         """Return the event for a job whose time limit is over; None: the history is read first."""
         if job.state in IN_FLIGHT and self._lookups_done.get(job.id) != job.next_action_at:
             self._lookups[job.id] = job.next_action_at
-            self.stream.job_overdue(now)
+            self.stream.job_overdue(monotonic)
             return None
-        return ev.TimedOut(result_held=self.tracker.unmatched.has_result_for(job))
+        is_held = self.tracker.unmatched.has_result_for(job) or self.tracker.held.may_be_of(job)
+        return ev.TimedOut(result_held=is_held)
 
 
 def _may_run(job: Job, ended: Job, event: ev.JobEvent) -> bool:

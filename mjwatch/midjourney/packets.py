@@ -149,7 +149,7 @@ class ImaginePacket(PacketAssembler):
     def __init__(self, prompt: str, image_urls: Sequence[str] = ()) -> None:
         """Raise ValueError if a given link is unusable, or the prompt is empty or too long."""
         given = [validate_link(url) for url in image_urls]
-        found, words = split_links(prompt) if MAY_HOLD_LINKS.search(prompt) else ([], prompt)
+        found, words = split_links(prompt, force=True) if MAY_HOLD_LINKS.search(prompt) else ([], prompt)
         self.prompt = _checked_prompt(" ".join([*given, *found, words.strip()]))
 
     @classmethod

@@ -12,13 +12,16 @@ from mjwatch.midjourney.buttons import cancel_button_of
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, expected_of
 from mjwatch.midjourney.matching.foreign_jobs import (
+    ENDED_JOB,
     WAITING,
     ForeignJob,
     ForeignJobs,
     UnmatchedMessage,
     UnmatchedMessages,
 )
+from mjwatch.midjourney.matching.held_results import HeldResult, HeldResults, candidates
 from mjwatch.midjourney.matching.matcher import AmbiguousMatch, Match, match, match_history
+from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
 from mjwatch.model import Job, Result, ResultKind
@@ -52,16 +55,24 @@ class MessageTracker:
 
     ``owner_of(job_uuid=, message_id=, start_id=)`` returns the id of a job, also of a closed one.
     ``application_id``: the application that jobs are sent to, if it is neither Midjourney's nor niji's own.
+    ``guild_id``: the guild of the channel; None in direct messages.
     """
 
     def __init__(
-        self, channel_id: str, owner_of: Callable[..., str | None], application_id: str | None = None
+        self,
+        channel_id: str,
+        owner_of: Callable[..., str | None],
+        application_id: str | None = None,
+        guild_id: str | None = None,
     ) -> None:
         self._channel_id = channel_id
         self._bots = BOTS if application_id is None else BOTS | {application_id}
         self._owner_of = owner_of
         self.foreign_jobs = ForeignJobs()
         self.unmatched = UnmatchedMessages()
+        self.shown = ShownMessages()
+        address = f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}"
+        self.held = HeldResults(owner_of, self.foreign_jobs, address)
         self._press_answers: dict[str, str] = {}  # by message that answers a press: the job
         self.me: str | None = None
         self.newest: str | None = None
@@ -91,9 +102,12 @@ class MessageTracker:
             pairs += self._assign(message, event.seq, jobs)
         return pairs
 
-    def _parse(self, event: str, payload: Mapping[str, Any]) -> ParsedMessage:
+    def _parse(
+        self, event: str, payload: Mapping[str, Any], jobs: Mapping[str, Job] | None = None
+    ) -> ParsedMessage:
         """Return the parsed message. A final without its pictures is only a part, and counts as a notice."""
-        message = read_message(event, payload, self._bots)
+        prompts = [job.prompt.text for job in (jobs or {}).values()]
+        message = read_message(event, payload, self._bots, prompts)
         is_part = message.kind in FINALS and not message.images
         return replace(message, kind=MessageKind.NOTICE) if is_part else message
 
@@ -102,13 +116,13 @@ class MessageTracker:
 
         Each deletion is matched separately.
         """
-        message = self._parse(event.name, event.data)
+        message = self._parse(event.name, event.data, jobs)
         if message.kind is MessageKind.DELETED:
             return [replace(message, message_id=id_, deleted_ids=(id_,)) for id_ in message.deleted_ids]
         if event.name != "MESSAGE_UPDATE" or not _is_start(_id_of(event), jobs.values()):
             return [message]
         if message.kind is MessageKind.BUTTON_USED:
-            return [self._parse("REST", event.data)]  # a job that ends in the message in which it began
+            return [self._parse("REST", event.data, jobs)]  # a job that ends in the message in which it began
         if message.kind is MessageKind.OTHER and not object_of(event.data.get("author")):
             # A part of a start message of ours, too small to show whose it is.
             return [self._parse(event.name, {**event.data, "webhook_id": MIDJOURNEY_APPLICATION_ID})]
@@ -138,7 +152,7 @@ class MessageTracker:
         readable = any(message is not None for message in messages.values())
         for message_id, message in messages.items():
             if message is not None:
-                pairs += self._assign(self._parse("REST", message), None, jobs)
+                pairs += self._assign(self._parse("REST", message, jobs), None, jobs)
             elif readable:
                 deletion = {"id": message_id, "channel_id": self._channel_id}
                 pairs += self._assign(self._parse("MESSAGE_DELETE", deletion), None, jobs)
@@ -154,25 +168,85 @@ class MessageTracker:
 
         ``by_text``: the ids of the jobs that may be found by their prompt; None means all.
         """
-        parsed = [self._completed(self._parse("REST", message), jobs) for message in messages]
+        parsed = [self._completed(self._parse("REST", message, jobs), jobs) for message in messages]
         unowned = [message for message in parsed if self._closed_owner(message, jobs) is None]
+        unclear = [message for message in unowned if self.held.start_may_be_ours(message, jobs.values())]
+        rivals = {job_id for message in unclear for job_id in candidates(message, jobs.values())}
         found = match_history(
-            unowned, list(jobs.values()), self.foreign_jobs, self.me, by_text=by_text, newest=self.newest
+            [message for message in unowned if message not in unclear],
+            list(jobs.values()),
+            self.foreign_jobs,
+            self.me,
+            by_text={job for job in jobs if by_text is None or job in by_text} - rivals,
+            newest=self.newest,
         )
         for message in parsed:
             self.note_newest(message.message_id)
+        matched = {message.message_id for _, message in found}
+        for message in unowned:
+            if message.message_id not in matched and self._may_be_mine(message):
+                self.held.hold(message, jobs.values(), by_ids=True)
         return [pair for match_, message in found for pair in self._events(match_, message, jobs)]
 
-    def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage, JobEvents] | None:
+    def next_matched(self, jobs: Mapping[str, Job]) -> tuple[UnmatchedMessage | HeldResult, JobEvents] | None:
         """Return the first unmatched message whose job is known by now, and its events, or None.
 
-        It stays until ``unmatched.remove`` is called, because its events may fail to be committed.
+        It stays until ``release`` is called, because its events may fail to be committed.
         """
         for unmatched in self.unmatched:
             pairs = self._find(unmatched.message, jobs)
             if pairs is not None:
                 return unmatched, pairs
+        for held in self.held:
+            pairs = self._settled(held, jobs)
+            if pairs is not None:
+                return held, pairs
         return None
+
+    def release(self, kept: UnmatchedMessage | HeldResult) -> None:
+        """Forget a message whose job is known and that is committed."""
+        if isinstance(kept, HeldResult):
+            self.held.remove(kept.message_id)
+        else:
+            self.unmatched.remove(kept)
+
+    # ---- results that are held until it is clear whose they are, or until a person says so
+
+    def hold_unmatched(self, jobs: Mapping[str, Job]) -> None:
+        """Hold the unmatched results, unless a history that is still unread may show whose they are."""
+        for unmatched in self.unmatched if self.caught_up else ():
+            if self.held.hold(unmatched.message, jobs.values()):
+                self.unmatched.remove(unmatched)
+
+    def _settled(self, held: HeldResult, jobs: Mapping[str, Job]) -> JobEvents | None:
+        """Return the events of a held result, none if it is no job's of ours, or None while it is held."""
+        message = held.message
+        if self.held.owner(held.message_id) is not None:
+            return []
+        if not held.candidates:  # all have their own results, so that this one is a foreign job's
+            self.foreign_jobs.dismiss(message)
+            return []
+        owner = self._closed_owner(message, jobs)
+        if owner is not None:
+            return [(owner, _finished(message, "job uuid"))]
+        if self.held.start_may_be_ours(message, jobs.values()):
+            return None
+        found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
+        if found is None and self.foreign_jobs.has_final(message):
+            return []
+        if found is None and len(held.candidates) == 1 and not held.by_ids:
+            found = match(message, jobs.values(), self.foreign_jobs, self.me)
+        return self._events(found, message, jobs) if isinstance(found, Match) else None
+
+    def read(self, payload: Mapping[str, Any], jobs: Mapping[str, Job]) -> ParsedMessage:
+        """Return a message of the channel that a person names, as the history has it."""
+        return self._completed(self._parse("REST", payload), jobs)
+
+    def by_person(self, message: ParsedMessage, job: Job) -> ev.Finished | str:
+        """Return the event for the job to which a person assigns this message, or why that can't be."""
+        if self.me is not None and not self._may_be_mine(message):
+            return "it is the result of another account"
+        return self.held.objection(message, job) or _finished(message, "person")
 
     def new_session(self) -> None:
         """Start a new session: there is a gap before it, and its dispatches are counted from one."""
@@ -183,7 +257,7 @@ class MessageTracker:
         """Remember a job that ended without a result but may have run: no other job may take its pictures."""
         self.foreign_jobs.add(
             ForeignJob(
-                job.message_id or f"ended {job.id}",
+                job.message_id or f"{ENDED_JOB}{job.id}",
                 job.prompt.text,
                 job.job_uuid,
                 since=job.message_id or job.anchor,
@@ -198,7 +272,8 @@ class MessageTracker:
         if pairs is None:
             pairs = self._find(message, jobs)
         if pairs is None:
-            self.unmatched.add(message, seq)
+            if message.message_id not in self.held:
+                self.unmatched.add(message, seq)
             pairs = []
         mine = self._may_be_mine(message)
         if mine and not pairs and message.error is not None and message.error.needs_human:
@@ -230,6 +305,8 @@ class MessageTracker:
         owner = self._closed_owner(message, jobs)
         if owner is not None:
             return [(owner, _finished(message, "job uuid"))]
+        if self._may_be_mine(message) and self.held.start_may_be_ours(message, jobs.values()):
+            return None
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
         if isinstance(found, Match):
             return self._events(found, message, jobs)
@@ -272,7 +349,13 @@ class MessageTracker:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
-        pairs: JobEvents = [(job.id, event) for event in _job_events(message, job, found.by)]
+        events = list(_job_events(message, job, found.by))
+        is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
+        if is_running and message.event == "REST" and not self.shown.has_news(message, job):
+            return []  # read again, unchanged: no sign of life
+        if is_running:
+            self.shown.note(message, job.id)
+        pairs: JobEvents = [(job.id, event) for event in events]
         if not pairs and message.kind is MessageKind.NOTICE and message.text:
             self.on_notice(job.id, message.text)
         return pairs

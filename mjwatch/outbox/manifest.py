@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import OutboxError
+from mjwatch.filesystem.files import read_file
 from mjwatch.jobs.status_text import ADVICE, advice
 from mjwatch.model import MANIFEST_SCHEMA, RefusalClass, State
 from mjwatch.prompts.source_text import sha256
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 
 FILE_NAME = "manifest.json"
+
+LARGEST_MANIFEST = 4 * 1024 * 1024
+"""Bytes; mjwatch writes no longer manifest."""
 
 _FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
 """The years 1 and 9999."""
@@ -111,8 +115,17 @@ def load_manifest(path: Path) -> dict[str, Any]:
     """Read a manifest; ``path`` is the file or its folder. Raise OutboxError if mjwatch did not write it."""
     path = path / FILE_NAME if path.is_dir() else path
     try:
-        manifest = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        data = read_file(path.parent, path.name, LARGEST_MANIFEST)
+    except OSError as error:
+        raise OutboxError(f"{path} can't be read as a manifest: {error.strerror}") from error
+    return parse_manifest(data, path)
+
+
+def parse_manifest(data: bytes, path: Path) -> dict[str, Any]:
+    """Return the manifest that ``path`` contains. Raise OutboxError if mjwatch did not write it."""
+    try:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise OutboxError(f"{path} can't be read as a manifest: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != MANIFEST_SCHEMA:
         raise OutboxError(f"{path} is not a manifest of mjwatch ({MANIFEST_SCHEMA})")

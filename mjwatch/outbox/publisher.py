@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 import uuid
 from contextlib import contextmanager, suppress
-from pathlib import PurePath, PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import OutboxError
-from mjwatch.filesystem.files import FOLDER_MODE, durable_copy, durable_folder, fsync_folder
+from mjwatch.filesystem.folder import UnexpectedFileError, durable_folder, open_folder
 from mjwatch.filesystem.safe_names import safe_file_name, safe_name
-from mjwatch.inbox.filenames import without_ready_marker
-from mjwatch.outbox.manifest import FILE_NAME, iso
+from mjwatch.outbox.manifest import FILE_NAME, LARGEST_MANIFEST, iso
+from mjwatch.prompts.filenames import without_ready_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from mjwatch.filesystem.folder import Folder
     from mjwatch.model import Job
 
 log = logging.getLogger("mjwatch.outbox")
@@ -43,11 +42,11 @@ class Outbox:
     def __init__(self, root: Path, state: Path) -> None:
         """Make both folders if they are missing, and try from which staging folder a rename works."""
         self._root = root
-        self._state_staging = state / "staging"
+        self._state = state
         with _translate_errors(f"the outbox {root} can't be used"):
             durable_folder(root)
             self._mount = _mount_of(root)
-            self._staging = _choose_staging(root, self._state_staging)
+            self._staging = _choose_staging(root, state)
 
     def publish(self, job: Job, files: Mapping[str, bytes], *, failed: bool = False) -> str:
         """Publish these files, ``manifest.json`` among them, as the job's folder; return its path there.
@@ -59,14 +58,14 @@ class Outbox:
         relative = self.folder_of(job, failed=failed)
         with _translate_errors(f"{relative} can't be published"):
             self.check_mounted()
-            published = self._published(relative, job.id)
-            if published is not None and failed and not self._is_current(published, job):
+            published, manifest = self._published(relative, job.id)
+            if published is not None and failed and not _is_current(manifest, job):
                 self._withdraw_failure(job)  # it was retried and failed again: the page must report that
                 published = None
             if published is None:
-                published = self._free_name(relative)
-                self._put_with_retry(published, files)
-            fsync_folder((self._root / published).parent)
+                published = self._put_with_retry(relative, files)
+            with open_folder(self._root, published.parent.parts) as parent:
+                parent.sync()
         if not failed:
             self._withdraw_failure(job)
         return str(published)
@@ -91,97 +90,77 @@ class Outbox:
         return PurePosixPath(*([FAILED] if failed else []), *parents, f"{stem_of(job)}-{job.id}")
 
     def sweep(self) -> None:
-        """Remove what a crash left in staging. Call it only while no other process stages there."""
-        for staging in (self._state_staging, self._root / STAGING):
-            with suppress(OSError):  # what can't be removed now is invisible, and removed another time
-                for left in staging.iterdir():
-                    shutil.rmtree(left, ignore_errors=True)
-        for probe in self._root.glob(f"{_PROBE}*"):
-            with suppress(OSError):
-                probe.rmdir()
+        """Remove what a crash left in staging. Call it only while no other process stages there.
 
-    def _published(self, relative: PurePosixPath, job_id: str) -> PurePosixPath | None:
-        """Return the folder that holds this job's manifest."""
-        for path in _names(relative):
-            try:
-                manifest = json.loads((self._root / path / FILE_NAME).read_bytes())
-            except (FileNotFoundError, NotADirectoryError, ValueError):
-                # Any other error is for the caller: a manifest that can't be read may be this job's.
-                if not (self._root / path).exists():
-                    return None  # names are used in order
-                continue
-            if isinstance(manifest, dict) and manifest.get("job") == job_id:
-                return path
-        return None
+        What can't be removed now is invisible, and removed another time.
+        """
+        for root, names in (_staging_in_state(self._state), _staging_in_outbox(self._root)):
+            with _obstacles_logged(), open_folder(root, names) as folder:
+                for name in folder.folders():
+                    with suppress(OSError):
+                        folder.remove_tree(name)
+        with suppress(OSError), open_folder(self._root) as outbox:
+            for name in outbox.folders():
+                if name.startswith(_PROBE):
+                    outbox.remove_tree(name)
 
-    def _is_current(self, published: PurePosixPath, job: Job) -> bool:
-        """Return whether the published failure is the job's last one."""
-        manifest = json.loads((self._root / published / FILE_NAME).read_bytes())
-        return bool(manifest.get("times", {}).get("finished") == iso(job.finished))
+    def _published(self, relative: PurePosixPath, job_id: str) -> tuple[PurePosixPath | None, dict[str, Any]]:
+        """Return the folder that holds this job's manifest, and the manifest."""
+        with suppress(FileNotFoundError), open_folder(self._root, relative.parent.parts) as parent:
+            for path in _names(relative):
+                if not parent.exists(path.name):
+                    break  # names are used in order
+                manifest = _manifest_in(parent, path.name)
+                if manifest.get("job") == job_id:
+                    return path, manifest
+        return None, {}
 
-    def _free_name(self, relative: PurePosixPath) -> PurePosixPath:
-        """Return the first unused name: a folder that a person has changed is left as it is."""
-        for path in _names(relative):
-            if not os.path.lexists(self._root / path):
-                return path
-        raise OutboxError(f"{relative} and the names after it are taken", "move those folders away")
-
-    def _put_with_retry(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
+    def _put_with_retry(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> PurePosixPath:
         """Put the folder; after an error choose the staging folder again: a disk may be mounted by now."""
         try:
-            self._put(relative, files)
+            return self._put(relative, files)
         except OSError:
-            staging = _choose_staging(self._root, self._state_staging)
+            staging = _choose_staging(self._root, self._state)
             if staging == self._staging:
                 raise
             self._staging = staging
-            self._put(relative, files)
+            return self._put(relative, files)
 
-    def _put(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> None:
-        target = self._root / relative
-        if not target.parent.resolve().is_relative_to(self._root.resolve()):
-            raise OutboxError(f"{relative.parent} leads out of the outbox", "remove the link")
-        staged = self._stage(files)
-        try:
-            durable_folder(target.parent)
-            staged.rename(target)
-        except BaseException:
-            shutil.rmtree(staged, ignore_errors=True)
-            raise
+    def _put(self, relative: PurePosixPath, files: Mapping[str, bytes]) -> PurePosixPath:
+        """Stage the files, and move them to the first unused name: what a person has changed is left."""
+        with self._open_staging() as staging, _staged(staging, files) as name:
+            durable_folder(self._root)
+            with open_folder(self._root, relative.parent.parts, make=True) as parent:
+                for path in _names(relative):
+                    if not parent.exists(path.name):
+                        staging.move(name, parent, path.name)
+                        return path
+        raise OutboxError(f"{relative} and the names after it are taken", "move those folders away")
 
-    def _stage(self, files: Mapping[str, bytes]) -> Path:
-        self._staging.mkdir(parents=True, exist_ok=True)
-        staged = self._staging / uuid.uuid4().hex
-        staged.mkdir()
-        try:
-            staged.chmod(FOLDER_MODE)
-            for name, data in files.items():
-                if PurePath(name).name != name or name in {"", ".."}:
-                    raise OutboxError(f"{name!r} is not a valid file name")
-                durable_copy(staged / name, data)
-            fsync_folder(staged)
-        except BaseException:
-            shutil.rmtree(staged, ignore_errors=True)
-            raise
-        return staged
+    def _open_staging(self) -> Folder:
+        root, names = self._staging
+        durable_folder(root)
+        return open_folder(root, names, make=True)
 
     def _withdraw_failure(self, job: Job) -> None:
         """Remove the failure that was published for this job before, at once and whole."""
-        failure = self._published(self.folder_of(job, failed=True), job.id)
-        if failure is None:
-            return
-        aside = self._staging / uuid.uuid4().hex
+        relative = self.folder_of(job, failed=True)
         try:
-            self._staging.mkdir(parents=True, exist_ok=True)
-            (self._root / failure).rename(aside)
+            failure, _ = self._published(relative, job.id)
+            if failure is None:
+                return
+            aside = uuid.uuid4().hex
+            with self._open_staging() as staging:
+                with open_folder(self._root, failure.parent.parts) as parent:
+                    parent.move(failure.name, staging, aside)
+                with suppress(OSError):  # the next start removes it
+                    staging.remove_tree(aside)
         except OSError as error:
             log.warning(
                 "%s: mjwatch can't remove the folder of an earlier failure, %s: %s",
-                *(job.id, failure, error.strerror),
+                *(job.id, relative, error.strerror),
                 extra={"job": job.id},
             )
-        else:
-            shutil.rmtree(aside, ignore_errors=True)
 
 
 def stem_of(job: Job) -> str:
@@ -216,21 +195,82 @@ def _is_mounted(folder: Path) -> bool:
         return False
 
 
-def _choose_staging(root: Path, preferred: Path) -> Path:
-    """Return the preferred folder if a rename from it into the outbox works, else a folder in the outbox.
+def _manifest_in(parent: Folder, name: str) -> dict[str, Any]:
+    """Return the manifest in this folder; {} if it holds none that mjwatch has written.
+
+    Other errors of the system are for the caller: a manifest that can't be read may be this job's.
+    """
+    try:
+        with parent.open(name) as folder:
+            manifest = json.loads(folder.read(FILE_NAME, LARGEST_MANIFEST))
+    except (FileNotFoundError, UnexpectedFileError, ValueError, RecursionError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _is_current(manifest: dict[str, Any], job: Job) -> bool:
+    """Return whether the published failure is the job's last one."""
+    times = manifest.get("times")
+    return isinstance(times, dict) and times.get("finished") == iso(job.finished)
+
+
+@contextmanager
+def _staged(staging: Folder, files: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield the name of a folder with these files; remove it if it is still in staging afterwards."""
+    name = uuid.uuid4().hex
+    try:
+        with staging.create_folder(name) as folder:
+            for file, data in files.items():
+                folder.create(file, data)
+            folder.sync()
+        yield name
+    finally:
+        with suppress(OSError):
+            staging.remove_tree(name)
+
+
+_Staging = tuple["Path", tuple[str, ...]]
+"""A configured folder, and the names of the staging folder below it."""
+
+
+def _staging_in_state(state: Path) -> _Staging:
+    return state, ("staging",)
+
+
+def _staging_in_outbox(root: Path) -> _Staging:
+    return root, (STAGING,)
+
+
+def _choose_staging(root: Path, state: Path) -> _Staging:
+    """Return the folder in the state folder if a rename from it into the outbox works, else the other one.
 
     It tries a rename, because under systemd's bind mounts one can fail although the device is the same.
     """
-    probe, arrived = preferred / uuid.uuid4().hex, root / f"{_PROBE}{uuid.uuid4().hex}"
+    probe, arrived = uuid.uuid4().hex, f"{_PROBE}{uuid.uuid4().hex}"
     try:
-        probe.mkdir(parents=True)
-        probe.rename(arrived)
+        durable_folder(state)
+        with open_folder(*_staging_in_state(state), make=True) as staging, open_folder(root) as outbox:
+            staging.create_folder(probe).close()
+            try:
+                staging.move(probe, outbox, arrived)
+            except OSError:
+                staging.remove_tree(probe)
+                raise
+            outbox.remove_tree(arrived)
     except OSError:
-        with suppress(OSError):
-            probe.rmdir()
-        return root / STAGING
-    arrived.rmdir()
-    return preferred
+        return _staging_in_outbox(root)
+    return _staging_in_state(state)
+
+
+@contextmanager
+def _obstacles_logged() -> Iterator[None]:
+    """Ignore errors of the system, but log if something else lies where mjwatch has its folder."""
+    try:
+        yield
+    except UnexpectedFileError as error:
+        log.warning("mjwatch can't stage there: %s", error.strerror)
+    except OSError as error:
+        log.debug("staging is not swept: %s", error)
 
 
 @contextmanager

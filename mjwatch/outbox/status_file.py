@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mjwatch.errors import MjwatchError
-from mjwatch.filesystem.files import durable_replace
+from mjwatch.filesystem.files import read_file, replace_file
 from mjwatch.outbox.manifest import iso
 from mjwatch.version import __version__
 
@@ -26,9 +26,21 @@ INTERVAL = 10.0
 RETRY_DELAY = 10.0
 """Seconds until a version that could not be written is tried again, even if nothing changes."""
 
+_LARGEST = 16 * 1024 * 1024
+"""Bytes; a thousand jobs in flight take less than one MiB."""
+
 _TIMES = ("capped_until", "connected_since", "accepted", "until")
 _VOLATILE_KEYS = ("percent",)
 """Keys that change all the time and don't cause a new version alone."""
+
+
+def read_status(outbox: Path) -> dict[str, Any]:
+    """Return what ``status.json`` says; {} if there is none that mjwatch has written."""
+    try:
+        found = json.loads(read_file(outbox, FILE_NAME, _LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and found.get("schema") == SCHEMA else {}
 
 
 class StatusFile:
@@ -46,6 +58,7 @@ class StatusFile:
         interval: float = INTERVAL,
     ) -> None:
         """``clock`` gives seconds since 1970; ``interval`` in seconds."""
+        self._outbox = outbox
         self._path = outbox / FILE_NAME
         self._collect = collect
         self._clock = clock
@@ -107,7 +120,7 @@ class StatusFile:
             return
         status = {"schema": SCHEMA, "at": iso(self._clock()), "version": __version__, **facts}
         text = json.dumps(status, ensure_ascii=False, indent=2) + "\n"
-        durable_replace(self._path, text.encode("utf-8", "replace"))
+        replace_file(self._outbox, FILE_NAME, text.encode("utf-8", "replace"))
         self._written = content
         self._also(status)
 

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import PromptFileError
 from mjwatch.model import Prompt
 from mjwatch.prompts.actions import jobs_for
+from mjwatch.prompts.dashes import read_dashes
 from mjwatch.prompts.expand import MAY_HOLD_CHOICES, Wildcards
 from mjwatch.prompts.images import MAY_HOLD_LINKS, is_local, split_links
+from mjwatch.prompts.meaning import read_as_meant
 from mjwatch.prompts.parameters import (
     MAY_HOLD_PARAMETERS,
     canonical,
@@ -27,11 +29,12 @@ from mjwatch.prompts.parameters import (
     render,
 )
 from mjwatch.prompts.request import PromptRequest, merge_parameters
-from mjwatch.prompts.source_text import located
+from mjwatch.prompts.source_text import located, not_meant
+from mjwatch.prompts.structure import literal, looks_like_json
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mjwatch.model import ParameterValue
     from mjwatch.prompts.expand import Template
@@ -42,14 +45,13 @@ MAX_TEXT = 6000
 
 _REPEAT = "repeat"
 _COUNTABLE = re.compile(r"0*[1-9][0-9]{0,8}")
-_ESCAPED = re.compile(r"\\[{},]")
-_PLAIN_BRACES = re.compile(r"\{[^{},]*\}")
-_BRACES = re.compile(r"\{[^{}]*,[^{}]*\}")
+_PARAMETER_FIRST = re.compile("--[A-Za-z]")
+_MARK = re.compile(r"\\[{},]|[{},]")
 
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
-    """What a file holds: its prompts in order, and warnings about probable mistakes."""
+    """What a file holds: its prompts in order, and notes on how they were read and on probable mistakes."""
 
     prompts: tuple[Prompt, ...]
     warnings: tuple[str, ...] = ()
@@ -60,12 +62,13 @@ class PromptFile:
         return sum(_jobs(prompt) for prompt in self.prompts)
 
 
-def compose(text: str) -> tuple[Prompt, list[str]]:
-    """Return the one prompt that a text alone makes, and warnings about what Midjourney will probably refuse.
+def compose(text: str, *, force: bool = False, action: str | None = None) -> tuple[Prompt, list[str]]:
+    """Return the one prompt that a text alone makes, and notes on how it was read and on probable mistakes.
 
-    Raises PromptFileError if the text can't be submitted, or stands for several prompts.
+    ``action``: the follow-up that the text is for. ``force``: the text is meant as it is written. Raises
+    PromptFileError if the text can't be submitted, or stands for several prompts.
     """
-    found = compose_file([PromptRequest("", text)], {}, max_jobs=1000)
+    found = compose_file([PromptRequest("", text, force=force, action=action)], Wildcards({}), max_jobs=1000)
     if len(found.prompts) > 1:
         raise PromptFileError(
             f"this text stands for {len(found.prompts)} prompts, but only one is allowed here",
@@ -74,14 +77,14 @@ def compose(text: str) -> tuple[Prompt, list[str]]:
     return found.prompts[0], list(found.warnings)
 
 
-def compose_file(
-    requests: Sequence[PromptRequest], wildcards: Mapping[str, bytes], max_jobs: int
-) -> PromptFile:
+def compose_file(requests: Sequence[PromptRequest], known: Wildcards, max_jobs: int) -> PromptFile:
     """Return the prompts that are asked for, in order. Raises PromptFileError, also for too many jobs.
 
     The prompts are counted before any is made: a line of text can stand for more than a machine can hold.
     """
-    known, count = Wildcards(wildcards), JobCount(max_jobs)
+    count = JobCount(max_jobs)
+    notes: dict[str, None] = {}
+    requests = [_as_meant(request, notes) for request in requests]
     templates = [_template(request, known) for request in requests]
     count.check_more(
         sum(
@@ -90,18 +93,39 @@ def compose_file(
         )
     )
     prompts: list[Prompt] = []
-    warnings: dict[str, None] = {}
     for request, template in zip(requests, templates, strict=True):
         where = request.where
         try:
             for prompt, times, mistakes in _variants(request, template, known, count):
                 count.add(times * _jobs(prompt))
                 prompts += [prompt] * times
-                warnings |= dict.fromkeys(f"{where}: {line}" if where else line for line in mistakes)
+                _add_notes(notes, where, mistakes)
         except PromptFileError as error:
             raise located(error, where) from error
     count.check()
-    return PromptFile(tuple(prompts), tuple(warnings))
+    return PromptFile(tuple(prompts), tuple(notes))
+
+
+def _as_meant(request: PromptRequest, notes: dict[str, None]) -> PromptRequest:
+    """Return the request with its text as it was meant, and add a note on each reading."""
+    _add_notes(notes, request.where, request.notes)
+    if request.finished or request.command not in ("imagine", "shorten"):
+        return request
+    if request.force:
+        if not looks_like_json(request.text):
+            return request
+        _add_notes(notes, request.where, ["the JSON is sent as it is, with a backslash before its braces"])
+        return replace(request, text=literal(request.text))
+    try:
+        meaning = read_as_meant(request.text)
+    except PromptFileError as error:
+        raise located(error, request.where) from error
+    _add_notes(notes, request.where, meaning.notes)
+    return replace(request, text=meaning.text)
+
+
+def _add_notes(notes: dict[str, None], where: str, lines: Iterable[str]) -> None:
+    notes |= dict.fromkeys(f"{where}: {line}" if where else line for line in lines)
 
 
 def _template(request: PromptRequest, known: Wildcards) -> Template | None:
@@ -109,7 +133,7 @@ def _template(request: PromptRequest, known: Wildcards) -> Template | None:
     if request.finished or not MAY_HOLD_CHOICES.search(request.text):
         return None
     try:
-        return known.template(request.text)
+        return known.template(request.text, force=request.force)
     except PromptFileError as error:
         raise located(error, request.where) from error
 
@@ -127,13 +151,15 @@ def _variants(
         yield replace(prompt, parameters=request.parameters), 1, mistakes
         return
     for words in template.texts() if template else (request.text,):
-        text, repeats = clean(words), list[str]()
+        text, repeats, readings = clean(words), list[str](), list[str]()
+        if not request.force:
+            text, readings = read_dashes(text)
         if MAY_HOLD_PARAMETERS.search(text):
             text, repeats = remove_parameter(text, _REPEAT)
         for parameters in _each(_merged(request, text, repeats), known, count):
             rest = {name: value for name, value in parameters.items() if canonical(name) != _REPEAT}
             prompt, mistakes = _prompt(request, text, rest)
-            yield prompt, _times(parameters), mistakes
+            yield prompt, _times(parameters), [*readings, *mistakes]
 
 
 def _merged(request: PromptRequest, text: str, repeats: Sequence[str]) -> Parameters:
@@ -181,7 +207,8 @@ def _prompt(request: PromptRequest, text: str, parameters: Parameters) -> tuple[
     local = tuple(image for image in request.images if is_local(image))
     links = [image for image in request.images if not is_local(image)]
     may_be_empty = bool(local) or request.action is not None or request.command != "imagine"
-    whole = _assemble(text, links, parameters, may_be_empty=may_be_empty)
+    force = request.force or request.finished
+    whole = _assemble(text, links, parameters, may_be_empty=may_be_empty, force=force)
     prompt = Prompt(
         text=whole,
         command=request.command,
@@ -198,21 +225,25 @@ def _prompt(request: PromptRequest, text: str, parameters: Parameters) -> tuple[
     return prompt, find_mistakes(whole) if MAY_HOLD_PARAMETERS.search(whole) else ()
 
 
-def _assemble(text: str, links: Iterable[str], parameters: Parameters, *, may_be_empty: bool) -> str:
+def _assemble(
+    text: str, links: Iterable[str], parameters: Parameters, *, may_be_empty: bool, force: bool
+) -> str:
     """Return one prompt's text as it is submitted. ``may_be_empty``: it needs neither words nor links.
 
     Raises PromptFileError if Midjourney can't be given that text.
     """
-    found, words = split_links(text) if MAY_HOLD_LINKS.search(text) else ([], text)
+    if len(text) > 2 * MAX_TEXT:  # more than what marks around links can add
+        raise _too_long(text)
+    found, words = split_links(text, force=force) if MAY_HOLD_LINKS.search(text) else ([], text)
     addresses = dict.fromkeys([*links, *found])
     if not (addresses or words or may_be_empty):
         raise PromptFileError("the prompt is empty", "write what Midjourney should draw")
+    if not (force or may_be_empty or len(addresses) > 1):
+        _check_has_words(words, addresses)
     options = render(parameters) if parameters else ""
     whole = " ".join(part for part in (*addresses, words, options) if part)
     if len(whole) > MAX_TEXT:
-        raise PromptFileError(
-            f"the prompt has {len(whole)} characters, but Discord accepts at most {MAX_TEXT}", "shorten it"
-        )
+        raise _too_long(whole)
     if "{" in whole and _is_permutation(whole):
         raise PromptFileError(
             "the prompt still holds a permutation, and Midjourney would ask for a confirmation",
@@ -221,12 +252,35 @@ def _assemble(text: str, links: Iterable[str], parameters: Parameters, *, may_be
     return whole
 
 
+def _too_long(text: str) -> PromptFileError:
+    return PromptFileError(
+        f"the prompt has {len(text)} characters, but Discord accepts at most {MAX_TEXT}", "shorten it"
+    )
+
+
+def _check_has_words(words: str, links: Iterable[str]) -> None:
+    """Refuse a link alone, and parameters alone."""
+    if not words or _PARAMETER_FIRST.match(words):
+        link = next(iter(links), None)
+        raise not_meant(
+            "the prompt has no words but its parameters"
+            if link is None
+            else f"{shown(link)} alone is no prompt",
+            "write what Midjourney should draw; `mjwatch ask describe --image FILE` describes a picture",
+        )
+
+
 def _is_permutation(text: str) -> bool:
     """Return whether Midjourney would expand this text, because a comma is within braces."""
-    text = _ESCAPED.sub("", text)
-    while (shorter := _PLAIN_BRACES.sub("", text)) != text:
-        text = shorter
-    return _BRACES.search(text) is not None
+    commas: list[bool] = []
+    for mark in _MARK.finditer(text):
+        if mark[0] == "{":
+            commas.append(False)
+        elif mark[0] == "," and commas:
+            commas[-1] = True
+        elif mark[0] == "}" and commas and commas.pop():
+            return True
+    return False
 
 
 def clean(text: str) -> str:

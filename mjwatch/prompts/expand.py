@@ -5,6 +5,9 @@ lines may hold further choices. The first choice varies slowest. Blanks after a 
 is a comma that separates nothing. ``\{`` and ``\}`` are plain braces; they are submitted with their
 backslash, so that Midjourney does not expand them either. ``\__name__`` is just that word. Braces without a
 comma have no meaning, and neither has anything in a link.
+
+A wildcard may have any name that a file can have, with folders (``__artists/dutch__``); ``*`` and ``?`` stand
+for several files, ``**`` also for those in folders below.
 """
 
 from __future__ import annotations
@@ -15,14 +18,18 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
+from mjwatch.prompts.filenames import WildcardNames, is_glob
 from mjwatch.prompts.source_text import decode, prompt_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
-MAX_WILDCARDS = 50
+MAX_WILDCARDS = 200
 """Different wildcards that one prompt file may use, with those within wildcards."""
+
+MAX_GLOBS = 20
+"""Different references with ``*`` or ``?`` that one prompt file may use: each is compared with all names."""
 
 MAX_BYTES_TOGETHER = 256 * 1024
 """Bytes of all wildcards that one prompt file uses."""
@@ -41,15 +48,28 @@ _MAX_WILDCARD_DEPTH = 8
 
 _FOLDER = "_wildcards/"
 
-_NAME = r"[A-Za-z][\w-]{0,63}?"
+_MOST_QUOTED = 80
+# A name never holds two underscores, which end it. With blanks it must stand apart from other words, because
+# "x__y and z__w" is no wildcard.
+_NAME = r"(?![\s_])(?=[^\s\w]{0,9}[^\W_]|[*?])(?:(?!__)[^\s{}\\]){1,100}(?<!_)"
+_NAME_WITH_BLANKS = r"(?=[^\s_.,;:!])(?:(?!__)[^\n{}\\]){1,100}(?<![\s_])"
+_WILDCARD = rf"(?<!_)__(?:{_NAME})__(?!_)|(?<!\w)__(?:{_NAME_WITH_BLANKS})__(?!\w)"
 _TOKEN = re.compile(
     r"\\[{},]"
-    rf"|\\(?P<word>__{_NAME}__)(?!\w)"
-    rf"|(?<!\w)__(?P<wildcard>{_NAME})__(?!\w)"
+    rf"|\\(?P<word>{_WILDCARD})"
+    rf"|(?P<wildcard>{_WILDCARD})"
     r"|(?:https?://[^\s{},\\]+)"
     r"|(?P<brace>[{},])",
     re.IGNORECASE,
 )
+
+_BRACED_NAME = re.compile(
+    r"(?<![\w\\])__(?:(?!__)[^\s{}]){0,50}\{[^{}]{0,500}\}(?:(?!__)[^\s{}]){0,50}__(?!_)"
+)
+"""A wildcard whose name is made of choices: mjwatch would search none, and send it as it is."""
+
+_WEIGHT = re.compile(r"\s*(?:[\d.-]+\$\$|[\d.]+::)?\s*")
+"""What other tools put before an option: how many to take, or its weight."""
 
 _COMMA = "\\,"
 """An escaped comma is a part of its own until it is known whether it is within a choice."""
@@ -86,7 +106,7 @@ class Template:
 
 def wildcards_in(text: str) -> Iterator[str]:
     """Yield the names of the wildcards that a text uses."""
-    return (match["wildcard"] for match in _TOKEN.finditer(text) if match["wildcard"])
+    return (match["wildcard"][2:-2] for match in _TOKEN.finditer(text) if match["wildcard"])
 
 
 def escape(text: str) -> str:
@@ -96,15 +116,32 @@ def escape(text: str) -> str:
 
 @dataclass(slots=True)
 class Wildcards:
-    """The available wildcards by name, each parsed when it is first used."""
+    """The wildcards by name, each parsed when it is first used.
+
+    ``contents``: those that were read. ``names``: all that are there; empty if these are the same.
+    """
 
     contents: Mapping[str, bytes]
+    names: Collection[str] = ()
+    _names: WildcardNames = field(init=False)
     _parsed: dict[str, Alternatives] = field(default_factory=dict, init=False)
     _parsing: list[str] = field(default_factory=list, init=False)
+    _globs: set[str] = field(default_factory=set, init=False)
 
-    def template(self, text: str) -> Template:
-        """Return the text with its choices. Raises PromptFileError, also if the expanded text is too long."""
-        parts = self._parts(text)
+    def __post_init__(self) -> None:
+        self._names = WildcardNames.of(self.names or self.contents)
+
+    def template(self, text: str, *, force: bool = False) -> Template:
+        """Return the text with its choices. Raises PromptFileError, also if the expanded text is too long.
+
+        ``force``: the name of a wildcard that is not there, and a choice of other programs, are plain text.
+        """
+        if not force and (found := _BRACED_NAME.search(text)):
+            raise PromptFileError(
+                f"the name of a wildcard can't hold braces: {_quoted(found[0])}",
+                "write each wildcard as an option: {__red__, __blue__}",
+            )
+        parts = self._parts(text, force=force)
         if _longest_of(parts) > MAX_LENGTH:
             raise PromptFileError(
                 f"with its wildcards a prompt has more than {MAX_LENGTH:,} characters",
@@ -112,8 +149,8 @@ class Wildcards:
             )
         return Template(parts, _count_of(parts))
 
-    def _parts(self, text: str) -> Parts:
-        parser = BraceParser()
+    def _parts(self, text: str, *, force: bool = False) -> Parts:
+        parser = BraceParser(force=force)
         end = 0
         for token in _TOKEN.finditer(text):
             parser.add(text[end : token.start()])
@@ -121,14 +158,31 @@ class Wildcards:
             if token["brace"]:
                 parser.brace(token["brace"])
             elif token["wildcard"]:
-                parser.add(self._choice(token["wildcard"]))
+                reference = token["wildcard"][2:-2]
+                names = self._names_for(reference)
+                parser.add(token[0] if force and not names else self._choice(reference, names))
             else:
                 parser.add(token["word"] or token[0])
         parser.add(text[end:])
         return parser.finish()
 
-    def _choice(self, name: str) -> Alternatives:
-        """Return the lines of a wildcard. Raises PromptFileError if the wildcard can't be used."""
+    def _names_for(self, reference: str) -> list[str]:
+        if is_glob(reference):
+            self._globs.add(reference)
+        if len(self._globs) > MAX_GLOBS:
+            raise PromptFileError(
+                f"more than {MAX_GLOBS} wildcards with * are used in one file", "split the file"
+            )
+        return self._names.matching(reference)
+
+    def _choice(self, reference: str, names: Sequence[str]) -> Alternatives:
+        """Return the lines of these wildcards together. Raises PromptFileError if they can't be used."""
+        if not names:
+            raise self._missing(reference)
+        found = [self._choice_of_file(name) for name in names]
+        return found[0] if len(found) == 1 else _choice_of([(choice,) for choice in found])
+
+    def _choice_of_file(self, name: str) -> Alternatives:
         if name not in self._parsed:
             self._check(name)
             self._parsing.append(name)
@@ -138,6 +192,14 @@ class Wildcards:
                 raise PromptFileError(f"{_file(name)} is empty", "write one choice per line")
             self._parsed[name] = _choice_of(options)
         return self._parsed[name]
+
+    def _missing(self, reference: str) -> PromptFileError:
+        near = " or ".join(self._names.nearest(reference))
+        place = f"{_file(reference)} is neither beside the prompt file nor above it"
+        return PromptFileError(
+            f"there is no wildcard {reference}: {place}" + (f" (did you mean {near}?)" if near else ""),
+            f"create the file with one choice per line; for the plain words write \\__{reference}__",
+        )
 
     def _lines(self, name: str) -> Iterator[Parts]:
         where = _file(name)
@@ -162,10 +224,7 @@ class Wildcards:
                 f"nest at most {_MAX_WILDCARD_DEPTH} of them",
             )
         if name not in self.contents:
-            raise PromptFileError(
-                f"there is no wildcard {name}: {_file(name)} is neither beside the prompt file nor above it",
-                f"create the file with one choice per line; for the plain word write \\__{name}__",
-            )
+            raise self._missing(name)
         used = [*self._parsed, *self._parsing, name]
         if len(used) > MAX_WILDCARDS:
             raise PromptFileError(
@@ -193,8 +252,10 @@ class _OpenBrace:
 class BraceParser:
     """Takes a text piece by piece, and builds the choices that are between braces."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, force: bool = False) -> None:
+        """``force``: take a choice of other programs as plain text."""
         self._open = [_OpenBrace()]
+        self._force = force
 
     def add(self, part: str | Alternatives) -> None:
         """Add a piece of text, or a choice; an escaped comma must be a piece of its own."""
@@ -219,6 +280,8 @@ class BraceParser:
             self._close(self._open.pop())
 
     def _close(self, brace: _OpenBrace) -> None:
+        if not self._force:
+            _check_separators([*brace.options, brace.current])
         if not brace.options:
             self._open[-1].current += _plain_braces(brace.current)
             return
@@ -230,6 +293,24 @@ class BraceParser:
         if len(self._open) > 1:
             raise PromptFileError("a { is not closed", "close it with }, or write \\{ for a plain brace")
         return tuple(self._open[0].current)
+
+
+def _check_separators(options: Sequence[Sequence[str | Alternatives]]) -> None:
+    """Raise PromptFileError for ``{red|blue}`` and ``{2$$red|blue}``, as other tools write a choice."""
+    parts = [part for option in options for part in option]
+    if not any(isinstance(part, str) and ("|" in part or "$$" in part) for part in parts):
+        return
+    text = ",".join("".join(part if isinstance(part, str) else "…" for part in option) for option in options)
+    separated = [_WEIGHT.sub("", part, count=1).strip() for part in text.split("|")]
+    here = "{" + ", ".join(re.sub(r"(?<!\\),", r"\\,", part) for part in separated) + "}"
+    raise PromptFileError(
+        f"{_quoted('{' + text + '}')} is how other programs write a choice; mjwatch makes each part a job",
+        f"write {_quoted(here)} for that, or \\{{ and \\}} for plain braces",
+    )
+
+
+def _quoted(text: str) -> str:
+    return f"`{text}`" if len(text) <= _MOST_QUOTED else f"`{text[:_MOST_QUOTED]}…`"
 
 
 def _plain(part: str | Alternatives) -> str | Alternatives:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from mjwatch.errors import PromptFileError
+from mjwatch.prompts.source_text import not_meant, word_set
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from mjwatch.model import References
 
@@ -33,7 +34,32 @@ MAY_HOLD_LINKS = re.compile("://")
 """Found in every text that has links."""
 
 _TOKEN = re.compile(r"\S+")
-_LINK = re.compile(r"""[<("'\[]*(?P<url>https?://[^\s<>"]++)>?[)\]"'.,;:!?]*+""", re.IGNORECASE)
+_LINK = re.compile(
+    r"""https?://(?:(?![,;|]https?://)[^\s<>"`\u2018-\u201f\u2026\u00ab\u00bb\u3000-\u303f\uff00-\uff20])++""",
+    re.IGNORECASE,
+)
+"""A link up to what no URL of a picture has in it, or up to the next link."""
+
+_SUFFIX = re.compile(
+    r"\.(?:png|jpe?g|webp|gif)(?![A-Za-z0-9])[\w./?#@!$&*+=%:~-]*+", re.ASCII | re.IGNORECASE
+)
+"""A picture's suffix and what a URL may have after it. Nothing else is part of the link."""
+
+_OPENING = "<(\"'[\u201c\u2018\u300c\u300e\u3010\uff08"
+_CLOSING = re.compile(
+    "[>)\\]\"'.,;:!?\u201d\u2019\u300d\u300f\u3011\uff09\uff0c\u3002\u3001\uff1b\uff1a\uff01\uff1f]*+"
+)
+_POSSESSIVE = re.compile(r"['\u2019][A-Za-z]")
+_CJK = re.compile("[\u2e80-\u2fff\u3040-\ua4cf\uac00-\ud7af]")
+_ENDS_WORDS = re.compile("[,;:|)\u3001\u3002\uff09\uff0c\uff1a\uff1b\u2e80-\u2fff\u3040-\ua4cf\uac00-\ud7af]")
+"""What may be right before a link: after anything else the link is a part of a word."""
+
+_NEEDS_OBJECT = word_set(
+    "a after an and as at between by from in into like near of on or over per see style than the this"
+    " to under using via with & + von mit wie aus de del la en como comme dans avec"
+)
+"""Words that say nothing without the one after them: a link that follows must not be moved away."""
+
 _PARAMETER = re.compile(r"(?:--|\u2014)(\w+)")
 _TAKES_LINKS = frozenset({"sref", "cref", "oref", "iref", "p", "profile", "end"})
 """Parameters that take several values, also links. Any other parameter has only the word right after it."""
@@ -64,41 +90,99 @@ def validate_link(url: str) -> str:
     return url
 
 
-def split_links(text: str) -> tuple[list[str], str]:
+def split_links(text: str, *, force: bool = False) -> tuple[list[str], str]:
     """Return the image links of a prompt, in order, and the text without them.
 
     Marks around a link (``<…>``, brackets, quotes, a comma after the link) are removed too. A link that is
     the value of a parameter (``--sref https://…``) stays in the text, and so does an invalid link. A text
-    without image links is returned unchanged.
+    without image links is returned unchanged. Raises PromptFileError where the words left behind are no
+    sentence, unless ``force``.
     """
     links: list[str] = []
     kept: list[str] = []
-    end = 0
     parameter: str | None = None
     for token in _TOKEN.finditer(text):
         found = _PARAMETER.match(token[0])
-        link = None if found else link_in(token[0])
+        pieces = [] if found else _pieces(token[0])
         if found:
             parameter = found[1].lower()
-        elif link is None and parameter not in _TAKES_LINKS:
-            parameter = None  # this was its value; what follows belongs to the prompt again
-        elif link is not None and parameter is None:
-            links.append(link)
-            kept.append(text[end : token.start()])
-            end = token.end()
-    kept.append(text[end:])
-    return (links, " ".join(filter(None, map(str.strip, kept)))) if links else ([], text)
+        elif not any(piece.link for piece in pieces):
+            if parameter not in _TAKES_LINKS:
+                parameter = None  # this was its value; what follows belongs to the prompt again
+        elif parameter is None:
+            if not force:
+                _check_words_remain(kept, pieces)
+            links += [piece.link for piece in pieces if piece.link]
+            kept += [piece.words for piece in pieces if piece.words]
+            continue
+        kept.append(token[0])
+    return (links, " ".join(kept)) if links else ([], text)
+
+
+class _Piece(NamedTuple):
+    """A part of a token: a link, or words."""
+
+    link: str = ""
+    words: str = ""
+
+
+def _pieces(token: str) -> list[_Piece]:
+    """Return the links of a token and the words between them; only words where a link follows letters."""
+    pieces: list[_Piece] = []
+    end = 0
+    while found := _LINK.search(token, end):
+        before = token[end : found.start()].rstrip(_OPENING)
+        url = _link(found[0])
+        if url is None or (before and not _ENDS_WORDS.match(before[-1])):
+            return [_Piece(words=token)]
+        if before:
+            pieces.append(_Piece(words=before))
+        pieces.append(_Piece(link=url))
+        end = found.start() + len(url)
+        if not _POSSESSIVE.match(token, end):
+            closing = _CLOSING.match(token, end)
+            end = closing.end() if closing else end
+    if end < len(token):
+        pieces.append(_Piece(words=token[end:]))
+    return pieces
+
+
+def _link(run: str) -> str | None:
+    """Return the valid link at the beginning of a run of characters, or None."""
+    suffix = _SUFFIX.search(run)
+    try:
+        return validate_link(_without_marks(run[: suffix.end()] if suffix else run))
+    except ValueError:
+        return None
+
+
+def _check_words_remain(before: Sequence[str], pieces: Sequence[_Piece]) -> None:
+    """Raise PromptFileError if the words around a link need it at its place."""
+    for position, piece in enumerate(pieces):
+        if not piece.link:
+            continue
+        words = pieces[position - 1].words if position else before[-1] if before else ""
+        rest = pieces[position + 1].words if position + 1 < len(pieces) else ""
+        last = words.rsplit(maxsplit=1)[-1].lower() if words else ""
+        is_embedded = position and _CJK.match(words[-1:])
+        if (
+            last in _NEEDS_OBJECT
+            or last.endswith((":", "\uff1a", "="))
+            or _POSSESSIVE.match(rest)
+            or is_embedded
+        ):
+            raise not_meant(
+                f"the words around {shown(piece.link)} need it there, but Midjourney wants links in front",
+                "put the link first and write the prompt after it, or give a style by --sref and the link",
+            )
+        if _CJK.search(piece.link) and not _SUFFIX.search(piece.link):
+            raise not_meant(f"where {shown(piece.link)} ends is not clear", "put a blank after the link")
 
 
 def link_in(token: str) -> str | None:
     """Return the link that a word consists of, without the marks around it, or None."""
-    found = _LINK.fullmatch(token)
-    if found is None:
-        return None
-    try:
-        return validate_link(_without_marks(found["url"]))
-    except ValueError:
-        return None
+    pieces = _pieces(token)
+    return pieces[0].link or None if len(pieces) == 1 else None
 
 
 def only_links(prompt: str) -> bool:
@@ -109,13 +193,16 @@ def only_links(prompt: str) -> bool:
 
 def _without_marks(url: str) -> str:
     """Return the URL without the punctuation of the sentence; a closing bracket stays if the URL opens it."""
-    while url:
-        last = url[-1]
-        opening = _BRACKETS.get(last)
-        if last not in _TRAILING and (opening is None or url.count(opening) >= url.count(last)):
+    surplus = {closing: url.count(closing) - url.count(opening) for closing, opening in _BRACKETS.items()}
+    end = len(url)
+    while end:
+        last = url[end - 1]
+        if last in surplus and surplus[last] > 0:
+            surplus[last] -= 1
+        elif last not in _TRAILING:
             break
-        url = url[:-1]
-    return url
+        end -= 1
+    return url[:end]
 
 
 def is_local(address: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,14 @@ from mjwatch.prompts import tomlfile
 from mjwatch.prompts.actions import canonical
 from mjwatch.prompts.commands import file_commands
 from mjwatch.prompts.compose import JobCount, PromptFile, compose_file
-from mjwatch.prompts.expand import MAX_WILDCARDS, wildcards_in
+from mjwatch.prompts.expand import MAX_GLOBS, MAX_WILDCARDS, Wildcards, wildcards_in
+from mjwatch.prompts.filenames import WildcardNames, check_content, is_glob, kind_of
+from mjwatch.prompts.filenames import check_name as check_file_name
 from mjwatch.prompts.images import MAX_PICTURES, check_name, check_pictures, is_local
 from mjwatch.prompts.parameters import read_parameters
 from mjwatch.prompts.request import PromptKeys, PromptRequest, make_request
-from mjwatch.prompts.source_text import MAX_BYTES, decode, kind_of, one_prompt, prompt_lines
+from mjwatch.prompts.source_text import MAX_BYTES, decode, prompt_lines
+from mjwatch.prompts.structure import list_entries, one_prompt
 from mjwatch.settings.values import did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -56,10 +59,13 @@ def read_prompt_file(
     requests = _requests(data, name, max_jobs, references, zone)
     if not requests:
         raise PromptFileError("the file holds no prompt", "write one prompt per line")
-    images = [image for request in requests for image in request.images]
-    if images:
-        check_pictures(images, references)
-    return compose_file(requests, references.wildcards, max_jobs)
+    with_pictures = [request for request in requests if request.images]
+    try:
+        check_pictures([image for request in with_pictures for image in request.images], references)
+    except PromptFileError as error:
+        error.command = with_pictures[0].command
+        raise
+    return compose_file(requests, Wildcards(references.wildcards, references.wildcard_names), max_jobs)
 
 
 def _requests(
@@ -68,6 +74,8 @@ def _requests(
     kind = kind_of(name)
     if kind == "":
         raise PromptFileError(f"{name} is not a prompt file", "prompt files end in .txt, .list.txt or .toml")
+    check_file_name(name)
+    check_content(data)
     text = decode(data)
     if kind == ".json":
         return [read_manifest(text)]
@@ -75,10 +83,28 @@ def _requests(
     if kind == ".toml":
         return tomlfile.read_requests(tomlfile.parse(text), folder, max_jobs, zone)
     if kind == ".list.txt":
-        lines = prompt_lines(text)
+        lines, notes = list_entries(text)
         JobCount(max_jobs).check_more(len(lines))
-        return [make_request(f"line {number}", line, folder) for number, line in lines]
+        requests = [make_request(f"line {number}", line, folder) for number, line in lines]
+        return [replace(request, notes=notes) for request in requests[:1]] + requests[1:]
     return [make_request("", one_prompt(text, name), folder)]
+
+
+def forced(data: bytes, name: str) -> tuple[str, bytes]:
+    """Return name and content of a .toml file that sends the prompts of this file as they are written.
+
+    A file that says itself whether to force, and a manifest, are returned unchanged. Raises PromptFileError.
+    """
+    kind = kind_of(name)
+    if kind not in (".txt", ".list.txt", ".toml"):
+        return name, data
+    text = decode(data)
+    if kind == ".toml":
+        return name, data if "force" in tomlfile.parse(text) else f"force = true\n{text}".encode()
+    lines = [line for _, line in prompt_lines(text)]
+    prompts = json.dumps(lines if kind == ".list.txt" else [" ".join(lines)], ensure_ascii=False)
+    stem = name[: -len(".txt")]
+    return f"{stem}.toml", f"force = true\nprompts = {prompts}\n".encode()
 
 
 def looks_incomplete(data: bytes, name: str) -> bool:
@@ -104,9 +130,9 @@ class ReferencedNames:
     """The local pictures and the wildcards that a file names, each once, in order.
 
     ``images`` are relative to the prompt file, with slashes, and never lead out of its folder: a name that
-    would is left out here, and refused when the file is read. ``wildcards`` are only names, of word
-    characters and hyphens: ``colour`` is searched as ``_wildcards/colour.txt``, in the prompt file's folder
-    first and then in each folder above it up to the inbox.
+    would is left out here, and refused when the file is read. ``wildcards`` are names out of
+    ``References.wildcard_names``, or as the text has them if nothing is there by that name; they are never
+    used as paths.
     """
 
     images: tuple[str, ...] = ()
@@ -132,7 +158,11 @@ def referenced_names(data: bytes, name: str, references: References = _NO_REFERE
         texts += _texts(_table(content))
     for content in references.wildcards.values():
         texts += _lines(content)
-    names = dict.fromkeys(found for text in texts for found in wildcards_in(text)) if texts else {}
+    known = WildcardNames.of(references.wildcard_names or references.wildcards)
+    asked = dict.fromkeys(found for text in texts for found in wildcards_in(text)) if texts else {}
+    refused = set(islice(filter(is_glob, asked), MAX_GLOBS, None))
+    searched = islice((one for one in asked if one not in refused), MAX_WILDCARDS)
+    names = dict.fromkeys(name for one in searched for name in known.matching(one) or (one,))
     images = dict.fromkeys(_local_pictures(table)) if table else {}
     return ReferencedNames(tuple(islice(images, MAX_PICTURES)), tuple(islice(names, MAX_WILDCARDS)))
 

@@ -6,6 +6,7 @@ A request is checked against the table of commands when it is made, so that noth
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ class PromptKeys:
     application: str | None = None
     actions: tuple[str, ...] | None = None
     parent: str | None = None
+    force: bool | None = None
     parameters: Parameters = field(default_factory=dict)
 
     def with_defaults(self, defaults: PromptKeys) -> PromptKeys:
@@ -74,7 +76,8 @@ class PromptRequest:
 
     ``text`` may be empty. ``parameters`` are the request's own, and must not repeat what is in the text;
     ``defaults`` give way to both. ``finished``: the text was submitted in this form before, and is not
-    expanded.
+    expanded. ``force``: the text is sent as it is written, whatever it looks like. ``notes``: how the
+    file was read.
     """
 
     where: str
@@ -91,6 +94,8 @@ class PromptRequest:
     action: str | None = None
     parent: str | None = None
     finished: bool = False
+    force: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def make_request(
@@ -114,6 +119,7 @@ def make_request(
         label=with_folder.label,
         priority=with_folder.priority or 0,
         not_before=keys.not_before,
+        force=keys.force or False,
         application=None if with_folder.application == "midjourney" else with_folder.application,
     )
     if action is not None:
@@ -122,7 +128,11 @@ def make_request(
         raise PromptFileError("there is a parent, but no action", 'say what to do with it: action = "U1"')
     if text is None and not keys.images and COMMANDS[keys.command or "imagine"].text is not TextUse.NONE:
         raise PromptFileError("there is no prompt", 'add prompt = "…", prompts = ["…", "…"] or [[jobs]]')
-    return _command(request, keys, own, top, folder)
+    try:
+        return _command(request, keys, own, top, folder)
+    except PromptFileError as error:
+        error.command = keys.command or "imagine"
+        raise
 
 
 def _command(
@@ -132,14 +142,15 @@ def _command(
     name = keys.command or "imagine"
     rule = COMMANDS[name]
     _check_text(name, rule, request.text)
-    _check_pictures(name, rule, keys.images or ())
+    images = tuple(dict.fromkeys(keys.images or ()))
+    if name != "imagine":
+        _check_all_differ(name, keys.images or ())
+    _check_pictures(name, rule, images)
     makes_pictures = rule.answer is Answer.PICTURES
     if own.then and not makes_pictures:
         raise PromptFileError(f"{name} makes no pictures, so no follow-up is possible", "remove then")
     then = keys.then if keys.then is not None else folder.then
-    request = replace(
-        request, command=name, images=keys.images or (), then=then or () if makes_pictures else ()
-    )
+    request = replace(request, command=name, images=images, then=then or () if makes_pictures else ())
     if name != "blend" and keys.dimensions:
         raise PromptFileError("only blend takes dimensions", 'write ar = "16:9" below [parameters]')
     if name == "imagine":
@@ -181,6 +192,12 @@ def _check_text(name: str, rule: CommandRule, text: str) -> None:
         raise PromptFileError(
             f"{shown(text)} is not the uuid of a Midjourney job", "copy job_uuid from the job's manifest"
         )
+
+
+def _check_all_differ(name: str, images: tuple[str, ...]) -> None:
+    for image, count in Counter(images).items():
+        if count > 1:
+            raise PromptFileError(f"{name}: images names {shown(image)} {count} times", "name it once")
 
 
 def _check_pictures(name: str, rule: CommandRule, images: tuple[str, ...]) -> None:

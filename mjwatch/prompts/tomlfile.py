@@ -6,6 +6,7 @@ The keys of ``_defaults.toml`` apply to all prompt files of its folder, and give
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date, datetime, time, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from mjwatch.prompts.images import check_name, is_local, validate_link
 from mjwatch.prompts.parameters import canonical, read_parameters
 from mjwatch.prompts.request import PromptKeys, make_request
 from mjwatch.prompts.source_text import decode, located
+from mjwatch.prompts.structure import is_json
 from mjwatch.settings.values import did_you_mean, parse_toml, shown
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("prompt", "prompts", "images", "command", "repeat", "then", "priority", "not_before", "label"),
-    *("application", "dimensions", "parent", "action", "parameters"),
+    *("application", "dimensions", "parent", "action", "force", "parameters"),
 )
 """The keys of a prompt file."""
 
@@ -38,6 +40,12 @@ _RATIOS = {"portrait": "2:3", "square": "1:1", "landscape": "3:2"}
 _MAX_PRIORITY = 1_000_000
 _FOLDER = re.compile(r"(?:.*-)?(?P<id>[a-z0-9]{8})(?:-\d{1,3})?", re.DOTALL)
 """A job's id, or the name of its folder, which has a number at the end if the name was taken."""
+
+_MOST_KEY_PARTS = 50
+_LONG_KEY = re.compile(
+    rf"""(?<![\w.-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_MOST_KEY_PARTS}}}"""
+)
+"""A dotted key for which the work of older parsers grows with the square of its length."""
 
 _LINE = re.compile(r"line (\d+), ")
 _CURLY_QUOTES = re.compile("[\u201c\u201d\u201e\u2018\u2019]")
@@ -63,6 +71,12 @@ _OTHER_HINT = 'put text values in quotes, such as prompt = "a cat" and ar = "16:
 
 def parse(text: str) -> dict[str, Any]:
     """Return the table of a TOML text. Raises PromptFileError with line and column."""
+    if long_key := _LONG_KEY.search(text):
+        line = text.count("\n", 0, long_key.start()) + 1
+        raise PromptFileError(
+            f"line {line}: a key of more than {_MOST_KEY_PARTS} parts is nested too deeply",
+            "nothing in a prompt file is nested that deeply",
+        )
     try:
         return parse_toml(text)
     except ValueError as error:
@@ -141,7 +155,9 @@ def _requests(where: str, own: PromptKeys, top: PromptKeys, folder: PromptKeys) 
         position = ", ".join(filter(None, (where, f"prompt {number}" if len(prompts) > 1 else "")))
         for action in own.actions or top.actions or (None,):
             try:
-                yield make_request(position, text, folder, own, top, action)
+                request = make_request(position, text, folder, own, top, action)
+                # In quotes, a JSON document is meant as the prompt.
+                yield replace(request, force=True) if is_json(request.text) else request
             except PromptFileError as error:
                 raise located(error, position) from error
 
@@ -178,7 +194,7 @@ def _prompts(value: object) -> tuple[str, ...]:
 
 
 def _images(value: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_image(address) for address in _texts("images", value)))
+    return tuple(_image(address) for address in _texts("images", value))
 
 
 def _image(address: str) -> str:
@@ -312,6 +328,12 @@ def _repeat(value: object) -> int:
     return value
 
 
+def _force(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise PromptFileError(f"force is {shown(value)}, but must be true or false", "force = true")
+    return value
+
+
 _READERS: Mapping[str, Callable[[object], Any]] = {
     "prompts": _prompts,
     "images": _images,
@@ -322,6 +344,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "application": _application,
     "dimensions": _dimensions,
     "parent": _parent,
+    "force": _force,
 }
 
 

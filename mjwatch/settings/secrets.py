@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -142,6 +144,8 @@ def _split(address: str) -> tuple[str, list[str]]:
 def check_token(text: str, origin: str) -> str:
     """Return the token without surrounding blanks and quotes. Raise ConfigError if no header can carry it."""
     token = text.strip().strip("\"'")
+    if not token:
+        raise ConfigError(f"the token in {origin} is empty", "the token must be alone there, on one line")
     if not _TOKEN.fullmatch(token):
         raise ConfigError(
             f"the token in {origin} contains blanks, line breaks or letters that no token has",
@@ -155,7 +159,8 @@ def _read_token(folder: Path, environ: Mapping[str, str]) -> str:
     if not text:
         raise ConfigError(
             f"there is no Discord token: {origin} is missing or empty",
-            f"run `mjwatch keys set token`; or write only the token into the file, and `chmod 600 {origin}`",
+            "run `mjwatch keys set token`; or write only the token into the file, and"
+            f" `chmod 600 {quote(origin)}`",
         )
     return check_token(text, origin)
 
@@ -219,18 +224,19 @@ def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:
     read: a service's key files belong to root, and systemd passes their content as credentials.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(_MAX_BYTES + 1)
+        mode, data = _mode_and_content(path)
     except FileNotFoundError:
         return ""
     except OSError as error:
         if may_be_closed and isinstance(error, PermissionError):
             return ""
         raise ConfigError(f"{path} can't be read: {error.strerror}", "check its owner and mode") from error
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{path} is not a regular file", "the file must contain the value and nothing else")
     if private and os.name == "posix" and mode & _OTHERS_READ_OR_WRITE:
         raise ConfigError(
-            f"{path} can be read or changed by others (mode {mode & 0o777:04o})", f"chmod 600 {path}"
+            f"{path} can be read or changed by others (mode {mode & 0o777:04o})",
+            f"chmod 600 {quote(str(path))}",
         )
     if len(data) > _MAX_BYTES:
         raise ConfigError(
@@ -242,3 +248,13 @@ def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:
         raise ConfigError(
             f"{path} is not text", "the file must contain the value and nothing else"
         ) from error
+
+
+def _mode_and_content(path: Path) -> tuple[int, bytes]:
+    """Return the mode, and the beginning of a regular file; never wait for the writer of a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        return mode, os.read(descriptor, _MAX_BYTES + 1) if stat.S_ISREG(mode) else b""
+    finally:
+        os.close(descriptor)

@@ -213,6 +213,17 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ValueError("a number in it is too long") from error
 
 
+_ESCAPE_OF_WINDOWS = re.compile(r'"[A-Za-z]:\\(?!\\)|"\\\\[A-Za-z]')
+"""A Windows path in double quotes, where a backslash begins an escape: C:\\Users, or a network folder."""
+
+
+def toml_hint(text: str) -> str:
+    """Return what is probably to be changed in a text that is not valid TOML."""
+    if _ESCAPE_OF_WINDOWS.search(text):
+        return "put a path with backslashes in single quotes: 'C:\\Users\\me'"
+    return "put text values in quotes"
+
+
 def read_table(kind: type[T], table: Mapping[str, object]) -> tuple[T, list[str]]:
     """Return a section with the table's known keys, and a line for each value that is not valid."""
     values: dict[str, Any] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import shlex
 import signal
 import socket
 import sys
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mjwatch.simulator.options import SimulatorOptions
 
 DEFAULT_BIND = "127.0.0.1"
-MISSING = "the simulator needs aiohttp: pip install 'mjwatch[demo]'"
+MISSING = f"the simulator needs aiohttp: {shlex.quote(sys.executable)} -m pip install aiohttp"
 
 
 def run_simulator(options: SimulatorOptions) -> int:

@@ -17,6 +17,7 @@ from mjwatch.errors import (
     PictureError,
     WireError,
 )
+from mjwatch.midjourney.parsing.message_view import MessageView
 from mjwatch.model import Refusal, RefusalClass, ResultKind
 from mjwatch.outbox.manifest import (
     FILE_NAME,
@@ -99,7 +100,7 @@ class Collector:
             return ev.SaveFailed("Midjourney's message has no picture", final=True)
         try:
             fetched = [self._fetch_once(job, picture, result.message_id) for picture in _pictures_of(result)]
-            if result.kind is ResultKind.GRID:
+            if _is_grid(result):
                 with self._grid_lock:
                     return self._publish_grid(job, result, fetched[0])
             pictures = self._unchanged(job, result, fetched)
@@ -132,7 +133,8 @@ class Collector:
 
     def _unchanged(self, job: Job, result: Result, fetched: list[bytes]) -> list[PictureFile]:
         stem, provenance = stem_of(job), self._provenance(job, result)
-        name = f"{stem}_{job.prompt.action.replace(' ', '_')}" if job.prompt.action else stem
+        is_named_by_action = job.prompt.action is not None and result.kind is not ResultKind.GRID
+        name = f"{stem}_{(job.prompt.action or '').replace(' ', '_')}" if is_named_by_action else stem
         remote = result.pictures[: len(fetched)]
         return [
             _unchanged_file(f"{name}_{n}" if len(remote) > 1 else name, data, n, picture, provenance)
@@ -202,11 +204,18 @@ class Collector:
             except DownloadError as error:
                 if not error.gone:
                     raise
+        moved = self._read_again(job, picture, message_id)
+        if moved is None:
+            raise DownloadError("Midjourney's message and its picture no longer exist", gone=True)
+        return self._cdn.fetch(moved.url, picture.size)
+
+    def _read_again(self, job: Job, picture: RemotePicture, message_id: str) -> RemotePicture | None:
+        """Return the picture as its message has it now: in the same place, or else by its file name."""
         message = self._rest.message(self._channel.channel_id, message_id)
-        for attachment in (message or {}).get("attachments", ()):
-            if attachment.get("filename") == picture.filename:
-                return self._cdn.fetch(str(attachment.get("url")), picture.size)
-        raise DownloadError("Midjourney's message and its picture no longer exist", gone=True)
+        before, now = job.result.pictures if job.result else (), MessageView(message or {}).images
+        if len(before) == len(now):
+            return now[before.index(picture)]
+        return next((image for image in now if image.filename == picture.filename), None)
 
     # ---- the folder
 
@@ -235,9 +244,13 @@ class Collector:
 
 
 def _pictures_of(result: Result) -> Sequence[RemotePicture]:
-    """Return the pictures to download: one of a grid, none of a text."""
-    most = {ResultKind.GRID: 1, ResultKind.TEXT: 0}.get(result.kind, len(result.pictures))
-    return result.pictures[:most]
+    """Return the pictures to download: all, but none of a text."""
+    return () if result.kind is ResultKind.TEXT else result.pictures
+
+
+def _is_grid(result: Result) -> bool:
+    """Return whether one picture holds all four, so that it must be split."""
+    return result.kind is ResultKind.GRID and len(result.pictures) == 1
 
 
 def _picture(stem: str, data: bytes, index: int) -> PictureFile:

@@ -18,6 +18,7 @@ from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.discord.http import Transport
 from mjwatch.errors import ConfigError, HookError, WireError
 from mjwatch.host.log import LogOnce
+from mjwatch.host.redaction import Redaction
 from mjwatch.outbox.manifest import FILE_NAME, iso
 from mjwatch.version import __version__
 
@@ -37,6 +38,9 @@ QUEUE_LIMIT = 100
 
 PROGRAM_LIMIT = 60.0
 """Seconds after which a program is killed, with all processes that it has started."""
+
+WEBHOOK_LIMIT = 30.0
+"""Seconds for one request to the web address."""
 
 RETRY_DELAYS = (1.0, 5.0, 20.0)
 """Seconds between the attempts to reach the web address."""
@@ -62,6 +66,7 @@ class Notifier:
         outbox: Path,
         *,
         proxy: str = "",
+        redaction: Redaction | None = None,
         environ: Mapping[str, str] = os.environ,
         program_limit: float = PROGRAM_LIMIT,
         pauses: tuple[float, ...] = RETRY_DELAYS,
@@ -69,10 +74,11 @@ class Notifier:
         """``proxy`` is as for Discord; ``program_limit`` and ``pauses`` are in seconds."""
         self._settings = settings
         self._outbox = outbox
+        self._redaction = redaction or Redaction(())
         self._environ = {key: value for key, value in environ.items() if key not in _HIDDEN_VARIABLES}
         self._limit = program_limit
         self._pauses = pauses
-        self._transport = Transport(proxy=proxy, timeout=(10.0, 10.0))
+        self._transport = Transport(proxy=proxy, timeout=(10.0, 10.0), deadline=WEBHOOK_LIMIT)
         self._waiting: queue.Queue[SendNotification | None] = queue.Queue(QUEUE_LIMIT)
         self._unreachable = False
         self._stopping = threading.Event()
@@ -152,7 +158,7 @@ class Notifier:
             if code is None:
                 raise HookError(f"the hook {name} was stopped after {self._limit:.0f} s")
             if code != 0:
-                raise HookError(f"the hook {name} ended with code {code}{_last_line(stderr)}")
+                raise HookError(f"the hook {name} ended with code {code}{self._last_line(stderr)}")
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
         """Return the exit code; None if the program was killed, at the time limit or mjwatch's end."""
@@ -162,6 +168,14 @@ class Notifier:
                 return process.wait(min(left, STOP_INTERVAL))
         _kill(process)
         return None
+
+    def _last_line(self, stderr: IO[bytes]) -> str:
+        """Return the last line that a program wrote to standard error, for the log."""
+        size = stderr.seek(0, os.SEEK_END)
+        stderr.seek(max(0, size - 4096))
+        lines = stderr.read().decode("utf-8", "replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f": {self._redaction.redacted(last)[:_MOST_ERROR_TEXT]}" if last else ""
 
     # ---- the web address
 
@@ -256,12 +270,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-
-
-def _last_line(stderr: IO[bytes]) -> str:
-    """Return the last line that a program wrote to standard error, for the log."""
-    size = stderr.seek(0, os.SEEK_END)
-    stderr.seek(max(0, size - 4096))
-    lines = stderr.read().decode("utf-8", "replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f": {last[:_MOST_ERROR_TEXT]}" if last else ""

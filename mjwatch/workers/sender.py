@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.discord.protocol import NIJI_APPLICATION_ID
+from mjwatch.discord.protocol import NIJI_APPLICATION_ID, snowflake
 from mjwatch.errors import (
     AnsweredNoError,
     JournalError,
@@ -216,5 +216,9 @@ def _upload_refusal(refusal: Refusal) -> Refusal:
 
 
 def _message_nonce(job: Job) -> str:
-    """Return a nonce that is always the same for a job, so that a repeated message is the same message."""
-    return str(int.from_bytes(hashlib.sha256(job.id.encode()).digest()[:8]) >> 1)
+    """Return a nonce that is always the same for a job, so that a repeated message is the same message.
+
+    Like every nonce it is a snowflake of a sane time: when the job was accepted.
+    """
+    low_bits = int.from_bytes(hashlib.sha256(job.id.encode()).digest()[:3])
+    return snowflake(int(job.accepted * 1000), low_bits)

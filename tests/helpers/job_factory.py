@@ -10,6 +10,7 @@ from mjwatch.model import (
     Button,
     ButtonPress,
     Job,
+    LimitScope,
     Modal,
     Note,
     Prompt,
@@ -77,6 +78,7 @@ _refusals = st.builds(
     needs_human=st.booleans(),
     retry_after=maybe_number,
     advice=text,
+    scope=st.none() | st.sampled_from(LimitScope),
 )
 _prompts = st.builds(
     Prompt,

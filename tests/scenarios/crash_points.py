@@ -15,12 +15,10 @@ import sys
 import time
 import urllib.request
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from urllib3.connection import HTTPConnection
 
-import mjwatch.outbox.publisher
 import mjwatch.pictures.split
 from mjwatch.__main__ import main
 from mjwatch.discord import http
@@ -28,6 +26,7 @@ from mjwatch.discord.cdn import CDN
 from mjwatch.discord.rest import DiscordREST
 from mjwatch.discord.session import GatewaySession
 from mjwatch.engine.loop import Engine
+from mjwatch.filesystem.folder import Folder
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.removal import ASIDE_PREFIX
 from mjwatch.journal.writer import Journal
@@ -126,7 +125,7 @@ def was_sent(job: Job) -> bool:
 
 
 def has_session(journal: Journal, meta: dict[str, Any]) -> bool:
-    return meta.get("gateway") is not None
+    return (meta.get("gateway") or {}).get("session_id") is not None
 
 
 def has_nonce(connection: object, data: bytes) -> bool:
@@ -147,20 +146,20 @@ def is_picture(response: Any) -> bool:
     return "/attachments/" in response.url
 
 
-def is_publication(path: Path, target: Path) -> bool:
-    return not Path(target).name.startswith((ASIDE_PREFIX, PROBE_PREFIX))
+def is_publication(folder: Folder, name: str, target: Folder, new_name: str) -> bool:
+    return not new_name.startswith((ASIDE_PREFIX, PROBE_PREFIX))
 
 
-def is_move_aside(path: Path, target: Path) -> bool:
-    return Path(target).name.startswith(ASIDE_PREFIX)
+def is_move_aside(folder: Folder, name: str, target: Folder, new_name: str) -> bool:
+    return new_name.startswith(ASIDE_PREFIX)
 
 
-def is_put_aside_path(path: Path, *_: object, **__: object) -> bool:
-    return path.name.startswith(ASIDE_PREFIX)
+def is_put_aside(folder: Folder, name: str) -> bool:
+    return name.startswith(ASIDE_PREFIX)
 
 
-def is_staged(folder: Path) -> bool:
-    return folder.parent.name in {"staging", ".mjwatch-staging"}
+def is_staged(folder: Folder, *_: object) -> bool:
+    return folder.path.parent.name in {"staging", ".mjwatch-staging"}
 
 
 IN_PROGRESS = (State.SUBMITTED, State.RUNNING, State.COLLECTING)
@@ -169,8 +168,8 @@ POINTS: dict[str, CrashPoint] = {
     # the inbox
     **before_and_after("accept", CrashPoint(Journal, "accept")),
     "before-removal": CrashPoint(Inbox, "remove"),
-    **before_and_after("put-aside", CrashPoint(Path, "rename", is_move_aside)),
-    "after-removal": CrashPoint(Path, "unlink", is_put_aside_path, after=True),
+    **before_and_after("put-aside", CrashPoint(Folder, "move", is_move_aside)),
+    "after-removal": CrashPoint(Folder, "unlink", is_put_aside, after=True),
     "in-put-back": CrashPoint(os, "link", after=True),
     # the session
     **before_and_after("session", CrashPoint(Journal, "remember", has_session)),
@@ -193,9 +192,9 @@ POINTS: dict[str, CrashPoint] = {
     "in-download": CrashPoint(http, "_next_piece", is_picture, after=True),
     "in-split": CrashPoint(mjwatch.pictures.split, "_encode", nth=2),
     "after-split": CrashPoint(mjwatch.pictures.split.Grid, "pieces", after=True),
-    "in-staging": CrashPoint(mjwatch.outbox.publisher, "durable_copy", nth=3, after=True),
-    **before_and_after("staging", CrashPoint(mjwatch.outbox.publisher, "fsync_folder", is_staged)),
-    **before_and_after("rename", CrashPoint(Path, "rename", is_publication)),
+    "in-staging": CrashPoint(Folder, "create", is_staged, nth=3, after=True),
+    **before_and_after("staging", CrashPoint(Folder, "sync", is_staged)),
+    **before_and_after("rename", CrashPoint(Folder, "move", is_publication)),
     "after-publish": CrashPoint(Outbox, "publish", after=True),
     **before_and_after("done", at_commit(State.DONE)),
     # the manifest of a refused prompt

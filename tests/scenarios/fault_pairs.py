@@ -23,6 +23,7 @@ from tests.scenarios.fault_runs import (
     open_threaded_stage,
     read_journal,
     read_meta,
+    reuse_session_ids,
     run_verb,
     start_daemon,
 )
@@ -79,6 +80,7 @@ def run_pair(folder: Path, pair: Pair) -> list[str]:
     for row in (pair.first, pair.second):
         options |= row.options
     with open_threaded_stage(folder, **options) as stage:
+        reuse_session_ids(stage, pair.name)
         _arm(stage, pair, during_job=False)
         for number in range(PROMPTS):
             stage.drop(f"{number}.ready.txt", f"picture number {number}\n")

@@ -15,6 +15,7 @@ from queue import Queue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
+from zlib import crc32
 
 from typer.testing import CliRunner
 
@@ -338,8 +339,15 @@ def _is_running(job: Job | None) -> bool:
     return job is not None and job.state is State.RUNNING
 
 
+def reuse_session_ids(stage: Stage, case: str) -> None:
+    """Have each new session get the id of the last one, in half of all cases; ``case`` is the name of one."""
+    if crc32(case.encode()) % 2:
+        stage.arm_fault(fault="session_id_reused", count=10 * MANY)
+
+
 def _run_alone(folder: Path, row: Row, start: Callable[[Stage], Daemon]) -> RowResult:
     with open_threaded_stage(folder, **row.options) as stage:
+        reuse_session_ids(stage, row.name)
         daemon = start(stage)
         reached = wait_for_end(stage, row, daemon)
         result = observe(stage, row, reached=reached)

@@ -97,8 +97,16 @@ ONE_JOB_FAULTS: list[Row] = [
     # The messages of the bot are unusual, but complete.
     *row("success_never", "success_late", "no_start", "no_progress", "loading_first", "foreign_twin"),
     *row("preview_without_uuid", "no_preview", "paused", "footer", "ephemeral_job", "components_v2"),
-    *row("final_edited", "final_twice", "nonce_on_final", "duplicate_dispatch", "out_of_order"),
-    *row("delete_bulk", "queued", "interaction_failed_executed"),
+    *row(
+        "four_pictures",
+        "four_in_gallery",
+        "final_edited",
+        "final_twice",
+        "nonce_on_final",
+        "duplicate_dispatch",
+        "out_of_order",
+    ),
+    *row("delete_bulk", "queued", "interaction_failed_executed", "by_hand_twin"),
     *row("final_lost"),
     # The job ran, but has no picture.
     *row("moderated", end=End.FAILED, executed=0, refused=1, kind="moderation", message="deleted"),
@@ -172,6 +180,7 @@ FAULTS_DURING_JOB: list[Row] = [
         Row(f"{name} at a new connection", (fault(name), fault("gateway_cut")))
         for name in ("gateway_invalid_session", "gateway_invalid_session_resumable", "replay_twice")
     ],
+    Row("session_id_reused after a gap", (fault("session_id_reused"), *GATEWAY_GAP)),
     *[
         Row(f"{name} at a new connection", (fault(name), fault("gateway_cut")))
         for name in ("hello_late", "reconnect_first", "gateway_split")
@@ -238,6 +247,7 @@ FAULTS_BEFORE_START: list[Row] = [
 PAUSING_FAULTS: list[Row] = [
     # The response to the POST shows that a person is needed.
     *row("captcha", end=End.NEEDS_PERSON, message="captcha"),
+    *row("not_permitted", end=End.NEEDS_PERSON, message="Use Application Commands", posts=(400, 204)),
     *row("unauthorized", end=End.NEEDS_PERSON, message="token"),
     *row("post_429_html", end=End.NEEDS_PERSON, message="Cloudflare"),
     *post_errors(403, 10008, end=End.NEEDS_PERSON, message="blocks"),

@@ -22,10 +22,13 @@ class Gap:
 
     seconds: float
     lose_session: bool
+    reuse_id: bool = False
+    """Whether the session after the gap has the id of the lost one."""
 
     @property
     def name(self) -> str:
-        return f"{self.seconds:g} s, {'session lost' if self.lose_session else 'resumed'}"
+        outcome = "session lost" if self.lose_session else "resumed"
+        return f"{self.seconds:g} s, {outcome}{', same id' if self.reuse_id else ''}"
 
 
 def seconds_to_delivery(folder: Path, gap: Gap, timeout: float = 150.0) -> float:
@@ -34,6 +37,8 @@ def seconds_to_delivery(folder: Path, gap: Gap, timeout: float = 150.0) -> float
         daemon = stage.start()
         stage.drop("cat.ready.txt", "a cat that is finished during the gap\n")
         wait_until(lambda: stage.simulator_state()["interactions"], "the job")
+        if gap.reuse_id:
+            stage.arm_fault(fault="session_id_reused")
         stage.arm_fault(fault="gateway_down", seconds=gap.seconds, lose_session=gap.lose_session)
         gateway_returns = time.monotonic() + gap.seconds
         wait_until(lambda: stage.simulator_state()["interactions"][0]["outcome"] == "done", "the job's end")

@@ -99,6 +99,8 @@ def run_kills(folder: Path, plan: Plan) -> Report:
         stage.arm_fault(fault="cdn_slow", seconds=0.5, count=ALWAYS)
         if not plan.resumable:
             stage.arm_fault(fault="gateway_invalid_session", count=ALWAYS)
+            if plan.seed % 2:
+                stage.arm_fault(fault="session_id_reused", count=ALWAYS)
         began = time.monotonic()
         _kill_repeatedly(stage, report, random.Random(plan.seed))
         _drain(stage, report)

@@ -24,5 +24,6 @@ if __name__ == "__main__":
     mjwatch.discord.timing.LEAST_WAIT[CloseVerdict.WAIT_AND_RESUME] = 1.0
     shorten_limits()
     mjwatch.discord.stream_position.REPEAT_AFTER = 1.0
+    mjwatch.discord.timing.SHORTEST_INTERVAL = 0.1
     mjwatch.workers.collector.PICTURE_TRIES = 3
     main()

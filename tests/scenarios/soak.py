@@ -47,7 +47,7 @@ IDLE_TIMEOUT = deadline(200.0)
 GATEWAY_FAULTS = (
     *("gateway_cut", "gateway_reconnect", "gateway_heartbeat", "gateway_split", "gateway_close"),
     *("gateway_invalid_session", "gateway_invalid_session_resumable", "hello_late", "reconnect_first"),
-    *("heartbeat_ignored", "ready_large"),
+    *("heartbeat_ignored", "ready_large", "session_id_reused"),
 )
 OTHER_FAULTS = (
     *("post_429", "post_500", "post_500_executed", "post_reset", "post_reset_executed", "post_slow"),

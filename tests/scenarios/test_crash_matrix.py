@@ -1,7 +1,8 @@
 """SIGKILL at every named crash point, then a normal start: nothing is lost, nothing is paid twice.
 
 Each case kills mjwatch at one point, some cases at a second point during the recovery. Each case runs with a
-gateway session that can be resumed, and with a session that is lost.
+gateway session that can be resumed, and with a session that is lost; in half of these cases the new session
+has the id of the lost one.
 
 Seen to catch: a POST in doubt sent again at the start; a session position that is not journaled; a drain that
 does not wait for the proof; a redelivered file run again; a file moved aside and not put back; leftovers in
@@ -27,6 +28,7 @@ from mjwatch.simulator.cdn.render import job_colours
 from mjwatch.simulator.options import make_workspace
 from tests.helpers.daemons import ForkedDaemon
 from tests.scenarios.crash_points import POINTS
+from tests.scenarios.fault_runs import reuse_session_ids
 from tests.scenarios.picture_checks import first_pixels
 from tests.scenarios.stage import HANG, Stage, environment, open_stage
 
@@ -164,6 +166,7 @@ def run_case(case: CrashCase, resumable: bool, stage: Stage) -> Outcome:
         stage.arm_fault(**fault)
     if not resumable:
         stage.arm_fault(fault="gateway_invalid_session", count=99)
+        reuse_session_ids(stage, case.name)
     stage.drop("lighthouse.ready.txt", f"{case.prompt}\n")
     codes = [crash(stage, point) for point in case.points]
     codes.append(stage.start("--drain").wait(timeout=HANG))

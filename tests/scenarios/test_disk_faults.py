@@ -1,8 +1,8 @@
 """Disks that are full, read-only or missing: no partial folders, nothing sent in vain, everything done later.
 
 Seen to catch: a full disk that fails the job; an event dropped after its commit failed; a journal that was
-moved and is still written, or is damaged and opened; a missing disk of a mount point not noticed; leftovers
-in staging after a failure.
+moved and is still written, has lost its -wal file, or is damaged and opened; a missing disk of a mount point
+not noticed; leftovers in staging after a failure.
 """
 
 from __future__ import annotations
@@ -237,6 +237,26 @@ def test_nothing_is_sent_while_the_journal_is_moved_away(tmp_path: Path) -> None
             shutil.rmtree(state)
         (stage.folder / "elsewhere").rename(state)
         check_all_done(stage, daemon, 1)
+
+
+def test_a_removed_wal_file_stops_the_sending_is_reported_and_costs_nothing(tmp_path: Path) -> None:
+    with open_stage(tmp_path / "w", "--seconds-per-job", str(slowed(1))) as stage:
+        stage.set_config("pace", max_in_flight=1)
+        daemon = start_ready(stage)
+        stage.drop("cat.ready.txt", "a cat\n")
+        wait_until(lambda: stage.simulator_state()["interactions"], "the POST")
+        stage.drop("dog.ready.txt", "a dog\n")  # would be the next POST
+        wait_until(lambda: jobs(stage).get("a dog") == "queued", "the queued second job")
+        (stage.folder / "state/journal.sqlite3-wal").unlink()
+        stage.drop("owl.ready.txt", "an owl\n")
+        wait_for_log(stage, "has lost journal.sqlite3-wal")
+        status = stage.outbox / "status.json"
+        wait_until(lambda: "has lost" in (json.loads(status.read_bytes())["journal_trouble"] or ""), "status")
+        assert "has lost journal.sqlite3-wal" in stage.run("status").stdout
+        assert len(stage.simulator_state()["posts"]) == 1
+        daemon.kill()
+        daemon.wait(timeout=HANG)
+        check_all_done(stage, start(stage), 3)
 
 
 def test_a_damaged_journal_fails_the_start_and_the_check_with_a_hint(tmp_path: Path) -> None:

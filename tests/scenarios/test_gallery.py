@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def entries(stage: Stage) -> dict[str, dict[str, Any]]:
     """Return the entries by job as the page reads them: the last entry of a job counts."""
-    chunks = Chunks(stage.outbox / "_gallery")
+    chunks = Chunks(stage.outbox)
     lines = [line for number in range(1, chunks.count() + 1) for line in chunks.read(number)]
     return {entry["id"]: entry for entry in map(read_entry, lines)}
 

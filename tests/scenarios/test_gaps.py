@@ -14,7 +14,7 @@ from tests.scenarios.gateway_gaps import Gap, seconds_to_delivery
 if TYPE_CHECKING:
     from pathlib import Path
 
-GAPS = [Gap(seconds, lost) for seconds in (1, 5) for lost in (False, True)]
+GAPS = [Gap(1, False), Gap(1, True, reuse_id=True), Gap(5, False), Gap(5, True)]
 
 
 @pytest.mark.parametrize("gap", [pytest.param(gap, id=gap.name) for gap in GAPS])

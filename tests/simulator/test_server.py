@@ -15,6 +15,7 @@ import pytest
 from mjwatch.simulator import server
 from mjwatch.simulator.__main__ import main
 from mjwatch.simulator.options import SimulatorOptions, configured_port, make_workspace
+from mjwatch.simulator.server import MISSING
 from mjwatch.simulator.world import CHANNEL_ID, GUILD_ID, USER_TOKEN
 from tests.helpers.timeouts import deadline
 
@@ -100,7 +101,7 @@ def test_without_aiohttp_one_line_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["--port", "0"]) == 1
-    assert capsys.readouterr().err == "the simulator needs aiohttp: pip install 'mjwatch[demo]'\n"
+    assert capsys.readouterr().err == f"{MISSING}\n"
 
 
 def test_the_server_module_is_imported_without_aiohttp() -> None:

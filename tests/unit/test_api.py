@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
 from mjwatch.client.in_process import CONNECT_PATIENCE, LIMIT_PATIENCE, _is_over
-from mjwatch.client.submit import as_prompt_file, read_prompt
+from mjwatch.client.submit import as_prompt_file, follow_ups, read_prompt, single_prompt
 from mjwatch.config import Config
 from mjwatch.engine.service_state import ConnectionTrouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
@@ -23,7 +23,7 @@ from mjwatch.jobs.status_text import reason
 from mjwatch.journal.reader import TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.model import MANIFEST_SCHEMA, Job, Note, Refusal, RefusalClass, State
-from mjwatch.prompts.expand import escape
+from mjwatch.prompts.compose import clean
 from mjwatch.prompts.promptfile import read_prompt_file
 from tests.helpers.message_shapes import a_job
 
@@ -56,18 +56,33 @@ CHOICES = st.lists(st.sampled_from(["{", "}", ",", "\\", "__", "a", "__a__", " "
 def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
     for words in (text, f"# {text}", f'#{text}"\\'):
         try:
-            prompt = read_prompt(words)
+            prompt, _ = read_prompt(words)
         except PromptFileError:
             continue
-        suffix, data = as_prompt_file(escape(prompt.text))
-        try:
-            found = read_prompt_file(data, f"x{suffix}").prompts
-        except PromptFileError:
-            assert (
-                "://" in words
-            )  # a link that moves to the front may leave a brace alone: refused, not changed
-            continue
+        suffix, data = as_prompt_file(clean(words))
+        found = read_prompt_file(data, f"x{suffix}").prompts
         assert [one.text for one in found] == [prompt.text]
+
+
+def test_what_may_be_no_prompt_is_refused_unless_forced(api: MidjourneyAPI, tmp_path: Path) -> None:
+    for text in ("five.txt", str(tmp_path), "./try", "exit", '{"prompt": "a cat"}'):
+        for ask in (api.submit, api.imagine):
+            with pytest.raises(PromptFileError, match="--force"):
+                ask(text)
+    dropped = api.submit("five.txt", force=True)
+    assert (api.config.inbox.path / dropped.name).read_text() == 'force = true\nprompt = "five.txt"\n'
+
+
+def test_how_a_prompt_was_read_is_in_the_answer(api: MidjourneyAPI) -> None:
+    dropped = api.submit("a cat —ar 16:9")
+    assert dropped.notes == ('"—ar 16:9" was read as --ar 16:9',)
+    assert single_prompt("a cat —ar 16:9").notes == dropped.notes
+
+
+def test_the_text_of_a_follow_up_may_be_parameters_alone() -> None:
+    submission = follow_ups("7k3f9a2m", ["zoom 1.8x"], "--zoom 1.8 —ar 3:2")
+    assert [prompt.text for prompt in submission.prompts.values()] == ["--zoom 1.8 --ar 3:2"]
+    assert submission.notes == ('"—ar 3:2" was read as --ar 3:2',)
 
 
 def test_the_same_prompt_twice_is_two_files_also_when_the_first_was_taken(
@@ -119,8 +134,13 @@ def test_waiting_ends_when_the_daemon_does(api: MidjourneyAPI) -> None:
     ("state", "trouble"), [(State.QUEUED, None), (State.RUNNING, "closed with 4004"), (None, None)]
 )
 def test_waiting_ends_where_a_person_is_needed_first(
-    api: MidjourneyAPI, journal: Journal, state: State | None, trouble: str | None
+    api: MidjourneyAPI,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    state: State | None,
+    trouble: str | None,
 ) -> None:
+    monkeypatch.setattr("mjwatch.client.submit.ACCEPT_PATIENCE", 0.0)
     dropped = _taken(api, journal, *([a_job(state=state)] if state else []))
     journal.remember(
         {"paused": {"reason": "Discord asks for a captcha", "kind": "account"}, "trouble": trouble}
@@ -129,6 +149,31 @@ def test_waiting_ends_where_a_person_is_needed_first(
         api.wait(dropped)
     assert paused.value.exit_code == 4
     assert "captcha" in str(paused.value)
+    assert paused.value.jobs == (("jobaaaaa",) if state is State.QUEUED else ())
+    fates = {
+        State.QUEUED: "job jobaaaaa is kept and runs after that; do not submit the prompt again",
+        State.RUNNING: "what was sent is fetched and published",
+        None: "the prompt file is kept in the inbox and runs after that; do not submit it again",
+    }
+    assert fates[state] in str(paused.value)
+
+
+def test_a_file_that_a_paused_daemon_accepts_late_is_named(
+    api: MidjourneyAPI, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped = api.submit("a cat")
+    journal.remember({"paused": {"reason": "a captcha", "kind": "account"}, "trouble": "a captcha"})
+    data, job = b"a cat\n", a_job(state=State.QUEUED)
+    file = TakenFile(dropped.name, dropped.sha256, 1.0, data)
+
+    def sleep(seconds: float) -> None:
+        if journal.job(job.id) is None:
+            journal.accept(file, [(job, job.id)], 1.0)
+
+    monkeypatch.setattr("mjwatch.client.submit.time.sleep", sleep)
+    with daemon_lock(api.config.state.path), pytest.raises(PausedError, match="do not submit") as paused:
+        api.wait(dropped)
+    assert paused.value.jobs == (job.id,)
 
 
 def test_a_job_that_runs_is_waited_for_though_the_sending_is_paused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -19,8 +20,10 @@ from mjwatch.config import (
     KeysSettings,
     OutboxSettings,
     StateSettings,
+    config_option,
     config_template,
     find_config,
+    with_option,
 )
 from mjwatch.errors import ConfigError
 from mjwatch.settings.values import kinds
@@ -218,7 +221,7 @@ def test_a_deeply_nested_file_and_one_that_is_not_text_are_reported(tmp_path: Pa
     (tmp_path / "config.toml").write_bytes(b"[inbox]\n# caf\xe9\n")
     with pytest.raises(ConfigError, match="not UTF-8 text"):
         Config.load(tmp_path / "config.toml", environ={})
-    with pytest.raises(ConfigError, match="can't be read"):
+    with pytest.raises(ConfigError, match="is a folder"):
         Config.load(tmp_path, environ={})
 
 
@@ -375,3 +378,59 @@ def test_importing_the_config_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=deadline(30), check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "my folder"
+    folder.mkdir()
+    with pytest.raises(ConfigError) as caught:
+        Config.load(folder)
+    assert caught.value.message == f"{folder} is a folder, and not a configuration file"
+    assert caught.value.hint == f"name the file in it: '{folder}/config.toml'"
+
+
+@pytest.mark.parametrize("path", [r"C:\Users\me", r"c:\new", r"\\nas\pictures"])
+def test_a_windows_path_in_double_quotes_gets_a_hint(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[inbox]\npath = "{path}"\nx')
+    with pytest.raises(ConfigError) as caught:
+        Config.load(file)
+    assert "single quotes" in caught.value.hint
+
+
+# ---- commands in messages
+
+
+def test_a_command_names_the_configuration_unless_it_is_found_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mjwatch.config.SYSTEM_CONFIG", tmp_path / "etc.toml")
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "xdg")}
+    own = tmp_path / "it's mine.toml"
+    assert config_option(own, environ) == f"--config {shlex.quote(str(own))}"
+    (tmp_path / "etc.toml").write_text("")
+    assert config_option(tmp_path / "etc.toml", environ) == ""
+    user = tmp_path / "xdg/mjwatch/config.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text("")
+    assert config_option(user, environ | {"MJWATCH_CONFIG": str(own)}) == ""
+    assert config_option(tmp_path / "etc.toml", environ) != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("then run `mjwatch resume`", "then run `mjwatch --config x resume`"),
+        (
+            "`mjwatch retry 7k3f9a2m` or `mjwatch cancel 7k3f9a2m`",
+            "`mjwatch --config x retry 7k3f9a2m` or `mjwatch --config x cancel 7k3f9a2m`",
+        ),
+        ("`mjwatch --config y init`", "`mjwatch --config y init`"),
+        ("`mjwatch show --help` shows the usage", "`mjwatch show --help` shows the usage"),
+        ("the daemon mjwatch runs", "the daemon mjwatch runs"),
+    ],
+)
+def test_every_command_in_a_message_gets_the_option_once(text: str, named: str) -> None:
+    assert with_option(text, "--config x") == named
+    assert with_option(named, "--config x") == named
+    assert with_option(text, "") == text

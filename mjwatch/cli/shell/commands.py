@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from mjwatch.cli.app import run
-from mjwatch.cli.output import INTERRUPTED, plain, terminal_width, wrap
+from mjwatch.cli.output import INTERRUPTED, advice, plain, terminal_width, wrap
 from mjwatch.cli.progress import summary_of
 from mjwatch.client.submit import submit, typed_line
-from mjwatch.errors import MjwatchError, PromptFileError
+from mjwatch.errors import MjwatchError
 from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from mjwatch.prompts.commands import ask_commands
 from mjwatch.prompts.parameters import COMMON
@@ -38,6 +38,8 @@ CLI_COMMANDS = {
     "show": "JOB          everything about one job",
     "cancel": "JOB…         cancel what is not sent, stop what can be stopped",
     "retry": "JOB…         run again what failed or is in doubt",
+    "assign": "JOB MESSAGE  give a held result to a job; :status names them",
+    "dismiss": "MESSAGE      say that a held result is no job's",
     "pause": "[REASON]     stop sending",
     "resume": "             resume sending",
     "gallery": "             the gallery's address; --open shows it",
@@ -45,11 +47,12 @@ CLI_COMMANDS = {
 """Commands of the command line that the shell has too, each with its arguments and what it does."""
 
 SHELL_COMMANDS = {
+    "force": "PROMPT       queue the prompt as it is, even if it does not look like one",
     "help": "             show this list",
     "quit": "             leave, as Ctrl-D does; queued jobs are kept",
 }
 
-TAKE_JOBS = ("act", "show", "cancel", "retry")
+TAKE_JOBS = ("act", "show", "cancel", "retry", "assign")
 
 NOTE_WIDTH = 50
 
@@ -87,21 +90,15 @@ class LineCommands:
 
     def _echo_error(self, error: MjwatchError) -> None:
         self.failed = True
-        text = plain(" - ".join(part for part in (error.message, error.hint) if part))
+        text = advice(" - ".join(part for part in (error.message, error.hint) if part))
         for line in wrap(text, terminal_width()):
             typer.echo(line, err=True)
 
-    def _submit(self, text: str) -> None:
-        from mjwatch.cli.submit import names_a_file
+    def _submit(self, text: str, *, force: bool = False) -> None:
+        from mjwatch.cli.submit import echo_notes
 
-        if names_a_file(text):
-            raise PromptFileError(
-                f"{text} is a file, and is not sent as a prompt",
-                f"in another terminal: `mjwatch submit {text}`",
-            )
-        submission, notes = typed_line(self._config, text)
-        for note in notes:
-            typer.echo(f"note: {plain(note)}", err=True)
+        submission = typed_line(self._config, text, force=force)
+        echo_notes(submission.notes)
         self._background.ensure_running()
         outcomes = submit(self._config, submission)
         self._followed.add(submission.prompts)
@@ -112,6 +109,9 @@ class LineCommands:
             typer.echo(plain(result, terminal_width() if outcome.done else None))
 
     def _run_command(self, text: str) -> bool:
+        if text.startswith("force "):
+            self._submit(text.removeprefix("force ").strip(), force=True)
+            return True
         try:
             name, *arguments = shlex.split(text) or [""]
         except ValueError:

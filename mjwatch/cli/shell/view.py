@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.cli.output import plain, wrap
+from mjwatch.cli.output import advice, plain, wrap
 from mjwatch.cli.progress import state_of, summary_of
 from mjwatch.client.in_process import is_answered
 from mjwatch.host.running import daemon_runs
@@ -95,8 +95,9 @@ class FollowedJobs:
                 if job.prompt.then and not job.open:
                     self.add(child.id for child in reader.children_of(job_id))
             runs = daemon_runs(self._config.state.path)
-            cap = self._config.pace.max_per_day
-            return ViewUpdate(changed, overview(reader, daemon=runs, max_per_day=cap, now=time.time()))
+            cap, command = self._config.pace.max_per_day, self._config.command()
+            facts = overview(reader, daemon=runs, max_per_day=cap, now=time.time(), command=command)
+            return ViewUpdate(changed, facts)
 
     def newest(self) -> list[Job]:
         """Return the newest jobs, followed or not."""
@@ -143,6 +144,8 @@ def service_line(facts: Mapping[str, Any], *, here: bool, now: float) -> str:
         f"{at_work} at work, {jobs.get(State.QUEUED, 0)} queued",
         f"{facts['sent_in_24h']}{cap} sent in 24 h",
     ]
+    if facts["held"]:
+        parts.append(f"{len(facts['held'])} held, :status")
     if facts["capped_until"] is not None:
         parts.append(f"next at {clock(facts['capped_until'], now)}")
     return "  ·  ".join([*parts, ":help"])
@@ -159,4 +162,4 @@ def remaining_work(facts: Mapping[str, Any]) -> str:
         return ""
     if facts["daemon"]:
         return f"{text}: the daemon continues the work"
-    return f"{text}: kept until `mjwatch run` or the next `mjwatch shell` continues"
+    return advice(f"{text}: kept until `mjwatch run` or the next `mjwatch shell` continues")

@@ -41,10 +41,23 @@ function alertOf(status) {
     ["Paused", status.paused, status.mend],
     ["Not connected", status.paused ? null : status.trouble],
     ["Inbox problem", status.inbox_trouble],
+    ["Journal problem", status.journal_trouble],
   ].filter(([, why]) => why);
-  return parts.length
-    ? parts.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, withMarks(sentence(line))))])
-    : null;
+  const alerts = parts.flatMap(([title, ...lines]) => [el("h2", {}, title), ...present(lines).map((line) => el("p", {}, withMarks(sentence(line))))]);
+  alerts.push(...(status.held ?? []).flatMap(heldResult));
+  return alerts.length ? alerts : null;
+}
+
+const messageLink = (link) => (link.startsWith("https://discord.com/channels/") ? el("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, link) : link);
+
+/** Return what a person needs to settle whose a result is: its message, and the commands to copy. */
+function heldResult(result) {
+  const jobs = result.jobs.length ? `of job ${result.jobs.join(" or ")}, or of none` : "of no job";
+  return [
+    el("h2", {}, "Whose result is this?"),
+    el("p", {}, `${result.prompt ?? "A result"} may be ${jobs}: `, messageLink(result.link), ". Then run:"),
+    ...result.commands.map((command) => el("p", {}, el("code", {}, command))),
+  ];
 }
 
 function detailsOfService(status) {
@@ -55,9 +68,19 @@ function detailsOfService(status) {
     if (limit) rows.push([title, `${wholeFormat.format(Date.parse(limit.until))}: ${limit.why}`]);
   }
   if (status.capped_until) rows.push(["Next job may be sent", wholeFormat.format(Date.parse(status.capped_until))]);
+  rows.push(...leftInInbox(status.left));
   rows.push(["As of", wholeFormat.format(Date.parse(status.at))]);
   const nothing = status.service === "running" ? "No job is running." : "mjwatch is not running. Queued jobs are kept.";
   return [live.length ? el("ul", { class: "live" }, live) : el("p", {}, nothing), ...list(rows)];
+}
+
+/** Return a row for each reason why files are left in the inbox, with the first few names. */
+function leftInInbox(left) {
+  return Object.entries(left?.counts ?? {}).map(([why, count]) => {
+    const names = (left.some ?? []).filter((file) => file.why === why).slice(0, 5).map((file) => file.path);
+    const more = count > names.length ? ` and ${count - names.length} more` : "";
+    return ["Left in the inbox", `${names.join(", ")}${more}: ${why}`];
+  });
 }
 
 function liveJob(job) {

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 WAITING = IN_FLIGHT | {State.IN_DOUBT}
 """States of a job of ours that may still get its start or its result."""
 
+ENDED_JOB = "ended "
+"""Stands before the id of an ended job of ours whose start message is not known, in place of that message."""
+
 MAX_FOREIGN_JOBS = 200
 MAX_UNMATCHED = 200
 
@@ -142,6 +145,22 @@ class ForeignJobs:
     def may_include(self, message: ParsedMessage) -> bool:
         """Return whether this message may be about a foreign job, by its content."""
         return any(job.may_match(message) for job in self._by_message.values())
+
+    def is_result(self, message_id: str) -> bool:
+        """Return whether this message is known to be a foreign job's result."""
+        return any(job.result_id == message_id for job in self._by_message.values())
+
+    def possible(self, message: ParsedMessage) -> list[str]:
+        """Return the start messages of the foreign jobs that this message may be about, by its content."""
+        return [start for start, job in self._by_message.items() if job.may_match(message)]
+
+    def dismiss(self, final: ParsedMessage) -> None:
+        """Note that this final is no job's of ours; it ends the foreign job that it fits, if any."""
+        if not self.end_by_ids(final):
+            self.end_by_content(final)
+        if not self.has_final(final):
+            message_id = final.message_id or ""
+            self.add(ForeignJob(message_id, "", final.job_uuid, since=message_id, result_id=message_id))
 
     def __len__(self) -> int:
         return len(self._by_message)

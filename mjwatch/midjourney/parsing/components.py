@@ -81,20 +81,26 @@ def as_embed(components: object) -> Mapping[str, Any] | None:
 
 
 def pictures(components: object) -> tuple[RemotePicture, ...]:
-    """Return the pictures in galleries, thumbnails and files of Components V2, in order."""
-    media = (c.get(key) for c in walk(components) for key in ("media", "file"))
-    found = (picture(medium) for medium in media if is_object(medium))
-    return tuple(remote for remote in found if remote is not None)
+    """Return the pictures in galleries of Components V2, or else those in thumbnails and files, in order."""
+    found = list(walk(components))
+    in_galleries = [item.get("media") for c in found for item in objects_of(c.get("items"))]
+    media = in_galleries or [c.get(key) for c in found for key in ("media", "file")]
+    read = (picture(medium) for medium in media if is_object(medium))
+    return tuple(remote for remote in read if remote is not None)
 
 
 def picture(medium: Mapping[str, Any]) -> RemotePicture | None:
-    """Return an attachment, a media object or an embed's image, or None without a URL that can be fetched.
+    """Return an attachment, a media object or an embed's image; None for other files.
+
+    None also without a URL that can be fetched.
 
     Media objects have no file name, so the last part of the URL's path is used. A URL ``attachment://…`` is
     what the bot wrote before Discord replaced it.
     """
     url = text_of(medium.get("url"))
-    if not url.startswith(("https://", "http://")):
+    content_type = text_of(medium.get("content_type"))
+    is_other_file = content_type != "" and not content_type.startswith(("image/", "video/"))
+    if is_other_file or not url.startswith(("https://", "http://")):
         return None
     return RemotePicture(
         filename=text_of(medium.get("filename")) or url.partition("?")[0].rpartition("/")[2],
@@ -102,7 +108,7 @@ def picture(medium: Mapping[str, Any]) -> RemotePicture | None:
         width=number_of(medium.get("width")),
         height=number_of(medium.get("height")),
         size=number_of(medium.get("size")),
-        content_type=text_of(medium.get("content_type")) or None,
+        content_type=content_type or None,
     )
 
 

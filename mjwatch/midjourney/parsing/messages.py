@@ -41,7 +41,7 @@ from mjwatch.prompts.commands import Answer, answer_to
 from mjwatch.prompts.images import only_links
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from mjwatch.midjourney.parsing.content import Echo
     from mjwatch.model import Refusal, RemotePicture
@@ -64,11 +64,17 @@ _FACTS = (
 _BUTTON = 2
 
 
-def read_message(event: str, payload: Mapping[str, Any], bots: frozenset[str] = BOTS) -> ParsedMessage:
+def read_message(
+    event: str,
+    payload: Mapping[str, Any],
+    bots: frozenset[str] = BOTS,
+    prompts: Collection[str] = (),
+) -> ParsedMessage:
     """Parse one message. Never raises: a message that is not understood is of kind OTHER or NOTICE.
 
     ``event`` is the dispatch's name, or ``REST`` for an element of the channel's history; ``payload`` is what
-    is under ``d``. ``bots`` are the applications whose messages count.
+    is under ``d``. ``bots`` are the applications whose messages count. ``prompts``: those of the jobs
+    that the message may be about; a notice may quote them.
     """
     payload = object_of(payload)
     view = MessageView(payload)
@@ -79,7 +85,7 @@ def read_message(event: str, payload: Mapping[str, Any], bots: frozenset[str] = 
         return ParsedMessage(event=event, kind=MessageKind.OTHER, nonce=nonce, interaction_id=interaction)
     if event not in _MESSAGES or not _from_bot(view, bots):
         return _from_somebody_else(event, payload)
-    return _from_the_bot(event, view)
+    return _from_the_bot(event, view, prompts)
 
 
 def _deleted(event: str, payload: Mapping[str, Any]) -> ParsedMessage:
@@ -121,9 +127,9 @@ def _is_the_bots(command: str | None) -> bool:
     return answer_to(command or "") not in (None, Answer.ACKNOWLEDGEMENT)
 
 
-def _from_the_bot(event: str, view: MessageView) -> ParsedMessage:
+def _from_the_bot(event: str, view: MessageView, prompts: Collection[str]) -> ParsedMessage:
     payload, echo = view.payload, view.echo
-    notice = _judge(view)
+    notice = _judge(view, prompts)
     kind = _kind(event, view, notice)
     return ParsedMessage(
         event=event,
@@ -134,7 +140,7 @@ def _from_the_bot(event: str, view: MessageView) -> ParsedMessage:
         author_id=id_of(object_of(payload.get("author")).get("id")),
         application_id=id_of(payload.get("application_id")) or id_of(payload.get("webhook_id")),
         timestamp=view.timestamp,
-        edited=payload.get("edited_timestamp") is not None,
+        edited_at=text_of(payload.get("edited_timestamp")) or None,
         flags=view.flags,
         ephemeral=bool(view.flags & FLAG_EPHEMERAL),
         nonce=id_of(payload.get("nonce")),
@@ -161,8 +167,10 @@ def _from_the_bot(event: str, view: MessageView) -> ParsedMessage:
     )
 
 
-def _judge(view: MessageView) -> Notice:
+def _judge(view: MessageView, prompts: Collection[str]) -> Notice:
     """Return what the embeds do to the job, or the text if it is not that of a job."""
+    echoes = (view.echo, None if view.replied is None else view.replied.echo)
+    quoted = {*prompts, view.footer_prompt or "", *((echo and echo.prompt) or "" for echo in echoes)}
     judged = (
         judge_embed(
             text_of(embed.get("title")),
@@ -170,13 +178,14 @@ def _judge(view: MessageView) -> Notice:
             number_of(embed.get("color")),
             footer_of(embed),
             view.timestamp,
+            quoted,
         )
         for embed in view.embeds
     )
     decided = next((notice for notice in judged if notice.outcome is not NoticeEffect.INFORMS), None)
     if decided or view.echo is not None:
         return decided or _INFORMS
-    return judge_text(view.content, view.timestamp, answer=view.answers)
+    return judge_text(view.content, view.timestamp, answer=view.answers, prompts=quoted)
 
 
 def _kind(event: str, view: MessageView, notice: Notice) -> MessageKind:

@@ -83,7 +83,8 @@ class ParsedMessage:
     """One parsed message; None and empty tuples for what the message does not say.
 
     ``prompt`` is what the bot repeats, so it may differ from the submitted one. ``user_id`` is the user in
-    the mention, ``invoker_id`` the user in the message's interaction. ``timestamp`` is in seconds since 1970.
+    the mention, ``invoker_id`` the user in the message's interaction. ``timestamp`` is in seconds since 1970;
+    ``edited_at`` is the time of the last edit as Discord writes it.
     ``final``: the message has the buttons that only finished jobs have, whatever its kind. ``action`` is None
     if the message alone does not show it. ``text`` is the answer of describe, shorten and info, and the text
     of a notice.
@@ -98,7 +99,7 @@ class ParsedMessage:
     application_id: Snowflake | None = None
     deleted_ids: tuple[Snowflake, ...] = ()
     timestamp: float | None = None
-    edited: bool = False
+    edited_at: str | None = None
     flags: int = 0
     ephemeral: bool = False
     nonce: str | None = None

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from mjwatch.discord.http_errors import LONGEST_WAIT
 from mjwatch.model import LimitScope, Refusal, RefusalClass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 RED = frozenset({16711680, 15548997})
 """Embed colours of errors; warnings are orange or yellow, acknowledgements green."""
@@ -24,6 +25,11 @@ _DECLINE = re.compile(r"\s*decline-")
 _APOLOGY = r"(?:sorry\W+)?(?:you(?: have|['\u2019]ve) run )?"
 _ORNAMENT = re.compile(r"^[\W_]+")
 """Markdown and emoji before the text."""
+
+_QUOTED = re.compile(
+    r"```.+?```|`[^`]+`|\"[^\"\n]+\"|\u201c[^\u201d]+\u201d|\xab[^\xbb]+\xbb|^> .*$", re.DOTALL | re.MULTILINE
+)
+"""Quotations in Discord's Markdown and in the usual quotation marks."""
 
 _HEADING_LENGTH = 60
 """Characters; a longer first line of a text is not a title."""
@@ -49,13 +55,17 @@ class RefusalPattern:
     outcome: NoticeEffect = NoticeEffect.REFUSED
     scope: LimitScope | None = None
 
-    def found_in(self, text: str) -> bool:
-        """Return whether the text contains this pattern, in any case."""
-        return re.search(self.pattern, text, re.IGNORECASE) is not None
+    def found_in(self, text: str, quotes: Collection[str] = ()) -> bool:
+        """Return whether the text contains this pattern, in any case, and not only in what it quotes."""
+        return self._count(text) > sum(map(self._count, quotes))
 
-    def begins(self, text: str) -> bool:
+    def begins(self, text: str, quotes: Collection[str] = ()) -> bool:
         """Return whether the text begins with this pattern, possibly after an expression of regret."""
-        return re.match(_APOLOGY + f"(?:{self.pattern})", text, re.IGNORECASE) is not None
+        pattern = re.compile(_APOLOGY + f"(?:{self.pattern})", re.IGNORECASE)
+        return pattern.match(text) is not None and not any(map(pattern.match, quotes))
+
+    def _count(self, text: str) -> int:
+        return sum(1 for _ in re.finditer(self.pattern, text, re.IGNORECASE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,18 +204,27 @@ _STOPPED_ADVICE = (
 )
 
 
-def judge_embed(title: str, description: str, colour: int | None, footer: str, now: float | None) -> Notice:
+def judge_embed(
+    title: str,
+    description: str,
+    colour: int | None,
+    footer: str,
+    now: float | None,
+    prompts: Collection[str] = (),
+) -> Notice:
     """Return what an embed of the bot does to its job, by its text, or by its colour if the text is unknown.
 
     An unknown red embed is a refusal without a class; an unknown embed of another colour only informs. A
     footer ``decline-<word>-<word>`` makes an unexplained failure one of moderation. ``now`` is when the
-    message was sent, which turns a named time (``<t:…:R>``) into seconds to wait.
+    message was sent, which turns a named time (``<t:…:R>``) into seconds to wait. ``prompts``: what the
+    message may quote; a quotation is not the bot's own text and decides nothing.
     """
     heading, text = _without_ornament(title), _without_ornament(description)
+    in_title, in_text = quotations(title, prompts), quotations(description, prompts)
     found = (
-        _find(ACCOUNT_SENTENCES, f"{title}\n{description}")
-        or (_find(TITLES, heading) if heading else _find_heading(text))
-        or _find(TEXTS, text)
+        _find(ACCOUNT_SENTENCES, f"{title}\n{description}", in_title + in_text)
+        or (_find(TITLES, heading, in_title) if heading else _find_heading(text, in_text))
+        or _find(TEXTS, text, in_text)
     )
     if found is None and colour in RED:
         found = RefusalPattern("", None, _UNKNOWN_ADVICE)
@@ -216,17 +235,40 @@ def judge_embed(title: str, description: str, colour: int | None, footer: str, n
     return Notice(NoticeEffect.REFUSED, _refusal(found, title or None, description, now))
 
 
-def judge_text(text: str, now: float | None = None, *, answer: bool = False) -> Notice:
+def judge_text(
+    text: str, now: float | None = None, *, answer: bool = False, prompts: Collection[str] = ()
+) -> Notice:
     """Return what a plain text of the bot does to its job: it is a known error, or only informs.
 
     ``answer``: the text answers a command, so that a title in its first line is the bot's; the first line of
-    any other text may be a prompt. ``now`` as for an embed.
+    any other text may be a prompt. ``now`` and ``prompts`` as for an embed.
     """
-    bare = _without_ornament(text)
-    found = _find(ACCOUNT_SENTENCES, text) or (_find_heading(bare) if answer else None) or _find(TEXTS, bare)
+    bare, quotes = _without_ornament(text), quotations(text, prompts)
+    found = (
+        _find(ACCOUNT_SENTENCES, text, quotes)
+        or (_find_heading(bare, quotes) if answer else None)
+        or _find(TEXTS, bare, quotes)
+    )
     if found is None or found.outcome is not NoticeEffect.REFUSED:
         return Notice(NoticeEffect.INFORMS if found is None else found.outcome)
     return Notice(NoticeEffect.REFUSED, _refusal(found, None, text, now))
+
+
+def quotations(text: str, prompts: Collection[str]) -> list[str]:
+    """Return what the text quotes: the prompts, with or without their parameters, and what stands in quotes.
+
+    A prompt of a single word counts only in quotes, because it may be a word of the bot's own. If the text is
+    nothing but a quotation, it is the bot's own.
+    """
+    found = _QUOTED.findall(text)
+    rest = " ".join(_QUOTED.sub(" ", text).casefold().split())
+    forms = {form for prompt in prompts for form in (prompt, prompt.partition(" --")[0])}
+    for form in sorted(forms, key=len, reverse=True):
+        words = " ".join(form.casefold().split())
+        if " " in words and words in rest:
+            found += [words] * rest.count(words)
+            rest = rest.replace(words, " ")
+    return found if re.search(r"\w", rest) else []
 
 
 def stopped(detail: str) -> Refusal:
@@ -234,23 +276,23 @@ def stopped(detail: str) -> Refusal:
     return Refusal(None, None, detail, advice=_STOPPED_ADVICE, stopped=True)
 
 
-def _find(table: Iterable[RefusalPattern], text: str) -> RefusalPattern | None:
-    return next((pattern for pattern in table if pattern.found_in(text)), None)
+def _find(table: Iterable[RefusalPattern], text: str, quotes: Collection[str]) -> RefusalPattern | None:
+    return next((pattern for pattern in table if pattern.found_in(text, quotes)), None)
 
 
 def _without_ornament(text: str) -> str:
     return _ORNAMENT.sub("", text.strip())
 
 
-def _find_heading(text: str) -> RefusalPattern | None:
+def _find_heading(text: str, quotes: Collection[str]) -> RefusalPattern | None:
     """Return the pattern of the title in the first line of a text."""
     heading = text.partition("\n")[0]
     if len(heading) > _HEADING_LENGTH:
         return None
-    return next((pattern for pattern in TITLES if pattern.begins(heading)), None)
+    return next((pattern for pattern in TITLES if pattern.begins(heading, quotes)), None)
 
 
 def _refusal(found: RefusalPattern, title: str | None, detail: str, now: float | None) -> Refusal:
     at = _RETRY_AT.search(detail) if found.kind is RefusalClass.RETRY else None
-    wait = max(0.0, int(at[1]) - now) if at and now is not None else None
+    wait = min(max(0.0, int(at[1]) - now), LONGEST_WAIT) if at and now is not None else None
     return Refusal(found.kind, title, detail, found.needs_human, wait, found.advice, scope=found.scope)

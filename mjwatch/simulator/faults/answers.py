@@ -181,6 +181,7 @@ _BEFORE: dict[str, AnswerFault] = {
     "post_error": any_error,
     "post_202": not_ready,
     "post_html": html,
+    "not_permitted": lambda _: refused(errors.not_permitted()),
     "stale_version": lambda _: refused(errors.stale_version()),
     "post_500": lambda _: refused(errors.server_error()),
     "button_gone": lambda _: refused(errors.component_gone()),

@@ -120,6 +120,8 @@ class JobFaults:
     duplicate_dispatch: bool = False
     passive_only: bool = False
     components_v2: bool = False
+    four_pictures: bool = False
+    four_in_gallery: bool = False
     final_edited: bool = False
     final_twice: bool = False
     final_lost: bool = False
@@ -150,6 +152,11 @@ class JobFaults:
     def final_delivery(self) -> DeliveryMode:
         """How the gateway delivers the result."""
         return DeliveryMode.HISTORY_ONLY if self.final_lost else self.delivery_mode
+
+    @property
+    def shows_gallery(self) -> bool:
+        """Whether the result is in components instead of attachments."""
+        return self.components_v2 or self.four_in_gallery
 
     @property
     def flags(self) -> int:

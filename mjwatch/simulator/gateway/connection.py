@@ -241,6 +241,7 @@ class Handshake:
             account,
             capabilities if isinstance(capabilities, int) else 0,
             intents if isinstance(intents, int) else None,
+            reuse_id=self.faults.take("session_id_reused") is not None,
         )
         session.subscribed = self.faults.take("unsubscribed") is None
         self.sessions.attach(session, connection)

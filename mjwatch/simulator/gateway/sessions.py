@@ -54,8 +54,8 @@ class SessionLink(Protocol):
 class SimulatedSession:
     """One gateway session; it outlives its connections."""
 
-    def __init__(self, account: str, capabilities: int, intents: int | None) -> None:
-        self.id = secrets.token_hex(16)
+    def __init__(self, session_id: str, account: str, capabilities: int, intents: int | None) -> None:
+        self.id = session_id
         self.account = account
         self.capabilities = capabilities
         self.seq = 0
@@ -96,6 +96,7 @@ class Sessions:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._sessions: dict[str, SimulatedSession] = {}
+        self._last_ids: dict[str, str] = {}  # by account
         self._closed_until = 0.0
 
     def close_for(self, seconds: float) -> None:
@@ -112,11 +113,17 @@ class Sessions:
         for session in list(self._sessions.values()):
             self.end(session)
 
-    def begin(self, account: str, capabilities: int, intents: int | None) -> SimulatedSession:
-        """Begin and return a new session."""
+    def begin(
+        self, account: str, capabilities: int, intents: int | None, *, reuse_id: bool = False
+    ) -> SimulatedSession:
+        """Begin and return a new session; ``reuse_id`` ends the account's last one and gives it that id."""
         self._forget_expired()
-        session = SimulatedSession(account, capabilities, intents)
+        last = self._last_ids.get(account) if reuse_id else None
+        if last in self._sessions:
+            self.end(self._sessions[last])
+        session = SimulatedSession(last or secrets.token_hex(16), account, capabilities, intents)
         self._sessions[session.id] = session
+        self._last_ids[account] = session.id
         return session
 
     def find(self, session_id: object) -> SimulatedSession | None:

@@ -118,6 +118,15 @@ def stale_version() -> ApiError:
     )
 
 
+def not_permitted() -> ApiError:
+    """Return the error for a command that the account may not use in this channel."""
+    return invalid_form(
+        "data",
+        "INTERACTION_APPLICATION_COMMAND_INVALID_PERMISSIONS",
+        "You do not have permission to use this command",
+    )
+
+
 def captcha() -> ApiError:
     """Return the error that asks for a captcha (discord-userdoccers, captcha handling)."""
     body: Json = {

@@ -13,6 +13,7 @@ from mjwatch.simulator.messages.notices import ORANGE, UNKNOWN_JOB, asked_notice
 from mjwatch.simulator.messages.plans import plan_for_prompt
 from mjwatch.simulator.messages.prompt_text import JOBS_MAX, expanded
 from mjwatch.simulator.midjourney.context import asked_refusal, refuse
+from mjwatch.simulator.world import STRANGER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -91,7 +92,9 @@ class ImagineCommands:
         self.inform(interaction, prompt)
         plan = self._plan(interaction, prompt)
         if self._context.faults.take("foreign_twin", prompt):
-            self._spawn(self._queue.make_for_other_account(interaction, plan))
+            self._spawn(self._queue.make_for_person(interaction, plan, STRANGER_ID))
+        if self._context.faults.take("by_hand_twin", prompt):
+            self._spawn(self._queue.make_for_person(interaction, plan, interaction.user_id))
         await self._queue.make(interaction, executed, plan, notice)
 
     def inform(self, interaction: Interaction, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.discord.protocol import FLAG_COMPONENTS_V2, FLAG_LOADING
@@ -161,16 +161,16 @@ class RenderJob:
         self.context.delivery.update(progress, mode=self._faults.delivery_mode)
 
     async def _finish(self) -> None:
-        attachment = await self._attachments.result()
+        attachments = await self._attachments.result()
         if self.context.profile.delete == "before" and self.progress is not None:
             self._delete_progress()
             await asyncio.sleep(self._moment())
         for _ in range(2 if self._faults.final_twice else 1):
-            self._post_final(attachment)
+            self._post_final(attachments)
 
-    def _post_final(self, attachment: Json) -> None:
+    def _post_final(self, attachments: list[Json]) -> None:
         delivery, faults = self.context.delivery, self._faults
-        message = self._final(attachment)
+        message = self._final(attachments)
         answered = self.interaction if faults.nonce_on_final else None
         self.result = {name: message[name] for name in ("id", "channel_id")}
         self.finished(self)
@@ -178,16 +178,16 @@ class RenderJob:
         if faults.final_edited:
             delivery.update(message, mode=faults.final_delivery)
 
-    def _final(self, attachment: Json) -> Json:
+    def _final(self, attachments: list[Json]) -> Json:
         forms, profile = self.context.forms, self.context.profile
         website = website_link(profile, self.uuid, self._attachments.kind)
         message = self._post(self.plan.finished(website) + self._faults.footer_text, self._reply_to())
-        message |= {"attachments": [attachment], "flags": self._faults.flags}
+        message |= {"attachments": attachments, "flags": self._faults.flags}
         message["components"] = forms.rows(*rows_below(self.plan, profile, self.uuid))
         if self._faults.nonce_on_final:
             answer = forms.response(self.interaction, message["content"])
             message |= {name: answer[name] for name in answer if name.startswith("interaction")}
-        return as_components_v2(message) if self._faults.components_v2 else message
+        return as_components_v2(message) if self._faults.shows_gallery else message
 
     def _post(self, content: str, reply_to: str | None) -> Json:
         return self.context.forms.post(
@@ -287,12 +287,16 @@ class JobAttachments:
             self._context.pictures.remove(path)
         self._previews = []
 
-    async def result(self) -> Json:
-        """Return the attachment of the result."""
+    async def result(self) -> list[Json]:
+        """Return the attachments of the result: its picture, or (not recorded) each tile of the grid."""
         plan, picture = self._plan, self._picture()
         text = plan.echo if plan.motion is None else f"A simulated scene of {plan.prompt} in motion"
         stem = filename_stem(username(plan.user_id), text)
-        return await self._attached(f"{stem}_{self._uuid}.{picture.format}", picture)
+        if not (self._faults.four_pictures or self._faults.four_in_gallery) or len(plan.tiles) == 1:
+            return [await self._attached(f"{stem}_{self._uuid}.{picture.format}", picture)]
+        tile_size = picture.size[0] // 2, picture.size[1] // 2
+        tiles = {n: replace(picture, size=tile_size, tiles=(n,)) for n in plan.tiles}
+        return [await self._attached(f"{stem}_{n}_{self._uuid}.{t.format}", t) for n, t in tiles.items()]
 
     def _drafts(self) -> dict[str, Picture]:
         plan, size = self._plan, preview_size(self._plan.size)
@@ -335,11 +339,11 @@ def website_link(profile: Profile, job_uuid: str, kind: str) -> str:
 
 def as_components_v2(message: Json) -> Json:
     """Return the message in a form that a bot may use one day: everything is in its components."""
-    (attachment,) = message["attachments"]
     kept = ("url", "proxy_url", "width", "height", "content_type")
-    media = {name: attachment[name] for name in kept}
+    media = [{name: attachment[name] for name in kept} for attachment in message["attachments"]]
     text: Json = {"type": TEXT, "content": message["content"]}
-    gallery: Json = {"type": GALLERY, "items": [{"media": media, "description": None, "spoiler": False}]}
+    items = [{"media": medium, "description": None, "spoiler": False} for medium in media]
+    gallery: Json = {"type": GALLERY, "items": items}
     return {
         **message,
         "flags": message["flags"] | FLAG_COMPONENTS_V2,

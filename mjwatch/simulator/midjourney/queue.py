@@ -13,7 +13,6 @@ from mjwatch.simulator.messages.notices import CREDITS_EXHAUSTED, JOB_QUEUED, QU
 from mjwatch.simulator.midjourney.context import refuse
 from mjwatch.simulator.midjourney.job import RenderJob
 from mjwatch.simulator.recorder import Rendering
-from mjwatch.simulator.world import STRANGER_ID
 
 if TYPE_CHECKING:
     from mjwatch.simulator.messages.modals import Interaction
@@ -113,10 +112,10 @@ class RenderQueue:
         """Return whether a job that waited starts with our nonce; unknown, so by default it does not."""
         return self._context.faults.take("queued_start_with_nonce", plan.prompt) is not None
 
-    async def make_for_other_account(self, interaction: Interaction, plan: RenderPlan) -> None:
-        """Run the same job for another account, in that account's slots and without recording it."""
-        theirs = replace(interaction, id=self._context.forms.next_id(), nonce=None, user_id=STRANGER_ID)
-        job = RenderJob(self._context, theirs, replace(plan, user_id=STRANGER_ID), Random(self._rng.random()))
+    async def make_for_person(self, interaction: Interaction, plan: RenderPlan, user_id: str) -> None:
+        """Run the same job for a person who typed its prompt, without a slot and without recording it."""
+        theirs = replace(interaction, id=self._context.forms.next_id(), nonce=None, user_id=user_id)
+        job = RenderJob(self._context, theirs, replace(plan, user_id=user_id), Random(self._rng.random()))
         await job.run(answers=True)
         await job.clear_up()
 

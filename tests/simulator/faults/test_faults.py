@@ -147,6 +147,40 @@ def test_a_final_can_be_all_components() -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("fault", ["four_pictures", "four_in_gallery"])
+def test_a_final_can_have_four_pictures_in_place_of_a_grid(fault: str) -> None:
+    async def scenario() -> None:
+        async with simulated(grid=128) as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.fault(fault)
+            await client.imagine("a red cat", gateway)
+            if fault == "four_in_gallery":
+                final = await gateway.event("MESSAGE_CREATE", lambda message: message["flags"] == 1 << 15)
+                pictures = [item["media"] for item in final["components"][1]["items"]]
+            else:
+                pictures = (await gateway.final())["attachments"]
+            assert [(picture["width"], picture["height"]) for picture in pictures] == [(64, 64)] * 4
+            downloads = [(await client.download(picture["url"]))[1] for picture in pictures]
+            assert len(set(downloads)) == 4
+
+    play(scenario)
+
+
+def test_the_accounts_owner_can_type_the_same_prompt_at_the_same_time() -> None:
+    async def scenario() -> None:
+        async with simulated(profile="2024") as client, client.gateway() as gateway:
+            await gateway.identify()
+            await client.fault("by_hand_twin")
+            await client.imagine("a red cat", gateway)
+            finals = [await gateway.final(), await gateway.final()]
+            assert [final["mentions"][0]["id"] for final in finals] == [USER_ID, USER_ID]
+            (executed,) = (await client.state())["interactions"]
+            named = [executed["job_uuid"] in final["attachments"][0]["filename"] for final in finals]
+            assert sorted(named) == [False, True]
+
+    play(scenario)
+
+
 def test_an_unsubscribed_guild_announces_only_that_something_is_new() -> None:
     async def scenario() -> None:
         async with simulated() as client, client.gateway() as gateway:

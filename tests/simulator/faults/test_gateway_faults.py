@@ -97,6 +97,25 @@ def test_an_identify_can_be_refused() -> None:
     play(scenario)
 
 
+def test_a_new_session_can_have_the_id_of_the_last_one() -> None:
+    async def scenario() -> None:
+        async with simulated() as client:
+            async with client.gateway() as first:
+                last = (await first.identify())["session_id"]
+                await client.imagine("a red cat", first)
+                await first.final()
+            await client.fault("session_id_reused")
+            async with client.gateway() as second:
+                assert (await second.identify())["session_id"] == last
+                assert second.dispatches[0]["s"] == 1
+                await client.fault("gateway_close", code=4000)
+                assert await second.close_code() == 4000
+            async with client.gateway() as third:
+                assert (await third.identify())["session_id"] != last
+
+    play(scenario)
+
+
 def test_a_replay_can_send_everything_twice() -> None:
     async def scenario() -> None:
         async with simulated() as client, client.gateway() as first:

@@ -215,6 +215,7 @@ def test_only_the_user_may_post_and_every_post_is_recorded(token: str, status: i
         ("post_500", 500, "message", 0),
         ("post_500_executed", 500, "message", 1),
         ("captcha", 400, "captcha_key", 0),
+        ("not_permitted", 400, "errors", 0),
         ("unauthorized", 401, "message", 0),
     ],
 )

@@ -14,12 +14,13 @@ from mjwatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.helpers.command_result import CommandResult
 
 VERBS = (
     *("submit", "imagine", "act", "ask", "expand", "shell", "status", "list", "show", "info", "gallery"),
-    *("pause", "resume", "retry", "cancel", "prune"),
+    *("pause", "resume", "retry", "cancel", "assign", "dismiss", "prune"),
     *("run", "service", "check", "init", "keys", "config"),
     *("split", "explain", "bundle", "simulate", "demo"),
 )
@@ -67,7 +68,8 @@ def test_the_version(mjwatch: Callable[..., CommandResult]) -> None:
         ("list --state lost", "list: invalid value for '--state': "),
         ("split --format gif x", "split: invalid value for '--format': "),
         ("show", "show: missing argument 'JOB' - `mjwatch show --help` shows the usage"),
-        ("show a\x1b[2J b\n", "show: got unexpected extra argument(s) (b\\x0a) - "),
+        ("show a\x1b[2J b\n", 'show: "b\\x0a" is too much; put a text with blanks in quotes - '),
+        ("imagine a red kite", 'imagine: "red kite" is too much; put a text with blanks in quotes - '),
     ],
 )
 def test_a_usage_error_is_one_line_with_a_suggestion(
@@ -77,6 +79,50 @@ def test_a_usage_error_is_one_line_with_a_suggestion(
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert result.err.startswith(f"mjwatch: {words}")
     assert "\x1b" not in result.err
+
+
+def test_an_argument_is_shown_without_braces_and_type(mjwatch: Callable[..., CommandResult]) -> None:
+    help_text = mjwatch("act", "--help").out
+    assert "act [OPTIONS] JOB ACTION...\n" in help_text
+    assert "{" not in help_text
+    assert "<" not in help_text
+
+
+@pytest.mark.parametrize(
+    ("line", "same_as"),
+    [
+        ("-h", "--help"),
+        ("status -h", "status --help"),
+        ("help", "--help"),
+        ("help service print", "service print --help"),
+        ("-V", "--version"),
+    ],
+)
+def test_other_spellings_mean_the_same(
+    mjwatch: Callable[..., CommandResult], line: str, same_as: str
+) -> None:
+    result = mjwatch(*line.split())
+    assert result == mjwatch(*same_as.split())
+    assert result.code == 0
+
+
+@pytest.mark.parametrize("line", ["status {}", "--config /other status {}", "config path {}", "list {} -h"])
+def test_the_configuration_may_be_named_after_the_command(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, line: str
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    result = mjwatch(*line.format(f"--config={file}").split())
+    assert (result.code, result.err) == (0, "")
+
+
+def test_the_option_config_of_check_names_the_file_to_check(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    assert (
+        f"there is no configuration file {tmp_path / 'x'}"
+        in mjwatch("check", "--config", str(tmp_path / "x")).out
+    )
 
 
 def test_a_group_alone_shows_its_help_and_ends_with_two(mjwatch: Callable[..., CommandResult]) -> None:

@@ -88,3 +88,15 @@ def test_what_is_offered_says_what_it_is_without_tricks(
     assert "running: a \\x1b[2Jcat" in shown
     assert shown.count("\n") == 1
     assert len(shown) < 80
+
+
+def test_messages_of_held_results_are_offered(
+    offered: Callable[[str], list[str]], journal: Callable[..., None]
+) -> None:
+    journal(
+        a_job("jobaaaaa"), held=[{"message": "700", "prompt": "a cat"}, {"message": "80", "prompt": None}]
+    )
+    assert offered("dismiss ")[0] == "700"
+    assert offered("dismiss 8") == ["80"]
+    assert offered("assign jobaaaaa 7")[0] == "700"
+    assert offered("assign joba") == ["jobaaaaa"]

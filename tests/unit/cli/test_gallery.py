@@ -91,7 +91,7 @@ def test_without_an_outbox_it_says_what_makes_one(
 def test_without_rights_it_says_what_is_missing(
     mjwatch: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("mjwatch.gallery.gallery.durable_folder", refuse)

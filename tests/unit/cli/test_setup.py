@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from mjwatch.cli.setup import write_configuration
+from mjwatch.cli.setup import default_folder, standard_places, write_configuration
 from mjwatch.config import Config, Secret, load_keys
 from mjwatch.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TOKEN = "invented.token-of_a-test"
 GUILD = "111111111111111111"
@@ -122,3 +119,25 @@ def test_a_folder_where_nothing_can_be_created_is_reported(tmp_path: Path) -> No
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match="can't be created"):
         write_configuration(tmp_path / "file/mj", ADDRESS, TOKEN, environ={})
+
+
+@pytest.mark.parametrize(
+    ("folder", "inbox", "outbox", "state"),
+    [
+        ("/etc/mjwatch", "/srv/mjwatch/inbox", "/srv/mjwatch/outbox", "/var/lib/mjwatch"),
+        ("/etc/mjwatch/acme", "/srv/mjwatch/acme/inbox", "/srv/mjwatch/acme/outbox", "/var/lib/mjwatch/acme"),
+        ("/home/ada/mj", "/home/ada/mj/inbox", "/home/ada/mj/outbox", "/home/ada/mj/state"),
+    ],
+)
+def test_no_folder_is_placed_under_etc(folder: str, inbox: str, outbox: str, state: str) -> None:
+    places = {name: str(path) for name, path in standard_places(Path(folder)).items()}
+    assert places == {"inbox": inbox, "outbox": outbox, "state": state}
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_root_sets_up_the_machine_and_others_their_own_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert default_folder() == (Path("/etc/mjwatch") if user == 0 else tmp_path / "mjwatch")

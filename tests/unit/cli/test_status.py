@@ -50,6 +50,8 @@ FACTS: dict[str, Any] = {
     "inbox": "/home/sam/mjwatch/inbox",
     "waiting_in_inbox": 2,
     "inbox_trouble": None,
+    "held": [],
+    "journal_trouble": None,
     "left": {
         "counts": {"a conflict copy: a sync tool found two versions": 4},
         "some": [
@@ -116,6 +118,7 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
         "sending_limit": {"why": "a rate limit", "until": 4_000_000_000.0, "scope": "global"},
         "reading_limit": {"why": "a rate limit", "until": 4_000_000_000.0, "scope": "route"},
         "inbox_trouble": "the inbox belongs to the host attic",
+        "journal_trouble": "the journal can't be used: disk is full",
         "left": None,
     }
     shown = text_of(FACTS | paused | {"live": LIVE[:1], "max_per_day": 0}, 120, 40)
@@ -123,6 +126,8 @@ def test_the_picture_in_a_larger_terminal_says_what_is_in_the_way() -> None:
         "daemon   runs; Discord can't be used: no network",
         "paused   Discord asks for a captcha",
         "         fix the cause, then run `mjwatch resume`",
+        "journal  the journal can't be used: disk is full",
+        "         nothing is sent meanwhile",
         "limit    nothing is sent until …: a rate limit",
         "limit    the channel's history is not read until …: a rate limit",
         "jobs     31 queued, 2 running, 1 in_doubt",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import sys
 import threading
 import time
 from contextlib import closing
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
+from mjwatch import __main__
 from mjwatch.cli.app import app
 from mjwatch.client import submit as client
 from mjwatch.client.submit import request
@@ -35,6 +39,14 @@ QUEUED = a_job("jobbbbbb", state=State.QUEUED, nonces=())
 RUNNING = a_job("runaaaaa", state=State.RUNNING)
 
 
+ARGUMENTS = {
+    "retry": ["jobaaaaa"],
+    "cancel": ["jobaaaaa"],
+    "assign": ["jobaaaaa", "700"],
+    "dismiss": ["https://discord.com/channels/@me/1/700"],
+}
+
+
 class SteerResult(NamedTuple):
     """The exit code, the output and the error of a command."""
 
@@ -44,7 +56,10 @@ class SteerResult(NamedTuple):
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # Found without being named, so that no message names it.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setattr("mjwatch.config.SYSTEM_CONFIG", tmp_path / "config.toml")
     for name in ("inbox", "outbox", "state"):
         (tmp_path / name).mkdir()
     (tmp_path / "config.toml").write_text("")
@@ -87,11 +102,45 @@ def test_a_pause_is_kept_shown_and_ended_without_a_daemon(folder: Path) -> None:
     assert run(folder, "resume").out == "was not paused\n"
 
 
+def test_a_command_to_copy_names_a_configuration_that_is_not_found_by_itself(
+    folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command from ``status`` is run as it stands, where another configuration would be found first."""
+    journal.remember({"paused": {"reason": "a captcha", "kind": "account"}})
+    own = (folder / "config.toml").rename(folder / "my own.toml")
+    (folder / "xdg/mjwatch").mkdir(parents=True)
+    (folder / "xdg/mjwatch/config.toml").write_text("")
+    monkeypatch.setenv("MJWATCH_CONFIG", str(own))
+    facts = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
+    command = re.search("`mjwatch (.*)`", facts["mend"])
+    assert command is not None
+    assert command[0] in CliRunner().invoke(app, ["status"]).stdout
+    monkeypatch.delenv("MJWATCH_CONFIG")
+    assert CliRunner().invoke(app, shlex.split(command[1])).exit_code == 0
+    assert journal.recall("paused") is None
+    monkeypatch.setattr(sys, "argv", ["mjwatch", "--config", str(own), "show", "nonejob2"])
+    with pytest.raises(SystemExit):
+        __main__.main()
+    assert f"`mjwatch --config '{own}' list` shows the jobs" in capsys.readouterr().err
+
+
 def test_a_job_is_steered_by_the_beginning_of_its_id(folder: Path, journal: Journal) -> None:
     assert run(folder, "retry", "joba").out.startswith("jobaaaaa  queued again")
     assert state_of(journal, "jobaaaaa") is State.QUEUED
     assert run(folder, "cancel", "jobb").out == "jobbbbbb  cancelled before it was sent\n"
     assert state_of(journal, "jobbbbbb") is State.CANCELLED
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel"])
+@pytest.mark.parametrize("prefix", ["r", "run"])
+def test_a_short_beginning_of_an_id_names_no_job(
+    folder: Path, journal: Journal, verb: str, prefix: str
+) -> None:
+    result = run(folder, verb, prefix)
+    assert (result.code, journal.open_requests()) == (1, [])
+    assert str(result.error) == (
+        f'"{prefix}" is too short for the id of a job (give at least 4 of its characters)'
+    )
 
 
 def test_a_job_that_can_not_be_steered_fails_the_command_and_the_others_are_steered(
@@ -104,11 +153,13 @@ def test_a_job_that_can_not_be_steered_fails_the_command_and_the_others_are_stee
 
 
 @pytest.mark.parametrize(
-    ("prefix", "words"), [("job", "several job ids begin with"), ("none", "there is no job")]
+    ("prefix", "words"), [("runa", "several job ids begin with"), ("none", "there is no job")]
 )
 def test_a_job_that_is_not_clear_changes_nothing(
     folder: Path, journal: Journal, prefix: str, words: str
 ) -> None:
+    other = a_job("runabbbb", state=State.RUNNING)
+    journal.accept(None, [(other, other.id)], other.accepted)
     result = run(folder, "cancel", "jobbbbbb", prefix)
     assert result.code == 1
     assert words in str(result.error)
@@ -116,15 +167,15 @@ def test_a_job_that_is_not_clear_changes_nothing(
     assert journal.open_requests() == []
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune"])
+@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune", "assign", "dismiss"])
 def test_where_nothing_has_run_yet_there_is_nothing_to_steer(folder: Path, verb: str) -> None:
-    result = run(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
+    result = run(folder, verb, *ARGUMENTS.get(verb, ()))
     assert result.code == 3
     assert "start the service with `mjwatch run`" in str(result.error)
     assert list((folder / "state").iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune"])
+@pytest.mark.parametrize("verb", ["pause", "resume", "retry", "cancel", "prune", "assign", "dismiss"])
 def test_without_the_right_the_error_names_who_has_it(verb: str) -> None:
     with unprivileged() as folder:
         (folder / "config.toml").write_text("")
@@ -132,7 +183,7 @@ def test_without_the_right_the_error_names_who_has_it(verb: str) -> None:
         with closing(Journal(folder / "state" / JOURNAL_FILE)) as journal:
             journal.accept(None, [(DOUBTFUL, "a cat")], 1.0)
         (folder / "state").chmod(0o500)
-        result = run(folder, verb, *(["jobaaaaa"] if verb in {"retry", "cancel"} else []))
+        result = run(folder, verb, *ARGUMENTS.get(verb, ()))
         assert result.code == 3
         assert 'belongs to user "' in str(result.error)
 

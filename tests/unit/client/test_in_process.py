@@ -82,7 +82,7 @@ def test_a_job_that_a_stopped_daemon_has_accepted_is_cancelled_where_sending_is_
     accept(config, submission)
     with closing(Journal(config.state.path / JOURNAL_FILE)) as journal:
         journal.remember({"paused": {"reason": "Discord asks for a captcha", "kind": "account"}})
-    with pytest.raises(PausedError):
+    with pytest.raises(PausedError, match="is not kept: submit it again"):
         run_jobs(config, list(submission.prompts), lambda: None, Listener())
     job = the_job(config, submission)
     assert job is not None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from mjwatch.discord.connection import SuspendWatch, WebsocketConnection
+from mjwatch.discord.connection import OutageLog, SuspendWatch, WebsocketConnection
 from mjwatch.discord.payloads import ResumeState
 from mjwatch.discord.session import GatewaySession
 from mjwatch.errors import ConfigError
@@ -221,7 +221,9 @@ def test_op_7_as_the_first_message_leads_to_another_connection() -> None:
         assert server.close_codes == [4000]
 
 
-def test_the_connection_to_a_silent_gateway_is_closed_with_4000() -> None:
+def test_the_connection_to_a_silent_gateway_is_closed_with_4000(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mjwatch.discord.timing.SHORTEST_INTERVAL", 0.1)
+
     async def silent(server: GatewayServer, peer: Peer, _request: web.Request) -> None:
         await peer.hello(interval_ms=100)
         await peer.expect(2)
@@ -237,7 +239,9 @@ def test_the_connection_to_a_silent_gateway_is_closed_with_4000() -> None:
         assert server.close_codes == [4000]
 
 
-def test_heartbeats_are_sent_while_a_message_arrives_slowly() -> None:
+def test_heartbeats_are_sent_while_a_message_arrives_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mjwatch.discord.timing.SHORTEST_INTERVAL", 0.1)
+
     async def trickle(_server: GatewayServer, peer: Peer, request: web.Request) -> None:
         await peer.hello(interval_ms=300)
         data = peer.compressed({"op": 0, "t": "LATE", "s": 2, "d": {}})
@@ -310,6 +314,7 @@ def test_a_session_of_the_last_process_is_resumed() -> None:
         (401, {}, 300),
         (403, {}, 300),
         (429, {"Retry-After": "90"}, 90),
+        (429, {"Retry-After": "9" * 400}, 3600),
         (429, {}, 60),
         (502, {}, 0),
         (302, {}, 0),
@@ -326,7 +331,7 @@ def test_a_refused_handshake_waits_as_long_as_its_status_requires(
     with gateway_server(refusal=refusal) as server, connected_client(server) as client:
         down = client.next()
         assert isinstance(down, GatewayDown)
-        assert down.retry_in >= at_least
+        assert at_least <= down.retry_in <= 3600
         assert "body text" not in down.reason + caplog.text
         assert "secret" not in down.reason + caplog.text
 
@@ -457,3 +462,44 @@ def test_a_call_wakes_the_thread_only_once() -> None:
         wait_until(lambda: waits)
         threading.Event().wait(0.5)  # the time of about a thousand rounds of a thread that does not wait
     assert 1 <= len(waits) < 20
+
+
+# The log of outages
+
+
+def outage_log(caplog: pytest.LogCaptureFixture) -> tuple[OutageLog, list[float], Callable[[], list[str]]]:
+    """Return a log, its clock (the last of a list), and the lines so far without the module's name."""
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    return OutageLog(lambda: now[-1]), now, lambda: [record.message for record in caplog.records]
+
+
+def test_an_outage_is_logged_once_for_each_cause_and_then_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    log, now, lines = outage_log(caplog)
+    for second in range(27):
+        now.append(float(second))
+        log.down("no route" if second else "lost", 1.0)
+    log.up()
+    assert lines() == [
+        "gateway: lost; reconnecting, next try in 1.0 s",
+        "gateway: no route; reconnecting, next try in 1.0 s",
+        "gateway: connected again after 26 s",
+    ]
+    now.append(100.0)
+    log.down("lost", 1.0)
+    assert len(lines()) == 4
+
+
+def test_a_connection_that_is_lost_again_at_once_is_the_same_outage(caplog: pytest.LogCaptureFixture) -> None:
+    log, now, lines = outage_log(caplog)
+    for second in range(0, 500, 20):
+        now.append(float(second))
+        log.down("closed with 4000", 1.0)
+        log.up()
+    assert len(lines()) == 2
+
+
+def test_a_first_connection_is_no_end_of_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+    log, _, lines = outage_log(caplog)
+    log.up()
+    assert lines() == []

@@ -1,7 +1,15 @@
+import gzip
+import socket
+import threading
+import time
+import tracemalloc
+
 import pytest
 
 from mjwatch.discord.http import IDLE_LIMIT, Transport
-from mjwatch.errors import UnansweredError
+from mjwatch.errors import NotReachedError, UnansweredError
+from tests.helpers.raw_server import raw_server, read_request
+from tests.helpers.timeouts import deadline
 from tests.helpers.wire_servers import Answer, http_server
 
 
@@ -30,9 +38,9 @@ def test_too_large_an_answer_is_not_read_to_its_end(size: int, limit: int) -> No
 
 def test_a_slow_body_ends_at_its_deadline() -> None:
     with http_server(lambda _request: Answer(body=b"x" * 1000, drip=0.02)) as server:
-        transport = Transport()
+        transport = Transport(deadline=0.1)
         with pytest.raises(UnansweredError, match="longer than"):
-            transport.read_body(transport.send("GET", server.url), seconds=0.1)
+            transport.read_body(transport.send("GET", server.url))
         transport.close()
 
 
@@ -44,3 +52,81 @@ def test_a_transport_without_a_token_sends_none_and_its_repr_shows_none() -> Non
             assert server.requests[-1].headers.get("Authorization") == token
             assert "an-invented-token" not in str(vars(transport))
             transport.close()
+
+
+DRIPPED = [
+    b"HTTP/1.1 200 " + b"O" * 5000,
+    b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 5000,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"x" * 5000,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: " + b"x" * 5000,
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000,
+    b"HTTP/1.1 100 Continue\r\n\r\n" * 200,
+    b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000,
+]
+
+
+def drip(connection: socket.socket, data: bytes) -> None:
+    """Send byte by byte, each well within a timeout between two pieces, until the client has left."""
+    for byte in data:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("answer", DRIPPED, ids=lambda answer: str(answer[:24]))
+@pytest.mark.parametrize("tunnelled", [False, True])
+def test_an_answer_that_drips_in_byte_by_byte_ends_at_the_deadline(answer: bytes, tunnelled: bool) -> None:
+    def talk(connection: socket.socket) -> None:
+        read_request(connection)
+        drip(connection, answer)
+
+    with raw_server(talk, []) as port:
+        proxy = f"http://127.0.0.1:{port}" if tunnelled else ""
+        url = "https://discord.example.org/" if tunnelled else f"http://127.0.0.1:{port}/"
+        transport = Transport(proxy=proxy, timeout=(deadline(5), deadline(5)), deadline=0.2)
+        start = time.monotonic()
+        with pytest.raises(NotReachedError if tunnelled else UnansweredError):
+            transport.read_body(transport.send("POST", url, json={}))
+        assert time.monotonic() - start < deadline(5)
+        transport.close()
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_huge_answer_is_read_no_further_than_its_limit(encoding: str) -> None:
+    """A small compressed answer can be a huge one; a redirect's body is no exception."""
+    body = gzip.compress(bytes(64 << 20)) if encoding == "gzip" else bytes(4 << 20)
+    answer = Answer(302, body, {"Location": "/there", "Content-Encoding": encoding})
+    with http_server(lambda _request: answer) as server:
+        transport = Transport()
+        transport.close()
+        tracemalloc.start()
+        with pytest.raises(UnansweredError, match="larger than"):
+            transport.read_body(transport.send("GET", server.url), limit=1 << 20)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        transport.close()
+    assert peak < 8 << 20
+
+
+def test_a_compressed_answer_is_decompressed() -> None:
+    answer = Answer(200, gzip.compress(b"x" * 100_000), {"Content-Encoding": "gzip"})
+    with http_server(lambda _request: answer) as server:
+        transport = Transport()
+        assert transport.read_body(transport.send("GET", server.url)) == b"x" * 100_000
+        assert server.requests[-1].headers["Accept-Encoding"] == "gzip"
+        answer.body = answer.body[:50]
+        with pytest.raises(UnansweredError, match="broke off"):
+            transport.read_body(transport.send("GET", server.url))
+        answer.headers["Content-Encoding"] = "br"
+        with pytest.raises(UnansweredError, match="did not ask for"):
+            transport.read_body(transport.send("GET", server.url))
+        transport.close()
+
+
+def test_a_receiver_that_does_not_read_ends_an_upload_at_the_deadline() -> None:
+    stop = threading.Event()
+    with raw_server(lambda _connection: print(stop.wait(deadline(10))), []) as port:
+        transport = Transport(timeout=(deadline(5), deadline(5)), deadline=0.2)
+        with pytest.raises(UnansweredError):
+            transport.send("PUT", f"http://127.0.0.1:{port}/", data=bytes(32 << 20))
+        stop.set()
+        transport.close()

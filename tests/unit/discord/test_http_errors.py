@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.discord.http_errors import NOT_READY_WAIT, read_answer
+from mjwatch.discord.http_errors import LONGEST_WAIT, NOT_READY_WAIT, read_answer
 from mjwatch.model import LimitScope, Refusal, RefusalClass
 
 R = RefusalClass
@@ -82,6 +82,12 @@ def test_the_localised_text_beside_a_code_decides_nothing() -> None:
         (400, {"code": 40043}, R.RETRY, False),
         (400, form("data", "COMPONENT_VALIDATION_FAILED"), R.USER, False),
         (400, {"code": 50035}, R.USER, False),
+        (400, form("data", "INTERACTION_APPLICATION_COMMAND_INVALID_PERMISSIONS"), R.CONFIG, True),
+        (400, form("data", "INTERACTION_APPLICATION_COMMAND_UNKNOWN_REASON"), R.CONFIG, True),
+        (400, form("data.id", "NUMBER_TYPE_COERCE"), R.CONFIG, True),
+        (400, form("channel_id", "NUMBER_TYPE_COERCE"), R.CONFIG, True),
+        (400, form("data.options.0.value", "INTERACTION_APPLICATION_COMMAND_OPTION_INVALID"), R.USER, False),
+        (400, form("files.0.file_size", "NUMBER_TYPE_MAX"), R.USER, False),
         (403, {"code": 99999}, R.ACCOUNT, True),
         (403, "<html>Attention Required! | Cloudflare</html>", R.ACCOUNT, True),
         (404, "not here", R.CONFIG, True),
@@ -112,18 +118,18 @@ def test_a_rate_limit_says_how_long_to_wait() -> None:
     assert (refusal.kind, refusal.retry_after, refusal.needs_human) == (R.RETRY, 2.06, False)
 
 
-SLOW: dict[str, object] = {"retry_after": 2.0}
+SLOW: dict[str, object] = {"retry_after": 2.0, "global": False}
 S = LimitScope
 
 
 @pytest.mark.parametrize(
     ("status", "body", "headers", "scope"),
     [
-        (429, SLOW, {}, S.ROUTE),
+        (429, SLOW, {"Via": "1.1 google"}, S.ROUTE),
         (429, SLOW, {"X_RateLimit_Scope": "shared"}, S.ROUTE),
         (429, SLOW, {"X_RateLimit_Scope": "global"}, S.GLOBAL),
         (429, SLOW | {"global": True}, {}, S.GLOBAL),
-        (429, {"message": "no time is named"}, {}, S.ROUTE),
+        (429, {"message": "no time is named"}, {"Via": "1.1 google"}, S.ROUTE),
         (429, "error code: 1015", {"Retry_After": "3600"}, S.ADDRESS),
         (429, "error code: 1015", {}, None),  # a person must look
         (403, SLOW | {"code": 20028}, {}, S.ROUTE),
@@ -157,7 +163,18 @@ def test_the_status_and_the_code_tell_one_http_error_from_another() -> None:
         ("4.5", None, 4.5),
         (-3, None, None),
         (float("nan"), None, None),
+        (float("nan"), "7", 7.0),
+        ("NaN", "-7", None),
         (None, "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        (1e9, None, LONGEST_WAIT),
+        (1e30, None, LONGEST_WAIT),
+        (float("inf"), None, LONGEST_WAIT),
+        (10**400, None, LONGEST_WAIT),
+        ("1e30", None, LONGEST_WAIT),
+        (None, "99999999999999999999", LONGEST_WAIT),
+        (3_600_000, "3600", 3600),
+        (86_401_000, "86401", LONGEST_WAIT),
+        ([], None, None),
         (True, None, None),
     ],
 )
@@ -170,10 +187,67 @@ def test_milliseconds_in_the_body_are_recognised_by_the_header(
     assert (refusal.kind, refusal.retry_after) == (R.RETRY, seconds)
 
 
+@pytest.mark.parametrize(
+    ("until", "seconds"),
+    [
+        ("Wed, 21 Oct 2026 07:29:30 GMT", 90.0),
+        ("Wed, 21 Oct 2026 07:00:00 GMT", 0.0),
+        ("Wed, 21 Oct 2099 07:28:00 GMT", LONGEST_WAIT),
+        ("Wed, 99 Oct 2026 07:28:00 GMT", None),
+        ("soon", None),
+    ],
+)
+def test_a_date_to_wait_for_is_read_by_the_servers_own_clock(until: str, seconds: float | None) -> None:
+    headers = {"Retry-After": until, "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    refusal = read_answer(429, headers, {"global": False})
+    assert refusal is not None
+    assert refusal.retry_after == seconds
+
+
+def test_a_404_names_what_to_check() -> None:
+    assert "channel id" in read(404, {"message": "404: Not Found", "code": 0}).detail
+    assert "api_url" in read(404, "<html>").detail
+
+
+def test_a_missing_permission_says_what_to_change_in_the_server() -> None:
+    detail = read(400, form("data", "INTERACTION_APPLICATION_COMMAND_INVALID_PERMISSIONS")).detail
+    assert "Use Application Commands" in detail
+    assert "Integrations" in detail
+
+
 def test_a_rate_limit_names_its_scope() -> None:
     assert "all requests" in read(429, {"global": True, "retry_after": 1}).detail
     assert "shared with other users" in read(429, {"retry_after": 1}, X_RateLimit_Scope="shared").detail
     assert "this request" in read(429, {"retry_after": 1}, X_RateLimit_Scope="user").detail
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "scope"),
+    [
+        ({"retry_after": 1, "global": False}, {}, LimitScope.ROUTE),
+        ({"retry_after": 1}, {"X-RateLimit-Scope": "user"}, LimitScope.ROUTE),
+        ({"retry_after": 1}, {"x-ratelimit-scope": "shared"}, LimitScope.ROUTE),
+        ({"retry_after": 1}, {"Via": "1.1 google"}, LimitScope.ROUTE),
+        ({"retry_after": 1, "global": True}, {}, LimitScope.GLOBAL),
+        ({"retry_after": 1}, {"X-RateLimit-Scope": "Global"}, LimitScope.GLOBAL),
+        ({"retry_after": 1}, {"X-RATELIMIT-GLOBAL": "true"}, LimitScope.GLOBAL),
+        ({"retry_after": 1}, {}, LimitScope.ADDRESS),
+        ("<html>", {"Retry-After": "3600"}, LimitScope.ADDRESS),
+    ],
+)
+def test_the_scope_of_a_rate_limit_is_a_field(
+    body: object, headers: dict[str, str], scope: LimitScope
+) -> None:
+    refusal = read_answer(429, headers, body)
+    assert refusal is not None
+    assert refusal.scope is scope
+
+
+def test_only_rate_limits_have_a_scope() -> None:
+    assert read(403, {"code": 50013}).scope is None
+    assert read(500, "").scope is None
+    assert read(403, {"code": 20028, "retry_after": 1}).scope is LimitScope.ROUTE
+    assert read(202, {"code": 110000}).scope is LimitScope.ROUTE
 
 
 def test_a_429_without_json_and_without_a_time_is_a_block_of_the_address() -> None:
@@ -215,4 +289,4 @@ JSON = st.recursive(
 def test_every_answer_can_be_read(status: int, headers: dict[str, str], body: object) -> None:
     refusal = read_answer(status, headers, body)
     if refusal and refusal.retry_after is not None:
-        assert refusal.retry_after >= 0
+        assert 0 <= refusal.retry_after <= LONGEST_WAIT

@@ -382,3 +382,15 @@ def test_threads_may_share_a_client(api: Api) -> None:
     for thread in threads:
         thread.join(10)
     assert got == ["1"] * 8
+
+
+def test_a_refusal_that_repeats_the_token_is_shown_without_it(api: Api) -> None:
+    """What Discord answers goes into manifests, ERROR.md and the status file."""
+    errors = {
+        "_errors": [{"code": f"{'x' * 30}{TOKEN}", "message": TOKEN}],
+        TOKEN: {"_errors": [{"code": "A"}]},
+    }
+    api.answer("/interactions", answer_json({"code": 50035, "errors": errors}, 400))
+    refusal = api.refusal(lambda: api.rest.interact({}))
+    assert "***" in refusal.detail
+    assert TOKEN[:12] not in refusal.detail

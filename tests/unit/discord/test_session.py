@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable, Mapping
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -173,6 +174,36 @@ def test_a_subscription_is_sent_at_once_while_the_session_is_up() -> None:
     assert sent_ops(session) == [37]
 
 
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_ready_begins_a_new_count_also_on_a_connection_that_resumes(resumes: bool) -> None:
+    session = up()
+    session.receive(dispatch(50), 1)
+    if resumes:
+        session.closed(None, 2)
+        session.connected(3)
+        session.receive(HELLO, 3)
+    session.receive(ready(), 4)
+    assert session.resume_state == ResumeState("session-1", 1, NODE)
+    session.receive(dispatch(2), 5)
+    assert session.resume_state == ResumeState("session-1", 2, NODE)
+
+
+def test_only_a_connection_that_resumes_can_be_resumed() -> None:
+    session = up()
+    session.receive(dispatch(2, "RESUMED"), 1)
+    assert events(session, GatewayResumed) == []
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_op_9_says_that_the_session_is_lost_too(resumable: bool) -> None:
+    session = up()
+    session.receive({"op": 9, "d": resumable}, 1)
+    session.closed(None, 1)
+    (down,) = events(session, GatewayDown)
+    assert isinstance(down, GatewayDown)
+    assert down.session_lost is not resumable
+
+
 # Dispatches
 
 
@@ -191,7 +222,7 @@ def test_wanted_dispatches_become_events_and_the_others_are_counted() -> None:
     assert session.resume_state == ResumeState("session-1", 4, NODE), "seq counts unwanted dispatches too"
 
 
-@pytest.mark.parametrize("seq", [None, "9", True, 1.5, -4, 1])
+@pytest.mark.parametrize("seq", [None, "9", True, 1.5, -4, 1, 2**53 + 1, 10**4000])
 def test_an_invalid_or_old_seq_is_not_stored(seq: object) -> None:
     session = up()
     session.receive({"op": 0, "t": "MESSAGE_CREATE", "s": seq, "d": {}}, 1)
@@ -275,12 +306,25 @@ def test_no_answer_between_two_heartbeats_ends_the_connection_and_keeps_the_sess
     assert session.url() == NODE + QUERY
 
 
-@pytest.mark.parametrize("data", [None, {}, [], {"heartbeat_interval": "x"}, {"heartbeat_interval": -1}])
+@pytest.mark.parametrize(
+    "data", [None, {}, [], *({"heartbeat_interval": value} for value in ("x", -1, 0, True, None, nan, [1]))]
+)
 def test_a_hello_without_a_usable_interval_gets_the_usual_one(data: object) -> None:
     session = new_session()
     session.connected(0)
     session.receive({"op": 10, "d": data}, 0)
     assert session.next_deadline() == 41.25 / 2
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"),
+    [(1, 1.0), (0.5, 1.0), (1e12, 120.0), (inf, 120.0), (10**400, 120.0), (45_000, 45.0)],
+)
+def test_an_interval_beyond_all_reason_is_clamped(interval: float, seconds: float) -> None:
+    session = new_session()
+    session.connected(0)
+    session.receive({"op": 10, "d": {"heartbeat_interval": interval}}, 0)
+    assert session.next_deadline() == seconds / 2
 
 
 def test_a_gateway_without_hello_is_disconnected() -> None:
@@ -420,10 +464,38 @@ def test_codes_that_end_the_session_begin_a_new_one(code: int) -> None:
     session = up()
     verdict = reconnect(session.closed(code, 10))
     assert session.resume_state is None
-    assert events(session, GatewayDown) == [GatewayDown(verdict.reason, verdict.delay)]
+    assert events(session, GatewayDown) == [GatewayDown(verdict.reason, verdict.delay, session_lost=True)]
     session.connected(20)
     session.receive(HELLO, 20)
     assert sent_ops(session) == [2]
+
+
+def closed_after_identify(session: GatewaySession, code: int) -> str:
+    session.connected(0)
+    session.receive(HELLO, 0)
+    return reconnect(session.closed(code, 0)).reason
+
+
+def test_closes_right_after_identify_name_the_token_as_a_likely_cause() -> None:
+    session = new_session()
+    reasons = [closed_after_identify(session, 4000) for _ in range(3)]
+    assert ["token" in reason for reason in reasons] == [False, False, True]
+    (*_, down) = events(session, GatewayDown)
+    assert isinstance(down, GatewayDown)
+    assert "check --live" in down.reason
+    session.connected(0)
+    session.receive(HELLO, 0)
+    session.receive(ready(), 0)
+    session.closed(4007, 0)
+    assert "token" not in closed_after_identify(session, 4000)
+
+
+def test_other_closes_do_not_name_the_token() -> None:
+    session = new_session()
+    assert not any("token" in closed_after_identify(session, 4001) for _ in range(5))
+    session = up()
+    for _ in range(5):  # these connections resume
+        assert "token" not in closed_after_identify(session, 4000)
 
 
 @pytest.mark.parametrize("code", RESUME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import shlex
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mjwatch.filesystem.files import durable_replace
+from mjwatch.filesystem.files import replace_file
 from mjwatch.inbox import removal
 from mjwatch.inbox.filenames import OWNER_FILE
 from mjwatch.outbox import publisher
@@ -29,8 +30,8 @@ def test_the_recipes_name_what_is_being_made_as_it_is_named(
     assert removal.ASIDE_PREFIX.startswith(".~mjwatch-")
     assert OWNER_FILE in RECIPES
     seen = []
-    monkeypatch.setattr(Path, "replace", lambda path, target: seen.append(path.name))
-    durable_replace(tmp_path / "status.json", b"{}")
+    monkeypatch.setattr(os, "replace", lambda name, target, **folders: seen.append(name))
+    replace_file(tmp_path, "status.json", b"{}")
     assert [fnmatch.fnmatch(name, "~syncthing~*.tmp") for name in seen] == [True]
     assert "`~syncthing~*.tmp`" in RECIPES
 

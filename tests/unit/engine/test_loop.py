@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import logging
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,11 +16,12 @@ from mjwatch import events as ev
 from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
 from mjwatch.errors import JournalError
+from mjwatch.inbox.reading import read_settled
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
-from mjwatch.model import Job, Pause, PauseKind, Prompt, Refusal, RefusalClass, State
+from mjwatch.model import Job, Pause, PauseKind, Prompt, References, Refusal, RefusalClass, State
 from tests.helpers.job_factory import made_job
 from tests.helpers.message_shapes import (
     CHANNEL,
@@ -53,6 +54,8 @@ class EngineHarness:
     effects: list[ef.Effect] = field(default_factory=list)
     first_nonce: int = 1
     min_fast_hours: float = 0.0
+    clock_set_by: float = 0.0
+    """The seconds by which the wall clock was set since the start."""
 
     def __post_init__(self) -> None:
         ids, nonces = itertools.count(1), itertools.count(self.first_nonce)
@@ -63,9 +66,8 @@ class EngineHarness:
             self.effects.append,
             pace=self.pace,
             timeouts=Timeouts(),
-            max_jobs_per_file=100,
             min_fast_hours=self.min_fast_hours,
-            clock=lambda: self.now,
+            clock=lambda: self.now + self.clock_set_by,
             monotonic=lambda: self.now,
             rng=lambda: 0.5,
             new_nonce=lambda: f"nonce-{next(nonces)}",
@@ -86,7 +88,9 @@ class EngineHarness:
         self.feed(READY, ev.HistoryRead((), "500"))
 
     def drop(self, name: str, text: str, mtime: float = 900.0) -> list[ef.Effect]:
-        return self.feed(ev.FileSettled(name, text.encode(), mtime, (1, 2, 3, 4, 5)))
+        return self.feed(
+            replace(read_settled(name, text.encode(), (1, 2, 3, 4, 5), References(), 100), mtime=mtime)
+        )
 
     def submits(self) -> list[ef.Submit]:
         return [effect for effect in self.effects if isinstance(effect, ef.Submit)]
@@ -324,6 +328,60 @@ def test_the_answer_of_another_session_proves_nothing(harness: EngineHarness) ->
     harness.now += 61.0
     harness.feed(ev.GatewayAlive("session-0"))
     assert harness.job().state is State.IN_DOUBT
+
+
+def in_doubt_then_identified_again(harness: EngineHarness, *events: ev.LoopEvent) -> None:
+    """A POST gets no answer, then the session is lost, and the new one has the same id."""
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")), *events)
+
+
+def silent_for_an_hour(harness: EngineHarness) -> None:
+    harness.now += 3600.0
+    harness.feed()
+    harness.feed(ev.GatewayAlive("session-1"))
+
+
+@pytest.mark.parametrize("lost", [(), (ev.GatewayDown("op 9", 1.0),), (ev.GatewayDown("op 9", 1.0, True),)])
+def test_a_ready_is_never_the_old_session_whatever_its_id(
+    harness: EngineHarness, lost: tuple[ev.GatewayDown, ...]
+) -> None:
+    in_doubt_then_identified_again(harness, *lost)
+    assert ef.ReadHistory("500") in harness.feed(READY)
+    harness.feed(ev.HistoryRead((), "500"))
+    silent_for_an_hour(harness)
+    assert len(harness.submits()) == 1
+    assert harness.job().state is State.IN_DOUBT
+    assert harness.engine.needs_person()
+
+
+def test_after_a_restart_too_a_ready_is_never_the_old_session(harness: EngineHarness) -> None:
+    in_doubt_then_identified_again(harness)
+    harness.engine.finish()
+    again = EngineHarness(harness.journal, first_nonce=100, now=harness.now)
+    again.engine._acceptance._new_id = lambda: "otherjob"
+    again.engine.load()
+    again.online()
+    silent_for_an_hour(again)
+    assert again.submits() == []
+    # What is sent in the new session can be proven in it, also after the next restart.
+    again.drop("b.txt", "a blue cat\n", mtime=5000.0)
+    (submit,) = again.submits()
+    again.feed(ev.ForJob(submit.job.id, ev.OutcomeUnknown("it timed out")))
+    last = EngineHarness(harness.journal, first_nonce=200, now=again.now)
+    last.engine.load()
+    last.feed(ev.GatewayResumed("session-1", 9), ev.HistoryRead((), "500"))
+    silent_for_an_hour(last)
+    assert [one.job.id for one in last.submits()] == [submit.job.id]
+
+
+def test_a_lost_session_is_forgotten_before_the_next_one_begins(harness: EngineHarness) -> None:
+    in_doubt_then_identified_again(harness, ev.GatewayDown("op 9", 1.0, session_lost=True))
+    again = EngineHarness(harness.journal)
+    again.engine.load()
+    assert again.engine._channel.stream.resume_state() is None
+    assert again.engine._channel.stream.user_id == ME
 
 
 def test_an_outcome_of_an_attempt_that_is_over_changes_nothing(harness: EngineHarness) -> None:

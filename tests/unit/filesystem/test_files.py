@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.filesystem.files import durable_replace
+from mjwatch.filesystem.files import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def test_a_new_version_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     for data in (b"old", b"new"):
-        durable_replace(path, data)
+        replace_file(tmp_path, path.name, data)
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -25,7 +25,7 @@ def test_where_there_is_no_room_the_old_version_stays_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: bool
 ) -> None:
     path = tmp_path / "status.json"
-    durable_replace(path, b"old")
+    replace_file(tmp_path, path.name, b"old")
     if left:  # by a crash
         path.with_name("~syncthing~status.json.tmp").touch()
 
@@ -34,6 +34,6 @@ def test_where_there_is_no_room_the_old_version_stays_and_nothing_else(
 
     monkeypatch.setattr(os, "fsync", no_room)
     with pytest.raises(OSError, match="No space left"):
-        durable_replace(path, b"new")
+        replace_file(tmp_path, path.name, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -130,11 +130,20 @@ def test_hostile_words_and_names_do_nothing(browser: Browser, tmp_path: Path) ->
             "mend": f"`{HOSTILE}`",
             "jobs": {"running": 1},
             "live": [{"job": HOSTILE, "state": HOSTILE, "prompt": HOSTILE, "percent": None}],
+            "held": [
+                {
+                    "link": "javascript:window.hacked=6",
+                    "prompt": "?",
+                    "jobs": [HOSTILE],
+                    "commands": [HOSTILE],
+                }
+            ],
         }
     )
     with open_gallery(browser, outbox, **DESKTOP) as gallery:
         gallery.open()
-        assert gallery.page.locator("#alert").inner_text().count(HOSTILE.replace("`", "")) == 2
+        assert gallery.page.locator("#alert").inner_text().count(HOSTILE.replace("`", "")) >= 2
+        assert gallery.page.locator("#alert a").count() == 0
         gallery.page.locator("#service summary").click()
         gallery.page.locator("#service summary").click()
         gallery.search("<script>window")
@@ -192,6 +201,10 @@ STATUS = {
     "sent_in_24h": 17,
     "max_per_day": 200,
     "capped_until": None,
+    "left": {
+        "counts": {"it is no plain text": 7},
+        "some": [{"path": f"cat{number}.md", "why": "it is no plain text"} for number in range(7)],
+    },
 }
 
 
@@ -209,6 +222,7 @@ def test_the_banner_shows_what_runs_and_why_it_is_paused(browser: Browser, tmp_p
         more = gallery.page.locator("#service-more").inner_text()
         assert "running 46 %" in more
         assert "17 of 200" in more
+        assert "cat0.md, cat1.md, cat2.md, cat3.md, cat4.md and 2 more: it is no plain text" in more
         assert gallery.page.locator("#alert").is_hidden()
         limit = {"why": "a rate limit", "until": "2026-11-22T12:30:00.000Z", "scope": "global"}
         gallery_on_disk.show_status({**STATUS, "sending_limit": limit})
@@ -224,6 +238,14 @@ def test_the_banner_shows_what_runs_and_why_it_is_paused(browser: Browser, tmp_p
         alert = gallery.page.locator("#alert").inner_text()
         assert "A captcha" in alert
         assert "See to it, then mjwatch resume" in alert
+        link = "https://discord.com/channels/@me/1/700"
+        commands = ["mjwatch assign joba 700", "mjwatch assign jobb 700", "mjwatch dismiss 700"]
+        held = {"message": "700", "link": link, "prompt": "a red cat", "jobs": ["joba", "jobb"]}
+        gallery_on_disk.show_status({**STATUS, "held": [{**held, "commands": commands}]})
+        gallery.open()
+        assert gallery.page.locator("#alert a").get_attribute("href") == link
+        assert gallery.page.locator("#alert code").all_inner_texts() == commands
+        assert "may be of job joba or jobb, or of none" in gallery.page.locator("#alert").inner_text()
         gallery_on_disk.show_status({**STATUS, "service": "stopped", "jobs": {"queued": 1}, "live": []})
         gallery.open()
         assert gallery.page.locator("#service-word").inner_text() == "Stopped"

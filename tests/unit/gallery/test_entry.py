@@ -226,7 +226,7 @@ def lines_of(*numbers: int) -> list[str]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted((folder / "_gallery").iterdir())}
 
 
 def test_only_the_last_chunk_changes(tmp_path: Path) -> None:
@@ -253,7 +253,8 @@ def test_one_by_one_or_all_at_once_is_the_same(tmp_path: Path) -> None:
 def test_a_damaged_last_chunk_is_left_and_a_new_one_begun(tmp_path: Path, data: bytes | None) -> None:
     chunks = Chunks(tmp_path)
     chunks.append(lines_of(1))
-    (tmp_path / "jobs-0001.js").unlink() if data is None else (tmp_path / "jobs-0001.js").write_bytes(data)
+    chunk = tmp_path / "_gallery/jobs-0001.js"
+    chunk.unlink() if data is None else chunk.write_bytes(data)
     chunks.append(lines_of(2))
     assert chunks.count() == 2
     assert chunks.read(2) == lines_of(2)
@@ -262,10 +263,10 @@ def test_a_damaged_last_chunk_is_left_and_a_new_one_begun(tmp_path: Path, data: 
 def test_replacing_touches_only_what_is_different_and_removes_the_rest(tmp_path: Path) -> None:
     chunks = Chunks(tmp_path)
     chunks.append(lines_of(*range(2 * CHUNK_ENTRIES + 1)))
-    same = (tmp_path / "jobs-0001.js").stat().st_ino
+    same = (tmp_path / "_gallery/jobs-0001.js").stat().st_ino
     chunks.replace([lines_of(*range(CHUNK_ENTRIES)), lines_of(7)])
-    assert (tmp_path / "jobs-0001.js").stat().st_ino == same
+    assert (tmp_path / "_gallery/jobs-0001.js").stat().st_ino == same
     assert (chunks.count(), chunks.read(2)) == (2, lines_of(7))
-    assert not (tmp_path / "jobs-0003.js").exists()
+    assert not (tmp_path / "_gallery/jobs-0003.js").exists()
     chunks.replace([])
     assert (chunks.count(), sorted(files(tmp_path))) == (0, [INDEX])

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from mjwatch.errors import OutboxError
-from mjwatch.filesystem.files import durable_replace
+from mjwatch.filesystem.files import replace_file
 from mjwatch.gallery import gallery as gallery_module
 from mjwatch.gallery import page as page_module
 from mjwatch.gallery.entry import read_entry
@@ -43,7 +43,7 @@ def gallery(outbox: Path, tmp_path: Path) -> Gallery:
 
 def entries(outbox: Path) -> dict[str, dict[str, Any]]:
     """What the page shows, by folder, as its script would read the chunks."""
-    chunks = gallery_module.Chunks(outbox / "_gallery")
+    chunks = gallery_module.Chunks(outbox)
     found = [read_entry(line) for n in range(1, chunks.count() + 1) for line in chunks.read(n)]
     return {entry["folder"]: entry for entry in found}
 
@@ -246,17 +246,19 @@ class Crash(BaseException):
 def crash_after(patch: pytest.MonkeyPatch, writes: int) -> None:
     """Let the so-manyth write of the gallery be the last that arrives."""
     left = [writes]
-    original = durable_replace
+    original = replace_file
 
-    def replace(path: Path, data: bytes) -> None:
+    def replace(outbox: Path, name: str, data: bytes) -> None:
         if left[0] == 0:
+            path = outbox / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.with_name(f"~syncthing~{path.name}.tmp").write_bytes(data[: len(data) // 2])
             raise Crash
         left[0] -= 1
-        original(path, data)
+        original(outbox, name, data)
 
     for module in (page_module, gallery_module):
-        patch.setattr(module, "durable_replace", replace)
+        patch.setattr(module, "replace_file", replace)
 
 
 @pytest.mark.parametrize("writes", range(22))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mjwatch.host.log import JournalHandler, Redaction, is_read_by_journal, priority
+from mjwatch.host.log import JournalHandler, is_read_by_journal, priority
+from mjwatch.host.redaction import Redaction
 from tests.helpers.timeouts import deadline
 
 if TYPE_CHECKING:

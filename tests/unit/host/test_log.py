@@ -21,10 +21,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mjwatch.host.log import JsonFormatter, LineFormatter, Redaction, start_logging
+from mjwatch.errors import ConfigError
+from mjwatch.host import log as log_module
+from mjwatch.host.log import JsonFormatter, LineFormatter, start_logging
+from mjwatch.host.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SECRET = 'an.inven/ted+se"cret\\of_a=test'
 
@@ -49,6 +53,12 @@ def raised(error: BaseException, cause: BaseException | None = None) -> BaseExce
 
 def test_a_record_is_one_line_with_its_time_and_level() -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d INFO    7k3f9a2m done", formatted("%s %s", "7k3f9a2m", "done"))
+
+
+def test_a_message_is_rewritten_before_its_secrets_are_removed() -> None:
+    redaction = Redaction([SECRET], lambda text: text.replace("mjwatch", f"mjwatch {SECRET}"))
+    line = LineFormatter(redaction).format(record_of("run `mjwatch %s`", "resume"))
+    assert line.endswith("run `mjwatch *** resume`")
 
 
 @pytest.mark.parametrize(
@@ -220,3 +230,26 @@ def test_the_error_of_watchdog_at_its_stop_is_not_shown_but_its_other_errors_are
     watchdog.error("InotifyEmitter.queue_events() called when the thread is inactive")
     watchdog.error("Inotify queue overflowed")
     assert stream.getvalue().splitlines()[0][20:] == "ERROR   Inotify queue overflowed"
+
+
+def test_a_log_file_is_rotated_and_shows_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: io.StringIO
+) -> None:
+    monkeypatch.setattr(log_module, "LOG_FILE_SIZE", 2000)
+    file = tmp_path / "mjwatch.log"
+    start_logging([SECRET], file=file)
+    for number in range(400):
+        logging.getLogger("mjwatch").warning("line %d with %s", number, SECRET)
+    logging.getLogger().handlers[0].close()
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert stream.getvalue() == ""
+    assert files == ["mjwatch.log", *(f"mjwatch.log.{number}" for number in range(1, 6))]
+    assert all(path.stat().st_size <= 2000 for path in tmp_path.iterdir())
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\d \S+ WARNING line 399 with \*\*\*", file.read_text().splitlines()[-1]
+    )
+
+
+def test_a_log_file_that_can_not_be_written_is_reported(tmp_path: Path, stream: io.StringIO) -> None:
+    with pytest.raises(ConfigError, match="can't be written"):
+        start_logging([SECRET], file=tmp_path / "none" / "mjwatch.log")

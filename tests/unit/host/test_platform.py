@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 from mjwatch.host import platform
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_machines_have_different_ids_and_their_own_id_is_not_shown(
@@ -36,3 +37,24 @@ def test_a_machine_without_an_id_gets_one_from_its_name(
     assert platform.host_name() == "other"
     monkeypatch.setattr("platform.node", lambda: "")
     assert platform.host_name() == "unnamed"
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("pipx_metadata.json", "pipx inject mjwatch aiohttp"),
+        ("uv-receipt.toml", "uv pip install --python '/a b/python' aiohttp"),
+        ("pyvenv.cfg", "'/a b/python' -m pip install aiohttp"),
+    ],
+)
+def test_a_missing_package_is_installed_where_mjwatch_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, expected: str
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "/a b/python")
+    monkeypatch.setattr(platform, "CONTAINER_FILES", (tmp_path / "containerenv",))
+    (tmp_path / file).touch()
+    assert platform.install_command("aiohttp") == expected
+    (tmp_path / "containerenv").touch()
+    in_container = platform.install_command("aiohttp")
+    assert ("in the image" in in_container) is (file == "pyvenv.cfg")

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mjwatch.cli.setup import standard_places
 from mjwatch.config import Config
 from mjwatch.errors import ConfigError
 from mjwatch.host import service
-from mjwatch.host.service import STATE_DIRECTORY, Scope, load_config, own_program, problems, shipped, unit
+from mjwatch.host.service import (
+    STATE_DIRECTORY,
+    Scope,
+    load_config,
+    own_program,
+    problems,
+    shipped,
+    template_unit,
+    unit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +95,20 @@ def test_a_user_unit_names_the_configuration_only_if_it_is_not_the_default_one()
     assert changed(Scope.USER, other) == {
         "ExecStart": r'/opt/mjwatch/bin/mjwatch --config "/srv/ada/a $$5 \"note\".toml" run'
     }
+
+
+def test_the_template_has_the_folders_of_init_for_each_instance() -> None:
+    text = template_unit(PROGRAM)
+    lines = text.splitlines()
+    assert "ExecStart=/opt/mjwatch/bin/mjwatch --config /etc/mjwatch/%i/config.toml run" in lines
+    assert "LoadCredential=authToken.key:/etc/mjwatch/%i/keys/authToken.key" in lines
+    places = standard_places(Path("/etc/mjwatch/acme"))
+    instance = text.replace("%i", "acme").splitlines()
+    assert f"ReadWritePaths={places['inbox']} {places['outbox']}" in instance
+    assert f"StateDirectory={places['state'].relative_to('/var/lib')}" in instance
+    assert [line.partition("=")[0] for line in lines] == [
+        line.partition("=")[0] for line in shipped(service.UNIT).splitlines()
+    ]
 
 
 def test_a_path_with_dots_is_resolved(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from mjwatch.inbox.filenames import (
     is_marked_ready,
     is_prompt_name,
     is_request_name,
-    is_set_aside,
     may_hold_prompts,
     natural_key,
     why_ignored,
-    without_ready_marker,
+    why_not_scanned,
 )
+from mjwatch.prompts.filenames import without_ready_marker
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_what_a_tool_leaves_is_no_request_and_nobody_wonders_about_it(tool: str)
 @pytest.mark.parametrize("folder", FOREIGN_FOLDERS)
 def test_no_folder_of_a_tool_is_scanned_or_reported(folder: str) -> None:
     assert not may_hold_prompts(folder)
-    assert not is_set_aside(folder)
+    assert why_not_scanned(folder) is None
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_a_manifest_is_known_by_its_suffix_unless_a_tool_made_it() -> None:
 @pytest.mark.parametrize("folder", ["_failed", "_later", "_"])
 def test_a_folder_that_a_person_has_set_aside_is_one_to_wonder_about(folder: str) -> None:
     assert not may_hold_prompts(folder)
-    assert is_set_aside(folder)
-    assert not is_set_aside("_wildcards")
+    assert why_not_scanned(folder) is not None
+    assert why_not_scanned("_wildcards") is None
 
 
 ORDERED = [

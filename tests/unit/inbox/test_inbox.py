@@ -531,7 +531,8 @@ def test_a_file_whose_wait_is_over_takes_one_more_scan_and_not_hundreds(
 def test_a_file_that_was_put_back_by_a_failed_removal_is_not_taken_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(file: Path, identity: tuple[int, ...]) -> bool:
+    def fail(root: Path, path: str, identity: tuple[int, ...]) -> bool:
+        file = root / path
         file.rename(file.with_name("aside"))
         file.with_name("aside").rename(file)
         raise PermissionError(errno.EACCES, "Permission denied")

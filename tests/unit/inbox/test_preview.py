@@ -167,3 +167,27 @@ def test_a_file_is_read_no_further_than_it_may_be_long(tmp_path: Path) -> None:
         preview(write(tmp_path / "cat.txt", b"x" * 10_000_000), None, 100)
     with pytest.raises(MjwatchError, match="can't be read"):
         preview(tmp_path, None, 100)
+
+
+# ---- a tree of wildcards
+
+
+def test_a_tree_of_wildcards_in_three_levels_is_expanded_in_turn(tmp_path: Path) -> None:
+    """Fifty files: 7 styles, each with 6 artists, and a file in NFD that all of them name."""
+    tree = tmp_path / "inbox/_wildcards"
+    for style in range(7):
+        names = [f"style {style}/artist.{number}" for number in range(6)]
+        for number, name in enumerate(names):
+            write(tree / f"art/{name}.txt", f"{style}-{number} in __caf\u00e9__\n")
+        write(tree / f"art/style {style}.txt", "".join(f"__art/{name}__\n" for name in names))
+    write(tree / "cafe\u0301.txt", "oil\n")
+    write(tmp_path / "inbox/one.txt", "a lake, __art/style*__\n")
+    found = preview(tmp_path / "inbox/one.txt", tmp_path / "inbox", 100)
+    assert [prompt.text for prompt in found.prompts] == [
+        f"a lake, {style}-{number} in oil" for style in range(7) for number in range(6)
+    ]
+    write(tmp_path / "inbox/two.txt", "a lake, __art/stile 3__\n")
+    with pytest.raises(
+        PromptFileError, match=r"_wildcards/art/stile 3\.txt is .* \(did you mean art/style 3"
+    ):
+        preview(tmp_path / "inbox/two.txt", tmp_path / "inbox", 100)

@@ -150,7 +150,7 @@ def test_no_link_is_followed(root: Path, tmp_path: Path, link: str) -> None:
     (root / "_defaults.toml").symlink_to(tmp_path / "secret/_defaults.toml")
     text = images("refs/ref.png").replace("a cat", "a __colour__ cat")
     found = around(root, "a/cat.toml", text)
-    assert found == References(unreadable=found.unreadable)
+    assert found == References(unreadable=found.unreadable, wildcard_names=found.wildcard_names)
     assert "_defaults.toml" in found.unreadable
 
 
@@ -281,8 +281,8 @@ def test_the_inbox_hands_over_the_files_around_a_prompt_file(root: Path) -> None
     write(root, "cat.toml", images("ref.png"))
     with running(root) as it:
         file = it.settled()
-    assert file.references.images == {"ref.png": PNG}
-    assert file.references.defaults == (("_defaults.toml", b'label = "all"\n'),)
+    assert file.images == {"ref.png": PNG}
+    assert [prompt.label for prompt in file.prompts] == ["all"]
 
 
 def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
@@ -297,7 +297,7 @@ def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
             pass
         move_in(root / "ref.png", "a picture")
         file = it.settled()
-    assert (file.path, file.references.images) == ("cat.toml", {"ref.png": b"a picture"})
+    assert (file.path, file.images) == ("cat.toml", {"ref.png": b"a picture"})
 
 
 def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +307,7 @@ def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.
         while it.events.get(timeout=HANG) != InboxScanned(1):
             pass
         write(root, "ref.png", PNG)
-        assert it.settled().references.images == {"ref.png": PNG}
+        assert it.settled().images == {"ref.png": PNG}
 
 
 def test_a_prompt_file_whose_picture_never_comes_is_handed_over_as_it_is(
@@ -317,4 +317,49 @@ def test_a_prompt_file_whose_picture_never_comes_is_handed_over_as_it_is(
     write(root, "cat.toml", images("ref.png"))
     with running(root, settle_incomplete=0.02) as it:
         file: FileSettled = it.settled()
-    assert file.references == References()
+    assert file.error is not None
+    assert 'ref.png" was not found' in file.error.message
+
+
+# ---- the tree of wildcards
+
+
+def test_a_wildcard_is_found_by_any_name_below_the_folder(root: Path) -> None:
+    for name in ("artists/dutch.txt", "hair color.TXT", "caf\u00e9.txt", "80s.txt", "old/deep/x.v2.txt"):
+        write(root, f"_wildcards/{name}", f"{name}\n")
+    write(root, "a/_wildcards/artists/dutch.txt", "nearer\n")
+    text = "__artists/dutch__ __hair color__ __cafe\u0301__ __80s__ __old/**__"
+    found = around(root, "a/cat.txt", text)
+    assert found.wildcards == {
+        "artists/dutch": b"nearer\n",
+        "hair color": b"hair color.TXT\n",
+        "caf\u00e9": "caf\u00e9.txt\n".encode(),
+        "80s": b"80s.txt\n",
+        "old/deep/x.v2": b"old/deep/x.v2.txt\n",
+    }
+
+
+def test_what_tools_leave_in_the_folder_is_no_wildcard(root: Path) -> None:
+    for name in ("._a.txt", "a.sync-conflict-20260101-120000.txt", "@eaDir/a.txt", "a.png", "_a.txt"):
+        write(root, f"_wildcards/{name}", "x\n")
+    (root / "_wildcards/b").symlink_to(root)
+    assert around(root, "cat.txt", "__*__ __**__").wildcards == {}
+
+
+def test_a_folder_with_too_many_wildcards_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "MAX_WILDCARD_FILES", 2)
+    for name in "abc":
+        write(root, f"_wildcards/{name}.txt", "x\n")
+    found = around(root, "cat.txt", "__a__")
+    with pytest.raises(PromptFileError, match=r"_wildcards/.* more than 2 files"):
+        read_prompt_file(b"__a__", "cat.txt", references=found)
+
+
+def test_a_wildcard_that_comes_late_is_waited_for(root: Path) -> None:
+    finder = ReferenceFinder(root)
+    assert waits(finder, "cat.txt", "a __hair color__ cat\n", 0.0) > 0
+    finder.release_contents(0.0)
+    write(root, "_wildcards/hair color.txt", "red\n")
+    assert waits(finder, "cat.txt", "a __hair color__ cat\n", PATIENCE / 2) == SETTLE
+    assert waits(finder, "cat.txt", "a __hair color__ cat\n", PATIENCE / 2 + SETTLE) <= 0
+    assert waits(ReferenceFinder(root), "cat.txt", "a __other__ cat\n", 0.0) > 0

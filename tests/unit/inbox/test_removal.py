@@ -54,14 +54,14 @@ def test_a_newer_file_in_its_place_stays_and_is_taken(root: Path, taken: tuple[R
 
 def rename_after(path: Path, action: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Act between the check of this file and its rename."""
-    original = type(path).rename
+    original = os.rename
 
-    def rename(self: Path, target: Path) -> Path:
-        if self == path and target.name.startswith(ASIDE_PREFIX):
+    def rename(name: str, target: str, **folders: int) -> None:
+        if name == path.name and target.startswith(ASIDE_PREFIX):
             action()
-        return original(self, target)
+        original(name, target, **folders)
 
-    monkeypatch.setattr(type(path), "rename", rename)
+    monkeypatch.setattr(os, "rename", rename)
 
 
 def test_a_file_replaced_between_check_and_rename_is_put_back(
@@ -153,14 +153,14 @@ def test_a_file_that_can_be_renamed_but_not_removed_is_where_it_was(
     root: Path, taken: tuple[Running, FileSettled], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     it, file = taken
-    original, refused = type(root).unlink, iter([True])
+    original, refused = os.unlink, iter([True])
 
-    def unlink(path: Path, missing_ok: bool = False) -> None:
+    def unlink(name: str, *, dir_fd: int | None = None) -> None:
         if next(refused, False):
             raise PermissionError(1, "Operation not permitted")
-        original(path, missing_ok)
+        original(name, dir_fd=dir_fd)
 
-    monkeypatch.setattr(type(root), "unlink", unlink)
+    monkeypatch.setattr(os, "unlink", unlink)
     assert not it.inbox.remove(file.path, file.identity)
     assert left(root) == ["cat.txt"]
 

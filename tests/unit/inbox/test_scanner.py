@@ -61,7 +61,8 @@ def test_prompt_files_and_json_files_are_found_with_how_they_look(root: Path) ->
     assert sorted(look.files) == ["a/b/dog.TOML", "a/manifest.json", "cat.txt"]
     found = (root / "cat.txt").stat()
     assert look.files["cat.txt"][:3] == (found.st_dev, found.st_ino, found.st_size)
-    assert (look.folders, look.is_empty, left(look)) == (3, False, {})
+    assert (look.folders, look.is_empty) == (3, False)
+    assert left(look) == {"a/notes.md": filenames.UNREAD}
 
 
 def test_an_empty_inbox_differs_from_one_that_holds_other_things(root: Path) -> None:
@@ -115,6 +116,22 @@ def test_of_very_many_only_some_are_known_by_name(root: Path) -> None:
     look = InboxScanner(root).scan(0.0)
     assert look.ignored.counts == {filenames.LEADING_UNDERSCORE: 100}
     assert len(look.ignored.first) == MOST_NAMED_FILES
+
+
+def test_files_that_look_like_prompts_and_are_never_read_are_counted_and_named(root: Path) -> None:
+    write(root, *(f"_{number}.txt" for number in range(30)), "a/cat", "cat.md", "prompt.docx", "one.txt (1)")
+    write(
+        root, *(f"{number}.png" for number in range(30)), "a/cat.txt", "README.md", "4913", "wildcards/a.txt"
+    )
+    (root / "folder.md").mkdir()
+    look = InboxScanner(root).scan(0.0)
+    assert list(look.files) == ["a/cat.txt"]
+    assert look.ignored.counts == {
+        filenames.LEADING_UNDERSCORE: 30,
+        filenames.UNREAD: 4,
+        filenames.COPY_OF_WILDCARDS: 1,
+    }
+    assert {file.why for file in look.ignored.first} == set(look.ignored.counts)
 
 
 def test_a_folder_that_may_not_be_read_is_left_out_and_listed() -> None:

@@ -146,6 +146,42 @@ def test_an_action_that_only_a_picture_offers_is_left_to_the_picture() -> None:
     assert "U1 to U4 first" in why(asked("vary strong 3", then=("U1",)))
 
 
+def of_picture(state: State, job_id: str = "picture2") -> Job:
+    """Return the job of the second picture, asked for before."""
+    job = follow_up(done_job(), Prompt("", action="U2"), job_id, NOW)
+    result = done_job(buttons=single_buttons(), kind=ResultKind.SINGLE).result
+    return replace(job, state=state, result=result if state is State.DONE else None)
+
+
+@pytest.mark.parametrize("action", ["pan left 2", "vary strong 2"])
+def test_a_picture_that_is_there_is_not_asked_for_again(action: str) -> None:
+    earlier = [of_picture(State.DONE, "picture1"), of_picture(State.FAILED), of_picture(State.DONE)]
+    job = follow_up(done_job(), Prompt("", action=action), "childaaa", NOW, None, earlier)
+    assert (job.state, job.parent, job.prompt.parent) == (State.QUEUED, "picture2", "picture2")
+    assert (job.prompt.action, job.prompt.then) == (action.removesuffix(" 2"), ())
+    assert job.button_press is not None
+    assert "upsample" not in job.button_press.custom_id
+    with_text = Prompt("a blue dog", action=action, then=("U1",))
+    assert follow_up(done_job(), with_text, "childaaa", NOW, None, earlier).parent == "picture2"
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SUBMITTED, State.RUNNING])
+def test_a_picture_that_is_at_work_is_not_asked_for_again(state: State) -> None:
+    job = follow_up(done_job(), Prompt("", action="pan left 2"), "childaaa", NOW, None, [of_picture(state)])
+    assert f"U2, which pan left 2 needs first, is {state} as job picture2" in why(job)
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED, State.REJECTED])
+def test_a_picture_that_did_not_come_and_another_one_are_no_obstacle(state: State) -> None:
+    earlier = [of_picture(state)]
+    assert (
+        follow_up(done_job(), Prompt("", action="pan left 2"), "c", NOW, None, earlier).prompt.action == "U2"
+    )
+    earlier = [of_picture(State.DONE)]
+    assert follow_up(done_job(), Prompt("", action="pan left"), "c", NOW, None, earlier).prompt.action == "U1"
+    assert follow_up(done_job(), Prompt("", action="U2"), "c", NOW, None, earlier).prompt.action == "U2"
+
+
 def test_a_follow_up_of_a_blend_names_the_prompt_that_midjourney_echoed() -> None:
     parent = done_job()
     parent = replace(parent, prompt=replace(parent.prompt, text="--ar 2:3", command="blend"))

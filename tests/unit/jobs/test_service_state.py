@@ -34,8 +34,12 @@ WORK = {State.SUBMITTING: 1, State.RUNNING: 2, State.QUEUED: 5, State.COLLECTING
             "Paused: Midjourney asks for a person; fix the cause, then run `mjwatch resume`; 2 queued.",
         ),
         (
-            ServiceSummary({State.QUEUED: 5}, journal_fails=True, paused=Pause("by hand", PauseKind.PERSON)),
-            "The journal can't be written, so nothing is sent; 5 queued.",
+            ServiceSummary(
+                {State.QUEUED: 5},
+                journal_trouble="the journal can't be used: disk is full",
+                paused=Pause("by hand", PauseKind.PERSON),
+            ),
+            "The journal can't be used: disk is full; nothing is sent meanwhile; 5 queued.",
         ),
     ],
 )

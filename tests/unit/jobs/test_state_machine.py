@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOW = 1_800_000_000.0
+DAY = 86_400.0
 LIMITS = Timeouts(start_timeout=900, silence_timeout=3600, deletion_grace=60, queue_full_pause=45)
 UUID = "0b7cf2d4-51a5-4b4c-9f0d-6a8f3a2c9e11"
 
@@ -139,7 +140,14 @@ def _reachable() -> dict[tuple[object, ...], Job]:
     return found
 
 
-JOBS = tuple(_reachable().values())
+def _silent(job: Job) -> Job:
+    """Return a job whose cancellation was requested long ago, and of which nothing was heard since."""
+    request = job.cancel_request and replace(job.cancel_request, asked=NOW - DAY, pressed=NOW - DAY)
+    return replace(job, next_action_at=NOW, cancel_request=request)
+
+
+_SEEN = tuple(_reachable().values())
+JOBS = (*_SEEN, *(_silent(job) for job in _SEEN if job.cancel_request and job.next_action_at))
 
 
 def _in_state(state: State) -> list[Job]:

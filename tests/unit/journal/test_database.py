@@ -37,13 +37,13 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The journals that were checked."""
     checked: list[Path] = []
-    whole = database._check_pages
+    whole = database.check_pages
 
     def noted(db: object, path: Path) -> None:
         checked.append(path)
         whole(db, path)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(database, "_check_pages", noted)
+    monkeypatch.setattr(database, "check_pages", noted)
     return checked
 
 

@@ -92,23 +92,41 @@ class Calls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[str] = []
-        fsync, rename, mkdir = os.fsync, Path.rename, Path.mkdir
+        fsync, rename, mkdir = os.fsync, os.rename, os.mkdir
 
         def note_fsync(descriptor: int) -> None:
-            self.made.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+            self.made.append(f"fsync {path_of(descriptor).name}")
             fsync(descriptor)
 
-        def note_rename(path: Path, target: Path) -> Path:
-            self.made.append(f"rename to {target.name}")
-            return rename(path, target)
+        def note_rename(name: str, target: str, **folders: int) -> None:
+            self.made.append(f"rename to {target}")
+            rename(name, target, **folders)
 
-        def note_mkdir(path: Path, *arguments: Any, **options: Any) -> None:
-            self.made.append(f"mkdir {path.name}")
-            mkdir(path, *arguments, **options)
+        def note_mkdir(name: str, *, dir_fd: int | None = None) -> None:
+            self.made.append(f"mkdir {name}")
+            mkdir(name, dir_fd=dir_fd)
 
         monkeypatch.setattr(os, "fsync", note_fsync)
-        monkeypatch.setattr(Path, "rename", note_rename)
-        monkeypatch.setattr(Path, "mkdir", note_mkdir)
+        monkeypatch.setattr(os, "rename", note_rename)
+        monkeypatch.setattr(os, "mkdir", note_mkdir)
+
+
+def path_of(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
+def refuse_renames(
+    monkeypatch: pytest.MonkeyPatch, refused: Callable[[Path], bool], code: int = errno.EXDEV
+) -> None:
+    """Let renames out of some folders fail."""
+    original = os.rename
+
+    def rename(name: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        if refused(path_of(src_dir_fd)):
+            raise OSError(code, os.strerror(code))
+        original(name, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "rename", rename)
 
 
 def test_files_folder_parents_and_name_are_durable_in_this_order(
@@ -117,7 +135,8 @@ def test_files_folder_parents_and_name_are_durable_in_this_order(
     monkeypatch.setattr("uuid.uuid4", lambda: type("Id", (), {"hex": "staged"}))
     calls = Calls(monkeypatch)
     outbox.publish(JOB, files())
-    assert calls.made[2:] == [
+    assert calls.made == [
+        "mkdir staged",
         *("fsync cat_1.png", "fsync cat.txt", "fsync manifest.json", "fsync staged"),
         *("mkdir clients", "fsync outbox", "mkdir acme", "fsync clients"),
         *("rename to cat-7k3f9a2m", "fsync acme"),
@@ -181,14 +200,7 @@ def test_a_failure_that_can_not_be_taken_away_does_not_undo_the_result(
     outbox: Outbox, root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     outbox.publish(JOB, files(), failed=True)
-    original = Path.rename
-
-    def rename(path: Path, target: Path) -> Path:
-        if FAILED in path.parts:
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return original(path, target)
-
-    monkeypatch.setattr(Path, "rename", rename)
+    refuse_renames(monkeypatch, lambda path: FAILED in path.parts, errno.EACCES)
     assert outbox.publish(JOB, files()) == PLACE
     assert (root / PLACE).is_dir()
     assert "can't remove the folder of an earlier failure" in caplog.text
@@ -200,14 +212,8 @@ def test_a_failure_that_can_not_be_taken_away_does_not_undo_the_result(
 def test_where_a_rename_from_the_state_folder_fails_staging_is_in_the_outbox(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state, original = tmp_path / "state", Path.rename
-
-    def rename(path: Path, target: Path) -> Path:
-        if path.is_relative_to(state):
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        return original(path, target)
-
-    monkeypatch.setattr(Path, "rename", rename)
+    state = tmp_path / "state"
+    refuse_renames(monkeypatch, lambda path: path.is_relative_to(state))
     outbox = Outbox(root, state)
     assert outbox.publish(JOB, files()) == PLACE
     assert sorted(path.name for path in root.iterdir()) == [STAGING, "clients"]
@@ -254,9 +260,9 @@ def fail(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, code: int, a
 @pytest.mark.parametrize(
     ("owner", "name", "after"),
     [
-        *((os, "fsync", 0), (os, "fsync", 2), (os, "fsync", 3), (os, "open", 1), (Path, "rename", 0)),
-        *((Path, "mkdir", 0), (Path, "mkdir", 1), (Path, "mkdir", 2), (Path, "mkdir", 3)),
-        *((Path, "chmod", 0), (Path, "chmod", 1), (os, "open", 0), (os, "fsync", 4), (os, "fsync", 5)),
+        *((os, "fsync", 0), (os, "fsync", 2), (os, "fsync", 3), (os, "fsync", 4), (os, "fsync", 5)),
+        *((os, "mkdir", 0), (os, "mkdir", 1), (os, "mkdir", 2), (os, "chmod", 0), (os, "chmod", 1)),
+        *((os, "open", 0), (os, "open", 3), (os, "open", 6), (os, "fchmod", 0), (os, "rename", 0)),
     ],
 )
 def test_whatever_fails_nothing_is_visible_and_it_can_be_tried_again(
@@ -277,7 +283,7 @@ def test_a_manifest_that_can_not_be_read_just_now_is_no_reason_for_a_second_fold
 ) -> None:
     outbox.publish(JOB, files())
     with pytest.MonkeyPatch.context() as once:
-        fail(once, Path, "read_bytes", errno.EIO)
+        fail(once, os, "open", errno.EIO, after=4)  # root, clients, acme, the folder, then the manifest
         with pytest.raises(OutboxError, match=os.strerror(errno.EIO)):
             outbox.publish(JOB, files())
     assert outbox.publish(JOB, files()) == PLACE
@@ -300,14 +306,7 @@ def test_a_state_folder_that_was_removed_is_made_again_for_staging(
 def test_a_disk_that_is_mounted_over_the_outbox_later_moves_the_staging_there(
     outbox: Outbox, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Path.rename
-
-    def rename(path: Path, target: Path) -> Path:
-        if path.is_relative_to(tmp_path / "state"):
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        return original(path, target)
-
-    monkeypatch.setattr(Path, "rename", rename)
+    refuse_renames(monkeypatch, lambda path: path.is_relative_to(tmp_path / "state"))
     assert outbox.publish(JOB, files()) == PLACE
     assert list((root / STAGING).iterdir()) == []
     assert tree(tmp_path / "state") == []
@@ -418,7 +417,7 @@ def test_every_part_of_a_folders_path_is_a_plain_name(path: str, failed: bool) -
 def test_a_link_that_leads_out_is_not_followed(outbox: Outbox, root: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (root / "clients").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutboxError, match="leads out of the outbox"):
+    with pytest.raises(OutboxError, match="clients is a link, and links are not followed: remove it"):
         outbox.publish(JOB, files())
     assert tree(tmp_path / "elsewhere") == []
 

@@ -86,6 +86,7 @@ def test_a_command_becomes_a_prompt(toml: str, prompt: Prompt) -> None:
     ("toml", "message"),
     [
         ('command = "blend"\nimages = ["a.png"]', "blend takes 2 to 5 pictures, not 1"),
+        ('command = "blend"\nimages = ["a.png", "a.png"]', 'blend: images names "a.png" 2 times'),
         (
             'command = "blend"\nimages = ["a.png", "b.png", "c.png", "d.png", "e.png", "f.png"]',
             "blend takes 2 to 5 pictures, not 6",
@@ -133,6 +134,25 @@ def test_a_command_becomes_a_prompt(toml: str, prompt: Prompt) -> None:
 )
 def test_a_command_with_wrong_keys_is_refused(toml: str, message: str) -> None:
     assert message in refused(toml).message
+
+
+@pytest.mark.parametrize(
+    ("toml", "command"),
+    [
+        ('command = "blend"\nimages = ["a.png"]', "blend"),
+        ('command = "blend"\nimages = ["a.png", "b.png"]', "blend"),  # neither was found
+        ('command = "blend"\nprompt = "a cat"', "blend"),
+        ('command = "info"\nprompt = "a cat"', "info"),
+        ('prompt = "a cat"\nimages = ["a.png"]', "imagine"),
+        ("prompt = ", "imagine"),
+    ],
+)
+def test_the_error_has_the_command_of_its_file(toml: str, command: str) -> None:
+    assert refused(toml, References()).command == command
+
+
+def test_an_imagine_that_names_a_picture_twice_gets_it_once() -> None:
+    assert only('prompt = "a cat"\nimages = ["a.png", "a.png"]').images == ("a.png",)
 
 
 @pytest.mark.parametrize(

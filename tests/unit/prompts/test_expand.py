@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
 from mjwatch.prompts.expand import MAX_WILDCARDS, UNCOUNTED, Wildcards, wildcards_in
+from mjwatch.prompts.filenames import WildcardNames
 from tests.helpers.examples import examples
 
 WILDCARDS = {
@@ -61,13 +62,118 @@ def refused(text: str, wildcards: dict[str, bytes]) -> PromptFileError:
         ("(__one__)", ["(only this)"]),
         (r"def \__init__", ["def __init__"]),
         (r"def \__init__(self)", ["def __init__(self)"]),
-        ("my__one__ __one__s _one_ __ one __ __1__", ["my__one__ __one__s _one_ __ one __ __1__"]),
+        ("my __one__s", ["my only thiss"]),
+        (
+            "_one_ __ one __ snake__case x__y and z__w ____ ___one___",
+            ["_one_ __ one __ snake__case x__y and z__w ____ ___one___"],
+        ),
         ("https://x.example/__one__/a.png?b=__one__", ["https://x.example/__one__/a.png?b=__one__"]),
         ("{https://x.example/a.png, b}", ["https://x.example/a.png", "b"]),
     ],
 )
 def test_a_text_is_expanded_into_these_prompts(text: str, expanded: list[str]) -> None:
     assert texts(text) == expanded
+
+
+NAMED = {
+    "80s": b"neon\n",
+    "artists/dutch": b"Hals\n",
+    "artists/flemish": b"Rubens\n",
+    "artists/old/greek": b"Apelles\n",
+    "hair color": b"auburn\n",
+    "\u0446\u0432\u0435\u0442": b"\xd1\x81\xd0\xb8\xd0\xbd\xd0\xb8\xd0\xb9\n",
+    "caf\u00e9": b"espresso\n",
+    "color.v2": b"teal\n",
+    "Mood": b"calm\n",
+    "c#, minor": b"sad\n",
+    "\u989c\u8272": b"\xe7\xba\xa2\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("an __80s__ car", ["an neon car"]),
+        ("after __artists/dutch__, oil", ["after Hals, oil"]),
+        ("__hair color__ hair", ["auburn hair"]),
+        (
+            "\u043a\u043e\u0442 __\u0446\u0432\u0435\u0442__",
+            ["\u043a\u043e\u0442 \u0441\u0438\u043d\u0438\u0439"],
+        ),
+        ("\u4e00\u53ea__\u989c\u8272__\u732b", ["\u4e00\u53ea\u7ea2\u732b"]),
+        ("cafe __cafe\u0301__", ["cafe espresso"]),
+        ("__color.v2__.", ["teal."]),
+        ("a __mood__ lake", ["a calm lake"]),
+        ("in __c#, minor__", ["in sad"]),
+        ("dark__80s__", ["darkneon"]),
+        ("__artists/*__", ["Hals", "Rubens"]),
+        ("__artists/**__", ["Hals", "Rubens", "Apelles"]),
+        ("__**/greek__", ["Apelles"]),
+        ("__?0s__", ["neon"]),
+        ("__col*__ {__80s__, x}", ["teal neon", "teal x"]),
+    ],
+)
+def test_a_wildcard_may_have_any_name_that_a_file_can_have(text: str, expanded: list[str]) -> None:
+    assert [" ".join(one.split()) for one in Wildcards(NAMED).template(text).texts()] == expanded
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "__hair colour__",
+            "hair colour.txt is neither beside the prompt file nor above it (did you mean hair color?)",
+        ),
+        ("__dutch__", "(did you mean artists/dutch?)"),
+        ("__painters/dutsh__", "(did you mean artists/dutch?)"),
+        ("__80 s__ x", "(did you mean 80s?)"),
+        ("__init__ and __main__", "there is no wildcard init"),
+        ("a__b__c", "there is no wildcard b"),
+        ("__../secret__", "there is no wildcard ../secret"),
+        ("__/etc/passwd__", "there is no wildcard /etc/passwd"),
+        (" ".join(f"__{name[:-1]}*__ __*{name[1:]}__" for name in NAMED), "more than 20 wildcards with *"),
+        ("__zebra*__", "there is no wildcard zebra*"),
+        ("__{red, blue}_hair__", "can't hold braces: `__{red, blue}_hair__`"),
+        ("a {red|blue} cat", "`{red|blue}` is how other programs write a choice"),
+        ("{2$$a|b}", "`{2$$a|b}` is how other programs write a choice"),
+        ("{__80s__|b}", "write a choice"),
+        ("{x, {a|b}}", "`{a|b}`"),
+    ],
+)
+def test_a_wildcard_that_is_not_there_and_a_choice_of_other_tools_are_refused(
+    text: str, message: str
+) -> None:
+    assert message in refused(text, NAMED).message
+
+
+@pytest.mark.parametrize(
+    ("text", "here"),
+    [
+        ("{red|blue}", "write `{red, blue}` for that"),
+        ("{2$$red|dark, blue}", r"write `{red, dark\, blue}` for that"),
+        ("{0.3::red|0.7::blue}", "write `{red, blue}` for that"),
+    ],
+)
+def test_a_choice_of_other_tools_is_refused_with_its_spelling_here(text: str, here: str) -> None:
+    assert here in refused(text, {}).hint
+
+
+def test_force_takes_a_name_that_is_not_there_and_a_choice_of_other_tools_as_plain_text() -> None:
+    text = "a {red|blue} __init__ {x, y} __80s__ __{a, b}__"
+    assert [" ".join(one.split()) for one in Wildcards(NAMED).template(text, force=True).texts()] == [
+        f"a {{red|blue}} __init__ {part} neon __{last}__" for part in "xy" for last in "ab"
+    ]
+
+
+def test_names_of_files_are_compared_as_they_are_read() -> None:
+    names = WildcardNames(["Red", "red", "cafe\u0301", "a/b", "a.b"])
+    assert names.matching("red") == ["red"]
+    assert names.matching("RED") == []  # there are two
+    assert names.matching("caf\u00e9") == ["cafe\u0301"]
+    assert names.matching("a?b") == ["a.b"]
+    assert names.matching("*") == ["Red", "a.b", "cafe\u0301", "red"]
+    assert names.matching("*a*b*") == []  # too many stars
+    assert (len(names), "a/b" in names, "RED" in names) == (5, True, False)
 
 
 def test_a_wildcard_used_twice_varies_on_its_own_in_each_place() -> None:
@@ -135,8 +241,8 @@ def test_what_can_not_be_expanded_is_refused_with_its_place(
 
 
 def test_the_names_of_wildcards_are_found_where_they_would_be_expanded() -> None:
-    text = r"__a__ {__b-c__, \__d__} https://x.example/__e__ my__f__ __G2__ __a__"
-    assert list(wildcards_in(text)) == ["a", "b-c", "G2", "a"]
+    text = r"__a__ {__b-c__, \__d__} https://x.example/__e__ my__f__ __G2__ __a__ __h/i j__"
+    assert list(wildcards_in(text)) == ["a", "b-c", "f", "G2", "a", "h/i j"]
 
 
 WORD = st.text("abc é,", min_size=0, max_size=4).map(lambda word: word.replace(",", ""))

@@ -7,12 +7,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from mjwatch import events as ev
 from mjwatch.errors import AnsweredNoError, DownloadError, OutboxError
 from mjwatch.model import Job, LimitScope, Prompt, Refusal, RefusalClass, ResultKind, State
-from mjwatch.outbox.manifest import OutboxChannel
+from mjwatch.outbox.manifest import OutboxChannel, load_manifest
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.pictures.metadata import SOURCE_TYPE
 from mjwatch.pictures.split import thumbnail
@@ -200,6 +200,48 @@ def test_only_a_few_pictures_are_kept_for_another_try(outbox: FillingOutbox) -> 
     oldest = "https://cdn.example/cat0.png"
     assert cdn.fetched.count(oldest) == 2
     assert len(cdn.fetched) == len(jobs) + 1
+
+
+def tile(colour: str) -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (4, 4), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+COLOURS = ("red", "green", "blue", "black")
+
+
+def a_job_with_four_pictures() -> Job:
+    (picture,) = RESULT.pictures
+    four = tuple(replace(picture, url=f"https://cdn.example/{colour}.png") for colour in COLOURS)
+    return made_job("jobcat", "cat.txt", state=State.COLLECTING, result=replace(RESULT, pictures=four))
+
+
+def test_four_separate_pictures_are_fetched_one_by_one_and_not_cut(
+    outbox: FillingOutbox, tmp_path: Path
+) -> None:
+    cdn = FakeCDN(*map(tile, COLOURS))
+    assert a_collector(cdn, outbox).collect(a_job_with_four_pictures()) == ev.Published("cat-jobcat")
+    assert cdn.fetched == [f"https://cdn.example/{colour}.png" for colour in COLOURS]
+    folder = tmp_path / "outbox" / "cat-jobcat"
+    manifest = load_manifest(folder)
+    assert manifest["grid"] is None
+    shown = [(image["file"], image["index"], image["width"]) for image in manifest["images"]]
+    assert shown == [(f"cat_{n}.png", n, 4) for n in range(1, 5)]
+    for image, colour in zip(manifest["images"], COLOURS, strict=True):
+        with Image.open(folder / image["file"]) as picture:
+            assert picture.getpixel((0, 0)) == ImageColor.getrgb(colour)
+
+
+def test_each_of_four_pictures_whose_addresses_have_expired_is_found_in_the_message(
+    outbox: FillingOutbox,
+) -> None:
+    old = [f"https://cdn.example/{colour}.png" for colour in COLOURS]
+    items = [{"media": {"url": f"https://cdn.example/{colour}-moved.png"}} for colour in COLOURS]
+    rest = FakeREST({"components": [{"type": 12, "items": items}]})
+    cdn = FakeCDN(gone=[*old, *(f"{url}?renewed" for url in old)])
+    assert a_collector(cdn, outbox, rest).collect(a_job_with_four_pictures()) == ev.Published("cat-jobcat")
+    assert [url for url in cdn.fetched if "moved" in url] == [item["media"]["url"] for item in items]
 
 
 def test_pictures_carry_their_prompt_and_the_grid_is_not_changed(

@@ -16,6 +16,7 @@ import pytest
 
 from mjwatch import __version__
 from mjwatch.effects import Notification, SendNotification
+from mjwatch.host.redaction import Redaction
 from mjwatch.model import Prompt, State
 from mjwatch.settings.sections import NotifySettings
 from mjwatch.workers import notifier as module
@@ -169,6 +170,17 @@ def test_neither_the_token_nor_a_path_to_it_is_passed_on(tmp_path: Path, told: P
         .keys()
         .isdisjoint({"MJWATCH_TOKEN", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC"})
     )
+
+
+def test_a_token_at_the_end_of_what_is_logged_of_a_message_shows_no_part(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = "aW52ZW50ZWQtdXNlcg.Gx1nvT.0123456789_abcdefghijkl"
+    complains = python(f"import sys; sys.exit('{'x' * 151}{token}')")
+    with hooks(tmp_path, exec=complains, redaction=Redaction([token])) as made:
+        made.put(NEWS)
+    assert "ended with code 1: xxx" in caplog.text
+    assert not any(token[at : at + 12] in caplog.text for at in range(len(token) - 11))
 
 
 def test_a_prompt_that_no_environment_can_contain_is_passed_as_well_as_possible(

@@ -10,6 +10,7 @@ import pytest
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
+from mjwatch.discord.protocol import snowflake_ms
 from mjwatch.errors import AnsweredNoError, NotReachedError, UnansweredError
 from mjwatch.model import ButtonPress, Prompt, Refusal, RefusalClass, UploadedImage
 from mjwatch.outbox.manifest import OutboxChannel
@@ -139,7 +140,11 @@ def test_a_message_is_always_sent_with_its_jobs_own_nonce() -> None:
     found = [sender.upload(job_with("ref.png")) for _ in range(2)]
     assert found == [ev.UploadFailed("an odd answer", posted=True)] * 2
     assert len({nonce for _, nonce in uploads.posted}) == 1
-    assert len(uploads.posted[0][1]) <= 25
+    nonce = uploads.posted[0][1]
+    assert len(nonce) <= 25
+    assert abs(snowflake_ms(nonce) - made_job().accepted * 1000) < 1, "a nonce is a snowflake of a sane time"
+    sender.upload(job_with("ref.png", job_id="another2"))
+    assert uploads.posted[-1][1] != nonce
 
 
 def test_an_upload_that_did_not_reach_discord_was_not_posted() -> None:

@@ -119,7 +119,7 @@ def test_a_result_shows_its_folder_or_its_reason(tmp_path: Path) -> None:
 def test_the_line_below_says_what_is_in_the_way_before_all_else() -> None:
     facts: dict[str, Any] = {"daemon": True, "paused": None, "trouble": None, "capped_until": None}
     facts |= {"sending_limit": None}
-    facts |= {"jobs": {"queued": 2, "running": 1}, "sent_in_24h": 7, "max_per_day": 200}
+    facts |= {"jobs": {"queued": 2, "running": 1}, "sent_in_24h": 7, "max_per_day": 200, "held": []}
     line = service_line(facts, here=True, now=0.0)
     assert line == "working here  ·  1 at work, 2 queued  ·  7 of 200 sent in 24 h  ·  :help"
     assert service_line(facts, here=False, now=0.0).startswith("a daemon works")
@@ -180,8 +180,10 @@ def test_empty_lines_comments_and_help_queue_nothing(lines: LineCommands, config
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("birds.toml", "is a file, and is not sent as a prompt"),
+        ("birds.toml", "is the name of a file or folder, not a prompt"),
         ("a {red, blue cat __nobody__", "there is no wildcard nobody"),
+        ("exit", "did you mean :quit?"),
+        ("help", "did you mean :help?"),
         (":stauts", "did you mean status?"),
         (':act parent22 "vary', "a quotation mark is missing"),
         (":act parent22 U9", "U9"),
@@ -195,6 +197,24 @@ def test_an_error_in_a_line_is_reported_and_nothing_is_sent(
     assert words in capsys.readouterr().err
     assert lines.failed
     assert queue_of(config) == []
+
+
+def test_a_line_is_forced_with_a_command(lines: LineCommands, config: Config) -> None:
+    assert lines.run("exit")
+    assert lines.failed
+    assert queue_of(config) == []
+    lines.run(":force exit")
+    assert [job.prompt.text for job in queue_of(config)] == ["exit"]
+
+
+def test_how_a_line_was_read_is_shown_and_in_the_history(
+    lines: LineCommands, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines.run("- a cat")
+    [job] = queue_of(config)
+    assert job.prompt.text == "a cat"
+    assert "note: left out the bullet before the prompt" in [note.event for note in job.history]
+    assert "note: left out the bullet before the prompt" in capsys.readouterr().err
 
 
 def test_follow_ups_are_followed_and_a_job_that_was_taken_back_has_ended(

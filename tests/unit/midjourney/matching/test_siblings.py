@@ -87,7 +87,7 @@ class World:
         while (found := self.tracker.next_matched(self.jobs)) is not None:
             matched, pairs = found
             self.apply(pairs)
-            self.tracker.unmatched.remove(matched)
+            self.tracker.release(matched)
 
     def apply(self, pairs: list[tuple[str | None, ev.JobEvent]]) -> None:
         for job_id, event in pairs:

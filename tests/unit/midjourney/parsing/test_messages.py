@@ -94,7 +94,7 @@ def test_garbage_is_of_kind_other(garbage: object) -> None:
 def test_a_started_message_shows_whose_it_is() -> None:
     parsed = read("imagine-2026-1-started")
     assert parsed.invoker_id == parsed.user_id == ME
-    assert (parsed.command, parsed.flags, parsed.ephemeral, parsed.edited) == ("imagine", 0, False, False)
+    assert (parsed.command, parsed.flags, parsed.ephemeral, parsed.edited_at) == ("imagine", 0, False, None)
     assert parsed.author_id == parsed.application_id == "936929561302675456"
     assert parsed.timestamp == pytest.approx(1772439330.12)
     assert not parsed.final
@@ -114,7 +114,7 @@ def test_an_ephemeral_notice_is_marked_by_its_flag_among_others() -> None:
 def test_a_final_is_final_whatever_its_event_says() -> None:
     assert read("imagine-2026-4-result").final
     assert read("button-used-u2").final
-    assert read("button-used-u2").edited
+    assert read("button-used-u2").edited_at
     assert not read("imagine-2026-3-progress-preview").final
     assert not read("describe").final
 

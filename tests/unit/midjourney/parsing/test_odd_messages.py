@@ -107,6 +107,27 @@ def test_buttons_without_a_picture_are_no_result() -> None:
     assert isinstance(event, ev.Finished)
 
 
+def test_a_gallery_of_four_is_four_pictures_without_the_thumbnail_beside_it() -> None:
+    def medium(name: str) -> dict[str, Any]:
+        return {"media": {"url": f"https://cdn.discordapp.com/attachments/1/2/{name}.webp?ex=1"}}
+
+    gallery = {"type": 12, "items": [medium(f"{n}_{UUID_A}") for n in range(1, 5)]}
+    section = {"type": 9, "components": [], "accessory": {"type": 11, **medium("badge")}}
+    whole = result("700")
+    components = [{"type": 17, "components": [section, gallery]}, *whole["components"]]
+    parsed = read_message("MESSAGE_CREATE", whole | {"attachments": [], "components": components})
+    assert [image.filename[:2] for image in parsed.images] == ["1_", "2_", "3_", "4_"]
+    assert parsed.kind is MessageKind.RESULT
+
+
+def test_an_attached_file_that_is_no_picture_is_not_one_of_the_results_pictures() -> None:
+    whole = result("700")
+    notes = {"id": "9", "filename": "notes.txt", "url": "https://cdn.discordapp.com/a/notes.txt"}
+    both = whole["attachments"] + [notes | {"content_type": "text/plain; charset=utf-8"}]
+    parsed = read_message("MESSAGE_CREATE", whole | {"attachments": both})
+    assert [image.width for image in parsed.images] == [2048]
+
+
 @pytest.mark.parametrize("status", ["(93%)", "(100%)", "(Waiting to start)", "(paused)"])
 def test_a_message_that_says_that_it_is_running_is_no_result_whatever_its_buttons(status: str) -> None:
     said = {"content": f"**a red cat** - <@{ME}> {status} (fast)"}
@@ -293,7 +314,7 @@ def test_no_damage_on_the_way_gives_a_job_what_is_not_its_own(data: st.DataObjec
             if job_id is not None:
                 jobs[job_id], _ = step(jobs[job_id], told_event, 1000.0)
         while (again := tracker.next_matched(jobs)) is not None:
-            tracker.unmatched.remove(again[0])
+            tracker.release(again[0])
     assert jobs["jobblue"].state is State.SUBMITTED
     tracker.history([one.data for one in twice if one.name.startswith("MESSAGE")], jobs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from mjwatch.midjourney.parsing.messages import read_message
 from mjwatch.midjourney.parsing.parsed_message import MessageKind
 from mjwatch.midjourney.parsing.refusals import ACCOUNT_SENTENCES, TEXTS, TITLES, judge_embed
 from mjwatch.midjourney.tracker import MessageTracker
-from mjwatch.model import Refusal, RefusalClass, State
+from mjwatch.model import Prompt, Refusal, RefusalClass, State
 from tests.helpers.message_shapes import CHANNEL, ME, a_job, create, message
 
 PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "refusals.md").read_text(encoding="utf-8")
@@ -216,3 +217,74 @@ def test_an_unknown_notice_is_reported_and_the_job_continues() -> None:
     assert tracker.dispatch(create(data), {"jobaaaaa": a_job()}) == []
     assert heard == [("jobaaaaa", "By the way\n\nWe have new colours.")]
     assert read_message("MESSAGE_CREATE", data).kind is MessageKind.NOTICE
+
+
+QUOTATIONS = [
+    "Your prompt {} can't be used.",
+    "Your prompt `{}` can't be used.",
+    "{}: this can't be used.",
+    "This can't be used: {}",
+    "**{}**\nThis can't be used.",
+    "This can't be used:\n> {}",
+    "Your prompt \u201c{}\u201d can't be used.",
+]
+SENTENCES = [
+    "verify you are human",
+    "a robot that says please complete the task, poster",
+    "You have triggered an abuse alert",
+    "you have been blocked from accessing Midjourney, vintage sign",
+    "human rights poster",
+    "there was an error processing your request, glitch art",
+]
+
+
+@pytest.mark.parametrize("form", QUOTATIONS)
+@pytest.mark.parametrize("prompt", SENTENCES)
+@pytest.mark.parametrize("where", ["embed", "embed without title", "text"])
+def test_a_notice_that_quotes_the_prompt_is_judged_by_its_own_text(
+    form: str, prompt: str, where: str
+) -> None:
+    """The prompt is known from the footer of the notice, or from our job, in any spelling of its words."""
+    job = replace(a_job(), prompt=Prompt(f"{prompt} --ar 3:2"))
+    quoting = form.format(prompt.upper() if where == "embed" else prompt)
+    embed = {"type": "rich", "description": quoting, "color": RED, "footer": {"text": f"/imagine {prompt}"}}
+    if where == "embed":
+        embed["title"] = "Invalid parameter"
+    content = quoting if where == "text" else ""
+    said = message("600", content, nonce="nonce-jobaaaaa", flags=64, embeds=[embed] if not content else [])
+    tracker = MessageTracker(CHANNEL, lambda **ids: None)
+    tracker.me = ME
+    pairs = tracker.dispatch(create(said), {"jobaaaaa": job})
+    if where == "text":
+        assert pairs == [], "an unknown text only informs"
+        return
+    ((_, event),) = pairs
+    assert isinstance(event, ev.Refused)
+    assert event.refusal.kind == (RefusalClass.USER if where == "embed" else None)
+    assert not event.refusal.needs_human
+
+
+@pytest.mark.parametrize(
+    "prompt", ["human", "you", "please", "a red cat", "task to verify", "suspicious activity"]
+)
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Please complete the task to verify you're human.",
+        "You have triggered an abuse alert. Your account is now under manual review.",
+        "Your account was blocked due to suspicious activity. Third-party tools or scripting are forbidden.",
+        "You have been blocked from accessing Midjourney.",
+        "You have a pending moderation message.",
+    ],
+)
+def test_a_notice_that_only_shares_words_with_the_prompt_still_pauses(said: str, prompt: str) -> None:
+    notice = judge_embed("Notice", said, RED, f"/imagine {prompt}", None, [prompt])
+    assert notice.refusal is not None
+    assert notice.refusal.needs_human
+
+
+def test_a_notice_whose_whole_text_is_the_prompt_is_taken_seriously() -> None:
+    said = "You have been blocked from accessing Midjourney"
+    notice = judge_embed("", said, RED, f"/imagine {said}", None, [said])
+    assert notice.refusal is not None
+    assert notice.refusal.needs_human

@@ -1,0 +1,32 @@
+"""Read a message of the channel that a person names, in this process."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from mjwatch.config import load_keys
+from mjwatch.discord.rest import DiscordREST
+from mjwatch.errors import MjwatchError
+from mjwatch.settings.secrets import parse_channel_address
+
+if TYPE_CHECKING:
+    from mjwatch.config import Config
+
+
+def read_message(config: Config, text: str, message_id: str) -> dict[str, Any] | None:
+    """Return the message as the channel's history has it, or None if it is gone or hidden.
+
+    ``text``: its id or its link. Raise MjwatchError where the link names another channel, ConfigError where
+    the keys can't be used, and WireError where Discord gives no answer.
+    """
+    keys = load_keys(config)
+    if "/" in text and parse_channel_address(text)[1] != keys.channel_id:
+        raise MjwatchError("the message is in another channel", "name one in the channel that mjwatch uses")
+    discord = config.discord
+    with closing(
+        DiscordREST(
+            discord.api_url, keys.token.reveal(), proxy=discord.proxy, allow_hosts=discord.allow_hosts
+        )
+    ) as rest:
+        return rest.message(keys.channel_id, message_id)

@@ -1,0 +1,78 @@
+"""What a change of the wall clock means for the deadlines that are stored in it.
+
+Deadlines in the journal are seconds since 1970, so that they are kept over a restart. While mjwatch runs,
+they move with the clock; at a start, when nobody knows what happened to it, they are only capped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mjwatch.model import Job, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CLOCK_JUMP = 10.0
+"""Seconds. Smaller changes are the slow corrections of a clock that is synchronised."""
+
+LONGEST_WAIT = 86_400.0
+"""Seconds that a queued job can wait for its next try; nobody asks for more than a day."""
+
+WAIT_INSTEAD = 300.0
+"""Seconds that replace a longer wait."""
+
+
+class ClockWatch:
+    """Notices that the wall clock was set: it then differs more from the monotonic one than before."""
+
+    def __init__(self, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        self._clock = clock
+        self._monotonic = monotonic
+        self._offset = self._now()
+
+    def _now(self) -> float:
+        return self._clock() - self._monotonic()
+
+    def jump(self) -> float:
+        """Return the seconds by which the clock was set, or 0.0. A suspend looks the same."""
+        seconds = self._now() - self._offset
+        if abs(seconds) >= CLOCK_JUMP:
+            return seconds
+        self._offset += seconds
+        return 0.0
+
+    def accept(self, seconds: float) -> None:
+        """Note that the deadlines have moved by so much: ``jump`` returned it until now."""
+        self._offset += seconds
+
+
+def is_postponed_by_file(job: Job) -> bool:
+    """Return whether the job waits for the time in its prompt file, which means the wall clock."""
+    return job.state is State.QUEUED and job.next_action_at == job.prompt.not_before
+
+
+def with_moved_deadlines(job: Job, seconds: float) -> Job:
+    """Return the job with its deadlines so many seconds later, all but the time in its prompt file."""
+    if job.next_action_at is not None and not is_postponed_by_file(job):
+        job = replace(job, next_action_at=job.next_action_at + seconds)
+    request = job.cancel_request
+    if request is not None and request.next_action_at:
+        job = replace(job, cancel_request=replace(request, next_action_at=request.next_action_at + seconds))
+    return job
+
+
+def with_capped_deadlines(job: Job, now: float, longest_limit: float) -> Job:
+    """Return the job without deadlines that can only come from a clock that was wrong.
+
+    ``longest_limit``: the most seconds that a job which was sent may take until something must be seen of it.
+    """
+    is_queued = job.state is State.QUEUED
+    latest = now + (LONGEST_WAIT if is_queued else longest_limit)
+    if job.next_action_at is not None and job.next_action_at > latest and not is_postponed_by_file(job):
+        job = replace(job, next_action_at=now + WAIT_INSTEAD if is_queued else latest)
+    request = job.cancel_request
+    if request is not None and request.next_action_at is not None and request.next_action_at > latest:
+        job = replace(job, cancel_request=replace(request, next_action_at=now + WAIT_INSTEAD))
+    return job
