@@ -206,6 +206,42 @@ def test_a_probe_that_is_cancelled_or_refused_for_its_own_sake_makes_room_for_an
     assert gate.may_send(60.0)
 
 
+def test_only_the_probe_ends_a_wait_and_not_what_older_jobs_report() -> None:
+    limited = SendingGate().limited(limit(60.0), 0.0)
+    for old in (made_job("old", state=State.RUNNING), made_job("doubt", state=State.IN_DOUBT)):
+        assert told(limited, old, 1.0, ev.Started("900"), ev.Progressed(50))[0] == limited
+    assert told(tripped(), made_job("old", state=State.RUNNING), 1.0, ev.Progressed(50))[0] == tripped()
+
+
+def test_a_limit_during_an_outage_does_not_hide_it() -> None:
+    gate = attempted(tripped(), "job1", 60.0, refused(limit(60.0)))
+    gate, probe = sent(gate, "job2", 121.0)
+    gate, probe = told(gate, probe, 121.0, ev.Accepted())
+    assert not gate.may_send(121.0)
+    gate, _ = told(gate, probe, 122.0, SILENT)
+    assert gate.is_open
+    assert gate.trips == 2
+
+
+def test_a_duplicate_of_a_failure_does_not_count() -> None:
+    gate, running = SendingGate(), made_job("old", state=State.RUNNING)
+    assert told(gate, running, 0.0, SILENT, SILENT, SILENT)[0] == gate
+
+
+def test_an_upload_that_fails_in_an_outage_begins_the_next_interval() -> None:
+    no_right = ev.UploadFailed("no", refusal=Refusal(RefusalClass.CONFIG, None, "no right"))
+    gate, _ = told(tripped(), made_job("probe"), FIRST_INTERVAL, no_right)
+    assert not gate.may_send(FIRST_INTERVAL)
+    assert gate.may_send(3 * FIRST_INTERVAL)
+
+
+def test_a_restart_keeps_a_probe_only_while_its_answer_may_come() -> None:
+    gate, probe = sent(tripped(), "probe", 60.0)
+    assert Limits(gate).with_probe_among({"probe": probe}) == Limits(gate)
+    for jobs in ({}, {"probe": made_job("probe", state=State.IN_DOUBT)}):
+        assert Limits(gate).with_probe_among(jobs).sending.may_send(60.0)
+
+
 HTTP_418 = Refusal(None, None, "Discord refuses the request (HTTP 418)", http_error="HTTP 418")
 BANNED = Refusal(RefusalClass.MODERATION, "Banned prompt", "")
 CAPTCHA = Refusal(RefusalClass.ACCOUNT, None, "captcha", needs_human=True, http_error="HTTP 400")
