@@ -10,10 +10,11 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
+from mjwatch.inbox.reading import read_settled
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.midjourney.channel import Channel
-from mjwatch.model import Job, State
+from mjwatch.model import Job, References, State
 from tests.helpers.message_shapes import CHANNEL, ME
 
 if TYPE_CHECKING:
@@ -80,7 +81,6 @@ class Client:
             self.effects.append,
             pace=PACE,
             timeouts=Timeouts(),
-            max_jobs_per_file=100,
             min_fast_hours=0.0,
             clock=lambda: self.world.now,
             monotonic=lambda: self.world.now,
@@ -170,8 +170,10 @@ class Client:
 
     def drop(self, prompt: str) -> None:
         """A prompt file settles in the inbox."""
-        mtime = float(next(self._mtime))
-        self.put(ev.FileSettled(f"f{mtime:.0f}.txt", prompt.encode(), mtime, (1, 2, 3, 4, 5)))
+        mtime = next(self._mtime)
+        data = prompt.encode()
+        identity = (1, 2, len(data), mtime * 1_000_000_000, 5)
+        self.put(read_settled(f"f{mtime}.txt", data, identity, References(), max_jobs=100))
 
     def retry(self, job: Job) -> None:
         self.put(ev.ForJob(job.id, ev.RetryRequested()))

@@ -241,8 +241,10 @@ def test_from_the_history_a_result_that_a_foreign_job_may_own_is_not_taken_by_it
     foreign_jobs = ForeignJobs()
     foreign_jobs.note(read(started("590", nonce="77")))
     either = read(result("700"), "REST")  # no id says whose it is
-    assert match_history([either], [a_job()], ForeignJobs(), ME) == [(Match("jobaaaaa", "text"), either)]
-    assert match_history([either], [a_job()], foreign_jobs, ME) == []
+    assert match_history([either], [a_job()], ForeignJobs(), ME).matched == [
+        (Match("jobaaaaa", "text"), either)
+    ]
+    assert match_history([either], [a_job()], foreign_jobs, ME).matched == []
 
 
 @pytest.mark.parametrize("kind", ["live", "history"])
@@ -253,5 +255,7 @@ def test_a_message_that_somebody_else_invoked_is_not_ours_although_it_mentions_n
         assert found(by_other, a_job()) is None
         assert found(by_me, a_job()) == Match("jobaaaaa", "text")
     else:
-        assert match_history([by_other], [a_job()], ForeignJobs(), ME) == []
-        assert match_history([by_me], [a_job()], ForeignJobs(), ME) == [(Match("jobaaaaa", "text"), by_me)]
+        assert match_history([by_other], [a_job()], ForeignJobs(), ME).matched == []
+        assert match_history([by_me], [a_job()], ForeignJobs(), ME).matched == [
+            (Match("jobaaaaa", "text"), by_me)
+        ]
