@@ -263,7 +263,7 @@ def _check_has_words(words: str, links: Iterable[str]) -> None:
     if not words or _PARAMETER_FIRST.match(words):
         link = next(iter(links), None)
         raise not_meant(
-            "the prompt has no words but its parameters"
+            "the prompt has no words before its parameters"
             if link is None
             else f"{shown(link)} alone is no prompt",
             "write what Midjourney should draw; `mjwatch ask describe --image FILE` describes a picture",
