@@ -17,10 +17,11 @@ from mjwatch.errors import MjwatchError, PromptFileError
 from mjwatch.filesystem.files import identify, obstacle_at, read_unchanged
 from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_foreign_folder, is_prompt_name
 from mjwatch.model import References
+from mjwatch.prompts.filenames import WildcardNames
 from mjwatch.prompts.promptfile import MAX_BYTES, forced, read_prompt_file, referenced_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from mjwatch.model import Identity
@@ -62,14 +63,15 @@ class _ReferencedFile:
 class ReferenceScan:
     """What was found around one prompt file: small files by content, pictures by path and identity.
 
-    ``wildcard_paths``: all wildcards that are there, by name, if any is wanted. ``missing``: names of
-    pictures and wildcards that the prompt file wants and that are not there.
-    ``unreadable``: paths of small files that are there and can't be read, and why. Both are waited for.
+    ``wildcard_names`` and ``wildcard_paths``: all wildcards that are there, if any is wanted. ``missing``:
+    names of pictures and wildcards that the prompt file wants and that are not there. ``unreadable``: paths
+    of small files that are there and can't be read, and why. Both are waited for.
     """
 
     defaults: list[tuple[str, bytes]] = field(default_factory=list)
     wildcards: dict[str, bytes] = field(default_factory=dict)
-    wildcard_paths: dict[str, str] = field(default_factory=dict)
+    wildcard_names: Collection[str] = ()
+    wildcard_paths: Mapping[str, str] = field(default_factory=dict)
     pictures: dict[str, tuple[str, Identity]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -93,6 +95,7 @@ class ReferenceFinder:
         self._files: dict[str, _ReferencedFile] = {}
         self._contents: dict[str, tuple[Identity, bytes]] = {}
         self._trees: dict[str, dict[str, str]] = {}
+        self._wildcards: dict[str, tuple[WildcardNames, dict[str, str], dict[str, str]]] = {}
 
     def find(self, path: str, data: bytes, now: float) -> ReferenceScan:
         """Return what there is around the prompt file at ``path``, which holds ``data``."""
@@ -104,13 +107,13 @@ class ReferenceFinder:
         name = path.rpartition("/")[2]
         wanted = self._names_in(data, name, found)
         if wanted.wildcards:
-            found.wildcard_paths = self._wildcards_around(path, found)
+            self._note_wildcards(path, found)
             wanted = self._names_in(data, name, found)
-        while new := [
-            wildcard
-            for wildcard in wanted.wildcards
-            if wildcard not in found.wildcards and wildcard not in found.missing
-        ]:
+        for _ in range(MAX_WILDCARD_DEPTH + 1):  # deeper ones are refused when the file is read
+            known = {*found.wildcards, *found.missing}
+            new = [wildcard for wildcard in wanted.wildcards if wildcard not in known]
+            if not new:
+                break
             for wildcard in new:
                 self._find_wildcard(path, wildcard, found, now)
             wanted = self._names_in(data, name, found)
@@ -161,20 +164,30 @@ class ReferenceFinder:
         """Release the contents, which many prompt files share; forget files that no prompt file asks for."""
         self._contents.clear()
         self._trees.clear()
+        self._wildcards.clear()
         self._files = {p: file for p, file in self._files.items() if now - file.asked < _RECORD_LIFETIME}
 
-    def _wildcards_around(self, path: str, found: ReferenceScan) -> dict[str, str]:
-        """Return the paths of all wildcards by name; the one nearest to the prompt file counts."""
+    def _note_wildcards(self, path: str, found: ReferenceScan) -> None:
+        """Note all wildcards by name; the one nearest to the prompt file counts."""
+        folder = _folders(path)[-1]
+        if folder not in self._wildcards:
+            self._wildcards[folder] = self._wildcards_around(path)
+        found.wildcard_names, found.wildcard_paths, unreadable = self._wildcards[folder]
+        found.unreadable |= unreadable
+
+    def _wildcards_around(self, path: str) -> tuple[WildcardNames, dict[str, str], dict[str, str]]:
+        """Return the wildcards' names, their paths by name, and the folders that can't be read, and why."""
         paths: dict[str, str] = {}
+        unreadable: dict[str, str] = {}
         for folder in _folders(path):
             tree = f"{folder}{WILDCARDS}/"
             try:
                 if tree not in self._trees:
                     self._trees[tree] = _list_wildcards(self._root, tree)
             except OSError as error:
-                found.unreadable[tree] = f"it can't be read: {error.strerror}"
+                unreadable[tree] = f"it can't be read: {error.strerror}"
             paths |= self._trees.get(tree, {})
-        return paths
+        return WildcardNames(paths), paths, unreadable
 
     def _find_wildcard(self, path: str, name: str, found: ReferenceScan, now: float) -> None:
         place = found.wildcard_paths.get(name)
@@ -275,7 +288,7 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _without_pictures(found: ReferenceScan) -> References:
-    return References(tuple(found.defaults), found.wildcards, wildcard_names=tuple(found.wildcard_paths))
+    return References(tuple(found.defaults), found.wildcards, wildcard_names=found.wildcard_names)
 
 
 def _list_wildcards(root: Path, tree: str) -> dict[str, str]:

@@ -133,7 +133,7 @@ def _template(request: PromptRequest, known: Wildcards) -> Template | None:
     if request.finished or not MAY_HOLD_CHOICES.search(request.text):
         return None
     try:
-        return known.template(request.text)
+        return known.template(request.text, force=request.force)
     except PromptFileError as error:
         raise located(error, request.where) from error
 

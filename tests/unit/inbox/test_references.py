@@ -343,7 +343,7 @@ def test_what_tools_leave_in_the_folder_is_no_wildcard(root: Path) -> None:
     for name in ("._a.txt", "a.sync-conflict-20260101-120000.txt", "@eaDir/a.txt", "a.png", "_a.txt"):
         write(root, f"_wildcards/{name}", "x\n")
     (root / "_wildcards/b").symlink_to(root)
-    assert around(root, "cat.txt", "__*__ __**__").wildcard_names == ()
+    assert around(root, "cat.txt", "__*__ __**__").wildcards == {}
 
 
 def test_a_folder_with_too_many_wildcards_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
