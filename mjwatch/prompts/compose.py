@@ -260,14 +260,14 @@ def _too_long(text: str) -> PromptFileError:
 
 def _check_has_words(words: str, links: Iterable[str]) -> None:
     """Refuse a link alone, and parameters alone."""
-    if not words or _PARAMETER_FIRST.match(words):
-        link = next(iter(links), None)
+    if words and not _PARAMETER_FIRST.match(words):
+        return
+    for link in links:
         raise not_meant(
-            "the prompt has no words but its parameters"
-            if link is None
-            else f"{shown(link)} alone is no prompt",
-            "write what Midjourney should draw; `mjwatch ask describe --image FILE` describes a picture",
+            f"{shown(link)} alone is no prompt",
+            "add words, or a second link to blend both; `mjwatch ask describe LINK` describes a picture",
         )
+    raise not_meant("the prompt has no words before its parameters", "begin with what Midjourney should draw")
 
 
 def _is_permutation(text: str) -> bool:

@@ -73,6 +73,7 @@ _CANDIDATE = re.compile(
 _NOT_SHOWN = re.compile(f"[{INVISIBLE}]")
 _BETWEEN_DASHES = re.compile(f"[ {INVISIBLE}]")
 _BLANKS = re.compile(rf"[\s{INVISIBLE}]{{0,16}}")
+_OPENING = "([{"
 _TRAILING = ".,;:!?)]}>\"'`\u201d\u2019\u300d"
 
 
@@ -118,6 +119,8 @@ class _Candidate:
         """Return how this is read."""
         if len(self.dashes) > _MOST_DASHES:
             return _Reading.WORDS
+        if self.before in _OPENING:
+            return _Reading.DOUBTFUL if self.value is not None else _Reading.WORDS
         if len(self.dashes) > 1:
             return self._after_two_dashes()
         return self._after_spaced_dash() if self.gap else self._after_dash()
@@ -174,7 +177,8 @@ def read_dashes(text: str) -> tuple[str, list[str]]:
             )
         if reading is _Reading.PARAMETER:
             pieces += [text[kept : match.start()], candidate.meant]
-            notes.append(f"{_visible(written)} was read as {candidate.meant}")
+            was_read = f"{_visible(written)} was read as {candidate.meant}"
+            notes.append(f"put a blank before {written}" if written == candidate.meant else was_read)
             kept = position
     pieces.append(text[kept:])
     return (" ".join(" ".join(pieces).split()), notes) if notes else (text, [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import unescape
 from typing import TYPE_CHECKING
 
 from mjwatch.prompts.commands import COMMANDS, slash_name
@@ -44,7 +45,7 @@ def read_as_meant(text: str) -> Meaning:
             raise not_meant("the text holds only invisible characters", "write what Midjourney should draw")
         return Meaning(text)
     check_encoding(bare)
-    meaning = _unwrap(bare)
+    meaning = _unwrap(bare) if _ENTITY.search(bare) is None else _without_entities(bare)
     for check in (
         _check_command,
         _check_path,
@@ -68,6 +69,8 @@ _QUOTES = {
     "\u00ab": "\u00bb",
     "\u300c": "\u300d",
     "\u300e": "\u300f",
+    "'": "'",
+    "\u2018": "\u2019",
 }
 _FENCE = re.compile(rf"`{{3}}(?:(?:{_TAG})(?!\S))?|~{{3}}(?!\S)")
 _CHAT_PREFIX = re.compile(
@@ -79,6 +82,15 @@ _LABEL = re.compile(
     r"(?:prompt|\u63d0\u793a\u8bcd|\u63d0\u793a|\u30d7\u30ed\u30f3\u30d7\u30c8|\uc81c\uc2dc\uc5b4|\u043f\u0440\u043e\u043c\u043f\u0442)"
     r"\s?[#\u2116]?\d{0,3}\s?[*_]{0,3}\s?[:\uff1a]\s?[*_]{0,3}\s*",
     re.IGNORECASE,
+)
+_MENTION = re.compile(r"<@[!&]?\d{5,25}>\s*")
+_BOT_MESSAGE = re.compile(
+    r"\*\*(?P<inner>[^*]+(?:\*[^*]+)*)\*\*(?:\s+-\s[^<>\n]{0,60}<@!?\d{5,25}>.{0,200})?", re.DOTALL
+)
+"""A prompt as Midjourney's bot repeats it: bold, then who asked for it, and how far it is."""
+
+_ENTITY = re.compile(
+    r"&(?:nbsp|amp|quot|apos|lt|gt|mdash|ndash|hellip|[lr][ds]quo|#\d{2,5}|#x[0-9a-f]{2,4});", re.IGNORECASE
 )
 _FENCE_NOTE = "the code fence around the prompt"
 _MOST_WRAPPINGS = 8
@@ -98,6 +110,12 @@ def _unwrap(text: str) -> Meaning:
     return Meaning(text, tuple(dict.fromkeys(notes)))
 
 
+def _without_entities(text: str) -> Meaning:
+    """Return the text with the characters that a web page writes as ``&amp;`` and the like."""
+    meaning = _unwrap(" ".join(unescape(text).split()))
+    return Meaning(meaning.text, (*meaning.notes, "read &amp; and the like as the characters they stand for"))
+
+
 def _wrappings(text: str) -> Iterator[tuple[str | None, str]]:
     """Yield the text without each kind of wrapping, or None if it has none of it, and what was left out."""
     fence = _FENCE.match(text)
@@ -106,7 +124,9 @@ def _wrappings(text: str) -> Iterator[tuple[str | None, str]]:
     yield text[:-3] if text.endswith("```") and text.count("```") == 1 else None, _FENCE_NOTE
     is_code = len(text) > 2 and text[0] == text[-1] == "`" and text.count("`") == 2
     yield text[1:-1] if is_code else None, "the backticks around the prompt"
-    for pattern in (_CHAT_PREFIX, _LABEL):
+    message = _BOT_MESSAGE.fullmatch(text)
+    yield message["inner"] if message else None, "what the bot writes around the prompt"
+    for pattern in (_CHAT_PREFIX, _LABEL, _MENTION):
         prefix = pattern.match(text)
         yield (
             text[prefix.end() :] if prefix else None,

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SIZE = 64 * 1024
-CPU_LIMIT = 2.0
-"""Seconds. A linear reader needs some hundredths, a quadratic one many times this."""
+CPU_LIMIT = 0.8
+"""Seconds for the longest file. A linear reader needs some hundredths, a quadratic one twice this or more."""
 
 PATTERNS = (
     *(
