@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import queue
-import stat
 import threading
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from mjwatch.errors import PromptFileError
 from mjwatch.events import FileSettled
+from mjwatch.filesystem.files import open_in_place
 from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
 from mjwatch.prompts.source_text import sha256
 
@@ -149,17 +149,11 @@ def _raise(error: Exception) -> NoReturn:
 
 def _open_note(path: Path) -> int | None:
     """Return a descriptor of the note, or None if there can't be one."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+        return open_in_place(path)
     except OSError as error:
         log.warning("%s can't be used: %s", path, error.strerror)
         return None
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    log.warning("%s is not a regular file; remove it", path)
-    return None
 
 
 def read_settled(
