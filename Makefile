@@ -13,7 +13,7 @@ PARALLEL = -n $(WORKERS) --dist worksteal
 PARALLEL_FILES := -n 2 --dist loadfile
 # The tests of the pure packages.
 CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
-  $(patsubst %,discord/test_%.py,allowed_hosts http_errors payloads session) \
+  $(patsubst %,discord/test_%.py,allowed_hosts http_errors payloads session stream_position) \
   $(patsubst %,inbox/test_%.py,filenames settling settling_properties) \
   filesystem/test_safe_names.py gallery/test_entry.py)
 # The tests of what depends on the versions of Python and of the libraries.

@@ -26,7 +26,7 @@ PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("decoding the grid", ("opened_grid (",)),
     ("metadata of the pictures", ("pictures/metadata.py", "pictures/scanlines.py")),
     ("checksums: MD5, SHA-256", ("sha256", "md5")),
-    ("writing and syncing files", ("filesystem/files.py", "outbox/publisher.py")),
+    ("writing and syncing files", ("filesystem/folder.py", "filesystem/files.py", "outbox/publisher.py")),
     ("downloading", ("discord/http.py", "discord/cdn.py")),
     (
         "the journal",

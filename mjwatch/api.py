@@ -242,4 +242,4 @@ def _copy(folder: Path, target: Path) -> Path:
     """Copy the files into ``target``, or into a folder of their own there; replace nothing."""
     if any((target / path.name).exists() for path in folder.iterdir()):
         target = target / folder.name
-    return shutil.copytree(folder, target, dirs_exist_ok=True)
+    return shutil.copytree(folder, target, symlinks=True, dirs_exist_ok=True)

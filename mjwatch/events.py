@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.model import References
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mjwatch.errors import PromptFileError
     from mjwatch.model import ButtonPress, IgnoredFile, Modal, Prompt, Refusal, Result, UploadedImage
 
 
@@ -316,15 +315,20 @@ class ForJob:
 class FileSettled:
     """A prompt file is complete and was read. ``path`` is relative to the inbox, with slashes.
 
-    ``belongs_to``: the file is a manifest of mjwatch that came with the prompt file at that path; the two are
-    one request. ``companions``: the files that belong to it and are removed with it, by path and identity.
+    ``prompts``: what it holds, with ``notes`` on probable mistakes; or ``error``: why it can't be read as
+    prompts. ``images``: the local images that it names. ``belongs_to``: the file is a manifest of mjwatch
+    that came with the prompt file at that path; the two are one request. ``companions``: the files that
+    belong to it and are removed with it, by path and identity.
     """
 
     path: str
     data: bytes
     mtime: float
     identity: tuple[int, ...]
-    references: References = field(default_factory=References)
+    prompts: tuple[Prompt, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: PromptFileError | None = None
+    images: Mapping[str, bytes] = field(default_factory=dict)
     belongs_to: str | None = None
     companions: tuple[tuple[str, tuple[int, ...]], ...] = ()
 

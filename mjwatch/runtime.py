@@ -29,6 +29,7 @@ from mjwatch.host.running import WakeupListener
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.inbox import Inbox
 from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
+from mjwatch.inbox.reading import NOTE_FILE
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile, overview
@@ -163,6 +164,8 @@ class Runtime:
             scan_interval=config.inbox.scan_interval,
             keep=keep,
             ownership=ownership,
+            max_jobs=config.pace.max_jobs_per_file,
+            reading_note=config.state.path / NOTE_FILE,
         )
         self._worker = self._workers(stack, queue, outbox)
         in_inbox = self._inbox.has_file if keep else None
@@ -343,7 +346,6 @@ def build_engine(
         perform,
         pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
         timeouts=Timeouts(pace.start_timeout, pace.silence_timeout),
-        max_jobs_per_file=pace.max_jobs_per_file,
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,
         clock=time.time,

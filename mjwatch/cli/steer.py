@@ -98,11 +98,12 @@ def assign(context: typer.Context, job: JobId, message: Message, as_json: Json =
     with closing(JournalReader(config.state.path / JOURNAL_FILE)) as reader:
         found = find_job(reader, job)
         is_held = any(result["message"] == message_id for result in reader.recall("held") or ())
+        is_known = is_held or reader.owner_of(message_id=message_id) is not None
     silence_log()
     arguments = {
         "jobs": {found.id: len(found.nonces)},
         "message": message_id,
-        "payload": None if is_held else read_message(config, message, message_id),
+        "payload": None if is_known else read_message(config, message, message_id),
     }
     _echo_outcome(_request(config, "assign", arguments), as_json)
 

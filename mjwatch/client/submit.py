@@ -101,15 +101,15 @@ class Submission:
         return TakenFile(self.path, sha256(content), time.time(), content, self.images)
 
 
-def read_prompt(text: str, *, force: bool = False) -> tuple[Prompt, list[str]]:
+def read_prompt(text: str, *, force: bool = False, action: str | None = None) -> tuple[Prompt, list[str]]:
     """Return the prompt that a prompt file with this text would give, and notes on how it was read.
 
     Raise PromptFileError, also if the text names a file or folder that exists. ``force``: the text is meant
-    as it is written.
+    as it is written. ``action``: the follow-up that it is for, which may need no words.
     """
     if not force:
         check_no_file(text)
-    return compose(text.replace("\ufeff", ""), force=force)
+    return compose(text.replace("\ufeff", ""), force=force, action=action)
 
 
 def check_no_file(text: str) -> None:
@@ -158,7 +158,7 @@ def follow_ups(job_id: str, actions: Sequence[str], text: str = "") -> Submissio
     names = expand_then(list(actions))
     if not names:
         raise PromptFileError("no follow-up is named", "name some: U1, V2, vary strong, zoom 2x …")
-    prompt, notes = read_prompt(text) if text.strip() else (Prompt(""), [])
+    prompt, notes = read_prompt(text, action=names[0]) if text.strip() else (Prompt(""), [])
     jobs = {new_id(): Prompt(prompt.text, action=name, parent=job_id) for name in names}
     return Submission(jobs, notes=tuple(notes))
 

@@ -13,8 +13,10 @@ from mjwatch.discord.http import proxy_for
 from mjwatch.discord.payloads import encode
 from mjwatch.discord.protocol import CloseCode
 from mjwatch.discord.session import RESUMABLE_CLOSE, GatewaySession, Phase
-from mjwatch.discord.timing import GiveUp, Reconnect
+from mjwatch.discord.timing import STABLE_AFTER, GiveUp, Reconnect
 from mjwatch.discord.websocket import ConnectionLostError, WebSocketClient
+from mjwatch.events import GatewayReady, GatewayResumed
+from mjwatch.host.log import LogOnce
 from mjwatch.host.systemd import Liveness
 
 if TYPE_CHECKING:
@@ -48,6 +50,33 @@ class SuspendWatch:
         return self._offset - before > SUSPEND_JUMP
 
 
+class OutageLog:
+    """Logs each outage of the gateway once for each of its causes, then its end with its duration."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._causes = LogOnce(clock)
+        self._since: float | None = None
+        self._up_since: float | None = None
+
+    def down(self, reason: str, delay: float) -> None:
+        """Note a loss, or a failed try to reconnect; the next try follows in ``delay`` seconds."""
+        now = self._clock()
+        if self._up_since is not None and now - self._up_since >= STABLE_AFTER:
+            self._causes.reset()  # what fails soon after each reconnect is one outage
+        self._up_since = None
+        if self._causes.is_due(reason):
+            self._since = now if self._since is None else self._since
+            log.warning("gateway: %s; reconnecting, next try in %.1f s", reason, delay)
+
+    def up(self) -> None:
+        """Note that the session is up again."""
+        self._up_since = self._clock()
+        if self._since is not None:
+            log.info("gateway: connected again after %.0f s", self._up_since - self._since)
+            self._since = None
+
+
 class WebsocketConnection:
     """Keeps a gateway session connected from a thread named "gateway".
 
@@ -74,6 +103,7 @@ class WebsocketConnection:
         self._stopping = threading.Event()
         self._stop_code: int = RESUMABLE_CLOSE
         self._gave_up = False
+        self._outages = OutageLog(clock)
         self._liveness = Liveness(LONGEST_ROUND)
         self._websocket: WebSocketClient | None = None
         self._waker: socket.socket | None = None
@@ -157,7 +187,7 @@ class WebsocketConnection:
                 self._gave_up = True
                 return
             if isinstance(verdict, Reconnect):
-                log.warning("gateway: %s; next try in %.1f s", verdict.reason, verdict.delay)
+                self._outages.down(verdict.reason, verdict.delay)
                 self._stopping.wait(verdict.delay)
 
     def _one_connection(self, sleeper: socket.socket) -> Reconnect | GiveUp | None:
@@ -212,4 +242,6 @@ class WebsocketConnection:
 
     def _put_events(self) -> None:
         for event in self._session.events_received():
+            if isinstance(event, GatewayReady | GatewayResumed):
+                self._outages.up()
             self._put(event)

@@ -32,6 +32,7 @@ _SAME_FOR_ALL = frozenset({"data.id", "data.name", "data.type", "application_id"
 _BUTTON_GONE = "COMPONENT_VALIDATION_FAILED"
 _INVALID_FORM: Final = 50035
 _UNKNOWN_MESSAGE: Final = 10008
+_NOT_DELIVERED: Final = 40043
 
 _WRONG_TOKEN = "Discord does not accept the token; put the account's current token into authToken.key"
 _BY_CODE: dict[int, tuple[RefusalClass, str]] = {
@@ -65,7 +66,7 @@ _BY_CODE: dict[int, tuple[RefusalClass, str]] = {
     20028: (RefusalClass.RETRY, "the channel has reached its limit of messages for now"),
     40004: (RefusalClass.RETRY, "Discord has disabled sending for the moment"),
     40006: (RefusalClass.RETRY, "Discord has disabled this feature for the moment"),
-    40043: (RefusalClass.RETRY, "Discord could not deliver the command to the bot"),
+    _NOT_DELIVERED: (RefusalClass.RETRY, "Discord could not deliver the command to the bot"),
     130000: (RefusalClass.TRANSIENT, "Discord is overloaded"),
     200000: (RefusalClass.MODERATION, "the guild's AutoMod rejects the text of this prompt"),
     240000: (RefusalClass.MODERATION, "Discord's link filter rejects a link in this prompt"),
@@ -128,7 +129,9 @@ def _by_code(status: int, code: int, headers: Mapping[str, str], fields: Mapping
         return None
     kind, detail = _BY_CODE[code]
     if kind is RefusalClass.RETRY:
-        return _retry(headers, fields, detail)
+        # A command that was not delivered says nothing about others.
+        scope = None if code == _NOT_DELIVERED else LimitScope.ROUTE
+        return _retry(headers, fields, detail, scope=scope)
     return _refuse(kind, detail)
 
 
@@ -259,12 +262,12 @@ def _retry(
     detail: str,
     *,
     default: float | None = None,
-    scope: LimitScope | None = None,
+    scope: LimitScope | None = LimitScope.ROUTE,
 ) -> Refusal:
     seconds = _retry_after(headers, fields)
     seconds = default if seconds is None else seconds
     text = detail if seconds is None else f"{detail}; Discord asks to wait {seconds:.1f} s"
-    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds, scope=scope or _scope(seconds))
+    return Refusal(RefusalClass.RETRY, None, text, retry_after=seconds, scope=scope)
 
 
 def _scope(seconds: float | None) -> LimitScope | None:

@@ -140,8 +140,9 @@ def _ids(items: object) -> frozenset[str]:
 SUFFIX = b"\x00\x00\xff\xff"
 """The end of a message: the mark of zlib's Z_SYNC_FLUSH (discord-api-docs, Gateway, zlib-stream)."""
 
-LARGEST_MESSAGE = 64 * 1024 * 1024
-"""Bytes. The largest message known is READY of an account in very many guilds, below 16 MiB."""
+LARGEST_MESSAGE = 32 * 1024 * 1024
+"""Bytes of a message, compressed or not. The largest known is READY of an account in very many guilds, below
+16 MiB."""
 
 
 class InflateError(ValueError):
@@ -154,27 +155,19 @@ class Inflater:
     def __init__(self, largest: int = LARGEST_MESSAGE) -> None:
         self._largest = largest
         self._stream = zlib.decompressobj()
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._pieces = bytearray()
 
     def feed(self, piece: bytes) -> bytes | None:
         """Return the message that this piece completes, or None. Raise InflateError."""
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > self._largest:
+        self._pieces += piece
+        if len(self._pieces) > self._largest:
             raise InflateError("a compressed message is too large")
-        if not self._ends_message():
+        if not self._pieces.endswith(SUFFIX):
             return None
-        data, self._pieces, self._size = b"".join(self._pieces), [], 0
+        data, self._pieces = self._pieces, bytearray()
         return self._inflate(data)
 
-    def _ends_message(self) -> bool:
-        tail = self._pieces[-1][-len(SUFFIX) :]
-        if len(tail) < len(SUFFIX):
-            tail = b"".join(self._pieces[-len(SUFFIX) :])[-len(SUFFIX) :]
-        return tail == SUFFIX
-
-    def _inflate(self, data: bytes) -> bytes:
+    def _inflate(self, data: bytearray) -> bytes:
         try:
             message = self._stream.decompress(data, self._largest)
         except zlib.error as error:

@@ -56,6 +56,11 @@ IDENTIFY_INTERVAL = 5.0
 """Seconds between two IDENTIFYs; an earlier one is answered by op 9 (discord-api-docs, max_concurrency)."""
 LARGEST_SEQ = 2**53
 """No session has so many dispatches; a longer number would not fit into our payloads."""
+CLOSES_FOR_HINT = 3
+BAD_TOKEN_HINT = (
+    "the gateway closes each new session with 4000; the token is a likely cause, check it with"
+    " `mjwatch check --live`"
+)
 TRIES_AT_RESUME_URL = 3
 """Connections that end before HELLO, after which the base URL is used: the named node may be gone."""
 
@@ -109,6 +114,7 @@ class GatewaySession:
         self._identified_at: float | None = None
         self._wait_at_least = 0.0
         self._losses_before_hello = 0
+        self._closed_identifies = 0
         self.ignored: Counter[str] = Counter()
         """The number of unwanted dispatches, by name."""
 
@@ -229,7 +235,7 @@ class GatewaySession:
         ``code`` is that of the gateway's close frame, or None if there was none. ``reason`` replaces the
         description of the code. ``wait`` is the least delay in seconds.
         """
-        reason = reason or self.close_wanted or describe_close(code)
+        reason = reason or self._repeated_close(code) or self.close_wanted or describe_close(code)
         verdict = CloseVerdict.RESUME if self.close_wanted else close_verdict(code)
         reached = self._note_loss(now)
         if verdict is CloseVerdict.STOP:
@@ -244,6 +250,13 @@ class GatewaySession:
         self._wait_at_least = 0.0
         self._events.append(GatewayDown(reason, delay, session_lost=self._resume is None))
         return Reconnect(delay, reason)
+
+    def _repeated_close(self, code: int | None) -> str | None:
+        """Return what several closes right after IDENTIFY mean; None for another close, or for a few."""
+        if code != CloseCode.UNKNOWN_ERROR or self.phase is not Phase.IDENTIFYING:
+            return None
+        self._closed_identifies += 1
+        return BAD_TOKEN_HINT if self._closed_identifies >= CLOSES_FOR_HINT else None
 
     def _note_loss(self, now: float) -> bool:
         """Keep what the next connection needs to know; return whether HELLO had arrived."""
@@ -346,6 +359,7 @@ class GatewaySession:
 
     def _come_up(self) -> None:
         self.phase = Phase.UP
+        self._closed_identifies = 0
         self._begin_deadline = None
         self._up_since = self._now
 

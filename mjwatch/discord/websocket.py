@@ -6,18 +6,19 @@ which never contains headers, bodies or payloads, because these may contain the 
 
 from __future__ import annotations
 
+import base64
 import json
 import selectors
 import socket
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from websocket import (
     ABNF,
+    DEFAULT_SOCKET_OPTION,
     WebSocket,
-    WebSocketAddressException,
     WebSocketBadStatusException,
     WebSocketConnectionClosedException,
     WebSocketException,
@@ -34,10 +35,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CONNECT_TIMEOUT = 15.0
+"""Seconds for each address of the gateway or the proxy."""
+HANDSHAKE_DEADLINE = 30.0
+"""Seconds for everything until the WebSocket is open, however slowly its bytes arrive."""
+LARGEST_HANDSHAKE = 64 * 1024
+"""Bytes of all answers until the WebSocket is open."""
 IO_TIMEOUT = 3.0
 """Seconds that one write may take, and the longest wait for the rest of a frame."""
 SHORTEST_READ = 0.05
 READ_AHEAD = 64 * 1024
+_MARKS = (b",", b"[", b"{")
+MOST_VALUES = 2_000_000
+"""Commas and opening brackets of a message. JSON of empty objects takes 25 times its size when it is read."""
 CLOSE_TIMEOUT = 1.0
 """Seconds to wait for the gateway's close frame. Closing at once could lose our own frame to a reset."""
 
@@ -55,6 +64,26 @@ class ConnectionLostError(Exception):
         self.reason = reason
         self.code = code
         self.wait = wait
+
+
+class _BoundedSocket:
+    """A socket that all the handshake is read from: with one deadline and one limit for its size."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._left = LARGEST_HANDSHAKE
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def recv(self, size: int) -> bytes:
+        self._sock.settimeout(_time_until(self._deadline))
+        data = self._sock.recv(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise WebSocketException("the answer is too large")
+        return data
 
 
 class _Socket(WebSocket):
@@ -100,23 +129,36 @@ class WebSocketClient:
     def __init__(self, url: str, *, waker: socket.socket, proxy: str = "") -> None:
         """Connect. ``waker`` is a socket that ends a ``wait`` when readable. Raise ConnectionLostError."""
         self._inflater = Inflater()
+        self._parts = bytearray()  # of a message in several frames
+        self._opcode = ABNF.OPCODE_CONT
         self._waker = waker
-        self._socket = _Socket(skip_utf8_validation=True, sslopt={"context": tls_context()})
-        self._socket.settimeout(CONNECT_TIMEOUT)
+        self._socket = _Socket(fire_cont_frame=True, skip_utf8_validation=True)
+        try:
+            self._socket.sock = self._open(url, proxy)
+        except (WebSocketException, OSError, ValueError) as error:
+            self._socket.shutdown()  # type: ignore[no-untyped-call]
+            raise _lost(error, url) from None
+        self._socket.settimeout(IO_TIMEOUT)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
+        self._selector.register(waker, selectors.EVENT_READ)
+
+    def _open(self, url: str, proxy: str) -> socket.socket:
+        """Return the socket of the open WebSocket."""
+        deadline = time.monotonic() + HANDSHAKE_DEADLINE
+        sock = _dial(url, proxy_for(url, proxy), deadline)
         try:
             self._socket.connect(  # type: ignore[no-untyped-call]
                 url,
                 header=[f"User-Agent: {USER_AGENT}"],
                 suppress_origin=True,
                 redirect_limit=0,  # a redirect could carry the token to another host
-                **_proxy_options(url, proxy),
+                socket=_BoundedSocket(sock, deadline),
             )
-        except (WebSocketException, OSError, ValueError) as error:
-            self._socket.shutdown()  # type: ignore[no-untyped-call]
-            raise _lost(error, url) from None
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._socket, selectors.EVENT_READ)
-        self._selector.register(waker, selectors.EVENT_READ)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def wait(self, seconds: float) -> bool:
         """Wait for data, the waker or the end of the time. Return whether there is something to ``read``."""
@@ -139,7 +181,7 @@ class WebSocketClient:
         self._socket.read_until = time.monotonic() + timeout
         try:
             opcode, frame = self._socket.recv_data_frame(True)
-            return self._decode(opcode, frame.data)
+            return self._decode(opcode, frame.data, ends=bool(frame.fin))
         except WebSocketTimeoutException:
             return None
         except (WebSocketException, OSError, ValueError, RecursionError) as error:
@@ -170,32 +212,95 @@ class WebSocketClient:
             except OSError:
                 return  # it was already gone
 
-    def _decode(self, opcode: int, data: bytes) -> Mapping[str, Any] | None:
+    def _decode(self, opcode: int, data: bytes, *, ends: bool) -> Mapping[str, Any] | None:
         if opcode == ABNF.OPCODE_CLOSE:
             raise ConnectionLostError(code=int.from_bytes(data[:2], "big") if len(data) >= 2 else None)
-        if opcode == ABNF.OPCODE_BINARY:
-            text = self._inflater.feed(data)
-            if text is None:
-                return None
-        elif opcode == ABNF.OPCODE_TEXT:
-            text = data
-        else:
+        if opcode not in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT, ABNF.OPCODE_CONT):
             return None
-        message = json.loads(str(text, "utf-8"))
-        return message if isinstance(message, dict) else None
+        if opcode != ABNF.OPCODE_CONT:
+            self._opcode = opcode
+        if self._parts or not ends:
+            data = self._joined(data, ends=ends)
+        if not ends:
+            return None
+        text = self._inflater.feed(data) if self._opcode == ABNF.OPCODE_BINARY else data
+        return None if text is None else _parsed(text)
+
+    def _joined(self, data: bytes, *, ends: bool) -> bytes:
+        """Return the frames of a message that have come so far."""
+        self._parts += data
+        if len(self._parts) > LARGEST_MESSAGE:
+            raise WebSocketException("a message is too large")
+        if not ends:
+            return b""
+        whole, self._parts = bytes(self._parts), bytearray()
+        return whole
 
 
-def _proxy_options(url: str, proxy: str) -> dict[str, Any]:
-    """Return websocket-client's options for this proxy, or for none, whatever the environment says."""
-    address = proxy_for(url, proxy)
-    if address is None:
-        # It respects http_no_proxy only if a proxy is named; otherwise it uses the environment.
-        return {"http_proxy_host": "unused", "http_proxy_port": 1, "http_no_proxy": ["*"]}
-    parts = urlsplit(address)
-    options: dict[str, Any] = {"http_proxy_host": parts.hostname, "http_proxy_port": parts.port or 80}
-    if parts.username:
-        options["http_proxy_auth"] = (unquote(parts.username), unquote(parts.password or ""))
-    return options | {"http_no_proxy": [host_of(address)]}
+def _parsed(text: bytes) -> Mapping[str, Any] | None:
+    if len(text) > LARGEST_MESSAGE or sum(map(text.count, _MARKS)) > MOST_VALUES:
+        raise WebSocketException("a message is too large")
+    message = json.loads(str(text, "utf-8"))
+    return message if isinstance(message, dict) else None
+
+
+def _time_until(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _dial(url: str, proxy: str | None, deadline: float) -> socket.socket:
+    """Return a socket to the gateway, with TLS where the URL wants it."""
+    target, via = urlsplit(url), urlsplit(proxy or url)
+    secure = target.scheme == "wss"
+    host, port = target.hostname or "", target.port or (443 if secure else 80)
+    sock = _connected(via.hostname or "", via.port or (80 if proxy else port), deadline)
+    try:
+        if proxy:
+            _tunnel(
+                _BoundedSocket(sock, deadline), f"[{host}]:{port}" if ":" in host else f"{host}:{port}", via
+            )
+        sock.settimeout(_time_until(deadline))
+        return tls_context().wrap_socket(sock, server_hostname=host) if secure else sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _connected(host: str, port: int, deadline: float) -> socket.socket:
+    failure: OSError = OSError("no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(min(CONNECT_TIMEOUT, _time_until(deadline)))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            for option in DEFAULT_SOCKET_OPTION:
+                sock.setsockopt(*option)
+            return sock
+    raise failure
+
+
+def _tunnel(sock: _BoundedSocket, target: str, proxy: SplitResult) -> None:
+    """Have the proxy connect to this ``host:port``."""
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.username:
+        user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(user.encode()).decode()}")
+    sock.sendall("\r\n".join([*lines, "", ""]).encode())
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        byte = sock.recv(1)  # not more: what follows belongs to the tunnel
+        if not byte:
+            raise WebSocketProxyException("the proxy ended the connection")
+        answer += byte
+    if answer.split(maxsplit=2)[1:2] != [b"200"]:
+        raise WebSocketProxyException("the proxy refuses")
 
 
 def _lost(error: Exception, url: str = "") -> ConnectionLostError:
@@ -213,7 +318,7 @@ def _lost(error: Exception, url: str = "") -> ConnectionLostError:
 
 
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (WebSocketAddressException, "the name of {where} can't be resolved"),
+    (socket.gaierror, "the name of {where} can't be resolved"),
     (WebSocketProxyException, "the proxy refuses a connection to {where}"),
     (WebSocketTimeoutException, "{where} did not answer in time"),
     (TimeoutError, "{where} did not answer in time"),

@@ -38,12 +38,10 @@ class Acceptance:
         self,
         journal: Journal,
         new_id: Callable[[], str],
-        max_jobs_per_file: int,
         in_inbox: Callable[[str], bool] | None = None,
     ) -> None:
         self._journal = journal
         self._new_id = new_id
-        self._max_jobs = max_jobs_per_file
         self._in_inbox = in_inbox
         self._copies: set[tuple[str, str]] = set()
 
@@ -54,7 +52,7 @@ class Acceptance:
             sha256(file.data),
             file.mtime,
             file.data,
-            file.references.images,
+            file.images,
             kept=self._in_inbox is not None,
         )
         if file.belongs_to is not None:
@@ -64,9 +62,7 @@ class Acceptance:
         )
         if delivery.kind is not DeliveryKind.NEW and not self._is_copy_by_now(delivery, taken):
             return [], [self._handle_repeated(file, taken, delivery, now)]
-        jobs = make_jobs(
-            file, now, self._new_id, self._max_jobs, self._journal.job, self._journal.children_of
-        )
+        jobs = make_jobs(file, now, self._new_id, self._journal.job, self._journal.children_of)
         self._accept(taken, jobs, now)
         ids = [job.id for job in jobs]
         log.info("%s taken: %s", file.path, ", ".join(ids), extra={"job": ids, "file": file.path})

@@ -119,10 +119,10 @@ class RequestHandler:
         return Outcome(None, True, f"{pause.reason}; nothing more is sent until `mjwatch resume`")
 
     def _resume(self) -> Outcome:
-        before = self._service.pause
-        if before is None:
-            return Outcome(None, True, "was not paused")
+        before, is_probed = self._service.pause, self._service.limits.sending.is_open
         obstacle = self._service.resume()
+        if before is None:
+            return Outcome(None, True, "was not paused" + ("; a prompt is tried now" if is_probed else ""))
         if obstacle is None:
             return Outcome(None, True, f"resumed; it was paused: {before.reason}")
         message = f"still paused: {obstacle.reason}; {resume_hint(obstacle)}"

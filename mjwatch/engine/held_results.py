@@ -74,7 +74,8 @@ class HeldResultRequests:
         tracker = self._channel.tracker
         if tracker.foreign_jobs.is_result(message_id):
             return Outcome(None, True, f"message {message_id} is known to be no job's result")
-        what = "is a job's result" if tracker.held.has_owner(message_id) else "is not held"
+        owner = tracker.held.owner(message_id)
+        what = "is not held" if owner is None else f"is the result of job {owner}"
         return Outcome(None, False, f"message {message_id} {what}, so there is nothing to dismiss")
 
     def _event(self, message_id: str, payload: Mapping[str, Any] | None, job: Job) -> ev.JobEvent | str:
@@ -83,6 +84,9 @@ class HeldResultRequests:
         held = tracker.held.get(message_id)
         if held is not None:
             return tracker.by_person(held.message, job)
+        owner = tracker.held.owner(message_id)
+        if owner is not None:
+            return f"it is the result of job {owner}"
         message = None if payload is None else tracker.read(payload, self._jobs)
         if message is None or message.message_id != message_id:
             return "it is not held, and it could not be read in the channel"

@@ -66,7 +66,6 @@ class Engine:
         *,
         pace: Pace,
         timeouts: Timeouts,
-        max_jobs_per_file: int,
         min_fast_hours: float,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -85,11 +84,11 @@ class Engine:
         self._clock_watch = ClockWatch(clock, monotonic)
         self._new_id = new_id
         self._jobs: dict[str, Job] = {}
-        self.service = ServiceState(journal, channel, perform, monotonic)
+        self.service = ServiceState(journal, channel, perform, clock, monotonic)
         self.scheduler = Scheduler(
             journal, channel, pace, min_fast_hours=min_fast_hours, new_nonce=new_nonce, new_id=new_id, rng=rng
         )
-        self._acceptance = Acceptance(journal, new_id, max_jobs_per_file, in_inbox)
+        self._acceptance = Acceptance(journal, new_id, in_inbox)
         results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(
             journal, self.service, channel.stream, self.job, self._step, self._accept_prompt, results
@@ -114,7 +113,7 @@ class Engine:
         """
         now = self._clock()
         self._channel.load(*map(self._journal.recall, ("gateway", "newest", "strangers", "held")))
-        self.service.load(now)
+        self.service.load()
         self.scheduler.load(now)
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self.service.limits = self.service.limits.with_probe_among(self._jobs)
@@ -209,7 +208,8 @@ class Engine:
         """Return whether anything waits for a person: the sending, the inbox or a job."""
         has_doubt = any(job.state is State.IN_DOUBT for job in self._jobs.values())
         has_doubt = has_doubt or bool(self._channel.results_for_person(self._jobs))
-        cannot_send = self.service.pause is not None or self.service.limits.sending.is_open
+        is_out = self.service.limits.sending.is_open and self._journal.any_queued(self._clock(), set())
+        cannot_send = self.service.pause is not None or is_out
         return has_doubt or cannot_send or self.service.inbox_trouble is not None
 
     def job(self, job_id: str) -> Job | None:
@@ -276,7 +276,7 @@ class Engine:
             case ev.HistoryRead():
                 self._handle_history(event)
             case ev.HistoryReadFailed():
-                self.service.history_failed(event, self._clock())
+                self.service.history_failed(event)
             case ev.StopRequested():
                 self.stopping = True
 
@@ -327,7 +327,7 @@ class Engine:
             if moved.state in ENDED:
                 self._channel.job_ends(job, moved, event)
             counts = attempt_counts(job, moved, event)
-            self._commit(moved, event, children, self.service.limits_to_store(limits, self._clock()), counts)
+            self._commit(moved, event, children, self.service.limits_to_store(limits), counts)
             if counts is not None and moved.submitted is not None:
                 self.scheduler.attempt_counts(moved.submitted, counts=counts)
             self.service.set_limits(limits)
@@ -335,7 +335,7 @@ class Engine:
                 self._channel.tracker.held.job_finished(job.id)
             self._track(moved)
         else:
-            self.service.keep_limits(limits, self._clock())
+            self.service.keep_limits(limits)
         for effect in effects:
             if not isinstance(effect, ef.CreateFollowUps):
                 self._perform(effect)
@@ -385,7 +385,7 @@ class Engine:
             if job_id is not None:
                 self._step(job_id, event)
             elif isinstance(event, ev.Refused):
-                self.service.refused(event.refusal, self._clock())
+                self.service.refused(event.refusal)
 
     # ---- the gateway and the history
 
@@ -406,7 +406,7 @@ class Engine:
     def _handle_history(self, event: ev.HistoryRead) -> None:
         self._step_all(self._channel.history(event, self._jobs))
         self._channel.history_handled(event, self._monotonic())
-        self.service.keep_limits(self.service.limits.reading_succeeded(), self._clock())
+        self.service.keep_limits(self.service.limits.reading_succeeded())
         self._match_again()
         self._keep_held_results()
 

@@ -76,11 +76,13 @@ class ServiceState:
         journal: Journal,
         channel: Channel,
         perform: Callable[[SendNotification], None],
+        clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
         self._journal = journal
         self._channel = channel
         self._perform = perform
+        self._clock = clock
         self._monotonic = monotonic
 
         self.pause: Pause | None = None
@@ -117,9 +119,9 @@ class ServiceState:
         self.may_notify = True
         """Whether ``notify`` may have something to do, also where no job is in doubt."""
 
-    def load(self, now: float) -> None:
+    def load(self) -> None:
         """Start from what the journal keeps. A restart ends no pause and no limit."""
-        self.limits = Limits.load(self._journal.recall("limits"), self._monotonic(), now)
+        self.limits = Limits.load(self._journal.recall("limits"), self._monotonic(), self._clock())
         self.pause = self._journal.paused()
         if self.pause is not None:
             # A session that begins shows that the token is accepted again.
@@ -156,7 +158,11 @@ class ServiceState:
         """End the pause because a person says that its cause is fixed.
 
         Return what prevents that: where the gateway has rejected the account, only a new start can help.
+        Prompts that fail one after another are tried again at once.
         """
+        if self.limits.sending.is_open:
+            sending = self.limits.sending.probed_now(self._monotonic())
+            self.keep_limits(replace(self.limits, sending=sending))
         if self.pause is None:
             return None
         if self._rejection is None:
@@ -173,17 +179,16 @@ class ServiceState:
 
     # ---- limits: they belong to the account, and end by themselves
 
-    def refused(self, refusal: Refusal, now: float) -> None:
+    def refused(self, refusal: Refusal) -> None:
         """Note a refusal of the bot that is about no known job."""
         self.pause_if_needed(refusal)
         if refusal.scope is not None:
-            monotonic = self._monotonic()
-            sending = self.limits.sending.limited(refusal, monotonic)
-            self.keep_limits(replace(self.limits, sending=sending), now)
+            sending = self.limits.sending.limited(refusal, self._monotonic())
+            self.keep_limits(replace(self.limits, sending=sending))
 
-    def limits_to_store(self, limits: Limits, now: float) -> dict[str, Any]:
+    def limits_to_store(self, limits: Limits) -> dict[str, Any]:
         """Return for the journal these limits, if they are new; call ``set_limits`` once it has them."""
-        return {} if limits == self.limits else {"limits": limits.to_store(self._monotonic(), now)}
+        return {} if limits == self.limits else {"limits": limits.to_store(self._monotonic(), self._clock())}
 
     def set_limits(self, limits: Limits) -> None:
         """Take over limits that the journal has, and log where a wait begins or ends."""
@@ -194,9 +199,9 @@ class ServiceState:
             self.on_sending_wait(wait)
         self.limits = limits
 
-    def keep_limits(self, limits: Limits, now: float) -> None:
+    def keep_limits(self, limits: Limits) -> None:
         """Take over limits that come without a step of a job, and store them."""
-        if facts := self.limits_to_store(limits, now):
+        if facts := self.limits_to_store(limits):
             self._journal.remember(facts)
         self.set_limits(limits)
 
@@ -259,12 +264,12 @@ class ServiceState:
             log.info("resumed: Discord accepts the token again; it was paused: %s", self.pause.reason)
             self._set_pause(None)
 
-    def history_failed(self, event: ev.HistoryReadFailed, now: float) -> None:
+    def history_failed(self, event: ev.HistoryReadFailed) -> None:
         """Note that the channel's history could not be read."""
         self.pause_if_needed(event.refusal)
         monotonic = self._monotonic()
         if event.refusal is not None and event.refusal.scope is not None:
-            self.keep_limits(self.limits.reading_limited(event.refusal, monotonic), now)
+            self.keep_limits(self.limits.reading_limited(event.refusal, monotonic))
             self._channel.stream.history_postponed(monotonic)
             return
         wait = self._channel.history_failed(monotonic)

@@ -1,1 +1,1 @@
-"""Durable writes, reads that follow no link, portable names, and probes of what a folder allows."""
+"""Files and folders without following links, durable writes, portable names, and probes of folders."""

@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from mjwatch.filesystem.folder import open_folder
+from mjwatch.filesystem.folder import describe_kind, open_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,13 +44,16 @@ def identify(root: Path, path: str) -> Identity | None:
     return identity_of(found) if stat.S_ISREG(found.st_mode) else None
 
 
-def is_link(root: Path, path: str) -> bool:
-    """Return whether a link lies at this path itself. Raise OSError if that can't be seen."""
+def obstacle_at(root: Path, path: str) -> str | None:
+    """Return what lies at this path instead of a regular file; None if nothing or such a file does.
+
+    Raise OSError if that can't be seen.
+    """
     try:
-        return stat.S_ISLNK(_stat(root, path).st_mode)
+        return describe_kind(_stat(root, path))
     except OSError as error:
         if error.errno in _NOTHING_THERE:
-            return False
+            return None
         raise
 
 

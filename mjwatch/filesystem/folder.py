@@ -36,13 +36,14 @@ _READ = (
     | getattr(os, "O_NONBLOCK", 0)  # or a pipe would wait for its writer
     | getattr(os, "O_BINARY", 0)
 )
+_UPDATE = (_READ & ~os.O_RDONLY) | os.O_RDWR | os.O_CREAT
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 _NO_NAMES = frozenset({"", ".", ".."})
 _SEPARATORS = frozenset("\0/\\:" if os.name == "nt" else "\0/")
 
 _KINDS = {
-    stat.S_IFLNK: "a link, and links are not followed here",
+    stat.S_IFLNK: "a link, and links are not followed",
     stat.S_IFDIR: "a folder",
     stat.S_IFREG: "a file",
     stat.S_IFIFO: "a pipe",
@@ -179,6 +180,16 @@ class Folder:
         raise UnexpectedFileError(errno.EFBIG, f"{self.path / name} is larger than {limit:,} bytes")
 
     # ---- changes
+
+    def open_for_update(self, name: str) -> int:
+        """Return a descriptor to read and write the file at this name, which is created for us alone."""
+        descriptor = os.open(self._at(name), _UPDATE, 0o600, dir_fd=self._descriptor)
+        try:
+            self._check_regular(name, os.fstat(descriptor))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def create(self, name: str, data: bytes) -> None:
         """Write a new file; its content and mode are durable, its name only after ``sync``."""
@@ -317,6 +328,12 @@ def durable_folder(folder: Path) -> None:
     durable_folder(folder.parent)
     with open_folder(folder.parent, [folder.name], make=True):
         pass
+
+
+def describe_kind(found: os.stat_result) -> str | None:
+    """Return what this is, if it is no regular file."""
+    kind = _kind(found)
+    return None if kind == stat.S_IFREG else _KINDS.get(kind, "no file")
 
 
 def _kind(found: os.stat_result) -> int:

@@ -170,7 +170,7 @@ class Gallery:
     def _locked(self) -> Iterator[None]:
         self._check()
         try:
-            self._lock_file.parent.mkdir(parents=True, exist_ok=True)
+            durable_folder(self._lock_file.parent)
             durable_folder(self._outbox)
             with FileLock(self._lock_file, timeout=LOCK_TIMEOUT):
                 yield

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from mjwatch.errors import ConfigError, DaemonError
 from mjwatch.host.platform import create_shared_file
-from mjwatch.host.running import LOCK_FILE
+from mjwatch.host.running import LOCK_FILE, refuse_odd_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,7 @@ def daemon_lock(state: Path) -> Iterator[None]:
     """Own this state folder. Raise DaemonError if another process owns it, or if it can't be written."""
     try:
         state.mkdir(parents=True, exist_ok=True)
+        refuse_odd_lock(state)
         create_shared_file(state / LOCK_FILE)
         lock = FileLock(state / LOCK_FILE)
         lock.acquire(timeout=LOCK_TIMEOUT, poll_interval=0.05)

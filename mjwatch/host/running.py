@@ -17,6 +17,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import DaemonError
+from mjwatch.filesystem.files import obstacle_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,8 @@ def daemon_runs(state: Path) -> bool:
     each other for the owner.
     """
     try:
-        descriptor = os.open(state / LOCK_FILE, os.O_RDONLY)
+        refuse_odd_lock(state)
+        descriptor = os.open(state / LOCK_FILE, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -58,6 +60,13 @@ def daemon_runs(state: Path) -> bool:
         return _is_locked(descriptor, state / LOCK_FILE)
     finally:
         os.close(descriptor)
+
+
+def refuse_odd_lock(state: Path) -> None:
+    """Raise DaemonError if a link, a pipe and the like is where the lock's file must be, or OSError."""
+    obstacle = obstacle_at(state, LOCK_FILE)
+    if obstacle is not None:
+        raise DaemonError(f"{state / LOCK_FILE} is {obstacle}", "remove it")
 
 
 if sys.platform == "win32":

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import ConfigError
 from mjwatch.events import InboxScanned
 from mjwatch.filesystem.files import folder_identity, identify
+from mjwatch.filesystem.folder import durable_folder
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.pickup import FilePickup, InFlightFiles
+from mjwatch.inbox.reading import ReadingGuard
 from mjwatch.inbox.removal import remove_taken, restore_aside
 from mjwatch.inbox.scanner import IgnoredFileLog, IgnoredFiles, InboxScan, InboxScanner
 from mjwatch.inbox.settling import Settling
@@ -68,7 +70,10 @@ class Inbox:
         scan_interval: float,
         keep: bool = False,
         ownership: Ownership | None = None,
+        max_jobs: int = 100,
+        reading_note: Path | None = None,
     ) -> None:
+        """``max_jobs``: the most jobs of one file. ``reading_note``: where to note what is being read."""
         self._root = root
         self._emit = emit
         self._interval = scan_interval
@@ -79,8 +84,16 @@ class Inbox:
         self._in_flight = InFlightFiles()
         self._hints = ChangeHints(root)
         self._watcher = FolderWatcher(root, self._hints)
+        self._guard = ReadingGuard()
+        self._reading_note = reading_note
         self._pickup = FilePickup(
-            root, emit, settling=self._settling, in_flight=self._in_flight, hints=self._hints
+            root,
+            emit,
+            settling=self._settling,
+            in_flight=self._in_flight,
+            hints=self._hints,
+            guard=self._guard,
+            max_jobs=max_jobs,
         )
         self._ignored_log = IgnoredFileLog()
         self._ignored = IgnoredFiles()
@@ -100,12 +113,14 @@ class Inbox:
         Raise ConfigError if it can't be made, OwnerError if it belongs to another host.
         """
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
+            durable_folder(self._root)
         except OSError as error:
             raise ConfigError(f"the inbox {self._root} can't be made: {error.strerror}") from error
         if self._ownership is not None:
             self._ownership.claim()
         restore_aside(self._root)
+        if self._reading_note is not None:
+            self._guard.open(self._reading_note)
         self._watcher.start()
         self._thread.start()
 
@@ -116,6 +131,8 @@ class Inbox:
         self._stopping.set()
         self._hints.add_everything()
         self._thread.join(patience)
+        if not self._thread.is_alive():
+            self._guard.close()
         self._watcher.stop()
 
     @property

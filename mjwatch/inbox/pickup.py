@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from mjwatch.errors import PromptFileError
 from mjwatch.events import FileSettled
 from mjwatch.filesystem.files import identify, read_alike, read_unchanged
 from mjwatch.inbox import filenames
+from mjwatch.inbox.reading import read_settled
 from mjwatch.inbox.references import ReferenceFinder
 from mjwatch.inbox.settling import REREAD_DELAY
+from mjwatch.model import References
 from mjwatch.prompts.promptfile import MAX_BYTES, looks_incomplete
 from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Iterable, Mapping
     from pathlib import Path
 
     from mjwatch.inbox.filenames import CompanionManifest
+    from mjwatch.inbox.reading import ReadingGuard
     from mjwatch.inbox.references import ReferenceScan
     from mjwatch.inbox.settling import Settling
     from mjwatch.inbox.watcher import ChangeHints
-    from mjwatch.model import Identity, References
+    from mjwatch.model import Identity
 
 PAGE_BYTES = 256 * 1024
 """No page for people is longer."""
@@ -159,13 +164,17 @@ class FilePickup:
         settling: Settling,
         in_flight: InFlightFiles,
         hints: ChangeHints,
+        guard: ReadingGuard,
+        max_jobs: int,
     ) -> None:
         self._root = root
         self._emit = emit
         self._settling = settling
         self._in_flight = in_flight
         self._hints = hints
-        self._references = ReferenceFinder(root)
+        self._guard = guard
+        self._max_jobs = max_jobs
+        self._references = ReferenceFinder(root, guard.run)
         self.holds_contents = False
         """Whether ``release_contents`` has something to release."""
 
@@ -186,7 +195,8 @@ class FilePickup:
                 self._settling.forget(path)
                 self._in_flight.ignore(path, identity)
         elif data is not None:
-            self._find_references(path, data, now)  # from now on what the file refers to settles too
+            with suppress(PromptFileError), self._guard.reading(data):  # reported when the file is due
+                self._find_references(path, data, now)  # from now on what the file refers to settles too
 
     def pick_up(self, path: str, identity: Identity, now: float) -> None:
         """Hand over a file that has been quiet, unless there is a reason to wait longer."""
@@ -198,16 +208,27 @@ class FilePickup:
         except OSError as error:
             self._settling.mark_unreadable(path, f"it can't be read: {error.strerror}", now)
             return
-        is_manifest = _is_manifest(path)
         if data is None:
             self._settling.restart(path, now)
             self._hints.add(path)  # so that its new look is noticed
-        elif _is_unfinished(data, path, is_manifest) and self._settling.extend_wait(path):
             return
-        elif is_manifest:
-            self._pick_up_manifest(path, data, identity)
-        else:
-            self._pick_up_prompt(path, data, identity, now)
+        try:
+            with self._guard.reading(data):
+                file = self._read(path, data, identity, now)
+        except PromptFileError as error:  # the reading takes too long, or has ended the process before
+            file = FileSettled(path, data, identity[3] / 1e9, identity, error=error)
+        if file is not None:
+            self._hand_over(file, identity)
+
+    def _read(self, path: str, data: bytes, identity: Identity, now: float) -> FileSettled | None:
+        """Return the file with its prompts; None if it must wait. Raise PromptFileError as the guard does."""
+        is_manifest = _is_manifest(path)
+        is_unfinished = self._guard.run(len(data), lambda: _is_unfinished(data, path, is_manifest))
+        if is_unfinished and self._settling.extend_wait(path):
+            return None
+        if is_manifest:
+            return self._read_manifest(path, data, identity)
+        return self._read_prompt_file(path, data, identity, now)
 
     def release_contents(self, now: float) -> None:
         """Release the contents that were read for one round of pickups."""
@@ -219,30 +240,29 @@ class FilePickup:
         self.holds_contents |= bool(found.defaults or found.wildcards or found.pictures or found.missing)
         return found
 
-    def _pick_up_prompt(self, path: str, data: bytes, identity: Identity, now: float) -> None:
+    def _read_prompt_file(self, path: str, data: bytes, identity: Identity, now: float) -> FileSettled | None:
         found = self._find_references(path, data, now)
         wait = self._references.remaining_wait(found, now, self._settling.quiet, self._settling.patience)
         if wait > 0:
             awaited = ", ".join([*found.missing, *found.unreadable]) or "what it refers to"
             self._settling.postpone(path, now + wait, f"it waits for {awaited}")
-            return
+            return None
         references = self._references.read(found)
         if references is None:
             self._settling.postpone(path, now + REREAD_DELAY, "it waits for a picture")
-        else:
-            self._hand_over(FileSettled(path, data, identity[3] / 1e9, identity, references), identity)
+            return None
+        size = len(data) + _size(references.defaults, references.wildcards)
+        return self._guard.run(size, lambda: read_settled(path, data, identity, references, self._max_jobs))
 
-    def _pick_up_manifest(self, path: str, data: bytes, identity: Identity) -> None:
+    def _read_manifest(self, path: str, data: bytes, identity: Identity) -> FileSettled | None:
         manifest = filenames.read_companions(data)
         prompt_file = None if manifest is None else self._prompt_file_of(path, identity, manifest)
-        mtime = identity[3] / 1e9
         if manifest is not None and prompt_file is not None:
-            pages = self._pages_of(path, manifest)
-            self._hand_over(
-                FileSettled(path, data, mtime, identity, belongs_to=prompt_file, companions=pages), identity
-            )
-        elif not (manifest and _came_as_folder(path, manifest) and self._settling.extend_wait(path)):
-            self._hand_over(FileSettled(path, data, mtime, identity), identity)
+            pages, mtime = self._pages_of(path, manifest), identity[3] / 1e9
+            return FileSettled(path, data, mtime, identity, belongs_to=prompt_file, companions=pages)
+        if manifest and _came_as_folder(path, manifest) and self._settling.extend_wait(path):
+            return None
+        return read_settled(path, data, identity, References(), self._max_jobs)
 
     def _prompt_file_of(self, path: str, identity: Identity, manifest: CompanionManifest) -> str | None:
         """Return the prompt file that the manifest came with.
@@ -277,7 +297,8 @@ class FilePickup:
         return tuple(found)
 
     def _hand_over(self, file: FileSettled, identity: Identity) -> None:
-        self._in_flight.add(file.path, identity, len(file.data) + _size(file.references))
+        self._guard.forget(file.data)
+        self._in_flight.add(file.path, identity, len(file.data) + sum(map(len, file.images.values())))
         self._settling.forget(file.path)
         self._emit(file)
 
@@ -302,6 +323,5 @@ def _folder(path: str) -> str:
     return head + slash
 
 
-def _size(references: References) -> int:
-    contents = [data for _, data in references.defaults]
-    return sum(map(len, [*contents, *references.wildcards.values(), *references.images.values()]))
+def _size(defaults: Iterable[tuple[str, bytes]], wildcards: Mapping[str, bytes]) -> int:
+    return sum(len(data) for _, data in defaults) + sum(map(len, wildcards.values()))

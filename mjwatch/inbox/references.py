@@ -14,17 +14,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import MjwatchError, PromptFileError
-from mjwatch.filesystem.files import identify, is_link, read_unchanged
+from mjwatch.filesystem.files import identify, obstacle_at, read_unchanged
 from mjwatch.inbox.filenames import DEFAULTS, WILDCARDS, is_foreign_folder, is_prompt_name
 from mjwatch.model import References
+from mjwatch.prompts.filenames import WildcardNames
 from mjwatch.prompts.promptfile import MAX_BYTES, forced, read_prompt_file, referenced_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from mjwatch.model import Identity
-    from mjwatch.prompts.promptfile import PromptFile
+    from mjwatch.prompts.promptfile import PromptFile, ReferencedNames
 
 MAX_PICTURE = 10 * 1024 * 1024
 """Bytes that an account without Nitro may upload in one file (discord-userdoccers, "Uploading Files")."""
@@ -62,14 +63,15 @@ class _ReferencedFile:
 class ReferenceScan:
     """What was found around one prompt file: small files by content, pictures by path and identity.
 
-    ``wildcard_paths``: all wildcards that are there, by name, if any is wanted. ``missing``: names of
-    pictures and wildcards that the prompt file wants and that are not there.
-    ``unreadable``: paths of small files that are there and can't be read, and why. Both are waited for.
+    ``wildcard_names`` and ``wildcard_paths``: all wildcards that are there, if any is wanted. ``missing``:
+    names of pictures and wildcards that the prompt file wants and that are not there. ``unreadable``: paths
+    of small files that are there and can't be read, and why. Both are waited for.
     """
 
     defaults: list[tuple[str, bytes]] = field(default_factory=list)
     wildcards: dict[str, bytes] = field(default_factory=dict)
-    wildcard_paths: dict[str, str] = field(default_factory=dict)
+    wildcard_names: Collection[str] = ()
+    wildcard_paths: Mapping[str, str] = field(default_factory=dict)
     pictures: dict[str, tuple[str, Identity]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -82,11 +84,18 @@ class ReferenceScan:
 class ReferenceFinder:
     """Find files around prompt files below ``root``; links are not followed, nothing outside is read."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        run: Callable[[int, Callable[[], ReferencedNames]], ReferencedNames] = lambda size, read: read(),
+    ) -> None:
+        """``run`` carries out each reading of so many bytes, as ``ReadingGuard.run`` does."""
         self._root = root
+        self._run = run
         self._files: dict[str, _ReferencedFile] = {}
         self._contents: dict[str, tuple[Identity, bytes]] = {}
         self._trees: dict[str, dict[str, str]] = {}
+        self._wildcards: dict[str, tuple[WildcardNames, dict[str, str], dict[str, str]]] = {}
 
     def find(self, path: str, data: bytes, now: float) -> ReferenceScan:
         """Return what there is around the prompt file at ``path``, which holds ``data``."""
@@ -96,21 +105,25 @@ class ReferenceFinder:
             if content is not None:
                 found.defaults.append((f"{folder}{DEFAULTS}", content))
         name = path.rpartition("/")[2]
-        wanted = referenced_names(data, name, _without_pictures(found))
+        wanted = self._names_in(data, name, found)
         if wanted.wildcards:
-            found.wildcard_paths = self._wildcards_around(path, found)
-            wanted = referenced_names(data, name, _without_pictures(found))
-        while new := [
-            wildcard
-            for wildcard in wanted.wildcards
-            if wildcard not in found.wildcards and wildcard not in found.missing
-        ]:
+            self._note_wildcards(path, found)
+            wanted = self._names_in(data, name, found)
+        for _ in range(MAX_WILDCARD_DEPTH + 1):  # deeper ones are refused when the file is read
+            known = {*found.wildcards, *found.missing}
+            new = [wildcard for wildcard in wanted.wildcards if wildcard not in known]
+            if not new:
+                break
             for wildcard in new:
                 self._find_wildcard(path, wildcard, found, now)
-            wanted = referenced_names(data, name, _without_pictures(found))
+            wanted = self._names_in(data, name, found)
         for picture in wanted.images:
             self._find_picture(path, picture, found, now)
         return found
+
+    def _names_in(self, data: bytes, name: str, found: ReferenceScan) -> ReferencedNames:
+        size = len(data) + sum(map(len, [*found.wildcards.values(), *dict(found.defaults).values()]))
+        return self._run(size, lambda: referenced_names(data, name, _without_pictures(found)))
 
     def remaining_wait(self, found: ReferenceScan, now: float, quiet: float, patience: float) -> float:
         """Return the seconds until the prompt file may be taken or must be checked again.
@@ -151,20 +164,30 @@ class ReferenceFinder:
         """Release the contents, which many prompt files share; forget files that no prompt file asks for."""
         self._contents.clear()
         self._trees.clear()
+        self._wildcards.clear()
         self._files = {p: file for p, file in self._files.items() if now - file.asked < _RECORD_LIFETIME}
 
-    def _wildcards_around(self, path: str, found: ReferenceScan) -> dict[str, str]:
-        """Return the paths of all wildcards by name; the one nearest to the prompt file counts."""
+    def _note_wildcards(self, path: str, found: ReferenceScan) -> None:
+        """Note all wildcards by name; the one nearest to the prompt file counts."""
+        folder = _folders(path)[-1]
+        if folder not in self._wildcards:
+            self._wildcards[folder] = self._wildcards_around(path)
+        found.wildcard_names, found.wildcard_paths, unreadable = self._wildcards[folder]
+        found.unreadable |= unreadable
+
+    def _wildcards_around(self, path: str) -> tuple[WildcardNames, dict[str, str], dict[str, str]]:
+        """Return the wildcards' names, their paths by name, and the folders that can't be read, and why."""
         paths: dict[str, str] = {}
+        unreadable: dict[str, str] = {}
         for folder in _folders(path):
             tree = f"{folder}{WILDCARDS}/"
             try:
                 if tree not in self._trees:
                     self._trees[tree] = _list_wildcards(self._root, tree)
             except OSError as error:
-                found.unreadable[tree] = f"it can't be read: {error.strerror}"
+                unreadable[tree] = f"it can't be read: {error.strerror}"
             paths |= self._trees.get(tree, {})
-        return paths
+        return WildcardNames(paths), paths, unreadable
 
     def _find_wildcard(self, path: str, name: str, found: ReferenceScan, now: float) -> None:
         place = found.wildcard_paths.get(name)
@@ -214,8 +237,9 @@ class ReferenceFinder:
         identity, why = None, None
         try:
             identity = identify(self._root, path)
-            if identity is None and is_link(self._root, path):
-                why = "it is a link, and links are not followed"
+            obstacle = obstacle_at(self._root, path) if identity is None else None
+            if obstacle is not None:
+                why = f"it is {obstacle}"
         except OSError as error:
             why = f"it can't be read: {error.strerror}"
         return self._remember(path, identity, why, now)
@@ -264,7 +288,7 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _without_pictures(found: ReferenceScan) -> References:
-    return References(tuple(found.defaults), found.wildcards, wildcard_names=tuple(found.wildcard_paths))
+    return References(tuple(found.defaults), found.wildcards, wildcard_names=found.wildcard_names)
 
 
 def _list_wildcards(root: Path, tree: str) -> dict[str, str]:

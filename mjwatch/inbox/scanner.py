@@ -117,7 +117,11 @@ class InboxScan:
 
 
 class InboxScanner:
-    """List one inbox with its subfolders; links are neither followed nor listed."""
+    """List one inbox with its subfolders; links are neither followed nor listed.
+
+    A folder that is exchanged for a link during the scan may show names for a moment. Whoever reads or
+    removes a file opens each folder on the way without following links.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root

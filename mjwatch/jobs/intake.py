@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from mjwatch.errors import PromptFileError
 from mjwatch.jobs.followups import follow_up
 from mjwatch.model import Job, Note, Prompt, Refusal, RefusalClass, Source, State
-from mjwatch.prompts.promptfile import MAX_BYTES, read_prompt_file
 from mjwatch.prompts.source_text import sha256
 
 if TYPE_CHECKING:
@@ -27,21 +26,16 @@ def make_jobs(
     file: FileSettled,
     now: float,
     new_id: Callable[[], str],
-    max_jobs: int,
     job_of: Callable[[str], Job | None] = lambda job_id: None,
     children_of: Callable[[str], Sequence[Job]] = lambda job_id: (),
 ) -> list[Job]:
-    """Return the jobs of a file, or one rejected job that says why the file can't be read as prompts.
+    """Return the jobs of a file, or one rejected job if the file can't be read as prompts.
 
     ``job_of`` returns a job by its id, and ``children_of`` its follow-ups so far; follow-ups need them.
     """
     source = Source(file.path, sha256(file.data), file.mtime)
-    try:
-        _check_size(file)
-        name = file.path.rpartition("/")[2]
-        content = read_prompt_file(file.data, name, max_jobs=max_jobs, references=file.references)
-    except PromptFileError as error:
-        return [rejected(source, error, now, new_id())]
+    if file.error is not None:
+        return [rejected(source, file.error, now, new_id())]
     jobs = [
         job_for(
             prompt,
@@ -51,9 +45,9 @@ def make_jobs(
             job_of,
             children_of,
         )
-        for index, prompt in enumerate(content.prompts)
+        for index, prompt in enumerate(file.prompts)
     ]
-    return [with_notes(job, now, content.warnings) for job in jobs]
+    return [with_notes(job, now, file.notes) for job in jobs]
 
 
 def with_notes(job: Job, now: float, notes: Iterable[str]) -> Job:
@@ -89,16 +83,6 @@ def job_for(
         refusal = Refusal(RefusalClass.USER, error.message, "", advice="`mjwatch list` shows all jobs.")
         return replace(rejected(source, error, now, job_id), prompt=prompt, refusal=refusal)
     return follow_up(parent, prompt, job_id, now, source, children_of(parent.id))
-
-
-def _check_size(file: FileSettled) -> None:
-    """Raise PromptFileError if the file is too large; then only its beginning was read."""
-    size = file.identity[2]
-    if size > MAX_BYTES:
-        raise PromptFileError(
-            f"the file has {size:,} bytes, but a prompt file may have at most {MAX_BYTES:,}",
-            "it was not read completely and stays in the inbox: remove it or split it",
-        )
 
 
 def rejected(source: Source | None, error: PromptFileError, now: float, job_id: str) -> Job:

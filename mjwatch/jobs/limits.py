@@ -129,9 +129,9 @@ class SendingGate:
         needs_bot = wait.scope is LimitScope.QUEUE or (self.trips > 0 and self.by_bot)
         return replace(self, wait=wait, by_bot=needs_bot, kind="", failures=0, probe=None)
 
-    def failed(self, failure: Failure, job_id: str, monotonic: float) -> SendingGate:
-        """Return the gate after a failure of this job's attempt."""
-        if self.wait is not None and job_id != self.probe:
+    def failed(self, failure: Failure, monotonic: float, *, is_probe: bool) -> SendingGate:
+        """Return the gate after a failure."""
+        if self.wait is not None and not is_probe:
             return self  # it was sent before sending slowed down
         failures = self.failures + 1 if failure.kind == self.kind else 1
         counted = replace(self, kind=failure.kind, failures=failures, by_bot=failure.by_bot)
@@ -141,10 +141,10 @@ class SendingGate:
         wait = Wait(f"one prompt after another fails: {failure.text}", seconds, monotonic + seconds)
         return replace(counted, wait=wait, trips=self.trips + 1)
 
-    def succeeded(self, job_id: str, monotonic: float, *, by_bot: bool) -> SendingGate:
-        """Return the gate after an answer to this job: Discord's 204, or the bot's message."""
+    def succeeded(self, monotonic: float, *, is_probe: bool, by_bot: bool) -> SendingGate:
+        """Return the gate after an answer: Discord's 204, or the bot's message."""
         is_proof = by_bot or not self.by_bot
-        if not is_proof or (self.wait is not None and job_id != self.probe):
+        if not is_proof or (self.wait is not None and not is_probe):
             return self
         return SendingGate(ended=monotonic if self.is_open else self.ended)
 
@@ -163,11 +163,21 @@ class SendingGate:
         if job is before:
             return self  # a duplicate, or late
         failure = failure_of(before, job, event)
-        if failure is not None:
-            return self.failed(failure, job.id, monotonic)
-        if isinstance(event, _ANSWERS_OF_BOT) or (isinstance(event, ev.Refused) and event.executed):
-            return self.succeeded(job.id, monotonic, by_bot=True)
-        return self.succeeded(job.id, monotonic, by_bot=False) if isinstance(event, ev.Accepted) else self
+        if failure is not None:  # uploads are the first step of a probe
+            is_probe = job.id == self.probe or isinstance(event, ev.UploadFailed)
+            return self.failed(failure, monotonic, is_probe=is_probe)
+        by_bot = isinstance(event, _ANSWERS_OF_BOT) or (isinstance(event, ev.Refused) and event.executed)
+        if not by_bot and not isinstance(event, ev.Accepted):
+            return self
+        # A start of what was thought to be a failure shows that the bot is only slow.
+        runs = self.is_open and before.state is State.IN_DOUBT and isinstance(event, ev.Started)
+        return self.succeeded(monotonic, is_probe=job.id == self.probe or runs, by_bot=by_bot)
+
+    def probed_now(self, monotonic: float) -> SendingGate:
+        """Return the gate with its next probe due: a person says that the outage is over."""
+        if self.wait is None or not self.is_open:
+            return self
+        return replace(self, wait=replace(self.wait, until=min(self.wait.until, monotonic)))
 
     def to_store(self, monotonic: float, now: float) -> dict[str, Any]:
         """Return the gate as the journal keeps it."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import stat
 import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import JournalError, NoJournalError
+from mjwatch.filesystem.files import read_file, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,9 @@ DAMAGED = (
 
 LARGE_JOURNAL = 32 * 1024 * 1024
 """Bytes from which the clean-close marker is worthwhile; a smaller journal is checked in 30 ms."""
+
+_LARGEST_MARKER = 200
+"""Bytes."""
 
 TIMESTAMP_RESOLUTION = 0.02
 """Seconds. A change that comes later shows in a file's times, however coarse the system's clock is."""
@@ -204,6 +209,21 @@ def _damaged(path: Path, reason: str) -> JournalError:
 # ---- opening
 
 
+def refuse_odd_files(path: Path) -> None:
+    """Raise JournalError if a pipe, a folder and the like is where SQLite expects a file: it would hang.
+
+    The journal itself may be a link; a link beside it would lead SQLite's changes elsewhere.
+    """
+    for ending in ("", "-wal", "-shm", "-journal"):
+        file = path.with_name(path.name + ending)
+        try:
+            found = file.lstat() if ending else file.stat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            raise JournalError(f"{file} is not a regular file", "move it away")
+
+
 def open_read_only(path: Path) -> sqlite3.Connection:
     """Open the journal for reading, also where this user may not write to its folder.
 
@@ -233,10 +253,12 @@ def refuse_unusable(path: Path) -> None:
 
 def check_integrity(path: Path) -> int:
     """Check the whole file, also while a daemon uses it, and return its version. Raise JournalError."""
-    with translate_errors(path), closing(open_read_only(path)) as db:
-        version = check_version(db, path)
-        check_pages(db, path)
-        return version
+    with translate_errors(path):
+        refuse_odd_files(path)
+        with closing(open_read_only(path)) as db:
+            version = check_version(db, path)
+            check_pages(db, path)
+            return version
 
 
 def check_pages(db: sqlite3.Connection, path: Path) -> None:
@@ -270,16 +292,17 @@ def mark_clean_close(path: Path) -> None:
     with suppress(OSError):
         if path.stat().st_size >= LARGE_JOURNAL and not _wal_of(path).exists():
             time.sleep(TIMESTAMP_RESOLUTION)
-            _marker_of(path).write_text(json.dumps(_file_state(path)), encoding="ascii")
+            marker = json.dumps(_file_state(path)).encode("ascii")
+            replace_file(path.parent, _marker_of(path).name, marker)
 
 
 def was_closed_cleanly(path: Path) -> bool:
     """Return whether the journal is unchanged since its marker was written."""
     try:
-        marked = json.loads(_marker_of(path).read_bytes())
+        marked = json.loads(read_file(path.parent, _marker_of(path).name, _LARGEST_MARKER))
+        return bool(marked == _file_state(path)) and not _wal_of(path).exists()
     except (OSError, ValueError):
         return False
-    return bool(marked == _file_state(path)) and not _wal_of(path).exists()
 
 
 def remove_close_marker(path: Path) -> None:

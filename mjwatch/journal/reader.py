@@ -23,6 +23,7 @@ from mjwatch.journal.database import (
     newest_version,
     no_journal,
     open_read_only,
+    refuse_odd_files,
     translate_errors,
 )
 from mjwatch.journal.serialization import load_job, load_path, stored_label, stored_path
@@ -66,6 +67,7 @@ class JournalReader:
         with translate_errors(path):
             if not path.exists():
                 raise no_journal(path)
+            refuse_odd_files(path)
             self._db = open_read_only(path)
             try:
                 self._check_version()

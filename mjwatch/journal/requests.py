@@ -12,7 +12,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mjwatch.journal.database import check_version, no_journal, transaction, translate_errors
+from mjwatch.journal.database import (
+    check_version,
+    no_journal,
+    refuse_odd_files,
+    transaction,
+    translate_errors,
+)
 from mjwatch.journal.serialization import stored_path
 
 if TYPE_CHECKING:
@@ -66,6 +72,7 @@ def second_writer(path: Path) -> Iterator[sqlite3.Connection]:
     with translate_errors(path):
         if not path.exists():
             raise no_journal(path)
+        refuse_odd_files(path)
         address = f"{path.absolute().as_uri()}?mode=rw"
         with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)) as db:
             check_version(db, path)

@@ -21,6 +21,7 @@ from mjwatch.journal.database import (
     mark_clean_close,
     migrate,
     newest_version,
+    refuse_odd_files,
     refuse_unusable,
     remove_close_marker,
     transaction,
@@ -53,6 +54,7 @@ class Journal(JournalReader):
         self.path = path
         with translate_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_odd_files(path)
             if path.exists():
                 refuse_unusable(path)  # to open it for writing would change it
             create_shared_file(path)

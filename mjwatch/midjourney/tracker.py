@@ -221,7 +221,7 @@ class MessageTracker:
     def _settled(self, held: HeldResult, jobs: Mapping[str, Job]) -> JobEvents | None:
         """Return the events of a held result, none if it is no job's of ours, or None while it is held."""
         message = held.message
-        if self.held.has_owner(held.message_id):
+        if self.held.owner(held.message_id) is not None:
             return []
         if not held.candidates:  # all have their own results, so that this one is a foreign job's
             self.foreign_jobs.dismiss(message)

@@ -30,7 +30,7 @@ from mjwatch.prompts.parameters import (
 )
 from mjwatch.prompts.request import PromptRequest, merge_parameters
 from mjwatch.prompts.source_text import located, not_meant
-from mjwatch.prompts.structure import is_json, literal
+from mjwatch.prompts.structure import literal, looks_like_json
 from mjwatch.settings.values import shown
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ class PromptFile:
         return sum(_jobs(prompt) for prompt in self.prompts)
 
 
-def compose(text: str, *, force: bool = False) -> tuple[Prompt, list[str]]:
+def compose(text: str, *, force: bool = False, action: str | None = None) -> tuple[Prompt, list[str]]:
     """Return the one prompt that a text alone makes, and notes on how it was read and on probable mistakes.
 
-    ``force``: the text is meant as it is written, whatever it looks like. Raises PromptFileError if the
-    text can't be submitted, or stands for several prompts.
+    ``action``: the follow-up that the text is for. ``force``: the text is meant as it is written. Raises
+    PromptFileError if the text can't be submitted, or stands for several prompts.
     """
-    found = compose_file([PromptRequest("", text, force=force)], Wildcards({}), max_jobs=1000)
+    found = compose_file([PromptRequest("", text, force=force, action=action)], Wildcards({}), max_jobs=1000)
     if len(found.prompts) > 1:
         raise PromptFileError(
             f"this text stands for {len(found.prompts)} prompts, but only one is allowed here",
@@ -112,7 +112,7 @@ def _as_meant(request: PromptRequest, notes: dict[str, None]) -> PromptRequest:
     if request.finished or request.command not in ("imagine", "shorten"):
         return request
     if request.force:
-        if not is_json(request.text):
+        if not looks_like_json(request.text):
             return request
         _add_notes(notes, request.where, ["the JSON is sent as it is, with a backslash before its braces"])
         return replace(request, text=literal(request.text))
@@ -133,7 +133,7 @@ def _template(request: PromptRequest, known: Wildcards) -> Template | None:
     if request.finished or not MAY_HOLD_CHOICES.search(request.text):
         return None
     try:
-        return known.template(request.text)
+        return known.template(request.text, force=request.force)
     except PromptFileError as error:
         raise located(error, request.where) from error
 

@@ -12,22 +12,24 @@ for several files, ``**`` also for those in folders below.
 
 from __future__ import annotations
 
-import difflib
 import re
-import unicodedata
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import product
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
+from mjwatch.prompts.filenames import WildcardNames, is_glob
 from mjwatch.prompts.source_text import decode, prompt_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
 MAX_WILDCARDS = 200
 """Different wildcards that one prompt file may use, with those within wildcards."""
+
+MAX_GLOBS = 20
+"""Different references with ``*`` or ``?`` that one prompt file may use: each is compared with all names."""
 
 MAX_BYTES_TOGETHER = 256 * 1024
 """Bytes of all wildcards that one prompt file uses."""
@@ -47,9 +49,6 @@ _MAX_WILDCARD_DEPTH = 8
 _FOLDER = "_wildcards/"
 
 _MOST_QUOTED = 80
-_MAX_COMPARED = 2000
-"""Names that are compared with one that is not there."""
-
 # A name never holds two underscores, which end it. With blanks it must stand apart from other words, because
 # "x__y and z__w" is no wildcard.
 _NAME = r"(?![\s_])(?=[^\s\w]{0,9}[^\W_]|[*?])(?:(?!__)[^\s{}\\]){1,100}(?<!_)"
@@ -110,32 +109,6 @@ def wildcards_in(text: str) -> Iterator[str]:
     return (match["wildcard"][2:-2] for match in _TOKEN.finditer(text) if match["wildcard"])
 
 
-def matching_names(reference: str, names: Collection[str]) -> list[str]:
-    """Return the names of the wildcard files that a reference means: one, or those that ``*`` or ``?`` fits.
-
-    Accents may be composed in any way, and case counts only where it tells two files apart.
-    """
-    wanted = unicodedata.normalize("NFC", reference)
-    if "*" in wanted or "?" in wanted:
-        pattern = re.compile(
-            "".join(_GLOB.get(part, re.escape(part)) for part in _GLOB_PARTS.findall(wanted))
-        )
-        return sorted((name for name in names if pattern.fullmatch(_composed(name))), key=_composed)
-    if reference in names:
-        return [reference]
-    same = [name for name in names if _composed(name) == wanted]
-    alike = same or [name for name in names if _composed(name).casefold() == wanted.casefold()]
-    return alike if len(alike) == 1 else []
-
-
-_GLOB = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
-_GLOB_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
-
-
-def _composed(name: str) -> str:
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
-
-
 def escape(text: str) -> str:
     """Return an expanded text, written so that it stands for itself in a prompt file."""
     return _TOKEN.sub(lambda token: f"\\{token[0]}" if token["wildcard"] or token["word"] else token[0], text)
@@ -150,17 +123,25 @@ class Wildcards:
 
     contents: Mapping[str, bytes]
     names: Collection[str] = ()
+    _names: WildcardNames = field(init=False)
     _parsed: dict[str, Alternatives] = field(default_factory=dict, init=False)
     _parsing: list[str] = field(default_factory=list, init=False)
+    _globs: set[str] = field(default_factory=set, init=False)
 
-    def template(self, text: str) -> Template:
-        """Return the text with its choices. Raises PromptFileError, also if the expanded text is too long."""
-        if found := _BRACED_NAME.search(text):
+    def __post_init__(self) -> None:
+        self._names = WildcardNames.of(self.names or self.contents)
+
+    def template(self, text: str, *, force: bool = False) -> Template:
+        """Return the text with its choices. Raises PromptFileError, also if the expanded text is too long.
+
+        ``force``: the name of a wildcard that is not there, and a choice of other programs, are plain text.
+        """
+        if not force and (found := _BRACED_NAME.search(text)):
             raise PromptFileError(
                 f"the name of a wildcard can't hold braces: {_quoted(found[0])}",
                 "write each wildcard as an option: {__red__, __blue__}",
             )
-        parts = self._parts(text)
+        parts = self._parts(text, force=force)
         if _longest_of(parts) > MAX_LENGTH:
             raise PromptFileError(
                 f"with its wildcards a prompt has more than {MAX_LENGTH:,} characters",
@@ -168,8 +149,8 @@ class Wildcards:
             )
         return Template(parts, _count_of(parts))
 
-    def _parts(self, text: str) -> Parts:
-        parser = BraceParser()
+    def _parts(self, text: str, *, force: bool = False) -> Parts:
+        parser = BraceParser(force=force)
         end = 0
         for token in _TOKEN.finditer(text):
             parser.add(text[end : token.start()])
@@ -177,15 +158,25 @@ class Wildcards:
             if token["brace"]:
                 parser.brace(token["brace"])
             elif token["wildcard"]:
-                parser.add(self._choice(token["wildcard"][2:-2]))
+                reference = token["wildcard"][2:-2]
+                names = self._names_for(reference)
+                parser.add(token[0] if force and not names else self._choice(reference, names))
             else:
                 parser.add(token["word"] or token[0])
         parser.add(text[end:])
         return parser.finish()
 
-    def _choice(self, reference: str) -> Alternatives:
-        """Return the lines of a wildcard, or of several. Raises PromptFileError if they can't be used."""
-        names = matching_names(reference, self.names or self.contents)
+    def _names_for(self, reference: str) -> list[str]:
+        if is_glob(reference):
+            self._globs.add(reference)
+        if len(self._globs) > MAX_GLOBS:
+            raise PromptFileError(
+                f"more than {MAX_GLOBS} wildcards with * are used in one file", "split the file"
+            )
+        return self._names.matching(reference)
+
+    def _choice(self, reference: str, names: Sequence[str]) -> Alternatives:
+        """Return the lines of these wildcards together. Raises PromptFileError if they can't be used."""
         if not names:
             raise self._missing(reference)
         found = [self._choice_of_file(name) for name in names]
@@ -203,7 +194,7 @@ class Wildcards:
         return self._parsed[name]
 
     def _missing(self, reference: str) -> PromptFileError:
-        near = " or ".join(_nearest(reference, self.names or self.contents))
+        near = " or ".join(self._names.nearest(reference))
         place = f"{_file(reference)} is neither beside the prompt file nor above it"
         return PromptFileError(
             f"there is no wildcard {reference}: {place}" + (f" (did you mean {near}?)" if near else ""),
@@ -250,19 +241,6 @@ def _file(name: str) -> str:
     return f"{_FOLDER}{name}.txt"
 
 
-def _nearest(reference: str, names: Iterable[str]) -> list[str]:
-    """Return up to three names that are like this one, also without their folders."""
-    wanted = _composed(reference).casefold()
-    known: dict[str, str] = {}
-    for name in islice(names, _MAX_COMPARED):
-        plain = _composed(name).casefold()
-        known.setdefault(plain, name)
-        known.setdefault(plain.rpartition("/")[2], name)
-    close = difflib.get_close_matches(wanted, known, n=3)
-    close += difflib.get_close_matches(wanted.rpartition("/")[2], known, n=3)
-    return list(dict.fromkeys(known[name] for name in close))[:3]
-
-
 @dataclass(slots=True)
 class _OpenBrace:
     """An opened brace: the options before the last comma, and the one after it."""
@@ -274,8 +252,10 @@ class _OpenBrace:
 class BraceParser:
     """Takes a text piece by piece, and builds the choices that are between braces."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, force: bool = False) -> None:
+        """``force``: take a choice of other programs as plain text."""
         self._open = [_OpenBrace()]
+        self._force = force
 
     def add(self, part: str | Alternatives) -> None:
         """Add a piece of text, or a choice; an escaped comma must be a piece of its own."""
@@ -300,7 +280,8 @@ class BraceParser:
             self._close(self._open.pop())
 
     def _close(self, brace: _OpenBrace) -> None:
-        _check_separators([*brace.options, brace.current])
+        if not self._force:
+            _check_separators([*brace.options, brace.current])
         if not brace.options:
             self._open[-1].current += _plain_braces(brace.current)
             return

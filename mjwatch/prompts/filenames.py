@@ -1,4 +1,4 @@
-"""What the name of a prompt file says, also in the name of a copy; and files of other programs. Pure.
+"""What the name of a prompt file says, also in a copy; names of wildcards; files of other programs. Pure.
 
 Whatever copies a file puts a mark at the end of its name, before the suffix: ``birds.list - Copy.txt``,
 ``birds.list (1).txt``, ``birds.list 2.txt``. The copy means the same as the original.
@@ -6,10 +6,17 @@ Whatever copies a file puts a mark at the end of its name, before the suffix: ``
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
+from collections.abc import Collection
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 LIST = ".list.txt"
 KINDS = (".txt", ".toml", ".json")
@@ -98,6 +105,89 @@ def without_ready_marker(name: str) -> str:
         else:
             parts[-1] += part[mark.end() :]
     return ".".join([*parts, *rest[-1:]])
+
+
+# ---- the names of wildcard files
+
+
+_GLOB = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
+_GLOB_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
+
+_MOST_STARS = 2
+"""More of them in one reference fit nothing: each one multiplies the work for a long name."""
+
+_MAX_COMPARED = 2000
+"""Names that are compared with one that is not there."""
+
+
+class WildcardNames(Collection[str]):
+    """The names of wildcard files, in order, and which of them a reference means."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_name: dict[str, list[str]] = {}
+        self._by_folded_name: dict[str, list[str]] = {}
+        self._matches: dict[str, list[str]] = {}
+        for name in names:
+            composed = _composed(name)
+            self._by_name.setdefault(composed, []).append(name)
+            self._by_folded_name.setdefault(composed.casefold(), []).append(name)
+
+    @classmethod
+    def of(cls, names: Collection[str]) -> WildcardNames:
+        """Return these names as they are, if they can be searched already."""
+        return names if isinstance(names, cls) else cls(names)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield all names."""
+        return chain.from_iterable(self._by_name.values())
+
+    def __len__(self) -> int:
+        """Return the number of names."""
+        return sum(map(len, self._by_name.values()))
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is just this name."""
+        return isinstance(name, str) and name in self._by_name.get(_composed(name), ())
+
+    def matching(self, reference: str) -> list[str]:
+        """Return the names that a reference means: one, or those that ``*`` or ``?`` fits; maybe none.
+
+        Accents may be composed in any way, and case counts only where it tells two files apart.
+        """
+        if reference not in self._matches:
+            self._matches[reference] = self._find(_composed(reference))
+        return self._matches[reference]
+
+    def _find(self, wanted: str) -> list[str]:
+        if is_glob(wanted):
+            parts = _GLOB_PARTS.findall(wanted)
+            if sum("*" in part for part in parts) > _MOST_STARS:
+                return []
+            pattern = re.compile("".join(_GLOB.get(part, re.escape(part)) for part in parts))
+            fitting = sorted(name for name in self._by_name if pattern.fullmatch(name))
+            return [name for composed in fitting for name in self._by_name[composed]]
+        same = self._by_name.get(wanted) or self._by_folded_name.get(wanted.casefold(), [])
+        return same if len(same) == 1 else []
+
+    def nearest(self, reference: str) -> list[str]:
+        """Return up to three names that are like this one, also without their folders."""
+        wanted = _composed(reference).casefold()
+        known: dict[str, str] = {}
+        for folded, names in islice(self._by_folded_name.items(), _MAX_COMPARED):
+            known.setdefault(folded, names[0])
+            known.setdefault(folded.rpartition("/")[2], names[0])
+        close = difflib.get_close_matches(wanted, known, n=3)
+        close += difflib.get_close_matches(wanted.rpartition("/")[2], known, n=3)
+        return list(dict.fromkeys(known[name] for name in close))[:3]
+
+
+def is_glob(reference: str) -> bool:
+    """Return whether a reference may mean several wildcards."""
+    return "*" in reference or "?" in reference
+
+
+def _composed(name: str) -> str:
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 # ---- what a file holds

@@ -35,16 +35,20 @@ MAY_HOLD_LINKS = re.compile("://")
 
 _TOKEN = re.compile(r"\S+")
 _LINK = re.compile(
-    r"""https?://[^\s<>"`\u2018-\u201f\u2026\u00ab\u00bb\u3000-\u303f\uff00-\uff20]++""", re.IGNORECASE
+    r"""https?://(?:(?![,;|]https?://)[^\s<>"`\u2018-\u201f\u2026\u00ab\u00bb\u3000-\u303f\uff00-\uff20])++""",
+    re.IGNORECASE,
 )
-_NEXT_LINK = re.compile(r"[,;|]+https?://", re.IGNORECASE)
+"""A link up to what no URL of a picture has in it, or up to the next link."""
+
 _SUFFIX = re.compile(
     r"\.(?:png|jpe?g|webp|gif)(?![A-Za-z0-9])[\w./?#@!$&*+=%:~-]*+", re.ASCII | re.IGNORECASE
 )
 """A picture's suffix and what a URL may have after it. Nothing else is part of the link."""
 
 _OPENING = "<(\"'[\u201c\u2018\u300c\u300e\u3010\uff08"
-_CLOSING = ">)]\"'.,;:!?\u201d\u2019\u300d\u300f\u3011\uff09\uff0c\u3002\u3001\uff1b\uff1a\uff01\uff1f"
+_CLOSING = re.compile(
+    "[>)\\]\"'.,;:!?\u201d\u2019\u300d\u300f\u3011\uff09\uff0c\u3002\u3001\uff1b\uff1a\uff01\uff1f]*+"
+)
 _POSSESSIVE = re.compile(r"['\u2019][A-Za-z]")
 _CJK = re.compile("[\u2e80-\u2fff\u3040-\ua4cf\uac00-\ud7af]")
 _ENDS_WORDS = re.compile("[,;:|)\u3001\u3002\uff09\uff0c\uff1a\uff1b\u2e80-\u2fff\u3040-\ua4cf\uac00-\ud7af]")
@@ -135,9 +139,9 @@ def _pieces(token: str) -> list[_Piece]:
             pieces.append(_Piece(words=before))
         pieces.append(_Piece(link=url))
         end = found.start() + len(url)
-        rest = token[end:]
-        if not _POSSESSIVE.match(rest):
-            end += len(rest) - len(rest.lstrip(_CLOSING))
+        if not _POSSESSIVE.match(token, end):
+            closing = _CLOSING.match(token, end)
+            end = closing.end() if closing else end
     if end < len(token):
         pieces.append(_Piece(words=token[end:]))
     return pieces
@@ -145,11 +149,9 @@ def _pieces(token: str) -> list[_Piece]:
 
 def _link(run: str) -> str | None:
     """Return the valid link at the beginning of a run of characters, or None."""
-    following = _NEXT_LINK.search(run)
-    url = run[: following.start()] if following else run
-    suffix = _SUFFIX.search(url)
+    suffix = _SUFFIX.search(run)
     try:
-        return validate_link(_without_marks(url[: suffix.end()] if suffix else url))
+        return validate_link(_without_marks(run[: suffix.end()] if suffix else run))
     except ValueError:
         return None
 

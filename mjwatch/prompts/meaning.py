@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch.prompts.commands import COMMANDS, slash_name
+from mjwatch.prompts.filenames import check_content
 from mjwatch.prompts.source_text import INVISIBLE, check_encoding, not_meant
 from mjwatch.prompts.structure import MARKER, check_choices, check_is_no_json
 from mjwatch.settings.values import shown
@@ -124,9 +125,7 @@ def _wrappings(text: str) -> Iterator[tuple[str | None, str]]:
 
 _NUMBERED = re.compile(r"1[.)]\s.*?\s2[.)]\s", re.DOTALL)
 _SEVERAL_QUOTED = re.compile(r"(?:[\"\u201c][^\"\u201c\u201d]++[\"\u201d]\s*+(?:[,;]|and\b|or\b)?+\s*+){2,}")
-_DOCUMENT = re.compile(
-    r"<!doctype|<html|<\?xml|<\?php|<svg|\{\\rtf|%PDF|#!/|\x50\x4b\x03\x04|MIME-Version:", re.IGNORECASE
-)
+_LONGEST_SIGNATURE = 100
 _CHAT_ANSWER = re.compile(
     r"(?:(?:sure|certainly|of course|absolutely)\b[,!.]|here(?:'s|\u2019s| is| are)\b|as an ai\b"
     r"|i(?:'m| am) sorry\b|i can(?:'t|not|\u2019t)\b)[^:]{0,120}"
@@ -161,8 +160,7 @@ def _check_parts(text: str) -> None:
 
 def _check_document(text: str) -> None:
     """Refuse a document, the answer of a chat program, and a template that is not filled in."""
-    if _DOCUMENT.match(text):
-        raise not_meant("the text is a document or a program, not a prompt", "copy only the prompt out of it")
+    check_content(text[:_LONGEST_SIGNATURE].encode("utf-8", "replace"))
     if _CHAT_ANSWER.match(text):
         raise not_meant("the text looks like the answer of a chat program", "copy only the prompt out of it")
     placeholder = _PLACEHOLDER.search(text) or _CAPITALS.search(text)

@@ -18,8 +18,8 @@ from mjwatch.prompts import tomlfile
 from mjwatch.prompts.actions import canonical
 from mjwatch.prompts.commands import file_commands
 from mjwatch.prompts.compose import JobCount, PromptFile, compose_file
-from mjwatch.prompts.expand import MAX_WILDCARDS, Wildcards, matching_names, wildcards_in
-from mjwatch.prompts.filenames import check_content, kind_of
+from mjwatch.prompts.expand import MAX_GLOBS, MAX_WILDCARDS, Wildcards, wildcards_in
+from mjwatch.prompts.filenames import WildcardNames, check_content, is_glob, kind_of
 from mjwatch.prompts.filenames import check_name as check_file_name
 from mjwatch.prompts.images import MAX_PICTURES, check_name, check_pictures, is_local
 from mjwatch.prompts.parameters import read_parameters
@@ -158,9 +158,11 @@ def referenced_names(data: bytes, name: str, references: References = _NO_REFERE
         texts += _texts(_table(content))
     for content in references.wildcards.values():
         texts += _lines(content)
-    known = references.wildcard_names or references.wildcards
+    known = WildcardNames.of(references.wildcard_names or references.wildcards)
     asked = dict.fromkeys(found for text in texts for found in wildcards_in(text)) if texts else {}
-    names = dict.fromkeys(name for one in asked for name in matching_names(one, known) or (one,))
+    refused = set(islice(filter(is_glob, asked), MAX_GLOBS, None))
+    searched = islice((one for one in asked if one not in refused), MAX_WILDCARDS)
+    names = dict.fromkeys(name for one in searched for name in known.matching(one) or (one,))
     images = dict.fromkeys(_local_pictures(table)) if table else {}
     return ReferencedNames(tuple(islice(images, MAX_PICTURES)), tuple(islice(names, MAX_WILDCARDS)))
 

@@ -86,7 +86,7 @@ def check_encoding(text: str) -> None:
 
 def _wrong_encoding(text: str, encoding: str, meant: str) -> PromptFileError:
     return not_meant(
-        f"the text reads {shown(text[:40])}, but was probably saved as {encoding}, as {shown(meant[:40])}",
+        f"the text reads {shown(text[:40])}, but it is probably {shown(meant[:40])}, saved as {encoding}",
         "save the file as UTF-8",
     )
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 MARKER = re.compile(
-    r"(?:(?P<number>\d{1,3})[.)]|[*\u2022\u2023\u25aa\u25cf\u25e6]|[-\u2013\u2014](?![-\u2013\u2014\w]))\s+(?=\S)"
+    r"(?:(?P<number>\d{1,3})[.)]|[*\u2022\u25aa\u25cf\u25e6]|[-\u2013\u2014](?![-\u2013\u2014\w]))"
+    r"\s+(?=[^\s*\u2022\u2013\u2014-])"
 )
 """A number or a bullet before a list's entry."""
 
@@ -49,7 +50,8 @@ _JOINING_WORDS = word_set(
 """A line that begins with one of these continues the one before."""
 
 _DEFINITE = frozenset({"the", "everything", "nothing", "all", "some", "no"})
-_SHORTEST_WRAPPED = 50
+_WRAPPED_WIDTHS = range(50, 121)
+_LONGEST_WORD = 20
 
 
 FENCE = re.compile(r"(?:`{3}|~{3})[\w.-]{0,20}")
@@ -102,8 +104,7 @@ def _check_is_no_list(lines: Sequence[str], name: str) -> None:
     if len(lines) < 2:
         return
     joints = list(pairwise(lines))
-    width = max(map(len, lines))
-    if width >= _SHORTEST_WRAPPED and all(_had_no_room(line, following, width) for line, following in joints):
+    if _is_wrapped(lines):
         return
     marked = sum(1 for line in lines if MARKER.match(line) or _LABEL.match(line))
     joined = sum(1 for line, following in joints if _runs_on(line, following))
@@ -120,9 +121,13 @@ def _is_headed(lines: Sequence[str], marked: int) -> bool:
     return marked == len(lines) - 1 and len(numbers) > 1
 
 
-def _had_no_room(line: str, following: str, width: int) -> bool:
-    """Return whether a program that wraps at this width breaks the text here."""
-    return len(line) + 1 + len(following.split(maxsplit=1)[0]) > width
+def _is_wrapped(lines: Sequence[str]) -> bool:
+    """Return whether a program that wraps at some width broke a text into these lines: no word had room."""
+    width = max(map(len, lines))
+    if len(lines) < 3 or width not in _WRAPPED_WIDTHS or all(map(_ENDS_SENTENCE.search, lines)):
+        return False
+    words = (min(_LONGEST_WORD, len(line.split(maxsplit=1)[0])) for line in lines[1:])
+    return all(len(line) + 1 + word > width for line, word in zip(lines, words, strict=False))
 
 
 def _runs_on(line: str, following: str) -> bool:
@@ -153,9 +158,16 @@ def is_json(text: str) -> bool:
         return False
 
 
+def looks_like_json(text: str) -> bool:
+    """Return whether the text is JSON, or the beginning of it."""
+    return is_json(text) or (
+        _MAY_BE_JSON.match(text) is not None and _JSON_KEY.search(text[:2000]) is not None
+    )
+
+
 def check_is_no_json(text: str) -> None:
     """Raise PromptFileError if the text is JSON, or the beginning of it."""
-    if is_json(text) or (_MAY_BE_JSON.match(text) and _JSON_KEY.search(text[:2000])):
+    if looks_like_json(text):
         raise not_meant(
             "the text is JSON, not a prompt",
             "write the prompt as a sentence, or put the JSON between ''' and ''' as prompt of a .toml file",

@@ -41,6 +41,12 @@ _MAX_PRIORITY = 1_000_000
 _FOLDER = re.compile(r"(?:.*-)?(?P<id>[a-z0-9]{8})(?:-\d{1,3})?", re.DOTALL)
 """A job's id, or the name of its folder, which has a number at the end if the name was taken."""
 
+_MOST_KEY_PARTS = 50
+_LONG_KEY = re.compile(
+    rf"""(?<![\w.-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_MOST_KEY_PARTS}}}"""
+)
+"""A dotted key for which the work of older parsers grows with the square of its length."""
+
 _LINE = re.compile(r"line (\d+), ")
 _CURLY_QUOTES = re.compile("[\u201c\u201d\u201e\u2018\u2019]")
 _CAPITALIZED = re.compile(r"=\s*(True|False)\b")
@@ -65,6 +71,12 @@ _OTHER_HINT = 'put text values in quotes, such as prompt = "a cat" and ar = "16:
 
 def parse(text: str) -> dict[str, Any]:
     """Return the table of a TOML text. Raises PromptFileError with line and column."""
+    if long_key := _LONG_KEY.search(text):
+        line = text.count("\n", 0, long_key.start()) + 1
+        raise PromptFileError(
+            f"line {line}: a key of more than {_MOST_KEY_PARTS} parts is nested too deeply",
+            "nothing in a prompt file is nested that deeply",
+        )
     try:
         return parse_toml(text)
     except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
@@ -223,15 +224,15 @@ def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:
     read: a service's key files belong to root, and systemd passes their content as credentials.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(_MAX_BYTES + 1)
+        mode, data = _mode_and_content(path)
     except FileNotFoundError:
         return ""
     except OSError as error:
         if may_be_closed and isinstance(error, PermissionError):
             return ""
         raise ConfigError(f"{path} can't be read: {error.strerror}", "check its owner and mode") from error
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{path} is not a regular file", "the file must contain the value and nothing else")
     if private and os.name == "posix" and mode & _OTHERS_READ_OR_WRITE:
         raise ConfigError(
             f"{path} can be read or changed by others (mode {mode & 0o777:04o})",
@@ -247,3 +248,13 @@ def _read(path: Path, *, private: bool, may_be_closed: bool = False) -> str:
         raise ConfigError(
             f"{path} is not text", "the file must contain the value and nothing else"
         ) from error
+
+
+def _mode_and_content(path: Path) -> tuple[int, bytes]:
+    """Return the mode, and the beginning of a regular file; never wait for the writer of a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        return mode, os.read(descriptor, _MAX_BYTES + 1) if stat.S_ISREG(mode) else b""
+    finally:
+        os.close(descriptor)

@@ -127,7 +127,9 @@ class PaceSettings:
     delay: float = setting(4.0, number(0, 3600), "Least seconds between two submissions.")
     jitter: float = setting(4.0, number(0, 3600), "Up to so many random seconds are added to the delay.")
     max_per_day: int = setting(
-        200, whole(0, 1_000_000), "Most submissions in any 24 hours; the others wait. 0 means no limit."
+        200,
+        whole(0, 1_000_000),
+        "Most submissions in any 24 hours, without those that certainly did not run. 0 means no limit.",
     )
     min_fast_hours: float = setting(
         0.0,

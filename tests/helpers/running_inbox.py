@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.events import FileSettled, InboxScanned
 from mjwatch.inbox.inbox import Inbox
@@ -26,13 +26,13 @@ class Running:
     """A running inbox, and what it has emitted."""
 
     def __init__(
-        self, root: Path, *, keep: bool = False, ownership: Ownership | None = None, **times: float
+        self, root: Path, *, keep: bool = False, ownership: Ownership | None = None, **options: Any
     ) -> None:
         self.root = root
         self.events: queue.Queue[FileSettled | InboxScanned] = queue.Queue()
-        times = {"settle": SETTLE, "settle_incomplete": INCOMPLETE, "scan_interval": 0.03, **times}
+        options = {"settle": SETTLE, "settle_incomplete": INCOMPLETE, "scan_interval": 0.03, **options}
         self.last = InboxScanned(0)
-        self.inbox = Inbox(root, self.events.put, keep=keep, ownership=ownership, **times)
+        self.inbox = Inbox(root, self.events.put, keep=keep, ownership=ownership, **options)
 
     def settled(self) -> FileSettled:
         """Return the next settled file."""
@@ -69,9 +69,9 @@ class Running:
 
 @contextmanager
 def running(
-    root: Path, *, keep: bool = False, ownership: Ownership | None = None, **times: float
+    root: Path, *, keep: bool = False, ownership: Ownership | None = None, **options: Any
 ) -> Iterator[Running]:
-    inbox = Running(root, keep=keep, ownership=ownership, **times)
+    inbox = Running(root, keep=keep, ownership=ownership, **options)
     inbox.inbox.start()
     try:
         yield inbox

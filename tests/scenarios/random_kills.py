@@ -16,14 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.journal.reader import JournalReader
 from mjwatch.journal.requests import ask
 from mjwatch.model import Job, State
 from tests.helpers.timeouts import deadline
 from tests.scenarios.picture_checks import has_own_pictures
-from tests.scenarios.stage import Stage, open_stage, wait_until
+from tests.scenarios.stage import SHORT_LIMITS_MODULE, Stage, open_stage, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,13 @@ QUIET_TIME = 5
 ALWAYS = 1_000_000
 DOUBTS_ALLOWED = 2
 """Prompts that may stay in doubt although every session can be resumed."""
+LIMITS: tuple[dict[str, Any], ...] = (
+    {"fault": "account_limited", "seconds": 1.5},
+    {"fault": "post_429", "scope": "global", "retry_after": 1},
+    {"fault": "post_error", "status": 400, "code": 40043, "count": 4},
+)
+"""Limits, and refusals in a row, more than the circuit breaker allows."""
+SHARE_OF_LIMITS = 0.3
 SESSIONS_ALLOWED = 3
 """Some kills happen before the first session is in the journal."""
 
@@ -62,6 +69,7 @@ class Report:
     plan: Plan
     seconds: float = 0.0
     cuts: int = 0
+    limits: int = 0
     executed: int = 0
     done: int = 0
     in_doubt: int = 0
@@ -71,8 +79,8 @@ class Report:
     def __str__(self) -> str:
         plan, sessions = self.plan, "resumable" if self.plan.resumable else "lost"
         lines = [
-            f"sessions {sessions}, seed {plan.seed}: {plan.kills} kills and {self.cuts} cuts of the gateway"
-            f" in {self.seconds:.0f} s",
+            f"sessions {sessions}, seed {plan.seed}: {plan.kills} kills, {self.cuts} cuts of the gateway and"
+            f" {self.limits} limits or outages in {self.seconds:.0f} s",
             f"  {plan.prompts} prompts: {self.done} done, {self.in_doubt} in doubt, {self.executed} executed;"
             f" {self.done_after_retry} done after a retry",
             *(f"  ERROR: {line}" for line in self.errors),
@@ -107,6 +115,7 @@ def _kill_repeatedly(stage: Stage, report: Report, rng: random.Random) -> None:
     names = iter([f"lantern-{number:03}" for number in range(plan.prompts)])
     for kill in range(plan.kills):
         _drop(stage, names, plan.prompts * (kill + 1) // plan.kills - plan.prompts * kill // plan.kills)
+        _limit(stage, report, rng, kill)
         daemon = _start(stage, rng)
         remaining = rng.uniform(0.1, plan.longest_run)
         if rng.random() < 0.3:
@@ -120,10 +129,21 @@ def _kill_repeatedly(stage: Stage, report: Report, rng: random.Random) -> None:
         stage.stop(daemon, signal.SIGKILL)
 
 
+def _limit(stage: Stage, report: Report, rng: random.Random, kill: int) -> None:
+    """At times limit the account, or let POSTs be refused often enough to open the circuit breaker.
+
+    That is over before the last kills: a drain does not wait for an outage that lasts.
+    """
+    if kill >= report.plan.kills * 2 // 3 or rng.random() >= SHARE_OF_LIMITS:
+        return
+    stage.arm_fault(**rng.choice(LIMITS))
+    report.limits += 1
+
+
 def _start(stage: Stage, rng: random.Random) -> Daemon:
     """Start the daemon, and mostly wait until it is up: otherwise most kills would only hit its start."""
     starts = _starts(stage)
-    daemon = stage.start()
+    daemon = stage.fork(SHORT_LIMITS_MODULE, "run")
     if rng.random() < 0.8:
         wait_until(lambda: _starts(stage) > starts or daemon.poll() is not None, "the start of the daemon")
     return daemon
@@ -144,7 +164,7 @@ def prompt_of(name: str) -> str:
 
 
 def _drain(stage: Stage, report: Report) -> None:
-    code = stage.start("--drain").wait(timeout=DRAIN_TIMEOUT)
+    code = stage.fork(SHORT_LIMITS_MODULE, "run", "--drain").wait(timeout=DRAIN_TIMEOUT)
     if code not in {0, 4}:
         report.errors.append(f"the drain ended with {code}")
 

@@ -16,13 +16,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mjwatch.journal.reader import JournalReader
 from mjwatch.model import Job, State
 from tests.helpers.timeouts import deadline
 from tests.scenarios.picture_checks import has_own_pictures
-from tests.scenarios.stage import Stage, open_stage
+from tests.scenarios.stage import SHORT_LIMITS_MODULE, Stage, open_stage
 
 if TYPE_CHECKING:
     from tests.helpers.daemons import Daemon
@@ -57,9 +57,13 @@ OTHER_FAULTS = (
     *("duplicate_dispatch", "passive_only", "silent", "moderated", "refuse:Invalid parameter"),
 )
 PARAMETERS: dict[str, dict[str, object]] = {"ready_large": {"megabytes": 2}, "cdn_slow": {"seconds": 2}}
-FAULTS = [
+FAULTS: list[dict[str, Any]] = [
     *({"fault": name, **PARAMETERS.get(name, {})} for name in (*GATEWAY_FAULTS, *OTHER_FAULTS)),
     {"fault": "gateway_close", "code": 4009},
+    {"fault": "account_limited", "seconds": 3},
+    {"fault": "post_429_html", "retry_after": 2},
+    {"fault": "refuse:Queue full"},
+    {"fault": "post_error", "status": 400, "code": 40043, "count": 4},  # more than the circuit breaker allows
 ]
 """All faults except those that pause sending until a person has acted."""
 
@@ -149,7 +153,7 @@ def soak(folder: Path, minutes: float, seed: int) -> list[str]:
     """Run the test, and return the errors, one line each."""
     with open_stage(folder, *OPTIONS, "--seed", str(seed)) as stage:
         stage.set_config("pace", quiet_time=5, start_timeout=20, silence_timeout=40)
-        run = Soak(stage, stage.start(), random.Random(seed))
+        run = Soak(stage, stage.fork(SHORT_LIMITS_MODULE, "run"), random.Random(seed))
         run.work(minutes * 60 * WARM_UP)
         early = run.idle_sample()
         warm = len(run.samples)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+SHORT_LIMITS_MODULE = "tests.scenarios.short_limits"
 HANG = deadline(60.0)
 """Seconds after which a test stops waiting: what has not happened by then will not happen."""
 

@@ -19,7 +19,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 REJECTED = {
     "empty.txt": (b"", "the prompt is empty"),
     "blank.txt": (b" \n\n", "the prompt is empty"),
-    "binary.txt": (bytes(range(256)), "is not UTF-8 text"),
+    "binary.txt": (bytes(range(256)), "the file is not text"),
     "large.txt": (b"cat " * 2_500_000, "at most 65,536"),
     "list that is none.txt": (b"a cat --ar 1:1\na dog --ar 2:1\n", "looks like a list of prompts"),
     "broken.toml": (b'prompt = "a cat\n', "not valid TOML"),

@@ -111,7 +111,7 @@ def test_ctrl_c_in_imagine_prints_one_line_and_a_sent_job_is_fetched_later(stage
     wait_for_line(process, " submitted")
     out, err = interrupt(process)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1].endswith("was sent, and `mjwatch run` fetches its pictures")
+    assert err.splitlines()[-1].endswith(" run` fetches its pictures")
     stage.drain()
     (manifest,) = [each for each in stage.manifests() if each["prompt"]["submitted"] == "an interrupted cat"]
     assert manifest["state"] == "done"

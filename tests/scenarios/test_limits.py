@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.scenarios.fault_runs import open_threaded_stage
-from tests.scenarios.stage import HANG, Stage, wait_until
+from tests.scenarios.stage import HANG, SHORT_LIMITS_MODULE, Stage, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def test_one_prompt_meets_a_limit_and_after_it_all_others_run(
     with open_threaded_stage(tmp_path / "w", seconds_per_job=0.1) as stage:
         stage.set_config("pace", delay=0.1, max_in_flight=12)
         stage.arm_fault(**fault)
-        daemon = stage.fork("tests.scenarios.short_limits", "run")
+        daemon = stage.fork(SHORT_LIMITS_MODULE, "run")
         drop(stage, PROMPTS)
         wait_until(lambda: "sending waits" in stage.log, "the limit")
         assert status(stage)["sending_limit"]["until"] > 0
@@ -66,7 +66,7 @@ def test_a_bot_that_is_offline_costs_three_prompts_and_the_probes(tmp_path: Path
     with open_threaded_stage(tmp_path / "w", seconds_per_job=0.1) as stage:
         stage.set_config("pace", delay=0.2, max_in_flight=3)
         stage.arm_fault(fault="interaction_failed", count=100)
-        daemon = stage.fork("tests.scenarios.short_limits", "run")
+        daemon = stage.fork(SHORT_LIMITS_MODULE, "run")
         drop(stage, 12)
         wait_until(lambda: stage.log.count("sending waits") == 2, "a probe that fails, too")
         facts = status(stage)

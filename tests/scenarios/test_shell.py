@@ -24,7 +24,7 @@ def test_prompts_become_folders_with_or_without_a_daemon_and_unsent_prompts_are_
 
         left = stage.run("shell", stdin="a green kite\n:quit\n")
         assert left.returncode == 0
-        assert "kept until `mjwatch run`" in left.stderr
+        assert "kept until `mjwatch --config" in left.stderr
         next_shell = stage.run("shell", stdin=":list\n")
         assert next_shell.returncode == 0
         assert "a green kite" in next_shell.stdout

@@ -96,7 +96,7 @@ def test_a_shell_has_history_completes_commands_and_job_ids_and_obeys_keys(tmp_p
             terminal.wait_for("queued  a yellow kite")
             terminal.press("C-d")
             assert terminal.status() == 0
-            assert "kept until `mjwatch run`" in "\n".join(terminal.all())
+            assert "kept until `mjwatch --config" in "\n".join(terminal.all())
         with shell(stage, 120, 40) as terminal:
             terminal.wait_for("continuing 1 job from before")
             terminal.press("Up")

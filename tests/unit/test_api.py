@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mjwatch import api as api_module
 from mjwatch.api import JobFailedError, MidjourneyAPI, StoppedError
 from mjwatch.client.in_process import CONNECT_PATIENCE, LIMIT_PATIENCE, _is_over
-from mjwatch.client.submit import as_prompt_file, read_prompt
+from mjwatch.client.submit import as_prompt_file, follow_ups, read_prompt, single_prompt
 from mjwatch.config import Config
 from mjwatch.engine.service_state import ConnectionTrouble
 from mjwatch.errors import OutboxError, PausedError, PromptFileError
@@ -62,6 +62,27 @@ def test_a_prompt_as_a_file_says_just_the_prompt(text: str) -> None:
         suffix, data = as_prompt_file(clean(words))
         found = read_prompt_file(data, f"x{suffix}").prompts
         assert [one.text for one in found] == [prompt.text]
+
+
+def test_what_may_be_no_prompt_is_refused_unless_forced(api: MidjourneyAPI, tmp_path: Path) -> None:
+    for text in ("five.txt", str(tmp_path), "./try", "exit", '{"prompt": "a cat"}'):
+        for ask in (api.submit, api.imagine):
+            with pytest.raises(PromptFileError, match="--force"):
+                ask(text)
+    dropped = api.submit("five.txt", force=True)
+    assert (api.config.inbox.path / dropped.name).read_text() == 'force = true\nprompt = "five.txt"\n'
+
+
+def test_how_a_prompt_was_read_is_in_the_answer(api: MidjourneyAPI) -> None:
+    dropped = api.submit("a cat —ar 16:9")
+    assert dropped.notes == ('"—ar 16:9" was read as --ar 16:9',)
+    assert single_prompt("a cat —ar 16:9").notes == dropped.notes
+
+
+def test_the_text_of_a_follow_up_may_be_parameters_alone() -> None:
+    submission = follow_ups("7k3f9a2m", ["zoom 1.8x"], "--zoom 1.8 —ar 3:2")
+    assert [prompt.text for prompt in submission.prompts.values()] == ["--zoom 1.8 --ar 3:2"]
+    assert submission.notes == ('"—ar 3:2" was read as --ar 3:2',)
 
 
 def test_the_same_prompt_twice_is_two_files_also_when_the_first_was_taken(

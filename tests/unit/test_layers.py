@@ -132,6 +132,31 @@ def test_pure_packages_touch_no_clock_thread_socket_or_chance() -> None:
     assert wrong == []
 
 
+def test_shared_folders_are_changed_through_the_module_that_follows_no_link() -> None:
+    changes = {
+        "rename",
+        "rmdir",
+        "mkdir",
+        "touch",
+        "write_bytes",
+        "write_text",
+        "symlink_to",
+        "rmtree",
+        "chmod",
+    }
+    wrong = []
+    for name in [name for name in MODULES if _is_in(name, ("inbox", "outbox", "gallery"))]:
+        for call in [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]:
+            if not isinstance(call.func, ast.Attribute):
+                continue
+            function = ast.unparse(call.func)
+            by_path = call.func.attr == "unlink" and not call.args  # a folder's method takes the name
+            by_os = function in {"os.open", "os.replace", "os.unlink", "os.remove", "os.link", "os.makedirs"}
+            if by_path or by_os or call.func.attr in changes:
+                wrong.append(f"{name} calls {function}")
+    assert wrong == []
+
+
 def test_the_engine_imports_no_io_but_its_journal() -> None:
     ground = {name for names in LAYERS[-4:] for name in names}
     seen = {target for by, target in OURS if by.startswith("engine.") and target in MODULES}

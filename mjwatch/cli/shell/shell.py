@@ -10,6 +10,7 @@ import asyncio
 import os
 import queue
 import shutil
+import stat
 import sys
 import threading
 import time
@@ -275,11 +276,14 @@ def _typed_ahead_is_kept(terminal: int) -> Iterator[None]:
 
 def open_history(path: Path) -> History:
     """Return the history in a file that only this user can read, or in memory where that is impossible."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(path, flags, 0o600)
     except OSError:
         return InMemoryHistory()
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return InMemoryHistory()
         path.chmod(0o600)
     except OSError:  # another user's file that we may write to
         return InMemoryHistory()

@@ -16,7 +16,7 @@ function showService(status) {
 
 function lightOf(status) {
   if (status.service !== "running") return "stopped";
-  if (alertOf(status)) return "held";
+  if (alertOf(status) || status.sending_limit) return "held";
   return runningJobs(status) ? "busy" : "idle";
 }
 

@@ -96,7 +96,7 @@ class HeldResults:
             return message_id in self._held
         jobs = list(jobs)
         waiting = candidates(message, jobs)
-        if not waiting or self.has_owner(message_id) or self._is_foreign(message, jobs):
+        if not waiting or self.owner(message_id) or self._is_foreign(message, jobs):
             return False
         ended = filter(None, map(self._ended_job, self._foreign_jobs.possible(message)))
         found = tuple(dict.fromkeys([*waiting, *ended]))
@@ -112,9 +112,10 @@ class HeldResults:
 
         Its start had no nonce, as that of a deferred reply, and a job of ours with its prompt has no start.
         """
-        if not self._foreign_jobs.has_final(message) or self._foreign_jobs.is_result(
-            message.message_id or ""
-        ):
+        foreign = self._foreign_jobs
+        if message.kind not in FINALS or not foreign.has_final(message):
+            return False
+        if foreign.is_result(message.message_id or ""):
             return False
         return bool(candidates(message, (job for job in jobs if job.message_id is None)))
 
@@ -124,9 +125,9 @@ class HeldResults:
             return start.removeprefix(ENDED_JOB)
         return self._owner_of(job_uuid=None, message_id=None, start_id=start)
 
-    def has_owner(self, message_id: str) -> bool:
-        """Return whether a job has this message as its result."""
-        return self._owner_of(job_uuid=None, message_id=message_id, start_id=None) is not None
+    def owner(self, message_id: str) -> str | None:
+        """Return the job that has this message as its result, or None."""
+        return self._owner_of(job_uuid=None, message_id=message_id, start_id=None)
 
     def _add(self, held: HeldResult) -> None:
         self._held[held.message_id] = held
@@ -164,7 +165,7 @@ class HeldResults:
 
     def objection(self, message: ParsedMessage, job: Job) -> str | None:
         """Return why this message can't be the job's result, whatever a person says; None if it can be."""
-        owner = self._owner_of(job_uuid=None, message_id=message.message_id, start_id=None)
+        owner = self.owner(message.message_id or "")
         if owner is None and expected_of(job).job_uuid is None:
             # What is made of pictures may have the uuid of its parent's.
             owner = self._owner_of(job_uuid=message.job_uuid, message_id=None, start_id=message.reply_to)
@@ -179,7 +180,7 @@ class HeldResults:
         self._held.clear()
         for fields in objects_of(stored):
             message = _load_message(object_of(fields.get("fields")))
-            if message is None or message.message_id is None or self.has_owner(message.message_id):
+            if message is None or message.message_id is None or self.owner(message.message_id):
                 continue
             jobs = tuple(job for job in list_of(fields.get("jobs")) if isinstance(job, str))
             held = HeldResult(message, text_of(fields.get("link")), jobs, fields.get("by_ids") is True)

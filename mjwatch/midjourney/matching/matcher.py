@@ -112,7 +112,8 @@ def match_history(
 
 
 def _may_be_ours(message: ParsedMessage, me: str | None) -> bool:
-    return message.kind in _IN_HISTORY and (me is None or message.user_id in {None, me})
+    users = {None, me, message.user_id, message.invoker_id} if me is not None else set()
+    return message.kind in _IN_HISTORY and users <= {None, me}
 
 
 def _learn(messages: Sequence[ParsedMessage], jobs: Sequence[Job], foreign_jobs: ForeignJobs) -> None:

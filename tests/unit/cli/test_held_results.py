@@ -85,6 +85,9 @@ def test_the_commands_that_are_shown_work_as_they_are_and_name_their_configurati
         "the other result can only be the other's"
     )
     assert job(tmp_path, "jobaaaaa").state is State.COLLECTING
+    refused = mjwatch("assign", "jobaaaaa", "700")
+    assert (refused.code, "has its result already, message 701" in refused.out) == (1, True)
+    assert "is the result of job jobbbbbb" in mjwatch("dismiss", "700").out
 
 
 @pytest.mark.usefixtures("held")

@@ -164,3 +164,52 @@ def test_a_prompt_that_waits_for_the_end_of_a_pause_is_named_as_kept(
         assert [(found["job"], found["state"]) for found in json.loads(result.out)] == [(job.id, "queued")]
     else:
         assert result.out == "jobaaaaa  queued\n"
+
+
+def test_force_drops_a_text_as_it_is_written(mjwatch: Callable[..., CommandResult], tmp_path: Path) -> None:
+    result = mjwatch("submit", "quit", "--force")
+    assert result.code == 0
+    assert (tmp_path / "inbox/quit.ready.toml").read_text() == 'force = true\nprompt = "quit"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "dropped"),
+    [
+        ("five.txt", "a cat\na dog\n", 'force = true\nprompts = ["a cat a dog"]\n'),
+        ("two.list.txt", "help\nquit\n", 'force = true\nprompts = ["help", "quit"]\n'),
+        ("one.toml", 'prompt = "help"\n', 'force = true\nprompt = "help"\n'),
+        ("own.toml", 'prompt = "help"\nforce = true\n', 'prompt = "help"\nforce = true\n'),
+    ],
+)
+def test_force_drops_a_file_as_toml(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path, name: str, content: str, dropped: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+    assert mjwatch("submit", str(file)).code == (0 if "own" in name else 1)
+    assert mjwatch("submit", str(file), "--force").code == 0
+    assert dropped in [path.read_text() for path in (tmp_path / "inbox").iterdir()]
+
+
+def test_a_reading_is_noted_in_the_answer_of_submit_and_of_expand(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    note = 'left out "/imagine prompt:" before it'
+    result = mjwatch("submit", "/imagine prompt: a cat", "--json")
+    assert json.loads(result.out)["notes"] == [note]
+    assert f"note: {note}" in result.err
+    (file,) = (tmp_path / "inbox").iterdir()
+    expanded = mjwatch("expand", str(file))
+    assert expanded.out == "1 job\n  1  a cat\n"
+    assert f"note: {note}" in expanded.err
+
+
+def test_expand_refuses_in_the_words_of_submit_unless_forced(
+    mjwatch: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    file = tmp_path / "pets.txt"
+    file.write_text("a cat\na dog\n")
+    refused = mjwatch("expand", str(file))
+    assert refused.code == 1
+    assert refused.err == mjwatch("submit", str(file)).err
+    assert mjwatch("expand", str(file), "--force").out == "1 job\n  1  a cat a dog\n"

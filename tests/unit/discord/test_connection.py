@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from mjwatch.discord.connection import SuspendWatch, WebsocketConnection
+from mjwatch.discord.connection import OutageLog, SuspendWatch, WebsocketConnection
 from mjwatch.discord.payloads import ResumeState
 from mjwatch.discord.session import GatewaySession
 from mjwatch.errors import ConfigError
@@ -462,3 +462,44 @@ def test_a_call_wakes_the_thread_only_once() -> None:
         wait_until(lambda: waits)
         threading.Event().wait(0.5)  # the time of about a thousand rounds of a thread that does not wait
     assert 1 <= len(waits) < 20
+
+
+# The log of outages
+
+
+def outage_log(caplog: pytest.LogCaptureFixture) -> tuple[OutageLog, list[float], Callable[[], list[str]]]:
+    """Return a log, its clock (the last of a list), and the lines so far without the module's name."""
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    return OutageLog(lambda: now[-1]), now, lambda: [record.message for record in caplog.records]
+
+
+def test_an_outage_is_logged_once_for_each_cause_and_then_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    log, now, lines = outage_log(caplog)
+    for second in range(27):
+        now.append(float(second))
+        log.down("no route" if second else "lost", 1.0)
+    log.up()
+    assert lines() == [
+        "gateway: lost; reconnecting, next try in 1.0 s",
+        "gateway: no route; reconnecting, next try in 1.0 s",
+        "gateway: connected again after 26 s",
+    ]
+    now.append(100.0)
+    log.down("lost", 1.0)
+    assert len(lines()) == 4
+
+
+def test_a_connection_that_is_lost_again_at_once_is_the_same_outage(caplog: pytest.LogCaptureFixture) -> None:
+    log, now, lines = outage_log(caplog)
+    for second in range(0, 500, 20):
+        now.append(float(second))
+        log.down("closed with 4000", 1.0)
+        log.up()
+    assert len(lines()) == 2
+
+
+def test_a_first_connection_is_no_end_of_an_outage(caplog: pytest.LogCaptureFixture) -> None:
+    log, _, lines = outage_log(caplog)
+    log.up()
+    assert lines() == []

@@ -118,7 +118,7 @@ def test_a_rate_limit_says_how_long_to_wait() -> None:
     assert (refusal.kind, refusal.retry_after, refusal.needs_human) == (R.RETRY, 2.06, False)
 
 
-SLOW: dict[str, object] = {"retry_after": 2.0}
+SLOW: dict[str, object] = {"retry_after": 2.0, "global": False}
 S = LimitScope
 
 

@@ -470,6 +470,34 @@ def test_codes_that_end_the_session_begin_a_new_one(code: int) -> None:
     assert sent_ops(session) == [2]
 
 
+def closed_after_identify(session: GatewaySession, code: int) -> str:
+    session.connected(0)
+    session.receive(HELLO, 0)
+    return reconnect(session.closed(code, 0)).reason
+
+
+def test_closes_right_after_identify_name_the_token_as_a_likely_cause() -> None:
+    session = new_session()
+    reasons = [closed_after_identify(session, 4000) for _ in range(3)]
+    assert ["token" in reason for reason in reasons] == [False, False, True]
+    (*_, down) = events(session, GatewayDown)
+    assert isinstance(down, GatewayDown)
+    assert "check --live" in down.reason
+    session.connected(0)
+    session.receive(HELLO, 0)
+    session.receive(ready(), 0)
+    session.closed(4007, 0)
+    assert "token" not in closed_after_identify(session, 4000)
+
+
+def test_other_closes_do_not_name_the_token() -> None:
+    session = new_session()
+    assert not any("token" in closed_after_identify(session, 4001) for _ in range(5))
+    session = up()
+    for _ in range(5):  # these connections resume
+        assert "token" not in closed_after_identify(session, 4000)
+
+
 @pytest.mark.parametrize("code", RESUME)
 def test_all_other_closes_keep_the_session(code: int | None) -> None:
     session = up()

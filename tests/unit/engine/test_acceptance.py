@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import unicodedata
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from mjwatch import effects
 from mjwatch import events as ev
 from mjwatch.engine.acceptance import Acceptance
+from mjwatch.inbox.reading import read_settled
 from mjwatch.jobs.intake import COPY_PATIENCE, HOUR
 from mjwatch.journal.writer import Journal
 from mjwatch.model import References, State
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 NOW = 1_700_000_000.0
 IDENTITY = (1, 2, 6, 3, 4)
+_ALONE = References()
 
 _numbers = itertools.count(1)
 
@@ -30,6 +33,10 @@ _numbers = itertools.count(1)
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
         yield journal
+
+
+def _settled(path: str, data: bytes, mtime: float, references: References = _ALONE) -> ev.FileSettled:
+    return replace(read_settled(path, data, IDENTITY, references, 100), mtime=mtime)
 
 
 class Desk:
@@ -41,7 +48,6 @@ class Desk:
         self._acceptance = Acceptance(
             journal,
             lambda: f"job{next(_numbers):05}",
-            100,
             None if inbox is None else inbox.__contains__,
         )
 
@@ -50,7 +56,7 @@ class Desk:
     ) -> str:
         if self.inbox is not None:
             self.inbox.add(unicodedata.normalize("NFC", path))
-        file = ev.FileSettled(path, text.encode(), mtime, IDENTITY)
+        file = _settled(path, text.encode(), mtime)
         jobs, wanted = self._acceptance.file(file, now)
         if any(isinstance(effect, effects.DeferFile) for effect in wanted):
             assert jobs == []
@@ -78,7 +84,7 @@ def test_a_loop_that_copies_a_file_again_and_again_runs_it_twice_an_hour(journal
 def test_a_held_file_is_reported_and_left_until_the_hour_is_over(journal: Journal) -> None:
     desk = Desk(journal)
     assert [desk.take(mtime=NOW + n, now=NOW + n) for n in (0.0, 10.0)] == ["run", "run"]
-    jobs, [effect] = desk.file(ev.FileSettled("cat.txt", b"a cat\n", NOW + 20, IDENTITY))
+    jobs, [effect] = desk.file(_settled("cat.txt", b"a cat\n", NOW + 20))
     assert jobs == []
     assert isinstance(effect, effects.DeferFile)
     assert (effect.path, effect.seconds) == ("cat.txt", HOUR)
@@ -105,13 +111,13 @@ def test_pictures_are_taken_with_the_file(journal: Journal) -> None:
     text = b'prompt = "a cat"\nimages = ["ref.png"]\n'
     png = b"\x89PNG\r\n\x1a\n" + bytes(30)
     around = References(images={"ref.png": png})
-    [job], _ = Desk(journal).file(ev.FileSettled("cat.toml", text, NOW, IDENTITY, around))
+    [job], _ = Desk(journal).file(_settled("cat.toml", text, NOW, around))
     assert journal.image_of(job, "ref.png") == png
 
 
 def test_a_file_whose_picture_is_missing_is_one_rejected_job_that_names_it(journal: Journal) -> None:
     text = b'prompt = "a cat"\nimages = ["ref.png"]\n'
-    [job_id], wanted = Desk(journal).file(ev.FileSettled("cat.toml", text, NOW, IDENTITY))
+    [job_id], wanted = Desk(journal).file(_settled("cat.toml", text, NOW))
     job = journal.job(job_id)
     assert job is not None
     assert job.state is State.REJECTED

@@ -13,6 +13,7 @@ from mjwatch import events as ev
 from mjwatch.discord.http_errors import read_answer
 from mjwatch.jobs.pacing import DAY
 from mjwatch.journal.reader import overview
+from mjwatch.journal.requests import Request
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.parsing.refusals import judge_embed
 from mjwatch.model import Refusal, State
@@ -248,3 +249,26 @@ def test_running_jobs_do_not_age_while_the_bot_is_offline(harness: EngineHarness
         harness.feed(ev.HistoryRead((), "500"))
         tell(harness, ev.Accepted(), SILENT)
     assert harness.job(running).state is State.RUNNING
+
+
+def test_resume_has_a_prompt_tried_at_once_when_prompts_fail(harness: EngineHarness) -> None:
+    drop(harness, 6)
+    assert resumed(harness) == "was not paused"
+    for _ in range(3):
+        tell(harness, ev.Accepted(), SILENT)
+    assert resumed(harness) == "was not paused; a prompt is tried now"
+    later(harness, 0)
+    assert len(sent(harness)) == 4
+
+
+def resumed(harness: EngineHarness) -> str:
+    (outcome,) = harness.engine._requests.perform(Request(1, "resume", {}))
+    return outcome.message
+
+
+def test_a_bot_that_starts_what_it_seemed_not_to_answer_is_only_slow(harness: EngineHarness) -> None:
+    drop(harness, 6)
+    for _ in range(3):
+        tell(harness, ev.Accepted(), SILENT)
+    tell(harness, ev.Started("901"))
+    assert len(sent(harness)) == 4

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import logging
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,11 +16,12 @@ from mjwatch import events as ev
 from mjwatch.engine.loop import Engine
 from mjwatch.engine.queue import EventQueue
 from mjwatch.errors import JournalError
+from mjwatch.inbox.reading import read_settled
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
-from mjwatch.model import Job, Pause, PauseKind, Prompt, Refusal, RefusalClass, State
+from mjwatch.model import Job, Pause, PauseKind, Prompt, References, Refusal, RefusalClass, State
 from tests.helpers.job_factory import made_job
 from tests.helpers.message_shapes import (
     CHANNEL,
@@ -65,7 +66,6 @@ class EngineHarness:
             self.effects.append,
             pace=self.pace,
             timeouts=Timeouts(),
-            max_jobs_per_file=100,
             min_fast_hours=self.min_fast_hours,
             clock=lambda: self.now + self.clock_set_by,
             monotonic=lambda: self.now,
@@ -88,7 +88,9 @@ class EngineHarness:
         self.feed(READY, ev.HistoryRead((), "500"))
 
     def drop(self, name: str, text: str, mtime: float = 900.0) -> list[ef.Effect]:
-        return self.feed(ev.FileSettled(name, text.encode(), mtime, (1, 2, 3, 4, 5)))
+        return self.feed(
+            replace(read_settled(name, text.encode(), (1, 2, 3, 4, 5), References(), 100), mtime=mtime)
+        )
 
     def submits(self) -> list[ef.Submit]:
         return [effect for effect in self.effects if isinstance(effect, ef.Submit)]

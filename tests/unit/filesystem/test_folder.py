@@ -87,7 +87,7 @@ def test_a_link_on_the_way_is_refused_but_not_the_root(root: Path, tmp_path: Pat
     with open_folder(tmp_path / "link", ["a"]) as folder:
         assert folder.names() == ["b"]
         for act in (folder.open, folder.make):
-            with pytest.raises(UnexpectedFileError, match="b is a link, and links are not followed here"):
+            with pytest.raises(UnexpectedFileError, match="b is a link, and links are not followed"):
                 act("b")
     with pytest.raises(UnexpectedFileError, match="b is a link"):
         open_folder(tmp_path / "link", ["a", "b", "root"], make=True)

@@ -62,7 +62,7 @@ def test_nothing_behind_a_link_is_written_or_removed_and_the_link_is_named(
         with suppress(OSError, OutboxError):
             act()
     assert content(elsewhere) == before
-    with pytest.raises(OSError, match=f"{linked} is a link, and links are not followed here: remove it"):
+    with pytest.raises(OSError, match=f"{linked} is a link, and links are not followed: remove it"):
         gallery.repair()
     (outbox / linked).unlink()
     bring_up(gallery)

@@ -281,8 +281,8 @@ def test_the_inbox_hands_over_the_files_around_a_prompt_file(root: Path) -> None
     write(root, "cat.toml", images("ref.png"))
     with running(root) as it:
         file = it.settled()
-    assert file.references.images == {"ref.png": PNG}
-    assert file.references.defaults == (("_defaults.toml", b'label = "all"\n'),)
+    assert file.images == {"ref.png": PNG}
+    assert [prompt.label for prompt in file.prompts] == ["all"]
 
 
 def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
@@ -297,7 +297,7 @@ def test_a_prompt_file_waits_for_its_picture_and_others_pass_it(
             pass
         move_in(root / "ref.png", "a picture")
         file = it.settled()
-    assert (file.path, file.references.images) == ("cat.toml", {"ref.png": b"a picture"})
+    assert (file.path, file.images) == ("cat.toml", {"ref.png": b"a picture"})
 
 
 def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +307,7 @@ def test_a_ready_file_waits_for_its_picture_too(root: Path, monkeypatch: pytest.
         while it.events.get(timeout=HANG) != InboxScanned(1):
             pass
         write(root, "ref.png", PNG)
-        assert it.settled().references.images == {"ref.png": PNG}
+        assert it.settled().images == {"ref.png": PNG}
 
 
 def test_a_prompt_file_whose_picture_never_comes_is_handed_over_as_it_is(
@@ -317,7 +317,8 @@ def test_a_prompt_file_whose_picture_never_comes_is_handed_over_as_it_is(
     write(root, "cat.toml", images("ref.png"))
     with running(root, settle_incomplete=0.02) as it:
         file: FileSettled = it.settled()
-    assert file.references == References()
+    assert file.error is not None
+    assert 'ref.png" was not found' in file.error.message
 
 
 # ---- the tree of wildcards
@@ -342,7 +343,7 @@ def test_what_tools_leave_in_the_folder_is_no_wildcard(root: Path) -> None:
     for name in ("._a.txt", "a.sync-conflict-20260101-120000.txt", "@eaDir/a.txt", "a.png", "_a.txt"):
         write(root, f"_wildcards/{name}", "x\n")
     (root / "_wildcards/b").symlink_to(root)
-    assert around(root, "cat.txt", "__*__ __**__").wildcard_names == ()
+    assert around(root, "cat.txt", "__*__ __**__").wildcards == {}
 
 
 def test_a_folder_with_too_many_wildcards_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

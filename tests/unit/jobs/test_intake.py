@@ -1,27 +1,32 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
-from mjwatch.events import FileSettled
+from mjwatch.inbox.reading import read_settled
 from mjwatch.jobs.intake import job_for, make_jobs, rejected
-from mjwatch.model import ID_ALPHABET, Job, Note, Prompt, RefusalClass, Source, State
+from mjwatch.model import ID_ALPHABET, Job, Note, Prompt, References, RefusalClass, Source, State
 from mjwatch.prompts.source_text import sha256
+
+if TYPE_CHECKING:
+    from mjwatch.events import FileSettled
 
 NOW = 1_770_000_000.0
 MTIME = 1_769_999_990.0
 
 
 def settled(data: bytes, path: str = "clients/cat.txt", size: int | None = None) -> FileSettled:
-    return FileSettled(path, data, MTIME, (1, 2, len(data) if size is None else size, 3, 4))
+    identity = (1, 2, len(data) if size is None else size, int(MTIME * 1e9), 4)
+    return read_settled(path, data, identity, References(), 2 if path == "three.toml" else 100)
 
 
-def made(file: FileSettled, max_jobs: int = 100) -> list[Job]:
-    return make_jobs(file, NOW, map("job{}".format, itertools.count()).__next__, max_jobs)
+def made(file: FileSettled) -> list[Job]:
+    return make_jobs(file, NOW, map("job{}".format, itertools.count()).__next__)
 
 
 def test_a_text_file_is_one_job_that_knows_its_source() -> None:
@@ -63,11 +68,11 @@ def test_warnings_for_a_person_are_in_the_history() -> None:
         (b"\xff\xfe\x00", "cat.txt", "UTF-16"),
         (b"\x80", "cat.txt", "UTF-8"),
         (b"prompt = ", "cat.toml", "not valid TOML"),
-        (b'prompts = ["a", "b", "c"]\n', "cat.toml", "3"),
+        (b'prompts = ["a", "b", "c"]\n', "three.toml", "3"),
     ],
 )
 def test_an_unreadable_file_is_one_rejected_job(data: bytes, path: str, why: str) -> None:
-    [job] = made(settled(data, path), max_jobs=2)
+    [job] = made(settled(data, path))
     assert job.state is State.REJECTED
     assert job.open  # until its folder is published
     assert job.finished == NOW

@@ -300,7 +300,6 @@ def restarted(path: Path) -> dict[str, Any]:
             effects.append,
             pace=Pace(max_in_flight=3, delay=0.0, jitter=0.0, max_per_day=0),
             timeouts=Timeouts(),
-            max_jobs_per_file=100,
             min_fast_hours=0.0,
             clock=lambda: READ_AT,
             monotonic=lambda: READ_AT,

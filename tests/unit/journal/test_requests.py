@@ -11,7 +11,7 @@ import pytest
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.errors import JournalError
-from mjwatch.journal.requests import ANSWER_LIFETIME, Outcome, ask, read_answer
+from mjwatch.journal.requests import ANSWER_LIFETIME, Outcome, ask, read_answer, second_writer
 from mjwatch.journal.writer import Journal
 from mjwatch.model import Pause, PauseKind, Refusal, RefusalClass, State
 from tests.helpers.message_shapes import a_job, create, result
@@ -95,6 +95,12 @@ def test_without_a_journal_nothing_can_be_requested_and_no_journal_is_made(tmp_p
     with pytest.raises(JournalError, match="there is no journal"):
         ask(tmp_path / "journal.sqlite3", "pause", {}, 1.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_request_survives_a_power_cut(tmp_path: Path) -> None:
+    Journal(tmp_path / "journal.sqlite3").close()
+    with second_writer(tmp_path / "journal.sqlite3") as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: each commit is synced
 
 
 def test_a_journal_that_is_locked_too_long_is_reported(

@@ -10,6 +10,7 @@ from mjwatch.model import Job, State
 from tests.helpers.message_shapes import (
     CHANNEL,
     ME,
+    OTHER_USER,
     UUID_A,
     UUID_B,
     a_job,
@@ -176,3 +177,11 @@ def test_at_the_first_look_at_the_channel_running_jobs_belong_to_somebody_else()
     assert len(tracker.unmatched) == 1
     ((job_id, _),) = tracker.dispatch(create(result("701", "a blue dog", uuid=UUID_A)), ours)
     assert job_id == "jobblue"
+
+
+def test_a_refusal_that_somebody_else_invoked_does_not_pause_our_sending() -> None:
+    captcha = refused("700", "Action required to continue", nonce="theirs")
+    captcha["embeds"][0]["description"] = "Please verify you are human"
+    assert [type(event) for _, event in a_follower().dispatch(create(captcha), {})] == [ev.Refused]
+    captcha["interaction"]["user"]["id"] = OTHER_USER
+    assert a_follower().dispatch(create(captcha), {}) == []

@@ -63,7 +63,7 @@ def test_a_sweep_removes_nothing_behind_a_link(
     (tmp_path / "outbox/.mjwatch-probe-1").symlink_to(elsewhere)
     outbox.sweep()
     assert content(elsewhere) == before
-    assert f"{link} is a link, and links are not followed here: remove it" in caplog.text
+    assert f"{link} is a link, and links are not followed: remove it" in caplog.text
 
 
 def test_a_link_inside_staging_is_not_followed_either(outbox: Outbox, root: Path, elsewhere: Path) -> None:

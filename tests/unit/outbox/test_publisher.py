@@ -417,7 +417,7 @@ def test_every_part_of_a_folders_path_is_a_plain_name(path: str, failed: bool) -
 def test_a_link_that_leads_out_is_not_followed(outbox: Outbox, root: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (root / "clients").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutboxError, match="clients is a link, and links are not followed here: remove it"):
+    with pytest.raises(OutboxError, match="clients is a link, and links are not followed: remove it"):
         outbox.publish(JOB, files())
     assert tree(tmp_path / "elsewhere") == []
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjwatch.errors import PromptFileError
-from mjwatch.prompts.expand import MAX_WILDCARDS, UNCOUNTED, Wildcards, matching_names, wildcards_in
+from mjwatch.prompts.expand import MAX_WILDCARDS, UNCOUNTED, Wildcards, wildcards_in
+from mjwatch.prompts.filenames import WildcardNames
 from tests.helpers.examples import examples
 
 WILDCARDS = {
@@ -130,6 +131,7 @@ def test_a_wildcard_may_have_any_name_that_a_file_can_have(text: str, expanded: 
         ("a__b__c", "there is no wildcard b"),
         ("__../secret__", "there is no wildcard ../secret"),
         ("__/etc/passwd__", "there is no wildcard /etc/passwd"),
+        (" ".join(f"__{name[:-1]}*__ __*{name[1:]}__" for name in NAMED), "more than 20 wildcards with *"),
         ("__zebra*__", "there is no wildcard zebra*"),
         ("__{red, blue}_hair__", "can't hold braces: `__{red, blue}_hair__`"),
         ("a {red|blue} cat", "`{red|blue}` is how other programs write a choice"),
@@ -156,13 +158,22 @@ def test_a_choice_of_other_tools_is_refused_with_its_spelling_here(text: str, he
     assert here in refused(text, {}).hint
 
 
+def test_force_takes_a_name_that_is_not_there_and_a_choice_of_other_tools_as_plain_text() -> None:
+    text = "a {red|blue} __init__ {x, y} __80s__ __{a, b}__"
+    assert [" ".join(one.split()) for one in Wildcards(NAMED).template(text, force=True).texts()] == [
+        f"a {{red|blue}} __init__ {part} neon __{last}__" for part in "xy" for last in "ab"
+    ]
+
+
 def test_names_of_files_are_compared_as_they_are_read() -> None:
-    names = ["Red", "red", "cafe\u0301", "a/b", "a.b"]
-    assert matching_names("red", names) == ["red"]
-    assert matching_names("RED", names) == []  # there are two
-    assert matching_names("caf\u00e9", names) == ["cafe\u0301"]
-    assert matching_names("a?b", names) == ["a.b"]
-    assert matching_names("*", names) == ["Red", "a.b", "caf\u00e9".replace("\u00e9", "e\u0301"), "red"]
+    names = WildcardNames(["Red", "red", "cafe\u0301", "a/b", "a.b"])
+    assert names.matching("red") == ["red"]
+    assert names.matching("RED") == []  # there are two
+    assert names.matching("caf\u00e9") == ["cafe\u0301"]
+    assert names.matching("a?b") == ["a.b"]
+    assert names.matching("*") == ["Red", "a.b", "cafe\u0301", "red"]
+    assert names.matching("*a*b*") == []  # too many stars
+    assert (len(names), "a/b" in names, "RED" in names) == (5, True, False)
 
 
 def test_a_wildcard_used_twice_varies_on_its_own_in_each_place() -> None:

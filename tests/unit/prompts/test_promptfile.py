@@ -409,5 +409,5 @@ def test_plain_words_come_back_whatever_the_encoding_and_the_line_breaks(
 
 @given(WORDS)
 def test_a_prompt_reads_the_same_when_its_text_is_read_again(words: list[str]) -> None:
-    (once,) = texts(" ".join([*words, CAT, "--ar", "16:9"]))
+    (once,) = texts(" ".join([*words, "cat", CAT, "--ar", "16:9"]))
     assert texts(once) == [once]

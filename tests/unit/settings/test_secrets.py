@@ -156,7 +156,7 @@ def test_a_token_in_the_wrong_file_is_not_repeated_in_the_error(tmp_path: Path) 
 
 def test_a_key_that_is_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "authToken.key").mkdir()
-    assert "can't be read" in refused(tmp_path)
+    assert "is not a regular file" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,24 @@ def test_an_error_in_a_line_is_reported_and_nothing_is_sent(
     assert queue_of(config) == []
 
 
+def test_a_line_is_forced_with_a_command(lines: LineCommands, config: Config) -> None:
+    assert lines.run("exit")
+    assert lines.failed
+    assert queue_of(config) == []
+    lines.run(":force exit")
+    assert [job.prompt.text for job in queue_of(config)] == ["exit"]
+
+
+def test_how_a_line_was_read_is_shown_and_in_the_history(
+    lines: LineCommands, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines.run("- a cat")
+    [job] = queue_of(config)
+    assert job.prompt.text == "a cat"
+    assert "note: left out the bullet before the prompt" in [note.event for note in job.history]
+    assert "note: left out the bullet before the prompt" in capsys.readouterr().err
+
+
 def test_follow_ups_are_followed_and_a_job_that_was_taken_back_has_ended(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ ours; the first of two results in the history being chosen.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -230,3 +231,23 @@ def test_a_long_prompt_that_begins_like_another_one_is_still_its_own() -> None:
     one, two = a_job("jobone", text=text), a_job("jobtwo", text=text + "and a dog")
     assert found(read(result("700", prompt=text + "and a dog")), one, two) == Match("jobtwo", "text")
     assert found(read(result("700", prompt=text.strip())), one, two) == Match("jobone", "text")
+
+
+def test_from_the_history_a_result_that_a_foreign_job_may_own_is_not_taken_by_its_text() -> None:
+    foreign_jobs = ForeignJobs()
+    foreign_jobs.note(read(started("590", nonce="77")))
+    either = read(result("700"), "REST")  # no id says whose it is
+    assert match_history([either], [a_job()], ForeignJobs(), ME) == [(Match("jobaaaaa", "text"), either)]
+    assert match_history([either], [a_job()], foreign_jobs, ME) == []
+
+
+@pytest.mark.parametrize("kind", ["live", "history"])
+def test_a_message_that_somebody_else_invoked_is_not_ours_although_it_mentions_nobody(kind: str) -> None:
+    by_other = replace(read(result("700"), "REST"), user_id=None, invoker_id=OTHER_USER)
+    by_me = replace(by_other, invoker_id=ME)
+    if kind == "live":
+        assert found(by_other, a_job()) is None
+        assert found(by_me, a_job()) == Match("jobaaaaa", "text")
+    else:
+        assert match_history([by_other], [a_job()], ForeignJobs(), ME) == []
+        assert match_history([by_me], [a_job()], ForeignJobs(), ME) == [(Match("jobaaaaa", "text"), by_me)]
