@@ -16,6 +16,10 @@ CORE := $(addprefix tests/unit/,jobs midjourney prompts test_layers.py \
   $(patsubst %,discord/test_%.py,allowed_hosts http_errors payloads session stream_position) \
   $(patsubst %,inbox/test_%.py,filenames settling settling_properties) \
   filesystem/test_safe_names.py gallery/test_entry.py)
+# The tests of what depends on the versions of Python and of the libraries.
+VERSIONED := $(addprefix tests/unit/,discord settings workers host prompts pictures)
+VERSIONED_TOOLS := hypothesis jsonschema pytest pytest-xdist trustme
+PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 KILLS := 200
 PROMPTS := 100
 MINUTES := 30
@@ -28,7 +32,8 @@ export no_proxy := 127.0.0.1,localhost
 # Otherwise every process that a test starts compiles all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-core test-real test-long kills soak model faults bench bench-quick docs diagram cli-page pictures format clean
+.PHONY: help demo test test-core test-real test-long test-lowest test-pythons test-python kills soak model faults bench \
+  bench-quick docs diagram cli-page pictures format clean
 
 help:
 	@echo "make demo       run a simulator and some prompt files, and show the resulting folders"
@@ -36,6 +41,8 @@ help:
 	@echo "make test-core  run the tests of the pure packages with fewer examples; 20 seconds"
 	@echo "make test-real  run the tests that need a real program besides Python, or root"
 	@echo "make test-long  run the longest tests: pairs of faults, random kills, many files, a large gallery"
+	@echo "make test-lowest   run the tests of what depends on versions with the oldest libraries that are allowed"
+	@echo "make test-pythons  run them with Python 3.12 and 3.13, as far as this machine has them"
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); about 12 minutes"
 	@echo "make soak       make model, then a long run with random faults, to find leaks (MINUTES=30); Linux"
 	@echo "make model      random histories of prompts by hand and by file (HISTORIES=$(HISTORIES) SEED=$(SEED))"
@@ -67,6 +74,31 @@ test-real: $(VENV)/.dev
 
 test-long: $(VENV)/.dev
 	$(PYTEST) -m long $(PARALLEL_FILES)
+
+test-lowest: $(VENV)/.dev
+	$(BIN)/python -m venv --clear $(VENV)-lowest
+	$(BIN)/python -m tests.helpers.lowest_versions > $(VENV)-lowest/versions.txt
+	$(call versioned,$(VENV)-lowest,--constraint $(VENV)-lowest/versions.txt)
+
+# A version manager may have a Python that is not on PATH.
+test-pythons:
+	@set -e; for version in 3.12 3.13; do \
+	  for python in python$$version $(PYENV)/versions/$$version.*/bin/python; do \
+	    if $$python -c 'import ensurepip' 2>/dev/null; then \
+	      $(MAKE) --no-print-directory test-python PYTHON=$$python VERSION=$$version; \
+	      break; \
+	    fi; \
+	  done; \
+	done
+
+test-python:
+	$(PYTHON) -m venv --clear $(VENV)-$(VERSION)
+	$(call versioned,$(VENV)-$(VERSION),)
+
+define versioned
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) --editable '.[demo]' $(VERSIONED_TOOLS)
+$(1)/bin/python -m pytest $(VERSIONED) -m "not real and not long" -n 2 --dist worksteal
+endef
 
 kills: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.random_kills --kills $(KILLS) --prompts $(PROMPTS)
@@ -111,7 +143,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo-* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* demo-* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The package is installed as editable, so that a change in the code needs no new installation.

@@ -247,7 +247,7 @@ FAULTS_BEFORE_START: list[Row] = [
 PAUSING_FAULTS: list[Row] = [
     # The response to the POST shows that a person is needed.
     *row("captcha", end=End.NEEDS_PERSON, message="captcha"),
-    *row("not_permitted", end=End.NEEDS_PERSON, message="Use Application Commands", posts=(400, 204)),
+    *row("not_permitted", end=End.NEEDS_PERSON, message="Use Application Commands"),
     *row("unauthorized", end=End.NEEDS_PERSON, message="token"),
     *row("post_429_html", end=End.NEEDS_PERSON, message="Cloudflare"),
     *post_errors(403, 10008, end=End.NEEDS_PERSON, message="blocks"),
