@@ -109,17 +109,3 @@ def folder_identity(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def open_in_place(path: Path) -> int:
-    """Return a descriptor of a file of our own that is rewritten as it lies there, made if it is missing.
-
-    Raise OSError, also for a link or anything else that is no regular file.
-    """
-    names = ("O_RDWR", "O_CREAT", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
-    flags = sum(getattr(os, name, 0) for name in names)  # without O_NONBLOCK a pipe would wait
-    descriptor = os.open(path, flags, 0o600)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a regular file; remove it")
-    return descriptor
