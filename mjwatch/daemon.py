@@ -16,7 +16,8 @@ from mjwatch.host.log import start_logging
 from mjwatch.host.platform import return_memory_early
 from mjwatch.host.systemd import Supervision, Systemd
 from mjwatch.jobs.status_text import ServiceSummary, clock, sentence
-from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, capped_until
+from mjwatch.journal.overview import capped_until
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -32,7 +32,8 @@ from mjwatch.inbox.ownership import Owner, Ownership, OwnershipFacts
 from mjwatch.inbox.reading import NOTE_FILE
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.transitions import Timeouts
-from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile, overview
+from mjwatch.journal.overview import overview
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, TakenFile
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.channel import Channel
 from mjwatch.model import ID_ALPHABET

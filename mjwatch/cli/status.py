@@ -31,7 +31,7 @@ from mjwatch.errors import MjwatchError
 from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.scanner import InboxScanner
 from mjwatch.jobs.status_text import clock, limit_text
-from mjwatch.journal.reader import overview
+from mjwatch.journal.overview import overview
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
 from mjwatch.outbox.status_file import read_status
