@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
-from mjwatch.jobs import cancellation, transitions
+from mjwatch.jobs import cancellation, delivery, transitions
 from mjwatch.jobs import state_machine as rules
 from mjwatch.jobs.state_machine import TABLE, IllegalEventError, step
 from mjwatch.jobs.transitions import HISTORY_LENGTH, Timeouts
@@ -370,9 +370,7 @@ def test_a_retry_downloads_what_was_rendered_and_renders_only_what_was_not() -> 
 
 
 def test_the_table_is_pure() -> None:
-    files = [
-        Path(room.__file__ or "") for room in (rules, transitions, transitions, cancellation, transitions)
-    ]
+    files = [Path(module.__file__ or "") for module in (rules, transitions, delivery, cancellation)]
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     names = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert names.isdisjoint({"time", "random", "open", "print"})
