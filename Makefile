@@ -27,7 +27,7 @@ export no_proxy := 127.0.0.1,localhost
 # Otherwise every process that a test starts compiles all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-core test-real test-long kills soak faults bench bench-quick docs diagram cli-page pictures format clean
+.PHONY: help demo test test-core test-real test-long kills soak faults mutants bench bench-quick docs diagram cli-page pictures format clean
 
 help:
 	@echo "make demo       run a simulator and some prompt files, and show the resulting folders"
@@ -38,6 +38,7 @@ help:
 	@echo "make kills      kill -9 at random moments of a run (KILLS=200 PROMPTS=100); about 12 minutes"
 	@echo "make soak       a long run with random faults, to find leaks (MINUTES=30); Linux"
 	@echo "make faults     run random pairs of faults (COUNT=$(COUNT) SEED=$(SEED))"
+	@echo "make mutants    change the code of the core in many places, and list the changes that no test notices; long"
 	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 40 minutes"
 	@echo "make bench-quick  check that all measurements work; 2 minutes"
 	@echo "make diagram    generate the state diagram and the table of packages in docs/explanation/architecture.md"
@@ -77,6 +78,12 @@ COUNT ?= 100
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.fault_pairs --seed $(SEED) --count $(COUNT)
 
+MUTANTS ?= *
+CHILDREN ?= 2
+mutants: $(VENV)/.mutants
+	$(BIN)/mutmut run "$(MUTANTS)" --max-children $(CHILDREN)
+	$(BIN)/mutmut results
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(WHAT) --json bench/results.json --page bench/RESULTS.md \
 	  --rows docs/explanation/performance.md
@@ -105,7 +112,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo-* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-* build dist site mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The package is installed as editable, so that a change in the code needs no new installation.
@@ -115,6 +122,10 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[docs]'
+	@touch $@
+
+$(VENV)/.mutants: $(VENV)/.dev
+	$(PIP) --editable '.[dev,mutants]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
