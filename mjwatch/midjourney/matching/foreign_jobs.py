@@ -121,8 +121,9 @@ class ForeignJobs:
             if message_id is not None:
                 ids = {key: id_of(fields.get(key)) for key in _STORED_IDS}
                 prompt, picture = text_of(fields.get("prompt")), number_of(fields.get("picture"))
-                flags = {key: fields.get(key) is True for key in ("queued", "uncertain")}
-                self.add(ForeignJob(message_id, prompt, **ids, picture=picture, **flags))
+                known = ForeignJob(message_id, prompt, picture=picture, **ids)
+                queued, uncertain = (fields.get(key) is True for key in ("queued", "uncertain"))
+                self.add(replace(known, queued=queued, uncertain=uncertain))
 
     def stored(self) -> list[dict[str, Any]]:
         """Return all as JSON for the journal, so that none looks like ours after a restart."""

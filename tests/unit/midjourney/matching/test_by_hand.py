@@ -151,7 +151,7 @@ def test_a_nameless_start_and_its_own_final_are_no_rivals() -> None:
     assert found is not None
     assert found[1] == [(job.id, ev.Started("600", by_looks=True))]
     running = replace(job, message_id="600", state=State.RUNNING)
-    tracker.unmatched.remove(found[0])
+    tracker.release(found[0])
     again = tracker.next_matched({job.id: running})
     assert again is not None
     ((_, event),) = again[1]
