@@ -28,7 +28,6 @@ MAX_UNMATCHED = 200
 
 _RUNNING = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
 _ACTIONS_OF_A_PROMPT = frozenset({None, Action.IMAGINE, Action.BLEND, Action.VIDEO})
-_STORED_IDS = ("job_uuid", "since", "result_id", "pressed", "nonce")
 _LONGEST_JOB_MS = 24 * 60 * 60 * 1000
 """No job of Midjourney's takes a day: a job whose end was missed must not keep its prompt for ever."""
 
@@ -119,11 +118,20 @@ class ForeignJobs:
         for fields in objects_of(stored):
             message_id = id_of(fields.get("message_id"))
             if message_id is not None:
-                ids = {key: id_of(fields.get(key)) for key in _STORED_IDS}
-                prompt, picture = text_of(fields.get("prompt")), number_of(fields.get("picture"))
-                known = ForeignJob(message_id, prompt, picture=picture, **ids)
-                queued, uncertain = (fields.get(key) is True for key in ("queued", "uncertain"))
-                self.add(replace(known, queued=queued, uncertain=uncertain))
+                self.add(
+                    ForeignJob(
+                        message_id,
+                        text_of(fields.get("prompt")),
+                        id_of(fields.get("job_uuid")),
+                        id_of(fields.get("since")),
+                        id_of(fields.get("result_id")),
+                        id_of(fields.get("pressed")),
+                        number_of(fields.get("picture")),
+                        fields.get("queued") is True,
+                        id_of(fields.get("nonce")),
+                        fields.get("uncertain") is True,
+                    )
+                )
 
     def stored(self) -> list[dict[str, Any]]:
         """Return all as JSON for the journal, so that none looks like ours after a restart."""
