@@ -28,7 +28,6 @@ MAX_UNMATCHED = 200
 
 _RUNNING = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
 _ACTIONS_OF_A_PROMPT = frozenset({None, Action.IMAGINE, Action.BLEND, Action.VIDEO})
-_STORED_IDS = ("job_uuid", "since", "result_id", "pressed", "nonce")
 _LONGEST_JOB_MS = 24 * 60 * 60 * 1000
 """No job of Midjourney's takes a day: a job whose end was missed must not keep its prompt for ever."""
 
