@@ -220,9 +220,10 @@ class ForeignJobs:
         return [start for start, job in self._by_message.items() if job.may_rival(message)]
 
     def dismiss(self, final: ParsedMessage) -> None:
-        """Note that this final is no job's of ours; it ends the foreign job that it fits, if any."""
-        if not self.end_by_ids(final):
-            self.end_by_content(final)
+        """Note that this final is no job's of ours; it ends the foreign job that it fits, if only one does."""
+        fitting = [job for job in self._by_message.values() if job.may_match(final)]
+        if not self.end_by_ids(final) and len(fitting) == 1:
+            self._end(fitting[0], final)
         if not self.has_final(final):
             message_id = final.message_id or ""
             self.add(ForeignJob(message_id, "", final.job_uuid, since=message_id, result_id=message_id))
