@@ -220,7 +220,7 @@ class ForeignJobs:
         return [start for start, job in self._by_message.items() if job.may_rival(message)]
 
     def dismiss(self, final: ParsedMessage) -> None:
-        """Note that this final is no job's of ours; it ends the one foreign job that it fits, if only one does."""
+        """Note that this final is no job's of ours; it ends the foreign job that it fits, if it is one."""
         fitting = [job for job in self._by_message.values() if job.may_match(final)]
         if not self.end_by_ids(final) and len(fitting) == 1:
             self._end(fitting[0], final)
