@@ -1,4 +1,4 @@
-"""What a message of the bot means for the job to which it was matched. Pure."""
+"""What a message of the bot means for its job, as events. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from mjwatch import events as ev
 from mjwatch.midjourney.buttons import cancel_button_of
 from mjwatch.midjourney.matching.evidence import FINALS, expected_of
-from mjwatch.midjourney.parsing.parsed_message import MessageKind, ParsedMessage
-from mjwatch.model import Job, Result, ResultKind
+from mjwatch.midjourney.parsing.parsed_message import MessageKind
+from mjwatch.model import Result, ResultKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mjwatch.midjourney.matching.matcher import Match
+    from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
+    from mjwatch.model import Job
 
 _RESULTS = {
     MessageKind.RESULT: ResultKind.GRID,
@@ -23,7 +25,7 @@ _RESULTS = {
 
 
 def job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.JobEvent]:
-    """Yield the events of a message for the job to which it was matched."""
+    """Yield what a message means for the job that it belongs to."""
     by_looks = found.by_looks
     match message.kind:
         case MessageKind.STARTED if message.message_id:
@@ -56,7 +58,7 @@ def _of_present_attempt(message: ParsedMessage, job: Job) -> bool:
 
 
 def finished(message: ParsedMessage, by: str) -> ev.Finished:
-    """Return the event that this message is a job's result. ``by``: what it was matched by."""
+    """Return the event of a final message; ``by``: the evidence that it is the job's."""
     result = Result(
         message_id=message.message_id or "",
         matched_by=by,
