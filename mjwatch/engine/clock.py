@@ -14,6 +14,8 @@ from mjwatch.model import Job, State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mjwatch.model import CancelRequest
+
 CLOCK_JUMP = 10.0
 """Seconds. Smaller changes are the slow corrections of a clock that is synchronised."""
 
@@ -54,12 +56,18 @@ def is_postponed_by_file(job: Job) -> bool:
 
 
 def with_moved_deadlines(job: Job, seconds: float) -> Job:
-    """Return the job with its deadlines so many seconds later, all but the time in its prompt file."""
+    """Return the job with its deadlines so many seconds later, all but the time in its prompt file.
+
+    The times of a request to cancel move too, because the next request is judged by them.
+    """
     if job.next_action_at is not None and not is_postponed_by_file(job):
         job = replace(job, next_action_at=job.next_action_at + seconds)
     request = job.cancel_request
-    if request is not None and request.next_action_at:
-        job = replace(job, cancel_request=replace(request, next_action_at=request.next_action_at + seconds))
+    if request is not None:
+        due = request.next_action_at + seconds if request.next_action_at else request.next_action_at
+        asked, pressed = request.asked + seconds, request.pressed + seconds if request.pressed else 0.0
+        request = replace(request, next_action_at=due, asked=asked, pressed=pressed)
+        job = replace(job, cancel_request=request)
     return job
 
 
@@ -72,7 +80,12 @@ def with_capped_deadlines(job: Job, now: float, longest_limit: float) -> Job:
     latest = now + (LONGEST_WAIT if is_queued else longest_limit)
     if job.next_action_at is not None and job.next_action_at > latest and not is_postponed_by_file(job):
         job = replace(job, next_action_at=now + WAIT_INSTEAD if is_queued else latest)
-    request = job.cancel_request
-    if request is not None and request.next_action_at is not None and request.next_action_at > latest:
-        job = replace(job, cancel_request=replace(request, next_action_at=now + WAIT_INSTEAD))
-    return job
+    request = None if job.cancel_request is None else _capped(job.cancel_request, now, latest)
+    return job if request == job.cancel_request else replace(job, cancel_request=request)
+
+
+def _capped(request: CancelRequest, now: float, latest: float) -> CancelRequest:
+    due = request.next_action_at
+    due = now + WAIT_INSTEAD if due is not None and due > latest else due
+    asked, pressed = min(request.asked, now), min(request.pressed, now)
+    return replace(request, next_action_at=due, asked=asked, pressed=pressed)

@@ -450,6 +450,7 @@ class Engine:
         jump = self._clock_watch.jump()
         if jump:
             jobs = {job.id: job for job in self._journal.delayed_jobs()} | self._jobs
+            self.service.store_limits()  # first, because it may be done twice
             self._store_deadlines(jobs.values(), lambda job: with_moved_deadlines(job, jump))
             self._clock_watch.accept(jump)
             log.info("the clock was set, or the machine was suspended; all deadlines move by %.0f s", jump)
