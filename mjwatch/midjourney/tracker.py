@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mjwatch import events as ev
 from mjwatch.discord.json_values import id_of, object_of, snowflake_of
 from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
-from mjwatch.midjourney.buttons import cancel_button_of
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
+from mjwatch.midjourney.job_events import finished, job_events
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, expected_of
 from mjwatch.midjourney.matching.foreign_jobs import (
     ENDED_JOB,
@@ -32,10 +32,11 @@ from mjwatch.midjourney.matching.matcher import (
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
-from mjwatch.model import Job, Result, ResultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+
+    from mjwatch.model import Job
 
 MESSAGE_EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK"})
 PASSIVE_EVENTS = {
@@ -47,12 +48,6 @@ PASSIVE_EVENTS = {
 channels in them (discord-userdoccers, gateway events)."""
 
 _KEPT_KINDS = FINALS | {MessageKind.STARTED}
-
-_RESULTS = {
-    MessageKind.RESULT: ResultKind.GRID,
-    MessageKind.SINGLE: ResultKind.SINGLE,
-    MessageKind.VIDEO: ResultKind.VIDEO,
-}
 
 JobEvents = list[tuple[str | None, ev.JobEvent]]
 """Events with the id of their job; None for a refusal that concerns the account and no job of ours."""
@@ -239,7 +234,7 @@ class MessageTracker:
             return []
         owner = self._closed_owner(message, jobs)
         if owner is not None:
-            return [(owner, _finished(message, "job uuid"))]
+            return [(owner, finished(message, "job uuid"))]
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
         if found is None and self.foreign_jobs.has_final(message):
             return []
@@ -257,7 +252,7 @@ class MessageTracker:
         """Return the event for the job to which a person assigns this message, or why that can't be."""
         if self.me is not None and not self._may_be_mine(message):
             return "it is the result of another account"
-        return self.held.objection(message, job) or _finished(message, "person")
+        return self.held.objection(message, job) or finished(message, "person")
 
     def new_session(self) -> None:
         """Start a new session: there is a gap before it, and its dispatches are counted from one."""
@@ -326,7 +321,7 @@ class MessageTracker:
         """Return the events of this message, none if it is about no job, or None if it must be kept."""
         owner = self._closed_owner(message, jobs)
         if owner is not None:
-            return [(owner, _finished(message, "job uuid"))]
+            return [(owner, finished(message, "job uuid"))]
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
         if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)
@@ -407,7 +402,7 @@ class MessageTracker:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
-        events = list(_job_events(message, job, found))
+        events = list(job_events(message, job, found))
         is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
         if is_running and message.event == "REST" and not self.shown.has_news(message, job):
             return []  # read again, unchanged: no sign of life
@@ -444,50 +439,3 @@ def _shows_again(owner: str, message: ParsedMessage, job: Job) -> bool:
     if expected_of(job).job_uuid is not None:
         return expected_of(job).job_uuid == message.job_uuid
     return job.parent == owner and could_be_about(message, job)
-
-
-def _job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.JobEvent]:
-    by_looks = found.by_looks
-    match message.kind:
-        case MessageKind.STARTED if message.message_id:
-            cancel = cancel_button_of(message)
-            yield ev.Started(message.message_id, message.interaction_id, message.job_uuid, cancel, by_looks)
-        case MessageKind.PROGRESS:
-            if job.message_id is None and message.message_id:
-                yield ev.Started(
-                    message.message_id, message.interaction_id, message.job_uuid, by_looks=by_looks
-                )
-            yield ev.Progressed(message.percent, message.job_uuid, cancel_button_of(message))
-        case MessageKind.QUEUED if _of_present_attempt(message, job):
-            yield ev.QueuedByBot()
-        case MessageKind.REFUSED if message.error is not None and _of_present_attempt(message, job):
-            yield ev.Refused(message.error)
-        case MessageKind.DELETED:
-            yield ev.StartMessageDeleted()
-        case kind if kind in FINALS or (kind in expected_of(job).finals and message.text):
-            yield _finished(message, found.by)
-        case MessageKind.NOTICE if message.job_uuid and message.message_id == job.message_id:
-            yield ev.Progressed(None, message.job_uuid, cancel_button_of(message))  # a part of the progress
-        case _:
-            pass
-
-
-def _of_present_attempt(message: ParsedMessage, job: Job) -> bool:
-    """Return False for a late refusal of an earlier attempt, which says nothing about the present one."""
-    pressed = job.cancel_request.nonce if job.cancel_request is not None else None
-    return message.nonce in {None, job.nonce, pressed}
-
-
-def _finished(message: ParsedMessage, by: str) -> ev.Finished:
-    result = Result(
-        message_id=message.message_id or "",
-        matched_by=by,
-        job_uuid=message.job_uuid,
-        echoed=message.prompt,
-        pictures=message.images,
-        buttons=message.buttons,
-        kind=_RESULTS.get(message.kind, ResultKind.TEXT),
-        text=message.text,
-        flags=message.flags,
-    )
-    return ev.Finished(result)

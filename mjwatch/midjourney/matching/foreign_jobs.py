@@ -28,7 +28,6 @@ MAX_UNMATCHED = 200
 
 _RUNNING = frozenset({MessageKind.STARTED, MessageKind.PROGRESS})
 _ACTIONS_OF_A_PROMPT = frozenset({None, Action.IMAGINE, Action.BLEND, Action.VIDEO})
-_STORED_IDS = ("job_uuid", "since", "result_id", "pressed", "nonce", "owner")
 _LONGEST_JOB_MS = 24 * 60 * 60 * 1000
 """No job of Midjourney's takes a day: a job whose end was missed must not keep its prompt for ever."""
 
@@ -121,13 +120,21 @@ class ForeignJobs:
         for fields in objects_of(stored):
             message_id = id_of(fields.get("message_id"))
             if message_id is not None:
-                ids = {key: id_of(fields.get(key)) for key in _STORED_IDS}
-                prompt, picture = text_of(fields.get("prompt")), number_of(fields.get("picture"))
-                queued, uncertain = (fields.get(key) is True for key in ("queued", "uncertain"))
-                job = ForeignJob(
-                    message_id, prompt, **ids, picture=picture, queued=queued, uncertain=uncertain
+                self.add(
+                    ForeignJob(
+                        message_id,
+                        text_of(fields.get("prompt")),
+                        id_of(fields.get("job_uuid")),
+                        id_of(fields.get("since")),
+                        id_of(fields.get("result_id")),
+                        id_of(fields.get("pressed")),
+                        number_of(fields.get("picture")),
+                        fields.get("queued") is True,
+                        id_of(fields.get("nonce")),
+                        fields.get("uncertain") is True,
+                        id_of(fields.get("owner")),
+                    )
                 )
-                self.add(job)
 
     def stored(self) -> list[dict[str, Any]]:
         """Return all as JSON for the journal, so that none looks like ours after a restart."""
@@ -228,9 +235,10 @@ class ForeignJobs:
                 self.add(replace(job, owner=None))
 
     def dismiss(self, final: ParsedMessage) -> None:
-        """Note that this final is no job's of ours; it ends the foreign job that it fits, if any."""
-        if not self.end_by_ids(final):
-            self.end_by_content(final)
+        """Note that this final is no job's of ours; it ends the foreign job that it fits, if it is one."""
+        fitting = [job for job in self._by_message.values() if job.may_match(final)]
+        if not self.end_by_ids(final) and len(fitting) == 1:
+            self._end(fitting[0], final)
         if not self.has_final(final):
             message_id = final.message_id or ""
             self.add(ForeignJob(message_id, "", final.job_uuid, since=message_id, result_id=message_id))
