@@ -92,7 +92,9 @@ class Engine:
         """Return the job with this id as it is now, open or closed, or None."""
         self._jobs = self._table.open
         self._step = self._table.step
-        self._deadlines = Deadlines(journal, self._jobs, ClockWatch(clock, monotonic), timeouts)
+        self._deadlines = Deadlines(
+            journal, self._jobs, ClockWatch(clock, monotonic), timeouts, self.service.store_limits
+        )
         self._acceptance = Acceptance(journal, new_id, in_inbox)
         results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
         self._requests = RequestHandler(

@@ -382,9 +382,11 @@ class History:
         """Return whether nothing that mjwatch was given says that this result is not the job's.
 
         A person ran the same prompt by hand, its start had no name that was heard, and nothing was heard of
-        what became of the job itself, or it was moderated, which nothing says.
+        what became of the job itself, or it was moderated, which nothing says. Attempts that a person gave up
+        don't count.
         """
-        own = [other for other in self._made_by(job) if other.fate not in {"refused", "moderated"}]
+        made_last = (other for other in self._made_by(job) if other.nonce not in self.given_up)
+        own = [other for other in made_last if other.fate not in {"refused", "moderated"}]
         is_equal = meaning(made.prompt) == meaning(job.prompt.text)
         if made.owner is not None or made.pressed is not None or not is_equal:
             return False

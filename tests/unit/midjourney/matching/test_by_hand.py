@@ -211,3 +211,55 @@ def test_a_start_with_the_nonce_of_somebody_else_is_foreign_also_while_a_history
     assert hear(tracker, [job], started("600", nonce="4242")) == []
     found = tracker.history([started("600"), result("700", reply_to="600")], {job.id: job})
     assert found == []
+
+
+def test_a_start_matched_by_looks_is_given_up_when_it_comes_again_with_another_nonce() -> None:
+    """The history shows no nonce; the replay of a resumed session does."""
+    tracker = a_tracker()
+    job = a_job(state=State.RUNNING, message_id="600", start_by_looks=True)
+    assert hear(tracker, [job], started("600", nonce="4242")) == [(job.id, ev.StartDisputed())]
+    waiting, _ = step(job, ev.StartDisputed(), 1300.0)
+    assert hear(tracker, [waiting], result("700", reply_to="600")) == []
+    assert [*tracker.unmatched, *tracker.held] == [], "it is certainly a job by hand"
+
+
+# ---- attempts that a person gave up may still run
+
+
+def a_retried_job(channel: Channel, **fields: Any) -> Job:
+    """Return a job whose first attempt was in doubt and whose second one is at Midjourney."""
+    doubtful = a_job("jobone", state=State.IN_DOUBT, **fields)
+    queued, _ = step(doubtful, ev.RetryRequested(), 1300.0)
+    channel.attempt_ends(doubtful, queued, ev.RetryRequested())
+    again, _ = step(queued, ev.AttemptStarted("nonce-again", "session", "650", 1), 1301.0)
+    return step(again, ev.Accepted(), 1302.0)[0]
+
+
+@pytest.mark.parametrize("fields", [{"message_id": "600"}, {}, {"queued_by_bot": True}])
+def test_the_result_of_an_attempt_that_was_given_up_goes_to_no_other_job(fields: dict[str, Any]) -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    retried, other = a_retried_job(channel, **fields), a_job("jobtwo")
+    done = replace(retried, state=State.DONE)
+    assert hear(channel.tracker, [done, other], result("700")) == []
+    channel.tracker.hold_unmatched({other.id: other})
+    (held,) = channel.tracker.held
+    assert held.candidates == ("jobtwo", "jobone")
+    channel.tracker.held.job_finished("jobone")
+    assert channel.tracker.foreign_jobs.possible_owners(held.message) == []
+    assert channel.tracker.next_matched({other.id: other}) is None, "it may be the late one"
+
+
+def test_an_attempt_that_was_given_up_is_no_rival_of_its_own_job() -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    retried = a_retried_job(channel)
+    ((job_id, event),) = hear(channel.tracker, [retried], result("700"))
+    assert (job_id, type(event)) == ("jobone", ev.Finished)
+
+
+def test_the_start_of_an_attempt_that_waited_in_the_queue_goes_to_no_other_job() -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.tracker.me = ME
+    retried, other = a_retried_job(channel, queued_by_bot=True), a_job("jobtwo", queued_by_bot=True)
+    assert hear(channel.tracker, [replace(retried, state=State.QUEUED), other], started("700")) == []
