@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
@@ -107,11 +107,6 @@ class Template:
 def wildcards_in(text: str) -> Iterator[str]:
     """Yield the names of the wildcards that a text uses."""
     return (match["wildcard"][2:-2] for match in _TOKEN.finditer(text) if match["wildcard"])
-
-
-def escape(text: str) -> str:
-    """Return an expanded text, written so that it stands for itself in a prompt file."""
-    return _TOKEN.sub(lambda token: f"\\{token[0]}" if token["wildcard"] or token["word"] else token[0], text)
 
 
 @dataclass(slots=True)
@@ -269,7 +264,7 @@ class BraceParser:
                 raise PromptFileError("braces are nested too deeply", "use fewer")
             self._open.append(_OpenBrace())
         elif len(self._open) == 1:
-            if mark == "}":
+            if mark == "}" and not self._force:
                 raise PromptFileError("a } has no { before it", "write \\} for a plain brace, or add the {")
             self.add(mark)
         elif mark == ",":
@@ -290,8 +285,13 @@ class BraceParser:
 
     def finish(self) -> Parts:
         """Return the parts of the whole text. Raises PromptFileError if a brace is still open."""
-        if len(self._open) > 1:
-            raise PromptFileError("a { is not closed", "close it with }, or write \\{ for a plain brace")
+        while len(self._open) > 1:
+            if not self._force:
+                raise PromptFileError("a { is not closed", "close it with }, or write \\{ for a plain brace")
+            brace = self._open.pop()
+            for option in brace.options:
+                option.append(",")
+            self._open[-1].current += ["{", *chain(*brace.options, brace.current)]
         return tuple(self._open[0].current)
 
 

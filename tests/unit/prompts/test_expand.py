@@ -165,6 +165,12 @@ def test_force_takes_a_name_that_is_not_there_and_a_choice_of_other_tools_as_pla
     ]
 
 
+def test_force_takes_a_brace_without_its_pair_as_plain_text() -> None:
+    for text in ("a {red, blue car", "a } cat", "{a, {b, c", "x{"):
+        assert list(Wildcards({}).template(text, force=True).texts()) == [text]
+    assert list(Wildcards({}).template("a {b, {c,d}", force=True).texts()) == ["a {b, c", "a {b, d"]
+
+
 def test_names_of_files_are_compared_as_they_are_read() -> None:
     names = WildcardNames(["Red", "red", "cafe\u0301", "a/b", "a.b"])
     assert names.matching("red") == ["red"]
