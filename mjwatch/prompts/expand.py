@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.errors import PromptFileError
 from mjwatch.prompts.filenames import WildcardNames, is_glob
-from mjwatch.prompts.source_text import decode, prompt_lines
+from mjwatch.prompts.source_text import decode, not_meant, prompt_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -67,6 +67,9 @@ _BRACED_NAME = re.compile(
     r"(?<![\w\\])__(?:(?!__)[^\s{}]){0,50}\{[^{}]{0,500}\}(?:(?!__)[^\s{}]){0,50}__(?!_)"
 )
 """A wildcard whose name is made of choices: mjwatch would search none, and send it as it is."""
+
+_STRAY_MARK = re.compile(r"(?<![\w\\])__(?:\s{0,3}(?=[^\W_])[\w .-]{0,40}?__(?!\w)|(?=[^\W_])\w{1,60})")
+"""What was meant as a wildcard: it has blanks at its ends, or nothing that ends it."""
 
 _WEIGHT = re.compile(r"\s*(?:[\d.-]+\$\$|[\d.]+::)?\s*")
 """What other tools put before an option: how many to take, or its weight."""
@@ -135,6 +138,11 @@ class Wildcards:
             raise PromptFileError(
                 f"the name of a wildcard can't hold braces: {_quoted(found[0])}",
                 "write each wildcard as an option: {__red__, __blue__}",
+            )
+        if not force and (found := _STRAY_MARK.search(_TOKEN.sub(" ", text))):
+            raise not_meant(
+                f"{_quoted(found[0])} is not a whole wildcard",
+                "write it as __name__, without blanks at its ends",
             )
         parts = self._parts(text, force=force)
         if _longest_of(parts) > MAX_LENGTH:

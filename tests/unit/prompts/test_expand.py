@@ -64,8 +64,8 @@ def refused(text: str, wildcards: dict[str, bytes]) -> PromptFileError:
         (r"def \__init__(self)", ["def __init__(self)"]),
         ("my __one__s", ["my only thiss"]),
         (
-            "_one_ __ one __ snake__case x__y and z__w ____ ___one___",
-            ["_one_ __ one __ snake__case x__y and z__w ____ ___one___"],
+            "_one_ snake__case x__y and z__w ____ ___one___",
+            ["_one_ snake__case x__y and z__w ____ ___one___"],
         ),
         ("https://x.example/__one__/a.png?b=__one__", ["https://x.example/__one__/a.png?b=__one__"]),
         ("{https://x.example/a.png, b}", ["https://x.example/a.png", "b"]),
