@@ -116,13 +116,14 @@ def wildcards_in(text: str) -> Iterator[str]:
 class Wildcards:
     """The wildcards by name, each parsed when it is first used.
 
-    ``contents``: those that were read. ``names``: all that are there; empty if these are the same.
+    ``contents``: those that were read. ``names``: all that are there; empty if these are the same. Those of
+    a text that is forced are parsed on their own.
     """
 
     contents: Mapping[str, bytes]
     names: Collection[str] = ()
     _names: WildcardNames = field(init=False)
-    _parsed: dict[str, Alternatives] = field(default_factory=dict, init=False)
+    _parsed: dict[tuple[str, bool], Alternatives] = field(default_factory=dict, init=False)
     _parsing: list[str] = field(default_factory=list, init=False)
     _globs: set[str] = field(default_factory=set, init=False)
 
@@ -163,7 +164,7 @@ class Wildcards:
             elif token["wildcard"]:
                 reference = token["wildcard"][2:-2]
                 names = self._names_for(reference)
-                parser.add(token[0] if force and not names else self._choice(reference, names))
+                parser.add(token[0] if force and not names else self._choice(reference, names, force))
             else:
                 parser.add(token["word"] or token[0])
         parser.add(text[end:])
@@ -178,23 +179,24 @@ class Wildcards:
             )
         return self._names.matching(reference)
 
-    def _choice(self, reference: str, names: Sequence[str]) -> Alternatives:
+    def _choice(self, reference: str, names: Sequence[str], force: bool) -> Alternatives:
         """Return the lines of these wildcards together. Raises PromptFileError if they can't be used."""
         if not names:
             raise self._missing(reference)
-        found = [self._choice_of_file(name) for name in names]
+        found = [self._choice_of_file(name, force) for name in names]
         return found[0] if len(found) == 1 else _choice_of([(choice,) for choice in found])
 
-    def _choice_of_file(self, name: str) -> Alternatives:
-        if name not in self._parsed:
+    def _choice_of_file(self, name: str, force: bool) -> Alternatives:
+        key = name, force
+        if key not in self._parsed:
             self._check(name)
             self._parsing.append(name)
-            options = tuple(self._lines(name))
+            options = tuple(self._lines(name, force))
             self._parsing.pop()
             if not options:
                 raise PromptFileError(f"{_file(name)} is empty", "write one choice per line")
-            self._parsed[name] = _choice_of(options)
-        return self._parsed[name]
+            self._parsed[key] = _choice_of(options)
+        return self._parsed[key]
 
     def _missing(self, reference: str) -> PromptFileError:
         near = " or ".join(self._names.nearest(reference))
@@ -204,12 +206,12 @@ class Wildcards:
             f"create the file with one choice per line; for the plain words write \\__{reference}__",
         )
 
-    def _lines(self, name: str) -> Iterator[Parts]:
+    def _lines(self, name: str, force: bool) -> Iterator[Parts]:
         where = _file(name)
         try:
             for number, line in prompt_lines(decode(self.contents[name])):
                 where = f"{_file(name)}, line {number}"
-                yield self._parts(line)
+                yield self._parts(line, force=force)
         except PromptFileError as error:
             if error.message.startswith(_FOLDER):  # the error is in a wildcard within this one
                 raise
@@ -228,7 +230,7 @@ class Wildcards:
             )
         if name not in self.contents:
             raise self._missing(name)
-        used = [*self._parsed, *self._parsing, name]
+        used = {*(parsed for parsed, _ in self._parsed), *self._parsing, name}
         if len(used) > MAX_WILDCARDS:
             raise PromptFileError(
                 f"more than {MAX_WILDCARDS} wildcards are used in one file", "split the file"

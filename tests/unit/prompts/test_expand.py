@@ -165,6 +165,17 @@ def test_force_takes_a_name_that_is_not_there_and_a_choice_of_other_tools_as_pla
     ]
 
 
+def test_force_holds_for_the_lines_of_a_wildcard_too() -> None:
+    wildcards = Wildcards({"w": b"{red|blue}\n__none__\na { b\n"})
+    assert list(wildcards.template("__w__ cat", force=True).texts()) == [
+        "{red|blue} cat",
+        "__none__ cat",
+        "a { b cat",
+    ]
+    with pytest.raises(PromptFileError, match="other programs"):
+        wildcards.template("__w__ cat")
+
+
 def test_force_takes_a_brace_without_its_pair_as_plain_text() -> None:
     for text in ("a {red, blue car", "a } cat", "{a, {b, c", "x{"):
         assert list(Wildcards({}).template(text, force=True).texts()) == [text]
