@@ -90,7 +90,7 @@ _BOLD = re.compile(
 )
 """A prompt as Midjourney's bot repeats it: bold, then who asked for it, and how far it is."""
 
-_ASKED_BY = re.compile(r"\s+-\s[^<>@\n]{0,60}@[^\s@]{2,32}\s+\((?:fast|relaxed|turbo)\b[^()]{0,30}\)$")
+_ASKED_BY = re.compile(r"\s+-\s[^<>@\n]{0,60}@[^\s@]{2,32}\s+\((?:fast|relaxed|turbo)(?:,[^()]{1,30})?\)$")
 """The end of the bot's message as Discord shows it."""
 
 _ENTITY = re.compile(
@@ -153,7 +153,7 @@ def _wrappings(text: str) -> Iterator[tuple[str | None, str]]:
 
 
 _NUMBERED = re.compile(r"1[.)]\s.*?\s2[.)]\s", re.DOTALL)
-_SEVERAL_QUOTED = re.compile(r"(?:[\"\u201c][^\"\u201c\u201d]++[\"\u201d]\s*+(?:[,;]|and\b|or\b)?+\s*+){2,}")
+_SEVERAL_QUOTED = re.compile(r"(?:[\"\u201c][^\"\u201c\u201d]++[\"\u201d]\s*+[,;]?+\s*+){2,}")
 _LONGEST_SIGNATURE = 100
 _CHAT_ANSWER = re.compile(
     r"(?:(?:sure|certainly|of course|absolutely)\b[,!.]|here(?:'s|\u2019s| is| are)\b|as an ai\b"
@@ -209,7 +209,7 @@ _FILE_SUFFIX = re.compile(
     re.IGNORECASE,
 )
 _PATH = re.compile(
-    r"(?:\.{1,2}|~)[\\/]|[A-Za-z]:[\\/]|/{1,2}[^\s\\/]|\\{1,2}[^\s\\/{},_-]|file:", re.IGNORECASE
+    r"(?:\.{1,2}|~)[\\/]|[A-Za-z]:[\\/]|/{1,2}[^\s\\/]|\\\\[^\s\\/]|\\[\w.-]+\\|file:", re.IGNORECASE
 )
 _MOST_WORDS_IN_NAME = 4
 
@@ -218,7 +218,7 @@ def _check_path(text: str) -> None:
     """Refuse a path: by its beginning, or a few words that end like a file's name."""
     if _SLASH_COMMAND.match(text) or "://" in text.removeprefix("file://"):
         return
-    name = _FILE_SUFFIX.search(text) and len(text.split()) <= _MOST_WORDS_IN_NAME
+    name = _FILE_SUFFIX.search(text) and len(text.split()) <= _MOST_WORDS_IN_NAME and "," not in text
     if name or _PATH.match(text):
         raise is_path(text)
 
@@ -237,7 +237,7 @@ def is_path(text: str) -> PromptFileError:
 _BROKEN_LINK = re.compile(
     r"(?<!\S)(?:https?:/{0,2}(?=\s+\S+\.\S)|https?/{1,2}[^\s/]+|data:image/"
     r"|(?:[\w-]{1,63}\.){1,5}[a-z]{2,}/\S*\.(?:png|jpe?g|webp|gif)\b)"
-    r"|^(?:www\.\S+|(?:[\w-]{1,63}\.){1,5}[a-z]{2,}/\S*)$",
+    r"|^(?:www\.\S+|(?-i:(?:[a-z\d-]{1,63}\.){1,5}[a-z]{2,})/\S*)$",
     re.IGNORECASE,
 )
 _MARKDOWN_LINK = re.compile(r"\[[^\[\]]{0,80}\]\(https?:[^\s()]+\)?", re.IGNORECASE)
