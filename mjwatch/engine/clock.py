@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
     from mjwatch.jobs.transitions import Timeouts
     from mjwatch.journal.writer import Journal
+    from mjwatch.model import CancelRequest
 
 log = logging.getLogger("mjwatch")
 
 HOUR = 3600.0
-
-    from mjwatch.model import CancelRequest
 
 CLOCK_JUMP = 10.0
 """Seconds. Smaller changes are the slow corrections of a clock that is synchronised."""

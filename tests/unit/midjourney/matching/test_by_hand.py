@@ -111,6 +111,27 @@ def test_a_message_that_is_older_than_the_interaction_is_not_taken_by_its_text()
     assert match_history([read(result("640"), "REST")], [job], ForeignJobs(), ME).matched == []
 
 
+def test_a_result_that_is_older_than_the_start_is_not_taken_by_its_text() -> None:
+    job = a_job(state=State.RUNNING, message_id="650")
+    assert match_history([read(result("640"), "REST")], [job], ForeignJobs(), ME).matched == []
+    assert match(read(result("640")), [job], ForeignJobs(), ME) is None
+    by_looks = replace(job, start_by_looks=True)
+    assert match(read(result("640")), [by_looks], ForeignJobs(), ME) == Match(job.id, "text")
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_after_a_gap_a_result_is_taken_by_its_text_only_once_the_start_is_gone(is_gone: bool) -> None:
+    """While it is there, the job is at work, and the result may be of a job that began in the gap."""
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.ready(ev.GatewayReady("session-2", "", ME, "ann", frozenset(), frozenset(), 1), 0.0)
+    job = a_job(state=State.RUNNING, message_id="600")
+    reread = {"600": None if is_gone else progress("600")}
+    found = channel.history(ev.HistoryRead((result("700"),), "700", reread), {job.id: job})
+    taken = [event.result.matched_by for _, event in found if isinstance(event, ev.Finished)]
+    assert taken == (["text"] if is_gone else [])
+    assert [held.message_id for held in channel.tracker.held] == ([] if is_gone else ["700"])
+
+
 # ---- in the bot's queue
 
 
