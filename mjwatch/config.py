@@ -23,6 +23,7 @@ from mjwatch.settings.sections import (
     DiscordSettings,
     InboxSettings,
     KeysSettings,
+    MetricsSettings,
     MidjourneySettings,
     NotifySettings,
     OutboxSettings,
@@ -79,6 +80,7 @@ class Config:
     midjourney: MidjourneySettings = field(default_factory=MidjourneySettings)
     pace: PaceSettings = field(default_factory=PaceSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     @classmethod
     def load(cls, path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Config:
@@ -123,10 +125,13 @@ class Config:
         problems = []
         if _contains(inbox, outbox) or _contains(outbox, inbox):
             problems.append(f"inbox {inbox} and outbox {outbox} must be separate, neither inside the other")
-        for name, inner in (("state", state), ("keys", keys)):
+        inner_folders = {"state folder": state, "keys folder": keys}
+        if self.metrics.textfile:
+            inner_folders["metrics file"] = Path(os.path.realpath(self.metrics.textfile))
+        for name, inner in inner_folders.items():
             for outer_name, outer in (("inbox", inbox), ("outbox", outbox)):
                 if _contains(outer, inner):
-                    problems.append(f"the {name} folder {inner} must not be inside the {outer_name} {outer}")
+                    problems.append(f"the {name} {inner} must not be inside the {outer_name} {outer}")
         return tuple(problems)
 
 
@@ -227,7 +232,7 @@ def _right_section(key: str) -> str:
 
 
 def _with_absolute_paths(config: Config, state_given: bool, environ: Mapping[str, str]) -> Config:
-    base = config.source.parent
+    base, textfile = config.source.parent, config.metrics.textfile
     # systemd passes a list when the unit names several; the first is the service's own.
     by_systemd = "" if state_given else environ.get("STATE_DIRECTORY", "").split(":")[0]
     return replace(
@@ -237,6 +242,7 @@ def _with_absolute_paths(config: Config, state_given: bool, environ: Mapping[str
         keys=KeysSettings(_absolute(config.keys.path, base, environ)),
         state=StateSettings(_absolute(Path(by_systemd) if by_systemd else config.state.path, base, environ)),
         notify=replace(config.notify, exec=_with_program(config.notify.exec, base, environ)),
+        metrics=MetricsSettings(textfile and str(_absolute(Path(textfile), base, environ))),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 from dataclasses import asdict
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,17 @@ from mjwatch.diagnostics.checks import (
     failed_lines,
     ok,
     skipped,
+    user,
     warn,
 )
 from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.errors import ConfigError
 from mjwatch.filesystem import probe
+from mjwatch.host.metrics import require_prometheus
 from mjwatch.settings.secrets import origins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from mjwatch.diagnostics.checks import CheckApi
     from mjwatch.settings.secrets import Keys
@@ -69,6 +71,7 @@ def run_checks(
     except ConfigError as error:
         results += failed_lines("keys", error)
     results += [_credential(config, environ), *check_folders(config, inotify), *_notify(config, environ)]
+    results += _metrics(config)
     if keys is None:
         return results + [skipped(name, "the keys are not usable") for name in ONLINE_CHECKS]
     return results + check_discord(config, keys, connect)
@@ -135,3 +138,25 @@ def _notify(config: Config, environ: Mapping[str, str]) -> Iterator[CheckResult]
     targets = [*notify.exec[:1], *([host_of(notify.webhook)] if notify.webhook else [])]
     if targets:
         yield ok("notify", f"{', '.join(notify.on) or 'nothing'} will be reported to {' and '.join(targets)}")
+
+
+def _metrics(config: Config) -> Iterator[CheckResult]:
+    """Check that the metrics can be made, and their file be written."""
+    if not config.metrics.textfile:
+        return
+    file = Path(config.metrics.textfile)
+    try:
+        require_prometheus()
+    except ConfigError as error:
+        yield from failed_lines("metrics", error)
+        return
+    obstacle = probe.writable(file.parent) if file.parent.exists() else "it does not exist"
+    if obstacle:
+        yield fail(
+            "metrics",
+            f"the folder of {file} can't be written to: {obstacle}",
+            f"make it a folder that {user()} may write to; the node exporter's option"
+            " --collector.textfile.directory names it",
+        )
+    else:
+        yield ok("metrics", str(file))

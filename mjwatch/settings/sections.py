@@ -13,6 +13,7 @@ from mjwatch.settings.values import (
     flag,
     folder,
     hosts,
+    metrics_file,
     number,
     program,
     setting,
@@ -180,6 +181,18 @@ class NotifySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """``[metrics]``: figures for Prometheus."""
+
+    textfile: str = setting(
+        "",
+        metrics_file(),
+        "A file such as mjwatch.prom in the folder of the node exporter's textfile collector. See"
+        " docs/how-to/metrics.md.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class KeysSettings:
     """``[keys]``: where the secrets are."""
 
@@ -199,4 +212,5 @@ SECTIONS: Mapping[str, type] = {
     "midjourney": MidjourneySettings,
     "pace": PaceSettings,
     "notify": NotifySettings,
+    "metrics": MetricsSettings,
 }

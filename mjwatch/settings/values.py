@@ -97,6 +97,18 @@ def folder() -> ValueKind:
     return ValueKind("a folder's path in quotes, absolute, from ~/ or relative to this file", read)
 
 
+def metrics_file() -> ValueKind:
+    """Return the kind of a file's path, or "": the node exporter reads only names that end in .prom."""
+    in_folder = folder()
+
+    def read(value: object) -> str:
+        if value != "" and in_folder.read(value).suffix != ".prom":
+            raise ValueError
+        return str(value)
+
+    return ValueKind('a path in quotes that ends in .prom, or "" for none', read)
+
+
 def address(*schemes: str, optional: bool = False) -> ValueKind:
     """Return the kind of a URL with a host and one of these schemes; "" is valid too if it is optional.
 
