@@ -4,7 +4,7 @@ The file is the first of these::
 
     --config > MJWATCH_CONFIG > $XDG_CONFIG_HOME/mjwatch/config.toml > /etc/mjwatch/config.toml
 
-Secrets are never in this file: ``load_keys`` reads them from key files, the environment or systemd.
+The token is never in this file: ``load_keys`` reads it from a key file, the environment or systemd.
 """
 
 from __future__ import annotations
@@ -177,8 +177,9 @@ def user_config(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def load_keys(config: Config, environ: Mapping[str, str] = os.environ) -> Keys:
-    """Return token, guild id and channel id. Raise ConfigError with one line for each that is not usable."""
-    return read_keys(config.keys.path, environ)
+    """Return all keys. Raise ConfigError with one line for each that is not usable."""
+    keys = read_keys(config.keys.path, environ)
+    return replace(keys, apprise=(*keys.apprise, *map(Secret, config.notify.apprise)))
 
 
 def config_template(values: Mapping[str, Mapping[str, object]] | None = None) -> str:

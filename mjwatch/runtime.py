@@ -27,7 +27,6 @@ from mjwatch.gallery.updater import GalleryUpdater
 from mjwatch.host.lock import account_lock, daemon_lock, inbox_lock
 from mjwatch.host.metrics import MetricsFile
 from mjwatch.host.platform import host_name, machine_id
-from mjwatch.host.redaction import Redaction
 from mjwatch.host.running import WakeupListener
 from mjwatch.host.systemd import Liveness
 from mjwatch.inbox.inbox import Inbox
@@ -44,7 +43,7 @@ from mjwatch.outbox.manifest import OutboxChannel
 from mjwatch.outbox.publisher import Outbox
 from mjwatch.outbox.status_file import StatusFile
 from mjwatch.workers.collector import Collector
-from mjwatch.workers.notifier import Notifier
+from mjwatch.workers.notifier import notifier_of
 from mjwatch.workers.pool import WorkerPool
 from mjwatch.workers.sender import Sender
 
@@ -204,12 +203,7 @@ class Runtime:
         )
         cdn = stack.enter_context(closing(CDN(config.discord.cdn_hosts, proxy=proxy)))
         uploads = stack.enter_context(closing(AttachmentUploads(self.rest, proxy=proxy, clock=time.time)))
-        self._notifier = Notifier(
-            config.notify,
-            config.outbox.path,
-            proxy=proxy,
-            redaction=Redaction([keys.token.reveal(), config.notify.webhook]),
-        )
+        self._notifier = notifier_of(config, keys)
         channel = OutboxChannel(keys.guild_id, keys.channel_id)
         journal_path = config.state.path / JOURNAL_FILE
         return WorkerPool(

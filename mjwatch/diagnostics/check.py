@@ -28,6 +28,7 @@ from mjwatch.discord.allowed_hosts import host_of
 from mjwatch.errors import ConfigError
 from mjwatch.filesystem import probe
 from mjwatch.host.metrics import require_prometheus
+from mjwatch.host.platform import require_library
 from mjwatch.settings.secrets import origins
 
 if TYPE_CHECKING:
@@ -70,7 +71,11 @@ def run_checks(
         results.append(_keys_found(config, keys))
     except ConfigError as error:
         results += failed_lines("keys", error)
-    results += [_credential(config, environ), *check_folders(config, inotify), *_notify(config, environ)]
+    results += [
+        _credential(config, environ),
+        *check_folders(config, inotify),
+        *_notify(config, keys, environ),
+    ]
     results += _metrics(config)
     if keys is None:
         return results + [skipped(name, "the keys are not usable") for name in ONLINE_CHECKS]
@@ -123,8 +128,8 @@ def _credential(config: Config, environ: Mapping[str, str]) -> CheckResult:
     return ok("credential", f"systemd passes {', '.join(passed)}")
 
 
-def _notify(config: Config, environ: Mapping[str, str]) -> Iterator[CheckResult]:
-    """Check that the program in [notify] exists. The web address is not called: it would be notified."""
+def _notify(config: Config, keys: Keys | None, environ: Mapping[str, str]) -> Iterator[CheckResult]:
+    """Check that the program and the library for [notify] exist. Nobody is notified."""
     notify = config.notify
     if notify.exec:
         program = notify.exec[0]
@@ -136,6 +141,13 @@ def _notify(config: Config, environ: Mapping[str, str]) -> Iterator[CheckResult]
             )
             return
     targets = [*notify.exec[:1], *([host_of(notify.webhook)] if notify.webhook else [])]
+    if keys and (number := len(keys.apprise)):
+        try:
+            require_library("apprise", "apprise", "[notify] apprise")
+        except ConfigError as error:
+            yield from failed_lines("notify", error)
+            return
+        targets.append(f"{number} {'address' if number == 1 else 'addresses'} of Apprise's")
     if targets:
         yield ok("notify", f"{', '.join(notify.on) or 'nothing'} will be reported to {' and '.join(targets)}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mjwatch.settings.values import (
     address,
+    apprise_urls,
     choice,
     discord_id,
     flag,
@@ -173,6 +174,13 @@ class NotifySettings:
         "An address that gets the same as JSON by POST; https, or http on this machine.",
         shown=False,
     )
+    apprise: tuple[str, ...] = setting(
+        (),
+        apprise_urls(),
+        "Addresses for Apprise. They contain passwords: the file apprise.key in the keys' folder is safer.",
+        shown=False,
+    )
+    attach: bool = setting(False, flag(), "Send a done job's first picture through Apprise, too.")
     on: tuple[str, ...] = setting(
         ("done", "failed", "needs_person"),
         some_of("done", "failed", "needs_person"),

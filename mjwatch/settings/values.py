@@ -148,6 +148,25 @@ def webhook() -> ValueKind:
     return ValueKind(wanted, read, secret=True)
 
 
+def apprise_urls() -> ValueKind:
+    """Return the kind of a list of Apprise's addresses, which contain passwords and keys."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise ValueError
+        urls = tuple(_text(item).strip() for item in value)
+        if not all(is_apprise_url(url) for url in urls):
+            raise ValueError
+        return urls
+
+    return ValueKind('a list of Apprise\'s addresses, such as ["ntfys://host/topic"]', read, secret=True)
+
+
+def is_apprise_url(text: str) -> bool:
+    """Return whether this may be an address for Apprise, which knows the schemes."""
+    return re.fullmatch(r"[A-Za-z0-9]+://[\x21-\U0010ffff]+", text) is not None
+
+
 def is_this_machine(host: str) -> bool:
     """Return whether a host is 127.0.0.0/8, ::1 or localhost."""
     if host == "localhost":

@@ -7,7 +7,7 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
-EXTRAS = ("demo", "metrics")
+EXTRAS = ("demo", "metrics", "notify")
 _BOUND = re.compile(r"([\w.-]+)>=([\w.]+)$")
 
 
