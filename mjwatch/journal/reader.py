@@ -312,6 +312,17 @@ class JournalReader:
         rows = self._all(f"SELECT state, COUNT(*) {_FROM_OPEN} GROUP BY state")
         return {State(state): count for state, count in rows}
 
+    def state_counts(self) -> dict[State, int]:
+        """Return the number of all jobs by state."""
+        return {State(state): n for state, n in self._all("SELECT state, COUNT(*) FROM jobs GROUP BY state")}
+
+    def first_sendable(self) -> float | None:
+        """Return since when, or from when on, the first of the queued jobs may be sent; None without one."""
+        row = self._one(
+            f"SELECT MIN(MAX(accepted, COALESCE(next_action_at, 0))) {_FROM_OPEN} AND state='queued'"
+        )
+        return None if row is None else row[0]
+
     def matching_ids(self, prefix: str) -> list[str]:
         """Return at most ten ids of jobs that begin with this text."""
         if not prefix.isascii():
