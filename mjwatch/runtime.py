@@ -262,12 +262,14 @@ class Runtime:
         return facts | {"journal_trouble": trouble}
 
     def _overview(self, reader: JournalReader | None) -> dict[str, Any]:
+        now = time.time()
         return overview(
             reader,
             daemon=True,
             max_per_day=self.config.pace.max_per_day,
-            now=time.time(),
+            now=now,
             command=self.config.command(),
+            quiet_until=Pace.of(self.config.pace).quiet_until(now),
         )
 
     def _gateway(self, queue: EventQueue) -> WebsocketConnection:
@@ -344,7 +346,7 @@ def build_engine(
         channel,
         queue,
         perform,
-        pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
+        pace=Pace.of(pace),
         timeouts=Timeouts(pace.start_timeout, pace.silence_timeout),
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,

@@ -30,7 +30,8 @@ from mjwatch.cli.progress import bar_table
 from mjwatch.errors import MjwatchError
 from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.scanner import InboxScanner
-from mjwatch.jobs.status_text import clock, limit_text
+from mjwatch.jobs.pacing import Pace
+from mjwatch.jobs.status_text import clock, limit_text, quiet_text
 from mjwatch.journal.reader import overview
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
@@ -87,12 +88,14 @@ class StatusView:
         """Return the facts by name, as ``status --json`` shows them. Raise MjwatchError."""
         config, reader = self._config, open_reader(self._config)
         with closing(reader) if reader else nullcontext():
+            now = time.time()
             facts = overview(
                 reader,
                 daemon=daemon_runs(config.state.path),
                 max_per_day=config.pace.max_per_day,
-                now=time.time(),
+                now=now,
                 command=config.command(),
+                quiet_until=Pace.of(config.pace).quiet_until(now),
             )
             kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
         if facts["daemon"]:
@@ -173,6 +176,8 @@ def _limits(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     now = time.time()
     if sending := limit_text(facts["sending_limit"], now):
         yield "limit", plain(sending)
+    if facts["quiet_until"] is not None:
+        yield "hours", quiet_text(facts["quiet_until"], now)
     if reading := facts["reading_limit"]:
         until = clock(reading["until"], now)
         yield "limit", f"the channel's history is not read until {until}: {plain(reading['why'])}"

@@ -120,19 +120,25 @@ class JournalReader:
             " ORDER BY number"
         )
 
-    def any_queued(self, now: float, blocked_keys: Collection[str]) -> bool:
+    def any_queued(
+        self, now: float, blocked_keys: Collection[str], least_priority: float = -math.inf
+    ) -> bool:
         """Return whether a queued job is left that has none of these keys and that no file postpones."""
         marks = ",".join("?" * len(blocked_keys))
         postponed = "next_action_at>? AND json_extract(body, '$.prompt.not_before')>?"
         query = (
             f"SELECT 1 {_FROM_OPEN} AND state='queued' AND duplicate_key NOT IN ({marks})"
-            f" AND NOT ({postponed} IS TRUE)"
+            f" AND NOT ({postponed} IS TRUE) AND priority>=?"
             " LIMIT 1"
         )
-        return self._one(query, *blocked_keys, now, now) is not None
+        return self._one(query, *blocked_keys, now, now, least_priority) is not None
 
     def next_queued(
-        self, now: float, blocked_keys: Collection[str], only: Collection[str] | None = None
+        self,
+        now: float,
+        blocked_keys: Collection[str],
+        only: Collection[str] | None = None,
+        least_priority: float = -math.inf,
     ) -> Job | None:
         """Return the queued job to send next, or None. It is due, and its duplicate key is not blocked.
 
@@ -141,12 +147,12 @@ class JournalReader:
         """
         marks = ",".join("?" * len(blocked_keys))
         is_due = "(next_action_at IS NULL OR next_action_at<=?)"
-        free = f"state='queued' AND {is_due} AND duplicate_key NOT IN ({marks})"
+        free = f"state='queued' AND {is_due} AND duplicate_key NOT IN ({marks}) AND priority>=?"
         if only is not None:
             found = self._jobs(
                 f"SELECT body {_FROM_JOBS} AND {free} AND id IN ({','.join('?' * len(only))})"
                 " ORDER BY priority DESC, number LIMIT 1",
-                *(now, *blocked_keys, *only),
+                *(now, *blocked_keys, least_priority, *only),
             )
             return found[0] if found else None
         first_of_groups = [
@@ -155,7 +161,7 @@ class JournalReader:
             for row in self._all(
                 "SELECT priority, number FROM jobs INDEXED BY jobs_queue WHERE open=1 AND fairness_group=?"
                 f" AND {free} ORDER BY priority DESC, number LIMIT 1",
-                *(group, now, *blocked_keys),
+                *(group, now, *blocked_keys, least_priority),
             )
         ]
         if not first_of_groups:
@@ -379,19 +385,26 @@ class JobFilter:
 
 
 _CAN_BE_NULL = (
-    *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
+    *("paused", "paused_kind", "mend", "capped_until", "quiet_until", "connected_since", "trouble"),
     *("sending_limit", "reading_limit", "inbox_trouble", "journal_trouble", "left"),
 )
 
 
 def overview(
-    reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float, command: str = "mjwatch"
+    reader: JournalReader | None,
+    *,
+    daemon: bool,
+    max_per_day: int,
+    now: float,
+    command: str = "mjwatch",
+    quiet_until: float | None = None,
 ) -> dict[str, Any]:
     """Return the facts that ``status --json`` shows. Raise JournalError.
 
     ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
     those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
-    accepted us, if it is connected. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
+    accepted us, if it is connected. ``quiet_until``: until when the time of the day holds prompts, as
+    ``Pace.quiet_until`` returns it. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
     files in the inbox that the daemon ignores, counted by reason, and some of them by name.
     ``inbox_trouble``: why no file is accepted. ``held``: as ``held_results`` returns it; ``command``: how
     this installation's mjwatch is started. ``journal_trouble`` is for the caller to set: what can't write
@@ -401,6 +414,7 @@ def overview(
         return {
             "daemon": daemon,
             **dict.fromkeys(_CAN_BE_NULL),
+            "quiet_until": quiet_until,
             "jobs": {},
             "live": [],
             "held": [],
@@ -414,6 +428,7 @@ def overview(
         "paused_kind": None if pause is None else str(pause.kind),
         "mend": None if pause is None else resume_hint(pause),
         "capped_until": capped_until(reader, max_per_day, now),
+        "quiet_until": quiet_until,
         **limit_facts(reader.recall("limits"), now),
         "connected_since": reader.recall("connected") if daemon else None,
         "trouble": reader.recall("trouble") if daemon else None,
