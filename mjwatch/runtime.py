@@ -173,7 +173,8 @@ class Runtime:
         self.engine.load()
         self.engine.on_turn = self._liveness.beat
         also = self._gallery.show_status if self._gallery else lambda status: None
-        self._status = StatusFile(config.outbox.path, self._summary, time.time, also)
+        heartbeat = 60.0 * config.outbox.heartbeat
+        self._status = StatusFile(config.outbox.path, self._summary, time.time, also, heartbeat=heartbeat)
         self.engine.on_event = self._status.changed
         self._connection = self._gateway(queue)
         self._wakeups = WakeupListener(config.state.path, lambda: queue.put(RequestsPending()))

@@ -32,10 +32,11 @@ from mjwatch.host.running import daemon_runs
 from mjwatch.inbox.scanner import InboxScanner
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.status_text import clock, limit_text, quiet_text
-from mjwatch.journal.reader import overview
+from mjwatch.journal.database import unclosed_since
+from mjwatch.journal.reader import JOURNAL_FILE, overview
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
-from mjwatch.outbox.status_file import read_status
+from mjwatch.outbox.status_file import last_sign_of_life, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -98,12 +99,17 @@ class StatusView:
                 quiet_until=Pace.of(config.pace).quiet_until(now),
             )
             kept = reader.kept_paths() if reader and config.inbox.after == "keep" else set()
+        written = read_status(config.outbox.path)
         if facts["daemon"]:
-            trouble = read_status(config.outbox.path).get("journal_trouble")
+            trouble = written.get("journal_trouble")
             facts["journal_trouble"] = trouble if isinstance(trouble, str) else None
+            died_at = None
+        else:
+            died_at = last_sign_of_life(written, unclosed_since(config.state.path / JOURNAL_FILE))
         in_flight = sum(1 for job in facts["live"] if job["state"] in IN_FLIGHT)
         pace = {"max_in_flight": config.pace.max_in_flight, "delay": config.pace.delay}
         return facts | {
+            "died_at": died_at,
             "mend": facts["mend"] and advice(facts["mend"]),
             "in_flight": in_flight,
             **pace,
@@ -164,7 +170,8 @@ def status_fields(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _daemon(facts: Mapping[str, Any]) -> str:
     if not facts["daemon"]:
-        return advice("does not run (start it: `mjwatch run`)")
+        died = "" if facts["died_at"] is None else f"; it died at {clock(facts['died_at'], time.time())}"
+        return advice(f"does not run{died} (start it: `mjwatch run`)")
     if facts["trouble"] is not None:
         return f"runs; Discord can't be used: {plain(facts['trouble'])}"
     if facts["connected_since"] is None:

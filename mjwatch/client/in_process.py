@@ -169,8 +169,8 @@ def _obstacle(engine: Engine, quiet_until: float) -> MjwatchError:
     trouble, limit = engine.service.connection_trouble, engine.service.limits.sending.wait
     if limit is not None and (seconds := engine.service.sending_wait()):
         return LimitedError(limit.reason, seconds)
-    if trouble is None and quiet_until:
-        now = time.time()
+    now = time.time()
+    if quiet_until - now > LIMIT_PATIENCE:
         return LimitedError(quiet_text(quiet_until, now), quiet_until - now)
     return UnreachableError(trouble.reason if trouble else "mjwatch was stopped")
 
