@@ -75,10 +75,13 @@ def test_what_runs_is_collected_and_can_be_cancelled_after_the_hours(harness: En
 def test_a_form_is_filled_in_after_the_hours_because_its_button_was_pressed(harness: EngineHarness) -> None:
     harness.now += 3600.0
     zooming(harness)
+    harness.feed(ev.InboxScanned(0))
     harness.now += 3600.0
+    down = ev.GatewayDown("no connection", 5.0, session_lost=False)
+    assert harness.feed(down, ev.ForJob("zoomaaaa", ev.ModalOpened(FORM))) == []
     assert not harness.engine.settled()
-    (effect,) = harness.feed(ev.ForJob("zoomaaaa", ev.ModalOpened(FORM)))
-    assert isinstance(effect, ef.Submit)
+    effects = harness.feed(ev.GatewayResumed("session-1", 2))
+    assert [effect.job.id for effect in effects if isinstance(effect, ef.Submit)] == ["zoomaaaa"]
 
 
 def test_a_drain_does_not_wait_for_the_hours_but_for_urgent_jobs(harness: EngineHarness) -> None:
