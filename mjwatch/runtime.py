@@ -176,7 +176,8 @@ class Runtime:
         self.engine.load()
         self.engine.on_turn = self._liveness.beat
         also = self._gallery.show_status if self._gallery else lambda status: None
-        self._status = StatusFile(config.outbox.path, self._summary, time.time, also)
+        heartbeat = 60.0 * config.outbox.heartbeat
+        self._status = StatusFile(config.outbox.path, self._summary, time.time, also, heartbeat=heartbeat)
         textfile = config.metrics.textfile if self._watch_inbox else ""
         self._metrics = MetricsFile(Path(textfile), self._figures, time.time) if textfile else None
         self.engine.on_event = self._changed
@@ -276,12 +277,14 @@ class Runtime:
             self._metrics.changed()
 
     def _overview(self, reader: JournalReader | None) -> dict[str, Any]:
+        now = time.time()
         return overview(
             reader,
             daemon=True,
             max_per_day=self.config.pace.max_per_day,
-            now=time.time(),
+            now=now,
             command=self.config.command(),
+            quiet_until=Pace.of(self.config.pace).quiet_until(now),
         )
 
     def _gateway(self, queue: EventQueue) -> WebsocketConnection:
@@ -362,7 +365,7 @@ def build_engine(
         channel,
         queue,
         perform,
-        pace=Pace(pace.max_in_flight, pace.delay, pace.jitter, pace.max_per_day),
+        pace=Pace.of(pace),
         timeouts=Timeouts(pace.start_timeout, pace.silence_timeout),
         in_inbox=in_inbox,
         min_fast_hours=pace.min_fast_hours,

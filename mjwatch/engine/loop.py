@@ -187,7 +187,7 @@ class Engine:
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
         if not all(self._channel.waits_for_person(job) for job in sent):
             return False
-        return not self._journal.any_queued(self._clock(), self.scheduler.blocked_keys(self._jobs))
+        return not self.scheduler.any_queued(self._jobs, self._clock())
 
     def blocked(self) -> bool:
         """Return whether a run that is to end by itself must not wait any longer.

@@ -10,6 +10,7 @@ from mjwatch.settings.values import (
     address,
     apprise_urls,
     choice,
+    day_spans,
     discord_id,
     flag,
     folder,
@@ -21,6 +22,7 @@ from mjwatch.settings.values import (
     some_of,
     webhook,
     whole,
+    whole_or_none,
 )
 
 if TYPE_CHECKING:
@@ -70,6 +72,11 @@ class OutboxSettings:
         True,
         flag(),
         "Maintain a gallery of all jobs in the outbox: index.html, for a browser, on any machine.",
+    )
+    heartbeat: int = setting(
+        5,
+        whole(0, 1440),
+        "Minutes after which status.json is written again, which shows that mjwatch is alive. 0: never.",
     )
 
 
@@ -132,6 +139,16 @@ class PaceSettings:
         200,
         whole(0, 1_000_000),
         "Most submissions in any 24 hours, without those that certainly did not run. 0 means no limit.",
+    )
+    run_between: tuple[str, ...] = setting(
+        (),
+        day_spans(),
+        'Send prompts at these local times only, such as ["22:00-07:00"]; [] means always.',
+    )
+    urgent_priority: int | None = setting(
+        None,
+        whole_or_none(-1_000_000, 1_000_000),
+        'Jobs of this priority or higher are sent at any time of the day; "" means none.',
     )
     min_fast_hours: float = setting(
         0.0,

@@ -14,7 +14,7 @@ import pytest
 from mjwatch.errors import ConfigError
 from mjwatch.host import metrics, platform
 from mjwatch.host.metrics import MetricsFile, render
-from mjwatch.journal.reader import overview
+from mjwatch.journal.overview import overview
 from mjwatch.journal.statistics import PHASES
 from mjwatch.model import ENDED, State
 from tests.helpers.metrics_text import Samples, samples_in
