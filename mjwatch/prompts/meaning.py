@@ -8,10 +8,12 @@ because a refusal costs a correction, and a wrong picture costs money. ``force``
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from html import unescape
 from typing import TYPE_CHECKING
 
+from mjwatch.prompts.actions import ON_GRID, ON_PICTURE
 from mjwatch.prompts.commands import COMMANDS, slash_name
 from mjwatch.prompts.filenames import check_content
 from mjwatch.prompts.source_text import INVISIBLE, check_encoding, not_meant
@@ -142,9 +144,10 @@ def _wrappings(text: str) -> Iterator[tuple[str | None, str]]:
     bullet = MARKER.match(text)
     yield text[bullet.end() :] if bullet and not bullet["number"] else None, "the bullet before the prompt"
     closing = _QUOTES.get(text[0], "")
-    within = text[1:-1]
+    quoted_text = text.rstrip(",;")
+    within = quoted_text[1:-1]
     is_quoted = (
-        len(text) > 2 and text[-1] in closing and not any(mark in within for mark in text[0] + closing)
+        within and quoted_text[-1] in closing and not any(mark in within for mark in text[0] + closing)
     )
     yield within if is_quoted else None, "the quotation marks around the prompt"
 
@@ -156,7 +159,8 @@ _NUMBERED = re.compile(r"1[.)]\s.*?\s2[.)]\s", re.DOTALL)
 _SEVERAL_QUOTED = re.compile(r"(?:[\"\u201c][^\"\u201c\u201d]++[\"\u201d]\s*+[,;]?+\s*+){2,}")
 _LONGEST_SIGNATURE = 100
 _CHAT_ANSWER = re.compile(
-    r"(?:(?:sure|certainly|of course|absolutely)\b[,!.]|here(?:'s|\u2019s| is| are)\b|as an ai\b"
+    r"(?:(?:sure|certainly|of course|absolutely)\b\s?[,!.\u2014\u2013]|here(?:'s|\u2019s| is| are| you go)\b"
+    r"|as an ai\b|(?:voici|hier (?:ist|sind)|aqu\u00ed (?:est\u00e1|tienes)|ecco)\b(?=[^:]{0,60}prompt)"
     r"|i(?:'m| am) sorry\b|i can(?:'t|not|\u2019t)\b)[^:]{0,120}"
     r"(?:prompt|image|picture|version|option|idea|:)",
     re.IGNORECASE,
@@ -166,7 +170,8 @@ _NAMES = (
     "|background|setting|theme|input|prompt|description|keyword|word|text|topic|variable|season|weather|emotion"
 )
 _PLACEHOLDER = re.compile(
-    r"\{\{[^{}]{1,60}\}\}|\$\{[^{}]{1,60}\}|%\(\w{1,30}\)s|<%[^%]{1,60}%>"
+    rf"\{{\d{{0,2}}\}}|(?<!\S)%[sd](?!\w)|\{{%|\$(?:{_NAMES})\b"
+    r"|\{\{[^{}]{1,60}\}\}|\$\{[^{}]{1,60}\}|%\(\w{1,30}\)s|<%[^%]{1,60}%>"
     rf"|(?<!\\)\{{(?:{_NAMES})s?(?:[ _-]?\d{{1,2}})?\}}|[\[<](?:{_NAMES})s?(?:[ _-]?\d{{1,2}})?[\]>]"
     r"|\[(?:insert|your|add|enter|choose|replace|fill in|describe)\b[^\[\]]{0,80}\]",
     re.IGNORECASE,
@@ -272,6 +277,7 @@ _VERBS = (
     "status",
 )
 _VERB = re.compile(rf":?(?:{'|'.join((*_VERBS, *_LEAVE))})[!.?]?", re.IGNORECASE)
+_FOLLOW_UPS = frozenset(name.lower() for name in (*ON_GRID, *ON_PICTURE) if name != "square")
 _VERB_WITH_JOB = re.compile(r"(?:act|cancel|retry|show)\s+(?=[a-z]*\d)[a-z0-9]{8}\b", re.IGNORECASE)
 _SLASH_COMMAND = re.compile(
     rf"/(?P<name>{'|'.join({slash_name(name) for name in COMMANDS})})\b", re.IGNORECASE
@@ -292,6 +298,11 @@ def _check_command(text: str) -> None:
         raise not_meant(
             f"{shown(text)} is a command, not a prompt",
             f"did you mean :{meant}? Commands in `mjwatch shell` begin with a colon",
+        )
+    if text.lower() in _FOLLOW_UPS:
+        raise not_meant(
+            f"{shown(text)} is a follow-up of a finished job, not a prompt",
+            f"`mjwatch act JOB {shlex.quote(text)}` asks for it",
         )
     slash = _SLASH_COMMAND.match(text)
     if slash is not None:

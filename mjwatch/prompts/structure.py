@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MARKER = re.compile(
     r"(?:(?P<number>\d{1,3})[.)]|[*\u2022\u25aa\u25cf\u25e6]|[-\u2013\u2014](?![-\u2013\u2014\w]))"
-    r"\s+(?=[^\s*\u2022\u2013\u2014-])"
+    r"\s+(?:\[[ xX]\]\s+)?(?=[^\s*\u2022\u2013\u2014-])"
 )
 """A number or a bullet before a list's entry."""
 
@@ -43,6 +43,9 @@ _FIELD = re.compile(
 _LINKS = re.compile(r"<?https?://\S+(?:\s+<?https?://\S+)*", re.IGNORECASE)
 _RULE = re.compile(r"[-*_=~#\u2014\u2500]{3,}")
 """A line between two texts."""
+
+_TABLE = re.compile(r"\W?prompts?\W?\s*[,;\t|].*", re.IGNORECASE)
+"""The head of a table whose first column are prompts."""
 
 QUOTED = re.compile(r">\s+")
 """What chat programs put before each quoted line."""
@@ -74,24 +77,48 @@ FENCE = re.compile(r"(?:`{3}|~{3})[\w.-]{0,20}")
 """A line that begins or ends a block of code, as chat programs copy it."""
 
 
+_BETWEEN_PROMPTS = (
+    (FENCE, "the code fence around the list"),
+    (_RULE, "the lines between the prompts"),
+    (re.compile(r"#{2,6}\s.*"), "the headings"),
+    (re.compile(rf"{_LABEL.pattern}\W{{0,4}}", re.IGNORECASE), "the labels before the prompts"),
+)
+"""Lines of a list that are no prompts, and what a note calls them."""
+
+
 def list_entries(text: str) -> tuple[list[tuple[int, str]], tuple[str, ...]]:
     """Return the prompts of a ``.list.txt`` with their line numbers, and notes on what was left out.
 
-    Lines of a code fence are left out, and numbers that count the lines. Raises PromptFileError for JSON.
+    Lines that are no prompts are left out, such as those of a code fence, and numbers before all prompts.
+    Raises PromptFileError for JSON, a table, and prompts that go over several lines.
     """
     check_is_no_json(text)
-    lines, notes = prompt_lines(text), list[str]()
-    entries = [(number, line) for number, line in lines if not FENCE.fullmatch(line)]
-    if len(entries) < len(lines):
-        notes.append("left out the code fence around the list")
+    entries, notes = prompt_lines(text), list[str]()
+    for pattern, what in _BETWEEN_PROMPTS:
+        kept = [entry for entry in entries if not pattern.fullmatch(entry[1])]
+        if kept and len(kept) < len(entries):
+            entries = kept
+            notes.append(f"left out {what}")
+    if len(entries) > 1:
+        _check_is_prompt_a_line(entries)
     marks = [MARKER.match(line) for _, line in entries]
-    counted = [mark["number"] for mark in marks if mark]
-    if len(entries) > 1 and counted == [str(number) for number in range(1, len(entries) + 1)]:
+    counted = [int(mark["number"]) for mark in marks if mark and mark["number"]]
+    if len(entries) == len(counted) > 1 and all(one < other for one, other in pairwise(counted)):
         notes.append("left out the numbers before the prompts")
         entries = [
             (number, line[mark.end() :]) for (number, line), mark in zip(entries, marks, strict=True) if mark
         ]
     return entries, tuple(notes)
+
+
+def _check_is_prompt_a_line(entries: Sequence[tuple[int, str]]) -> None:
+    """Raise PromptFileError for a table, and for paragraphs whose lines run on."""
+    if _TABLE.fullmatch(entries[0][1]):
+        raise not_meant("the list is a table", "keep only the prompts, one on each line")
+    pairs = list(pairwise(entries))
+    unbroken = [line for (number, line), (following, _) in pairs if following == number + 1]
+    if 0 < len(unbroken) < len(pairs) and all(map(_RUNS_ON.search, unbroken)):
+        raise not_meant("the prompts of the list go over several lines", "write each prompt on one line")
 
 
 def one_prompt(text: str, name: str) -> str:
