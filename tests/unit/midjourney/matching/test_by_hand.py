@@ -201,6 +201,23 @@ def test_a_second_nameless_start_disputes_the_first() -> None:
     assert [kept.message.message_id for kept in tracker.unmatched] == ["700", "701"]
 
 
+def test_a_start_matched_by_looks_gives_no_interaction_so_that_a_dispute_leaves_no_id() -> None:
+    job = a_job(queued_by_bot=True)
+    running, _ = step(job, ev.Started("600", "550", UUID_A, by_looks=True), 1300.0)
+    waiting, _ = step(running, ev.StartDisputed(), 1301.0)
+    assert (running.message_id, waiting.message_id, waiting.interaction_id) == ("600", None, None)
+
+
+@pytest.mark.parametrize("reply_to", ["580", None])
+def test_a_dismissed_result_does_not_end_a_job_by_hand_that_waits_in_the_queue(reply_to: str | None) -> None:
+    """Neither by its looks nor where it replies to a start that is older than the queue's notice."""
+    tracker = a_tracker()
+    hear(tracker, [], queued_notice("590", WIDE, nonce="4242"))
+    tracker.foreign_jobs.dismiss(read(result("591", WIDE, reply_to=reply_to)))
+    job = a_job(text=WIDE, state=State.IN_DOUBT)
+    assert hear(tracker, [job], started("600", WIDE)) == []
+
+
 def test_a_start_that_an_id_proves_is_not_disputed() -> None:
     job = a_job(state=State.RUNNING, message_id="600")
     assert hear(a_tracker(), [job], started("610")) == []
