@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -93,9 +94,9 @@ def test_only_who_has_not_got_it_is_tried_again_and_a_refusal_is_final(
 
 
 def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with listening() as server:
-        options: dict[str, Any] = {"program_limit": 0.5, "pauses": ()}
-        with notifying(tmp_path, url_of(server, "?rto=600"), **options) as made:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and nobody reads
+        url = Secret(f"json://127.0.0.1:{silent.getsockname()[1]}/?rto=600")
+        with notifying(tmp_path, url, program_limit=2.0, pauses=()) as made:
             made.put(STUCK)
     assert "Apprise address 1 (json://) took too long" in caplog.text
 
