@@ -32,8 +32,8 @@ export no_proxy := 127.0.0.1,localhost
 # Otherwise every process that a test starts compiles all its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-core test-real test-long test-lowest test-pythons test-python kills soak model faults bench \
-  bench-quick docs diagram cli-page pictures format clean
+.PHONY: help demo test test-core test-real test-long test-lowest test-pythons test-python kills soak model faults mutants \
+  bench bench-quick docs diagram cli-page pictures format clean
 
 help:
 	@echo "make demo       run a simulator and some prompt files, and show the resulting folders"
@@ -47,6 +47,7 @@ help:
 	@echo "make soak       make model, then a long run with random faults, to find leaks (MINUTES=30); Linux"
 	@echo "make model      random histories of prompts by hand and by file (HISTORIES=$(HISTORIES) SEED=$(SEED))"
 	@echo "make faults     run random pairs of faults (COUNT=$(COUNT) SEED=$(SEED))"
+	@echo "make mutants    change the code of the core in many places, and list the changes that no test notices; long"
 	@echo "make bench      run all measurements, or some (WHAT=\"split start\"), and update bench/RESULTS.md; 40 minutes"
 	@echo "make bench-quick  check that all measurements work; 2 minutes"
 	@echo "make diagram    generate the state diagram and the table of packages in docs/explanation/architecture.md"
@@ -96,7 +97,7 @@ test-python:
 	$(call versioned,$(VENV)-$(VERSION),)
 
 define versioned
-$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) --editable '.[demo]' $(VERSIONED_TOOLS)
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) --editable '.[demo,metrics,notify]' $(VERSIONED_TOOLS)
 $(1)/bin/python -m pytest $(VERSIONED) -m "not real and not long" -n 2 --dist worksteal
 endef
 
@@ -114,6 +115,12 @@ model: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.scenarios.fault_pairs --seed $(SEED) --count $(COUNT)
+
+MUTANTS ?= *
+CHILDREN ?= 2
+mutants: $(VENV)/.mutants
+	$(BIN)/mutmut run "$(MUTANTS)" --max-children $(CHILDREN)
+	$(BIN)/mutmut results
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(WHAT) --json bench/results.json --page bench/RESULTS.md \
@@ -143,7 +150,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(VENV)-* demo-* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* demo-* build dist site mutants
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The package is installed as editable, so that a change in the code needs no new installation.
@@ -153,6 +161,10 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[docs]'
+	@touch $@
+
+$(VENV)/.mutants: $(VENV)/.dev
+	$(PIP) --editable '.[dev,mutants]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

@@ -17,7 +17,8 @@ from mjwatch.host.platform import return_memory_early
 from mjwatch.host.systemd import Supervision, Systemd
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.status_text import ServiceSummary, clock, quiet_text, sentence
-from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, capped_until
+from mjwatch.journal.overview import capped_until
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import State
 from mjwatch.runtime import Runtime
 

@@ -31,7 +31,8 @@ from mjwatch.cli.output import (
 from mjwatch.errors import MjwatchError
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.status_text import WaitContext, held_reason, reason, wait_reason
-from mjwatch.journal.reader import JobFilter, brief, capped_until, held_results
+from mjwatch.journal.overview import brief, capped_until, held_results
+from mjwatch.journal.reader import JobFilter
 from mjwatch.model import State
 
 if TYPE_CHECKING:

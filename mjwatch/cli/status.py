@@ -33,7 +33,8 @@ from mjwatch.inbox.scanner import InboxScanner
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.status_text import clock, limit_text, quiet_text
 from mjwatch.journal.database import unclosed_since
-from mjwatch.journal.reader import JOURNAL_FILE, overview
+from mjwatch.journal.overview import overview
+from mjwatch.journal.reader import JOURNAL_FILE
 from mjwatch.journal.serialization import path_as_stored
 from mjwatch.model import IN_FLIGHT, State
 from mjwatch.outbox.status_file import last_sign_of_life, read_status

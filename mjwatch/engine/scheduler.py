@@ -202,6 +202,11 @@ class Scheduler:
         """Return the pause that the answer to an /info asks for, because few fast hours are left."""
         return self._fast_hours.info_changed(job, now)
 
+    @property
+    def fast_hours_left(self) -> float | None:
+        """Return the fast hours that were left at the last answer to an /info since the start, or None."""
+        return self._fast_hours.left
+
     def upload_ended(self, job_id: str) -> None:
         """Note that a job's images are uploaded, or could not be."""
         if job_id == self._uploading:
@@ -241,6 +246,8 @@ class FastHours:
         self.asked_by: str | None = None
         """The job that asks for them at the moment."""
         self.known_at: float | None = None
+        self.left: float | None = None
+        """Hours that were left when an answer named them."""
         self.jobs_sent = 0
         """Jobs sent since they were known."""
 
@@ -272,6 +279,7 @@ class FastHours:
             self.known_at, self.jobs_sent = now, 0  # also without an answer: asking again would not help
         info = read_info((job.result.text if job.result else None) or "")
         left = info.fast_hours_left
+        self.left = self.left if left is None else left
         if left is None or info.mode is Mode.RELAXED:
             return None
         self.known_at, self.jobs_sent = now, 0

@@ -155,8 +155,9 @@ class Throttle:
             self._sent.pop()  # the clock was set back, and its time with it
 
     def executed(self, at: float) -> None:
-        """Note that a submission that was not counted was executed after all."""
-        insort(self._sent, at)
+        """Note that a submission was executed after all, if it is not counted yet."""
+        if at not in self._sent:
+            insort(self._sent, at)
 
     def next_press(self, now: float) -> float:
         """Return the earliest time for the next press; minus infinity if nothing was sent yet."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mjwatch import events as ev
 from mjwatch.discord.json_values import id_of, object_of, snowflake_of
 from mjwatch.discord.protocol import MIDJOURNEY_APPLICATION_ID
-from mjwatch.midjourney.buttons import cancel_button_of
 from mjwatch.midjourney.interactions import INTERACTION_EVENTS, read_interaction
+from mjwatch.midjourney.job_events import finished, job_events
 from mjwatch.midjourney.matching.evidence import FINALS, could_be_about, expected_of
 from mjwatch.midjourney.matching.foreign_jobs import (
     ENDED_JOB,
@@ -32,10 +32,11 @@ from mjwatch.midjourney.matching.matcher import (
 from mjwatch.midjourney.matching.news import ShownMessages
 from mjwatch.midjourney.parsing.messages import BOTS, read_message
 from mjwatch.midjourney.parsing.parsed_message import Action, MessageKind, ParsedMessage
-from mjwatch.model import Job, Result, ResultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+
+    from mjwatch.model import Job
 
 MESSAGE_EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSAGE_DELETE_BULK"})
 PASSIVE_EVENTS = {
@@ -47,12 +48,6 @@ PASSIVE_EVENTS = {
 channels in them (discord-userdoccers, gateway events)."""
 
 _KEPT_KINDS = FINALS | {MessageKind.STARTED}
-
-_RESULTS = {
-    MessageKind.RESULT: ResultKind.GRID,
-    MessageKind.SINGLE: ResultKind.SINGLE,
-    MessageKind.VIDEO: ResultKind.VIDEO,
-}
 
 JobEvents = list[tuple[str | None, ev.JobEvent]]
 """Events with the id of their job; None for a refusal that concerns the account and no job of ours."""
@@ -239,11 +234,12 @@ class MessageTracker:
             return []
         owner = self._closed_owner(message, jobs)
         if owner is not None:
-            return [(owner, _finished(message, "job uuid"))]
+            return [(owner, finished(message, "job uuid"))]
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
         if found is None and self.foreign_jobs.has_final(message):
             return []
-        if found is None and len(may_own) == 1 and not held.by_ids:
+        fitting = [id_ for id_ in may_own if id_ in jobs and fits(message, jobs[id_])]
+        if found is None and len(may_own) == len(fitting) == 1 and not held.by_ids:
             found = match(message, jobs.values(), self.foreign_jobs, self.me)
         if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)
@@ -257,7 +253,7 @@ class MessageTracker:
         """Return the event for the job to which a person assigns this message, or why that can't be."""
         if self.me is not None and not self._may_be_mine(message):
             return "it is the result of another account"
-        return self.held.objection(message, job) or _finished(message, "person")
+        return self.held.objection(message, job) or finished(message, "person")
 
     def new_session(self) -> None:
         """Start a new session: there is a gap before it, and its dispatches are counted from one."""
@@ -273,16 +269,18 @@ class MessageTracker:
         """Return the message up to which all are known: newer ones may be known too while a gap is unread."""
         return self.newest if self.caught_up else self._gap_after
 
-    def remember_ended(self, job: Job) -> None:
-        """Remember a job that ended without a result but may have run: no other job may take its pictures."""
+    def remember_attempt(self, job: Job) -> None:
+        """Remember an attempt that ended without a result but may run: no other job may take its pictures."""
         self.foreign_jobs.add(
             ForeignJob(
-                job.message_id or f"{ENDED_JOB}{job.id}",
+                job.message_id or f"{ENDED_JOB}{job.nonce}",
                 job.prompt.text,
                 job.job_uuid,
                 since=job.message_id or job.interaction_id or (job.anchor if job.anchor != "0" else None),
                 pressed=job.button_press.message_id if job.button_press else None,
                 picture=expected_of(job).picture,
+                queued=job.queued_by_bot and job.message_id is None,
+                owner=job.id,
             )
         )
 
@@ -324,7 +322,7 @@ class MessageTracker:
         """Return the events of this message, none if it is about no job, or None if it must be kept."""
         owner = self._closed_owner(message, jobs)
         if owner is not None:
-            return [(owner, _finished(message, "job uuid"))]
+            return [(owner, finished(message, "job uuid"))]
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=not self.caught_up)
         if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)
@@ -343,7 +341,7 @@ class MessageTracker:
         if may_be_ours and message.kind is MessageKind.PROGRESS:
             return None  # its start was missed
         self.foreign_jobs.note(message, jobs.values(), uncertain=bool(may_be_ours))
-        return disputed
+        return disputed + _wrong_starts(message, jobs.values())
 
     def _is_only_one(self, found: Match, message: ParsedMessage, jobs: Mapping[str, Job]) -> bool:
         """Return False if the match is by looks, and a kept message of another job of the bot fits too."""
@@ -405,7 +403,7 @@ class MessageTracker:
         job = jobs[found.job_id]
         if message.kind in FINALS and message.reply_to is not None and message.reply_to == job.message_id:
             self.references_seen = True
-        events = list(_job_events(message, job, found))
+        events = list(job_events(message, job, found))
         is_running = any(isinstance(event, ev.Started | ev.Progressed) for event in events)
         if is_running and message.event == "REST" and not self.shown.has_news(message, job):
             return []  # read again, unchanged: no sign of life
@@ -427,6 +425,14 @@ def _is_start(message_id: str | None, jobs: Iterable[Job]) -> bool:
     )
 
 
+def _wrong_starts(message: ParsedMessage, jobs: Iterable[Job]) -> JobEvents:
+    """Return the jobs whose start was matched by looks, and is this one: its ids say that it is no job's."""
+    if message.kind is not MessageKind.STARTED or is_nameless_start(message):
+        return []
+    wrong = [job for job in jobs if job.start_by_looks and job.message_id == message.message_id]
+    return [(job.id, ev.StartDisputed()) for job in wrong]
+
+
 def _shows_again(owner: str, message: ParsedMessage, job: Job) -> bool:
     """Return whether this job waits for another message with an ended job's uuid, for example by /show."""
     if job.state not in WAITING:
@@ -434,50 +440,3 @@ def _shows_again(owner: str, message: ParsedMessage, job: Job) -> bool:
     if expected_of(job).job_uuid is not None:
         return expected_of(job).job_uuid == message.job_uuid
     return job.parent == owner and could_be_about(message, job)
-
-
-def _job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.JobEvent]:
-    by_looks = found.by_looks
-    match message.kind:
-        case MessageKind.STARTED if message.message_id:
-            cancel = cancel_button_of(message)
-            yield ev.Started(message.message_id, message.interaction_id, message.job_uuid, cancel, by_looks)
-        case MessageKind.PROGRESS:
-            if job.message_id is None and message.message_id:
-                yield ev.Started(
-                    message.message_id, message.interaction_id, message.job_uuid, by_looks=by_looks
-                )
-            yield ev.Progressed(message.percent, message.job_uuid, cancel_button_of(message))
-        case MessageKind.QUEUED if _of_present_attempt(message, job):
-            yield ev.QueuedByBot()
-        case MessageKind.REFUSED if message.error is not None and _of_present_attempt(message, job):
-            yield ev.Refused(message.error)
-        case MessageKind.DELETED:
-            yield ev.StartMessageDeleted()
-        case kind if kind in FINALS or (kind in expected_of(job).finals and message.text):
-            yield _finished(message, found.by)
-        case MessageKind.NOTICE if message.job_uuid and message.message_id == job.message_id:
-            yield ev.Progressed(None, message.job_uuid, cancel_button_of(message))  # a part of the progress
-        case _:
-            pass
-
-
-def _of_present_attempt(message: ParsedMessage, job: Job) -> bool:
-    """Return False for a late refusal of an earlier attempt, which says nothing about the present one."""
-    pressed = job.cancel_request.nonce if job.cancel_request is not None else None
-    return message.nonce in {None, job.nonce, pressed}
-
-
-def _finished(message: ParsedMessage, by: str) -> ev.Finished:
-    result = Result(
-        message_id=message.message_id or "",
-        matched_by=by,
-        job_uuid=message.job_uuid,
-        echoed=message.prompt,
-        pictures=message.images,
-        buttons=message.buttons,
-        kind=_RESULTS.get(message.kind, ResultKind.TEXT),
-        text=message.text,
-        flags=message.flags,
-    )
-    return ev.Finished(result)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from mjwatch.settings.values import (
     address,
+    apprise_urls,
     choice,
     day_spans,
     discord_id,
     flag,
     folder,
     hosts,
+    metrics_file,
     number,
     program,
     setting,
@@ -189,10 +191,29 @@ class NotifySettings:
         "An address that gets the same as JSON by POST; https, or http on this machine.",
         shown=False,
     )
+    apprise: tuple[str, ...] = setting(
+        (),
+        apprise_urls(),
+        "Addresses for Apprise. They contain passwords: the file apprise.key in the keys' folder is safer.",
+        shown=False,
+    )
+    attach: bool = setting(False, flag(), "Send a done job's first picture through Apprise, too.")
     on: tuple[str, ...] = setting(
         ("done", "failed", "needs_person"),
         some_of("done", "failed", "needs_person"),
         "When to notify: pictures are ready; a job has failed; mjwatch waits for a person.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """``[metrics]``: figures for Prometheus."""
+
+    textfile: str = setting(
+        "",
+        metrics_file(),
+        "A file such as mjwatch.prom in the folder of the node exporter's textfile collector. See"
+        " docs/how-to/metrics.md.",
     )
 
 
@@ -216,4 +237,5 @@ SECTIONS: Mapping[str, type] = {
     "midjourney": MidjourneySettings,
     "pace": PaceSettings,
     "notify": NotifySettings,
+    "metrics": MetricsSettings,
 }

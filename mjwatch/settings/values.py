@@ -130,6 +130,18 @@ def folder() -> ValueKind:
     return ValueKind("a folder's path in quotes, absolute, from ~/ or relative to this file", read)
 
 
+def metrics_file() -> ValueKind:
+    """Return the kind of a file's path, or "": the node exporter reads only names that end in .prom."""
+    in_folder = folder()
+
+    def read(value: object) -> str:
+        if value != "" and in_folder.read(value).suffix != ".prom":
+            raise ValueError
+        return str(value)
+
+    return ValueKind('a path in quotes that ends in .prom, or "" for none', read)
+
+
 def address(*schemes: str, optional: bool = False) -> ValueKind:
     """Return the kind of a URL with a host and one of these schemes; "" is valid too if it is optional.
 
@@ -167,6 +179,25 @@ def webhook() -> ValueKind:
 
     wanted = 'an address that starts with https:// (http:// on this machine only), or "" for none'
     return ValueKind(wanted, read, secret=True)
+
+
+def apprise_urls() -> ValueKind:
+    """Return the kind of a list of Apprise's addresses, which contain passwords and keys."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise ValueError
+        urls = tuple(_text(item).strip() for item in value)
+        if not all(is_apprise_url(url) for url in urls):
+            raise ValueError
+        return urls
+
+    return ValueKind('a list of Apprise\'s addresses, such as ["ntfys://host/topic"]', read, secret=True)
+
+
+def is_apprise_url(text: str) -> bool:
+    """Return whether this may be an address for Apprise, which knows the schemes."""
+    return re.fullmatch(r"[A-Za-z0-9]+://[\x21-\U0010ffff]+", text) is not None
 
 
 def is_this_machine(host: str) -> bool:

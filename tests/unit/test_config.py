@@ -301,6 +301,22 @@ def test_a_webhooks_address_shows_in_no_repr(tmp_path: Path) -> None:
     assert "s3cret" not in repr(load(tmp_path, '[notify]\nwebhook = "https://hooks.example.org/s3cret"'))
 
 
+def test_the_metrics_file_is_relative_to_the_configuration_and_has_the_collectors_ending(
+    tmp_path: Path,
+) -> None:
+    assert load(tmp_path, "").metrics.textfile == ""
+    found = load(tmp_path, '[metrics]\ntextfile = "exporter/mjwatch.prom"').metrics.textfile
+    assert Path(found) == tmp_path / "exporter" / "mjwatch.prom"
+    assert "must be a path in quotes that ends in .prom" in problem(tmp_path, '[metrics]\ntextfile = "m.txt"')
+
+
+@pytest.mark.parametrize("folder", ["inbox", "outbox"])
+def test_a_metrics_file_in_inbox_or_outbox_is_a_problem(tmp_path: Path, folder: str) -> None:
+    (line,) = load(tmp_path, f'[metrics]\ntextfile = "{folder}/m.prom"').folder_problems()
+    assert line.startswith("the metrics file ")
+    assert f"must not be inside the {folder} " in line
+
+
 @given(st.text(max_size=200))
 def test_any_text_gives_a_config_or_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, text: str

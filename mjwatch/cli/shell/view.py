@@ -13,7 +13,8 @@ from mjwatch.client.in_process import is_answered
 from mjwatch.host.running import daemon_runs
 from mjwatch.jobs.pacing import Pace
 from mjwatch.jobs.status_text import clock, limit_text, quiet_text, reason
-from mjwatch.journal.reader import JOURNAL_FILE, JournalReader, overview
+from mjwatch.journal.overview import overview
+from mjwatch.journal.reader import JOURNAL_FILE, JournalReader
 from mjwatch.model import ENDED, State
 
 if TYPE_CHECKING:

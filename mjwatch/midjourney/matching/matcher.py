@@ -109,18 +109,21 @@ def match_history(
     message newer than ``newest``, the newest message known before, also says something about foreign jobs.
     """
     found: list[tuple[Match, ParsedMessage]] = []
-    waiting = {job.id: job for job in jobs if by_text is None or job.id in by_text}
+    waiting = {job.id: job for job in jobs}
     rest: list[ParsedMessage] = []
     for message in messages:
         by_ids = match(message, jobs, foreign_jobs, me, ids_only=True)
         if isinstance(by_ids, Match):
             found.append((by_ids, message))
             _update(waiting, by_ids.job_id, message)
-        elif _may_be_ours(message, me) and not _is_foreign(message, foreign_jobs):
+        elif _may_be_ours(message, me):
             rest.append(message)
-    rest = _one_per_bot_job(rest)
-    left = list(waiting.values())
-    _learn([message for message in rest if not not_newer(message.message_id, newest)], jobs, foreign_jobs)
+    new = [message for message in rest if not not_newer(message.message_id, newest)]
+    # The starts first: they show whose the finals are.
+    _learn([start for start in new if start.kind not in FINALS], list(waiting.values()), foreign_jobs)
+    rest = _one_per_bot_job([message for message in rest if not _is_foreign(message, foreign_jobs)])
+    _learn([final for final in new if final in rest], list(waiting.values()), foreign_jobs)
+    left = [job for job in waiting.values() if by_text is None or job.id in by_text]
     by_looks = _match_one_to_one(rest, left, foreign_jobs)
     taken = [message for _, message in by_looks]
     fitting = [message for message in rest if any(fits(message, job) for job in left)]
@@ -189,7 +192,7 @@ def _match_one_to_one(
     found = []
     for job, fitting in pairs:
         rivals = [other for _, other in pairs if any(message in other for message in fitting)]
-        if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.may_include(fitting[0]):
+        if len(fitting) == 1 and len(rivals) == 1 and not foreign_jobs.may_include(fitting[0], job.id):
             found.append((_by_looks(fitting[0], job), fitting[0]))
     return found
 
@@ -222,7 +225,7 @@ def _match_by_content(
         return None
     if len(fitting) > 1:
         return AmbiguousMatch(f"{len(fitting)} jobs have this prompt, or have pressed this button")
-    if foreign_jobs.may_include(message):
+    if foreign_jobs.may_include(message, fitting[0].id):
         return AmbiguousMatch("a job that somebody else started in this channel looks the same")
     return _by_looks(message, fitting[0])
 

@@ -101,3 +101,10 @@ def test_no_text_breaks_the_rules(text: str) -> None:
         token_may_go_to(url)
         is_loopback(url)
         host_of(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["wss://gateway.discord.gg:0", "wss://gateway.discord.gg/a b", "ws://127.0.0.1:0"]
+)
+def test_an_address_with_a_blank_or_port_0_gets_no_token(url: str) -> None:
+    assert not token_may_go_to(url)

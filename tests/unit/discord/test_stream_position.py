@@ -53,6 +53,12 @@ def test_a_position_comes_back_from_the_journal() -> None:
     assert not again.is_open
 
 
+def test_an_account_that_no_session_has_named_stays_unknown() -> None:
+    stream = StreamPosition()
+    stream.ready(GatewayReady("session-1", NODE, "", "", frozenset(), frozenset(), 1), 0.0)
+    assert restored(stream).user_id is None
+
+
 def test_a_position_of_an_older_version_has_no_generation() -> None:
     stored = {"session_id": "session-1", "resume_gateway_url": NODE, "seq": 7, "user_id": ""}
     stream = StreamPosition()

@@ -13,7 +13,7 @@ import typer.main
 
 import mjwatch
 from mjwatch.cli.app import app
-from mjwatch.journal.reader import overview
+from mjwatch.journal.overview import overview
 from mjwatch.midjourney.matching.matcher import __doc__ as matching_doc
 from mjwatch.model import Prompt, RefusalClass
 from mjwatch.outbox.manifest import OutboxChannel, PictureFile, build_manifest, dump_manifest

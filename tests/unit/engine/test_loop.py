@@ -63,7 +63,7 @@ class EngineHarness:
             self.journal,
             Channel(CHANNEL, self.journal.owner_of, quiet_time=60.0),
             EventQueue(lambda: self.now),
-            self.effects.append,
+            lambda effect: self.effects.append(effect),
             pace=self.pace,
             timeouts=Timeouts(),
             min_fast_hours=self.min_fast_hours,
@@ -328,6 +328,21 @@ def test_the_answer_of_another_session_proves_nothing(harness: EngineHarness) ->
     harness.now += 61.0
     harness.feed(ev.GatewayAlive("session-0"))
     assert harness.job().state is State.IN_DOUBT
+
+
+def test_a_probe_that_was_lost_with_its_connection_is_sent_again_after_the_quiet_time(
+    harness: EngineHarness,
+) -> None:
+    harness.online()
+    harness.drop("a.txt", "a red cat\n")
+    harness.feed(ev.ForJob("job00001", ev.OutcomeUnknown("it timed out")))
+    harness.now += 61.0
+    assert harness.feed() == [ef.Probe()]
+    harness.feed(ev.GatewayDown("cut", 0.0), ev.GatewayResumed("session-1", 9))
+    harness.now += 59.0
+    assert harness.feed() == []
+    harness.now += 2.0
+    assert harness.feed() == [ef.Probe()]
 
 
 def in_doubt_then_identified_again(harness: EngineHarness, *events: ev.LoopEvent) -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from mjwatch.inbox.filenames import (
     is_conflict_copy,
-    is_manifest_name,
     is_marked_ready,
     is_prompt_name,
     is_request_name,
@@ -175,6 +174,10 @@ def test_a_copy_that_has_a_name_as_people_give_it_is_a_request(name: str) -> Non
 
 
 # ---- other questions
+
+
+def is_manifest_name(name: str) -> bool:
+    return is_request_name(name) and not is_prompt_name(name)
 
 
 def test_a_manifest_is_known_by_its_suffix_unless_a_tool_made_it() -> None:

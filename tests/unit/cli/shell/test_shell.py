@@ -200,8 +200,13 @@ def test_an_error_in_a_line_is_reported_and_nothing_is_sent(
     assert queue_of(config) == []
 
 
-def test_a_line_is_forced_with_a_command(lines: LineCommands, config: Config) -> None:
+def test_a_line_is_forced_with_a_command(
+    lines: LineCommands, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert lines.run("exit")
+    answer = " ".join(capsys.readouterr().err.split())
+    assert "type :force before it" in answer
+    assert "--force" not in answer
     assert lines.failed
     assert queue_of(config) == []
     lines.run(":force exit")

@@ -259,3 +259,27 @@ def test_a_message_that_somebody_else_invoked_is_not_ours_although_it_mentions_n
         assert match_history([by_me], [a_job()], ForeignJobs(), ME).matched == [
             (Match("jobaaaaa", "text"), by_me)
         ]
+
+
+@pytest.mark.parametrize(
+    ("state", "nonce", "agrees"),
+    [
+        (State.QUEUED, "n1", True),
+        (State.IN_DOUBT, "n1", True),
+        (State.IN_DOUBT, "n2", True),
+        (State.IN_DOUBT, "77", False),
+        (State.SUBMITTED, "n1", False),
+        (State.SUBMITTED, "n2", True),
+    ],
+)
+def test_the_nonce_of_an_earlier_attempt_counts_only_between_attempts(
+    state: State, nonce: str, agrees: bool
+) -> None:
+    job = a_job(nonces=("n1", "n2"), state=state)
+    assert (found(read(started("600", nonce=nonce)), job) is not None) is agrees
+
+
+def test_progress_of_another_start_message_is_not_the_jobs() -> None:
+    job = a_job(message_id="600", state=State.RUNNING, job_uuid=UUID_A)
+    assert found(read(progress("601", uuid=UUID_A), "MESSAGE_UPDATE"), job) is None
+    assert found(read(progress("600", uuid=UUID_A), "MESSAGE_UPDATE"), job) == Match("jobaaaaa", "message")

@@ -1,0 +1,73 @@
+"""What a message of the bot means for its job, as events. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mjwatch import events as ev
+from mjwatch.midjourney.buttons import cancel_button_of
+from mjwatch.midjourney.matching.evidence import FINALS, expected_of
+from mjwatch.midjourney.parsing.parsed_message import MessageKind
+from mjwatch.model import Result, ResultKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mjwatch.midjourney.matching.matcher import Match
+    from mjwatch.midjourney.parsing.parsed_message import ParsedMessage
+    from mjwatch.model import Job
+
+_RESULTS = {
+    MessageKind.RESULT: ResultKind.GRID,
+    MessageKind.SINGLE: ResultKind.SINGLE,
+    MessageKind.VIDEO: ResultKind.VIDEO,
+}
+
+
+def job_events(message: ParsedMessage, job: Job, found: Match) -> Iterable[ev.JobEvent]:
+    """Yield what a message means for the job that it belongs to."""
+    by_looks = found.by_looks
+    match message.kind:
+        case MessageKind.STARTED if message.message_id:
+            cancel = cancel_button_of(message)
+            yield ev.Started(message.message_id, message.interaction_id, message.job_uuid, cancel, by_looks)
+        case MessageKind.PROGRESS:
+            if job.message_id is None and message.message_id:
+                yield ev.Started(
+                    message.message_id, message.interaction_id, message.job_uuid, by_looks=by_looks
+                )
+            yield ev.Progressed(message.percent, message.job_uuid, cancel_button_of(message))
+        case MessageKind.QUEUED if _of_present_attempt(message, job):
+            yield ev.QueuedByBot()
+        case MessageKind.REFUSED if message.error is not None and _of_present_attempt(message, job):
+            yield ev.Refused(message.error)
+        case MessageKind.DELETED:
+            yield ev.StartMessageDeleted()
+        case kind if kind in FINALS or (kind in expected_of(job).finals and message.text):
+            yield finished(message, found.by)
+        case MessageKind.NOTICE if message.job_uuid and message.message_id == job.message_id:
+            yield ev.Progressed(None, message.job_uuid, cancel_button_of(message))  # a part of the progress
+        case _:
+            pass
+
+
+def _of_present_attempt(message: ParsedMessage, job: Job) -> bool:
+    """Return False for a late refusal of an earlier attempt, which says nothing about the present one."""
+    pressed = job.cancel_request.nonce if job.cancel_request is not None else None
+    return message.nonce in {None, job.nonce, pressed}
+
+
+def finished(message: ParsedMessage, by: str) -> ev.Finished:
+    """Return the event of a final message; ``by``: the evidence that it is the job's."""
+    result = Result(
+        message_id=message.message_id or "",
+        matched_by=by,
+        job_uuid=message.job_uuid,
+        echoed=message.prompt,
+        pictures=message.images,
+        buttons=message.buttons,
+        kind=_RESULTS.get(message.kind, ResultKind.TEXT),
+        text=message.text,
+        flags=message.flags,
+    )
+    return ev.Finished(result)

@@ -1,0 +1,114 @@
+"""What the channel's history says about jobs by hand and by file, and what a gap leaves unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mjwatch import events as ev
+from mjwatch.midjourney.channel import Channel
+from mjwatch.midjourney.matching.foreign_jobs import ForeignJob, ForeignJobs
+from mjwatch.midjourney.matching.matcher import Match, is_same_bot_job, match, match_history
+from mjwatch.midjourney.parsing.messages import read_message
+from mjwatch.midjourney.tracker import MessageTracker
+from mjwatch.model import Job, State
+from tests.helpers.message_shapes import (
+    CHANNEL,
+    ME,
+    UUID_A,
+    UUID_B,
+    a_job,
+    create,
+    progress,
+    result,
+    started,
+)
+
+RUNNING = {"interaction": {"id": "550", "type": 2, "name": "imagine", "user": {"id": ME}}}
+
+
+def read(data: dict[str, Any], event: str = "REST") -> Any:
+    return read_message(event, data)
+
+
+def a_channel(job: Job, session_id: str) -> Channel:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    ready = ev.GatewayReady(session_id, "ws://127.0.0.1:1/", ME, "ada", frozenset(), frozenset(), 1)
+    channel.ready(ready, 1000.0)
+    return channel
+
+
+def test_an_own_final_without_ids_is_found_beside_the_own_start_that_an_id_names() -> None:
+    job = a_job(interaction_id="550")
+    start, final = read(progress("600") | RUNNING), read(result("700"))
+    matches = match_history([start, final], [job], ForeignJobs(), ME).matched
+    assert matches == [(Match(job.id, "interaction"), start), (Match(job.id, "text"), final)]
+
+
+def test_nothing_is_adopted_by_its_text_while_the_session_may_still_name_it() -> None:
+    by_hand = ev.HistoryRead((started("600"),), "600")
+    job = a_job(session_id="session", session_generation=1)
+    channel = a_channel(job, "session")
+    channel.lost()
+    assert channel.history(by_hand, {job.id: job}) == []
+    late = replace(job, session_id="another")
+    assert channel.history(by_hand, {job.id: replace(late, state=State.SUBMITTING)}) == []
+    assert channel.history(by_hand, {job.id: late}) == [(job.id, ev.Started("600", by_looks=True))]
+
+
+def test_a_start_of_a_gap_is_learned_although_newer_messages_were_heard_before_the_history() -> None:
+    tracker = MessageTracker(CHANNEL, lambda **_: None)
+    tracker.me, tracker.newest = ME, "500"
+    tracker.new_session()
+    tracker.dispatch(create(started("650", "a blue dog", nonce="4242")), {})
+    tracker.history([started("600")], {})
+    assert {entry["message_id"] for entry in tracker.foreign_jobs.stored()} == {"600", "650"}
+
+
+def test_a_reply_to_a_final_is_another_job_of_the_bot() -> None:
+    final, again = read(result("700", uuid=UUID_A)), read(result("710", uuid=UUID_B, reply_to="700"))
+    assert not is_same_bot_job(final, again)
+    assert is_same_bot_job(read(started("600")), read(result("700", reply_to="600")))
+
+
+# ---- which foreign job a final ends
+
+
+def foreign(*jobs: ForeignJob) -> ForeignJobs:
+    foreign_jobs = ForeignJobs()
+    for job in jobs:
+        foreign_jobs.add(job)
+    return foreign_jobs
+
+
+def running(foreign_jobs: ForeignJobs) -> list[str]:
+    return [entry["message_id"] for entry in foreign_jobs.stored() if entry["result_id"] is None]
+
+
+def test_a_final_ends_no_job_that_is_newer_or_whose_start_it_does_not_reply_to() -> None:
+    for final in (result("600"), result("700", reply_to="640")):
+        foreign_jobs = foreign(ForeignJob("650", "a red cat", since="650"))
+        foreign_jobs.end_by_content(read(final))
+        assert running(foreign_jobs) == ["650"]
+
+
+def test_of_two_jobs_that_a_final_fits_the_older_one_stays() -> None:
+    foreign_jobs = foreign(*(ForeignJob(id_, "a red cat", since=id_) for id_ in ("600", "650")))
+    foreign_jobs.end_by_content(read(result("700")))
+    assert running(foreign_jobs) == ["600"]
+
+
+def test_a_job_that_ended_without_a_result_keeps_its_prompt_also_if_the_channel_was_empty() -> None:
+    tracker = MessageTracker(CHANNEL, lambda **_: None)
+    tracker.remember_attempt(a_job("ended222", anchor="0"))
+    final = read(result("1551597298637602816"))
+    assert not isinstance(match(final, [a_job()], tracker.foreign_jobs, ME), Match)
+
+
+def test_progress_whose_start_was_missed_keeps_the_final_of_another_job_away() -> None:
+    job, tracker = a_job(), MessageTracker(CHANNEL, lambda **_: None)
+    tracker.me = ME
+    messages = [progress("600", uuid=UUID_A), progress("610", uuid=UUID_B)]
+    assert tracker.history(messages, {job.id: job}) == []
+    assert tracker.dispatch(create(result("700", uuid=UUID_A)), {job.id: job}) == []
+    assert tracker.next_matched({job.id: job}) is None
