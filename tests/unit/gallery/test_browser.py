@@ -287,9 +287,9 @@ def test_a_version_that_comes_while_the_page_is_open_shows_life_whatever_the_clo
 
     def word_at(now: str) -> str:
         gallery.page.evaluate(f"Date.now = () => Date.parse('{now}')")
-        mark = "document.querySelector('#service-more').innerHTML = '<i id=old></i>'"  # it goes with the load
+        mark = "document.querySelector('#service-more').textContent = 'old'"  # it goes with the next load
         gallery.page.evaluate(f"{mark}; document.dispatchEvent(new Event('visibilitychange'))")
-        gallery.wait_until("!document.querySelector('#old')")
+        gallery.wait_until("document.querySelector('#service-more').textContent !== 'old'")
         return gallery.page.locator("#service-word").inner_text()
 
     with open_gallery(browser, tmp_path, **PHONE) as gallery:
