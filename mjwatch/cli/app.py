@@ -49,7 +49,7 @@ GROUPS: dict[str, dict[str, CommandEntry]] = {
         "act": CommandEntry("submit", "act"),
         # The text of a command may begin like an option: `mjwatch ask "prefer suffix" "--no text"`.
         "ask": CommandEntry("submit", "ask", {"ignore_unknown_options": True}),
-        "expand": CommandEntry("submit", "expand"),
+        "expand": CommandEntry("expand", "expand"),
         "shell": CommandEntry("shell.shell", "shell"),
     },
     "Look": {

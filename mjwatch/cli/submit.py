@@ -1,32 +1,28 @@
-"""Commands that submit work: ``submit``, ``imagine``, ``act``, ``ask`` and ``info``; and ``expand``."""
+"""Commands that submit work: ``submit``, ``imagine``, ``act``, ``ask`` and ``info``."""
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from mjwatch.cli.app import LEAST_PREFIX, JobId, find_job, read_config
 from mjwatch.cli.output import INTERRUPTED, NEEDS_PERSON, Json, advice, echo_json, local_time, plain
-from mjwatch.errors import ConfigError, DaemonError, MjwatchError, PausedError
+from mjwatch.errors import DaemonError, MjwatchError, PausedError
 from mjwatch.jobs.status_text import reason
 from mjwatch.model import State
 from mjwatch.prompts.commands import ask_help
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mjwatch.api import MidjourneyAPI, Pictures
-    from mjwatch.config import Config
-    from mjwatch.model import Job, Prompt
-    from mjwatch.prompts.promptfile import PromptFile
+    from mjwatch.model import Job
 
 Force = Annotated[
     bool,
@@ -82,7 +78,7 @@ def _prompt_file(argument: str, *, force: bool) -> tuple[str, str, bytes]:
     """Return stem, suffix and content of the prompt file that this argument means."""
     from mjwatch.client.submit import as_prompt_file, check_no_file
     from mjwatch.filesystem.safe_names import safe_name, slug
-    from mjwatch.prompts.compose import clean
+    from mjwatch.prompts.compose import check_lines, clean
     from mjwatch.prompts.promptfile import forced
 
     path = Path(argument)
@@ -95,6 +91,7 @@ def _prompt_file(argument: str, *, force: bool) -> tuple[str, str, bytes]:
         text = clean(argument.replace("\ufeff", ""))
         if not force:
             check_no_file(text)
+            check_lines(argument)
         return slug(text), *as_prompt_file(text, force=force)
     if force:
         name, data = forced(data, stem + suffix)
@@ -345,102 +342,3 @@ def _echo_results(results: list[Pictures], as_json: bool) -> None:
             typer.echo(plain(picture))
         if result.text:
             typer.echo("\n".join(plain(line) for line in result.text.split("\n")))
-
-
-# ---- expand
-
-
-def expand(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A prompt file, or a draft of one.")],
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Show which jobs a prompt file would become; nothing is sent.
-
-    Looks for wildcards, defaults and pictures as the inbox does: for a file in the inbox also in the folders
-    above it.
-    """
-    from mjwatch.inbox.references import preview
-    from mjwatch.settings.sections import PaceSettings
-
-    config = _config_if_any(context.obj)
-    max_jobs = (config.pace if config else PaceSettings()).max_jobs_per_file
-    found = preview(file, config.inbox.path if config else None, max_jobs, force=force)
-    if as_json:
-        echo_json(
-            {
-                "file": str(file),
-                "jobs": found.jobs,
-                "max_jobs": max_jobs,
-                "prompts": [_prompt_to_json(prompt) for prompt in found.prompts],
-                "warnings": list(found.warnings),
-            }
-        )
-        return
-    for line in preview_lines(found):
-        typer.echo(line)
-    echo_notes(found.warnings)
-
-
-def _config_if_any(path: Path | None) -> Config | None:
-    """Return the configuration, or None where none was named and there is none: it is not needed here."""
-    from mjwatch.config import Config, find_config
-
-    try:
-        source = find_config(path, os.environ)
-    except ConfigError:
-        if path is not None or os.environ.get("MJWATCH_CONFIG"):
-            raise
-        return None
-    return Config.load(source)
-
-
-def preview_lines(found: PromptFile) -> Iterator[str]:
-    """Yield what a file becomes: the number of jobs, and each prompt with its details."""
-    prompts, jobs = len(found.prompts), found.jobs
-    if jobs > prompts:
-        yield f"{jobs} jobs, including follow-ups"
-    else:
-        yield f"{jobs} jobs" if jobs > 1 else "1 job"
-    for number, prompt in enumerate(found.prompts, start=1):
-        yield f"{number:>3}  {plain(prompt.text) or '(no text)'}"
-        if details := "; ".join(_details(prompt)):
-            yield f"     {plain(details)}"
-
-
-def _details(prompt: Prompt) -> Iterator[str]:
-    """Yield what a prompt has beside its text."""
-    if prompt.action:
-        yield f"{prompt.action} of job {prompt.parent}"
-    if prompt.command != "imagine":
-        yield f"command {prompt.command}"
-    if prompt.images:
-        yield f"with {', '.join(prompt.images)}"
-    if prompt.application:
-        yield f"for {prompt.application}"
-    if prompt.then:
-        yield f"then {', '.join(prompt.then)}"
-    if prompt.priority:
-        yield f"priority {prompt.priority}"
-    if prompt.not_before is not None:
-        yield f"not before {local_time(prompt.not_before)}"
-    if prompt.label:
-        yield f"label {prompt.label}"
-
-
-def _prompt_to_json(prompt: Prompt) -> dict[str, Any]:
-    moment = prompt.not_before
-    return {
-        "prompt": prompt.text,
-        "command": prompt.command,
-        "action": prompt.action,
-        "parent": prompt.parent,
-        "images": list(prompt.images),
-        "parameters": dict(prompt.parameters),
-        "then": list(prompt.then),
-        "label": prompt.label,
-        "priority": prompt.priority,
-        "not_before": None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(),
-        "application": prompt.application,
-    }

@@ -6,15 +6,22 @@ they move with the clock; at a start, when nobody knows what happened to it, the
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from mjwatch.jobs.transitions import Timeouts
+    from mjwatch.journal.writer import Journal
     from mjwatch.model import CancelRequest
+
+log = logging.getLogger("mjwatch")
+
+HOUR = 3600.0
 
 CLOCK_JUMP = 10.0
 """Seconds. Smaller changes are the slow corrections of a clock that is synchronised."""
@@ -48,6 +55,48 @@ class ClockWatch:
     def accept(self, seconds: float) -> None:
         """Note that the deadlines have moved by so much: ``jump`` returned it until now."""
         self._offset += seconds
+
+
+class Deadlines:
+    """Changes deadlines in the journal and in ``jobs``, the open jobs. Its methods raise JournalError.
+
+    ``store_limits`` stores what else ends at a time of the wall clock.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        jobs: dict[str, Job],
+        watch: ClockWatch,
+        timeouts: Timeouts,
+        store_limits: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._jobs = jobs
+        self._watch = watch
+        self._timeouts = timeouts
+        self._store_limits = store_limits
+
+    def cap(self, now: float) -> None:
+        """Bring deadlines near that a clock which was wrong has left in the far future."""
+        limit = max(HOUR, self._timeouts.start_timeout, self._timeouts.silence_timeout)
+        jobs = {job.id: job for job in self._journal.delayed_jobs(after=now + HOUR)} | self._jobs
+        self._store(jobs.values(), lambda job: with_capped_deadlines(job, now, limit))
+
+    def follow_clock(self) -> None:
+        """Move the deadlines with the wall clock where that was set."""
+        jump = self._watch.jump()
+        if jump:
+            jobs = {job.id: job for job in self._journal.delayed_jobs()} | self._jobs
+            self._store_limits()  # first, because it may be done twice
+            self._store(jobs.values(), lambda job: with_moved_deadlines(job, jump))
+            self._watch.accept(jump)
+            log.info("the clock was set, or the machine was suspended; all deadlines move by %.0f s", jump)
+
+    def _store(self, jobs: Iterable[Job], changed: Callable[[Job], Job]) -> None:
+        moved = [after for before in jobs if (after := changed(before)) is not before]
+        self._journal.update_all(moved)
+        self._jobs.update({job.id: job for job in moved if job.id in self._jobs})
 
 
 def is_postponed_by_file(job: Job) -> bool:

@@ -7,40 +7,32 @@ runs ``run`` touches jobs, so that jobs need no locks.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.engine import service_state
 from mjwatch.engine.acceptance import Acceptance
-from mjwatch.engine.clock import ClockWatch, with_capped_deadlines, with_moved_deadlines
+from mjwatch.engine.clock import ClockWatch, Deadlines
 from mjwatch.engine.commands import RequestHandler
 from mjwatch.engine.held_results import HeldResultRequests
+from mjwatch.engine.job_table import JobTable, failures
 from mjwatch.engine.scheduler import Scheduler
 from mjwatch.engine.service_state import ServiceState
 from mjwatch.errors import JournalError
-from mjwatch.jobs.followups import children_of
-from mjwatch.jobs.limits import DRAIN_PROBES, attempt_counts
-from mjwatch.jobs.state_machine import IllegalEventError, step
-from mjwatch.midjourney.matching.evidence import duplicate_key
+from mjwatch.jobs.limits import DRAIN_PROBES
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable
 
     from mjwatch.engine.queue import EventQueue
     from mjwatch.jobs.pacing import Pace
     from mjwatch.jobs.transitions import Timeouts
     from mjwatch.journal.writer import Journal
     from mjwatch.midjourney.channel import Channel
-    from mjwatch.midjourney.tracker import JobEvents
 
 log = logging.getLogger("mjwatch")
-
-_WARNING_STATES = frozenset({State.FAILED, State.REJECTED, State.IN_DOUBT})
-"""States in which a job is logged at a level that administrators look for."""
-
-HOUR = 3600.0
 
 LONGEST_WAIT = 60.0
 """Seconds after which the loop takes a turn although nothing has happened."""
@@ -78,15 +70,30 @@ class Engine:
         self._channel = channel
         self._queue = queue
         self._perform = perform
-        self._timeouts = timeouts
         self._clock = clock
         self._monotonic = monotonic
-        self._clock_watch = ClockWatch(clock, monotonic)
-        self._new_id = new_id
-        self._jobs: dict[str, Job] = {}
         self.service = ServiceState(journal, channel, perform, clock, monotonic)
         self.scheduler = Scheduler(
             journal, channel, pace, min_fast_hours=min_fast_hours, new_nonce=new_nonce, new_id=new_id, rng=rng
+        )
+        self._table = JobTable(
+            journal,
+            channel,
+            self.service,
+            self.scheduler,
+            perform,
+            timeouts=timeouts,
+            clock=clock,
+            monotonic=monotonic,
+            new_id=new_id,
+            on_change=lambda job: self.on_change(job),
+        )
+        self.job = self._table.job
+        """Return the job with this id as it is now, open or closed, or None."""
+        self._jobs = self._table.open
+        self._step = self._table.step
+        self._deadlines = Deadlines(
+            journal, self._jobs, ClockWatch(clock, monotonic), timeouts, self.service.store_limits
         )
         self._acceptance = Acceptance(journal, new_id, in_inbox)
         results = HeldResultRequests(channel, self.service, self._jobs, self._step, self._match_again)
@@ -117,17 +124,11 @@ class Engine:
         self.scheduler.load(now)
         self._jobs.update({job.id: job for job in self._journal.live_jobs()})
         self.service.limits = self.service.limits.with_probe_among(self._jobs)
-        self._cap_deadlines(now)
+        self._deadlines.cap(now)
         self._drop_finished_candidates()
         for job_id in list(self._jobs):
             self._step(job_id, ev.Restarted())
         self._requests.answer_all(self._clock)
-
-    def _cap_deadlines(self, now: float) -> None:
-        """Bring deadlines near that a clock which was wrong has left in the far future."""
-        limit = max(HOUR, self._timeouts.start_timeout, self._timeouts.silence_timeout)
-        jobs = {job.id: job for job in self._journal.delayed_jobs(after=now + HOUR)} | self._jobs
-        self._store_deadlines(jobs.values(), lambda job: with_capped_deadlines(job, now, limit))
 
     def _drop_finished_candidates(self) -> None:
         """Note which jobs have got their result since the held results were stored."""
@@ -186,7 +187,7 @@ class Engine:
         sent = [job for job in self._jobs.values() if job.state is not State.QUEUED]
         if not all(self._channel.waits_for_person(job) for job in sent):
             return False
-        return not self._journal.any_queued(self._clock(), self.scheduler.blocked_keys(self._jobs))
+        return not self.scheduler.any_queued(self._jobs, self._clock())
 
     def blocked(self) -> bool:
         """Return whether a run that is to end by itself must not wait any longer.
@@ -211,10 +212,6 @@ class Engine:
         is_out = self.service.limits.sending.is_open and self._journal.any_queued(self._clock(), set())
         cannot_send = self.service.pause is not None or is_out
         return has_doubt or cannot_send or self.service.inbox_trouble is not None
-
-    def job(self, job_id: str) -> Job | None:
-        """Return the job as it is now, open or closed."""
-        return self._jobs.get(job_id) or self._journal.job(job_id)
 
     # ---- one event
 
@@ -256,12 +253,12 @@ class Engine:
             case ev.GatewayReady() | ev.GatewayResumed() | ev.GatewayDown() | ev.GatewayRejected():
                 self.service.connection_changed(event, self._clock())
             case ev.GatewayAlive():
-                self._step_all(self._channel.alive(event, self._jobs, self._monotonic()))
+                self._table.step_all(self._channel.alive(event, self._jobs, self._monotonic()))
             case ev.RequestsPending():
                 self._requests.answer_all(self._clock)
             case ev.FileSettled():
                 jobs, effects = self._acceptance.file(event, self._clock())
-                self._add(jobs, effects)
+                self._table.add(jobs, effects)
             case ev.PromptSubmitted():
                 self._accept_prompt(event)
             case _:
@@ -294,97 +291,7 @@ class Engine:
 
     def _accept_prompt(self, event: ev.PromptSubmitted) -> None:
         jobs = self._acceptance.prompt(event, self._clock())
-        self._add(jobs, _failures(jobs))
-
-    def _add(self, jobs: list[Job], effects: list[ef.Effect]) -> None:
-        """Take up new jobs, which are committed, and have the effects performed."""
-        for job in jobs:
-            if job.state is State.QUEUED:
-                self._note_delay(job)
-                self.on_change(job)
-            else:
-                self._track(job)
-        for effect in effects:
-            self._perform(effect)
-
-    def _step(self, job_id: str, event: ev.JobEvent) -> None:
-        job = self.job(job_id)
-        if job is None:
-            name = type(event).__name__
-            message = "an event for job %s, which is not in the journal: %s"
-            log.warning(message, job_id, name, extra={"job": job_id})
-            return
-        try:
-            moved, effects = step(job, event, self._clock(), self._timeouts)
-        except IllegalEventError as error:
-            log.error("%s; it was ignored", error, extra={"job": job.id})
-            return
-        if isinstance(event, ev.Refused | ev.UploadFailed | ev.CancelPressed):
-            self.service.pause_if_needed(event.refusal)
-        children = self._follow_ups(effects)
-        limits = self.service.limits.after(job, moved, event, self._monotonic())
-        if moved is not job:
-            self._channel.attempt_ends(job, moved, event)
-            counts = attempt_counts(job, moved, event)
-            self._commit(moved, event, children, self.service.limits_to_store(limits), counts)
-            if counts is not None and moved.submitted is not None:
-                self.scheduler.attempt_counts(moved.submitted, counts=counts)
-            self.service.set_limits(limits)
-            if isinstance(event, ev.Finished):
-                self._channel.tracker.held.job_finished(job.id)
-            self._track(moved)
-        else:
-            self.service.keep_limits(limits)
-        for effect in effects:
-            if not isinstance(effect, ef.CreateFollowUps):
-                self._perform(effect)
-        _log_step(job, moved)
-        self._add(children, _failures(children))
-
-    def _follow_ups(self, effects: Iterable[ef.Effect]) -> list[Job]:
-        """Return the jobs of the follow-ups that are due now; they are committed with the present step."""
-        parents = [effect.job for effect in effects if isinstance(effect, ef.CreateFollowUps)]
-        return [child for parent in parents for child in children_of(parent, self._clock(), self._new_id)]
-
-    def _commit(
-        self,
-        job: Job,
-        event: ev.JobEvent,
-        children: Sequence[Job],
-        limits: Mapping[str, Any],
-        counts: bool | None,
-    ) -> None:
-        attempt_at = job.submitted if isinstance(event, ev.AttemptStarted) else None
-        with_keys = [(child, duplicate_key(child)) for child in children]
-        meta = {**self._channel.position(), **limits}
-        self._journal.update(job, attempt_at=attempt_at, meta=meta, children=with_keys, attempt_counts=counts)
-        self._channel.position_stored()
-
-    def _track(self, job: Job) -> None:
-        """Remember a job that has changed; forget it if nothing is left to do for it."""
-        self._note_delay(job)
-        if job.open:
-            self._jobs[job.id] = job
-        else:
-            self._jobs.pop(job.id, None)
-            self._channel.job_closed(job)
-        if job.prompt.command == "info":
-            pause = self.scheduler.info_changed(job, self._clock())
-            if pause is not None:
-                self.service.begin_pause(pause)
-        self.on_change(job)
-
-    def _note_delay(self, job: Job) -> None:
-        """Have the scheduler look for queued jobs that wait for a time, if this one does."""
-        if job.state is State.QUEUED and job.next_action_at is not None:
-            self.scheduler.has_delayed_jobs = True
-
-    def _step_all(self, job_events: JobEvents) -> None:
-        for job_id, event in job_events:
-            if job_id is not None:
-                self._step(job_id, event)
-            elif isinstance(event, ev.Refused):
-                self.service.refused(event.refusal)
+        self._table.add(jobs, failures(jobs))
 
     # ---- the gateway and the history
 
@@ -392,7 +299,7 @@ class Engine:
         unmatched = self._channel.tracker.unmatched.messages
         known = len(unmatched)
         job_events = self._channel.tracker.dispatch(event, self._jobs)
-        self._step_all(job_events)
+        self._table.step_all(job_events)
         if job_events or unmatched:  # what ends a foreign job makes others clear, too
             self._match_again()
         if len(self._channel.tracker.unmatched.messages) > known:
@@ -403,7 +310,7 @@ class Engine:
         self._keep_held_results()
 
     def _handle_history(self, event: ev.HistoryRead) -> None:
-        self._step_all(self._channel.history(event, self._jobs))
+        self._table.step_all(self._channel.history(event, self._jobs))
         self._channel.history_handled(event, self._monotonic())
         self.service.keep_limits(self.service.limits.reading_succeeded())
         self._match_again()
@@ -417,7 +324,7 @@ class Engine:
         tracker = self._channel.tracker
         while (found := tracker.next_matched(self._jobs)) is not None:
             message, job_events = found
-            self._step_all(job_events)
+            self._table.step_all(job_events)
             tracker.release(message)
         tracker.hold_unmatched(self._jobs)
 
@@ -444,23 +351,8 @@ class Engine:
             if retry_at is not None:
                 self.service.turn_done()
 
-    def _follow_clock(self) -> None:
-        """Move the deadlines with the wall clock where that was set."""
-        jump = self._clock_watch.jump()
-        if jump:
-            jobs = {job.id: job for job in self._journal.delayed_jobs()} | self._jobs
-            self.service.store_limits()  # first, because it may be done twice
-            self._store_deadlines(jobs.values(), lambda job: with_moved_deadlines(job, jump))
-            self._clock_watch.accept(jump)
-            log.info("the clock was set, or the machine was suspended; all deadlines move by %.0f s", jump)
-
-    def _store_deadlines(self, jobs: Iterable[Job], changed: Callable[[Job], Job]) -> None:
-        moved = [after for before in jobs if (after := changed(before)) is not before]
-        self._journal.update_all(moved)
-        self._jobs |= {job.id: job for job in moved if job.id in self._jobs}
-
     def _turn(self, now: float) -> None:
-        self._follow_clock()
+        self._deadlines.follow_clock()
         monotonic, limits = self._monotonic(), self.service.limits
         limited = [job for job in self._jobs.values() if job.next_action_at is not None]
         for job in [job for job in limited if self._channel.time_limit(job, now, monotonic) <= now]:
@@ -519,23 +411,5 @@ class Engine:
         return min(max(0.0, min(waits)), LONGEST_WAIT)
 
 
-def _failures(jobs: Sequence[Job]) -> list[ef.Effect]:
-    """Return the effects for new jobs that can't be sent: they have their answer at once."""
-    return [ef.PublishFailure(job) for job in jobs if job.state is not State.QUEUED]
-
-
 def _log_notice(job_id: str, text: str) -> None:
     log.info("%s Midjourney says: %s", job_id, text, extra={"job": job_id})
-
-
-def _log_step(job: Job, moved: Job) -> None:
-    """Log one line for each step of a job's life, with its id for those who look for one job's lines."""
-    if moved.history != job.history:
-        text = moved.history[-1].text
-    elif moved.state is not job.state:
-        text = moved.state
-    else:
-        return
-    is_warning = moved.state in _WARNING_STATES and moved.state is not job.state
-    level = logging.WARNING if is_warning else logging.INFO
-    log.log(level, "%s %s", moved.id, text, extra={"job": moved.id})

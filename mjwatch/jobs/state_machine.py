@@ -2,9 +2,10 @@
 
 The rules, which the entries of the table follow:
 
-1. Everything that changes a job is an entry of ``TABLE``; jobs/transitions.py and jobs/cancellation.py have
-   what each entry does. A pair of state and event that is not listed raises ``IllegalEventError`` and
-   changes nothing. What may safely be ignored (a duplicate, a late event) is an entry, too.
+1. Everything that changes a job is an entry of ``TABLE``; jobs/transitions.py, jobs/delivery.py and
+   jobs/cancellation.py have what each entry does. A pair of state and event that is not listed raises
+   ``IllegalEventError`` and changes nothing. What may safely be ignored (a duplicate, a late event) is an
+   entry, too.
 2. A job returns to ``queued``, to be sent again, only when it is known that nothing was executed (the POST
    did not arrive, or it was refused), or when a person says so. Doubt leads to ``in_doubt`` and nowhere
    else.
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mjwatch import events as ev
-from mjwatch.jobs import cancellation, transitions
+from mjwatch.jobs import cancellation, delivery, transitions
 from mjwatch.model import Job, State
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ _SIGNS_OF_LIFE: dict[type[ev.JobEvent], TableEntry] = {
     ev.QueuedByBot: TableEntry(transitions.queued_by_bot, (State.SUBMITTED,)),
     ev.Started: TableEntry(transitions.start, (State.RUNNING,)),
     ev.Progressed: TableEntry(transitions.progress, (State.RUNNING,)),
-    ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
+    ev.Finished: TableEntry(delivery.finish, (State.COLLECTING,)),
     ev.ModalOpened: TableEntry(transitions.open_form, (State.QUEUED, State.CANCELLED)),
 }
 _NOT_EXECUTED = (State.QUEUED, State.CANCELLED)
@@ -83,10 +84,10 @@ _LATE_EVENTS = _ignore(
 )
 _ENDED: dict[type[ev.JobEvent], TableEntry] = {
     **_LATE_UPLOADS,
-    ev.Published: TableEntry(transitions.publish_failure),
-    ev.SaveFailed: TableEntry(transitions.failure_not_saved),
-    ev.TimedOut: TableEntry(transitions.publish_failure_again),
-    ev.Restarted: TableEntry(transitions.publish_failure_again),
+    ev.Published: TableEntry(delivery.publish_failure),
+    ev.SaveFailed: TableEntry(delivery.failure_not_saved),
+    ev.TimedOut: TableEntry(delivery.publish_failure_again),
+    ev.Restarted: TableEntry(delivery.publish_failure_again),
     ev.CancelRequested: TableEntry(transitions.ignore),
 }
 
@@ -157,7 +158,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ev.InteractionSeen: TableEntry(transitions.interaction_seen),
         ev.Started: TableEntry(transitions.start),
         ev.Progressed: TableEntry(transitions.progress),
-        ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
+        ev.Finished: TableEntry(delivery.finish, (State.COLLECTING,)),
         ev.Refused: TableEntry(cancellation.refused, (State.FAILED, State.CANCELLED)),
         ev.StartMessageDeleted: TableEntry(transitions.start_deleted),
         ev.StartDisputed: TableEntry(transitions.start_disputed, (State.SUBMITTED,)),
@@ -177,12 +178,12 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
     },
     State.COLLECTING: {
         **_LATE_EVENTS,
-        ev.Published: TableEntry(transitions.publish_result, (State.DONE,)),
-        ev.SaveFailed: TableEntry(transitions.save_failed, (State.FAILED,)),
-        ev.TimedOut: TableEntry(transitions.fetch_again),
+        ev.Published: TableEntry(delivery.publish_result, (State.DONE,)),
+        ev.SaveFailed: TableEntry(delivery.save_failed, (State.FAILED,)),
+        ev.TimedOut: TableEntry(delivery.fetch_again),
         ev.CancelRequested: TableEntry(cancellation.cancel_too_late),
-        ev.RetryRequested: TableEntry(transitions.fetch_now),
-        ev.Restarted: TableEntry(transitions.fetch_again),
+        ev.RetryRequested: TableEntry(delivery.fetch_now),
+        ev.Restarted: TableEntry(delivery.fetch_again),
         **_ignore(ev.Finished),
     },
     State.IN_DOUBT: {
@@ -192,7 +193,7 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
         ev.Refused: TableEntry(transitions.refuse, (State.QUEUED, State.FAILED)),
         ev.ModalOpened: TableEntry(transitions.open_form, (State.QUEUED,)),
         ev.CancelRequested: TableEntry(cancellation.cancel, (State.CANCELLED,)),
-        ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED,)),
+        ev.RetryRequested: TableEntry(delivery.retry, (State.QUEUED,)),
         ev.ConfirmedNotExecuted: TableEntry(transitions.confirmed_not_executed, (State.QUEUED,)),
         ev.Accepted: TableEntry(transitions.accept, (State.SUBMITTED,)),
         ev.StartDisputed: TableEntry(transitions.start_disputed),
@@ -208,14 +209,14 @@ TABLE: Mapping[State, Mapping[type[ev.JobEvent], TableEntry]] = {
     State.FAILED: {
         **_LATE_EVENTS,
         **_ENDED,
-        ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
-        ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED, State.COLLECTING)),
+        ev.Finished: TableEntry(delivery.finish, (State.COLLECTING,)),
+        ev.RetryRequested: TableEntry(delivery.retry, (State.QUEUED, State.COLLECTING)),
     },
     State.CANCELLED: {
         **_LATE_EVENTS,
         **_ENDED,
-        ev.Finished: TableEntry(transitions.finish, (State.COLLECTING,)),
-        ev.RetryRequested: TableEntry(transitions.retry, (State.QUEUED,)),
+        ev.Finished: TableEntry(delivery.finish, (State.COLLECTING,)),
+        ev.RetryRequested: TableEntry(delivery.retry, (State.QUEUED,)),
     },
     State.REJECTED: {**_ENDED, ev.RetryRequested: TableEntry(transitions.ignore)},
     State.DONE: {

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mjwatch.errors import JournalError
 from mjwatch.jobs.intake import TakenBefore
 from mjwatch.jobs.limits import limit_facts
-from mjwatch.jobs.pacing import DAY, Pace, Throttle
-from mjwatch.jobs.status_text import limit_text, resume_hint
+from mjwatch.jobs.status_text import limit_text
 from mjwatch.journal.database import (
     DAMAGED,
     check_version,
@@ -120,19 +119,25 @@ class JournalReader:
             " ORDER BY number"
         )
 
-    def any_queued(self, now: float, blocked_keys: Collection[str]) -> bool:
+    def any_queued(
+        self, now: float, blocked_keys: Collection[str], least_priority: float = -math.inf
+    ) -> bool:
         """Return whether a queued job is left that has none of these keys and that no file postpones."""
         marks = ",".join("?" * len(blocked_keys))
         postponed = "next_action_at>? AND json_extract(body, '$.prompt.not_before')>?"
         query = (
             f"SELECT 1 {_FROM_OPEN} AND state='queued' AND duplicate_key NOT IN ({marks})"
-            f" AND NOT ({postponed} IS TRUE)"
+            f" AND NOT ({postponed} IS TRUE) AND priority>=?"
             " LIMIT 1"
         )
-        return self._one(query, *blocked_keys, now, now) is not None
+        return self._one(query, *blocked_keys, now, now, least_priority) is not None
 
     def next_queued(
-        self, now: float, blocked_keys: Collection[str], only: Collection[str] | None = None
+        self,
+        now: float,
+        blocked_keys: Collection[str],
+        only: Collection[str] | None = None,
+        least_priority: float = -math.inf,
     ) -> Job | None:
         """Return the queued job to send next, or None. It is due, and its duplicate key is not blocked.
 
@@ -141,12 +146,12 @@ class JournalReader:
         """
         marks = ",".join("?" * len(blocked_keys))
         is_due = "(next_action_at IS NULL OR next_action_at<=?)"
-        free = f"state='queued' AND {is_due} AND duplicate_key NOT IN ({marks})"
+        free = f"state='queued' AND {is_due} AND duplicate_key NOT IN ({marks}) AND priority>=?"
         if only is not None:
             found = self._jobs(
                 f"SELECT body {_FROM_JOBS} AND {free} AND id IN ({','.join('?' * len(only))})"
                 " ORDER BY priority DESC, number LIMIT 1",
-                *(now, *blocked_keys, *only),
+                *(now, *blocked_keys, least_priority, *only),
             )
             return found[0] if found else None
         first_of_groups = [
@@ -155,7 +160,7 @@ class JournalReader:
             for row in self._all(
                 "SELECT priority, number FROM jobs INDEXED BY jobs_queue WHERE open=1 AND fairness_group=?"
                 f" AND {free} ORDER BY priority DESC, number LIMIT 1",
-                *(group, now, *blocked_keys),
+                *(group, now, *blocked_keys, least_priority),
             )
         ]
         if not first_of_groups:
@@ -313,6 +318,17 @@ class JournalReader:
         rows = self._all(f"SELECT state, COUNT(*) {_FROM_OPEN} GROUP BY state")
         return {State(state): count for state, count in rows}
 
+    def state_counts(self) -> dict[State, int]:
+        """Return the number of all jobs by state."""
+        return {State(state): n for state, n in self._all("SELECT state, COUNT(*) FROM jobs GROUP BY state")}
+
+    def first_sendable(self) -> float | None:
+        """Return since when, or from when on, the first of the queued jobs may be sent; None without one."""
+        row = self._one(
+            f"SELECT MIN(MAX(accepted, COALESCE(next_action_at, 0))) {_FROM_OPEN} AND state='queued'"
+        )
+        return None if row is None else row[0]
+
     def matching_ids(self, prefix: str) -> list[str]:
         """Return at most ten ids of jobs that begin with this text."""
         if not prefix.isascii():
@@ -376,91 +392,3 @@ class JobFilter:
         if since_number is not None:
             terms["number>=?"] = since_number
         return list(terms), list(terms.values())
-
-
-_CAN_BE_NULL = (
-    *("paused", "paused_kind", "mend", "capped_until", "connected_since", "trouble"),
-    *("sending_limit", "reading_limit", "inbox_trouble", "journal_trouble", "left"),
-)
-
-
-def overview(
-    reader: JournalReader | None, *, daemon: bool, max_per_day: int, now: float, command: str = "mjwatch"
-) -> dict[str, Any]:
-    """Return the facts that ``status --json`` shows. Raise JournalError.
-
-    ``reader`` is None if there is no journal yet. ``jobs`` counts the open jobs by state; ``live`` lists
-    those that were sent before; times are in seconds since 1970. ``connected_since``: when the gateway
-    accepted us, if it is connected. ``sending_limit``, ``reading_limit``: see ``limit_facts``. ``left``: the
-    files in the inbox that the daemon ignores, counted by reason, and some of them by name.
-    ``inbox_trouble``: why no file is accepted. ``held``: as ``held_results`` returns it; ``command``: how
-    this installation's mjwatch is started. ``journal_trouble`` is for the caller to set: what can't write
-    the journal can't store it there.
-    """
-    if reader is None:
-        return {
-            "daemon": daemon,
-            **dict.fromkeys(_CAN_BE_NULL),
-            "jobs": {},
-            "live": [],
-            "held": [],
-            "sent_in_24h": 0,
-            "max_per_day": max_per_day,
-        }
-    pause, inbox = reader.paused(), reader.recall("inbox")
-    return {
-        "daemon": daemon,
-        "paused": None if pause is None else pause.reason,
-        "paused_kind": None if pause is None else str(pause.kind),
-        "mend": None if pause is None else resume_hint(pause),
-        "capped_until": capped_until(reader, max_per_day, now),
-        **limit_facts(reader.recall("limits"), now),
-        "connected_since": reader.recall("connected") if daemon else None,
-        "trouble": reader.recall("trouble") if daemon else None,
-        "inbox_trouble": inbox["trouble"] if inbox and daemon else None,
-        "journal_trouble": None,
-        "left": {key: inbox[key] for key in ("counts", "some")} if inbox and inbox["counts"] else None,
-        "jobs": {str(state): count for state, count in reader.open_counts().items()},
-        "live": [brief(job) for job in reader.live_jobs()],
-        "held": held_results(reader, command),
-        "sent_in_24h": len(reader.attempts_since(now - DAY)),
-        "max_per_day": max_per_day,
-    }
-
-
-def held_results(reader: JournalReader, command: str) -> list[dict[str, Any]]:
-    """Return the results that are held because they may be of several jobs, oldest first.
-
-    Each with its ``message`` and ``link``, its ``prompt``, the ``jobs`` that it may belong to, and the
-    ``commands`` that settle it. ``command``: how this installation's mjwatch is started.
-    """
-    found = []
-    for held in reader.recall("held") or ():
-        message = held["message"]
-        jobs = [job for job_id in held["jobs"] if (job := reader.job(job_id)) and job.result is None]
-        commands = [f"{command} assign {job.id} {message}" for job in jobs] + [f"{command} dismiss {message}"]
-        shown = {key: held[key] for key in ("message", "link", "prompt")}
-        found.append({**shown, "jobs": [job.id for job in jobs], "commands": commands})
-    return found
-
-
-def capped_until(reader: JournalReader, max_per_day: int, now: float) -> float | None:
-    """Return when the daily cap allows the next submission; None if the cap is not reached."""
-    return Throttle(Pace(max_per_day=max_per_day), reader.attempts_since(now - DAY)).capped_until(now)
-
-
-def brief(job: Job) -> dict[str, Any]:
-    """Return the main facts of one job."""
-    return {
-        "job": job.id,
-        "state": str(job.state),
-        "percent": job.percent,
-        "action": job.prompt.action,
-        "command": job.prompt.command,
-        "prompt": job.prompt.text,
-        "parent": job.parent,
-        "label": job.prompt.label,
-        "source": job.source.path if job.source else None,
-        "accepted": job.accepted,
-        "folder": job.folder,
-    }

@@ -207,11 +207,14 @@ class Channel:
         """Return the jobs that may be found by their prompt.
 
         Empty while only part of the history is read. A job whose session is not lost is found by ids, now or
-        after a replay, which also names the jobs of others; only if it is overdue, that was not enough.
+        after a replay, which also names the jobs of others; only if it is overdue, that was not enough. While
+        its start message is still there, its result may be yet to come.
         """
         if not event.complete or self.stream.cursor is not None:
             return set()
-        return {job.id for job in jobs.values() if job.id in self._lookups or self._has_lost_session(job)}
+        at_work = {message_id for message_id, message in event.reread.items() if message is not None}
+        lost = (job for job in jobs.values() if self._has_lost_session(job) and job.message_id not in at_work)
+        return {job.id for job in lost} | (self._lookups.keys() & jobs.keys())
 
     def _has_lost_session(self, job: Job) -> bool:
         is_lost = not self.stream.is_present(job.session_id, job.session_generation)

@@ -238,7 +238,8 @@ class MessageTracker:
         found = match(message, jobs.values(), self.foreign_jobs, self.me, ids_only=True)
         if found is None and self.foreign_jobs.has_final(message):
             return []
-        if found is None and len(may_own) == 1 and not held.by_ids:
+        fitting = [id_ for id_ in may_own if id_ in jobs and fits(message, jobs[id_])]
+        if found is None and len(may_own) == len(fitting) == 1 and not held.by_ids:
             found = match(message, jobs.values(), self.foreign_jobs, self.me)
         if isinstance(found, Match) and self._is_only_one(found, message, jobs):
             return self._events(found, message, jobs)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,20 +21,33 @@ from tests.model.history import History, ViolationError
 from tests.model.reverts import REVERTS, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SHOWN = 3
 """Stories that are printed."""
 
 
-def failures(seeds: Iterable[int], counts: Counter[str]) -> list[tuple[int, str]]:
-    """Return the seeds whose history breaks a promise, each with its story."""
-    found = []
+@contextmanager
+def faults_collected() -> Iterator[None]:
+    """Collect what the loop logs instead of raising it, and log nothing else."""
     log = logging.getLogger("mjwatch")
+    before = log.level, log.propagate
     log.setLevel(logging.ERROR)
     log.propagate = False
     log.addHandler(FAULTS)
+    try:
+        yield
+    finally:
+        log.removeHandler(FAULTS)
+        log.setLevel(before[0])
+        log.propagate = before[1]
+
+
+def failures(seeds: Iterable[int], counts: Counter[str]) -> list[tuple[int, str]]:
+    """Return the seeds whose history breaks a promise, each with its story."""
+    found = []
     with (
+        faults_collected(),
         tempfile.TemporaryDirectory() as folder,
         closing(Journal(Path(folder) / "journal.sqlite3")) as journal,
     ):

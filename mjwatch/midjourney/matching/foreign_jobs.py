@@ -64,6 +64,8 @@ class ForeignJob:
         # The result of a prompt replies to its start, if it replies to anything.
         knows_start = self.pressed is None and not self.queued and self.message_id.isdecimal()
         to_other = knows_start and message.reply_to not in {None, self.message_id}
+        # The start of a queued job is newer than the notice.
+        to_other = to_other or (self.queued and not_newer(message.reply_to, self.since))
         return same_uuid and not (to_other and message.kind in FINALS)
 
     def may_rival(self, message: ParsedMessage) -> bool:
@@ -235,9 +237,9 @@ class ForeignJobs:
                 self.add(replace(job, owner=None))
 
     def dismiss(self, final: ParsedMessage) -> None:
-        """Note that this final is no job's of ours; it ends the foreign job that it fits, if it is one."""
+        """Note that this final is no job's of ours; it ends the one that has started and that it fits."""
         fitting = [job for job in self._by_message.values() if job.may_match(final)]
-        if not self.end_by_ids(final) and len(fitting) == 1:
+        if not self.end_by_ids(final) and len(fitting) == 1 and not fitting[0].queued:
             self._end(fitting[0], final)
         if not self.has_final(final):
             message_id = final.message_id or ""

@@ -13,7 +13,7 @@ import typer.main
 
 import mjwatch
 from mjwatch.cli.app import app
-from mjwatch.journal.reader import overview
+from mjwatch.journal.overview import overview
 from mjwatch.midjourney.matching.matcher import __doc__ as matching_doc
 from mjwatch.model import Prompt, RefusalClass
 from mjwatch.outbox.manifest import OutboxChannel, PictureFile, build_manifest, dump_manifest
@@ -273,7 +273,7 @@ def test_the_pages_name_every_kind_of_evidence() -> None:
 def test_the_page_on_the_status_file_names_every_key() -> None:
     facts = overview(None, daemon=True, max_per_day=1, now=0.0)
     page = _text("docs/reference/status.md")
-    known = {*facts, "schema", "at", "version", "service"} - {"daemon"}
+    known = {*facts, "schema", "at", "expected_by", "version", "service"} - {"daemon"}
     assert {
         key for row in re.findall(r"^\| (`[^|]+) \|", page, re.M) for key in re.findall(r"`(\w+)`", row)
     } == known

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from mjwatch.cli.submit import preview_lines
+from mjwatch.cli.expand import preview_lines
 from mjwatch.inbox.references import preview
 from mjwatch.prompts.commands import file_commands
 from mjwatch.prompts.promptfile import referenced_names

@@ -70,8 +70,6 @@ def whole_life(path: Path, message: str = "", nth: int = 0) -> tuple[EngineHarne
         failing = Failing(journal._db, message, nth)
         harness = EngineHarness(journal)
         harness.effects = Checked(path)
-        harness.engine._perform = harness.effects.append
-        harness.engine.service._perform = harness.effects.append
         journal._db = failing  # type: ignore[assignment]
         harness.feed(READY, ev.HistoryRead((), "500"))
         harness.drop("cat.txt", "a cat\n")

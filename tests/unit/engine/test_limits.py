@@ -12,7 +12,7 @@ from mjwatch import effects as ef
 from mjwatch import events as ev
 from mjwatch.discord.http_errors import read_answer
 from mjwatch.jobs.pacing import DAY
-from mjwatch.journal.reader import overview
+from mjwatch.journal.overview import overview
 from mjwatch.journal.requests import Request
 from mjwatch.journal.writer import Journal
 from mjwatch.midjourney.parsing.refusals import judge_embed

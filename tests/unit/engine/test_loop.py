@@ -63,7 +63,7 @@ class EngineHarness:
             self.journal,
             Channel(CHANNEL, self.journal.owner_of, quiet_time=60.0),
             EventQueue(lambda: self.now),
-            self.effects.append,
+            lambda effect: self.effects.append(effect),
             pace=self.pace,
             timeouts=Timeouts(),
             min_fast_hours=self.min_fast_hours,

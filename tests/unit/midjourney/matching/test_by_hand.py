@@ -111,6 +111,27 @@ def test_a_message_that_is_older_than_the_interaction_is_not_taken_by_its_text()
     assert match_history([read(result("640"), "REST")], [job], ForeignJobs(), ME).matched == []
 
 
+def test_a_result_that_is_older_than_the_start_is_not_taken_by_its_text() -> None:
+    job = a_job(state=State.RUNNING, message_id="650")
+    assert match_history([read(result("640"), "REST")], [job], ForeignJobs(), ME).matched == []
+    assert match(read(result("640")), [job], ForeignJobs(), ME) is None
+    by_looks = replace(job, start_by_looks=True)
+    assert match(read(result("640")), [by_looks], ForeignJobs(), ME) == Match(job.id, "text")
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_after_a_gap_a_result_is_taken_by_its_text_only_once_the_start_is_gone(is_gone: bool) -> None:
+    """While it is there, the job is at work, and the result may be of a job that began in the gap."""
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    channel.ready(ev.GatewayReady("session-2", "", ME, "ann", frozenset(), frozenset(), 1), 0.0)
+    job = a_job(state=State.RUNNING, message_id="600")
+    reread = {"600": None if is_gone else progress("600")}
+    found = channel.history(ev.HistoryRead((result("700"),), "700", reread), {job.id: job})
+    taken = [event.result.matched_by for _, event in found if isinstance(event, ev.Finished)]
+    assert taken == (["text"] if is_gone else [])
+    assert [held.message_id for held in channel.tracker.held] == ([] if is_gone else ["700"])
+
+
 # ---- in the bot's queue
 
 
@@ -178,6 +199,23 @@ def test_a_second_nameless_start_disputes_the_first() -> None:
     assert (waiting.state, waiting.message_id, waiting.job_uuid) == (State.SUBMITTED, None, None)
     assert hear(tracker, [waiting], result("700", reply_to="600"), result("701", uuid=UUID_B)) == []
     assert [kept.message.message_id for kept in tracker.unmatched] == ["700", "701"]
+
+
+def test_a_start_matched_by_looks_gives_no_interaction_so_that_a_dispute_leaves_no_id() -> None:
+    job = a_job(queued_by_bot=True)
+    running, _ = step(job, ev.Started("600", "550", UUID_A, by_looks=True), 1300.0)
+    waiting, _ = step(running, ev.StartDisputed(), 1301.0)
+    assert (running.message_id, waiting.message_id, waiting.interaction_id) == ("600", None, None)
+
+
+@pytest.mark.parametrize("reply_to", ["580", None])
+def test_a_dismissed_result_does_not_end_a_job_by_hand_that_waits_in_the_queue(reply_to: str | None) -> None:
+    """Neither by its looks nor where it replies to a start that is older than the queue's notice."""
+    tracker = a_tracker()
+    hear(tracker, [], queued_notice("590", WIDE, nonce="4242"))
+    tracker.foreign_jobs.dismiss(read(result("591", WIDE, reply_to=reply_to)))
+    job = a_job(text=WIDE, state=State.IN_DOUBT)
+    assert hear(tracker, [job], started("600", WIDE)) == []
 
 
 def test_a_start_that_an_id_proves_is_not_disputed() -> None:
