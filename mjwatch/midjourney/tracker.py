@@ -271,6 +271,9 @@ class MessageTracker:
 
     def remember_attempt(self, job: Job) -> None:
         """Remember an attempt that ended without a result but may run: no other job may take its pictures."""
+        expected = expected_of(job)
+        if FINALS.isdisjoint(expected.finals):
+            return
         self.foreign_jobs.add(
             ForeignJob(
                 job.message_id or f"{ENDED_JOB}{job.nonce}",
@@ -278,7 +281,7 @@ class MessageTracker:
                 job.job_uuid,
                 since=job.message_id or job.interaction_id or (job.anchor if job.anchor != "0" else None),
                 pressed=job.button_press.message_id if job.button_press else None,
-                picture=expected_of(job).picture,
+                picture=expected.picture,
                 queued=job.queued_by_bot and job.message_id is None,
                 owner=job.id,
             )

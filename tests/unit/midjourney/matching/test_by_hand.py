@@ -301,3 +301,12 @@ def test_the_start_of_an_attempt_that_waited_in_the_queue_goes_to_no_other_job()
     channel.tracker.me = ME
     retried, other = a_retried_job(channel, queued_by_bot=True), a_job("jobtwo", queued_by_bot=True)
     assert hear(channel.tracker, [replace(retried, state=State.QUEUED), other], started("700")) == []
+
+
+@pytest.mark.parametrize("command", ["info", "describe", "shorten", "settings"])
+def test_an_attempt_that_makes_no_pictures_keeps_none_from_other_jobs(command: str) -> None:
+    channel = Channel(CHANNEL, lambda **_: None, quiet_time=60.0)
+    retried = a_job("jobone", text="", state=State.IN_DOUBT)
+    retried = replace(retried, prompt=replace(retried.prompt, command=command))
+    channel.attempt_ends(retried, replace(retried, state=State.QUEUED), ev.RetryRequested())
+    assert len(channel.tracker.foreign_jobs) == 0
