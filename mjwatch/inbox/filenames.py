@@ -117,13 +117,8 @@ def is_prompt_name(name: str) -> bool:
     return name.lower().endswith(PROMPT_SUFFIXES) and _is_plain(name)
 
 
-def is_manifest_name(name: str) -> bool:
-    """Return whether a file of this name may be a manifest of mjwatch; its content decides."""
-    return name.lower().endswith(MANIFEST_SUFFIX) and _is_plain(name)
-
-
 def is_request_name(name: str) -> bool:
-    """Return whether a file of this name may be a request: a prompt file or a manifest."""
+    """Return whether a file of this name may be a request: a prompt file, or, by its content, a manifest."""
     return name.lower().endswith(SUFFIXES) and _is_plain(name)
 
 
